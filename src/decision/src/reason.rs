@@ -1,0 +1,173 @@
+//! Why a target is in an answer, or out of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::moment::Moment;
+use crate::observation::Kind;
+use crate::overrides::Override;
+
+/// Whether a target is in the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// In the answer.
+    In,
+    /// Out of the answer.
+    Out,
+}
+
+/// Why a target is in the answer or out of it. The log, the API, the metrics and `daymark explain` all show this value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Reason {
+    /// In: it is ready.
+    Ready {
+        /// Since when.
+        since: Moment,
+    },
+    /// In: an operator forces it.
+    Forced {
+        /// The operator's word.
+        order: Override,
+    },
+    /// In: no target is ready, and this one is live.
+    BestOfLive {
+        /// What it lacks.
+        lacks: Lack,
+    },
+    /// In: no target is ready or live, and this one was in the last good answer.
+    Held {
+        /// What it lacks.
+        lacks: Lack,
+    },
+    /// In: no target was ever ready.
+    Bootstrap,
+    /// In, though drained: no node of the pool is left undrained.
+    NoneUndrained {
+        /// The operator's word.
+        order: Override,
+    },
+    /// Out: it is not ready, and others are better.
+    Unfit {
+        /// What it lacks.
+        lacks: Lack,
+    },
+    /// Out: an operator drained the node.
+    Drained {
+        /// The operator's word.
+        order: Override,
+    },
+    /// Out: a better priority has a healthy target.
+    LowerPriority {
+        /// Its own priority.
+        own: u16,
+        /// The priority that is answered.
+        answered: u16,
+    },
+}
+
+/// What keeps a target from being ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "lack", rename_all = "kebab-case")]
+pub enum Lack {
+    /// There is no verdict on it yet.
+    Unjudged {
+        /// What was seen last.
+        seen: Option<Kind>,
+    },
+    /// It has a valid TLS session and an HTTP answer, but is not ready.
+    NotReady {
+        /// Since when.
+        since: Moment,
+        /// What was seen last.
+        seen: Option<Kind>,
+    },
+    /// It is down.
+    Down {
+        /// Since when.
+        since: Moment,
+        /// What was seen last.
+        seen: Option<Kind>,
+    },
+    /// It answers that it is ready, but has changed too often to be believed at once.
+    Flapping {
+        /// It is believed from then on.
+        until: Moment,
+    },
+    /// This host finds it ready, and the majority of the hosts does not.
+    Outvoted {
+        /// Since when this host finds it ready.
+        since: Moment,
+    },
+    /// This host has it ready, and another host has seen its orderly shutdown.
+    SeenShuttingDown,
+}
+
+impl Reason {
+    /// Whether the target is in the answer.
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Ready { .. }
+            | Self::Forced { .. }
+            | Self::BestOfLive { .. }
+            | Self::Held { .. }
+            | Self::Bootstrap
+            | Self::NoneUndrained { .. } => Place::In,
+            Self::Unfit { .. } | Self::Drained { .. } | Self::LowerPriority { .. } => Place::Out,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready { since } => write!(f, "in: ready since {since}"),
+            Self::Forced { order } => write!(f, "in: forced {order}"),
+            Self::BestOfLive { lacks } => write!(f, "in, for no target is ready: {lacks}"),
+            Self::Held { lacks } => {
+                write!(f, "in, for no target can be used and the last good answer is held: {lacks}")
+            }
+            Self::Bootstrap => f.write_str("in: no target was ever ready, so every node is answered until one is"),
+            Self::NoneUndrained { order } => write!(f, "in, for every node of the pool is drained: drained {order}"),
+            Self::Unfit { lacks } => write!(f, "out: {lacks}"),
+            Self::Drained { order } => write!(f, "out: drained {order}"),
+            Self::LowerPriority { own, answered } => {
+                write!(f, "out: its priority is {own}, and priority {answered} has a healthy target")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unjudged { seen } => write!(f, "no verdict yet{}", Seen(seen)),
+            Self::NotReady { since, seen } => write!(f, "not ready since {since}{}", Seen(seen)),
+            Self::Down { since, seen } => write!(f, "down since {since}{}", Seen(seen)),
+            Self::Flapping { until } => {
+                write!(f, "ready again, but it changed often and is not believed until {until}")
+            }
+            Self::Outvoted { since } => {
+                write!(
+                    f,
+                    "ready since {since} as this host sees it, but the majority of the hosts does not find it ready"
+                )
+            }
+            Self::SeenShuttingDown => f.write_str("another host has seen it shut down"),
+        }
+    }
+}
+
+/// What was seen last, as the end of a sentence.
+struct Seen<'a>(&'a Option<Kind>);
+
+impl fmt::Display for Seen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(kind) => write!(f, ": {kind}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What is probed, and what a probe can find it good for.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a pool: a DNS name in lower case, without the final dot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PoolName(Arc<str>);
+
+/// The name of a node, as the operator wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeName(Arc<str>);
+
+impl PoolName {
+    /// Takes a DNS name in any letter case, with or without the final dot.
+    pub fn new(name: &str) -> Self {
+        Self(name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase().into())
+    }
+
+    /// The name, in lower case and without the final dot.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl NodeName {
+    /// Takes the name as it is.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PoolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// One address of one node of one pool: what is probed, and what an answer holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Target {
+    /// The pool.
+    pub pool: PoolName,
+    /// The node.
+    pub node: NodeName,
+    /// The address of the node.
+    pub address: IpAddr,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.node, self.address)
+    }
+}
+
+/// What a target is good for; a better grade is greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grade {
+    /// Not judged yet.
+    #[default]
+    Unknown,
+    /// No TCP, no TLS, a wrong identity or no answer.
+    Down,
+    /// A valid TLS session and an HTTP answer, but not that it is ready.
+    Live,
+    /// `/readyz` answered 200.
+    Ready,
+}
+
+impl Grade {
+    /// Every grade, from the worst to the best.
+    pub const ALL: [Self; 4] = [Self::Unknown, Self::Down, Self::Live, Self::Ready];
+
+    /// The word for the grade, in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Down => "down",
+            Self::Live => "live",
+            Self::Ready => "ready",
+        }
+    }
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
