@@ -1,2 +1,3 @@
-//! x
+//! The command `daymark`.
+
 fn main() {}
