@@ -12,17 +12,34 @@
 //! ```
 
 mod answer;
+mod change;
+mod engine;
+mod health;
+mod hold;
+mod memory;
 mod moment;
 mod observation;
 mod overrides;
+mod peers;
+mod penalty;
 mod policy;
+mod pool;
+mod quorum;
 mod reason;
+mod selection;
 mod target;
+mod ttl;
 
 pub use answer::{Answer, Basis, Decision, Member, Order};
+pub use change::{Cause, Change};
+pub use engine::{Command, Engine};
+pub use health::Health;
+pub use memory::{Memory, PoolMemory, TargetMemory};
 pub use moment::Moment;
 pub use observation::{Certificate, Kind, Observation, Timings};
-pub use overrides::{Override, OverrideKind};
+pub use overrides::{Override, OverrideKind, Refusal};
+pub use peers::View;
 pub use policy::{Mode, Node, Pace, Pool, Steering, Thresholds, TtlRange};
+pub use quorum::{HostName, Membership, Standing, Vote};
 pub use reason::{Lack, Place, Reason};
 pub use target::{Grade, NodeName, PoolName, Target};

@@ -27,6 +27,11 @@ pub enum Reason {
         /// Since when.
         since: Moment,
     },
+    /// In: the majority of the hosts finds it ready, and this one does not.
+    Agreed {
+        /// What it lacks as this host sees it.
+        lacks: Lack,
+    },
     /// In: an operator forces it.
     Forced {
         /// The operator's word.
@@ -96,13 +101,11 @@ pub enum Lack {
         /// It is believed from then on.
         until: Moment,
     },
-    /// This host finds it ready, and the majority of the hosts does not.
+    /// This host finds it ready and the others do not: a majority of them, or one that has seen its orderly shutdown.
     Outvoted {
         /// Since when this host finds it ready.
         since: Moment,
     },
-    /// This host has it ready, and another host has seen its orderly shutdown.
-    SeenShuttingDown,
 }
 
 impl Reason {
@@ -110,6 +113,7 @@ impl Reason {
     pub fn place(&self) -> Place {
         match self {
             Self::Ready { .. }
+            | Self::Agreed { .. }
             | Self::Forced { .. }
             | Self::BestOfLive { .. }
             | Self::Held { .. }
@@ -124,6 +128,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready { since } => write!(f, "in: ready since {since}"),
+            Self::Agreed { lacks } => write!(f, "in: the hosts find it ready, but as this one sees it: {lacks}"),
             Self::Forced { order } => write!(f, "in: forced {order}"),
             Self::BestOfLive { lacks } => write!(f, "in, for no target is ready: {lacks}"),
             Self::Held { lacks } => {
@@ -150,12 +155,8 @@ impl fmt::Display for Lack {
                 write!(f, "ready again, but it changed often and is not believed until {until}")
             }
             Self::Outvoted { since } => {
-                write!(
-                    f,
-                    "ready since {since} as this host sees it, but the majority of the hosts does not find it ready"
-                )
+                write!(f, "ready since {since} as this host sees it, but not as the other hosts do")
             }
-            Self::SeenShuttingDown => f.write_str("another host has seen it shut down"),
         }
     }
 }

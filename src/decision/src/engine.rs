@@ -1,0 +1,259 @@
+//! The whole core, composed. The engine hands inputs to the parts that decide, and keeps time and generation.
+
+use std::collections::BTreeMap;
+
+use crate::answer::Decision;
+use crate::health::Health;
+use crate::memory::Memory;
+use crate::moment::Moment;
+use crate::observation::Observation;
+use crate::overrides::{Override, Overrides, Refusal};
+use crate::peers::{Peers, View};
+use crate::policy::Pool;
+use crate::pool::PoolState;
+use crate::quorum::{Membership, Standing, Vote, verdict};
+use crate::target::{Grade, NodeName, PoolName, Target};
+
+/// An operator's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Sets the override of a node, in the place of any it has.
+    Set {
+        /// The pool.
+        pool: PoolName,
+        /// The node.
+        node: NodeName,
+        /// The override.
+        order: Override,
+        /// Whether to drain even where no usable node is left.
+        insist: bool,
+    },
+    /// Lifts the override of a node.
+    Lift {
+        /// The pool.
+        pool: PoolName,
+        /// The node.
+        node: NodeName,
+    },
+}
+
+/// The decision core: inputs with their moments in, the [`Decision`] out.
+///
+/// Moments may stand still; one that is earlier than the last counts as the last. Between two inputs the decision changes
+/// only at the moments that [`Engine::poll_timeout`] announces.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    membership: Membership,
+    pools: BTreeMap<PoolName, PoolState>,
+    overrides: Overrides,
+    peers: Peers,
+    now: Moment,
+    generation: u64,
+}
+
+impl Engine {
+    /// An engine for these pools that knows what an earlier run remembers, as far as it is still configured.
+    pub fn new(membership: Membership, pools: Vec<Pool>, memory: Memory, now: Moment) -> Self {
+        let mut engine = Self {
+            membership,
+            pools: BTreeMap::new(),
+            overrides: Overrides::default(),
+            peers: Peers::default(),
+            now,
+            generation: memory.generation,
+        };
+        let mut remembered: BTreeMap<_, _> = memory.pools.into_iter().map(|it| (it.pool.clone(), it)).collect();
+        for policy in pools {
+            let memory = remembered.remove(&policy.name);
+            for (node, order) in memory.iter().flat_map(|memory| &memory.overrides) {
+                engine.overrides.set(policy.name.clone(), node.clone(), order.clone());
+            }
+            engine.pools.insert(policy.name.clone(), PoolState::new(policy, memory));
+        }
+        engine.forget_overrides_of_unknown_nodes();
+        engine.settle(now);
+        engine
+    }
+
+    /// Takes the outcome of one probe in. One of a target that is not configured changes nothing.
+    pub fn handle_observation(&mut self, target: &Target, observation: &Observation, now: Moment) {
+        self.advance(now);
+        let was_blind = self.is_blind();
+        let Some(pool) = self.pools.get_mut(&target.pool) else { return };
+        if !pool.observe(target, &observation.kind, self.now) {
+            return;
+        }
+        // Whether this host sees at all matters to every pool.
+        if self.is_blind() == was_blind { self.settle_pool(&target.pool) } else { self.settle(self.now) }
+    }
+
+    /// Takes what another host says in; a stale or replayed view changes nothing. Tells whether it was news.
+    pub fn handle_peer_view(&mut self, view: View, now: Moment) -> bool {
+        self.advance(now);
+        let is_news = view.host != self.membership.own && self.peers.take(view, self.now);
+        if is_news {
+            self.settle(self.now);
+        }
+        is_news
+    }
+
+    /// Carries an operator's word out, or refuses it and changes nothing.
+    pub fn handle_command(&mut self, command: Command, now: Moment) -> Result<(), Refusal> {
+        self.advance(now);
+        match command {
+            Command::Set { pool, node, order, insist } => {
+                let state = self.find(&pool, &node)?;
+                self.overrides.admit(&state.policy, &node, &order, insist, |node| state.is_usable(node), self.now)?;
+                self.overrides.set(pool, node, order);
+            }
+            Command::Lift { pool, node } => {
+                self.find(&pool, &node)?;
+                if !self.overrides.lift(&pool, &node) {
+                    return Err(Refusal::NoOverride { pool, node });
+                }
+            }
+        }
+        self.settle(self.now);
+        Ok(())
+    }
+
+    /// Takes a new configuration. Targets that stay keep their health. Every answer gets a new generation, for what
+    /// surrounds it where it is published may have changed too.
+    pub fn handle_policy(&mut self, pools: Vec<Pool>, now: Moment) {
+        self.advance(now);
+        let mut former = std::mem::take(&mut self.pools);
+        for policy in pools {
+            let name = policy.name.clone();
+            let state = match former.remove(&name) {
+                Some(mut state) => {
+                    state.configure(policy);
+                    state
+                }
+                None => PoolState::new(policy, None),
+            };
+            self.pools.insert(name, state);
+        }
+        self.forget_overrides_of_unknown_nodes();
+        self.settle(self.now);
+        self.generation = self.next_generation();
+        for pool in self.pools.values_mut() {
+            pool.renew(self.generation);
+        }
+    }
+
+    /// Lets time pass; to be called at the moment that [`Engine::poll_timeout`] gives, or later.
+    pub fn handle_timeout(&mut self, now: Moment) {
+        self.advance(now);
+    }
+
+    /// What is to be published now.
+    pub fn decide(&mut self, now: Moment) -> Decision {
+        self.advance(now);
+        let answers = self.pools.values().map(|pool| pool.answer().clone()).collect();
+        Decision { answers, generation: self.generation }
+    }
+
+    /// When the decision may change without another input, and why.
+    pub fn poll_timeout(&self) -> Option<(Moment, &'static str)> {
+        let expiries = self.pools.keys().filter_map(|pool| self.overrides.next_expiry(pool));
+        let steps = self.pools.values().filter_map(|pool| pool.ttl_changes_at);
+        [
+            (expiries.min(), "an override expires"),
+            (steps.min(), "the TTL steps down towards the end of an override"),
+            (self.peers.next_stale(self.now), "the view of a peer becomes stale"),
+        ]
+        .into_iter()
+        .filter_map(|(at, why)| Some((at?, why)))
+        .min_by_key(|(at, _)| *at)
+    }
+
+    /// The health of every target, by pool and in the operator's order.
+    pub fn healths(&self) -> impl Iterator<Item = (&Target, &Health)> {
+        self.pools.values().flat_map(PoolState::healths)
+    }
+
+    /// The overrides in force.
+    pub fn overrides(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
+        self.overrides.iter()
+    }
+
+    /// What the next run must know.
+    pub fn memory(&self) -> Memory {
+        let pools = self.pools.values().map(|pool| pool.memory(&self.overrides)).collect();
+        Memory { generation: self.generation, pools }
+    }
+
+    /// Whether the hosts decide together, or this one alone.
+    pub fn standing(&self) -> Standing {
+        let own = usize::from(!self.is_blind());
+        Standing::of(own + self.peers.voting(self.now).count(), self.membership.members)
+    }
+
+    /// Whether this host reaches no target at all, of those it has judged; then it abstains.
+    pub fn is_blind(&self) -> bool {
+        let mut judged = self.healths().map(|(_, health)| health.grade()).filter(|grade| *grade != Grade::Unknown);
+        judged.next().is_some_and(|first| first == Grade::Down && judged.all(|grade| grade == Grade::Down))
+    }
+
+    fn advance(&mut self, now: Moment) {
+        let now = now.max(self.now);
+        let is_due = self.poll_timeout().is_some_and(|(due, _)| due <= now);
+        self.now = now;
+        if is_due {
+            self.settle(now);
+        }
+    }
+
+    fn settle(&mut self, now: Moment) {
+        self.overrides.expire(now);
+        let names: Vec<_> = self.pools.keys().cloned().collect();
+        for name in names {
+            self.settle_pool(&name);
+        }
+    }
+
+    fn settle_pool(&mut self, name: &PoolName) {
+        let views: Vec<&View> = match self.standing() {
+            Standing::Quorum => self.peers.voting(self.now).collect(),
+            Standing::Alone => Vec::new(),
+        };
+        let counts_itself = views.is_empty() || !self.is_blind();
+        let agreed = |target: &Target, health: &Health| {
+            let peers = views.iter().filter_map(|view| view.votes.get(target)).copied();
+            let own: Option<Vote> = counts_itself.then(|| health.vote());
+            verdict(peers.chain(own))
+        };
+        let next = self.next_generation();
+        let Some(pool) = self.pools.get_mut(name) else { return };
+        if pool.settle(&self.overrides, agreed, next, self.now) {
+            self.generation = next;
+        }
+    }
+
+    /// Above the last generation, and above that of any earlier run whose memory was lost, as far as the clock is right.
+    fn next_generation(&self) -> u64 {
+        self.generation.saturating_add(1).max(self.now.as_secs())
+    }
+
+    fn forget_overrides_of_unknown_nodes(&mut self) {
+        let pools = &self.pools;
+        self.overrides.keep(|pool, node| {
+            pools.get(pool).is_some_and(|state| state.policy.nodes.iter().any(|known| known.name == *node))
+        });
+    }
+
+    fn find(&self, pool: &PoolName, node: &NodeName) -> Result<&PoolState, Refusal> {
+        let Some(state) = self.pools.get(pool) else {
+            let known = self.pools.keys().cloned().collect();
+            return Err(Refusal::UnknownPool { pool: pool.clone(), known });
+        };
+        if state.policy.nodes.iter().any(|known| known.name == *node) {
+            return Ok(state);
+        }
+        let known = state.policy.nodes.iter().map(|known| known.name.clone()).collect();
+        Err(Refusal::UnknownNode { pool: pool.clone(), node: node.clone(), known })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! The last good answer, to be held when nothing can be used.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::moment::Moment;
+use crate::target::Target;
+
+/// The targets of the last answer that was chosen for a grade, not for want of one.
+///
+/// What cuts off every target at once, a switch or our own link, is seen target by target, as each one's probes fail. So
+/// the answer shrinks on the way, and its last form is an accident. Held is therefore the last good answer together with
+/// what left it within one detection time before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LastGood {
+    targets: BTreeSet<Target>,
+    left: BTreeMap<Target, Moment>,
+    holding: bool,
+}
+
+impl LastGood {
+    pub(crate) fn restored(targets: BTreeSet<Target>, holding: bool) -> Self {
+        Self { targets, left: BTreeMap::new(), holding }
+    }
+
+    /// Takes in a good answer that stands from now on.
+    pub(crate) fn replace(&mut self, chosen: BTreeSet<Target>, now: Moment) {
+        self.left.retain(|target, _| !chosen.contains(target));
+        self.left.extend(self.targets.difference(&chosen).map(|target| (target.clone(), now)));
+        self.targets = chosen;
+        self.holding = false;
+    }
+
+    /// The targets to hold, from now on until the next good answer.
+    pub(crate) fn hold(&mut self, now: Moment, detection: Duration) -> &BTreeSet<Target> {
+        if !self.holding {
+            self.holding = true;
+            let lately = |at: Moment| now.since(at) <= detection;
+            let left = std::mem::take(&mut self.left);
+            self.targets.extend(left.into_iter().filter(|(_, at)| lately(*at)).map(|(target, _)| target));
+        }
+        &self.targets
+    }
+
+    /// Forgets targets that are not configured any more.
+    pub(crate) fn keep(&mut self, known: impl Fn(&Target) -> bool) {
+        self.targets.retain(&known);
+        self.left.retain(|target, _| known(target));
+    }
+
+    pub(crate) fn targets(&self) -> &BTreeSet<Target> {
+        &self.targets
+    }
+
+    pub(crate) fn is_holding(&self) -> bool {
+        self.holding
+    }
+}

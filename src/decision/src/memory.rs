@@ -1,0 +1,49 @@
+//! What survives a restart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::moment::Moment;
+use crate::observation::Kind;
+use crate::overrides::Override;
+use crate::penalty::Penalty;
+use crate::target::{Grade, NodeName, PoolName, Target};
+
+/// What survives a restart, as the state file keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Memory {
+    /// The newest generation that was given.
+    pub generation: u64,
+    /// What is known of each pool.
+    pub pools: Vec<PoolMemory>,
+}
+
+/// What survives of one pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolMemory {
+    /// The pool.
+    pub pool: PoolName,
+    /// The targets of the last good answer; empty where none was ever ready.
+    pub good: BTreeSet<Target>,
+    /// Whether the last good answer was being held.
+    pub holding: bool,
+    /// What is known of each target.
+    pub targets: Vec<(Target, TargetMemory)>,
+    /// The overrides in force.
+    pub overrides: BTreeMap<NodeName, Override>,
+}
+
+/// What survives of one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetMemory {
+    pub(crate) grade: Grade,
+    pub(crate) since: Moment,
+    pub(crate) seen: Option<Kind>,
+    pub(crate) penalty: Penalty,
+    pub(crate) release: Moment,
+    pub(crate) flapping: bool,
+}

@@ -1,0 +1,203 @@
+//! One pool at work: its policy, the healths of its targets, and its answer.
+
+use std::collections::BTreeMap;
+
+use crate::answer::{Answer, Basis, Member, Order};
+use crate::health::Health;
+use crate::hold::LastGood;
+use crate::memory::PoolMemory;
+use crate::moment::Moment;
+use crate::observation::Kind;
+use crate::overrides::{OverrideKind, Overrides};
+use crate::policy::{Mode, Pool};
+use crate::reason::Reason;
+use crate::selection::{Candidate, Selection, select};
+use crate::target::{Grade, NodeName, Target};
+use crate::ttl::Ttl;
+
+/// One pool at work.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolState {
+    pub(crate) policy: Pool,
+    healths: BTreeMap<Target, Health>,
+    good: LastGood,
+    answer: Answer,
+    pub(crate) ttl_changes_at: Option<Moment>,
+}
+
+impl PoolState {
+    /// A pool that has no answer yet; to be settled before it is asked for one.
+    pub(crate) fn new(policy: Pool, memory: Option<PoolMemory>) -> Self {
+        let remembered = memory.as_ref().map(|memory| memory.targets.iter().cloned()).into_iter().flatten();
+        let healths = remembered.map(|(target, memory)| (target, Health::from_memory(memory))).collect();
+        let good = memory.map(|memory| LastGood::restored(memory.good, memory.holding)).unwrap_or_default();
+        let answer = Answer {
+            pool: policy.name.clone(),
+            members: Vec::new(),
+            order: Order::Rotated,
+            max_answers: policy.steering.max_answers,
+            ttl: policy.ttl.min,
+            negative_ttl: policy.ttl.min,
+            generation: 0,
+            basis: Basis::Bootstrap,
+            reasons: Vec::new(),
+        };
+        let mut state = Self { policy: policy.clone(), healths, good, answer, ttl_changes_at: None };
+        state.configure(policy);
+        state
+    }
+
+    /// Takes a new policy; the targets that stay keep their health, and the configuration wins over what was known.
+    pub(crate) fn configure(&mut self, policy: Pool) {
+        let healths = std::mem::take(&mut self.healths);
+        let known = |target: &Target| healths.get(target).cloned().unwrap_or_default();
+        self.healths = policy.targets().map(|(target, _)| (target.clone(), known(&target))).collect();
+        self.good.keep(|target| self.healths.contains_key(target));
+        self.policy = policy;
+    }
+
+    pub(crate) fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
+    pub(crate) fn healths(&self) -> impl Iterator<Item = (&Target, &Health)> {
+        self.policy.targets().filter_map(|(target, _)| self.healths.get_key_value(&target))
+    }
+
+    /// Takes the outcome of one probe in; tells whether anything is known now that was not.
+    pub(crate) fn observe(&mut self, target: &Target, kind: &Kind, now: Moment) -> bool {
+        let thresholds = self.policy.thresholds;
+        self.healths.get_mut(target).is_some_and(|health| health.observe(kind, thresholds, now))
+    }
+
+    /// Whether a node has a target that clients can use.
+    pub(crate) fn is_usable(&self, node: &NodeName) -> bool {
+        self.healths().any(|(target, health)| target.node == *node && health.grade() >= Grade::Live)
+    }
+
+    /// Makes the answer anew. Its generation becomes `next` where it differs from the one before; tells whether it did.
+    pub(crate) fn settle(
+        &mut self,
+        overrides: &Overrides,
+        verdict: impl Fn(&Target, &Health) -> Grade,
+        next: u64,
+        now: Moment,
+    ) -> bool {
+        let policy = &self.policy;
+        let candidates: Vec<_> = policy
+            .targets()
+            .map(|(target, node)| {
+                let verdict = self.healths.get(&target).map_or(Grade::Unknown, |health| verdict(&target, health));
+                Candidate { order: overrides.get(&target.pool, &target.node), target, node, verdict }
+            })
+            .collect();
+        let selection = select(&candidates, policy.steering.mode, &mut self.good, now, policy.pace.detection);
+        let ttl = self.ttl(selection.basis, overrides.next_expiry(&policy.name), now);
+        let is_chosen = |candidate: &&Candidate<'_>| selection.chosen.contains(&candidate.target);
+        let answer = Answer {
+            pool: policy.name.clone(),
+            members: candidates.iter().filter(is_chosen).map(member).collect(),
+            order: match policy.steering.mode {
+                Mode::All | Mode::Failover => Order::Rotated,
+                Mode::Weighted => Order::Weighted,
+            },
+            max_answers: policy.steering.max_answers,
+            ttl: ttl.seconds,
+            negative_ttl: policy.ttl.min,
+            generation: self.answer.generation,
+            basis: selection.basis,
+            reasons: candidates.iter().map(|it| (it.target.clone(), self.reason(it, &selection))).collect(),
+        };
+        let former = std::mem::replace(&mut self.answer, answer);
+        self.ttl_changes_at = ttl.changes_at;
+        let changed = !same_publication(&former, &self.answer);
+        if changed {
+            self.answer.generation = next;
+        }
+        changed
+    }
+
+    /// Gives the answer a new generation though it may be the same.
+    pub(crate) fn renew(&mut self, generation: u64) {
+        self.answer.generation = generation;
+    }
+
+    pub(crate) fn memory(&self, overrides: &Overrides) -> PoolMemory {
+        let own = overrides.iter().filter(|(pool, ..)| **pool == self.policy.name);
+        PoolMemory {
+            pool: self.policy.name.clone(),
+            good: self.good.targets().clone(),
+            holding: self.good.is_holding(),
+            targets: self.healths().map(|(target, health)| (target.clone(), health.memory())).collect(),
+            overrides: own.map(|(_, node, order)| (node.clone(), order.clone())).collect(),
+        }
+    }
+
+    fn ttl(&self, basis: Basis, expiry: Option<Moment>, now: Moment) -> Ttl {
+        let Pool { thresholds, pace, ttl, .. } = self.policy;
+        match basis {
+            Basis::Held | Basis::Bootstrap => Ttl::floor(ttl),
+            Basis::Ready | Basis::Live => {
+                let turn = self.healths.values().filter_map(|health| health.earliest_turn(thresholds, pace)).min();
+                Ttl::until(ttl, turn, expiry, now)
+            }
+        }
+    }
+
+    fn reason(&self, candidate: &Candidate<'_>, selection: &Selection) -> Reason {
+        let Candidate { target, node, verdict: _, order } = candidate;
+        let unknown = Health::default();
+        let health = self.healths.get(target).unwrap_or(&unknown);
+        let lacks = || health.lack();
+        let is_chosen = selection.chosen.contains(target);
+        match order {
+            Some(order) if order.kind == OverrideKind::Drain && is_chosen => {
+                return Reason::NoneUndrained { order: (*order).clone() };
+            }
+            Some(order) if order.kind == OverrideKind::Drain => return Reason::Drained { order: (*order).clone() },
+            Some(order) if is_chosen => return Reason::Forced { order: (*order).clone() },
+            _ => {}
+        }
+        match (is_chosen, selection.basis) {
+            (true, Basis::Ready) if health.grade() == Grade::Ready => Reason::Ready { since: health.since() },
+            (true, Basis::Ready) => Reason::Agreed { lacks: lacks() },
+            (true, Basis::Live) => Reason::BestOfLive { lacks: lacks() },
+            (true, Basis::Held) => Reason::Held { lacks: lacks() },
+            (true, Basis::Bootstrap) => Reason::Bootstrap,
+            (false, _) => match selection.priority {
+                Some(answered) if answered < node.priority && candidate.grade() >= best(selection.basis) => {
+                    Reason::LowerPriority { own: node.priority, answered }
+                }
+                _ => Reason::Unfit { lacks: lacks() },
+            },
+        }
+    }
+}
+
+/// The grade that the chosen targets have.
+fn best(basis: Basis) -> Grade {
+    match basis {
+        Basis::Ready => Grade::Ready,
+        Basis::Live => Grade::Live,
+        Basis::Held | Basis::Bootstrap => Grade::Unknown,
+    }
+}
+
+fn member(candidate: &Candidate<'_>) -> Member {
+    Member { node: candidate.target.node.clone(), address: candidate.target.address, weight: candidate.node.weight }
+}
+
+/// Whether two answers are the same but for their generation and reasons.
+fn same_publication(one: &Answer, other: &Answer) -> bool {
+    let Answer { pool, members, order, max_answers, ttl, negative_ttl, generation: _, basis, reasons: _ } = one;
+    (pool, members, order, max_answers, ttl, negative_ttl, basis)
+        == (
+            &other.pool,
+            &other.members,
+            &other.order,
+            &other.max_answers,
+            &other.ttl,
+            &other.negative_ttl,
+            &other.basis,
+        )
+}

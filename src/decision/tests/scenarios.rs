@@ -1,0 +1,47 @@
+//! Plays every story in `tests/scenarios/`. The language is told in `tests/scenarios/README.md`.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::script;
+
+fn scenario_files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|it| it == "txt")).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_story_goes_as_it_is_told() {
+    let files = scenario_files();
+    let faults: Vec<String> = files
+        .iter()
+        .filter_map(|path| {
+            let fault = script::play(&fs::read_to_string(path).unwrap()).err()?;
+            Some(format!("{}:{fault}", path.display()))
+        })
+        .collect();
+    assert!(faults.is_empty(), "{} of {} stories fail:\n{}", faults.len(), files.len(), faults.join("\n"));
+    assert!(files.len() >= 25, "only {} stories were found", files.len());
+}
+
+#[test]
+fn every_story_expects_something() {
+    for path in scenario_files() {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("# "), "{} begins with its story", path.display());
+        assert!(text.contains("\n  expect "), "{} expects an answer", path.display());
+    }
+}
+
+#[test]
+fn a_story_that_goes_otherwise_is_found_out() {
+    let text = "# A story\npool lb.example.org\nnode a 192.0.2.1\nat 0s\n  probe a ready ready\n  expect held a\n";
+    assert_eq!(script::play(text).unwrap_err(), "6: expected `held a`, got `ready a ttl 5`");
+    let text = "# A story\npool lb.example.org\nnode a 192.0.2.1\nat 0s\n  prob a ready\n";
+    assert_eq!(script::play(text).unwrap_err(), "5: `prob` is no word of a story");
+}

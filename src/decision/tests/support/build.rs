@@ -1,0 +1,93 @@
+//! Short ways to make the values of the core.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use daymark_decision::{
+    HostName, Kind, Membership, Mode, Moment, Node, NodeName, Observation, Pace, Pool, PoolName, Steering, Thresholds,
+    Timings, TtlRange,
+};
+
+/// 2026-01-01T00:00:00Z, where every story begins.
+pub const START: Moment = Moment::from_millis(1_767_225_600_000);
+
+pub fn pool(name: &str) -> Pool {
+    Pool {
+        name: PoolName::new(name),
+        nodes: Vec::new(),
+        thresholds: thresholds(2, 3),
+        pace: Pace {
+            interval: Duration::from_secs(1),
+            confirm_interval: Duration::from_millis(100),
+            detection: Duration::from_millis(6_300),
+        },
+        steering: Steering { mode: Mode::All, max_answers: 8 },
+        ttl: TtlRange { min: 1, max: 5 },
+    }
+}
+
+pub fn node(name: &str, addresses: &[&str]) -> Node {
+    let addresses = addresses.iter().map(|it| it.parse().expect("an address")).collect();
+    Node { name: NodeName::new(name), addresses, priority: 0, weight: 1 }
+}
+
+pub fn thresholds(rise: u32, fall: u32) -> Thresholds {
+    let at_least_one = |n| NonZeroU32::new(n).expect("at least 1");
+    Thresholds { rise: at_least_one(rise), fall: at_least_one(fall) }
+}
+
+pub fn members(own: &str, members: usize) -> Membership {
+    Membership { own: HostName::new(own), members }
+}
+
+pub fn observation(kind: Kind) -> Observation {
+    Observation { kind, timings: Timings::default(), certificate: None }
+}
+
+/// A kind from its label, with failing checks after a colon: `not-ready:etcd,ping`.
+pub fn kind(word: &str) -> Option<Kind> {
+    let (label, rest) = word.split_once(':').unwrap_or((word, ""));
+    let list = || rest.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect();
+    let status = |default: u16| rest.parse().unwrap_or(default);
+    let kinds = [
+        Kind::Ready,
+        Kind::NotReady { failing: list() },
+        Kind::ShuttingDown,
+        Kind::CannotJudge { status: status(401) },
+        Kind::Overloaded,
+        Kind::Starting,
+        Kind::Redirect { status: 302, location: None },
+        Kind::OtherStatus { status: status(404) },
+        Kind::Refused,
+        Kind::Reset,
+        Kind::Unreachable,
+        Kind::ConnectTimeout,
+        Kind::TlsStall,
+        Kind::NotTls,
+        Kind::TlsFailed { detail: String::new() },
+        Kind::UntrustedCa,
+        Kind::WrongName { expected: "lb.kube-cp.com".to_owned(), names: list() },
+        Kind::Expired,
+        Kind::NotYetValid,
+        Kind::AnswerTimeout,
+        Kind::ClosedEarly,
+        Kind::NotHttp,
+        Kind::TooLarge { limit: 65_536 },
+        Kind::OwnFault { detail: "no route".to_owned() },
+    ];
+    kinds.into_iter().find(|kind| kind.label() == label)
+}
+
+/// A duration such as `100ms`, `1.5s`, `2m` or `1h`.
+pub fn duration(word: &str) -> Option<Duration> {
+    let digits = word.find(|c: char| c != '.' && !c.is_ascii_digit())?;
+    let (number, unit) = word.split_at(digits);
+    let factor = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    Some(Duration::from_millis((number.parse::<f64>().ok()? * factor * 1000.0).round() as u64))
+}

@@ -1,0 +1,308 @@
+//! The language of the stories: lines of events with times, and what is expected then.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use daymark_decision::{
+    Answer, Command, Decision, Engine, HostName, Memory, Mode, Moment, NodeName, Override, OverrideKind, Pool, Target,
+    View, Vote,
+};
+
+use super::build;
+
+/// Plays a story to its end, or to the first line that goes otherwise: its number and what happened.
+pub fn play(text: &str) -> Result<(), String> {
+    let mut stage = Stage::new();
+    for (line, number) in text.lines().zip(1..) {
+        let line = line.split(" # ").next().unwrap_or_default();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let Some((first, rest)) = words.split_first() else { continue };
+        if first.starts_with('#') {
+            continue;
+        }
+        stage.line(first, rest).map_err(|fault| format!("{number}: {fault}"))?;
+    }
+    Ok(())
+}
+
+struct Stage {
+    pool: Pool,
+    own: String,
+    members: usize,
+    engine: Option<Engine>,
+    now: Moment,
+    refusal: Option<String>,
+    generation: u64,
+    sequences: BTreeMap<String, u64>,
+    last_view: Option<View>,
+}
+
+type Outcome = Result<(), String>;
+
+impl Stage {
+    fn new() -> Self {
+        Self {
+            pool: build::pool("lb.kube-cp.com"),
+            own: "dns-1".to_owned(),
+            members: 1,
+            engine: None,
+            now: build::START,
+            refusal: None,
+            generation: 0,
+            sequences: BTreeMap::new(),
+            last_view: None,
+        }
+    }
+
+    fn line(&mut self, word: &str, rest: &[&str]) -> Outcome {
+        match word {
+            "pool" | "node" | "rise" | "fall" | "interval" | "steering" | "ttl" | "hosts" => self.set_up(word, rest),
+            "at" => self.at(rest),
+            "probe" => self.probe(rest),
+            "drain" | "drain!" | "force" => self.set_override(word, rest),
+            "undrain" => self.lift(rest),
+            "refused" => self.refused(&rest.join(" ")),
+            "peer" => self.peer(rest),
+            "replay" => self.replay(),
+            "restart" => self.restart(rest),
+            "reload" => self.reload(),
+            "without" => self.without(rest),
+            "expect" => self.expect(rest),
+            "because" => self.because(rest),
+            "generation" => self.generation(rest),
+            "deadline" => self.deadline(rest),
+            other => Err(format!("`{other}` is no word of a story")),
+        }
+    }
+
+    fn set_up(&mut self, word: &str, rest: &[&str]) -> Outcome {
+        let number =
+            |at: usize| rest.get(at).and_then(|it| it.parse::<u32>().ok()).ok_or(format!("{word} needs a number"));
+        let thresholds = self.pool.thresholds;
+        match word {
+            "pool" => self.pool = build::pool(rest.first().ok_or("pool needs a name")?),
+            "node" => self.node(rest)?,
+            "rise" => self.pool.thresholds = build::thresholds(number(0)?, thresholds.fall.get()),
+            "fall" => self.pool.thresholds = build::thresholds(thresholds.rise.get(), number(0)?),
+            "interval" => self.pool.pace.interval = length(rest.first())?,
+            "ttl" => (self.pool.ttl.min, self.pool.ttl.max) = (number(0)?, number(1)?),
+            "hosts" => self.members = number(0)? as usize,
+            _ => {
+                self.pool.steering.mode = match rest {
+                    ["all"] => Mode::All,
+                    ["failover"] => Mode::Failover,
+                    ["weighted"] => Mode::Weighted,
+                    _ => return Err("steering is all, failover or weighted".to_owned()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, rest: &[&str]) -> Outcome {
+        let (name, rest) = rest.split_first().ok_or("node needs a name")?;
+        let (addresses, options): (Vec<&str>, Vec<&str>) = rest.iter().partition(|word| !word.contains('='));
+        let mut node = build::node(name, &addresses);
+        for option in options {
+            match option.split_once('=') {
+                Some(("priority", n)) => node.priority = n.parse().map_err(|_| "priority needs a number")?,
+                Some(("weight", n)) => node.weight = n.parse().map_err(|_| "weight needs a number")?,
+                _ => return Err(format!("`{option}` is no option of a node")),
+            }
+        }
+        self.pool.nodes.push(node);
+        Ok(())
+    }
+
+    fn engine(&mut self) -> &mut Engine {
+        let (own, members, pool, now) = (&self.own, self.members, &self.pool, self.now);
+        self.engine.get_or_insert_with(|| {
+            Engine::new(build::members(own, members), vec![pool.clone()], Memory::default(), now)
+        })
+    }
+
+    fn at(&mut self, rest: &[&str]) -> Outcome {
+        self.now = build::START.after(length(rest.first())?);
+        let now = self.now;
+        self.engine().handle_timeout(now);
+        Ok(())
+    }
+
+    /// `cp-1`, `cp-1/v6`, or `*` for all.
+    fn targets(&self, word: &str) -> Result<Vec<Target>, String> {
+        let found: Vec<Target> =
+            self.pool.targets().map(|(target, _)| target).filter(|it| word == "*" || self.matches(it, word)).collect();
+        if found.is_empty() { Err(format!("there is no target `{word}`")) } else { Ok(found) }
+    }
+
+    fn matches(&self, target: &Target, word: &str) -> bool {
+        word == target.node.as_str() || word == self.short(target)
+    }
+
+    /// The node's name, with `/v4` or `/v6` where it has several addresses.
+    fn short(&self, target: &Target) -> String {
+        let addresses = self.pool.nodes.iter().find(|node| node.name == target.node).map_or(1, |it| it.addresses.len());
+        match (addresses, target.address.is_ipv6()) {
+            (1, _) => target.node.to_string(),
+            (_, false) => format!("{}/v4", target.node),
+            (_, true) => format!("{}/v6", target.node),
+        }
+    }
+
+    fn probe(&mut self, rest: &[&str]) -> Outcome {
+        let (who, kinds) = rest.split_first().ok_or("probe needs a target and what it found")?;
+        let targets = self.targets(who)?;
+        for word in kinds {
+            let kind = build::kind(word).ok_or(format!("`{word}` is no kind of observation"))?;
+            for target in &targets {
+                let now = self.now;
+                self.engine().handle_observation(target, &build::observation(kind.clone()), now);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_override(&mut self, word: &str, rest: &[&str]) -> Outcome {
+        let (node, rest) = rest.split_first().ok_or("an override needs a node")?;
+        let (until, rest) = match rest {
+            ["for", how_long, rest @ ..] => (Some(self.now.after(length(Some(how_long))?)), rest),
+            _ => (None, rest),
+        };
+        let kind = if word == "force" { OverrideKind::Force } else { OverrideKind::Drain };
+        let order = Override { kind, reason: rest.join(" "), author: "ada".to_owned(), since: self.now, until };
+        let (pool, node) = (self.pool.name.clone(), NodeName::new(node));
+        self.command(Command::Set { pool, node, order, insist: word.ends_with('!') });
+        Ok(())
+    }
+
+    fn lift(&mut self, rest: &[&str]) -> Outcome {
+        let node = NodeName::new(rest.first().ok_or("undrain needs a node")?);
+        let pool = self.pool.name.clone();
+        self.command(Command::Lift { pool, node });
+        Ok(())
+    }
+
+    fn command(&mut self, command: Command) {
+        let now = self.now;
+        self.refusal = self.engine().handle_command(command, now).err().map(|refusal| refusal.to_string());
+    }
+
+    fn refused(&mut self, why: &str) -> Outcome {
+        match self.refusal.take() {
+            Some(refusal) if refusal.contains(why) => Ok(()),
+            Some(refusal) => Err(format!("refused, but with `{refusal}`")),
+            None => Err("it was not refused".to_owned()),
+        }
+    }
+
+    /// `peer dns-2 cp-1=ready cp-2=down! abstains`, the `!` for a shutdown seen.
+    fn peer(&mut self, rest: &[&str]) -> Outcome {
+        let (host, rest) = rest.split_first().ok_or("peer needs a host")?;
+        let mut votes = BTreeMap::new();
+        for word in rest.iter().filter(|word| **word != "abstains") {
+            let (who, vote) = word.split_once('=').ok_or(format!("`{word}` is no vote"))?;
+            let grade = match vote.trim_end_matches('!') {
+                "ready" => daymark_decision::Grade::Ready,
+                "live" => daymark_decision::Grade::Live,
+                "down" => daymark_decision::Grade::Down,
+                other => return Err(format!("`{other}` is no grade")),
+            };
+            let vote = Vote { grade, shutting_down: vote.ends_with('!') };
+            votes.extend(self.targets(who)?.into_iter().map(|target| (target, vote)));
+        }
+        let sequence = self.sequences.entry((*host).to_owned()).or_default();
+        *sequence += 1;
+        let abstains = rest.contains(&"abstains");
+        let view = View { host: HostName::new(host), incarnation: 1, sequence: *sequence, votes, abstains };
+        self.last_view = Some(view.clone());
+        let now = self.now;
+        if self.engine().handle_peer_view(view, now) { Ok(()) } else { Err("the view was no news".to_owned()) }
+    }
+
+    fn replay(&mut self) -> Outcome {
+        let view = self.last_view.clone().ok_or("there is no view to replay")?;
+        let now = self.now;
+        if self.engine().handle_peer_view(view, now) { Err("a replayed view was news".to_owned()) } else { Ok(()) }
+    }
+
+    /// `restart` keeps the memory, `restart lost` does not.
+    fn restart(&mut self, rest: &[&str]) -> Outcome {
+        let memory = match rest {
+            [] => self.engine().memory(),
+            ["lost"] => Memory::default(),
+            _ => return Err("restart takes nothing, or `lost`".to_owned()),
+        };
+        let json = serde_json::to_string(&memory).map_err(|error| error.to_string())?;
+        let memory = serde_json::from_str(&json).map_err(|error| error.to_string())?;
+        let membership = build::members(&self.own, self.members);
+        self.engine = Some(Engine::new(membership, vec![self.pool.clone()], memory, self.now));
+        Ok(())
+    }
+
+    fn reload(&mut self) -> Outcome {
+        let (pool, now) = (self.pool.clone(), self.now);
+        self.engine().handle_policy(vec![pool], now);
+        Ok(())
+    }
+
+    fn without(&mut self, rest: &[&str]) -> Outcome {
+        let before = self.pool.nodes.len();
+        self.pool.nodes.retain(|node| !rest.contains(&node.name.as_str()));
+        if self.pool.nodes.len() + rest.len() == before { Ok(()) } else { Err("there is no such node".to_owned()) }
+    }
+
+    fn answer(&mut self) -> Result<Answer, String> {
+        let now = self.now;
+        let Decision { answers, .. } = self.engine().decide(now);
+        answers.into_iter().next().ok_or("there is no answer".to_owned())
+    }
+
+    /// `expect BASIS NODE… [ttl N]`
+    fn expect(&mut self, rest: &[&str]) -> Outcome {
+        let answer = self.answer()?;
+        let reached = |it: &&(Target, _)| answer.members.iter().any(|member| member.address == it.0.address);
+        let mut got = vec![answer.basis.to_string()];
+        got.extend(answer.reasons.iter().filter(reached).map(|(target, _)| self.short(target)));
+        let brief = got.join(" ");
+        let whole = format!("{brief} ttl {}", answer.ttl);
+        let expected = rest.join(" ");
+        if expected == brief || expected == whole {
+            return Ok(());
+        }
+        Err(format!("expected `{expected}`, got `{whole}`"))
+    }
+
+    /// `because NODE TEXT`: the reason of that target contains the text.
+    fn because(&mut self, rest: &[&str]) -> Outcome {
+        let (who, text) = rest.split_first().ok_or("because needs a target and a text")?;
+        let answer = self.answer()?;
+        let found = answer.reasons.iter().find(|(target, _)| self.matches(target, who));
+        let (_, reason) = found.ok_or(format!("there is no target `{who}`"))?;
+        let (text, reason) = (text.join(" "), reason.to_string());
+        if reason.contains(&text) { Ok(()) } else { Err(format!("the reason is `{reason}`")) }
+    }
+
+    /// `generation same` or `generation new`, since the line before that said so.
+    fn generation(&mut self, rest: &[&str]) -> Outcome {
+        let (before, now) = (self.generation, self.answer()?.generation);
+        self.generation = now;
+        match rest {
+            ["new"] if now > before => Ok(()),
+            ["same"] if now == before => Ok(()),
+            _ => Err(format!("the generation was {before} and is {now}")),
+        }
+    }
+
+    /// `deadline 10m an override expires`, or `deadline none`.
+    fn deadline(&mut self, rest: &[&str]) -> Outcome {
+        let got = self.engine().poll_timeout();
+        let got = got.map_or("none".to_owned(), |(at, why)| format!("{}s {why}", at.since(build::START).as_secs_f64()));
+        let expected = rest.join(" ");
+        if got == expected { Ok(()) } else { Err(format!("expected `{expected}`, got `{got}`")) }
+    }
+}
+
+fn length(word: Option<&&str>) -> Result<Duration, String> {
+    let word = word.ok_or("a time is missing")?;
+    build::duration(word).ok_or(format!("`{word}` is no time"))
+}
