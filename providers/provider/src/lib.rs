@@ -18,7 +18,7 @@ pub use memory::InMemory;
 /// Publishes answers.
 pub trait Provider: Send + Sync + 'static {
     /// What logs and metrics call it, such as `authoritative`.
-    fn name(&self) -> &str;
+    fn name(&self) -> &'static str;
 
     /// Makes the world show this decision, whole: where it returns `Ok`, every answer stands.
     ///

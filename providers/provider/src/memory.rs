@@ -20,7 +20,7 @@ impl InMemory {
 }
 
 impl Provider for InMemory {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "memory"
     }
 

@@ -195,13 +195,13 @@ impl Engine {
         judged.next().is_some_and(|first| first == Grade::Down && judged.all(|grade| grade == Grade::Down))
     }
 
+    /// Goes through every deadline up to `now` in its turn, so that one that is seen late has the effect it would have had.
     fn advance(&mut self, now: Moment) {
-        let now = now.max(self.now);
-        let is_due = self.poll_timeout().is_some_and(|(due, _)| due <= now);
-        self.now = now;
-        if is_due {
-            self.settle(now);
+        while let Some((due, _)) = self.poll_timeout().filter(|(due, _)| *due <= now) {
+            self.now = self.now.max(due);
+            self.settle(self.now);
         }
+        self.now = self.now.max(now);
     }
 
     fn settle(&mut self, now: Moment) {

@@ -10,7 +10,8 @@ use crate::target::Target;
 ///
 /// What cuts off every target at once, a switch or our own link, is seen target by target, as each one's probes fail. So
 /// the answer shrinks on the way, and its last form is an accident. Held is therefore the last good answer together with
-/// what left it within one detection time before.
+/// what left it within one detection time before. What is
+/// held counts as good until something is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LastGood {
     targets: BTreeSet<Target>,

@@ -75,7 +75,7 @@ mod tests {
     fn each_further_fall_costs_more_up_to_a_limit() {
         let waits = waits((0..60).map(|n| 1_000_000 + n));
         assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]), "{waits:?}");
-        assert_eq!((waits[1], waits[59]), (9, 300));
+        assert_eq!((waits[1], waits[59]), (10, 300));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Plays every story in `tests/scenarios/`. The language is told in `tests/scenarios/README.md`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
 mod support;
 
 use std::fs;

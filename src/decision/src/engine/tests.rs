@@ -1,1 +1,136 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
 
+use super::*;
+use crate::answer::Basis;
+use crate::observation::{Kind, Timings};
+use crate::overrides::OverrideKind;
+use crate::policy::{Mode, Node, Pace, Steering, Thresholds, TtlRange};
+use crate::quorum::HostName;
+
+fn pool(name: &str, addresses: &[&str]) -> Pool {
+    let node = |(address, n): (&&str, usize)| Node {
+        name: NodeName::new(&format!("cp-{n}")),
+        addresses: vec![address.parse().unwrap()],
+        priority: 0,
+        weight: 1,
+    };
+    Pool {
+        name: PoolName::new(name),
+        nodes: addresses.iter().zip(1..).map(node).collect(),
+        thresholds: Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN },
+        pace: Pace {
+            interval: Duration::from_secs(1),
+            confirm_interval: Duration::from_millis(100),
+            detection: Duration::from_secs(2),
+        },
+        steering: Steering { mode: Mode::All, max_answers: 8 },
+        ttl: TtlRange { min: 1, max: 5 },
+    }
+}
+
+fn at(secs: u64) -> Moment {
+    Moment::from_millis(1_000_000_000 + secs * 1000)
+}
+
+fn engine(pools: &[Pool], members: usize) -> Engine {
+    let membership = Membership { own: HostName::new("dns-1"), members };
+    Engine::new(membership, pools.to_vec(), Memory::default(), at(0))
+}
+
+fn target(pool: &Pool, index: usize) -> Target {
+    pool.targets().nth(index).unwrap().0
+}
+
+fn see(engine: &mut Engine, target: &Target, kind: Kind, secs: u64) {
+    let observation = Observation { kind, timings: Timings::default(), certificate: None };
+    engine.handle_observation(target, &observation, at(secs));
+}
+
+#[test]
+fn each_pool_has_its_own_answer_and_the_newest_generation_is_the_decisions() {
+    let (a, b) = (pool("a.example.org", &["192.0.2.1", "192.0.2.2"]), pool("b.example.org", &["192.0.2.3"]));
+    let mut engine = engine(&[a.clone(), b.clone()], 1);
+    let before = engine.decide(at(0));
+    see(&mut engine, &target(&a, 1), Kind::Ready, 1);
+    let after = engine.decide(at(1));
+    assert_eq!(after.answer(&b.name), before.answer(&b.name), "the other pool is as it was");
+    let answer = after.answer(&a.name).unwrap();
+    assert_eq!((answer.basis, answer.members.len()), (Basis::Ready, 1));
+    assert!(answer.generation > before.generation);
+    assert_eq!(answer.generation, after.generation);
+}
+
+#[test]
+fn a_reload_gives_every_answer_a_new_generation_and_ends_the_answers_of_pools_that_went() {
+    let (a, b) = (pool("a.example.org", &["192.0.2.1"]), pool("b.example.org", &["192.0.2.3"]));
+    let mut engine = engine(&[a.clone(), b], 1);
+    let before = engine.decide(at(0));
+    engine.handle_policy(vec![a.clone()], at(0));
+    let after = engine.decide(at(0));
+    assert_eq!(after.answers.len(), 1);
+    assert!(after.answer(&a.name).unwrap().generation > before.generation);
+}
+
+#[test]
+fn an_observation_of_an_unknown_target_changes_nothing() {
+    let (a, other) = (pool("a.example.org", &["192.0.2.1"]), pool("x.example.org", &["192.0.2.9"]));
+    let mut engine = engine(std::slice::from_ref(&a), 1);
+    let before = engine.decide(at(0));
+    see(&mut engine, &target(&other, 0), Kind::Ready, 0);
+    assert_eq!(engine.decide(at(0)), before);
+}
+
+#[test]
+fn a_host_that_becomes_blind_through_one_pool_abstains_in_every_pool() {
+    let (a, b) = (pool("a.example.org", &["192.0.2.1"]), pool("b.example.org", &["192.0.2.3", "192.0.2.4"]));
+    let mut engine = engine(&[a.clone(), b.clone()], 2);
+    for target in [target(&a, 0), target(&b, 0), target(&b, 1)] {
+        see(&mut engine, &target, Kind::Ready, 0);
+    }
+    see(&mut engine, &target(&b, 1), Kind::Refused, 1);
+    let down = Vote { grade: Grade::Down, shutting_down: false };
+    let votes = b.targets().map(|(target, _)| (target, down)).collect();
+    let view = View { host: HostName::new("dns-2"), incarnation: 1, sequence: 1, votes, abstains: false };
+    assert!(engine.handle_peer_view(view, at(1)));
+    assert_eq!((engine.standing(), engine.is_blind()), (Standing::Quorum, false));
+    assert_eq!(engine.decide(at(1)).answer(&b.name).unwrap().members.len(), 1, "half is no majority");
+    see(&mut engine, &target(&b, 0), Kind::Refused, 2);
+    see(&mut engine, &target(&a, 0), Kind::Refused, 2);
+    assert_eq!((engine.standing(), engine.is_blind()), (Standing::Alone, true));
+    assert_eq!(engine.decide(at(2)).answer(&b.name).unwrap().basis, Basis::Held);
+}
+
+#[test]
+fn a_memory_of_what_is_not_configured_is_dropped() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let mut first = engine(std::slice::from_ref(&a), 1);
+    see(&mut first, &target(&a, 0), Kind::Ready, 0);
+    let order =
+        Override { kind: OverrideKind::Drain, reason: String::new(), author: String::new(), since: at(0), until: None };
+    let node = NodeName::new("cp-2");
+    let set = Command::Set { pool: a.name.clone(), node, order, insist: false };
+    assert_eq!(first.handle_command(set, at(0)), Ok(()));
+
+    let membership = Membership { own: HostName::new("dns-1"), members: 1 };
+    let smaller = pool("a.example.org", &["192.0.2.1"]);
+    let mut second = Engine::new(membership, vec![smaller], first.memory(), at(1));
+    assert_eq!(second.overrides().count(), 0);
+    assert_eq!(second.healths().count(), 1);
+    assert_eq!(second.decide(at(1)).answers[0].basis, Basis::Ready);
+}
+
+#[test]
+fn an_override_that_has_already_ended_is_refused() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let mut engine = engine(std::slice::from_ref(&a), 1);
+    let order = Override {
+        kind: OverrideKind::Drain,
+        reason: String::new(),
+        author: String::new(),
+        since: at(0),
+        until: Some(at(0)),
+    };
+    let set = Command::Set { pool: a.name.clone(), node: NodeName::new("cp-1"), order, insist: true };
+    assert_eq!(engine.handle_command(set, at(0)), Err(Refusal::Ended { until: at(0) }));
+}

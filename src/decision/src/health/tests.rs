@@ -1,1 +1,89 @@
+use super::*;
 
+const THRESHOLDS: Thresholds = Thresholds { rise: NonZeroU32::new(2).unwrap(), fall: NonZeroU32::new(3).unwrap() };
+const PACE: Pace = Pace {
+    interval: Duration::from_secs(1),
+    confirm_interval: Duration::from_millis(100),
+    detection: Duration::from_secs(3),
+};
+
+fn at(secs: u64) -> Moment {
+    Moment::from_millis(secs * 1000)
+}
+
+fn after(kinds: &[Kind]) -> Health {
+    let mut health = Health::default();
+    for kind in kinds {
+        health.observe(kind, THRESHOLDS, at(1_000));
+    }
+    health
+}
+
+#[test]
+fn a_target_begins_unknown_and_is_judged_by_the_thresholds() {
+    assert_eq!(after(&[]).grade(), Grade::Unknown);
+    assert_eq!(after(&[Kind::Ready]).grade(), Grade::Unknown);
+    assert_eq!(after(&[Kind::Ready, Kind::Ready]).grade(), Grade::Ready);
+    assert_eq!(after(&[Kind::Refused, Kind::Refused]).grade(), Grade::Unknown);
+    assert_eq!(after(&[Kind::Refused, Kind::Refused, Kind::Refused]).grade(), Grade::Down);
+}
+
+#[test]
+fn a_mixed_rise_turns_to_the_worst_of_it_and_a_mixed_fall_to_the_best() {
+    let down = [Kind::Refused, Kind::Refused, Kind::Refused];
+    let rising = [&down[..], &[Kind::Starting, Kind::Ready]].concat();
+    assert_eq!(after(&rising).grade(), Grade::Live);
+    let falling = [Kind::Ready, Kind::Ready, Kind::Refused, Kind::Overloaded, Kind::Refused];
+    assert_eq!(after(&falling).grade(), Grade::Live);
+}
+
+#[test]
+fn an_observation_of_the_present_grade_ends_a_run() {
+    let mut health = after(&[Kind::Ready, Kind::Ready, Kind::Refused, Kind::Refused]);
+    assert!(health.is_turning());
+    health.observe(&Kind::Ready, THRESHOLDS, at(1_001));
+    assert!(!health.is_turning());
+}
+
+#[test]
+fn a_shutdown_acts_at_once_and_never_for_the_better() {
+    assert_eq!(after(&[Kind::Ready, Kind::Ready, Kind::ShuttingDown]).grade(), Grade::Live);
+    assert_eq!(after(&[Kind::ShuttingDown]).grade(), Grade::Live, "also where nothing was known");
+    assert_eq!(after(&[Kind::Refused, Kind::Refused, Kind::Refused, Kind::ShuttingDown]).grade(), Grade::Down);
+}
+
+#[test]
+fn a_fault_of_our_own_neither_counts_nor_shows() {
+    let own = Kind::OwnFault { detail: String::new() };
+    let health = after(&[Kind::Ready, Kind::Ready, Kind::Refused, own.clone(), own]);
+    assert_eq!(health, after(&[Kind::Ready, Kind::Ready, Kind::Refused]));
+}
+
+#[test]
+fn an_observation_that_tells_nothing_new_says_so() {
+    let mut health = after(&[Kind::Ready, Kind::Ready]);
+    assert!(!health.observe(&Kind::Ready, THRESHOLDS, at(1_002)));
+    assert!(health.observe(&Kind::Refused, THRESHOLDS, at(1_003)));
+}
+
+#[test]
+fn the_earliest_turn_is_the_pace_times_what_is_missing_after_the_next() {
+    let earliest = |kinds: &[Kind]| after(kinds).earliest_turn(THRESHOLDS, PACE);
+    assert_eq!(earliest(&[Kind::Ready, Kind::Ready]), None);
+    assert_eq!(earliest(&[Kind::Ready, Kind::Ready, Kind::Refused]), Some(Duration::from_millis(100)));
+    assert_eq!(earliest(&[Kind::Ready, Kind::Ready, Kind::Refused, Kind::Refused]), Some(Duration::ZERO));
+    let rising = [Kind::Refused, Kind::Refused, Kind::Refused, Kind::Ready];
+    assert_eq!(earliest(&rising), Some(Duration::ZERO));
+}
+
+#[test]
+fn what_a_target_lacks_is_told_with_what_was_seen_last() {
+    let lack = |kinds: &[Kind]| after(kinds).lack().to_string();
+    assert_eq!(lack(&[]), "no verdict yet");
+    assert_eq!(lack(&[Kind::Refused]), "no verdict yet: connection refused: nothing listens on the port");
+    let etcd = Kind::NotReady { failing: vec!["etcd".to_owned()] };
+    assert_eq!(
+        lack(&[etcd.clone(), etcd.clone(), etcd]),
+        "not ready since 1970-01-01T00:16:40Z: 500: not ready, failing checks: etcd"
+    );
+}

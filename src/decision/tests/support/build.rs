@@ -82,12 +82,12 @@ pub fn kind(word: &str) -> Option<Kind> {
 pub fn duration(word: &str) -> Option<Duration> {
     let digits = word.find(|c: char| c != '.' && !c.is_ascii_digit())?;
     let (number, unit) = word.split_at(digits);
-    let factor = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
+    let millis = match unit {
+        "ms" => 1.0,
+        "s" => 1_000.0,
+        "m" => 60_000.0,
+        "h" => 3_600_000.0,
         _ => return None,
     };
-    Some(Duration::from_millis((number.parse::<f64>().ok()? * factor * 1000.0).round() as u64))
+    Duration::try_from_secs_f64((number.parse::<f64>().ok()? * millis).round() / 1000.0).ok()
 }

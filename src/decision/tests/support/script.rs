@@ -65,7 +65,10 @@ impl Stage {
             "peer" => self.peer(rest),
             "replay" => self.replay(),
             "restart" => self.restart(rest),
-            "reload" => self.reload(),
+            "reload" => {
+                self.reload();
+                Ok(())
+            }
             "without" => self.without(rest),
             "expect" => self.expect(rest),
             "because" => self.because(rest),
@@ -239,10 +242,9 @@ impl Stage {
         Ok(())
     }
 
-    fn reload(&mut self) -> Outcome {
+    fn reload(&mut self) {
         let (pool, now) = (self.pool.clone(), self.now);
         self.engine().handle_policy(vec![pool], now);
-        Ok(())
     }
 
     fn without(&mut self, rest: &[&str]) -> Outcome {

@@ -1,0 +1,404 @@
+//! The eight properties of the design, over random histories, against a naive model.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use daymark_decision::{
+    Answer, Basis, Command, Decision, Engine, Grade, HostName, Kind, Memory, Mode, Moment, NodeName, Override,
+    OverrideKind, Pool, Target, View, Vote,
+};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use support::build::{self, START};
+use support::naive::{Event, Naive};
+
+/// Something that happens, in terms of any pool.
+#[derive(Clone, Debug)]
+enum Input {
+    Observe(Index, Kind, usize),
+    Drain { node: Index, length: Option<u64>, insist: bool },
+    Force { node: Index, length: Option<u64> },
+    Lift(Index),
+    Peer { host: usize, incarnation: u64, sequence: u64, grades: Vec<Grade>, shutting_down: bool, abstains: bool },
+    Nothing,
+}
+
+/// An input, and how many milliseconds after the last it comes; below zero, its clock has gone back.
+type Step = (i64, Input);
+
+fn kinds() -> impl Strategy<Value = Kind> {
+    let words =
+        ["ready", "ready", "ready", "not-ready:etcd", "shutting-down", "refused", "connect-timeout", "own-fault"];
+    select(words.map(|word| build::kind(word).expect("a kind")).to_vec())
+}
+
+fn lengths() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![Just(None), (1..20_000_u64).prop_map(Some)]
+}
+
+fn own_inputs() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        12 => (any::<Index>(), kinds(), 1..5_usize).prop_map(|(target, kind, times)| Input::Observe(target, kind, times)),
+        2 => (any::<Index>(), lengths(), any::<bool>())
+            .prop_map(|(node, length, insist)| Input::Drain { node, length, insist }),
+        1 => (any::<Index>(), lengths()).prop_map(|(node, length)| Input::Force { node, length }),
+        1 => any::<Index>().prop_map(Input::Lift),
+        1 => Just(Input::Nothing),
+    ]
+}
+
+fn all_inputs() -> impl Strategy<Value = Input> {
+    let grades = prop::collection::vec(select(Grade::ALL.to_vec()), 6);
+    let peer = (1..5_usize, 0..2_u64, 0..20_u64, grades, prop::bool::weighted(0.1), prop::bool::weighted(0.1))
+        .prop_map(|(host, incarnation, sequence, grades, shutting_down, abstains)| Input::Peer {
+            host,
+            incarnation,
+            sequence,
+            grades,
+            shutting_down,
+            abstains,
+        });
+    prop_oneof![3 => own_inputs(), 1 => peer]
+}
+
+fn steps(inputs: impl Strategy<Value = Input>) -> impl Strategy<Value = Vec<Step>> {
+    let delays = prop_oneof![
+        3 => Just(0_i64),
+        4 => 1..1_500_i64,
+        2 => 1_000..30_000_i64,
+        1 => -5_000..0_i64,
+    ];
+    prop::collection::vec((delays, inputs), 0..60)
+}
+
+prop_compose! {
+    fn pools()(
+        nodes in prop::collection::vec((1..3_usize, 0..3_u16), 1..5),
+        rise in 1..4_u32,
+        fall in 1..5_u32,
+        failover in any::<bool>(),
+        max_ttl in 1..20_u32,
+    ) -> Pool {
+        let mut pool = build::pool("lb.example.org");
+        pool.nodes = nodes.iter().zip(1..).map(|((count, priority), n)| {
+            let (ipv4, ipv6) = (format!("192.0.2.{n}"), format!("2001:db8::{n}"));
+            let mut node = build::node(&format!("cp-{n}"), &[ipv4.as_str(), ipv6.as_str()][..*count]);
+            node.priority = *priority;
+            node
+        }).collect();
+        pool.thresholds = build::thresholds(rise, fall);
+        pool.steering.mode = if failover { Mode::Failover } else { Mode::All };
+        pool.ttl.max = max_ttl;
+        pool
+    }
+}
+
+/// An engine and the model beside it, fed with the same events.
+struct Pair {
+    pool: Pool,
+    engine: Engine,
+    naive: Naive,
+    /// The time that counts: it never goes back.
+    now: Moment,
+}
+
+impl Pair {
+    fn new(pool: &Pool, members: usize) -> Self {
+        let engine = Engine::new(build::members("dns-0", members), vec![pool.clone()], Memory::default(), START);
+        Self { pool: pool.clone(), engine, naive: Naive::new(pool.clone()), now: START }
+    }
+
+    /// Feeds one step at its own clock, which may be older than the last.
+    fn feed(&mut self, (delay, input): &Step) {
+        let millis = self.now.as_millis();
+        let clock = Moment::from_millis(millis.saturating_add_signed(*delay));
+        self.now = self.now.max(clock);
+        match input {
+            Input::Observe(target, kind, times) => {
+                let target = pick(&self.targets(), *target);
+                for _ in 0..*times {
+                    self.engine.handle_observation(&target, &build::observation(kind.clone()), clock);
+                    self.naive.push(self.now, Event::Observed(target.clone(), kind.clone()));
+                }
+            }
+            Input::Drain { node, length, insist } => self.order(*node, OverrideKind::Drain, *length, *insist, clock),
+            Input::Force { node, length } => self.order(*node, OverrideKind::Force, *length, false, clock),
+            Input::Lift(node) => {
+                let node = pick(&self.nodes(), *node);
+                self.say(Command::Lift { pool: self.pool.name.clone(), node }, clock);
+            }
+            Input::Peer { host, incarnation, sequence, grades, shutting_down, abstains } => {
+                let vote = |grade: &Grade| Vote { grade: *grade, shutting_down: *shutting_down };
+                let votes = self.targets().into_iter().zip(grades.iter().map(vote)).collect();
+                let host = HostName::new(&format!("dns-{host}"));
+                let (incarnation, sequence, abstains) = (*incarnation, *sequence, *abstains);
+                self.engine.handle_peer_view(View { host, incarnation, sequence, votes, abstains }, clock);
+            }
+            Input::Nothing => self.engine.handle_timeout(clock),
+        }
+    }
+
+    fn order(&mut self, node: Index, kind: OverrideKind, length: Option<u64>, insist: bool, clock: Moment) {
+        let node = pick(&self.nodes(), node);
+        let until = length.map(|millis| self.now.after(Duration::from_millis(millis)));
+        let order = Override { kind, reason: String::new(), author: String::new(), since: self.now, until };
+        self.say(Command::Set { pool: self.pool.name.clone(), node, order, insist }, clock);
+    }
+
+    fn say(&mut self, command: Command, clock: Moment) {
+        if self.engine.handle_command(command.clone(), clock).is_ok() {
+            self.naive.push(self.now, Event::Said(command));
+        }
+    }
+
+    fn answer(&mut self) -> Answer {
+        self.engine.decide(self.now).answers.remove(0)
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        self.pool.targets().map(|(target, _)| target).collect()
+    }
+
+    fn nodes(&self) -> Vec<NodeName> {
+        self.pool.nodes.iter().map(|node| node.name.clone()).collect()
+    }
+
+    fn drained(&self) -> BTreeSet<NodeName> {
+        let drains = self.engine.overrides().filter(|(.., order)| order.kind == OverrideKind::Drain);
+        drains.map(|(_, node, _)| node.clone()).collect()
+    }
+}
+
+fn pick<T: Clone>(of: &[T], index: Index) -> T {
+    index.get(of).clone()
+}
+
+fn members(answer: &Answer) -> BTreeSet<Target> {
+    let target = |member: &daymark_decision::Member| Target {
+        pool: answer.pool.clone(),
+        node: member.node.clone(),
+        address: member.address,
+    };
+    answer.members.iter().map(target).collect()
+}
+
+fn last_moment_before(deadline: Moment) -> Moment {
+    Moment::from_millis(deadline.as_millis() - 1)
+}
+
+proptest! {
+    // The model goes through the whole history again at every step.
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_engine_answers_as_the_naive_model_does(pool in pools(), steps in steps(own_inputs())) {
+        let mut pair = Pair::new(&pool, 1);
+        for step in &steps {
+            pair.feed(step);
+            let answer = pair.answer();
+            prop_assert_eq!((answer.basis, members(&answer)), pair.naive.answer(pair.now), "after {:?}", step);
+        }
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn property_1_the_same_events_at_the_same_times_give_an_equal_decision(
+        pool in pools(), steps in steps(all_inputs()), hosts in 1..6_usize,
+    ) {
+        let (mut one, mut other) = (Pair::new(&pool, hosts), Pair::new(&pool, hosts));
+        for step in &steps {
+            one.feed(step);
+            other.feed(step);
+            // Being asked is no event.
+            prop_assert_eq!(one.engine.decide(one.now), other.engine.clone().decide(other.now));
+        }
+        prop_assert_eq!(one.engine.decide(one.now), other.engine.decide(other.now));
+    }
+
+    #[test]
+    fn property_2_without_input_nothing_changes_before_the_announced_deadline(
+        pool in pools(), steps in steps(all_inputs()), hosts in 1..6_usize, part in 0.0..1.0_f64,
+    ) {
+        let mut pair = Pair::new(&pool, hosts);
+        for step in &steps {
+            pair.feed(step);
+            let now = pair.engine.decide(pair.now);
+            let year = pair.now.after(Duration::from_hours(365 * 24));
+            let deadline = pair.engine.poll_timeout().map_or(year, |(at, _)| at);
+            prop_assert!(deadline > pair.now, "a deadline lies ahead");
+            let between = pair.now.after(deadline.since(pair.now).mul_f64(part)).min(last_moment_before(deadline));
+            prop_assert_eq!(&pair.engine.clone().decide(between), &now);
+            prop_assert_eq!(&pair.engine.clone().decide(last_moment_before(deadline)), &now);
+        }
+    }
+
+    #[test]
+    fn property_3_no_answer_is_empty(pool in pools(), steps in steps(all_inputs()), hosts in 1..6_usize) {
+        let mut pair = Pair::new(&pool, hosts);
+        prop_assert!(!pair.answer().members.is_empty());
+        for step in &steps {
+            pair.feed(step);
+            prop_assert!(!pair.answer().members.is_empty());
+        }
+    }
+
+    #[test]
+    fn property_4_fewer_than_fall_failures_in_a_row_remove_no_target(pool in pools(), steps in steps(own_inputs())) {
+        let mut pool = pool;
+        pool.steering.mode = Mode::All;
+        let fall = pool.thresholds.fall.get() as usize;
+        let mut pair = Pair::new(&pool, 1);
+        let mut before = pair.answer();
+        for step in &steps {
+            pair.feed(step);
+            let after = pair.answer();
+            let drained = pair.drained();
+            // What was only in for want of a better one goes when a better one comes.
+            let was_ready = before.basis == Basis::Ready && after.basis == Basis::Ready;
+            for gone in members(&before).difference(&members(&after)).filter(|_| was_ready) {
+                let was_forced = before.reasons.iter().any(|(target, reason)| {
+                    target == gone && matches!(reason, daymark_decision::Reason::Forced { .. })
+                });
+                if drained.contains(&gone.node) || was_forced {
+                    continue;
+                }
+                let kinds: Vec<Kind> = pair.naive.kinds(gone).into_iter().filter(|it| it.grade().is_some()).collect();
+                let failing = kinds.iter().rev().take_while(|kind| **kind != Kind::Ready).count();
+                let decisive = kinds.iter().rev().take(failing).any(Kind::is_decisive);
+                prop_assert!(failing >= fall || decisive, "{gone} went after {failing} of {fall} failures");
+            }
+            before = after;
+        }
+    }
+
+    #[test]
+    fn property_5_stale_views_change_nothing_and_generations_never_go_back(
+        pool in pools(), steps in steps(all_inputs()), hosts in 2..6_usize,
+    ) {
+        let mut pair = Pair::new(&pool, hosts);
+        let mut views: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
+        let mut generation = pair.engine.decide(pair.now).generation;
+        for step in &steps {
+            let before = pair.engine.decide(pair.now.max(clock_of(pair.now, step.0)));
+            pair.feed(step);
+            let after = pair.engine.decide(pair.now);
+            if let Input::Peer { host, incarnation, sequence, .. } = step.1 {
+                if views.get(&host).is_some_and(|newest| *newest >= (incarnation, sequence)) {
+                    prop_assert_eq!(&before, &after, "a stale view changes nothing");
+                } else {
+                    views.insert(host, (incarnation, sequence));
+                }
+            }
+            prop_assert!(after.generation >= generation, "generations never go back");
+            prop_assert!(after.answers.iter().all(|answer| answer.generation <= after.generation));
+            if published(&before) != published(&after) {
+                prop_assert!(after.generation > before.generation, "a change has a generation of its own");
+            }
+            generation = after.generation;
+        }
+    }
+
+    #[test]
+    fn property_6_the_ttl_ends_before_the_earliest_change_under_way(pool in pools(), steps in steps(own_inputs())) {
+        let mut pair = Pair::new(&pool, 1);
+        for step in &steps {
+            pair.feed(step);
+            let answer = pair.answer();
+            prop_assert!(answer.ttl >= pool.ttl.min && answer.ttl <= pool.ttl.max);
+            for change in changes_under_way(&pair) {
+                let left = change.since(pair.now).as_secs();
+                prop_assert!(u64::from(answer.ttl) <= left.max(u64::from(pool.ttl.min)), "{left} s are left");
+            }
+        }
+    }
+
+    #[test]
+    fn property_7_a_clock_that_goes_back_moves_no_state_back(
+        pool in pools(), steps in steps(all_inputs()), hosts in 1..6_usize,
+    ) {
+        let (mut real, mut clamped) = (Pair::new(&pool, hosts), Pair::new(&pool, hosts));
+        for (delay, input) in &steps {
+            real.feed(&(*delay, input.clone()));
+            clamped.feed(&((*delay).max(0), input.clone()));
+            let old = Moment::from_millis(real.now.as_millis() - 60_000);
+            prop_assert_eq!(real.engine.decide(old), clamped.engine.decide(clamped.now));
+        }
+    }
+
+    #[test]
+    fn property_8_a_drained_node_is_in_no_answer_while_another_is_not_drained(
+        pool in pools(), steps in steps(all_inputs()), hosts in 1..6_usize,
+    ) {
+        let mut pair = Pair::new(&pool, hosts);
+        for step in &steps {
+            pair.feed(step);
+            let answer = pair.answer();
+            let drained = pair.drained();
+            if pair.nodes().iter().any(|node| !drained.contains(node)) {
+                prop_assert!(answer.members.iter().all(|member| !drained.contains(&member.node)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_restart_alone_changes_no_answer(pool in pools(), steps in steps(own_inputs())) {
+        let mut pair = Pair::new(&pool, 1);
+        for step in &steps {
+            pair.feed(step);
+        }
+        let before = pair.answer();
+        let memory = serde_json::to_string(&pair.engine.memory()).unwrap();
+        let memory = serde_json::from_str(&memory).unwrap();
+        let mut again = Engine::new(build::members("dns-0", 1), vec![pool], memory, pair.now);
+        let after = again.decide(pair.now).answers.remove(0);
+        prop_assert_eq!((&after.members, after.basis), (&before.members, before.basis));
+        prop_assert!(after.generation > before.generation);
+    }
+}
+
+fn clock_of(now: Moment, delay: i64) -> Moment {
+    Moment::from_millis(now.as_millis().saturating_add_signed(delay))
+}
+
+/// What a provider publishes of a decision.
+fn published(decision: &Decision) -> Vec<(BTreeSet<Target>, u32, Basis)> {
+    decision.answers.iter().map(|answer| (members(answer), answer.ttl, answer.basis)).collect()
+}
+
+/// When the answer would change if what has begun went on: a grade that is turning, at the pace of the probes, or the end
+/// of an override.
+fn changes_under_way(pair: &Pair) -> Vec<Moment> {
+    let mut found = Vec::new();
+    let mut engine = pair.engine.clone();
+    let answered = |engine: &mut Engine, at| members(&engine.decide(at).answers[0]);
+    let before = answered(&mut engine, pair.now);
+
+    let ends: Vec<Moment> = engine.overrides().filter_map(|(.., order)| order.until).collect();
+    found.extend(ends.into_iter().filter(|end| answered(&mut engine.clone(), *end) != before));
+
+    for (target, health) in engine.healths() {
+        let (true, Some(seen)) = (health.is_turning(), health.seen()) else { continue };
+        let rises = seen.grade() > Some(health.grade()) && health.grade() != Grade::Unknown;
+        let pace = if rises { pair.pool.pace.interval } else { pair.pool.pace.confirm_interval };
+        let mut goes_on = engine.clone();
+        let mut at = pair.now;
+        for _ in 0..10 {
+            goes_on.handle_observation(target, &build::observation(seen.clone()), at);
+            if answered(&mut goes_on, at) != before {
+                found.push(at);
+                break;
+            }
+            at = at.after(pace);
+        }
+    }
+    found
+}
