@@ -1,4 +1,13 @@
 //! The shell of Daymark: everything with a socket, a clock or a file. The decisions are made in `daymark_decision`.
 
+pub mod clock;
 pub mod config;
+pub mod driver;
+pub mod events;
+pub mod keeper;
+pub mod metrics;
 pub mod probe;
+pub mod publish;
+pub mod state;
+pub mod status;
+pub mod watchdog;

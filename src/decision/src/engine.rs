@@ -49,6 +49,7 @@ pub struct Engine {
     peers: Peers,
     now: Moment,
     generation: u64,
+    revision: u64,
 }
 
 impl Engine {
@@ -61,6 +62,7 @@ impl Engine {
             peers: Peers::default(),
             now,
             generation: memory.generation,
+            revision: 0,
         };
         let mut remembered: BTreeMap<_, _> = memory.pools.into_iter().map(|it| (it.pool.clone(), it)).collect();
         for policy in pools {
@@ -136,6 +138,7 @@ impl Engine {
         self.forget_overrides_of_unknown_nodes();
         self.settle(self.now);
         self.generation = self.next_generation();
+        self.revision += 1;
         for pool in self.pools.values_mut() {
             pool.renew(self.generation);
         }
@@ -165,6 +168,11 @@ impl Engine {
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
         .min_by_key(|(at, _)| *at)
+    }
+
+    /// A number that rises whenever the decision, a health or an override may have changed.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The health of every target, by pool and in the operator's order.
@@ -224,6 +232,7 @@ impl Engine {
             verdict(peers.chain(own))
         };
         let next = self.next_generation();
+        self.revision += 1;
         let Some(pool) = self.pools.get_mut(name) else { return };
         if pool.settle(&self.overrides, agreed, next, self.now) {
             self.generation = next;

@@ -1,0 +1,161 @@
+use std::num::NonZeroU32;
+
+use daymark_decision::{
+    Basis, HostName, Kind, Membership, Memory, Mode, Node, Override, OverrideKind, Pace, Place, Steering, Thresholds,
+    Timings, TtlRange,
+};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::watchdog::Watchdog;
+
+struct Bench {
+    clock: Clock,
+    handle: Handle,
+    decisions: watch::Receiver<Kept>,
+    events: Events,
+    watchdog: Watchdog,
+    task: JoinHandle<()>,
+}
+
+fn pool(nodes: &[&str]) -> Pool {
+    let node = |(name, n): (&&str, u8)| Node {
+        name: NodeName::new(name),
+        addresses: vec![[192, 0, 2, n].into()],
+        priority: 0,
+        weight: 1,
+    };
+    Pool {
+        name: PoolName::new("lb.example.org"),
+        nodes: nodes.iter().zip(1..).map(node).collect(),
+        thresholds: Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN },
+        pace: Pace {
+            interval: Duration::from_secs(1),
+            confirm_interval: Duration::from_millis(100),
+            detection: Duration::from_secs(2),
+        },
+        steering: Steering { mode: Mode::All, max_answers: 8 },
+        ttl: TtlRange { min: 1, max: 5 },
+    }
+}
+
+fn start(pool: Pool) -> Bench {
+    let (clock, events, watchdog) = (Clock::start(), Events::default(), Watchdog::default());
+    let membership = Membership { own: HostName::new("dns-1"), members: 1 };
+    let engine = Engine::new(membership, vec![pool], Memory::default(), clock.now());
+    let (newest, decisions) = watch::channel(Kept::default());
+    let heart = watchdog.watch("driver", PATIENCE);
+    let (driver, handle) = Driver::new(engine, clock, newest, events.clone(), Metrics::default(), heart);
+    Bench { clock, handle, decisions, events, watchdog, task: tokio::spawn(driver.run()) }
+}
+
+impl Bench {
+    fn see(&self, pool: &Pool, index: usize, kind: Kind) {
+        let target = pool.targets().nth(index).unwrap().0;
+        self.handle.observe(target, Observation { kind, timings: Timings::default(), certificate: None }).unwrap();
+    }
+
+    async fn until(&mut self, is_it: impl Fn(&Decision) -> bool) -> Decision {
+        self.decisions.wait_for(|kept| is_it(&kept.decision)).await.unwrap().decision.clone()
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        self.events.all().into_iter().map(|event| event.sentence).collect()
+    }
+
+    fn drain(&self, pool: &Pool, node: &str, length: Option<Duration>) -> Command {
+        let until = length.map(|length| self.clock.now().after(length));
+        let (reason, author) = ("disk".to_owned(), "ada".to_owned());
+        let order = Override { kind: OverrideKind::Drain, reason, author, since: self.clock.now(), until };
+        Command::Set { pool: pool.name.clone(), node: NodeName::new(node), order, insist: false }
+    }
+}
+
+fn members(decision: &Decision) -> Vec<String> {
+    decision.answers[0].members.iter().map(|member| member.node.to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn observations_become_decisions_and_one_event_a_change() {
+    let pool = pool(&["cp-1", "cp-2"]);
+    let mut bench = start(pool.clone());
+    bench.until(|decision| decision.answers[0].basis == Basis::Bootstrap).await;
+    bench.see(&pool, 0, Kind::Ready);
+    bench.see(&pool, 0, Kind::Ready);
+    bench.see(&pool, 0, Kind::Ready);
+    let decision = bench.until(|decision| decision.answers[0].basis == Basis::Ready).await;
+    assert_eq!(members(&decision), ["cp-1"]);
+    let sentences = bench.sentences();
+    assert_eq!(sentences.len(), 3, "{sentences:?}");
+    assert!(sentences[0].starts_with("lb.example.org: 192.0.2.1 192.0.2.2 ("), "{sentences:?}");
+    assert_eq!(sentences[1], "lb.example.org: cp-1 192.0.2.1 unknown -> ready (ready)");
+    assert!(sentences[2].contains("192.0.2.1 192.0.2.2 -> 192.0.2.1 (cp-1 192.0.2.1 in: ready since"), "{sentences:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_by_itself_at_its_time() {
+    let pool = pool(&["cp-1", "cp-2"]);
+    let mut bench = start(pool.clone());
+    for index in 0..2 {
+        bench.see(&pool, index, Kind::Ready);
+    }
+    bench.until(|decision| members(decision).len() == 2 && decision.answers[0].basis == Basis::Ready).await;
+    let drain = bench.drain(&pool, "cp-2", Some(Duration::from_mins(10)));
+    assert_eq!(bench.handle.command(drain).await, Ok(Ok(())));
+    bench.until(|decision| members(decision) == ["cp-1"]).await;
+    let began = bench.clock.now();
+    bench.until(|decision| members(decision).len() == 2).await;
+    let lasted = bench.clock.now().since(began);
+    assert!(lasted >= Duration::from_mins(10) && lasted < Duration::from_mins(10) + Duration::from_secs(1));
+    assert!(bench.sentences().contains(&"lb.example.org: cp-2 is no longer drained or forced".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_command_says_why_and_changes_nothing() {
+    let pool = pool(&["cp-1"]);
+    let bench = start(pool.clone());
+    let drain = bench.drain(&pool, "cp-1", None);
+    let refusal = bench.handle.command(drain).await.unwrap().unwrap_err();
+    assert_eq!(refusal.to_string(), "cp-1 is the last node of pool lb.example.org that is not drained");
+    assert_eq!(bench.sentences().len(), 1, "only the first answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_keeps_what_is_known_of_the_nodes_that_stay() {
+    let before = pool(&["cp-1", "cp-2"]);
+    let mut bench = start(before.clone());
+    bench.see(&before, 0, Kind::Ready);
+    bench.until(|decision| members(decision) == ["cp-1"]).await;
+    bench.handle.reload(vec![pool(&["cp-1", "cp-2", "cp-3"])]).await.unwrap();
+    let status = bench.handle.status().await.unwrap();
+    let grades: Vec<Grade> = status[0].targets.iter().map(|target| target.grade).collect();
+    assert_eq!(grades, [Grade::Ready, Grade::Unknown, Grade::Unknown]);
+    let observed: Vec<bool> = status[0].targets.iter().map(|target| target.observed.is_some()).collect();
+    assert_eq!(observed, [true, false, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_tells_place_and_reason_of_every_target() {
+    let pool = pool(&["cp-1", "cp-2"]);
+    let mut bench = start(pool.clone());
+    bench.see(&pool, 0, Kind::Ready);
+    bench.see(&pool, 1, Kind::Refused);
+    bench.until(|decision| members(decision) == ["cp-1"]).await;
+    let status = bench.handle.status().await.unwrap();
+    let [one, two] = &status[0].targets[..] else { panic!("two targets") };
+    assert_eq!((one.place, two.place), (Place::In, Place::Out));
+    assert!(two.why.contains("connection refused"), "{}", two.why);
+    let json = serde_json::to_string(&status).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<PoolStatus>>(&json).unwrap(), status);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_driver_beats_at_rest_and_ends_with_its_last_handle() {
+    let bench = start(pool(&["cp-1"]));
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(bench.watchdog.stuck(), []);
+    }
+    drop(bench.handle);
+    bench.task.await.unwrap();
+}

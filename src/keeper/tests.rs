@@ -1,0 +1,81 @@
+use std::fs;
+
+use super::*;
+
+fn kept(generation: u64) -> Kept {
+    Kept { decision: Decision { answers: Vec::new(), generation }, memory: Memory { generation, pools: Vec::new() } }
+}
+
+/// Runs the keeper over these, waiting for each to be passed on.
+async fn run(file: Option<StateFile>, generations: &[u64]) -> StateHealth {
+    let health = StateHealth::default();
+    let (newest, from_driver) = watch::channel(kept(0));
+    let (to_providers, mut decisions) = watch::channel(Decision::default());
+    let keeper = tokio::spawn(keep(file, from_driver, to_providers, health.clone()));
+    for &generation in generations {
+        newest.send(kept(generation)).unwrap();
+        decisions.wait_for(|decision| decision.generation == generation).await.unwrap();
+    }
+    drop(newest);
+    keeper.await.unwrap();
+    health
+}
+
+#[tokio::test]
+async fn a_decision_is_remembered_before_it_is_passed_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = StateFile::new(dir.path());
+    let health = run(Some(file.clone()), &[1, 2, 3]).await;
+    assert_eq!(file.load(daymark_decision::Moment::default()).memory.generation, 3);
+    assert_eq!((health.failures(), health.fault()), (0, None));
+}
+
+#[tokio::test]
+async fn without_a_state_file_decisions_pass_through() {
+    let health = run(None, &[1, 2]).await;
+    assert_eq!(health.failures(), 0);
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_be_written_is_an_alarm_and_holds_nothing_up() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let health = run(Some(StateFile::new(&dir.path().join("file/below"))), &[1, 2]).await;
+    assert!(health.failures() >= 2);
+    assert!(health.fault().unwrap().contains("cannot be written"));
+}
+
+#[tokio::test]
+async fn a_disk_that_can_be_written_again_ends_the_alarm() {
+    let dir = tempfile::tempdir().unwrap();
+    let blocked = dir.path().join("state");
+    fs::write(&blocked, "").unwrap();
+    let file = StateFile::new(&blocked);
+    let health = StateHealth::default();
+    let (newest, from_driver) = watch::channel(kept(1));
+    let (to_providers, mut decisions) = watch::channel(Decision::default());
+    let keeper = tokio::spawn(keep(Some(file.clone()), from_driver, to_providers, health.clone()));
+    decisions.wait_for(|decision| decision.generation == 1).await.unwrap();
+    assert!(health.fault().is_some());
+
+    fs::remove_file(&blocked).unwrap();
+    newest.send(kept(2)).unwrap();
+    decisions.wait_for(|decision| decision.generation == 2).await.unwrap();
+    assert_eq!(health.fault(), None);
+    assert_eq!(file.load(daymark_decision::Moment::default()).memory.generation, 2);
+    drop(newest);
+    keeper.await.unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_disk_that_does_not_answer_holds_nothing_up() {
+    // Opening a pipe that no one reads blocks, as a dead network file system does.
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("state.json.new");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let health = run(Some(StateFile::new(dir.path())), &[1, 2]).await;
+    assert!(health.fault().unwrap().contains("the disk does not answer"));
+    // Lets the blocked thread go, so that the runtime can end.
+    let _reader = fs::File::open(&pipe).unwrap();
+}

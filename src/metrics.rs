@@ -1,0 +1,250 @@
+//! Every metric, by name. Counters and histograms grow as things happen; gauges are filled when someone reads.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use daymark_decision::{Basis, Grade, Observation, Place, Target};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::status::{PoolStatus, ProviderStatus};
+
+/// Every metric of the process. Clones share them.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    probes: Family<ProbeLabels, Counter>,
+    probe_duration: Family<PhaseLabels, Histogram, Buckets>,
+    certificate_end: Family<TargetLabels, Gauge>,
+    grade: Family<GradeLabels, Gauge>,
+    in_answer: Family<TargetLabels, Gauge>,
+    addresses: Family<PoolLabels, Gauge>,
+    generation: Family<PoolLabels, Gauge<u64, AtomicU64>>,
+    holding: Family<PoolLabels, Gauge>,
+    ttl: Family<PoolLabels, Gauge>,
+    desired: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
+    published: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
+    queries: Family<QueryLabels, Counter>,
+    state_failures: Counter,
+    state_writable: Gauge,
+    stuck: Gauge,
+}
+
+/// What is read only when someone asks for the metrics.
+#[derive(Debug)]
+pub struct Readings {
+    /// Every pool.
+    pub pools: Vec<PoolStatus>,
+    /// Every provider.
+    pub providers: Vec<ProviderStatus>,
+    /// Queries since the start by transport and RCODE.
+    pub queries: Vec<(&'static str, String, u64)>,
+    /// How often saving the state has failed.
+    pub state_failures: u64,
+    /// Whether the last save went well.
+    pub state_writable: bool,
+    /// How many parts are stuck.
+    pub stuck: usize,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TargetLabels {
+    pool: String,
+    node: String,
+    address: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ProbeLabels {
+    pool: String,
+    node: String,
+    address: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PhaseLabels {
+    pool: String,
+    node: String,
+    address: String,
+    phase: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct GradeLabels {
+    pool: String,
+    node: String,
+    address: String,
+    grade: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PoolLabels {
+    pool: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ProviderLabels {
+    provider: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct QueryLabels {
+    transport: &'static str,
+    rcode: String,
+}
+
+/// From half a millisecond, an answer on a kept connection, to eight seconds, beyond every sensible time-out.
+#[derive(Clone, Debug)]
+struct Buckets;
+
+impl MetricConstructor<Histogram> for Buckets {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new((0..15).map(|n| 0.0005 * f64::from(1 << n)))
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Arc::default(),
+            probes: Family::default(),
+            probe_duration: Family::new_with_constructor(Buckets),
+            certificate_end: Family::default(),
+            grade: Family::default(),
+            in_answer: Family::default(),
+            addresses: Family::default(),
+            generation: Family::default(),
+            holding: Family::default(),
+            ttl: Family::default(),
+            desired: Family::default(),
+            published: Family::default(),
+            queries: Family::default(),
+            state_failures: Counter::default(),
+            state_writable: Gauge::default(),
+            stuck: Gauge::default(),
+        };
+        metrics.registry = Arc::new(metrics.registered());
+        metrics
+    }
+}
+
+impl Metrics {
+    fn registered(&self) -> Registry {
+        let mut all = Registry::with_prefix("daymark");
+        all.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        all.register("probes", "Probes of a target by outcome", self.probes.clone());
+        all.register(
+            "probe_duration_seconds",
+            "Time of a probe by phase: connect, tls, http",
+            self.probe_duration.clone(),
+        );
+        all.register(
+            "target_certificate_not_after_timestamp_seconds",
+            "End of the certificate that the target shows, in Unix time",
+            self.certificate_end.clone(),
+        );
+        all.register("target_grade", "1 for the grade that this host gives the target", self.grade.clone());
+        all.register("target_in_answer", "1 while the target is in the answer", self.in_answer.clone());
+        all.register("pool_answer_addresses", "Addresses in the answer of the pool", self.addresses.clone());
+        all.register("pool_generation", "Generation of the answer of the pool", self.generation.clone());
+        all.register("pool_holding", "1 while the last good answer is held for want of any", self.holding.clone());
+        all.register("pool_ttl_seconds", "TTL of the answer of the pool", self.ttl.clone());
+        all.register("provider_desired_generation", "Generation that is to be published", self.desired.clone());
+        all.register("provider_published_generation", "Generation that is published", self.published.clone());
+        all.register("dns_queries", "DNS queries answered, by transport and RCODE", self.queries.clone());
+        all.register("state_save_failures", "Failures to write the state file", self.state_failures.clone());
+        all.register("state_writable", "1 while the state file can be written", self.state_writable.clone());
+        all.register("stuck_parts", "Parts of Daymark that the watchdog finds stuck", self.stuck.clone());
+        all
+    }
+
+    /// Counts one observation.
+    pub fn observe(&self, target: &Target, observation: &Observation) {
+        let TargetLabels { pool, node, address } = labels(target);
+        let outcome = observation.kind.label();
+        let probe = ProbeLabels { pool: pool.clone(), node: node.clone(), address: address.clone(), outcome };
+        self.probes.get_or_create(&probe).inc();
+        let timings = observation.timings;
+        for (phase, took) in [("connect", timings.connect), ("tls", timings.tls), ("http", timings.http)] {
+            let Some(took) = took else { continue };
+            let phase = PhaseLabels { pool: pool.clone(), node: node.clone(), address: address.clone(), phase };
+            self.probe_duration.get_or_create(&phase).observe(took.as_secs_f64());
+        }
+        if let Some(certificate) = &observation.certificate {
+            self.certificate_end.get_or_create(&TargetLabels { pool, node, address }).set(certificate.not_after);
+        }
+    }
+
+    /// Forgets every target, so that none that is gone stays; the counters begin anew.
+    pub fn forget_targets(&self) {
+        self.probes.clear();
+        self.probe_duration.clear();
+        self.certificate_end.clear();
+    }
+
+    /// The metrics as text, in the `OpenMetrics` format 1.0.
+    pub fn encode(&self, readings: &Readings) -> Result<String, fmt::Error> {
+        self.fill(readings);
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    fn fill(&self, readings: &Readings) {
+        self.grade.clear();
+        self.in_answer.clear();
+        self.addresses.clear();
+        self.generation.clear();
+        self.holding.clear();
+        self.ttl.clear();
+        readings.pools.iter().for_each(|pool| self.fill_pool(pool));
+        for ProviderStatus { name, desired, published, .. } in &readings.providers {
+            let provider = ProviderLabels { provider: name.clone() };
+            self.desired.get_or_create(&provider).set(*desired);
+            self.published.get_or_create(&provider).set(published.unwrap_or_default());
+        }
+        for (transport, rcode, count) in &readings.queries {
+            let query = QueryLabels { transport, rcode: rcode.clone() };
+            self.queries.get_or_create(&query).inner().store(*count, Ordering::Relaxed);
+        }
+        self.state_failures.inner().store(readings.state_failures, Ordering::Relaxed);
+        self.state_writable.set(readings.state_writable.into());
+        self.stuck.set(i64::try_from(readings.stuck).unwrap_or(i64::MAX));
+    }
+
+    fn fill_pool(&self, pool: &PoolStatus) {
+        let of = PoolLabels { pool: pool.name.to_string() };
+        self.addresses.get_or_create(&of).set(i64::try_from(pool.addresses.len()).unwrap_or(i64::MAX));
+        self.generation.get_or_create(&of).set(pool.generation);
+        self.holding.get_or_create(&of).set((pool.basis == Basis::Held).into());
+        self.ttl.get_or_create(&of).set(pool.ttl.into());
+        for target in &pool.targets {
+            let (pool, node, address) = (of.pool.clone(), target.node.to_string(), target.address.to_string());
+            for grade in Grade::ALL {
+                let is_it = grade == target.grade;
+                let (pool, node, address) = (pool.clone(), node.clone(), address.clone());
+                let grade = GradeLabels { pool, node, address, grade: grade.as_str() };
+                self.grade.get_or_create(&grade).set(is_it.into());
+            }
+            self.in_answer.get_or_create(&TargetLabels { pool, node, address }).set((target.place == Place::In).into());
+        }
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+fn labels(target: &Target) -> TargetLabels {
+    TargetLabels { pool: target.pool.to_string(), node: target.node.to_string(), address: target.address.to_string() }
+}

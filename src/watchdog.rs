@@ -1,0 +1,83 @@
+//! Sees parts that are stuck: each beats, and `/livez` fails while one has been silent for too long.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+/// The parts that have to beat.
+#[derive(Clone, Debug, Default)]
+pub struct Watchdog {
+    parts: Arc<Mutex<BTreeMap<String, Part>>>,
+}
+
+#[derive(Debug)]
+struct Part {
+    last: Instant,
+    allowed: Duration,
+}
+
+/// One part's duty to beat; dropped, the part is not watched any more.
+#[derive(Debug)]
+pub struct Heart {
+    name: String,
+    watchdog: Watchdog,
+}
+
+impl Watchdog {
+    /// Watches a part from now on. It must beat at least once in every `allowed`.
+    pub fn watch(&self, name: &str, allowed: Duration) -> Heart {
+        self.parts.lock().insert(name.to_owned(), Part { last: Instant::now(), allowed });
+        Heart { name: name.to_owned(), watchdog: self.clone() }
+    }
+
+    /// The parts that have been silent for too long, and for how long.
+    pub fn stuck(&self) -> Vec<(String, Duration)> {
+        let parts = self.parts.lock();
+        let silent = parts.iter().map(|(name, part)| (name, part.last.elapsed(), part.allowed));
+        silent.filter(|(_, silence, allowed)| silence > allowed).map(|(name, it, _)| (name.clone(), it)).collect()
+    }
+}
+
+impl Heart {
+    /// Says that the part is alive.
+    pub fn beat(&self) {
+        if let Some(part) = self.watchdog.parts.lock().get_mut(&self.name) {
+            part.last = Instant::now();
+        }
+    }
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.watchdog.parts.lock().remove(&self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_is_silent_for_too_long_is_stuck_until_it_beats() {
+        let watchdog = Watchdog::default();
+        let heart = watchdog.watch("driver", Duration::from_secs(5));
+        let _other = watchdog.watch("probe", Duration::from_secs(60));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(watchdog.stuck(), []);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(watchdog.stuck(), [("driver".to_owned(), Duration::from_secs(6))]);
+        heart.beat();
+        assert_eq!(watchdog.stuck(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_has_ended_is_not_stuck() {
+        let watchdog = Watchdog::default();
+        drop(watchdog.watch("probe", Duration::from_secs(5)));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(watchdog.stuck(), []);
+    }
+}
