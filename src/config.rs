@@ -74,7 +74,9 @@ impl Config {
                 files.push(path.as_path());
             }
             match &probe.auth {
-                Some(Auth::ClientCertificate { certificate, key }) => files.extend([certificate.as_path(), key.as_path()]),
+                Some(Auth::ClientCertificate { certificate, key }) => {
+                    files.extend([certificate.as_path(), key.as_path()])
+                }
                 Some(Auth::TokenFile(path)) => files.push(path),
                 None => {}
             }

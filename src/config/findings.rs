@@ -128,12 +128,17 @@ pub(super) fn join(parent: &str, key: &str) -> String {
     if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
 }
 
-/// A text of the file inside a sentence: on one line, and not longer than a line should be.
+/// A text of the file inside a sentence, in quotes.
 pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", short(text))
+}
+
+/// A text of the file on one line, and not longer than a line should be.
+pub(super) fn short(text: &str) -> String {
     const LONGEST: usize = 80;
     let mut short = text.chars().take(LONGEST).collect::<String>().escape_debug().to_string();
     if text.chars().nth(LONGEST).is_some() {
         short.push('…');
     }
-    format!("\"{short}\"")
+    short
 }

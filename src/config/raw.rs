@@ -27,10 +27,8 @@ pub(super) const FRESH_EVERY: u32 = 10;
 pub(super) const MAX_ANSWERS: u16 = 8;
 pub(super) const TTL_MAX: Duration = Duration::from_secs(5);
 pub(super) const TTL_MIN: Duration = Duration::from_secs(1);
-pub(super) const DNS_LISTEN: [SocketAddr; 2] = [
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53),
-    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 53),
-];
+pub(super) const DNS_LISTEN: [SocketAddr; 2] =
+    [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 53)];
 pub(super) const MAX_TCP_CONNECTIONS: usize = 256;
 pub(super) const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9353);
 pub(super) const STATE_DIR: &str = "/var/lib/daymark";
@@ -189,8 +187,7 @@ pub(super) struct RawClientCertificate {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Steering")]
 pub(super) struct RawSteering {
-    /// `all`: every healthy address, rotated; `failover`: only the best priority that has one; `weighted`: the order
-    /// drawn by weight.
+    /// `all`: every healthy address; `failover`: only those of the best priority; `weighted`: ordered by weight.
     #[serde(default)]
     #[schemars(extend("default" = "all"))]
     pub(super) mode: Key<Text<Mode>>,

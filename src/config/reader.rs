@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-use super::findings::{Findings, Place, join, quoted};
+use super::findings::{Findings, Place, join, quoted, short};
 use super::tree::{Entry, Node, Value};
 
 /// The key that says which kind a mapping is of.
@@ -110,37 +110,49 @@ impl<'de> Reader<'de, '_> {
         Err(de::Error::invalid_type(unexpected(&self.node.value), &allowed))
     }
 
-    /// The entries whose keys are allowed, each once; the others are reported.
-    fn known(&self, entries: &'de [Entry], fields: &[&str]) -> Vec<&'de Entry> {
-        let allowed = || self.tagged.then_some(TAG).into_iter().chain(fields.iter().copied());
-        let mut known: Vec<&Entry> = Vec::new();
+    /// The entries with their keys, each once; the others are reported. A misspelt key is read as the one that it was
+    /// meant for, so that nothing reports that as missing.
+    fn known<'n>(&self, entries: &'de [Entry], fields: &[&'n str]) -> Vec<(&'n str, &'de Entry)> {
+        let allowed: Vec<&str> = self.tagged.then_some(TAG).into_iter().chain(fields.iter().copied()).collect();
+        let mut known: Vec<(&str, &Entry)> = Vec::new();
+        let mut misspelt = Vec::new();
         for entry in entries {
-            let first = known.iter().find(|other| other.key == entry.key);
-            if let Some(first) = first {
-                let line = first.position.map(|position| format!(", first on line {}", position.line));
-                let sentence = format!("is given twice{}; once is allowed", line.unwrap_or_default());
-                self.findings.borrow_mut().error_at(join(&self.key, &entry.key), entry.position, sentence);
-            } else if allowed().any(|key| key == entry.key) {
-                known.push(entry);
-            } else {
-                let sentence = unknown("key", &entry.key, allowed());
+            let Some(key) = allowed.iter().find(|key| **key == entry.key) else {
+                let sentence = unknown("key", &entry.key, &allowed);
                 self.findings.borrow_mut().error_at(self.key.clone(), entry.position, sentence);
+                misspelt.extend(near(&entry.key, &allowed).map(|key| (key, entry)));
+                continue;
+            };
+            let Some((_, first)) = known.iter().find(|(other, _)| other == key) else {
+                known.push((key, entry));
+                continue;
+            };
+            let line = first.position.map(|position| format!(", first on line {}", position.line));
+            let sentence = format!("is given twice{}; once is allowed", line.unwrap_or_default());
+            self.findings.borrow_mut().error_at(join(&self.key, &entry.key), entry.position, sentence);
+        }
+        for (key, entry) in misspelt {
+            if known.iter().all(|(other, _)| *other != key) {
+                known.push((key, entry));
             }
         }
-        known.retain(|entry| !(self.tagged && entry.key == TAG));
+        known.retain(|(key, _)| !(self.tagged && *key == TAG));
         known
     }
 }
 
 /// Says that a word is unknown, which it may have been meant for, and which are allowed.
-pub(super) fn unknown<'a>(noun: &str, word: &str, allowed: impl Iterator<Item = &'a str> + Clone) -> String {
-    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(known, &word.to_lowercase());
-    let near = allowed.clone().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let hint = near.filter(|near| likeness(near) >= 0.6).map(|near| format!("; did you mean `{near}`?"));
-    let word = quoted(word);
-    let list = allowed.collect::<Vec<_>>().join(", ");
-    let hint = hint.unwrap_or_else(|| ";".to_owned());
-    format!("unknown {noun} `{}`{hint} allowed are: {list}", word.trim_matches('"'))
+pub(super) fn unknown(noun: &str, word: &str, allowed: &[&str]) -> String {
+    let hint = near(word, allowed).map_or(";".to_owned(), |near| format!("; did you mean `{near}`?"));
+    format!("unknown {noun} `{}`{hint} allowed are: {}", short(word), allowed.join(", "))
+}
+
+/// The allowed word that another one was meant for.
+fn near<'n>(word: &str, allowed: &[&'n str]) -> Option<&'n str> {
+    let word = word.to_lowercase();
+    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(&known.to_lowercase(), &word);
+    let near = allowed.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(near) >= 0.6).then_some(near)
 }
 
 fn unexpected(value: &Value) -> Unexpected<'_> {
@@ -198,7 +210,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         visitor: V,
     ) -> Result<V::Value, Sentence> {
         let Value::Map(entries) = &self.node.value else {
-            return self.wrong_type(&format!("a mapping with keys of {}", fields.join(", ")));
+            return self.wrong_type(&format!("a mapping with keys among {}", fields.join(", ")));
         };
         let known = self.known(entries, fields);
         visitor.visit_map(Entries { rest: known.into_iter(), current: None, reader: self })
@@ -222,8 +234,8 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
             Value::Text(text) if variants.contains(&text.as_str()) => {
                 return visitor.visit_enum(Tagged { tag: text, reader: Reader { tagged: true, ..self } });
             }
-            Value::Text(text) => unknown(TAG, text, variants.iter().copied()),
-            other => Sentence::of(other, &list),
+            Value::Text(text) => unknown(TAG, text, variants),
+            _ => format!("is no text; allowed are: {list}"),
         };
         // The place is that of the tag, which is not the place of the boundary that would record it.
         self.findings.borrow_mut().error(place, sentence);
@@ -237,11 +249,6 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
 }
 
 impl Sentence {
-    fn of(value: &Value, list: &str) -> String {
-        let Self(sentence) = de::Error::invalid_type(unexpected(value), &format!("one of {list}").as_str());
-        sentence
-    }
-
     /// For what is recorded already.
     fn silent() -> Self {
         Self(String::new())
@@ -293,22 +300,22 @@ impl<'de, I: Iterator<Item = (usize, &'de Node)>> SeqAccess<'de> for Elements<'d
 
 struct Entries<'de, 'f, I> {
     rest: I,
-    current: Option<&'de Entry>,
+    current: Option<(&'static str, &'de Entry)>,
     reader: Reader<'de, 'f>,
 }
 
-impl<'de, I: Iterator<Item = &'de Entry>> MapAccess<'de> for Entries<'de, '_, I> {
+impl<'de, I: Iterator<Item = (&'static str, &'de Entry)>> MapAccess<'de> for Entries<'de, '_, I> {
     type Error = Sentence;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Sentence> {
         self.current = self.rest.next();
-        let Some(entry) = self.current else { return Ok(None) };
-        seed.deserialize(entry.key.as_str().into_deserializer()).map(Some)
+        let Some((key, _)) = self.current else { return Ok(None) };
+        seed.deserialize(key.into_deserializer()).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Sentence> {
-        let Some(entry) = self.current else { return Err(de::Error::custom("has no value")) };
-        seed.deserialize(self.reader.child(join(&self.reader.key, &entry.key), &entry.node))
+        let Some((key, entry)) = self.current else { return Err(de::Error::custom("has no value")) };
+        seed.deserialize(self.reader.child(join(&self.reader.key, key), &entry.node))
     }
 }
 

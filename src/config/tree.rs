@@ -4,7 +4,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::{Error, Location, Spanned};
 
 use super::findings::Position;
 
@@ -55,7 +55,7 @@ pub(super) fn parse(text: &str) -> Result<Node, NotYaml> {
     serde_saphyr::from_str_with_options::<Spanned<Value>>(text, options()).map(Node::from).map_err(|error| {
         let error = error.without_snippet();
         let position = error.location().and_then(position);
-        NotYaml { position, sentence: format!("is no valid YAML: {}", reason(&error.to_string())) }
+        NotYaml { position, sentence: reason(error) }
     })
 }
 
@@ -91,7 +91,6 @@ fn options() -> serde_saphyr::Options {
             max_depth: 32,
             max_nodes: 100_000,
             max_events: 250_000,
-            max_documents: 1,
         },
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: 100_000,
@@ -107,13 +106,22 @@ fn position(location: Location) -> Option<Position> {
     (location.line() > 0).then(|| Position { line: location.line(), column: location.column() })
 }
 
-/// The library's own words on one line, without the place that the finding says already.
-fn reason(message: &str) -> String {
-    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    match message.strip_prefix("error: ") {
-        Some(rest) => rest.to_owned(),
-        None => message,
+/// The library's own words, on one line and without the place, which the finding says already.
+fn reason(error: &Error) -> String {
+    const BOUNDS: &str =
+        "is nested too deeply, has too many values, or repeats them by too many aliases; no configuration needs that";
+    match error {
+        Error::MultipleDocuments { .. } => return "holds more than one YAML document; one is allowed".to_owned(),
+        Error::Budget { .. } => return BOUNDS.to_owned(),
+        _ => {}
     }
+    let message = error.to_string();
+    // This error comes wrapped, with the places of both ends of the alias.
+    if message.starts_with("alias replay") {
+        return BOUNDS.to_owned();
+    }
+    let words = message.split_once(" at line ").map_or(message.as_str(), |(words, _)| words);
+    format!("is no valid YAML: {}", words.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 impl<'de> Deserialize<'de> for Value {

@@ -96,8 +96,7 @@ impl Stage<'_> {
     /// A key that must be there.
     fn required<T: Kind>(&mut self, key: Key<Text<T>>, name: &str, parent: Place) -> Option<(T, Place)> {
         if matches!(key, Key::Absent) {
-            let allowed = T::allowed();
-            self.findings.missing(parent, name, &format!("{} is needed", allowed.trim_end_matches(',')));
+            self.findings.missing(parent, name, &format!("{} is needed", T::allowed()));
         }
         key.given().map(|(Text(value), place)| (value, place))
     }

@@ -11,10 +11,10 @@ use std::time::Duration;
 use daymark_decision::Mode;
 use http::uri::PathAndQuery;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 use super::findings::quoted;
-use super::reader::{Key, unknown};
+use super::reader::Key;
 
 /// A kind of text.
 pub(super) trait Kind: Sized {
@@ -95,6 +95,14 @@ impl<T: TryFrom<u64>, const MIN: u64, const MAX: u64> Visitor<'_> for WholeVisit
         }
     }
 
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        if text.parse::<u64>().is_err() {
+            return Err(E::invalid_type(Unexpected::Str(text), &self));
+        }
+        let text = quoted(text);
+        Err(E::custom(format!("is the text {text}; a whole number from {MIN} to {MAX}, without quotes, is allowed")))
+    }
+
     fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
         Err(E::custom(format!("{number} is too small; a whole number from {MIN} to {MAX} is allowed")))
     }
@@ -121,7 +129,7 @@ pub(super) struct Lapse<const MIN: u64, const MAX: u64>(pub(super) Duration);
 impl<const MIN: u64, const MAX: u64> Kind for Lapse<MIN, MAX> {
     fn allowed() -> String {
         let [min, max] = [MIN, MAX].map(|bound| duration_text(Duration::from_millis(bound)));
-        format!("a duration from {min} to {max}, with its unit (ms, s, m or h),")
+        format!("a duration with its unit (ms, s, m or h) from {min} to {max}")
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -139,7 +147,7 @@ impl<const MIN: u64, const MAX: u64> Kind for Lapse<MIN, MAX> {
         }
         let number = digits.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(milliseconds);
         if number < MIN {
-            return Err(format!("{text} is too short"));
+            return Err(format!("{} is too short", quoted(text)));
         }
         if number > MAX {
             return Err(format!("{} is too long", quoted(text)));
@@ -200,7 +208,9 @@ impl Kind for ServerName {
     fn parse(text: &str) -> Result<Self, String> {
         match text.parse::<IpAddr>() {
             Ok(address) => Ok(Self(address.to_string())),
-            Err(_) => DnsName::parse(text).map(|DnsName(name)| Self(name)).map_err(|_| format!("{} is neither", quoted(text))),
+            Err(_) => {
+                DnsName::parse(text).map(|DnsName(name)| Self(name)).map_err(|_| format!("{} is neither", quoted(text)))
+            }
         }
     }
 }
@@ -211,7 +221,7 @@ pub(super) struct NodeText(pub(super) String);
 
 impl Kind for NodeText {
     fn allowed() -> String {
-        "a name of 1 to 253 characters without white space".to_owned()
+        "a text of 1 to 253 characters without white space".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -260,7 +270,7 @@ pub(super) struct ListenAddress(pub(super) SocketAddr);
 
 impl Kind for ListenAddress {
     fn allowed() -> String {
-        "an IP address with a port, such as 127.0.0.1:9353 or [::]:53,".to_owned()
+        "an IP address with a port (such as 127.0.0.1:9353 or [::]:53)".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -274,7 +284,7 @@ pub(super) struct FilePath(pub(super) PathBuf);
 
 impl Kind for FilePath {
     fn allowed() -> String {
-        "the path of a file or directory, relative to the configuration file,".to_owned()
+        "the path of a file or directory".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -291,7 +301,7 @@ pub(super) struct RequestPath(pub(super) String);
 
 impl Kind for RequestPath {
     fn allowed() -> String {
-        "a path that begins with /, with a query if need be, such as /readyz or /readyz?exclude=etcd,".to_owned()
+        "a path that begins with / (such as /readyz or /readyz?exclude=etcd)".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -317,7 +327,7 @@ impl Kind for Mode {
     fn parse(text: &str) -> Result<Self, String> {
         match MODES.into_iter().find(|(name, _)| *name == text) {
             Some((_, mode)) => Ok(mode),
-            None => Err(unknown("mode", text, MODES.into_iter().map(|(name, _)| name))),
+            None => Err(format!("{} is no mode", quoted(text))),
         }
     }
 

@@ -44,7 +44,8 @@ pub(super) fn belong_together(chain: &Path, key: &Path) -> Result<(), String> {
 
 /// A file with a token.
 pub(super) fn token(path: &Path) -> Result<(), String> {
-    let text = String::from_utf8(read(path)?).map_err(|_| format!("{} is no text; a token is needed", path.display()))?;
+    let text =
+        String::from_utf8(read(path)?).map_err(|_| format!("{} is no text; a token is needed", path.display()))?;
     let token = text.trim();
     if token.is_empty() {
         return Err(format!("{} is empty; a token is needed", path.display()));

@@ -95,8 +95,8 @@ impl Stage<'_> {
 
     fn ttl(&mut self, ttl: Key<RawTtl>) -> TtlRange {
         let raw = ttl.or(RawTtl::default());
-        let max = Setting::new("ttl.max", raw.max, raw::TTL_MAX);
-        let min = Setting::new("ttl.min", raw.min, raw::TTL_MIN);
+        let max = Setting::new("max", raw.max, raw::TTL_MAX);
+        let min = Setting::new("min", raw.min, raw::TTL_MIN);
         for setting in [&max, &min] {
             let (Some(place), false) = (setting.place, setting.value.subsec_nanos() == 0) else { continue };
             let text = duration_text(setting.value);

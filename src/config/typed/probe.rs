@@ -52,14 +52,16 @@ impl Stage<'_> {
                 Trust::Nothing
             }
             (None, true) => {
-                let sentence = "every certificate is accepted: a node with a wrong one, or an impostor, counts as ready";
+                let sentence =
+                    "every certificate is accepted: a node with a wrong one, or an impostor, counts as ready";
                 self.findings.warn(insecure_place, sentence);
                 Trust::Nothing
             }
             (Some(path), false) => Trust::File(path),
             (None, false) => {
                 if unset {
-                    let sentence = "no `ca`: only the CAs of the system are trusted, and kubeadm's is seldom one of them";
+                    let sentence =
+                        "no `ca`: only the CAs of the system are trusted, and kubeadm's is seldom one of them";
                     self.findings.warn(probe, sentence);
                 }
                 Trust::System

@@ -55,7 +55,8 @@ impl Stage<'_> {
 
     fn zone(&mut self, zone: &str, place: Place, pools: &[&str]) {
         for pool in pools.iter().filter(|pool| **pool == zone || !lies_in(pool, zone)) {
-            self.findings.error(place, format!("the pool {pool} does not lie under {zone}; a parent of every pool is allowed"));
+            self.findings
+                .error(place, format!("the pool {pool} does not lie under {zone}; a parent of every pool is allowed"));
         }
     }
 
@@ -97,7 +98,8 @@ impl Stage<'_> {
                 let sentence = format!("{name} is the name of a pool; another name is needed, such as ns1.{name}");
                 self.findings.error(name_place, sentence);
             } else if let (true, Some(zone)) = (empty, zones.iter().find(|zone| lies_in(&name, zone))) {
-                let sentence = format!("{name} lies in the served zone {zone}; at least one address is needed, as glue");
+                let sentence =
+                    format!("{name} lies in the served zone {zone}; at least one address is needed, as glue");
                 self.findings.error(addresses_place.unwrap_or(place), sentence);
             }
             typed.push(Nameserver { name, addresses });
