@@ -75,7 +75,7 @@ impl Config {
             }
             match &probe.auth {
                 Some(Auth::ClientCertificate { certificate, key }) => {
-                    files.extend([certificate.as_path(), key.as_path()])
+                    files.extend([certificate.as_path(), key.as_path()]);
                 }
                 Some(Auth::TokenFile(path)) => files.push(path),
                 None => {}

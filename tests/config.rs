@@ -1,5 +1,7 @@
 //! The configuration from outside: whole files and flags, and what is said of them.
 
+#![allow(clippy::unwrap_used, reason = "what a test cannot read, it reports by ending")]
+
 #[path = "config/support.rs"]
 mod support;
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use daymark::config::Config;
+use proptest::prelude::*;
 
-use crate::support::{error, files};
+use crate::support::{SMALL, error, files};
 
 fn load_error(path: &Path) -> String {
     let message = Config::load(path).unwrap_err().to_string();
@@ -87,17 +88,17 @@ fn deep_nesting_is_bounded() {
     let closed = format!("pools: {}{}", "[".repeat(100), "]".repeat(100));
     assert!(error(&closed).ends_with(bound), "{}", error(&closed));
     assert_eq!(error(&format!("pools: {}", "[".repeat(100_000))).lines().count(), 1);
-    let steps: String = (0..1000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let steps = (0..1000).map(|depth| " ".repeat(depth) + "a:\n").collect::<String>();
     assert!(error(&steps).ends_with(bound), "{}", error(&steps));
 }
 
 #[test]
 fn aliases_that_multiply_are_bounded() {
-    let mut laughs = "l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for level in 1..10 {
-        let alias = format!("*l{}, ", level - 1).repeat(10);
-        laughs.push_str(&format!("l{level}: &l{level} [{alias}]\n"));
-    }
+    let level = |level: usize| match level {
+        0 => format!("l0: &l0 [{}]\n", "x, ".repeat(10)),
+        _ => format!("l{level}: &l{level} [{}]\n", format!("*l{}, ", level - 1).repeat(10)),
+    };
+    let laughs = (0..10).map(level).collect::<Vec<_>>().concat();
     let message = error(&laughs);
     assert!(message.contains("repeats them by too many aliases"), "{message}");
     assert_eq!(message.lines().count(), 1);
@@ -109,4 +110,23 @@ fn long_and_odd_texts_stay_on_one_short_line() {
     let first = message.lines().next().unwrap();
     assert!(first.contains("unknown key `a\\nbccc"), "{first}");
     assert!(first.len() < 250, "{first}");
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_file_is_good_or_told_its_errors_one_a_line(
+        cut in any::<prop::sample::Index>(),
+        length in 0_usize..20,
+        insert in "[ \\n:,{}\\[\\]&*!|>'\"%#?0-9a-z~-]{0,8}",
+    ) {
+        let mut text: Vec<char> = SMALL.chars().collect();
+        let start = cut.index(text.len());
+        let end = text.len().min(start + length);
+        text.splice(start..end, insert.chars());
+        let text: String = text.into_iter().collect();
+        if let Err(errors) = Config::parse(&text, "daymark.yaml", Path::new("")) {
+            prop_assert!(!errors.0.is_empty());
+            prop_assert_eq!(errors.to_string().lines().count(), errors.0.len());
+        }
+    }
 }

@@ -281,7 +281,7 @@ fn a_ca_must_be_a_file_with_certificates() {
         "5:17: pools[0].probe.ca: client.key holds no certificate; at least one in PEM is needed"
     );
     assert!(ca("broken.crt").starts_with("5:17: pools[0].probe.ca: certificate 1 of broken.crt cannot be used: "));
-    assert_eq!(ca("."), "5:17: pools[0].probe.ca: . is a directory; a file is needed");
+    assert_eq!(ca("."), "5:17: pools[0].probe.ca: . is no regular file; one is needed");
     assert_eq!(ca(""), "5:17: pools[0].probe.ca: \"\" is no path; the path of a file or directory is allowed");
     assert_eq!(
         probe_fault("insecure: true"),

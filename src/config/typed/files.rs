@@ -81,8 +81,9 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         io::ErrorKind::NotFound => format!("{} does not exist; a file is needed", path.display()),
         _ => format!("{} cannot be read: {error}; a readable file is needed", path.display()),
     };
-    if path.metadata().map_err(wrong)?.is_dir() {
-        return Err(format!("{} is a directory; a file is needed", path.display()));
+    // A pipe would be waited for, and a device may have no end.
+    if !path.metadata().map_err(wrong)?.is_file() {
+        return Err(format!("{} is no regular file; one is needed", path.display()));
     }
     let mut bytes = Vec::new();
     File::open(path).map_err(wrong)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(wrong)?;

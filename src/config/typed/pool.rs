@@ -23,14 +23,14 @@ struct Seen {
 
 impl Stage<'_> {
     /// One pool; `None` where too little of it is good.
-    pub(super) fn pool(&mut self, raw: RawPool, place: Place) -> Option<PoolConfig> {
-        let name = self.required(raw.name, "name", place).map(|(DnsName(name), _)| name);
+    pub(super) fn pool(&mut self, raw: RawPool, root: Place) -> Option<PoolConfig> {
+        let name = self.required(raw.name, "name", root).map(|(DnsName(name), _)| name);
         let port = raw.port.or(Whole(raw::PORT)).0;
-        let steering = self.steering(raw.steering);
-        let nodes = self.nodes(raw.nodes, place, steering.map(|steering| steering.mode));
-        let ttl_place = ttl_place(&raw.ttl).unwrap_or(place);
+        let steering = steering(raw.steering);
+        let nodes = self.nodes(raw.nodes, root, steering.map(|steering| steering.mode));
+        let ttl_place = ttl_place(&raw.ttl).unwrap_or(root);
         let ttl = self.ttl(raw.ttl);
-        let probe = self.probe(raw.probe, place, name.as_deref().unwrap_or_default(), port);
+        let probe = self.probe(raw.probe, root, name.as_deref().unwrap_or_default(), port);
         let pace = Pace {
             interval: probe.interval,
             confirm_interval: probe.confirm_interval,
@@ -80,19 +80,6 @@ impl Stage<'_> {
         }
     }
 
-    /// `None` where the mode is not known, so that nothing is said of what depends on it.
-    fn steering(&mut self, steering: Key<RawSteering>) -> Option<Steering> {
-        if matches!(steering, Key::Faulty) {
-            return None;
-        }
-        let raw = steering.or(RawSteering::default());
-        let max_answers = raw.max_answers.or(Whole(raw::MAX_ANSWERS)).0;
-        match raw.mode {
-            Key::Faulty => None,
-            mode => Some(Steering { mode: mode.or(Text(Mode::All)).0, max_answers }),
-        }
-    }
-
     fn ttl(&mut self, ttl: Key<RawTtl>) -> TtlRange {
         let raw = ttl.or(RawTtl::default());
         let max = Setting::new("max", raw.max, raw::TTL_MAX);
@@ -104,6 +91,19 @@ impl Stage<'_> {
         }
         self.in_order(&min, &max);
         TtlRange { min: seconds(min.value), max: seconds(max.value) }
+    }
+}
+
+/// `None` where the mode is not known, so that nothing is said of what depends on it.
+fn steering(steering: Key<RawSteering>) -> Option<Steering> {
+    if matches!(steering, Key::Faulty) {
+        return None;
+    }
+    let raw = steering.or(RawSteering::default());
+    let max_answers = raw.max_answers.or(Whole(raw::MAX_ANSWERS)).0;
+    match raw.mode {
+        Key::Faulty => None,
+        mode => Some(Steering { mode: mode.or(Text(Mode::All)).0, max_answers }),
     }
 }
 
