@@ -1,11 +1,36 @@
-//! The configuration: read from a file or from flags, checked whole, and typed.
+//! The configuration: read from a file or from flags, checked whole, and typed. Knows nothing of what is done with it.
+//!
+//! ```text
+//! text ─> tree ─> reader ─> raw ─> typed ─> Config, warnings
+//!        (lines)  (kinds)  (keys)  (rules)  or every error at once
+//! ```
 
+pub mod budget;
+mod findings;
+mod flags;
+mod raw;
+mod reader;
+mod tree;
+mod typed;
+mod values;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use daymark_decision::Pool;
 
-use crate::probe;
+pub use self::budget::check;
+pub use self::findings::{ConfigErrors, Finding, Position};
+pub use self::flags::Flags;
+
+use self::findings::Findings;
+use self::reader::Key;
+use self::tree::Node;
+use self::typed::Source;
+use crate::probe::{self, Auth, Trust};
 
 /// Everything that `daymark run` is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +43,88 @@ pub struct Config {
     pub admin: AdminConfig,
     /// Where the state file lives; `None` keeps no state over restarts.
     pub state_dir: Option<PathBuf>,
+    /// What is doubtful and yet allowed, in the order of the file.
+    pub warnings: Vec<Finding>,
+}
+
+impl Config {
+    /// Reads a configuration file. The paths in it are relative to its directory.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let file_name = path.display().to_string();
+        let text = read(path).map_err(|sentence| refused(&file_name, None, sentence))?;
+        Self::parse(&text, &file_name, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Reads the text of a configuration file. Findings call it `file_name`; the paths in it are relative to `base_dir`.
+    pub fn parse(text: &str, file_name: &str, base_dir: &Path) -> Result<Self, ConfigErrors> {
+        let tree = tree::parse(text).map_err(|error| refused(file_name, error.position, error.sentence))?;
+        Self::judge(&tree, Source::File, base_dir, Findings::new(Some(file_name)))
+    }
+
+    /// Takes the flags of `daymark run`. The paths in them are relative to the working directory.
+    pub fn from_flags(flags: &Flags) -> Result<Self, ConfigErrors> {
+        Self::judge(&flags::tree(flags), Source::Flags, Path::new(""), Findings::new(None))
+    }
+
+    /// Every file that the configuration names; a change of one of them is a change of the configuration.
+    pub fn files(&self) -> Vec<&Path> {
+        let mut files = Vec::new();
+        for PoolConfig { probe, .. } in &self.pools {
+            if let Trust::File(path) = &probe.trust {
+                files.push(path.as_path());
+            }
+            match &probe.auth {
+                Some(Auth::ClientCertificate { certificate, key }) => {
+                    files.extend([certificate.as_path(), key.as_path()]);
+                }
+                Some(Auth::TokenFile(path)) => files.push(path),
+                None => {}
+            }
+        }
+        for ProviderConfig::Authoritative(authoritative) in &self.providers {
+            files.extend(authoritative.zone_file.as_deref());
+        }
+        files.extend(self.admin.token_file.as_deref());
+        files
+    }
+
+    fn judge(tree: &Node, source: Source, base: &Path, findings: Findings) -> Result<Self, ConfigErrors> {
+        let findings = RefCell::new(findings);
+        let raw: Key<raw::RawConfig> = reader::read(tree, &findings);
+        let mut findings = findings.into_inner();
+        let config = typed::config(raw, source, base, &mut findings);
+        let warnings = findings.finish()?;
+        // Without an error there is a configuration: only a faulty root has none, and that is an error.
+        config.map(|config| Self { warnings, ..config }).ok_or(ConfigErrors(Vec::new()))
+    }
+}
+
+/// The JSON Schema of the file.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(raw::RawConfig).to_value()
+}
+
+/// The only error of a file that cannot be read at all.
+fn refused(file_name: &str, position: Option<Position>, sentence: String) -> ConfigErrors {
+    ConfigErrors(vec![Finding { file: Some(file_name.to_owned()), position, key: String::new(), sentence }])
+}
+
+/// Reads a file of bounded size, whatever kind of file it is.
+fn read(path: &Path) -> Result<String, String> {
+    let wrong = |error: std::io::Error| format!("cannot be read: {error}; a readable YAML file is needed");
+    if path.metadata().map_err(wrong)?.is_dir() {
+        return Err("is a directory; a YAML file is needed".to_owned());
+    }
+    let mut bytes = Vec::new();
+    let bound = tree::MAX_BYTES as u64 + 1;
+    File::open(path).map_err(wrong)?.take(bound).read_to_end(&mut bytes).map_err(wrong)?;
+    // Beyond the bound the text may end inside a character, which would be blamed on its encoding.
+    if bytes.len() > tree::MAX_BYTES {
+        return Err(tree::too_large());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        format!("is no UTF-8 text from byte {} on; UTF-8 is needed", error.utf8_error().valid_up_to() + 1)
+    })
 }
 
 /// One pool and the way it is probed.

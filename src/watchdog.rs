@@ -64,7 +64,7 @@ mod tests {
     async fn a_part_that_is_silent_for_too_long_is_stuck_until_it_beats() {
         let watchdog = Watchdog::default();
         let heart = watchdog.watch("driver", Duration::from_secs(5));
-        let _other = watchdog.watch("probe", Duration::from_secs(60));
+        let _other = watchdog.watch("probe", Duration::from_mins(1));
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(watchdog.stuck(), []);
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -77,7 +77,7 @@ mod tests {
     async fn a_part_that_has_ended_is_not_stuck() {
         let watchdog = Watchdog::default();
         drop(watchdog.watch("probe", Duration::from_secs(5)));
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(watchdog.stuck(), []);
     }
 }

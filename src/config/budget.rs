@@ -1,0 +1,156 @@
+//! How long a failure lasts for clients, at the worst, as a sum of what is configured. Pure arithmetic; measures nothing.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::findings::{ConfigErrors, Finding};
+use super::{Config, PoolConfig};
+use crate::probe::Settings;
+
+/// When clients notice a silent node by themselves: client-go pings after 30 s without reads and gives up 15 s later. At
+/// 50 s (`node-monitor-grace-period`) nodes turn `NotReady`.
+pub const CLIENTS_NOTICE: Duration = Duration::from_secs(45);
+
+/// One duration of a sum, with the keys it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// Such as `3 × confirmInterval 100ms`.
+    pub name: String,
+    /// What it adds.
+    pub duration: Duration,
+}
+
+/// A duration that shows its terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum(pub Vec<Term>);
+
+impl Sum {
+    /// The terms together.
+    pub fn total(&self) -> Duration {
+        self.0.iter().fold(Duration::ZERO, |sum, term| sum.saturating_add(term.duration))
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let terms: Vec<&str> = self.0.iter().map(|term| term.name.as_str()).collect();
+        write!(f, "{} = {}", seconds(self.total()), terms.join(" + "))
+    }
+}
+
+/// From the silence of a node (power loss, a cut) to the verdict: its packets go nowhere, so TCP runs out of time.
+pub fn silent(probe: &Settings) -> Sum {
+    detection(probe, "connectTimeout", probe.connect_timeout)
+}
+
+/// From the standstill of a node (a stopped process behind a TCP stack that still accepts) to the verdict: only the
+/// whole probe runs out of time.
+pub fn hung(probe: &Settings) -> Sum {
+    detection(probe, "timeout", probe.timeout)
+}
+
+/// A probe has just passed; the next one is silent to its end, and those that confirm it start beside it.
+fn detection(probe: &Settings, last: &str, deadline: Duration) -> Sum {
+    let fall = probe.thresholds.fall.get();
+    let term = |name: &str, duration| Term { name: format!("{name} {}", seconds(duration)), duration };
+    let confirm = Term {
+        name: format!("fall {fall} × confirmInterval {}", seconds(probe.confirm_interval)),
+        duration: probe.confirm_interval.saturating_mul(fall),
+    };
+    Sum(vec![term("interval", probe.interval), confirm, term(last, deadline)])
+}
+
+/// The worst case of every pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// One a pool, in the order of the configuration.
+    pub pools: Vec<PoolReport>,
+    /// What is doubtful in the configuration.
+    pub warnings: Vec<Finding>,
+}
+
+/// The worst case of one pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolReport {
+    /// The name of the pool.
+    pub name: String,
+    /// The names of its nodes.
+    pub nodes: Vec<String>,
+    /// Until a silent node is found.
+    pub silent: Sum,
+    /// Until a hung node is found.
+    pub hung: Sum,
+    /// How long caches may keep the answer that was right before.
+    pub ttl_max: Duration,
+}
+
+impl PoolReport {
+    /// The worst case of this pool.
+    pub fn new(config: &PoolConfig) -> Self {
+        let PoolConfig { pool, probe } = config;
+        Self {
+            name: pool.name.to_string(),
+            nodes: pool.nodes.iter().map(|node| node.name.to_string()).collect(),
+            silent: silent(probe),
+            hung: hung(probe),
+            ttl_max: Duration::from_secs(pool.ttl.max.into()),
+        }
+    }
+
+    /// A sentence a sum that passes [`CLIENTS_NOTICE`].
+    pub fn warnings(&self) -> Vec<String> {
+        let sums = [("a silent", &self.silent), ("a hung", &self.hung)];
+        let late = sums.into_iter().filter(|(_, sum)| sum.total() + self.ttl_max > CLIENTS_NOTICE);
+        late.map(|(node, sum)| {
+            let total = seconds(sum.total() + self.ttl_max);
+            format!(
+                "with {node} node the answer is right in every cache after {total}; clients notice by themselves after \
+                 about {}, and nodes turn NotReady after 50s",
+                seconds(CLIENTS_NOTICE)
+            )
+        })
+        .collect()
+    }
+}
+
+/// The worst case of every pool of a configuration.
+pub fn report(config: &Config) -> Report {
+    Report { pools: config.pools.iter().map(PoolReport::new).collect(), warnings: config.warnings.clone() }
+}
+
+/// Reads a configuration file and works out its worst case; what `daymark check` prints.
+pub fn check(path: &Path) -> Result<Report, ConfigErrors> {
+    Config::load(path).map(|config| report(&config))
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for pool in &self.pools {
+            writeln!(f, "{pool}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for PoolReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "pool {}", self.name)?;
+        writeln!(f, "  nodes: {}", self.nodes.join(", "))?;
+        for (title, sum) in [("silent", &self.silent), ("hung", &self.hung)] {
+            let total = seconds(sum.total());
+            let cached = seconds(sum.total() + self.ttl_max);
+            writeln!(f, "  {title} node found in {sum}")?;
+            writeln!(f, "    right in every cache in {cached} = {total} + ttl.max {}", seconds(self.ttl_max))?;
+        }
+        Ok(())
+    }
+}
+
+/// A duration in seconds, with a fraction only where it has one.
+fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}

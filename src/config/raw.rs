@@ -1,0 +1,272 @@
+//! The file as it is written: every key, once, with its kind, its default and its sentence. The reader, the schema and the
+//! page of the configuration follow from it. Keys without `default` must be there; [`typed`](super::typed) says so.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use daymark_decision::Mode;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::reader::Key;
+use super::values::{
+    DnsName, FilePath, HostAddress, Lapse, ListenAddress, NodeText, RequestPath, ServerName, Text, Whole, duration_text,
+};
+
+pub(super) const PORT: u16 = 6443;
+pub(super) const PRIORITY: u16 = 0;
+pub(super) const WEIGHT: u16 = 1;
+pub(super) const PATH: &str = "/readyz";
+pub(super) const INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const RISE: u32 = 2;
+pub(super) const FALL: u32 = 3;
+pub(super) const CONFIRM_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const FRESH_EVERY: u32 = 10;
+pub(super) const MAX_ANSWERS: u16 = 8;
+pub(super) const TTL_MAX: Duration = Duration::from_secs(5);
+pub(super) const TTL_MIN: Duration = Duration::from_secs(1);
+pub(super) const DNS_LISTEN: [SocketAddr; 2] =
+    [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 53)];
+pub(super) const MAX_TCP_CONNECTIONS: usize = 256;
+pub(super) const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9353);
+pub(super) const STATE_DIR: &str = "/var/lib/daymark";
+
+const HOUR: u64 = 3_600_000;
+
+pub(super) type Nodes = Vec<Key<RawNode>>;
+pub(super) type Addresses = Vec<Key<Text<HostAddress>>>;
+pub(super) type Interval = Lapse<100, HOUR>;
+pub(super) type Timeout = Lapse<10, 60_000>;
+pub(super) type Ttl = Lapse<1000, HOUR>;
+
+/// The configuration of Daymark.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Config")]
+pub(super) struct RawConfig {
+    /// The pools: each one name, its port, and the nodes behind it.
+    #[schemars(length(min = 1))]
+    pub(super) pools: Key<Vec<Key<RawPool>>>,
+    /// What publishes the answers.
+    #[schemars(length(min = 1))]
+    pub(super) providers: Key<Vec<Key<RawProvider>>>,
+    /// The admin API, the status page and the metrics.
+    #[serde(default)]
+    pub(super) admin: Key<RawAdmin>,
+    /// The directory of the state file, with which a restart changes no answer.
+    #[serde(default)]
+    #[schemars(extend("default" = STATE_DIR))]
+    pub(super) state_dir: Key<Text<FilePath>>,
+}
+
+/// One name, its port, and the nodes behind it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Pool")]
+pub(super) struct RawPool {
+    /// The name that is answered: kubeadm's `controlPlaneEndpoint` without its port.
+    pub(super) name: Key<Text<DnsName>>,
+    /// The TCP port of the apiserver on every node.
+    #[serde(default)]
+    #[schemars(extend("default" = PORT))]
+    pub(super) port: Key<Whole<u16, 1, 65_535>>,
+    /// The nodes, in the order of answers that nothing else orders.
+    #[schemars(length(min = 1))]
+    pub(super) nodes: Key<Nodes>,
+    /// How the nodes are probed.
+    #[serde(default)]
+    pub(super) probe: Key<RawProbe>,
+    /// Which healthy addresses an answer holds, and in which order.
+    #[serde(default)]
+    pub(super) steering: Key<RawSteering>,
+    /// The bounds of the TTL of an answer.
+    #[serde(default)]
+    pub(super) ttl: Key<RawTtl>,
+}
+
+/// One machine of a pool.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Node")]
+pub(super) struct RawNode {
+    /// Its name, unique in the pool.
+    pub(super) name: Key<Text<NodeText>>,
+    /// Its addresses, IPv4, IPv6 or both; each is probed and answered by itself.
+    #[schemars(length(min = 1))]
+    pub(super) addresses: Key<Addresses>,
+    /// For steering mode `failover`: lower is preferred.
+    #[serde(default)]
+    #[schemars(extend("default" = PRIORITY))]
+    pub(super) priority: Key<Whole<u16, 0, 65_535>>,
+    /// For steering mode `weighted`: how often it comes first, relative to the others.
+    #[serde(default)]
+    #[schemars(extend("default" = WEIGHT))]
+    pub(super) weight: Key<Whole<u16, 1, 65_535>>,
+}
+
+/// How the nodes of a pool are probed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Probe")]
+pub(super) struct RawProbe {
+    /// The path and query of the request.
+    #[serde(default)]
+    #[schemars(extend("default" = PATH))]
+    pub(super) path: Key<Text<RequestPath>>,
+    /// From the start of one probe of a settled target to the start of the next.
+    #[serde(default)]
+    #[schemars(extend("default" = duration_text(INTERVAL)))]
+    pub(super) interval: Key<Text<Interval>>,
+    /// How long TCP may take; not longer than `timeout`.
+    #[serde(default)]
+    #[schemars(extend("default" = duration_text(CONNECT_TIMEOUT)))]
+    pub(super) connect_timeout: Key<Text<Timeout>>,
+    /// How long a whole probe may take.
+    #[serde(default)]
+    #[schemars(extend("default" = duration_text(TIMEOUT)))]
+    pub(super) timeout: Key<Text<Timeout>>,
+    /// How many better observations in a row turn a grade to the better.
+    #[serde(default)]
+    #[schemars(extend("default" = RISE))]
+    pub(super) rise: Key<Whole<u32, 1, 100>>,
+    /// How many worse observations in a row turn a grade to the worse.
+    #[serde(default)]
+    #[schemars(extend("default" = FALL))]
+    pub(super) fall: Key<Whole<u32, 1, 100>>,
+    /// The interval after a first failure, until the verdict is clear; not longer than `interval`.
+    #[serde(default)]
+    #[schemars(extend("default" = duration_text(CONFIRM_INTERVAL)))]
+    pub(super) confirm_interval: Key<Text<Lapse<10, HOUR>>>,
+    /// One probe in so many uses a fresh connection, the others the kept one.
+    #[serde(default)]
+    #[schemars(extend("default" = FRESH_EVERY))]
+    pub(super) fresh_every: Key<Whole<u32, 1, 10_000>>,
+    /// What SNI and Host say and the certificate must be valid for; by default the name of the pool.
+    #[serde(default)]
+    pub(super) server_name: Key<Text<ServerName>>,
+    /// Accept every certificate; not together with `ca`.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub(super) insecure: Key<bool>,
+    /// A PEM file with the CA certificates of the apiservers; by default those of the system.
+    #[serde(default)]
+    pub(super) ca: Key<Text<FilePath>>,
+    /// How the probe proves who it is; by default not at all.
+    #[serde(default)]
+    pub(super) auth: Key<RawAuth>,
+}
+
+/// How the probe proves who it is: exactly one of the two.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Auth", extend("minProperties" = 1, "maxProperties" = 1))]
+pub(super) struct RawAuth {
+    /// A client certificate.
+    #[serde(default)]
+    pub(super) client_certificate: Key<RawClientCertificate>,
+    /// A file with a bearer token.
+    #[serde(default)]
+    pub(super) token_file: Key<Text<FilePath>>,
+}
+
+/// A client certificate.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ClientCertificate")]
+pub(super) struct RawClientCertificate {
+    /// A PEM file with the chain, the end certificate first.
+    pub(super) certificate: Key<Text<FilePath>>,
+    /// A PEM file with the private key of the certificate.
+    pub(super) key: Key<Text<FilePath>>,
+}
+
+/// Which healthy addresses an answer holds, and in which order.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Steering")]
+pub(super) struct RawSteering {
+    /// `all`: every healthy address; `failover`: only those of the best priority; `weighted`: ordered by weight.
+    #[serde(default)]
+    #[schemars(extend("default" = "all"))]
+    pub(super) mode: Key<Text<Mode>>,
+    /// How many addresses of one family one response holds at the most.
+    #[serde(default)]
+    #[schemars(extend("default" = MAX_ANSWERS))]
+    pub(super) max_answers: Key<Whole<u16, 1, 100>>,
+}
+
+/// The bounds of the TTL of an answer.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "TtlRange")]
+pub(super) struct RawTtl {
+    /// The ceiling, used at rest; whole seconds.
+    #[serde(default)]
+    #[schemars(extend("default" = duration_text(TTL_MAX)))]
+    pub(super) max: Key<Text<Ttl>>,
+    /// The floor, used while a change is under way; whole seconds, not above `max`.
+    #[serde(default)]
+    #[schemars(extend("default" = duration_text(TTL_MIN)))]
+    pub(super) min: Key<Text<Ttl>>,
+}
+
+/// What publishes the answers.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Provider", tag = "type")]
+pub(super) enum RawProvider {
+    /// Daymark serves the name itself, as an authoritative DNS server.
+    Authoritative(RawAuthoritative),
+}
+
+/// Serving authoritative DNS.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Authoritative")]
+pub(super) struct RawAuthoritative {
+    /// The addresses to listen on, by UDP and TCP.
+    #[serde(default)]
+    #[schemars(length(min = 1), extend("default" = DNS_LISTEN.map(|address| address.to_string())))]
+    pub(super) listen: Key<Vec<Key<Text<ListenAddress>>>>,
+    /// The servers of the zone, the first as its primary.
+    #[schemars(length(min = 1))]
+    pub(super) nameservers: Key<Vec<Key<RawNameserver>>>,
+    /// The parent zone that holds the pools; by default each name of a pool is a zone of its own.
+    #[serde(default)]
+    pub(super) zone: Key<Text<DnsName>>,
+    /// A master file (RFC 1035, section 5) with static records of `zone`.
+    #[serde(default)]
+    pub(super) zone_file: Key<Text<FilePath>>,
+    /// How many TCP connections may be open at once.
+    #[serde(default)]
+    #[schemars(extend("default" = MAX_TCP_CONNECTIONS))]
+    pub(super) max_tcp_connections: Key<Whole<usize, 1, 65_535>>,
+}
+
+/// One server of a zone.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Nameserver")]
+pub(super) struct RawNameserver {
+    /// Its DNS name; not the name of a pool.
+    pub(super) name: Key<Text<DnsName>>,
+    /// Its addresses, which are needed where its name lies inside a served zone.
+    #[serde(default)]
+    pub(super) addresses: Key<Addresses>,
+}
+
+/// The admin API, the status page and the metrics.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Admin")]
+pub(super) struct RawAdmin {
+    /// The address to listen on.
+    #[serde(default)]
+    #[schemars(extend("default" = ADMIN_LISTEN.to_string()))]
+    pub(super) listen: Key<Text<ListenAddress>>,
+    /// A file with the token that writing needs, white space around it ignored; by default no one may write.
+    #[serde(default)]
+    pub(super) token_file: Key<Text<FilePath>>,
+}

@@ -1,0 +1,174 @@
+//! From the file as written to the typed configuration: what must be there, what depends on other keys and on files.
+//! Collects every error; what is wrong is left out, so that the rest is judged as well.
+
+mod files;
+mod pool;
+mod probe;
+mod provider;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::findings::{Findings, Place};
+use super::raw::{self, RawAdmin, RawConfig};
+use super::reader::Key;
+use super::values::{FilePath, Kind, ListenAddress, Text, duration_text};
+use super::{AdminConfig, Config, PoolConfig};
+
+/// Where a configuration comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A file, which says everything.
+    File,
+    /// Flags, which may leave out providers and keep no state unless told to.
+    Flags,
+}
+
+/// Judges a configuration; what it returns counts only if `findings` holds no error.
+pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings: &mut Findings) -> Option<Config> {
+    let (raw, root) = raw.given()?;
+    let mut stage = Stage { findings, base };
+    let pools = stage.pools(raw.pools, root);
+    let names: Vec<&str> = pools.iter().map(|pool| pool.pool.name.as_str()).collect();
+    let providers = match (raw.providers, source) {
+        (Key::Absent, Source::Flags) => {
+            let sentence = "nothing publishes the answers; --nameserver NAME=ADDRESS serves them by DNS";
+            stage.findings.warn(root, sentence);
+            Vec::new()
+        }
+        (providers, _) => stage.providers(providers, root, &names),
+    };
+    let admin = stage.admin(raw.admin);
+    let state_dir = match (raw.state_dir, source) {
+        (Key::Absent, Source::Flags) => None,
+        (key, _) => Some(base.join(key.or(Text(FilePath(raw::STATE_DIR.into()))).0.0)),
+    };
+    Some(Config { pools, providers, admin, state_dir, warnings: Vec::new() })
+}
+
+/// The judgement under way.
+struct Stage<'a> {
+    findings: &'a mut Findings,
+    base: &'a Path,
+}
+
+impl Stage<'_> {
+    fn pools(&mut self, pools: Key<Vec<Key<raw::RawPool>>>, root: Place) -> Vec<PoolConfig> {
+        let mut seen: BTreeMap<String, Place> = BTreeMap::new();
+        let mut typed = Vec::new();
+        for (raw, place) in self.list(pools, "pools", root, "pool") {
+            let name_place = raw.name.place();
+            let Some(pool) = self.pool(raw, place) else { continue };
+            let name = pool.pool.name.as_str().to_owned();
+            self.once(&mut seen, name, name_place.unwrap_or(place), "pool");
+            typed.push(pool);
+        }
+        typed
+    }
+
+    fn admin(&mut self, admin: Key<RawAdmin>) -> AdminConfig {
+        let raw = admin.or(RawAdmin::default());
+        let listen_place = raw.listen.place();
+        let Text(ListenAddress(listen)) = raw.listen.or(Text(ListenAddress(raw::ADMIN_LISTEN)));
+        let without_token = matches!(raw.token_file, Key::Absent);
+        let token_file = self.file(raw.token_file, files::token);
+        if let (true, false, Some(place)) = (without_token, listen.ip().is_loopback(), listen_place) {
+            let sentence = format!("{listen} is open to other hosts without `tokenFile`: they can read and not write");
+            self.findings.warn(place, sentence);
+        }
+        AdminConfig { listen, token_file }
+    }
+
+    /// The good elements of a list that needs at least one.
+    fn list<T>(&mut self, key: Key<Vec<Key<T>>>, name: &str, parent: Place, noun: &str) -> Vec<(T, Place)> {
+        match key {
+            Key::Absent => self.findings.missing(parent, name, &format!("a list of at least one {noun} is needed")),
+            Key::Faulty => {}
+            Key::Given(list, place) if list.is_empty() => {
+                self.findings.error(place, format!("is an empty list; at least one {noun} is needed"));
+            }
+            Key::Given(list, _) => return list.into_iter().filter_map(Key::given).collect(),
+        }
+        Vec::new()
+    }
+
+    /// A key that must be there.
+    fn required<T: Kind>(&mut self, key: Key<Text<T>>, name: &str, parent: Place) -> Option<(T, Place)> {
+        if matches!(key, Key::Absent) {
+            self.findings.missing(parent, name, &format!("{} is needed", T::allowed()));
+        }
+        key.given().map(|(Text(value), place)| (value, place))
+    }
+
+    /// Reports a value that was there before.
+    fn once<V: Ord + std::fmt::Display>(&mut self, seen: &mut BTreeMap<V, Place>, value: V, place: Place, noun: &str) {
+        if let Some(first) = seen.get(&value) {
+            let first = self.findings.describe(*first);
+            self.findings.error(place, format!("{value} is the same {noun} as {first}; each is allowed once"));
+        } else {
+            seen.insert(value, place);
+        }
+    }
+
+    /// A file that must be there and pass its check.
+    fn file(&mut self, key: Key<Text<FilePath>>, check: fn(&Path) -> Result<(), String>) -> Option<PathBuf> {
+        let (Text(FilePath(path)), place) = key.given()?;
+        let path = self.base.join(path);
+        if let Err(sentence) = check(&path) {
+            self.findings.error(place, sentence);
+        }
+        Some(path)
+    }
+
+    /// The same for a file that must be named.
+    fn required_file(
+        &mut self,
+        key: Key<Text<FilePath>>,
+        name: &str,
+        parent: Place,
+        check: fn(&Path) -> Result<(), String>,
+    ) -> Option<PathBuf> {
+        if matches!(key, Key::Absent) {
+            self.findings.missing(parent, name, "the path of a file is needed");
+        }
+        self.file(key, check)
+    }
+
+    /// Reports two durations of which the first must not be longer than the second.
+    fn in_order(&mut self, low: &Setting, high: &Setting) {
+        if low.faulty || high.faulty || low.value <= high.value {
+            return;
+        }
+        let (low_text, high_text) = (duration_text(low.value), duration_text(high.value));
+        if let Some(place) = low.place {
+            let by = if high.place.is_none() { " by default" } else { "" };
+            let sentence = format!("{low_text} is longer than `{}`, {high_text}{by}; up to that is allowed", high.name);
+            self.findings.error(place, sentence);
+        } else if let Some(place) = high.place {
+            let sentence =
+                format!("{high_text} is shorter than `{}`, {low_text} by default; from that on is allowed", low.name);
+            self.findings.error(place, sentence);
+        }
+    }
+}
+
+/// A duration, and where it was given.
+struct Setting {
+    name: &'static str,
+    value: Duration,
+    place: Option<Place>,
+    faulty: bool,
+}
+
+impl Setting {
+    fn new<const MIN: u64, const MAX: u64>(
+        name: &'static str,
+        key: Key<Text<super::values::Lapse<MIN, MAX>>>,
+        default: Duration,
+    ) -> Self {
+        let (place, faulty) = (key.place(), matches!(key, Key::Faulty));
+        let value = key.given().map_or(default, |(Text(lapse), _)| lapse.0);
+        Self { name, value, place, faulty }
+    }
+}

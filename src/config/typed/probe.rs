@@ -1,0 +1,102 @@
+//! How a pool is probed: durations in their order, trust and credentials.
+
+use std::num::NonZeroU32;
+
+use daymark_decision::Thresholds;
+
+use super::{Setting, Stage, files};
+use crate::config::findings::Place;
+use crate::config::raw::{self, RawAuth, RawProbe};
+use crate::config::reader::Key;
+use crate::config::values::{FilePath, RequestPath, ServerName, Text, Whole};
+use crate::probe::{Auth, Settings, Trust};
+
+impl Stage<'_> {
+    /// The probe of a pool with this name and port.
+    pub(super) fn probe(&mut self, probe: Key<RawProbe>, pool: Place, pool_name: &str, port: u16) -> Settings {
+        let place = probe.place().unwrap_or(pool);
+        let judged = !matches!(probe, Key::Faulty);
+        let raw = probe.or(RawProbe::default());
+        let interval = Setting::new("interval", raw.interval, raw::INTERVAL);
+        let connect_timeout = Setting::new("connectTimeout", raw.connect_timeout, raw::CONNECT_TIMEOUT);
+        let timeout = Setting::new("timeout", raw.timeout, raw::TIMEOUT);
+        let confirm_interval = Setting::new("confirmInterval", raw.confirm_interval, raw::CONFIRM_INTERVAL);
+        self.in_order(&connect_timeout, &timeout);
+        self.in_order(&confirm_interval, &interval);
+        Settings {
+            port,
+            path: raw.path.or(Text(RequestPath(raw::PATH.to_owned()))).0.0,
+            server_name: raw.server_name.or(Text(ServerName(pool_name.to_owned()))).0.0,
+            interval: interval.value,
+            connect_timeout: connect_timeout.value,
+            timeout: timeout.value,
+            confirm_interval: confirm_interval.value,
+            fresh_every: count(raw.fresh_every.or(Whole(raw::FRESH_EVERY)).0),
+            thresholds: Thresholds {
+                rise: count(raw.rise.or(Whole(raw::RISE)).0),
+                fall: count(raw.fall.or(Whole(raw::FALL)).0),
+            },
+            trust: if judged { self.trust(raw.ca, raw.insecure, place) } else { Trust::System },
+            auth: self.auth(raw.auth),
+        }
+    }
+
+    fn trust(&mut self, ca: Key<Text<FilePath>>, insecure: Key<bool>, probe: Place) -> Trust {
+        let unset = matches!((&ca, &insecure), (Key::Absent, Key::Absent | Key::Given(false, _)));
+        let (insecure, insecure_place) = insecure.given().unwrap_or((false, probe));
+        let path = self.file(ca, files::ca);
+        match (path, insecure) {
+            (Some(_), true) => {
+                let sentence = "`insecure: true` and `ca` exclude each other; one of the two is allowed";
+                self.findings.error(insecure_place, sentence);
+                Trust::Nothing
+            }
+            (None, true) => {
+                let sentence =
+                    "every certificate is accepted: a node with a wrong one, or an impostor, counts as ready";
+                self.findings.warn(insecure_place, sentence);
+                Trust::Nothing
+            }
+            (Some(path), false) => Trust::File(path),
+            (None, false) => {
+                if unset {
+                    let sentence =
+                        "no `ca`: only the CAs of the system are trusted, and kubeadm's is seldom one of them";
+                    self.findings.warn(probe, sentence);
+                }
+                Trust::System
+            }
+        }
+    }
+
+    fn auth(&mut self, auth: Key<RawAuth>) -> Option<Auth> {
+        let (raw, place) = auth.given()?;
+        let sentence = match (&raw.client_certificate, &raw.token_file) {
+            (Key::Absent, Key::Absent) => "is without a key; one of clientCertificate, tokenFile is needed",
+            (Key::Absent, _) => return self.file(raw.token_file, files::token).map(Auth::TokenFile),
+            (_, Key::Absent) => {
+                let (raw, place) = raw.client_certificate.given()?;
+                return self.client_certificate(raw, place);
+            }
+            _ => "clientCertificate and tokenFile exclude each other; one of the two is allowed",
+        };
+        self.findings.error(place, sentence);
+        None
+    }
+
+    fn client_certificate(&mut self, raw: raw::RawClientCertificate, place: Place) -> Option<Auth> {
+        let key_place = raw.key.place();
+        let certificate = self.required_file(raw.certificate, "certificate", place, files::chain);
+        let key = self.required_file(raw.key, "key", place, files::key);
+        let (certificate, key) = (certificate?, key?);
+        if let Err(sentence) = files::belong_together(&certificate, &key) {
+            self.findings.error(key_place.unwrap_or(place), sentence);
+        }
+        Some(Auth::ClientCertificate { certificate, key })
+    }
+}
+
+/// The kinds of the keys keep it above zero.
+fn count(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
+}

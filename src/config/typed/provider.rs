@@ -1,0 +1,114 @@
+//! The providers, and how they fit the names of the pools.
+
+use std::collections::BTreeMap;
+
+use super::{Stage, files};
+use crate::config::findings::Place;
+use crate::config::raw::{self, RawAuthoritative, RawNameserver, RawProvider};
+use crate::config::reader::Key;
+use crate::config::values::{DnsName, HostAddress, ListenAddress, Text, Whole};
+use crate::config::{AuthoritativeConfig, Nameserver, ProviderConfig};
+
+impl Stage<'_> {
+    /// The providers of pools with these names.
+    pub(super) fn providers(
+        &mut self,
+        providers: Key<Vec<Key<RawProvider>>>,
+        root: Place,
+        pools: &[&str],
+    ) -> Vec<ProviderConfig> {
+        let mut typed = Vec::new();
+        let mut first = None;
+        for (provider, place) in self.list(providers, "providers", root, "provider") {
+            let RawProvider::Authoritative(raw) = provider;
+            let authoritative = self.authoritative(raw, place, pools);
+            typed.push(ProviderConfig::Authoritative(authoritative));
+            if let Some(first) = first {
+                let first = self.findings.describe(first);
+                let sentence = format!("is authoritative like {first}; one provider of this type is allowed");
+                self.findings.error(place, sentence);
+            }
+            first = first.or(Some(place));
+        }
+        typed
+    }
+
+    fn authoritative(&mut self, raw: RawAuthoritative, place: Place, pools: &[&str]) -> AuthoritativeConfig {
+        let zone_unset = matches!(raw.zone, Key::Absent);
+        let zone = raw.zone.given().map(|(Text(DnsName(zone)), place)| (zone, place));
+        if let Some((zone, place)) = &zone {
+            self.zone(zone, *place, pools);
+        }
+        if let (true, Some(place)) = (zone_unset, raw.zone_file.place()) {
+            self.findings.error(place, "needs `zone`, the zone that the file is for");
+        }
+        let zone = zone.map(|(zone, _)| zone);
+        let zones = zone.as_deref().map_or(pools.to_vec(), |zone| vec![zone]);
+        AuthoritativeConfig {
+            listen: self.listen(raw.listen, place),
+            nameservers: self.nameservers(raw.nameservers, place, pools, &zones),
+            zone_file: self.file(raw.zone_file, files::readable),
+            max_tcp_connections: raw.max_tcp_connections.or(Whole(raw::MAX_TCP_CONNECTIONS)).0,
+            zone,
+        }
+    }
+
+    fn zone(&mut self, zone: &str, place: Place, pools: &[&str]) {
+        for pool in pools.iter().filter(|pool| **pool == zone || !lies_in(pool, zone)) {
+            self.findings
+                .error(place, format!("the pool {pool} does not lie under {zone}; a parent of every pool is allowed"));
+        }
+    }
+
+    fn listen(&mut self, listen: Key<Vec<Key<Text<ListenAddress>>>>, provider: Place) -> Vec<std::net::SocketAddr> {
+        if matches!(listen, Key::Absent) {
+            return raw::DNS_LISTEN.to_vec();
+        }
+        let mut seen = BTreeMap::new();
+        let mut typed = Vec::new();
+        for (Text(ListenAddress(address)), place) in self.list(listen, "listen", provider, "address") {
+            self.once(&mut seen, address, place, "address");
+            typed.push(address);
+        }
+        typed
+    }
+
+    fn nameservers(
+        &mut self,
+        nameservers: Key<Vec<Key<RawNameserver>>>,
+        provider: Place,
+        pools: &[&str],
+        zones: &[&str],
+    ) -> Vec<Nameserver> {
+        let mut seen = BTreeMap::new();
+        let mut typed = Vec::new();
+        for (raw, place) in self.list(nameservers, "nameservers", provider, "nameserver") {
+            let (unset, addresses_place) = (matches!(raw.addresses, Key::Absent), raw.addresses.place());
+            let mut addresses = Vec::new();
+            let mut seen_addresses = BTreeMap::new();
+            let given = raw.addresses.given().map(|(list, _)| list).unwrap_or_default();
+            let empty = unset || (addresses_place.is_some() && given.is_empty());
+            for (Text(HostAddress(address)), place) in given.into_iter().filter_map(Key::given) {
+                self.once(&mut seen_addresses, address, place, "address");
+                addresses.push(address);
+            }
+            let Some((DnsName(name), name_place)) = self.required(raw.name, "name", place) else { continue };
+            self.once(&mut seen, name.clone(), name_place, "nameserver");
+            if pools.contains(&name.as_str()) {
+                let sentence = format!("{name} is the name of a pool; another name is needed, such as ns1.{name}");
+                self.findings.error(name_place, sentence);
+            } else if let (true, Some(zone)) = (empty, zones.iter().find(|zone| lies_in(&name, zone))) {
+                let sentence =
+                    format!("{name} lies in the served zone {zone}; at least one address is needed, as glue");
+                self.findings.error(addresses_place.unwrap_or(place), sentence);
+            }
+            typed.push(Nameserver { name, addresses });
+        }
+        typed
+    }
+}
+
+/// Is the name the zone or under it?
+fn lies_in(name: &str, zone: &str) -> bool {
+    name.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}

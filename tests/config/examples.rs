@@ -1,0 +1,86 @@
+//! The examples are good, and what the page of the design shows is.
+
+use daymark::config::Config;
+use serde_json::Value;
+
+use crate::schema::violations;
+use crate::support::{files, parse};
+
+const MINIMAL: &str = include_str!("../../examples/authoritative-minimal.yaml");
+const FULL: &str = include_str!("../../examples/authoritative-full.yaml");
+const DESIGN: &str = r#"
+pools:
+  - name: lb.kube-cp.com            # kubeadm's controlPlaneEndpoint
+    port: 6443
+    nodes:
+      - {name: kube-cp-1, addresses: [10.10.1.1]}
+      - {name: kube-cp-2, addresses: [10.10.1.2]}
+      - {name: kube-cp-3, addresses: [10.10.1.3]}
+    probe: {ca: /etc/kubernetes/pki/ca.crt}   # path, interval, connectTimeout, timeout, rise, fall, auth …
+    steering: {mode: all, maxAnswers: 8}      # all | failover | weighted; nodes may have priority and weight
+    ttl: {max: 5s, min: 1s}
+providers:
+  - type: authoritative
+    listen: ["0.0.0.0:53", "[::]:53"]
+    nameservers:
+      - {name: ns1.kube-cp.com, addresses: [192.0.2.11]}
+admin: {listen: "127.0.0.1:9353"}
+stateDir: /var/lib/daymark
+"#;
+
+/// The example, with the files that it names where a test can put them.
+fn read(example: &str) -> Config {
+    let dir = files();
+    let text = [
+        ("/etc/kubernetes/pki/ca.crt", "ca.crt"),
+        ("/etc/daymark/staging-ca.crt", "ca.crt"),
+        ("/etc/daymark/probe.crt", "client.crt"),
+        ("/etc/daymark/probe.key", "client.key"),
+        ("/etc/daymark/staging-token", "token"),
+        ("/etc/daymark/admin-token", "token"),
+        ("/etc/daymark/kube-cp.com.zone", "zone"),
+    ]
+    .iter()
+    .fold(example.to_owned(), |text, (there, here)| text.replace(there, here));
+    parse(&text, dir.path()).unwrap()
+}
+
+#[test]
+fn every_example_is_good_and_without_a_warning() {
+    for example in [MINIMAL, FULL, DESIGN] {
+        assert_eq!(read(example).warnings, []);
+    }
+}
+
+#[test]
+fn every_example_fits_the_schema() {
+    for example in [MINIMAL, FULL, DESIGN] {
+        let value: Value = serde_saphyr::from_str(example).unwrap();
+        assert_eq!(violations(&value), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_design_says_nothing_but_defaults() {
+    let (minimal, design) = (read(MINIMAL), read(DESIGN));
+    let pool = |config: &Config| config.pools[0].pool.clone();
+    assert_eq!(pool(&minimal), pool(&design));
+    assert_eq!(minimal.admin, design.admin);
+    assert_eq!(minimal.state_dir, design.state_dir);
+}
+
+#[test]
+fn the_full_example_has_every_key() {
+    let value: Value = serde_saphyr::from_str(FULL).unwrap();
+    let schema = daymark::config::json_schema();
+    let absent: Vec<_> = crate::schema::keys(&schema).into_iter().filter(|key| !holds(&value, key)).collect();
+    assert_eq!(absent, Vec::<String>::new());
+}
+
+fn holds(value: &Value, key: &str) -> bool {
+    match value {
+        Value::Object(map) => map.contains_key(key) || map.values().any(|value| holds(value, key)),
+        Value::Array(list) => list.iter().any(|value| holds(value, key)),
+        _ => false,
+    }
+}

@@ -1,0 +1,478 @@
+//! Every way in which one value can be wrong: its key path, its line, what is wrong and what is allowed.
+
+use crate::support::{SMALL, error, errors, warnings, with};
+
+/// The only error of [`SMALL`] with one part changed, without the name of the file.
+fn fault(old: &str, new: &str) -> String {
+    let message = error(&with(SMALL, old, new));
+    message.strip_prefix("daymark.yaml:").unwrap().to_owned()
+}
+
+/// The same with one more key in the probe of the only pool.
+fn probe_fault(keys: &str) -> String {
+    fault("probe: {ca: ca.crt}", &format!("probe: {{ca: ca.crt, {keys}}}"))
+}
+
+#[test]
+fn an_unknown_key_comes_with_the_one_that_was_meant_and_all_that_are_allowed() {
+    assert_eq!(
+        fault("addresses", "adresses"),
+        "4:27: pools[0].nodes[0]: unknown key `adresses`; did you mean `addresses`? allowed are: name, addresses, \
+         priority, weight"
+    );
+    assert_eq!(
+        fault("pools:\n", "colour: red\npools:\n"),
+        "1:1: the file: unknown key `colour`; allowed are: pools, providers, admin, stateDir"
+    );
+    assert_eq!(
+        fault("nameservers:", "name_servers:"),
+        "8:5: providers[0]: unknown key `name_servers`; did you mean `nameservers`? allowed are: type, listen, \
+         nameservers, zone, zoneFile, maxTcpConnections"
+    );
+}
+
+#[test]
+fn a_misspelt_key_is_judged_as_the_one_that_was_meant() {
+    let message = error(&with(SMALL, "addresses: [10.10.1.1]", "Adresses: [10.10.1]"));
+    let [first, second] = message.lines().collect::<Vec<_>>()[..] else { panic!("{message}") };
+    assert!(first.contains("did you mean `addresses`?"), "{first}");
+    assert!(second.contains("pools[0].nodes[0].addresses[0]: \"10.10.1\" is no IP address"), "{second}");
+}
+
+#[test]
+fn a_key_given_twice_is_an_error() {
+    let message = fault("    nodes:", "    port: 1\n    port: 2\n    nodes:");
+    assert_eq!(message, "4:5: pools[0].port: is given twice, first on line 3; once is allowed");
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_told_which_is_right() {
+    let port = |value: &str| fault("    nodes:", &format!("    port: {value}\n    nodes:"));
+    let allowed = "a whole number from 1 to 65535 is allowed";
+    assert_eq!(
+        port("\"6443\""),
+        "3:11: pools[0].port: is the text \"6443\"; a whole number from 1 to 65535, without quotes, is allowed"
+    );
+    assert_eq!(port("https"), format!("3:11: pools[0].port: is the text \"https\"; {allowed}"));
+    assert_eq!(port("64.5"), format!("3:11: pools[0].port: is the number 64.5; {allowed}"));
+    assert_eq!(port("true"), format!("3:11: pools[0].port: is the boolean true; {allowed}"));
+    assert_eq!(port("[6443]"), format!("3:11: pools[0].port: is a list; {allowed}"));
+    assert_eq!(port("{a: 1}"), format!("3:11: pools[0].port: is a mapping; {allowed}"));
+    assert_eq!(
+        fault("[10.10.1.1]", "10.10.1.1"),
+        "4:38: pools[0].nodes[0].addresses: is the text \"10.10.1.1\"; a list is allowed"
+    );
+    assert_eq!(
+        fault("- {name: kube-cp-1, addresses: [10.10.1.1]}", "- kube-cp-1"),
+        "4:9: pools[0].nodes[0]: is the text \"kube-cp-1\"; a mapping with keys among name, addresses, priority, weight \
+         is allowed"
+    );
+    assert_eq!(
+        probe_fault("insecure: yes"),
+        "5:35: pools[0].probe.insecure: is the text \"yes\"; true or false is allowed"
+    );
+    assert_eq!(
+        fault("name: kube-cp-1", "name: 1"),
+        "4:16: pools[0].nodes[0].name: is the number 1; a text of 1 to 253 characters without white space is allowed"
+    );
+}
+
+#[test]
+fn a_key_with_nothing_behind_it_is_empty() {
+    let message = fault("pools:", "stateDir:\npools:");
+    assert!(message.ends_with("stateDir: is empty; the path of a file or directory is allowed"), "{message}");
+    assert!(message.starts_with("1:"), "{message}");
+    assert!(fault("pools:", "stateDir: null\npools:").contains("stateDir: is empty"));
+    assert!(fault("probe: {ca: ca.crt}", "probe:").contains("pools[0].probe: is empty; a mapping"));
+}
+
+#[test]
+fn a_key_that_must_be_there_is_missed() {
+    assert_eq!(
+        error("{}"),
+        "daymark.yaml:1:1: pools: is missing; a list of at least one pool is needed\n\
+         daymark.yaml:1:1: providers: is missing; a list of at least one provider is needed"
+    );
+    assert_eq!(
+        error("pools: []\nproviders: []\n"),
+        "daymark.yaml:1:8: pools: is an empty list; at least one pool is needed\n\
+         daymark.yaml:2:12: providers: is an empty list; at least one provider is needed"
+    );
+    assert_eq!(
+        fault("addresses: [10.10.1.1]", "addresses: []"),
+        "4:38: pools[0].nodes[0].addresses: is an empty list; at least one IP address is needed"
+    );
+    assert!(fault("{name: kube-cp-1, ", "{").starts_with(
+        "4:9: pools[0].nodes[0].name: is missing; a text of 1 to 253 characters without white space is needed"
+    ));
+}
+
+#[test]
+fn a_number_out_of_its_range_is_told_the_range() {
+    assert_eq!(
+        fault("    nodes:", "    port: 70000\n    nodes:"),
+        "3:11: pools[0].port: 70000 is too large; a whole number from 1 to 65535 is allowed"
+    );
+    assert_eq!(
+        fault("    nodes:", "    port: -1\n    nodes:"),
+        "3:11: pools[0].port: -1 is too small; a whole number from 1 to 65535 is allowed"
+    );
+    assert_eq!(
+        probe_fault("fall: 0"),
+        "5:31: pools[0].probe.fall: 0 is too small; a whole number from 1 to 100 is allowed"
+    );
+    assert_eq!(
+        probe_fault("rise: 101"),
+        "5:31: pools[0].probe.rise: 101 is too large; a whole number from 1 to 100 is allowed"
+    );
+}
+
+#[test]
+fn a_node_or_pool_named_twice_is_named_with_its_first_place() {
+    assert_eq!(
+        fault("    probe:", "      - {name: kube-cp-1, addresses: [10.10.1.2]}\n    probe:"),
+        "5:16: pools[0].nodes[1].name: kube-cp-1 is the same node as pools[0].nodes[0].name on line 4; each is allowed once"
+    );
+    let twice =
+        "  - {name: LB.kube-cp.com., nodes: [{name: a, addresses: [10.10.1.9]}], probe: {ca: ca.crt}}\nproviders:";
+    assert_eq!(
+        fault("providers:", twice),
+        "6:12: pools[1].name: lb.kube-cp.com is the same pool as pools[0].name on line 2; each is allowed once"
+    );
+}
+
+#[test]
+fn an_address_given_twice_in_a_pool_is_named_with_its_first_place() {
+    assert_eq!(
+        fault("    probe:", "      - {name: kube-cp-2, addresses: [\"2001:db8::1\", 10.10.1.1]}\n    probe:"),
+        "5:54: pools[0].nodes[1].addresses[1]: 10.10.1.1 is the same address as pools[0].nodes[0].addresses[0] on line 4; \
+         each is allowed once"
+    );
+}
+
+#[test]
+fn an_address_that_no_machine_has_is_refused() {
+    let address = |value: &str| {
+        let message = fault("[10.10.1.1]", &format!("[\"{value}\"]"));
+        let message = message.strip_prefix("4:39: pools[0].nodes[0].addresses[0]: ").unwrap();
+        message.strip_suffix("; the IPv4 or IPv6 address of one machine is allowed").unwrap().to_owned()
+    };
+    assert_eq!(address("10.10.1.256"), "\"10.10.1.256\" is no IP address");
+    assert_eq!(address("kube-cp-1"), "\"kube-cp-1\" is no IP address");
+    assert_eq!(address("10.10.1.1/24"), "\"10.10.1.1/24\" is no IP address");
+    assert_eq!(address("0.0.0.0"), "0.0.0.0 is the unspecified address");
+    assert_eq!(address("::"), ":: is the unspecified address");
+    assert_eq!(address("224.0.0.1"), "224.0.0.1 is a multicast address");
+    assert_eq!(address("ff02::1"), "ff02::1 is a multicast address");
+    assert_eq!(address("255.255.255.255"), "255.255.255.255 is the broadcast address");
+    assert_eq!(address("::ffff:10.10.1.1"), "::ffff:10.10.1.1 is an IPv4 address inside IPv6, write 10.10.1.1");
+}
+
+#[test]
+fn a_name_that_is_no_dns_name_is_refused() {
+    let name = |value: &str| {
+        let message = fault("name: lb.kube-cp.com", &format!("name: \"{value}\""));
+        let allowed =
+            "; a DNS name (labels of 1 to 63 letters, digits and inner hyphens, 253 characters in all) is allowed";
+        message.strip_prefix("2:11: pools[0].name: ").unwrap().strip_suffix(allowed).unwrap().to_owned()
+    };
+    assert_eq!(name("10.10.1.1"), "\"10.10.1.1\" is an IP address, not a name");
+    assert_eq!(name("2001:db8::1"), "\"2001:db8::1\" is an IP address, not a name");
+    let long_label = format!("{}.com", "a".repeat(64));
+    let long_name = "abcdefg.".repeat(32);
+    let wrong =
+        ["", ".", "lb..com", ".com", "lb_1.com", "-lb.com", "lb-.com", "lb.com:6443", "*.com", "lb com", "bücher.de"];
+    for value in wrong.into_iter().chain([long_label.as_str(), long_name.as_str()]) {
+        assert!(name(value).ends_with(" is no DNS name"), "{value}");
+    }
+}
+
+#[test]
+fn a_duration_needs_its_unit_and_has_its_range() {
+    let interval = |value: &str| {
+        let message = probe_fault(&format!("interval: {value}"));
+        let allowed = "; a duration with its unit (ms, s, m or h) from 100ms to 1h is allowed";
+        message.strip_prefix("5:35: pools[0].probe.interval: ").unwrap().strip_suffix(allowed).unwrap().to_owned()
+    };
+    assert_eq!(interval("5"), "is the number 5");
+    assert_eq!(interval("\"5\""), "\"5\" has no unit");
+    assert_eq!(interval("5d"), "\"5d\" is no duration");
+    assert_eq!(interval("s"), "\"s\" is no duration");
+    assert_eq!(interval("-5s"), "\"-5s\" is no duration");
+    assert_eq!(interval("1.5s"), "\"1.5s\" is no duration");
+    assert_eq!(interval("5 s"), "\"5 s\" is no duration");
+    assert_eq!(interval("0s"), "\"0s\" is too short");
+    assert_eq!(interval("99ms"), "\"99ms\" is too short");
+    assert_eq!(interval("61m"), "\"61m\" is too long");
+    assert_eq!(interval("99999999999999999999999h"), "\"99999999999999999999999h\" is too long");
+}
+
+#[test]
+fn a_time_out_longer_than_sense_is_refused() {
+    assert_eq!(
+        probe_fault("timeout: 61s"),
+        "5:34: pools[0].probe.timeout: \"61s\" is too long; a duration with its unit (ms, s, m or h) from 10ms to 1m is allowed"
+    );
+    assert_eq!(
+        probe_fault("connectTimeout: 10s"),
+        "5:41: pools[0].probe.connectTimeout: 10s is longer than `timeout`, 5s by default; up to that is allowed"
+    );
+    assert_eq!(
+        probe_fault("connectTimeout: 3s, timeout: 2s"),
+        "5:41: pools[0].probe.connectTimeout: 3s is longer than `timeout`, 2s; up to that is allowed"
+    );
+    assert_eq!(
+        probe_fault("timeout: 500ms"),
+        "5:34: pools[0].probe.timeout: 500ms is shorter than `connectTimeout`, 1s by default; from that on is allowed"
+    );
+    assert_eq!(
+        probe_fault("confirmInterval: 2s"),
+        "5:42: pools[0].probe.confirmInterval: 2s is longer than `interval`, 1s by default; up to that is allowed"
+    );
+}
+
+#[test]
+fn a_fault_of_one_duration_is_not_told_again_of_another() {
+    assert_eq!(errors(&with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, timeout: 90s, connectTimeout: 20s}")).len(), 1);
+}
+
+#[test]
+fn a_ttl_is_whole_seconds_in_order() {
+    let ttl = |value: &str| fault("    nodes:", &format!("    ttl: {{{value}}}\n    nodes:"));
+    assert_eq!(
+        ttl("max: 1500ms"),
+        "3:16: pools[0].ttl.max: 1500ms is no whole number of seconds; 1s, 2s and so on are allowed"
+    );
+    assert_eq!(
+        ttl("min: 10s"),
+        "3:16: pools[0].ttl.min: 10s is longer than `max`, 5s by default; up to that is allowed"
+    );
+    assert!(
+        ttl("max: 0s")
+            .contains("\"0s\" is too short; a duration with its unit (ms, s, m or h) from 1s to 1h is allowed")
+    );
+}
+
+#[test]
+fn a_mode_is_one_of_three() {
+    assert_eq!(
+        fault("    nodes:", "    steering: {mode: fail-over, maxAnswers: 0}\n    nodes:"),
+        "3:22: pools[0].steering.mode: \"fail-over\" is no mode; one of all, failover, weighted is allowed\n\
+         daymark.yaml:3:45: pools[0].steering.maxAnswers: 0 is too small; a whole number from 1 to 100 is allowed"
+    );
+}
+
+#[test]
+fn a_request_path_begins_with_a_slash() {
+    let allowed = "a path that begins with / (such as /readyz or /readyz?exclude=etcd) is allowed";
+    for path in ["readyz", "", "/a b", "/readyz#x", "/ä", "https://lb/readyz"] {
+        let expected = format!("5:31: pools[0].probe.path: \"{path}\" is no path of a request; {allowed}");
+        assert_eq!(probe_fault(&format!("path: \"{path}\"")), expected);
+    }
+}
+
+#[test]
+fn a_ca_must_be_a_file_with_certificates() {
+    let ca = |path: &str| fault("ca: ca.crt", &format!("ca: \"{path}\""));
+    assert_eq!(ca("absent.crt"), "5:17: pools[0].probe.ca: absent.crt does not exist; a file is needed");
+    assert_eq!(ca("token"), "5:17: pools[0].probe.ca: token holds no certificate; at least one in PEM is needed");
+    assert_eq!(
+        ca("client.key"),
+        "5:17: pools[0].probe.ca: client.key holds no certificate; at least one in PEM is needed"
+    );
+    assert!(ca("broken.crt").starts_with("5:17: pools[0].probe.ca: certificate 1 of broken.crt cannot be used: "));
+    assert_eq!(ca("."), "5:17: pools[0].probe.ca: . is no regular file; one is needed");
+    assert_eq!(ca(""), "5:17: pools[0].probe.ca: \"\" is no path; the path of a file or directory is allowed");
+    assert_eq!(
+        probe_fault("insecure: true"),
+        "5:35: pools[0].probe.insecure: `insecure: true` and `ca` exclude each other; one of the two is allowed"
+    );
+}
+
+#[test]
+fn credentials_are_exactly_one_kind_with_good_files() {
+    let auth = |value: &str| {
+        let message = probe_fault(&format!("auth: {value}"));
+        message.split_once("pools[0].probe.").unwrap().1.to_owned()
+    };
+    assert_eq!(auth("{}"), "auth: is without a key; one of clientCertificate, tokenFile is needed");
+    let both = "{tokenFile: token, clientCertificate: {certificate: client.crt, key: client.key}}";
+    assert_eq!(auth(both), "auth: clientCertificate and tokenFile exclude each other; one of the two is allowed");
+    assert_eq!(auth("{tokenFile: absent}"), "auth.tokenFile: absent does not exist; a file is needed");
+    assert_eq!(auth("{tokenFile: blank}"), "auth.tokenFile: blank is empty; a token is needed");
+    assert_eq!(
+        auth("{tokenFile: client.key}"),
+        "auth.tokenFile: client.key is no token; one word of visible ASCII characters is needed"
+    );
+    let pair = |certificate: &str, key: &str| {
+        auth(&format!("{{clientCertificate: {{certificate: {certificate}, key: {key}}}}}"))
+    };
+    let holds_no = |name: &str| format!("auth.clientCertificate.{name} in PEM is needed");
+    assert_eq!(pair("token", "client.key"), holds_no("certificate: token holds no certificate; at least one"));
+    assert_eq!(pair("client.crt", "client.crt"), holds_no("key: client.crt holds no private key; one"));
+    let foreign = pair("client.crt", "other.key");
+    assert!(foreign.starts_with("auth.clientCertificate.key: other.key does not fit the certificate: "), "{foreign}");
+    assert_eq!(
+        auth("{clientCertificate: {key: client.key}}"),
+        "auth.clientCertificate.certificate: is missing; the path of a file is needed"
+    );
+}
+
+#[test]
+fn a_provider_has_a_type_that_exists() {
+    assert_eq!(
+        fault("type: authoritative", "type: autoritative"),
+        "7:11: providers[0].type: unknown type `autoritative`; did you mean `authoritative`? allowed are: authoritative"
+    );
+    assert_eq!(
+        fault("type: authoritative", "type: 53"),
+        "7:11: providers[0].type: is no text; allowed are: authoritative"
+    );
+    assert_eq!(fault("type: authoritative\n    ", ""), "7:5: providers[0]: has no `type`; allowed are: authoritative");
+}
+
+#[test]
+fn one_authoritative_provider_is_allowed() {
+    let second = format!("{SMALL}  - {{type: authoritative, nameservers: [{{name: ns2.kube-cp.com}}]}}\n");
+    assert_eq!(
+        error(&second),
+        "daymark.yaml:9:5: providers[1]: is authoritative like providers[0] on line 7; one provider of this type is allowed"
+    );
+}
+
+#[test]
+fn an_address_to_listen_on_has_a_port_and_comes_once() {
+    let listen = |value: &str| fault("nameservers:", &format!("listen: {value}\n    nameservers:"));
+    assert_eq!(
+        listen("[\":53\"]"),
+        "8:14: providers[0].listen[0]: \":53\" is no address to listen on; an IP address with a port (such as \
+         127.0.0.1:9353 or [::]:53) is allowed"
+    );
+    assert_eq!(
+        listen("[\"127.0.0.1:53\", \"127.0.0.1:53\"]"),
+        "8:30: providers[0].listen[1]: 127.0.0.1:53 is the same address as providers[0].listen[0] on line 8; each is \
+         allowed once"
+    );
+    assert_eq!(listen("[]"), "8:13: providers[0].listen: is an empty list; at least one address is needed");
+}
+
+#[test]
+fn a_nameserver_inside_the_zone_needs_an_address_and_a_name_of_its_own() {
+    let nameserver = |value: &str| {
+        let message = fault("[{name: ns1.kube-cp.com}]", &format!("[{value}]"));
+        message.strip_prefix("8:").unwrap().split_once(": ").unwrap().1.to_owned()
+    };
+    let glue = "ns1.lb.kube-cp.com lies in the served zone lb.kube-cp.com; at least one address is needed, as glue";
+    assert_eq!(nameserver("{name: ns1.lb.kube-cp.com}"), format!("providers[0].nameservers[0]: {glue}"));
+    assert_eq!(
+        nameserver("{name: ns1.lb.kube-cp.com, addresses: []}"),
+        format!("providers[0].nameservers[0].addresses: {glue}")
+    );
+    assert_eq!(
+        nameserver("{name: LB.kube-cp.com, addresses: [192.0.2.1]}"),
+        "providers[0].nameservers[0].name: lb.kube-cp.com is the name of a pool; another name is needed, such as \
+         ns1.lb.kube-cp.com"
+    );
+    assert!(
+        nameserver("{name: ns1.a}, {name: ns1.a}").starts_with("providers[0].nameservers[1].name: ns1.a is the same")
+    );
+}
+
+#[test]
+fn a_zone_is_a_parent_of_every_pool_and_a_zone_file_needs_one() {
+    let zone = |keys: &str| {
+        fault("nameservers: [{name: ns1.kube-cp.com}]", &format!("nameservers: [{{name: ns1.a}}]\n    {keys}"))
+    };
+    let not_under = |zone: &str| {
+        format!(
+            "9:11: providers[0].zone: the pool lb.kube-cp.com does not lie under {zone}; a parent of every pool is allowed"
+        )
+    };
+    assert_eq!(zone("zone: lb.kube-cp.com"), not_under("lb.kube-cp.com"));
+    assert_eq!(zone("zone: cp.com"), not_under("cp.com"));
+    assert_eq!(zone("zoneFile: zone"), "9:15: providers[0].zoneFile: needs `zone`, the zone that the file is for");
+    assert_eq!(
+        zone("zone: kube-cp.com\n    zoneFile: absent"),
+        "10:15: providers[0].zoneFile: absent does not exist; a file is needed"
+    );
+    assert!(
+        fault("nameservers:", "zone: kube-cp.com\n    nameservers:").contains("lies in the served zone kube-cp.com")
+    );
+}
+
+#[test]
+fn the_token_of_the_admin_api_is_a_file_with_a_token() {
+    let admin = |value: &str| fault("pools:", &format!("admin: {value}\npools:"));
+    assert_eq!(admin("{tokenFile: absent}"), "1:20: admin.tokenFile: absent does not exist; a file is needed");
+    assert_eq!(admin("{tokenFile: blank}"), "1:20: admin.tokenFile: blank is empty; a token is needed");
+}
+
+#[test]
+fn ten_faults_are_reported_at_once_in_the_order_of_the_lines() {
+    let text = "\
+pools:
+  - name: 10.10.1.1
+    prot: 6443
+    nodes:
+      - {name: kube-cp-1, addresses: [10.10.1.1]}
+      - {name: kube-cp-1, addresses: [10.10.1.1]}
+      - {name: kube-cp-3, addresses: [10.10.1.300], weight: heavy}
+    probe:
+      fall: 0
+      timeout: 5m
+      ca: absent.crt
+providers:
+  - type: authoritive
+    nameservers: [{name: ns1.kube-cp.com}]
+";
+    let expected = [
+        "2:11: pools[0].name: ",
+        "3:5: pools[0]: unknown key `prot`; did you mean `port`?",
+        "6:16: pools[0].nodes[1].name: ",
+        "6:39: pools[0].nodes[1].addresses[0]: ",
+        "7:39: pools[0].nodes[2].addresses[0]: ",
+        "7:61: pools[0].nodes[2].weight: ",
+        "9:13: pools[0].probe.fall: ",
+        "10:16: pools[0].probe.timeout: ",
+        "11:11: pools[0].probe.ca: ",
+        "13:11: providers[0].type: ",
+    ];
+    let errors = errors(text);
+    assert_eq!(errors.len(), expected.len(), "{errors:#?}");
+    for (error, expected) in errors.iter().zip(expected) {
+        assert!(error.starts_with(&format!("daymark.yaml:{expected}")), "{error} does not start with {expected}");
+    }
+}
+
+#[test]
+fn what_is_doubtful_is_a_warning_with_its_place() {
+    let warning = |old: &str, new: &str| warnings(&with(SMALL, old, new)).join("\n");
+    assert_eq!(warnings(SMALL), Vec::<String>::new());
+    assert_eq!(
+        warning("ca: ca.crt", "insecure: true"),
+        "daymark.yaml:5:23: pools[0].probe.insecure: every certificate is accepted: a node with a wrong one, or an impostor, \
+         counts as ready"
+    );
+    assert_eq!(
+        warning("    probe: {ca: ca.crt}\n", ""),
+        "daymark.yaml:2:5: pools[0]: no `ca`: only the CAs of the system are trusted, and kubeadm's is seldom one of them"
+    );
+    assert_eq!(
+        warning("addresses: [10.10.1.1]", "addresses: [127.0.0.1, \"fe80::1\"], priority: 1, weight: 2"),
+        "daymark.yaml:4:39: pools[0].nodes[0].addresses[0]: 127.0.0.1 is a loopback address: clients that get it reach only \
+         themselves\n\
+         daymark.yaml:4:50: pools[0].nodes[0].addresses[1]: fe80::1 is a link-local address: without a zone, which DNS cannot \
+         carry, no one reaches it\n\
+         daymark.yaml:4:72: pools[0].nodes[0].priority: `priority` does nothing unless `steering.mode` is failover\n\
+         daymark.yaml:4:83: pools[0].nodes[0].weight: `weight` does nothing unless `steering.mode` is weighted"
+    );
+    assert_eq!(
+        warning("pools:", "admin: {listen: \"0.0.0.0:9353\"}\npools:"),
+        "daymark.yaml:1:17: admin.listen: 0.0.0.0:9353 is open to other hosts without `tokenFile`: they can read and not write"
+    );
+    assert_eq!(
+        warning("    nodes:", "    ttl: {max: 40s}\n    nodes:"),
+        "daymark.yaml:3:16: pools[0].ttl.max: with a hung node the answer is right in every cache after 46.3s; clients notice \
+         by themselves after about 45s, and nodes turn NotReady after 50s"
+    );
+}

@@ -1,0 +1,156 @@
+//! Files that are good: what becomes of them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use daymark::config::{Config, ProviderConfig, check};
+use daymark::probe::{Auth, Trust};
+use daymark_decision::{Mode, TtlRange};
+
+use crate::support::{SMALL, files, parse, with};
+
+#[test]
+fn what_is_not_said_has_its_default() {
+    let config = parse(SMALL, Path::new("")).unwrap_err();
+    assert_eq!(config, ["daymark.yaml:5:17: pools[0].probe.ca: ca.crt does not exist; a file is needed"]);
+
+    let dir = files();
+    let config = parse(SMALL, dir.path()).unwrap();
+    let pool = &config.pools[0].pool;
+    let probe = &config.pools[0].probe;
+    assert_eq!((probe.port, probe.path.as_str(), probe.server_name.as_str()), (6443, "/readyz", "lb.kube-cp.com"));
+    assert_eq!([probe.interval, probe.connect_timeout, probe.timeout], [1, 1, 5].map(Duration::from_secs));
+    assert_eq!(probe.confirm_interval, Duration::from_millis(100));
+    assert_eq!([probe.thresholds.rise, probe.thresholds.fall, probe.fresh_every].map(u32::from), [2, 3, 10]);
+    assert_eq!(probe.trust, Trust::File(dir.path().join("ca.crt")));
+    assert_eq!(probe.auth, None);
+    assert_eq!((pool.steering.mode, pool.steering.max_answers), (Mode::All, 8));
+    assert_eq!(pool.ttl, TtlRange { min: 1, max: 5 });
+    assert_eq!((pool.nodes[0].priority, pool.nodes[0].weight), (0, 1));
+    let ProviderConfig::Authoritative(authoritative) = &config.providers[0];
+    assert_eq!(authoritative.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
+    assert_eq!(authoritative.max_tcp_connections, 256);
+    assert_eq!((&authoritative.zone, &authoritative.zone_file), (&None, &None));
+    assert_eq!(config.admin.listen, "127.0.0.1:9353".parse().unwrap());
+    assert_eq!(config.admin.token_file, None);
+    assert_eq!(config.state_dir, Some(PathBuf::from("/var/lib/daymark")));
+}
+
+#[test]
+fn the_core_and_the_probes_are_told_the_same() {
+    let config =
+        parse(&with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, interval: 2s, rise: 5, fall: 4}"), files().path()).unwrap();
+    let (pool, probe) = (&config.pools[0].pool, &config.pools[0].probe);
+    assert_eq!(pool.thresholds, probe.thresholds);
+    assert_eq!((pool.pace.interval, pool.pace.confirm_interval), (probe.interval, probe.confirm_interval));
+    // interval 2s + fall 4 × confirmInterval 100ms + timeout 5s
+    assert_eq!(pool.pace.detection, Duration::from_millis(7400));
+}
+
+#[test]
+fn names_lose_their_final_dot_and_their_letter_case() {
+    let config = parse(&with(SMALL, "name: lb.kube-cp.com", "name: LB.Kube-CP.com."), files().path()).unwrap();
+    assert_eq!(config.pools[0].pool.name.as_str(), "lb.kube-cp.com");
+    assert_eq!(config.pools[0].probe.server_name, "lb.kube-cp.com");
+}
+
+#[test]
+fn the_longest_names_are_good() {
+    let label = "a".repeat(63);
+    let name = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+    assert_eq!(name.len(), 253);
+    parse(&with(SMALL, "name: lb.kube-cp.com", &format!("name: {name}.")), files().path()).unwrap();
+}
+
+#[test]
+fn anchors_aliases_and_merges_are_good() {
+    let text = with(SMALL, "    probe: {ca: ca.crt}", "    probe: &probe {ca: ca.crt, timeout: 3s}");
+    let second = [
+        "  - name: other.kube-cp.com",
+        "    nodes: [{name: a, addresses: [10.10.2.1]}]",
+        "    probe: {<<: *probe, fall: 5}",
+        "providers:",
+    ];
+    let config = parse(&with(&text, "providers:", &second.join("\n")), files().path()).unwrap();
+    assert_eq!(config.pools[1].probe.timeout, Duration::from_secs(3));
+    assert_eq!(config.pools[1].probe.thresholds.fall.get(), 5);
+}
+
+#[test]
+fn the_bounds_of_every_range_are_inside() {
+    for probe in [
+        "interval: 100ms, confirmInterval: 10ms, timeout: 10ms, connectTimeout: 10ms, rise: 1, fall: 1, freshEvery: 1",
+        "interval: 1h, confirmInterval: 1h, timeout: 1m, connectTimeout: 60s, rise: 100, fall: 100, freshEvery: 10000",
+    ] {
+        parse(&with(SMALL, "{ca: ca.crt}", &format!("{{ca: ca.crt, {probe}}}")), files().path()).unwrap();
+    }
+    for pool in
+        ["port: 1, ttl: {min: 1s, max: 1s}", "port: 65535, ttl: {min: 3600s, max: 1h}", "steering: {maxAnswers: 100}"]
+    {
+        let text = format!("pools: [{{name: lb, nodes: [{{name: a, addresses: [10.1.1.1]}}], {pool}}}]\nproviders:");
+        let text =
+            format!("{text} [{{type: authoritative, maxTcpConnections: 65535, nameservers: [{{name: ns1.a}}]}}]");
+        parse(&text, Path::new("")).unwrap();
+    }
+}
+
+#[test]
+fn paths_are_relative_to_the_file_and_all_of_them_are_listed() {
+    let dir = files();
+    let text = with(
+        SMALL,
+        "{ca: ca.crt}",
+        "{ca: ca.crt, auth: {clientCertificate: {certificate: client.crt, key: client.key}}}",
+    );
+    let text = with(
+        &text,
+        "nameservers: [{name: ns1.kube-cp.com}]",
+        "nameservers: [{name: ns1.a}]\n    zone: kube-cp.com\n    zoneFile: zone\nadmin: {tokenFile: token}\nstateDir: state",
+    );
+    let path = dir.path().join("daymark.yaml");
+    std::fs::write(&path, text).unwrap();
+    let config = Config::load(&path).unwrap();
+    let files = ["ca.crt", "client.crt", "client.key", "zone", "token"].map(|name| dir.path().join(name));
+    assert_eq!(config.files(), files);
+    assert_eq!(config.state_dir, Some(dir.path().join("state")));
+    assert!(matches!(&config.pools[0].probe.auth, Some(Auth::ClientCertificate { key, .. }) if *key == files[2]));
+}
+
+#[test]
+fn a_file_and_its_text_give_the_same() {
+    let dir = files();
+    let path = dir.path().join("daymark.yaml");
+    std::fs::write(&path, SMALL).unwrap();
+    assert_eq!(Config::load(&path).unwrap(), parse(SMALL, dir.path()).unwrap());
+}
+
+#[test]
+fn check_shows_the_terms_of_both_sums() {
+    let dir = files();
+    let path = dir.path().join("daymark.yaml");
+    std::fs::write(&path, SMALL).unwrap();
+    let expected = "\
+pool lb.kube-cp.com
+  nodes: kube-cp-1
+  silent node found in 2.3s = interval 1s + fall 3 × confirmInterval 0.1s + connectTimeout 1s
+    right in every cache in 7.3s = 2.3s + ttl.max 5s
+  hung node found in 6.3s = interval 1s + fall 3 × confirmInterval 0.1s + timeout 5s
+    right in every cache in 11.3s = 6.3s + ttl.max 5s
+
+";
+    assert_eq!(check(&path).unwrap().to_string(), expected);
+}
+
+#[test]
+fn check_warns_of_a_sum_that_clients_would_not_wait_for() {
+    let dir = files();
+    let path = dir.path().join("daymark.yaml");
+    std::fs::write(&path, with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, interval: 38s}")).unwrap();
+    let report = check(&path).unwrap();
+    assert_eq!(report.pools[0].warnings().len(), 1, "{report}");
+    assert!(
+        report.to_string().contains("pools[0]: with a hung node the answer is right in every cache after 48.3s"),
+        "{report}"
+    );
+    assert!(check(&dir.path().join("absent.yaml")).is_err());
+}
