@@ -1,1 +1,46 @@
-//! To come.
+//! Serves the answers of Daymark as authoritative DNS, over UDP and TCP.
+//!
+//! A zone is either a pool's own, its apex being the pool's name, or a parent zone with several pools and the static
+//! records of a master file. [`Authoritative`] owns the sockets and the zones, and is told answers as a
+//! [`Provider`](daymark_provider::Provider). It knows nothing of probes or grades, and decides no answer.
+//!
+//! ```text
+//! ZoneSettings ─> Zone ─┐
+//!                       ├─> Content ─> lookup ─> Response ─> respond ─> bytes
+//! Decision ─────────────┘  (swapped whole)      (borrows)   (EDNS, limits, TC)
+//! ```
+//!
+//! A query takes no lock. It borrows the [`Content`](content::Content) that stands when it comes, so it sees one decision
+//! from its first record to its last.
+//!
+//! Names, records, compression and master files are hickory-proto's. The loops over the sockets are ours, since those of
+//! hickory-server 0.26 break rules that this server has to keep: they answer a malformed *response* with FORMERR, which
+//! lets two servers answer each other for ever; they answer an unknown opcode with FORMERR where its body is not a query's;
+//! they drop UDP responses when 32 wait; they spin when the process has no descriptor left for `accept`; they take any
+//! number of TCP connections; and they log a line a query at info.
+//!
+//! Not here, on purpose: recursion, zone transfers, dynamic update, DNSSEC, TSIG. A signed query is answered unsigned.
+//!
+//! On a host with several addresses, listen on each of them instead of on `0.0.0.0`: the kernel chooses the source of a UDP
+//! response from a wildcard socket, and a resolver drops a response from another address than it asked.
+
+mod bind;
+mod content;
+mod counts;
+mod dice;
+mod lookup;
+mod name;
+mod query;
+mod records;
+mod respond;
+mod server;
+mod settings;
+mod tcp;
+mod udp;
+mod zone;
+
+pub use bind::{BindError, SocketError};
+pub use counts::Transport;
+pub use server::{Authoritative, ServeError};
+pub use settings::{MasterFile, Nameserver, Settings, ZoneSettings};
+pub use zone::{Zone, ZoneError, ZoneErrors};

@@ -1,0 +1,154 @@
+//! Binds sockets: each address by UDP and TCP at one port.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::counts::Transport;
+use crate::zone::ZoneErrors;
+
+/// How many connections the kernel keeps until they are accepted.
+const BACKLOG: i32 = 1024;
+/// How many free UDP ports are tried for one that is free by TCP too.
+const PORT_TRIES: usize = 16;
+
+/// Why the server does not start. All of it is for the operator to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The zones cannot be served; no socket was touched.
+    #[error(transparent)]
+    Zones(#[from] ZoneErrors),
+    /// Sockets cannot be bound: every one that cannot.
+    #[error("{}", join(.0))]
+    Sockets(Vec<SocketError>),
+}
+
+/// Why a socket cannot be bound.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Something listens there.
+    #[error("cannot listen on {address} by {transport}: the address is in use")]
+    InUse {
+        /// Where.
+        address: SocketAddr,
+        /// By which transport.
+        transport: Transport,
+    },
+    /// The process may not.
+    #[error(
+        "cannot listen on {address} by {transport}: no right to bind port {}: run as root or give CAP_NET_BIND_SERVICE",
+        .address.port()
+    )]
+    NotAllowed {
+        /// Where.
+        address: SocketAddr,
+        /// By which transport.
+        transport: Transport,
+    },
+    /// No interface has the address.
+    #[error("cannot listen on {address} by {transport}: this host does not have the address")]
+    NotHere {
+        /// Where.
+        address: SocketAddr,
+        /// By which transport.
+        transport: Transport,
+    },
+    /// Something else.
+    #[error("cannot listen on {address} by {transport}: {source}")]
+    Other {
+        /// Where.
+        address: SocketAddr,
+        /// By which transport.
+        transport: Transport,
+        /// What the kernel says.
+        source: io::Error,
+    },
+}
+
+impl SocketError {
+    fn new(address: SocketAddr, transport: Transport, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { address, transport },
+            io::ErrorKind::PermissionDenied => Self::NotAllowed { address, transport },
+            io::ErrorKind::AddrNotAvailable => Self::NotHere { address, transport },
+            _ => Self::Other { address, transport, source },
+        }
+    }
+}
+
+fn join(errors: &[SocketError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// The two sockets of one address.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    pub(crate) address: SocketAddr,
+    pub(crate) udp: UdpSocket,
+    pub(crate) tcp: TcpListener,
+}
+
+/// Binds every address, or says of each why not.
+pub(crate) fn all(addresses: &[SocketAddr]) -> Result<Vec<Sockets>, BindError> {
+    let mut bound = Vec::new();
+    let mut errors = Vec::new();
+    for &address in addresses {
+        match both(address) {
+            Ok(sockets) => bound.push(sockets),
+            Err(more) => errors.extend(more),
+        }
+    }
+    if errors.is_empty() { Ok(bound) } else { Err(BindError::Sockets(errors)) }
+}
+
+fn both(address: SocketAddr) -> Result<Sockets, Vec<SocketError>> {
+    let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        let udp = udp(address);
+        // With port 0 the kernel has chosen one, and TCP follows.
+        let at = udp.as_ref().map_or(address, |(_, at)| *at);
+        match (udp, tcp(at)) {
+            (Ok((udp, address)), Ok(tcp)) => return Ok(Sockets { address, udp, tcp }),
+            (Ok(_), Err(SocketError::InUse { .. })) if tries > 0 => {}
+            (udp, tcp) => return Err(udp.err().into_iter().chain(tcp.err()).collect()),
+        }
+    }
+}
+
+fn udp(address: SocketAddr) -> Result<(UdpSocket, SocketAddr), SocketError> {
+    let bound = socket(address, Type::DGRAM, Protocol::UDP).and_then(|socket| {
+        socket.bind(&address.into())?;
+        let socket = UdpSocket::from(socket);
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    });
+    bound.map_err(|source| SocketError::new(address, Transport::Udp, source))
+}
+
+fn tcp(address: SocketAddr) -> Result<TcpListener, SocketError> {
+    let bound = socket(address, Type::STREAM, Protocol::TCP).and_then(|socket| {
+        // Connections of an earlier process, closed and remembered by the kernel, must not keep this one from starting.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(TcpListener::from(socket))
+    });
+    bound.map_err(|source| SocketError::new(address, Transport::Tcp, source))
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // So that [::] sits beside 0.0.0.0 at the same port.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Whether a socket's error means that it will never work again, rather than that one use of it failed.
+pub(crate) fn is_dead(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP))
+}

@@ -1,0 +1,12 @@
+//! The server as its clients see it: every test asks a running server over a socket of the loopback.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests too")]
+
+mod answers;
+mod edns;
+mod hostile;
+mod negative;
+mod parent;
+mod provider;
+mod support;
+mod tcp;

@@ -1,0 +1,223 @@
+//! A parent zone: several pools beside static records.
+
+use std::path::PathBuf;
+
+use daymark_authoritative::{MasterFile, ZoneSettings};
+use hickory_proto::op::ResponseCode;
+
+use crate::support::{
+    A, AAAA, ANY, Ask, CNAME, DS, NS, Running, SOA, TXT, addresses, assert_negative, decision, ips, lines, nameserver,
+    settings, zone,
+};
+
+const FILE: &str = r#"
+$TTL 600
+@         IN SOA  ns1 admin.example.net. 2020010101 7200 900 1209600 300
+          IN NS   ns1
+          IN NS   ns2.sub
+          IN MX   10 mail
+ns1       IN A    192.0.2.53
+mail      60 IN A 192.0.2.25
+          60 IN AAAA 2001:db8::25
+text      IN TXT  "one" "two; three"
+www       IN CNAME mail
+api       IN CNAME a
+deep      IN CNAME gone.nowhere
+out       IN CNAME www.example.net.
+ring      IN CNAME gnir
+gnir      IN CNAME ring
+*.wild    IN TXT  "wild"
+*.alias   IN CNAME mail
+here.wild IN A    192.0.2.77
+x.y       IN A    192.0.2.88
+sub       IN NS   ns2.sub
+          IN NS   ns.example.net.
+ns2.sub   IN A    192.0.2.54
+          IN AAAA 2001:db8::54
+to-sub    IN CNAME www.sub
+"#;
+
+async fn server() -> Running {
+    let mut parent = zone("kube-cp.com", &["a.kube-cp.com", "b.kube-cp.com", "c.d.kube-cp.com"], FILE);
+    parent.nameservers.clear();
+    let server = Running::start(&settings(vec![parent]));
+    let answers: [(&str, &[&str]); 2] =
+        [("a.kube-cp.com", &["192.0.2.1"]), ("b.kube-cp.com", &["192.0.2.2", "2001:db8::2"])];
+    server.show(&decision(77, &answers)).await;
+    server
+}
+
+#[tokio::test]
+async fn every_pool_of_a_parent_zone_is_answered() {
+    let server = server().await;
+    assert_eq!(addresses(&server.ask("a.kube-cp.com", A).await), ips(&["192.0.2.1"]));
+    assert_eq!(addresses(&server.ask("b.kube-cp.com", A).await), ips(&["192.0.2.2"]));
+    assert_eq!(addresses(&server.ask("B.kube-cp.com", AAAA).await), ips(&["2001:db8::2"]));
+    assert_negative(&server.ask("a.kube-cp.com", AAAA).await, ResponseCode::NoError, "kube-cp.com", 1);
+    assert_eq!(server.ask("c.d.kube-cp.com", A).await.metadata.response_code, ResponseCode::ServFail, "no answer yet");
+    assert_negative(&server.ask("d.kube-cp.com", A).await, ResponseCode::NoError, "kube-cp.com", 1);
+}
+
+#[tokio::test]
+async fn the_soa_of_the_file_is_served_with_our_serial_and_negative_ttl() {
+    let response = server().await.ask("kube-cp.com", SOA).await;
+    let expected = "kube-cp.com. 1 SOA ns1.kube-cp.com. admin.example.net. 77 7200 900 1209600 1";
+    assert_eq!(lines(&response.answers), [expected]);
+    assert!(response.metadata.authoritative);
+}
+
+#[tokio::test]
+async fn the_nameservers_of_the_file_are_served_with_glue_from_below_a_cut_too() {
+    let response = server().await.ask("kube-cp.com", NS).await;
+    assert_eq!(
+        lines(&response.answers),
+        ["kube-cp.com. 600 NS ns1.kube-cp.com.", "kube-cp.com. 600 NS ns2.sub.kube-cp.com."]
+    );
+    let glue = [
+        "ns1.kube-cp.com. 600 A 192.0.2.53",
+        "ns2.sub.kube-cp.com. 600 A 192.0.2.54",
+        "ns2.sub.kube-cp.com. 600 AAAA 2001:db8::54",
+    ];
+    assert_eq!(lines(&response.additionals), glue);
+}
+
+#[tokio::test]
+async fn static_records_are_served_with_their_own_ttl() {
+    let server = server().await;
+    assert_eq!(lines(&server.ask("Mail.kube-cp.com", A).await.answers), ["Mail.kube-cp.com. 60 A 192.0.2.25"]);
+    assert_eq!(server.ask("text.kube-cp.com", TXT).await.answers[0].ttl, 600);
+    assert_negative(&server.ask("text.kube-cp.com", A).await, ResponseCode::NoError, "kube-cp.com", 1);
+    let any = server.ask("kube-cp.com", ANY).await.answers;
+    assert!(!any.is_empty() && any.iter().all(|record| record.record_type() == any[0].record_type()), "one set");
+    assert_negative(&server.ask("kube-cp.com", DS).await, ResponseCode::NoError, "kube-cp.com", 1);
+    assert_negative(&server.ask("nowhere.kube-cp.com", A).await, ResponseCode::NXDomain, "kube-cp.com", 1);
+    assert_negative(&server.ask("y.kube-cp.com", A).await, ResponseCode::NoError, "kube-cp.com", 1);
+}
+
+#[tokio::test]
+async fn an_alias_is_followed_in_the_zone() {
+    let server = server().await;
+    let response = server.ask("www.kube-cp.com", A).await;
+    let expected = ["www.kube-cp.com. 600 CNAME mail.kube-cp.com.", "mail.kube-cp.com. 60 A 192.0.2.25"];
+    assert_eq!(lines(&response.answers), expected);
+    assert!(response.metadata.authoritative);
+
+    let response = server.ask("api.kube-cp.com", A).await;
+    assert_eq!(lines(&response.answers), ["api.kube-cp.com. 600 CNAME a.kube-cp.com.", "a.kube-cp.com. 5 A 192.0.2.1"]);
+
+    assert_eq!(lines(&server.ask("www.kube-cp.com", CNAME).await.answers), expected[..1]);
+    assert_eq!(lines(&server.ask("www.kube-cp.com", ANY).await.answers), expected[..1]);
+}
+
+#[tokio::test]
+async fn the_end_of_an_alias_is_said_of_its_last_name() {
+    let server = server().await;
+    let response = server.ask("www.kube-cp.com", TXT).await;
+    assert_eq!((response.metadata.response_code, response.answers.len()), (ResponseCode::NoError, 1));
+    assert_eq!(response.authorities.len(), 1, "the SOA record of no data");
+
+    let response = server.ask("deep.kube-cp.com", A).await;
+    assert_eq!((response.metadata.response_code, response.answers.len()), (ResponseCode::NXDomain, 1));
+    assert_eq!(response.authorities[0].name.to_string(), "kube-cp.com.");
+
+    let response = server.ask("out.kube-cp.com", A).await;
+    assert_eq!(lines(&response.answers), ["out.kube-cp.com. 600 CNAME www.example.net."]);
+    assert_eq!(response.metadata.response_code, ResponseCode::NoError);
+    assert!(response.authorities.is_empty());
+}
+
+#[tokio::test]
+async fn a_ring_of_aliases_has_an_end() {
+    let response = server().await.ask("ring.kube-cp.com", A).await;
+    assert_eq!(response.metadata.response_code, ResponseCode::NoError);
+    assert!(response.answers.len() < 20);
+}
+
+#[tokio::test]
+async fn a_wildcard_stands_for_the_names_that_do_not_exist() {
+    let server = server().await;
+    for name in ["q.wild.kube-cp.com", "p.q.wild.kube-cp.com", "*.wild.kube-cp.com"] {
+        let response = server.ask(name, TXT).await;
+        assert_eq!(response.answers[0].name.to_string(), format!("{name}."), "the name that was asked for");
+        assert!(response.metadata.authoritative);
+        assert_negative(&server.ask(name, A).await, ResponseCode::NoError, "kube-cp.com", 1);
+    }
+    // A name that exists is not the wildcard's, and neither is one below it (RFC 4592, section 2.2.1).
+    assert_negative(&server.ask("here.wild.kube-cp.com", TXT).await, ResponseCode::NoError, "kube-cp.com", 1);
+    assert_negative(&server.ask("q.here.wild.kube-cp.com", TXT).await, ResponseCode::NXDomain, "kube-cp.com", 1);
+    assert_negative(&server.ask("wild.kube-cp.com", TXT).await, ResponseCode::NoError, "kube-cp.com", 1);
+
+    let response = server.ask("any.alias.kube-cp.com", A).await;
+    let expected = ["any.alias.kube-cp.com. 600 CNAME mail.kube-cp.com.", "mail.kube-cp.com. 60 A 192.0.2.25"];
+    assert_eq!(lines(&response.answers), expected);
+}
+
+#[tokio::test]
+async fn a_delegation_is_a_referral_with_glue_and_without_authority() {
+    let server = server().await;
+    for (name, rtype) in [("sub", A), ("sub", NS), ("sub", SOA), ("www.sub", A), ("www.sub", DS), ("ns2.sub", A)] {
+        let response = server.ask(&format!("{name}.kube-cp.com"), rtype).await;
+        assert_eq!(response.metadata.response_code, ResponseCode::NoError);
+        assert!(!response.metadata.authoritative, "AA is clear");
+        assert!(response.answers.is_empty());
+        let servers = ["sub.kube-cp.com. 600 NS ns2.sub.kube-cp.com.", "sub.kube-cp.com. 600 NS ns.example.net."];
+        assert_eq!(lines(&response.authorities), servers);
+        let glue = ["ns2.sub.kube-cp.com. 600 A 192.0.2.54", "ns2.sub.kube-cp.com. 600 AAAA 2001:db8::54"];
+        assert_eq!(lines(&response.additionals), glue);
+    }
+    assert_negative(&server.ask("sub.kube-cp.com", DS).await, ResponseCode::NoError, "kube-cp.com", 1);
+
+    let response = server.ask("to-sub.kube-cp.com", A).await;
+    assert!(response.metadata.authoritative, "of the alias");
+    assert_eq!((response.answers.len(), response.authorities.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_referral_that_cannot_hold_its_glue_is_truncated() {
+    let mut lines = vec!["$TTL 60".to_owned(), "sub NS ns.sub".to_owned()];
+    for n in 1..=20 {
+        lines.push(format!("ns.sub A 192.0.2.{n}"));
+        lines.push(format!("ns.sub AAAA 2001:db8::{n}"));
+    }
+    let file = lines.join("\n");
+    let server = Running::start(&settings(vec![zone("kube-cp.com", &[], &file)]));
+    let asked = Ask::new("www.sub.kube-cp.com", A);
+    assert!(server.send(&asked).await.metadata.truncation);
+    let whole = server.connect().await.ask(&asked).await;
+    assert_eq!((whole.metadata.truncation, whole.additionals.len()), (false, 40));
+}
+
+#[tokio::test]
+async fn additional_records_that_have_no_room_are_left_out_without_a_word() {
+    let servers: Vec<_> =
+        (1..=20).map(|n| nameserver(&format!("ns{n}.kube-cp.com"), &["192.0.2.53", "2001:db8::53"])).collect();
+    let parent =
+        ZoneSettings { apex: "kube-cp.com".to_owned(), pools: Vec::new(), nameservers: servers, master_file: None };
+    let server = Running::start(&settings(vec![parent]));
+    let response = server.ask("kube-cp.com", NS).await;
+    assert!(!response.metadata.truncation);
+    assert_eq!(response.answers.len(), 20);
+    assert!(response.additionals.len() < 40);
+}
+
+#[tokio::test]
+async fn a_zone_within_a_zone_is_the_nearest_one_for_its_names() {
+    let file = |ip| format!("$TTL 60\nwww A {ip}\n");
+    let zones = vec![zone("kube-cp.com", &[], &file("192.0.2.1")), zone("in.kube-cp.com", &[], &file("192.0.2.2"))];
+    let server = Running::start(&settings(zones));
+    assert_eq!(addresses(&server.ask("www.kube-cp.com", A).await), ips(&["192.0.2.1"]));
+    assert_eq!(addresses(&server.ask("www.in.kube-cp.com", A).await), ips(&["192.0.2.2"]));
+    assert_negative(&server.ask("no.in.kube-cp.com", A).await, ResponseCode::NXDomain, "in.kube-cp.com", 1);
+}
+
+#[tokio::test]
+async fn names_of_rdata_are_compressed_only_where_they_may_be() {
+    let text = "$TTL 60\n_x._tcp SRV 1 2 6443 mail\n@ MX 10 mail\nmail A 192.0.2.1\n";
+    let mut parent = zone("kube-cp.com", &[], "");
+    parent.master_file = Some(MasterFile { path: PathBuf::from("zone.db"), text: text.to_owned() });
+    let server = Running::start(&settings(vec![parent]));
+    let (srv, mx) = (Ask::new("_x._tcp.kube-cp.com", 33), Ask::new("kube-cp.com", 15));
+    // Pointer, type, class, TTL and length take 12 bytes; a whole target 18, and a compressed one 7.
+    assert_eq!(server.udp(&srv.bytes()).await.len() - srv.bytes().len(), 12 + 6 + 18);
+    assert_eq!(server.udp(&mx.bytes()).await.len() - mx.bytes().len(), 12 + 2 + 7);
+}
