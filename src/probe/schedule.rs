@@ -186,7 +186,7 @@ impl Schedule {
     /// target is doubt enough, once it has been silent for the confirm interval.
     fn is_in_doubt(&self) -> bool {
         match self.verdict {
-            Verdict::Unjudged => self.last_start.is_some(),
+            Verdict::Unjudged => true,
             Verdict::Ready => self.failing > 0 || !self.under_way.is_empty(),
             Verdict::Failing => false,
         }
