@@ -188,14 +188,4 @@ impl std::fmt::Debug for Prober {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_host_is_what_a_client_says() {
-        assert_eq!(host("lb.kube-cp.com", 6443), "lb.kube-cp.com:6443");
-        assert_eq!(host("lb.kube-cp.com", 443), "lb.kube-cp.com");
-        assert_eq!(host("2001:db8::1", 6443), "[2001:db8::1]:6443");
-        assert_eq!(host("2001:db8::1", 443), "[2001:db8::1]");
-    }
-}
+mod tests;

@@ -23,7 +23,7 @@ use crate::tls::Configs;
 pub struct Standin {
     address: SocketAddr,
     shared: Arc<Shared>,
-    switch: mpsc::Sender<Switch>,
+    orders: mpsc::Sender<Order>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
@@ -74,9 +74,15 @@ pub(crate) struct Shared {
     connections: AtomicU64,
 }
 
-struct Switch {
-    to: Behaviour,
+/// What is to be done, and where to say that it has been.
+struct Order {
+    change: Change,
     done: oneshot::Sender<Result<(), Error>>,
+}
+
+enum Change {
+    To(Behaviour),
+    HangUp,
 }
 
 impl Standin {
@@ -91,11 +97,11 @@ impl Standin {
             requests: AtomicU64::new(0),
             connections: AtomicU64::new(0),
         });
-        let (switch, orders) = mpsc::channel(1);
+        let (orders, to_do) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let address = port.address;
-        let task = tokio::spawn(serve(port, listener, Arc::clone(&shared), orders, stop.clone()));
-        Ok(Self { address, shared, switch, stop, task: Some(task) })
+        let task = tokio::spawn(serve(port, listener, Arc::clone(&shared), to_do, stop.clone()));
+        Ok(Self { address, shared, orders, stop, task: Some(task) })
     }
 
     /// Where it listens.
@@ -107,9 +113,18 @@ impl Standin {
     /// kept from before go on where a real apiserver's would, and have ended where they would not (the behaviours that
     /// take another process).
     pub async fn set(&self, behaviour: Behaviour) -> Result<(), Error> {
-        let (done, switched) = oneshot::channel();
-        self.switch.send(Switch { to: behaviour, done }).await.map_err(|_| Error::Stopped)?;
-        switched.await.map_err(|_| Error::Stopped)?
+        self.order(Change::To(behaviour)).await
+    }
+
+    /// Ends every connection and goes on as before, as a proxy does with idle ones. They have ended once this returns.
+    pub async fn hang_up(&self) -> Result<(), Error> {
+        self.order(Change::HangUp).await
+    }
+
+    async fn order(&self, change: Change) -> Result<(), Error> {
+        let (done, outcome) = oneshot::channel();
+        self.orders.send(Order { change, done }).await.map_err(|_| Error::Stopped)?;
+        outcome.await.map_err(|_| Error::Stopped)?
     }
 
     /// What it does now.
@@ -220,7 +235,7 @@ async fn serve(
     port: Port,
     listener: TcpListener,
     shared: Arc<Shared>,
-    mut orders: mpsc::Receiver<Switch>,
+    mut orders: mpsc::Receiver<Order>,
     stop: CancellationToken,
 ) {
     let mut listener = Some(listener);
@@ -229,14 +244,10 @@ async fn serve(
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(Switch { to, done }) = orders.recv() => {
-                let switched = turn(&port, &mut listener, &to);
-                if to.is_another_server() || shared.behaviour.borrow().is_another_server() {
-                    conversations.shutdown().await;
-                }
-                shared.behaviour.send_replace(to);
+            Some(Order { change, done }) = orders.recv() => {
+                let outcome = carry_out(change, &port, &mut listener, &mut conversations, &shared).await;
                 // Who asked may have gone.
-                drop(done.send(switched));
+                drop(done.send(outcome));
             }
             Some(_) = conversations.join_next() => {}
             Some(stream) = accept(listener.as_ref()) => {
@@ -246,6 +257,25 @@ async fn serve(
         }
     }
     conversations.shutdown().await;
+}
+
+async fn carry_out(
+    change: Change,
+    port: &Port,
+    listener: &mut Option<TcpListener>,
+    conversations: &mut JoinSet<()>,
+    shared: &Shared,
+) -> Result<(), Error> {
+    let Change::To(behaviour) = change else {
+        conversations.shutdown().await;
+        return Ok(());
+    };
+    turn(port, listener, &behaviour)?;
+    if behaviour.is_another_server() || shared.behaviour.borrow().is_another_server() {
+        conversations.shutdown().await;
+    }
+    shared.behaviour.send_replace(behaviour);
+    Ok(())
 }
 
 /// Opens, closes, silences the listener as the behaviour wants it.

@@ -271,7 +271,7 @@ fn the_end_of_the_kept_connection_brings_one_probe_forward_an_interval() {
     play.kept_has_ended();
     assert_eq!(play.until(2310), ["2300 kept", "2305 found Ready, clear"]);
     play.kept_has_ended();
-    assert_eq!(play.until(2320), ["2310 kept", "2315 found Ready, clear"]);
+    assert_eq!(play.until(2320), ["2310 fresh", "2315 found Ready, clear"]);
 }
 
 #[test]
