@@ -1,6 +1,6 @@
 //! Probing: a schedule a target, the transport, and the way from an outcome to an observation.
 //!
-//! [`watch`] is the loop of one target, [`Prober`] one probe. Neither knows of pools, hosts or answers: what an
+//! [`watch()`] is the loop of one target, [`Prober`] one probe. Neither knows of pools, hosts or answers: what an
 //! observation means for its target is the core's to say.
 
 mod answer;

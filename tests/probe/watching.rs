@@ -36,7 +36,9 @@ impl Watching {
         let shutdown = CancellationToken::new();
         let beat = {
             let beats = Arc::clone(&beats);
-            move || drop(beats.fetch_add(1, Ordering::Relaxed))
+            move || {
+                beats.fetch_add(1, Ordering::Relaxed);
+            }
         };
         let sink = move |observation| drop(sender.send(observation));
         let prober = Arc::new(Prober::new(settings));

@@ -33,11 +33,11 @@ async fn kept(timeout: Duration) -> (Standin, Prober, Connection) {
         trust: Trust::File(ca),
         auth: None,
     });
-    let probed = prober.probe(standin.address().ip(), None).await;
-    assert_eq!(probed.observation.kind, Kind::Ready);
+    let found = prober.probe(standin.address().ip(), None).await;
+    assert_eq!(found.observation.kind, Kind::Ready);
     // The directory goes here: a CA file that goes leaves the last one in use.
     drop(directory);
-    (standin, prober, probed.kept.expect("the connection can be kept"))
+    (standin, prober, found.kept.expect("the connection can be kept"))
 }
 
 const LONG: Duration = Duration::from_secs(60);
@@ -46,9 +46,9 @@ const LONG: Duration = Duration::from_secs(60);
 async fn a_kept_connection_found_closed_is_replaced_within_the_probe() {
     let (standin, prober, kept) = kept(LONG).await;
     standin.hang_up().await.unwrap();
-    let probed = prober.probe(standin.address().ip(), Some(kept)).await;
-    assert_eq!(probed.observation.kind, Kind::Ready);
-    assert!(probed.observation.timings.connect.is_some());
+    let found = prober.probe(standin.address().ip(), Some(kept)).await;
+    assert_eq!(found.observation.kind, Kind::Ready);
+    assert!(found.observation.timings.connect.is_some());
     assert_eq!(standin.connections(), 2);
 }
 
@@ -57,10 +57,10 @@ async fn a_kept_connection_closed_by_the_request_is_replaced_and_the_fresh_one_t
     for (behaviour, kind) in [(Behaviour::ClosedEarly, Kind::ClosedEarly), (Behaviour::Reset, Kind::Reset)] {
         let (standin, prober, kept) = kept(LONG).await;
         standin.set(behaviour).await.unwrap();
-        let probed = prober.probe(standin.address().ip(), Some(kept)).await;
-        assert_eq!(probed.observation.kind, kind);
+        let found = prober.probe(standin.address().ip(), Some(kept)).await;
+        assert_eq!(found.observation.kind, kind);
         assert_eq!(standin.connections(), 2, "{kind}");
-        assert!(probed.kept.is_none());
+        assert!(found.kept.is_none());
     }
 }
 
@@ -68,19 +68,19 @@ async fn a_kept_connection_closed_by_the_request_is_replaced_and_the_fresh_one_t
 async fn a_kept_connection_of_a_dead_target_is_refused_on_the_fresh_one() {
     let (standin, prober, kept) = kept(LONG).await;
     standin.set(Behaviour::Dead).await.unwrap();
-    let probed = prober.probe(standin.address().ip(), Some(kept)).await;
-    assert_eq!(probed.observation.kind, Kind::Refused);
+    let found = prober.probe(standin.address().ip(), Some(kept)).await;
+    assert_eq!(found.observation.kind, Kind::Refused);
 }
 
 #[tokio::test]
 async fn a_kept_connection_without_an_answer_times_out_and_is_given_up() {
     let (standin, prober, kept) = kept(Duration::from_secs(2)).await;
     standin.set(Behaviour::NoAnswer).await.unwrap();
-    let probed = prober.probe(standin.address().ip(), Some(kept)).await;
-    assert_eq!(probed.observation.kind, Kind::AnswerTimeout);
-    assert!(probed.observation.timings.connect.is_none());
+    let found = prober.probe(standin.address().ip(), Some(kept)).await;
+    assert_eq!(found.observation.kind, Kind::AnswerTimeout);
+    assert!(found.observation.timings.connect.is_none());
     assert_eq!(standin.connections(), 1);
-    assert!(probed.kept.is_none());
+    assert!(found.kept.is_none());
 }
 
 #[tokio::test]

@@ -63,15 +63,12 @@ impl<T: Fn(u64, bool) -> (u64, Finding)> Play<T> {
         let first = (0..self.under_way.len()).min_by_key(|&i| self.under_way[i].0).unwrap();
         let (_, id, finding) = self.under_way.remove(first);
         let clear = self.schedule.finish(id, finding);
-        let mut line = format!("{at} found {finding:?}");
-        if clear {
-            line.push_str(", clear");
-            if !self.under_way.is_empty() {
-                line.push_str(&format!(", {} called off", self.under_way.len()));
-            }
-            self.under_way.clear();
-        }
-        self.log.push(line);
+        let called_off = if clear { std::mem::take(&mut self.under_way).len() } else { 0 };
+        self.log.push(match (clear, called_off) {
+            (false, _) => format!("{at} found {finding:?}"),
+            (true, 0) => format!("{at} found {finding:?}, clear"),
+            (true, _) => format!("{at} found {finding:?}, clear, {called_off} called off"),
+        });
     }
 
     fn kept_has_ended(&mut self) {
