@@ -1,0 +1,127 @@
+//! One HTTP/1.1 connection over TLS: how it is made, asked on, and seen to end. It knows nothing of time limits.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use daymark_decision::{Certificate, Kind};
+use http::Request;
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::answer;
+use super::failure::{LIMIT, of_request};
+use super::material::Material;
+
+type Transport = http1::Connection<TokioIo<TlsStream<TcpStream>>, Empty<Bytes>>;
+
+/// A connection that has been verified, to be asked on again and again.
+pub(super) struct Connection {
+    sender: SendRequest<Empty<Bytes>>,
+    driver: Driver,
+    material: Arc<Material>,
+    certificate: Option<Certificate>,
+}
+
+/// Why there was no whole answer.
+pub(super) struct Broken {
+    pub(super) kind: Kind,
+    /// Whether the head of an answer had come.
+    pub(super) answered: bool,
+}
+
+/// The side of a connection that moves its bytes. It is polled by who asks or waits, so that no task is needed for it.
+struct Driver(Option<Pin<Box<Transport>>>);
+
+impl Driver {
+    /// Waits for what needs the connection to move. Goes on without it once it has ended: hyper then tells the waiting
+    /// side.
+    async fn drive<F: Future>(&mut self, until: F) -> F::Output {
+        let mut until = pin!(until);
+        poll_fn(|cx| {
+            if let Some(transport) = &mut self.0
+                && transport.as_mut().poll(cx).is_ready()
+            {
+                self.0 = None;
+            }
+            until.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Waits for the peer to end it.
+    async fn end(&mut self) {
+        if let Some(transport) = &mut self.0 {
+            // However it ends, it has ended.
+            drop(transport.await);
+        }
+        self.0 = None;
+    }
+}
+
+impl Connection {
+    /// Takes over a TLS session.
+    pub(super) async fn new(
+        tls: TlsStream<TcpStream>,
+        material: Arc<Material>,
+        certificate: Option<Certificate>,
+    ) -> Result<Self, hyper::Error> {
+        let (sender, transport) = http1::Builder::new().max_buf_size(LIMIT).handshake(TokioIo::new(tls)).await?;
+        Ok(Self { sender, driver: Driver(Some(Box::pin(transport))), material, certificate })
+    }
+
+    /// Whether it was made with this very material.
+    pub(super) fn was_made_with(&self, material: &Arc<Material>) -> bool {
+        Arc::ptr_eq(&self.material, material)
+    }
+
+    /// The certificate that the target showed on it.
+    pub(super) fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
+    }
+
+    /// Waits for the peer to end it.
+    pub(super) async fn ended(&mut self) {
+        self.driver.end().await;
+    }
+
+    /// Sends a request and reads the whole answer, up to [`LIMIT`] bytes of body.
+    pub(super) async fn ask(&mut self, request: Request<Empty<Bytes>>) -> Result<Kind, Broken> {
+        let Self { sender, driver, .. } = self;
+        let answer = driver
+            .drive(sender.send_request(request))
+            .await
+            .map_err(|error| Broken { kind: of_request(&error), answered: false })?;
+        let (head, body) = answer.into_parts();
+        match driver.drive(Limited::new(body, LIMIT).collect()).await {
+            Ok(body) => Ok(answer::kind(head.status, &head.headers, &body.to_bytes())),
+            Err(error) => Err(Broken { kind: of_body(&*error), answered: true }),
+        }
+    }
+
+    /// Whether it can be asked on again, once an answer has been read.
+    pub(super) async fn is_reusable(&mut self) -> bool {
+        let Self { sender, driver, .. } = self;
+        driver.drive(sender.ready()).await.is_ok()
+    }
+}
+
+fn of_body(error: &(dyn std::error::Error + 'static)) -> Kind {
+    if error.is::<LengthLimitError>() {
+        return Kind::TooLarge { limit: LIMIT };
+    }
+    match error.downcast_ref::<hyper::Error>() {
+        Some(error) => of_request(error),
+        None => Kind::ClosedEarly,
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
+}

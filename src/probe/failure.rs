@@ -1,0 +1,158 @@
+//! From the error of a phase to what it says of the target, or of this host.
+
+use std::error::Error;
+use std::io;
+
+use daymark_decision::{Certificate, Kind};
+use rustls::{CertificateError, InvalidMessage};
+
+/// How many bytes of an answer are read: of its head, and of its body.
+pub(super) const LIMIT: usize = 64 * 1024;
+
+/// An error and its sources in one line.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let sources = std::iter::successors(Some(error), |&error| error.source());
+    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// What the failure of a TCP connection says.
+pub(super) fn of_connect(error: &io::Error) -> Kind {
+    of_system(error, Kind::ConnectTimeout)
+}
+
+/// What the failure of a TLS handshake says, the certificate seen in it, and the name it had to have. A connection that
+/// just ends during the handshake is closed early: nothing was refused.
+pub(super) fn of_handshake(error: &io::Error, certificate: Option<&Certificate>, expected: &str) -> Kind {
+    match tls(error) {
+        Some(rustls::Error::InvalidCertificate(error)) => of_certificate(error, certificate, expected),
+        Some(rustls::Error::InvalidMessage(
+            InvalidMessage::InvalidContentType
+            | InvalidMessage::InvalidEmptyPayload
+            | InvalidMessage::MessageTooLarge
+            | InvalidMessage::UnknownProtocolVersion,
+        )) => Kind::NotTls,
+        Some(error) => Kind::TlsFailed { detail: error.to_string() },
+        None => of_system(error, Kind::TlsStall),
+    }
+}
+
+fn of_certificate(error: &CertificateError, certificate: Option<&Certificate>, expected: &str) -> Kind {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Kind::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Kind::NotYetValid,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Kind::WrongName {
+            expected: expected.to_owned(),
+            names: certificate.map(|seen| seen.names.clone()).unwrap_or_default(),
+        },
+        // CAs of kubeadm all have the same name, so a foreign one shows only in a signature that does not fit its key.
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Kind::UntrustedCa,
+        other => Kind::TlsFailed { detail: other.to_string() },
+    }
+}
+
+/// What the failure of a request says.
+pub(super) fn of_request(error: &hyper::Error) -> Kind {
+    if error.is_parse_too_large() {
+        return Kind::TooLarge { limit: LIMIT };
+    }
+    let mut sources = std::iter::successors(error.source(), |&error| error.source());
+    match sources.find_map(|source| source.downcast_ref::<io::Error>()) {
+        Some(io) => of_transport(io),
+        None if error.is_parse() => Kind::NotHttp,
+        None => Kind::ClosedEarly,
+    }
+}
+
+fn of_transport(error: &io::Error) -> Kind {
+    // TLS 1.3 lets the server refuse a client's certificate only after the handshake (RFC 8446, section 4.4.2.4).
+    if let Some(error) = tls(error) {
+        return Kind::TlsFailed { detail: error.to_string() };
+    }
+    // An error of hyper's own, as for a chunk that is none.
+    if error.raw_os_error().is_none() && is_malformed(error) {
+        return Kind::NotHttp;
+    }
+    of_system(error, Kind::AnswerTimeout)
+}
+
+fn is_malformed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+}
+
+fn tls(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// What the system's error says; `silence` is for the time-out of its own.
+fn of_system(error: &io::Error, silence: Kind) -> Kind {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => return Kind::Refused,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => return Kind::Reset,
+        io::ErrorKind::UnexpectedEof => return Kind::ClosedEarly,
+        io::ErrorKind::TimedOut => return silence,
+        _ => {}
+    }
+    match error.raw_os_error() {
+        // What Linux makes of ICMP errors (net/ipv4/icmp.c, icmp_err_convert). ENETUNREACH is among them, but also what
+        // a host without a route has, and a host that reaches nothing must not judge.
+        Some(libc::EHOSTUNREACH | libc::EHOSTDOWN | libc::ENONET | libc::ENOPROTOOPT | libc::EOPNOTSUPP) => {
+            Kind::Unreachable
+        }
+        _ => Kind::OwnFault { detail: chain(error) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(code: i32) -> Kind {
+        of_connect(&io::Error::from_raw_os_error(code))
+    }
+
+    #[test]
+    fn what_the_network_says_of_the_target_is_of_the_target() {
+        assert_eq!(of(libc::ECONNREFUSED), Kind::Refused);
+        assert_eq!(of(libc::ECONNRESET), Kind::Reset);
+        assert_eq!(of(libc::EPIPE), Kind::Reset);
+        assert_eq!(of(libc::EHOSTUNREACH), Kind::Unreachable);
+        assert_eq!(of(libc::EHOSTDOWN), Kind::Unreachable);
+        assert_eq!(of(libc::ETIMEDOUT), Kind::ConnectTimeout);
+    }
+
+    #[test]
+    fn what_this_host_lacks_is_a_fault_of_its_own() {
+        let own = [
+            libc::EMFILE,
+            libc::ENFILE,
+            libc::ENOMEM,
+            libc::ENOBUFS,
+            libc::ENETUNREACH,
+            libc::ENETDOWN,
+            libc::EADDRNOTAVAIL,
+            libc::EAFNOSUPPORT,
+            libc::EACCES,
+            libc::EPERM,
+        ];
+        for code in own {
+            assert!(matches!(of(code), Kind::OwnFault { .. }), "{}", io::Error::from_raw_os_error(code));
+        }
+    }
+
+    #[test]
+    fn the_systems_own_time_out_is_the_silence_of_its_phase() {
+        let error = io::Error::from_raw_os_error(libc::ETIMEDOUT);
+        assert_eq!(of_handshake(&error, None, "lb"), Kind::TlsStall);
+    }
+
+    #[test]
+    fn a_certificate_signed_by_another_kind_of_key_is_of_another_ca() {
+        let error = CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id: Vec::new(),
+            public_key_algorithm_id: Vec::new(),
+        };
+        assert_eq!(of_certificate(&error, None, "lb"), Kind::UntrustedCa);
+    }
+}

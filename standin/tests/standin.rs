@@ -1,0 +1,165 @@
+//! The stand-in, asked by plain clients.
+
+#![expect(clippy::unwrap_used, reason = "a panic in a helper of tests is a failing test")]
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use daymark_standin::{Authority, Behaviour, Error, Standin};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+const NAME: &str = "lb.kube-cp.com";
+const LONG: Duration = Duration::from_secs(60);
+
+fn start() -> (Authority, Standin) {
+    let authority = Authority::new("kubernetes").unwrap();
+    let standin = Standin::start(SocketAddr::from(([127, 0, 0, 1], 0)), &authority, &[NAME]).unwrap();
+    (authority, standin)
+}
+
+async fn connect(authority: &Authority, standin: &Standin, alpn: &[u8]) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let stream = TcpStream::connect(standin.address()).await.unwrap();
+    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(NAME).unwrap(), stream).await.unwrap()
+}
+
+/// The status and the body of each path, asked over one HTTP/1.1 connection.
+async fn get(authority: &Authority, standin: &Standin, paths: &[&str]) -> Vec<(StatusCode, String)> {
+    let tls = connect(authority, standin, b"http/1.1").await;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut answers = Vec::new();
+    for path in paths {
+        sender.ready().await.unwrap();
+        let request = Request::get(*path).header("host", NAME).body(Empty::<Bytes>::new()).unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        let status = answer.status();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        answers.push((status, String::from_utf8(body.to_vec()).unwrap()));
+    }
+    drop(sender);
+    connection.await.unwrap().unwrap();
+    answers
+}
+
+#[tokio::test]
+async fn answers_are_those_of_kube_apiserver_over_one_connection() {
+    let (authority, standin) = start();
+    let paths = ["/readyz", "/readyz?verbose", "/livez", "/healthz", "/version", "/readyz/etcd", "/api"];
+    let answers = get(&authority, &standin, &paths).await;
+    assert_eq!(answers[0], (StatusCode::OK, "ok".to_owned()));
+    assert!(answers[1].1.starts_with("[+]ping ok\n") && answers[1].1.ends_with("readyz check passed\n"), "{answers:?}");
+    assert!(answers[2..5].iter().all(|(status, _)| *status == StatusCode::OK), "{answers:?}");
+    for ((status, body), path) in answers[5..].iter().zip(&paths[5..]) {
+        assert_eq!(*status, StatusCode::FORBIDDEN);
+        assert!(body.starts_with(r#"{"kind":"Status","#) && body.contains(&format!(r#"cannot get path \"{path}\""#)));
+    }
+    assert_eq!((standin.connections(), standin.requests()), (1, 7));
+    standin.stop().await;
+}
+
+#[tokio::test]
+async fn a_failing_check_is_in_the_list_whether_or_not_it_is_asked_for() {
+    let (authority, standin) = start();
+    standin.set(Behaviour::NotReady { failing: vec!["etcd".into(), "my-check".into()] }).await.unwrap();
+    for (status, body) in get(&authority, &standin, &["/readyz", "/readyz?verbose"]).await {
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        for line in ["[+]ping ok", "[-]etcd failed: reason withheld", "[-]my-check failed: reason withheld"] {
+            assert!(body.lines().any(|found| found == line), "{body}");
+        }
+        assert!(body.ends_with("readyz check failed\n"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_http2_connection_ends_after_each_answer() {
+    let (authority, standin) = start();
+    let tls = connect(&authority, &standin, b"h2").await;
+    assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get(format!("https://{NAME}/readyz")).body(Empty::<Bytes>::new()).unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok");
+    // The sender is still there: it is the server that ends the connection.
+    timeout(LONG, connection).await.expect("the connection goes on").unwrap().unwrap();
+    assert!(sender.is_closed());
+}
+
+#[tokio::test]
+async fn a_dead_one_refuses_keeps_its_port_and_comes_back() {
+    let (authority, standin) = start();
+    let kept = connect(&authority, &standin, b"http/1.1").await;
+    for _ in 0..3 {
+        standin.set(Behaviour::Dead).await.unwrap();
+        assert_eq!(TcpStream::connect(standin.address()).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        standin.set(Behaviour::Ready).await.unwrap();
+        assert_eq!(get(&authority, &standin, &["/readyz"]).await[0].0, StatusCode::OK);
+    }
+    drop(kept);
+}
+
+#[tokio::test]
+async fn silence_holds_for_connections_of_before_and_ends() {
+    let (authority, standin) = start();
+    let tls = connect(&authority, &standin, b"http/1.1").await;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    standin.set(Behaviour::Silent).await.unwrap();
+    let request = || Request::get("/readyz").header("host", NAME).body(Empty::<Bytes>::new()).unwrap();
+    let mut answer = std::pin::pin!(sender.send_request(request()));
+    assert!(timeout(Duration::from_millis(100), answer.as_mut()).await.is_err());
+    assert!(timeout(Duration::from_millis(100), TcpStream::connect(standin.address())).await.is_err());
+    standin.set(Behaviour::Ready).await.unwrap();
+    // Both sides only ever missed each other's packets, and send them again.
+    assert_eq!(timeout(LONG, answer).await.unwrap().unwrap().status(), StatusCode::OK);
+    assert_eq!(get(&authority, &standin, &["/readyz"]).await[0].0, StatusCode::OK);
+    drop(sender);
+    connection.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_stalled_one_goes_on_with_the_handshake_once_it_is_ready() {
+    let (authority, standin) = start();
+    standin.set(Behaviour::TlsStall).await.unwrap();
+    let mut handshake = std::pin::pin!(connect(&authority, &standin, b"http/1.1"));
+    assert!(timeout(Duration::from_millis(100), handshake.as_mut()).await.is_err());
+    standin.set(Behaviour::Ready).await.unwrap();
+    timeout(LONG, handshake).await.expect("the handshake still stalls");
+}
+
+#[tokio::test]
+async fn a_taken_address_is_an_error() {
+    let (authority, standin) = start();
+    assert!(matches!(Standin::start(standin.address(), &authority, &[NAME]), Err(Error::Listen { .. })));
+}
+
+#[tokio::test]
+async fn a_stopped_one_frees_its_port() {
+    let (authority, standin) = start();
+    let address = standin.address();
+    standin.stop().await;
+    let again = Standin::start(address, &authority, &[NAME]).unwrap();
+    assert_eq!(again.address(), address);
+}

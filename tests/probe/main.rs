@@ -1,0 +1,10 @@
+//! The probe against a stand-in apiserver, over real sockets on loopback.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic in a helper of tests is a failing test")]
+
+mod auth;
+mod files;
+mod identity;
+mod outcomes;
+mod scene;
+mod watching;

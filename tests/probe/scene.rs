@@ -1,0 +1,86 @@
+//! What every test here needs: a stand-in, the CA file of its authority, and settings that lead to it.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use daymark::probe::{Prober, Settings, Trust};
+use daymark_decision::{Observation, Thresholds};
+use daymark_standin::{Authority, Behaviour, Standin};
+use tempfile::TempDir;
+
+pub(crate) const NAME: &str = "lb.kube-cp.com";
+/// Long enough for every machine, and only waited out by a test that fails.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+pub(crate) struct Scene {
+    pub(crate) authority: Authority,
+    pub(crate) standin: Standin,
+    pub(crate) settings: Settings,
+    pub(crate) directory: TempDir,
+}
+
+impl Scene {
+    /// A ready stand-in with a certificate for [`NAME`], and settings that wait [`LONG`].
+    pub(crate) fn new() -> Self {
+        Self::on(Ipv4Addr::LOCALHOST.into(), NAME)
+    }
+
+    pub(crate) fn on(address: IpAddr, name: &str) -> Self {
+        let authority = Authority::new("kubernetes").unwrap();
+        let names = [name, "kubernetes", "10.96.0.1", "fd00::1"];
+        let standin = Standin::start(SocketAddr::new(address, 0), &authority, &names).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let ca = directory.path().join("ca.crt");
+        fs::write(&ca, authority.pem()).unwrap();
+        let settings = Settings {
+            port: standin.address().port(),
+            path: "/readyz".to_owned(),
+            server_name: name.to_owned(),
+            interval: Duration::from_millis(20),
+            connect_timeout: LONG,
+            timeout: LONG,
+            confirm_interval: LONG,
+            fresh_every: NonZeroU32::MAX,
+            thresholds: thresholds(1, 1),
+            trust: Trust::File(ca),
+            auth: None,
+        };
+        Self { authority, standin, settings, directory }
+    }
+
+    pub(crate) async fn with(behaviour: Behaviour) -> Self {
+        let scene = Self::new();
+        scene.standin.set(behaviour).await.unwrap();
+        scene
+    }
+
+    pub(crate) fn address(&self) -> IpAddr {
+        self.standin.address().ip()
+    }
+
+    pub(crate) fn prober(&self) -> Prober {
+        Prober::new(self.settings.clone())
+    }
+
+    pub(crate) async fn probe(&self) -> Observation {
+        self.prober().probe_once(self.address()).await
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, contents: &str) -> PathBuf {
+        let path = self.file(name);
+        fs::write(&path, contents).unwrap();
+        path
+    }
+}
+
+pub(crate) fn thresholds(rise: u32, fall: u32) -> Thresholds {
+    let count = |n| NonZeroU32::new(n).unwrap();
+    Thresholds { rise: count(rise), fall: count(fall) }
+}
