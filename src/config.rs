@@ -19,6 +19,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use daymark_decision::Pool;
 
@@ -30,6 +31,7 @@ use self::findings::Findings;
 use self::reader::Key;
 use self::tree::Node;
 use self::typed::Source;
+use self::values::Kind as _;
 use crate::probe::{self, Auth, Trust};
 
 /// Everything that `daymark run` is told.
@@ -102,6 +104,14 @@ impl Config {
 /// The JSON Schema of the file.
 pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(raw::RawConfig).to_value()
+}
+
+/// Takes a duration as the configuration writes them, such as `90s` or `2h`: from a second to a year.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    type Word = values::Lapse<1_000, 31_536_000_000>;
+    Word::parse(text)
+        .map(|values::Lapse(duration)| duration)
+        .map_err(|wrong| format!("{wrong}; {} is allowed", Word::allowed()))
 }
 
 /// The only error of a file that cannot be read at all.

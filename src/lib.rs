@@ -1,5 +1,7 @@
 //! The shell of Daymark: everything with a socket, a clock or a file. The decisions are made in `daymark_decision`.
 
+pub mod admin;
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod driver;
@@ -7,7 +9,11 @@ pub mod events;
 pub mod keeper;
 pub mod metrics;
 pub mod probe;
+pub mod probers;
 pub mod publish;
+pub mod reload;
+pub mod signals;
 pub mod state;
 pub mod status;
 pub mod watchdog;
+pub mod zones;

@@ -1,0 +1,197 @@
+//! The admin API over HTTP/1.1: health, metrics, status, history, and operators' words.
+//!
+//! It holds nothing itself: every answer is asked of the part that knows it. It is for operators and monitoring, and is
+//! served apart from DNS: a client that is slow or sends nonsense costs one of a few connections, for a few seconds.
+
+mod overrides;
+mod server;
+mod token;
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+use daymark_decision::Basis;
+use serde::{Deserialize, Serialize};
+
+pub use self::overrides::Wish;
+pub use self::server::serve;
+pub use self::token::Token;
+
+use crate::clock::Clock;
+use crate::driver::{Gone, Handle};
+use crate::events::{Event, Events};
+use crate::keeper::StateHealth;
+use crate::metrics::{Metrics, Readings};
+use crate::publish::Progress;
+use crate::status::{ProviderStatus, Status};
+use crate::watchdog::Watchdog;
+
+/// Queries since the start by transport and RCODE, as the DNS server counts them.
+pub type QueryCounts = Arc<dyn Fn() -> Vec<(&'static str, String, u64)> + Send + Sync>;
+
+/// What the admin API asks.
+#[derive(Clone)]
+pub struct Admin {
+    /// What the answers are, and who carries operators' words out.
+    pub driver: Handle,
+    /// The time.
+    pub clock: Clock,
+    /// The history.
+    pub events: Events,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// Who is stuck.
+    pub watchdog: Watchdog,
+    /// How far each provider is.
+    pub providers: Vec<Progress>,
+    /// How well remembering goes.
+    pub state: StateHealth,
+    /// How many queries there were.
+    pub queries: QueryCounts,
+    /// What writing needs.
+    pub token: Token,
+}
+
+/// Every answer that is not a success, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What is wrong, as a sentence.
+    pub error: String,
+    #[serde(skip)]
+    code: StatusCode,
+}
+
+impl Problem {
+    fn new(code: StatusCode, error: impl Display) -> Self {
+        Self { error: error.to_string(), code }
+    }
+}
+
+impl From<Gone> for Problem {
+    fn from(gone: Gone) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, gone)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.code, Json(self)).into_response()
+    }
+}
+
+/// The routes of the admin API.
+pub fn routes(admin: Admin) -> Router {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/events", get(events))
+        .route("/api/v1/pools/{pool}/nodes/{node}/override", put(overrides::set).delete(overrides::lift))
+        .fallback(nothing_here)
+        .with_state(admin)
+}
+
+impl Admin {
+    fn provider_statuses(&self) -> Vec<ProviderStatus> {
+        self.providers.iter().map(Progress::status).collect()
+    }
+
+    async fn status(&self) -> Result<Status, Gone> {
+        let pools = self.driver.status().await?;
+        let providers = self.provider_statuses();
+        let held = pools.iter().filter(|pool| pool.basis == Basis::Held);
+        let mut alarms: Vec<String> = held
+            .map(|pool| format!("{}: no target is ready or live, and the last good answer is held", pool.name))
+            .collect();
+        alarms.extend(self.state.fault());
+        alarms.extend(providers.iter().filter_map(|it| Some(format!("provider {}: {}", it.name, it.fault.as_ref()?))));
+        alarms.extend(self.watchdog.stuck().into_iter().map(|(part, silence)| stuck(&part, silence)));
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.clock.started().to_string(),
+            now: self.clock.now().to_string(),
+            pools,
+            providers,
+            alarms,
+        })
+    }
+}
+
+async fn livez(State(admin): State<Admin>) -> (StatusCode, String) {
+    let stuck_parts = admin.watchdog.stuck();
+    let checks: Vec<_> = stuck_parts.iter().map(|(part, silence)| Err(stuck(part, *silence))).collect();
+    report("livez", &checks)
+}
+
+async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
+    // This API is served last: where it answers, every listener is bound.
+    let mut checks = vec![Ok("listeners".to_owned())];
+    checks.extend(admin.provider_statuses().into_iter().map(|provider| match provider.published {
+        Some(_) => Ok(format!("answer of {}", provider.name)),
+        None => Err(format!("provider {} has published no answer yet", provider.name)),
+    }));
+    checks.push(match admin.driver.status().await {
+        Ok(_) => Ok("driver".to_owned()),
+        Err(gone) => Err(gone.to_string()),
+    });
+    report("readyz", &checks)
+}
+
+fn stuck(part: &str, silence: Duration) -> String {
+    format!("{part} is stuck: silent for {} s", silence.as_secs())
+}
+
+/// The list of checks in the form of the apiserver's own.
+fn report(name: &str, checks: &[Result<String, String>]) -> (StatusCode, String) {
+    let line = |check: &Result<String, String>| match check {
+        Ok(check) => format!("[+]{check} ok"),
+        Err(fault) => format!("[-]{fault}"),
+    };
+    let mut lines: Vec<String> = checks.iter().map(line).collect();
+    let is_good = checks.iter().all(Result::is_ok);
+    lines.push(format!("{name} check {}\n", if is_good { "passed" } else { "failed" }));
+    let code = if is_good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, lines.join("\n"))
+}
+
+async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
+    let readings = Readings {
+        // Where the driver is stuck, the metrics must still tell that it is.
+        pools: admin.driver.status().await.unwrap_or_default(),
+        providers: admin.provider_statuses(),
+        queries: (admin.queries)(),
+        state_failures: admin.state.failures(),
+        state_writable: admin.state.fault().is_none(),
+        stuck: admin.watchdog.stuck().len(),
+    };
+    let text = admin.metrics.encode(&readings).map_err(|it| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, it))?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+async fn status(State(admin): State<Admin>) -> Result<Json<Status>, Problem> {
+    Ok(Json(admin.status().await?))
+}
+
+async fn events(State(admin): State<Admin>) -> Json<Vec<Event>> {
+    Json(admin.events.all())
+}
+
+async fn nothing_here() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "there is nothing here; there are /livez, /readyz, /metrics, /api/v1/status, /api/v1/events and \
+         /api/v1/pools/{pool}/nodes/{node}/override",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Operators' words: drain, force, and the end of both.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use daymark_decision::{Command, NodeName, Override, OverrideKind, PoolName, Refusal};
+use serde::{Deserialize, Serialize};
+
+use super::token::Denied;
+use super::{Admin, Problem};
+use crate::config;
+use crate::status::PoolStatus;
+
+/// What an operator wants, as the body of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Wish {
+    /// `drain` or `force`.
+    pub kind: OverrideKind,
+    /// For how long, such as `10m`; without it, until it is lifted.
+    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<String>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// Who.
+    #[serde(default)]
+    pub author: String,
+    /// Drain also where no usable node is left.
+    #[serde(default)]
+    pub insist: bool,
+}
+
+/// The longest reason or author, in bytes: they are kept, and shown in one line.
+const LONGEST_TEXT: usize = 200;
+
+pub(super) async fn set(
+    State(admin): State<Admin>,
+    Path((pool, node)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Vec<PoolStatus>>, Problem> {
+    admit(&admin, &headers)?;
+    let bad = |sentence: String| Problem::new(StatusCode::BAD_REQUEST, sentence);
+    let wish: Wish = serde_json::from_slice(&body).map_err(|error| bad(format!("the body is no override: {error}")))?;
+    let order = order(&wish, admin.clock.now()).map_err(bad)?;
+    let (pool, node) = (PoolName::new(&pool), NodeName::new(&node));
+    carry_out(&admin, Command::Set { pool, node, order, insist: wish.insist }).await
+}
+
+pub(super) async fn lift(
+    State(admin): State<Admin>,
+    Path((pool, node)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<Vec<PoolStatus>>, Problem> {
+    admit(&admin, &headers)?;
+    carry_out(&admin, Command::Lift { pool: PoolName::new(&pool), node: NodeName::new(&node) }).await
+}
+
+fn order(wish: &Wish, now: daymark_decision::Moment) -> Result<Override, String> {
+    for (key, text) in [("reason", &wish.reason), ("author", &wish.author)] {
+        if text.len() > LONGEST_TEXT || text.chars().any(char::is_control) {
+            return Err(format!("{key}: one line of at most {LONGEST_TEXT} bytes is allowed"));
+        }
+    }
+    let length = wish.length.as_deref().map(config::duration).transpose().map_err(|wrong| format!("for: {wrong}"))?;
+    let until = length.map(|length| now.after(length));
+    Ok(Override { kind: wish.kind, reason: wish.reason.clone(), author: wish.author.clone(), since: now, until })
+}
+
+fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), Problem> {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+    admin.token.admit(authorization).map_err(|denied| {
+        let code = match denied {
+            Denied::Off => StatusCode::FORBIDDEN,
+            Denied::Wrong => StatusCode::UNAUTHORIZED,
+            Denied::Unreadable { .. } | Denied::Empty(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Problem::new(code, denied)
+    })
+}
+
+async fn carry_out(admin: &Admin, command: Command) -> Result<Json<Vec<PoolStatus>>, Problem> {
+    admin.driver.command(command).await?.map_err(|refusal| Problem::new(code(&refusal), refusal))?;
+    Ok(Json(admin.driver.status().await?))
+}
+
+fn code(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::UnknownPool { .. } | Refusal::UnknownNode { .. } | Refusal::NoOverride { .. } => StatusCode::NOT_FOUND,
+        Refusal::Ended { .. } => StatusCode::BAD_REQUEST,
+        Refusal::LastUndrained { .. } | Refusal::LastUsable { .. } => StatusCode::CONFLICT,
+    }
+}

@@ -1,0 +1,233 @@
+//! The whole: binds everything, then spawns everything, and joins it all at the end. The only file that knows all parts.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use daymark_authoritative::{Authoritative, Settings};
+use daymark_decision::{Engine, HostName, Membership};
+use daymark_provider::Provider;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::admin::{self, Admin, QueryCounts, Token};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::driver::{self, Driver};
+use crate::events::Events;
+use crate::keeper::{self, Kept, StateHealth};
+use crate::metrics::Metrics;
+use crate::probers::Probers;
+use crate::publish::{self, Progress, chain};
+use crate::reload::Reloader;
+use crate::signals::{Asked, Signals};
+use crate::state::StateFile;
+use crate::watchdog::Watchdog;
+use crate::zones;
+
+/// How long a DNS client over TCP may take to send a query (RFC 7766, section 6.2.3: a few seconds).
+const TCP_IDLE: Duration = Duration::from_secs(10);
+
+/// Everything that kept Daymark from starting. Nothing was started, and the operator has to mend it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct StartErrors(pub Vec<String>);
+
+/// Why a running Daymark ended without having been told to, or at once.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Signals cannot be taken.
+    #[error("signals cannot be taken")]
+    Signals(#[source] std::io::Error),
+    /// A part ended that must not.
+    #[error("{0}")]
+    Part(String),
+    /// A second signal came before the end.
+    #[error("stopped at once by a second signal")]
+    Aborted,
+}
+
+/// Everything bound and nothing running.
+pub struct App {
+    config: Config,
+    file: Option<PathBuf>,
+    authoritative: Option<Arc<Authoritative>>,
+    admin: TcpListener,
+    token: Token,
+    extra: Router,
+}
+
+type Parts = JoinSet<Result<(), String>>;
+
+impl App {
+    /// Binds every socket. `file` is where the configuration came from, to be read again when it changes.
+    pub async fn bind(config: Config, file: Option<PathBuf>) -> Result<Self, StartErrors> {
+        let mut errors = Vec::new();
+        let authoritative = bind_authoritative(&config).unwrap_or_else(|sentence| {
+            errors.push(sentence);
+            None
+        });
+        let listen = config.admin.listen;
+        match TcpListener::bind(listen).await {
+            Ok(admin) if errors.is_empty() => {
+                let token = token(&config);
+                let authoritative = authoritative.map(Arc::new);
+                Ok(Self { config, file, authoritative, admin, token, extra: Router::new() })
+            }
+            Ok(_) => Err(StartErrors(errors)),
+            Err(error) => {
+                errors.push(format!("cannot listen on admin.listen {listen}: {error}"));
+                Err(StartErrors(errors))
+            }
+        }
+    }
+
+    /// Serves these routes beside the admin API.
+    #[must_use]
+    pub fn with_routes(self, extra: Router) -> Self {
+        Self { extra, ..self }
+    }
+
+    /// Runs until a signal, or until a part fails. When it returns, every task has ended.
+    pub async fn run(self) -> Result<(), RunError> {
+        let mut signals = Signals::new().map_err(RunError::Signals)?;
+        let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
+        let mut parts = self.spawn(&stop, &reload).await;
+        let mut outcome = Ok(());
+        loop {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Reload => reload.notify_one(),
+                    Asked::Stop if stop.is_cancelled() => return Err(RunError::Aborted),
+                    Asked::Stop => {
+                        info!("stopping; a second signal stops at once");
+                        stop.cancel();
+                    }
+                },
+                ended = parts.join_next() => {
+                    let Some(ended) = ended else { return outcome };
+                    let ended = ended.unwrap_or_else(|crash| Err(format!("a part has crashed: {crash}")));
+                    let is_early = !stop.is_cancelled();
+                    match ended {
+                        Err(fault) => outcome = outcome.and(Err(RunError::Part(fault))),
+                        Ok(()) if is_early => outcome = Err(RunError::Part("a part ended that must not".to_owned())),
+                        Ok(()) => {}
+                    }
+                    stop.cancel();
+                }
+            }
+        }
+    }
+
+    async fn spawn(self, stop: &CancellationToken, reload: &Arc<Notify>) -> Parts {
+        let mut parts = Parts::new();
+        let (clock, events, metrics, watchdog) =
+            (Clock::start(), Events::default(), Metrics::default(), Watchdog::default());
+        let state = StateHealth::default();
+        let (newest, from_driver) = watch::channel(Kept::default());
+        let file = self.config.state_dir.as_deref().map(StateFile::new);
+        let engine = engine(&self.config, file.as_ref(), &clock);
+        let heart = watchdog.watch("the driver", driver::PATIENCE);
+        let (driver, handle) = Driver::new(engine, clock, newest, events.clone(), metrics.clone(), heart);
+        parts.spawn(endless(driver.run()));
+
+        let first = from_driver.borrow().decision.clone();
+        let (to_providers, decisions) = watch::channel(first);
+        parts.spawn(endless(keeper::keep(file, from_driver, to_providers, state.clone())));
+        let mut providers = Vec::new();
+        if let Some(authoritative) = &self.authoritative {
+            providers.push(serve_dns(&mut parts, authoritative.clone(), decisions, stop).await);
+        }
+
+        let probers = Probers::new(handle.clone(), watchdog.clone());
+        let authoritative = self.authoritative.clone();
+        let reloader = Reloader::new(self.file, self.config, handle.clone(), probers, authoritative.clone());
+        parts.spawn(endless(reloader.run(reload.clone(), stop.clone())));
+
+        let queries = query_counts(authoritative);
+        let token = self.token;
+        let admin = Admin { driver: handle, clock, events, metrics, watchdog, providers, state, queries, token };
+        let routes = admin::routes(admin).merge(self.extra);
+        info!(
+            "the admin API listens on {}",
+            self.admin.local_addr().map_or_else(|it| it.to_string(), |it| it.to_string())
+        );
+        let stop = stop.clone();
+        parts.spawn(async move { admin::serve(self.admin, routes, stop).await.map_err(part("the admin API")) });
+        parts
+    }
+}
+
+fn bind_authoritative(config: &Config) -> Result<Option<Authoritative>, String> {
+    let Some(settings) = zones::authoritative(config) else { return Ok(None) };
+    let settings = Settings {
+        listen: settings.listen.clone(),
+        zones: zones::zones(settings, &config.pools).map_err(|error| chain(&error))?,
+        max_tcp_connections: settings.max_tcp_connections,
+        tcp_idle: TCP_IDLE,
+    };
+    Authoritative::bind(&settings).map(Some).map_err(|error| chain(&error))
+}
+
+fn token(config: &Config) -> Token {
+    match (&config.admin.token_file, &config.state_dir) {
+        (Some(file), _) => Token::in_file(file),
+        (None, Some(dir)) => Token::made_in(dir).unwrap_or_else(|error| {
+            warn!("no admin token can be made in {}: {error}; no one can drain or force nodes", dir.display());
+            Token::off()
+        }),
+        (None, None) => Token::off(),
+    }
+}
+
+fn engine(config: &Config, file: Option<&StateFile>, clock: &Clock) -> Engine {
+    let found = file.map(|file| file.load(clock.now())).unwrap_or_default();
+    if let Some(warning) = found.warning {
+        warn!("{warning}");
+    }
+    let pools = config.pools.iter().map(|it| it.pool.clone()).collect();
+    let membership = Membership { own: HostName::new("this host"), members: 1 };
+    Engine::new(membership, pools, found.memory, clock.now())
+}
+
+/// Publishes the first decision, and only then serves: the first query gets an answer.
+async fn serve_dns(
+    parts: &mut Parts,
+    authoritative: Arc<Authoritative>,
+    decisions: watch::Receiver<daymark_decision::Decision>,
+    stop: &CancellationToken,
+) -> Progress {
+    let first = decisions.borrow().clone();
+    if let Err(error) = authoritative.publish(&first).await {
+        warn!("the first answer is not published: {}", chain(&error));
+    }
+    let progress = Progress::of(authoritative.name());
+    parts.spawn(endless(publish::publish(authoritative.clone(), decisions, progress.clone(), stop.clone())));
+    let addresses: Vec<String> = authoritative.local_addrs().iter().map(ToString::to_string).collect();
+    info!("DNS is served on {}", addresses.join(", "));
+    let stop = stop.clone();
+    parts.spawn(async move { authoritative.serve(stop).await.map_err(|error| chain(&error)) });
+    progress
+}
+
+fn query_counts(authoritative: Option<Arc<Authoritative>>) -> QueryCounts {
+    Arc::new(move || {
+        let counts = authoritative.iter().flat_map(|it| it.query_counts());
+        counts.map(|(transport, code, count)| (transport.as_str(), code.to_owned(), count)).collect()
+    })
+}
+
+/// A part without a fault of its own.
+async fn endless(part: impl Future<Output = ()>) -> Result<(), String> {
+    part.await;
+    Ok(())
+}
+
+fn part<E: Display>(name: &str) -> impl Fn(E) -> String + use<'_, E> {
+    move |error| format!("{name} failed: {error}")
+}

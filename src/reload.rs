@@ -1,0 +1,174 @@
+//! Applies a changed configuration to the running parts: whole, or not at all.
+//!
+//! A change is told by SIGHUP, or seen: the configuration and the zone file are looked at every second, by what their names
+//! lead to, so that the swap of a mounted `ConfigMap`'s link is seen as well as an edit.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use daymark_authoritative::{Authoritative, Zone};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::config::Config;
+use crate::driver::Handle;
+use crate::probers::Probers;
+use crate::publish::chain;
+use crate::zones;
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What a change is applied to.
+pub struct Reloader {
+    file: Option<PathBuf>,
+    config: Config,
+    driver: Handle,
+    probers: Probers,
+    authoritative: Option<Arc<Authoritative>>,
+}
+
+impl Reloader {
+    /// Applies the configuration of the start to the probers, and is ready for the next.
+    pub fn new(
+        file: Option<PathBuf>,
+        config: Config,
+        driver: Handle,
+        mut probers: Probers,
+        authoritative: Option<Arc<Authoritative>>,
+    ) -> Self {
+        probers.configure(&config.pools);
+        Self { file, config, driver, probers, authoritative }
+    }
+
+    /// Applies changes until the shutdown, then stops every probe.
+    pub async fn run(mut self, asked: Arc<Notify>, shutdown: CancellationToken) {
+        let mut seen = self.look().await;
+        let mut settling: Option<Look> = None;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = asked.notified() => {
+                    seen = self.look().await;
+                    settling = None;
+                    self.reload().await;
+                }
+                () = tokio::time::sleep(LOOK), if self.file.is_some() => {
+                    let look = self.look().await;
+                    // A file that is still being written is left until it has rested for one look.
+                    let has_rested = settling.as_ref() == Some(&look);
+                    settling = (look != seen).then(|| look.clone());
+                    if look != seen && has_rested {
+                        (seen, settling) = (look, None);
+                        self.reload().await;
+                    }
+                }
+            }
+        }
+        self.probers.stop().await;
+    }
+
+    async fn reload(&mut self) {
+        let Some(file) = self.file.clone() else {
+            return warn!("there is no configuration file to read again: Daymark was started with flags");
+        };
+        let config = match Config::load(&file) {
+            Ok(config) => config,
+            Err(errors) => return refuse(errors.0.iter().map(ToString::to_string).collect()),
+        };
+        if config == self.config {
+            return self.reload_zones(&config);
+        }
+        match self.apply(&config).await {
+            Ok(()) => {
+                config.warnings.iter().for_each(|warning| warn!("{warning}"));
+                info!("the configuration {} is applied", file.display());
+                self.config = config;
+            }
+            Err(reasons) => refuse(reasons),
+        }
+    }
+
+    async fn apply(&mut self, config: &Config) -> Result<(), Vec<String>> {
+        let fixed = fixed_keys(&self.config, config);
+        if !fixed.is_empty() {
+            let sentence = |key: &&str| format!("{key} cannot change while Daymark runs; restart it");
+            return Err(fixed.iter().map(sentence).collect());
+        }
+        let zones = match zones::authoritative(config) {
+            Some(authoritative) => zones::zones(authoritative, &config.pools).map_err(|it| vec![chain(&it)])?,
+            None => Vec::new(),
+        };
+        // Nothing has changed up to here, and from here on nothing is refused.
+        Zone::build_all(&zones).map_err(|errors| vec![chain(&errors)])?;
+        let pools = config.pools.iter().map(|it| it.pool.clone()).collect();
+        self.driver.reload(pools).await.map_err(|gone| vec![gone.to_string()])?;
+        if let Some(authoritative) = &self.authoritative {
+            authoritative.configure(&zones).map_err(|errors| vec![chain(&errors)])?;
+        }
+        self.probers.configure(&config.pools);
+        Ok(())
+    }
+
+    /// The configuration is the same; the zone file that it names may not be.
+    fn reload_zones(&self, config: &Config) {
+        let (Some(authoritative), Some(settings)) = (&self.authoritative, zones::authoritative(config)) else {
+            return info!("the configuration has not changed");
+        };
+        let configured = zones::zones(settings, &config.pools)
+            .map_err(|it| chain(&it))
+            .and_then(|zones| authoritative.configure(&zones).map_err(|errors| chain(&errors)));
+        match configured {
+            Ok(()) => info!("the configuration has not changed; its zones are read again"),
+            Err(reason) => refuse(vec![reason]),
+        }
+    }
+
+    async fn look(&self) -> Look {
+        let zone_file = zones::authoritative(&self.config).and_then(|it| it.zone_file.clone());
+        let files: Vec<PathBuf> = self.file.clone().into_iter().chain(zone_file).collect();
+        // A network file system that hangs must hold nothing else up.
+        tokio::task::spawn_blocking(move || files.iter().map(|file| identity(file)).collect()).await.unwrap_or_default()
+    }
+}
+
+/// What each file is, by device, inode, length and time of change; `None` for one that is not there.
+type Look = Vec<Option<(u64, u64, u64, i64, i64)>>;
+
+fn identity(file: &Path) -> Option<(u64, u64, u64, i64, i64)> {
+    let it = fs::metadata(file).ok()?;
+    Some((it.dev(), it.ino(), it.len(), it.mtime(), it.mtime_nsec()))
+}
+
+fn refuse(reasons: Vec<String>) {
+    error!("the new configuration is refused, and the old one stays");
+    for reason in reasons {
+        error!("{reason}");
+    }
+}
+
+/// The keys that differ and are bound to sockets or files that stay open.
+fn fixed_keys(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (before, after) = (zones::authoritative(old), zones::authoritative(new));
+    let mut fixed = Vec::new();
+    if before.is_some() != after.is_some() {
+        fixed.push("providers");
+    }
+    if before.zip(after).is_some_and(|(before, after)| before.listen != after.listen) {
+        fixed.push("providers[].listen");
+    }
+    if before.zip(after).is_some_and(|(before, after)| before.max_tcp_connections != after.max_tcp_connections) {
+        fixed.push("providers[].maxTcpConnections");
+    }
+    if old.admin != new.admin {
+        fixed.push("admin");
+    }
+    if old.state_dir != new.state_dir {
+        fixed.push("stateDir");
+    }
+    fixed
+}

@@ -1,0 +1,42 @@
+//! From the configuration to the zones of the authoritative server.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use daymark_authoritative::{MasterFile, Nameserver, ZoneSettings};
+
+use crate::config::{AuthoritativeConfig, Config, PoolConfig, ProviderConfig};
+
+/// A zone file that went between the check of the configuration and now.
+#[derive(Debug, thiserror::Error)]
+#[error("the zone file {} cannot be read", .path.display())]
+pub struct Unreadable {
+    path: PathBuf,
+    #[source]
+    source: std::io::Error,
+}
+
+/// The authoritative server that is configured, if one is.
+pub fn authoritative(config: &Config) -> Option<&AuthoritativeConfig> {
+    config.providers.iter().map(|ProviderConfig::Authoritative(authoritative)| authoritative).next()
+}
+
+/// The zones to serve: the parent zone with every pool, or one zone a pool.
+pub fn zones(config: &AuthoritativeConfig, pools: &[PoolConfig]) -> Result<Vec<ZoneSettings>, Unreadable> {
+    let nameservers: Vec<Nameserver> = config
+        .nameservers
+        .iter()
+        .map(|server| Nameserver { name: server.name.clone(), addresses: server.addresses.clone() })
+        .collect();
+    let mut names = pools.iter().map(|it| it.pool.name.clone());
+    let Some(apex) = &config.zone else {
+        return Ok(names.map(|name| ZoneSettings::of_pool(&name, &nameservers)).collect());
+    };
+    let master_file = config.zone_file.as_deref().map(read).transpose()?;
+    Ok(vec![ZoneSettings { apex: apex.clone(), pools: names.by_ref().collect(), nameservers, master_file }])
+}
+
+fn read(path: &Path) -> Result<MasterFile, Unreadable> {
+    let text = fs::read_to_string(path).map_err(|source| Unreadable { path: path.to_owned(), source })?;
+    Ok(MasterFile { path: path.to_owned(), text })
+}
