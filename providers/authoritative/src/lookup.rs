@@ -11,7 +11,8 @@ use crate::name::{WireName, key};
 use crate::records::{Found, Owner};
 use crate::zone::{Node, Place};
 
-/// How many aliases are followed. More are the zone's fault, and so is a ring of them; the response ends there.
+/// How many aliases are followed. More are the zone's fault, and the response ends there; so it does where they close a
+/// ring.
 const MOST_ALIASES: usize = 8;
 
 /// The sections of a response.
@@ -100,6 +101,9 @@ impl<'a> Search<'a, '_> {
             }
         }
         if let Some((alias, target)) = node.alias() {
+            if self.response.answers.iter().any(|found| found.are(alias)) {
+                return None;
+            }
             self.response.answers.push(alias.found(owner));
             return (!matches!(self.rtype, RecordType::CNAME | RecordType::ANY)).then_some(target);
         }
