@@ -152,3 +152,25 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Soc
 pub(crate) fn is_dead(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_one_may_not_bind_is_said_with_what_to_do() {
+        let address = "[::]:53".parse().unwrap();
+        let error = SocketError::new(address, Transport::Udp, io::ErrorKind::PermissionDenied.into());
+        assert_eq!(
+            error.to_string(),
+            "cannot listen on [::]:53 by udp: no right to bind port 53: run as root or give CAP_NET_BIND_SERVICE"
+        );
+    }
+
+    #[test]
+    fn a_socket_is_dead_only_where_it_can_never_work_again() {
+        for (code, dead) in [(libc::EBADF, true), (libc::EMFILE, false), (libc::ECONNREFUSED, false)] {
+            assert_eq!(is_dead(&io::Error::from_raw_os_error(code)), dead, "{code}");
+        }
+    }
+}
