@@ -24,7 +24,7 @@ pub enum BindError {
     Sockets(Vec<SocketError>),
 }
 
-/// Why a socket cannot be bound.
+/// Why a socket cannot be bound. It says its cause itself, since it stands in a list.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Something listens there.
@@ -55,24 +55,24 @@ pub enum SocketError {
         transport: Transport,
     },
     /// Something else.
-    #[error("cannot listen on {address} by {transport}: {source}")]
+    #[error("cannot listen on {address} by {transport}: {cause}")]
     Other {
         /// Where.
         address: SocketAddr,
         /// By which transport.
         transport: Transport,
         /// What the kernel says.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
 impl SocketError {
-    fn new(address: SocketAddr, transport: Transport, source: io::Error) -> Self {
-        match source.kind() {
+    fn new(address: SocketAddr, transport: Transport, cause: io::Error) -> Self {
+        match cause.kind() {
             io::ErrorKind::AddrInUse => Self::InUse { address, transport },
             io::ErrorKind::PermissionDenied => Self::NotAllowed { address, transport },
             io::ErrorKind::AddrNotAvailable => Self::NotHere { address, transport },
-            _ => Self::Other { address, transport, source },
+            _ => Self::Other { address, transport, cause },
         }
     }
 }
@@ -124,7 +124,7 @@ fn udp(address: SocketAddr) -> Result<(UdpSocket, SocketAddr), SocketError> {
         let address = socket.local_addr()?;
         Ok((socket, address))
     });
-    bound.map_err(|source| SocketError::new(address, Transport::Udp, source))
+    bound.map_err(|cause| SocketError::new(address, Transport::Udp, cause))
 }
 
 fn tcp(address: SocketAddr) -> Result<TcpListener, SocketError> {
@@ -135,7 +135,7 @@ fn tcp(address: SocketAddr) -> Result<TcpListener, SocketError> {
         socket.listen(BACKLOG)?;
         Ok(TcpListener::from(socket))
     });
-    bound.map_err(|source| SocketError::new(address, Transport::Tcp, source))
+    bound.map_err(|cause| SocketError::new(address, Transport::Tcp, cause))
 }
 
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
@@ -150,5 +150,27 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Soc
 
 /// Whether a socket's error means that it will never work again, rather than that one use of it failed.
 pub(crate) fn is_dead(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP))
+    matches!(error.raw_os_error(), Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_one_may_not_bind_is_said_with_what_to_do() {
+        let address = "[::]:53".parse().unwrap();
+        let error = SocketError::new(address, Transport::Udp, io::ErrorKind::PermissionDenied.into());
+        assert_eq!(
+            error.to_string(),
+            "cannot listen on [::]:53 by udp: no right to bind port 53: run as root or give CAP_NET_BIND_SERVICE"
+        );
+    }
+
+    #[test]
+    fn a_socket_is_dead_only_where_it_can_never_work_again() {
+        for (code, dead) in [(libc::EBADF, true), (libc::EMFILE, false), (libc::ECONNREFUSED, false)] {
+            assert_eq!(is_dead(&io::Error::from_raw_os_error(code)), dead, "{code}");
+        }
+    }
 }

@@ -10,7 +10,7 @@
 //! Decision ─────────────┘  (swapped whole)      (borrows)   (EDNS, limits, TC)
 //! ```
 //!
-//! A query takes no lock. It borrows the [`Content`](content::Content) that stands when it comes, so it sees one decision
+//! A query takes no lock. It borrows the `Content` that stands when it comes, so it sees one decision
 //! from its first record to its last.
 //!
 //! Names, records, compression and master files are hickory-proto's. The loops over the sockets are ours, since those of

@@ -11,7 +11,8 @@ use crate::name::{WireName, key};
 use crate::records::{Found, Owner};
 use crate::zone::{Node, Place};
 
-/// How many aliases are followed. More are the zone's fault, and so is a ring of them; the response ends there.
+/// How many aliases are followed. More are the zone's fault, and the response ends there; so it does where they close a
+/// ring.
 const MOST_ALIASES: usize = 8;
 
 /// The sections of a response.
@@ -54,8 +55,10 @@ pub(crate) fn lookup<'a>(content: &'a Content, name: &WireName, rtype: RecordTyp
     search.response.authoritative = true;
     let mut next = search.step(name, Owner::Question);
     for _ in 0..MOST_ALIASES {
-        let Some(target) = next.filter(|target| served.zone().apex().zone_of(target)) else { break };
-        let Some(wire) = WireName::read(&key(target)) else { break };
+        let Some((target, wire)) = next.and_then(|target| Some((target, WireName::read(&key(target))?))) else { break };
+        // The zone of an alias may not be that of its target. Where it is nobody's, the client goes on by itself.
+        let Some(served) = content.zone_of(&wire) else { break };
+        search.served = served;
         next = search.step(&wire, Owner::Name(target));
     }
     search.response
@@ -100,6 +103,9 @@ impl<'a> Search<'a, '_> {
             }
         }
         if let Some((alias, target)) = node.alias() {
+            if self.response.answers.iter().any(|found| found.are(alias)) {
+                return None;
+            }
             self.response.answers.push(alias.found(owner));
             return (!matches!(self.rtype, RecordType::CNAME | RecordType::ANY)).then_some(target);
         }

@@ -1,6 +1,6 @@
 //! Sets of records: as a zone keeps them, and as a response borrows them.
 
-use std::slice;
+use std::{ptr, slice};
 
 use hickory_proto::rr::{Name, RData, RecordType};
 
@@ -38,6 +38,13 @@ pub(crate) struct Found<'a> {
     pub(crate) rtype: RecordType,
     pub(crate) ttl: u32,
     pub(crate) data: Data<'a>,
+}
+
+impl Found<'_> {
+    /// Whether these are the records of a set, all of them.
+    pub(crate) fn are(&self, set: &RrSet) -> bool {
+        matches!(self.data, Data::InTurn([whole, []]) if ptr::eq(whole, set.data.as_slice()))
+    }
 }
 
 /// What the records hold, in the order of the response.

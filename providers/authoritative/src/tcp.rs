@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::bind::is_dead;
 use crate::counts::Transport;
@@ -40,7 +40,9 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let mut open = JoinSet::new();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        while open.try_join_next().is_some() {}
+        while let Some(ended) = open.try_join_next() {
+            report(ended);
+        }
         let (stream, client) = match accepted {
             Ok(accepted) => accepted,
             Err(error) if is_dead(&error) => return Err(error),
@@ -62,8 +64,17 @@ pub(crate) async fn serve(
             }
         });
     }
-    while open.join_next().await.is_some() {}
+    while let Some(ended) = open.join_next().await {
+        report(ended);
+    }
     Ok(())
+}
+
+/// Says where a connection ended by a defect of ours. Its client is gone; the others are served on.
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        error!(%error, "a connection failed");
+    }
 }
 
 /// Answers one query after the other, in their order.

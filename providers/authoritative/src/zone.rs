@@ -78,7 +78,7 @@ impl Zone {
     }
 
     /// The name of the zone.
-    pub fn apex(&self) -> &Name {
+    pub(crate) fn apex(&self) -> &Name {
         &self.apex
     }
 

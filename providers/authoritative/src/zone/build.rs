@@ -64,7 +64,7 @@ pub(super) fn zone(settings: &ZoneSettings) -> Result<Zone, Vec<ZoneError>> {
 
 /// A name for a zone, a pool or a nameserver.
 fn host_name(text: &str) -> Result<Name, ZoneError> {
-    let mut name = Name::from_ascii(text).map_err(|source| ZoneError::Name { name: text.to_owned(), source })?;
+    let mut name = Name::from_ascii(text).map_err(|cause| ZoneError::Name { name: text.to_owned(), cause })?;
     if name.is_root() || name.iter().any(|label| label == b"*") {
         return Err(ZoneError::NameUnfit { name: text.to_owned() });
     }
@@ -90,7 +90,7 @@ impl Builder {
     /// The node of a name of the zone, made where it is not there yet, with every node above it.
     fn node(&mut self, name: &Name) -> &mut Node {
         let mut above = name.clone();
-        while above != self.apex {
+        while above.iter().count() > self.apex.iter().count() {
             above = above.base_name();
             self.nodes.entry(key(&above)).or_insert_with(|| Node::at(&above));
         }
@@ -168,7 +168,7 @@ impl Builder {
     /// The zone cut at a name or above it.
     fn cut_above(&self, name: &Name) -> Option<Name> {
         let mut above = name.clone();
-        while above != self.apex {
+        while above.iter().count() > self.apex.iter().count() {
             if self.nodes.get(&key(&above)).is_some_and(|node| node.cut) {
                 return Some(above);
             }
@@ -184,7 +184,9 @@ impl Builder {
         for nameserver in given {
             match host_name(&nameserver.name) {
                 Ok(name) => {
-                    addresses.insert(key(&name), nameserver.addresses.as_slice());
+                    if addresses.insert(key(&name), nameserver.addresses.as_slice()).is_some() {
+                        self.errors.push(ZoneError::NameserverTwice(shown(&name)));
+                    }
                     names.push(name);
                 }
                 Err(error) => self.errors.push(error),

@@ -21,16 +21,16 @@ impl fmt::Display for ZoneErrors {
     }
 }
 
-/// One thing that is wrong with a zone.
+/// One thing that is wrong with a zone. It says its cause itself, since it stands in a list.
 #[derive(Debug, thiserror::Error)]
 pub enum ZoneError {
     /// A name cannot be one.
-    #[error("{name:?} is not a DNS name: {source}")]
+    #[error("{name:?} is not a DNS name: {cause}")]
     Name {
         /// As given.
         name: String,
         /// What is wrong with it.
-        source: ProtoError,
+        cause: ProtoError,
     },
     /// A name can be one, but not here.
     #[error("{name:?} cannot be the name of a zone, a pool or a nameserver")]
@@ -75,6 +75,9 @@ pub enum ZoneError {
     /// The zone has no server.
     #[error("the zone {0} has no nameserver")]
     NoNameserver(String),
+    /// A nameserver is given twice, and with it its addresses.
+    #[error("the nameserver {0} is given twice")]
+    NameserverTwice(String),
     /// A nameserver has a pool's name, whose addresses are those of the pool.
     #[error("the nameserver {nameserver} of the zone {zone} has the name of a pool")]
     NameserverIsPool {
@@ -92,14 +95,14 @@ pub enum ZoneError {
         nameserver: String,
     },
     /// The master file cannot be read.
-    #[error("{}{}: {source}", .path.display(), Line(*.line))]
+    #[error("{}{}: {cause}", .path.display(), Line(*.line))]
     Master {
         /// Where it was read.
         path: PathBuf,
         /// The line, counted from 1, where it can be told.
         line: Option<usize>,
         /// What is wrong there.
-        source: ParseError,
+        cause: ParseError,
     },
     /// The master file has a record of another zone.
     #[error("{}: the {rtype} record of {name} is not in the zone {zone}", .path.display())]

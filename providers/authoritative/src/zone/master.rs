@@ -12,9 +12,9 @@ use crate::zone::error::shown;
 pub(super) fn read(file: &MasterFile, zone: &Name, errors: &mut Vec<ZoneError>) -> Vec<(Name, RrSet)> {
     let sets = match parse(file, zone, &file.text) {
         Ok(sets) => sets,
-        Err(source) => {
-            let line = line_of(file, zone, &source);
-            errors.push(ZoneError::Master { path: file.path.clone(), line, source });
+        Err(cause) => {
+            let line = line_of(file, zone, &cause);
+            errors.push(ZoneError::Master { path: file.path.clone(), line, cause });
             return Vec::new();
         }
     };

@@ -58,8 +58,9 @@ fn a_pool_outside_the_zone_or_given_twice_is_an_error() {
 
 #[test]
 fn names_that_are_none_are_errors() {
-    let long = "a".repeat(64);
-    for name in ["", ".", "a..b", "*.kube-cp.com", "lb kube", "lö.kube-cp.com", &long] {
+    let (long_label, long) =
+        ("a".repeat(64), ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(62)].join("."));
+    for name in ["", ".", "a..b", "*.kube-cp.com", "lb kube", "lö.kube-cp.com", &long_label, &long] {
         let zone = ZoneSettings { apex: name.to_owned(), ..settings(&[], "") };
         assert_eq!(wrong(&zone).len(), 1, "{name:?}");
         assert_eq!(wrong(&settings(&[name], "")).len(), 1, "{name:?}");
@@ -73,6 +74,9 @@ fn a_zone_needs_a_nameserver_that_can_be_found() {
     assert_eq!(wrong(&zone), ["the zone kube-cp.com has no nameserver"]);
     zone.nameservers = vec![Nameserver { name: "ns1.kube-cp.com".to_owned(), addresses: Vec::new() }];
     assert_eq!(wrong(&zone), ["the nameserver ns1.kube-cp.com is in its own zone kube-cp.com and has no address"]);
+    zone.nameservers = vec![zone.nameservers[0].clone(); 2];
+    assert!(wrong(&zone).contains(&"the nameserver ns1.kube-cp.com is given twice".to_owned()));
+    zone.nameservers.truncate(1);
     zone.nameservers[0].name = "lb.kube-cp.com".to_owned();
     zone.nameservers[0].addresses = vec!["192.0.2.1".parse().unwrap()];
     assert_eq!(wrong(&zone), ["the nameserver lb.kube-cp.com of the zone kube-cp.com has the name of a pool"]);
@@ -90,6 +94,13 @@ fn the_nameservers_of_the_file_win_and_may_have_their_addresses_given() {
     assert_eq!(zone.soa().mname.to_string(), "ns1.kube-cp.com.");
     let apex = zone.node(zone.key()).unwrap();
     assert_eq!((apex.set(RecordType::NS).unwrap().data.len(), apex.glue().len()), (2, 2));
+}
+
+#[test]
+fn an_origin_without_its_final_dot_is_absolute() {
+    let text = "$ORIGIN kube-cp.com\n@ NS ns1\n@ NS kube-cp.com.\nns1 A 192.0.2.1\n@ A 192.0.2.2\n";
+    let zone = Zone::build(&settings(&[], text)).unwrap();
+    assert_eq!(zone.node(zone.key()).unwrap().glue().len(), 2);
 }
 
 #[test]

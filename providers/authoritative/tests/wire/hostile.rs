@@ -83,6 +83,18 @@ async fn bytes_after_the_message_are_ignored() {
 }
 
 #[tokio::test]
+async fn a_signed_query_is_answered_unsigned() {
+    let server = Running::with(&["192.0.2.1"]).await;
+    // A TSIG record of class ANY whose name points into the question, and a tail that nobody reads.
+    let tsig = [&[0xc0, 12, 0, 250, 0, 255, 0, 0, 0, 0, 0, 20][..], &[7; 20]].concat();
+    let mut query = [&Ask::new(LB, A).bytes()[..], &tsig].concat();
+    query[11] = 1;
+    let response = Message::from_vec(&server.udp(&query).await).unwrap();
+    assert_eq!(addresses(&response), ips(&["192.0.2.1"]));
+    assert!(response.additionals.is_empty());
+}
+
+#[tokio::test]
 async fn the_longest_names_and_labels_of_any_bytes_are_names() {
     let server = Running::with(&["192.0.2.1"]).await;
     let apex = Ask::new(LB, A).name;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use daymark_authoritative::{MasterFile, ZoneSettings};
+use daymark_decision::PoolName;
 use hickory_proto::op::ResponseCode;
 
 use crate::support::{
@@ -23,6 +24,7 @@ text      IN TXT  "one" "two; three"
 www       IN CNAME mail
 api       IN CNAME a
 deep      IN CNAME gone.nowhere
+unknown   IN CNAME c.d
 out       IN CNAME www.example.net.
 ring      IN CNAME gnir
 gnir      IN CNAME ring
@@ -127,10 +129,44 @@ async fn the_end_of_an_alias_is_said_of_its_last_name() {
 }
 
 #[tokio::test]
+async fn an_alias_of_a_pool_without_an_answer_is_unknown_too() {
+    let response = server().await.ask("unknown.kube-cp.com", A).await;
+    assert_eq!(response.metadata.response_code, ResponseCode::ServFail);
+    assert!(response.answers.is_empty() && !response.metadata.authoritative);
+}
+
+#[tokio::test]
+async fn an_alias_is_followed_into_another_zone_of_ours() {
+    let pool = ZoneSettings::of_pool(&PoolName::new("lb.kube-cp.com"), &[nameserver("ns.example.net", &[])]);
+    let parent = zone("kube-cp.com", &[], "$TTL 60\nwww CNAME lb\ngone CNAME no.lb\n");
+    let server = Running::start(&settings(vec![parent, pool]));
+    server.show(&decision(1, &[("lb.kube-cp.com", &["192.0.2.1"])])).await;
+    let response = server.ask("www.kube-cp.com", A).await;
+    assert_eq!(
+        lines(&response.answers),
+        ["www.kube-cp.com. 60 CNAME lb.kube-cp.com.", "lb.kube-cp.com. 5 A 192.0.2.1"]
+    );
+    let response = server.ask("gone.kube-cp.com", A).await;
+    assert_eq!((response.metadata.response_code, response.answers.len()), (ResponseCode::NXDomain, 1));
+    assert_eq!(response.authorities[0].name.to_string(), "lb.kube-cp.com.");
+}
+
+#[tokio::test]
+async fn a_pool_may_have_static_records_that_are_no_addresses() {
+    let server =
+        Running::start(&settings(vec![zone("kube-cp.com", &["kube-cp.com"], "$TTL 60\n@ TXT note\n@ MX 10 lb\n")]));
+    server.show(&decision(1, &[("kube-cp.com", &["192.0.2.1"])])).await;
+    assert_eq!(addresses(&server.ask("kube-cp.com", A).await), ips(&["192.0.2.1"]));
+    assert_eq!(lines(&server.ask("kube-cp.com", TXT).await.answers), ["kube-cp.com. 60 TXT note"]);
+    assert_negative(&server.ask("kube-cp.com", AAAA).await, ResponseCode::NoError, "kube-cp.com", 1);
+}
+
+#[tokio::test]
 async fn a_ring_of_aliases_has_an_end() {
     let response = server().await.ask("ring.kube-cp.com", A).await;
     assert_eq!(response.metadata.response_code, ResponseCode::NoError);
-    assert!(response.answers.len() < 20);
+    let ring = ["ring.kube-cp.com. 600 CNAME gnir.kube-cp.com.", "gnir.kube-cp.com. 600 CNAME ring.kube-cp.com."];
+    assert_eq!(lines(&response.answers), ring, "each of them once");
 }
 
 #[tokio::test]

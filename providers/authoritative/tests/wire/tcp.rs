@@ -12,7 +12,7 @@ use crate::support::{A, AAAA, Ask, Connection, LB, Running, addresses, decision,
 /// A server that closes a slow connection soon.
 async fn impatient(change: impl FnOnce(&mut Settings)) -> Running {
     let mut settings = settings(vec![own_zone()]);
-    settings.tcp_idle = Duration::from_millis(100);
+    settings.tcp_idle = Duration::from_secs(1);
     change(&mut settings);
     let server = Running::start(&settings);
     server.show(&decision(1, &[(LB, &["192.0.2.1"])])).await;
