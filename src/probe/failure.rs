@@ -6,7 +6,7 @@ use std::io;
 use daymark_decision::{Certificate, Kind};
 use rustls::{CertificateError, InvalidMessage};
 
-/// How many bytes of an answer are read: of its head, and of its body.
+/// How many bytes of the body of an answer are read. A head may be as long, and is given up before it is twice that.
 pub(super) const LIMIT: usize = 64 * 1024;
 
 /// An error and its sources in one line.

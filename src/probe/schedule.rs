@@ -30,6 +30,7 @@ pub(super) struct Schedule {
     held_until: Option<Instant>,
     /// When an ended connection last brought a probe forward.
     prompted: Option<Instant>,
+    /// Probes of the interval since one of them was fresh.
     since_fresh: u32,
 }
 
@@ -76,6 +77,16 @@ struct UnderWay {
     confirms: bool,
 }
 
+impl Pacing {
+    /// Where in its round of probes a target begins that is first probed after `offset`. Targets that all began at the
+    /// same place would all make their fresh connections in the same interval.
+    fn phase(&self, offset: Duration) -> u32 {
+        let round = self.fresh_every.get();
+        let phase = offset.as_nanos() * u128::from(round) / self.interval.as_nanos().max(1);
+        u32::try_from(phase).map_or(0, |phase| phase % round)
+    }
+}
+
 impl From<&Settings> for Pacing {
     fn from(settings: &Settings) -> Self {
         Self {
@@ -99,8 +110,8 @@ impl From<&Kind> for Finding {
 }
 
 impl Schedule {
-    /// The first probe starts at `first`.
-    pub(super) fn new(pacing: Pacing, first: Instant) -> Self {
+    /// The first probe starts `offset` after `now`.
+    pub(super) fn new(pacing: Pacing, now: Instant, offset: Duration) -> Self {
         Self {
             pacing,
             verdict: Verdict::Unjudged,
@@ -109,10 +120,10 @@ impl Schedule {
             under_way: Vec::new(),
             next_id: 0,
             last_start: None,
-            next: first,
+            next: now + offset,
             held_until: None,
             prompted: None,
-            since_fresh: 0,
+            since_fresh: pacing.phase(offset),
         }
     }
 
@@ -129,8 +140,7 @@ impl Schedule {
     /// Starts a probe now.
     pub(super) fn start(&mut self, now: Instant) -> Start {
         let confirms = self.is_in_doubt();
-        let fresh = confirms || self.since_fresh + 1 >= self.pacing.fresh_every.get();
-        self.since_fresh = if fresh { 0 } else { self.since_fresh + 1 };
+        let fresh = confirms || self.is_turn_of_a_fresh_one();
         let id = self.next_id;
         self.next_id += 1;
         self.under_way.push(UnderWay { id, started: now, confirms });
@@ -190,6 +200,11 @@ impl Schedule {
             Verdict::Ready => self.failing > 0 || !self.under_way.is_empty(),
             Verdict::Failing => false,
         }
+    }
+
+    fn is_turn_of_a_fresh_one(&mut self) -> bool {
+        self.since_fresh = (self.since_fresh + 1) % self.pacing.fresh_every;
+        self.since_fresh == 0
     }
 
     fn confirming(&self) -> usize {

@@ -35,7 +35,7 @@ pub async fn watch(
     beat: impl Fn() + Send,
     shutdown: CancellationToken,
 ) {
-    let mut schedule = Schedule::new(prober.settings().into(), Instant::now() + offset);
+    let mut schedule = Schedule::new(prober.settings().into(), Instant::now(), offset);
     let mut kept: Option<Connection> = None;
     let mut under_way = FuturesUnordered::new();
     loop {

@@ -1,7 +1,7 @@
 //! One connection, from its acceptance to its end. What is answered on it is told in `answer`.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
@@ -11,10 +11,9 @@ use socket2::{SockRef, Socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
 
 use crate::answer;
 use crate::behaviour::Behaviour;
@@ -119,9 +118,8 @@ async fn converse_http2(tls: TlsStream<TcpStream>, caller: Caller, shared: Arc<S
             }
         })
     };
-    let streams = Streams::new();
     let mut connection =
-        std::pin::pin!(http2::Builder::new(streams.executor.clone()).serve_connection(TokioIo::new(tls), service));
+        std::pin::pin!(http2::Builder::new(Streams::default()).serve_connection(TokioIo::new(tls), service));
     tokio::select! {
         _ = connection.as_mut() => return,
         () = answered.notified() => {}
@@ -132,30 +130,15 @@ async fn converse_http2(tls: TlsStream<TcpStream>, caller: Caller, shared: Arc<S
 }
 
 /// The tasks of the streams of one connection, which end with it.
-struct Streams {
-    executor: StreamExecutor,
-    _end: DropGuard,
-}
+#[derive(Clone, Default)]
+struct Streams(Arc<Mutex<JoinSet<()>>>);
 
-#[derive(Clone)]
-struct StreamExecutor {
-    tasks: TaskTracker,
-    end: CancellationToken,
-}
-
-impl Streams {
-    fn new() -> Self {
-        let end = CancellationToken::new();
-        let executor = StreamExecutor { tasks: TaskTracker::new(), end: end.clone() };
-        Self { executor, _end: end.drop_guard() }
-    }
-}
-
-impl<F> hyper::rt::Executor<F> for StreamExecutor
+impl<F> hyper::rt::Executor<F> for Streams
 where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        self.tasks.spawn(self.end.clone().run_until_cancelled_owned(stream));
+        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.spawn(async { drop(stream.await) });
     }
 }

@@ -8,3 +8,4 @@ mod identity;
 mod outcomes;
 mod scene;
 mod watching;
+mod wire;

@@ -31,7 +31,7 @@ struct Play<T> {
 impl<T: Fn(u64, bool) -> (u64, Finding)> Play<T> {
     fn new(pacing: Pacing, first: u64, target: T) -> Self {
         let origin = Instant::now();
-        let schedule = Schedule::new(pacing, origin + ms(first));
+        let schedule = Schedule::new(pacing, origin, ms(first));
         Self { schedule, origin, now: 0, under_way: Vec::new(), target, log: Vec::new() }
     }
 
@@ -97,6 +97,17 @@ fn one_probe_in_so_many_is_fresh() {
     play.until(900);
     let starts = |log: Vec<String>| log.into_iter().filter(|line| !line.contains("found")).collect::<Vec<_>>();
     assert_eq!(starts(play.until(5200)), ["1100 kept", "2100 kept", "3100 kept", "4100 fresh", "5100 kept"]);
+}
+
+#[test]
+fn targets_spread_over_the_interval_spread_their_fresh_connections_over_the_round() {
+    let phases = |offsets: [u64; 4]| offsets.map(|offset| pacing().phase(ms(offset)));
+    assert_eq!(phases([0, 250, 500, 750]), [0, 1, 2, 3]);
+    assert_eq!(phases([249, 999, 1000, 5250]), [0, 3, 0, 1]);
+    let starts = |log: Vec<String>| log.into_iter().filter(|line| !line.contains("found")).collect::<Vec<_>>();
+    let mut play = Play::new(pacing(), 500, ready);
+    play.until(1000);
+    assert_eq!(starts(play.until(4000)), ["1600 kept", "2600 fresh", "3600 kept"]);
 }
 
 #[test]
@@ -284,7 +295,7 @@ fn with_a_threshold_of_one_nothing_is_confirmed() {
 
 #[test]
 fn what_was_called_off_is_no_finding() {
-    let mut schedule = Schedule::new(pacing(), Instant::now());
+    let mut schedule = Schedule::new(pacing(), Instant::now(), Duration::ZERO);
     let now = Instant::now();
     let first = schedule.start(now);
     let second = schedule.start(now);
