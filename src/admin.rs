@@ -69,7 +69,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(code: StatusCode, error: impl Display) -> Self {
+    /// Says what is wrong, under this status.
+    pub fn new(code: StatusCode, error: impl Display) -> Self {
         Self { error: error.to_string(), code }
     }
 }

@@ -1,3 +1,7 @@
-//! The command `daymark`.
+//! The command `daymark`: arguments, then the command, then the exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    daymark::cli::main()
+}

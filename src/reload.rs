@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_authoritative::{Authoritative, Zone};
+use daymark_authoritative::Authoritative;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -80,9 +80,6 @@ impl Reloader {
             Ok(config) => config,
             Err(errors) => return refuse(errors.0.iter().map(ToString::to_string).collect()),
         };
-        if config == self.config {
-            return self.reload_zones(&config);
-        }
         match self.apply(&config).await {
             Ok(()) => {
                 config.warnings.iter().for_each(|warning| warn!("{warning}"));
@@ -103,29 +100,14 @@ impl Reloader {
             Some(authoritative) => zones::zones(authoritative, &config.pools).map_err(|it| vec![chain(&it)])?,
             None => Vec::new(),
         };
-        // Nothing has changed up to here, and from here on nothing is refused.
-        Zone::build_all(&zones).map_err(|errors| vec![chain(&errors)])?;
-        let pools = config.pools.iter().map(|it| it.pool.clone()).collect();
-        self.driver.reload(pools).await.map_err(|gone| vec![gone.to_string()])?;
         if let Some(authoritative) = &self.authoritative {
             authoritative.configure(&zones).map_err(|errors| vec![chain(&errors)])?;
         }
+        // The new generation that this gives is what raises the serial of the zones.
+        let pools = config.pools.iter().map(|it| it.pool.clone()).collect();
+        self.driver.reload(pools).await.map_err(|gone| vec![gone.to_string()])?;
         self.probers.configure(&config.pools);
         Ok(())
-    }
-
-    /// The configuration is the same; the zone file that it names may not be.
-    fn reload_zones(&self, config: &Config) {
-        let (Some(authoritative), Some(settings)) = (&self.authoritative, zones::authoritative(config)) else {
-            return info!("the configuration has not changed");
-        };
-        let configured = zones::zones(settings, &config.pools)
-            .map_err(|it| chain(&it))
-            .and_then(|zones| authoritative.configure(&zones).map_err(|errors| chain(&errors)));
-        match configured {
-            Ok(()) => info!("the configuration has not changed; its zones are read again"),
-            Err(reason) => refuse(vec![reason]),
-        }
     }
 
     async fn look(&self) -> Look {

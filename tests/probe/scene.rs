@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 pub(crate) const NAME: &str = "lb.kube-cp.com";
 /// Long enough for every machine, and only waited out by a test that fails.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) struct Scene {
     pub(crate) authority: Authority,

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::scene::{LONG, NAME, Scene, thresholds};
 
 /// An interval that no test waits for.
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: Duration = Duration::from_hours(1);
 
 /// A watch under way, and what it hands on.
 struct Watching {

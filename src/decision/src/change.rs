@@ -80,10 +80,53 @@ impl fmt::Display for Change {
             write!(f, " {address}")?;
         }
         let mut before = " (";
-        for Cause { target, why } in &self.causes {
-            write!(f, "{before}{target} {why}")?;
+        // Targets with the same reason share its sentence.
+        for alike in self.causes.chunk_by(|one, next| one.why == next.why) {
+            let targets: Vec<String> = alike.iter().map(|cause| cause.target.to_string()).collect();
+            write!(f, "{before}{} {}", targets.join(", "), alike[0].why)?;
             before = "; ";
         }
         f.write_str(if self.causes.is_empty() { "" } else { ")" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::moment::Moment;
+    use crate::observation::Kind;
+    use crate::reason::Lack;
+    use crate::target::NodeName;
+
+    fn cause(n: u8, why: Reason) -> Cause {
+        let node = NodeName::new(&format!("cp-{n}"));
+        Cause { target: Target { pool: PoolName::new("lb.example.org"), node, address: [192, 0, 2, n].into() }, why }
+    }
+
+    fn change(old: &[u8], new: &[u8], causes: Vec<Cause>) -> String {
+        let addresses = |of: &[u8]| of.iter().map(|&n| [192, 0, 2, n].into()).collect();
+        let pool = PoolName::new("lb.example.org");
+        let (old, new) = (addresses(old), addresses(new));
+        Change { pool, generation: 1, old, new, basis: Basis::Ready, causes }.to_string()
+    }
+
+    #[test]
+    fn a_change_is_one_line_with_old_new_and_reason() {
+        let since = Moment::from_millis(1_795_341_600_000);
+        let lacks = Lack::Down { since, seen: Some(Kind::Refused) };
+        assert_eq!(
+            change(&[1, 2], &[1], vec![cause(2, Reason::Unfit { lacks })]),
+            "lb.example.org: 192.0.2.1 192.0.2.2 -> 192.0.2.1 (cp-2 192.0.2.2 out: down since 2026-11-22T10:00:00Z: \
+             connection refused: nothing listens on the port)"
+        );
+    }
+
+    #[test]
+    fn targets_with_the_same_reason_share_its_sentence() {
+        assert_eq!(
+            change(&[], &[1, 2], vec![cause(1, Reason::Bootstrap), cause(2, Reason::Bootstrap)]),
+            "lb.example.org: 192.0.2.1 192.0.2.2 (cp-1 192.0.2.1, cp-2 192.0.2.2 in: no target was ever ready, so every \
+             node is answered until one is)"
+        );
     }
 }

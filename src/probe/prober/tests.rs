@@ -40,7 +40,7 @@ async fn kept(timeout: Duration) -> (Standin, Prober, Connection) {
     (standin, prober, found.kept.expect("the connection can be kept"))
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_kept_connection_found_closed_is_replaced_within_the_probe() {

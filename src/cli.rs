@@ -1,0 +1,148 @@
+//! The command line. One file a command; each gives back its output or its failure, and only this file prints.
+
+mod check;
+mod client;
+mod completions;
+mod demo;
+mod explain;
+mod log;
+mod overrides;
+mod probe;
+mod run;
+mod status;
+mod table;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config;
+
+/// Keeps one name pointed at the healthy nodes of a Kubernetes control plane.
+#[derive(Debug, Parser)]
+#[command(name = "daymark", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the controller: probe, decide, and publish the answers
+    Run(run::Arguments),
+    /// Try Daymark with three stand-in apiservers on this host; or, while it runs, break and heal them
+    Demo(demo::Arguments),
+    /// Show every error of a configuration, and the worst-case time to a right answer
+    Check(check::Arguments),
+    /// Probe each target once and show what was found
+    Probe(probe::Arguments),
+    /// Show what a running host holds
+    Status(status::Arguments),
+    /// Show what has changed on a running host, and why
+    Events(status::Arguments),
+    /// Show why the targets of a node are in the answer or out of it
+    Explain(explain::Arguments),
+    /// Take a node out of the answer
+    Drain(overrides::Arguments),
+    /// Keep a node in the answer, whatever the probes find
+    Force(overrides::Arguments),
+    /// Lift the drain or the force of a node
+    Undrain(overrides::Lift),
+    /// Print the JSON Schema of the configuration
+    Schema,
+    /// Print the completions of a shell
+    Completions(completions::Arguments),
+}
+
+/// How a command prints what it found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Why a command failed, and so its exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// What was given is wrong, and nothing was done: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Something failed while it was done: exit code 1.
+    #[error("{0}")]
+    Run(String),
+}
+
+/// What a command prints.
+type Outcome = Result<String, Failure>;
+
+impl Failure {
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Run(_) => ExitCode::from(1),
+        }
+    }
+}
+
+impl From<config::ConfigErrors> for Failure {
+    fn from(errors: config::ConfigErrors) -> Self {
+        Self::Usage(errors.to_string())
+    }
+}
+
+/// Does what the arguments of the process say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli.command) {
+        Ok(text) => {
+            print(&mut io::stdout(), &text);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            print(&mut io::stderr(), &format!("{failure}\n"));
+            failure.code()
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Outcome {
+    match command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Probe(arguments) => probe::probe(&arguments),
+        Command::Status(arguments) => status::status(&arguments),
+        Command::Events(arguments) => status::events(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Drain(arguments) => overrides::drain(&arguments),
+        Command::Force(arguments) => overrides::force(&arguments),
+        Command::Undrain(arguments) => overrides::undrain(&arguments),
+        Command::Schema => json(&config::json_schema()),
+        Command::Completions(arguments) => Ok(completions::completions(&arguments)),
+    }
+}
+
+/// Writes text to a stream. A reader that went away, as `head` does, is no failure.
+fn print(to: &mut impl Write, text: &str) {
+    // There is no one left to tell.
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+}
+
+fn json(value: &impl serde::Serialize) -> Outcome {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Run(error.to_string()))?;
+    Ok(text + "\n")
+}
+
+/// Runs one future to its end on a runtime of two threads: the work is small, and a blocked one must not stop the other.
+fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Run(format!("no runtime can be started: {error}")))?;
+    let outcome = runtime.block_on(future);
+    // A disk that hangs must not keep the process from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    outcome
+}

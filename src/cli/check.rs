@@ -1,0 +1,30 @@
+//! `daymark check`: every error of a configuration, and its worst case.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use daymark_authoritative::Zone;
+
+use super::{Failure, Outcome};
+use crate::config::{Config, budget};
+use crate::publish::chain;
+use crate::zones;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(super) fn check(arguments: &Arguments) -> Outcome {
+    let config = Config::load(&arguments.config)?;
+    if let Some(authoritative) = zones::authoritative(&config) {
+        let zones = zones::zones(authoritative, &config.pools).map_err(|error| Failure::Usage(chain(&error)))?;
+        Zone::build_all(&zones).map_err(|errors| Failure::Usage(chain(&errors)))?;
+    }
+    let report = budget::report(&config);
+    let late = report.pools.iter().flat_map(|pool| pool.warnings().into_iter().map(|it| (pool.name.clone(), it)));
+    let late: String = late.map(|(pool, warning)| format!("warning: {pool}: {warning}\n")).collect();
+    Ok(format!("{report}{late}{} is right\n", arguments.config.display()))
+}

@@ -1,0 +1,116 @@
+//! The way to the admin API of a running host.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+
+use super::{Failure, block_on};
+use crate::admin::Problem;
+
+/// How long an exchange may take; the API itself gives up on a stuck part sooner.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Where a host keeps the token that it made, unless told otherwise.
+const TOKEN_FILE: &str = "/var/lib/daymark/admin.token";
+
+/// Where the admin API is.
+#[derive(Debug, Args)]
+pub(super) struct Api {
+    /// Where the admin API listens
+    #[arg(long = "api", value_name = "HOST:PORT", env = "DAYMARK_API", default_value = "127.0.0.1:9353")]
+    address: String,
+}
+
+/// What writing to the admin API needs.
+#[derive(Debug, Args)]
+pub(super) struct Secret {
+    /// The file with the admin token
+    #[arg(long, value_name = "FILE", env = "DAYMARK_TOKEN_FILE", default_value = TOKEN_FILE)]
+    token_file: PathBuf,
+}
+
+impl Secret {
+    fn header(&self) -> Result<String, Failure> {
+        let path = self.token_file.display();
+        let secret = fs::read_to_string(&self.token_file).map_err(|error| {
+            Failure::Run(format!("the admin token {path} cannot be read: {error}; name it with --token-file"))
+        })?;
+        Ok(format!("Bearer {}", secret.trim()))
+    }
+}
+
+impl Api {
+    /// Where the admin API is.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Reads a value.
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let body = self.send(Request::get(path), Bytes::new())?;
+        serde_json::from_slice(&body).map_err(|error| Failure::Run(format!("{} answers oddly: {error}", self.address)))
+    }
+
+    /// Writes a value, with the secret where one is needed.
+    pub(super) fn write(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        secret: Option<&Secret>,
+    ) -> Result<(), Failure> {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(secret) = secret {
+            request = request.header(header::AUTHORIZATION, secret.header()?);
+        }
+        self.send(request, body).map(|_| ())
+    }
+
+    fn send(&self, request: http::request::Builder, body: Bytes) -> Result<Bytes, Failure> {
+        let request = request.header(header::HOST, &self.address).body(Full::new(body));
+        let request = request.map_err(|error| Failure::Usage(error.to_string()))?;
+        let exchange = async { tokio::time::timeout(PATIENCE, exchange(&self.address, request)).await };
+        let (status, body) = block_on(async {
+            match exchange.await {
+                Ok(Ok(answer)) => Ok(answer),
+                Ok(Err(error)) => {
+                    Err(Failure::Run(format!("no Daymark answers at {}: {error}; name it with --api", self.address)))
+                }
+                Err(_) => Err(Failure::Run(format!("{} does not answer in time", self.address))),
+            }
+        })?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let said = serde_json::from_slice(&body).map(|problem: Problem| problem.error);
+        Err(Failure::Run(said.unwrap_or_else(|_| format!("{} answers {status}", self.address))))
+    }
+}
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+async fn exchange(address: &str, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Fault> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let answer = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        Ok::<_, Fault>((status, response.into_body().collect().await?.to_bytes()))
+    };
+    // The connection has to be driven while the answer is awaited, and ends with it.
+    let mut answer = std::pin::pin!(answer);
+    tokio::select! {
+        answer = &mut answer => answer,
+        ended = connection => match ended {
+            Ok(()) => answer.await,
+            Err(error) => Err(error.into()),
+        },
+    }
+}

@@ -1,0 +1,100 @@
+//! `daymark explain`: everything that is known of one node.
+
+use std::fmt::Write;
+
+use clap::Args;
+use daymark_decision::{NodeName, Timings};
+
+use super::client::Api;
+use super::{Failure, Outcome, Output, json};
+use crate::status::{PoolStatus, Status, TargetStatus};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The node
+    node: String,
+    /// Its pool; needed where several pools have a node of this name
+    #[arg(long, value_name = "NAME")]
+    pool: Option<String>,
+    #[command(flatten)]
+    api: Api,
+    /// The form of the output
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(super) fn explain(arguments: &Arguments) -> Outcome {
+    let status: Status = arguments.api.get("/api/v1/status")?;
+    let pool = find(&status, &arguments.node, arguments.pool.as_deref())?;
+    let of_node = |target: &&TargetStatus| target.node.as_str() == arguments.node;
+    let targets: Vec<&TargetStatus> = pool.targets.iter().filter(of_node).collect();
+    match arguments.output {
+        Output::Json => json(&targets),
+        Output::Text => Ok(targets.into_iter().map(|target| text(pool, target)).collect()),
+    }
+}
+
+/// The only pool that has the node, or the one that is named.
+pub(super) fn find<'a>(status: &'a Status, node: &str, pool: Option<&str>) -> Result<&'a PoolStatus, Failure> {
+    let has_node = |pool: &PoolStatus| pool.targets.iter().any(|target| target.node.as_str() == node);
+    let named = |it: &&PoolStatus| pool.is_none_or(|name| daymark_decision::PoolName::new(name) == it.name);
+    let found: Vec<&PoolStatus> = status.pools.iter().filter(named).filter(|pool| has_node(pool)).collect();
+    match found[..] {
+        [one] => Ok(one),
+        [] => Err(Failure::Run(format!("there is no node {node}; there are: {}", nodes(&status.pools).join(", ")))),
+        _ => {
+            let pools: Vec<String> = found.iter().map(|pool| pool.name.to_string()).collect();
+            Err(Failure::Run(format!("several pools have a node {node}; say which with --pool: {}", pools.join(", "))))
+        }
+    }
+}
+
+fn nodes(pools: &[PoolStatus]) -> Vec<String> {
+    let mut nodes: Vec<&NodeName> = pools.iter().flat_map(|pool| &pool.targets).map(|target| &target.node).collect();
+    nodes.dedup();
+    nodes.into_iter().map(ToString::to_string).collect()
+}
+
+fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
+    let mut lines = vec![
+        format!("{} {} of {}", target.node, target.address, pool.name),
+        format!("  answer       {}", target.why),
+        match target.since {
+            Some(since) => format!("  grade        {} since {since}", target.grade),
+            None => format!("  grade        {}", target.grade),
+        },
+    ];
+    if let Some(order) = &target.order {
+        lines.push(format!("  override     {}, {order}", serde_json::json!(order.kind).as_str().unwrap_or_default()));
+    }
+    match &target.observed {
+        None => lines.push("  last probe   none in this run".to_owned()),
+        Some(observed) => {
+            lines.push(format!("  last probe   {} at {}", observed.sentence, observed.at));
+            lines.push(format!("  times        {}", times(observed.observation.timings)));
+            if let Some(certificate) = &observed.observation.certificate {
+                lines.push(format!("  certificate  until {}", day(certificate.not_after)));
+                lines.push(format!("  its names    {}", certificate.names.join(", ")));
+            }
+        }
+    }
+    lines.join("\n") + "\n\n"
+}
+
+/// `connect 0.3 ms, tls 2.1 ms, http 1.0 ms`, without the phases that were not needed.
+pub(super) fn times(timings: Timings) -> String {
+    let phases = [("connect", timings.connect), ("tls", timings.tls), ("http", timings.http)];
+    let mut text = String::new();
+    for (phase, took) in phases {
+        let Some(took) = took else { continue };
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a string does not fail.
+        let _ = write!(text, "{comma}{phase} {:.1} ms", took.as_secs_f64() * 1000.0);
+    }
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+/// A time in Unix seconds as RFC 3339.
+pub(super) fn day(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| format!("{seconds} s after 1970"), |it| it.to_string())
+}

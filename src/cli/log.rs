@@ -1,0 +1,35 @@
+//! How a running Daymark logs: whole sentences, to standard error. The fields beside a sentence are for programs.
+
+use std::fmt::Debug;
+use std::io::{self, IsTerminal};
+
+use clap::ValueEnum;
+use tracing::field::Field;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A sentence with its time
+    #[default]
+    Text,
+    /// An object with every field
+    Json,
+}
+
+/// Logs from now on. `DAYMARK_LOG` may give another level, such as `debug` or `daymark=trace`.
+pub(super) fn start(format: Format) {
+    let filter = EnvFilter::try_from_env("DAYMARK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // A second call finds a logger already there, which is as good.
+    let _ = match format {
+        Format::Json => builder.json().flatten_event(true).try_init(),
+        Format::Text => builder.with_ansi(io::stderr().is_terminal()).fmt_fields(debug_fn(sentence)).try_init(),
+    };
+}
+
+/// The message alone: it says everything.
+fn sentence(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    if field.name() == "message" { write!(writer, "{value:?}") } else { Ok(()) }
+}

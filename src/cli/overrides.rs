@@ -1,0 +1,85 @@
+//! `daymark drain`, `force` and `undrain`: an operator's word on a node.
+
+use bytes::Bytes;
+use clap::Args;
+use daymark_decision::OverrideKind;
+use hyper::Method;
+
+use super::client::{Api, Secret};
+use super::explain::find;
+use super::{Failure, Outcome};
+use crate::admin::Wish;
+use crate::status::{PoolStatus, Status};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    lift: Lift,
+    /// For how long, such as 10m or 2h; without it, until `daymark undrain`
+    #[arg(long = "for", value_name = "TIME")]
+    length: Option<String>,
+    /// Why, for those who look later
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    reason: String,
+    /// Who, for those who look later; the user's name unless given
+    #[arg(long, value_name = "NAME")]
+    author: Option<String>,
+    /// Drain also where no usable node is left
+    #[arg(long)]
+    insist: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Lift {
+    /// The node
+    node: String,
+    /// Its pool; needed where several pools have a node of this name
+    #[arg(long, value_name = "NAME")]
+    pool: Option<String>,
+    #[command(flatten)]
+    api: Api,
+    #[command(flatten)]
+    secret: Secret,
+}
+
+pub(super) fn drain(arguments: &Arguments) -> Outcome {
+    set(arguments, OverrideKind::Drain)
+}
+
+pub(super) fn force(arguments: &Arguments) -> Outcome {
+    set(arguments, OverrideKind::Force)
+}
+
+pub(super) fn undrain(lift: &Lift) -> Outcome {
+    lift.send(Method::DELETE, Bytes::new())
+}
+
+fn set(arguments: &Arguments, kind: OverrideKind) -> Outcome {
+    let Arguments { lift, length, reason, author, insist } = arguments;
+    let author = author.clone().unwrap_or_else(user);
+    let wish = Wish { kind, length: length.clone(), reason: reason.clone(), author, insist: *insist };
+    let body = serde_json::to_vec(&wish).map_err(|error| Failure::Run(error.to_string()))?;
+    lift.send(Method::PUT, body.into())
+}
+
+impl Lift {
+    fn send(&self, method: Method, body: Bytes) -> Outcome {
+        let pool = find(&self.api.get("/api/v1/status")?, &self.node, self.pool.as_deref())?.name.clone();
+        let path = format!("/api/v1/pools/{pool}/nodes/{}/override", self.node);
+        self.api.write(method, &path, body, Some(&self.secret))?;
+        let status: Status = self.api.get("/api/v1/status")?;
+        let now = find(&status, &self.node, Some(pool.as_str()))?;
+        Ok(outcome(now, &self.node))
+    }
+}
+
+fn outcome(pool: &PoolStatus, node: &str) -> String {
+    let addresses: Vec<String> = pool.addresses.iter().map(ToString::to_string).collect();
+    let targets = pool.targets.iter().filter(|target| target.node.as_str() == node);
+    let lines: String = targets.map(|target| format!("{node} {} {}\n", target.address, target.why)).collect();
+    format!("{lines}{} -> {}\n", pool.name, addresses.join(" "))
+}
+
+fn user() -> String {
+    ["SUDO_USER", "USER"].into_iter().find_map(|key| std::env::var(key).ok()).unwrap_or_default()
+}

@@ -1,0 +1,66 @@
+//! `daymark run`: the controller.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tracing::warn;
+
+use super::log::{self, Format};
+use super::{Failure, Outcome, block_on};
+use crate::app::App;
+use crate::config::{Config, Flags};
+use crate::publish::chain;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The configuration file; without it, the flags below are the configuration
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["pool", "node", "ca", "listen", "nameserver", "admin", "state_dir"])]
+    config: Option<PathBuf>,
+    /// The name and port of the pool
+    #[arg(long, value_name = "NAME:PORT", required_unless_present = "config")]
+    pool: Option<String>,
+    /// A node and its addresses; once a node
+    #[arg(long, value_name = "NODE=ADDRESS[,ADDRESS]", required_unless_present = "config")]
+    node: Vec<String>,
+    /// The CA of the apiservers' certificates
+    #[arg(long, value_name = "FILE")]
+    ca: Option<String>,
+    /// Where to serve DNS; once an address
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Vec<String>,
+    /// A server of the zone and its addresses; once a server
+    #[arg(long, value_name = "NAME[=ADDRESS,ADDRESS]")]
+    nameserver: Vec<String>,
+    /// Where to serve the admin API
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin: Option<String>,
+    /// Where to keep the state over restarts
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<String>,
+    /// The form of the log
+    #[arg(long, value_enum, default_value_t)]
+    log_format: Format,
+}
+
+pub(super) fn run(arguments: Arguments) -> Outcome {
+    let log_format = arguments.log_format;
+    let (config, file) = configuration(arguments)?;
+    log::start(log_format);
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    block_on(async {
+        let app = App::bind(config, file).await.map_err(|errors| Failure::Usage(errors.to_string()))?;
+        app.run().await.map_err(|error| Failure::Run(chain(&error)))
+    })?;
+    Ok(String::new())
+}
+
+fn configuration(arguments: Arguments) -> Result<(Config, Option<PathBuf>), Failure> {
+    if let Some(file) = arguments.config {
+        return Ok((Config::load(&file)?, Some(file)));
+    }
+    let Arguments { pool, node: nodes, ca, listen, nameserver: nameservers, admin, state_dir, .. } = arguments;
+    let flags = Flags { pool: pool.unwrap_or_default(), nodes, ca, listen, nameservers, admin, state_dir };
+    Ok((Config::from_flags(&flags)?, None))
+}
