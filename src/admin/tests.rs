@@ -1,1 +1,240 @@
+use axum::body::Body;
+use axum::http::Request;
+use daymark_decision::{Decision, Engine, HostName, Kind, Membership, Memory, Observation, PoolName, Target, Timings};
+use daymark_provider::{InMemory, contract};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
+use super::*;
+use crate::config::Config;
+use crate::driver::{self, Driver};
+use crate::keeper::Kept;
+use crate::publish;
+use crate::watchdog::Heart;
+
+struct Bench {
+    routes: Router,
+    admin: Admin,
+    newest: watch::Receiver<Kept>,
+    pools: Vec<daymark_decision::Pool>,
+    _token_dir: tempfile::TempDir,
+}
+
+const POOL: &str = "
+pools:
+  - name: lb.example.org
+    nodes:
+      - {name: cp-1, addresses: [192.0.2.1]}
+      - {name: cp-2, addresses: [192.0.2.2]}
+    probe: {rise: 1, fall: 1}
+providers:
+  - {type: authoritative, nameservers: [{name: ns1.example.net}]}
+";
+
+fn bench() -> Bench {
+    let config = Config::parse(POOL, "test.yaml", std::path::Path::new("")).unwrap();
+    let pools: Vec<_> = config.pools.iter().map(|it| it.pool.clone()).collect();
+    let (clock, events, metrics, watchdog) =
+        (Clock::start(), Events::default(), Metrics::default(), Watchdog::default());
+    let membership = Membership { own: HostName::new("dns-1"), members: 1 };
+    let engine = Engine::new(membership, pools.clone(), Memory::default(), clock.now());
+    let (sender, newest) = watch::channel(Kept::default());
+    let heart = watchdog.watch("the driver", driver::PATIENCE);
+    let (driver, handle) = Driver::new(engine, clock, sender, events.clone(), metrics.clone(), heart);
+    tokio::spawn(driver.run());
+
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("token"), "secret\n").unwrap();
+    let admin = Admin {
+        driver: handle,
+        clock,
+        events,
+        metrics,
+        watchdog,
+        providers: vec![Progress::of("memory")],
+        state: StateHealth::default(),
+        queries: Arc::new(|| vec![("udp", "NOERROR".to_owned(), 42)]),
+        token: Token::in_file(&dir.path().join("token")),
+    };
+    Bench { routes: routes(admin.clone()), admin, newest, pools, _token_dir: dir }
+}
+
+impl Bench {
+    async fn send(&self, request: Request<Body>) -> (StatusCode, String) {
+        let response = self.routes.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn put(&self, node: &str, body: &Value) -> (StatusCode, String) {
+        self.write("PUT", node, "Bearer secret", body.to_string()).await
+    }
+
+    async fn write(&self, method: &str, node: &str, secret: &str, body: String) -> (StatusCode, String) {
+        let path = format!("/api/v1/pools/lb.example.org/nodes/{node}/override");
+        let request = Request::builder().method(method).uri(path).header("authorization", secret);
+        self.send(request.body(Body::from(body)).unwrap()).await
+    }
+
+    async fn see(&mut self, index: usize, kind: Kind) {
+        let target: Target = self.pools[0].targets().nth(index).unwrap().0;
+        let timings = Timings { http: Some(Duration::from_millis(3)), ..Timings::default() };
+        self.admin.driver.observe(target, Observation { kind, timings, certificate: None }).unwrap();
+        // The reply to a later question comes after the observation is taken in.
+        self.admin.driver.status().await.unwrap();
+    }
+
+    fn decision(&self) -> Decision {
+        self.newest.borrow().decision.clone()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn livez_fails_while_a_part_is_stuck_and_names_it() {
+    let bench = bench();
+    assert_eq!(bench.get("/livez").await, (StatusCode::OK, "livez check passed\n".to_owned()));
+    let stuck: Heart = bench.admin.watchdog.watch("probe of lb.example.org cp-1 192.0.2.1", Duration::from_secs(5));
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let (code, text) = bench.get("/livez").await;
+    assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(text, "[-]probe of lb.example.org cp-1 192.0.2.1 is stuck: silent for 9 s\nlivez check failed\n");
+    let (_, status) = bench.get("/api/v1/status").await;
+    assert!(status.contains("cp-1 192.0.2.1 is stuck"), "{status}");
+    stuck.beat();
+    assert_eq!(bench.get("/livez").await.0, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readyz_fails_until_an_answer_is_published() {
+    let bench = bench();
+    let (code, text) = bench.get("/readyz").await;
+    assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text.contains("[-]provider memory has published no answer yet"), "{text}");
+
+    let decision = contract::decision(&PoolName::new("lb.example.org"), 7, &["192.0.2.1"]);
+    let (_sender, decisions) = watch::channel(decision);
+    let (progress, stop) = (bench.admin.providers[0].clone(), CancellationToken::new());
+    let task = tokio::spawn(publish::publish(Arc::new(InMemory::default()), decisions, progress, stop.clone()));
+    while bench.admin.providers[0].status().published.is_none() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let (code, text) = bench.get("/readyz").await;
+    assert_eq!((code, text.lines().last()), (StatusCode::OK, Some("readyz check passed")));
+    stop.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_override_needs_the_token() {
+    let bench = bench();
+    let body = json!({"kind": "drain"}).to_string();
+    for secret in ["", "Bearer", "Bearer wrong", "secret"] {
+        let (code, text) = bench.write("PUT", "cp-1", secret, body.clone()).await;
+        assert_eq!(code, StatusCode::UNAUTHORIZED, "{text}");
+        assert_eq!(bench.write("DELETE", "cp-1", secret, String::new()).await.0, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(bench.decision().answers[0].members.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_is_drained_forced_and_let_be_again() {
+    let mut bench = bench();
+    bench.see(0, Kind::Ready).await;
+    bench.see(1, Kind::Ready).await;
+    let order = json!({"kind": "drain", "for": "10m", "reason": "disk", "author": "ada"});
+    assert_eq!(bench.put("cp-2", &order).await.0, StatusCode::OK);
+    assert_eq!(bench.decision().answers[0].members.len(), 1);
+    let (_, status) = bench.get("/api/v1/status").await;
+    assert!(status.contains("out: drained by ada since"), "{status}");
+
+    let (code, text) = bench.put("cp-1", &json!({"kind": "drain"})).await;
+    assert_eq!(code, StatusCode::CONFLICT);
+    assert!(text.contains("cp-1 is the last node of pool lb.example.org that is not drained"), "{text}");
+
+    assert_eq!(bench.put("cp-2", &json!({"kind": "force"})).await.0, StatusCode::OK);
+    assert_eq!(bench.write("DELETE", "cp-2", "Bearer secret", String::new()).await.0, StatusCode::OK);
+    let (code, text) = bench.write("DELETE", "cp-2", "Bearer secret", String::new()).await;
+    assert_eq!(code, StatusCode::NOT_FOUND);
+    assert!(text.contains("cp-2 of pool lb.example.org is neither drained nor forced"), "{text}");
+
+    let (_, events) = bench.get("/api/v1/events").await;
+    let events: Vec<Event> = serde_json::from_str(&events).unwrap();
+    assert!(events.iter().any(|event| event.sentence.contains("cp-2 is no longer drained or forced")), "{events:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_override_is_refused_with_a_sentence_and_changes_nothing() {
+    let bench = bench();
+    let faults = [
+        (json!({}), "missing field `kind`"),
+        (json!({"kind": "sleep"}), "unknown variant `sleep`, expected `drain` or `force`"),
+        (json!({"kind": "drain", "untill": "1h"}), "unknown field `untill`"),
+        (json!({"kind": "drain", "for": "10"}), "for: \\\"10\\\" has no unit"),
+        (json!({"kind": "drain", "for": "0s"}), "is too short"),
+        (json!({"kind": "drain", "reason": "two\nlines"}), "reason: one line of at most 200 bytes is allowed"),
+        (json!({"kind": "drain", "author": "x".repeat(201)}), "author: one line"),
+    ];
+    for (body, sentence) in faults {
+        let (code, text) = bench.put("cp-1", &body).await;
+        assert_eq!(code, StatusCode::BAD_REQUEST, "{body}");
+        assert!(text.contains(sentence), "{text}");
+    }
+    let (code, text) = bench.put("cp-9", &json!({"kind": "drain"})).await;
+    assert_eq!(code, StatusCode::NOT_FOUND);
+    assert!(text.contains("has no node cp-9; it has cp-1, cp-2"), "{text}");
+    assert!(bench.admin.driver.status().await.unwrap()[0].targets.iter().all(|target| target.order.is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_metrics_tell_everything_that_is_promised() {
+    let mut bench = bench();
+    bench.see(0, Kind::Ready).await;
+    bench.see(1, Kind::Refused).await;
+    let (code, text) = bench.get("/metrics").await;
+    assert_eq!(code, StatusCode::OK);
+    let lines = [
+        "daymark_build_info{version=\"0.1.0\"} 1",
+        "daymark_probes_total{pool=\"lb.example.org\",node=\"cp-2\",address=\"192.0.2.2\",outcome=\"refused\"} 1",
+        "daymark_target_grade{pool=\"lb.example.org\",node=\"cp-2\",address=\"192.0.2.2\",grade=\"down\"} 1",
+        "daymark_target_grade{pool=\"lb.example.org\",node=\"cp-2\",address=\"192.0.2.2\",grade=\"ready\"} 0",
+        "daymark_target_in_answer{pool=\"lb.example.org\",node=\"cp-1\",address=\"192.0.2.1\"} 1",
+        "daymark_pool_answer_addresses{pool=\"lb.example.org\"} 1",
+        "daymark_pool_holding{pool=\"lb.example.org\"} 0",
+        "daymark_dns_queries_total{transport=\"udp\",rcode=\"NOERROR\"} 42",
+        "daymark_state_writable 1",
+        "daymark_stuck_parts 0",
+    ];
+    for line in lines {
+        assert!(text.lines().any(|it| it == line), "{line} is missing in\n{text}");
+    }
+    let phase = "pool=\"lb.example.org\",node=\"cp-1\",address=\"192.0.2.1\",phase=\"http\"";
+    assert!(text.contains(&format!("daymark_probe_duration_seconds_count{{{phase}}} 1")), "{text}");
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_gone_leaves_no_metric_behind() {
+    let mut bench = bench();
+    bench.see(0, Kind::Ready).await;
+    bench.see(1, Kind::Ready).await;
+    let mut fewer = bench.pools.clone();
+    fewer[0].nodes.truncate(1);
+    bench.admin.driver.reload(fewer).await.unwrap();
+    let (_, text) = bench.get("/metrics").await;
+    assert!(!text.contains("192.0.2.2"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_is_not_there_says_which_are() {
+    let (code, text) = bench().get("/api/v2").await;
+    assert_eq!(code, StatusCode::NOT_FOUND);
+    assert!(text.contains("there are /livez, /readyz, /metrics"), "{text}");
+}

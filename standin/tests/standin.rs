@@ -22,7 +22,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 const NAME: &str = "lb.kube-cp.com";
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn start() -> (Authority, Standin) {
     let authority = Authority::new("kubernetes").unwrap();
