@@ -65,7 +65,8 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
         Stage::set().map_err(|error| Failure::Run(format!("the stand-ins cannot start: {}", chain(&*error))))?;
     let text = stage.configuration(arguments);
     let config = Config::parse(&text, "the demo's configuration", stage.dir.path())?;
-    let app = App::bind(config, None).await.map_err(|errors| Failure::Usage(errors.to_string()))?;
+    let bound = App::bind(config, None).await;
+    let app = bound.map_err(|it| Failure::Usage(format!("{it}\n--listen and --api take other addresses")))?;
     print(&mut io::stdout(), &stage.programme(arguments));
     log::start(Format::Text);
     let standins = Arc::new(stage.standins);

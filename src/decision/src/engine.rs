@@ -70,7 +70,7 @@ impl Engine {
             for (node, order) in memory.iter().flat_map(|memory| &memory.overrides) {
                 engine.overrides.set(policy.name.clone(), node.clone(), order.clone());
             }
-            engine.pools.insert(policy.name.clone(), PoolState::new(policy, memory));
+            engine.pools.insert(policy.name.clone(), PoolState::new(policy, memory, now));
         }
         engine.forget_overrides_of_unknown_nodes();
         engine.settle(now);
@@ -131,7 +131,7 @@ impl Engine {
                     state.configure(policy);
                     state
                 }
-                None => PoolState::new(policy, None),
+                None => PoolState::new(policy, None, self.now),
             };
             self.pools.insert(name, state);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::memory::TargetMemory;
 use crate::moment::Moment;
 use crate::observation::Kind;
-use crate::penalty::Penalty;
+use crate::penalty::{LONGEST, Penalty};
 use crate::policy::{Pace, Thresholds};
 use crate::quorum::Vote;
 use crate::reason::Lack;
@@ -135,8 +135,10 @@ impl Health {
         }
     }
 
-    pub(crate) fn from_memory(memory: TargetMemory) -> Self {
+    /// What an earlier run knew. Its clock may have been ahead, so no wait goes on for longer than a wait can.
+    pub(crate) fn from_memory(memory: TargetMemory, now: Moment) -> Self {
         let TargetMemory { grade, since, seen, penalty, release, flapping } = memory;
+        let release = release.min(now.after(LONGEST));
         Self { grade, since, seen, run: None, penalty, release, flapping }
     }
 

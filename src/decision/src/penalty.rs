@@ -13,7 +13,7 @@ const HALF_LIFE: Duration = Duration::from_mins(10);
 /// How much longer a target must wait for each fall beyond the first.
 const STEP: Duration = Duration::from_secs(10);
 /// The longest wait.
-const LONGEST: Duration = Duration::from_mins(5);
+pub(crate) const LONGEST: Duration = Duration::from_mins(5);
 
 /// A count of falls that halves every ten minutes.
 ///

@@ -27,9 +27,9 @@ pub(crate) struct PoolState {
 
 impl PoolState {
     /// A pool that has no answer yet; to be settled before it is asked for one.
-    pub(crate) fn new(policy: Pool, memory: Option<PoolMemory>) -> Self {
+    pub(crate) fn new(policy: Pool, memory: Option<PoolMemory>, now: Moment) -> Self {
         let remembered = memory.as_ref().map(|memory| memory.targets.iter().cloned()).into_iter().flatten();
-        let healths = remembered.map(|(target, memory)| (target, Health::from_memory(memory))).collect();
+        let healths = remembered.map(|(target, memory)| (target, Health::from_memory(memory, now))).collect();
         let good = memory.map(|memory| LastGood::restored(memory.good, memory.holding)).unwrap_or_default();
         let answer = Answer {
             pool: policy.name.clone(),

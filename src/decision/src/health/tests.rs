@@ -87,3 +87,15 @@ fn what_a_target_lacks_is_told_with_what_was_seen_last() {
         "not ready since 1970-01-01T00:16:40Z: 500: not ready, failing checks: etcd"
     );
 }
+
+#[test]
+fn a_wait_that_an_earlier_run_set_by_a_clock_ahead_is_cut_to_the_longest() {
+    let mut health = after(&[Kind::Ready, Kind::Ready]);
+    for _ in 0..2 {
+        (0..3).for_each(|_| drop(health.observe(&Kind::Refused, THRESHOLDS, at(9_000_000))));
+        (0..2).for_each(|_| drop(health.observe(&Kind::Ready, THRESHOLDS, at(9_000_000))));
+    }
+    assert_eq!(health.flapping(), Some(at(9_000_010)));
+    let restored = Health::from_memory(health.memory(), at(2_000));
+    assert_eq!(restored.flapping(), Some(at(2_300)));
+}
