@@ -1,0 +1,85 @@
+//! Answers of two families, and the answer when nothing is left.
+
+use std::net::IpAddr;
+
+use daymark_standin::Behaviour;
+
+use crate::support::dns::{A, AAAA, all_find, ask, lines, short};
+use crate::support::nodes::{Nodes, addresses};
+use crate::support::{Daymark, POOL, addresses_in, daymark, finish, until};
+
+#[test]
+fn a_node_of_both_families_is_in_both_answers_and_each_address_is_judged_by_itself() {
+    let (v6, v4): (IpAddr, _) = ("::1".parse().unwrap(), addresses(2));
+    if std::net::TcpListener::bind((v6, 0)).is_err() {
+        return eprintln!("skipped: this host has no IPv6");
+    }
+    let nodes = Nodes::at(&[v4[0], v4[1], v6]);
+    let mut plan = nodes.plan();
+    plan.nodes.pop();
+    plan.nodes[0].1 = format!("\"{}\", \"{v6}\"", v4[0]);
+    let daymark = Daymark::run(&nodes.write(&plan));
+    daymark.answers(&[v4[0], v4[1], v6], "ready");
+    all_find(daymark.dns, &v4);
+    for tool in ["dig", "kdig"] {
+        assert_eq!(short(tool, daymark.dns, &[POOL, "AAAA"]), ["::1"]);
+    }
+
+    nodes.set(2, Behaviour::Dead);
+    daymark.answers(&v4, "ready");
+    let reply = ask(daymark.dns, POOL, AAAA).unwrap();
+    assert_eq!((reply.code, reply.addresses), (0, Vec::new()), "no address of this family is no error");
+    let authority = lines("dig", daymark.dns, &[POOL, "AAAA", "+noall", "+authority"]);
+    assert!(authority[0].contains("SOA"), "{authority:?}");
+    assert_eq!(ask(daymark.dns, POOL, A).unwrap().addresses.len(), 2);
+    nodes.set(2, Behaviour::Ready);
+    daymark.answers(&[v4[0], v4[1], v6], "ready");
+    assert_eq!(short("kdig", daymark.dns, &[POOL, "AAAA", "+tcp"]), ["::1"]);
+}
+
+#[test]
+fn when_every_node_is_dead_the_last_good_answer_is_held_and_that_is_an_alarm() {
+    let nodes = Nodes::start(3);
+    let all = nodes.addresses();
+    let running = Daymark::run(&nodes.write(&nodes.plan()));
+    running.answers(&all, "ready");
+    nodes.set(0, Behaviour::Dead);
+    running.answers(&all[1..], "ready");
+    nodes.set(1, Behaviour::NotReady { failing: vec!["etcd".to_owned()] });
+    running.answers(&all[2..], "ready");
+    nodes.set(2, Behaviour::NotReady { failing: vec!["etcd".to_owned()] });
+    running.answers(&all[1..], "live");
+    nodes.set(1, Behaviour::Dead);
+    nodes.set(2, Behaviour::Dead);
+    until("the answer is held", || (running.pool()["basis"] == "held").then_some(()));
+    // What left a short while before the last may be among them: what cuts off all is seen target by target.
+    let held = addresses_in(&running.pool()["addresses"]);
+    assert!(all[1..].iter().all(|address| held.contains(address)), "{held:?}");
+    let held: Vec<IpAddr> = held.into_iter().collect();
+    running.answers(&held, "held");
+    all_find(running.dns, &held);
+
+    let status = finish(&mut daymark(&["status", "--api", &running.api()]));
+    let alarm = format!("ALARM: {POOL}: no target is ready or live, and the last good answer is held\n");
+    assert!(status.stdout.ends_with(&alarm), "{}", status.stdout);
+    let (_, metrics) = running.get("/metrics");
+    assert!(metrics.contains(&format!("\ndaymark_pool_holding{{pool=\"{POOL}\"}} 1\n")), "{metrics}");
+    assert_eq!(running.get("/readyz").0, 200, "it still serves, and its own restart would mend nothing");
+
+    nodes.set(1, Behaviour::Ready);
+    running.answers(&all[1..2], "ready");
+    let (_, metrics) = running.get("/metrics");
+    assert!(metrics.contains(&format!("\ndaymark_pool_holding{{pool=\"{POOL}\"}} 0\n")), "{metrics}");
+}
+
+#[test]
+fn before_any_node_was_ready_the_name_resolves_to_every_node() {
+    let nodes = Nodes::start(2);
+    nodes.set(0, Behaviour::Dead);
+    nodes.set(1, Behaviour::Dead);
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    daymark.answers(&nodes.addresses(), "bootstrap");
+    all_find(daymark.dns, &nodes.addresses());
+    nodes.set(1, Behaviour::Ready);
+    daymark.answers(&nodes.addresses()[1..], "ready");
+}

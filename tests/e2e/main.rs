@@ -1,0 +1,14 @@
+//! The whole program, from its command line to the answers on the wire: the real binary, with real configuration files, on
+//! loopback addresses, asked by independent clients. Nothing here looks inside.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a panic in a helper of tests is a failing test, and it tells what it saw"
+)]
+
+mod answers;
+mod client;
+mod servers;
+mod support;

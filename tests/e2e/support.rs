@@ -1,0 +1,207 @@
+//! Processes that end with their test, conditions that are waited for, and the admin API as a client sees it.
+
+pub(crate) mod dns;
+pub(crate) mod nodes;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::NamedTempFile;
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_daymark");
+pub(crate) const POOL: &str = "lb.kube-cp.com";
+/// Long enough for every machine, and only waited out by a test that fails.
+pub(crate) const LONG: Duration = Duration::from_mins(1);
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Looks until there is something to see.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(since.elapsed() < LONG, "waited in vain until {what}");
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// A process that is killed when the test ends.
+pub(crate) struct Process(pub(crate) Child);
+
+impl Process {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        Self(command.stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{command:?} starts: {error}")))
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status().unwrap();
+        assert!(status.success(), "signal {name} can be sent");
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        until("the process has ended", || self.0.try_wait().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What a command that has ended left behind.
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a command to its end.
+pub(crate) fn finish(command: &mut Command) -> Finished {
+    let (stdout, stderr) = (NamedTempFile::new().unwrap(), NamedTempFile::new().unwrap());
+    let (to, errors_to) = (stdout.reopen().unwrap(), stderr.reopen().unwrap());
+    let mut process = Process::spawn(command.stdout(to).stderr(errors_to));
+    let code = process.wait().code();
+    let read = |file: &NamedTempFile| fs::read_to_string(file.path()).unwrap();
+    Finished { code, stdout: read(&stdout), stderr: read(&stderr) }
+}
+
+/// `daymark` with these arguments.
+pub(crate) fn daymark(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).env_remove("DAYMARK_LOG").env_remove("DAYMARK_API").env_remove("DAYMARK_TOKEN_FILE");
+    command
+}
+
+/// The output of a command of `daymark` that must go well.
+pub(crate) fn output(arguments: &[&str]) -> String {
+    let Finished { code, stdout, stderr } = finish(&mut daymark(arguments));
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    stdout
+}
+
+/// A running Daymark, killed when the test ends. Its log is shown where the test fails.
+pub(crate) struct Daymark {
+    pub(crate) process: Process,
+    log: NamedTempFile,
+    pub(crate) dns: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Daymark {
+    pub(crate) fn run(config: &Path) -> Self {
+        Self::start(&mut daymark(&["run", "-c", config.to_str().unwrap()]))
+    }
+
+    /// Starts it with a command of its own, and waits until it says where it listens.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let log = NamedTempFile::new().unwrap();
+        let process = Process::spawn(command.stdout(Stdio::null()).stderr(log.reopen().unwrap()));
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut running = Self { process, log, dns: nowhere, admin: nowhere };
+        running.dns = running.address_after("DNS is served on ");
+        running.admin = running.address_after("the admin API listens on ");
+        running
+    }
+
+    fn address_after(&mut self, words: &str) -> SocketAddr {
+        until(words, || {
+            assert_eq!(self.process.0.try_wait().unwrap(), None, "it runs; its log is {}", self.log());
+            let log = self.log();
+            let (_, rest) = log.split_once(words)?;
+            let end = rest.find(['\n', ',', '"'])?;
+            Some(rest[..end].parse().unwrap())
+        })
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log.path()).unwrap()
+    }
+
+    /// Waits for words in the log.
+    pub(crate) fn logs(&self, words: &str) {
+        until(words, || self.log().contains(words).then_some(()));
+    }
+
+    pub(crate) fn api(&self) -> String {
+        self.admin.to_string()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        http(self.admin, "GET", path, None, "")
+    }
+
+    pub(crate) fn json(&self, path: &str) -> Value {
+        let (code, body) = self.get(path);
+        assert_eq!(code, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// What it holds of its only pool.
+    pub(crate) fn pool(&self) -> Value {
+        self.json("/api/v1/status")["pools"][0].clone()
+    }
+
+    /// Waits until it answers with exactly these addresses, on this ground, and has published that.
+    pub(crate) fn answers(&self, addresses: &[IpAddr], basis: &str) {
+        let wanted: BTreeSet<IpAddr> = addresses.iter().copied().collect();
+        until(&format!("the answer is {addresses:?} because {basis}"), || {
+            let status = self.json("/api/v1/status");
+            let pool = &status["pools"][0];
+            let is_right = addresses_in(&pool["addresses"]) == wanted && pool["basis"] == basis;
+            (is_right && is_published(&status)).then_some(())
+        });
+    }
+
+    /// Ends it as `kill -9` does, and gives the log.
+    pub(crate) fn kill(mut self) -> String {
+        self.process.0.kill().unwrap();
+        self.process.0.wait().unwrap();
+        self.log()
+    }
+}
+
+impl Drop for Daymark {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the log of Daymark:\n{}", self.log());
+        }
+    }
+}
+
+/// Whether the answers of a status are what providers serve already.
+pub(crate) fn is_published(status: &Value) -> bool {
+    let newest = status["pools"].as_array().unwrap().iter().filter_map(|pool| pool["generation"].as_u64()).max();
+    status["providers"].as_array().unwrap().iter().all(|it| it["published"].as_u64() >= newest)
+}
+
+/// A list of addresses in JSON.
+pub(crate) fn addresses_in(list: &Value) -> BTreeSet<IpAddr> {
+    list.as_array().unwrap().iter().map(|it| it.as_str().unwrap().parse().unwrap()).collect()
+}
+
+/// One exchange with the admin API.
+pub(crate) fn http(to: SocketAddr, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect_timeout(&to, LONG).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let secret = token.map(|it| format!("Authorization: Bearer {it}\r\n")).unwrap_or_default();
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{secret}");
+    stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("an answer of HTTP, not {answer:?}"));
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}

@@ -1,0 +1,105 @@
+//! Questions: by `dig` and `kdig`, and by a small client of our own where many are asked.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::process::Command;
+use std::time::Duration;
+
+use super::{POOL, finish};
+
+pub(crate) const A: u16 = 1;
+pub(crate) const AAAA: u16 = 28;
+
+/// What a response says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) code: u8,
+    /// In the order of the response.
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+/// Asks by UDP, once.
+pub(crate) fn ask(server: SocketAddr, name: &str, rtype: u16) -> io::Result<Reply> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.connect(server)?;
+    socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+    // One question, no recursion wanted; a new socket a question makes the number needless.
+    let mut query = vec![0x0d, 0x0d, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        query.push(u8::try_from(label.len()).unwrap());
+        query.extend_from_slice(label.as_bytes());
+    }
+    query.push(0);
+    query.extend_from_slice(&rtype.to_be_bytes());
+    query.extend_from_slice(&[0, 1]);
+    socket.send(&query)?;
+    let mut response = vec![0; 4096];
+    let length = socket.recv(&mut response)?;
+    read(&response[..length], query.len()).ok_or_else(|| io::Error::other("a response that makes no sense"))
+}
+
+/// The addresses of the pool, as one question by UDP finds them.
+pub(crate) fn look_up(server: SocketAddr) -> BTreeSet<IpAddr> {
+    let reply = ask(server, POOL, A).unwrap();
+    assert_eq!(reply.code, 0);
+    reply.addresses.into_iter().collect()
+}
+
+/// Reads a response whose question ends at `at`.
+fn read(response: &[u8], mut at: usize) -> Option<Reply> {
+    let number = |at: usize| Some(u16::from_be_bytes([*response.get(at)?, *response.get(at + 1)?]));
+    let mut addresses = Vec::new();
+    for _ in 0..number(6)? {
+        // A compressed name is a pointer, or labels that end in one or in the root.
+        loop {
+            match *response.get(at)? {
+                0 => break at += 1,
+                0xc0.. => break at += 2,
+                length => at += 1 + usize::from(length),
+            }
+        }
+        let (rtype, length) = (number(at)?, usize::from(number(at + 8)?));
+        let data = response.get(at + 10..at + 10 + length)?;
+        match rtype {
+            A => addresses.push(Ipv4Addr::from(<[u8; 4]>::try_from(data).ok()?).into()),
+            AAAA => addresses.push(Ipv6Addr::from(<[u8; 16]>::try_from(data).ok()?).into()),
+            _ => {}
+        }
+        at += 10 + length;
+    }
+    Some(Reply { code: response.get(3)? & 0xf, addresses })
+}
+
+/// The lines that `dig +short` or `kdig +short` prints.
+pub(crate) fn short(tool: &str, server: SocketAddr, arguments: &[&str]) -> Vec<String> {
+    lines(tool, server, &[arguments, &["+short"]].concat())
+}
+
+/// The lines that a tool prints.
+pub(crate) fn lines(tool: &str, server: SocketAddr, arguments: &[&str]) -> Vec<String> {
+    let (at, port) = (format!("@{}", server.ip()), server.port().to_string());
+    let mut command = Command::new(tool);
+    // No file of the user may add options.
+    command.env("HOME", "/nonexistent").args([&at, "-p", &port]).args(arguments);
+    let done = finish(&mut command);
+    assert_eq!(done.code, Some(0), "{tool} {arguments:?}: {}{}", done.stdout, done.stderr);
+    done.stdout.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+/// Asserts that every tool finds exactly these addresses, by UDP and by TCP.
+pub(crate) fn all_find(server: SocketAddr, addresses: &[IpAddr]) {
+    let wanted: BTreeSet<String> = addresses.iter().map(ToString::to_string).collect();
+    for tool in ["dig", "kdig"] {
+        for transport in ["+notcp", "+tcp"] {
+            let found: BTreeSet<String> = short(tool, server, &[POOL, "A", transport]).into_iter().collect();
+            assert_eq!(found, wanted, "{tool} {transport}");
+        }
+    }
+}
+
+/// The serial of the zone.
+pub(crate) fn serial(server: SocketAddr) -> u32 {
+    let soa = short("dig", server, &[POOL, "SOA"]);
+    soa[0].split(' ').nth(2).unwrap().parse().unwrap()
+}

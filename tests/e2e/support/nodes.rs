@@ -1,0 +1,142 @@
+//! Stand-in nodes on addresses of their own, and the configuration that leads to them.
+
+use std::fmt;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use daymark_standin::{Authority, Behaviour, Standin};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::POOL;
+
+/// Stand-ins, their CA and a directory for the files of the test. All of it goes with it.
+pub(crate) struct Nodes {
+    pub(crate) authority: Authority,
+    pub(crate) standins: Vec<Standin>,
+    pub(crate) dir: TempDir,
+    runtime: Runtime,
+}
+
+/// Loopback addresses that no other test uses, be it in this process or in another.
+pub(crate) fn addresses(count: u8) -> Vec<IpAddr> {
+    static TAKEN: AtomicU8 = AtomicU8::new(0);
+    let [_, _, high, low] = process::id().to_be_bytes();
+    let host = TAKEN.fetch_add(count, Ordering::Relaxed);
+    (1..=count).map(|n| Ipv4Addr::new(127, high | 128, low, host + n).into()).collect()
+}
+
+impl Nodes {
+    pub(crate) fn start(count: u8) -> Self {
+        Self::at(&addresses(count))
+    }
+
+    /// One stand-in an address, all at one port.
+    pub(crate) fn at(addresses: &[IpAddr]) -> Self {
+        let authority = Authority::new("kubernetes").unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let start = |address: &IpAddr, port| {
+            let _inside = runtime.enter();
+            Standin::start((*address, port).into(), &authority, &[POOL])
+        };
+        let standins = (0..16).find_map(|_| {
+            let first = start(&addresses[0], 0).ok()?;
+            let port = first.address().port();
+            let others = addresses[1..].iter().map(|address| start(address, port));
+            // Another process may have the port on one of them.
+            std::iter::once(Ok(first)).chain(others).collect::<Result<Vec<_>, _>>().ok()
+        });
+        let (dir, standins) = (tempfile::tempdir().unwrap(), standins.expect("a port is free on every address"));
+        fs::write(dir.path().join("ca.crt"), authority.pem()).unwrap();
+        Self { authority, standins, dir, runtime }
+    }
+
+    /// Tells a stand-in what to do from now on.
+    pub(crate) fn set(&self, index: usize, behaviour: Behaviour) {
+        self.runtime.block_on(self.standins[index].set(behaviour)).unwrap();
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        self.standins.iter().map(|standin| standin.address().ip()).collect()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.standins[0].address().port()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A plan with every stand-in as a node of its own.
+    pub(crate) fn plan(&self) -> Plan {
+        Plan::of(&self.addresses(), self.port())
+    }
+
+    /// Writes a plan where Daymark finds it.
+    pub(crate) fn write(&self, plan: &Plan) -> PathBuf {
+        write(&self.path("daymark.yaml"), plan)
+    }
+
+    /// The token that Daymark has made in its state directory.
+    pub(crate) fn token(&self) -> String {
+        fs::read_to_string(self.path("state/admin.token")).unwrap().trim().to_owned()
+    }
+}
+
+pub(crate) fn write(path: &Path, plan: &Plan) -> PathBuf {
+    fs::write(path, plan.to_string()).unwrap();
+    path.to_owned()
+}
+
+/// A configuration. As text it is the file.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) port: u16,
+    /// Names and addresses, the latter as the file has them.
+    pub(crate) nodes: Vec<(String, String)>,
+    pub(crate) rise: u32,
+    pub(crate) interval: &'static str,
+    pub(crate) timeout: &'static str,
+    pub(crate) listen: String,
+    /// More keys of the provider, each on a line.
+    pub(crate) provider: String,
+    pub(crate) admin: String,
+    pub(crate) state: String,
+}
+
+impl Plan {
+    /// The nodes cp-1, cp-2 and so on at one port, probed often and with patience.
+    pub(crate) fn of(addresses: &[IpAddr], port: u16) -> Self {
+        let named = addresses.iter().zip(1..).map(|(address, n)| (format!("cp-{n}"), format!("\"{address}\"")));
+        Self {
+            port,
+            nodes: named.collect(),
+            rise: 2,
+            interval: "100ms",
+            timeout: "5s",
+            listen: "127.0.0.1:0".to_owned(),
+            provider: String::new(),
+            admin: "127.0.0.1:0".to_owned(),
+            state: "state".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { port, nodes, rise, interval, timeout, listen, provider, admin, state } = self;
+        writeln!(f, "pools:\n  - name: {POOL}\n    port: {port}\n    nodes:")?;
+        for (name, addresses) in nodes {
+            writeln!(f, "      - {{name: {name}, addresses: [{addresses}]}}")?;
+        }
+        writeln!(f, "    probe:\n      ca: ca.crt\n      interval: {interval}\n      confirmInterval: 20ms")?;
+        writeln!(f, "      connectTimeout: {timeout}\n      timeout: {timeout}\n      rise: {rise}")?;
+        writeln!(f, "providers:\n  - type: authoritative\n    listen: [\"{listen}\"]")?;
+        writeln!(f, "    nameservers: [{{name: ns1.example.net}}]\n{provider}")?;
+        writeln!(f, "admin: {{listen: \"{admin}\"}}\nstateDir: {state}")
+    }
+}
