@@ -10,5 +10,7 @@
 
 mod answers;
 mod client;
+mod restart;
 mod servers;
+mod state;
 mod support;

@@ -1,0 +1,111 @@
+//! A restart alone changes no answer, and serials only rise.
+
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use daymark_standin::Behaviour;
+
+use crate::support::dns::{look_up, serial};
+use crate::support::nodes::{Nodes, Plan};
+use crate::support::{Daymark, output, until};
+
+/// A node comes back only after some seconds of good probes, so that the first query is surely earlier.
+fn slow_to_believe(nodes: &Nodes) -> Plan {
+    Plan { rise: 100, ..nodes.plan() }
+}
+
+#[test]
+fn after_a_kill_the_first_query_gets_the_answer_of_before_and_a_healed_node_has_to_prove_itself() {
+    let nodes = Nodes::start(3);
+    let (config, all) = (nodes.write(&slow_to_believe(&nodes)), nodes.addresses());
+    let daymark = Daymark::run(&config);
+    daymark.answers(&all, "ready");
+    nodes.set(1, Behaviour::Dead);
+    daymark.answers(&[all[0], all[2]], "ready");
+    let before = look_up(daymark.dns);
+    daymark.kill();
+
+    nodes.set(1, Behaviour::Ready);
+    let daymark = Daymark::run(&config);
+    assert_eq!(look_up(daymark.dns), before);
+    assert_eq!(daymark.pool()["targets"][1]["grade"], "down");
+    daymark.answers(&all, "ready");
+    let events = daymark.json("/api/v1/events");
+    let grades: Vec<_> = events.as_array().unwrap().iter().filter(|it| it["what"]["event"] == "grade").collect();
+    assert_eq!(grades.len(), 1, "the grades of the other nodes are remembered: {grades:?}");
+    assert_eq!((&grades[0]["what"]["from"], &grades[0]["what"]["to"]), (&"down".into(), &"ready".into()));
+}
+
+#[test]
+fn after_a_kill_a_node_that_is_still_dead_stays_out() {
+    let nodes = Nodes::start(2);
+    let (config, all) = (nodes.write(&nodes.plan()), nodes.addresses());
+    let daymark = Daymark::run(&config);
+    daymark.answers(&all, "ready");
+    nodes.set(0, Behaviour::Dead);
+    daymark.answers(&all[1..], "ready");
+    daymark.kill();
+
+    let daymark = Daymark::run(&config);
+    assert_eq!(look_up(daymark.dns), all[1..].iter().copied().collect());
+    until("the dead node is probed again", || daymark.pool()["targets"][0]["observed"].as_object().map(|_| ()));
+    daymark.answers(&all[1..], "ready");
+}
+
+#[test]
+fn a_drain_and_a_held_answer_outlive_a_kill() {
+    let nodes = Nodes::start(3);
+    let (config, all) = (nodes.write(&nodes.plan()), nodes.addresses());
+    let daymark = Daymark::run(&config);
+    daymark.answers(&all, "ready");
+    let (api, token) = (daymark.api(), nodes.path("state/admin.token"));
+    output(&["drain", "cp-3", "--api", &api, "--token-file", token.to_str().unwrap(), "--reason", "disk change"]);
+    daymark.answers(&all[..2], "ready");
+    nodes.set(0, Behaviour::Dead);
+    nodes.set(1, Behaviour::Dead);
+    nodes.set(2, Behaviour::Dead);
+    until("the answer is held", || (daymark.pool()["basis"] == "held").then_some(()));
+    let held = look_up(daymark.dns);
+    daymark.kill();
+
+    let daymark = Daymark::run(&config);
+    assert_eq!(look_up(daymark.dns), held);
+    let status = daymark.json("/api/v1/status");
+    assert_eq!(status["pools"][0]["basis"], "held");
+    assert_eq!(status["pools"][0]["targets"][2]["override"]["reason"], "disk change");
+    nodes.set(0, Behaviour::Ready);
+    nodes.set(1, Behaviour::Ready);
+    nodes.set(2, Behaviour::Ready);
+    daymark.answers(&all[..2], "ready");
+}
+
+#[test]
+fn the_serial_rises_over_changes_restarts_and_the_loss_of_the_state() {
+    let nodes = Nodes::start(2);
+    let (config, all) = (nodes.write(&nodes.plan()), nodes.addresses());
+    let daymark = Daymark::run(&config);
+    daymark.answers(&all, "ready");
+    let first = serial(daymark.dns);
+    nodes.set(0, Behaviour::Dead);
+    daymark.answers(&all[1..], "ready");
+    let changed = serial(daymark.dns);
+    assert!(changed > first, "{changed} after {first}");
+    daymark.kill();
+
+    let daymark = Daymark::run(&config);
+    daymark.answers(&all[1..], "ready");
+    let restarted = serial(daymark.dns);
+    assert!(restarted > changed, "{restarted} after {changed}");
+    daymark.kill();
+
+    fs::remove_dir_all(nodes.path("state")).unwrap();
+    // Without memory the clock has to be beyond the last serial, which many changes in one second run ahead of.
+    until("the clock has passed the serial", || (now() > u64::from(restarted)).then_some(()));
+    let daymark = Daymark::run(&config);
+    let forgotten = serial(daymark.dns);
+    assert!(forgotten > restarted, "{forgotten} after {restarted}");
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}

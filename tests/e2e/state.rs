@@ -1,0 +1,117 @@
+//! A state file that cannot be read, and a state directory that cannot be written, keep nothing from working.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::dns::look_up;
+use crate::support::nodes::{Nodes, Plan};
+use crate::support::{BINARY, Daymark, finish, until};
+
+/// Starts on a state file with this content, works, and gives the log.
+fn log_with_state(content: &str) -> String {
+    let nodes = Nodes::start(2);
+    fs::create_dir(nodes.path("state")).unwrap();
+    let file = nodes.path("state/state.json");
+    fs::write(&file, content).unwrap();
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    assert_eq!(look_up(daymark.dns).len(), 2);
+    daymark.answers(&nodes.addresses(), "ready");
+    until("a new state file is written", || {
+        let text = fs::read_to_string(&file).ok()?;
+        text.contains("daymark-state").then_some(())
+    });
+    let entries = fs::read_dir(nodes.path("state")).unwrap().map(|entry| entry.unwrap().path());
+    let aside: Vec<_> = entries.filter(|path| path.to_string_lossy().contains("state.json.1")).collect();
+    assert_eq!(aside.len(), 1, "the file is set aside: {aside:?}");
+    assert_eq!(fs::read_to_string(&aside[0]).unwrap(), content, "nothing of it is lost");
+    daymark.kill()
+}
+
+#[test]
+fn a_torn_a_foreign_and_a_newer_state_file_are_set_aside_with_a_warning() {
+    for (content, words) in [
+        (r#"{"format": "daymark-state", "version": 1, "mem"#, "is torn"),
+        (r#"{"kind": "Status", "apiVersion": "v1"}"#, "is not a state file of Daymark"),
+        (r#"{"format": "daymark-state", "version": 9, "memory": []}"#, "has version 9, and this Daymark knows up to 1"),
+    ] {
+        let log = log_with_state(content);
+        let warning = log.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{words}: {log}"));
+        assert!(warning.contains("WARN") && warning.contains("it is set aside as"), "{warning}");
+    }
+}
+
+/// The alarm and the metrics say that the state cannot be written, and answers follow the nodes.
+fn works_without_state(nodes: &Nodes, daymark: &Daymark, why: &str) {
+    let all = nodes.addresses();
+    daymark.answers(&all, "ready");
+    let alarms = until("there is an alarm", || {
+        let alarms = daymark.json("/api/v1/status")["alarms"].to_string();
+        alarms.contains("cannot be written").then_some(alarms)
+    });
+    assert!(alarms.contains("state.json") && alarms.contains(why), "{alarms}");
+    let (_, metrics) = daymark.get("/metrics");
+    assert!(metrics.contains("\ndaymark_state_writable 0\n"), "{metrics}");
+    assert!(!metrics.contains("\ndaymark_state_save_failures_total 0\n"), "{metrics}");
+    nodes.set(0, daymark_standin::Behaviour::Dead);
+    daymark.answers(&all[1..], "ready");
+    assert_eq!(look_up(daymark.dns), all[1..].iter().copied().collect());
+    let (code, body) = daymark.get("/readyz");
+    assert_eq!(code, 200, "{body}");
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_made_is_an_alarm_and_answers_go_on() {
+    let nodes = Nodes::start(2);
+    fs::write(nodes.path("state"), "a file where the directory should be").unwrap();
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    works_without_state(&nodes, &daymark, "");
+    assert!(daymark.log().contains("no admin token can be made"));
+    let lines = daymark.log().lines().filter(|line| line.contains("cannot be written")).count();
+    assert_eq!(lines, 1, "one line when it begins, not one a try");
+}
+
+/// Runs Daymark with a small file system of its own at `state`, which goes with the process; `None` where that is not allowed.
+fn with_disk(nodes: &Nodes, options: &str, fill: &str) -> Option<Daymark> {
+    let state = nodes.path("state");
+    fs::create_dir(&state).unwrap();
+    let mount = |then: &str| {
+        let mut command = Command::new("unshare");
+        let script = format!("mount -t tmpfs -o {options} tmpfs \"$1\" && {then}");
+        command.args(["--mount", "sh", "-c", &script, "sh"]).arg(&state);
+        command
+    };
+    if finish(&mut mount("true")).code != Some(0) {
+        eprintln!("skipped: this user may not mount a file system");
+        return None;
+    }
+    let config = nodes.write(&Plan { state: state.display().to_string(), ..nodes.plan() });
+    let mut command = mount(&format!("{fill} exec \"$2\" run -c \"$3\""));
+    Some(Daymark::start(command.arg(BINARY).arg(config)))
+}
+
+#[test]
+fn a_read_only_state_directory_is_an_alarm_and_answers_go_on() {
+    let nodes = Nodes::start(2);
+    let Some(daymark) = with_disk(&nodes, "ro,size=64k", "") else { return };
+    works_without_state(&nodes, &daymark, "Read-only file system");
+}
+
+#[test]
+fn a_full_disk_is_an_alarm_until_there_is_room_again() {
+    let nodes = Nodes::start(2);
+    let fill = "cat /dev/zero >\"$1/filler\" 2>/dev/null;";
+    let Some(daymark) = with_disk(&nodes, "size=64k", fill) else { return };
+    works_without_state(&nodes, &daymark, "No space left on device");
+
+    // The mount is seen by that process alone, and through it by who may look into it.
+    let seen = format!("/proc/{}/root{}", daymark.process.0.id(), nodes.path("state").display());
+    fs::remove_file(Path::new(&seen).join("filler")).unwrap();
+    until("the alarm is over", || {
+        let status = daymark.json("/api/v1/status");
+        status["alarms"].as_array().unwrap().is_empty().then_some(())
+    });
+    daymark.logs("the state file can be written again");
+    let (_, metrics) = daymark.get("/metrics");
+    assert!(metrics.contains("\ndaymark_state_writable 1\n"), "{metrics}");
+}
