@@ -10,6 +10,8 @@
 
 mod answers;
 mod client;
+mod parent;
+mod reload;
 mod restart;
 mod servers;
 mod state;

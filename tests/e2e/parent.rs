@@ -1,0 +1,72 @@
+//! A parent zone: static records beside the pools.
+
+use std::fs;
+
+use daymark_standin::Behaviour;
+
+use crate::support::dns::{all_find, short};
+use crate::support::nodes::{Nodes, Plan};
+use crate::support::{Daymark, POOL, until};
+
+const RECORDS: &str = "$TTL 300\n@ IN MX 10 mail.example.net.\nwww IN A 192.0.2.80\nstatus IN CNAME lb\n";
+
+fn plan(nodes: &Nodes) -> Plan {
+    Plan { provider: "    zone: kube-cp.com\n    zoneFile: kube-cp.com.zone".to_owned(), ..nodes.plan() }
+}
+
+fn serial(daymark: &Daymark) -> u32 {
+    let soa = short("dig", daymark.dns, &["kube-cp.com", "SOA"]);
+    soa[0].split(' ').nth(2).unwrap().parse().unwrap()
+}
+
+#[test]
+fn static_records_are_served_beside_the_pool_and_a_changed_zone_file_after_a_reload() {
+    let nodes = Nodes::start(2);
+    let (all, zone) = (nodes.addresses(), nodes.path("kube-cp.com.zone"));
+    fs::write(&zone, RECORDS).unwrap();
+    let daymark = Daymark::run(&nodes.write(&plan(&nodes)));
+    daymark.answers(&all, "ready");
+    all_find(daymark.dns, &all);
+    for tool in ["dig", "kdig"] {
+        assert_eq!(short(tool, daymark.dns, &["www.kube-cp.com", "A"]), ["192.0.2.80"]);
+        assert_eq!(short(tool, daymark.dns, &["kube-cp.com", "MX", "+tcp"]), ["10 mail.example.net."]);
+        let alias = short(tool, daymark.dns, &["status.kube-cp.com", "A"]);
+        assert_eq!((alias[0].as_str(), alias.len()), ("lb.kube-cp.com.", 3), "the alias leads to the pool: {alias:?}");
+    }
+    let first = serial(&daymark);
+
+    fs::write(&zone, RECORDS.replace("192.0.2.80", "192.0.2.81")).unwrap();
+    daymark.process.signal("HUP");
+    until("the new record is served", || {
+        (short("kdig", daymark.dns, &["www.kube-cp.com", "A"]) == ["192.0.2.81"]).then_some(())
+    });
+    until("the serial has risen", || (serial(&daymark) > first).then_some(()));
+    let second = serial(&daymark);
+
+    fs::write(&zone, RECORDS.replace("192.0.2.80", "192.0.2.82")).unwrap();
+    until("a changed zone file is seen without a signal", || {
+        (short("dig", daymark.dns, &["www.kube-cp.com", "A"]) == ["192.0.2.82"]).then_some(())
+    });
+    until("the serial has risen", || (serial(&daymark) > second).then_some(()));
+
+    nodes.set(0, Behaviour::Dead);
+    daymark.answers(&all[1..], "ready");
+    all_find(daymark.dns, &all[1..]);
+}
+
+#[test]
+fn a_zone_file_with_a_fault_is_refused_and_the_records_of_before_stay() {
+    let nodes = Nodes::start(1);
+    let zone = nodes.path("kube-cp.com.zone");
+    fs::write(&zone, RECORDS).unwrap();
+    let daymark = Daymark::run(&nodes.write(&plan(&nodes)));
+    fs::write(&zone, format!("{RECORDS}{POOL}. IN A 192.0.2.99\n")).unwrap();
+    daymark.process.signal("HUP");
+    daymark.logs("the new configuration is refused, and the old one stays");
+    until("the log says why", || {
+        daymark.log().lines().find(|it| it.contains("ERROR") && it.contains(POOL)).map(|_| ())
+    });
+    daymark.answers(&nodes.addresses(), "ready");
+    all_find(daymark.dns, &nodes.addresses());
+    assert_eq!(short("dig", daymark.dns, &["www.kube-cp.com", "A"]), ["192.0.2.80"]);
+}

@@ -1,0 +1,201 @@
+//! A changed configuration is applied whole or not at all, and nobody who asks meanwhile notices.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+
+use crate::support::dns::{A, ask, short};
+use crate::support::nodes::{Nodes, Plan, write};
+use crate::support::{Daymark, POOL, until};
+
+/// Asks without a pause until it is told to stop.
+struct Asking {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<io::Result<usize>>>,
+}
+
+impl Asking {
+    fn of(server: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut count = 0;
+            while !until.load(Ordering::Relaxed) {
+                let reply = ask(server, POOL, A)?;
+                if reply.code != 0 || reply.addresses.is_empty() {
+                    return Err(io::Error::other(format!("question {count} gets {reply:?}")));
+                }
+                count += 1;
+            }
+            Ok(count)
+        });
+        Self { stop, thread: Some(thread) }
+    }
+
+    /// Asserts that every question got an answer.
+    fn was_answered(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let count = self.thread.take().unwrap().join().unwrap().unwrap();
+        assert!(count > 0);
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn events(daymark: &Daymark, kind: &str) -> Vec<Value> {
+    let events = daymark.json("/api/v1/events");
+    events.as_array().unwrap().iter().filter(|it| it["what"]["event"] == kind).cloned().collect()
+}
+
+/// The grades that an address has had, in words.
+fn grades(daymark: &Daymark, address: IpAddr) -> Vec<String> {
+    let address = address.to_string();
+    let of_it = |it: &&Value| it["what"]["target"]["address"] == address.as_str();
+    let turns = events(daymark, "grade");
+    turns.iter().filter(of_it).map(|it| it["what"]["to"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A plan with some of the stand-ins as its nodes.
+fn only(nodes: &Nodes, indices: &[usize]) -> Plan {
+    let plan = nodes.plan();
+    let chosen = indices.iter().map(|&index| plan.nodes[index].clone()).collect();
+    Plan { nodes: chosen, ..plan }
+}
+
+#[test]
+fn nodes_come_and_go_by_signal_and_by_a_changed_file_and_those_that_stay_keep_their_health() {
+    let nodes = Nodes::start(3);
+    let all = nodes.addresses();
+    let daymark = Daymark::run(&nodes.write(&only(&nodes, &[0, 1])));
+    daymark.answers(&all[..2], "ready");
+    let asking = Asking::of(daymark.dns);
+    let since = daymark.pool()["targets"][1]["since"].clone();
+
+    nodes.write(&nodes.plan());
+    daymark.process.signal("HUP");
+    daymark.answers(&all, "ready");
+    nodes.write(&only(&nodes, &[1, 2]));
+    daymark.answers(&all[1..], "ready");
+    asking.was_answered();
+
+    let pool = daymark.pool();
+    assert_eq!(pool["targets"].as_array().unwrap().len(), 2, "the node that has gone is not shown any more: {pool}");
+    assert_eq!(pool["targets"][0]["since"], since, "the grade of a node that stays has not turned");
+    assert_eq!(grades(&daymark, all[1]), ["ready"]);
+    assert_eq!(grades(&daymark, all[2]), ["ready"]);
+    let mut counts: Vec<_> = events(&daymark, "reload").iter().map(|it| it["what"]["targets"].clone()).collect();
+    // The look may have come before the signal; then the same file is applied twice.
+    counts.dedup();
+    assert_eq!(counts, [3, 2]);
+    let (_, metrics) = daymark.get("/metrics");
+    assert!(!metrics.contains(&format!("\"{}\"", all[0])), "no metric of the node that has gone is left: {metrics}");
+}
+
+/// A directory as the kubelet mounts a `ConfigMap`: `..data` leads to one version, and every file leads through it.
+fn publish_version(mount: &Path, version: &str, plan: &Plan, ca: &str) {
+    fs::create_dir(mount.join(version)).unwrap();
+    write(&mount.join(version).join("daymark.yaml"), plan);
+    fs::write(mount.join(version).join("ca.crt"), ca).unwrap();
+    symlink(version, mount.join("..data_tmp")).unwrap();
+    fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
+}
+
+#[test]
+fn the_swap_of_a_mounted_config_map_is_seen() {
+    let nodes = Nodes::start(3);
+    let (all, mount) = (nodes.addresses(), nodes.path("etc"));
+    fs::create_dir(&mount).unwrap();
+    let state = nodes.path("state").display().to_string();
+    let with_state = |plan: Plan| Plan { state: state.clone(), ..plan };
+    publish_version(&mount, "..2026_11_22_10_00_00.1", &with_state(only(&nodes, &[0, 1])), nodes.authority.pem());
+    for name in ["daymark.yaml", "ca.crt"] {
+        symlink(Path::new("..data").join(name), mount.join(name)).unwrap();
+    }
+    let daymark = Daymark::run(&mount.join("daymark.yaml"));
+    daymark.answers(&all[..2], "ready");
+    let asking = Asking::of(daymark.dns);
+
+    publish_version(&mount, "..2026_11_22_10_05_00.2", &with_state(nodes.plan()), nodes.authority.pem());
+    fs::remove_dir_all(mount.join("..2026_11_22_10_00_00.1")).unwrap();
+    daymark.answers(&all, "ready");
+    asking.was_answered();
+    assert_eq!((grades(&daymark, all[0]), grades(&daymark, all[1])), (vec!["ready".into()], vec!["ready".into()]));
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_the_log_says_why_with_line_and_key() {
+    let nodes = Nodes::start(2);
+    let all = nodes.addresses();
+    let config = nodes.write(&nodes.plan());
+    let daymark = Daymark::run(&config);
+    daymark.answers(&all, "ready");
+    let asking = Asking::of(daymark.dns);
+    let good = fs::read_to_string(&config).unwrap();
+    let bad = good.replace("interval: 100ms", "interval: 100").replace("rise: 2", "raise: 2");
+    let line = |key: &str| bad.lines().position(|line| line.contains(key)).unwrap() + 1;
+
+    fs::write(&config, &bad).unwrap();
+    daymark.process.signal("HUP");
+    daymark.logs("the new configuration is refused, and the old one stays");
+    daymark.logs(&format!("daymark.yaml:{}:17: pools[0].probe.interval: ", line("interval: 100")));
+    daymark.logs(&format!("daymark.yaml:{}:7: pools[0].probe: unknown key `raise`", line("raise: 2")));
+    fs::write(&config, "").unwrap();
+    daymark.process.signal("HUP");
+    daymark.logs("daymark.yaml:1:1: the file: is empty; ");
+    fs::remove_file(&config).unwrap();
+    daymark.process.signal("HUP");
+    daymark.logs("daymark.yaml: the file: cannot be read: No such file or directory");
+    assert_eq!(short("kdig", daymark.dns, &[POOL, "A"]).len(), 2);
+    assert_eq!(events(&daymark, "reload"), Vec::<Value>::new());
+
+    nodes.write(&only(&nodes, &[0]));
+    daymark.answers(&all[..1], "ready");
+    asking.was_answered();
+}
+
+#[test]
+fn what_is_bound_to_sockets_and_files_cannot_change_and_is_said_all_at_once() {
+    let nodes = Nodes::start(2);
+    let all = nodes.addresses();
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    daymark.answers(&all, "ready");
+    let elsewhere = Plan {
+        listen: "127.0.0.1:1".to_owned(),
+        admin: "127.0.0.1:2".to_owned(),
+        state: "other".to_owned(),
+        provider: "    maxTcpConnections: 9".to_owned(),
+        ..only(&nodes, &[0])
+    };
+    nodes.write(&elsewhere);
+    daymark.process.signal("HUP");
+    for key in ["providers[].listen", "providers[].maxTcpConnections", "admin", "stateDir"] {
+        daymark.logs(&format!("{key} cannot change while Daymark runs; restart it"));
+    }
+    assert_eq!(events(&daymark, "reload"), Vec::<Value>::new());
+    daymark.answers(&all, "ready");
+}
+
+#[test]
+fn a_daymark_that_was_started_with_flags_says_that_it_has_no_file_to_read_again() {
+    let nodes = Nodes::start(1);
+    let (pool, node) = (format!("{POOL}:{}", nodes.port()), format!("cp-1={}", nodes.addresses()[0]));
+    let ca = nodes.path("ca.crt");
+    let arguments = ["run", "--pool", &pool, "--node", &node, "--ca", ca.to_str().unwrap()];
+    let more = ["--listen", "127.0.0.1:0", "--nameserver", "ns1.example.net", "--admin", "127.0.0.1:0"];
+    let daymark = Daymark::start(crate::support::daymark(&arguments).args(more));
+    daymark.process.signal("HUP");
+    daymark.logs("there is no configuration file to read again: Daymark was started with flags");
+    daymark.answers(&nodes.addresses(), "ready");
+    until("it is still there", || (daymark.get("/livez").0 == 200).then_some(()));
+}
