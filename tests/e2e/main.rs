@@ -8,7 +8,9 @@
     reason = "a panic in a helper of tests is a failing test, and it tells what it saw"
 )]
 
+mod admin;
 mod answers;
+mod bad_input;
 mod client;
 mod parent;
 mod reload;

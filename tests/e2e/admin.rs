@@ -1,0 +1,188 @@
+//! The admin API as its clients meet it: health, metrics, status, history, operators' words, and clients that behave badly.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use daymark_standin::Behaviour;
+use serde_json::Value;
+
+use crate::support::dns::{AAAA, ask, lines, look_up};
+use crate::support::nodes::Nodes;
+use crate::support::{Daymark, LONG, POOL, http, until};
+
+fn running(count: u8) -> (Nodes, Daymark) {
+    let nodes = Nodes::start(count);
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    daymark.answers(&nodes.addresses(), "ready");
+    (nodes, daymark)
+}
+
+#[test]
+fn health_is_told_in_the_form_of_the_apiserver() {
+    let (_nodes, daymark) = running(1);
+    assert_eq!(daymark.get("/livez"), (200, "livez check passed\n".to_owned()));
+    let ready = "[+]listeners ok\n[+]answer of authoritative ok\n[+]driver ok\nreadyz check passed\n";
+    assert_eq!(daymark.get("/readyz"), (200, ready.to_owned()));
+    let (code, body) = daymark.get("/nothing");
+    assert_eq!(code, 404);
+    assert!(body.contains("/api/v1/status"), "{body}");
+}
+
+#[test]
+fn every_metric_is_there_and_the_text_is_open_metrics() {
+    let (nodes, daymark) = running(2);
+    nodes.set(1, Behaviour::Dead);
+    daymark.answers(&nodes.addresses()[..1], "ready");
+    assert_eq!(ask(daymark.dns, "elsewhere.example", AAAA).unwrap().code, 5);
+    lines("kdig", daymark.dns, &["+tcp", POOL, "A"]);
+    let (code, text) = daymark.get("/metrics");
+    assert_eq!(code, 200);
+    let (up, down) = (nodes.addresses()[0], nodes.addresses()[1]);
+    let up = format!("pool=\"{POOL}\",node=\"cp-1\",address=\"{up}\"");
+    let down = format!("pool=\"{POOL}\",node=\"cp-2\",address=\"{down}\"");
+    for wanted in [
+        format!("daymark_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
+        format!("daymark_target_grade{{{up},grade=\"ready\"}} 1"),
+        format!("daymark_target_grade{{{up},grade=\"down\"}} 0"),
+        format!("daymark_target_grade{{{down},grade=\"down\"}} 1"),
+        format!("daymark_target_in_answer{{{down}}} 0"),
+        format!("daymark_probes_total{{{up},outcome=\"ready\"}} "),
+        format!("daymark_probes_total{{{down},outcome=\"refused\"}} "),
+        format!("daymark_probe_duration_seconds_bucket{{le=\"+Inf\",{up},phase=\"http\"}} "),
+        format!("daymark_probe_duration_seconds_count{{{up},phase=\"connect\"}} "),
+        format!("daymark_probe_duration_seconds_sum{{{up},phase=\"tls\"}} "),
+        format!("daymark_target_certificate_not_after_timestamp_seconds{{{up}}} 4733510400"),
+        format!("daymark_pool_answer_addresses{{pool=\"{POOL}\"}} 1"),
+        format!("daymark_pool_generation{{pool=\"{POOL}\"}} "),
+        format!("daymark_pool_holding{{pool=\"{POOL}\"}} 0"),
+        format!("daymark_pool_ttl_seconds{{pool=\"{POOL}\"}} "),
+        "daymark_dns_queries_total{transport=\"udp\",rcode=\"REFUSED\"} 1".to_owned(),
+        "daymark_dns_queries_total{transport=\"tcp\",rcode=\"NOERROR\"} 1".to_owned(),
+        "daymark_provider_published_generation{provider=\"authoritative\"} ".to_owned(),
+        "daymark_state_writable 1".to_owned(),
+        "daymark_stuck_parts 0".to_owned(),
+    ] {
+        assert!(text.lines().any(|line| line.starts_with(&wanted)), "{wanted} is in {text}");
+    }
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let families: BTreeSet<&str> =
+        text.lines().filter_map(|it| it.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    for name in samples.map(|line| line.split(['{', ' ']).next().unwrap()) {
+        assert!(families.iter().any(|family| name.starts_with(family)), "{name} is of a family that is described");
+    }
+}
+
+#[test]
+fn status_and_events_tell_what_is_and_what_was_with_the_reasons() {
+    let (nodes, daymark) = running(2);
+    let not_ready = Behaviour::NotReady { failing: vec!["etcd".to_owned()] };
+    nodes.set(0, not_ready);
+    daymark.answers(&nodes.addresses()[1..], "ready");
+    let status = daymark.json("/api/v1/status");
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["alarms"], Value::Array(Vec::new()));
+    let pool = &status["pools"][0];
+    assert_eq!((&pool["name"], &pool["basis"]), (&POOL.into(), &"ready".into()));
+    let target = &pool["targets"][0];
+    assert_eq!((&target["node"], &target["grade"], &target["place"]), (&"cp-1".into(), &"live".into(), &"out".into()));
+    assert_eq!(target["observed"]["certificate"]["names"], serde_json::json!([POOL]));
+    let events = daymark.json("/api/v1/events");
+    let events = events.as_array().unwrap();
+    let numbers: Vec<_> = events.iter().map(|event| event["number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
+    let last = events.iter().rfind(|event| event["what"]["event"] == "answer").unwrap();
+    assert_eq!(last["what"]["old"].as_array().unwrap().len(), 2);
+    assert_eq!(last["what"]["new"], serde_json::json!([nodes.addresses()[1]]));
+    assert!(last["sentence"].as_str().unwrap().contains("500: not ready, failing checks: etcd"), "{last}");
+}
+
+#[test]
+fn an_operators_word_needs_the_token_and_is_refused_where_it_makes_no_sense() {
+    let (nodes, daymark) = running(2);
+    let token = nodes.token();
+    let send = |method, node: &str, token, body| {
+        let path = format!("/api/v1/pools/{POOL}/nodes/{node}/override");
+        http(daymark.admin, method, &path, token, body)
+    };
+    let right = Some(token.as_str());
+    let drain = r#"{"kind": "drain", "for": "10m", "reason": "disk change", "author": "ada"}"#;
+    for wrong in [None, Some("wrong"), Some("")] {
+        let (code, body) = send("PUT", "cp-1", wrong, drain);
+        assert_eq!(code, 401, "{body}");
+        assert!(body.contains("this needs the admin token"), "{body}");
+        assert_eq!(send("DELETE", "cp-1", wrong, "").0, 401);
+    }
+    for (bad, said) in [
+        ("drain", "the body is no override: "),
+        ("{}", "missing field `kind`"),
+        (r#"{"kind": "explode"}"#, "unknown variant `explode`"),
+        (r#"{"kind": "drain", "until": "10m"}"#, "unknown field `until`"),
+        (r#"{"kind": "drain", "for": "10 parsecs"}"#, "for: "),
+        (r#"{"kind": "drain", "for": "0s"}"#, "for: "),
+        (r#"{"kind": "drain", "reason": "two\nlines"}"#, "reason: one line"),
+    ] {
+        let (code, body) = send("PUT", "cp-1", right, bad);
+        assert_eq!(code, 400, "{bad}: {body}");
+        let problem: Value = serde_json::from_str(&body).unwrap();
+        assert!(problem["error"].as_str().unwrap().contains(said), "{bad}: {body}");
+    }
+    let (code, body) = send("PUT", "cp-9", right, drain);
+    assert_eq!(code, 404);
+    assert!(body.contains(&format!("pool {POOL} has no node cp-9; it has cp-1, cp-2")), "{body}");
+    assert_eq!(http(daymark.admin, "PUT", "/api/v1/pools/no/nodes/cp-1/override", right, drain).0, 404);
+    daymark.answers(&nodes.addresses(), "ready");
+
+    let (code, body) = send("PUT", "cp-1", right, drain);
+    assert_eq!(code, 200, "{body}");
+    let pools: Value = serde_json::from_str(&body).unwrap();
+    let order = &pools[0]["targets"][0]["override"];
+    assert_eq!(order["until"].as_u64().unwrap() - order["since"].as_u64().unwrap(), 600_000);
+    daymark.answers(&nodes.addresses()[1..], "ready");
+    let (code, body) = send("PUT", "cp-2", right, drain);
+    assert_eq!(code, 409);
+    assert!(body.contains(&format!("cp-2 is the last node of pool {POOL} that is not drained")), "{body}");
+    assert_eq!(send("DELETE", "cp-1", right, "").0, 200);
+    assert_eq!(send("DELETE", "cp-1", right, "").0, 404, "there is none any more");
+    daymark.answers(&nodes.addresses(), "ready");
+
+    nodes.set(1, Behaviour::Dead);
+    daymark.answers(&nodes.addresses()[..1], "ready");
+    let (code, body) = send("PUT", "cp-1", right, drain);
+    assert_eq!(code, 409);
+    assert!(body.contains("is ready or live, so cp-1 must stay"), "{body}");
+    let insist = r#"{"kind": "drain", "insist": true}"#;
+    assert_eq!(send("PUT", "cp-1", right, insist).0, 200);
+}
+
+#[test]
+fn an_override_ends_by_itself() {
+    let (nodes, daymark) = running(2);
+    let path = format!("/api/v1/pools/{POOL}/nodes/cp-1/override");
+    let (code, body) = http(daymark.admin, "PUT", &path, Some(&nodes.token()), r#"{"kind": "drain", "for": "2s"}"#);
+    assert_eq!(code, 200, "{body}");
+    daymark.logs("cp-1 is no longer drained or forced");
+    daymark.answers(&nodes.addresses(), "ready");
+}
+
+#[test]
+fn slow_and_idle_clients_of_the_admin_api_hurt_neither_dns_nor_the_next_client() {
+    let (nodes, daymark) = running(2);
+    let mut idle: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(daymark.admin).unwrap()).collect();
+    for slow in idle.iter_mut().take(20) {
+        slow.write_all(b"GET /metrics HTTP/1.1\r\nHo").unwrap();
+    }
+    for _ in 0..100 {
+        assert_eq!(look_up(daymark.dns).len(), 2);
+    }
+    // No API is asked: the answer on the wire follows the nodes.
+    nodes.set(0, Behaviour::Dead);
+    until("the answer follows", || (look_up(daymark.dns).len() == 1).then_some(()));
+    // The first of them is turned out for its silence.
+    idle[0].set_read_timeout(Some(LONG)).unwrap();
+    let mut rest = Vec::new();
+    let _ = idle[0].read_to_end(&mut rest);
+    drop(idle);
+    daymark.answers(&nodes.addresses()[1..], "ready");
+}
