@@ -1,0 +1,204 @@
+//! The commands, as a person or a script types them.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use daymark_standin::Behaviour;
+use serde_json::Value;
+
+use crate::support::dns::short;
+use crate::support::nodes::{Nodes, Plan};
+use crate::support::{BINARY, Daymark, Finished, POOL, Process, daymark, finish, output, until};
+
+fn running(count: u8) -> (Nodes, Daymark) {
+    let nodes = Nodes::start(count);
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    daymark.answers(&nodes.addresses(), "ready");
+    (nodes, daymark)
+}
+
+fn json(arguments: &[&str]) -> Value {
+    serde_json::from_str(&output(arguments)).unwrap()
+}
+
+#[test]
+fn run_takes_everything_from_flags() {
+    let nodes = Nodes::start(2);
+    let pool = format!("{POOL}:{}", nodes.port());
+    let named: Vec<String> = (1..).zip(nodes.addresses()).map(|(n, address)| format!("cp-{n}={address}")).collect();
+    let (ca, state) = (nodes.path("ca.crt"), nodes.path("state"));
+    let mut command = daymark(&["run", "--pool", &pool, "--node", &named[0], "--node", &named[1]]);
+    command.args(["--listen", "127.0.0.1:0", "--nameserver", "ns1.example.net", "--admin", "127.0.0.1:0"]);
+    command.arg("--ca").arg(ca).arg("--state-dir").arg(&state);
+    let daymark = Daymark::start(&mut command);
+    daymark.answers(&nodes.addresses(), "ready");
+    assert_eq!(short("dig", daymark.dns, &[POOL, "NS"]), ["ns1.example.net."]);
+    assert!(state.join("state.json").exists());
+}
+
+#[test]
+fn check_shows_both_sums_and_warns_of_what_takes_longer_than_clients_do() {
+    let nodes = Nodes::start(1);
+    let config = nodes.write(&Plan { interval: "1s", ..nodes.plan() });
+    let text = output(&["check", "-c", config.to_str().unwrap()]);
+    assert!(text.contains("silent node found in 6.06s = interval 1s + fall 3 × confirmInterval 0.02s + "), "{text}");
+    assert!(text.contains("hung node found in 6.06s = "), "{text}");
+    assert!(text.contains("right in every cache in 11.06s = 6.06s + ttl.max 5s"), "{text}");
+    assert!(!text.contains("45s") && text.ends_with("is right\n"), "{text}");
+
+    let config = nodes.write(&Plan { interval: "1m", ..nodes.plan() });
+    let text = output(&["check", "-c", config.to_str().unwrap()]);
+    assert!(text.contains("clients notice by themselves after about 45s"), "{text}");
+    let warnings = text.matches("with a silent node the answer is right").count();
+    assert_eq!(warnings, 1, "each warning is said once: {text}");
+}
+
+#[test]
+fn probe_shows_what_each_target_is_found_to_be() {
+    let nodes = Nodes::start(3);
+    nodes.set(1, Behaviour::Dead);
+    nodes.set(2, Behaviour::WrongNames);
+    let config = nodes.write(&nodes.plan());
+    let text = output(&["probe", "-c", config.to_str().unwrap()]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("POOL") && lines[0].ends_with("FOUND"), "{text}");
+    assert!(lines[1].contains("cp-1") && lines[1].contains("2120-01-01") && lines[1].ends_with("ready"), "{text}");
+    assert!(lines[2].contains("cp-2") && lines[2].contains("connection refused"), "{text}");
+    assert!(lines[3].contains(&format!("the certificate lacks {POOL}; it has ")), "{text}");
+    assert!(text.contains(&format!("certificate of cp-1: {POOL}\n")), "{text}");
+
+    let found = json(&["probe", "-c", config.to_str().unwrap(), "-o", "json"]);
+    let kinds: Vec<&Value> = found.as_array().unwrap().iter().map(|it| &it["kind"]["kind"]).collect();
+    assert_eq!(kinds, ["ready", "refused", "wrong-name"]);
+    assert_eq!(found[0]["certificate"]["names"], serde_json::json!([POOL]));
+}
+
+#[test]
+fn status_explain_and_events_show_the_same_reason() {
+    let (nodes, daymark) = running(2);
+    nodes.set(1, Behaviour::Dead);
+    daymark.answers(&nodes.addresses()[..1], "ready");
+    let api = daymark.api();
+    let why = daymark.pool()["targets"][1]["why"].as_str().unwrap().to_owned();
+    let reason = "connection refused: nothing listens on the port";
+    assert!(why.contains(reason), "{why}");
+
+    let text = output(&["status", "--api", &api]);
+    assert!(text.starts_with(&format!("{POOL} -> {} (ready, TTL ", nodes.addresses()[0])), "{text}");
+    let line = text.lines().find(|line| line.starts_with("cp-2")).unwrap();
+    assert!(line.contains("down") && line.contains(" out ") && line.ends_with(reason), "{text}");
+    assert!(text.contains("provider authoritative: generation "), "{text}");
+    assert!(!text.contains("ALARM"), "{text}");
+    assert_eq!(json(&["status", "--api", &api, "-o", "json"])["pools"][0]["targets"][1]["why"], *why);
+
+    let text = output(&["explain", "cp-2", "--api", &api]);
+    assert!(text.contains(&why), "{text}");
+    assert_eq!(json(&["explain", "cp-2", "--api", &api, "-o", "json"])[0]["why"], *why);
+
+    let text = output(&["events", "--api", &api]);
+    let line = text.lines().rfind(|line| line.contains("->") && line.contains(" out: ")).unwrap();
+    assert!(line.contains(&why), "{text}");
+    let events = json(&["events", "--api", &api, "-o", "json"]);
+    assert!(events.as_array().unwrap().iter().any(|it| it["sentence"].as_str().is_some_and(|it| it.contains(&why))));
+
+    let Finished { code, stderr, .. } = finish(&mut daymark_at(&["explain", "cp-9"], &api));
+    assert_eq!((code, stderr.as_str()), (Some(1), "there is no node cp-9; there are: cp-1, cp-2\n"));
+}
+
+fn daymark_at(arguments: &[&str], api: &str) -> Command {
+    let mut command = daymark(arguments);
+    command.env("DAYMARK_API", api);
+    command
+}
+
+#[test]
+fn a_node_is_drained_forced_and_given_free_again() {
+    let (nodes, daymark) = running(2);
+    let (api, all, token) = (daymark.api(), nodes.addresses(), nodes.path("state/admin.token"));
+    let say = |arguments: &[&str]| finish(daymark_at(arguments, &api).env("DAYMARK_TOKEN_FILE", &token));
+    let done = say(&["drain", "cp-1", "--for", "10m", "--reason", "disk change", "--author", "ada"]);
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    assert!(
+        done.stdout.contains("out: drained by ada since ") && done.stdout.contains(": disk change"),
+        "{}",
+        done.stdout
+    );
+    assert!(done.stdout.ends_with(&format!("{POOL} -> {}\n", all[1])), "{}", done.stdout);
+    daymark.answers(&all[1..], "ready");
+
+    let done = say(&["drain", "cp-2"]);
+    let refusal = format!("cp-2 is the last node of pool {POOL} that is not drained\n");
+    assert_eq!((done.code, done.stdout, done.stderr), (Some(1), String::new(), refusal));
+    let done = say(&["drain", "cp-2", "--for", "10 parsecs"]);
+    assert_eq!(done.code, Some(1));
+    assert!(done.stderr.starts_with("for: ") && done.stderr.contains("10 parsecs"), "{}", done.stderr);
+
+    assert_eq!(say(&["undrain", "cp-1"]).code, Some(0));
+    daymark.answers(&all, "ready");
+    assert_eq!(say(&["undrain", "cp-1"]).code, Some(1));
+    nodes.set(0, Behaviour::Dead);
+    daymark.answers(&all[1..], "ready");
+    let done = say(&["force", "cp-1"]);
+    assert!(done.stdout.contains("in: forced "), "{}", done.stdout);
+    daymark.answers(&all, "ready");
+
+    let done = finish(&mut daymark_at(&["drain", "cp-1", "--token-file", "/nonexistent"], &api));
+    assert_eq!(done.code, Some(1));
+    assert!(done.stderr.contains("/nonexistent cannot be read") && done.stderr.contains("--token-file"));
+}
+
+#[test]
+fn a_host_that_does_not_run_is_said_with_what_to_do() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let done = finish(&mut daymark_at(&["status"], &port.to_string()));
+    assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
+    assert!(done.stderr.starts_with(&format!("no Daymark answers at {port}: ")), "{}", done.stderr);
+    assert!(done.stderr.contains("Connection refused") && done.stderr.ends_with("name it with --api\n"));
+}
+
+#[test]
+fn the_schema_is_json_and_takes_the_examples_keys() {
+    let schema = json(&["schema"]);
+    assert_eq!(schema["additionalProperties"], false);
+    for key in ["pools", "providers", "admin", "stateDir"] {
+        assert!(schema["properties"][key].is_object(), "{key} is in {schema}");
+    }
+}
+
+#[test]
+fn completions_are_what_the_shell_can_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("completions");
+    fs::write(&script, output(&["completions", "bash"])).unwrap();
+    assert_eq!(finish(Command::new("bash").arg("-n").arg(&script)).code, Some(0));
+    for shell in ["zsh", "fish"] {
+        assert!(output(&["completions", shell]).contains("undrain"), "{shell}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let (_nodes, daymark) = running(1);
+    for arguments in [&["status", "--api", &daymark.api()][..], &["schema"], &["completions", "bash"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut command = crate::support::daymark(arguments);
+        let mut process = Process::spawn(command.stdout(writer).stderr(log.reopen().unwrap()));
+        assert_eq!(process.wait().code(), Some(0), "{arguments:?}");
+        assert_eq!(fs::read_to_string(log.path()).unwrap(), "", "{arguments:?}");
+    }
+    let script = format!("set -o pipefail; '{BINARY}' status --api {} | head -1", daymark.api());
+    let done = finish(Command::new("bash").args(["-c", &script]).stdin(Stdio::null()));
+    assert_eq!((done.code, done.stderr.as_str(), done.stdout.lines().count()), (Some(0), "", 1));
+}
+
+#[test]
+fn help_and_version_are_told_with_exit_code_0() {
+    assert_eq!(output(&["--version"]), format!("daymark {}\n", env!("CARGO_PKG_VERSION")));
+    let help = output(&["--help"]);
+    for command in ["run", "demo", "check", "probe", "status", "events", "explain", "drain", "force", "undrain"] {
+        let is_told = until("help is whole", || Some(help.lines().any(|line| line.trim_start().starts_with(command))));
+        assert!(is_told, "{command} is in {help}");
+    }
+}

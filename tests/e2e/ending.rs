@@ -1,0 +1,42 @@
+//! The first signal ends everything in order.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::support::nodes::Nodes;
+use crate::support::{Daymark, LONG};
+
+#[test]
+fn the_first_signal_ends_it_in_order_also_while_connections_are_open() {
+    for signal in ["TERM", "INT"] {
+        let nodes = Nodes::start(2);
+        let mut daymark = Daymark::run(&nodes.write(&nodes.plan()));
+        daymark.answers(&nodes.addresses(), "ready");
+        let connect = |to| TcpStream::connect(to).unwrap();
+        let (mut half_asked, mut kept) = (connect(daymark.admin), connect(daymark.admin));
+        half_asked.write_all(b"GET /livez HTT").unwrap();
+        kept.write_all(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+        let mut begun = [0; 12];
+        kept.read_exact(&mut begun).unwrap();
+        assert_eq!(&begun, b"HTTP/1.1 200");
+        let (_silent, mut half_a_query) = (connect(daymark.dns), connect(daymark.dns));
+        half_a_query.write_all(&[0, 40, 1, 2, 3]).unwrap();
+
+        daymark.process.signal(signal);
+        assert_eq!(daymark.process.wait().code(), Some(0), "{signal}: {}", daymark.log());
+        assert!(daymark.log().contains("stopping; a second signal stops at once"));
+        half_a_query.set_read_timeout(Some(LONG)).unwrap();
+        // Closed or reset, but not left open.
+        let _ = half_a_query.read(&mut begun);
+        let again = Daymark::run(&nodes.write(&nodes.plan()));
+        again.answers(&nodes.addresses(), "ready");
+    }
+}
+
+#[test]
+fn a_signal_right_after_the_start_ends_it_in_order_too() {
+    let nodes = Nodes::start(1);
+    let mut daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    daymark.process.signal("TERM");
+    assert_eq!(daymark.process.wait().code(), Some(0), "{}", daymark.log());
+}

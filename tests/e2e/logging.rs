@@ -1,0 +1,56 @@
+//! What a running Daymark says: every change in one line, and nothing else.
+
+use daymark_standin::Behaviour;
+use serde_json::Value;
+
+use crate::support::nodes::Nodes;
+use crate::support::{Daymark, POOL, daymark, until};
+
+#[test]
+fn every_line_of_the_json_log_is_an_object_and_a_change_of_the_answer_has_its_fields() {
+    let nodes = Nodes::start(2);
+    let config = nodes.write(&nodes.plan());
+    let arguments = ["run", "-c", config.to_str().unwrap(), "--log-format", "json"];
+    let running = Daymark::start(&mut daymark(&arguments));
+    let all = nodes.addresses();
+    running.answers(&all, "ready");
+    nodes.set(0, Behaviour::Dead);
+    running.answers(&all[1..], "ready");
+    nodes.set(1, Behaviour::Dead);
+    until("the answer is held", || (running.pool()["basis"] == "held").then_some(()));
+    let log = running.kill();
+
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &lines {
+        let is_whole = ["timestamp", "level", "message"].iter().all(|&key| line[key].is_string());
+        assert!(is_whole, "{line}");
+    }
+    let changes: Vec<&Value> = lines.iter().filter(|line| line["event"] == "answer").collect();
+    let one = changes.iter().find(|line| line["new"] == all[1].to_string().as_str()).unwrap();
+    assert_eq!((&one["pool"], &one["basis"], &one["level"]), (&POOL.into(), &"ready".into(), &"INFO".into()));
+    assert_eq!(one["old"], format!("{} {}", all[0], all[1]));
+    assert!(one["generation"].is_u64() && one["message"].as_str().unwrap().contains("connection refused"), "{one}");
+    let held = changes.last().unwrap();
+    assert_eq!((&held["basis"], &held["level"]), (&"held".into(), &"WARN".into()), "{held}");
+    let grade = lines.iter().find(|line| line["event"] == "grade" && line["to"] == "down").unwrap();
+    assert_eq!((&grade["node"], &grade["from"]), (&"cp-1".into(), &"ready".into()));
+}
+
+#[test]
+fn probes_and_queries_alone_are_no_line_at_the_default_level() {
+    let nodes = Nodes::start(2);
+    let running = Daymark::run(&nodes.write(&nodes.plan()));
+    nodes.set(1, Behaviour::Dead);
+    until("both nodes are judged", || (running.pool()["targets"][1]["grade"] == "down").then_some(()));
+    running.answers(&nodes.addresses()[..1], "ready");
+    let before = running.log();
+    let probes = nodes.standins[0].requests();
+    until("many probes have been made", || {
+        crate::support::dns::look_up(running.dns);
+        (nodes.standins[0].requests() > probes + 40).then_some(())
+    });
+    assert_eq!(running.log(), before);
+    // Warnings of loopback addresses, the two addresses served, and what has changed.
+    assert!(before.lines().all(|line| line.contains(" INFO ") || line.contains(" WARN ")), "{before}");
+    assert!(!before.contains('\u{1b}'), "a log that goes to a file has no colours: {before}");
+}
