@@ -7,7 +7,7 @@ use daymark_authoritative::{Zone, ZoneErrors};
 
 use super::{Failure, Outcome};
 use crate::config::{Config, budget};
-use crate::publish::chain;
+use crate::fault::chain;
 use crate::zones;
 
 #[derive(Debug, Args)]
