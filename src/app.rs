@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use daymark_authoritative::{Authoritative, Settings};
+use daymark_authoritative::{Authoritative, BindError, Settings, SocketError};
 use daymark_decision::{Engine, HostName, Membership};
 use daymark_provider::Provider;
 use tokio::net::TcpListener;
@@ -20,10 +20,11 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{self, Driver};
 use crate::events::Events;
+use crate::fault::chain;
 use crate::keeper::{self, Kept, StateHealth};
 use crate::metrics::Metrics;
 use crate::probers::Probers;
-use crate::publish::{self, Progress, chain};
+use crate::publish::{self, Progress};
 use crate::reload::Reloader;
 use crate::signals::{Asked, Signals};
 use crate::state::StateFile;
@@ -68,22 +69,17 @@ impl App {
     /// Binds every socket. `file` is where the configuration came from, to be read again when it changes.
     pub async fn bind(config: Config, file: Option<PathBuf>) -> Result<Self, StartErrors> {
         let mut errors = Vec::new();
-        let authoritative = bind_authoritative(&config).unwrap_or_else(|sentence| {
-            errors.push(sentence);
+        let authoritative = bind_authoritative(&config).unwrap_or_else(|sentences| {
+            errors.extend(sentences);
             None
         });
-        let listen = config.admin.listen;
-        match TcpListener::bind(listen).await {
-            Ok(admin) if errors.is_empty() => {
-                let token = token(&config);
-                let authoritative = authoritative.map(Arc::new);
+        let admin = bind_admin(&config).await.map_err(|sentence| errors.push(sentence)).ok();
+        match admin {
+            Some(admin) if errors.is_empty() => {
+                let (token, authoritative) = (token(&config), authoritative.map(Arc::new));
                 Ok(Self { config, file, authoritative, admin, token, extra: Router::new() })
             }
-            Ok(_) => Err(StartErrors(errors)),
-            Err(error) => {
-                errors.push(format!("cannot listen on admin.listen {listen}: {error}"));
-                Err(StartErrors(errors))
-            }
+            _ => Err(StartErrors(errors)),
         }
     }
 
@@ -163,15 +159,30 @@ impl App {
     }
 }
 
-fn bind_authoritative(config: &Config) -> Result<Option<Authoritative>, String> {
-    let Some(settings) = zones::authoritative(config) else { return Ok(None) };
+fn bind_authoritative(config: &Config) -> Result<Option<Authoritative>, Vec<String>> {
+    let Some(authoritative) = zones::authoritative(config) else { return Ok(None) };
     let settings = Settings {
-        listen: settings.listen.clone(),
-        zones: zones::zones(settings, &config.pools).map_err(|error| chain(&error))?,
-        max_tcp_connections: settings.max_tcp_connections,
+        listen: authoritative.listen.clone(),
+        zones: zones::zones(authoritative, &config.pools).map_err(|error| vec![chain(&error)])?,
+        max_tcp_connections: authoritative.max_tcp_connections,
         tcp_idle: TCP_IDLE,
     };
-    Authoritative::bind(&settings).map(Some).map_err(|error| chain(&error))
+    let at_its_key = |error: &SocketError| {
+        let index = authoritative.listen.iter().position(|address| *address == error.address()).unwrap_or_default();
+        config.finding(&format!("providers[0].listen[{index}]"), "--listen", error.to_string()).to_string()
+    };
+    Authoritative::bind(&settings).map(Some).map_err(|error| match error {
+        BindError::Zones(errors) => errors.0.iter().map(ToString::to_string).collect(),
+        BindError::Sockets(errors) => errors.iter().map(at_its_key).collect(),
+    })
+}
+
+async fn bind_admin(config: &Config) -> Result<TcpListener, String> {
+    let listen = config.admin.listen;
+    TcpListener::bind(listen).await.map_err(|error| {
+        let sentence = format!("cannot listen on {listen} by tcp: {error}; a free address of this host is needed");
+        config.finding("admin.listen", "--admin", sentence).to_string()
+    })
 }
 
 fn token(config: &Config) -> Token {

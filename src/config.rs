@@ -27,7 +27,7 @@ pub use self::budget::check;
 pub use self::findings::{ConfigErrors, Finding, Position};
 pub use self::flags::Flags;
 
-use self::findings::Findings;
+use self::findings::{Findings, Places};
 use self::reader::Key;
 use self::tree::Node;
 use self::typed::Source;
@@ -47,6 +47,7 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// What is doubtful and yet allowed, in the order of the file.
     pub warnings: Vec<Finding>,
+    places: Places,
 }
 
 impl Config {
@@ -90,14 +91,20 @@ impl Config {
         files
     }
 
+    /// What is wrong with a value of this configuration though it reads well, such as an address that is in use: at the key
+    /// of this path, which the command line calls `flag`.
+    pub fn finding(&self, key: &str, flag: &str, sentence: String) -> Finding {
+        self.places.finding(key, flag, sentence)
+    }
+
     fn judge(tree: &Node, source: Source, base: &Path, findings: Findings) -> Result<Self, ConfigErrors> {
         let findings = RefCell::new(findings);
         let raw: Key<raw::RawConfig> = reader::read(tree, &findings);
         let mut findings = findings.into_inner();
         let config = typed::config(raw, source, base, &mut findings);
-        let warnings = findings.finish()?;
+        let (warnings, places) = findings.finish()?;
         // Without an error there is a configuration: only a faulty root has none, and that is an error.
-        config.map(|config| Self { warnings, ..config }).ok_or(ConfigErrors(Vec::new()))
+        config.map(|config| Self { warnings, places, ..config }).ok_or(ConfigErrors(Vec::new()))
     }
 }
 
@@ -182,6 +189,6 @@ pub struct Nameserver {
 pub struct AdminConfig {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The file with the token that writing needs; `None`: no one may write.
+    /// The file with the token that writing needs; `None`: one that Daymark makes in the state directory, if there is one.
     pub token_file: Option<PathBuf>,
 }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod driver;
 pub mod events;
+mod fault;
 pub mod keeper;
 pub mod metrics;
 pub mod probe;

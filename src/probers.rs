@@ -75,7 +75,7 @@ impl Probers {
         let (driver, address, until) = (self.driver.clone(), target.address, stop.clone());
         let sink = move |observation| {
             if driver.observe(target.clone(), observation).is_err() {
-                warn!(pool = %target.pool, node = %target.node, "the driver takes no observation");
+                warn!("the driver takes no observation of {target}");
             }
         };
         self.tasks.spawn(probe::watch(address, offset, prober, sink, move || heart.beat(), until));

@@ -1,6 +1,5 @@
 //! Brings decisions to a provider: the newest wins, and a failure is tried again with back-off.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
+use crate::fault::chain;
 use crate::status::ProviderStatus;
 
 /// The first pause after a failure; each further one is twice as long.
@@ -61,20 +61,20 @@ pub async fn publish(
         progress.wants(decision.generation);
         let failed = match provider.publish(&decision).await {
             Ok(()) => {
-                debug!(provider = provider.name(), generation = decision.generation, "published");
+                debug!("provider {} has published generation {}", provider.name(), decision.generation);
                 progress.done(decision.generation);
                 pause = FIRST_PAUSE;
                 false
             }
             // Trying again makes neither newer nor fuller; the next decision will do.
             Err(fault @ (PublishError::Stale { .. } | PublishError::Empty(_))) => {
-                error!(provider = provider.name(), "{fault}");
+                error!("provider {}: {fault}", provider.name());
                 progress.failed(fault.to_string());
                 false
             }
             Err(fault) => {
                 let fault = chain(&fault);
-                warn!(provider = provider.name(), "{fault}; again in {pause:?}");
+                warn!("provider {}: {fault}; again in {pause:?}", provider.name());
                 progress.failed(fault);
                 true
             }
@@ -92,12 +92,6 @@ pub async fn publish(
             () = retry => pause = (pause * 2).min(LONGEST_PAUSE),
         }
     }
-}
-
-/// An error with all its causes, in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::driver::Handle;
+use crate::fault::chain;
 use crate::probers::Probers;
-use crate::publish::chain;
 use crate::zones;
 
 /// How often the files are looked at.

@@ -19,7 +19,7 @@ use super::log::{self, Format};
 use super::{Failure, Outcome, block_on, print};
 use crate::app::App;
 use crate::config::Config;
-use crate::publish::chain;
+use crate::fault::chain;
 
 const POOL: &str = "lb.kube-cp.com";
 const NODES: [&str; 3] = ["kube-cp-1", "kube-cp-2", "kube-cp-3"];

@@ -9,7 +9,7 @@ use super::log::{self, Format};
 use super::{Failure, Outcome, block_on};
 use crate::app::App;
 use crate::config::{Config, Flags};
-use crate::publish::chain;
+use crate::fault::chain;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

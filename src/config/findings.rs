@@ -1,5 +1,6 @@
 //! What is wrong or doubtful in a configuration, each with its place. Knows nothing of the keys of Daymark.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use thiserror::Error;
@@ -106,11 +107,14 @@ impl Findings {
         }
     }
 
-    /// The warnings, or else every error; both in the order of the file.
-    pub(super) fn finish(mut self) -> Result<Vec<Finding>, ConfigErrors> {
+    /// The warnings and the places that were read, or else every error; both findings in the order of the file.
+    pub(super) fn finish(mut self) -> Result<(Vec<Finding>, Places), ConfigErrors> {
         self.errors.sort_by_key(|finding| finding.position);
         self.warnings.sort_by_key(|finding| finding.position);
-        if self.errors.is_empty() { Ok(self.warnings) } else { Err(ConfigErrors(self.errors)) }
+        if !self.errors.is_empty() {
+            return Err(ConfigErrors(self.errors));
+        }
+        Ok((self.warnings, Places { file: self.file, places: self.places.into_iter().collect() }))
     }
 
     fn finding(&self, place: Place, sentence: String) -> Finding {
@@ -120,6 +124,22 @@ impl Findings {
 
     fn lookup(&self, Place(index): Place) -> (String, Option<Position>) {
         usize::try_from(index).ok().and_then(|index| self.places.get(index)).cloned().unwrap_or_default()
+    }
+}
+
+/// Where the keys of a configuration are, for what is found out only when it is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    file: Option<String>,
+    places: BTreeMap<String, Option<Position>>,
+}
+
+impl Places {
+    /// Something is wrong at the key of this path, which the command line calls `flag`.
+    pub(super) fn finding(&self, key: &str, flag: &str, sentence: String) -> Finding {
+        let key = if self.file.is_some() { key } else { flag };
+        let position = self.places.get(key).copied().flatten();
+        Finding { file: self.file.clone(), position, key: key.to_owned(), sentence }
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) struct RawConfig {
     /// What publishes the answers.
     #[schemars(length(min = 1))]
     pub(super) providers: Key<Vec<Key<RawProvider>>>,
-    /// The admin API, the status page and the metrics.
+    /// The admin API and the metrics.
     #[serde(default)]
     pub(super) admin: Key<RawAdmin>,
     /// The directory of the state file, with which a restart changes no answer.
@@ -257,7 +257,7 @@ pub(super) struct RawNameserver {
     pub(super) addresses: Key<Addresses>,
 }
 
-/// The admin API, the status page and the metrics.
+/// The admin API and the metrics.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Admin")]
@@ -266,7 +266,7 @@ pub(super) struct RawAdmin {
     #[serde(default)]
     #[schemars(extend("default" = ADMIN_LISTEN.to_string()))]
     pub(super) listen: Key<Text<ListenAddress>>,
-    /// A file with the token that writing needs, white space around it ignored; by default no one may write.
+    /// A file with the token that writing needs, white space around it ignored; by default one that Daymark makes in `stateDir`.
     #[serde(default)]
     pub(super) token_file: Key<Text<FilePath>>,
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::findings::{Findings, Place};
+use super::findings::{Findings, Place, Places};
 use super::raw::{self, RawAdmin, RawConfig};
 use super::reader::Key;
 use super::values::{FilePath, Kind, ListenAddress, Text, duration_text};
@@ -44,7 +44,7 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
         (Key::Absent, Source::Flags) => None,
         (key, _) => Some(base.join(key.or(Text(FilePath(raw::STATE_DIR.into()))).0.0)),
     };
-    Some(Config { pools, providers, admin, state_dir, warnings: Vec::new() })
+    Some(Config { pools, providers, admin, state_dir, warnings: Vec::new(), places: Places::default() })
 }
 
 /// The judgement under way.
@@ -74,7 +74,10 @@ impl Stage<'_> {
         let without_token = matches!(raw.token_file, Key::Absent);
         let token_file = self.file(raw.token_file, files::token);
         if let (true, false, Some(place)) = (without_token, listen.ip().is_loopback(), listen_place) {
-            let sentence = format!("{listen} is open to other hosts without `tokenFile`: they can read and not write");
+            let sentence = format!(
+                "{listen} is open to other hosts: they can read everything, and write with the token that Daymark makes \
+                 in `stateDir`"
+            );
             self.findings.warn(place, sentence);
         }
         AdminConfig { listen, token_file }

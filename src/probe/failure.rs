@@ -6,14 +6,10 @@ use std::io;
 use daymark_decision::{Certificate, Kind};
 use rustls::{CertificateError, InvalidMessage};
 
+use crate::fault::chain;
+
 /// How many bytes of the body of an answer are read. A head may be as long, and is given up before it is twice that.
 pub(super) const LIMIT: usize = 64 * 1024;
-
-/// An error and its sources in one line.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let sources = std::iter::successors(Some(error), |&error| error.source());
-    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
 
 /// What the failure of a TCP connection says.
 pub(super) fn of_connect(error: &io::Error) -> Kind {

@@ -13,10 +13,11 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use tracing::warn;
 
 use super::certificate::{AcceptAny, Recorder};
-use super::failure::chain;
 use super::settings::{Auth, Trust};
+use crate::fault::chain;
 
 /// What a probe trusts and proves itself with. Has no `Debug`: it holds secrets.
 pub(super) struct Material {
@@ -151,10 +152,7 @@ impl State {
     fn last_good(&mut self, stamp: Stamp, error: Error) -> Result<Arc<Material>, Error> {
         let Some((_, material)) = &self.loaded else { return Err(error) };
         if self.refused.as_ref() != Some(&stamp) {
-            tracing::warn!(
-                error = chain(&error),
-                "a file of the probe cannot be used; what it held before stays in use"
-            );
+            warn!("a file of the probe cannot be used, and what it held before stays in use: {}", chain(&error));
             self.refused = Some(stamp);
         }
         Ok(Arc::clone(material))

@@ -15,9 +15,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::connection::Connection;
-use super::failure::{chain, of_connect, of_handshake, of_request};
+use super::failure::{of_connect, of_handshake, of_request};
 use super::material::{Material, Source};
 use super::settings::Settings;
+use crate::fault::chain;
 
 /// Probes the targets of one pool. One is enough for all of them, and they share its TLS configuration.
 pub struct Prober {

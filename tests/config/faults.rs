@@ -468,7 +468,7 @@ fn what_is_doubtful_is_a_warning_with_its_place() {
     );
     assert_eq!(
         warning("pools:", "admin: {listen: \"0.0.0.0:9353\"}\npools:"),
-        "daymark.yaml:1:17: admin.listen: 0.0.0.0:9353 is open to other hosts without `tokenFile`: they can read and not write"
+        "daymark.yaml:1:17: admin.listen: 0.0.0.0:9353 is open to other hosts: they can read everything, and write with the token that Daymark makes in `stateDir`"
     );
     assert_eq!(
         warning("    nodes:", "    ttl: {max: 40s}\n    nodes:"),

@@ -1,8 +1,8 @@
 //! A directory with the files that a configuration names, and short ways to read one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use daymark::config::{Config, Finding};
+use daymark::config::{AdminConfig, Config, Finding, PoolConfig, ProviderConfig};
 use tempfile::TempDir;
 
 /// A directory with `ca.crt`, `client.crt`, `client.key`, `other.key`, `token`, `zone` and files that are no such thing.
@@ -33,6 +33,12 @@ providers:
   - type: authoritative
     nameservers: [{name: ns1.kube-cp.com}]
 ";
+
+/// What a configuration says, apart from where it says it.
+pub(crate) fn meaning(config: Config) -> (Vec<PoolConfig>, Vec<ProviderConfig>, AdminConfig, Option<PathBuf>) {
+    let Config { pools, providers, admin, state_dir, .. } = config;
+    (pools, providers, admin, state_dir)
+}
 
 /// Reads a text whose paths are relative to `base`.
 pub(crate) fn parse(text: &str, base: &Path) -> Result<Config, Vec<String>> {

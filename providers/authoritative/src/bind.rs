@@ -28,7 +28,7 @@ pub enum BindError {
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Something listens there.
-    #[error("cannot listen on {address} by {transport}: the address is in use")]
+    #[error("cannot listen on {address} by {transport}: the address is in use; a free one is needed")]
     InUse {
         /// Where.
         address: SocketAddr,
@@ -47,7 +47,7 @@ pub enum SocketError {
         transport: Transport,
     },
     /// No interface has the address.
-    #[error("cannot listen on {address} by {transport}: this host does not have the address")]
+    #[error("cannot listen on {address} by {transport}: this host does not have the address; one of its own is needed")]
     NotHere {
         /// Where.
         address: SocketAddr,
@@ -67,6 +67,16 @@ pub enum SocketError {
 }
 
 impl SocketError {
+    /// Where the socket was to listen.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::InUse { address, .. }
+            | Self::NotAllowed { address, .. }
+            | Self::NotHere { address, .. }
+            | Self::Other { address, .. } => *address,
+        }
+    }
+
     fn new(address: SocketAddr, transport: Transport, cause: io::Error) -> Self {
         match cause.kind() {
             io::ErrorKind::AddrInUse => Self::InUse { address, transport },

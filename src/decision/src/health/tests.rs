@@ -91,9 +91,9 @@ fn what_a_target_lacks_is_told_with_what_was_seen_last() {
 #[test]
 fn a_wait_that_an_earlier_run_set_by_a_clock_ahead_is_cut_to_the_longest() {
     let mut health = after(&[Kind::Ready, Kind::Ready]);
-    for _ in 0..2 {
-        (0..3).for_each(|_| drop(health.observe(&Kind::Refused, THRESHOLDS, at(9_000_000))));
-        (0..2).for_each(|_| drop(health.observe(&Kind::Ready, THRESHOLDS, at(9_000_000))));
+    let flap = [Kind::Refused, Kind::Refused, Kind::Refused, Kind::Ready, Kind::Ready];
+    for kind in [&flap[..], &flap[..]].concat() {
+        health.observe(&kind, THRESHOLDS, at(9_000_000));
     }
     assert_eq!(health.flapping(), Some(at(9_000_010)));
     let restored = Health::from_memory(health.memory(), at(2_000));
