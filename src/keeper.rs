@@ -109,33 +109,31 @@ struct Running {
 }
 
 impl Saver {
-    /// Begins to save, unless it is saved or the disk is still busy, and waits for a short while.
+    /// Saves, unless that is done, and waits for a short while. A disk that is still busy with an earlier memory gets this
+    /// one as soon as it is seen to have ended.
     async fn save(&mut self, memory: &Memory) {
-        if self.saved.as_ref() != Some(memory) && self.running.is_none() {
-            let (file, memory) = (self.file.clone(), memory.clone());
-            let kept = memory.clone();
-            let task = tokio::task::spawn_blocking(move || file.save(&kept));
-            self.running = Some(Running { memory, task, is_overdue: false });
+        while self.running.is_some() || self.saved.as_ref() != Some(memory) {
+            let mut running = self.running.take().unwrap_or_else(|| self.begin(memory));
+            let patience = if running.is_overdue { Duration::ZERO } else { PATIENCE };
+            let Ok(outcome) = tokio::time::timeout(patience, &mut running.task).await else {
+                self.failed("the disk does not answer");
+                running.is_overdue = true;
+                self.running = Some(running);
+                return;
+            };
+            if let Err(fault) = outcome.unwrap_or_else(|crash| Err(io::Error::other(crash))) {
+                return self.failed(fault);
+            }
+            self.saved = Some(running.memory);
+            self.health.done();
         }
-        let Some(mut running) = self.running.take() else { return };
-        let patience = if running.is_overdue { Duration::ZERO } else { PATIENCE };
-        let Ok(outcome) = tokio::time::timeout(patience, &mut running.task).await else {
-            self.failed("the disk does not answer");
-            running.is_overdue = true;
-            self.running = Some(running);
-            return;
-        };
-        self.ended(running.memory, outcome.unwrap_or_else(|crash| Err(io::Error::other(crash))));
     }
 
-    fn ended(&mut self, memory: Memory, outcome: io::Result<()>) {
-        match outcome {
-            Ok(()) => {
-                self.saved = Some(memory);
-                self.health.done();
-            }
-            Err(fault) => self.failed(fault),
-        }
+    fn begin(&self, memory: &Memory) -> Running {
+        let (file, memory) = (self.file.clone(), memory.clone());
+        let kept = memory.clone();
+        let task = tokio::task::spawn_blocking(move || file.save(&kept));
+        Running { memory, task, is_overdue: false }
     }
 
     fn failed(&self, why: impl Display) {

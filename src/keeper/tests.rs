@@ -79,3 +79,19 @@ async fn a_disk_that_does_not_answer_holds_nothing_up() {
     // Lets the blocked thread go, so that the runtime can end.
     let _reader = fs::File::open(&pipe).unwrap();
 }
+
+#[tokio::test]
+async fn what_came_while_the_disk_was_slow_is_saved_as_soon_as_it_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = StateFile::new(dir.path());
+    let (former, newest) = (kept(1).memory, kept(2).memory);
+    let task = tokio::spawn(async { Ok(()) });
+    while !task.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    let running = Some(Running { memory: former, task, is_overdue: true });
+    let mut saver = Saver { file: file.clone(), health: StateHealth::default(), saved: None, running };
+    saver.save(&newest).await;
+    assert_eq!(saver.saved.as_ref(), Some(&newest));
+    assert_eq!(file.load(daymark_decision::Moment::default()).memory, newest);
+}
