@@ -7,11 +7,20 @@ use daymark_standin::Behaviour;
 
 use crate::support::dns::{look_up, serial};
 use crate::support::nodes::{Nodes, Plan};
-use crate::support::{Daymark, output, until};
+use crate::support::{Daymark, is_published, output, until};
 
 /// A node comes back only after some seconds of good probes, so that the first query is surely earlier.
 fn slow_to_believe(nodes: &Nodes) -> Plan {
     Plan { rise: 100, ..nodes.plan() }
+}
+
+/// Ends it as `kill -9` does, when what it has published is on the disk: it does not wait for one that is very slow.
+fn kill(daymark: Daymark) {
+    until("the state file is written", || {
+        let alarms = daymark.json("/api/v1/status")["alarms"].to_string();
+        (!alarms.contains("state file")).then_some(())
+    });
+    daymark.kill();
 }
 
 #[test]
@@ -23,7 +32,7 @@ fn after_a_kill_the_first_query_gets_the_answer_of_before_and_a_healed_node_has_
     nodes.set(1, Behaviour::Dead);
     daymark.answers(&[all[0], all[2]], "ready");
     let before = look_up(daymark.dns);
-    daymark.kill();
+    kill(daymark);
 
     nodes.set(1, Behaviour::Ready);
     let daymark = Daymark::run(&config);
@@ -44,7 +53,7 @@ fn after_a_kill_a_node_that_is_still_dead_stays_out() {
     daymark.answers(&all, "ready");
     nodes.set(0, Behaviour::Dead);
     daymark.answers(&all[1..], "ready");
-    daymark.kill();
+    kill(daymark);
 
     let daymark = Daymark::run(&config);
     assert_eq!(look_up(daymark.dns), all[1..].iter().copied().collect());
@@ -64,9 +73,12 @@ fn a_drain_and_a_held_answer_outlive_a_kill() {
     nodes.set(0, Behaviour::Dead);
     nodes.set(1, Behaviour::Dead);
     nodes.set(2, Behaviour::Dead);
-    until("the answer is held", || (daymark.pool()["basis"] == "held").then_some(()));
+    until("the answer is held, which is remembered before it is published", || {
+        let status = daymark.json("/api/v1/status");
+        (status["pools"][0]["basis"] == "held" && is_published(&status)).then_some(())
+    });
     let held = look_up(daymark.dns);
-    daymark.kill();
+    kill(daymark);
 
     let daymark = Daymark::run(&config);
     assert_eq!(look_up(daymark.dns), held);
@@ -90,13 +102,13 @@ fn the_serial_rises_over_changes_restarts_and_the_loss_of_the_state() {
     daymark.answers(&all[1..], "ready");
     let changed = serial(daymark.dns);
     assert!(changed > first, "{changed} after {first}");
-    daymark.kill();
+    kill(daymark);
 
     let daymark = Daymark::run(&config);
     daymark.answers(&all[1..], "ready");
     let restarted = serial(daymark.dns);
     assert!(restarted > changed, "{restarted} after {changed}");
-    daymark.kill();
+    kill(daymark);
 
     fs::remove_dir_all(nodes.path("state")).unwrap();
     // Without memory the clock has to be beyond the last serial, which many changes in one second run ahead of.
