@@ -32,7 +32,7 @@ pub(crate) const LB: &str = "lb.example.org";
 
 /// A bound on what a test waits for, never reached where the server works.
 pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), what).await.expect("it comes soon")
+    tokio::time::timeout(Duration::from_mins(1), what).await.expect("it comes soon")
 }
 
 /// A server that runs until it is dropped.
@@ -232,7 +232,7 @@ impl Ask {
 /// Zones on a free port of the loopback.
 pub(crate) fn settings(zones: Vec<ZoneSettings>) -> Settings {
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    Settings { listen, zones, max_tcp_connections: 100, tcp_idle: Duration::from_secs(60) }
+    Settings { listen, zones, max_tcp_connections: 100, tcp_idle: Duration::from_mins(1) }
 }
 
 /// The zone of the pool `LB`, with one nameserver in it and one outside.

@@ -114,7 +114,7 @@ async fn what_deserves_no_response_ends_a_connection() {
 async fn connections_above_the_limit_are_closed_and_the_others_go_on() {
     let server = impatient(|settings| {
         settings.max_tcp_connections = 2;
-        settings.tcp_idle = Duration::from_secs(60);
+        settings.tcp_idle = Duration::from_mins(1);
     })
     .await;
     let mut open = [server.connect().await, server.connect().await];
