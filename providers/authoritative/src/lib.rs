@@ -20,9 +20,6 @@
 //! number of TCP connections; and they log a line a query at info.
 //!
 //! Not here, on purpose: recursion, zone transfers, dynamic update, DNSSEC, TSIG. A signed query is answered unsigned.
-//!
-//! On a host with several addresses, listen on each of them instead of on `0.0.0.0`: the kernel chooses the source of a UDP
-//! response from a wildcard socket, and a resolver drops a response from another address than it asked.
 
 mod bind;
 mod content;

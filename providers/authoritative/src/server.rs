@@ -83,10 +83,10 @@ impl Authoritative {
         for sockets in &self.sockets {
             let address = sockets.address;
             let dead = move |transport| move |source| ServeError::Socket { address, transport, source };
-            let udp = sockets.udp.try_clone().and_then(UdpSocket::from_std).map_err(dead(Transport::Udp))?;
+            let udp = sockets.udp.socket.try_clone().and_then(UdpSocket::from_std).map_err(dead(Transport::Udp))?;
             let tcp = sockets.tcp.try_clone().and_then(TcpListener::from_std).map_err(dead(Transport::Tcp))?;
-            let (responder, until) = (Arc::clone(&self.responder), stop.clone());
-            tasks.spawn(async move { udp::serve(udp, &responder, &until).await.map_err(dead(Transport::Udp)) });
+            let (state, responder, until) = (Arc::clone(&sockets.udp.state), Arc::clone(&self.responder), stop.clone());
+            tasks.spawn(async move { udp::serve(udp, &state, &responder, &until).await.map_err(dead(Transport::Udp)) });
             let (responder, limits, until) = (Arc::clone(&self.responder), self.limits.clone(), stop.clone());
             tasks
                 .spawn(async move { tcp::serve(tcp, &responder, &limits, &until).await.map_err(dead(Transport::Tcp)) });
