@@ -100,6 +100,11 @@ impl Authoritative {
     }
 
     /// Serves other zones from now on, with the answers that stand. Where one of them is wrong, nothing changes.
+    ///
+    /// A reload calls this first, and then [publishes](Provider::publish) a decision of a newer generation: one of the
+    /// generation that stands changes nothing. Between the two, a pool that is new has no answer and gets SERVFAIL, so that
+    /// resolvers soon ask again, and a pool that is gone is no longer served. In the other order the names of new pools are
+    /// denied for longer, which resolvers keep, and pools that are gone get SERVFAIL.
     pub fn configure(&self, zones: &[ZoneSettings]) -> Result<(), ZoneErrors> {
         let zones = built(zones)?;
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
