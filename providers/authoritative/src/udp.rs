@@ -44,7 +44,7 @@ async fn answer(socket: &UdpSocket, state: &UdpSocketState, responder: &Responde
             Ok(queries) => queries,
             Err(error) if is_dead(&error) => return error,
             Err(error) => {
-                debug!(%error, "a datagram was not received");
+                debug!("a datagram was not received: {error}");
                 continue;
             }
         };
@@ -53,7 +53,7 @@ async fn answer(socket: &UdpSocket, state: &UdpSocketState, responder: &Responde
                 continue;
             }
             if let Err(error) = send(socket, state, &response, meta).await {
-                debug!(client = %meta.addr, %error, "a response was not sent");
+                debug!("a response to {} was not sent: {error}", meta.addr);
             }
         }
     }
