@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
 
+use quinn_udp::UdpSocketState;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::counts::Transport;
@@ -95,8 +97,15 @@ fn join(errors: &[SocketError]) -> String {
 #[derive(Debug)]
 pub(crate) struct Sockets {
     pub(crate) address: SocketAddr,
-    pub(crate) udp: UdpSocket,
+    pub(crate) udp: Udp,
     pub(crate) tcp: TcpListener,
+}
+
+/// A UDP socket, and what it takes to learn and to set the local address of each datagram.
+#[derive(Debug)]
+pub(crate) struct Udp {
+    pub(crate) socket: UdpSocket,
+    pub(crate) state: Arc<UdpSocketState>,
 }
 
 /// Binds every address, or says of each why not.
@@ -127,12 +136,14 @@ fn both(address: SocketAddr) -> Result<Sockets, Vec<SocketError>> {
     }
 }
 
-fn udp(address: SocketAddr) -> Result<(UdpSocket, SocketAddr), SocketError> {
+fn udp(address: SocketAddr) -> Result<(Udp, SocketAddr), SocketError> {
     let bound = socket(address, Type::DGRAM, Protocol::UDP).and_then(|socket| {
+        // Before it is bound, so that no datagram comes without the address that it was sent to.
+        let state = Arc::new(UdpSocketState::new((&socket).into())?);
         socket.bind(&address.into())?;
         let socket = UdpSocket::from(socket);
         let address = socket.local_addr()?;
-        Ok((socket, address))
+        Ok((Udp { socket, state }, address))
     });
     bound.map_err(|cause| SocketError::new(address, Transport::Udp, cause))
 }

@@ -13,16 +13,10 @@
 //! A query takes no lock. It borrows the `Content` that stands when it comes, so it sees one decision
 //! from its first record to its last.
 //!
-//! Names, records, compression and master files are hickory-proto's. The loops over the sockets are ours, since those of
-//! hickory-server 0.26 break rules that this server has to keep: they answer a malformed *response* with FORMERR, which
-//! lets two servers answer each other for ever; they answer an unknown opcode with FORMERR where its body is not a query's;
-//! they drop UDP responses when 32 wait; they spin when the process has no descriptor left for `accept`; they take any
-//! number of TCP connections; and they log a line a query at info.
+//! Names, records, compression and master files are hickory-proto's. The loops over the sockets are ours:
+//! `docs/decisions/0003-dns-loops-of-our-own.md` says why, and when to take hickory-server's instead.
 //!
 //! Not here, on purpose: recursion, zone transfers, dynamic update, DNSSEC, TSIG. A signed query is answered unsigned.
-//!
-//! On a host with several addresses, listen on each of them instead of on `0.0.0.0`: the kernel chooses the source of a UDP
-//! response from a wildcard socket, and a resolver drops a response from another address than it asked.
 
 mod bind;
 mod content;

@@ -83,10 +83,10 @@ impl Authoritative {
         for sockets in &self.sockets {
             let address = sockets.address;
             let dead = move |transport| move |source| ServeError::Socket { address, transport, source };
-            let udp = sockets.udp.try_clone().and_then(UdpSocket::from_std).map_err(dead(Transport::Udp))?;
+            let udp = sockets.udp.socket.try_clone().and_then(UdpSocket::from_std).map_err(dead(Transport::Udp))?;
             let tcp = sockets.tcp.try_clone().and_then(TcpListener::from_std).map_err(dead(Transport::Tcp))?;
-            let (responder, until) = (Arc::clone(&self.responder), stop.clone());
-            tasks.spawn(async move { udp::serve(udp, &responder, &until).await.map_err(dead(Transport::Udp)) });
+            let (state, responder, until) = (Arc::clone(&sockets.udp.state), Arc::clone(&self.responder), stop.clone());
+            tasks.spawn(async move { udp::serve(udp, &state, &responder, &until).await.map_err(dead(Transport::Udp)) });
             let (responder, limits, until) = (Arc::clone(&self.responder), self.limits.clone(), stop.clone());
             tasks
                 .spawn(async move { tcp::serve(tcp, &responder, &limits, &until).await.map_err(dead(Transport::Tcp)) });
@@ -100,6 +100,11 @@ impl Authoritative {
     }
 
     /// Serves other zones from now on, with the answers that stand. Where one of them is wrong, nothing changes.
+    ///
+    /// A reload calls this first, and then [publishes](Provider::publish) a decision of a newer generation: one of the
+    /// generation that stands changes nothing. Between the two, a pool that is new has no answer and gets SERVFAIL, so that
+    /// resolvers soon ask again, and a pool that is gone is no longer served. In the other order the names of new pools are
+    /// denied for longer, which resolvers keep, and pools that are gone get SERVFAIL.
     pub fn configure(&self, zones: &[ZoneSettings]) -> Result<(), ZoneErrors> {
         let zones = built(zones)?;
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);

@@ -47,20 +47,20 @@ pub(crate) async fn serve(
             Ok(accepted) => accepted,
             Err(error) if is_dead(&error) => return Err(error),
             Err(error) => {
-                warn!(%error, "a connection was not accepted");
+                warn!("a connection was not accepted: {error}");
                 stop.run_until_cancelled(sleep(PAUSE)).await;
                 continue;
             }
         };
         let Ok(place) = Arc::clone(&limits.places).try_acquire_owned() else {
-            debug!(%client, "a connection was closed, since as many as allowed are open");
+            debug!("the connection of {client} was closed, since as many as allowed are open");
             continue;
         };
         let (responder, idle, stop) = (Arc::clone(responder), limits.idle, stop.clone());
         open.spawn(async move {
             let _place = place;
             if let Some(Err(error)) = stop.run_until_cancelled(converse(stream, &responder, idle)).await {
-                debug!(%client, %error, "a connection was closed");
+                debug!("the connection of {client} was closed: {error}");
             }
         });
     }
@@ -73,7 +73,7 @@ pub(crate) async fn serve(
 /// Says where a connection ended by a defect of ours. Its client is gone; the others are served on.
 fn report(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
-        error!(%error, "a connection failed");
+        error!("a connection failed: {error}");
     }
 }
 

@@ -8,5 +8,6 @@ mod hostile;
 mod negative;
 mod parent;
 mod provider;
+mod source;
 mod support;
 mod tcp;

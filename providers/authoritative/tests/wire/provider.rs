@@ -105,6 +105,19 @@ async fn other_zones_are_served_with_the_answers_that_stand() {
 }
 
 #[tokio::test]
+async fn a_pool_that_a_reload_adds_is_unknown_until_the_next_decision() {
+    let server = Running::with(&["192.0.2.1"]).await;
+    server.configure(&[zone("example.org", &[LB, "new.example.org"], "")]).unwrap();
+    assert_eq!(server.ask("new.example.org", A).await.metadata.response_code, ResponseCode::ServFail);
+    assert_eq!(addresses(&server.ask(LB, A).await), ips(&["192.0.2.1"]));
+    let both: [(&str, &[&str]); 2] = [(LB, &["192.0.2.1"]), ("new.example.org", &["192.0.2.2"])];
+    server.show(&decision(7, &both)).await;
+    assert_eq!(server.ask("new.example.org", A).await.metadata.response_code, ResponseCode::ServFail, "generation 7");
+    server.show(&decision(8, &both)).await;
+    assert_eq!(addresses(&server.ask("new.example.org", A).await), ips(&["192.0.2.2"]));
+}
+
+#[tokio::test]
 async fn a_zone_that_is_wrong_changes_nothing() {
     let server = Running::with(&["192.0.2.1"]).await;
     let wrong = [zone("other.example", &[], ""), zone("example.org", &["elsewhere.net"], "what is this\n")];

@@ -1,0 +1,91 @@
+//! The address that a response comes from: the one that was asked, or the client drops it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use daymark_decision::PoolName;
+use daymark_provider::contract;
+use quinn_udp::{Transmit, UdpSocketState};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use crate::support::{A, Ask, LB, Running, own_zone, receive, settings, soon};
+
+/// A server on every address of the host.
+async fn everywhere(wildcard: &str) -> Running {
+    let mut settings = settings(vec![own_zone()]);
+    settings.listen = vec![wildcard.parse().unwrap()];
+    let server = Running::start(&settings);
+    server.show(&contract::decision(&PoolName::new(LB), 7, &["192.0.2.1"])).await;
+    server
+}
+
+/// Asks several addresses of a server with one socket, which does not mind who answers.
+async fn assert_answers_from(server: &Running, client: &str, asked: &[IpAddr]) {
+    let client = UdpSocket::bind(client).await.unwrap();
+    for &address in asked {
+        let asked = SocketAddr::new(address, server.address.port());
+        client.send_to(&Ask::new(LB, A).bytes(), asked).await.unwrap();
+        let (_, from) = soon(client.recv_from(&mut [0; 512])).await.unwrap();
+        assert_eq!(from, asked, "the address that answers is the one asked");
+    }
+}
+
+/// The address from which this host reaches another; `None` where it cannot.
+async fn own_address(wildcard: &str, other: &str) -> Option<IpAddr> {
+    let socket = UdpSocket::bind(wildcard).await.unwrap();
+    socket.connect(other).await.ok()?;
+    Some(socket.local_addr().unwrap().ip())
+}
+
+#[tokio::test]
+async fn a_server_on_every_ipv4_address_answers_from_the_one_that_was_asked() {
+    let server = everywhere("0.0.0.0:0").await;
+    let mut asked: Vec<IpAddr> =
+        ["127.0.0.2", "127.0.0.3", "127.0.0.1"].into_iter().map(|ip| ip.parse().unwrap()).collect();
+    asked.extend(own_address("0.0.0.0:0", "192.0.2.200:53").await);
+    assert_answers_from(&server, "127.0.0.1:0", &asked).await;
+}
+
+#[tokio::test]
+async fn a_server_on_every_ipv6_address_answers_from_the_one_that_was_asked() {
+    let server = everywhere("[::]:0").await;
+    let mut asked: Vec<IpAddr> = vec!["::1".parse().unwrap()];
+    asked.extend(own_address("[::]:0", "[2001:db8::1]:53").await);
+    assert_answers_from(&server, "[::1]:0", &asked).await;
+}
+
+#[tokio::test]
+async fn a_client_that_hears_one_address_only_hears_its_answer() {
+    let server = everywhere("0.0.0.0:0").await;
+    for address in ["127.0.0.2", "127.0.0.3"] {
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        client.connect((address, server.address.port())).await.unwrap();
+        client.send(&Ask::new(LB, A).id(7).bytes()).await.unwrap();
+        assert_eq!(receive(&client).await[..2], [0, 7]);
+    }
+}
+
+#[tokio::test]
+async fn datagrams_that_the_kernel_joins_are_answered_one_by_one() {
+    for (wildcard, address) in [("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "::1")] {
+        let server = everywhere(wildcard).await;
+        let client = UdpSocket::bind(wildcard).await.unwrap();
+        client.connect((address, server.address.port())).await.unwrap();
+        let state = UdpSocketState::new((&client).into()).unwrap();
+        // As one piece through the loopback, where the kernel can: there it stays one piece up to the server.
+        let together = u16::try_from(state.max_gso_segments().min(10)).unwrap();
+        let length = Ask::new(LB, A).bytes().len();
+        let contents: Vec<u8> = (0..together).flat_map(|id| Ask::new(LB, A).id(id).bytes()).collect();
+        let transmit = Transmit {
+            destination: client.peer_addr().unwrap(),
+            ecn: None,
+            contents: &contents,
+            segment_size: Some(length),
+            src_ip: None,
+        };
+        client.async_io(Interest::WRITABLE, || state.try_send((&client).into(), &transmit)).await.unwrap();
+        for id in 0..together {
+            assert_eq!(receive(&client).await[..2], id.to_be_bytes());
+        }
+    }
+}
