@@ -76,22 +76,29 @@ fn ports_in_use_are_said_with_their_transport_and_all_at_once() {
     let api = TcpListener::bind((at[2], 0)).unwrap();
     let (udp_at, tcp_at, api_at) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap(), api.local_addr().unwrap());
     let try_with = |listen: String, admin: String| {
-        let lines = refused(&mut run(&nodes.write(&Plan { listen, admin, ..nodes.plan() })), &nodes);
-        lines.join("\n")
+        refused(&mut run(&nodes.write(&Plan { listen, admin, ..nodes.plan() })), &nodes)
+    };
+    let path = nodes.path("daymark.yaml").display().to_string();
+    let in_use = |place: &str, address, transport| {
+        format!(
+            "{path}:{place}: cannot listen on {address} by {transport}: the address is in use; a free one is needed"
+        )
     };
     let free = || "127.0.0.1:0".to_owned();
-    let udp_said = format!("cannot listen on {udp_at} by udp: the address is in use");
-    let tcp_said = format!("cannot listen on {tcp_at} by tcp: the address is in use");
-    let api_said = format!("cannot listen on admin.listen {api_at}: ");
-    assert_eq!(try_with(udp_at.to_string(), free()), udp_said);
-    assert_eq!(try_with(tcp_at.to_string(), free()), tcp_said);
+    let udp_said = in_use("15:14: providers[0].listen[0]", udp_at, "udp");
+    let tcp_said = in_use("15:14: providers[0].listen[0]", tcp_at, "tcp");
+    let api_said = format!("{path}:18:17: admin.listen: cannot listen on {api_at} by tcp: Address already in use");
+    assert_eq!(try_with(udp_at.to_string(), free()), [udp_said.as_str()]);
+    assert_eq!(try_with(tcp_at.to_string(), free()), [tcp_said.as_str()]);
     let said = try_with(free(), api_at.to_string());
-    assert!(said.starts_with(&api_said), "{said}");
+    assert!(said.len() == 1 && said[0].starts_with(&api_said), "{said:?}");
 
-    let said = try_with(format!("{udp_at}\", \"{tcp_at}"), api_at.to_string());
-    for wanted in [udp_said, tcp_said, api_said] {
-        assert!(said.contains(&wanted), "{wanted} is in {said}");
-    }
+    let both = format!("{udp_at}\", \"{tcp_at}");
+    let column = 14 + udp_at.to_string().len() + 4;
+    let tcp_said = in_use(&format!("15:{column}: providers[0].listen[1]"), tcp_at, "tcp");
+    let said = try_with(both, api_at.to_string());
+    assert_eq!(said[..2], [udp_said, tcp_said]);
+    assert!(said.len() == 3 && said[2].starts_with(&api_said), "{said:?}");
 }
 
 #[test]
