@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::support::dns::{all_find, short};
+use crate::support::nodes::addresses;
 use crate::support::{Daymark, POOL, daymark, finish, output, until};
 
 #[test]
@@ -41,18 +42,22 @@ fn the_demo_is_broken_and_healed_from_another_terminal_and_leaves_nothing_behind
 #[test]
 fn what_the_demo_says_to_type_can_be_typed() {
     let dir = tempfile::tempdir().unwrap();
-    let free = || -> SocketAddr { std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap() };
-    let (dns, api) = (free(), free());
+    // Ports below those that the kernel gives to clients, on addresses of this test alone.
+    let own = addresses(2);
+    let (dns, api) = (SocketAddr::new(own[0], 5300), SocketAddr::new(own[1], 9300));
     let said = tempfile::NamedTempFile::new().unwrap();
     let (listen, admin) = (dns.to_string(), api.to_string());
     let mut command = daymark(&["demo", "--listen", &listen, "--api", &admin]);
     command.env("TMPDIR", dir.path()).stdout(said.reopen().unwrap()).stderr(std::process::Stdio::null());
-    let _demo = crate::support::Process::spawn(&mut command);
+    let mut demo = crate::support::Process::spawn(&mut command);
     let text = until("the demo says what to type", || {
         let text = std::fs::read_to_string(said.path()).unwrap();
         text.contains("Ctrl-C").then_some(text)
     });
-    until("the demo serves", || std::net::TcpStream::connect(api).ok());
+    until("the demo serves", || {
+        assert_eq!(demo.0.try_wait().unwrap(), None, "the demo runs");
+        std::net::TcpStream::connect(api).ok()
+    });
     for line in text.lines().filter(|line| line.starts_with("  ")) {
         let typed = line.trim().replace("lb.kube-cp.com", POOL);
         let done = finish(std::process::Command::new("bash").args(["-c", &typed]));
