@@ -17,7 +17,6 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
-use daymark_decision::Basis;
 use serde::{Deserialize, Serialize};
 
 pub use self::overrides::Wish;
@@ -30,7 +29,7 @@ use crate::events::{Event, Events};
 use crate::keeper::StateHealth;
 use crate::metrics::{Metrics, Readings};
 use crate::publish::Progress;
-use crate::status::{ProviderStatus, Status};
+use crate::status::{PoolStatus, ProviderStatus, Status};
 use crate::watchdog::Watchdog;
 
 /// Queries since the start by transport and RCODE, as the DNS server counts them.
@@ -108,10 +107,7 @@ impl Admin {
     async fn status(&self) -> Result<Status, Gone> {
         let pools = self.driver.status().await?;
         let providers = self.provider_statuses();
-        let held = pools.iter().filter(|pool| pool.basis == Basis::Held);
-        let mut alarms: Vec<String> = held
-            .map(|pool| format!("{}: no target is ready or live, and the last good answer is held", pool.name))
-            .collect();
+        let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
         alarms.extend(self.state.fault());
         alarms.extend(providers.iter().filter_map(|it| Some(format!("provider {}: {}", it.name, it.fault.as_ref()?))));
         alarms.extend(self.watchdog.stuck().into_iter().map(|(part, silence)| stuck(&part, silence)));

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use daymark_decision::{
-    Answer, Change, Command, Decision, Engine, Grade, Health, Moment, NodeName, Observation, Pool, PoolName, Reason,
-    Refusal, Target,
+    Answer, Change, Command, Decision, Engine, Grade, Health, Kind, Moment, NodeName, Observation, Pool, PoolName,
+    Reason, Refusal, Target,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::events::{Events, What};
@@ -145,10 +146,13 @@ impl Driver {
     fn handle(&mut self, input: Input) {
         let now = self.clock.now();
         match input {
+            // A probe may end after a reload has taken its target away.
+            Input::Observation(target, _) if !self.engine.has(&target) => {}
             Input::Observation(target, observation) => {
                 self.metrics.observe(&target, &observation);
                 self.engine.handle_observation(&target, &observation, now);
-                self.observed.insert(target, (now, observation));
+                let former = self.observed.insert(target.clone(), (now, observation.clone()));
+                log_own_fault(&target, former.map(|(_, former)| former.kind).as_ref(), &observation.kind);
             }
             Input::Command(command, reply) => {
                 let outcome = self.engine.handle_command(command.clone(), now);
@@ -192,7 +196,10 @@ impl Driver {
         for (target, health) in self.engine.healths() {
             let from = former.grades.get(target).copied().unwrap_or_default();
             if from != health.grade() {
-                let seen = health.seen().map(ToString::to_string).unwrap_or_default();
+                let seen = match health.flapping() {
+                    Some(_) => health.lack().to_string(),
+                    None => health.seen().map(ToString::to_string).unwrap_or_default(),
+                };
                 self.events.record(now, What::Grade { target: target.clone(), from, to: health.grade(), seen });
             }
         }
@@ -235,6 +242,16 @@ impl Driver {
             }),
             order: order.map(|(.., order)| order.clone()),
         }
+    }
+}
+
+/// Says once when a target cannot be probed any more, and once when it can be again.
+fn log_own_fault(target: &Target, former: Option<&Kind>, kind: &Kind) {
+    let was_own = former.is_some_and(|former| former.grade().is_none());
+    match (was_own, kind.grade()) {
+        (false, None) => warn!("{}: {target} {kind}; its grade stays as it was", target.pool),
+        (true, Some(_)) => info!("{}: {target} can be probed again", target.pool),
+        _ => {}
     }
 }
 

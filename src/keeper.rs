@@ -13,12 +13,15 @@ use daymark_decision::{Decision, Memory};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::{error, info};
 
 use crate::state::StateFile;
 
 /// How long a decision waits for the disk.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// A save that takes longer is an alarm.
+const LATE: Duration = Duration::from_secs(2);
 /// After a failure the disk is tried again so much later, also without a change.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -86,11 +89,20 @@ pub async fn keep(
             *known = decision;
             is_news
         });
-        let is_behind = saver.as_ref().is_some_and(|saver| saver.saved.as_ref() != Some(&memory));
+        let attention = async {
+            match &mut saver {
+                Some(saver) => saver.needs_attention(&memory).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            changed = newest.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(RETRY), if is_behind => {}
+            changed = newest.changed() => if changed.is_err() { break },
+            () = attention => {}
         }
+    }
+    if let Some(saver) = &mut saver {
+        let last = newest.borrow().memory.clone();
+        saver.finish(&last).await;
     }
 }
 
@@ -105,35 +117,75 @@ struct Saver {
 struct Running {
     memory: Memory,
     task: JoinHandle<io::Result<()>>,
-    is_overdue: bool,
+    begun: Instant,
+    is_late: bool,
 }
 
 impl Saver {
-    /// Saves, unless that is done, and waits for a short while. A disk that is still busy with an earlier memory gets this
-    /// one as soon as it is seen to have ended.
+    /// Begins to save, unless it is saved or the disk is busy with an earlier memory, and waits for a short while.
     async fn save(&mut self, memory: &Memory) {
-        while self.running.is_some() || self.saved.as_ref() != Some(memory) {
-            let mut running = self.running.take().unwrap_or_else(|| self.begin(memory));
-            let patience = if running.is_overdue { Duration::ZERO } else { PATIENCE };
-            let Ok(outcome) = tokio::time::timeout(patience, &mut running.task).await else {
-                self.failed("the disk does not answer");
-                running.is_overdue = true;
-                self.running = Some(running);
-                return;
-            };
-            if let Err(fault) = outcome.unwrap_or_else(|crash| Err(io::Error::other(crash))) {
-                return self.failed(fault);
-            }
-            self.saved = Some(running.memory);
-            self.health.done();
+        if self.running.is_none() && self.saved.as_ref() != Some(memory) {
+            self.begin(memory);
+            // What takes longer goes on beside the decision.
+            let _ = tokio::time::timeout(PATIENCE, self.ended()).await;
         }
     }
 
-    fn begin(&self, memory: &Memory) -> Running {
-        let (file, memory) = (self.file.clone(), memory.clone());
-        let kept = memory.clone();
+    /// Waits until there is something to do again: the disk has ended a save, has taken too long for one, or is to be
+    /// tried once more.
+    async fn needs_attention(&mut self, memory: &Memory) {
+        match &mut self.running {
+            Some(Running { is_late: false, begun, .. }) => {
+                let late = *begun + LATE;
+                if tokio::time::timeout_at(late, self.ended()).await.is_err() {
+                    self.late();
+                }
+            }
+            Some(_) => self.ended().await,
+            None if self.saved.as_ref() != Some(memory) => tokio::time::sleep(RETRY).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The newest memory gets its chance at the shutdown, for as long as a disk may take.
+    async fn finish(&mut self, memory: &Memory) {
+        let saved = async {
+            self.ended().await;
+            if self.saved.as_ref() != Some(memory) {
+                self.begin(memory);
+                self.ended().await;
+            }
+        };
+        if tokio::time::timeout(LATE, saved).await.is_err() {
+            self.late();
+        }
+    }
+
+    fn begin(&mut self, memory: &Memory) {
+        let (file, kept) = (self.file.clone(), memory.clone());
         let task = tokio::task::spawn_blocking(move || file.save(&kept));
-        Running { memory, task, is_overdue: false }
+        self.running = Some(Running { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
+    }
+
+    /// Waits for the save under way, if there is one, and takes note of how it went.
+    async fn ended(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let outcome = (&mut running.task).await.unwrap_or_else(|crash| Err(io::Error::other(crash)));
+        let memory = self.running.take().map(|running| running.memory);
+        match outcome {
+            Ok(()) => {
+                self.saved = memory;
+                self.health.done();
+            }
+            Err(fault) => self.failed(fault),
+        }
+    }
+
+    fn late(&mut self) {
+        self.failed("the disk does not answer");
+        if let Some(running) = &mut self.running {
+            running.is_late = true;
+        }
     }
 
     fn failed(&self, why: impl Display) {

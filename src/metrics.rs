@@ -29,6 +29,7 @@ pub struct Metrics {
     generation: Family<PoolLabels, Gauge<u64, AtomicU64>>,
     holding: Family<PoolLabels, Gauge>,
     ttl: Family<PoolLabels, Gauge>,
+    unjudged: Family<PoolLabels, Gauge>,
     desired: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
     published: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
     queries: Family<QueryLabels, Counter>,
@@ -124,6 +125,7 @@ impl Default for Metrics {
             generation: Family::default(),
             holding: Family::default(),
             ttl: Family::default(),
+            unjudged: Family::default(),
             desired: Family::default(),
             published: Family::default(),
             queries: Family::default(),
@@ -157,6 +159,11 @@ impl Metrics {
         all.register("pool_generation", "Generation of the answer of the pool", self.generation.clone());
         all.register("pool_holding", "1 while the last good answer is held for want of any", self.holding.clone());
         all.register("pool_ttl_seconds", "TTL of the answer of the pool", self.ttl.clone());
+        all.register(
+            "pool_unjudged_targets",
+            "Targets that this host cannot probe, by a fault of its own",
+            self.unjudged.clone(),
+        );
         all.register("provider_desired_generation", "Generation that is to be published", self.desired.clone());
         all.register("provider_published_generation", "Generation that is published", self.published.clone());
         all.register("dns_queries", "DNS queries answered, by transport and RCODE", self.queries.clone());
@@ -205,6 +212,7 @@ impl Metrics {
         self.generation.clear();
         self.holding.clear();
         self.ttl.clear();
+        self.unjudged.clear();
         readings.pools.iter().for_each(|pool| self.fill_pool(pool));
         for ProviderStatus { name, desired, published, .. } in &readings.providers {
             let provider = ProviderLabels { provider: name.clone() };
@@ -226,6 +234,7 @@ impl Metrics {
         self.generation.get_or_create(&of).set(pool.generation);
         self.holding.get_or_create(&of).set((pool.basis == Basis::Held).into());
         self.ttl.get_or_create(&of).set(pool.ttl.into());
+        self.unjudged.get_or_create(&of).set(i64::try_from(pool.unjudged()).unwrap_or(i64::MAX));
         for target in &pool.targets {
             let (pool, node, address) = (of.pool.clone(), target.node.to_string(), target.address.to_string());
             for grade in Grade::ALL {

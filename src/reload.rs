@@ -3,6 +3,7 @@
 //! A change is told by SIGHUP, or seen: the configuration and the zone file are looked at every second, by what their names
 //! lead to, so that the swap of a mounted `ConfigMap`'s link is seen as well as an edit.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, Finding};
 use crate::driver::Handle;
 use crate::fault::chain;
 use crate::probers::Probers;
@@ -47,29 +48,37 @@ impl Reloader {
 
     /// Applies changes until the shutdown, then stops every probe.
     pub async fn run(mut self, asked: Arc<Notify>, shutdown: CancellationToken) {
-        let mut seen = self.look().await;
+        let mut seen = self.look();
         let mut settling: Option<Look> = None;
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = asked.notified() => {
-                    seen = self.look().await;
-                    settling = None;
-                    self.reload().await;
+                    (seen, settling) = (self.reload_from(self.look()).await, None);
                 }
                 () = tokio::time::sleep(LOOK), if self.file.is_some() => {
-                    let look = self.look().await;
+                    let look = self.look();
                     // A file that is still being written is left until it has rested for one look.
                     let has_rested = settling.as_ref() == Some(&look);
                     settling = (look != seen).then(|| look.clone());
                     if look != seen && has_rested {
-                        (seen, settling) = (look, None);
-                        self.reload().await;
+                        (seen, settling) = (self.reload_from(look).await, None);
                     }
                 }
             }
         }
         self.probers.stop().await;
+    }
+
+    /// Reloads, and gives what was seen then: what was looked at before, and what the new configuration names besides.
+    async fn reload_from(&mut self, look: Look) -> Look {
+        self.reload().await;
+        let mut seen = self.look();
+        for (file, identity) in look {
+            // A change since the reload is one that it may have missed.
+            seen.entry(file).and_modify(|it| *it = identity);
+        }
+        seen
     }
 
     async fn reload(&mut self) {
@@ -82,7 +91,8 @@ impl Reloader {
         };
         match self.apply(&config).await {
             Ok(()) => {
-                config.warnings.iter().for_each(|warning| warn!("{warning}"));
+                let is_new = |warning: &&Finding| !self.config.warnings.contains(warning);
+                config.warnings.iter().filter(is_new).for_each(|warning| warn!("{warning}"));
                 info!("the configuration {} is applied", file.display());
                 self.config = config;
             }
@@ -110,18 +120,19 @@ impl Reloader {
         Ok(())
     }
 
-    async fn look(&self) -> Look {
+    fn look(&self) -> Look {
         let zone_file = zones::authoritative(&self.config).and_then(|it| it.zone_file.clone());
-        let files: Vec<PathBuf> = self.file.clone().into_iter().chain(zone_file).collect();
-        // A network file system that hangs must hold nothing else up.
-        tokio::task::spawn_blocking(move || files.iter().map(|file| identity(file)).collect()).await.unwrap_or_default()
+        let files = self.file.clone().into_iter().chain(zone_file);
+        files.map(|file| (file.clone(), identity(&file))).collect()
     }
 }
 
 /// What each file is, by device, inode, length and time of change; `None` for one that is not there.
-type Look = Vec<Option<(u64, u64, u64, i64, i64)>>;
+type Look = BTreeMap<PathBuf, Option<Identity>>;
 
-fn identity(file: &Path) -> Option<(u64, u64, u64, i64, i64)> {
+type Identity = (u64, u64, u64, i64, i64);
+
+fn identity(file: &Path) -> Option<Identity> {
     let it = fs::metadata(file).ok()?;
     Some((it.dev(), it.ino(), it.len(), it.mtime(), it.mtime_nsec()))
 }

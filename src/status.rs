@@ -41,6 +41,34 @@ pub struct PoolStatus {
     pub targets: Vec<TargetStatus>,
 }
 
+impl PoolStatus {
+    /// How many targets this host could not probe the last time, by a fault of its own.
+    pub fn unjudged(&self) -> usize {
+        self.own_faults().count()
+    }
+
+    /// What an operator should look at, as sentences.
+    pub fn alarms(&self) -> Vec<String> {
+        let mut alarms = Vec::new();
+        if self.basis == Basis::Held {
+            alarms.push(format!("{}: no target is ready or live, and the last good answer is held", self.name));
+        }
+        if let Some(example) = self.own_faults().next() {
+            let (unjudged, all) = (self.unjudged(), self.targets.len());
+            alarms.push(format!(
+                "{}: {unjudged} of {all} targets cannot be judged, and their grades stay as they were; {} {}: {}",
+                self.name, example.0.node, example.0.address, example.1.sentence
+            ));
+        }
+        alarms
+    }
+
+    fn own_faults(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
+        let observed = self.targets.iter().filter_map(|target| Some((target, target.observed.as_ref()?)));
+        observed.filter(|(_, observed)| observed.observation.kind.grade().is_none())
+    }
+}
+
 /// One target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

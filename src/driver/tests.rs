@@ -159,3 +159,35 @@ async fn the_driver_beats_at_rest_and_ends_with_its_last_handle() {
     drop(bench.handle);
     bench.task.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn targets_that_cannot_be_probed_are_an_alarm_until_they_can_be() {
+    let pool = pool(&["cp-1", "cp-2"]);
+    let mut bench = start(pool.clone());
+    bench.see(&pool, 0, Kind::Ready);
+    bench.until(|decision| members(decision) == ["cp-1"]).await;
+    bench.see(&pool, 0, Kind::OwnFault { detail: "no route".to_owned() });
+    let status = bench.handle.status().await.unwrap();
+    assert_eq!((status[0].unjudged(), status[0].targets[0].grade), (1, Grade::Ready));
+    assert_eq!(
+        status[0].alarms(),
+        [
+            "lb.example.org: 1 of 2 targets cannot be judged, and their grades stay as they were; cp-1 192.0.2.1: not judged, \
+          the fault is on this host: no route"
+        ]
+    );
+    bench.see(&pool, 0, Kind::Ready);
+    let status = bench.handle.status().await.unwrap();
+    assert_eq!((status[0].unjudged(), status[0].alarms()), (0, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observation_of_a_target_that_a_reload_took_away_leaves_nothing_behind() {
+    let before = pool(&["cp-1", "cp-2"]);
+    let bench = start(before.clone());
+    bench.handle.reload(vec![pool(&["cp-1"])]).await.unwrap();
+    bench.see(&before, 1, Kind::Ready);
+    bench.handle.reload(vec![before]).await.unwrap();
+    let status = bench.handle.status().await.unwrap();
+    assert!(status[0].targets.iter().all(|target| target.observed.is_none()));
+}

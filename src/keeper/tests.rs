@@ -79,19 +79,41 @@ async fn a_disk_that_does_not_answer_holds_nothing_up() {
     // Lets the blocked thread go, so that the runtime can end.
     let _reader = fs::File::open(&pipe).unwrap();
 }
-
 #[tokio::test]
 async fn what_came_while_the_disk_was_slow_is_saved_as_soon_as_it_answers() {
     let dir = tempfile::tempdir().unwrap();
     let file = StateFile::new(dir.path());
     let (former, newest) = (kept(1).memory, kept(2).memory);
-    let task = tokio::spawn(async { Ok(()) });
-    while !task.is_finished() {
-        tokio::task::yield_now().await;
-    }
-    let running = Some(Running { memory: former, task, is_overdue: true });
+    let (answer, disk) = tokio::sync::oneshot::channel();
+    let task = tokio::spawn(async { disk.await.map_err(io::Error::other) });
+    let running = Some(Running { memory: former.clone(), task, begun: Instant::now(), is_late: true });
     let mut saver = Saver { file: file.clone(), health: StateHealth::default(), saved: None, running };
+
+    saver.save(&newest).await;
+    assert!(saver.running.is_some(), "one save at a time");
+    answer.send(()).unwrap();
+    saver.needs_attention(&newest).await;
+    assert_eq!(saver.saved, Some(former), "the end of the slow save asks for attention");
     saver.save(&newest).await;
     assert_eq!(saver.saved.as_ref(), Some(&newest));
     assert_eq!(file.load(daymark_decision::Moment::default()).memory, newest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_that_takes_too_long_is_an_alarm_that_ends_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let health = StateHealth::default();
+    let (answer, disk) = tokio::sync::oneshot::channel();
+    let task = tokio::spawn(async { disk.await.map_err(io::Error::other) });
+    let memory = kept(1).memory;
+    let running = Some(Running { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
+    let file = StateFile::new(dir.path());
+    let mut saver = Saver { file, health: health.clone(), saved: None, running };
+
+    assert_eq!(health.fault(), None);
+    saver.needs_attention(&memory).await;
+    assert!(health.fault().unwrap().contains("the disk does not answer"));
+    answer.send(()).unwrap();
+    saver.needs_attention(&memory).await;
+    assert_eq!((health.fault(), saver.saved), (None, Some(memory)));
 }

@@ -39,6 +39,7 @@ pub(crate) async fn serve(
     stop: &CancellationToken,
 ) -> io::Result<()> {
     let mut open = JoinSet::new();
+    let mut is_failing = false;
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         while let Some(ended) = open.try_join_next() {
             report(ended);
@@ -47,11 +48,17 @@ pub(crate) async fn serve(
             Ok(accepted) => accepted,
             Err(error) if is_dead(&error) => return Err(error),
             Err(error) => {
-                warn!("a connection was not accepted: {error}");
+                // Once, and not at every try: the log is for what changes.
+                if !std::mem::replace(&mut is_failing, true) {
+                    warn!("DNS connections are not accepted any more: {error}");
+                }
                 stop.run_until_cancelled(sleep(PAUSE)).await;
                 continue;
             }
         };
+        if std::mem::take(&mut is_failing) {
+            warn!("DNS connections are accepted again");
+        }
         let Ok(place) = Arc::clone(&limits.places).try_acquire_owned() else {
             debug!("the connection of {client} was closed, since as many as allowed are open");
             continue;

@@ -78,7 +78,7 @@ pub enum Basis {
     Live,
     /// None is ready or live; the last good answer stands, and this is an alarm.
     Held,
-    /// None was ever ready; every node is answered until one is.
+    /// None was ever ready or live; every node is answered until one is.
     Bootstrap,
 }
 

@@ -125,7 +125,7 @@ mod tests {
     fn targets_with_the_same_reason_share_its_sentence() {
         assert_eq!(
             change(&[], &[1, 2], vec![cause(1, Reason::Bootstrap), cause(2, Reason::Bootstrap)]),
-            "lb.example.org: 192.0.2.1 192.0.2.2 (cp-1 192.0.2.1, cp-2 192.0.2.2 in: no target was ever ready, so every \
+            "lb.example.org: 192.0.2.1 192.0.2.2 (cp-1 192.0.2.1, cp-2 192.0.2.2 in: no target was ever ready or live, so every \
              node is answered until one is)"
         );
     }

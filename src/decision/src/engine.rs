@@ -37,6 +37,9 @@ pub enum Command {
     },
 }
 
+/// A generation that a state file may at the most begin with, so that there always is a next one.
+const LAST_GENERATION: u64 = u64::MAX / 2;
+
 /// The decision core: inputs with their moments in, the [`Decision`] out.
 ///
 /// Moments may stand still; one that is earlier than the last counts as the last. Between two inputs the decision changes
@@ -61,14 +64,14 @@ impl Engine {
             overrides: Overrides::default(),
             peers: Peers::default(),
             now,
-            generation: memory.generation,
+            generation: memory.generation.min(LAST_GENERATION),
             revision: 0,
         };
         let mut remembered: BTreeMap<_, _> = memory.pools.into_iter().map(|it| (it.pool.clone(), it)).collect();
         for policy in pools {
             let memory = remembered.remove(&policy.name);
             for (node, order) in memory.iter().flat_map(|memory| &memory.overrides) {
-                engine.overrides.set(policy.name.clone(), node.clone(), order.clone());
+                engine.overrides.set(policy.name.clone(), node.clone(), order.as_of(now));
             }
             engine.pools.insert(policy.name.clone(), PoolState::new(policy, memory, now));
         }
@@ -87,6 +90,11 @@ impl Engine {
         }
         // Whether this host sees at all matters to every pool.
         if self.is_blind() == was_blind { self.settle_pool(&target.pool) } else { self.settle(self.now) }
+    }
+
+    /// Whether the target is configured.
+    pub fn has(&self, target: &Target) -> bool {
+        self.pools.get(&target.pool).is_some_and(|pool| pool.has(target))
     }
 
     /// Takes what another host says in; a stale or replayed view changes nothing. Tells whether it was news.

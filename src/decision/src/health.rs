@@ -113,7 +113,7 @@ impl Health {
     }
 
     /// What keeps the target from being ready in the eyes of the hosts.
-    pub(crate) fn lack(&self) -> Lack {
+    pub fn lack(&self) -> Lack {
         let (since, seen) = (self.since, self.seen.clone());
         match self.grade {
             Grade::Ready => Lack::Outvoted { since },

@@ -16,12 +16,11 @@ use crate::target::Target;
 pub(crate) struct LastGood {
     targets: BTreeSet<Target>,
     left: BTreeMap<Target, Moment>,
-    holding: bool,
 }
 
 impl LastGood {
-    pub(crate) fn restored(targets: BTreeSet<Target>, holding: bool) -> Self {
-        Self { targets, left: BTreeMap::new(), holding }
+    pub(crate) fn restored(targets: BTreeSet<Target>) -> Self {
+        Self { targets, left: BTreeMap::new() }
     }
 
     /// Takes in a good answer that stands from now on.
@@ -29,17 +28,13 @@ impl LastGood {
         self.left.retain(|target, _| !chosen.contains(target));
         self.left.extend(self.targets.difference(&chosen).map(|target| (target.clone(), now)));
         self.targets = chosen;
-        self.holding = false;
     }
 
     /// The targets to hold, from now on until the next good answer.
     pub(crate) fn hold(&mut self, now: Moment, detection: Duration) -> &BTreeSet<Target> {
-        if !self.holding {
-            self.holding = true;
-            let lately = |at: Moment| now.since(at) <= detection;
-            let left = std::mem::take(&mut self.left);
-            self.targets.extend(left.into_iter().filter(|(_, at)| lately(*at)).map(|(target, _)| target));
-        }
+        let lately = |at: Moment| now.since(at) <= detection;
+        let left = std::mem::take(&mut self.left);
+        self.targets.extend(left.into_iter().filter(|(_, at)| lately(*at)).map(|(target, _)| target));
         &self.targets
     }
 
@@ -51,9 +46,5 @@ impl LastGood {
 
     pub(crate) fn targets(&self) -> &BTreeSet<Target> {
         &self.targets
-    }
-
-    pub(crate) fn is_holding(&self) -> bool {
-        self.holding
     }
 }

@@ -26,10 +26,8 @@ pub struct Memory {
 pub struct PoolMemory {
     /// The pool.
     pub pool: PoolName,
-    /// The targets of the last good answer; empty where none was ever ready.
+    /// The targets of the last good answer; empty where there never was one.
     pub good: BTreeSet<Target>,
-    /// Whether the last good answer was being held.
-    pub holding: bool,
     /// What is known of each target.
     pub targets: Vec<(Target, TargetMemory)>,
     /// The overrides in force.

@@ -35,6 +35,16 @@ pub struct Override {
     pub until: Option<Moment>,
 }
 
+impl Override {
+    /// The override as a run takes it over that begins now. Where it was set by a clock ahead, it lasts as long as it was
+    /// meant to, from now on.
+    pub(crate) fn as_of(&self, now: Moment) -> Self {
+        let since = self.since.min(now);
+        let until = self.until.map(|until| if self.since > now { now.after(until.since(self.since)) } else { until });
+        Self { since, until, ..self.clone() }
+    }
+}
+
 impl fmt::Display for Override {
     /// The end of a sentence that begins with what was done: `by ada since …: disk change`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -30,7 +30,7 @@ impl PoolState {
     pub(crate) fn new(policy: Pool, memory: Option<PoolMemory>, now: Moment) -> Self {
         let remembered = memory.as_ref().map(|memory| memory.targets.iter().cloned()).into_iter().flatten();
         let healths = remembered.map(|(target, memory)| (target, Health::from_memory(memory, now))).collect();
-        let good = memory.map(|memory| LastGood::restored(memory.good, memory.holding)).unwrap_or_default();
+        let good = memory.map(|memory| LastGood::restored(memory.good)).unwrap_or_default();
         let answer = Answer {
             pool: policy.name.clone(),
             members: Vec::new(),
@@ -68,6 +68,11 @@ impl PoolState {
     pub(crate) fn observe(&mut self, target: &Target, kind: &Kind, now: Moment) -> bool {
         let thresholds = self.policy.thresholds;
         self.healths.get_mut(target).is_some_and(|health| health.observe(kind, thresholds, now))
+    }
+
+    /// Whether the target is one of the pool's.
+    pub(crate) fn has(&self, target: &Target) -> bool {
+        self.healths.contains_key(target)
     }
 
     /// Whether a node has a target that clients can use.
@@ -127,7 +132,6 @@ impl PoolState {
         PoolMemory {
             pool: self.policy.name.clone(),
             good: self.good.targets().clone(),
-            holding: self.good.is_holding(),
             targets: self.healths().map(|(target, health)| (target.clone(), health.memory())).collect(),
             overrides: own.map(|(_, node, order)| (node.clone(), order.clone())).collect(),
         }

@@ -47,7 +47,7 @@ pub enum Reason {
         /// What it lacks.
         lacks: Lack,
     },
-    /// In: no target was ever ready.
+    /// In: there never was a good answer.
     Bootstrap,
     /// In, though drained: no node of the pool is left undrained.
     NoneUndrained {
@@ -134,7 +134,9 @@ impl fmt::Display for Reason {
             Self::Held { lacks } => {
                 write!(f, "in, for no target can be used and the last good answer is held: {lacks}")
             }
-            Self::Bootstrap => f.write_str("in: no target was ever ready, so every node is answered until one is"),
+            Self::Bootstrap => {
+                f.write_str("in: no target was ever ready or live, so every node is answered until one is")
+            }
             Self::NoneUndrained { order } => write!(f, "in, for every node of the pool is drained: drained {order}"),
             Self::Unfit { lacks } => write!(f, "out: {lacks}"),
             Self::Drained { order } => write!(f, "out: drained {order}"),
@@ -167,6 +169,8 @@ struct Seen<'a>(&'a Option<Kind>);
 impl fmt::Display for Seen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            // Against what was just said of it: the thresholds are not reached.
+            Some(Kind::Ready) => f.write_str("; it answers ready now, which is to be confirmed"),
             Some(kind) => write!(f, ": {kind}"),
             None => Ok(()),
         }

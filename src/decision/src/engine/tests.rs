@@ -102,6 +102,76 @@ fn a_host_that_becomes_blind_through_one_pool_abstains_in_every_pool() {
 }
 
 #[test]
+fn a_blind_host_abstains_and_counts_in_every_pool_once_it_sees_again() {
+    let (a, b) = (pool("a.example.org", &["192.0.2.1"]), pool("b.example.org", &["192.0.2.3", "192.0.2.4"]));
+    let mut engine = engine(&[a.clone(), b.clone()], 3);
+    let (first, second) = (target(&b, 0), target(&b, 1));
+    for target in [target(&a, 0), first.clone(), second.clone()] {
+        see(&mut engine, &target, Kind::Refused, 0);
+    }
+    for (host, of_first) in [("dns-2", Grade::Ready), ("dns-3", Grade::Down)] {
+        let vote = |grade| Vote { grade, shutting_down: false };
+        let votes = [(first.clone(), vote(of_first)), (second.clone(), vote(Grade::Ready))].into();
+        let view = View { host: HostName::new(host), incarnation: 1, sequence: 1, votes, abstains: false };
+        assert!(engine.handle_peer_view(view, at(1)));
+    }
+    let addresses = |engine: &mut Engine| {
+        let decision = engine.decide(at(1));
+        decision.answer(&b.name).unwrap().members.iter().map(|member| member.address).collect::<Vec<_>>()
+    };
+    assert!(engine.is_blind());
+    assert_eq!(addresses(&mut engine), [first.address, second.address], "one of two votes is no majority");
+    see(&mut engine, &target(&a, 0), Kind::Ready, 1);
+    assert!(!engine.is_blind());
+    assert_eq!(addresses(&mut engine), [second.address], "two of three votes are one");
+}
+
+#[test]
+fn the_negative_ttl_is_the_floor_of_the_ttl() {
+    let mut pool = pool("a.example.org", &["192.0.2.1"]);
+    pool.ttl = TtlRange { min: 3, max: 30 };
+    let mut engine = engine(&[pool.clone()], 1);
+    see(&mut engine, &target(&pool, 0), Kind::Ready, 0);
+    let answer = engine.decide(at(0)).answers.remove(0);
+    assert_eq!((answer.ttl, answer.negative_ttl), (30, 3));
+}
+
+#[test]
+fn a_drain_beside_a_forced_node_is_admitted() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let mut engine = engine(std::slice::from_ref(&a), 1);
+    see(&mut engine, &target(&a, 0), Kind::Ready, 0);
+    see(&mut engine, &target(&a, 1), Kind::Refused, 0);
+    let mut say = |kind, node: &str| {
+        let order = Override { kind, reason: String::new(), author: String::new(), since: at(0), until: None };
+        let node = NodeName::new(node);
+        engine.handle_command(Command::Set { pool: a.name.clone(), node, order, insist: false }, at(0))
+    };
+    assert!(matches!(say(OverrideKind::Drain, "cp-1"), Err(Refusal::LastUsable { .. })));
+    assert_eq!(say(OverrideKind::Force, "cp-2"), Ok(()));
+    assert_eq!(say(OverrideKind::Drain, "cp-1"), Ok(()));
+    assert_eq!(engine.decide(at(0)).answers[0].members[0].address, target(&a, 1).address);
+}
+
+#[test]
+fn a_memory_of_a_clock_ahead_is_taken_over_as_it_was_meant() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let mut first = engine(std::slice::from_ref(&a), 1);
+    let (kind, until) = (OverrideKind::Drain, Some(at(10_600)));
+    let order = Override { kind, reason: String::new(), author: String::new(), since: at(10_000), until };
+    let set = Command::Set { pool: a.name.clone(), node: NodeName::new("cp-2"), order, insist: false };
+    assert_eq!(first.handle_command(set, at(10_000)), Ok(()));
+    let memory = Memory { generation: u64::MAX, ..first.memory() };
+
+    let membership = Membership { own: HostName::new("dns-1"), members: 1 };
+    let mut second = Engine::new(membership, vec![a], memory, at(5));
+    let (_, _, order) = second.overrides().next().unwrap();
+    assert_eq!((order.since, order.until), (at(5), Some(at(605))));
+    let before = second.decide(at(5)).generation;
+    assert!(second.decide(at(605)).generation > before, "there is always a next generation");
+}
+
+#[test]
 fn a_memory_of_what_is_not_configured_is_dropped() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let mut first = engine(std::slice::from_ref(&a), 1);
