@@ -81,7 +81,7 @@ prop_compose! {
         nodes in prop::collection::vec((1..3_usize, 0..3_u16), 1..5),
         rise in 1..4_u32,
         fall in 1..5_u32,
-        failover in any::<bool>(),
+        mode in select(vec![Mode::All, Mode::Failover, Mode::Weighted]),
         max_ttl in 1..20_u32,
     ) -> Pool {
         let mut pool = build::pool("lb.example.org");
@@ -92,7 +92,7 @@ prop_compose! {
             node
         }).collect();
         pool.thresholds = build::thresholds(rise, fall);
-        pool.steering.mode = if failover { Mode::Failover } else { Mode::All };
+        pool.steering.mode = mode;
         pool.ttl.max = max_ttl;
         pool
     }
