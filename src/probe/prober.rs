@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use daymark_decision::{Kind, Observation, Timings};
@@ -24,6 +25,7 @@ use crate::fault::chain;
 pub struct Prober {
     settings: Settings,
     source: Source,
+    places: AtomicU32,
 }
 
 /// What a probe found, and the connection where it can be kept.
@@ -42,12 +44,17 @@ impl Prober {
     /// Takes the settings; files are read by the first probe.
     pub fn new(settings: Settings) -> Self {
         let source = Source::new(settings.trust.clone(), settings.auth.clone());
-        Self { settings, source }
+        Self { settings, source, places: AtomicU32::new(0) }
     }
 
     /// How it probes.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// How many watches have asked before.
+    pub(super) fn next_place(&self) -> u32 {
+        self.places.fetch_add(1, Ordering::Relaxed)
     }
 
     /// One probe over a connection of its own. What goes wrong is in the observation: on this host, as

@@ -21,7 +21,8 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// How long a whole probe may take.
     pub timeout: Duration,
-    /// The pace after a first failure, and how long a probe may be silent before the next is started beside it.
+    /// The pace after a first failure, and how much longer than the last answer a probe may take before the next is
+    /// started beside it.
     pub confirm_interval: Duration,
     /// One probe in so many uses a fresh connection.
     pub fresh_every: NonZeroU32,

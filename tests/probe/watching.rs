@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use daymark::probe::{Prober, Settings, Trust, watch};
+use daymark::probe::{Prober, Settings, Trust, offset, watch};
 use daymark_decision::{Kind, Observation};
 use daymark_standin::{Authority, Behaviour};
 use tokio::io::AsyncReadExt;
@@ -272,4 +272,50 @@ async fn many_targets_share_one_prober() {
     assert!(kinds.values().all(|kind| *kind == Kind::Refused), "{kinds:?}");
     shutdown.cancel();
     watches.join_all().await;
+}
+
+#[tokio::test]
+async fn a_place_late_in_a_long_interval_does_not_put_off_the_first_verdict() {
+    let mut scene = Scene::new();
+    scene.settings.interval = NEVER;
+    scene.settings.confirm_interval = Duration::from_millis(10);
+    scene.settings.thresholds = thresholds(2, 3);
+    let prober = Arc::new(scene.prober());
+    let shutdown = CancellationToken::new();
+    let (sender, mut observations) = mpsc::unbounded_channel();
+    let mut watches = tokio::task::JoinSet::new();
+    for index in 0..3 {
+        let sender = sender.clone();
+        let sink = move |observation: Observation| drop(sender.send((index, observation.kind)));
+        let offset = offset(NEVER, index, 3);
+        watches.spawn(watch(scene.address(), offset, Arc::clone(&prober), sink, || (), shutdown.clone()));
+    }
+    let mut found = [0; 3];
+    while found != [2; 3] {
+        let (index, kind) = timeout(LONG, observations.recv()).await.expect("no observation came").unwrap();
+        assert_eq!(kind, Kind::Ready);
+        found[index] += 1;
+    }
+    shutdown.cancel();
+    watches.join_all().await;
+}
+
+#[tokio::test]
+async fn a_live_target_that_falls_silent_is_proved_by_overlapping_fresh_connections() {
+    let mut scene = Scene::with(Behaviour::Unauthorized).await;
+    scene.settings.confirm_interval = Duration::from_millis(50);
+    scene.settings.connect_timeout = Duration::from_millis(500);
+    scene.settings.thresholds = thresholds(1, 3);
+    let mut watching = Watching::start(scene.settings.clone(), scene.address());
+    // Beyond the three that make it live.
+    for _ in 0..5 {
+        assert_eq!(watching.next().await.kind, Kind::CannotJudge { status: 401 });
+    }
+    scene.standin.set(Behaviour::Silent).await.unwrap();
+    // The request on the kept connection alone would be silent for `LONG`.
+    watching.until(&Kind::ConnectTimeout).await;
+    for _ in 0..2 {
+        assert_eq!(watching.next().await.kind, Kind::ConnectTimeout);
+    }
+    watching.stop().await;
 }

@@ -22,23 +22,23 @@ struct Play<T> {
     schedule: Schedule,
     origin: Instant,
     now: u64,
-    under_way: Vec<(u64, u64, Finding)>,
+    under_way: Vec<(u64, u64, Kind)>,
     target: T,
     log: Vec<String>,
 }
 
 /// `target` says of a probe started at a time, fresh or not, how long it takes and what it finds.
-impl<T: Fn(u64, bool) -> (u64, Finding)> Play<T> {
+impl<T: Fn(u64, bool) -> (u64, Kind)> Play<T> {
     fn new(pacing: Pacing, first: u64, target: T) -> Self {
         let origin = Instant::now();
-        let schedule = Schedule::new(pacing, origin, ms(first));
+        let schedule = Schedule::new(pacing, origin, ms(first), ms(first));
         Self { schedule, origin, now: 0, under_way: Vec::new(), target, log: Vec::new() }
     }
 
     /// Plays up to and including `end`, and tells what happened since the last time.
     fn until(&mut self, end: u64) -> Vec<String> {
         loop {
-            let result = self.under_way.iter().map(|&(at, ..)| at).min();
+            let result = self.under_way.iter().map(|(at, ..)| *at).min();
             let due = self.schedule.due().map(|due| self.millis(due).max(self.now));
             match (result, due) {
                 (Some(at), due) if at <= end && due.is_none_or(|due| at <= due) => self.finish(at),
@@ -53,21 +53,22 @@ impl<T: Fn(u64, bool) -> (u64, Finding)> Play<T> {
     fn start(&mut self, at: u64) {
         self.now = at;
         let start = self.schedule.start(self.origin + ms(at));
-        let (takes, finding) = (self.target)(at, start.fresh);
-        self.under_way.push((at + takes, start.id, finding));
+        let (takes, kind) = (self.target)(at, start.fresh);
+        self.under_way.push((at + takes, start.id, kind));
         self.log.push(format!("{at} {}", if start.fresh { "fresh" } else { "kept" }));
     }
 
     fn finish(&mut self, at: u64) {
         self.now = at;
         let first = (0..self.under_way.len()).min_by_key(|&i| self.under_way[i].0).unwrap();
-        let (_, id, finding) = self.under_way.remove(first);
-        let clear = self.schedule.finish(id, finding);
+        let (_, id, kind) = self.under_way.remove(first);
+        let clear = self.schedule.finish(id, &kind, self.origin + ms(at));
+        let found = kind.label();
         let called_off = if clear { std::mem::take(&mut self.under_way).len() } else { 0 };
         self.log.push(match (clear, called_off) {
-            (false, _) => format!("{at} found {finding:?}"),
-            (true, 0) => format!("{at} found {finding:?}, clear"),
-            (true, _) => format!("{at} found {finding:?}, clear, {called_off} called off"),
+            (false, _) => format!("{at} found {found}"),
+            (true, 0) => format!("{at} found {found}, clear"),
+            (true, _) => format!("{at} found {found}, clear, {called_off} called off"),
         });
     }
 
@@ -80,15 +81,19 @@ impl<T: Fn(u64, bool) -> (u64, Finding)> Play<T> {
     }
 }
 
-fn ready(_: u64, _: bool) -> (u64, Finding) {
-    (5, Finding::Ready)
+fn own_fault() -> Kind {
+    Kind::OwnFault { detail: String::new() }
+}
+
+fn ready(_: u64, _: bool) -> (u64, Kind) {
+    (5, Kind::Ready)
 }
 
 #[test]
 fn at_the_start_probes_hurry_until_the_verdict_is_clear_and_then_keep_the_interval() {
     let mut play = Play::new(pacing(), 250, ready);
-    assert_eq!(play.until(400), ["250 fresh", "255 found Ready", "350 fresh", "355 found Ready, clear"]);
-    assert_eq!(play.until(2400), ["1350 kept", "1355 found Ready, clear", "2350 kept", "2355 found Ready, clear"]);
+    assert_eq!(play.until(400), ["250 fresh", "255 found ready", "350 fresh", "355 found ready, clear"]);
+    assert_eq!(play.until(2400), ["1250 kept", "1255 found ready, clear", "2250 kept", "2255 found ready, clear"]);
 }
 
 #[test]
@@ -96,7 +101,7 @@ fn one_probe_in_so_many_is_fresh() {
     let mut play = Play::new(pacing(), 0, ready);
     play.until(900);
     let starts = |log: Vec<String>| log.into_iter().filter(|line| !line.contains("found")).collect::<Vec<_>>();
-    assert_eq!(starts(play.until(5200)), ["1100 kept", "2100 kept", "3100 kept", "4100 fresh", "5100 kept"]);
+    assert_eq!(starts(play.until(5200)), ["1000 kept", "2000 kept", "3000 kept", "4000 fresh", "5000 kept"]);
 }
 
 #[test]
@@ -107,7 +112,7 @@ fn targets_spread_over_the_interval_spread_their_fresh_connections_over_the_roun
     let starts = |log: Vec<String>| log.into_iter().filter(|line| !line.contains("found")).collect::<Vec<_>>();
     let mut play = Play::new(pacing(), 500, ready);
     play.until(1000);
-    assert_eq!(starts(play.until(4000)), ["1600 kept", "2600 fresh", "3600 kept"]);
+    assert_eq!(starts(play.until(4000)), ["1500 kept", "2500 fresh", "3500 kept"]);
 }
 
 #[test]
@@ -119,23 +124,23 @@ fn with_one_in_one_every_probe_is_fresh() {
 #[test]
 fn a_target_that_refuses_is_confirmed_quickly_and_then_left_at_the_interval() {
     let mut play = Play::new(pacing(), 0, |at, _| match at {
-        0..1000 => (5, Finding::Ready),
-        _ => (1, Finding::Failing),
+        0..1000 => (5, Kind::Ready),
+        _ => (1, Kind::Refused),
     });
     play.until(999);
     assert_eq!(
         play.until(3400),
         [
-            "1100 kept",
-            "1101 found Failing",
+            "1000 kept",
+            "1001 found refused",
+            "1100 fresh",
+            "1101 found refused",
             "1200 fresh",
-            "1201 found Failing",
-            "1300 fresh",
-            "1301 found Failing, clear",
-            "2300 kept",
-            "2301 found Failing, clear",
-            "3300 kept",
-            "3301 found Failing, clear",
+            "1201 found refused, clear",
+            "2000 kept",
+            "2001 found refused, clear",
+            "3000 kept",
+            "3001 found refused, clear",
         ]
     );
 }
@@ -144,39 +149,39 @@ fn a_target_that_refuses_is_confirmed_quickly_and_then_left_at_the_interval() {
 fn a_silent_target_costs_about_one_time_out_and_no_more_probes_than_prove_it() {
     // The kept request is silent for the time-out of a probe, a fresh one for that of a connection.
     let mut play = Play::new(pacing(), 0, |at, fresh| match (at, fresh) {
-        (0..1000, _) => (5, Finding::Ready),
-        (_, false) => (5000, Finding::Failing),
-        (_, true) => (1000, Finding::Failing),
+        (0..1000, _) => (5, Kind::Ready),
+        (_, false) => (5000, Kind::Refused),
+        (_, true) => (1000, Kind::Refused),
     });
     play.until(999);
     assert_eq!(
         play.until(2450),
         [
-            "1100 kept",
-            "1200 fresh",
-            "1300 fresh",
-            "1400 fresh",
-            "2200 found Failing",
-            "2300 found Failing",
-            "2400 found Failing, clear, 1 called off",
-            "2400 kept",
+            "1000 kept",
+            "1105 fresh",
+            "1205 fresh",
+            "1305 fresh",
+            "2105 found refused",
+            "2205 found refused",
+            "2305 found refused, clear, 1 called off",
+            "2305 kept",
         ]
     );
 }
 
 #[test]
 fn a_settled_silent_target_has_one_probe_at_a_time() {
-    let mut play = Play::new(pacing(), 0, |_, _| (1500, Finding::Failing));
-    assert_eq!(play.until(1699), ["0 fresh", "100 fresh", "200 fresh", "1500 found Failing", "1600 found Failing"]);
+    let mut play = Play::new(pacing(), 0, |_, _| (1500, Kind::Refused));
+    assert_eq!(play.until(1699), ["0 fresh", "100 fresh", "200 fresh", "1500 found refused", "1600 found refused"]);
     // One ends later than the next is due: that one starts at once, and none is made up for.
     assert_eq!(
         play.until(5000),
         [
-            "1700 found Failing, clear",
+            "1700 found refused, clear",
             "1700 kept",
-            "3200 found Failing, clear",
+            "3200 found refused, clear",
             "3200 kept",
-            "4700 found Failing, clear",
+            "4700 found refused, clear",
             "4700 kept",
         ]
     );
@@ -186,21 +191,21 @@ fn a_settled_silent_target_has_one_probe_at_a_time() {
 fn a_slow_answer_is_waited_for_and_counts() {
     // etcd hangs: every 500 takes 4 s.
     let mut play = Play::new(pacing(), 0, |at, _| match at {
-        0..1000 => (5, Finding::Ready),
-        _ => (4000, Finding::Failing),
+        0..1000 => (5, Kind::Ready),
+        _ => (4000, Kind::Overloaded),
     });
     play.until(999);
     assert_eq!(
         play.until(5300),
         [
-            "1100 kept",
-            "1200 fresh",
-            "1300 fresh",
-            "1400 fresh",
-            "5100 found Failing",
-            "5200 found Failing",
-            "5300 found Failing, clear, 1 called off",
-            "5300 kept",
+            "1000 kept",
+            "1105 fresh",
+            "1205 fresh",
+            "1305 fresh",
+            "5000 found overloaded",
+            "5105 found overloaded",
+            "5205 found overloaded, clear, 1 called off",
+            "5205 kept",
         ]
     );
 }
@@ -208,30 +213,30 @@ fn a_slow_answer_is_waited_for_and_counts() {
 #[test]
 fn a_ready_answer_that_came_late_ends_the_suspicion() {
     let mut play = Play::new(pacing(), 0, |at, _| match at {
-        1100 => (150, Finding::Ready),
-        1200 => (500, Finding::Failing),
-        _ => (5, Finding::Ready),
+        1000 => (150, Kind::Ready),
+        1105 => (500, Kind::Refused),
+        _ => (5, Kind::Ready),
     });
-    play.until(1000);
-    assert_eq!(play.until(1500), ["1100 kept", "1200 fresh", "1250 found Ready, clear, 1 called off"]);
+    play.until(999);
+    assert_eq!(play.until(1500), ["1000 kept", "1105 fresh", "1150 found ready, clear, 1 called off"]);
 }
 
 #[test]
 fn one_failure_between_ready_answers_is_confirmed_away() {
     let mut play = Play::new(pacing(), 0, |at, _| match at {
-        1100 => (5, Finding::Failing),
-        _ => (5, Finding::Ready),
+        1000 => (5, Kind::Refused),
+        _ => (5, Kind::Ready),
     });
-    play.until(1000);
+    play.until(999);
     assert_eq!(
         play.until(2300),
         [
-            "1100 kept",
-            "1105 found Failing",
-            "1200 fresh",
-            "1205 found Ready, clear",
-            "2200 kept",
-            "2205 found Ready, clear"
+            "1000 kept",
+            "1005 found refused",
+            "1100 fresh",
+            "1105 found ready, clear",
+            "2000 kept",
+            "2005 found ready, clear"
         ]
     );
 }
@@ -239,34 +244,170 @@ fn one_failure_between_ready_answers_is_confirmed_away() {
 #[test]
 fn a_target_comes_back_at_the_interval() {
     let mut play = Play::new(pacing(), 0, |at, _| match at {
-        0..1000 => (5, Finding::Failing),
-        _ => (5, Finding::Ready),
+        0..1000 => (5, Kind::Refused),
+        _ => (5, Kind::Ready),
     });
     play.until(999);
-    assert_eq!(play.until(2300), ["1200 kept", "1205 found Ready, clear", "2200 kept", "2205 found Ready, clear"]);
+    assert_eq!(play.until(2300), ["1000 kept", "1005 found ready, clear", "2000 kept", "2005 found ready, clear"]);
     // Ready again: from here on a failure is confirmed again.
-    assert_eq!(play.schedule.verdict, Verdict::Ready);
+    assert_eq!(play.schedule.verdict.grade(), Grade::Ready);
+}
+
+/// Ready for a second, then live with answers that take so long.
+fn live(takes: u64) -> impl Fn(u64, bool) -> (u64, Kind) {
+    move |at, _| match at {
+        0..1000 => (5, Kind::Ready),
+        _ => (takes, Kind::Overloaded),
+    }
+}
+
+/// Like another one until a time, and from then on without a word: packets go nowhere (`connects` false), or only a TCP
+/// stack is left. Answers under way then do not come either.
+fn falls_silent(
+    at: u64,
+    connects: bool,
+    before: impl Fn(u64, bool) -> (u64, Kind),
+) -> impl Fn(u64, bool) -> (u64, Kind) {
+    move |start, fresh| match before(start, fresh) {
+        answer if start + answer.0 <= at => answer,
+        _ if start > at && fresh && !connects => (1000, Kind::ConnectTimeout),
+        _ => (5000, Kind::AnswerTimeout),
+    }
+}
+
+#[test]
+fn a_live_target_that_falls_silent_is_confirmed_like_a_ready_one() {
+    let mut play = Play::new(pacing(), 0, falls_silent(4500, false, live(5)));
+    play.until(4500);
+    assert_eq!(
+        play.until(6999),
+        [
+            "5000 kept",
+            "5105 fresh",
+            "5205 fresh",
+            "5305 fresh",
+            "6105 found connect-timeout",
+            "6205 found connect-timeout",
+            "6305 found connect-timeout, clear, 1 called off",
+            "6305 kept",
+        ]
+    );
+    assert_eq!(play.schedule.verdict.grade(), Grade::Down);
+}
+
+#[test]
+fn a_live_target_that_refuses_is_confirmed_quickly() {
+    let mut play = Play::new(pacing(), 0, |at, fresh| match at {
+        0..2000 => live(5)(at, fresh),
+        _ => (1, Kind::Refused),
+    });
+    play.until(1999);
+    assert_eq!(
+        play.until(3100),
+        [
+            "2000 kept",
+            "2001 found refused",
+            "2100 fresh",
+            "2101 found refused",
+            "2200 fresh",
+            "2201 found refused, clear",
+            "3000 kept",
+            "3001 found refused, clear",
+        ]
+    );
+}
+
+#[test]
+fn a_live_target_gets_better_at_the_interval() {
+    let mut play = Play::new(pacing(), 0, |at, fresh| match at {
+        0..2000 => live(5)(at, fresh),
+        _ => ready(at, fresh),
+    });
+    play.until(1999);
+    assert_eq!(play.until(3900), ["2000 kept", "2005 found ready, clear", "3000 kept", "3005 found ready, clear"]);
+    assert_eq!(play.schedule.verdict.grade(), Grade::Ready);
+}
+
+#[test]
+fn a_target_whose_answers_are_slow_as_a_rule_has_company_only_while_that_is_new() {
+    let mut play = Play::new(pacing(), 0, live(600));
+    play.until(2000);
+    assert_eq!(play.until(3999), ["2600 found overloaded, clear", "3000 kept", "3600 found overloaded, clear"]);
+    let mut play = Play::new(pacing(), 0, |_, _| (600, Kind::Ready));
+    play.until(999);
+    assert_eq!(play.until(2500), ["1000 kept", "1600 found ready, clear", "2000 kept"]);
+}
+
+#[test]
+fn a_live_target_that_answers_slower_than_the_interval_has_as_many_more_as_would_prove_it_down() {
+    let mut play = Play::new(pacing(), 0, live(4000));
+    play.until(9205);
+    assert_eq!(
+        play.until(13205),
+        ["10305 fresh", "10405 fresh", "10505 fresh", "13205 found overloaded, clear, 3 called off", "13205 fresh",]
+    );
+}
+
+#[test]
+fn the_worse_of_two_failures_stays_a_suspicion_after_a_turn_that_both_prove() {
+    let mut play = Play::new(pacing(), 0, |at, _| match at {
+        0..1000 => (5, Kind::Ready),
+        1000 => (5, Kind::Overloaded),
+        _ => (1000, Kind::ConnectTimeout),
+    });
+    play.until(999);
+    play.until(2200);
+    assert_eq!(play.schedule.verdict.grade(), Grade::Live);
+    // What is under way was not called off, and is not waited for.
+    play.until(3600);
+    assert_eq!(play.schedule.verdict.grade(), Grade::Down);
+}
+
+#[test]
+fn a_long_interval_puts_off_only_the_second_probe() {
+    let mut schedule = Schedule::new(pacing(), Instant::now(), ms(20), ms(500));
+    let origin = schedule.next - ms(20);
+    let at = |millis| origin + ms(millis);
+    let mut probe = |millis| {
+        assert_eq!(schedule.due(), Some(at(millis)));
+        let start = schedule.start(at(millis));
+        schedule.finish(start.id, &Kind::Ready, at(millis + 5))
+    };
+    // The verdict, and then the place in the interval.
+    assert!(!probe(20));
+    assert!(probe(120));
+    assert!(probe(500));
+    assert!(probe(1500));
+}
+
+#[test]
+fn a_place_in_the_interval_that_is_past_is_that_of_the_next() {
+    let now = Instant::now();
+    let mut schedule = Schedule::new(pacing(), now, ms(10), ms(10));
+    let start = schedule.start(now + ms(10));
+    assert!(schedule.finish(start.id, &Kind::ShuttingDown, now + ms(15)));
+    assert_eq!(schedule.due(), Some(now + ms(1010)));
 }
 
 #[test]
 fn a_decisive_finding_is_clear_at_once() {
     let mut play = Play::new(pacing(), 0, |at, _| match at {
-        0..1000 => (5, Finding::Ready),
-        _ => (5, Finding::Decisive),
+        0..1000 => (5, Kind::Ready),
+        _ => (5, Kind::ShuttingDown),
     });
     play.until(999);
-    assert_eq!(play.until(2000), ["1100 kept", "1105 found Decisive, clear"]);
+    assert_eq!(play.until(1999), ["1000 kept", "1005 found shutting-down, clear"]);
 }
 
 #[test]
 fn a_fault_of_this_host_says_nothing_and_is_not_met_with_haste() {
-    let mut play = Play::new(pacing(), 0, |_, _| (1, Finding::Nothing));
+    let mut play = Play::new(pacing(), 0, |_, _| (1, own_fault()));
     let log = play.until(2500);
     assert_eq!(
         log,
-        ["0 fresh", "1 found Nothing", "1000 fresh", "1001 found Nothing", "2000 fresh", "2001 found Nothing"]
+        ["0 fresh", "1 found own-fault", "1000 fresh", "1001 found own-fault", "2000 fresh", "2001 found own-fault"]
     );
-    assert_eq!(play.schedule.verdict, Verdict::Unjudged);
+    assert_eq!(play.schedule.verdict.grade(), Grade::Unknown);
 }
 
 #[test]
@@ -274,34 +415,34 @@ fn the_end_of_the_kept_connection_brings_one_probe_forward_an_interval() {
     let mut play = Play::new(pacing(), 0, ready);
     play.until(1300);
     play.kept_has_ended();
-    assert_eq!(play.until(1310), ["1300 kept", "1305 found Ready, clear"]);
+    assert_eq!(play.until(1310), ["1300 kept", "1305 found ready, clear"]);
     // A target that ends every connection after its answer is not probed without a pause.
     play.kept_has_ended();
-    assert_eq!(play.until(2310), ["2300 kept", "2305 found Ready, clear"]);
+    assert_eq!(play.until(2310), ["2300 kept", "2305 found ready, clear"]);
     play.kept_has_ended();
-    assert_eq!(play.until(2320), ["2310 fresh", "2315 found Ready, clear"]);
+    assert_eq!(play.until(2320), ["2310 fresh", "2315 found ready, clear"]);
 }
 
 #[test]
 fn with_a_threshold_of_one_nothing_is_confirmed() {
     let thresholds = Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN };
     let mut play = Play::new(Pacing { thresholds, ..pacing() }, 0, |at, _| match at {
-        0..1000 => (5, Finding::Ready),
-        _ => (5, Finding::Failing),
+        0..1000 => (5, Kind::Ready),
+        _ => (5, Kind::Refused),
     });
     let log = play.until(1500);
-    assert_eq!(log, ["0 fresh", "5 found Ready, clear", "1000 kept", "1005 found Failing, clear"]);
+    assert_eq!(log, ["0 fresh", "5 found ready, clear", "1000 kept", "1005 found refused, clear"]);
 }
 
 #[test]
 fn what_was_called_off_is_no_finding() {
-    let mut schedule = Schedule::new(pacing(), Instant::now(), Duration::ZERO);
     let now = Instant::now();
+    let mut schedule = Schedule::new(pacing(), now, Duration::ZERO, Duration::ZERO);
     let first = schedule.start(now);
     let second = schedule.start(now);
-    assert!(schedule.finish(first.id, Finding::Decisive));
-    assert!(!schedule.finish(second.id, Finding::Ready));
-    assert_eq!(schedule.verdict, Verdict::Failing);
+    assert!(schedule.finish(first.id, &Kind::ShuttingDown, now));
+    assert!(!schedule.finish(second.id, &Kind::Ready, now));
+    assert_eq!(schedule.verdict.grade(), Grade::Live);
 }
 
 proptest::proptest! {
@@ -310,10 +451,10 @@ proptest::proptest! {
         outcomes in proptest::collection::vec((1_u64..6000, 0_u8..8), 1..60),
     ) {
         let finding = |kind| match kind {
-            0..4 => Finding::Ready,
-            4..6 => Finding::Failing,
-            6 => Finding::Decisive,
-            _ => Finding::Nothing,
+            0..4 => Kind::Ready,
+            4..6 => Kind::Refused,
+            6 => Kind::ShuttingDown,
+            _ => own_fault(),
         };
         let count = std::cell::Cell::new(0);
         let mut play = Play::new(pacing(), 0, |_, _| {
@@ -329,5 +470,38 @@ proptest::proptest! {
         }
         // The slowest probe takes 6 s, so in 20 s there are several.
         proptest::prop_assert!(count.get() >= 3);
+    }
+
+    #[test]
+    fn a_hung_target_is_down_in_the_promised_time_however_slowly_it_answered(
+        answers in proptest::collection::vec(1_u64..4500, 1..20),
+        is_live in proptest::bool::ANY,
+        end in 20_000_u64..30_000,
+    ) {
+        let count = std::cell::Cell::new(0);
+        let kind = if is_live { Kind::Overloaded } else { Kind::Ready };
+        let before = |_, _| {
+            count.set(count.get() + 1);
+            (answers[count.get() % answers.len()], kind.clone())
+        };
+        let mut play = Play::new(pacing(), 0, falls_silent(end, true, before));
+        play.until(end);
+        proptest::prop_assert_eq!(Some(play.schedule.verdict.grade()), kind.grade());
+        play.until(end + 1000 + 3 * 100 + 5000);
+        proptest::prop_assert_eq!(play.schedule.verdict.grade(), Grade::Down);
+    }
+
+    #[test]
+    fn a_silent_target_is_down_in_the_promised_time_if_no_confirmation_was_under_way(
+        takes in 1_u64..1100,
+        is_live in proptest::bool::ANY,
+        end in 20_000_u64..30_000,
+    ) {
+        let kind = if is_live { Kind::Overloaded } else { Kind::Ready };
+        let mut play = Play::new(pacing(), 0, falls_silent(end, false, |_, _| (takes, kind.clone())));
+        play.until(end);
+        proptest::prop_assert_eq!(Some(play.schedule.verdict.grade()), kind.grade());
+        play.until(end + 1000 + 3 * 100 + 1000);
+        proptest::prop_assert_eq!(play.schedule.verdict.grade(), Grade::Down);
     }
 }
