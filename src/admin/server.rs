@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 /// How many connections are served at once; more wait in the kernel.
-const CONNECTIONS: usize = 64;
-/// How long a client may take to send the head of a request, also the next one on its connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECTIONS: usize = 256;
+/// How long a client may take to send the head of a request, also the next one on its connection. It is short, for as long
+/// idle clients can keep the others, such as the one that asks `/livez`, from a place.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one connection may last, so that no reader can hold a place for ever.
 const LONGEST: Duration = Duration::from_mins(5);
 /// How long requests under way may take at the shutdown.
