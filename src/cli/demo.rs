@@ -1,7 +1,6 @@
 //! `daymark demo`: Daymark at work on this host alone, with three stand-in apiservers that can be broken and healed.
 
 use std::fs;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -67,7 +66,7 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::parse(&text, "the demo's configuration", stage.dir.path())?;
     let bound = App::bind(config, None).await;
     let app = bound.map_err(|it| Failure::Usage(format!("{it}\n--listen and --api take other addresses")))?;
-    print(&mut io::stdout(), &stage.programme(arguments));
+    print(&stage.programme(arguments))?;
     log::start(Format::Text);
     let standins = Arc::new(stage.standins);
     let outcome = app.with_routes(routes(standins.clone())).run().await;
