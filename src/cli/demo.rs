@@ -13,7 +13,7 @@ use clap::Args;
 use daymark_standin::{Authority, Behaviour, Standin};
 use hyper::Method;
 
-use super::client::Api;
+use super::client::{Api, segment};
 use super::log::{self, Format};
 use super::{Failure, Outcome, block_on, print};
 use crate::app::App;
@@ -55,7 +55,7 @@ pub(super) fn demo(arguments: &Arguments) -> Outcome {
 fn act(api: &Api, behaviour: &str, node: &str) -> Outcome {
     let behaviour: Behaviour = behaviour.parse().map_err(|unknown| Failure::Usage(format!("{unknown}")))?;
     let body = behaviour.to_string();
-    api.write(Method::PUT, &format!("/demo/{node}"), body.into(), None)?;
+    api.write(Method::PUT, &format!("/demo/{}", segment(node)), body.into(), None)?;
     Ok(format!("{node} is {behaviour} now\n"))
 }
 

@@ -5,7 +5,7 @@ use clap::Args;
 use daymark_decision::OverrideKind;
 use hyper::Method;
 
-use super::client::{Api, Secret};
+use super::client::{Api, Secret, segment};
 use super::explain::find;
 use super::{Failure, Outcome};
 use crate::admin::Wish;
@@ -65,7 +65,7 @@ fn set(arguments: &Arguments, kind: OverrideKind) -> Outcome {
 impl Lift {
     fn send(&self, method: Method, body: Bytes) -> Outcome {
         let pool = find(&self.api.get("/api/v1/status")?, &self.node, self.pool.as_deref())?.name.clone();
-        let path = format!("/api/v1/pools/{pool}/nodes/{}/override", self.node);
+        let path = format!("/api/v1/pools/{}/nodes/{}/override", segment(pool.as_str()), segment(&self.node));
         self.api.write(method, &path, body, Some(&self.secret))?;
         let status: Status = self.api.get("/api/v1/status")?;
         let now = find(&status, &self.node, Some(pool.as_str()))?;
