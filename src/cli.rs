@@ -44,9 +44,9 @@ enum Command {
     /// Show why the targets of a node are in the answer or out of it
     Explain(explain::Arguments),
     /// Take a node out of the answer
-    Drain(overrides::Arguments),
+    Drain(overrides::Drain),
     /// Keep a node in the answer, whatever the probes find
-    Force(overrides::Arguments),
+    Force(overrides::Order),
     /// Lift the drain or the force of a node
     Undrain(overrides::Lift),
     /// Print the JSON Schema of the configuration
