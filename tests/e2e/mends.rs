@@ -167,15 +167,39 @@ fn insisting_is_for_drain_alone() {
 
 #[test]
 fn many_idle_connections_do_not_keep_livez_from_answering() {
+    livez_answers_beside_300_that_said("");
+}
+
+#[test]
+fn many_requests_whose_body_never_comes_do_not_keep_livez_from_answering() {
+    let head =
+        format!("PUT /api/v1/pools/{POOL}/nodes/cp-1/override HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n");
+    livez_answers_beside_300_that_said(&head);
+    livez_answers_beside_300_that_said(&head.replace("PUT", "GET"));
+}
+
+fn livez_answers_beside_300_that_said(words: &str) {
     let nodes = Nodes::start(1);
     let daymark = Daymark::run(&nodes.write(&nodes.plan()));
-    let _idle: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(daymark.admin).unwrap()).collect();
+    let say = |mut stream: TcpStream| stream.write_all(words.as_bytes()).map(|()| stream);
+    let _idle: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(daymark.admin).and_then(say).unwrap()).collect();
     let mut stream = TcpStream::connect(daymark.admin).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.write_all(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
     let mut begun = [0; 12];
     stream.read_exact(&mut begun).expect("it answers while the others still wait");
     assert_eq!(&begun, b"HTTP/1.1 200");
+}
+
+#[test]
+fn a_body_that_is_too_long_is_a_problem() {
+    let nodes = Nodes::start(1);
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    let path = format!("/api/v1/pools/{POOL}/nodes/cp-1/override");
+    let (code, body) = http(daymark.admin, "PUT", &path, None, &" ".repeat(20_000));
+    assert_eq!(code, 400, "{body}");
+    let problem: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(problem["error"], "no body can be read: length limit exceeded");
 }
 
 #[test]
