@@ -14,7 +14,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,13 @@ impl From<Gone> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.code, Json(self)).into_response()
+        let code = self.code;
+        let response = (code, Json(self)).into_response();
+        if code == StatusCode::UNAUTHORIZED {
+            // RFC 9110, section 15.5.2: it has to say how one may be let in.
+            return ([(header::WWW_AUTHENTICATE, "Bearer")], response).into_response();
+        }
+        response
     }
 }
 
@@ -95,6 +101,7 @@ pub fn routes(admin: Admin) -> Router {
         .route("/api/v1/status", get(status))
         .route("/api/v1/events", get(events))
         .route("/api/v1/pools/{pool}/nodes/{node}/override", put(overrides::set).delete(overrides::lift))
+        .method_not_allowed_fallback(wrong_method)
         .fallback(nothing_here)
         .with_state(admin)
 }
@@ -188,6 +195,10 @@ async fn nothing_here() -> Problem {
         "there is nothing here; there are /livez, /readyz, /metrics, /api/v1/status, /api/v1/events and \
          /api/v1/pools/{pool}/nodes/{node}/override",
     )
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
 }
 
 #[cfg(test)]

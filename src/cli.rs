@@ -44,9 +44,9 @@ enum Command {
     /// Show why the targets of a node are in the answer or out of it
     Explain(explain::Arguments),
     /// Take a node out of the answer
-    Drain(overrides::Arguments),
+    Drain(overrides::Drain),
     /// Keep a node in the answer, whatever the probes find
-    Force(overrides::Arguments),
+    Force(overrides::Order),
     /// Lift the drain or the force of a node
     Undrain(overrides::Lift),
     /// Print the JSON Schema of the configuration
@@ -96,14 +96,17 @@ impl From<config::ConfigErrors> for Failure {
 
 /// Does what the arguments of the process say.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match dispatch(cli.command) {
-        Ok(text) => {
-            print(&mut io::stdout(), &text);
-            ExitCode::SUCCESS
-        }
+    let done = match Cli::try_parse() {
+        Ok(cli) => dispatch(cli.command).and_then(|text| print(&text)),
+        Err(wrong) if wrong.use_stderr() => wrong.exit(),
+        // Help and the version are no faults, but told in the same way.
+        Err(help) => written(help.print()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            print(&mut io::stderr(), &format!("{failure}\n"));
+            // Where this cannot be written either, the exit code tells.
+            let _ = writeln!(io::stderr(), "{failure}");
             failure.code()
         }
     }
@@ -126,10 +129,20 @@ fn dispatch(command: Command) -> Outcome {
     }
 }
 
-/// Writes text to a stream. A reader that went away, as `head` does, is no failure.
-fn print(to: &mut impl Write, text: &str) {
-    // There is no one left to tell.
-    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+/// Writes to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout();
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
+}
+
+/// A reader that went away, as `head` does, has read enough; a disk that is full has not.
+fn written(outcome: io::Result<()>) -> Result<(), Failure> {
+    match outcome {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Run(format!("the output cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn json(value: &impl serde::Serialize) -> Outcome {

@@ -238,3 +238,31 @@ async fn a_path_that_is_not_there_says_which_are() {
     assert_eq!(code, StatusCode::NOT_FOUND);
     assert!(text.contains("there are /livez, /readyz, /metrics"), "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_the_token_is_told_the_scheme() {
+    let bench = bench();
+    let request = Request::delete("/api/v1/pools/lb.example.org/nodes/cp-1/override").body(Body::empty()).unwrap();
+    let response = bench.routes.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
+    let (code, _) = bench.write("PUT", "cp-1", "bearer secret", json!({"kind": "force"}).to_string()).await;
+    assert_eq!(code, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_that_a_path_does_not_take_is_a_problem_that_says_which_it_takes() {
+    for (method, path, allowed) in [
+        ("POST", "/livez", "GET,HEAD"),
+        ("DELETE", "/api/v1/status", "GET,HEAD"),
+        ("GET", "/api/v1/pools/lb.example.org/nodes/cp-1/override", "PUT,DELETE"),
+    ] {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let response = bench().routes.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()[header::ALLOW], allowed);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let problem: Problem = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem.error, format!("{path} does not take {method}"));
+    }
+}

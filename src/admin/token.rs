@@ -1,8 +1,7 @@
 //! The secret that writing needs.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use subtle::ConstantTimeEq;
@@ -47,17 +46,14 @@ impl Token {
         Self(Some(path.to_owned()))
     }
 
-    /// The secret is in a file of this directory, which is made, readable by its owner alone, where there is none yet.
+    /// The secret is in a file of this directory, which is made, readable by its owner alone, where there is none yet or
+    /// an empty one.
     pub fn made_in(dir: &Path) -> io::Result<Self> {
         let path = dir.join(FILE);
         fs::create_dir_all(dir)?;
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(mut file) => {
-                writeln!(file, "{:032x}{:032x}", random()?, random()?)?;
-                file.sync_all()?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+        let is_empty = fs::read(&path).is_ok_and(|secret| secret.trim_ascii().is_empty());
+        if is_empty || !path.exists() {
+            make(dir, &path, is_empty)?;
         }
         Ok(Self(Some(path)))
     }
@@ -70,8 +66,31 @@ impl Token {
         if secret.is_empty() {
             return Err(Denied::Empty(path.clone()));
         }
-        let given = authorization.and_then(|it| it.strip_prefix("Bearer ")).unwrap_or_default().trim();
+        let given = authorization.and_then(bearer).unwrap_or_default();
         if bool::from(given.as_bytes().ct_eq(secret.as_bytes())) { Ok(()) } else { Err(Denied::Wrong) }
+    }
+}
+
+/// The token of an `Authorization` header. The name of the scheme is in any case (RFC 9110, section 11.1).
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(token.trim())
+}
+
+/// Makes a secret that is whole as soon as it is seen, for a full disk must not leave an empty file for ever.
+fn make(dir: &Path, path: &Path, is_empty: bool) -> io::Result<()> {
+    // Only its owner may read or write it: mode 0600.
+    let mut file = tempfile::Builder::new().prefix("admin.token.").tempfile_in(dir)?;
+    writeln!(file, "{:032x}{:032x}", random()?, random()?)?;
+    file.as_file().sync_all()?;
+    if is_empty {
+        file.persist(path)?;
+        return Ok(());
+    }
+    match file.persist_noclobber(path) {
+        // Another host that starts in the same directory was first.
+        Err(lost) if lost.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => Ok(made.map(|_| ())?),
     }
 }
 
@@ -105,6 +124,20 @@ mod tests {
     }
 
     #[test]
+    fn the_scheme_is_taken_in_any_case() {
+        // RFC 9110, section 11.1.
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        fs::write(&path, "secret").unwrap();
+        for right in ["bearer secret", "BEARER secret", "Bearer  secret"] {
+            assert!(Token::in_file(&path).admit(Some(right)).is_ok(), "{right}");
+        }
+        for wrong in ["bearersecret", "bearer Secret", "Bearer secret secret", "bearer"] {
+            assert!(matches!(Token::in_file(&path).admit(Some(wrong)), Err(Denied::Wrong)), "{wrong}");
+        }
+    }
+
+    #[test]
     fn an_empty_or_missing_token_file_admits_no_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
@@ -127,5 +160,36 @@ mod tests {
         assert_eq!(one.trim().len(), 64);
         assert_eq!(one, again);
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_token_file_that_was_left_empty_is_made_anew_and_another_is_let_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        for left in ["", " \n"] {
+            fs::write(&path, left).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            Token::made_in(dir.path()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap().trim().len(), 64);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        fs::write(&path, "chosen").unwrap();
+        Token::made_in(dir.path()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "chosen");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left there");
+    }
+
+    #[test]
+    fn hosts_that_start_at_once_in_one_directory_agree_on_a_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let make = || {
+            Token::made_in(dir.path()).unwrap();
+            fs::read_to_string(dir.path().join(FILE)).unwrap()
+        };
+        let seen: Vec<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(seen.iter().all(|token| token.trim().len() == 64 && *token == seen[0]), "{seen:?}");
     }
 }

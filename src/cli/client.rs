@@ -1,5 +1,6 @@
 //! The way to the admin API of a running host.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use clap::Args;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
@@ -92,6 +94,11 @@ impl Api {
         let said = serde_json::from_slice(&body).map(|problem: Problem| problem.error);
         Err(Failure::Run(said.unwrap_or_else(|_| format!("{} answers {status}", self.address))))
     }
+}
+
+/// A name as one segment of a path. Also `.` and `..` are names here, so more is encoded than RFC 3986 asks for.
+pub(super) fn segment(name: &str) -> impl Display {
+    utf8_percent_encode(name, NON_ALPHANUMERIC)
 }
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;

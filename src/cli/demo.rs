@@ -1,7 +1,6 @@
 //! `daymark demo`: Daymark at work on this host alone, with three stand-in apiservers that can be broken and healed.
 
 use std::fs;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use clap::Args;
 use daymark_standin::{Authority, Behaviour, Standin};
 use hyper::Method;
 
-use super::client::Api;
+use super::client::{Api, segment};
 use super::log::{self, Format};
 use super::{Failure, Outcome, block_on, print};
 use crate::app::App;
@@ -56,7 +55,7 @@ pub(super) fn demo(arguments: &Arguments) -> Outcome {
 fn act(api: &Api, behaviour: &str, node: &str) -> Outcome {
     let behaviour: Behaviour = behaviour.parse().map_err(|unknown| Failure::Usage(format!("{unknown}")))?;
     let body = behaviour.to_string();
-    api.write(Method::PUT, &format!("/demo/{node}"), body.into(), None)?;
+    api.write(Method::PUT, &format!("/demo/{}", segment(node)), body.into(), None)?;
     Ok(format!("{node} is {behaviour} now\n"))
 }
 
@@ -67,7 +66,7 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::parse(&text, "the demo's configuration", stage.dir.path())?;
     let bound = App::bind(config, None).await;
     let app = bound.map_err(|it| Failure::Usage(format!("{it}\n--listen and --api take other addresses")))?;
-    print(&mut io::stdout(), &stage.programme(arguments));
+    print(&stage.programme(arguments))?;
     log::start(Format::Text);
     let standins = Arc::new(stage.standins);
     let outcome = app.with_routes(routes(standins.clone())).run().await;

@@ -22,6 +22,8 @@ pub(super) enum Format {
 pub(super) fn start(format: Format) {
     let filter = EnvFilter::try_from_env("DAYMARK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // A line that cannot be written is lost. To tell of that on standard error too would panic where that is the fault.
+    let builder = builder.log_internal_errors(false);
     // A second call finds a logger already there, which is as good.
     let _ = match format {
         Format::Json => builder.json().flatten_event(true).try_init(),

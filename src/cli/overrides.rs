@@ -5,14 +5,23 @@ use clap::Args;
 use daymark_decision::OverrideKind;
 use hyper::Method;
 
-use super::client::{Api, Secret};
+use super::client::{Api, Secret, segment};
 use super::explain::find;
 use super::{Failure, Outcome};
 use crate::admin::Wish;
 use crate::status::{PoolStatus, Status};
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct Drain {
+    #[command(flatten)]
+    order: Order,
+    /// Drain also where no usable node is left
+    #[arg(long)]
+    insist: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Order {
     #[command(flatten)]
     lift: Lift,
     /// For how long, such as 10m or 2h; without it, until `daymark undrain`
@@ -24,9 +33,6 @@ pub(super) struct Arguments {
     /// Who, for those who look later; the user's name unless given
     #[arg(long, value_name = "NAME")]
     author: Option<String>,
-    /// Drain also where no usable node is left
-    #[arg(long)]
-    insist: bool,
 }
 
 #[derive(Debug, Args)]
@@ -42,22 +48,22 @@ pub(super) struct Lift {
     secret: Secret,
 }
 
-pub(super) fn drain(arguments: &Arguments) -> Outcome {
-    set(arguments, OverrideKind::Drain)
+pub(super) fn drain(arguments: &Drain) -> Outcome {
+    set(&arguments.order, OverrideKind::Drain, arguments.insist)
 }
 
-pub(super) fn force(arguments: &Arguments) -> Outcome {
-    set(arguments, OverrideKind::Force)
+pub(super) fn force(order: &Order) -> Outcome {
+    set(order, OverrideKind::Force, false)
 }
 
 pub(super) fn undrain(lift: &Lift) -> Outcome {
     lift.send(Method::DELETE, Bytes::new())
 }
 
-fn set(arguments: &Arguments, kind: OverrideKind) -> Outcome {
-    let Arguments { lift, length, reason, author, insist } = arguments;
+fn set(order: &Order, kind: OverrideKind, insist: bool) -> Outcome {
+    let Order { lift, length, reason, author } = order;
     let author = author.clone().unwrap_or_else(user);
-    let wish = Wish { kind, length: length.clone(), reason: reason.clone(), author, insist: *insist };
+    let wish = Wish { kind, length: length.clone(), reason: reason.clone(), author, insist };
     let body = serde_json::to_vec(&wish).map_err(|error| Failure::Run(error.to_string()))?;
     lift.send(Method::PUT, body.into())
 }
@@ -65,7 +71,7 @@ fn set(arguments: &Arguments, kind: OverrideKind) -> Outcome {
 impl Lift {
     fn send(&self, method: Method, body: Bytes) -> Outcome {
         let pool = find(&self.api.get("/api/v1/status")?, &self.node, self.pool.as_deref())?.name.clone();
-        let path = format!("/api/v1/pools/{pool}/nodes/{}/override", self.node);
+        let path = format!("/api/v1/pools/{}/nodes/{}/override", segment(pool.as_str()), segment(&self.node));
         self.api.write(method, &path, body, Some(&self.secret))?;
         let status: Status = self.api.get("/api/v1/status")?;
         let now = find(&status, &self.node, Some(pool.as_str()))?;

@@ -16,6 +16,7 @@ mod commands;
 mod demo;
 mod ending;
 mod logging;
+mod mends;
 mod parent;
 mod reload;
 mod restart;

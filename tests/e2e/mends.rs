@@ -1,0 +1,216 @@
+//! What went wrong once and must not again: full disks, readers that go away, odd names, idle clients.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::dns::{A, ask};
+use crate::support::nodes::{Nodes, Plan, addresses};
+use crate::support::{Daymark, POOL, Process, daymark, finish, http, until};
+
+fn full_disk() -> File {
+    OpenOptions::new().write(true).open("/dev/full").unwrap()
+}
+
+/// Where a Daymark serves that cannot say so: ports that the kernel gives to no client, on addresses of one test.
+struct Places {
+    dns: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Places {
+    fn own() -> Self {
+        let own = addresses(2);
+        Self { dns: SocketAddr::new(own[0], 5300), admin: SocketAddr::new(own[1], 9300) }
+    }
+
+    fn plan(&self, nodes: &Nodes, count: usize) -> Plan {
+        let plan = Plan { listen: self.dns.to_string(), admin: self.admin.to_string(), ..nodes.plan() };
+        Plan { nodes: plan.nodes[..count].to_vec(), ..plan }
+    }
+
+    /// Waits until the answer on the wire has this many addresses.
+    fn answer(&self, process: &mut Process, count: usize) {
+        until(&format!("the answer has {count} addresses"), || {
+            assert_eq!(process.0.try_wait().unwrap(), None, "it runs");
+            // Before it listens, the question is refused.
+            (ask(self.dns, POOL, A).ok()?.addresses.len() == count).then_some(())
+        });
+    }
+}
+
+fn reloads(admin: SocketAddr) -> usize {
+    let (code, body) = http(admin, "GET", "/api/v1/events", None, "");
+    assert_eq!(code, 200, "{body}");
+    let events: Vec<Value> = serde_json::from_str(&body).unwrap();
+    events.iter().filter(|it| it["what"]["event"] == "reload").count()
+}
+
+/// Asserts that a Daymark whose log goes nowhere serves, and applies a new configuration.
+fn serves_and_reloads(mut process: Process, nodes: &Nodes, places: &Places) {
+    places.answer(&mut process, 2);
+    // The same file again, so that nothing but the signal is the reason.
+    process.signal("HUP");
+    until("the signal is followed", || (reloads(places.admin) > 0).then_some(()));
+    nodes.write(&places.plan(nodes, 1));
+    process.signal("HUP");
+    places.answer(&mut process, 1);
+    process.signal("TERM");
+    assert_eq!(process.wait().code(), Some(0));
+}
+
+#[test]
+fn a_log_on_a_full_disk_stops_nothing() {
+    for format in ["text", "json"] {
+        let (nodes, places) = (Nodes::start(2), Places::own());
+        let config = nodes.write(&places.plan(&nodes, 2));
+        let mut command = daymark(&["run", "-c", config.to_str().unwrap(), "--log-format", format]);
+        let process = Process::spawn(command.stdout(full_disk()).stderr(full_disk()));
+        serves_and_reloads(process, &nodes, &places);
+    }
+}
+
+#[test]
+fn a_log_whose_reader_goes_away_stops_nothing() {
+    let (nodes, places) = (Nodes::start(2), Places::own());
+    let config = nodes.write(&places.plan(&nodes, 2));
+    let (reader, writer) = std::io::pipe().unwrap();
+    let process =
+        Process::spawn(daymark(&["run", "-c", config.to_str().unwrap()]).stdout(Stdio::null()).stderr(writer));
+    let mut line = String::new();
+    BufReader::new(reader).read_line(&mut line).unwrap();
+    assert!(line.ends_with('\n'), "{line:?}");
+    serves_and_reloads(process, &nodes, &places);
+}
+
+#[test]
+fn the_demo_goes_on_where_no_one_reads_what_it_says() {
+    let (dir, places) = (tempfile::tempdir().unwrap(), Places::own());
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = daymark(&["demo", "--listen", &places.dns.to_string(), "--api", &places.admin.to_string()]);
+    command.env("TMPDIR", dir.path()).stdout(writer.try_clone().unwrap()).stderr(writer);
+    let mut demo = Process::spawn(&mut command);
+    // The command holds the writing end too.
+    drop(command);
+    let mut line = String::new();
+    BufReader::new(reader).read_line(&mut line).unwrap();
+    assert!(line.starts_with("Three stand-in apiservers"), "{line}");
+    places.answer(&mut demo, 3);
+    let broken = finish(&mut daymark(&["demo", "--api", &places.admin.to_string(), "fail", "kube-cp-2"]));
+    assert_eq!(broken.code, Some(0), "{}", broken.stderr);
+    places.answer(&mut demo, 2);
+}
+
+#[test]
+fn output_that_a_full_disk_does_not_take_is_a_failure() {
+    let nodes = Nodes::start(1);
+    let config = nodes.write(&nodes.plan());
+    let check = ["check", "-c", config.to_str().unwrap()];
+    for arguments in [&["schema"][..], &["completions", "bash"], &check, &["--help"], &["--version"], &["demo"]] {
+        let mut said = tempfile::NamedTempFile::new().unwrap();
+        let mut command = daymark(arguments);
+        if arguments == ["demo"] {
+            command.args(["--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"]);
+        }
+        let mut process = Process::spawn(command.stdout(full_disk()).stderr(said.reopen().unwrap()));
+        assert_eq!(process.wait().code(), Some(1), "{arguments:?}");
+        let mut text = String::new();
+        said.read_to_string(&mut text).unwrap();
+        let sentence = "the output cannot be written: No space left on device (os error 28)\n";
+        assert_eq!(text, sentence, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_failure_that_cannot_be_told_keeps_its_exit_code() {
+    let mut process = Process::spawn(daymark(&["check", "-c", "/nonexistent"]).stderr(full_disk()));
+    assert_eq!(process.wait().code(), Some(2));
+    let mut process = Process::spawn(daymark(&["explode"]).stderr(full_disk()));
+    assert_eq!(process.wait().code(), Some(2));
+}
+
+#[test]
+fn a_node_of_any_name_is_drained_and_given_free_again() {
+    let nodes = Nodes::start(2);
+    for name in ["a/b", "50%", "%2F", "what?", "#1", "..", "Köln", "a+b&c=d;e"] {
+        let mut plan = nodes.plan();
+        plan.nodes[0].0 = format!("\"{name}\"");
+        let daymark = Daymark::run(&nodes.write(&plan));
+        let (api, token) = (daymark.api(), nodes.path("state/admin.token"));
+        daymark.answers(&nodes.addresses(), "ready");
+        let say = |arguments: &[&str]| {
+            let mut command = crate::support::daymark(arguments);
+            let done = finish(command.env("DAYMARK_API", &api).env("DAYMARK_TOKEN_FILE", &token));
+            assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+            done.stdout
+        };
+        assert!(say(&["drain", name]).contains("out: drained "), "{name}");
+        daymark.answers(&nodes.addresses()[1..], "ready");
+        say(&["undrain", name]);
+        assert!(say(&["force", name]).contains("in: forced "), "{name}");
+        say(&["undrain", name]);
+        daymark.answers(&nodes.addresses(), "ready");
+    }
+}
+
+#[test]
+fn insisting_is_for_drain_alone() {
+    let done = finish(&mut daymark(&["force", "cp-1", "--insist"]));
+    assert_eq!(done.code, Some(2));
+    assert!(done.stderr.contains("unexpected argument '--insist'"), "{}", done.stderr);
+    assert!(finish(&mut daymark(&["drain", "--help"])).stdout.contains("--insist"));
+}
+
+#[test]
+fn many_idle_connections_do_not_keep_livez_from_answering() {
+    livez_answers_beside_300_that_said("");
+}
+
+#[test]
+fn many_requests_whose_body_never_comes_do_not_keep_livez_from_answering() {
+    let head =
+        format!("PUT /api/v1/pools/{POOL}/nodes/cp-1/override HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n");
+    livez_answers_beside_300_that_said(&head);
+    livez_answers_beside_300_that_said(&head.replace("PUT", "GET"));
+}
+
+fn livez_answers_beside_300_that_said(words: &str) {
+    let nodes = Nodes::start(1);
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    let say = |mut stream: TcpStream| stream.write_all(words.as_bytes()).map(|()| stream);
+    let _idle: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(daymark.admin).and_then(say).unwrap()).collect();
+    let mut stream = TcpStream::connect(daymark.admin).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+    let mut begun = [0; 12];
+    stream.read_exact(&mut begun).expect("it answers while the others still wait");
+    assert_eq!(&begun, b"HTTP/1.1 200");
+}
+
+#[test]
+fn a_body_that_is_too_long_is_a_problem() {
+    let nodes = Nodes::start(1);
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    let path = format!("/api/v1/pools/{POOL}/nodes/cp-1/override");
+    let (code, body) = http(daymark.admin, "PUT", &path, None, &" ".repeat(20_000));
+    assert_eq!(code, 400, "{body}");
+    let problem: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(problem["error"], "no body can be read: length limit exceeded");
+}
+
+#[test]
+fn an_empty_token_of_an_earlier_start_is_made_anew() {
+    let nodes = Nodes::start(2);
+    std::fs::create_dir(nodes.path("state")).unwrap();
+    std::fs::write(nodes.path("state/admin.token"), "").unwrap();
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    daymark.answers(&nodes.addresses(), "ready");
+    let mut command = Command::new(crate::support::BINARY);
+    let token = nodes.path("state/admin.token");
+    let done = finish(command.args(["drain", "cp-1", "--api", &daymark.api(), "--token-file"]).arg(token));
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+}
