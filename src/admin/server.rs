@@ -32,7 +32,7 @@ const LONGEST_BODY: usize = 16 * 1024;
 /// How long one connection may last, so that no reader can hold a place for ever.
 const LONGEST: Duration = Duration::from_mins(5);
 /// How long requests under way may take at the shutdown.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(1);
 /// The pause after `accept` fails, which it does when descriptors run out.
 const PAUSE: Duration = Duration::from_millis(100);
 
