@@ -42,9 +42,6 @@ pub struct StartErrors(pub Vec<String>);
 /// Why a running Daymark ended without having been told to, or at once.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// Signals cannot be taken.
-    #[error("signals cannot be taken")]
-    Signals(#[source] std::io::Error),
     /// A part ended that must not.
     #[error("{0}")]
     Part(String),
@@ -61,6 +58,7 @@ pub struct App {
     admin: TcpListener,
     token: Token,
     extra: Router,
+    signals: Signals,
 }
 
 type Parts = JoinSet<Result<(), String>>;
@@ -68,6 +66,8 @@ type Parts = JoinSet<Result<(), String>>;
 impl App {
     /// Binds every socket. `file` is where the configuration came from, to be read again when it changes.
     pub async fn bind(config: Config, file: Option<PathBuf>) -> Result<Self, StartErrors> {
+        // From here on a signal is taken in, also one that comes before everything runs.
+        let signals = Signals::new().map_err(|error| StartErrors(vec![format!("signals cannot be taken: {error}")]))?;
         let mut errors = Vec::new();
         let authoritative = bind_authoritative(&config).unwrap_or_else(|sentences| {
             errors.extend(sentences);
@@ -77,7 +77,7 @@ impl App {
         match admin {
             Some(admin) if errors.is_empty() => {
                 let (token, authoritative) = (token(&config), authoritative.map(Arc::new));
-                Ok(Self { config, file, authoritative, admin, token, extra: Router::new() })
+                Ok(Self { config, file, authoritative, admin, token, extra: Router::new(), signals })
             }
             _ => Err(StartErrors(errors)),
         }
@@ -91,9 +91,8 @@ impl App {
 
     /// Runs until a signal, or until a part fails. When it returns, every task has ended.
     pub async fn run(self) -> Result<(), RunError> {
-        let mut signals = Signals::new().map_err(RunError::Signals)?;
         let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
-        let mut parts = self.spawn(&stop, &reload).await;
+        let (mut signals, mut parts) = self.spawn(&stop, &reload).await;
         let mut outcome = Ok(());
         loop {
             tokio::select! {
@@ -120,7 +119,7 @@ impl App {
         }
     }
 
-    async fn spawn(self, stop: &CancellationToken, reload: &Arc<Notify>) -> Parts {
+    async fn spawn(self, stop: &CancellationToken, reload: &Arc<Notify>) -> (Signals, Parts) {
         let mut parts = Parts::new();
         let (clock, events, metrics, watchdog) =
             (Clock::start(), Events::default(), Metrics::default(), Watchdog::default());
@@ -155,7 +154,7 @@ impl App {
         );
         let stop = stop.clone();
         parts.spawn(async move { admin::serve(self.admin, routes, stop).await.map_err(part("the admin API")) });
-        parts
+        (self.signals, parts)
     }
 }
 
@@ -163,7 +162,7 @@ fn bind_authoritative(config: &Config) -> Result<Option<Authoritative>, Vec<Stri
     let Some(authoritative) = zones::authoritative(config) else { return Ok(None) };
     let settings = Settings {
         listen: authoritative.listen.clone(),
-        zones: zones::zones(authoritative, &config.pools).map_err(|error| vec![chain(&error)])?,
+        zones: zones::checked(config)?,
         max_tcp_connections: authoritative.max_tcp_connections,
         tcp_idle: TCP_IDLE,
     };

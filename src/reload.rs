@@ -106,10 +106,7 @@ impl Reloader {
             let sentence = |key: &&str| format!("{key} cannot change while Daymark runs; restart it");
             return Err(fixed.iter().map(sentence).collect());
         }
-        let zones = match zones::authoritative(config) {
-            Some(authoritative) => zones::zones(authoritative, &config.pools).map_err(|it| vec![chain(&it)])?,
-            None => Vec::new(),
-        };
+        let zones = zones::checked(config)?;
         if let Some(authoritative) = &self.authoritative {
             authoritative.configure(&zones).map_err(|errors| vec![chain(&errors)])?;
         }

@@ -3,14 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use daymark_authoritative::{MasterFile, Nameserver, ZoneSettings};
+use daymark_authoritative::{MasterFile, Nameserver, Zone, ZoneSettings};
 
 use crate::config::{AuthoritativeConfig, Config, PoolConfig, ProviderConfig};
+use crate::fault::chain;
 
 /// A zone file that went between the check of the configuration and now.
 #[derive(Debug, thiserror::Error)]
 #[error("the zone file {} cannot be read", .path.display())]
-pub struct Unreadable {
+struct Unreadable {
     path: PathBuf,
     #[source]
     source: std::io::Error,
@@ -21,8 +22,21 @@ pub fn authoritative(config: &Config) -> Option<&AuthoritativeConfig> {
     config.providers.iter().map(|ProviderConfig::Authoritative(authoritative)| authoritative).next()
 }
 
+/// The zones to serve, checked whole; or else every sentence on what is wrong, each with its key. No zone without an
+/// authoritative server.
+pub fn checked(config: &Config) -> Result<Vec<ZoneSettings>, Vec<String>> {
+    let Some(authoritative) = authoritative(config) else { return Ok(Vec::new()) };
+    let key = if authoritative.zone_file.is_some() { "providers[0].zoneFile" } else { "providers[0].nameservers" };
+    let at_its_key = |sentence| config.finding(key, "--nameserver", sentence).to_string();
+    let zones = zones(authoritative, &config.pools).map_err(|error| vec![at_its_key(chain(&error))])?;
+    match Zone::build_all(&zones) {
+        Ok(_) => Ok(zones),
+        Err(errors) => Err(errors.0.iter().map(|error| at_its_key(chain(error))).collect()),
+    }
+}
+
 /// The zones to serve: the parent zone with every pool, or one zone a pool.
-pub fn zones(config: &AuthoritativeConfig, pools: &[PoolConfig]) -> Result<Vec<ZoneSettings>, Unreadable> {
+fn zones(config: &AuthoritativeConfig, pools: &[PoolConfig]) -> Result<Vec<ZoneSettings>, Unreadable> {
     let nameservers: Vec<Nameserver> = config
         .nameservers
         .iter()

@@ -239,7 +239,15 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         };
         // The place is that of the tag, which is not the place of the boundary that would record it.
         self.findings.borrow_mut().error(place, sentence);
-        Err(Sentence::silent())
+        // What stands beside a misspelt kind is read as of the kind that was meant, so that its errors are told too.
+        let meant = match &tag.node.value {
+            Value::Text(text) => near(text, variants),
+            _ => None,
+        };
+        match meant.or(variants.first().copied().filter(|_| variants.len() == 1)) {
+            Some(tag) => visitor.visit_enum(Tagged { tag, reader: Reader { tagged: true, ..self } }),
+            None => Err(Sentence::silent()),
+        }
     }
 
     forward_to_deserialize_any! {

@@ -319,6 +319,14 @@ fn credentials_are_exactly_one_kind_with_good_files() {
 }
 
 #[test]
+fn what_stands_beside_a_misspelt_type_is_judged_too() {
+    let text = with(SMALL, "type: authoritative", "type: autoritative\n    listen: [\"192.0.2.1\"]");
+    let [of_type, of_listen] = &errors(&text)[..] else { panic!("two errors") };
+    assert!(of_type.contains("providers[0].type: unknown type `autoritative`"), "{of_type}");
+    assert!(of_listen.starts_with("daymark.yaml:8:14: providers[0].listen[0]: "), "{of_listen}");
+}
+
+#[test]
 fn a_provider_has_a_type_that_exists() {
     assert_eq!(
         fault("type: authoritative", "type: autoritative"),

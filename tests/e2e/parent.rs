@@ -63,9 +63,10 @@ fn a_zone_file_with_a_fault_is_refused_and_the_records_of_before_stay() {
     fs::write(&zone, format!("{RECORDS}{POOL}. IN A 192.0.2.99\n")).unwrap();
     daymark.process.signal("HUP");
     daymark.logs("the new configuration is refused, and the old one stays");
-    until("the log says why", || {
-        daymark.log().lines().find(|it| it.contains("ERROR") && it.contains(POOL)).map(|_| ())
+    let fault = until("the log says why", || {
+        daymark.log().lines().find(|it| it.contains("ERROR") && it.contains(POOL)).map(str::to_owned)
     });
+    assert!(fault.contains("daymark.yaml:") && fault.contains(": providers[0].zoneFile: "), "{fault}");
     daymark.answers(&nodes.addresses(), "ready");
     all_find(daymark.dns, &nodes.addresses());
     assert_eq!(short("dig", daymark.dns, &["www.kube-cp.com", "A"]), ["192.0.2.80"]);
