@@ -23,7 +23,6 @@ use std::time::Duration;
 
 use daymark_decision::Pool;
 
-pub use self::budget::check;
 pub use self::findings::{ConfigErrors, Finding, Position};
 pub use self::flags::Flags;
 

@@ -1,10 +1,9 @@
 //! How long a failure lasts for clients, at the worst, as a sum of what is configured. Pure arithmetic; measures nothing.
 
 use std::fmt;
-use std::path::Path;
 use std::time::Duration;
 
-use super::findings::{ConfigErrors, Finding};
+use super::findings::Finding;
 use super::{Config, PoolConfig};
 use crate::probe::Settings;
 
@@ -117,11 +116,6 @@ impl PoolReport {
 /// The worst case of every pool of a configuration.
 pub fn report(config: &Config) -> Report {
     Report { pools: config.pools.iter().map(PoolReport::new).collect(), warnings: config.warnings.clone() }
-}
-
-/// Reads a configuration file and works out its worst case; what `daymark check` prints.
-pub fn check(path: &Path) -> Result<Report, ConfigErrors> {
-    Config::load(path).map(|config| report(&config))
 }
 
 impl fmt::Display for Report {

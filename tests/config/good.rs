@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use daymark::config::{Config, ProviderConfig, check};
+use daymark::config::budget::report;
+use daymark::config::{Config, ProviderConfig};
 use daymark::probe::{Auth, Trust};
 use daymark_decision::{Mode, TtlRange};
 
@@ -138,7 +139,7 @@ pool lb.kube-cp.com
     right in every cache in 11.3s = 6.3s + ttl.max 5s
 
 ";
-    assert_eq!(check(&path).unwrap().to_string(), expected);
+    assert_eq!(report(&Config::load(&path).unwrap()).to_string(), expected);
 }
 
 #[test]
@@ -146,11 +147,11 @@ fn check_warns_of_a_sum_that_clients_would_not_wait_for() {
     let dir = files();
     let path = dir.path().join("daymark.yaml");
     std::fs::write(&path, with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, interval: 38s}")).unwrap();
-    let report = check(&path).unwrap();
+    let report = report(&Config::load(&path).unwrap());
     assert_eq!(report.pools[0].warnings().len(), 1, "{report}");
     assert!(
         report.to_string().contains("pools[0]: with a hung node the answer is right in every cache after 48.3s"),
         "{report}"
     );
-    assert!(check(&dir.path().join("absent.yaml")).is_err());
+    assert!(Config::load(&dir.path().join("absent.yaml")).is_err());
 }
