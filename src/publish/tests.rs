@@ -34,7 +34,7 @@ fn decision(generation: u64) -> Decision {
 }
 
 fn unavailable() -> PublishError {
-    PublishError::Unavailable(Box::new(io::Error::other("the line is cut")))
+    PublishError::Unavailable { source: Box::new(io::Error::other("the line is cut")), pause: None }
 }
 
 async fn until_published(progress: &Progress, generation: u64) {

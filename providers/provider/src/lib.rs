@@ -10,6 +10,7 @@ pub mod contract;
 mod memory;
 
 use std::future::Future;
+use std::time::Duration;
 
 use daymark_decision::{Decision, PoolName};
 
@@ -17,14 +18,32 @@ pub use memory::InMemory;
 
 /// Publishes answers.
 pub trait Provider: Send + Sync + 'static {
-    /// What logs and metrics call it, such as `authoritative`.
-    fn name(&self) -> &'static str;
+    /// What logs, metrics and `daymark status` call it, such as `authoritative`. No two of one run have the same.
+    fn name(&self) -> &str;
 
     /// Makes the world show this decision, whole: where it returns `Ok`, every answer stands.
     ///
-    /// A decision whose generation equals the published one changes nothing, and an older one is [`PublishError::Stale`].
-    /// On an error the world shows the former answers or these, pool by pool, and never a part of one.
+    /// A decision whose generation equals the published one changes nothing, unless the world has drifted away from it; then
+    /// it is mended. An older one is [`PublishError::Stale`]. On an error every pool shows addresses of its former answer or
+    /// of this one, and never none.
     fn publish(&self, decision: &Decision) -> impl Future<Output = Result<(), PublishError>> + Send;
+
+    /// How long what is published may stand before [`Provider::publish`] is called again with it, to look for drift. `None`:
+    /// no one else can change it.
+    fn look_again(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What an operator should look at where the answers are published, as sentences. Asks the world; called at the start
+    /// and when publishing begins or ceases to fail.
+    fn check(&self) -> impl Future<Output = Vec<String>> + Send {
+        std::future::ready(Vec::new())
+    }
+
+    /// What the next run of this provider must know, to be kept with the state.
+    fn memory(&self) -> Option<serde_json::Value> {
+        None
+    }
 }
 
 /// Why a decision was not published. Each says whose fault it is, and so what the caller does next.
@@ -43,7 +62,12 @@ pub enum PublishError {
     Empty(PoolName),
     /// The world's fault, and likely to pass. The caller tries again, with back-off.
     #[error("not published, to be tried again")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Unavailable {
+        /// What happened.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// The pause that the world asks for; the caller's own back-off may be longer.
+        pause: Option<Duration>,
+    },
     /// The operator's fault. Trying again does not help; the caller raises an alarm and tries again slowly.
     #[error("not published, and only the operator can mend it")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),

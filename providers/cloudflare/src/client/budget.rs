@@ -1,0 +1,1 @@
+//! The share of calls that is ours, and how quickly it may be used.

@@ -1,0 +1,52 @@
+//! The kinds of calls, and what each needs.
+
+/// What a call does, as metrics and errors name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Call {
+    /// `GET /user/tokens/verify`.
+    VerifyToken,
+    /// `GET /zones` and `GET /zones/{zone}`.
+    ReadZone,
+    /// `GET` of Load Balancing pools.
+    ReadPool,
+    /// `POST`, `PATCH` and `DELETE` of Load Balancing pools.
+    WritePool,
+    /// `GET` of the load balancers of a zone.
+    ReadBalancer,
+    /// `POST` and `PATCH` of the load balancers of a zone.
+    WriteBalancer,
+    /// `GET` of DNS records.
+    ReadRecords,
+    /// `POST`, `PATCH` and `DELETE` of DNS records.
+    WriteRecord,
+}
+
+impl Call {
+    /// The word for it in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VerifyToken => "verify-token",
+            Self::ReadZone => "read-zone",
+            Self::ReadPool => "read-pool",
+            Self::WritePool => "write-pool",
+            Self::ReadBalancer => "read-balancer",
+            Self::WriteBalancer => "write-balancer",
+            Self::ReadRecords => "read-records",
+            Self::WriteRecord => "write-record",
+        }
+    }
+
+    /// The permission that the token needs for it, in the words of Cloudflare's dashboard.
+    pub const fn permission(self) -> &'static str {
+        match self {
+            Self::VerifyToken => "none",
+            Self::ReadZone => "zone, Zone: Read",
+            Self::ReadPool => "account, Load Balancing: Monitors And Pools: Read",
+            Self::WritePool => "account, Load Balancing: Monitors And Pools: Edit",
+            Self::ReadBalancer => "zone, Load Balancers: Read",
+            Self::WriteBalancer => "zone, Load Balancers: Edit",
+            Self::ReadRecords => "zone, DNS: Read",
+            Self::WriteRecord => "zone, DNS: Edit",
+        }
+    }
+}

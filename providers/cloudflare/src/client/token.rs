@@ -1,0 +1,1 @@
+//! The token: where it is, read again when it changes, and never shown.
