@@ -1,8 +1,9 @@
 //! The objects of Cloudflare's API, as far as Daymark reads them. What it sends back it keeps whole, unknown fields too.
 //!
-//! Sources: Cloudflare's OpenAPI document, and what its service adds to it.
+//! Sources: the `OpenAPI` document of Cloudflare, and what its service adds to it.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -160,16 +161,11 @@ impl Balancer {
     pub(crate) fn ttl(&self) -> Option<u64> {
         // The schema calls it a number, not an integer.
         let ttl = self.0.get("ttl")?;
-        ttl.as_u64().or_else(|| ttl.as_f64().map(|it| it as u64))
+        ttl.as_u64().or_else(|| Some(Duration::try_from_secs_f64(ttl.as_f64()?).ok()?.as_secs()))
     }
 
     pub(crate) fn fallback_pool(&self) -> &str {
         text(&self.0, "fallback_pool").unwrap_or_default()
-    }
-
-    pub(crate) fn default_pools(&self) -> Vec<&str> {
-        let pools = self.0.get("default_pools").and_then(Value::as_array).into_iter().flatten();
-        pools.filter_map(Value::as_str).collect()
     }
 
     /// Whether the pool of this ID is anywhere in it.

@@ -42,7 +42,9 @@ impl World {
         let source = &self.settings.calls.token;
         match self.client.get::<TokenStatus>(Call::VerifyToken, "/user/tokens/verify").await {
             Ok(token) if token.status == "active" => None,
-            Ok(token) => Some(format!("the token in {source} is {}; make a new one, or activate it again", token.status)),
+            Ok(token) => {
+                Some(format!("the token in {source} is {}; make a new one, or activate it again", token.status))
+            }
             Err(_) if has_published => None,
             Err(error) => lasting(&Fault::Call(error)),
         }
@@ -117,7 +119,8 @@ fn judge_pool(pool: &CloudflarePool, answer: &Answer) -> Vec<String> {
     let (name, targets, origins) = (pool.name(), wanted(answer), pool.origins());
     let mut findings = Vec::new();
     if !pool.is_enabled() {
-        findings.push(format!("the Cloudflare pool {name} is disabled, and a balancer does not answer with it; enable it"));
+        findings
+            .push(format!("the Cloudflare pool {name} is disabled, and a balancer does not answer with it; enable it"));
     }
     if pool.has_monitor() {
         findings.push(format!(
@@ -128,7 +131,9 @@ fn judge_pool(pool: &CloudflarePool, answer: &Answer) -> Vec<String> {
     for Wanted { target, .. } in &targets {
         let belongs = |origin: &&Origin| target_of(origin, &targets).is_some_and(|it| it.target == *target);
         match origins.iter().filter(belongs).map(label).collect::<Vec<_>>().as_slice() {
-            [] => findings.push(format!("no origin of the Cloudflare pool {name} belongs to the node {target}; add one")),
+            [] => {
+                findings.push(format!("no origin of the Cloudflare pool {name} belongs to the node {target}; add one"))
+            }
             [_] => {}
             several => findings.push(format!(
                 "several origins of the Cloudflare pool {name} belong to the node {target}: {}; leave one",
@@ -138,7 +143,10 @@ fn judge_pool(pool: &CloudflarePool, answer: &Answer) -> Vec<String> {
     }
     for origin in &origins {
         if target_of(origin, &targets).is_none() {
-            info!("the origin {} of the Cloudflare pool {name} belongs to no node, and is left as it is", label(origin));
+            info!(
+                "the origin {} of the Cloudflare pool {name} belongs to no node, and is left as it is",
+                label(origin)
+            );
         } else if !origin.is_tunnelled() && origin.address().parse().is_ok_and(is_private) {
             findings.push(format!(
                 "the origin {} of the Cloudflare pool {name} has a private address: Cloudflare refuses it where a monitor is \
@@ -154,10 +162,14 @@ fn judge_balancers(served: &Served, pool: &CloudflarePool, pools: &[CloudflarePo
     let Served { pool: name, port, detection } = served;
     let mut findings = Vec::new();
     let Some(balancer) = all.iter().find(|it| it.name() == name.as_str()) else {
-        return vec![format!("the zone has no load balancer {name}; make one with the Cloudflare pool {}", pool.name())];
+        return vec![format!(
+            "the zone has no load balancer {name}; make one with the Cloudflare pool {}",
+            pool.name()
+        )];
     };
     if !balancer.uses(pool.id()) {
-        findings.push(format!("the load balancer {name} does not use the Cloudflare pool {}; add it there", pool.name()));
+        findings
+            .push(format!("the load balancer {name} does not use the Cloudflare pool {}; add it there", pool.name()));
     }
     if balancer.is_proxied() && !PROXY_PORTS.contains(port) {
         let passed: Vec<String> = PROXY_PORTS.iter().map(ToString::to_string).collect();
@@ -199,7 +211,10 @@ fn is_private(address: IpAddr) -> bool {
                 || (octets[0] == 100 && octets[1] & 0xC0 == 64)
         }
         IpAddr::V6(address) => {
-            address.is_unique_local() || address.is_unicast_link_local() || address.is_loopback() || address.is_unspecified()
+            address.is_unique_local()
+                || address.is_unicast_link_local()
+                || address.is_loopback()
+                || address.is_unspecified()
         }
     }
 }

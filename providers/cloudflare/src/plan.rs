@@ -37,9 +37,9 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// Whether it is the same call, whatever it is made for.
-    pub(crate) fn is_same_call(&self, other: &Self) -> bool {
-        (self.method, &self.path, &self.body) == (other.method, &other.path, &other.body)
+    /// Whether it is to change the same, whatever else its body holds.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (self.method, &self.path, &self.changes) == (other.method, &other.path, &other.changes)
     }
 }
 

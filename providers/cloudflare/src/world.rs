@@ -94,7 +94,8 @@ impl World {
 
     async fn find_zone(&self, zone: &str) -> Result<Zone, Fault> {
         if is_id(zone) {
-            let unread = Zone { id: zone.to_owned(), name: String::new(), status: None, plan: crate::api::Plan::default() };
+            let unread =
+                Zone { id: zone.to_owned(), name: String::new(), status: None, plan: crate::api::Plan::default() };
             // Its plan and its state are good to know, and no reason to stop where the token may not read them.
             return match self.client.get(Call::ReadZone, &format!("/zones/{zone}")).await {
                 Ok(found) => Ok(found),

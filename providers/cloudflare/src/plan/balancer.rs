@@ -99,7 +99,10 @@ fn new_balancer(setup: &Setup, pool: &PoolName, cloudflare_pool: &str) -> Edit {
         method: "POST",
         path: setup.balancers.clone(),
         body: Some(Value::Object(body)),
-        changes: vec![format!("make the load balancer {pool}, DNS only, in front of the Cloudflare pool {}", setup.name)],
+        changes: vec![format!(
+            "make the load balancer {pool}, DNS only, in front of the Cloudflare pool {}",
+            setup.name
+        )],
         call: Call::WriteBalancer,
         entries: Vec::new(),
     }

@@ -57,15 +57,15 @@ pub(crate) fn whole(pool: &PoolName, path: &str, seen: &CloudflarePool, targets:
     draft.reconcile(targets, shown);
     draft.switch(targets, shown);
     let mut others = Map::new();
-    let drift = format!("someone else has disabled the Cloudflare pool {}", seen.name());
-    match draft.plan.judge(shown, "the pool is enabled", (seen.is_enabled(), true), || drift.clone()) {
+    let disabled = format!("someone else has disabled the Cloudflare pool {}", seen.name());
+    match draft.plan.judge(shown, "the pool is enabled", (seen.is_enabled(), true), || disabled.clone()) {
         Todo::Nothing => {}
         Todo::Change(entry) => {
             draft.changes.push(format!("enable the Cloudflare pool {}", seen.name()));
             draft.entries.push(("the pool is enabled".to_owned(), entry));
             others.insert("enabled".to_owned(), true.into());
         }
-        Todo::Leave(_) => draft.plan.leave(&drift),
+        Todo::Leave(_) => draft.plan.leave(&disabled),
     }
     draft.into_plan(pool, path, others)
 }

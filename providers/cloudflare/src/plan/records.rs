@@ -28,7 +28,8 @@ pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, seen: &[Record], shown
         return records.plan;
     }
     let targets = wanted(answer);
-    let is_answered = targets.iter().any(|it| it.is_in && ours.iter().any(|(_, address)| *address == it.target.address));
+    let is_answered =
+        targets.iter().any(|it| it.is_in && ours.iter().any(|(_, address)| *address == it.target.address));
     records.plan.then_is_safe = is_answered;
     for it in &targets {
         let record = ours.iter().find(|(_, address)| *address == it.target.address);
@@ -95,7 +96,13 @@ impl Records<'_> {
             "comment": comment,
         });
         let change = format!("add the record {pool} {kind} {address}: {}", wanted.why);
-        self.plan.first.push(self.edit("POST", self.path.to_owned(), Some(body), change, vec![(presence(address), entry)]));
+        self.plan.first.push(self.edit(
+            "POST",
+            self.path.to_owned(),
+            Some(body),
+            change,
+            vec![(presence(address), entry)],
+        ));
     }
 
     /// Sets right what differs in a record that stays.
@@ -104,10 +111,7 @@ impl Records<'_> {
         let mut body = Map::new();
         let (mut changes, mut entries) = (Vec::new(), Vec::new());
         let called = format!("the record {} {} {}", self.pool, record.kind, record.content);
-        let fields = [
-            ("ttl", json!(record.ttl), json!(self.ttl)),
-            ("proxied", json!(record.proxied), json!(false)),
-        ];
+        let fields = [("ttl", json!(record.ttl), json!(self.ttl)), ("proxied", json!(record.proxied), json!(false))];
         for (field, seen, right) in fields {
             let key = format!("{} has its {field}", wanted.target.address);
             let drift = format!("someone else has set `{field}` of {called} to {seen}");
@@ -142,7 +146,13 @@ impl Records<'_> {
             Todo::Change(entry) if is_answered || !self.plan.first.is_empty() => {
                 let why = target.map_or("no node has it", |it| it.why.as_str());
                 let path = format!("{}/{}", self.path, record.id);
-                let edit = self.edit("DELETE", path, None, format!("delete {called}: {why}"), vec![(presence(address), entry)]);
+                let edit = self.edit(
+                    "DELETE",
+                    path,
+                    None,
+                    format!("delete {called}: {why}"),
+                    vec![(presence(address), entry)],
+                );
                 self.plan.then.push(edit);
             }
             // Nothing of the answer is there or can be added, so what is there stays.
