@@ -13,6 +13,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tracing::subscriber::DefaultGuard;
 
@@ -241,6 +242,20 @@ async fn an_answer_that_does_not_come_or_does_not_end_is_given_up_in_time() {
         assert_eq!(failure.retry(), Retry::BackOff);
         assert_eq!(client.usage().calls, [("read-pool", "timed-out", 1)]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_has_five_seconds_of_the_time_for_a_call() {
+    // The TLS handshake is never answered.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("token"), TOKEN).unwrap();
+    let settings = settings(&format!("https://{}", silent.local_addr().unwrap()), directory.path().join("token"));
+    let client = Client::trusting(RootCertStore::empty(), &settings).unwrap();
+    let start = Instant::now();
+    let failure = client.get::<Value>(Call::ReadZone, "/zones/1").await.unwrap_err();
+    assert_eq!(failure.to_string(), "no connection to Cloudflare for reading the zone");
+    assert_eq!(start.elapsed().as_secs(), 5, "of 30");
 }
 
 #[tokio::test]
