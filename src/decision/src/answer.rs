@@ -47,6 +47,14 @@ pub struct Answer {
     pub reasons: Vec<(Target, Reason)>,
 }
 
+impl Answer {
+    /// Whether every target has its verdict, so that the answer is no guess for want of time. Verdicts of an earlier run
+    /// count.
+    pub fn is_judged(&self) -> bool {
+        self.reasons.iter().all(|(_, reason)| reason.is_judged())
+    }
+}
+
 /// One address of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {

@@ -123,10 +123,11 @@ mod tests {
 
     #[test]
     fn targets_with_the_same_reason_share_its_sentence() {
+        let bootstrap = || Reason::Bootstrap { lacks: Lack::Unjudged { seen: None } };
         assert_eq!(
-            change(&[], &[1, 2], vec![cause(1, Reason::Bootstrap), cause(2, Reason::Bootstrap)]),
-            "lb.example.org: 192.0.2.1 192.0.2.2 (cp-1 192.0.2.1, cp-2 192.0.2.2 in: no target was ever ready or live, so every \
-             node is answered until one is)"
+            change(&[], &[1, 2], vec![cause(1, bootstrap()), cause(2, bootstrap())]),
+            "lb.example.org: 192.0.2.1 192.0.2.2 (cp-1 192.0.2.1, cp-2 192.0.2.2 in, for no target was ever ready or live and \
+             every node is answered until one is: no verdict yet)"
         );
     }
 }

@@ -167,7 +167,7 @@ impl PoolState {
             (true, Basis::Ready) => Reason::Agreed { lacks: lacks() },
             (true, Basis::Live) => Reason::BestOfLive { lacks: lacks() },
             (true, Basis::Held) => Reason::Held { lacks: lacks() },
-            (true, Basis::Bootstrap) => Reason::Bootstrap,
+            (true, Basis::Bootstrap) => Reason::Bootstrap { lacks: lacks() },
             (false, _) => match selection.priority {
                 Some(answered) if answered < node.priority && candidate.grade() >= best(selection.basis) => {
                     Reason::LowerPriority { own: node.priority, answered }

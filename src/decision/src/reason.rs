@@ -48,7 +48,10 @@ pub enum Reason {
         lacks: Lack,
     },
     /// In: there never was a good answer.
-    Bootstrap,
+    Bootstrap {
+        /// What it lacks.
+        lacks: Lack,
+    },
     /// In, though drained: no node of the pool is left undrained.
     NoneUndrained {
         /// The operator's word.
@@ -109,6 +112,18 @@ pub enum Lack {
 }
 
 impl Reason {
+    /// Whether there is a verdict on the target, or none is needed for its place.
+    pub fn is_judged(&self) -> bool {
+        match self {
+            Self::BestOfLive { lacks } | Self::Held { lacks } | Self::Bootstrap { lacks } | Self::Unfit { lacks } => {
+                !matches!(lacks, Lack::Unjudged { .. })
+            }
+            // The majority or an operator has judged.
+            Self::Agreed { .. } | Self::Forced { .. } | Self::NoneUndrained { .. } | Self::Drained { .. } => true,
+            Self::Ready { .. } | Self::LowerPriority { .. } => true,
+        }
+    }
+
     /// Whether the target is in the answer.
     pub fn place(&self) -> Place {
         match self {
@@ -117,7 +132,7 @@ impl Reason {
             | Self::Forced { .. }
             | Self::BestOfLive { .. }
             | Self::Held { .. }
-            | Self::Bootstrap
+            | Self::Bootstrap { .. }
             | Self::NoneUndrained { .. } => Place::In,
             Self::Unfit { .. } | Self::Drained { .. } | Self::LowerPriority { .. } => Place::Out,
         }
@@ -134,8 +149,8 @@ impl fmt::Display for Reason {
             Self::Held { lacks } => {
                 write!(f, "in, for no target can be used and the last good answer is held: {lacks}")
             }
-            Self::Bootstrap => {
-                f.write_str("in: no target was ever ready or live, so every node is answered until one is")
+            Self::Bootstrap { lacks } => {
+                write!(f, "in, for no target was ever ready or live and every node is answered until one is: {lacks}")
             }
             Self::NoneUndrained { order } => write!(f, "in, for every node of the pool is drained: drained {order}"),
             Self::Unfit { lacks } => write!(f, "out: {lacks}"),

@@ -204,3 +204,30 @@ fn an_override_that_has_already_ended_is_refused() {
     let set = Command::Set { pool: a.name.clone(), node: NodeName::new("cp-1"), order, insist: true };
     assert_eq!(engine.handle_command(set, at(0)), Err(Refusal::Ended { until: at(0) }));
 }
+
+#[test]
+fn an_answer_is_judged_once_every_target_has_its_verdict() {
+    let pool = pool("lb.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let mut engine = engine(std::slice::from_ref(&pool), 1);
+    let judged = |engine: &mut Engine, secs| engine.decide(at(secs)).answers[0].is_judged();
+    assert!(!judged(&mut engine, 0));
+    see(&mut engine, &target(&pool, 0), Kind::Ready, 1);
+    assert!(!judged(&mut engine, 1), "the second one has none");
+    see(&mut engine, &target(&pool, 1), Kind::Refused, 2);
+    assert!(judged(&mut engine, 2));
+
+    let memory = engine.memory();
+    let membership = Membership { own: HostName::new("dns-1"), members: 1 };
+    let mut restored = Engine::new(membership, vec![pool], memory, at(3));
+    assert!(judged(&mut restored, 3), "a verdict of an earlier run counts");
+}
+
+#[test]
+fn a_bootstrap_answer_is_judged_once_every_target_is_down() {
+    let pool = pool("lb.example.org", &["192.0.2.1"]);
+    let mut engine = engine(std::slice::from_ref(&pool), 1);
+    assert!(!engine.decide(at(0)).answers[0].is_judged());
+    see(&mut engine, &target(&pool, 0), Kind::Refused, 1);
+    let answer = engine.decide(at(1)).answers.remove(0);
+    assert_eq!((answer.basis, answer.is_judged()), (Basis::Bootstrap, true));
+}
