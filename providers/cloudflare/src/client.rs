@@ -40,7 +40,7 @@ const PAGES: usize = 100;
 /// How often calls were made, and what Cloudflare says of what is left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Calls since the start: what was called ([`Call::as_str`]), how it went, and how often.
+    /// Calls since the start: what was called, how it went, and how often.
     pub calls: Vec<(&'static str, &'static str, u64)>,
     /// How many calls Cloudflare still allows in this window, as it last said.
     pub remaining: Option<u32>,
@@ -209,7 +209,9 @@ impl Client {
 
     fn broken(&self, call: Call, error: reqwest::Error) -> CallError {
         match error.without_url() {
-            error if error.is_timeout() => CallError::TimedOut { call, limit: self.settings.timeout },
+            error if error.is_timeout() && !error.is_connect() => {
+                CallError::TimedOut { call, limit: self.settings.timeout }
+            }
             source => CallError::Unreachable { call, source },
         }
     }

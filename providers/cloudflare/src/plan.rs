@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use daymark_decision::{Answer, PoolName, Target};
+use daymark_decision::{Answer, PoolName, Reason, Target};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -114,6 +114,8 @@ pub(crate) struct Wanted {
     pub(crate) is_in: bool,
     /// Why, as a sentence.
     pub(crate) why: String,
+    /// The name of the origin that Daymark makes for it.
+    pub(crate) origin: String,
 }
 
 /// Every target of an answer, of which at the most as many are in as one response holds of a family.
@@ -127,12 +129,13 @@ pub(crate) fn wanted(answer: &Answer) -> Vec<Wanted> {
             *taken <= answer.max_answers
         })
         .collect();
-    let of_target = |(target, reason): &(Target, daymark_decision::Reason)| Wanted {
+    let of_target = |(index, (target, reason)): (usize, &(Target, Reason))| Wanted {
         is_in: held.contains(&target.address),
         why: reason.to_string(),
+        origin: origins::name(target, answer.reasons[..index].iter().map(|(earlier, _)| earlier)),
         target: target.clone(),
     };
-    answer.reasons.iter().map(of_target).collect()
+    answer.reasons.iter().enumerate().map(of_target).collect()
 }
 
 #[cfg(test)]

@@ -57,8 +57,8 @@ pub struct ApiError {
 /// A call failed. No error shows the token.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// There is no token to call with; no call was made.
-    #[error("no call for {call} was made")]
+    /// There is no token to call with, so no call was made.
+    #[error("there is no token for {call}")]
     Token {
         /// What was to be called.
         call: Call,

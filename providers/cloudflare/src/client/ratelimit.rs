@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 /// The window in which Cloudflare counts calls.
-pub(super) const WINDOW: Duration = Duration::from_secs(300);
+pub(super) const WINDOW: Duration = Duration::from_mins(5);
 /// The calls that Cloudflare allows a user in one [`WINDOW`].
 pub(super) const QUOTA: u32 = 1_200;
 /// The longest pause that a `retry-after` is believed.
-const LONGEST: Duration = Duration::from_secs(3_600);
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// What the header `Ratelimit` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

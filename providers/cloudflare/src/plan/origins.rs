@@ -11,10 +11,14 @@ use crate::ledger::{Entry, Shown};
 /// What begins the name of every origin that Daymark makes.
 const ORIGIN_MARK: &str = "daymark-";
 
-/// The name of the origin that Daymark makes for a target.
-pub(crate) fn origin_name(target: &Target) -> String {
+/// The name of the origin that Daymark makes for a target, by its family and its number among the node's `earlier` ones.
+pub(crate) fn name<'a>(target: &Target, earlier: impl Iterator<Item = &'a Target>) -> String {
+    let is_like = |it: &&Target| it.node == target.node && it.address.is_ipv6() == target.address.is_ipv6();
     let family = if target.address.is_ipv6() { "ipv6" } else { "ipv4" };
-    format!("{ORIGIN_MARK}{}-{family}", target.node)
+    match earlier.filter(is_like).count() {
+        0 => format!("{ORIGIN_MARK}{}-{family}", target.node),
+        earlier => format!("{ORIGIN_MARK}{}-{family}-{}", target.node, earlier + 1),
+    }
 }
 
 /// The target that an origin belongs to: by name first, and by address where no name fits.
@@ -27,7 +31,7 @@ pub(crate) fn target_of<'a>(origin: &Origin, targets: &'a [Wanted]) -> Option<&'
     let has_address = |it: &&Wanted| Some(it.target.address) == address;
     let is_of_family = |it: &&Wanted| address.is_some_and(|address| address.is_ipv6() == it.target.address.is_ipv6());
     let of_node = || targets.iter().filter(|it| it.target.node.as_str() == origin.name());
-    let made_for = targets.iter().find(|it| origin_name(&it.target) == origin.name());
+    let made_for = targets.iter().find(|it| it.origin == origin.name());
     made_for
         .or_else(|| of_node().find(has_address))
         .or_else(|| of_node().find(is_of_family))
@@ -72,8 +76,7 @@ pub(crate) fn whole(pool: &PoolName, path: &str, seen: &CloudflarePool, targets:
 
 /// The body that makes a pool of Daymark's own.
 pub(crate) fn new_pool(name: &str, description: &str, targets: &[Wanted]) -> Value {
-    let origins: Vec<Origin> =
-        targets.iter().map(|it| Origin::new(&origin_name(&it.target), it.target.address, it.is_in)).collect();
+    let origins: Vec<Origin> = targets.iter().map(|it| Origin::new(&it.origin, it.target.address, it.is_in)).collect();
     json!({ "name": name, "description": description, "enabled": true, "minimum_origins": 1, "origins": origins })
 }
 
@@ -100,9 +103,9 @@ impl Draft {
                 self.origins.push(origin);
             }
         }
-        for wanted @ Wanted { target, is_in, why } in targets {
+        for wanted @ Wanted { target, is_in, why, origin } in targets {
             let is_there = self.origins.iter().any(|it| target_of(it, targets) == Some(wanted));
-            let origin = Origin::new(&origin_name(target), target.address, *is_in);
+            let origin = Origin::new(origin, target.address, *is_in);
             let key = format!("{} is there", origin.name());
             let drift = format!("someone else has removed the origin {}", label(&origin));
             match self.plan.judge(shown, &key, (is_there, true), || drift.clone()) {
@@ -122,7 +125,7 @@ impl Draft {
     /// An origin that stays, at its right address.
     fn kept(&mut self, mut origin: Origin, targets: &[Wanted], shown: &Shown) -> Option<Origin> {
         match target_of(&origin, targets) {
-            Some(Wanted { target, .. }) if origin.name() == origin_name(target) => {
+            Some(Wanted { target, origin: made, .. }) if origin.name() == made => {
                 let key = format!("{} has its address", origin.name());
                 let is_right = origin.address().parse() == Ok(target.address);
                 let drift = format!("someone else has moved the origin {} to {}", origin.name(), origin.address());

@@ -165,6 +165,14 @@ fn a_contested_origin_is_switched_on_where_no_other_is_answered() {
     }
 }
 
+#[test]
+fn each_address_of_a_node_has_an_origin_of_its_own() {
+    let targets = [("node", "192.0.2.1"), ("node", "2001:db8::1"), ("node", "192.0.2.2"), ("other", "192.0.2.3")]
+        .map(|(node, address)| (NodeName::new(node), address.parse().unwrap(), true));
+    let names: Vec<String> = wanted(&answer_of(&targets)).into_iter().map(|it| it.origin).collect();
+    assert_eq!(names, ["daymark-node-ipv4", "daymark-node-ipv6", "daymark-node-ipv4-2", "daymark-other-ipv4"]);
+}
+
 fn setup() -> Setup<'static> {
     Setup { pools: "/pools".to_owned(), balancers: "/balancers".to_owned(), name: "daymark-lb", ttl: 30 }
 }

@@ -1,1 +1,123 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
+use tempfile::TempDir;
+
+use super::*;
+use crate::client::tests::Log;
+
+/// A token file, and the token as it is read from it.
+struct Scene {
+    directory: TempDir,
+    token: Token,
+}
+
+impl Scene {
+    fn new(content: &[u8]) -> Self {
+        let directory = TempDir::new().unwrap();
+        let token = Token::new(TokenSource::File(directory.path().join("token")));
+        let scene = Self { directory, token };
+        scene.write(content);
+        scene
+    }
+
+    /// Replaces the file, as an editor and a secret of Kubernetes do.
+    fn write(&self, content: &[u8]) {
+        let new = self.directory.path().join("new");
+        fs::write(&new, content).unwrap();
+        fs::rename(new, self.path()).unwrap();
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("token")
+    }
+
+    fn read(&self) -> Result<String, String> {
+        self.token.current().map(|secret| secret.text.clone()).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn white_space_around_the_token_is_ignored() {
+    let scene = Scene::new(b"\r\n  v1.0-abc_DEF \n\n");
+    assert_eq!(scene.read().as_deref(), Ok("v1.0-abc_DEF"));
+    let secret = scene.token.current().unwrap();
+    assert_eq!(secret.header().to_str().unwrap(), "Bearer v1.0-abc_DEF");
+    assert!(secret.header().is_sensitive());
+}
+
+#[test]
+fn what_is_not_one_word_of_printable_ascii_is_no_token() {
+    for content in [&b""[..], b" \n", b"two words", b"Bearer abc", b"a\nb", b"a\0b", b"t\xc3\xb6ken", b"\xff\xfe"] {
+        let refusal = Scene::new(content).read().unwrap_err();
+        assert!(refusal.ends_with("holds no token: a token is one word of printable ASCII"), "{content:?}: {refusal}");
+    }
+}
+
+#[test]
+fn a_missing_file_or_variable_is_told_by_name() {
+    let missing = Token::new(TokenSource::File("/nowhere/token".into())).current().err().unwrap();
+    assert_eq!(missing.to_string(), "the token file /nowhere/token cannot be read");
+    let unset = Token::new(TokenSource::Environment("DAYMARK_NEVER_SET".into())).current().err().unwrap();
+    assert_eq!(
+        unset.to_string(),
+        "the environment variable DAYMARK_NEVER_SET, which should hold the token, is not set"
+    );
+}
+
+#[test]
+fn the_environment_may_hold_the_token() {
+    // Cargo sets it wherever it runs a test.
+    let token = Token::new(TokenSource::Environment("CARGO_PKG_NAME".into()));
+    assert_eq!(token.current().ok().unwrap().text, "daymark-cloudflare");
+}
+
+#[test]
+fn a_changed_file_is_read_again_and_an_unchanged_one_is_not() {
+    let scene = Scene::new(b"first");
+    let first = scene.token.current().unwrap();
+    assert!(Arc::ptr_eq(&first, &scene.token.current().unwrap()));
+    scene.write(b"other");
+    assert_eq!(scene.read().as_deref(), Ok("other"));
+}
+
+#[test]
+fn the_last_good_token_stays_until_the_file_has_another() {
+    let scene = Scene::new(b"good");
+    assert_eq!(scene.read().as_deref(), Ok("good"));
+    scene.write(b"not good");
+    assert_eq!(scene.read().as_deref(), Ok("good"));
+    fs::remove_file(scene.path()).unwrap();
+    assert_eq!(scene.read().as_deref(), Ok("good"));
+    scene.write(b"better");
+    assert_eq!(scene.read().as_deref(), Ok("better"));
+}
+
+#[test]
+fn a_file_that_becomes_readable_is_read() {
+    let scene = Scene::new(b"good");
+    fs::set_permissions(scene.path(), Permissions::from_mode(0o000)).unwrap();
+    // Root may read it all the same.
+    if let Err(refusal) = scene.read() {
+        assert!(refusal.contains("cannot be read"), "{refusal}");
+    }
+    fs::set_permissions(scene.path(), Permissions::from_mode(0o400)).unwrap();
+    assert_eq!(scene.read().as_deref(), Ok("good"));
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_told_once_a_version_and_without_what_it_holds() {
+    let (log, guard) = Log::capture();
+    let scene = Scene::new(b"s3cret-good");
+    scene.read().unwrap();
+    for content in [&b"s3cret-bad s3cret"[..], b"s3cret-bad s3cret worse"] {
+        scene.write(content);
+        for _ in 0..3 {
+            scene.read().unwrap();
+        }
+    }
+    drop(guard);
+    let log = log.text();
+    assert_eq!(log.matches("stays in use").count(), 2, "{log}");
+    assert!(!log.contains("s3cret"), "{log}");
+}
