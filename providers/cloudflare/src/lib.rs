@@ -66,6 +66,8 @@ pub struct Cloudflare {
 #[derive(Default)]
 struct State {
     published: u64,
+    /// The newest generation that was tried: some of it may stand, so no older one is written over it.
+    tried: u64,
     /// What was shown and read back, pool by pool.
     standing: BTreeMap<PoolName, Vec<(IpAddr, bool)>>,
 }
@@ -98,9 +100,10 @@ impl Cloudflare {
     pub async fn pass(&self, decision: &Decision) -> Pass {
         let mut state = self.state.lock().await;
         let mut edits = Vec::new();
-        if let Err(refusal) = admit(decision, state.published) {
+        if let Err(refusal) = admit(decision, state.tried) {
             return Pass { edits, outcome: Err(refusal) };
         }
+        state.tried = decision.generation;
         self.newest.lock().clone_from(decision);
         let is_look = decision.generation == state.published;
         if is_look && !self.world.client.has_spare() {

@@ -49,7 +49,7 @@ fn answer_of(named: &[(NodeName, IpAddr, bool)]) -> Answer {
     }
 }
 
-fn cloudflare_pool(origins: Value) -> CloudflarePool {
+fn cloudflare_pool(origins: &Value) -> CloudflarePool {
     serde_json::from_value(json!({ "id": "p", "name": "kube-cp", "origins": origins })).unwrap()
 }
 
@@ -65,7 +65,7 @@ fn sent(plan: &Plan) -> &Value {
 /// What the pool would be after the plan.
 fn after(seen: &CloudflarePool, plan: &Plan) -> CloudflarePool {
     match plan.first.first() {
-        Some(_) => cloudflare_pool(sent(plan).clone()),
+        Some(_) => cloudflare_pool(sent(plan)),
         None => seen.clone(),
     }
 }
@@ -78,7 +78,7 @@ fn only_the_switch_of_a_managed_origin_changes_and_every_other_field_is_sent_bac
     });
     let mut seen_2 = json!({"name": "node-2", "address": "192.0.2.2", "disabled_at": "2026-01-01T00:00:00Z"});
     let foreign = json!({"name": "other", "address": "other.example.org", "enabled": false, "weight": 1});
-    let seen = cloudflare_pool(json!([node_1, seen_2, foreign]));
+    let seen = cloudflare_pool(&json!([node_1, seen_2, foreign]));
     let plan = switches(&seen, &answer(&[("192.0.2.1", false), ("192.0.2.2", true)]));
 
     let mut sent_1 = node_1.clone();
@@ -91,7 +91,7 @@ fn only_the_switch_of_a_managed_origin_changes_and_every_other_field_is_sent_bac
 
 #[test]
 fn an_origin_belongs_to_a_node_by_name_before_address() {
-    let seen = cloudflare_pool(json!([
+    let seen = cloudflare_pool(&json!([
         {"name": "node-1", "address": "198.51.100.1", "enabled": true},
         {"name": "any", "address": "192.0.2.2", "enabled": true},
         {"name": "node-3", "address": "192.0.2.1", "enabled": true},
@@ -105,7 +105,7 @@ fn an_origin_belongs_to_a_node_by_name_before_address() {
 fn each_family_of_a_node_has_its_own_switch() {
     let targets = [("node", "192.0.2.1", true), ("node", "2001:db8::1", false)]
         .map(|(node, address, is_in)| (NodeName::new(node), address.parse().unwrap(), is_in));
-    let seen = cloudflare_pool(json!([
+    let seen = cloudflare_pool(&json!([
         {"name": "node", "address": "2001:db8::1", "enabled": true},
         {"name": "node", "address": "192.0.2.1", "enabled": false},
         {"name": "node", "address": "2001:db8::99", "enabled": true},
@@ -117,7 +117,7 @@ fn each_family_of_a_node_has_its_own_switch() {
 
 #[test]
 fn nothing_is_written_where_nothing_differs() {
-    let seen = cloudflare_pool(json!([
+    let seen = cloudflare_pool(&json!([
         {"name": "node-1", "address": "192.0.2.1"},
         {"name": "node-2", "address": "192.0.2.2", "enabled": false},
     ]));
@@ -127,7 +127,7 @@ fn nothing_is_written_where_nothing_differs() {
 
 #[test]
 fn no_last_enabled_origin_is_taken_out() {
-    let seen = cloudflare_pool(json!([
+    let seen = cloudflare_pool(&json!([
         {"name": "node-1", "address": "192.0.2.1", "enabled": true},
         {"name": "other", "address": "198.51.100.9", "enabled": false},
     ]));
@@ -145,13 +145,13 @@ fn no_last_enabled_origin_is_taken_out() {
 
 #[test]
 fn no_empty_list_is_written() {
-    let plan = switches(&cloudflare_pool(json!([])), &answer(&[("192.0.2.1", true)]));
+    let plan = switches(&cloudflare_pool(&json!([])), &answer(&[("192.0.2.1", true)]));
     assert!(plan.first.is_empty() && plan.problems.len() == 1, "{plan:?}");
 }
 
 #[test]
 fn a_contested_origin_is_switched_on_where_no_other_is_answered() {
-    let on = |is_on| cloudflare_pool(json!([{"name": "node-1", "address": "192.0.2.1", "enabled": is_on}]));
+    let on = |is_on| cloudflare_pool(&json!([{"name": "node-1", "address": "192.0.2.1", "enabled": is_on}]));
     let answer = answer(&[("192.0.2.1", true)]);
     let mut ledger = Ledger::default();
     for round in 0..10 {
@@ -344,7 +344,7 @@ proptest! {
     ) {
         let unique: BTreeMap<u8, Value> = origins.into_iter().collect();
         let before: Vec<Value> = unique.into_values().collect();
-        let seen = cloudflare_pool(json!(before));
+        let seen = cloudflare_pool(&json!(before));
         let plan = switches(&seen, &answer);
         let Some(_) = plan.first.first() else { return Ok(()) };
 

@@ -1,7 +1,7 @@
 //! The switches of an existing pool.
 
 use daymark_cloudflare::{Manage, Mode};
-use daymark_cloudflare_standin::{Matching, Scope, When};
+use daymark_cloudflare_standin::{Fault, Matching, Scope, When};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::json;
 
@@ -97,6 +97,18 @@ async fn an_older_generation_makes_no_call_at_all() {
     let stale = provider.publish(&decision(6, &[TWO])).await;
     assert!(matches!(stale, Err(PublishError::Stale { given: 6, published: 7 })), "{stale:?}");
     assert_eq!(scene.cloudflare.calls().len(), calls);
+}
+
+#[tokio::test]
+async fn an_older_generation_is_not_written_over_a_newer_one_that_failed_half_way() {
+    let scene = Scene::new().await;
+    let provider = scene.pools();
+    publish(&provider, 7, &[ONE]).await;
+    scene.cloudflare.play(Fault::CutAfter, Matching::method("PATCH"));
+    assert!(provider.publish(&decision(9, &[TWO])).await.is_err());
+    let stale = provider.publish(&decision(8, &[THREE])).await;
+    assert!(matches!(stale, Err(PublishError::Stale { given: 8, published: 9 })), "{stale:?}");
+    assert_eq!(scene.enabled("kube-cp"), addresses(&[TWO]));
 }
 
 #[tokio::test]

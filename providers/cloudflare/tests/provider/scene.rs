@@ -81,7 +81,7 @@ impl Scene {
                 timeout: Duration::from_secs(30),
                 share: 100,
             },
-            drift_interval: Duration::from_secs(300),
+            drift_interval: Duration::from_mins(5),
             pools: vec![Served { pool: PoolName::new(NAME), port: 6443, detection: Duration::from_secs(5) }],
             mode,
         };

@@ -1,0 +1,155 @@
+//! A publisher at work while time stands still, unless the test moves it.
+//!
+//! Tokio's paused time would jump ahead whenever every task waits, also where one waits for a socket. A blocking task that
+//! never ends keeps it from that, so that a call takes no time, however long it takes, and only what waits for time does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use daymark::publish::{Progress, publish};
+use daymark_cloudflare::Cloudflare;
+use daymark_cloudflare_standin::{Fault, Standin};
+use daymark_decision::Decision;
+use daymark_provider::{Provider, PublishError};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How finely time is moved.
+const STEP: Duration = Duration::from_millis(50);
+/// How long a call may take on a busy machine before a test gives up.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Time that stands still.
+pub struct Frozen(#[allow(dead_code, reason = "its drop ends the blocking task")] std::sync::mpsc::Sender<()>);
+
+/// Stops the time of this test.
+pub fn freeze() -> Frozen {
+    tokio::time::pause();
+    let (keep, kept) = std::sync::mpsc::channel();
+    // Ends when the other end is dropped.
+    tokio::task::spawn_blocking(move || kept.recv().is_ok());
+    Frozen(keep)
+}
+
+/// A publisher with its provider.
+pub struct Stage {
+    provider: Arc<Watched>,
+    decisions: watch::Sender<Decision>,
+    pub progress: Progress,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// The provider, and whether it is at work.
+struct Watched {
+    inner: Cloudflare,
+    busy: AtomicUsize,
+}
+
+impl Stage {
+    /// Begins to publish.
+    pub fn begin(provider: Cloudflare, first: Decision) -> Self {
+        let provider = Arc::new(Watched { inner: provider, busy: AtomicUsize::new(0) });
+        let (decisions, newest) = watch::channel(first);
+        let (progress, stop) = (Progress::of("cloudflare"), CancellationToken::new());
+        let task = tokio::spawn(publish(provider.clone(), newest, progress.clone(), stop.clone()));
+        Self { provider, decisions, progress, stop, task }
+    }
+
+    /// Gives the publisher something newer.
+    pub fn decide(&self, decision: Decision) {
+        self.decisions.send_replace(decision);
+    }
+
+    /// Whether the newest decision stands.
+    pub fn is_published(&self) -> bool {
+        let status = self.progress.status();
+        status.published == Some(self.decisions.borrow().generation) && status.fault.is_none()
+    }
+
+    /// Lets time pass, while every call that takes no time of its own is let to its end.
+    pub async fn pass(&self, cloudflare: &Standin, time: Duration) {
+        let end = tokio::time::Instant::now() + time;
+        self.settle(cloudflare).await;
+        while tokio::time::Instant::now() < end {
+            tokio::time::advance(STEP).await;
+            self.settle(cloudflare).await;
+        }
+    }
+
+    /// Lets time pass until something holds, at the most so long.
+    pub async fn until(&self, cloudflare: &Standin, limit: Duration, holds: impl Fn() -> bool) {
+        let end = tokio::time::Instant::now() + limit;
+        self.settle(cloudflare).await;
+        while !holds() {
+            assert!(tokio::time::Instant::now() < end, "it never holds; {:?}", self.progress.status());
+            self.pass(cloudflare, STEP).await;
+        }
+    }
+
+    /// Ends the publisher at once, in the middle of whatever it does.
+    pub fn kill(self) {
+        self.task.abort();
+    }
+
+    /// Ends the publisher, and gives what the next run is to remember.
+    pub async fn end(self) -> Option<Value> {
+        self.stop.cancel();
+        self.task.await.expect("the publisher ends");
+        self.provider.inner.memory()
+    }
+
+    /// Waits until the provider rests, or waits for time itself.
+    async fn settle(&self, cloudflare: &Standin) {
+        let begun = std::time::Instant::now();
+        for turn in 0.. {
+            tokio::task::yield_now().await;
+            // What time has woken gets its turn first.
+            if turn > 10 && (self.provider.busy.load(Ordering::SeqCst) == 0 || waits_for_time(cloudflare)) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the provider never rests");
+        }
+    }
+}
+
+/// Whether a call hangs until time has passed.
+fn waits_for_time(cloudflare: &Standin) -> bool {
+    let hangs = |fault| matches!(fault, Fault::StallBefore | Fault::StallAfter | Fault::Slow(_));
+    let calls = cloudflare.calls();
+    cloudflare.busy() > 0 && calls.last().is_some_and(|call| call.status.is_none() && call.fault.is_some_and(hangs))
+}
+
+impl Watched {
+    async fn counted<T>(&self, work: impl Future<Output = T>) -> T {
+        self.busy.fetch_add(1, Ordering::SeqCst);
+        let done = work.await;
+        self.busy.fetch_sub(1, Ordering::SeqCst);
+        done
+    }
+}
+
+impl Provider for Watched {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    async fn publish(&self, decision: &Decision) -> Result<(), PublishError> {
+        self.counted(self.inner.publish(decision)).await
+    }
+
+    fn look_again(&self) -> Option<Duration> {
+        self.inner.look_again()
+    }
+
+    async fn check(&self) -> Vec<String> {
+        self.counted(self.inner.check()).await
+    }
+
+    fn memory(&self) -> Option<Value> {
+        self.inner.memory()
+    }
+}
