@@ -132,7 +132,7 @@ fn judge_pool(pool: &CloudflarePool, answer: &Answer) -> Vec<String> {
         let belongs = |origin: &&Origin| target_of(origin, &targets).is_some_and(|it| it.target == *target);
         match origins.iter().filter(belongs).map(label).collect::<Vec<_>>().as_slice() {
             [] => {
-                findings.push(format!("no origin of the Cloudflare pool {name} belongs to the node {target}; add one"))
+                findings.push(format!("no origin of the Cloudflare pool {name} belongs to the node {target}; add one"));
             }
             [_] => {}
             several => findings.push(format!(

@@ -133,10 +133,7 @@ impl Cloudflare {
         let (mut edits, mut faults) = (Vec::new(), Vec::new());
         for answer in self.answers(decision) {
             let shown = self.ledger.lock().of(&answer.pool);
-            let planned = match is_guess(answer) {
-                true => Err(Fault::Guess),
-                false => self.world.plan(answer, &shown).await,
-            };
+            let planned = if is_guess(answer) { Err(Fault::Guess) } else { self.world.plan(answer, &shown).await };
             match planned {
                 Ok(plan) => {
                     edits.extend(plan.first.into_iter().chain(plan.then));

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::IpAddr;
 
-use daymark_decision::{Answer, Basis, Decision, Member, NodeName, Order, PoolName};
+use daymark_decision::{Answer, Basis, Decision, Lack, Member, Moment, NodeName, Order, PoolName, Reason, Target};
 
 use crate::{Provider, PublishError};
 
@@ -22,7 +22,7 @@ pub trait Observed: Sync {
 /// # Panics
 /// Where the provider breaks the contract.
 pub async fn keeps(provider: &impl Provider, world: &impl Observed, pool: &PoolName) {
-    let (one, two, three) = ("192.0.2.1", "192.0.2.2", "2001:db8::3");
+    let [one, two, three] = ADDRESSES;
     assert!(!provider.name().is_empty(), "a provider has a name");
 
     publish(provider, &decision(pool, 10, &[one, two])).await;
@@ -46,23 +46,35 @@ pub async fn keeps(provider: &impl Provider, world: &impl Observed, pool: &PoolN
     shows(world, pool, &[one], "a refused decision does not use up its generation").await;
 }
 
-/// A decision with one answer of these addresses, at rest.
+/// Every address of the contract; each is of a node of its own.
+const ADDRESSES: [&str; 3] = ["192.0.2.1", "192.0.2.2", "2001:db8::3"];
+
+/// A decision with one answer of these addresses, at rest. The other addresses of the contract are out.
 pub fn decision(pool: &PoolName, generation: u64, addresses: &[&str]) -> Decision {
-    let members = addresses.iter().zip(1..).map(|(address, n)| Member {
-        node: NodeName::new(&format!("node-{n}")),
-        address: parse(address),
-        weight: 1,
+    let since = Moment::from_millis(0);
+    let unknown = addresses.iter().filter(|address| !ADDRESSES.contains(address));
+    let targets = ADDRESSES.iter().chain(unknown).zip(1..).map(|(address, n)| {
+        let target = Target { pool: pool.clone(), node: NodeName::new(&format!("node-{n}")), address: parse(address) };
+        (target, addresses.contains(address))
     });
+    let out = Reason::Unfit { lacks: Lack::Down { since, seen: None } };
+    let reason = |is_in| if is_in { Reason::Ready { since } } else { out.clone() };
+    let (members, reasons): (Vec<_>, Vec<_>) = targets
+        .map(|(target, is_in)| {
+            let member = Member { node: target.node.clone(), address: target.address, weight: 1 };
+            (is_in.then_some(member), (target, reason(is_in)))
+        })
+        .unzip();
     let answer = Answer {
         pool: pool.clone(),
-        members: members.collect(),
+        members: members.into_iter().flatten().collect(),
         order: Order::Rotated,
         max_answers: 8,
         ttl: 5,
         negative_ttl: 1,
         generation,
         basis: Basis::Ready,
-        reasons: Vec::new(),
+        reasons,
     };
     Decision { answers: vec![answer], generation }
 }

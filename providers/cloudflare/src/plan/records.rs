@@ -126,6 +126,10 @@ impl Records<'_> {
             }
         }
         if !body.is_empty() {
+            // The schema wants these with every change.
+            body.insert("type".to_owned(), record.kind.as_str().into());
+            body.insert("name".to_owned(), record.name.as_str().into());
+            body.insert("content".to_owned(), record.content.as_str().into());
             let path = format!("{}/{}", self.path, record.id);
             let edit = self.edit("PATCH", path, Some(Value::Object(body)), changes.join("; "), entries);
             self.plan.first.push(edit);
@@ -141,7 +145,6 @@ impl Records<'_> {
         let called = format!("the record {} {} {address}", self.pool, record.kind);
         let drift = format!("someone else has added {called}");
         match self.plan.judge(self.shown, &presence(address), (true, false), || drift.clone()) {
-            Todo::Nothing => {}
             Todo::Leave(_) => self.plan.leave(&drift),
             Todo::Change(entry) if is_answered || !self.plan.first.is_empty() => {
                 let why = target.map_or("no node has it", |it| it.why.as_str());
@@ -155,8 +158,8 @@ impl Records<'_> {
                 );
                 self.plan.then.push(edit);
             }
-            // Nothing of the answer is there or can be added, so what is there stays.
-            Todo::Change(_) => {}
+            // Where nothing of the answer is there or can be added, what is there stays.
+            Todo::Nothing | Todo::Change(_) => {}
         }
     }
 

@@ -26,10 +26,8 @@ fn answer(targets: &[(&str, bool)]) -> Answer {
 
 fn answer_of(named: &[(NodeName, IpAddr, bool)]) -> Answer {
     let since = Moment::from_millis(0);
-    let reason = |is_in| match is_in {
-        true => Reason::Ready { since },
-        false => Reason::Unfit { lacks: Lack::Down { since, seen: None } },
-    };
+    let out = Reason::Unfit { lacks: Lack::Down { since, seen: None } };
+    let reason = |is_in| if is_in { Reason::Ready { since } } else { out.clone() };
     let members = named.iter().filter(|(_, _, is_in)| *is_in);
     Answer {
         pool: pool(),

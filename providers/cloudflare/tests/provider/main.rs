@@ -1,0 +1,10 @@
+//! The provider against a stand-in of Cloudflare on a real socket: what it shows, what it leaves alone, and what it says.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod checks;
+mod pools;
+mod quarrels;
+mod records;
+mod scene;
+mod whole;

@@ -1,0 +1,180 @@
+//! Plain records.
+
+use daymark_cloudflare::Mode;
+use daymark_cloudflare_standin::{Fault, Matching, Plan};
+use daymark_decision::{Basis, Lack, PoolName, Reason};
+use daymark_provider::{Provider, PublishError, contract};
+use serde_json::{Value, json};
+
+use crate::scene::{ByRecords, NAME, ONE, Scene, THREE, TWO, addresses, decision, publish, sentence};
+
+fn of_name(scene: &Scene) -> Vec<Value> {
+    let world = scene.cloudflare.world();
+    world.zones[&scene.ids.zone].records.values().filter(|it| it["name"] == NAME).cloned().collect()
+}
+
+#[tokio::test]
+async fn records_keep_the_contract() {
+    let scene = Scene::without_balancing().await;
+    contract::keeps(&scene.records(), &ByRecords(&scene), &PoolName::new(NAME)).await;
+}
+
+#[tokio::test]
+async fn a_record_is_marked_unproxied_and_of_sixty_seconds() {
+    let scene = Scene::without_balancing().await;
+    publish(&scene.records(), 1, &[THREE]).await;
+    let records = of_name(&scene);
+    assert_eq!(records.len(), 1);
+    for (field, value) in [
+        ("type", json!("AAAA")),
+        ("content", json!(THREE)),
+        ("ttl", json!(60)),
+        ("proxied", json!(false)),
+        ("comment", json!("managed by daymark: node-3")),
+    ] {
+        assert_eq!(records[0][field], value, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn an_enterprise_zone_gets_the_shorter_ttl_that_it_allows() {
+    let scene = Scene::without_balancing().await;
+    scene.cloudflare.world().zones.get_mut(&scene.ids.zone).unwrap().plan = Plan::Enterprise;
+    publish(&scene.records(), 1, &[ONE]).await;
+    assert_eq!(of_name(&scene)[0]["ttl"], 30);
+}
+
+#[tokio::test]
+async fn a_ttl_that_the_zone_does_not_allow_becomes_the_least_one() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.provider(Mode::Records { zone: "kube-cp.com".to_owned(), ttl: Some(30) });
+    publish(&provider, 1, &[ONE]).await;
+    assert_eq!(of_name(&scene)[0]["ttl"], 60);
+    assert_eq!(provider.check().await, ["the zone takes no TTL of 30s, only from 60s on, so the records have 60s"]);
+}
+
+#[tokio::test]
+async fn every_add_comes_before_every_delete() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.records();
+    publish(&provider, 1, &[ONE, TWO]).await;
+    let before = scene.writes().len();
+    publish(&provider, 2, &[THREE]).await;
+    let methods: Vec<String> =
+        scene.writes()[before..].iter().map(|it| it.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(methods, ["POST", "DELETE", "DELETE"]);
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_added_nothing_is_deleted_to_the_last() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.records();
+    publish(&provider, 1, &[ONE]).await;
+    for _ in 0..3 {
+        scene.cloudflare.play(Fault::ErrorAsSuccess, Matching::method("POST"));
+        assert!(provider.publish(&decision(2, &[TWO])).await.is_err());
+        assert_eq!(scene.resolved(), addresses(&[ONE]), "an old answer is more than none");
+    }
+    publish(&provider, 2, &[TWO]).await;
+    assert_eq!(scene.resolved(), addresses(&[TWO]));
+}
+
+#[tokio::test]
+async fn where_one_add_is_refused_a_dead_node_is_deleted_all_the_same() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.records();
+    publish(&provider, 1, &[ONE, TWO]).await;
+    scene.cloudflare.play(Fault::ErrorAsSuccess, Matching::method("POST"));
+    assert!(provider.publish(&decision(2, &[TWO, THREE])).await.is_err());
+    assert_eq!(scene.resolved(), addresses(&[TWO]));
+}
+
+#[tokio::test]
+async fn a_foreign_record_is_refused_by_name_and_nothing_is_written() {
+    for (kind, content) in [("A", "192.0.2.9"), ("AAAA", "2001:db8::9"), ("CNAME", "elsewhere.example.org")] {
+        let scene = Scene::without_balancing().await;
+        let record = json!({"type": kind, "name": NAME, "content": content, "ttl": 300, "comment": "by hand"});
+        scene.cloudflare.world().add_record(&scene.ids.zone, record);
+        let before = of_name(&scene);
+        let error = scene.records().publish(&decision(1, &[ONE])).await.unwrap_err();
+        let said = sentence(&error);
+        assert!(matches!(error, PublishError::Refused(_)), "{said}");
+        assert!(said.contains(&format!("the record {NAME} {kind} {content} is not Daymark's")), "{said}");
+        assert_eq!(of_name(&scene), before);
+        assert_eq!(scene.writes(), [] as [&str; 0]);
+    }
+}
+
+#[tokio::test]
+async fn records_of_other_names_and_types_stay_as_they_are() {
+    let scene = Scene::without_balancing().await;
+    let others = [
+        json!({"type": "A", "name": "www.kube-cp.com", "content": ONE, "ttl": 300, "comment": "managed by daymark: not"}),
+        json!({"type": "TXT", "name": NAME, "content": "\"hello\"", "ttl": 300}),
+    ];
+    let ids: Vec<String> =
+        others.into_iter().map(|it| scene.cloudflare.world().add_record(&scene.ids.zone, it)).collect();
+    let shown = || {
+        let mut world = scene.cloudflare.world();
+        ids.iter().map(|id| world.record(id).to_string()).collect::<Vec<_>>()
+    };
+    let before = shown();
+    let provider = scene.records();
+    publish(&provider, 1, &[ONE, TWO]).await;
+    publish(&provider, 2, &[TWO]).await;
+    assert_eq!(shown(), before);
+}
+
+#[tokio::test]
+async fn a_cut_after_the_record_was_added_adds_none_twice() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.records();
+    scene.cloudflare.play(Fault::CutAfter, Matching::method("POST"));
+    let error = provider.publish(&decision(1, &[ONE])).await.unwrap_err();
+    assert!(matches!(error, PublishError::Unavailable { pause: None, .. }), "{}", sentence(&error));
+    publish(&provider, 1, &[ONE]).await;
+    assert_eq!((scene.writes().len(), of_name(&scene).len()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_someone_changes_by_hand_is_set_right_at_the_next_look() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.records();
+    publish(&provider, 1, &[ONE]).await;
+    {
+        let mut world = scene.cloudflare.world();
+        let record = world.zones.get_mut(&scene.ids.zone).unwrap().records.values_mut().next().unwrap();
+        (record["ttl"], record["proxied"]) = (json!(1), json!(true));
+    }
+    publish(&provider, 1, &[ONE]).await;
+    assert_eq!((&of_name(&scene)[0]["ttl"], &of_name(&scene)[0]["proxied"]), (&json!(60), &json!(false)));
+    assert_eq!(of_name(&scene)[0]["comment"], "managed by daymark: node-1", "the rest stays");
+}
+
+#[tokio::test]
+async fn more_records_than_one_page_holds_are_all_seen() {
+    let scene = Scene::without_balancing().await;
+    for n in 0..120 {
+        let record = json!({"type": "TXT", "name": NAME, "content": format!("\"{n}\""), "ttl": 300});
+        scene.cloudflare.world().add_record(&scene.ids.zone, record);
+    }
+    let record = json!({"type": "A", "name": NAME, "content": "192.0.2.9", "ttl": 300});
+    scene.cloudflare.world().add_record(&scene.ids.zone, record);
+    assert!(
+        scene.records().publish(&decision(1, &[ONE])).await.is_err(),
+        "the foreign record on the second page is seen"
+    );
+}
+
+#[tokio::test]
+async fn a_guess_is_not_published() {
+    let scene = Scene::without_balancing().await;
+    let mut guess = decision(1, &[ONE, TWO, THREE]);
+    guess.answers[0].basis = Basis::Bootstrap;
+    for (_, reason) in &mut guess.answers[0].reasons {
+        *reason = Reason::Bootstrap { lacks: Lack::Unjudged { seen: None } };
+    }
+    let error = scene.records().publish(&guess).await.unwrap_err();
+    assert!(sentence(&error).contains("no node is judged yet"), "{}", sentence(&error));
+    assert_eq!(scene.cloudflare.calls().len(), 0);
+}

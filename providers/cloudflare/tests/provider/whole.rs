@@ -1,0 +1,102 @@
+//! A pool and a balancer of Daymark's own.
+
+use daymark_cloudflare_standin::{Fault, Matching};
+use daymark_decision::PoolName;
+use daymark_provider::{Provider, PublishError, contract};
+use serde_json::{Value, json};
+
+use crate::scene::{ByPool, NAME, ONE, Scene, THREE, TWO, addresses, decision, publish, sentence};
+
+fn balancer(scene: &Scene) -> Value {
+    let world = scene.cloudflare.world();
+    let balancers: Vec<&Value> = world.zones[&scene.ids.zone].balancers.values().collect();
+    assert_eq!(balancers.len(), 1, "there is one balancer");
+    balancers[0].clone()
+}
+
+fn pools(scene: &Scene) -> usize {
+    scene.cloudflare.world().accounts[&scene.ids.account].pools.len()
+}
+
+#[tokio::test]
+async fn a_setup_is_made_from_nothing_and_marked() {
+    let scene = Scene::without_balancing().await;
+    publish(&scene.whole(), 1, &[ONE, THREE]).await;
+    let (pool, balancer) = (scene.pool("daymark-lb"), balancer(&scene));
+    assert_eq!(scene.enabled("daymark-lb"), addresses(&[ONE, THREE]));
+    assert_eq!(pool["description"], format!("managed by daymark for {NAME}"));
+    for (field, value) in [
+        ("name", json!(NAME)),
+        ("description", json!(format!("managed by daymark for {NAME}"))),
+        ("default_pools", json!([pool["id"]])),
+        ("fallback_pool", pool["id"].clone()),
+        ("proxied", json!(false)),
+        ("ttl", json!(30)),
+    ] {
+        assert_eq!(balancer[field], value, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn a_setup_of_daymarks_own_keeps_the_contract() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.whole();
+    publish(&provider, 1, &[ONE]).await;
+    contract::keeps(&provider, &ByPool(&scene, "daymark-lb"), &PoolName::new(NAME)).await;
+}
+
+#[tokio::test]
+async fn a_cut_after_either_was_made_makes_none_twice() {
+    for path in ["/pools", "/zones/"] {
+        let scene = Scene::without_balancing().await;
+        let provider = scene.whole();
+        scene.cloudflare.play(Fault::CutAfter, Matching::method("POST").path(path));
+        assert!(provider.publish(&decision(1, &[ONE])).await.is_err());
+        publish(&provider, 1, &[ONE]).await;
+        assert_eq!((scene.writes().len(), pools(&scene)), (2, 1), "{path}");
+        assert_eq!(balancer(&scene)["fallback_pool"], scene.pool("daymark-lb")["id"]);
+    }
+}
+
+#[tokio::test]
+async fn what_bears_no_mark_is_refused_and_stays_as_it_is() {
+    let scene = Scene::new().await;
+    let provider = scene.provider(scene.balancing("kube-cp", daymark_cloudflare::Manage::Full { ttl: 30 }));
+    let before = scene.pool("kube-cp");
+    let error = provider.publish(&decision(1, &[ONE])).await.unwrap_err();
+    assert!(matches!(error, PublishError::Refused(_)));
+    assert!(sentence(&error).contains("the Cloudflare pool kube-cp is there already and is not Daymark's"));
+    assert_eq!((scene.pool("kube-cp"), scene.writes()), (before, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_foreign_balancer_of_the_name_is_refused_and_stays_as_it_is() {
+    let scene = Scene::new().await;
+    let before = balancer(&scene);
+    let error = scene.whole().publish(&decision(1, &[ONE])).await.unwrap_err();
+    assert!(sentence(&error).contains(&format!("the zone has a load balancer {NAME} that is not Daymark's")));
+    assert_eq!(balancer(&scene), before);
+}
+
+#[tokio::test]
+async fn what_someone_changes_in_it_is_set_right_and_what_is_not_daymarks_stays() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.whole();
+    publish(&provider, 1, &[ONE, TWO, THREE]).await;
+    let (pool, balancer_id) = (scene.pool("daymark-lb"), balancer(&scene)["id"].clone());
+    {
+        let mut world = scene.cloudflare.world();
+        let pool = world.pool(pool["id"].as_str().unwrap());
+        (pool["enabled"], pool["minimum_origins"]) = (json!(false), json!(2));
+        let origins = pool["origins"].as_array_mut().unwrap();
+        origins.retain(|it| it["name"] != "daymark-node-2-ipv4");
+        origins.push(json!({"name": "by-hand", "address": "192.0.2.66", "enabled": true}));
+        let balancer = world.balancer(balancer_id.as_str().unwrap());
+        (balancer["ttl"], balancer["session_affinity"]) = (json!(600), json!("none"));
+    }
+    publish(&provider, 1, &[ONE, TWO, THREE]).await;
+    assert_eq!(scene.enabled("daymark-lb"), addresses(&[ONE, TWO, THREE, "192.0.2.66"]));
+    let pool = scene.pool("daymark-lb");
+    assert_eq!((&pool["enabled"], &pool["minimum_origins"]), (&json!(true), &json!(2)));
+    assert_eq!((&balancer(&scene)["ttl"], &balancer(&scene)["session_affinity"]), (&json!(30), &json!("none")));
+}
