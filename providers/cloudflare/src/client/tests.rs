@@ -264,7 +264,11 @@ async fn after_too_many_calls_none_is_made_until_cloudflare_allows_it() {
         let scene = Scene::new([reply(429, headers, "<html>"), ok(&json!(1))]).await;
         let limited = scene.get().await.unwrap_err();
         assert_eq!(limited.retry(), Retry::After(Duration::from_secs(seconds)));
-        assert!(limited.to_string().starts_with("too many calls were made by the user of the token"), "{limited}");
+        let CallError::Limited { until, .. } = limited else { panic!("{limited}") };
+        let told = limited.to_string();
+        assert!(told.starts_with("too many calls were made by the user of the token"), "{told}");
+        // To the second, as in 2026-11-22T23:40:51Z.
+        assert!(told.contains(&format!(" until {}Z;", until.strftime("%Y-%m-%dT%H:%M:%S"))), "{told}");
 
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(seconds - 1)).await;
