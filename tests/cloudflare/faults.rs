@@ -69,7 +69,8 @@ impl Way {
     fn unmanaged(&self) -> String {
         let world = self.scene.cloudflare.world();
         let records = world.zones[&self.scene.ids.zone].records.values();
-        let records = records.filter(|it| !it["comment"].as_str().is_some_and(|it| it.starts_with("managed by daymark")));
+        let records =
+            records.filter(|it| !it["comment"].as_str().is_some_and(|it| it.starts_with("managed by daymark")));
         let pools: Vec<Value> = world.accounts[&self.scene.ids.account].pools.values().cloned().map(blank).collect();
         let balancers = &world.zones[&self.scene.ids.zone].balancers;
         json!([records.collect::<Vec<_>>(), pools, balancers]).to_string()

@@ -72,8 +72,12 @@ async fn an_operator_who_edits_the_pool_while_nodes_come_and_go_loses_no_origin(
     }
     stage.end().await;
     let pool = scene.pool("kube-cp");
-    let by_hand: Vec<_> =
-        pool["origins"].as_array().unwrap().iter().filter(|it| it["weight"] == 0.5 && it.get("enabled").is_none_or(|it| it == true)).collect();
+    let by_hand: Vec<_> = pool["origins"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| it["weight"] == 0.5 && it.get("enabled").is_none_or(|it| it == true))
+        .collect();
     assert_eq!(by_hand.len(), 20);
     assert!(scene.enabled("kube-cp").is_superset(&addresses(&[TWO, THREE])));
 }

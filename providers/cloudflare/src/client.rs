@@ -131,6 +131,11 @@ impl Client {
         self.budget.has_spare()
     }
 
+    /// How long to wait before a pass begins, so that it need not wait in the middle; zero where it may begin.
+    pub(crate) fn pause(&self) -> Duration {
+        self.budget.pause()
+    }
+
     /// What was used so far.
     pub(crate) fn usage(&self) -> Usage {
         let calls = self.calls.lock().iter().map(|(&(call, outcome), &count)| (call, outcome, count)).collect();

@@ -21,6 +21,9 @@ pub(crate) enum Fault {
     /// It was written, and reads otherwise.
     #[error("what was written reads back otherwise: it still takes to {0}")]
     ReadsBack(String),
+    /// Few calls are left, so the next pass waits.
+    #[error("few calls are left to Daymark, so it waits for {0:.0?}")]
+    Paced(Duration),
     /// There is no verdict to publish.
     #[error("no node is judged yet, and what stands is better than a guess")]
     Guess,
@@ -40,6 +43,7 @@ impl Fault {
                 Retry::Operator => None,
             },
             Self::Problem(_) => None,
+            Self::Paced(pause) => Some(*pause),
             Self::ReadsBack(_) | Self::Guess => Some(Duration::ZERO),
         }
     }

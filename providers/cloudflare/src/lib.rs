@@ -163,6 +163,10 @@ impl Cloudflare {
         if is_guess(answer) {
             return Err(Fault::Guess);
         }
+        // Whoever waits here would wake up with an answer that may be old by then.
+        if let Some(pause) = Some(self.world.client.pause()).filter(|it| !it.is_zero()) {
+            return Err(Fault::Paced(pause));
+        }
         let (mut tried, mut failed) = (Vec::new(), None);
         for _ in 0..ROUNDS {
             let shown = self.ledger.lock().of(&answer.pool);

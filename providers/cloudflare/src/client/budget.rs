@@ -1,7 +1,8 @@
 //! The share of calls that is ours, and how quickly it may be used. It makes no call; its time is tokio's.
 //!
-//! Three things hold a call back: the share, of which a quarter may be used at once and the rest as it comes; what
-//! Cloudflare says is left, when that is little; and a refusal of all calls, during which none is made.
+//! Three things hold calls back: the share, of which a quarter may be used at once and the rest as it comes; what
+//! Cloudflare says is left, when that is little; and a refusal of all calls, during which none is made. All but a lack of the
+//! share in the middle of a pass is told before the pass begins, so that it begins with the newest answer.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -15,6 +16,9 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::ratelimit::{Low, QUOTA, Ratelimit, WINDOW};
+
+/// How many calls a pass usually takes, at the most. One does not begin with fewer left.
+const PASS: u32 = 8;
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, Elapsed, StateInformationMiddleware>;
 
@@ -32,6 +36,7 @@ struct State {
     remaining: Option<u32>,
     /// Little is left, until then.
     low: Option<(Low, Instant)>,
+    /// When the next pass may begin, while little is left.
     not_before: Instant,
     block: Option<(Instant, Timestamp)>,
 }
@@ -82,19 +87,37 @@ impl Budget {
         if let Some((end, until)) = state.block.filter(|(end, _)| *end > now) {
             return Err(Block { rest: end - now, until });
         }
-        if state.not_before > now {
-            return Ok(Some(state.not_before - now));
+        if let Some((_, end)) = state.low(now).filter(|_| state.remaining == Some(0)) {
+            let rest = end - now;
+            return Err(Block { rest, until: Timestamp::now() + rest });
         }
         match self.limiter.check() {
             Ok(snapshot) => {
                 state.left = (snapshot.remaining_burst_capacity(), now);
-                if let Some(low) = state.low(now) {
-                    state.not_before = now + low.spacing;
-                }
                 Ok(None)
             }
             Err(early) => Ok(Some(early.wait_time_from(self.limiter.clock().now()))),
         }
+    }
+
+    /// How long to wait before several calls are begun that belong together.
+    pub(super) fn pause(&self) -> Duration {
+        let state = self.state.lock();
+        let now = Instant::now();
+        let theirs = match state.low(now) {
+            Some((_, end)) if state.remaining.is_some_and(|left| left < PASS) => end - now,
+            Some(_) => state.not_before.saturating_duration_since(now),
+            None => Duration::ZERO,
+        };
+        let missing = self.quota.burst_size().get().min(PASS).saturating_sub(self.left(&state, now));
+        theirs.max(self.quota.replenish_interval() * missing)
+    }
+
+    /// How many calls of the share could be made at once.
+    fn left(&self, state: &State, now: Instant) -> u32 {
+        let (left, since) = state.left;
+        let regained = (now - since).as_nanos() / self.quota.replenish_interval().as_nanos();
+        left.saturating_add(u32::try_from(regained).unwrap_or(u32::MAX)).min(self.quota.burst_size().get())
     }
 
     /// Takes in what an answer says is left.
@@ -117,11 +140,9 @@ impl Budget {
     pub(super) fn has_spare(&self) -> bool {
         let state = self.state.lock();
         let now = Instant::now();
-        let (left, since) = state.left;
-        let regained = (now - since).as_nanos() / self.quota.replenish_interval().as_nanos();
         let is_blocked = state.block.is_some_and(|(end, _)| end > now);
-        let half = u128::from(self.quota.burst_size().get().div_ceil(2));
-        !is_blocked && state.low(now).is_none() && u128::from(left) + regained >= half
+        let half = self.quota.burst_size().get().div_ceil(2);
+        !is_blocked && state.low(now).is_none() && self.left(&state, now) >= half
     }
 
     /// How many calls Cloudflare still allows in this window, as it last said.
@@ -131,8 +152,8 @@ impl Budget {
 }
 
 impl State {
-    fn low(&self, now: Instant) -> Option<Low> {
-        self.low.filter(|(_, end)| *end > now).map(|(low, _)| low)
+    fn low(&self, now: Instant) -> Option<(Low, Instant)> {
+        self.low.filter(|(_, end)| *end > now)
     }
 }
 

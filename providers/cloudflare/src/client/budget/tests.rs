@@ -84,12 +84,33 @@ async fn calls_that_can_wait_leave_half_of_the_burst_to_writes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_are_spread_over_the_window_when_cloudflare_says_that_little_is_left() {
+async fn passes_are_spread_over_the_window_when_cloudflare_says_that_little_is_left() {
     let budget = Budget::new(100);
     budget.heed(said(59, 30));
     assert!(!budget.has_spare());
-    let given = permits(&budget, 4).await;
-    assert_eq!(given, [500, 1000, 1500, 2000].map(Duration::from_millis));
+    assert_eq!(budget.pause(), Duration::from_millis(500));
+    tokio::time::advance(Duration::from_millis(400)).await;
+    assert_eq!(budget.pause(), Duration::from_millis(100));
+    tokio::time::advance(Duration::from_millis(100)).await;
+    assert_eq!(budget.pause(), Duration::ZERO);
+    assert_eq!(permits(&budget, 3).await, [Duration::ZERO; 3], "a pass that has begun is not held up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_pass_begins_with_fewer_calls_left_than_it_may_take() {
+    let budget = Budget::new(100);
+    budget.heed(said(7, 30));
+    assert_eq!(budget.pause(), Duration::from_secs(30), "what is left to all");
+
+    let budget = Budget::new(1);
+    permits(&budget, 3).await;
+    let pause = budget.pause();
+    assert!(
+        pause >= Duration::from_secs(99) && pause <= Duration::from_secs(100),
+        "the whole burst of three: {pause:?}"
+    );
+    tokio::time::advance(pause).await;
+    assert_eq!(permits(&budget, 3).await, [Duration::ZERO; 3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,11 +123,13 @@ async fn calls_are_not_spread_while_enough_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_left_waits_for_the_next_window_and_not_longer() {
+async fn nothing_left_permits_no_call_until_the_next_window() {
     let budget = Budget::new(100);
     budget.heed(said(0, 30));
-    let given = permits(&budget, 3).await;
-    assert_eq!(given, [Duration::from_secs(30); 3], "and what was little is forgotten with its window");
+    assert_eq!(budget.permit().await.unwrap_err().rest, Duration::from_secs(30));
+    assert_eq!(budget.pause(), Duration::from_secs(30));
+    tokio::time::advance(Duration::from_secs(30)).await;
+    assert_eq!(permits(&budget, 3).await, [Duration::ZERO; 3], "what was little is forgotten with its window");
     assert!(budget.has_spare());
 }
 
@@ -115,7 +138,7 @@ async fn a_better_word_of_cloudflare_ends_the_spreading() {
     let budget = Budget::new(100);
     budget.heed(said(0, 300));
     budget.heed(said(1_000, 300));
-    assert_eq!(permits(&budget, 10).await, [Duration::ZERO; 10]);
+    assert_eq!((budget.pause(), permits(&budget, 10).await), (Duration::ZERO, vec![Duration::ZERO; 10]));
 }
 
 #[tokio::test(start_paused = true)]
