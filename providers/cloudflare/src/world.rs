@@ -103,7 +103,12 @@ impl World {
                 Err(error) => Err(error.into()),
             };
         }
-        let found: Vec<Zone> = self.client.list(Call::ReadZone, "/zones", &[("name", zone)]).await?;
+        let mut query = vec![("name", zone)];
+        // Two accounts may have a zone of the same name, of which one is not in use.
+        if let Mode::LoadBalancing { account, .. } = &self.settings.mode {
+            query.push(("account.id", account));
+        }
+        let found: Vec<Zone> = self.client.list(Call::ReadZone, "/zones", &query).await?;
         found.into_iter().find(|it| it.name.eq_ignore_ascii_case(zone)).ok_or_else(|| {
             Fault::Problem(format!(
                 "the token sees no zone {zone}; check the name, and that the token includes the zone with the permission \

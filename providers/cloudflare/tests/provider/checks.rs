@@ -76,6 +76,18 @@ async fn a_zone_that_the_token_does_not_see_is_named() {
 }
 
 #[tokio::test]
+async fn a_zone_of_the_same_name_in_another_account_is_not_taken() {
+    let scene = Scene::new().await;
+    {
+        let mut world = scene.cloudflare.world();
+        let other = world.add_account();
+        world.zones.get_mut(&scene.ids.zone).unwrap().account = other;
+    }
+    let said = finding(&scene).await;
+    assert!(said.starts_with("the token sees no zone kube-cp.com"), "{said}");
+}
+
+#[tokio::test]
 async fn a_proxied_balancer_whose_port_cannot_pass_is_told() {
     let scene = Scene::new().await;
     scene.cloudflare.world().balancer(&scene.ids.balancer)["proxied"] = true.into();
