@@ -168,7 +168,8 @@ fn bind_authoritative(config: &Config) -> Result<Option<Authoritative>, Vec<Stri
     };
     let at_its_key = |error: &SocketError| {
         let index = authoritative.listen.iter().position(|address| *address == error.address()).unwrap_or_default();
-        config.finding(&format!("providers[0].listen[{index}]"), "--listen", error.to_string()).to_string()
+        let key = zones::key(config, &format!("listen[{index}]"));
+        config.finding(&key, "--listen", error.to_string()).to_string()
     };
     Authoritative::bind(&settings).map(Some).map_err(|error| match error {
         BindError::Zones(errors) => errors.0.iter().map(ToString::to_string).collect(),
