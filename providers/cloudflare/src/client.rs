@@ -5,16 +5,37 @@
 
 mod budget;
 mod call;
+mod envelope;
 mod error;
+mod ratelimit;
 mod token;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{Method, StatusCode};
+use parking_lot::Mutex;
+use reqwest::{Request, Response};
+use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::settings::CallSettings;
+use budget::{Block, Budget};
+use envelope::{Answer, ResultInfo};
+use token::{Secret, Token};
 
 pub use call::Call;
-pub use error::{BuildError, CallError, Retry};
+pub use error::{ApiError, BuildError, CallError, Retry};
+
+/// How long a connection may take at most, out of the time for the call.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The largest answer that is read, in bytes.
+const LARGEST: usize = 4 << 20;
+/// The longest list that is read, in pages.
+const PAGES: usize = 100;
 
 /// How often calls were made, and what Cloudflare says of what is left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,47 +47,205 @@ pub struct Usage {
 }
 
 /// Makes the calls of one provider.
-pub(crate) struct Client {}
+pub(crate) struct Client {
+    http: reqwest::Client,
+    settings: CallSettings,
+    token: Token,
+    budget: Budget,
+    calls: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+}
 
 impl Client {
-    /// Sets up a client. Nothing is called yet.
+    /// Sets up a client. Nothing is called yet, and no token is read.
     pub(crate) fn new(settings: &CallSettings) -> Result<Self, BuildError> {
-        todo!("{settings:?}")
+        // Without TLS nothing is verified, so a machine without CA certificates will do.
+        let roots = if is_plain(settings) { RootCertStore::empty() } else { system_roots()? };
+        Self::trusting(roots, settings)
+    }
+
+    fn trusting(roots: RootCertStore, settings: &CallSettings) -> Result<Self, BuildError> {
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("daymark/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(settings.timeout.min(CONNECT))
+            .timeout(settings.timeout);
+        // An API without TLS is a stand-in on this machine, where no proxy leads.
+        let http = if is_plain(settings) { http.no_proxy() } else { http };
+        Ok(Self {
+            http: http.build()?,
+            settings: settings.clone(),
+            token: Token::new(settings.token.clone()),
+            budget: Budget::new(settings.share),
+            calls: Mutex::default(),
+        })
     }
 
     /// Reads one object.
     pub(crate) async fn get<T: DeserializeOwned>(&self, call: Call, path: &str) -> Result<T, CallError> {
-        todo!("{call:?} {path}")
+        Ok(self.once(call, Method::GET, path, &[], None).await?.result)
     }
 
-    /// Reads every page of a list.
+    /// Reads every page of a list. Where the list changes in between, an entry may be missing or come twice.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
         call: Call,
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<T>, CallError> {
-        todo!("{call:?} {path} {query:?}")
+        let unreadable = |detail| CallError::Unreadable { call, status: 200, detail };
+        let (mut all, mut last) = (Vec::new(), Value::Null);
+        for page in 1..=PAGES {
+            let Answer { result, raw, info } = self.page::<T>(call, path, query, page).await?;
+            let count = result.len();
+            all.extend(result);
+            let is_followed = info.is_followed(page, count, all.len(), call.page_size());
+            let repeats = page > 1 && (raw == last || info.page.is_some_and(|told| told != page));
+            match (repeats, is_followed, count) {
+                (true, ..) => return Err(unreadable(format!("page {page} of the list is another page again"))),
+                (false, true, 0) => return Err(unreadable(format!("page {page} is empty, and yet the list goes on"))),
+                (false, true, _) => last = raw,
+                (false, false, _) => return Ok(all),
+            }
+        }
+        Err(unreadable(format!("the list does not end after {PAGES} pages")))
     }
 
     /// Writes, and gives the result: `null` where there is none.
     pub(crate) async fn write(
         &self,
         call: Call,
-        method: http::Method,
+        method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, CallError> {
-        todo!("{call:?} {method} {path} {body:?}")
+        Ok(self.once(call, method, path, &[], body).await?.result)
     }
 
     /// Whether enough of the share is left for calls that can wait, so that writes never wait for them.
     pub(crate) fn has_spare(&self) -> bool {
-        todo!()
+        self.budget.has_spare()
     }
 
     /// What was used so far.
     pub(crate) fn usage(&self) -> Usage {
-        todo!()
+        let calls = self.calls.lock().iter().map(|(&(call, outcome), &count)| (call, outcome, count)).collect();
+        Usage { calls, remaining: self.budget.remaining() }
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        call: Call,
+        path: &str,
+        query: &[(&str, &str)],
+        page: usize,
+    ) -> Result<Answer<Vec<T>>, CallError> {
+        let (number, size) = (page.to_string(), call.page_size().map(|size| size.to_string()));
+        let mut query = query.to_vec();
+        query.extend(size.as_deref().map(|size| ("per_page", size)));
+        query.extend((page > 1).then_some(("page", number.as_str())));
+        self.once(call, Method::GET, path, &query, None).await
+    }
+
+    /// Makes one call, when the share allows it, and counts it.
+    async fn once<T: DeserializeOwned>(
+        &self,
+        call: Call,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Answer<T>, CallError> {
+        self.budget.permit().await.map_err(|block| limited(call, block))?;
+        let secret = self.token.current().map_err(|source| CallError::Token { call, source })?;
+        let mut request = self.http.request(method, format!("{}{path}", self.settings.api));
+        request = request.header(AUTHORIZATION, secret.header());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let mut request = request.build().map_err(|error| self.broken(call, error))?;
+        if !query.is_empty() {
+            request.url_mut().query_pairs_mut().extend_pairs(query);
+        }
+        let answer = self.exchange(call, request, &secret).await;
+        let outcome = answer.as_ref().map_or_else(CallError::outcome, |_| "ok");
+        *self.calls.lock().entry((call.as_str(), outcome)).or_default() += 1;
+        answer
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        call: Call,
+        request: Request,
+        secret: &Secret,
+    ) -> Result<Answer<T>, CallError> {
+        let mut response = self.http.execute(request).await.map_err(|error| self.broken(call, error))?;
+        if let Some(said) = ratelimit::ratelimit(response.headers()) {
+            self.budget.heed(said);
+        }
+        let status = response.status();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(limited(call, self.budget.block(ratelimit::retry_after(response.headers()))));
+        }
+        let body = self.body(call, &mut response).await?;
+        envelope::read(call, status, &body, secret, self.token.source())
+    }
+
+    async fn body(&self, call: Call, response: &mut Response) -> Result<Vec<u8>, CallError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(call, error))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > LARGEST {
+                let detail = format!("it is larger than {LARGEST} bytes");
+                return Err(CallError::Unreadable { call, status: response.status().as_u16(), detail });
+            }
+        }
+        Ok(body)
+    }
+
+    fn broken(&self, call: Call, error: reqwest::Error) -> CallError {
+        match error.without_url() {
+            error if error.is_timeout() => CallError::TimedOut { call, limit: self.settings.timeout },
+            source => CallError::Unreachable { call, source },
+        }
     }
 }
+
+impl ResultInfo {
+    /// Whether more pages follow this one, with which so many entries of the list are read.
+    fn is_followed(&self, page: usize, count: usize, read: usize, asked: Option<usize>) -> bool {
+        match (self.total_pages, self.total_count) {
+            (Some(pages), _) => page < pages,
+            (None, Some(total)) => read < total,
+            (None, None) => self.per_page.or(asked).is_some_and(|size| count >= size),
+        }
+    }
+}
+
+fn limited(call: Call, block: Block) -> CallError {
+    CallError::Limited { call, rest: block.rest, until: block.until }
+}
+
+fn is_plain(settings: &CallSettings) -> bool {
+    settings.api.starts_with("http://")
+}
+
+/// The CA certificates of the system.
+fn system_roots() -> Result<RootCertStore, BuildError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    // Stores of systems hold certificates from long ago that no library takes any more.
+    let (usable, _) = roots.add_parsable_certificates(found.certs);
+    if usable == 0 {
+        let detail = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
+        return Err(BuildError::NoSystemRoots(detail));
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests;

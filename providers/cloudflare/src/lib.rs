@@ -9,15 +9,31 @@
 //! the switch of origins that belong to a target, or what bears its [mark](MARK). Between passes it remembers what it has
 //! shown, to tell a change of the answer from a change by someone else.
 
+mod api;
+mod checks;
 mod client;
+mod fault;
+mod ledger;
 mod plan;
 mod settings;
+mod world;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use daymark_decision::Decision;
-use daymark_provider::{Provider, PublishError};
+use daymark_decision::{Answer, Basis, Decision, PoolName};
+use daymark_provider::{Provider, PublishError, admit};
+use parking_lot::Mutex;
 use serde_json::Value;
+use tracing::{debug, info, warn};
+
+use crate::client::Client;
+use crate::fault::{Fault, outcome};
+use crate::ledger::Ledger;
+use crate::plan::{Plan, wanted};
+use crate::world::World;
 
 pub use client::{BuildError, CallError, Usage};
 pub use plan::Edit;
@@ -28,17 +44,38 @@ pub use settings::{
 /// What begins the comment or the description of everything that is Daymark's.
 pub const MARK: &str = "managed by daymark";
 
+/// How often one pass reads, at the most: what it takes to make a whole setup, and some.
+const ROUNDS: usize = 6;
+/// After a write whose fate was unclear, what stands is looked at again so soon: it may have been applied late.
+const SOON: Duration = Duration::from_secs(30);
+/// How many passes after such a write.
+const UNCLEAR_PASSES: u8 = 2;
+
 /// The provider.
 pub struct Cloudflare {
-    name: String,
+    world: World,
+    state: tokio::sync::Mutex<State>,
+    ledger: Mutex<Ledger>,
+    /// The decision that was given last, for the checks.
+    newest: Mutex<Decision>,
+    /// How many more passes are to follow soon.
+    unclear: AtomicU8,
 }
 
-/// What one pass did.
+/// Held for a whole pass: there is one at a time.
+#[derive(Default)]
+struct State {
+    published: u64,
+    /// What was shown and read back, pool by pool.
+    standing: BTreeMap<PoolName, Vec<(IpAddr, bool)>>,
+}
+
+/// What one pass did, or would do.
 #[derive(Debug)]
 pub struct Pass {
-    /// The edits that were made, in their order; also where a later one failed.
-    pub done: Vec<Edit>,
-    /// Whether every answer stands.
+    /// The edits, in their order; where one failed, those that were made.
+    pub edits: Vec<Edit>,
+    /// Whether every answer stands, or would.
     pub outcome: Result<(), PublishError>,
 }
 
@@ -46,31 +83,154 @@ impl Cloudflare {
     /// A provider that remembers what [`Provider::memory`] gave in an earlier run; a memory that it does not understand is
     /// none. Nothing is called yet.
     pub fn new(settings: Settings, memory: Option<Value>) -> Result<Self, BuildError> {
-        let _ = memory;
-        Ok(Self { name: settings.name })
+        let client = Client::new(&settings.calls)?;
+        let ledger = memory.map(serde_json::from_value).and_then(Result::ok).unwrap_or_default();
+        Ok(Self {
+            world: World::new(client, settings),
+            state: tokio::sync::Mutex::default(),
+            ledger: Mutex::new(ledger),
+            newest: Mutex::default(),
+            unclear: AtomicU8::new(0),
+        })
     }
 
     /// Makes Cloudflare show this decision, and tells what that took. See [`Provider::publish`].
     pub async fn pass(&self, decision: &Decision) -> Pass {
-        let _ = decision;
-        Pass { done: Vec::new(), outcome: Ok(()) }
+        let mut state = self.state.lock().await;
+        let mut edits = Vec::new();
+        if let Err(refusal) = admit(decision, state.published) {
+            return Pass { edits, outcome: Err(refusal) };
+        }
+        self.newest.lock().clone_from(decision);
+        let is_look = decision.generation == state.published;
+        if is_look && !self.world.client.has_spare() {
+            debug!("provider {}: few calls are left, so nothing is looked at now", self.name());
+            return Pass { edits, outcome: Ok(()) };
+        }
+        let mut faults = Vec::new();
+        for answer in self.answers(decision) {
+            let shape = shape(answer);
+            if !is_look && state.standing.get(&answer.pool) == Some(&shape) {
+                continue;
+            }
+            state.standing.remove(&answer.pool);
+            match self.show(answer, &mut edits).await {
+                Ok(()) => _ = state.standing.insert(answer.pool.clone(), shape),
+                Err(fault) => faults.push((answer.pool.clone(), fault)),
+            }
+        }
+        if faults.is_empty() {
+            state.published = decision.generation;
+            let fewer = |left: u8| left.checked_sub(1);
+            // Where there is none to take, there is none left.
+            let _ = self.unclear.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        }
+        Pass { edits, outcome: outcome(faults) }
     }
 
     /// The edits that [`Cloudflare::pass`] would make now. Only reads.
-    pub async fn plan(&self, decision: &Decision) -> Result<Vec<Edit>, PublishError> {
-        let _ = decision;
-        Ok(Vec::new())
+    pub async fn plan(&self, decision: &Decision) -> Pass {
+        let (mut edits, mut faults) = (Vec::new(), Vec::new());
+        for answer in self.answers(decision) {
+            let shown = self.ledger.lock().of(&answer.pool);
+            let planned = match is_guess(answer) {
+                true => Err(Fault::Guess),
+                false => self.world.plan(answer, &shown).await,
+            };
+            match planned {
+                Ok(plan) => {
+                    edits.extend(plan.first.into_iter().chain(plan.then));
+                    faults.extend(problem(&plan.problems).map(|fault| (answer.pool.clone(), fault)));
+                }
+                Err(fault) => faults.push((answer.pool.clone(), fault)),
+            }
+        }
+        Pass { edits, outcome: outcome(faults) }
     }
 
     /// How often calls were made, and how many are left.
     pub fn usage(&self) -> Usage {
-        Usage::default()
+        self.world.client.usage()
+    }
+
+    /// The answers of the pools that this provider publishes.
+    fn answers<'a>(&'a self, decision: &'a Decision) -> impl Iterator<Item = &'a Answer> {
+        self.world.settings.pools.iter().filter_map(|served| decision.answer(&served.pool))
+    }
+
+    /// Makes Cloudflare show one answer: reads, plans, writes and reads again, until it stands or cannot.
+    async fn show(&self, answer: &Answer, edits: &mut Vec<Edit>) -> Result<(), Fault> {
+        if is_guess(answer) {
+            return Err(Fault::Guess);
+        }
+        let (mut tried, mut failed) = (Vec::new(), None);
+        for _ in 0..ROUNDS {
+            let shown = self.ledger.lock().of(&answer.pool);
+            let plan = self.world.plan(answer, &shown).await.inspect_err(|fault| self.mind(fault))?;
+            self.remember(&answer.pool, &plan.agreed);
+            let next = untried(&plan, &tried);
+            if next.is_empty() {
+                return self.verdict(&plan, failed);
+            }
+            for drift in &plan.drift {
+                warn!("provider {}: {}: {drift}; it is set right again", self.name(), answer.pool);
+            }
+            for edit in next {
+                tried.push(edit.clone());
+                match self.make(&edit).await {
+                    Ok(()) => edits.push(edit),
+                    Err(fault) if fault.is_passing() => {
+                        self.unclear.store(UNCLEAR_PASSES, Ordering::Relaxed);
+                        return Err(fault);
+                    }
+                    Err(fault) => failed = failed.or(Some(fault)),
+                }
+            }
+        }
+        Err(Fault::ReadsBack("settle".to_owned()))
+    }
+
+    async fn make(&self, edit: &Edit) -> Result<(), Fault> {
+        let method = edit.method.parse().unwrap_or_default();
+        let made = self.world.client.write(edit.call, method, &edit.path, edit.body.as_ref()).await;
+        made.map_err(Fault::Call).inspect_err(|fault| self.mind(fault))?;
+        info!("provider {}: {}: {edit}", self.name(), edit.pool);
+        self.remember(&edit.pool, &edit.entries);
+        Ok(())
+    }
+
+    /// What nothing more can be done about in this pass.
+    fn verdict(&self, plan: &Plan, failed: Option<Fault>) -> Result<(), Fault> {
+        if let Some(fault) = failed.or_else(|| problem(&plan.problems)) {
+            return Err(fault);
+        }
+        match plan.first.iter().chain(&plan.then).next() {
+            Some(edit) => {
+                self.unclear.store(UNCLEAR_PASSES, Ordering::Relaxed);
+                Err(Fault::ReadsBack(edit.to_string()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn remember(&self, pool: &PoolName, entries: &[(String, ledger::Entry)]) {
+        let mut ledger = self.ledger.lock();
+        for (key, entry) in entries {
+            ledger.remember(pool, key, *entry);
+        }
+    }
+
+    /// What is not found may have been made anew under another ID.
+    fn mind(&self, fault: &Fault) {
+        if matches!(fault, Fault::Call(error) if error.is_not_found()) {
+            self.world.forget_zone();
+        }
     }
 }
 
 impl Provider for Cloudflare {
     fn name(&self) -> &str {
-        &self.name
+        &self.world.settings.name
     }
 
     async fn publish(&self, decision: &Decision) -> Result<(), PublishError> {
@@ -78,14 +238,40 @@ impl Provider for Cloudflare {
     }
 
     fn look_again(&self) -> Option<Duration> {
-        None
+        let usual = self.world.settings.drift_interval;
+        Some(if self.unclear.load(Ordering::Relaxed) > 0 { usual.min(SOON) } else { usual })
     }
 
     async fn check(&self) -> Vec<String> {
-        Vec::new()
+        let has_published = self.state.lock().await.published > 0;
+        let newest = self.newest.lock().clone();
+        self.world.findings(&newest, has_published).await
     }
 
     fn memory(&self) -> Option<Value> {
-        None
+        serde_json::to_value(&*self.ledger.lock()).ok()
     }
+}
+
+/// Whether an answer was chosen though nothing is known yet. Something stands at Cloudflare, and that is more than a guess.
+fn is_guess(answer: &Answer) -> bool {
+    answer.basis == Basis::Bootstrap && !answer.is_judged()
+}
+
+/// What of an answer shows at Cloudflare.
+fn shape(answer: &Answer) -> Vec<(IpAddr, bool)> {
+    wanted(answer).into_iter().map(|it| (it.target.address, it.is_in)).collect()
+}
+
+/// The edits to make now: those of the first that were not tried, and then the later ones.
+fn untried(plan: &Plan, tried: &[Edit]) -> Vec<Edit> {
+    let left = |edits: &[Edit]| -> Vec<Edit> {
+        edits.iter().filter(|edit| !tried.iter().any(|it| it.is_like(edit))).cloned().collect()
+    };
+    let first = left(&plan.first);
+    if first.is_empty() && (plan.first.is_empty() || plan.then_is_safe) { left(&plan.then) } else { first }
+}
+
+fn problem(problems: &[String]) -> Option<Fault> {
+    (!problems.is_empty()).then(|| Fault::Problem(problems.join("; ")))
 }

@@ -1,12 +1,19 @@
 //! From what is observed and what is desired to edits. Pure: it makes no call and knows no clock.
 
-use std::fmt;
+pub(crate) mod balancer;
+pub(crate) mod origins;
+pub(crate) mod records;
 
-use daymark_decision::PoolName;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use daymark_decision::{Answer, PoolName, Target};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::client::Call;
+use crate::ledger::{Entry, Shown, Stand};
 
 /// One call that changes something.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,6 +31,16 @@ pub struct Edit {
     pub changes: Vec<String>,
     #[serde(skip)]
     pub(crate) call: Call,
+    /// What to remember once it is made.
+    #[serde(skip)]
+    pub(crate) entries: Vec<(String, Entry)>,
+}
+
+impl Edit {
+    /// Whether it is to change the same, whatever else its body holds.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (self.method, &self.path, &self.changes) == (other.method, &other.path, &other.changes)
+    }
 }
 
 impl fmt::Display for Edit {
@@ -32,3 +49,91 @@ impl fmt::Display for Edit {
         f.write_str(&self.changes.join("; "))
     }
 }
+
+/// What it takes to show one answer.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// What is to be made first.
+    pub(crate) first: Vec<Edit>,
+    /// What is to be made once the first stands.
+    pub(crate) then: Vec<Edit>,
+    /// Why the answer cannot be shown whole, as sentences for the operator.
+    pub(crate) problems: Vec<String>,
+    /// What someone else has changed and is repaired, as sentences.
+    pub(crate) drift: Vec<String>,
+    /// What stands as it should, to be remembered.
+    pub(crate) agreed: Vec<(String, Entry)>,
+    /// Whether the later edits may be made though one of the first has failed.
+    pub(crate) then_is_safe: bool,
+}
+
+/// What is to be done about one entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Todo {
+    /// Nothing: it stands as it should.
+    Nothing,
+    /// It is to be changed, and then this is to be remembered.
+    Change(Entry),
+    /// Someone else changes it again and again, so it is left alone unless a node would not be answered else.
+    Leave(Entry),
+}
+
+impl Plan {
+    /// Judges one entry. `drift` says what someone else has done where the difference is not ours.
+    pub(crate) fn judge(
+        &mut self,
+        shown: &Shown,
+        key: &str,
+        (observed, desired): (bool, bool),
+        drift: impl FnOnce() -> String,
+    ) -> Todo {
+        match shown.stand(key, observed, desired) {
+            Stand::Agrees(entry) => {
+                self.agreed.push((key.to_owned(), entry));
+                Todo::Nothing
+            }
+            Stand::Changes(entry) => Todo::Change(entry),
+            Stand::Drifted(entry) => {
+                self.drift.push(drift());
+                Todo::Change(entry)
+            }
+            Stand::Contested(entry) => Todo::Leave(entry),
+        }
+    }
+
+    /// Says that an entry is left alone; `drift` says what someone else does.
+    pub(crate) fn leave(&mut self, drift: &str) {
+        self.problems.push(format!("{drift} again and again; it is left so until the answer about it changes"));
+    }
+}
+
+/// One target, and whether it is to be answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) target: Target,
+    pub(crate) is_in: bool,
+    /// Why, as a sentence.
+    pub(crate) why: String,
+}
+
+/// Every target of an answer, of which at the most as many are in as one response holds of a family.
+pub(crate) fn wanted(answer: &Answer) -> Vec<Wanted> {
+    let mut room: BTreeMap<bool, u16> = BTreeMap::new();
+    let members = answer.members.iter().map(|member| member.address);
+    let held: Vec<IpAddr> = members
+        .filter(|address| {
+            let taken = room.entry(address.is_ipv6()).or_default();
+            *taken = taken.saturating_add(1);
+            *taken <= answer.max_answers
+        })
+        .collect();
+    let of_target = |(target, reason): &(Target, daymark_decision::Reason)| Wanted {
+        is_in: held.contains(&target.address),
+        why: reason.to_string(),
+        target: target.clone(),
+    };
+    answer.reasons.iter().map(of_target).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! The kinds of calls, and what each needs.
 
+use std::fmt;
+
 /// What a call does, as metrics and errors name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Call {
@@ -48,5 +50,31 @@ impl Call {
             Self::ReadRecords => "zone, DNS: Read",
             Self::WriteRecord => "zone, DNS: Edit",
         }
+    }
+
+    /// How many entries a page of its list may have: the most for zones, and for records what every zone allows. The lists
+    /// of Load Balancing take no such parameter.
+    pub(super) const fn page_size(self) -> Option<usize> {
+        match self {
+            Self::ReadZone => Some(50),
+            Self::ReadRecords => Some(100),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    /// What is done, so that it fits behind "while" or "refuses".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::VerifyToken => "verifying the token",
+            Self::ReadZone => "reading the zone",
+            Self::ReadPool => "reading Load Balancing pools",
+            Self::WritePool => "writing a Load Balancing pool",
+            Self::ReadBalancer => "reading load balancers",
+            Self::WriteBalancer => "writing a load balancer",
+            Self::ReadRecords => "reading DNS records",
+            Self::WriteRecord => "writing a DNS record",
+        })
     }
 }

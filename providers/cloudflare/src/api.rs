@@ -1,0 +1,218 @@
+//! The objects of Cloudflare's API, as far as Daymark reads them. What it sends back it keeps whole, unknown fields too.
+//!
+//! Sources: the `OpenAPI` document of Cloudflare, and what its service adds to it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::MARK;
+
+/// The fields of an origin that only Cloudflare writes; `healthy` and `failure_reason` are in lists alone.
+const READ_ONLY: [&str; 3] = ["disabled_at", "healthy", "failure_reason"];
+
+/// A Load Balancing pool.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct CloudflarePool(Map<String, Value>);
+
+/// An origin of a Load Balancing pool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Origin(Map<String, Value>);
+
+/// A load balancer of a zone.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Balancer(Map<String, Value>);
+
+/// A DNS record.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) content: String,
+    pub(crate) ttl: u32,
+    #[serde(default)]
+    pub(crate) proxied: bool,
+    #[serde(default)]
+    pub(crate) comment: Option<String>,
+}
+
+/// A zone.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Zone {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// `active` where its name servers are Cloudflare's.
+    #[serde(default)]
+    pub(crate) status: Option<String>,
+    #[serde(default)]
+    pub(crate) plan: Plan,
+}
+
+/// What a zone pays for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Plan {
+    #[serde(default)]
+    pub(crate) legacy_id: Option<String>,
+}
+
+/// What `GET /user/tokens/verify` says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct TokenStatus {
+    pub(crate) status: String,
+}
+
+impl CloudflarePool {
+    pub(crate) fn id(&self) -> &str {
+        text(&self.0, "id").unwrap_or_default()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        text(&self.0, "name").unwrap_or_default()
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        flag(&self.0, "enabled", true)
+    }
+
+    pub(crate) fn is_ours(&self) -> bool {
+        bears_mark(text(&self.0, "description"))
+    }
+
+    /// Whether Cloudflare's own monitor judges the origins.
+    pub(crate) fn has_monitor(&self) -> bool {
+        text(&self.0, "monitor").is_some_and(|it| !it.is_empty())
+    }
+
+    pub(crate) fn origins(&self) -> Vec<Origin> {
+        let origins = self.0.get("origins").and_then(Value::as_array).into_iter().flatten();
+        origins.filter_map(Value::as_object).cloned().map(Origin).collect()
+    }
+}
+
+impl Origin {
+    /// One that Daymark makes.
+    pub(crate) fn new(name: &str, address: IpAddr, is_enabled: bool) -> Self {
+        let mut origin = Map::new();
+        origin.insert("name".to_owned(), name.into());
+        origin.insert("address".to_owned(), address.to_string().into());
+        origin.insert("enabled".to_owned(), is_enabled.into());
+        Self(origin)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        text(&self.0, "name").unwrap_or_default()
+    }
+
+    /// An IP address or a host name.
+    pub(crate) fn address(&self) -> &str {
+        text(&self.0, "address").unwrap_or_default()
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        flag(&self.0, "enabled", true)
+    }
+
+    /// Whether it lies in a private network that Cloudflare reaches by a tunnel.
+    pub(crate) fn is_tunnelled(&self) -> bool {
+        text(&self.0, "virtual_network_id").is_some_and(|it| !it.is_empty())
+    }
+
+    pub(crate) fn enable(&mut self, is_enabled: bool) {
+        self.0.insert("enabled".to_owned(), is_enabled.into());
+    }
+
+    pub(crate) fn move_to(&mut self, address: IpAddr) {
+        self.0.insert("address".to_owned(), address.to_string().into());
+    }
+
+    /// What may be sent back: everything but the fields that only Cloudflare writes.
+    pub(crate) fn writable(mut self) -> Self {
+        self.0.retain(|field, _| !READ_ONLY.contains(&field.as_str()));
+        self
+    }
+}
+
+impl Balancer {
+    pub(crate) fn id(&self) -> &str {
+        text(&self.0, "id").unwrap_or_default()
+    }
+
+    /// The name that it answers, in lower case.
+    pub(crate) fn name(&self) -> String {
+        text(&self.0, "name").unwrap_or_default().to_ascii_lowercase()
+    }
+
+    pub(crate) fn is_ours(&self) -> bool {
+        bears_mark(text(&self.0, "description"))
+    }
+
+    pub(crate) fn is_proxied(&self) -> bool {
+        flag(&self.0, "proxied", false)
+    }
+
+    /// The TTL of its answers in seconds, which only an unproxied one has.
+    pub(crate) fn ttl(&self) -> Option<u64> {
+        // The schema calls it a number, not an integer.
+        let ttl = self.0.get("ttl")?;
+        ttl.as_u64().or_else(|| Some(Duration::try_from_secs_f64(ttl.as_f64()?).ok()?.as_secs()))
+    }
+
+    pub(crate) fn fallback_pool(&self) -> &str {
+        text(&self.0, "fallback_pool").unwrap_or_default()
+    }
+
+    /// Whether the pool of this ID is anywhere in it.
+    pub(crate) fn uses(&self, pool: &str) -> bool {
+        fn holds(value: &Value, pool: &str) -> bool {
+            match value {
+                Value::String(text) => text == pool,
+                Value::Array(list) => list.iter().any(|it| holds(it, pool)),
+                Value::Object(object) => object.values().any(|it| holds(it, pool)),
+                _ => false,
+            }
+        }
+        !pool.is_empty() && self.0.values().any(|value| holds(value, pool))
+    }
+
+    /// The value of one field, `null` where it has none.
+    pub(crate) fn field(&self, name: &str) -> &Value {
+        self.0.get(name).unwrap_or(&Value::Null)
+    }
+}
+
+impl Record {
+    pub(crate) fn is_ours(&self) -> bool {
+        bears_mark(self.comment.as_deref())
+    }
+
+    /// Its address, where it is of type A or AAAA.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        let has_address = matches!(self.kind.as_str(), "A" | "AAAA");
+        has_address.then(|| self.content.parse().ok()).flatten()
+    }
+}
+
+impl Zone {
+    pub(crate) fn is_enterprise(&self) -> bool {
+        self.plan.legacy_id.as_deref() == Some("enterprise")
+    }
+}
+
+fn bears_mark(text: Option<&str>) -> bool {
+    text.is_some_and(|text| text.starts_with(MARK))
+}
+
+fn text<'a>(object: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
+    object.get(field).and_then(Value::as_str)
+}
+
+fn flag(object: &Map<String, Value>, field: &str, default: bool) -> bool {
+    object.get(field).and_then(Value::as_bool).unwrap_or(default)
+}

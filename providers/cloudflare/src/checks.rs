@@ -1,0 +1,220 @@
+//! What an operator should look at, found by asking Cloudflare.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use daymark_decision::{Answer, Decision};
+use tracing::info;
+
+use crate::api::{Balancer, CloudflarePool, Origin, TokenStatus, Zone};
+use crate::client::{Call, Retry};
+use crate::fault::Fault;
+use crate::plan::origins::{label, target_of};
+use crate::plan::{Wanted, wanted};
+use crate::settings::{Mode, RECORD_TTL, Served};
+use crate::world::{World, record_ttl};
+
+/// The ports that Cloudflare's proxy passes HTTPS on.
+const PROXY_PORTS: [u16; 6] = [443, 2053, 2083, 2087, 2096, 8443];
+/// When clients notice a dead node by themselves: client-go pings after 30 s without reads and gives up 15 s later.
+const CLIENTS_NOTICE: Duration = Duration::from_secs(45);
+
+impl World {
+    /// What is wrong or doubtful, as sentences that say what to do. What cannot be asked now is left out, unless only the
+    /// operator can mend that.
+    pub(crate) async fn findings(&self, decision: &Decision, has_published: bool) -> Vec<String> {
+        let mut findings = Vec::new();
+        findings.extend(self.token_finding(has_published).await);
+        match &self.settings.mode {
+            Mode::Records { zone, ttl } => match self.zone(zone).await {
+                Ok(zone) => findings.extend(zone_findings(&zone, *ttl)),
+                Err(fault) => findings.extend(lasting(&fault)),
+            },
+            Mode::LoadBalancing { account, zone, .. } => {
+                findings.extend(self.pool_findings(account, zone.as_deref(), decision).await);
+            }
+        }
+        findings
+    }
+
+    /// Tokens of an account cannot be verified as those of a user can; one that has published is good enough.
+    async fn token_finding(&self, has_published: bool) -> Option<String> {
+        let source = &self.settings.calls.token;
+        match self.client.get::<TokenStatus>(Call::VerifyToken, "/user/tokens/verify").await {
+            Ok(token) if token.status == "active" => None,
+            Ok(token) => {
+                Some(format!("the token in {source} is {}; make a new one, or activate it again", token.status))
+            }
+            Err(_) if has_published => None,
+            Err(error) => lasting(&Fault::Call(error)),
+        }
+    }
+
+    async fn pool_findings(&self, account: &str, zone: Option<&str>, decision: &Decision) -> Vec<String> {
+        let mut findings = Vec::new();
+        let pools = match self.pools(account).await {
+            Ok(pools) => pools,
+            Err(fault) => return lasting(&fault).into_iter().collect(),
+        };
+        let balancers = match zone {
+            Some(zone) => match self.zone_and_balancers(zone).await {
+                Ok((zone, balancers)) => {
+                    findings.extend(inactive(&zone));
+                    Some(balancers)
+                }
+                Err(fault) => {
+                    findings.extend(lasting(&fault));
+                    None
+                }
+            },
+            None => None,
+        };
+        for served in &self.settings.pools {
+            let Some(answer) = decision.answer(&served.pool) else { continue };
+            let called = self.cloudflare_pool_name(answer);
+            // That it is missing is what publishing says.
+            let Some(pool) = pools.iter().find(|it| it.name() == called || it.id() == called) else { continue };
+            findings.extend(judge_pool(pool, answer));
+            if let Some(balancers) = &balancers {
+                findings.extend(judge_balancers(served, pool, &pools, balancers));
+            }
+        }
+        findings
+    }
+
+    async fn zone_and_balancers(&self, zone: &str) -> Result<(Zone, Vec<Balancer>), Fault> {
+        let zone = self.zone(zone).await?;
+        let balancers = self.balancers(&zone).await?;
+        Ok((zone, balancers))
+    }
+}
+
+/// A fault as a finding, where only the operator can mend it.
+fn lasting(fault: &Fault) -> Option<String> {
+    match fault {
+        Fault::Call(error) if error.retry() == Retry::Operator => Some(error.to_string()),
+        Fault::Problem(sentence) => Some(sentence.clone()),
+        _ => None,
+    }
+}
+
+fn zone_findings(zone: &Zone, asked: Option<u32>) -> Vec<String> {
+    let ttl = record_ttl(asked, zone);
+    let raised = asked.filter(|asked| *asked < ttl).map(|asked| {
+        format!("the zone takes no TTL of {asked}s, only from {RECORD_TTL}s on, so the records have {ttl}s")
+    });
+    inactive(zone).into_iter().chain(raised).collect()
+}
+
+/// A zone whose name servers are not Cloudflare's yet.
+fn inactive(zone: &Zone) -> Option<String> {
+    let status = zone.status.as_deref().filter(|status| *status != "active")?;
+    Some(format!(
+        "the zone {} is {status}: nobody asks Cloudflare for its names until its registrar delegates to Cloudflare's servers",
+        zone.name
+    ))
+}
+
+fn judge_pool(pool: &CloudflarePool, answer: &Answer) -> Vec<String> {
+    let (name, targets, origins) = (pool.name(), wanted(answer), pool.origins());
+    let mut findings = Vec::new();
+    if !pool.is_enabled() {
+        findings
+            .push(format!("the Cloudflare pool {name} is disabled, and a balancer does not answer with it; enable it"));
+    }
+    if pool.has_monitor() {
+        findings.push(format!(
+            "the Cloudflare pool {name} has a monitor: an origin whose health Cloudflare does not know counts as down, and its \
+             monitors cannot verify a CA of your own; detach it, for Daymark judges the nodes"
+        ));
+    }
+    for Wanted { target, .. } in &targets {
+        let belongs = |origin: &&Origin| target_of(origin, &targets).is_some_and(|it| it.target == *target);
+        match origins.iter().filter(belongs).map(label).collect::<Vec<_>>().as_slice() {
+            [] => {
+                findings.push(format!("no origin of the Cloudflare pool {name} belongs to the node {target}; add one"))
+            }
+            [_] => {}
+            several => findings.push(format!(
+                "several origins of the Cloudflare pool {name} belong to the node {target}: {}; leave one",
+                several.join(", ")
+            )),
+        }
+    }
+    for origin in &origins {
+        if target_of(origin, &targets).is_none() {
+            info!(
+                "the origin {} of the Cloudflare pool {name} belongs to no node, and is left as it is",
+                label(origin)
+            );
+        } else if !origin.is_tunnelled() && origin.address().parse().is_ok_and(is_private) {
+            findings.push(format!(
+                "the origin {} of the Cloudflare pool {name} has a private address: Cloudflare refuses it where a monitor is \
+                 attached, and only clients inside reach it",
+                label(origin)
+            ));
+        }
+    }
+    findings
+}
+
+fn judge_balancers(served: &Served, pool: &CloudflarePool, pools: &[CloudflarePool], all: &[Balancer]) -> Vec<String> {
+    let Served { pool: name, port, detection } = served;
+    let mut findings = Vec::new();
+    let Some(balancer) = all.iter().find(|it| it.name() == name.as_str()) else {
+        return vec![format!(
+            "the zone has no load balancer {name}; make one with the Cloudflare pool {}",
+            pool.name()
+        )];
+    };
+    if !balancer.uses(pool.id()) {
+        findings
+            .push(format!("the load balancer {name} does not use the Cloudflare pool {}; add it there", pool.name()));
+    }
+    if balancer.is_proxied() && !PROXY_PORTS.contains(port) {
+        let passed: Vec<String> = PROXY_PORTS.iter().map(ToString::to_string).collect();
+        findings.push(format!(
+            "the load balancer {name} is proxied, and Cloudflare's proxy does not pass port {port}, only {}; set it to DNS only",
+            passed.join(", ")
+        ));
+    }
+    let fallback = pools.iter().find(|it| it.id() == balancer.fallback_pool());
+    if let Some(fallback) = fallback.filter(|it| !it.is_enabled()) {
+        findings.push(format!(
+            "the fallback pool {} of the load balancer {name} is disabled, so without a healthy pool the name has no address; \
+             enable it",
+            fallback.name()
+        ));
+    }
+    let ttl = Duration::from_secs(balancer.ttl().unwrap_or_default());
+    if !balancer.is_proxied() && *detection + ttl > CLIENTS_NOTICE {
+        findings.push(format!(
+            "the load balancer {name} has a TTL of {}s: with up to {}s to find a failure, clients may keep a dead node longer \
+             than the {}s after which they notice by themselves; shorten it",
+            ttl.as_secs(),
+            detection.as_secs_f64(),
+            CLIENTS_NOTICE.as_secs()
+        ));
+    }
+    findings
+}
+
+/// Whether clients on the Internet cannot reach an address: RFC 6890 and RFC 4193.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let octets = address.octets();
+            address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || address.is_unspecified()
+                || (octets[0] == 100 && octets[1] & 0xC0 == 64)
+        }
+        IpAddr::V6(address) => {
+            address.is_unique_local()
+                || address.is_unicast_link_local()
+                || address.is_loopback()
+                || address.is_unspecified()
+        }
+    }
+}

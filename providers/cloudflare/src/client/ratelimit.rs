@@ -1,0 +1,89 @@
+//! What the headers of an answer say about the calls that are left. It knows no clock.
+
+use std::time::Duration;
+
+use http::header::{DATE, HeaderMap, RETRY_AFTER};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+
+/// The window in which Cloudflare counts calls.
+pub(super) const WINDOW: Duration = Duration::from_secs(300);
+/// The calls that Cloudflare allows a user in one [`WINDOW`].
+pub(super) const QUOTA: u32 = 1_200;
+/// The longest pause that a `retry-after` is believed.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// What the header `Ratelimit` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ratelimit {
+    /// How many calls are left in this window.
+    pub(super) remaining: u32,
+    /// Where that is little: how far apart calls should be, and for how long.
+    pub(super) low: Option<Low>,
+}
+
+/// Little is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Low {
+    /// How far apart calls should be, so that what is left lasts.
+    pub(super) spacing: Duration,
+    /// The rest of the window.
+    pub(super) rest: Duration,
+}
+
+/// Reads `Ratelimit: "default";r=50;t=30`, with its quota from `Ratelimit-Policy: "default";q=1200;w=300`
+/// (draft-ietf-httpapi-ratelimit-headers). The scarcest of several counts; what has another form is as if it were not there.
+pub(super) fn ratelimit(headers: &HeaderMap) -> Option<Ratelimit> {
+    let policies = items(headers, "ratelimit-policy");
+    let limits = items(headers, "ratelimit").into_iter().filter_map(|limit| {
+        let (remaining, seconds) = (limit.number("r")?, limit.number("t")?);
+        let quota = policies.iter().find(|policy| policy.name == limit.name).and_then(|policy| policy.number("q"));
+        let rest = Duration::from_secs(seconds.into()).min(WINDOW);
+        // A twentieth of the quota, without the rounding.
+        let is_low = u64::from(remaining) * 20 <= u64::from(quota.unwrap_or(QUOTA));
+        let low = is_low.then(|| Low { spacing: rest / remaining.saturating_add(1), rest });
+        Some(Ratelimit { remaining, low })
+    });
+    limits.max_by_key(|limit| (limit.low.map(|low| low.spacing), std::cmp::Reverse(limit.remaining)))
+}
+
+/// How long to make no call after HTTP 429: what `retry-after` says (RFC 9110, section 10.2.3), a date being compared with
+/// the answer's own, but at most an hour; without it the whole window.
+pub(super) fn retry_after(headers: &HeaderMap) -> Duration {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let date = |name| rfc2822::DateTimeParser::new().parse_timestamp(text(name)?).ok();
+    let seconds = || text(RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs);
+    let until = || Some(between(date(DATE)?, date(RETRY_AFTER)?));
+    seconds().or_else(until).unwrap_or(WINDOW).min(LONGEST)
+}
+
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    to.duration_since(from).try_into().unwrap_or_default()
+}
+
+/// One entry of a list of structured fields (RFC 9651), as far as it is needed here.
+struct Item<'a> {
+    name: &'a str,
+    parameters: Vec<(&'a str, &'a str)>,
+}
+
+impl Item<'_> {
+    fn number(&self, key: &str) -> Option<u32> {
+        self.parameters.iter().find(|(name, _)| *name == key)?.1.parse().ok()
+    }
+}
+
+fn items<'a>(headers: &'a HeaderMap, name: &str) -> Vec<Item<'a>> {
+    let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(item).collect()
+}
+
+fn item(text: &str) -> Item<'_> {
+    let mut parts = text.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default().trim_matches('"');
+    let parameters = parts.filter_map(|part| part.split_once('=')).map(|(key, value)| (key.trim(), value.trim()));
+    Item { name, parameters: parameters.collect() }
+}
+
+#[cfg(test)]
+mod tests;

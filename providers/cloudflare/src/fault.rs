@@ -1,0 +1,80 @@
+//! What can keep an answer from being shown.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use daymark_decision::PoolName;
+use daymark_provider::PublishError;
+
+use crate::client::{CallError, Retry};
+
+/// Why an answer is not shown, or not whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// A call failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// What stands at Cloudflare is in the way, as a sentence for the operator.
+    #[error("{0}")]
+    Problem(String),
+    /// It was written, and reads otherwise.
+    #[error("what was written reads back otherwise: it still takes to {0}")]
+    ReadsBack(String),
+    /// There is no verdict to publish.
+    #[error("no node is judged yet, and what stands is better than a guess")]
+    Guess,
+}
+
+/// The faults of one pass, pool by pool. Never empty.
+#[derive(Debug)]
+struct Faults(Vec<(PoolName, Fault)>);
+
+impl Fault {
+    /// The pause after which trying again may help; `None` where only the operator can help.
+    fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Call(error) => match error.retry() {
+                Retry::BackOff => Some(Duration::ZERO),
+                Retry::After(pause) => Some(pause),
+                Retry::Operator => None,
+            },
+            Self::Problem(_) => None,
+            Self::ReadsBack(_) | Self::Guess => Some(Duration::ZERO),
+        }
+    }
+
+    /// Whether trying again may help without the operator.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.pause().is_some()
+    }
+}
+
+/// What the faults of a pass mean to the publisher: an answer that may yet be published makes it try again soon.
+pub(crate) fn outcome(faults: Vec<(PoolName, Fault)>) -> Result<(), PublishError> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let pauses: Vec<Duration> = faults.iter().filter_map(|(_, fault)| fault.pause()).collect();
+    let source = Box::new(Faults(faults));
+    match pauses.into_iter().max() {
+        Some(pause) => Err(PublishError::Unavailable { source, pause: Some(pause).filter(|it| !it.is_zero()) }),
+        None => Err(PublishError::Refused(source)),
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (pool, fault)) in self.0.iter().enumerate() {
+            let gap = if index == 0 { "" } else { "; " };
+            write!(f, "{gap}{pool}: {fault}")?;
+            let causes = std::iter::successors(fault.source(), |&cause| cause.source());
+            for cause in causes {
+                write!(f, ": {cause}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Error for Faults {}

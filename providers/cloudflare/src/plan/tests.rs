@@ -1,0 +1,393 @@
+use daymark_decision::{Lack, Member, Moment, NodeName, Order, Reason};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::balancer::{Seen, Setup};
+use super::*;
+use crate::api::{Balancer, CloudflarePool, Record};
+use crate::ledger::Ledger;
+
+const PATH: &str = "/accounts/a/load_balancers/pools/p";
+const RECORDS: &str = "/zones/z/dns_records";
+
+fn pool() -> PoolName {
+    PoolName::new("lb.example.org")
+}
+
+/// An answer over nodes `node-1`, `node-2`, … with these addresses, of which some are in.
+fn answer(targets: &[(&str, bool)]) -> Answer {
+    let named: Vec<(NodeName, IpAddr, bool)> = targets
+        .iter()
+        .zip(1..)
+        .map(|((address, is_in), n)| (NodeName::new(&format!("node-{n}")), address.parse().unwrap(), *is_in))
+        .collect();
+    answer_of(&named)
+}
+
+fn answer_of(named: &[(NodeName, IpAddr, bool)]) -> Answer {
+    let since = Moment::from_millis(0);
+    let reason = |is_in| match is_in {
+        true => Reason::Ready { since },
+        false => Reason::Unfit { lacks: Lack::Down { since, seen: None } },
+    };
+    let members = named.iter().filter(|(_, _, is_in)| *is_in);
+    Answer {
+        pool: pool(),
+        members: members
+            .map(|(node, address, _)| Member { node: node.clone(), address: *address, weight: 1 })
+            .collect(),
+        order: Order::Rotated,
+        max_answers: 8,
+        ttl: 5,
+        negative_ttl: 1,
+        generation: 1,
+        basis: daymark_decision::Basis::Ready,
+        reasons: named
+            .iter()
+            .map(|(node, address, is_in)| {
+                (Target { pool: pool(), node: node.clone(), address: *address }, reason(*is_in))
+            })
+            .collect(),
+    }
+}
+
+fn cloudflare_pool(origins: Value) -> CloudflarePool {
+    serde_json::from_value(json!({ "id": "p", "name": "kube-cp", "origins": origins })).unwrap()
+}
+
+fn switches(seen: &CloudflarePool, answer: &Answer) -> Plan {
+    origins::switches(&pool(), PATH, seen, &wanted(answer), &Shown::default())
+}
+
+fn sent(plan: &Plan) -> &Value {
+    assert_eq!(plan.first.len(), 1, "one call: {plan:?}");
+    &plan.first[0].body.as_ref().unwrap()["origins"]
+}
+
+/// What the pool would be after the plan.
+fn after(seen: &CloudflarePool, plan: &Plan) -> CloudflarePool {
+    match plan.first.first() {
+        Some(_) => cloudflare_pool(sent(plan).clone()),
+        None => seen.clone(),
+    }
+}
+
+#[test]
+fn only_the_switch_of_a_managed_origin_changes_and_every_other_field_is_sent_back() {
+    let node_1 = json!({
+        "name": "node-1", "address": "192.0.2.1", "enabled": true, "weight": 0.1, "header": {"Host": ["a", "b"]},
+        "port": 6443, "flatten_cname": false, "of_next_year": {"deep": [1, 2.50, null]},
+    });
+    let mut seen_2 = json!({"name": "node-2", "address": "192.0.2.2", "disabled_at": "2026-01-01T00:00:00Z"});
+    let foreign = json!({"name": "other", "address": "other.example.org", "enabled": false, "weight": 1});
+    let seen = cloudflare_pool(json!([node_1, seen_2, foreign]));
+    let plan = switches(&seen, &answer(&[("192.0.2.1", false), ("192.0.2.2", true)]));
+
+    let mut sent_1 = node_1.clone();
+    sent_1["enabled"] = false.into();
+    seen_2.as_object_mut().unwrap().remove("disabled_at");
+    assert_eq!(*sent(&plan), json!([sent_1, seen_2, foreign]));
+    assert_eq!((plan.first[0].method, plan.first[0].path.as_str()), ("PATCH", PATH));
+    assert!(plan.problems.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn an_origin_belongs_to_a_node_by_name_before_address() {
+    let seen = cloudflare_pool(json!([
+        {"name": "node-1", "address": "198.51.100.1", "enabled": true},
+        {"name": "any", "address": "192.0.2.2", "enabled": true},
+        {"name": "node-3", "address": "192.0.2.1", "enabled": true},
+    ]));
+    let plan = switches(&seen, &answer(&[("192.0.2.1", false), ("192.0.2.2", false), ("192.0.2.3", true)]));
+    let enabled: Vec<bool> = sent(&plan).as_array().unwrap().iter().map(|it| it["enabled"] == true).collect();
+    assert_eq!(enabled, [false, false, true]);
+}
+
+#[test]
+fn each_family_of_a_node_has_its_own_switch() {
+    let targets = [("node", "192.0.2.1", true), ("node", "2001:db8::1", false)]
+        .map(|(node, address, is_in)| (NodeName::new(node), address.parse().unwrap(), is_in));
+    let seen = cloudflare_pool(json!([
+        {"name": "node", "address": "2001:db8::1", "enabled": true},
+        {"name": "node", "address": "192.0.2.1", "enabled": false},
+        {"name": "node", "address": "2001:db8::99", "enabled": true},
+    ]));
+    let plan = switches(&seen, &answer_of(&targets));
+    let enabled: Vec<bool> = sent(&plan).as_array().unwrap().iter().map(|it| it["enabled"] == true).collect();
+    assert_eq!(enabled, [false, true, false]);
+}
+
+#[test]
+fn nothing_is_written_where_nothing_differs() {
+    let seen = cloudflare_pool(json!([
+        {"name": "node-1", "address": "192.0.2.1"},
+        {"name": "node-2", "address": "192.0.2.2", "enabled": false},
+    ]));
+    let plan = switches(&seen, &answer(&[("192.0.2.1", true), ("192.0.2.2", false)]));
+    assert!(plan.first.is_empty() && plan.then.is_empty() && plan.problems.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn no_last_enabled_origin_is_taken_out() {
+    let seen = cloudflare_pool(json!([
+        {"name": "node-1", "address": "192.0.2.1", "enabled": true},
+        {"name": "other", "address": "198.51.100.9", "enabled": false},
+    ]));
+    let plan = switches(&seen, &answer(&[("192.0.2.1", false), ("192.0.2.2", true)]));
+    assert!(plan.first.is_empty() && plan.then.is_empty());
+    assert_eq!(
+        plan.problems,
+        [
+            "no origin of the Cloudflare pool kube-cp belongs to a node that is to be answered with, so nothing is changed there; \
+          give the origins the names or the addresses of the nodes (to be answered: node-2 192.0.2.2; origins: node-1 \
+          (192.0.2.1), other (198.51.100.9))"
+        ]
+    );
+}
+
+#[test]
+fn no_empty_list_is_written() {
+    let plan = switches(&cloudflare_pool(json!([])), &answer(&[("192.0.2.1", true)]));
+    assert!(plan.first.is_empty() && plan.problems.len() == 1, "{plan:?}");
+}
+
+#[test]
+fn a_contested_origin_is_switched_on_where_no_other_is_answered() {
+    let on = |is_on| cloudflare_pool(json!([{"name": "node-1", "address": "192.0.2.1", "enabled": is_on}]));
+    let answer = answer(&[("192.0.2.1", true)]);
+    let mut ledger = Ledger::default();
+    for round in 0..10 {
+        for is_on in [true, false] {
+            let plan = origins::switches(&pool(), PATH, &on(is_on), &wanted(&answer), &ledger.of(&pool()));
+            assert_eq!(plan.first.is_empty(), is_on, "round {round}: {plan:?}");
+            for (key, entry) in plan.agreed.iter().chain(plan.first.iter().flat_map(|it| &it.entries)) {
+                ledger.remember(&pool(), key, *entry);
+            }
+        }
+    }
+}
+
+fn setup() -> Setup<'static> {
+    Setup { pools: "/pools".to_owned(), balancers: "/balancers".to_owned(), name: "daymark-lb", ttl: 30 }
+}
+
+#[test]
+fn a_whole_setup_is_made_and_marked() {
+    let plan = balancer::plan(
+        &setup(),
+        &answer(&[("192.0.2.1", true), ("2001:db8::2", false)]),
+        &Seen { pool: None, balancer: None },
+        &Shown::default(),
+    );
+    let (pool, balancer) = (&plan.first[0], &plan.then[0]);
+    assert_eq!(
+        pool.body,
+        Some(json!({
+            "name": "daymark-lb", "description": "managed by daymark for lb.example.org", "enabled": true,
+            "minimum_origins": 1, "origins": [
+                {"name": "daymark-node-1-ipv4", "address": "192.0.2.1", "enabled": true},
+                {"name": "daymark-node-2-ipv6", "address": "2001:db8::2", "enabled": false},
+            ],
+        }))
+    );
+    assert_eq!(
+        balancer.body,
+        Some(json!({
+            "default_pools": ["(the ID of the new pool)"], "fallback_pool": "(the ID of the new pool)", "proxied": false,
+            "ttl": 30, "name": "lb.example.org", "description": "managed by daymark for lb.example.org",
+            "steering_policy": "off",
+        }))
+    );
+    assert!(!plan.then_is_safe, "the balancer waits for its pool");
+}
+
+fn whole(pool: Value, balancer: Value, answer: &Answer) -> Plan {
+    let seen = Seen {
+        pool: Some(serde_json::from_value(pool).unwrap()),
+        balancer: Some(serde_json::from_value::<Balancer>(balancer).unwrap()),
+    };
+    balancer::plan(&setup(), answer, &seen, &Shown::default())
+}
+
+#[test]
+fn a_setup_of_daymarks_own_is_kept_as_the_nodes_are() {
+    let pool = json!({
+        "id": "p", "name": "daymark-lb", "description": "managed by daymark, since 2026", "enabled": false, "origins": [
+            {"name": "daymark-node-1-ipv4", "address": "192.0.2.99", "enabled": true, "weight": 0.5},
+            {"name": "daymark-gone-ipv4", "address": "192.0.2.77", "enabled": true},
+            {"name": "by-hand", "address": "192.0.2.66", "enabled": false},
+        ],
+    });
+    let balancer = json!({
+        "id": "b", "name": "lb.example.org", "description": "managed by daymark", "default_pools": ["p"],
+        "fallback_pool": "p", "proxied": true, "steering_policy": "random",
+    });
+    let plan = whole(pool, balancer, &answer(&[("192.0.2.1", true), ("192.0.2.2", false)]));
+    assert_eq!(
+        plan.first[0].body,
+        Some(json!({"enabled": true, "origins": [
+            {"name": "daymark-node-1-ipv4", "address": "192.0.2.1", "enabled": true, "weight": 0.5},
+            {"name": "by-hand", "address": "192.0.2.66", "enabled": false},
+            {"name": "daymark-node-2-ipv4", "address": "192.0.2.2", "enabled": false},
+        ]}))
+    );
+    assert_eq!(plan.then[0].body, Some(json!({"proxied": false, "ttl": 30})));
+    assert_eq!((plan.then[0].method, plan.then[0].path.as_str()), ("PATCH", "/balancers/b"));
+}
+
+#[test]
+fn what_lacks_the_mark_is_refused_and_not_touched() {
+    let ours = "managed by daymark";
+    let pool = |description| json!({"id": "p", "name": "daymark-lb", "description": description, "origins": []});
+    let balancer = |description| json!({"id": "b", "name": "lb.example.org", "description": description, "default_pools": ["x"], "fallback_pool": "x"});
+    let answer = answer(&[("192.0.2.1", true)]);
+    let foreign_pool = whole(pool("by hand"), balancer(ours), &answer);
+    assert!(foreign_pool.first.is_empty() && foreign_pool.then.is_empty());
+    assert!(
+        foreign_pool.problems[0].starts_with("the Cloudflare pool daymark-lb is there already and is not Daymark's")
+    );
+    let foreign_balancer = whole(pool(ours), balancer("not managed by daymark"), &answer);
+    assert!(foreign_balancer.then.is_empty());
+    assert!(
+        foreign_balancer.problems[0].starts_with("the zone has a load balancer lb.example.org that is not Daymark's")
+    );
+}
+
+fn record(id: &str, kind: &str, content: &str, comment: &str) -> Record {
+    serde_json::from_value(json!({
+        "id": id, "type": kind, "name": "lb.example.org", "content": content, "ttl": 60, "proxied": false, "comment": comment,
+    }))
+    .unwrap()
+}
+
+fn records_plan(answer: &Answer, seen: &[Record]) -> Plan {
+    records::plan(RECORDS, 60, answer, seen, &Shown::default())
+}
+
+#[test]
+fn records_are_added_before_others_are_deleted() {
+    let seen = [record("1", "A", "192.0.2.1", "managed by daymark: node-1")];
+    let plan = records_plan(&answer(&[("192.0.2.1", false), ("2001:db8::2", true)]), &seen);
+    assert_eq!(
+        plan.first[0].body,
+        Some(json!({
+            "type": "AAAA", "name": "lb.example.org", "content": "2001:db8::2", "ttl": 60, "proxied": false,
+            "comment": "managed by daymark: node-2",
+        }))
+    );
+    assert_eq!((plan.then[0].method, plan.then[0].path.as_str()), ("DELETE", "/zones/z/dns_records/1"));
+    assert!(!plan.then_is_safe, "the last record waits for the first of the answer");
+}
+
+#[test]
+fn a_record_that_was_changed_by_hand_is_set_right() {
+    let mut changed = record("1", "A", "192.0.2.1", "managed by daymark: node-1");
+    (changed.ttl, changed.proxied) = (1, true);
+    let plan = records_plan(&answer(&[("192.0.2.1", true)]), &[changed]);
+    let body = plan.first[0].body.as_ref().unwrap();
+    assert_eq!((&body["ttl"], &body["proxied"]), (&json!(60), &json!(false)));
+    assert_eq!((plan.first[0].method, plan.first[0].path.as_str()), ("PATCH", "/zones/z/dns_records/1"));
+}
+
+#[test]
+fn a_foreign_record_is_refused_by_name() {
+    for (kind, content) in [("A", "192.0.2.9"), ("AAAA", "2001:db8::9"), ("CNAME", "elsewhere.example.org")] {
+        let plan = records_plan(&answer(&[("192.0.2.1", true)]), &[record("9", kind, content, "by hand")]);
+        assert!(plan.first.is_empty() && plan.then.is_empty(), "{kind}");
+        assert!(plan.problems[0].starts_with(&format!("the record lb.example.org {kind} {content} is not Daymark's")));
+    }
+    let text = record("9", "TXT", "hello", "by hand");
+    assert!(records_plan(&answer(&[("192.0.2.1", true)]), &[text]).problems.is_empty(), "a text holds no name");
+}
+
+#[test]
+fn at_the_most_as_many_are_published_as_one_response_holds_of_a_family() {
+    let mut answer = answer(&[("192.0.2.1", true), ("192.0.2.2", true), ("2001:db8::3", true), ("192.0.2.4", true)]);
+    answer.max_answers = 2;
+    let is_in: Vec<bool> = wanted(&answer).iter().map(|it| it.is_in).collect();
+    assert_eq!(is_in, [true, true, true, false]);
+}
+
+/// A random answer over up to five nodes; at least one of them is in.
+fn some_answer() -> impl Strategy<Value = Answer> {
+    (proptest::collection::vec(any::<bool>(), 1..6), any::<prop::sample::Index>()).prop_map(|(mut is_in, one)| {
+        let one = one.index(is_in.len());
+        is_in[one] = true;
+        let addresses: Vec<String> = (1..=is_in.len()).map(|n| format!("192.0.2.{n}")).collect();
+        answer(&addresses.iter().map(String::as_str).zip(is_in).collect::<Vec<_>>())
+    })
+}
+
+prop_compose! {
+    fn some_origin()(n in 1..9_u8, is_named in any::<bool>(), enabled in any::<Option<bool>>(), weight in 0.0..1.0_f64)
+        -> (u8, Value) {
+        let name = if is_named { format!("node-{n}") } else { format!("origin-{n}") };
+        let mut origin = json!({"name": name, "address": format!("192.0.2.{n}"), "weight": weight, "later": [n, null]});
+        if let Some(enabled) = enabled {
+            origin["enabled"] = enabled.into();
+        }
+        (n, origin)
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_plan_changes_what_is_not_daymarks_or_empties_a_pool(
+        answer in some_answer(),
+        origins in proptest::collection::vec(some_origin(), 0..8),
+    ) {
+        let unique: BTreeMap<u8, Value> = origins.into_iter().collect();
+        let before: Vec<Value> = unique.into_values().collect();
+        let seen = cloudflare_pool(json!(before));
+        let plan = switches(&seen, &answer);
+        let Some(_) = plan.first.first() else { return Ok(()) };
+
+        let targets = wanted(&answer);
+        let sent = sent(&plan).as_array().unwrap();
+        prop_assert_eq!(sent.len(), before.len(), "no origin comes or goes");
+        for (before, after) in before.iter().zip(sent) {
+            let origin = serde_json::from_value(before.clone()).unwrap();
+            let mut expected = before.clone();
+            if let Some(wanted) = origins::target_of(&origin, &targets)
+                && origin.is_enabled() != wanted.is_in
+            {
+                expected["enabled"] = wanted.is_in.into();
+            }
+            prop_assert_eq!(after.to_string(), expected.to_string(), "not a byte but the switch");
+        }
+        prop_assert!(sent.iter().any(|it| it["enabled"] != false), "an origin is left");
+        let again = switches(&after(&seen, &plan), &answer);
+        prop_assert!(again.first.is_empty() && again.problems.is_empty(), "and then it stands: {:?}", again);
+    }
+
+    #[test]
+    fn records_come_to_the_answer_and_are_never_none(answers in proptest::collection::vec(some_answer(), 1..6)) {
+        let mut world: Vec<Record> = Vec::new();
+        let (mut ledger, mut next) = (Ledger::default(), 0);
+        for answer in &answers {
+            for _ in 0..3 {
+                let plan = records::plan(RECORDS, 60, answer, &world, &ledger.of(&pool()));
+                let edits = if plan.first.is_empty() { &plan.then } else { &plan.first };
+                for edit in edits {
+                    match &edit.body {
+                        Some(body) => {
+                            next += 1;
+                            let comment = body["comment"].as_str().unwrap();
+                            world.push(record(&next.to_string(), "A", body["content"].as_str().unwrap(), comment));
+                        }
+                        None => world.retain(|it| !edit.path.ends_with(&format!("/{}", it.id))),
+                    }
+                    prop_assert!(!world.is_empty(), "one record always");
+                    for (key, entry) in &edit.entries {
+                        ledger.remember(&pool(), key, *entry);
+                    }
+                }
+            }
+            let mut shown: Vec<IpAddr> = world.iter().filter_map(Record::address).collect();
+            let mut right: Vec<IpAddr> = answer.members.iter().map(|it| it.address).collect();
+            shown.sort_unstable();
+            right.sort_unstable();
+            prop_assert_eq!(shown, right);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The envelope that every answer comes in, and the refusals that several endpoints share. It knows nothing of sockets.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+/// An answer: a status and the whole body.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
+}
+
+/// What handling a request comes to; a refusal is an answer as well.
+pub(crate) type Outcome = Result<Answer, Answer>;
+
+impl Answer {
+    /// A success with this result.
+    pub(crate) fn of(result: Value) -> Self {
+        let mut body = json!({"success": true, "errors": [], "messages": []});
+        body["result"] = result;
+        Self { status: StatusCode::OK, body }
+    }
+
+    /// The `page`th (from 1) of the pages of `per_page` that `items` make.
+    pub(crate) fn page(items: &[Value], page: usize, per_page: usize) -> Self {
+        let shown: Vec<_> = items.iter().skip((page - 1) * per_page).take(per_page).cloned().collect();
+        let info = json!({
+            "page": page, "per_page": per_page, "count": shown.len(),
+            "total_count": items.len(), "total_pages": items.len().div_ceil(per_page),
+        });
+        let mut answer = Self::of(Value::Array(shown));
+        answer.body["result_info"] = info;
+        answer
+    }
+
+    /// A refusal with one error.
+    pub(crate) fn refusal(status: StatusCode, code: u32, message: &str) -> Self {
+        Self::failure(status, json!({"code": code, "message": message}))
+    }
+
+    /// A refusal whose error holds a second one, which says more.
+    pub(crate) fn chained(status: StatusCode, error: (u32, &str), cause: (u32, &str)) -> Self {
+        let chain = json!([{"code": cause.0, "message": cause.1}]);
+        Self::failure(status, json!({"code": error.0, "message": error.1, "error_chain": chain}))
+    }
+
+    /// Load Balancing's refusal of what a request says.
+    pub(crate) fn invalid(message: &str) -> Self {
+        Self::refusal(StatusCode::BAD_REQUEST, 1002, &format!("{message}: validation failed"))
+    }
+
+    /// Load Balancing's answer for what does not exist.
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::refusal(StatusCode::NOT_FOUND, 1001, &format!("{what} not found: not found"))
+    }
+
+    /// The answer for a path that leads nowhere, also for an account or zone that does not exist.
+    pub(crate) fn no_route(path: &str) -> Self {
+        let message = format!("Could not route to {path}, perhaps your object identifier is invalid?");
+        Self::refusal(StatusCode::NOT_FOUND, 7003, &message)
+    }
+
+    fn failure(status: StatusCode, error: Value) -> Self {
+        let mut body = json!({"success": false, "messages": [], "result": null});
+        body["errors"] = Value::Array(vec![error]);
+        Self { status, body }
+    }
+}

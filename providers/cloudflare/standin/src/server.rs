@@ -1,0 +1,202 @@
+//! The socket: reads requests, plays faults and writes answers. What a request means is told elsewhere.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::api;
+use crate::envelope::Answer;
+use crate::faults::{Edit, Fault, When};
+use crate::request::Request;
+use crate::standin::{Call, Shared};
+
+/// Serves until its task is aborted; the connections end with it.
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        // Only a lack of descriptors fails here; the test then fails for want of an answer.
+        let Ok((stream, _)) = listener.accept().await else { return };
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            let service = service_fn(|request| handle(&shared, request));
+            // A connection that was cut ends in an error, as was wanted.
+            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// The connection is to end without an answer.
+#[derive(Debug)]
+struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection is cut")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+/// Counts a request as busy until it is dropped.
+struct Busy<'a>(&'a Shared);
+
+impl<'a> Busy<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.busy.fetch_add(1, Ordering::SeqCst);
+        Self(shared)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn handle(shared: &Shared, request: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
+    // Before it counts as busy: whoever sees that it has come can release it.
+    let released = shared.releases.subscribe();
+    let _busy = Busy::new(shared);
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+    let request = Request::new(parts, body);
+    if let Some(schema) = shared.schema {
+        shared.violations.lock().extend(schema.violations(&request));
+    }
+    let quota = shared.world.lock().rate.take(Instant::now());
+    let fault =
+        if quota.blocked { None } else { shared.faults.lock().take(request.method.as_str(), &request.target()) };
+    let call = note(shared, &request, fault);
+    let mut response =
+        if quota.blocked { too_many(quota.retry_after) } else { play(shared, &request, fault, released).await? };
+    let headers = response.headers_mut();
+    headers.insert("ratelimit", text(&format!("\"default\";r={};t={}", quota.left, quota.reset)));
+    headers.insert("ratelimit-policy", text(&format!("\"default\";q={};w=300", quota.limit)));
+    shared.calls.lock()[call].status = Some(response.status().as_u16());
+    Ok(response)
+}
+
+/// Writes the call down and gives its place.
+fn note(shared: &Shared, request: &Request, fault: Option<Fault>) -> usize {
+    let mut calls = shared.calls.lock();
+    let (method, path) = (request.method.to_string(), request.target());
+    calls.push(Call { at: Instant::now(), method, path, body: request.json(), status: None, fault });
+    calls.len() - 1
+}
+
+async fn play(
+    shared: &Shared,
+    request: &Request,
+    fault: Option<Fault>,
+    released: watch::Receiver<()>,
+) -> Result<Response<Full<Bytes>>, Cut> {
+    let Some(fault) = fault else { return Ok(whole(&apply(shared, request))) };
+    Ok(match fault {
+        Fault::CutBefore => return Err(Cut),
+        Fault::CutAfter => {
+            apply(shared, request);
+            return Err(Cut);
+        }
+        Fault::StallBefore => {
+            stall(released).await;
+            whole(&apply(shared, request))
+        }
+        Fault::StallAfter => {
+            let answer = apply(shared, request);
+            stall(released).await;
+            whole(&answer)
+        }
+        Fault::Slow(time) => {
+            tokio::time::sleep(time).await;
+            whole(&apply(shared, request))
+        }
+        Fault::TooMany { retry_after } => too_many(retry_after),
+        Fault::Status(status) => whole(&Answer::refusal(code(status), 10_013, "an unknown error occurred")),
+        Fault::Html(status) => page(status),
+        Fault::Empty => {
+            apply(shared, request);
+            json_response(StatusCode::OK, Bytes::new())
+        }
+        Fault::TornJson => {
+            let body = apply(shared, request).body.to_string().into_bytes();
+            json_response(StatusCode::OK, Bytes::copy_from_slice(&body[..body.len() / 2]))
+        }
+        Fault::ErrorAsSuccess => json_response(StatusCode::OK, spoiled(false)),
+        Fault::SuccessOfError => json_response(StatusCode::OK, spoiled(true)),
+    })
+}
+
+/// Waits until the stalled are let go.
+async fn stall(mut released: watch::Receiver<()>) {
+    // It cannot fail: the sender lives longer than any request.
+    drop(released.changed().await);
+}
+
+/// Handles the request, with the operator's edit around it and nobody in between.
+fn apply(shared: &Shared, request: &Request) -> Answer {
+    let edit = shared.edits.lock().take(request.method.as_str(), &request.target());
+    let mut world = shared.world.lock();
+    let Some(Edit { when, act }) = edit else { return api::answer(&mut world, request) };
+    if when == When::Before {
+        act(&mut world);
+        return api::answer(&mut world, request);
+    }
+    let answer = api::answer(&mut world, request);
+    act(&mut world);
+    answer
+}
+
+fn whole(answer: &Answer) -> Response<Full<Bytes>> {
+    json_response(answer.status, answer.body.to_string().into())
+}
+
+fn too_many(retry_after: Option<u64>) -> Response<Full<Bytes>> {
+    let message = "Please wait and consider throttling your request speed";
+    let mut response = whole(&Answer::refusal(StatusCode::TOO_MANY_REQUESTS, 971, message));
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn page(status: u16) -> Response<Full<Bytes>> {
+    let html = format!("<!DOCTYPE html>\n<html><head><title>{status}</title></head><body>cloudflare</body></html>\n");
+    let mut response = json_response(code(status), html.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=UTF-8"));
+    response
+}
+
+/// Errors and no result, with either word for whether it is a success.
+fn spoiled(success: bool) -> Bytes {
+    let errors = json!([{"code": 10_013, "message": "an unknown error occurred"}]);
+    json!({"success": success, "errors": errors, "messages": [], "result": null}).to_string().into()
+}
+
+fn json_response(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).expect("a test plays a status of three digits")
+}
+
+fn text(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).expect("digits and ASCII signs are a header value")
+}

@@ -1,0 +1,243 @@
+//! What Cloudflare holds: accounts, zones, pools, balancers, records and tokens. A test looks at it and edits it as the
+//! dashboard does, past every check. It knows nothing of requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::rate::Rate;
+use crate::{balancers, pools, records};
+
+/// All that one user of Cloudflare has, each by its id.
+#[derive(Debug, Default)]
+pub struct World {
+    /// The accounts.
+    pub accounts: BTreeMap<String, Account>,
+    /// The zones of all accounts.
+    pub zones: BTreeMap<String, Zone>,
+    /// The API tokens, by their value.
+    pub tokens: BTreeMap<String, Token>,
+    /// How many calls are left.
+    pub rate: Rate,
+    pub(crate) mint: Mint,
+}
+
+/// One account.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// The pools as the API shows them, but in the order in which their origins were written.
+    pub pools: BTreeMap<String, Value>,
+    /// The `pop_health` of each pool; of one that is missing here, nothing is known.
+    pub health: BTreeMap<String, Value>,
+}
+
+/// One zone.
+#[derive(Debug)]
+pub struct Zone {
+    /// Its name, without a dot at the end.
+    pub name: String,
+    /// What is paid for it.
+    pub plan: Plan,
+    /// The id of its account.
+    pub account: String,
+    /// The load balancers as the API shows them.
+    pub balancers: BTreeMap<String, Value>,
+    /// The DNS records as the API shows them.
+    pub records: BTreeMap<String, Value>,
+}
+
+/// The plan of a zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// TTL from 60, comments of 100 characters, no tags.
+    Free,
+    /// TTL from 30, comments of 500 characters.
+    Enterprise,
+}
+
+/// An API token.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// Whether it may be used.
+    pub status: Status,
+    /// What it may be used for.
+    pub scopes: BTreeSet<Scope>,
+}
+
+/// The status of a token, as verifying it tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// In use.
+    Active,
+    /// Switched off by its owner.
+    Disabled,
+    /// Past its end.
+    Expired,
+}
+
+/// One permission of a token. Each to write holds the one to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Account: "Load Balancing: Monitors and Pools Read".
+    PoolsRead,
+    /// Account: "Load Balancing: Monitors and Pools Write".
+    PoolsWrite,
+    /// Zone: "Load Balancers Read".
+    BalancersRead,
+    /// Zone: "Load Balancers Write".
+    BalancersWrite,
+    /// Zone: "DNS Read".
+    DnsRead,
+    /// Zone: "DNS Write".
+    DnsWrite,
+    /// Zone: "Zone Read".
+    ZoneRead,
+}
+
+/// The ids of what [`World::example`] makes.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// The account.
+    pub account: String,
+    /// The zone `kube-cp.com`.
+    pub zone: String,
+    /// The pool `kube-cp` of three origins, all enabled, without a monitor.
+    pub pool: String,
+    /// The balancer `lb.kube-cp.com` of that pool, not proxied.
+    pub balancer: String,
+}
+
+/// Makes ids and times that never repeat.
+#[derive(Debug, Default)]
+pub(crate) struct Mint(u64);
+
+impl World {
+    /// Adds an account and a free zone of it, with a pool of three origins and a balancer that uses it.
+    pub fn example(&mut self) -> Example {
+        let account = self.add_account();
+        let zone = self.add_zone(&account, "kube-cp.com", Plan::Free);
+        let origins: Vec<_> =
+            (1..=3).map(|n| json!({"name": format!("kube-cp-{n}"), "address": format!("192.0.2.{n}")})).collect();
+        let pool = self.add_pool(&account, json!({"name": "kube-cp", "origins": origins}));
+        let balancer = json!({"name": "lb.kube-cp.com", "default_pools": [pool], "fallback_pool": pool});
+        let balancer = self.add_balancer(&zone, balancer);
+        Example { account, zone, pool, balancer }
+    }
+
+    /// Adds an account and gives its id.
+    pub fn add_account(&mut self) -> String {
+        let id = self.mint.id();
+        self.accounts.insert(id.clone(), Account::default());
+        id
+    }
+
+    /// Adds a zone and gives its id.
+    pub fn add_zone(&mut self, account: &str, name: &str, plan: Plan) -> String {
+        let id = self.mint.id();
+        let (balancers, records) = Default::default();
+        let zone = Zone { name: name.to_owned(), plan, account: account.to_owned(), balancers, records };
+        self.zones.insert(id.clone(), zone);
+        id
+    }
+
+    /// Adds a pool, its missing fields as the API sets them, and gives its id.
+    ///
+    /// # Panics
+    /// There is no such account, or the pool is no object.
+    pub fn add_pool(&mut self, account: &str, pool: Value) -> String {
+        let (id, pool) = pools::new(object(pool), &mut self.mint);
+        self.accounts.get_mut(account).expect("an account of that id").pools.insert(id.clone(), pool);
+        id
+    }
+
+    /// Adds a load balancer, its missing fields as the API sets them, and gives its id.
+    ///
+    /// # Panics
+    /// There is no such zone, or the balancer is no object.
+    pub fn add_balancer(&mut self, zone: &str, balancer: Value) -> String {
+        let zone = self.zones.get_mut(zone).expect("a zone of that id");
+        let (id, balancer) = balancers::new(object(balancer), zone, &mut self.mint);
+        zone.balancers.insert(id.clone(), balancer);
+        id
+    }
+
+    /// Adds a DNS record, its missing fields as the API sets them, and gives its id.
+    ///
+    /// # Panics
+    /// There is no such zone, or the record is no object.
+    pub fn add_record(&mut self, zone: &str, record: Value) -> String {
+        let zone = self.zones.get_mut(zone).expect("a zone of that id");
+        let (id, record) = records::new(object(record), zone, &mut self.mint);
+        zone.records.insert(id.clone(), record);
+        id
+    }
+
+    /// Adds an active token of these scopes and gives its value.
+    pub fn add_token(&mut self, scopes: impl IntoIterator<Item = Scope>) -> String {
+        let value = format!("stand-in_{}", &self.mint.id()[..31]);
+        self.tokens.insert(value.clone(), Token { status: Status::Active, scopes: scopes.into_iter().collect() });
+        value
+    }
+
+    /// The pool of this id, of whatever account.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn pool(&mut self, id: &str) -> &mut Value {
+        self.accounts.values_mut().find_map(|account| account.pools.get_mut(id)).expect("a pool of that id")
+    }
+
+    /// The balancer of this id, of whatever zone.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn balancer(&mut self, id: &str) -> &mut Value {
+        self.zones.values_mut().find_map(|zone| zone.balancers.get_mut(id)).expect("a balancer of that id")
+    }
+
+    /// The record of this id, of whatever zone.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn record(&mut self, id: &str) -> &mut Value {
+        self.zones.values_mut().find_map(|zone| zone.records.get_mut(id)).expect("a record of that id")
+    }
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 7] = [
+        Self::PoolsRead,
+        Self::PoolsWrite,
+        Self::BalancersRead,
+        Self::BalancersWrite,
+        Self::DnsRead,
+        Self::DnsWrite,
+        Self::ZoneRead,
+    ];
+}
+
+impl Mint {
+    /// 32 hex digits that look like an id of Cloudflare's.
+    pub(crate) fn id(&mut self) -> String {
+        self.0 += 1;
+        // Odd factors mix without ever giving one id twice.
+        let mixed = u128::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        format!("{mixed:032x}")
+    }
+
+    /// A time a second after the one before.
+    pub(crate) fn time(&mut self) -> Value {
+        self.0 += 1;
+        let (day, second) = (self.0 / 86_400 % 28 + 1, self.0 % 86_400);
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        Value::from(format!("2026-01-{day:02}T{hour:02}:{minute:02}:{second:02}.000000Z"))
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        other => panic!("an object is wanted, not {other}"),
+    }
+}

@@ -1,0 +1,85 @@
+//! Load balancers.
+
+use serde_json::json;
+
+use crate::Setup;
+
+#[tokio::test]
+async fn a_new_balancer_has_what_it_lacks_filled_in() {
+    let setup = Setup::new().await;
+    let sent = json!({"name": "two.kube-cp.com", "default_pools": [setup.ids.pool], "fallback_pool": setup.ids.pool});
+    let made = setup.call("POST", &setup.balancers(), sent).await;
+    let result = made.result();
+    assert_eq!((&result["proxied"], &result["ttl"], &result["enabled"]), (&json!(false), &json!(30), &json!(true)));
+    assert_eq!((&result["steering_policy"], &result["zone_name"]), (&json!("off"), &json!("kube-cp.com")));
+    let path = format!("{}/{}", setup.balancers(), result["id"].as_str().unwrap());
+    assert_eq!(setup.get(&path).await.result(), result);
+    assert_eq!(setup.get(&setup.balancers()).await.result().as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_patch_keeps_and_a_put_resets_what_is_not_named() {
+    let setup = Setup::new().await;
+    let path = format!("{}/{}", setup.balancers(), setup.ids.balancer);
+    let patched = setup.call("PATCH", &path, json!({"description": "mine", "ttl": 60})).await;
+    assert_eq!((&patched.result()["name"], &patched.result()["ttl"]), (&json!("lb.kube-cp.com"), &json!(60)));
+    let sent = json!({"name": "lb.kube-cp.com", "default_pools": [setup.ids.pool], "fallback_pool": setup.ids.pool});
+    let put = setup.call("PUT", &path, sent).await;
+    assert_eq!((&put.result()["description"], &put.result()["ttl"]), (&json!(""), &json!(30)));
+    assert_eq!(put.result()["created_on"], patched.result()["created_on"]);
+}
+
+#[tokio::test]
+async fn a_proxied_balancer_has_no_ttl() {
+    let setup = Setup::new().await;
+    let path = format!("{}/{}", setup.balancers(), setup.ids.balancer);
+    let refused = setup.call("PATCH", &path, json!({"proxied": true, "ttl": 30})).await;
+    assert_eq!(refused.error(), (400, 1002, "ttl must not be set on a proxied load balancer: validation failed"));
+    assert_eq!(setup.call("PATCH", &path, json!({"proxied": true})).await.result().get("ttl"), None);
+    assert_eq!(setup.call("PATCH", &path, json!({"proxied": false})).await.result()["ttl"], 30);
+}
+
+#[tokio::test]
+async fn impossible_balancers_are_refused() {
+    let setup = Setup::new().await;
+    let (pool, unknown) = (&setup.ids.pool, "0".repeat(32));
+    let cases = [
+        (json!({"name": "lb.kube-cp.com", "default_pools": [pool], "fallback_pool": pool}), 1002),
+        (json!({"name": "lb.example.com", "default_pools": [pool], "fallback_pool": pool}), 1002),
+        (json!({"name": "a.kube-cp.com", "default_pools": [], "fallback_pool": pool}), 1002),
+        (json!({"name": "a.kube-cp.com", "default_pools": [pool]}), 1002),
+        (json!({"name": "a.kube-cp.com", "default_pools": [unknown], "fallback_pool": pool}), 1003),
+        (json!({"name": "a.kube-cp.com", "default_pools": [pool], "fallback_pool": unknown}), 1003),
+        (json!({"name": "a.kube-cp.com", "default_pools": [pool], "fallback_pool": pool, "zone_name": "x"}), 1002),
+        (
+            json!({"name": "a.kube-cp.com", "default_pools": [pool], "fallback_pool": pool, "steering_policy": "x"}),
+            1002,
+        ),
+    ];
+    for (sent, code) in cases {
+        let refused = setup.call("POST", &setup.balancers(), sent.clone()).await;
+        assert_eq!((refused.error().0, refused.error().1), (400, code), "{sent}");
+    }
+    // The schema knows the policies and what is required.
+    setup.cloudflare.violations();
+    assert_eq!(setup.get(&setup.balancers()).await.result().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn there_are_at_most_twenty_balancers() {
+    let setup = Setup::new().await;
+    for n in 2..=21 {
+        let name = format!("lb-{n}.kube-cp.com");
+        let sent = json!({"name": name, "default_pools": [setup.ids.pool], "fallback_pool": setup.ids.pool});
+        let answer = setup.call("POST", &setup.balancers(), sent).await;
+        assert_eq!(answer.status, if n <= 20 { 200 } else { 400 }, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_balancer_or_zone_is_not_found() {
+    let setup = Setup::new().await;
+    let unknown = "0".repeat(32);
+    assert_eq!(setup.get(&format!("{}/{unknown}", setup.balancers())).await.error().1, 1001);
+    assert_eq!(setup.get(&format!("/zones/{unknown}/load_balancers")).await.error().1, 7003);
+}

@@ -1,0 +1,173 @@
+//! What is played to chosen calls.
+
+use std::time::Duration;
+
+use daymark_cloudflare_standin::{Fault, Matching, When};
+use serde_json::{Value, json};
+use tokio::time;
+
+use crate::{Reply, Setup};
+
+impl Setup {
+    async fn describe(&self, text: &str) -> reqwest::Result<Reply> {
+        self.send("PATCH", &self.pool(), json!({"description": text})).await
+    }
+
+    fn described(&self) -> Value {
+        self.cloudflare.world().pool(&self.ids.pool)["description"].clone()
+    }
+
+    async fn play(&self, fault: Fault) -> (reqwest::Result<Reply>, bool) {
+        self.cloudflare.play(fault, Matching::method("PATCH"));
+        let answer = self.describe("new").await;
+        (answer, self.described() == "new")
+    }
+}
+
+/// Waits until so many requests are under way.
+async fn busy(setup: &Setup, count: usize) {
+    let wait = async {
+        while setup.cloudflare.busy() != count {
+            tokio::task::yield_now().await;
+        }
+    };
+    time::timeout(Duration::from_secs(30), wait).await.expect("requests come and go in half a minute");
+}
+
+#[tokio::test]
+async fn a_cut_connection_gives_no_answer_whether_it_was_applied_or_not() {
+    for (fault, is_applied) in [(Fault::CutBefore, false), (Fault::CutAfter, true)] {
+        let setup = Setup::new().await;
+        let (answer, applied) = setup.play(fault).await;
+        assert!(answer.is_err(), "{answer:?}");
+        assert_eq!(applied, is_applied, "{fault:?}");
+        let call = setup.cloudflare.calls().pop().unwrap();
+        assert_eq!((call.status, call.fault), (None, Some(fault)));
+        setup.describe("newer").await.unwrap().result();
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_request_is_answered_once_released() {
+    for (fault, is_applied) in [(Fault::StallBefore, false), (Fault::StallAfter, true)] {
+        let setup = Setup::new().await;
+        setup.cloudflare.play(fault, Matching::any());
+        let (answer, ()) = tokio::join!(setup.describe("new"), async {
+            busy(&setup, 1).await;
+            // Others are answered meanwhile.
+            setup.get("/zones").await.result();
+            assert_eq!(setup.described() == "new", is_applied, "{fault:?}");
+            setup.cloudflare.release();
+        });
+        assert_eq!(answer.unwrap().result()["description"], "new");
+        busy(&setup, 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_request_ends_with_its_client() {
+    let setup = Setup::new().await;
+    setup.cloudflare.play(Fault::StallBefore, Matching::any());
+    tokio::select! {
+        answer = setup.describe("new") => panic!("{answer:?}"),
+        () = busy(&setup, 1) => {}
+    }
+    busy(&setup, 0).await;
+    setup.cloudflare.release();
+    setup.get("/zones").await.result();
+    assert_eq!(setup.described(), "");
+}
+
+#[tokio::test]
+async fn a_slow_request_takes_its_time() {
+    let setup = Setup::new().await;
+    setup.cloudflare.play(Fault::Slow(Duration::from_secs(90)), Matching::any());
+    time::pause();
+    let before = time::Instant::now();
+    setup.describe("new").await.unwrap().result();
+    assert!(before.elapsed() >= Duration::from_secs(90));
+}
+
+#[tokio::test]
+async fn refusals_are_in_the_envelope_and_change_nothing() {
+    for status in [408, 409, 500, 502, 503] {
+        let setup = Setup::new().await;
+        let (answer, applied) = setup.play(Fault::Status(status)).await;
+        assert_eq!((answer.unwrap().error().0, applied), (status, false));
+    }
+    for retry_after in [None, Some(7)] {
+        let setup = Setup::new().await;
+        let (answer, applied) = setup.play(Fault::TooMany { retry_after }).await;
+        let answer = answer.unwrap();
+        let told = answer.headers.get("retry-after").map(|value| value.to_str().unwrap().parse::<u64>().unwrap());
+        assert_eq!((answer.status, told, applied), (429, retry_after, false));
+    }
+}
+
+#[tokio::test]
+async fn answers_can_be_spoiled() {
+    type Fits = fn(&Reply) -> bool;
+    let is_page: Fits = |reply| reply.body.as_str().is_some_and(|text| text.starts_with("<!DOCTYPE html>"));
+    let is_torn: Fits = |reply| reply.body.as_str().is_some_and(|text| text.starts_with('{'));
+    let is_empty: Fits = |reply| reply.body == "";
+    let is_failure: Fits = |reply| reply.body["success"] == false;
+    let is_success: Fits = |reply| reply.body["success"] == true;
+    let cases = [
+        (Fault::Html(200), 200, false, is_page),
+        (Fault::Html(502), 502, false, is_page),
+        (Fault::Empty, 200, true, is_empty),
+        (Fault::TornJson, 200, true, is_torn),
+        (Fault::ErrorAsSuccess, 200, false, is_failure),
+        (Fault::SuccessOfError, 200, false, is_success),
+    ];
+    for (fault, status, is_applied, fits) in cases {
+        let setup = Setup::new().await;
+        let (answer, applied) = setup.play(fault).await;
+        let answer = answer.unwrap();
+        assert_eq!((answer.status, applied), (status, is_applied), "{fault:?}");
+        assert!(fits(&answer), "{fault:?}: {answer:?}");
+        let has_errors = answer.body["errors"][0].is_object() && answer.body["result"].is_null();
+        assert_eq!(has_errors, [Fault::ErrorAsSuccess, Fault::SuccessOfError].contains(&fault), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_meets_the_request_it_is_for_and_only_that() {
+    let setup = Setup::new().await;
+    setup.cloudflare.play(Fault::Status(503), Matching::method("PATCH").path("/pools/").nth(2));
+    setup.cloudflare.play(Fault::Status(500), Matching::method("PATCH"));
+    setup.get(&setup.pool()).await.result();
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.push(setup.describe("new").await.unwrap().status);
+    }
+    // The first counts for the one and meets the other.
+    assert_eq!(seen, [500, 503, 200]);
+}
+
+#[tokio::test]
+async fn an_operator_edits_between_two_calls() {
+    let setup = Setup::new().await;
+    let pool = setup.ids.pool.clone();
+    setup.cloudflare.edit(When::After, Matching::method("GET").path("/pools/"), {
+        let pool = pool.clone();
+        move |world| world.pool(&pool)["description"] = json!("by hand")
+    });
+    assert_eq!(setup.get(&setup.pool()).await.result()["description"], "");
+    assert_eq!(setup.get(&setup.pool()).await.result()["description"], "by hand");
+    setup.cloudflare.edit(When::Before, Matching::any(), move |world| world.pool(&pool)["enabled"] = json!(false));
+    let patched = setup.describe("new").await.unwrap();
+    assert_eq!((&patched.result()["enabled"], &patched.result()["description"]), (&json!(false), &json!("new")));
+}
+
+#[tokio::test]
+async fn every_call_is_written_down() {
+    let setup = Setup::new().await;
+    setup.get("/zones?name=a%20b").await.result();
+    setup.describe("new").await.unwrap().result();
+    let calls = setup.cloudflare.calls();
+    let told: Vec<_> = calls.iter().map(|call| (call.method.as_str(), call.path.as_str(), call.status)).collect();
+    assert_eq!(told, [("GET", "/zones?name=a b", Some(200)), ("PATCH", setup.pool().as_str(), Some(200))]);
+    assert_eq!((&calls[0].body, &calls[1].body), (&Value::Null, &json!({"description": "new"})));
+    assert!(calls[0].at <= calls[1].at);
+}

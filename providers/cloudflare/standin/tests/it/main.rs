@@ -1,0 +1,115 @@
+//! The stand-in over its socket: what it keeps, what it refuses, and what is played to it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod balancers;
+mod faults;
+mod pools;
+mod rate;
+mod records;
+mod schema;
+mod tokens;
+
+use daymark_cloudflare_standin::{Example, Standin};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+/// The stand-in with its example world, and a client of it.
+struct Setup {
+    cloudflare: Standin,
+    ids: Example,
+    http: Client,
+}
+
+/// One answer, read to the end.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Setup {
+    async fn new() -> Self {
+        // reqwest is built for TLS and makes no client without this. Another test may have been first.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let cloudflare = Standin::start().await;
+        let ids = cloudflare.world().example();
+        Self { cloudflare, ids, http: Client::new() }
+    }
+
+    /// The answer to a request; a null body is none.
+    async fn call(&self, method: &str, path: &str, body: Value) -> Reply {
+        self.send(method, path, body).await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        self.call("GET", path, Value::Null).await
+    }
+
+    async fn send(&self, method: &str, path: &str, body: Value) -> reqwest::Result<Reply> {
+        let authorization = format!("Bearer {}", self.cloudflare.token());
+        self.send_as(&authorization, method, path, body).await
+    }
+
+    async fn send_as(&self, authorization: &str, method: &str, path: &str, body: Value) -> reqwest::Result<Reply> {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.http.request(method, format!("{}{path}", self.cloudflare.api()));
+        request = request.header("authorization", authorization);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let response = request.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Ok(Reply { status, headers, body })
+    }
+
+    fn pools(&self) -> String {
+        format!("/accounts/{}/load_balancers/pools", self.ids.account)
+    }
+
+    fn pool(&self) -> String {
+        format!("{}/{}", self.pools(), self.ids.pool)
+    }
+
+    fn balancers(&self) -> String {
+        format!("/zones/{}/load_balancers", self.ids.zone)
+    }
+
+    fn records(&self) -> String {
+        format!("/zones/{}/dns_records", self.ids.zone)
+    }
+}
+
+impl Reply {
+    /// The result of a success.
+    fn result(&self) -> &Value {
+        assert_eq!((self.status, &self.body["success"]), (200, &json!(true)), "{self:?}");
+        &self.body["result"]
+    }
+
+    /// The status, and the code and text of the first error, of a failure.
+    fn error(&self) -> (u16, u64, &str) {
+        assert_eq!((&self.body["success"], &self.body["result"]), (&json!(false), &Value::Null), "{self:?}");
+        let error = &self.body["errors"][0];
+        (self.status, error["code"].as_u64().unwrap(), error["message"].as_str().unwrap())
+    }
+
+    /// The code that the first error holds within.
+    fn cause(&self) -> u64 {
+        self.body["errors"][0]["error_chain"][0]["code"].as_u64().unwrap()
+    }
+}
+
+/// Names in a list of results.
+fn names(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
+}
+
+/// Origins `a` and `b`, with different addresses.
+fn origins(a: &str, b: &str) -> Value {
+    json!([{"name": "a", "address": a}, {"name": "b", "address": b}])
+}
