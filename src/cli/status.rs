@@ -2,12 +2,13 @@
 
 use clap::Args;
 use daymark_decision::Place;
+use jiff::Timestamp;
 
 use super::client::Api;
 use super::table::table;
 use super::{Outcome, Output, json};
 use crate::events::Event;
-use crate::status::{PoolStatus, Status};
+use crate::status::{PoolStatus, ProviderStatus, Status};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -36,15 +37,26 @@ pub(super) fn events(arguments: &Arguments) -> Outcome {
 
 fn text(status: &Status) -> String {
     let mut text: String = status.pools.iter().map(pool).collect();
-    for provider in &status.providers {
-        let published =
-            provider.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
-        text.push_str(&match &provider.fault {
-            Some(fault) => format!("provider {}: {published} of {}: {fault}\n", provider.name, provider.desired),
-            None => format!("provider {}: {published}\n", provider.name),
-        });
-    }
+    let now = status.now.parse().unwrap_or_default();
+    text.extend(status.providers.iter().map(|it| provider(it, now)));
     text.extend(status.alarms.iter().map(|alarm| format!("ALARM: {alarm}\n")));
+    text
+}
+
+fn provider(provider: &ProviderStatus, now: Timestamp) -> String {
+    let published = provider.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
+    let mut text = format!("provider {}: {published}", provider.name);
+    if provider.behind_since.is_some() {
+        text.push_str(&format!(" of {}, behind for {} s", provider.desired, provider.behind(now)));
+    }
+    if let Some(at) = provider.last_success {
+        text.push_str(&format!(", last success {at}"));
+    }
+    if let Some(fault) = &provider.fault {
+        text.push_str(&format!(": {fault}"));
+    }
+    text.push('\n');
+    text.extend(provider.findings.iter().map(|finding| format!("  found: {finding}\n")));
     text
 }
 
