@@ -78,3 +78,44 @@ fn pool(pool: &PoolStatus) -> String {
     let table = table(&["NODE", "ADDRESS", "GRADE", "ANSWER", "WHY"], &rows);
     format!("{} -> {} ({}, TTL {} s)\n{table}\n", pool.name, addresses.join(" "), pool.basis, pool.ttl)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_second(1_795_341_600 + secs).unwrap()
+    }
+
+    #[test]
+    fn a_provider_that_keeps_up_is_one_short_line() {
+        let status = ProviderStatus {
+            name: "authoritative".to_owned(),
+            desired: 7,
+            published: Some(7),
+            last_success: Some(at(0)),
+            ..ProviderStatus::default()
+        };
+        let expected = "provider authoritative: generation 7, last success 2026-11-22T10:00:00Z\n";
+        assert_eq!(provider(&status, at(60)), expected);
+    }
+
+    #[test]
+    fn a_provider_that_lags_says_for_how_long_and_why() {
+        let status = ProviderStatus {
+            name: "cloudflare".to_owned(),
+            desired: 7,
+            published: Some(5),
+            last_success: Some(at(0)),
+            behind_since: Some(at(18)),
+            fault: Some("the token is not accepted".to_owned()),
+            findings: vec!["the fallback pool is disabled".to_owned()],
+            remaining: None,
+        };
+        assert_eq!(
+            provider(&status, at(60)),
+            "provider cloudflare: generation 5 of 7, behind for 42 s, last success 2026-11-22T10:00:00Z: the token is not \
+             accepted\n  found: the fallback pool is disabled\n"
+        );
+    }
+}

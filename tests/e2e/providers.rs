@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use daymark_standin::Behaviour;
 
 use crate::support::nodes::{Nodes, Plan};
-use crate::support::{Daymark, addresses_in, daymark, is_published, until};
+use crate::support::{Daymark, addresses_in, daymark, finish, is_published, until};
 
 /// A Cloudflare provider whose API is at an address where no one listens.
 fn unreachable() -> String {
@@ -55,4 +55,18 @@ fn a_run_without_dns_of_its_own_is_ready_though_its_provider_is_late() {
     assert_eq!(daymark.get("/readyz"), (200, "[+]listeners ok\n[+]driver ok\nreadyz check passed\n".to_owned()));
     daymark.process.signal("TERM");
     assert_eq!(daymark.process.wait().code(), Some(0));
+}
+
+#[test]
+fn check_tells_of_a_token_that_is_not_there_and_of_the_time_through_cloudflare() {
+    let nodes = Nodes::start(1);
+    let config = nodes.write(&Plan { provider: unreachable(), ..nodes.plan() });
+    let check = |token: &str| {
+        let mut command = daymark(&["check", "-c", config.to_str().unwrap()]);
+        finish(command.env("CF_TOKEN", token)).stdout
+    };
+    let (with, without) = (check("secret-word"), check(""));
+    assert!(with.contains("by cloudflare in ") && !with.contains("CF_TOKEN"), "{with}");
+    let warning = "providers[1].tokenVariable: CF_TOKEN is not set here; where Daymark runs it is needed";
+    assert!(without.contains(warning), "{without}");
 }
