@@ -150,6 +150,7 @@ impl App {
         for (cloudflare, memory) in self.cloudflares {
             let memory = memory.map(|(file, saved)| Saver::new(file, state.clone(), saved));
             let cloudflare = Arc::new(cloudflare);
+            info!("provider {} publishes through Cloudflare", cloudflare.name());
             let counted = cloudflare.clone();
             let progress = Progress::elsewhere(cloudflare.name(), clock, move || counted.usage());
             providers.push(progress.clone());

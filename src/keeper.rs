@@ -55,7 +55,7 @@ impl StateHealth {
         self.0.failures.load(Ordering::Relaxed)
     }
 
-    /// Why the last save failed, a sentence a file whose did.
+    /// Why the last save failed, a sentence for each file whose did.
     pub fn faults(&self) -> Vec<String> {
         self.0.faults.lock().values().cloned().collect()
     }

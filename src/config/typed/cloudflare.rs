@@ -58,14 +58,14 @@ impl Stage<'_> {
     /// One Cloudflare provider; `None` where too little of it is good.
     pub(super) fn cloudflare(
         &mut self,
-        mut raw: RawCloudflare,
+        raw: RawCloudflare,
         place: Place,
         pools: &[PoolConfig],
         taken: &mut Taken,
     ) -> Option<Settings> {
-        let name = self.provider_name(std::mem::take(&mut raw.name), place, taken);
-        let calls = self.calls(&mut raw, place);
         let way = self.way(&raw, place);
+        let name = self.provider_name(raw.name, place, taken);
+        let source = self.token_source(raw.token_file, raw.token_variable, place);
         let zone = raw.zone.given().map(|(Text(ZoneText(zone)), place)| (zone, place));
         let chosen = self.chosen(raw.pools, way, place, pools);
         let way = way?;
@@ -73,11 +73,16 @@ impl Stage<'_> {
             self.chosen_lie_in(&chosen, zone, *place);
         }
         let ttl = self.cloudflare_ttl(raw.ttl, way);
-        let mode =
-            mode(way, zone.map(|(zone, _)| zone), raw.account.given().map(|(Text(HexId(id)), _)| id), ttl, &chosen);
+        let account = raw.account.given().map(|(Text(HexId(id)), _)| id);
+        let mode = mode(way, zone.map(|(zone, _)| zone), account, ttl, &chosen);
         let settings = Settings {
             name,
-            calls: calls?,
+            calls: CallSettings {
+                api: raw.api.or(Text(ApiBase(daymark_cloudflare::API.to_owned()))).0.0,
+                token: source?,
+                timeout: raw.timeout.or(Text(Lapse(raw::CALL_TIMEOUT))).0.0,
+                share: raw.call_share.or(Whole(raw::CALL_SHARE)).0,
+            },
             drift_interval: raw.drift_interval.or(Text(Lapse(raw::DRIFT_INTERVAL))).0.0,
             pools: chosen.iter().map(|chosen| served(chosen.config)).collect(),
             mode: mode?,
@@ -98,16 +103,6 @@ impl Stage<'_> {
         let (name, place) = name.given().map_or((default, provider), |(Text(ProviderName(name)), place)| (name, place));
         self.once(&mut taken.names, name.clone(), place, "provider");
         name
-    }
-
-    fn calls(&mut self, raw: &mut RawCloudflare, provider: Place) -> Option<CallSettings> {
-        let (file, variable) = (std::mem::take(&mut raw.token_file), std::mem::take(&mut raw.token_variable));
-        Some(CallSettings {
-            api: std::mem::take(&mut raw.api).or(Text(ApiBase(daymark_cloudflare::API.to_owned()))).0.0,
-            timeout: std::mem::take(&mut raw.timeout).or(Text(Lapse(raw::CALL_TIMEOUT))).0.0,
-            share: std::mem::take(&mut raw.call_share).or(Whole(raw::CALL_SHARE)).0,
-            token: self.token_source(file, variable, provider)?,
-        })
     }
 
     fn token_source(
