@@ -113,10 +113,10 @@ impl Admin {
 
     async fn status(&self) -> Result<Status, Gone> {
         let pools = self.driver.status().await?;
-        let providers = self.provider_statuses();
+        let (providers, now) = (self.provider_statuses(), self.clock.timestamp());
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
-        alarms.extend(self.state.fault());
-        alarms.extend(providers.iter().filter_map(|it| Some(format!("provider {}: {}", it.name, it.fault.as_ref()?))));
+        alarms.extend(self.state.faults());
+        alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
         alarms.extend(self.watchdog.stuck().into_iter().map(|(part, silence)| stuck(&part, silence)));
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -138,7 +138,10 @@ async fn livez(State(admin): State<Admin>) -> (StatusCode, String) {
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
     // This API is served last: where it answers, every listener is bound.
     let mut checks = vec![Ok("listeners".to_owned())];
-    checks.extend(admin.provider_statuses().into_iter().map(|provider| match provider.published {
+    // What stands elsewhere stands also while it cannot be changed: a provider there that is late is an alarm, and no reason
+    // to take this host away.
+    let own = admin.providers.iter().filter(|provider| !provider.is_elsewhere()).map(Progress::status);
+    checks.extend(own.map(|provider| match provider.published {
         Some(_) => Ok(format!("answer of {}", provider.name)),
         None => Err(format!("provider {} has published no answer yet", provider.name)),
     }));
@@ -170,10 +173,11 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
     let readings = Readings {
         // Where the driver is stuck, the metrics must still tell that it is.
         pools: admin.driver.status().await.unwrap_or_default(),
-        providers: admin.provider_statuses(),
+        providers: admin.providers.iter().map(|provider| (provider.status(), provider.calls())).collect(),
+        now: admin.clock.timestamp(),
         queries: (admin.queries)(),
         state_failures: admin.state.failures(),
-        state_writable: admin.state.fault().is_none(),
+        state_writable: admin.state.faults().is_empty(),
         stuck: admin.watchdog.stuck().len(),
     };
     let text = admin.metrics.encode(&readings).map_err(|it| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, it))?;

@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use axum::Router;
 use daymark_authoritative::{Authoritative, BindError, Settings, SocketError};
-use daymark_decision::{Engine, HostName, Membership};
+use daymark_cloudflare::Cloudflare;
+use daymark_decision::{Decision, Engine, HostName, Membership, Memory};
 use daymark_provider::Provider;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -17,11 +21,11 @@ use tracing::{info, warn};
 
 use crate::admin::{self, Admin, QueryCounts, Token};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ProviderConfig};
 use crate::driver::{self, Driver};
 use crate::events::Events;
 use crate::fault::chain;
-use crate::keeper::{self, Kept, StateHealth};
+use crate::keeper::{self, Kept, Saver, StateHealth};
 use crate::metrics::Metrics;
 use crate::probers::Probers;
 use crate::publish::{self, Progress};
@@ -54,12 +58,17 @@ pub enum RunError {
 pub struct App {
     config: Config,
     file: Option<PathBuf>,
+    clock: Clock,
     authoritative: Option<Arc<Authoritative>>,
+    cloudflares: Vec<Remembering>,
     admin: TcpListener,
     token: Token,
     extra: Router,
     signals: Signals,
 }
+
+/// A Cloudflare provider, with where its memory is and what is in it.
+type Remembering = (Cloudflare, Option<(StateFile<Value>, Option<Value>)>);
 
 type Parts = JoinSet<Result<(), String>>;
 
@@ -68,7 +77,7 @@ impl App {
     pub async fn bind(config: Config, file: Option<PathBuf>) -> Result<Self, StartErrors> {
         // From here on a signal is taken in, also one that comes before everything runs.
         let signals = Signals::new().map_err(|error| StartErrors(vec![format!("signals cannot be taken: {error}")]))?;
-        let mut errors = Vec::new();
+        let (clock, mut errors) = (Clock::start(), Vec::new());
         let authoritative = bind_authoritative(&config).unwrap_or_else(|sentences| {
             errors.extend(sentences);
             None
@@ -76,8 +85,9 @@ impl App {
         let admin = bind_admin(&config).await.map_err(|sentence| errors.push(sentence)).ok();
         match admin {
             Some(admin) if errors.is_empty() => {
-                let (token, authoritative) = (token(&config), authoritative.map(Arc::new));
-                Ok(Self { config, file, authoritative, admin, token, extra: Router::new(), signals })
+                let cloudflares = cloudflares(&config, &clock).map_err(StartErrors)?;
+                let (token, authoritative, extra) = (token(&config), authoritative.map(Arc::new), Router::new());
+                Ok(Self { config, file, clock, authoritative, cloudflares, admin, token, extra, signals })
             }
             _ => Err(StartErrors(errors)),
         }
@@ -121,9 +131,8 @@ impl App {
 
     async fn spawn(self, stop: &CancellationToken, reload: &Arc<Notify>) -> (Signals, Parts) {
         let mut parts = Parts::new();
-        let (clock, events, metrics, watchdog) =
-            (Clock::start(), Events::default(), Metrics::default(), Watchdog::default());
-        let state = StateHealth::default();
+        let (events, metrics, watchdog) = (Events::default(), Metrics::default(), Watchdog::default());
+        let (clock, state) = (self.clock, StateHealth::default());
         let (newest, from_driver) = watch::channel(Kept::default());
         let file = self.config.state_dir.as_deref().map(StateFile::new);
         let engine = engine(&self.config, file.as_ref(), &clock);
@@ -136,8 +145,18 @@ impl App {
         parts.spawn(endless(keeper::keep(file, from_driver, to_providers, state.clone())));
         let mut providers = Vec::new();
         if let Some(authoritative) = &self.authoritative {
-            providers.push(serve_dns(&mut parts, authoritative.clone(), decisions, stop).await);
+            providers.push(serve_dns(&mut parts, authoritative.clone(), decisions.clone(), clock, stop).await);
         }
+        for (cloudflare, memory) in self.cloudflares {
+            let memory = memory.map(|(file, saved)| Saver::new(file, state.clone(), saved));
+            let cloudflare = Arc::new(cloudflare);
+            info!("provider {} publishes through Cloudflare", cloudflare.name());
+            let counted = cloudflare.clone();
+            let progress = Progress::elsewhere(cloudflare.name(), clock, move || counted.usage());
+            providers.push(progress.clone());
+            parts.spawn(endless(publish::publish(cloudflare, decisions.clone(), progress, memory, stop.clone())));
+        }
+        drop(decisions);
 
         let probers = Probers::new(handle.clone(), watchdog.clone());
         let authoritative = self.authoritative.clone();
@@ -168,12 +187,33 @@ fn bind_authoritative(config: &Config) -> Result<Option<Authoritative>, Vec<Stri
     };
     let at_its_key = |error: &SocketError| {
         let index = authoritative.listen.iter().position(|address| *address == error.address()).unwrap_or_default();
-        config.finding(&format!("providers[0].listen[{index}]"), "--listen", error.to_string()).to_string()
+        let key = zones::key(config, &format!("listen[{index}]"));
+        config.finding(&key, "--listen", error.to_string()).to_string()
     };
     Authoritative::bind(&settings).map(Some).map_err(|error| match error {
         BindError::Zones(errors) => errors.0.iter().map(ToString::to_string).collect(),
         BindError::Sockets(errors) => errors.iter().map(at_its_key).collect(),
     })
+}
+
+fn cloudflares(config: &Config, clock: &Clock) -> Result<Vec<Remembering>, Vec<String>> {
+    let (mut providers, mut errors) = (Vec::new(), Vec::new());
+    for (index, provider) in config.providers.iter().enumerate() {
+        let ProviderConfig::Cloudflare(settings) = provider else { continue };
+        let memory = config.state_dir.as_deref().map(|dir| {
+            let file = StateFile::of_provider(dir, &settings.name);
+            let saved = loaded(&file, clock);
+            (file, saved)
+        });
+        let known = memory.as_ref().and_then(|(_, saved)| saved.clone());
+        match Cloudflare::new(settings.clone(), known) {
+            Ok(cloudflare) => providers.push((cloudflare, memory)),
+            Err(error) => {
+                errors.push(config.finding(&format!("providers[{index}]"), "", chain(&error)).to_string());
+            }
+        }
+    }
+    if errors.is_empty() { Ok(providers) } else { Err(errors) }
 }
 
 async fn bind_admin(config: &Config) -> Result<TcpListener, String> {
@@ -195,29 +235,36 @@ fn token(config: &Config) -> Token {
     }
 }
 
-fn engine(config: &Config, file: Option<&StateFile>, clock: &Clock) -> Engine {
-    let found = file.map(|file| file.load(clock.now())).unwrap_or_default();
+/// What a file remembers; where it cannot be used, that is logged.
+fn loaded<M: Serialize + DeserializeOwned>(file: &StateFile<M>, clock: &Clock) -> Option<M> {
+    let found = file.load(clock.now());
     if let Some(warning) = found.warning {
         warn!("{warning}");
     }
+    found.memory
+}
+
+fn engine(config: &Config, file: Option<&StateFile<Memory>>, clock: &Clock) -> Engine {
+    let memory = file.and_then(|file| loaded(file, clock)).unwrap_or_default();
     let pools = config.pools.iter().map(|it| it.pool.clone()).collect();
     let membership = Membership { own: HostName::new("this host"), members: 1 };
-    Engine::new(membership, pools, found.memory, clock.now())
+    Engine::new(membership, pools, memory, clock.now())
 }
 
 /// Publishes the first decision, and only then serves: the first query gets an answer.
 async fn serve_dns(
     parts: &mut Parts,
     authoritative: Arc<Authoritative>,
-    decisions: watch::Receiver<daymark_decision::Decision>,
+    decisions: watch::Receiver<Decision>,
+    clock: Clock,
     stop: &CancellationToken,
 ) -> Progress {
     let first = decisions.borrow().clone();
     if let Err(error) = authoritative.publish(&first).await {
         warn!("the first answer is not published: {}", chain(&error));
     }
-    let progress = Progress::of(authoritative.name());
-    parts.spawn(endless(publish::publish(authoritative.clone(), decisions, progress.clone(), stop.clone())));
+    let progress = Progress::of(authoritative.name(), clock);
+    parts.spawn(endless(publish::publish(authoritative.clone(), decisions, progress.clone(), None, stop.clone())));
     let addresses: Vec<String> = authoritative.local_addrs().iter().map(ToString::to_string).collect();
     info!("DNS is served on {}", addresses.join(", "));
     let stop = stop.clone();

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use daymark_decision::Moment;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 /// Tells moments that never go back while the process runs, whatever is done to the wall clock.
@@ -22,6 +23,12 @@ impl Clock {
     /// The moment now.
     pub fn now(&self) -> Moment {
         self.started.after(self.since.elapsed())
+    }
+
+    /// The moment now, to the second, as status and metrics tell it.
+    pub fn timestamp(&self) -> Timestamp {
+        let secs = i64::try_from(self.now().as_secs()).unwrap_or(i64::MAX);
+        Timestamp::from_second(secs).unwrap_or(Timestamp::MAX)
     }
 
     /// When the process started.

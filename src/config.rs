@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use daymark_cloudflare::TokenSource;
 use daymark_decision::Pool;
 
 pub use self::findings::{ConfigErrors, Finding, Position};
@@ -83,8 +84,14 @@ impl Config {
                 None => {}
             }
         }
-        for ProviderConfig::Authoritative(authoritative) in &self.providers {
-            files.extend(authoritative.zone_file.as_deref());
+        for provider in &self.providers {
+            match provider {
+                ProviderConfig::Authoritative(authoritative) => files.extend(authoritative.zone_file.as_deref()),
+                ProviderConfig::Cloudflare(cloudflare) => match &cloudflare.calls.token {
+                    TokenSource::File(path) => files.push(path),
+                    TokenSource::Environment(_) => {}
+                },
+            }
         }
         files.extend(self.admin.token_file.as_deref());
         files
@@ -157,6 +164,8 @@ pub struct PoolConfig {
 pub enum ProviderConfig {
     /// Daymark serves the zone itself.
     Authoritative(AuthoritativeConfig),
+    /// Daymark writes to Cloudflare.
+    Cloudflare(daymark_cloudflare::Settings),
 }
 
 /// Serving authoritative DNS.

@@ -3,14 +3,18 @@
 //! So after a crash the first answer is the one of before. A disk that is slow, full or gone holds nothing up: after a
 //! short while the decision goes on without it, and that is an alarm and a metric.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use daymark_decision::{Decision, Memory};
 use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -41,7 +45,8 @@ pub struct StateHealth(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     failures: AtomicU64,
-    fault: Mutex<Option<String>>,
+    /// Why the last save of a file failed, for each that did.
+    faults: Mutex<BTreeMap<PathBuf, String>>,
 }
 
 impl StateHealth {
@@ -50,35 +55,36 @@ impl StateHealth {
         self.0.failures.load(Ordering::Relaxed)
     }
 
-    /// Why the last save failed; `None` where it did not.
-    pub fn fault(&self) -> Option<String> {
-        self.0.fault.lock().clone()
+    /// Why the last save failed, a sentence for each file whose did.
+    pub fn faults(&self) -> Vec<String> {
+        self.0.faults.lock().values().cloned().collect()
     }
 
-    fn failed(&self, fault: &str) {
+    fn failed(&self, path: PathBuf, why: impl Display) {
         self.0.failures.fetch_add(1, Ordering::Relaxed);
+        let fault = format!("the state file {} cannot be written: {why}", path.display());
         // One line when it begins, not one a try.
-        let former = self.0.fault.lock().replace(fault.to_owned());
-        if former.as_deref() != Some(fault) {
+        let former = self.0.faults.lock().insert(path, fault.clone());
+        if former.as_ref() != Some(&fault) {
             error!("{fault}; Daymark goes on and tries again, but a restart now would forget what happened since");
         }
     }
 
-    fn done(&self) {
-        if self.0.fault.lock().take().is_some() {
-            info!("the state file can be written again");
+    fn done(&self, path: &Path) {
+        if self.0.faults.lock().remove(path).is_some() {
+            info!("the state file {} can be written again", path.display());
         }
     }
 }
 
 /// Saves each newest memory and then passes its decision on, until no more can come.
 pub async fn keep(
-    file: Option<StateFile>,
+    file: Option<StateFile<Memory>>,
     mut newest: watch::Receiver<Kept>,
     decisions: watch::Sender<Decision>,
     health: StateHealth,
 ) {
-    let mut saver = file.map(|file| Saver { file, health, saved: None, running: None });
+    let mut saver = file.map(|file| Saver::new(file, health, None));
     loop {
         let Kept { decision, memory } = newest.borrow_and_update().clone();
         if let Some(saver) = &mut saver {
@@ -106,24 +112,29 @@ pub async fn keep(
     }
 }
 
-/// Writes one memory at a time.
-struct Saver {
-    file: StateFile,
+/// Writes one memory at a time, and only one that is not on the disk already.
+pub struct Saver<M> {
+    file: StateFile<M>,
     health: StateHealth,
-    saved: Option<Memory>,
-    running: Option<Running>,
+    saved: Option<M>,
+    running: Option<Running<M>>,
 }
 
-struct Running {
-    memory: Memory,
+struct Running<M> {
+    memory: M,
     task: JoinHandle<io::Result<()>>,
     begun: Instant,
     is_late: bool,
 }
 
-impl Saver {
+impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> Saver<M> {
+    /// Writes to this file, which holds `saved`.
+    pub fn new(file: StateFile<M>, health: StateHealth, saved: Option<M>) -> Self {
+        Self { file, health, saved, running: None }
+    }
+
     /// Begins to save, unless it is saved or the disk is busy with an earlier memory, and waits for a short while.
-    async fn save(&mut self, memory: &Memory) {
+    pub(crate) async fn save(&mut self, memory: &M) {
         if self.running.is_none() && self.saved.as_ref() != Some(memory) {
             self.begin(memory);
             // What takes longer goes on beside the decision.
@@ -133,7 +144,7 @@ impl Saver {
 
     /// Waits until there is something to do again: the disk has ended a save, has taken too long for one, or is to be
     /// tried once more.
-    async fn needs_attention(&mut self, memory: &Memory) {
+    pub(crate) async fn needs_attention(&mut self, memory: &M) {
         match &mut self.running {
             Some(Running { is_late: false, begun, .. }) => {
                 let late = *begun + LATE;
@@ -148,7 +159,7 @@ impl Saver {
     }
 
     /// The newest memory gets its chance at the shutdown, for as long as a disk may take.
-    async fn finish(&mut self, memory: &Memory) {
+    pub(crate) async fn finish(&mut self, memory: &M) {
         let saved = async {
             self.ended().await;
             if self.saved.as_ref() != Some(memory) {
@@ -161,7 +172,7 @@ impl Saver {
         }
     }
 
-    fn begin(&mut self, memory: &Memory) {
+    fn begin(&mut self, memory: &M) {
         let (file, kept) = (self.file.clone(), memory.clone());
         let task = tokio::task::spawn_blocking(move || file.save(&kept));
         self.running = Some(Running { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
@@ -175,7 +186,7 @@ impl Saver {
         match outcome {
             Ok(()) => {
                 self.saved = memory;
-                self.health.done();
+                self.health.done(&self.file.path());
             }
             Err(fault) => self.failed(fault),
         }
@@ -189,7 +200,7 @@ impl Saver {
     }
 
     fn failed(&self, why: impl Display) {
-        self.health.failed(&format!("the state file {} cannot be written: {why}", self.file.path().display()));
+        self.health.failed(self.file.path(), why);
     }
 }
 

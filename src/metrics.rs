@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use daymark_decision::{Basis, Grade, Observation, Place, Target};
+use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -14,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::publish::Calls;
 use crate::status::{PoolStatus, ProviderStatus};
 
 /// Every metric of the process. Clones share them.
@@ -32,6 +34,10 @@ pub struct Metrics {
     unjudged: Family<PoolLabels, Gauge>,
     desired: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
     published: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
+    behind: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
+    last_success: Family<ProviderLabels, Gauge>,
+    calls: Family<CallLabels, Counter>,
+    calls_remaining: Family<ProviderLabels, Gauge>,
     queries: Family<QueryLabels, Counter>,
     state_failures: Counter,
     state_writable: Gauge,
@@ -44,7 +50,9 @@ pub struct Readings {
     /// Every pool.
     pub pools: Vec<PoolStatus>,
     /// Every provider.
-    pub providers: Vec<ProviderStatus>,
+    pub providers: Vec<(ProviderStatus, Calls)>,
+    /// When this is read.
+    pub now: Timestamp,
     /// Queries since the start by transport and RCODE.
     pub queries: Vec<(&'static str, String, u64)>,
     /// How often saving the state has failed.
@@ -97,6 +105,13 @@ struct ProviderLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CallLabels {
+    provider: String,
+    call: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct QueryLabels {
     transport: &'static str,
     rcode: String,
@@ -128,6 +143,10 @@ impl Default for Metrics {
             unjudged: Family::default(),
             desired: Family::default(),
             published: Family::default(),
+            behind: Family::default(),
+            last_success: Family::default(),
+            calls: Family::default(),
+            calls_remaining: Family::default(),
             queries: Family::default(),
             state_failures: Counter::default(),
             state_writable: Gauge::default(),
@@ -164,13 +183,33 @@ impl Metrics {
             "Targets that this host cannot probe, by a fault of its own",
             self.unjudged.clone(),
         );
-        all.register("provider_desired_generation", "Generation that is to be published", self.desired.clone());
-        all.register("provider_published_generation", "Generation that is published", self.published.clone());
+        self.register_providers(&mut all);
         all.register("dns_queries", "DNS queries answered, by transport and RCODE", self.queries.clone());
         all.register("state_save_failures", "Failures to write the state file", self.state_failures.clone());
         all.register("state_writable", "1 while the state file can be written", self.state_writable.clone());
         all.register("stuck_parts", "Parts of Daymark that the watchdog finds stuck", self.stuck.clone());
         all
+    }
+
+    fn register_providers(&self, all: &mut Registry) {
+        all.register("provider_desired_generation", "Generation that is to be published", self.desired.clone());
+        all.register("provider_published_generation", "Generation that is published", self.published.clone());
+        all.register(
+            "provider_behind_seconds",
+            "For how long the published generation has not been the desired one",
+            self.behind.clone(),
+        );
+        all.register(
+            "provider_last_success_timestamp_seconds",
+            "When publishing, or looking whether it still stands, succeeded last, in Unix time",
+            self.last_success.clone(),
+        );
+        all.register("provider_calls", "Calls of a provider by what was called and outcome", self.calls.clone());
+        all.register(
+            "provider_calls_remaining",
+            "Calls that the provider is still allowed in this window, as it was last told",
+            self.calls_remaining.clone(),
+        );
     }
 
     /// Counts one observation.
@@ -214,11 +253,7 @@ impl Metrics {
         self.ttl.clear();
         self.unjudged.clear();
         readings.pools.iter().for_each(|pool| self.fill_pool(pool));
-        for ProviderStatus { name, desired, published, .. } in &readings.providers {
-            let provider = ProviderLabels { provider: name.clone() };
-            self.desired.get_or_create(&provider).set(*desired);
-            self.published.get_or_create(&provider).set(published.unwrap_or_default());
-        }
+        readings.providers.iter().for_each(|(provider, calls)| self.fill_provider(provider, calls, readings.now));
         for (transport, rcode, count) in &readings.queries {
             let query = QueryLabels { transport, rcode: rcode.clone() };
             self.queries.get_or_create(&query).inner().store(*count, Ordering::Relaxed);
@@ -226,6 +261,23 @@ impl Metrics {
         self.state_failures.inner().store(readings.state_failures, Ordering::Relaxed);
         self.state_writable.set(readings.state_writable.into());
         self.stuck.set(i64::try_from(readings.stuck).unwrap_or(i64::MAX));
+    }
+
+    fn fill_provider(&self, provider: &ProviderStatus, calls: &Calls, now: Timestamp) {
+        let of = ProviderLabels { provider: provider.name.clone() };
+        self.desired.get_or_create(&of).set(provider.desired);
+        self.published.get_or_create(&of).set(provider.published.unwrap_or_default());
+        self.behind.get_or_create(&of).set(provider.behind(now));
+        if let Some(at) = provider.last_success {
+            self.last_success.get_or_create(&of).set(at.as_second());
+        }
+        if let Some(remaining) = provider.remaining {
+            self.calls_remaining.get_or_create(&of).set(remaining.into());
+        }
+        for &(call, outcome, count) in calls {
+            let labels = CallLabels { provider: provider.name.clone(), call, outcome };
+            self.calls.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
+        }
     }
 
     fn fill_pool(&self, pool: &PoolStatus) {

@@ -1,97 +1,236 @@
-//! Brings decisions to a provider: the newest wins, and a failure is tried again with back-off.
+//! Brings decisions to one provider: the newest wins, and what fails is tried again with back-off.
+//!
+//! ```text
+//! decisions ─> (first verdicts) ─> attempt ─> memory ─> wait: a change, drift to look for, or the end of the back-off
+//!                                     └─ begins or ceases to fail ─> check, beside it
+//! ```
+//!
+//! Every provider has a publisher of its own, and shares nothing with the others: one that fails, hangs or panics is late by
+//! itself.
 
+mod backoff;
+mod progress;
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::Decision;
+use daymark_decision::{Answer, Decision};
 use daymark_provider::{Provider, PublishError};
-use parking_lot::Mutex;
-use tokio::sync::watch;
+use futures_util::FutureExt;
+use serde_json::Value;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
+pub use self::progress::{Calls, Progress};
+
+use self::backoff::{Backoff, Pauses};
 use crate::fault::chain;
-use crate::status::ProviderStatus;
+use crate::keeper::Saver;
 
-/// The first pause after a failure; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long the first decision waits for the first verdicts, where something stands that is better than a guess.
+const FIRST_VERDICTS: Duration = Duration::from_secs(30);
+/// How long an attempt may go on after the shutdown.
+const LAST_ATTEMPT: Duration = Duration::from_secs(5);
 
-/// How far one provider is. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Progress(Arc<Mutex<ProviderStatus>>);
-
-impl Progress {
-    /// Nothing is published yet.
-    pub fn of(name: &str) -> Self {
-        let status = ProviderStatus { name: name.to_owned(), desired: 0, published: None, fault: None };
-        Self(Arc::new(Mutex::new(status)))
-    }
-
-    /// How far the provider is now.
-    pub fn status(&self) -> ProviderStatus {
-        self.0.lock().clone()
-    }
-
-    fn wants(&self, generation: u64) {
-        self.0.lock().desired = generation;
-    }
-
-    fn done(&self, generation: u64) {
-        let mut status = self.0.lock();
-        (status.published, status.fault) = (Some(generation), None);
-    }
-
-    fn failed(&self, fault: String) {
-        self.0.lock().fault = Some(fault);
+/// Publishes each newest decision until the shutdown, or until no more can come.
+pub async fn publish<P: Provider>(
+    provider: Arc<P>,
+    decisions: watch::Receiver<Decision>,
+    progress: Progress,
+    memory: Option<Saver<Value>>,
+    shutdown: CancellationToken,
+) {
+    let turned = Notify::new();
+    let publisher = Publisher {
+        provider: &*provider,
+        decisions: decisions.clone(),
+        progress: &progress,
+        memory,
+        shutdown,
+        turned: &turned,
+        was_failing: None,
+    };
+    // A check may take long, and a change must not wait for it.
+    tokio::select! {
+        () = publisher.run() => {}
+        () = check(&*provider, &progress, &turned) => {}
+        () = follow(decisions, &progress) => {}
     }
 }
 
-/// Publishes each newest decision until the shutdown, or until no more can come.
-pub async fn publish(
-    provider: Arc<impl Provider>,
-    mut decisions: watch::Receiver<Decision>,
-    progress: Progress,
+struct Publisher<'a, P> {
+    provider: &'a P,
+    decisions: watch::Receiver<Decision>,
+    progress: &'a Progress,
+    memory: Option<Saver<Value>>,
     shutdown: CancellationToken,
-) {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let decision = decisions.borrow_and_update().clone();
-        progress.wants(decision.generation);
-        let failed = match provider.publish(&decision).await {
+    /// Told when publishing begins or ceases to fail.
+    turned: &'a Notify,
+    was_failing: Option<bool>,
+}
+
+/// When the next attempt may be made.
+struct Next {
+    /// With the same decision; `None`: never.
+    same: Option<Instant>,
+    /// With a changed one.
+    changed: Instant,
+}
+
+impl<P: Provider> Publisher<'_, P> {
+    async fn run(mut self) {
+        self.first_verdicts().await;
+        let mut backoff = Backoff::default();
+        while !self.shutdown.is_cancelled() {
+            let decision = self.decisions.borrow_and_update().clone();
+            self.progress.wants(decision.generation);
+            let Some(outcome) = self.attempt(&decision).await else { break };
+            let next = self.noted(outcome, decision.generation, &mut backoff);
+            let memory = self.provider.memory();
+            if let (Some(file), Some(memory)) = (&mut self.memory, &memory) {
+                file.save(memory).await;
+            }
+            if !self.wait(&next, &news(&decision), memory.as_ref()).await {
+                break;
+            }
+        }
+        if let (Some(file), Some(memory)) = (&mut self.memory, self.provider.memory()) {
+            file.finish(&memory).await;
+        }
+    }
+
+    /// What stands elsewhere is better than a guess for want of verdicts, but not for ever.
+    async fn first_verdicts(&mut self) {
+        if self.provider.look_again().is_none() {
+            return;
+        }
+        let judged = self.decisions.wait_for(|decision| decision.answers.iter().all(Answer::is_judged));
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            judged = timeout(FIRST_VERDICTS, judged) => if judged.is_err() {
+                let (name, waited) = (self.provider.name(), FIRST_VERDICTS.as_secs());
+                warn!("provider {name}: not every target has a verdict after {waited} s; it is told what is known");
+            }
+        }
+    }
+
+    /// How an attempt went; `None` where the shutdown has cut it short.
+    async fn attempt(&self, decision: &Decision) -> Option<Result<(), PublishError>> {
+        let too_late = async {
+            self.shutdown.cancelled().await;
+            sleep(LAST_ATTEMPT).await;
+        };
+        tokio::select! {
+            outcome = caught(self.provider.publish(decision)) => Some(outcome.unwrap_or_else(|crash| {
+                Err(PublishError::Unavailable { source: crash.into(), pause: None })
+            })),
+            () = too_late => None,
+        }
+    }
+
+    /// Takes note of an attempt, and tells when the next may be made.
+    fn noted(&mut self, outcome: Result<(), PublishError>, generation: u64, backoff: &mut Backoff) -> Next {
+        let (name, now) = (self.provider.name(), Instant::now());
+        if self.was_failing.replace(outcome.is_err()) != Some(outcome.is_err()) {
+            self.turned.notify_one();
+        }
+        match outcome {
             Ok(()) => {
-                debug!("provider {} has published generation {}", provider.name(), decision.generation);
-                progress.done(decision.generation);
-                pause = FIRST_PAUSE;
-                false
+                debug!("provider {name} has published generation {generation}");
+                self.progress.done(generation);
+                *backoff = Backoff::default();
+                Next { same: self.provider.look_again().map(|pause| now + pause), changed: now }
             }
             // Trying again makes neither newer nor fuller; the next decision will do.
             Err(fault @ (PublishError::Stale { .. } | PublishError::Empty(_))) => {
-                error!("provider {}: {fault}", provider.name());
-                progress.failed(fault.to_string());
-                false
+                error!("provider {name}: {fault}");
+                self.progress.failed(fault.to_string());
+                Next { same: None, changed: now }
             }
             Err(fault) => {
+                let Pauses { same, changed } = backoff.after(&fault);
                 let fault = chain(&fault);
-                warn!("provider {}: {fault}; again in {pause:?}", provider.name());
-                progress.failed(fault);
-                true
+                warn!("provider {name}: {fault}; again in {:.1} s", same.as_secs_f64());
+                self.progress.failed(fault);
+                Next { same: Some(now + same), changed: now + changed }
             }
-        };
-        let retry = async {
-            if failed {
-                tokio::time::sleep(pause).await;
-            } else {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            changed = decisions.changed() => if changed.is_err() { return },
-            () = retry => pause = (pause * 2).min(LONGEST_PAUSE),
         }
     }
+
+    /// Waits for the next attempt; `false` at the end.
+    async fn wait(&mut self, next: &Next, tried: &News, memory: Option<&Value>) -> bool {
+        loop {
+            let is_changed = news(&self.decisions.borrow_and_update()) != *tried;
+            let due = if is_changed { Some(next.changed) } else { next.same };
+            let timer = async {
+                match due {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let attention = async {
+                match (&mut self.memory, memory) {
+                    (Some(file), Some(memory)) => {
+                        file.needs_attention(memory).await;
+                        file.save(memory).await;
+                    }
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.shutdown.cancelled() => return false,
+                changed = self.decisions.changed() => if changed.is_err() { return false },
+                () = timer => return true,
+                () = attention => {}
+            }
+        }
+    }
+}
+
+/// What of a decision is worth an attempt: its generation, and which of its answers are no guesses any more.
+type News = (u64, Vec<bool>);
+
+fn news(decision: &Decision) -> News {
+    (decision.generation, decision.answers.iter().map(Answer::is_judged).collect())
+}
+
+/// Checks whenever publishing has begun or ceased to fail; for ever.
+async fn check(provider: &impl Provider, progress: &Progress, turned: &Notify) {
+    loop {
+        turned.notified().await;
+        let findings = caught(provider.check()).await.unwrap_or_else(|crash| vec![format!("the check: {crash}")]);
+        let former = progress.found(findings.clone());
+        for finding in findings.iter().filter(|it| !former.contains(it)) {
+            warn!("provider {}: {finding}", provider.name());
+        }
+        for finding in former.iter().filter(|it| !findings.contains(it)) {
+            info!("provider {}: no longer: {finding}", provider.name());
+        }
+    }
+}
+
+/// Takes note of every decision that is to be published, also while an attempt is under way; for ever.
+async fn follow(mut decisions: watch::Receiver<Decision>, progress: &Progress) {
+    loop {
+        progress.wants(decisions.borrow_and_update().generation);
+        if decisions.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// What comes of it, or what it said when it crashed: a defect of one provider ends no other.
+async fn caught<T>(doing: impl Future<Output = T>) -> Result<T, String> {
+    let told = |panic: Box<dyn Any + Send>| {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        format!("it has crashed: {}", text.unwrap_or_default())
+    };
+    AssertUnwindSafe(doing).catch_unwind().await.map_err(told)
 }
 
 #[cfg(test)]

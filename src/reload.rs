@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_authoritative::Authoritative;
+use daymark_cloudflare::Settings;
+use daymark_decision::PoolName;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::config::{Config, Finding};
+use crate::config::{Config, Finding, ProviderConfig};
 use crate::driver::Handle;
 use crate::fault::chain;
 use crate::probers::Probers;
@@ -103,7 +105,7 @@ impl Reloader {
     async fn apply(&mut self, config: &Config) -> Result<(), Vec<String>> {
         let fixed = fixed_keys(&self.config, config);
         if !fixed.is_empty() {
-            let sentence = |key: &&str| format!("{key} cannot change while Daymark runs; restart it");
+            let sentence = |key: &String| format!("{key} cannot change while Daymark runs; restart it");
             return Err(fixed.iter().map(sentence).collect());
         }
         let zones = zones::checked(config)?;
@@ -141,24 +143,87 @@ fn refuse(reasons: Vec<String>) {
     }
 }
 
-/// The keys that differ and are bound to sockets or files that stay open.
-fn fixed_keys(old: &Config, new: &Config) -> Vec<&'static str> {
-    let (before, after) = (zones::authoritative(old), zones::authoritative(new));
+/// The keys that differ and are bound to sockets, files or calls under way.
+fn fixed_keys(old: &Config, new: &Config) -> Vec<String> {
     let mut fixed = Vec::new();
-    if before.is_some() != after.is_some() {
-        fixed.push("providers");
-    }
-    if before.zip(after).is_some_and(|(before, after)| before.listen != after.listen) {
-        fixed.push("providers[].listen");
-    }
-    if before.zip(after).is_some_and(|(before, after)| before.max_tcp_connections != after.max_tcp_connections) {
-        fixed.push("providers[].maxTcpConnections");
+    let kinds = |config: &Config| config.providers.iter().map(std::mem::discriminant).collect::<Vec<_>>();
+    if kinds(old) == kinds(new) {
+        let pairs = old.providers.iter().zip(&new.providers);
+        fixed.extend(pairs.enumerate().flat_map(|(index, (old, new))| fixed_in_provider(index, old, new)));
+    } else {
+        fixed.push("providers".to_owned());
     }
     if old.admin != new.admin {
-        fixed.push("admin");
+        fixed.push("admin".to_owned());
     }
     if old.state_dir != new.state_dir {
-        fixed.push("stateDir");
+        fixed.push("stateDir".to_owned());
     }
     fixed
+}
+
+fn fixed_in_provider(index: usize, old: &ProviderConfig, new: &ProviderConfig) -> Vec<String> {
+    let differing = match (old, new) {
+        (ProviderConfig::Authoritative(old), ProviderConfig::Authoritative(new)) => vec![
+            (old.listen != new.listen, format!("providers[{index}].listen")),
+            (old.max_tcp_connections != new.max_tcp_connections, format!("providers[{index}].maxTcpConnections")),
+        ],
+        (ProviderConfig::Cloudflare(old), ProviderConfig::Cloudflare(new)) => vec![
+            (
+                served(old) != served(new),
+                format!("what providers[{index}] publishes, by the names and ports of its pools,"),
+            ),
+            (own(old) != own(new), format!("providers[{index}]")),
+        ],
+        _ => Vec::new(),
+    };
+    differing.into_iter().filter_map(|(differs, key)| differs.then_some(key)).collect()
+}
+
+/// How the pools are probed may change: the provider needs it only to warn of what is slow.
+fn served(settings: &Settings) -> Vec<(&PoolName, u16)> {
+    settings.pools.iter().map(|served| (&served.pool, served.port)).collect()
+}
+
+/// The settings without the pools of the file.
+fn own(settings: &Settings) -> Settings {
+    Settings { pools: Vec::new(), ..settings.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POOLS: &str = "
+pools:
+  - name: lb.example.org
+    nodes: [{name: cp-1, addresses: [192.0.2.1]}]
+    probe: {interval: 1s}
+providers:
+";
+    const AUTHORITATIVE: &str = "  - {type: authoritative, nameservers: [{name: ns1.example.net}]}\n";
+    const CLOUDFLARE: &str = "  - {type: cloudflare, mode: records, zone: example.org, tokenVariable: TOKEN}\n";
+
+    fn fixed(old: &str, new: &str) -> Vec<String> {
+        let read = |text: &str| Config::parse(text, "test.yaml", Path::new("")).unwrap();
+        fixed_keys(&read(old), &read(new))
+    }
+
+    #[test]
+    fn a_cloudflare_provider_cannot_change_while_it_runs_but_its_nodes_and_their_probe_can() {
+        let old = format!("{POOLS}{AUTHORITATIVE}{CLOUDFLARE}");
+        let with = |from: &str, to: &str| fixed(&old, &old.replace(from, to));
+        assert_eq!(with("[192.0.2.1]", "[192.0.2.1, 192.0.2.2]"), [""; 0]);
+        assert_eq!(with("interval: 1s", "interval: 3s"), [""; 0]);
+        assert_eq!(with("mode: records", "mode: records, ttl: 2m"), ["providers[1]"]);
+        let pools = ["what providers[1] publishes, by the names and ports of its pools,"];
+        assert_eq!(with("    nodes", "    port: 443\n    nodes"), pools);
+    }
+
+    #[test]
+    fn providers_neither_come_nor_go_nor_change_places() {
+        let both = format!("{POOLS}{AUTHORITATIVE}{CLOUDFLARE}");
+        assert_eq!(fixed(&both, &format!("{POOLS}{AUTHORITATIVE}")), ["providers"]);
+        assert_eq!(fixed(&both, &format!("{POOLS}{CLOUDFLARE}{AUTHORITATIVE}")), ["providers"]);
+    }
 }

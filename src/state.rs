@@ -1,24 +1,28 @@
-//! What survives a restart: one small JSON file, written whole or not at all.
+//! What survives a restart: small JSON files, the state and one a provider, each written whole or not at all.
 //!
-//! The file is a help, never a condition: where it cannot be read, Daymark starts without memory; where it cannot be
+//! A file is a help, never a condition: where it cannot be read, Daymark starts without memory; where it cannot be
 //! written, that is an alarm and a metric. What it does not understand it sets aside and does not overwrite.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use daymark_decision::{Memory, Moment};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-const FILE: &str = "state.json";
 const FORMAT: &str = "daymark-state";
 /// Raised when an older Daymark would misread the file.
 const VERSION: u32 = 1;
 
-/// The state file of one directory.
+/// A file that keeps an `M`.
 #[derive(Clone, Debug)]
-pub struct StateFile {
+pub struct StateFile<M> {
     dir: PathBuf,
+    name: String,
+    kept: PhantomData<M>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,48 +50,57 @@ pub enum Unusable {
 }
 
 /// What a start finds.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// What is remembered; nothing where there is no usable file.
-    pub memory: Memory,
+#[derive(Debug)]
+pub struct Found<M> {
+    /// What is remembered; `None` where there is no usable file.
+    pub memory: Option<M>,
     /// What the operator must know, as a sentence.
     pub warning: Option<String>,
 }
 
-impl StateFile {
+impl StateFile<Memory> {
     /// The state file in `dir`, which need not exist yet.
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self { dir: dir.to_owned(), name: "state.json".to_owned(), kept: PhantomData }
     }
+}
 
+impl StateFile<Value> {
+    /// What the provider of this name remembers, in the same directory.
+    pub fn of_provider(dir: &Path, name: &str) -> Self {
+        Self { dir: dir.to_owned(), name: format!("provider-{name}.json"), kept: PhantomData }
+    }
+}
+
+impl<M: Serialize + DeserializeOwned> StateFile<M> {
     /// Reads what is remembered. A file that cannot be used is set aside under a name with the time.
-    pub fn load(&self, now: Moment) -> Found {
+    pub fn load(&self, now: Moment) -> Found<M> {
         let path = self.path();
         let unusable = match fs::read(&path) {
             Ok(bytes) => match parse(&bytes) {
-                Ok(memory) => return Found { memory, warning: None },
+                Ok(memory) => return Found { memory: Some(memory), warning: None },
                 Err(unusable) => unusable,
             },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Found { memory: None, warning: None },
             Err(error) => Unusable::Unreadable(error),
         };
-        let aside = self.dir.join(format!("{FILE}.{}", now.as_secs()));
+        let aside = self.dir.join(format!("{}.{}", self.name, now.as_secs()));
         let fate = match fs::rename(&path, &aside) {
             Ok(()) => format!("it is set aside as {}", aside.display()),
             Err(error) => format!("it cannot be set aside as {}: {error}", aside.display()),
         };
         let warning =
             format!("the state file {} {unusable}; {fate}, and Daymark starts without memory", path.display());
-        Found { memory: Memory::default(), warning: Some(warning) }
+        Found { memory: None, warning: Some(warning) }
     }
 
     /// Writes what is to be remembered, atomically and through to the disk. Blocks.
-    pub fn save(&self, memory: &Memory) -> io::Result<()> {
+    pub fn save(&self, memory: &M) -> io::Result<()> {
         let envelope = Envelope { format: FORMAT.to_owned(), version: VERSION, memory };
         let mut bytes = serde_json::to_vec_pretty(&envelope)?;
         bytes.push(b'\n');
         fs::create_dir_all(&self.dir)?;
-        let temporary = self.dir.join(format!("{FILE}.new"));
+        let temporary = self.dir.join(format!("{}.new", self.name));
         let mut file = File::create(&temporary)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
@@ -98,29 +111,31 @@ impl StateFile {
 
     /// Where the file is.
     pub fn path(&self) -> PathBuf {
-        self.dir.join(FILE)
+        self.dir.join(&self.name)
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Memory, Unusable> {
-    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(Unusable::Torn)?;
+fn parse<M: DeserializeOwned>(bytes: &[u8]) -> Result<M, Unusable> {
+    let value: Value = serde_json::from_slice(bytes).map_err(Unusable::Torn)?;
     let head = |key: &str| value.get(key);
     if head("format").and_then(|it| it.as_str()) != Some(FORMAT) {
         return Err(Unusable::Foreign);
     }
-    let version = head("version").and_then(serde_json::Value::as_u64).and_then(|it| u32::try_from(it).ok());
+    let version = head("version").and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
     match version {
         Some(VERSION) => {}
         Some(newer) if newer > VERSION => return Err(Unusable::Newer(newer)),
         _ => return Err(Unusable::Foreign),
     }
-    let envelope: Envelope<Memory> = serde_json::from_value(value).map_err(Unusable::Torn)?;
+    let envelope: Envelope<M> = serde_json::from_value(value).map_err(Unusable::Torn)?;
     Ok(envelope.memory)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FILE: &str = "state.json";
 
     fn at() -> Moment {
         Moment::from_millis(1_795_341_600_000)
@@ -130,7 +145,7 @@ mod tests {
         Memory { generation: 7, pools: Vec::new() }
     }
 
-    fn found_in(dir: &Path, content: &[u8]) -> Found {
+    fn found_in(dir: &Path, content: &[u8]) -> Found<Memory> {
         fs::write(dir.join(FILE), content).unwrap();
         StateFile::new(dir).load(at())
     }
@@ -142,14 +157,29 @@ mod tests {
         file.save(&memory()).unwrap();
         file.save(&memory()).unwrap();
         let found = file.load(at());
-        assert_eq!((found.memory, found.warning), (memory(), None));
+        assert_eq!((found.memory, found.warning), (Some(memory()), None));
+    }
+
+    #[test]
+    fn each_provider_has_a_file_of_its_own_in_the_same_form() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| StateFile::of_provider(dir.path(), name);
+        let remembered = serde_json::json!({"shown": [1, 2]});
+        file("cloudflare").save(&remembered).unwrap();
+        assert_eq!(file("cloudflare").load(at()).memory, Some(remembered));
+        assert_eq!(file("cloudflare-2").load(at()).memory, None);
+        assert_eq!(StateFile::new(dir.path()).load(at()).memory, None, "it is not the state");
+
+        fs::write(file("cloudflare").path(), "{").unwrap();
+        assert!(file("cloudflare").load(at()).warning.unwrap().contains("provider-cloudflare.json is torn"));
+        assert!(dir.path().join("provider-cloudflare.json.1795341600").exists(), "it is set aside");
     }
 
     #[test]
     fn no_file_is_no_fault() {
         let dir = tempfile::tempdir().unwrap();
         let found = StateFile::new(dir.path()).load(at());
-        assert_eq!((found.memory, found.warning), (Memory::default(), None));
+        assert_eq!((found.memory, found.warning), (None, None));
     }
 
     #[test]
@@ -160,7 +190,7 @@ mod tests {
         let whole = fs::read(file.path()).unwrap();
         for end in 0..whole.len() - 2 {
             let found = found_in(dir.path(), &whole[..end]);
-            assert_eq!(found.memory, Memory::default());
+            assert_eq!(found.memory, None);
             assert!(found.warning.unwrap().contains("is torn"), "cut at {end}");
             let aside = dir.path().join("state.json.1795341600");
             assert_eq!(fs::read(&aside).unwrap(), whole[..end], "nothing is lost");
@@ -202,6 +232,6 @@ mod tests {
         file.save(&memory()).unwrap();
         fs::create_dir(dir.path().join("state.json.new")).unwrap();
         assert!(file.save(&Memory::default()).is_err());
-        assert_eq!(file.load(at()).memory, memory());
+        assert_eq!(file.load(at()).memory, Some(memory()));
     }
 }

@@ -3,7 +3,11 @@
 use std::net::IpAddr;
 
 use daymark_decision::{Basis, Grade, Moment, NodeName, Observation, Override, Place, PoolName, Reason};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// A provider that has been behind for more seconds says so in its alarm.
+const PATIENCE: u64 = 30;
 
 /// What a running host holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +112,7 @@ pub struct Observed {
 }
 
 /// One provider.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderStatus {
     /// Its name.
@@ -117,6 +121,35 @@ pub struct ProviderStatus {
     pub desired: u64,
     /// The generation that is published; `None` before the first.
     pub published: Option<u64>,
-    /// Why the two differ, where that is a fault.
+    /// Why the last attempt failed; `None` where it did not.
     pub fault: Option<String>,
+    /// When publishing, or looking whether it still stands, succeeded last.
+    pub last_success: Option<Timestamp>,
+    /// Since when the published generation is not the desired one.
+    pub behind_since: Option<Timestamp>,
+    /// What an operator should look at where the answers are published.
+    pub findings: Vec<String>,
+    /// How many calls the world still allows in this window, as it last said.
+    pub remaining: Option<u32>,
+}
+
+impl ProviderStatus {
+    /// Whole seconds for which the published generation has not been the desired one.
+    pub fn behind(&self, now: Timestamp) -> u64 {
+        let behind = self.behind_since.map(|since| now.duration_since(since).as_secs());
+        behind.and_then(|secs| u64::try_from(secs).ok()).unwrap_or_default()
+    }
+
+    /// What an operator should look at, as sentences.
+    pub fn alarms(&self, now: Timestamp) -> Vec<String> {
+        let behind = self.behind(now);
+        let lag = (behind > PATIENCE).then(|| {
+            let why = self.fault.as_deref().unwrap_or("no attempt has ended yet");
+            let published =
+                self.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
+            format!("{published} is published and {} wanted for {behind} s: {why}", self.desired)
+        });
+        let trouble = lag.or_else(|| self.fault.clone());
+        trouble.iter().chain(&self.findings).map(|sentence| format!("provider {}: {sentence}", self.name)).collect()
+    }
 }

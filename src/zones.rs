@@ -19,15 +19,24 @@ struct Unreadable {
 
 /// The authoritative server that is configured, if one is.
 pub fn authoritative(config: &Config) -> Option<&AuthoritativeConfig> {
-    config.providers.iter().map(|ProviderConfig::Authoritative(authoritative)| authoritative).next()
+    config.providers.iter().find_map(|provider| match provider {
+        ProviderConfig::Authoritative(authoritative) => Some(authoritative),
+        ProviderConfig::Cloudflare(_) => None,
+    })
+}
+
+/// The path of a key of the authoritative server.
+pub fn key(config: &Config, key: &str) -> String {
+    let is_it = |provider: &ProviderConfig| matches!(provider, ProviderConfig::Authoritative(_));
+    format!("providers[{}].{key}", config.providers.iter().position(is_it).unwrap_or_default())
 }
 
 /// The zones to serve, checked whole; or else every sentence on what is wrong, each with its key. No zone without an
 /// authoritative server.
 pub fn checked(config: &Config) -> Result<Vec<ZoneSettings>, Vec<String>> {
     let Some(authoritative) = authoritative(config) else { return Ok(Vec::new()) };
-    let key = if authoritative.zone_file.is_some() { "providers[0].zoneFile" } else { "providers[0].nameservers" };
-    let at_its_key = |sentence| config.finding(key, "--nameserver", sentence).to_string();
+    let key = key(config, if authoritative.zone_file.is_some() { "zoneFile" } else { "nameservers" });
+    let at_its_key = |sentence| config.finding(&key, "--nameserver", sentence).to_string();
     let zones = zones(authoritative, &config.pools).map_err(|error| vec![at_its_key(chain(&error))])?;
     match Zone::build_all(&zones) {
         Ok(_) => Ok(zones),

@@ -7,6 +7,8 @@ mod support;
 
 #[path = "config/bounds.rs"]
 mod bounds;
+#[path = "config/cloudflare.rs"]
+mod cloudflare;
 #[path = "config/examples.rs"]
 mod examples;
 #[path = "config/faults.rs"]

@@ -1,5 +1,6 @@
 use axum::body::Body;
 use axum::http::Request;
+use daymark_cloudflare::Usage;
 use daymark_decision::{Decision, Engine, HostName, Kind, Membership, Memory, Observation, PoolName, Target, Timings};
 use daymark_provider::{InMemory, contract};
 use http_body_util::BodyExt;
@@ -46,6 +47,7 @@ fn bench() -> Bench {
     let (driver, handle) = Driver::new(engine, clock, sender, events.clone(), metrics.clone(), heart);
     tokio::spawn(driver.run());
 
+    let usage = || Usage { calls: vec![("read-pool", "limited", 3)], remaining: Some(50) };
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("token"), "secret\n").unwrap();
     let admin = Admin {
@@ -54,7 +56,7 @@ fn bench() -> Bench {
         events,
         metrics,
         watchdog,
-        providers: vec![Progress::of("memory")],
+        providers: vec![Progress::of("memory", clock), Progress::elsewhere("cloudflare", clock, usage)],
         state: StateHealth::default(),
         queries: Arc::new(|| vec![("udp", "NOERROR".to_owned(), 42)]),
         token: Token::in_file(&dir.path().join("token")),
@@ -113,6 +115,14 @@ async fn livez_fails_while_a_part_is_stuck_and_names_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn readyz_does_not_wait_for_a_provider_elsewhere() {
+    let mut bench = bench();
+    bench.admin.providers.remove(0);
+    let (code, text) = Bench { routes: routes(bench.admin.clone()), ..bench }.get("/readyz").await;
+    assert_eq!((code, text.as_str()), (StatusCode::OK, "[+]listeners ok\n[+]driver ok\nreadyz check passed\n"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn readyz_fails_until_an_answer_is_published() {
     let bench = bench();
     let (code, text) = bench.get("/readyz").await;
@@ -122,7 +132,7 @@ async fn readyz_fails_until_an_answer_is_published() {
     let decision = contract::decision(&PoolName::new("lb.example.org"), 7, &["192.0.2.1"]);
     let (_sender, decisions) = watch::channel(decision);
     let (progress, stop) = (bench.admin.providers[0].clone(), CancellationToken::new());
-    let task = tokio::spawn(publish::publish(Arc::new(InMemory::default()), decisions, progress, stop.clone()));
+    let task = tokio::spawn(publish::publish(Arc::new(InMemory::default()), decisions, progress, None, stop.clone()));
     while bench.admin.providers[0].status().published.is_none() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -208,6 +218,9 @@ async fn the_metrics_tell_everything_that_is_promised() {
         "daymark_target_in_answer{pool=\"lb.example.org\",node=\"cp-1\",address=\"192.0.2.1\"} 1",
         "daymark_pool_answer_addresses{pool=\"lb.example.org\"} 1",
         "daymark_pool_holding{pool=\"lb.example.org\"} 0",
+        "daymark_provider_behind_seconds{provider=\"memory\"} 0",
+        "daymark_provider_calls_total{provider=\"cloudflare\",call=\"read-pool\",outcome=\"limited\"} 3",
+        "daymark_provider_calls_remaining{provider=\"cloudflare\"} 50",
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"NOERROR\"} 42",
         "daymark_state_writable 1",
         "daymark_stuck_parts 0",

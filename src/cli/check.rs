@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use daymark_cloudflare::TokenSource;
 
 use super::{Failure, Outcome};
-use crate::config::{Config, budget};
+use crate::config::{Config, Finding, ProviderConfig, budget};
 use crate::zones;
 
 #[derive(Debug, Args)]
@@ -18,6 +19,19 @@ pub(super) struct Arguments {
 pub(super) fn check(arguments: &Arguments) -> Outcome {
     let config = Config::load(&arguments.config)?;
     zones::checked(&config).map_err(|sentences| Failure::Usage(sentences.join("\n")))?;
-    let report = budget::report(&config);
+    let mut report = budget::report(&config);
+    report.warnings.extend(unset_variables(&config));
     Ok(format!("{report}{} is right\n", arguments.config.display()))
+}
+
+/// Variables of tokens that are not set here; where Daymark runs they may be.
+fn unset_variables(config: &Config) -> Vec<Finding> {
+    let unset = |(index, provider): (usize, &ProviderConfig)| {
+        let ProviderConfig::Cloudflare(settings) = provider else { return None };
+        let TokenSource::Environment(name) = &settings.calls.token else { return None };
+        let is_set = std::env::var_os(name).is_some_and(|token| !token.is_empty());
+        let sentence = format!("{name} is not set here; where Daymark runs it is needed");
+        (!is_set).then(|| config.finding(&format!("providers[{index}].tokenVariable"), "", sentence))
+    };
+    config.providers.iter().enumerate().filter_map(unset).collect()
 }

@@ -2,12 +2,13 @@
 
 use clap::Args;
 use daymark_decision::Place;
+use jiff::Timestamp;
 
 use super::client::Api;
 use super::table::table;
 use super::{Outcome, Output, json};
 use crate::events::Event;
-use crate::status::{PoolStatus, Status};
+use crate::status::{PoolStatus, ProviderStatus, Status};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -36,15 +37,26 @@ pub(super) fn events(arguments: &Arguments) -> Outcome {
 
 fn text(status: &Status) -> String {
     let mut text: String = status.pools.iter().map(pool).collect();
-    for provider in &status.providers {
-        let published =
-            provider.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
-        text.push_str(&match &provider.fault {
-            Some(fault) => format!("provider {}: {published} of {}: {fault}\n", provider.name, provider.desired),
-            None => format!("provider {}: {published}\n", provider.name),
-        });
-    }
+    let now = status.now.parse().unwrap_or_default();
+    text.extend(status.providers.iter().map(|it| provider(it, now)));
     text.extend(status.alarms.iter().map(|alarm| format!("ALARM: {alarm}\n")));
+    text
+}
+
+fn provider(provider: &ProviderStatus, now: Timestamp) -> String {
+    let published = provider.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
+    let mut text = format!("provider {}: {published}", provider.name);
+    if provider.behind_since.is_some() {
+        text.push_str(&format!(" of {}, behind for {} s", provider.desired, provider.behind(now)));
+    }
+    if let Some(at) = provider.last_success {
+        text.push_str(&format!(", last success {at}"));
+    }
+    if let Some(fault) = &provider.fault {
+        text.push_str(&format!(": {fault}"));
+    }
+    text.push('\n');
+    text.extend(provider.findings.iter().map(|finding| format!("  found: {finding}\n")));
     text
 }
 
@@ -65,4 +77,45 @@ fn pool(pool: &PoolStatus) -> String {
         .collect();
     let table = table(&["NODE", "ADDRESS", "GRADE", "ANSWER", "WHY"], &rows);
     format!("{} -> {} ({}, TTL {} s)\n{table}\n", pool.name, addresses.join(" "), pool.basis, pool.ttl)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_second(1_795_341_600 + secs).unwrap()
+    }
+
+    #[test]
+    fn a_provider_that_keeps_up_is_one_short_line() {
+        let status = ProviderStatus {
+            name: "authoritative".to_owned(),
+            desired: 7,
+            published: Some(7),
+            last_success: Some(at(0)),
+            ..ProviderStatus::default()
+        };
+        let expected = "provider authoritative: generation 7, last success 2026-11-22T10:00:00Z\n";
+        assert_eq!(provider(&status, at(60)), expected);
+    }
+
+    #[test]
+    fn a_provider_that_lags_says_for_how_long_and_why() {
+        let status = ProviderStatus {
+            name: "cloudflare".to_owned(),
+            desired: 7,
+            published: Some(5),
+            last_success: Some(at(0)),
+            behind_since: Some(at(18)),
+            fault: Some("the token is not accepted".to_owned()),
+            findings: vec!["the fallback pool is disabled".to_owned()],
+            remaining: None,
+        };
+        assert_eq!(
+            provider(&status, at(60)),
+            "provider cloudflare: generation 5 of 7, behind for 42 s, last success 2026-11-22T10:00:00Z: the token is not \
+             accepted\n  found: the fallback pool is disabled\n"
+        );
+    }
 }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use daymark_cloudflare::{Manage, Mode, RECORD_TTL};
+
 use super::findings::Finding;
-use super::{Config, PoolConfig};
+use super::{Config, PoolConfig, ProviderConfig};
 use crate::probe::Settings;
 
 /// When clients notice a silent node by themselves: client-go pings after 30 s without reads and gives up 15 s later. At
@@ -82,6 +84,8 @@ pub struct PoolReport {
     pub hung: Sum,
     /// How long caches may keep the answer that was right before.
     pub ttl_max: Duration,
+    /// The Cloudflare providers that publish it, each with its TTL, if that is known here.
+    pub cloudflare: Vec<(String, Option<Duration>)>,
 }
 
 impl PoolReport {
@@ -94,7 +98,26 @@ impl PoolReport {
             silent: silent(probe),
             hung: hung(probe),
             ttl_max: Duration::from_secs(pool.ttl.max.into()),
+            cloudflare: Vec::new(),
         }
+    }
+
+    /// A sentence where the worst case through Cloudflare passes [`CLIENTS_NOTICE`].
+    pub fn cloudflare_warning(&self, mode: &Mode) -> Option<String> {
+        let total = self.silent.total().max(self.hung.total()) + cloudflare_ttl(mode)?;
+        let sooner = match mode {
+            Mode::Records { .. } => "Load Balancing or the authoritative provider",
+            Mode::LoadBalancing { .. } => "a shorter ttl or the authoritative provider",
+        };
+        (total > CLIENTS_NOTICE).then(|| {
+            format!(
+                "{}: at the worst the answer is right in every cache after {}, and Cloudflare's own time; clients notice by \
+                 themselves after about {}, and nodes turn NotReady after 50s; {sooner} answers sooner",
+                self.name,
+                seconds(total),
+                seconds(CLIENTS_NOTICE)
+            )
+        })
     }
 
     /// A sentence a sum that passes [`CLIENTS_NOTICE`].
@@ -115,7 +138,26 @@ impl PoolReport {
 
 /// The worst case of every pool of a configuration.
 pub fn report(config: &Config) -> Report {
-    Report { pools: config.pools.iter().map(PoolReport::new).collect(), warnings: config.warnings.clone() }
+    let of_pool = |pool: &PoolConfig| {
+        let cloudflares = config.providers.iter().filter_map(|provider| match provider {
+            ProviderConfig::Cloudflare(settings) => Some(settings),
+            ProviderConfig::Authoritative(_) => None,
+        });
+        let publishing = cloudflares.filter(|it| it.pools.iter().any(|served| served.pool == pool.pool.name));
+        let cloudflare = publishing.map(|it| (it.name.clone(), cloudflare_ttl(&it.mode))).collect();
+        PoolReport { cloudflare, ..PoolReport::new(pool) }
+    };
+    Report { pools: config.pools.iter().map(of_pool).collect(), warnings: config.warnings.clone() }
+}
+
+/// How long caches may keep what Cloudflare answers; `None` where Cloudflare alone knows.
+fn cloudflare_ttl(mode: &Mode) -> Option<Duration> {
+    let ttl = match mode {
+        Mode::Records { ttl, .. } => ttl.unwrap_or(RECORD_TTL),
+        Mode::LoadBalancing { manage: Manage::Full { ttl }, .. } => *ttl,
+        Mode::LoadBalancing { manage: Manage::Origins, .. } => return None,
+    };
+    Some(Duration::from_secs(ttl.into()))
 }
 
 impl fmt::Display for Report {
@@ -139,6 +181,16 @@ impl fmt::Display for PoolReport {
             let cached = seconds(sum.total() + self.ttl_max);
             writeln!(f, "  {title} node found in {sum}")?;
             writeln!(f, "    right in every cache in {cached} = {total} + ttl.max {}", seconds(self.ttl_max))?;
+            for (name, ttl) in &self.cloudflare {
+                let (cached, ttl) = match ttl {
+                    Some(ttl) => (seconds(sum.total() + *ttl) + " = ", format!("TTL {}", seconds(*ttl))),
+                    None => (String::new(), "the balancer's TTL".to_owned()),
+                };
+                writeln!(
+                    f,
+                    "    by {name} in {cached}{total} + {ttl}, and Cloudflare's own time, which was never measured"
+                )?;
+            }
         }
         Ok(())
     }

@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use super::reader::Key;
 use super::values::{
-    DnsName, FilePath, HostAddress, Lapse, ListenAddress, NodeText, RequestPath, ServerName, Text, Whole, duration_text,
+    ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, DnsName, FilePath, HexId, HostAddress, Lapse,
+    ListenAddress, NodeText, ProviderName, RequestPath, ServerName, Text, Variable, Whole, ZoneText, duration_text,
 };
 
 pub(super) const PORT: u16 = 6443;
@@ -30,6 +31,9 @@ pub(super) const TTL_MIN: Duration = Duration::from_secs(1);
 pub(super) const DNS_LISTEN: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 53)];
 pub(super) const MAX_TCP_CONNECTIONS: usize = 256;
+pub(super) const DRIFT_INTERVAL: Duration = Duration::from_mins(5);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CALL_SHARE: u8 = 25;
 pub(super) const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9353);
 pub(super) const STATE_DIR: &str = "/var/lib/daymark";
 
@@ -40,6 +44,7 @@ pub(super) type Addresses = Vec<Key<Text<HostAddress>>>;
 pub(super) type Interval = Lapse<100, HOUR>;
 pub(super) type Timeout = Lapse<10, 60_000>;
 pub(super) type Ttl = Lapse<1000, HOUR>;
+pub(super) type CloudflareTtl = Lapse<5_000, { 24 * HOUR }>;
 
 /// The configuration of Daymark.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -219,6 +224,8 @@ pub(super) struct RawTtl {
 pub(super) enum RawProvider {
     /// Daymark serves the name itself, as an authoritative DNS server.
     Authoritative(RawAuthoritative),
+    /// Daymark writes to Cloudflare.
+    Cloudflare(RawCloudflare),
 }
 
 /// Serving authoritative DNS.
@@ -255,6 +262,69 @@ pub(super) struct RawNameserver {
     /// Its addresses, which are needed where its name lies inside a served zone.
     #[serde(default)]
     pub(super) addresses: Key<Addresses>,
+}
+
+/// Writing to Cloudflare, with exactly one of `tokenFile` and `tokenVariable`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Cloudflare")]
+pub(super) struct RawCloudflare {
+    /// `records`: one DNS record a healthy address; `loadBalancing`: which origins of a Load Balancing pool are enabled.
+    pub(super) mode: Key<Text<CloudflareMode>>,
+    /// What logs, metrics and `daymark status` call it; by default `cloudflare`, and `cloudflare-2` and so on for further ones.
+    #[serde(default)]
+    pub(super) name: Key<Text<ProviderName>>,
+    /// A file with the API token, white space around it ignored; read again when it changes.
+    #[serde(default)]
+    pub(super) token_file: Key<Text<FilePath>>,
+    /// The environment variable that holds the API token.
+    #[serde(default)]
+    pub(super) token_variable: Key<Text<Variable>>,
+    /// The zone of the names: needed, except with `manage: origins`, where without it the balancer is not checked.
+    #[serde(default)]
+    pub(super) zone: Key<Text<ZoneText>>,
+    /// For `loadBalancing`, and needed there: the ID of the account that has the Cloudflare pools.
+    #[serde(default)]
+    pub(super) account: Key<Text<HexId>>,
+    /// For `loadBalancing`: `origins` switches origins of pools that are there; `full` also makes the pools and balancers.
+    #[serde(default)]
+    #[schemars(extend("default" = "origins"))]
+    pub(super) manage: Key<Text<CloudflareManage>>,
+    /// The pools that are published, by default all; needed with `manage: origins`.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub(super) pools: Key<Vec<Key<RawServed>>>,
+    /// The TTL of records, by default the least that the zone allows, or of a balancer that Daymark makes, by default 30s.
+    #[serde(default)]
+    pub(super) ttl: Key<Text<CloudflareTtl>>,
+    /// How long what is published may stand unseen.
+    #[serde(default)]
+    #[schemars(extend("default" = duration_text(DRIFT_INTERVAL)))]
+    pub(super) drift_interval: Key<Text<Lapse<10_000, { 24 * HOUR }>>>,
+    /// How long one call may take.
+    #[serde(default)]
+    #[schemars(extend("default" = duration_text(CALL_TIMEOUT)))]
+    pub(super) timeout: Key<Text<Lapse<1_000, 60_000>>>,
+    /// The percentage of Cloudflare's 1,200 calls per five minutes that may be used.
+    #[serde(default)]
+    #[schemars(extend("default" = CALL_SHARE))]
+    pub(super) call_share: Key<Whole<u8, 1, 100>>,
+    /// Where the API is.
+    #[serde(default)]
+    #[schemars(extend("default" = daymark_cloudflare::API))]
+    pub(super) api: Key<Text<ApiBase>>,
+}
+
+/// One pool that is published to Cloudflare.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Served")]
+pub(super) struct RawServed {
+    /// The name of a pool of this file.
+    pub(super) name: Key<Text<DnsName>>,
+    /// For `loadBalancing`: the name or the ID of the Cloudflare pool behind it.
+    #[serde(default)]
+    pub(super) cloudflare_pool: Key<Text<CloudflarePool>>,
 }
 
 /// The admin API and the metrics.

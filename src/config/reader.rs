@@ -244,7 +244,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
             Value::Text(text) => near(text, variants),
             _ => None,
         };
-        match meant.or(variants.first().copied().filter(|_| variants.len() == 1)) {
+        match meant {
             Some(tag) => visitor.visit_enum(Tagged { tag, reader: Reader { tagged: true, ..self } }),
             None => Err(Sentence::silent()),
         }

@@ -1,6 +1,7 @@
 //! From the file as written to the typed configuration: what must be there, what depends on other keys and on files.
 //! Collects every error; what is wrong is left out, so that the rest is judged as well.
 
+mod cloudflare;
 mod files;
 mod pool;
 mod probe;
@@ -30,14 +31,13 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
     let (raw, root) = raw.given()?;
     let mut stage = Stage { findings, base };
     let pools = stage.pools(raw.pools, root);
-    let names: Vec<&str> = pools.iter().map(|pool| pool.pool.name.as_str()).collect();
     let providers = match (raw.providers, source) {
         (Key::Absent, Source::Flags) => {
             let sentence = "nothing publishes the answers; --nameserver NAME=ADDRESS serves them by DNS";
             stage.findings.warn(root, sentence);
             Vec::new()
         }
-        (providers, _) => stage.providers(providers, root, &names),
+        (providers, _) => stage.providers(providers, root, &pools),
     };
     let admin = stage.admin(raw.admin);
     let state_dir = match (raw.state_dir, source) {
@@ -138,6 +138,14 @@ impl Stage<'_> {
         self.file(key, check)
     }
 
+    /// Reports a duration that is no whole number of seconds.
+    fn whole_seconds(&mut self, duration: Duration, place: Place) {
+        if duration.subsec_nanos() != 0 {
+            let text = duration_text(duration);
+            self.findings.error(place, format!("{text} is no whole number of seconds; 1s, 2s and so on are allowed"));
+        }
+    }
+
     /// Reports two durations of which the first must not be longer than the second.
     fn in_order(&mut self, low: &Setting, high: &Setting) {
         if low.faulty || high.faulty || low.value <= high.value {
@@ -154,6 +162,10 @@ impl Stage<'_> {
             self.findings.error(place, sentence);
         }
     }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// A duration, and where it was given.

@@ -1,6 +1,8 @@
 //! The kinds of values a key can have: each knows what it allows and how the schema says so. A value is judged alone here;
 //! what depends on other keys or on files is judged in [`typed`](super::typed).
 
+mod cloudflare;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,6 +17,10 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 use super::findings::quoted;
 use super::reader::Key;
+
+pub(super) use self::cloudflare::{
+    ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, HexId, ProviderName, Variable, ZoneText,
+};
 
 /// A kind of text.
 pub(super) trait Kind: Sized {
@@ -317,24 +323,31 @@ impl Kind for RequestPath {
     }
 }
 
-const MODES: [(&str, Mode); 3] = [("all", Mode::All), ("failover", Mode::Failover), ("weighted", Mode::Weighted)];
+/// A kind of text with a few words.
+trait Words: Copy + 'static {
+    const ALL: &'static [(&'static str, Self)];
+}
 
-impl Kind for Mode {
+impl<T: Words> Kind for T {
     fn allowed() -> String {
-        "one of all, failover, weighted".to_owned()
+        let words: Vec<&str> = T::ALL.iter().map(|(word, _)| *word).collect();
+        format!("one of {}", words.join(", "))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        match MODES.into_iter().find(|(name, _)| *name == text) {
-            Some((_, mode)) => Ok(mode),
-            None => Err(format!("{} is no mode", quoted(text))),
-        }
+        let known = T::ALL.iter().find(|(word, _)| *word == text);
+        known.map(|(_, value)| *value).ok_or_else(|| format!("{} is unknown", quoted(text)))
     }
 
     fn narrow(schema: &mut Schema) {
         schema.remove("title");
-        schema.insert("enum".to_owned(), MODES.map(|(name, _)| name).into_iter().collect());
+        schema.insert("enum".to_owned(), T::ALL.iter().map(|(word, _)| *word).collect());
     }
+}
+
+impl Words for Mode {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("all", Self::All), ("failover", Self::Failover), ("weighted", Self::Weighted)];
 }
 
 impl<T: JsonSchema> JsonSchema for Key<T> {

@@ -7,7 +7,7 @@ fn kept(generation: u64) -> Kept {
 }
 
 /// Runs the keeper over these, waiting for each to be passed on.
-async fn run(file: Option<StateFile>, generations: &[u64]) -> StateHealth {
+async fn run(file: Option<StateFile<Memory>>, generations: &[u64]) -> StateHealth {
     let health = StateHealth::default();
     let (newest, from_driver) = watch::channel(kept(0));
     let (to_providers, mut decisions) = watch::channel(Decision::default());
@@ -26,8 +26,8 @@ async fn a_decision_is_remembered_before_it_is_passed_on() {
     let dir = tempfile::tempdir().unwrap();
     let file = StateFile::new(dir.path());
     let health = run(Some(file.clone()), &[1, 2, 3]).await;
-    assert_eq!(file.load(daymark_decision::Moment::default()).memory.generation, 3);
-    assert_eq!((health.failures(), health.fault()), (0, None));
+    assert_eq!(file.load(daymark_decision::Moment::default()).memory.unwrap().generation, 3);
+    assert_eq!((health.failures(), health.faults()), (0, Vec::new()));
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn a_disk_that_cannot_be_written_is_an_alarm_and_holds_nothing_up() {
     fs::write(dir.path().join("file"), "").unwrap();
     let health = run(Some(StateFile::new(&dir.path().join("file/below"))), &[1, 2]).await;
     assert!(health.failures() >= 2);
-    assert!(health.fault().unwrap().contains("cannot be written"));
+    assert!(health.faults()[0].contains("cannot be written"));
 }
 
 #[tokio::test]
@@ -56,13 +56,13 @@ async fn a_disk_that_can_be_written_again_ends_the_alarm() {
     let (to_providers, mut decisions) = watch::channel(Decision::default());
     let keeper = tokio::spawn(keep(Some(file.clone()), from_driver, to_providers, health.clone()));
     decisions.wait_for(|decision| decision.generation == 1).await.unwrap();
-    assert!(health.fault().is_some());
+    assert_eq!(health.faults().len(), 1);
 
     fs::remove_file(&blocked).unwrap();
     newest.send(kept(2)).unwrap();
     decisions.wait_for(|decision| decision.generation == 2).await.unwrap();
-    assert_eq!(health.fault(), None);
-    assert_eq!(file.load(daymark_decision::Moment::default()).memory.generation, 2);
+    assert_eq!(health.faults(), Vec::<String>::new());
+    assert_eq!(file.load(daymark_decision::Moment::default()).memory.unwrap().generation, 2);
     drop(newest);
     keeper.await.unwrap();
 }
@@ -75,7 +75,7 @@ async fn a_disk_that_does_not_answer_holds_nothing_up() {
     let pipe = dir.path().join("state.json.new");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let health = run(Some(StateFile::new(dir.path())), &[1, 2]).await;
-    assert!(health.fault().unwrap().contains("the disk does not answer"));
+    assert!(health.faults()[0].contains("the disk does not answer"));
     // Lets the blocked thread go, so that the runtime can end.
     let _reader = fs::File::open(&pipe).unwrap();
 }
@@ -96,7 +96,7 @@ async fn what_came_while_the_disk_was_slow_is_saved_as_soon_as_it_answers() {
     assert_eq!(saver.saved, Some(former), "the end of the slow save asks for attention");
     saver.save(&newest).await;
     assert_eq!(saver.saved.as_ref(), Some(&newest));
-    assert_eq!(file.load(daymark_decision::Moment::default()).memory, newest);
+    assert_eq!(file.load(daymark_decision::Moment::default()).memory, Some(newest));
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,10 +110,21 @@ async fn a_save_that_takes_too_long_is_an_alarm_that_ends_with_it() {
     let file = StateFile::new(dir.path());
     let mut saver = Saver { file, health: health.clone(), saved: None, running };
 
-    assert_eq!(health.fault(), None);
+    assert!(health.faults().is_empty());
     saver.needs_attention(&memory).await;
-    assert!(health.fault().unwrap().contains("the disk does not answer"));
+    assert!(health.faults()[0].contains("the disk does not answer"));
     answer.send(()).unwrap();
     saver.needs_attention(&memory).await;
-    assert_eq!((health.fault(), saver.saved), (None, Some(memory)));
+    assert_eq!((health.faults(), saver.saved), (Vec::new(), Some(memory)));
+}
+
+#[test]
+fn each_file_that_cannot_be_written_is_an_alarm_until_it_can_be() {
+    let health = StateHealth::default();
+    let [one, other] = ["/state/one", "/state/other"].map(PathBuf::from);
+    health.failed(one.clone(), "full");
+    health.failed(other, "full");
+    health.done(&one);
+    assert_eq!(health.faults(), ["the state file /state/other cannot be written: full"]);
+    assert_eq!(health.failures(), 2);
 }

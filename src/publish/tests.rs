@@ -1,100 +1,409 @@
 use std::collections::VecDeque;
 use std::io;
 
-use daymark_decision::PoolName;
+use daymark_cloudflare::Usage;
+use daymark_decision::{Basis, Lack, PoolName, Reason, Target};
 use daymark_provider::{InMemory, contract};
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 
 use super::*;
+use crate::clock::Clock;
+use crate::keeper::StateHealth;
+use crate::state::StateFile;
 
-/// Fails as often as it is told, then passes on to the in-memory provider.
-#[derive(Debug, Default)]
-struct Faulty {
-    faults: Mutex<VecDeque<PublishError>>,
-    tries: Mutex<Vec<(u64, tokio::time::Instant)>>,
+/// What one attempt of the scripted provider does.
+enum Step {
+    Fail(PublishError),
+    Panic,
+    Hang,
+}
+
+/// Does as it is told, step by step, and then passes on to the in-memory provider.
+#[derive(Default)]
+struct Scripted {
+    steps: Mutex<VecDeque<Step>>,
+    tries: Mutex<Vec<(u64, Instant)>>,
+    look_again: Option<Duration>,
+    findings: Mutex<Vec<String>>,
+    checks: Mutex<usize>,
     beneath: InMemory,
 }
 
-impl Provider for Faulty {
+impl Provider for Scripted {
     fn name(&self) -> &'static str {
-        "faulty"
+        "scripted"
     }
 
     async fn publish(&self, decision: &Decision) -> Result<(), PublishError> {
-        self.tries.lock().push((decision.generation, tokio::time::Instant::now()));
-        let fault = self.faults.lock().pop_front();
-        match fault {
-            Some(fault) => Err(fault),
+        self.tries.lock().push((decision.generation, Instant::now()));
+        let step = self.steps.lock().pop_front();
+        match step {
+            Some(Step::Fail(fault)) => Err(fault),
+            Some(Step::Panic) => panic!("the script says so"),
+            Some(Step::Hang) => std::future::pending().await,
             None => self.beneath.publish(decision).await,
         }
     }
+
+    fn look_again(&self) -> Option<Duration> {
+        self.look_again
+    }
+
+    async fn check(&self) -> Vec<String> {
+        *self.checks.lock() += 1;
+        self.findings.lock().clone()
+    }
+
+    fn memory(&self) -> Option<Value> {
+        Some(self.beneath.published().generation.into())
+    }
+}
+
+/// A publisher at work on a scripted provider.
+struct Bench {
+    provider: Arc<Scripted>,
+    decisions: watch::Sender<Decision>,
+    progress: Progress,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Bench {
+    fn start(provider: Scripted, first: Decision) -> Self {
+        Self::with_memory(provider, first, None)
+    }
+
+    fn with_memory(provider: Scripted, first: Decision, memory: Option<Saver<Value>>) -> Self {
+        let provider = Arc::new(provider);
+        let (decisions, receiver) = watch::channel(first);
+        let (progress, shutdown) = (Progress::of("scripted", Clock::start()), CancellationToken::new());
+        let task = publish(provider.clone(), receiver, progress.clone(), memory, shutdown.clone());
+        Self { provider, decisions, progress, shutdown, task: tokio::spawn(task) }
+    }
+
+    /// Lets time pass until this holds.
+    async fn until(&self, what: &str, is_it: impl Fn(&Self) -> bool) {
+        for _ in 0..100_000 {
+            if is_it(self) {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{what} did not happen: {:?}", self.progress.status());
+    }
+
+    async fn until_published(&self, generation: u64) {
+        self.until("publishing", |it| it.progress.status().published == Some(generation)).await;
+    }
+
+    fn generations(&self) -> Vec<u64> {
+        self.provider.tries.lock().iter().map(|(generation, _)| *generation).collect()
+    }
+
+    /// Between the attempts.
+    fn pauses(&self) -> Vec<Duration> {
+        self.provider.tries.lock().windows(2).map(|pair| pair[1].1 - pair[0].1).collect()
+    }
+
+    async fn end(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+fn scripted(steps: impl IntoIterator<Item = Step>) -> Scripted {
+    Scripted { steps: Mutex::new(steps.into_iter().collect()), ..Scripted::default() }
 }
 
 fn decision(generation: u64) -> Decision {
     contract::decision(&PoolName::new("lb.example.org"), generation, &["192.0.2.1"])
 }
 
-fn unavailable() -> PublishError {
-    PublishError::Unavailable { source: Box::new(io::Error::other("the line is cut")), pause: None }
+/// The same before the first verdict.
+fn guess(generation: u64) -> Decision {
+    let mut decision = decision(generation);
+    let answer = &mut decision.answers[0];
+    let member = &answer.members[0];
+    let target = Target { pool: answer.pool.clone(), node: member.node.clone(), address: member.address };
+    answer.basis = Basis::Bootstrap;
+    answer.reasons = vec![(target, Reason::Bootstrap { lacks: Lack::Unjudged { seen: None } })];
+    decision
 }
 
-async fn until_published(progress: &Progress, generation: u64) {
-    while progress.status().published != Some(generation) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+fn unavailable() -> Step {
+    asking(None)
+}
+
+fn asking(pause: Option<Duration>) -> Step {
+    Step::Fail(PublishError::Unavailable { source: Box::new(io::Error::other("the line is cut")), pause })
+}
+
+fn refused() -> Step {
+    Step::Fail(PublishError::Refused("the zone is not there".into()))
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_tried_again_with_pauses_that_grow_to_a_limit() {
-    let provider = Arc::new(Faulty::default());
-    provider.faults.lock().extend(std::iter::repeat_with(unavailable).take(12));
-    let (_sender, decisions) = watch::channel(decision(1));
-    let (progress, shutdown) = (Progress::of("faulty"), CancellationToken::new());
-    let task = tokio::spawn(publish(provider.clone(), decisions, progress.clone(), shutdown.clone()));
-    until_published(&progress, 1).await;
-    shutdown.cancel();
-    task.await.unwrap();
-
-    let at: Vec<_> = provider.tries.lock().iter().map(|(_, at)| *at).collect();
-    let pauses: Vec<u128> = at.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    let bench = Bench::start(scripted(std::iter::repeat_with(unavailable).take(12)), decision(1));
+    bench.until_published(1).await;
+    let pauses = bench.pauses();
     assert_eq!(pauses.len(), 12);
-    assert!(pauses.windows(2).all(|pair| pair[1] >= pair[0]), "{pauses:?}");
-    assert!(pauses[0] >= 200 && pauses[11] <= 30_100, "{pauses:?}");
+    for (n, pause) in pauses.iter().enumerate() {
+        let whole = Duration::from_millis(200 << n).min(Duration::from_secs(30));
+        // A timer counts whole milliseconds.
+        assert!(*pause >= whole / 2 && *pause <= whole + Duration::from_millis(2), "{n}: {pauses:?}");
+    }
+    bench.end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_decision_replaces_the_one_that_fails_and_is_tried_at_once() {
-    let provider = Arc::new(Faulty::default());
-    provider.faults.lock().extend(std::iter::repeat_with(unavailable).take(3));
-    let (sender, decisions) = watch::channel(decision(1));
-    let (progress, shutdown) = (Progress::of("faulty"), CancellationToken::new());
-    let task = tokio::spawn(publish(provider.clone(), decisions, progress.clone(), shutdown.clone()));
-    while progress.status().fault.is_none() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+async fn a_newer_decision_replaces_the_one_that_fails_and_waits_for_the_back_off() {
+    let bench = Bench::start(scripted(std::iter::repeat_with(unavailable).take(6)), decision(1));
+    bench.until("a sixth failure", |it| it.generations().len() == 6).await;
+    assert_eq!(bench.progress.status().fault.unwrap(), "not published, to be tried again: the line is cut");
+    for generation in 2..=9 {
+        bench.decisions.send(decision(generation)).unwrap();
+        sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(progress.status().fault.unwrap(), "not published, to be tried again: the line is cut");
-    sender.send(decision(2)).unwrap();
-    until_published(&progress, 2).await;
-    assert_eq!((progress.status().desired, progress.status().fault), (2, None));
-    shutdown.cancel();
-    task.await.unwrap();
-    assert_eq!(provider.beneath.published().generation, 2);
-    let generations: Vec<u64> = provider.tries.lock().iter().map(|(generation, _)| *generation).collect();
-    assert!(generations.is_sorted(), "{generations:?}");
+    bench.until_published(9).await;
+    assert_eq!(bench.generations(), [1, 1, 1, 1, 1, 1, 9], "only the newest is sent");
+    assert!(*bench.pauses().last().unwrap() >= Duration::from_millis(3_200), "{:?}", bench.pauses());
+    let status = bench.progress.status();
+    assert_eq!((status.desired, status.fault), (9, None));
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_decision_goes_out_at_once_where_nothing_fails() {
+    let bench = Bench::start(scripted([]), decision(1));
+    bench.until_published(1).await;
+    sleep(Duration::from_secs(5)).await;
+    let before = Instant::now();
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until_published(2).await;
+    assert!(bench.provider.tries.lock()[1].1 - before < Duration::from_millis(10));
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pause_that_the_world_asks_for_is_kept() {
+    let pause = Duration::from_mins(5);
+    let bench = Bench::start(scripted([asking(Some(pause))]), decision(1));
+    bench.until("a failure", |it| it.progress.status().fault.is_some()).await;
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until_published(2).await;
+    assert!(bench.pauses()[0] >= pause);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_tried_slowly_and_a_changed_decision_soon() {
+    let bench = Bench::start(scripted([refused(), refused(), refused()]), decision(1));
+    bench.until("a second refusal", |it| it.generations().len() == 2).await;
+    assert!(bench.pauses()[0] >= Duration::from_secs(10), "{:?}", bench.pauses());
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until_published(2).await;
+    assert!(bench.pauses()[1] <= Duration::from_secs(1), "{:?}", bench.pauses());
+    assert!(bench.pauses()[2] >= Duration::from_secs(10), "{:?}", bench.pauses());
+    bench.end().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stale_decision_is_not_tried_again() {
-    let provider = Arc::new(Faulty::default());
-    let (sender, decisions) = watch::channel(decision(5));
-    let (progress, shutdown) = (Progress::of("faulty"), CancellationToken::new());
-    let task = tokio::spawn(publish(provider.clone(), decisions, progress.clone(), shutdown));
-    until_published(&progress, 5).await;
-    sender.send(decision(4)).unwrap();
-    while progress.status().fault.is_none() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    let bench = Bench::start(scripted([]), decision(5));
+    bench.until_published(5).await;
+    bench.decisions.send(decision(4)).unwrap();
+    bench.until("a fault", |it| it.progress.status().fault.is_some()).await;
+    sleep(Duration::from_mins(5)).await;
+    assert_eq!(bench.generations(), [5, 4]);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decision_with_the_same_answers_is_no_reason_to_publish() {
+    let bench = Bench::start(scripted([]), guess(1));
+    bench.until_published(1).await;
+    let mut other = guess(1);
+    other.answers[0].reasons.clear();
+    // What was a guess is none any more.
+    bench.decisions.send(other.clone()).unwrap();
+    bench.until("a second attempt", |it| it.generations().len() == 2).await;
+    other.answers[0].max_answers = 1;
+    bench.decisions.send(other).unwrap();
+    sleep(Duration::from_mins(5)).await;
+    assert_eq!(bench.generations(), [1, 1]);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_can_change_is_looked_at_again_and_again() {
+    let provider = Scripted { look_again: Some(Duration::from_mins(5)), ..scripted([]) };
+    let bench = Bench::start(provider, decision(1));
+    sleep(Duration::from_mins(61)).await;
+    assert_eq!(bench.generations(), [1; 13]);
+    let status = bench.progress.status();
+    assert!(status.last_success.is_some() && status.behind_since.is_none(), "{status:?}");
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_decision_waits_for_the_verdicts_where_something_stands_already() {
+    let provider = || Scripted { look_again: Some(Duration::from_mins(5)), ..scripted([]) };
+    let bench = Bench::start(provider(), guess(1));
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!((bench.generations(), bench.progress.status().desired), (vec![], 1));
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until_published(2).await;
+    assert_eq!(bench.generations(), [2], "the guess was never sent");
+    bench.end().await;
+
+    let bench = Bench::start(provider(), guess(1));
+    let begun = Instant::now();
+    bench.until_published(1).await;
+    assert!(bench.provider.tries.lock()[0].1 - begun >= Duration::from_secs(30), "but not for ever");
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_answers_by_itself_gets_the_first_guess_at_once() {
+    let bench = Bench::start(scripted([]), guess(1));
+    let begun = Instant::now();
+    bench.until_published(1).await;
+    assert!(bench.provider.tries.lock()[0].1 - begun < Duration::from_secs(1));
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_a_fault_of_the_provider_and_is_tried_again() {
+    let bench = Bench::start(scripted([Step::Panic, unavailable()]), decision(1));
+    bench.until("a fault", |it| it.progress.status().fault.is_some()).await;
+    assert_eq!(
+        bench.progress.status().fault.unwrap(),
+        "not published, to be tried again: it has crashed: the script says so"
+    );
+    bench.until_published(1).await;
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_check_runs_at_the_start_and_when_publishing_begins_or_ceases_to_fail() {
+    let provider = scripted([]);
+    provider.findings.lock().push("the token ends soon".to_owned());
+    let bench = Bench::start(provider, decision(1));
+    bench.until("a finding", |it| it.progress.status().findings == ["the token ends soon"]).await;
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until_published(2).await;
+    assert_eq!(*bench.provider.checks.lock(), 1, "nothing has turned");
+
+    bench.provider.findings.lock().clear();
+    bench.provider.steps.lock().extend([unavailable(), unavailable()]);
+    bench.decisions.send(decision(3)).unwrap();
+    bench.until_published(3).await;
+    bench.until("a third check", |it| *it.provider.checks.lock() == 3).await;
+    assert_eq!(bench.progress.status().findings, [""; 0]);
+    sleep(Duration::from_mins(5)).await;
+    assert_eq!(*bench.provider.checks.lock(), 3, "once for the failures, and once for their end");
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_tells_since_when_a_provider_is_behind_and_why() {
+    let pause = Duration::from_mins(10);
+    let bench = Bench::start(scripted([asking(Some(pause))]), decision(1));
+    bench.until("a fault", |it| it.progress.status().fault.is_some()).await;
+    let since = bench.progress.status().behind_since.unwrap();
+    sleep(Duration::from_mins(2)).await;
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until("the wish", |it| it.progress.status().desired == 2).await;
+    let status = bench.progress.status();
+    assert_eq!(status.behind_since, Some(since), "a newer wish is no new beginning");
+    let at = |secs: i64| jiff::Timestamp::from_second(since.as_second() + secs).unwrap();
+    assert_eq!(status.alarms(at(30)), ["provider scripted: not published, to be tried again: the line is cut"]);
+    assert_eq!(
+        status.alarms(at(31)),
+        [
+            "provider scripted: nothing is published and 2 wanted for 31 s: not published, to be tried again: the line is cut"
+        ]
+    );
+    bench.until_published(2).await;
+    let status = bench.progress.status();
+    assert_eq!((status.behind_since, status.alarms(at(4000))), (None, vec![]));
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_hangs_is_behind_and_ends_with_the_shutdown() {
+    let bench = Bench::start(scripted([Step::Hang]), decision(1));
+    sleep(Duration::from_mins(1)).await;
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until("the wish", |it| it.progress.status().desired == 2).await;
+    let status = bench.progress.status();
+    let later = jiff::Timestamp::from_second(status.behind_since.unwrap().as_second() + 60).unwrap();
+    assert_eq!(
+        status.alarms(later),
+        ["provider scripted: nothing is published and 2 wanted for 60 s: no attempt has ended yet"]
+    );
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_answers_goes_on_while_others_fail_hang_and_panic() {
+    let good = Bench::start(scripted([]), decision(1));
+    let others = [
+        Bench::start(scripted(std::iter::repeat_with(unavailable).take(1000)), decision(1)),
+        Bench::start(scripted([Step::Hang]), decision(1)),
+        Bench::start(scripted(std::iter::repeat_with(|| Step::Panic).take(1000)), decision(1)),
+    ];
+    for generation in 2..20 {
+        for bench in others.iter().chain([&good]) {
+            bench.decisions.send(decision(generation)).unwrap();
+        }
+        good.until_published(generation).await;
+        assert_eq!(good.provider.beneath.published().generation, generation);
+        sleep(Duration::from_secs(10)).await;
     }
-    tokio::time::sleep(Duration::from_mins(5)).await;
-    drop(sender);
-    task.await.unwrap();
-    assert_eq!(provider.tries.lock().len(), 2);
+    for bench in others {
+        assert_eq!(bench.progress.status().published, None);
+        bench.end().await;
+    }
+    good.end().await;
+}
+
+#[tokio::test]
+async fn what_a_provider_remembers_is_kept_for_the_next_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = || StateFile::of_provider(dir.path(), "scripted");
+    let saver = Saver::new(file(), StateHealth::default(), None);
+    let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
+    let remembered = || file().load(daymark_decision::Moment::default()).memory;
+    bench.until("a memory", |_| remembered() == Some(1.into())).await;
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until("the newer memory", |_| remembered() == Some(2.into())).await;
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_memory_that_cannot_be_written_is_an_alarm_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let health = StateHealth::default();
+    let saver = Saver::new(StateFile::of_provider(&dir.path().join("file"), "scripted"), health.clone(), None);
+    let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
+    bench.until("an alarm", |_| !health.faults().is_empty()).await;
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until_published(2).await;
+    assert!(health.faults()[0].contains("provider-scripted.json cannot be written"), "{:?}", health.faults());
+    bench.end().await;
+}
+
+#[test]
+fn calls_are_counted_where_they_are_made() {
+    let usage = || Usage { calls: vec![("read-pool", "ok", 3)], remaining: Some(7) };
+    let progress = Progress::elsewhere("cloudflare", Clock::start(), usage);
+    assert!(progress.is_elsewhere());
+    assert_eq!((progress.status().remaining, progress.calls()), (Some(7), vec![("read-pool", "ok", 3)]));
+    let progress = Progress::of("authoritative", Clock::start());
+    assert!(!progress.is_elsewhere());
+    assert_eq!((progress.status().remaining, progress.calls()), (None, vec![]));
 }

@@ -8,6 +8,9 @@ use crate::support::{files, parse};
 
 const MINIMAL: &str = include_str!("../../examples/authoritative-minimal.yaml");
 const FULL: &str = include_str!("../../examples/authoritative-full.yaml");
+const RECORDS: &str = include_str!("../../examples/cloudflare-records.yaml");
+const LOAD_BALANCING: &str = include_str!("../../examples/cloudflare-load-balancing.yaml");
+const CLOUDFLARE_FULL: &str = include_str!("../../examples/cloudflare-full.yaml");
 const DESIGN: &str = r#"
 pools:
   - name: lb.kube-cp.com            # kubeadm's controlPlaneEndpoint
@@ -47,14 +50,22 @@ fn read(example: &str) -> Config {
 
 #[test]
 fn every_example_is_good_and_without_a_warning() {
-    for example in [MINIMAL, FULL, DESIGN] {
+    for example in [MINIMAL, FULL, DESIGN, LOAD_BALANCING] {
         assert_eq!(read(example).warnings, []);
     }
 }
 
 #[test]
+fn an_example_that_has_to_be_doubtful_says_so() {
+    for (example, expected) in [(RECORDS, "at the worst"), (CLOUDFLARE_FULL, "192.0.2.1 is not public")] {
+        let warnings = read(example).warnings;
+        assert!(warnings.len() == 1 && warnings[0].sentence.contains(expected), "{warnings:?}");
+    }
+}
+
+#[test]
 fn every_example_fits_the_schema() {
-    for example in [MINIMAL, FULL, DESIGN] {
+    for example in [MINIMAL, FULL, DESIGN, RECORDS, LOAD_BALANCING, CLOUDFLARE_FULL] {
         let value: Value = serde_saphyr::from_str(example).unwrap();
         assert_eq!(violations(&value), Vec::<String>::new());
     }
@@ -70,10 +81,11 @@ fn the_design_says_nothing_but_defaults() {
 }
 
 #[test]
-fn the_full_example_has_every_key() {
-    let value: Value = serde_saphyr::from_str(FULL).unwrap();
+fn the_full_examples_have_every_key() {
+    let values: [Value; 2] = [FULL, CLOUDFLARE_FULL].map(|example| serde_saphyr::from_str(example).unwrap());
+    let is_absent = |key: &String| !values.iter().any(|value| holds(value, key));
     let schema = daymark::config::json_schema();
-    let absent: Vec<_> = crate::schema::keys(&schema).into_iter().filter(|key| !holds(&value, key)).collect();
+    let absent: Vec<_> = crate::schema::keys(&schema).into_iter().filter(is_absent).collect();
     assert_eq!(absent, Vec::<String>::new());
 }
 

@@ -257,7 +257,7 @@ fn a_ttl_is_whole_seconds_in_order() {
 fn a_mode_is_one_of_three() {
     assert_eq!(
         fault("    nodes:", "    steering: {mode: fail-over, maxAnswers: 0}\n    nodes:"),
-        "3:22: pools[0].steering.mode: \"fail-over\" is no mode; one of all, failover, weighted is allowed\n\
+        "3:22: pools[0].steering.mode: \"fail-over\" is unknown; one of all, failover, weighted is allowed\n\
          daymark.yaml:3:45: pools[0].steering.maxAnswers: 0 is too small; a whole number from 1 to 100 is allowed"
     );
 }
@@ -330,13 +330,16 @@ fn what_stands_beside_a_misspelt_type_is_judged_too() {
 fn a_provider_has_a_type_that_exists() {
     assert_eq!(
         fault("type: authoritative", "type: autoritative"),
-        "7:11: providers[0].type: unknown type `autoritative`; did you mean `authoritative`? allowed are: authoritative"
+        "7:11: providers[0].type: unknown type `autoritative`; did you mean `authoritative`? allowed are: authoritative, cloudflare"
     );
     assert_eq!(
         fault("type: authoritative", "type: 53"),
-        "7:11: providers[0].type: is no text; allowed are: authoritative"
+        "7:11: providers[0].type: is no text; allowed are: authoritative, cloudflare"
     );
-    assert_eq!(fault("type: authoritative\n    ", ""), "7:5: providers[0]: has no `type`; allowed are: authoritative");
+    assert_eq!(
+        fault("type: authoritative\n    ", ""),
+        "7:5: providers[0]: has no `type`; allowed are: authoritative, cloudflare"
+    );
 }
 
 #[test]

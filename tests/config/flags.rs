@@ -52,7 +52,7 @@ fn every_flag_has_its_effect() {
         ..flags()
     };
     let config = Config::from_flags(&flags).unwrap();
-    let ProviderConfig::Authoritative(authoritative) = &config.providers[0];
+    let ProviderConfig::Authoritative(authoritative) = &config.providers[0] else { panic!("{config:?}") };
     assert_eq!(authoritative.listen, ["127.0.0.1:5353".parse().unwrap()]);
     assert_eq!(authoritative.nameservers.len(), 2);
     assert_eq!(config.pools[0].probe.trust, Trust::File(dir.path().join("ca.crt")));

@@ -28,7 +28,7 @@ fn what_is_not_said_has_its_default() {
     assert_eq!((pool.steering.mode, pool.steering.max_answers), (Mode::All, 8));
     assert_eq!(pool.ttl, TtlRange { min: 1, max: 5 });
     assert_eq!((pool.nodes[0].priority, pool.nodes[0].weight), (0, 1));
-    let ProviderConfig::Authoritative(authoritative) = &config.providers[0];
+    let ProviderConfig::Authoritative(authoritative) = &config.providers[0] else { panic!("{config:?}") };
     assert_eq!(authoritative.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
     assert_eq!(authoritative.max_tcp_connections, 256);
     assert_eq!((&authoritative.zone, &authoritative.zone_file), (&None, &None));

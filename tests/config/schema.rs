@@ -98,7 +98,7 @@ fn mappings(schema: &Value) -> Vec<Value> {
 #[test]
 fn every_mapping_of_the_schema_refuses_unknown_keys() {
     let mappings = mappings(&json_schema());
-    assert_eq!(mappings.len(), 11);
+    assert_eq!(mappings.len(), 13);
     for mapping in mappings {
         assert_eq!(mapping["additionalProperties"], json!(false), "{mapping:#}");
     }
@@ -122,6 +122,7 @@ fn every_key_of_the_schema_is_required_or_may_be_left_out_by_the_reader_too() {
         ("certificate", "pools: [{probe: {auth: {clientCertificate: {}}}}]"),
         ("key", "pools: [{probe: {auth: {clientCertificate: {}}}}]"),
         ("nameservers", "providers: [{type: authoritative}]"),
+        ("mode", "providers: [{type: cloudflare}]"),
     ];
     for (key, text) in cases {
         let message = error(text);
@@ -149,7 +150,10 @@ fn the_schema_has_the_defaults_and_bounds_of_the_reader() {
     assert_eq!((&probe["fall"]["minimum"], &probe["fall"]["maximum"]), (&json!(1), &json!(100)));
     assert_eq!(schema["$defs"]["Pool"]["properties"]["port"]["default"], 6443);
     assert_eq!(schema["$defs"]["Steering"]["properties"]["mode"]["enum"], json!(["all", "failover", "weighted"]));
-    assert_eq!(schema["$defs"]["Provider"]["oneOf"][0]["properties"]["type"]["const"], "authoritative");
+    let types = ["authoritative", "cloudflare"];
+    for (index, name) in types.into_iter().enumerate() {
+        assert_eq!(schema["$defs"]["Provider"]["oneOf"][index]["properties"]["type"]["const"], name);
+    }
 }
 
 #[test]
@@ -173,6 +177,23 @@ fn what_the_schema_gives_as_default_is_what_leaving_out_gives() {
     let text = with(&text, "    probe:", "    steering: {}\n    ttl: {}\n    probe:");
     let text = written("Steering", &text, "steering: {}", "");
     let text = written("TtlRange", &text, "ttl: {}", "");
+    let cloudflare = with(
+        &text,
+        "  - type: authoritative\n    nameservers: [{name: ns1.kube-cp.com}]\n",
+        "  - type: cloudflare\n    mode: loadBalancing\n    account: 0123456789abcdef0123456789abcdef\n    tokenFile: token\n    \
+         pools: [{name: lb.kube-cp.com, cloudflarePool: kube-cp}]\n",
+    );
+    let defaults: String = schema["$defs"]["Provider"]["oneOf"][1]["properties"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(_, schema)| !schema["default"].is_null())
+        .map(|(key, schema)| format!("    {key}: {}\n", schema["default"]))
+        .collect();
+    assert_eq!(
+        meaning(parse(&format!("{cloudflare}{defaults}"), dir.path()).unwrap()),
+        meaning(parse(&cloudflare, dir.path()).unwrap())
+    );
     let text = written("Admin", &format!("{text}admin: {{}}\n"), "admin: {}", "");
     assert_eq!(meaning(parse(&text, dir.path()).unwrap()), meaning(expected));
 }

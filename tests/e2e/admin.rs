@@ -60,6 +60,8 @@ fn every_metric_is_there_and_the_text_is_open_metrics() {
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"REFUSED\"} 1".to_owned(),
         "daymark_dns_queries_total{transport=\"tcp\",rcode=\"NOERROR\"} 1".to_owned(),
         "daymark_provider_published_generation{provider=\"authoritative\"} ".to_owned(),
+        "daymark_provider_behind_seconds{provider=\"authoritative\"} ".to_owned(),
+        "daymark_provider_last_success_timestamp_seconds{provider=\"authoritative\"} ".to_owned(),
         "daymark_state_writable 1".to_owned(),
         "daymark_stuck_parts 0".to_owned(),
     ] {

@@ -18,6 +18,7 @@ mod ending;
 mod logging;
 mod mends;
 mod parent;
+mod providers;
 mod reload;
 mod restart;
 mod servers;

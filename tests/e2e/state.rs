@@ -111,7 +111,7 @@ fn a_full_disk_is_an_alarm_until_there_is_room_again() {
         let status = daymark.json("/api/v1/status");
         status["alarms"].as_array().unwrap().is_empty().then_some(())
     });
-    daymark.logs("the state file can be written again");
+    daymark.logs("can be written again");
     let (_, metrics) = daymark.get("/metrics");
     assert!(metrics.contains("\ndaymark_state_writable 1\n"), "{metrics}");
 }

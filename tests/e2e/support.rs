@@ -107,11 +107,17 @@ impl Daymark {
 
     /// Starts it with a command of its own, and waits until it says where it listens.
     pub(crate) fn start(command: &mut Command) -> Self {
+        let mut running = Self::start_without_dns(command);
+        running.dns = running.address_after("DNS is served on ");
+        running
+    }
+
+    /// The same where no provider serves DNS.
+    pub(crate) fn start_without_dns(command: &mut Command) -> Self {
         let log = NamedTempFile::new().unwrap();
         let process = Process::spawn(command.stdout(Stdio::null()).stderr(log.reopen().unwrap()));
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut running = Self { process, log, dns: nowhere, admin: nowhere };
-        running.dns = running.address_after("DNS is served on ");
         running.admin = running.address_after("the admin API listens on ");
         running
     }

@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use daymark_decision::{Mode, Node, NodeName, Pace, Pool, PoolName, Steering, TtlRange};
 
-use super::{Setting, Stage};
+use super::{Setting, Stage, seconds};
 use crate::config::findings::Place;
 use crate::config::raw::{self, Nodes, RawNode, RawPool, RawSteering, RawTtl};
 use crate::config::reader::Key;
-use crate::config::values::{DnsName, HostAddress, NodeText, Text, Whole, duration_text};
+use crate::config::values::{DnsName, HostAddress, NodeText, Text, Whole};
 use crate::config::{PoolConfig, budget};
 
 /// What is unique in a pool, each with its first place.
@@ -85,9 +84,9 @@ impl Stage<'_> {
         let max = Setting::new("max", raw.max, raw::TTL_MAX);
         let min = Setting::new("min", raw.min, raw::TTL_MIN);
         for setting in [&max, &min] {
-            let (Some(place), false) = (setting.place, setting.value.subsec_nanos() == 0) else { continue };
-            let text = duration_text(setting.value);
-            self.findings.error(place, format!("{text} is no whole number of seconds; 1s, 2s and so on are allowed"));
+            if let Some(place) = setting.place {
+                self.whole_seconds(setting.value, place);
+            }
         }
         self.in_order(&min, &max);
         TtlRange { min: seconds(min.value), max: seconds(max.value) }
@@ -105,10 +104,6 @@ fn steering(steering: Key<RawSteering>) -> Option<Steering> {
         Key::Faulty => None,
         mode => Some(Steering { mode: mode.or(Text(Mode::All)).0, max_answers }),
     }
-}
-
-fn seconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn ttl_place(ttl: &Key<RawTtl>) -> Option<Place> {

@@ -2,33 +2,46 @@
 
 use std::collections::BTreeMap;
 
+use super::cloudflare::Taken;
 use super::{Stage, files};
 use crate::config::findings::Place;
 use crate::config::raw::{self, RawAuthoritative, RawNameserver, RawProvider};
 use crate::config::reader::Key;
 use crate::config::values::{DnsName, HostAddress, ListenAddress, Text, Whole};
-use crate::config::{AuthoritativeConfig, Nameserver, ProviderConfig};
+use crate::config::{AuthoritativeConfig, Nameserver, PoolConfig, ProviderConfig};
+
+/// What the authoritative provider calls itself.
+const AUTHORITATIVE: &str = "authoritative";
 
 impl Stage<'_> {
-    /// The providers of pools with these names.
+    /// The providers of these pools.
     pub(super) fn providers(
         &mut self,
         providers: Key<Vec<Key<RawProvider>>>,
         root: Place,
-        pools: &[&str],
+        pools: &[PoolConfig],
     ) -> Vec<ProviderConfig> {
+        let names: Vec<&str> = pools.iter().map(|pool| pool.pool.name.as_str()).collect();
+        let mut taken = Taken::default();
         let mut typed = Vec::new();
         let mut first = None;
         for (provider, place) in self.list(providers, "providers", root, "provider") {
-            let RawProvider::Authoritative(raw) = provider;
-            let authoritative = self.authoritative(raw, place, pools);
-            typed.push(ProviderConfig::Authoritative(authoritative));
+            let raw = match provider {
+                RawProvider::Authoritative(raw) => raw,
+                RawProvider::Cloudflare(raw) => {
+                    typed.extend(self.cloudflare(raw, place, pools, &mut taken).map(ProviderConfig::Cloudflare));
+                    continue;
+                }
+            };
+            typed.push(ProviderConfig::Authoritative(self.authoritative(raw, place, &names)));
             if let Some(first) = first {
                 let first = self.findings.describe(first);
                 let sentence = format!("is authoritative like {first}; one provider of this type is allowed");
                 self.findings.error(place, sentence);
+            } else {
+                first = Some(place);
+                self.once(&mut taken.names, AUTHORITATIVE.to_owned(), place, "provider");
             }
-            first = first.or(Some(place));
         }
         typed
     }
@@ -109,6 +122,6 @@ impl Stage<'_> {
 }
 
 /// Is the name the zone or under it?
-fn lies_in(name: &str, zone: &str) -> bool {
+pub(super) fn lies_in(name: &str, zone: &str) -> bool {
     name.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

@@ -118,9 +118,13 @@ impl Reason {
             Self::BestOfLive { lacks } | Self::Held { lacks } | Self::Bootstrap { lacks } | Self::Unfit { lacks } => {
                 !matches!(lacks, Lack::Unjudged { .. })
             }
-            // The majority or an operator has judged.
-            Self::Agreed { .. } | Self::Forced { .. } | Self::NoneUndrained { .. } | Self::Drained { .. } => true,
-            Self::Ready { .. } | Self::LowerPriority { .. } => true,
+            // This host, the majority of the hosts, or an operator has judged.
+            Self::Ready { .. }
+            | Self::Agreed { .. }
+            | Self::Forced { .. }
+            | Self::NoneUndrained { .. }
+            | Self::Drained { .. }
+            | Self::LowerPriority { .. } => true,
         }
     }
 

@@ -1,0 +1,314 @@
+//! A Cloudflare provider: which keys belong to which mode, and what it may publish.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use daymark_cloudflare::{
+    BALANCER_TTL, CallSettings, Manage, Mode, RECORD_TTL_ENTERPRISE, Served, Settings, TokenSource,
+};
+use daymark_decision::Mode as Steering;
+
+use super::provider::lies_in;
+use super::{Stage, files, seconds};
+use crate::config::PoolConfig;
+use crate::config::budget::{self, PoolReport};
+use crate::config::findings::Place;
+use crate::config::raw::{self, RawCloudflare, RawServed};
+use crate::config::reader::Key;
+use crate::config::values::{
+    ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, DnsName, FilePath, HexId, Kind as _, Lapse,
+    ProviderName, Text, Variable, Whole, ZoneText, duration_text,
+};
+
+/// What providers have taken so far, each with its place.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// The names of all providers.
+    pub(super) names: BTreeMap<String, Place>,
+    /// How many write to Cloudflare.
+    cloudflares: usize,
+    written: BTreeMap<Written, Place>,
+}
+
+/// Something at Cloudflare that only one provider may write.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Written {
+    api: String,
+    what: String,
+}
+
+/// The mode with what only it has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Records,
+    Origins,
+    Full,
+}
+
+/// One pool that is published, with where it is said and what is behind it.
+struct Chosen<'a> {
+    config: &'a PoolConfig,
+    place: Place,
+    cloudflare_pool: String,
+}
+
+impl Stage<'_> {
+    /// One Cloudflare provider; `None` where too little of it is good.
+    pub(super) fn cloudflare(
+        &mut self,
+        raw: RawCloudflare,
+        place: Place,
+        pools: &[PoolConfig],
+        taken: &mut Taken,
+    ) -> Option<Settings> {
+        let way = self.way(&raw, place);
+        let name = self.provider_name(raw.name, place, taken);
+        let source = self.token_source(raw.token_file, raw.token_variable, place);
+        let zone = raw.zone.given().map(|(Text(ZoneText(zone)), place)| (zone, place));
+        let chosen = self.chosen(raw.pools, way, place, pools);
+        let way = way?;
+        if let Some((zone, place)) = &zone {
+            self.chosen_lie_in(&chosen, zone, *place);
+        }
+        let ttl = self.cloudflare_ttl(raw.ttl, way);
+        let account = raw.account.given().map(|(Text(HexId(id)), _)| id);
+        let mode = mode(way, zone.map(|(zone, _)| zone), account, ttl, &chosen);
+        let settings = Settings {
+            name,
+            calls: CallSettings {
+                api: raw.api.or(Text(ApiBase(daymark_cloudflare::API.to_owned()))).0.0,
+                token: source?,
+                timeout: raw.timeout.or(Text(Lapse(raw::CALL_TIMEOUT))).0.0,
+                share: raw.call_share.or(Whole(raw::CALL_SHARE)).0,
+            },
+            drift_interval: raw.drift_interval.or(Text(Lapse(raw::DRIFT_INTERVAL))).0.0,
+            pools: chosen.iter().map(|chosen| served(chosen.config)).collect(),
+            mode: mode?,
+        };
+        for chosen in &chosen {
+            self.doubts(chosen, &settings);
+        }
+        self.written_once(&chosen, &settings, taken);
+        Some(settings)
+    }
+
+    fn provider_name(&mut self, name: Key<Text<ProviderName>>, provider: Place, taken: &mut Taken) -> String {
+        taken.cloudflares += 1;
+        let default = match taken.cloudflares {
+            1 => "cloudflare".to_owned(),
+            n => format!("cloudflare-{n}"),
+        };
+        let (name, place) = name.given().map_or((default, provider), |(Text(ProviderName(name)), place)| (name, place));
+        self.once(&mut taken.names, name.clone(), place, "provider");
+        name
+    }
+
+    fn token_source(
+        &mut self,
+        file: Key<Text<FilePath>>,
+        variable: Key<Text<Variable>>,
+        provider: Place,
+    ) -> Option<TokenSource> {
+        let sentence = match (&file, &variable) {
+            (Key::Absent, Key::Absent) => "is without the API token; one of tokenFile, tokenVariable is needed",
+            (_, Key::Absent) => return self.file(file, files::token).map(TokenSource::File),
+            (Key::Absent, _) => {
+                return variable.given().map(|(Text(Variable(name)), _)| TokenSource::Environment(name));
+            }
+            _ => "tokenFile and tokenVariable exclude each other; one of the two is allowed",
+        };
+        self.findings.error(provider, sentence);
+        None
+    }
+
+    /// The mode, with the keys that it needs and those that it has no use for; `None` where it is not known.
+    fn way(&mut self, raw: &RawCloudflare, provider: Place) -> Option<Way> {
+        let way = match (&raw.mode, &raw.manage) {
+            (Key::Absent, _) => {
+                self.findings.missing(provider, "mode", &format!("{} is needed", CloudflareMode::allowed()));
+                return None;
+            }
+            (Key::Faulty, _) | (_, Key::Faulty) => return None,
+            (Key::Given(Text(CloudflareMode::Records), _), _) => Way::Records,
+            (_, Key::Given(Text(CloudflareManage::Full), _)) => Way::Full,
+            _ => Way::Origins,
+        };
+        if way == Way::Records {
+            self.other_mode(raw.account.place(), "account", "loadBalancing");
+            self.other_mode(raw.manage.place(), "manage", "loadBalancing");
+        } else if matches!(raw.account, Key::Absent) {
+            self.findings.missing(provider, "account", &format!("{} is needed", HexId::allowed()));
+        }
+        if let (Way::Origins, Some(place)) = (way, raw.ttl.place()) {
+            let sentence = "`ttl` is not for `manage: origins`, where it is that of the balancer at Cloudflare";
+            self.findings.error(place, sentence);
+        }
+        if let (Way::Origins, Key::Absent) = (way, &raw.zone) {
+            let sentence = "no `zone`: the balancer is not checked, such as whether it is proxied";
+            self.findings.warn(provider, sentence);
+        } else if let Key::Absent = raw.zone {
+            self.findings.missing(provider, "zone", &format!("{} is needed", ZoneText::allowed()));
+        }
+        Some(way)
+    }
+
+    fn other_mode(&mut self, place: Option<Place>, key: &str, mode: &str) {
+        if let Some(place) = place {
+            self.findings.error(place, format!("`{key}` is for mode {mode}, and this is another"));
+        }
+    }
+
+    fn chosen<'a>(
+        &mut self,
+        list: Key<Vec<Key<RawServed>>>,
+        way: Option<Way>,
+        provider: Place,
+        pools: &'a [PoolConfig],
+    ) -> Vec<Chosen<'a>> {
+        if matches!(list, Key::Absent) && way != Some(Way::Origins) {
+            let all = pools.iter();
+            return all
+                .map(|config| Chosen { config, place: provider, cloudflare_pool: default_pool(config) })
+                .collect();
+        }
+        let mut seen = BTreeMap::new();
+        let mut chosen = Vec::new();
+        for (raw, served) in self.list(list, "pools", provider, "pool with its cloudflarePool") {
+            let cloudflare_pool = self.cloudflare_pool(raw.cloudflare_pool, way, served);
+            let Some((DnsName(name), place)) = self.required(raw.name, "name", served) else { continue };
+            self.once(&mut seen, name.clone(), place, "pool");
+            let Some(config) = pools.iter().find(|pool| pool.pool.name.as_str() == name) else {
+                let known: Vec<&str> = pools.iter().map(|pool| pool.pool.name.as_str()).collect();
+                self.findings.error(place, format!("{name} is no pool of this file; there are: {}", known.join(", ")));
+                continue;
+            };
+            let cloudflare_pool = cloudflare_pool.unwrap_or_else(|| default_pool(config));
+            chosen.push(Chosen { config, place, cloudflare_pool });
+        }
+        chosen
+    }
+
+    fn cloudflare_pool(&mut self, key: Key<Text<CloudflarePool>>, way: Option<Way>, served: Place) -> Option<String> {
+        match (way, &key) {
+            (Some(Way::Records), Key::Given(..)) => self.other_mode(key.place(), "cloudflarePool", "loadBalancing"),
+            (Some(Way::Origins), Key::Absent) => {
+                self.findings.missing(served, "cloudflarePool", &format!("{} is needed", CloudflarePool::allowed()));
+            }
+            _ => {}
+        }
+        key.given().map(|(Text(CloudflarePool(pool)), _)| pool)
+    }
+
+    fn chosen_lie_in(&mut self, chosen: &[Chosen<'_>], zone: &str, place: Place) {
+        let names = chosen.iter().map(|chosen| chosen.config.pool.name.as_str());
+        for pool in names.filter(|pool| !HexId::is(zone) && !lies_in(pool, zone)) {
+            self.findings
+                .error(place, format!("the pool {pool} does not lie in {zone}; the zone of every pool is needed"));
+        }
+    }
+
+    fn cloudflare_ttl(&mut self, ttl: Key<Text<raw::CloudflareTtl>>, way: Way) -> Option<u32> {
+        let (Text(Lapse(ttl)), place) = ttl.given()?;
+        self.whole_seconds(ttl, place);
+        if way == Way::Records && ttl < Duration::from_secs(RECORD_TTL_ENTERPRISE.into()) {
+            let text = duration_text(ttl);
+            let sentence = format!("{text} is too short for records; from {RECORD_TTL_ENTERPRISE}s on is allowed");
+            self.findings.error(place, sentence);
+        }
+        Some(seconds(ttl))
+    }
+
+    /// What works and yet may surprise.
+    fn doubts(&mut self, chosen: &Chosen<'_>, settings: &Settings) {
+        let Chosen { config: PoolConfig { pool, .. }, place, .. } = chosen;
+        if let Some(sentence) = PoolReport::new(chosen.config).cloudflare_warning(&settings.mode) {
+            self.findings.warn(*place, sentence);
+        }
+        if pool.steering.mode == Steering::Weighted {
+            let sentence =
+                format!("the weights of {} do not reach Cloudflare, where every address counts alike", pool.name);
+            self.findings.warn(*place, sentence);
+        }
+        let mut addresses = pool.nodes.iter().flat_map(|node| &node.addresses);
+        let is_full = matches!(settings.mode, Mode::LoadBalancing { manage: Manage::Full { .. }, .. });
+        if let (true, Some(address)) = (is_full, addresses.find(|address| !is_public(**address))) {
+            let sentence = format!(
+                "{}: {address} is not public; Cloudflare refuses such origins where a monitor is attached",
+                pool.name
+            );
+            self.findings.warn(*place, sentence);
+        }
+    }
+
+    fn written_once(&mut self, chosen: &[Chosen<'_>], settings: &Settings, taken: &mut Taken) {
+        for Chosen { config, place, cloudflare_pool } in chosen {
+            let name = |zone: &str| format!("the name {} in the zone {zone}", config.pool.name);
+            let pool = |account: &str| format!("the Cloudflare pool {cloudflare_pool} of the account {account}");
+            let what = match &settings.mode {
+                Mode::Records { zone, .. } => vec![name(zone)],
+                Mode::LoadBalancing { account, zone: Some(zone), manage: Manage::Full { .. }, .. } => {
+                    vec![name(zone), pool(account)]
+                }
+                Mode::LoadBalancing { account, .. } => vec![pool(account)],
+            };
+            for what in what {
+                let written = Written { api: settings.calls.api.clone(), what };
+                self.once(&mut taken.written, written, *place, "target of writing");
+            }
+        }
+    }
+}
+
+fn mode(
+    way: Way,
+    zone: Option<String>,
+    account: Option<String>,
+    ttl: Option<u32>,
+    chosen: &[Chosen<'_>],
+) -> Option<Mode> {
+    let manage = match way {
+        Way::Records => return Some(Mode::Records { zone: zone?, ttl }),
+        Way::Origins => Manage::Origins,
+        Way::Full if zone.is_none() => return None,
+        Way::Full => Manage::Full { ttl: ttl.unwrap_or(BALANCER_TTL) },
+    };
+    let cloudflare_pools = chosen.iter().map(|chosen| chosen.cloudflare_pool.clone()).collect();
+    Some(Mode::LoadBalancing { account: account?, zone, cloudflare_pools, manage })
+}
+
+fn served(PoolConfig { pool, probe }: &PoolConfig) -> Served {
+    let detection = budget::silent(probe).total().max(budget::hung(probe).total());
+    Served { pool: pool.name.clone(), port: probe.port, detection }
+}
+
+/// What Daymark calls the Cloudflare pool that it makes.
+fn default_pool(config: &PoolConfig) -> String {
+    format!("daymark-{}", config.pool.name.as_str().replace('.', "-"))
+}
+
+/// Whether an address may be one that the whole Internet routes (IANA's registries of special-purpose addresses).
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let is_shared = a == 100 && b & 0xc0 == 64;
+            let is_benchmark = a == 198 && b & 0xfe == 18;
+            let is_special = v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_documentation();
+            !(is_special || is_shared || is_benchmark || a == 0 || a >= 240)
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, ..] = v6.segments();
+            let is_documentation = (a == 0x2001 && b == 0xdb8) || a == 0x3fff;
+            // Only 2000::/3 is given out.
+            a & 0xe000 == 0x2000 && !is_documentation
+        }
+    }
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}

@@ -1,0 +1,154 @@
+//! The kinds of values that only a Cloudflare provider has.
+
+use std::net::IpAddr;
+
+use http::Uri;
+use schemars::Schema;
+
+use super::{DnsName, Kind, Words, quoted};
+
+/// What a Cloudflare provider writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum CloudflareMode {
+    Records,
+    LoadBalancing,
+}
+
+impl Words for CloudflareMode {
+    const ALL: &'static [(&'static str, Self)] = &[("records", Self::Records), ("loadBalancing", Self::LoadBalancing)];
+}
+
+/// How much of a Load Balancing setup is Daymark's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum CloudflareManage {
+    Origins,
+    Full,
+}
+
+impl Words for CloudflareManage {
+    const ALL: &'static [(&'static str, Self)] = &[("origins", Self::Origins), ("full", Self::Full)];
+}
+
+/// The name of a provider, which is also part of the name of a file.
+#[derive(Debug)]
+pub(in crate::config) struct ProviderName(pub(in crate::config) String);
+
+impl Kind for ProviderName {
+    fn allowed() -> String {
+        "a name of 1 to 63 letters, digits and -".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !plain || !(1..=63).contains(&text.len()) {
+            return Err(format!("{} is no name of a provider", quoted(text)));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The name of an environment variable (POSIX.1-2017, section 8.1).
+#[derive(Debug)]
+pub(in crate::config) struct Variable(pub(in crate::config) String);
+
+impl Kind for Variable {
+    fn allowed() -> String {
+        "the name of an environment variable (letters, digits and _)".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if text.is_empty() || !plain || text.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err("this is no name of an environment variable".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// An ID of Cloudflare, in lower case.
+#[derive(Debug)]
+pub(in crate::config) struct HexId(pub(in crate::config) String);
+
+impl HexId {
+    /// Whether a text is an ID.
+    pub(in crate::config) fn is(text: &str) -> bool {
+        text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+}
+
+impl Kind for HexId {
+    fn allowed() -> String {
+        "an ID of 32 hexadecimal digits".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if !Self::is(text) {
+            return Err(format!("{} is no ID", quoted(text)));
+        }
+        Ok(Self(text.to_ascii_lowercase()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        schema.insert("pattern".to_owned(), "^[0-9A-Fa-f]{32}$".into());
+    }
+}
+
+/// A zone of Cloudflare: its name, or its ID. What could be both is taken as an ID, for no zone has a name of 32 digits.
+#[derive(Debug)]
+pub(in crate::config) struct ZoneText(pub(in crate::config) String);
+
+impl Kind for ZoneText {
+    fn allowed() -> String {
+        "a DNS name or an ID of 32 hexadecimal digits".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let DnsName(name) = DnsName::parse(text).map_err(|_| format!("{} is neither", quoted(text)))?;
+        Ok(Self(name))
+    }
+}
+
+/// The name or the ID of a Cloudflare pool.
+#[derive(Debug)]
+pub(in crate::config) struct CloudflarePool(pub(in crate::config) String);
+
+impl Kind for CloudflarePool {
+    fn allowed() -> String {
+        "the name (letters, digits, - and _) or the ID of a Cloudflare pool".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if text.is_empty() || !plain {
+            return Err(format!("{} is no Cloudflare pool", quoted(text)));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The base address of an API, without a final slash. Only towards this host itself may it do without TLS: the token is a
+/// part of every call.
+#[derive(Debug)]
+pub(in crate::config) struct ApiBase(pub(in crate::config) String);
+
+impl Kind for ApiBase {
+    fn allowed() -> String {
+        "an https address without user, query and fragment, or an http one of a loopback address".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{} is no base address of an API", quoted(text));
+        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let is_safe = uri.scheme_str() == Some("https") || (uri.scheme_str() == Some("http") && is_loopback);
+        if !is_safe || host.is_empty() || text.contains(['?', '#', '@']) {
+            return Err(wrong());
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        schema.insert("pattern".to_owned(), "^https?://".into());
+    }
+}

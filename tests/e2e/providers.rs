@@ -1,0 +1,72 @@
+//! Several providers in one run: one that cannot be reached disturbs no other, and is told.
+
+use std::net::TcpListener;
+
+use daymark_standin::Behaviour;
+
+use crate::support::nodes::{Nodes, Plan};
+use crate::support::{Daymark, addresses_in, daymark, finish, is_published, until};
+
+/// A Cloudflare provider whose API is at an address where no one listens.
+fn unreachable() -> String {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    format!(
+        "  - {{type: cloudflare, mode: records, zone: kube-cp.com, tokenVariable: CF_TOKEN, \
+         api: \"http://127.0.0.1:{port}\"}}"
+    )
+}
+
+#[test]
+fn a_provider_that_cannot_be_reached_is_an_alarm_and_disturbs_no_other() {
+    let nodes = Nodes::start(2);
+    let config = nodes.write(&Plan { provider: unreachable(), ..nodes.plan() });
+    let daymark = Daymark::start(daymark(&["run", "-c", config.to_str().unwrap()]).env("CF_TOKEN", "secret-word"));
+    let text = until("both providers have done what they can", || {
+        let status = daymark.json("/api/v1/status");
+        let [own, cloudflare] = &status["providers"].as_array().unwrap()[..] else { panic!("{status:#}") };
+        let is_told = own["published"].is_u64() && cloudflare["fault"].is_string();
+        is_told.then(|| status.to_string())
+    });
+    assert!(text.contains("provider cloudflare: not published"), "{text}");
+
+    nodes.set(1, Behaviour::Dead);
+    until("the other one goes on", || {
+        let mut status = daymark.json("/api/v1/status");
+        assert!(status["providers"][1]["published"].is_null() && status["providers"][1]["behindSince"].is_string());
+        status["providers"].as_array_mut().unwrap().remove(1);
+        let is_out = addresses_in(&status["pools"][0]["addresses"]).len() == 1;
+        (is_out && is_published(&status)).then_some(())
+    });
+    assert_eq!(daymark.get("/readyz").0, 200);
+    assert!(!daymark.log().contains("secret-word"), "the token is never shown");
+}
+
+#[test]
+fn a_run_without_dns_of_its_own_is_ready_though_its_provider_is_late() {
+    let nodes = Nodes::start(1);
+    let text = nodes.plan().to_string();
+    let (before, rest) = text.split_once("  - type: authoritative").unwrap();
+    let (_, after) = rest.split_once("admin:").unwrap();
+    let config = nodes.path("daymark.yaml");
+    std::fs::write(&config, format!("{before}{}\nadmin:{after}", unreachable())).unwrap();
+    let mut command = daymark(&["run", "-c", config.to_str().unwrap()]);
+    let mut daymark = Daymark::start_without_dns(command.env("CF_TOKEN", "secret-word"));
+    until("the provider has failed", || daymark.json("/api/v1/status")["providers"][0]["fault"].as_str().map(drop));
+    assert_eq!(daymark.get("/readyz"), (200, "[+]listeners ok\n[+]driver ok\nreadyz check passed\n".to_owned()));
+    daymark.process.signal("TERM");
+    assert_eq!(daymark.process.wait().code(), Some(0));
+}
+
+#[test]
+fn check_tells_of_a_token_that_is_not_there_and_of_the_time_through_cloudflare() {
+    let nodes = Nodes::start(1);
+    let config = nodes.write(&Plan { provider: unreachable(), ..nodes.plan() });
+    let check = |token: &str| {
+        let mut command = daymark(&["check", "-c", config.to_str().unwrap()]);
+        finish(command.env("CF_TOKEN", token)).stdout
+    };
+    let (with, without) = (check("secret-word"), check(""));
+    assert!(with.contains("by cloudflare in ") && !with.contains("CF_TOKEN"), "{with}");
+    let warning = "providers[1].tokenVariable: CF_TOKEN is not set here; where Daymark runs it is needed";
+    assert!(without.contains(warning), "{without}");
+}
