@@ -188,6 +188,11 @@ impl Engine {
         self.pools.values().flat_map(PoolState::healths)
     }
 
+    /// Whether the verdict on every target is clear, by what was observed since the start. See [`Health::is_settled`].
+    pub fn is_settled(&self) -> bool {
+        self.healths().all(|(_, health)| health.is_settled())
+    }
+
     /// The overrides in force.
     pub fn overrides(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
         self.overrides.iter()

@@ -1,8 +1,9 @@
 //! One host's grade of one target, after thresholds.
 
 use std::cmp::Ordering;
-use std::num::NonZeroU32;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::memory::TargetMemory;
 use crate::moment::Moment;
@@ -18,6 +19,8 @@ use crate::target::Grade;
 /// A grade turns after `rise` observations in a row that are better, or `fall` that are worse. It turns to what every one
 /// of them proves: to the worst grade among better ones, to the best among worse ones. A decisive observation turns a
 /// better grade at once. A target under a penalty ([`Health::flapping`]) is `live` at the best.
+///
+/// A run of observations goes on over a restart of Daymark, but needs one more: no one looked in between.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     grade: Grade,
@@ -27,19 +30,26 @@ pub struct Health {
     penalty: Penalty,
     release: Moment,
     flapping: bool,
+    /// Whether anything was observed since the start of Daymark.
+    heard: bool,
 }
 
 /// Observations in a row that all speak for a turn in one direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Run {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Run {
     direction: Direction,
     /// What every observation of the run proves.
     grade: Grade,
     /// At least 1.
     length: u32,
+    /// Whether it began before the start of Daymark.
+    #[serde(skip)]
+    is_remembered: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum Direction {
     Better,
     Worse,
@@ -69,7 +79,8 @@ impl Health {
     /// Takes an observation in; a fault of our own is none. Tells whether anything but the time has changed.
     pub fn observe(&mut self, kind: &Kind, thresholds: Thresholds, now: Moment) -> bool {
         let Some(observed) = kind.grade() else { return false };
-        let is_at_rest = self.run.is_none() && !self.flapping && observed == self.grade;
+        let was_heard = std::mem::replace(&mut self.heard, true);
+        let is_at_rest = was_heard && self.run.is_none() && !self.flapping && observed == self.grade;
         if is_at_rest && self.seen.as_ref() == Some(kind) {
             return false;
         }
@@ -82,7 +93,7 @@ impl Health {
         }
         self.run = self.extended_run(observed);
         match self.run {
-            Some(run) if run.length >= run.needed(thresholds).get() => self.turn(run.grade, now),
+            Some(run) if run.length >= run.needed(thresholds) => self.turn(run.grade, now),
             _ => {}
         }
         true
@@ -93,7 +104,7 @@ impl Health {
     /// The next observation may come at any moment, those after it at the pace of their kind.
     pub fn earliest_turn(&self, thresholds: Thresholds, pace: Pace) -> Option<Duration> {
         let run = self.run?;
-        let after_next = run.needed(thresholds).get().saturating_sub(run.length + 1);
+        let after_next = run.needed(thresholds).saturating_sub(run.length.saturating_add(1));
         let step = match run.direction {
             Direction::Better if self.grade != Grade::Unknown => pace.interval,
             Direction::Better | Direction::Worse => pace.confirm_interval,
@@ -104,6 +115,16 @@ impl Health {
     /// Whether a turn is under way.
     pub fn is_turning(&self) -> bool {
         self.run.is_some()
+    }
+
+    /// Whether there is a grade, and something was observed since the start of Daymark.
+    pub fn is_current(&self) -> bool {
+        self.heard && self.grade != Grade::Unknown
+    }
+
+    /// Whether the verdict is clear: current, and nothing speaks for another grade. To wait out a penalty is clear too.
+    pub fn is_settled(&self) -> bool {
+        self.is_current() && self.run.is_none()
     }
 
     /// What this host tells its peers of the target.
@@ -132,14 +153,16 @@ impl Health {
             penalty: self.penalty,
             release: self.release,
             flapping: self.flapping,
+            run: self.run,
         }
     }
 
     /// What an earlier run knew. Its clock may have been ahead, so no wait goes on for longer than a wait can.
     pub(crate) fn from_memory(memory: TargetMemory, now: Moment) -> Self {
-        let TargetMemory { grade, since, seen, penalty, release, flapping } = memory;
+        let TargetMemory { grade, since, seen, penalty, release, flapping, run } = memory;
         let release = release.min(now.after(LONGEST));
-        Self { grade, since, seen, run: None, penalty, release, flapping }
+        let run = run.map(|run| Run { is_remembered: true, ..run });
+        Self { grade, since, seen, run, penalty, release, flapping, heard: false }
     }
 
     fn extended_run(&self, observed: Grade) -> Option<Run> {
@@ -151,13 +174,13 @@ impl Health {
             Ordering::Less => Direction::Worse,
         };
         let Some(run) = self.run.filter(|run| run.direction == direction) else {
-            return Some(Run { direction, grade: observed, length: 1 });
+            return Some(Run { direction, grade: observed, length: 1, is_remembered: false });
         };
         let grade = match direction {
             Direction::Better => run.grade.min(observed),
             Direction::Worse => run.grade.max(observed),
         };
-        Some(Run { direction, grade, length: run.length.saturating_add(1) })
+        Some(Run { grade, length: run.length.saturating_add(1), ..run })
     }
 
     fn turn(&mut self, to: Grade, now: Moment) {
@@ -171,11 +194,12 @@ impl Health {
 }
 
 impl Run {
-    fn needed(self, thresholds: Thresholds) -> NonZeroU32 {
-        match self.direction {
+    fn needed(self, thresholds: Thresholds) -> u32 {
+        let threshold = match self.direction {
             Direction::Better => thresholds.rise,
             Direction::Worse => thresholds.fall,
-        }
+        };
+        threshold.get().saturating_add(u32::from(self.is_remembered))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::Run;
 use crate::moment::Moment;
 use crate::observation::Kind;
 use crate::overrides::Override;
@@ -44,4 +45,7 @@ pub struct TargetMemory {
     pub(crate) penalty: Penalty,
     pub(crate) release: Moment,
     pub(crate) flapping: bool,
+    /// Absent from the file of an older Daymark, and where no turn was under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) run: Option<Run>,
 }

@@ -206,6 +206,19 @@ fn an_override_that_has_already_ended_is_refused() {
 }
 
 #[test]
+fn an_engine_is_settled_when_every_target_of_every_pool_is() {
+    let (a, b) = (pool("a.example.org", &["192.0.2.1"]), pool("b.example.org", &["192.0.2.2"]));
+    let mut first = engine(&[a.clone(), b.clone()], 1);
+    see(&mut first, &target(&a, 0), Kind::Ready, 1);
+    assert!(!first.is_settled());
+    see(&mut first, &target(&b, 0), Kind::Refused, 2);
+    assert!(first.is_settled());
+    let membership = Membership { own: HostName::new("dns-1"), members: 1 };
+    let second = Engine::new(membership, vec![a, b], first.memory(), at(3));
+    assert!(!second.is_settled(), "what is remembered was not looked at yet");
+}
+
+#[test]
 fn an_answer_is_judged_once_every_target_has_its_verdict() {
     let pool = pool("lb.example.org", &["192.0.2.1", "192.0.2.2"]);
     let mut engine = engine(std::slice::from_ref(&pool), 1);

@@ -1,3 +1,5 @@
+use std::num::NonZeroU32;
+
 use super::*;
 
 const THRESHOLDS: Thresholds = Thresholds { rise: NonZeroU32::new(2).unwrap(), fall: NonZeroU32::new(3).unwrap() };
@@ -98,4 +100,85 @@ fn a_wait_that_an_earlier_run_set_by_a_clock_ahead_is_cut_to_the_longest() {
     assert_eq!(health.flapping(), Some(at(9_000_010)));
     let restored = Health::from_memory(health.memory(), at(2_000));
     assert_eq!(restored.flapping(), Some(at(2_300)));
+}
+
+fn restarted(health: &Health) -> Health {
+    let json = serde_json::to_string(&health.memory()).unwrap();
+    Health::from_memory(serde_json::from_str(&json).unwrap(), at(2_000))
+}
+
+#[test]
+fn a_run_goes_on_over_a_restart_and_needs_one_more() {
+    let doubtful = after(&[Kind::Ready, Kind::Ready, Kind::Refused, Kind::Refused]);
+    let mut health = restarted(&doubtful);
+    assert_eq!(health.earliest_turn(THRESHOLDS, PACE), Some(Duration::from_millis(100)));
+    health.observe(&Kind::Refused, THRESHOLDS, at(2_001));
+    assert_eq!(health.grade(), Grade::Ready, "the first one after a restart is not enough");
+    health.observe(&Kind::Refused, THRESHOLDS, at(2_002));
+    assert_eq!(health.grade(), Grade::Down, "and what was seen before is not forgotten");
+}
+
+#[test]
+fn a_run_that_was_remembered_ends_as_any_other() {
+    let mut health = restarted(&after(&[Kind::Ready, Kind::Ready, Kind::Refused, Kind::Refused]));
+    for kind in [Kind::Ready, Kind::Refused, Kind::Refused] {
+        health.observe(&kind, THRESHOLDS, at(2_001));
+    }
+    assert_eq!(health.grade(), Grade::Ready);
+    health.observe(&Kind::Refused, THRESHOLDS, at(2_002));
+    assert_eq!(health.grade(), Grade::Down, "the next run needs no more than any");
+}
+
+#[test]
+fn one_failure_each_time_that_daymark_runs_proves_a_fall_in_the_end() {
+    let mut health = after(&[Kind::Ready, Kind::Ready]);
+    let grades = (0..4).map(|_| {
+        health = restarted(&health);
+        health.observe(&Kind::Refused, THRESHOLDS, at(2_001));
+        health.grade()
+    });
+    assert_eq!(grades.collect::<Vec<_>>(), [Grade::Ready, Grade::Ready, Grade::Ready, Grade::Down]);
+}
+
+#[test]
+fn a_memory_of_an_older_daymark_has_no_run() {
+    let health = after(&[Kind::Ready, Kind::Ready, Kind::Refused]);
+    let mut json = serde_json::to_value(health.memory()).unwrap();
+    assert!(json.as_object_mut().unwrap().remove("run").is_some());
+    let restored = Health::from_memory(serde_json::from_value(json).unwrap(), at(2_000));
+    assert_eq!((restored.grade(), restored.is_turning()), (Grade::Ready, false));
+}
+
+#[test]
+fn a_verdict_is_clear_once_there_is_one_and_nothing_is_under_way() {
+    let is_settled = |kinds: &[Kind]| after(kinds).is_settled();
+    assert!(!is_settled(&[]));
+    assert!(!is_settled(&[Kind::Ready]));
+    assert!(is_settled(&[Kind::Ready, Kind::Ready]));
+    assert!(!is_settled(&[Kind::Ready, Kind::Ready, Kind::Refused]));
+    assert!(is_settled(&[Kind::Ready, Kind::Ready, Kind::Refused, Kind::Refused, Kind::Refused]));
+    assert!(is_settled(&[Kind::ShuttingDown]));
+}
+
+#[test]
+fn a_verdict_of_an_earlier_run_is_clear_only_when_it_was_looked_at_again() {
+    let mut health = restarted(&after(&[Kind::Ready, Kind::Ready]));
+    assert!(!health.is_current() && !health.is_settled());
+    assert!(!health.observe(&Kind::OwnFault { detail: String::new() }, THRESHOLDS, at(2_001)));
+    assert!(!health.is_current(), "a fault of our own judges nothing");
+    assert!(health.observe(&Kind::Ready, THRESHOLDS, at(2_001)), "that it was looked at is news");
+    assert!(health.is_current() && health.is_settled());
+}
+
+#[test]
+fn a_target_that_waits_out_its_penalty_is_settled() {
+    let mut health = after(&[Kind::Ready, Kind::Ready]);
+    let flap = [Kind::Refused, Kind::Refused, Kind::Refused, Kind::Ready, Kind::Ready];
+    for kind in [&flap[..], &flap[..]].concat() {
+        health.observe(&kind, THRESHOLDS, at(1_001));
+    }
+    assert!(health.flapping().is_some() && health.is_settled());
+    let mut health = restarted(&health);
+    health.observe(&Kind::Ready, THRESHOLDS, at(1_002));
+    assert!(health.flapping().is_some() && health.is_settled());
 }
