@@ -26,6 +26,7 @@ use crate::driver::{self, Driver};
 use crate::events::Events;
 use crate::fault::chain;
 use crate::keeper::{self, Kept, Saver, StateHealth};
+use crate::lock::{NotLocked, StateLock};
 use crate::metrics::Metrics;
 use crate::probers::Probers;
 use crate::publish::{self, Progress};
@@ -65,6 +66,7 @@ pub struct App {
     token: Token,
     extra: Router,
     signals: Signals,
+    lock: Option<StateLock>,
 }
 
 /// A Cloudflare provider, with where its memory is and what is in it.
@@ -73,7 +75,7 @@ type Remembering = (Cloudflare, Option<(StateFile<Value>, Option<Value>)>);
 type Parts = JoinSet<Result<(), String>>;
 
 impl App {
-    /// Binds every socket. `file` is where the configuration came from, to be read again when it changes.
+    /// Binds every socket and takes the state. `file` is where the configuration came from, to be read again when it changes.
     pub async fn bind(config: Config, file: Option<PathBuf>) -> Result<Self, StartErrors> {
         // From here on a signal is taken in, also one that comes before everything runs.
         let signals = Signals::new().map_err(|error| StartErrors(vec![format!("signals cannot be taken: {error}")]))?;
@@ -85,9 +87,10 @@ impl App {
         let admin = bind_admin(&config).await.map_err(|sentence| errors.push(sentence)).ok();
         match admin {
             Some(admin) if errors.is_empty() => {
+                let lock = lock(&config).map_err(|sentence| StartErrors(vec![sentence]))?;
                 let cloudflares = cloudflares(&config, &clock).map_err(StartErrors)?;
                 let (token, authoritative, extra) = (token(&config), authoritative.map(Arc::new), Router::new());
-                Ok(Self { config, file, clock, authoritative, cloudflares, admin, token, extra, signals })
+                Ok(Self { config, file, clock, authoritative, cloudflares, admin, token, extra, signals, lock })
             }
             _ => Err(StartErrors(errors)),
         }
@@ -100,7 +103,8 @@ impl App {
     }
 
     /// Runs until a signal, or until a part fails. When it returns, every task has ended.
-    pub async fn run(self) -> Result<(), RunError> {
+    pub async fn run(mut self) -> Result<(), RunError> {
+        let _lock = self.lock.take();
         let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
         let (mut signals, mut parts) = self.spawn(&stop, &reload).await;
         let mut outcome = Ok(());
@@ -135,7 +139,8 @@ impl App {
         let (clock, state) = (self.clock, StateHealth::default());
         let (newest, from_driver) = watch::channel(Kept::default());
         let file = self.config.state_dir.as_deref().map(StateFile::new);
-        let engine = engine(&self.config, file.as_ref(), &clock);
+        let memory = file.as_ref().and_then(|file| loaded(file, &clock)).unwrap_or_default();
+        let engine = engine(&self.config, memory, &clock);
         let heart = watchdog.watch("the driver", driver::PATIENCE);
         let (driver, handle) = Driver::new(engine, clock, newest, events.clone(), metrics.clone(), heart);
         parts.spawn(endless(driver.run()));
@@ -224,6 +229,21 @@ async fn bind_admin(config: &Config) -> Result<TcpListener, String> {
     })
 }
 
+/// Takes the state for this run. A directory that takes no lock is no reason not to start.
+fn lock(config: &Config) -> Result<Option<StateLock>, String> {
+    let Some(dir) = &config.state_dir else { return Ok(None) };
+    match StateLock::take(dir, "daymark run") {
+        Ok(lock) => Ok(Some(lock)),
+        Err(held @ NotLocked::Held { .. }) => {
+            Err(config.finding("stateDir", "--state-dir", held.to_string()).to_string())
+        }
+        Err(impossible) => {
+            warn!("{}", chain(&impossible));
+            Ok(None)
+        }
+    }
+}
+
 fn token(config: &Config) -> Token {
     match (&config.admin.token_file, &config.state_dir) {
         (Some(file), _) => Token::in_file(file),
@@ -244,8 +264,8 @@ fn loaded<M: Serialize + DeserializeOwned>(file: &StateFile<M>, clock: &Clock) -
     found.memory
 }
 
-fn engine(config: &Config, file: Option<&StateFile<Memory>>, clock: &Clock) -> Engine {
-    let memory = file.and_then(|file| loaded(file, clock)).unwrap_or_default();
+/// The core for these pools, with what it remembers.
+pub(crate) fn engine(config: &Config, memory: Memory, clock: &Clock) -> Engine {
     let pools = config.pools.iter().map(|it| it.pool.clone()).collect();
     let membership = Membership { own: HostName::new("this host"), members: 1 };
     Engine::new(membership, pools, memory, clock.now())
