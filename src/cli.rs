@@ -10,6 +10,7 @@ mod overrides;
 mod probe;
 mod run;
 mod status;
+mod sync;
 mod table;
 
 use std::io::{self, Write};
@@ -31,6 +32,8 @@ pub struct Cli {
 enum Command {
     /// Run the controller: probe, decide, and publish the answers
     Run(run::Arguments),
+    /// Do one pass for a timer: probe until every verdict is clear, publish to Cloudflare, and end
+    Sync(sync::Arguments),
     /// Try Daymark with three stand-in apiservers on this host; or, while it runs, break and heal them
     Demo(demo::Arguments),
     /// Show every error of a configuration, and the worst-case time to a right answer
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> Outcome {
     match command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Sync(arguments) => sync::sync(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),

@@ -18,5 +18,6 @@ pub mod reload;
 pub mod signals;
 pub mod state;
 pub mod status;
+pub mod sync;
 pub mod watchdog;
 pub mod zones;

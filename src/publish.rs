@@ -27,7 +27,9 @@ use tracing::{debug, error, info, warn};
 
 pub use self::progress::{Calls, Progress};
 
-use self::backoff::{Backoff, Pauses};
+pub(crate) use self::backoff::Backoff;
+
+use self::backoff::Pauses;
 use crate::fault::chain;
 use crate::keeper::Saver;
 

@@ -75,15 +75,11 @@ impl StateFile<Value> {
 impl<M: Serialize + DeserializeOwned> StateFile<M> {
     /// Reads what is remembered. A file that cannot be used is set aside under a name with the time.
     pub fn load(&self, now: Moment) -> Found<M> {
-        let path = self.path();
-        let unusable = match fs::read(&path) {
-            Ok(bytes) => match parse(&bytes) {
-                Ok(memory) => return Found { memory: Some(memory), warning: None },
-                Err(unusable) => unusable,
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Found { memory: None, warning: None },
-            Err(error) => Unusable::Unreadable(error),
+        let unusable = match self.read() {
+            Ok(memory) => return Found { memory, warning: None },
+            Err(unusable) => unusable,
         };
+        let path = self.path();
         let aside = self.dir.join(format!("{}.{}", self.name, now.as_secs()));
         let fate = match fs::rename(&path, &aside) {
             Ok(()) => format!("it is set aside as {}", aside.display()),
@@ -92,6 +88,26 @@ impl<M: Serialize + DeserializeOwned> StateFile<M> {
         let warning =
             format!("the state file {} {unusable}; {fate}, and Daymark starts without memory", path.display());
         Found { memory: None, warning: Some(warning) }
+    }
+
+    /// Reads what is remembered, and leaves everything as it is.
+    pub fn look(&self) -> Found<M> {
+        match self.read() {
+            Ok(memory) => Found { memory, warning: None },
+            Err(unusable) => {
+                let path = self.path();
+                let warning = format!("the state file {} {unusable}; this goes on without memory", path.display());
+                Found { memory: None, warning: Some(warning) }
+            }
+        }
+    }
+
+    fn read(&self) -> Result<Option<M>, Unusable> {
+        match fs::read(self.path()) {
+            Ok(bytes) => parse(&bytes).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Unusable::Unreadable(error)),
+        }
     }
 
     /// Writes what is to be remembered, atomically and through to the disk. Blocks.
@@ -173,6 +189,15 @@ mod tests {
         fs::write(file("cloudflare").path(), "{").unwrap();
         assert!(file("cloudflare").load(at()).warning.unwrap().contains("provider-cloudflare.json is torn"));
         assert!(dir.path().join("provider-cloudflare.json.1795341600").exists(), "it is set aside");
+    }
+
+    #[test]
+    fn who_only_looks_sets_nothing_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = StateFile::new(dir.path());
+        fs::write(file.path(), "{").unwrap();
+        assert!(file.look().warning.unwrap().contains("is torn"));
+        assert_eq!(fs::read_to_string(file.path()).unwrap(), "{");
     }
 
     #[test]

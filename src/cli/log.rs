@@ -18,9 +18,9 @@ pub(super) enum Format {
     Json,
 }
 
-/// Logs from now on. `DAYMARK_LOG` may give another level, such as `debug` or `daymark=trace`.
-pub(super) fn start(format: Format) {
-    let filter = EnvFilter::try_from_env("DAYMARK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+/// Logs from this level on. `DAYMARK_LOG` may give another one, such as `debug` or `daymark=trace`.
+pub(super) fn start(format: Format, level: &str) {
+    let filter = EnvFilter::try_from_env("DAYMARK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     // A line that cannot be written is lost. To tell of that on standard error too would panic where that is the fault.
     let builder = builder.log_internal_errors(false);

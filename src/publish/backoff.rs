@@ -13,17 +13,17 @@ const REFUSED: (Duration, Duration) = (Duration::from_secs(10), Duration::from_m
 
 /// Counts failures in a row.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
 }
 
 /// How long to wait after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pauses {
+pub(crate) struct Pauses {
     /// Before the same decision is tried again.
-    pub(super) same: Duration,
+    pub(crate) same: Duration,
     /// Before a changed one is tried, which may be what the operator has mended.
-    pub(super) changed: Duration,
+    pub(crate) changed: Duration,
 }
 
 impl Default for Backoff {
@@ -34,7 +34,7 @@ impl Default for Backoff {
 
 impl Backoff {
     /// The pauses after one more failure. What the world asks for is kept.
-    pub(super) fn after(&mut self, fault: &PublishError) -> Pauses {
+    pub(crate) fn after(&mut self, fault: &PublishError) -> Pauses {
         let (shortest, longest) = REFUSED;
         let whole = self.next;
         self.next = (whole * 2).min(longest);

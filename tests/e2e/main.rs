@@ -24,3 +24,4 @@ mod restart;
 mod servers;
 mod state;
 mod support;
+mod sync;
