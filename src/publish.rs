@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! decisions ─> (first verdicts) ─> attempt ─> memory ─> wait: a change, drift to look for, or the end of the back-off
-//!                                     └─ begins or ceases to fail ─> check, beside it
+//!                                     └─ begins or ceases to be refused ─> check, beside it
 //! ```
 //!
 //! Every provider has a publisher of its own, and shares nothing with the others: one that fails, hangs or panics is late by
@@ -35,6 +35,8 @@ use crate::keeper::Saver;
 
 /// How long the first decision waits for the first verdicts, where something stands that is better than a guess.
 const FIRST_VERDICTS: Duration = Duration::from_secs(30);
+/// How long until the checks are asked for again, where they could not be made.
+const CHECK_AGAIN: Duration = Duration::from_mins(1);
 /// How long an attempt may go on after the shutdown.
 const LAST_ATTEMPT: Duration = Duration::from_secs(5);
 
@@ -54,7 +56,7 @@ pub async fn publish<P: Provider>(
         memory,
         shutdown,
         turned: &turned,
-        was_failing: None,
+        was_refused: None,
     };
     // A check may take long, and a change must not wait for it.
     tokio::select! {
@@ -70,9 +72,9 @@ struct Publisher<'a, P> {
     progress: &'a Progress,
     memory: Option<Saver<Value>>,
     shutdown: CancellationToken,
-    /// Told when publishing begins or ceases to fail.
+    /// Told when publishing begins to be refused, or succeeds for the first time since.
     turned: &'a Notify,
-    was_failing: Option<bool>,
+    was_refused: Option<bool>,
 }
 
 /// When the next attempt may be made.
@@ -137,7 +139,13 @@ impl<P: Provider> Publisher<'_, P> {
     /// Takes note of an attempt, and tells when the next may be made.
     fn noted(&mut self, outcome: Result<(), PublishError>, generation: u64, backoff: &mut Backoff) -> Next {
         let (name, now) = (self.provider.name(), Instant::now());
-        if self.was_failing.replace(outcome.is_err()) != Some(outcome.is_err()) {
+        // A world that is not to be reached has nothing to say of what is wrong in it.
+        let is_refused = match &outcome {
+            Ok(()) => Some(false),
+            Err(PublishError::Refused(_)) => Some(true),
+            Err(_) => self.was_refused,
+        };
+        if std::mem::replace(&mut self.was_refused, is_refused) != is_refused {
             self.turned.notify_one();
         }
         match outcome {
@@ -200,11 +208,17 @@ fn news(decision: &Decision) -> News {
     (decision.generation, decision.answers.iter().map(Answer::is_judged).collect())
 }
 
-/// Checks whenever publishing has begun or ceased to fail; for ever.
+/// Checks whenever publishing begins or ceases to be refused; for ever.
 async fn check(provider: &impl Provider, progress: &Progress, turned: &Notify) {
     loop {
         turned.notified().await;
-        let findings = caught(provider.check()).await.unwrap_or_else(|crash| vec![format!("the check: {crash}")]);
+        let findings = loop {
+            match caught(provider.check()).await {
+                Ok(Some(findings)) => break findings,
+                Ok(None) => sleep(CHECK_AGAIN).await,
+                Err(crash) => break vec![format!("the check: {crash}")],
+            }
+        };
         let former = progress.found(findings.clone());
         for finding in findings.iter().filter(|it| !former.contains(it)) {
             warn!("provider {}: {finding}", provider.name());

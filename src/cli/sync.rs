@@ -156,7 +156,7 @@ async fn published(
     }
     if !done.is_passing {
         done.findings = tokio::select! {
-            findings = cloudflare.check() => findings,
+            findings = cloudflare.check() => findings.unwrap_or_default(),
             () = stop.cancelled() => Vec::new(),
         };
     }

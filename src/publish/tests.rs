@@ -27,6 +27,7 @@ struct Scripted {
     look_again: Option<Duration>,
     findings: Mutex<Vec<String>>,
     checks: Mutex<usize>,
+    is_out_of_reach: Mutex<bool>,
     beneath: InMemory,
 }
 
@@ -50,9 +51,9 @@ impl Provider for Scripted {
         self.look_again
     }
 
-    async fn check(&self) -> Vec<String> {
+    async fn check(&self) -> Option<Vec<String>> {
         *self.checks.lock() += 1;
-        self.findings.lock().clone()
+        (!*self.is_out_of_reach.lock()).then(|| self.findings.lock().clone())
     }
 
     fn memory(&self) -> Option<Value> {
@@ -287,23 +288,39 @@ async fn a_panic_is_a_fault_of_the_provider_and_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_check_runs_at_the_start_and_when_publishing_begins_or_ceases_to_fail() {
+async fn the_check_runs_at_the_start_and_when_refusals_begin_or_end() {
     let provider = scripted([]);
     provider.findings.lock().push("the token ends soon".to_owned());
     let bench = Bench::start(provider, decision(1));
     bench.until("a finding", |it| it.progress.status().findings == ["the token ends soon"]).await;
+    bench.provider.steps.lock().extend([unavailable(), unavailable()]);
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;
-    assert_eq!(*bench.provider.checks.lock(), 1, "nothing has turned");
+    sleep(Duration::from_mins(5)).await;
+    assert_eq!(*bench.provider.checks.lock(), 1, "what passes by itself needs none");
 
     bench.provider.findings.lock().clear();
-    bench.provider.steps.lock().extend([unavailable(), unavailable()]);
+    bench.provider.steps.lock().extend([refused(), unavailable(), refused()]);
     bench.decisions.send(decision(3)).unwrap();
     bench.until_published(3).await;
     bench.until("a third check", |it| *it.provider.checks.lock() == 3).await;
     assert_eq!(bench.progress.status().findings, [""; 0]);
     sleep(Duration::from_mins(5)).await;
-    assert_eq!(*bench.provider.checks.lock(), 3, "once for the failures, and once for their end");
+    assert_eq!(*bench.provider.checks.lock(), 3, "once for the refusals, and once for their end");
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_cannot_be_made_is_made_later() {
+    let provider = scripted([]);
+    *provider.is_out_of_reach.lock() = true;
+    provider.findings.lock().push("the token ends soon".to_owned());
+    let bench = Bench::start(provider, decision(1));
+    bench.until_published(1).await;
+    bench.until("three tries", |it| *it.provider.checks.lock() == 3).await;
+    assert_eq!(bench.progress.status().findings, [""; 0]);
+    *bench.provider.is_out_of_reach.lock() = false;
+    bench.until("a finding", |it| it.progress.status().findings == ["the token ends soon"]).await;
     bench.end().await;
 }
 

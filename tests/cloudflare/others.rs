@@ -11,10 +11,10 @@ use crate::stage::{Stage, freeze};
 
 #[tokio::test]
 async fn a_restart_at_any_call_of_a_change_ends_in_the_desired_state() {
+    let _frozen = freeze();
     for fault in [Fault::StallBefore, Fault::StallAfter] {
         for nth in 1..=5 {
             let scene = Scene::without_balancing().await;
-            let _frozen = freeze();
             let first = Stage::begin(scene.records(), decision(1, &[ONE, TWO]));
             first.until(&scene.cloudflare, Duration::from_secs(10), || first.is_published()).await;
             scene.cloudflare.play(fault, Matching::any().nth(nth));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use daymark::clock::Clock;
 use daymark::publish::{Progress, publish};
 use daymark_cloudflare::Cloudflare;
 use daymark_cloudflare_standin::{Fault, Standin};
@@ -54,8 +55,8 @@ impl Stage {
     pub fn begin(provider: Cloudflare, first: Decision) -> Self {
         let provider = Arc::new(Watched { inner: provider, busy: AtomicUsize::new(0) });
         let (decisions, newest) = watch::channel(first);
-        let (progress, stop) = (Progress::of("cloudflare"), CancellationToken::new());
-        let task = tokio::spawn(publish(provider.clone(), newest, progress.clone(), stop.clone()));
+        let (progress, stop) = (Progress::of("cloudflare", Clock::start()), CancellationToken::new());
+        let task = tokio::spawn(publish(provider.clone(), newest, progress.clone(), None, stop.clone()));
         Self { provider, decisions, progress, stop, task }
     }
 
@@ -145,7 +146,7 @@ impl Provider for Watched {
         self.inner.look_again()
     }
 
-    async fn check(&self) -> Vec<String> {
+    async fn check(&self) -> Option<Vec<String>> {
         self.counted(self.inner.check()).await
     }
 

@@ -7,7 +7,7 @@ use daymark_decision::{Answer, Decision};
 use tracing::info;
 
 use crate::api::{Balancer, CloudflarePool, Origin, TokenStatus, Zone};
-use crate::client::{Call, Retry};
+use crate::client::Call;
 use crate::fault::Fault;
 use crate::plan::origins::{label, target_of};
 use crate::plan::{Wanted, wanted};
@@ -20,41 +20,40 @@ const PROXY_PORTS: [u16; 6] = [443, 2053, 2083, 2087, 2096, 8443];
 const CLIENTS_NOTICE: Duration = Duration::from_secs(45);
 
 impl World {
-    /// What is wrong or doubtful, as sentences that say what to do. What cannot be asked now is left out, unless only the
-    /// operator can mend that.
-    pub(crate) async fn findings(&self, decision: &Decision, has_published: bool) -> Vec<String> {
-        let mut findings = Vec::new();
-        findings.extend(self.token_finding(has_published).await);
+    /// What is wrong or doubtful, as sentences that say what to do; `None` where Cloudflare cannot be asked now.
+    pub(crate) async fn findings(&self, decision: &Decision, has_published: bool) -> Option<Vec<String>> {
+        let mut findings = self.token_finding(has_published).await?;
         match &self.settings.mode {
             Mode::Records { zone, ttl } => match self.zone(zone).await {
                 Ok(zone) => findings.extend(zone_findings(&zone, *ttl)),
-                Err(fault) => findings.extend(lasting(&fault)),
+                Err(fault) => findings.push(lasting(&fault)?),
             },
             Mode::LoadBalancing { account, zone, .. } => {
-                findings.extend(self.pool_findings(account, zone.as_deref(), decision).await);
+                findings.extend(self.pool_findings(account, zone.as_deref(), decision).await?);
             }
         }
-        findings
+        Some(findings)
     }
 
     /// Tokens of an account cannot be verified as those of a user can; one that has published is good enough.
-    async fn token_finding(&self, has_published: bool) -> Option<String> {
+    async fn token_finding(&self, has_published: bool) -> Option<Vec<String>> {
         let source = &self.settings.calls.token;
         match self.client.get::<TokenStatus>(Call::VerifyToken, "/user/tokens/verify").await {
-            Ok(token) if token.status == "active" => None,
+            Ok(token) if token.status == "active" => Some(Vec::new()),
             Ok(token) => {
-                Some(format!("the token in {source} is {}; make a new one, or activate it again", token.status))
+                Some(vec![format!("the token in {source} is {}; make a new one, or activate it again", token.status)])
             }
-            Err(_) if has_published => None,
-            Err(error) => lasting(&Fault::Call(error)),
+            Err(error) => {
+                lasting(&Fault::Call(error)).map(|finding| if has_published { vec![] } else { vec![finding] })
+            }
         }
     }
 
-    async fn pool_findings(&self, account: &str, zone: Option<&str>, decision: &Decision) -> Vec<String> {
+    async fn pool_findings(&self, account: &str, zone: Option<&str>, decision: &Decision) -> Option<Vec<String>> {
         let mut findings = Vec::new();
         let pools = match self.pools(account).await {
             Ok(pools) => pools,
-            Err(fault) => return lasting(&fault).into_iter().collect(),
+            Err(fault) => return Some(vec![lasting(&fault)?]),
         };
         let balancers = match zone {
             Some(zone) => match self.zone_and_balancers(zone).await {
@@ -63,7 +62,7 @@ impl World {
                     Some(balancers)
                 }
                 Err(fault) => {
-                    findings.extend(lasting(&fault));
+                    findings.push(lasting(&fault)?);
                     None
                 }
             },
@@ -79,7 +78,7 @@ impl World {
                 findings.extend(judge_balancers(served, pool, &pools, balancers));
             }
         }
-        findings
+        Some(findings)
     }
 
     async fn zone_and_balancers(&self, zone: &str) -> Result<(Zone, Vec<Balancer>), Fault> {
@@ -89,13 +88,9 @@ impl World {
     }
 }
 
-/// A fault as a finding, where only the operator can mend it.
+/// A fault as a finding; `None` where it may pass without the operator.
 fn lasting(fault: &Fault) -> Option<String> {
-    match fault {
-        Fault::Call(error) if error.retry() == Retry::Operator => Some(error.to_string()),
-        Fault::Problem(sentence) => Some(sentence.clone()),
-        _ => None,
-    }
+    (!fault.is_passing()).then(|| fault.to_string())
 }
 
 fn zone_findings(zone: &Zone, asked: Option<u32>) -> Vec<String> {

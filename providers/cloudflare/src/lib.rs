@@ -246,7 +246,7 @@ impl Provider for Cloudflare {
         Some(if self.unclear.load(Ordering::Relaxed) > 0 { usual.min(SOON) } else { usual })
     }
 
-    async fn check(&self) -> Vec<String> {
+    async fn check(&self) -> Option<Vec<String>> {
         let has_published = self.state.lock().await.published > 0;
         let newest = self.newest.lock().clone();
         self.world.findings(&newest, has_published).await

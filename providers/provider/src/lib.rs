@@ -34,10 +34,10 @@ pub trait Provider: Send + Sync + 'static {
         None
     }
 
-    /// What an operator should look at where the answers are published, as sentences. Asks the world; called at the start
-    /// and when publishing begins or ceases to fail.
-    fn check(&self) -> impl Future<Output = Vec<String>> + Send {
-        std::future::ready(Vec::new())
+    /// What an operator should look at where the answers are published, as sentences; `None` where the world cannot be asked
+    /// now. Called after the first attempt that is not [`PublishError::Unavailable`], and when refusals begin or end.
+    fn check(&self) -> impl Future<Output = Option<Vec<String>>> + Send {
+        std::future::ready(Some(Vec::new()))
     }
 
     /// What the next run of this provider must know, to be kept with the state.

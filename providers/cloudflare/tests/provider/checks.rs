@@ -13,7 +13,7 @@ async fn finding(scene: &Scene) -> String {
     let provider = scene.pools();
     // What publishing says is not asked here.
     let _ = provider.publish(&decision(1, ALL)).await;
-    let findings = provider.check().await;
+    let findings = provider.check().await.unwrap();
     assert_eq!(findings.len(), 1, "one finding: {findings:?}");
     findings.into_iter().next().unwrap()
 }
@@ -25,7 +25,7 @@ async fn a_good_setup_has_no_findings() {
             scene.writes().is_empty() && scene.cloudflare.world().zones[&scene.ids.zone].balancers.is_empty();
         let provider = if is_whole { scene.whole() } else { scene.pools() };
         publish(&provider, 1, ALL).await;
-        assert_eq!(provider.check().await, [] as [&str; 0]);
+        assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
     }
 }
 
@@ -37,7 +37,7 @@ async fn an_inactive_token_is_told_by_its_status() {
         scene.cloudflare.world().tokens.get_mut(&token).unwrap().status = status;
         let provider = scene.pools();
         assert!(provider.publish(&decision(1, ALL)).await.is_err());
-        let findings = provider.check().await.join("\n");
+        let findings = provider.check().await.unwrap().join("\n");
         assert!(findings.contains(&format!("is {word}; make a new one, or activate it again")), "{findings}");
     }
 }
@@ -48,7 +48,7 @@ async fn an_unknown_token_is_told_so() {
     scene.write_token("0123456789012345678901234567890123456789");
     let provider = scene.pools();
     assert!(provider.publish(&decision(1, ALL)).await.is_err());
-    let findings = provider.check().await.join("\n");
+    let findings = provider.check().await.unwrap().join("\n");
     assert!(findings.contains("is not accepted"), "{findings}");
 }
 
@@ -137,7 +137,7 @@ async fn a_node_with_two_origins_or_none_is_told() {
     let provider = scene.pools();
     let _ = provider.publish(&decision(1, ALL)).await;
     assert_eq!(
-        provider.check().await,
+        provider.check().await.unwrap(),
         [
             "several origins of the Cloudflare pool kube-cp belong to the node node-1 192.0.2.1: kube-cp-1 (192.0.2.1), node-1 \
              (192.0.2.2); leave one",
@@ -173,7 +173,7 @@ async fn a_ttl_past_the_time_after_which_clients_notice_is_told() {
     scene.cloudflare.world().balancer(&scene.ids.balancer)["ttl"] = 40.into();
     let provider = scene.pools();
     publish(&provider, 1, ALL).await;
-    assert_eq!(provider.check().await, [] as [&str; 0], "5 s and 40 s are within 45 s");
+    assert_eq!(provider.check().await.unwrap(), [] as [&str; 0], "5 s and 40 s are within 45 s");
 }
 
 #[tokio::test]

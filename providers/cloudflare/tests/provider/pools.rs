@@ -163,5 +163,5 @@ async fn a_balancing_provider_without_a_zone_needs_none() {
     };
     let provider = scene.provider(Mode::LoadBalancing { account, zone: None, cloudflare_pools, manage });
     publish(&provider, 1, &[ONE]).await;
-    assert_eq!(provider.check().await, [] as [&str; 0]);
+    assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
 }
