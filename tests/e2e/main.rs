@@ -12,6 +12,7 @@ mod admin;
 mod answers;
 mod bad_input;
 mod client;
+mod cloudflare;
 mod commands;
 mod demo;
 mod ending;

@@ -6,59 +6,14 @@ use std::net::{IpAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use daymark_cloudflare_standin::{Fault, Matching, Plan as ZonePlan, Scope, Standin, World};
+use daymark_cloudflare_standin::{Fault, Matching};
 use daymark_standin::Behaviour;
 use serde_json::Value;
 use tempfile::NamedTempFile;
-use tokio::runtime::Runtime;
 
 use crate::support::nodes::{Nodes, Plan, write};
+use crate::support::zone::Zone;
 use crate::support::{Daymark, Finished, POOL, Process, daymark, finish, until};
-
-/// Cloudflare with one zone and a token that may write its records.
-struct Zone {
-    cloudflare: Standin,
-    id: String,
-    _runtime: Runtime,
-}
-
-impl Zone {
-    fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let cloudflare = runtime.block_on(Standin::start());
-        let mut world = cloudflare.world();
-        let account = world.add_account();
-        let id = world.add_zone(&account, "kube-cp.com", ZonePlan::Free);
-        world.add_token([Scope::ZoneRead, Scope::DnsWrite, Scope::DnsRead]);
-        drop(world);
-        Self { cloudflare, id, _runtime: runtime }
-    }
-
-    /// What the file says of it. The token is in a file beside it.
-    fn provider(&self, nodes: &Nodes, name: &str) -> String {
-        let token = format!("{name}.token");
-        fs::write(nodes.path(&token), self.cloudflare.token()).unwrap();
-        let api = self.cloudflare.api();
-        format!(
-            "  - {{type: cloudflare, name: {name}, mode: records, zone: kube-cp.com, tokenFile: {token}, api: \"{api}\"}}\n"
-        )
-    }
-
-    fn world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
-        act(&mut self.cloudflare.world())
-    }
-
-    /// What the name resolves to.
-    fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.world(|world| {
-            world.zones[&self.id].records.values().map(|it| it["content"].as_str().unwrap().parse().unwrap()).collect()
-        })
-    }
-
-    fn writes(&self) -> usize {
-        self.cloudflare.calls().iter().filter(|call| call.method != "GET").count()
-    }
-}
 
 /// Nodes, one zone at Cloudflare, and the configuration that leads to both.
 struct Scene {
@@ -127,7 +82,7 @@ fn a_pass_says_what_it_changed_and_the_next_has_nothing_to_change() {
     let lines: Vec<&str> = done.stdout.lines().collect();
     assert_eq!(lines.len(), 2, "{}", done.stdout);
     for (line, address) in lines.iter().zip(scene.nodes.addresses()) {
-        let wanted = format!("cloudflare: {POOL}: add the record {POOL} A {address}: in: ready since ");
+        let wanted = format!("cloudflare: {POOL}: add the record {POOL} A {address} (in: ready since ");
         assert!(line.starts_with(&wanted), "{line} begins with {wanted}");
     }
     let writes = scene.zone.writes();
@@ -138,7 +93,7 @@ fn a_pass_says_what_it_changed_and_the_next_has_nothing_to_change() {
     scene.nodes.set(2, Behaviour::Ready);
     scene.nodes.set(0, Behaviour::ShuttingDown);
     let done = scene.publishes(&[1, 2]);
-    assert!(done.stdout.contains("shutting down: the check `shutdown` fails\n"), "{}", done.stdout);
+    assert!(done.stdout.contains("shutting down: the check `shutdown` fails)\n"), "{}", done.stdout);
 }
 
 #[test]

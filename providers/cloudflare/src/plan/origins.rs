@@ -114,7 +114,7 @@ impl Draft {
                 Todo::Leave(_) if !is_in => self.plan.leave(&drift),
                 Todo::Change(entry) | Todo::Leave(entry) => {
                     let state = if *is_in { "enabled" } else { "disabled" };
-                    self.changes.push(format!("add the origin {}, {state}: {why}", label(&origin)));
+                    self.changes.push(format!("add the origin {}, {state} ({why})", label(&origin)));
                     self.entries.push((key, entry));
                     self.origins.push(origin);
                 }
@@ -145,7 +145,7 @@ impl Draft {
                 match self.plan.judge(shown, &key, (true, false), || drift.clone()) {
                     Todo::Nothing => {}
                     Todo::Change(entry) => {
-                        self.changes.push(format!("remove the origin {}: it belongs to no node", label(&origin)));
+                        self.changes.push(format!("remove the origin {} (no node has it)", label(&origin)));
                         self.entries.push((key, entry));
                         return None;
                     }
@@ -185,7 +185,7 @@ impl Draft {
         let origin = &mut self.origins[index];
         origin.enable(wanted.is_in);
         let verb = if wanted.is_in { "enable" } else { "disable" };
-        self.changes.push(format!("{verb} the origin {}: {}", label(origin), wanted.why));
+        self.changes.push(format!("{verb} the origin {} ({})", label(origin), wanted.why));
         self.entries.push((label(origin), entry));
     }
 

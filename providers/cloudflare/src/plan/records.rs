@@ -95,7 +95,7 @@ impl Records<'_> {
             "proxied": false,
             "comment": comment,
         });
-        let change = format!("add the record {pool} {kind} {address}: {}", wanted.why);
+        let change = format!("add the record {pool} {kind} {address} ({})", wanted.why);
         self.plan.first.push(self.edit(
             "POST",
             self.path.to_owned(),
@@ -153,7 +153,7 @@ impl Records<'_> {
                     "DELETE",
                     path,
                     None,
-                    format!("delete {called}: {why}"),
+                    format!("delete {called} ({why})"),
                     vec![(presence(address), entry)],
                 );
                 self.plan.then.push(edit);

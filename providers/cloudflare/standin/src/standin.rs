@@ -117,6 +117,11 @@ impl Standin {
         self.shared.faults.lock().push(matching, fault);
     }
 
+    /// Forgets the faults that are still to be played.
+    pub fn mend(&self) {
+        *self.shared.faults.lock() = Queue::default();
+    }
+
     /// Has an operator edit the world just before or after one request is handled, with nothing in between. A request
     /// that is not handled, because of a fault, counts for nothing here.
     pub fn edit(&self, when: When, matching: Matching, act: impl FnOnce(&mut World) + Send + 'static) {

@@ -1,0 +1,104 @@
+//! One run that serves DNS and writes to Cloudflare.
+
+use std::net::IpAddr;
+
+use daymark_cloudflare_standin::{Fault, Matching};
+use daymark_standin::Behaviour;
+
+use crate::support::dns::all_find;
+use crate::support::nodes::{Nodes, Plan};
+use crate::support::zone::Zone;
+use crate::support::{Daymark, POOL, addresses_in, is_published, output, until};
+
+/// Nodes, a zone, and a run that publishes both ways.
+struct Scene {
+    nodes: Nodes,
+    zone: Zone,
+    plan: Plan,
+}
+
+impl Scene {
+    fn new(count: u8) -> Self {
+        let (nodes, zone) = (Nodes::start(count), Zone::new());
+        let plan = Plan { provider: zone.provider(&nodes, "cloudflare"), ..nodes.plan() };
+        Self { nodes, zone, plan }
+    }
+
+    fn run(&self) -> Daymark {
+        Daymark::run(&self.nodes.write(&self.plan))
+    }
+
+    /// Waits until DNS and Cloudflare both show exactly these addresses.
+    fn shows(&self, daymark: &Daymark, addresses: &[IpAddr]) {
+        daymark.answers(addresses, "ready");
+        all_find(daymark.dns, addresses);
+        assert_eq!(self.zone.addresses(), addresses.iter().copied().collect());
+    }
+}
+
+#[test]
+fn one_run_serves_dns_and_writes_records_as_nodes_go_and_come() {
+    let scene = Scene::new(3);
+    let all = scene.nodes.addresses();
+    let daymark = scene.run();
+    scene.shows(&daymark, &all);
+    scene.nodes.set(1, Behaviour::Dead);
+    scene.shows(&daymark, &[all[0], all[2]]);
+    scene.nodes.set(1, Behaviour::Ready);
+    scene.shows(&daymark, &all);
+
+    daymark.logs(&format!("add the record {POOL} A {} (in: ready since", all[1]));
+    let metrics = daymark.get("/metrics").1;
+    for metric in [
+        "daymark_provider_calls_total{provider=\"cloudflare\",call=\"write-record\",outcome=\"ok\"} 5",
+        "daymark_provider_calls_remaining{provider=\"cloudflare\"} 11",
+        "daymark_provider_behind_seconds{provider=\"cloudflare\"} 0",
+        "daymark_provider_last_success_timestamp_seconds{provider=\"cloudflare\"} 1",
+    ] {
+        assert!(metrics.contains(metric), "{metric} in {metrics}");
+    }
+}
+
+#[test]
+fn a_cloudflare_that_fails_is_told_and_dns_goes_on_without_it() {
+    let scene = Scene::new(3);
+    let all = scene.nodes.addresses();
+    let daymark = scene.run();
+    scene.shows(&daymark, &all);
+    for _ in 0..1_000 {
+        scene.zone.cloudflare.play(Fault::Status(500), Matching::any());
+    }
+    scene.nodes.set(0, Behaviour::Dead);
+    until("DNS has the new answer", || {
+        let mut status = daymark.json("/api/v1/status");
+        status["providers"].as_array_mut().unwrap().truncate(1);
+        let is_out = addresses_in(&status["pools"][0]["addresses"]).len() == 2;
+        (is_out && is_published(&status)).then_some(())
+    });
+    all_find(daymark.dns, &all[1..]);
+    let status = until("the provider lags", || {
+        let status = output(&["status", "--api", &daymark.api()]);
+        status.contains("HTTP 500").then_some(status)
+    });
+    assert!(status.contains("cloudflare"), "{status}");
+    assert_eq!(scene.zone.addresses(), all.iter().copied().collect(), "what stood there stands");
+    assert_eq!(daymark.get("/readyz").0, 200);
+
+    scene.zone.cloudflare.mend();
+    scene.shows(&daymark, &all[1..]);
+    assert!(!daymark.log().contains(&scene.zone.cloudflare.token()), "no token in the log");
+}
+
+#[test]
+fn a_restart_writes_nothing_where_the_answer_stands() {
+    let scene = Scene::new(3);
+    let all = scene.nodes.addresses();
+    scene.nodes.set(2, Behaviour::Dead);
+    let first = scene.run();
+    scene.shows(&first, &all[..2]);
+    let writes = scene.zone.writes();
+    first.kill();
+    let second = scene.run();
+    scene.shows(&second, &all[..2]);
+    assert_eq!(scene.zone.writes(), writes);
+}

@@ -1,0 +1,55 @@
+//! A stand-in of Cloudflare with one zone, and the configuration that leads to it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::IpAddr;
+
+use daymark_cloudflare_standin::{Plan, Scope, Standin, World};
+use tokio::runtime::Runtime;
+
+use super::nodes::Nodes;
+
+/// Cloudflare with one zone and a token that may write its records.
+pub(crate) struct Zone {
+    pub(crate) cloudflare: Standin,
+    pub(crate) id: String,
+    _runtime: Runtime,
+}
+
+impl Zone {
+    pub(crate) fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let cloudflare = runtime.block_on(Standin::start());
+        let mut world = cloudflare.world();
+        let account = world.add_account();
+        let id = world.add_zone(&account, "kube-cp.com", Plan::Free);
+        world.add_token([Scope::ZoneRead, Scope::DnsWrite, Scope::DnsRead]);
+        drop(world);
+        Self { cloudflare, id, _runtime: runtime }
+    }
+
+    /// What the file says of it. The token is in a file beside it.
+    pub(crate) fn provider(&self, nodes: &Nodes, name: &str) -> String {
+        let token = format!("{name}.token");
+        fs::write(nodes.path(&token), self.cloudflare.token()).unwrap();
+        let api = self.cloudflare.api();
+        format!(
+            "  - {{type: cloudflare, name: {name}, mode: records, zone: kube-cp.com, tokenFile: {token}, api: \"{api}\"}}\n"
+        )
+    }
+
+    pub(crate) fn world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        act(&mut self.cloudflare.world())
+    }
+
+    /// What the name resolves to.
+    pub(crate) fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.world(|world| {
+            world.zones[&self.id].records.values().map(|it| it["content"].as_str().unwrap().parse().unwrap()).collect()
+        })
+    }
+
+    pub(crate) fn writes(&self) -> usize {
+        self.cloudflare.calls().iter().filter(|call| call.method != "GET").count()
+    }
+}
