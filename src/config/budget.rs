@@ -84,6 +84,8 @@ pub struct PoolReport {
     pub hung: Sum,
     /// How long caches may keep the answer that was right before.
     pub ttl_max: Duration,
+    /// Whether Daymark serves it by DNS itself.
+    pub is_served: bool,
     /// The Cloudflare providers that publish it, each with its TTL, if that is known here.
     pub cloudflare: Vec<(String, Option<Duration>)>,
 }
@@ -98,6 +100,7 @@ impl PoolReport {
             silent: silent(probe),
             hung: hung(probe),
             ttl_max: Duration::from_secs(pool.ttl.max.into()),
+            is_served: false,
             cloudflare: Vec::new(),
         }
     }
@@ -145,7 +148,8 @@ pub fn report(config: &Config) -> Report {
         });
         let publishing = cloudflares.filter(|it| it.pools.iter().any(|served| served.pool == pool.pool.name));
         let cloudflare = publishing.map(|it| (it.name.clone(), cloudflare_ttl(&it.mode))).collect();
-        PoolReport { cloudflare, ..PoolReport::new(pool) }
+        let is_served = config.providers.iter().any(|it| matches!(it, ProviderConfig::Authoritative(_)));
+        PoolReport { is_served, cloudflare, ..PoolReport::new(pool) }
     };
     Report { pools: config.pools.iter().map(of_pool).collect(), warnings: config.warnings.clone() }
 }
@@ -180,7 +184,9 @@ impl fmt::Display for PoolReport {
             let total = seconds(sum.total());
             let cached = seconds(sum.total() + self.ttl_max);
             writeln!(f, "  {title} node found in {sum}")?;
-            writeln!(f, "    right in every cache in {cached} = {total} + ttl.max {}", seconds(self.ttl_max))?;
+            if self.is_served {
+                writeln!(f, "    right in every cache in {cached} = {total} + ttl.max {}", seconds(self.ttl_max))?;
+            }
             for (name, ttl) in &self.cloudflare {
                 let (cached, ttl) = match ttl {
                     Some(ttl) => (seconds(sum.total() + *ttl) + " = ", format!("TTL {}", seconds(*ttl))),

@@ -266,6 +266,7 @@ fn the_report_tells_the_worst_case_through_cloudflare() {
     let own = "and Cloudflare's own time, which was never measured\n";
     let records = report(RECORDS);
     assert!(records.contains(&format!("    by cloudflare in 66.3s = 6.3s + TTL 60s, {own}")), "{records}");
+    assert!(!records.contains("ttl.max"), "Daymark serves nothing itself: {records}");
     let origins = report(ORIGINS);
     assert!(origins.contains(&format!("    by cloudflare in 6.3s + the balancer's TTL, {own}")), "{origins}");
 }
