@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use daymark_authoritative::{Authoritative, BindError, Settings, SocketError};
-use daymark_cloudflare::Cloudflare;
+use daymark_cloudflare::{BuildError, Cloudflare};
 use daymark_decision::{Decision, Engine, HostName, Membership, Memory};
 use daymark_provider::Provider;
 use serde::Serialize;
@@ -214,7 +214,11 @@ fn cloudflares(config: &Config, clock: &Clock) -> Result<Vec<Remembering>, Vec<S
         match Cloudflare::new(settings.clone(), known) {
             Ok(cloudflare) => providers.push((cloudflare, memory)),
             Err(error) => {
-                errors.push(config.finding(&format!("providers[{index}]"), "", chain(&error)).to_string());
+                let key = match &error {
+                    BuildError::Token(_) => format!("providers[{index}].tokenVariable"),
+                    _ => format!("providers[{index}]"),
+                };
+                errors.push(config.finding(&key, "", chain(&error)).to_string());
             }
         }
     }

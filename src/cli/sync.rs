@@ -201,7 +201,7 @@ impl State<'_> {
         let provider = |settings: Settings| {
             let memory = self.find(|dir| StateFile::of_provider(dir, &settings.name));
             let name = settings.name.clone();
-            Cloudflare::new(settings, memory).map_err(|error| Failure::Run(format!("{name}: {}", chain(&error))))
+            Cloudflare::new(settings, memory).map_err(|error| Failure::Usage(format!("{name}: {}", chain(&error))))
         };
         settings.into_iter().map(provider).collect()
     }

@@ -8,7 +8,7 @@ use daymark_standin::Behaviour;
 use crate::support::dns::all_find;
 use crate::support::nodes::{Nodes, Plan};
 use crate::support::zone::Zone;
-use crate::support::{Daymark, POOL, addresses_in, is_published, output, until};
+use crate::support::{Daymark, POOL, addresses_in, daymark, finish, is_published, output, until};
 
 /// Nodes, a zone, and a run that publishes both ways.
 struct Scene {
@@ -101,4 +101,18 @@ fn a_restart_writes_nothing_where_the_answer_stands() {
     let second = scene.run();
     scene.shows(&second, &all[..2]);
     assert_eq!(scene.zone.writes(), writes);
+}
+
+#[test]
+fn a_token_variable_that_is_not_set_is_told_at_its_key_and_nothing_starts() {
+    let scene = Scene::new(1);
+    let provider = scene.plan.provider.replace("tokenFile: cloudflare.token", "tokenVariable: NEVER_SET_BY_ANYONE");
+    let config = scene.nodes.write(&Plan { provider, ..scene.plan.clone() });
+    let wanted = "providers[1].tokenVariable: the environment variable NEVER_SET_BY_ANYONE, which should hold the token, is not \
+                  set";
+    let run = finish(&mut daymark(&["run", "-c", config.to_str().unwrap()]));
+    assert!(run.code == Some(2) && run.stderr.contains(wanted), "{}", run.stderr);
+    let sync = finish(&mut daymark(&["sync", "-c", config.to_str().unwrap()]));
+    assert!(sync.code == Some(2) && sync.stderr.contains("NEVER_SET_BY_ANYONE"), "{}", sync.stderr);
+    assert_eq!(scene.zone.cloudflare.calls().len(), 0);
 }

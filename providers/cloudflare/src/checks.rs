@@ -7,7 +7,7 @@ use daymark_decision::{Answer, Decision};
 use tracing::info;
 
 use crate::api::{Balancer, CloudflarePool, Origin, TokenStatus, Zone};
-use crate::client::Call;
+use crate::client::{Call, CallError};
 use crate::fault::Fault;
 use crate::plan::origins::{label, target_of};
 use crate::plan::{Wanted, wanted};
@@ -22,30 +22,28 @@ const CLIENTS_NOTICE: Duration = Duration::from_secs(45);
 impl World {
     /// What is wrong or doubtful, as sentences that say what to do; `None` where Cloudflare cannot be asked now.
     pub(crate) async fn findings(&self, decision: &Decision, has_published: bool) -> Option<Vec<String>> {
-        let mut findings = self.token_finding(has_published).await?;
-        match &self.settings.mode {
-            Mode::Records { zone, ttl } => match self.zone(zone).await {
-                Ok(zone) => findings.extend(zone_findings(&zone, *ttl)),
-                Err(fault) => findings.push(lasting(&fault)?),
-            },
-            Mode::LoadBalancing { account, zone, .. } => {
-                findings.extend(self.pool_findings(account, zone.as_deref(), decision).await?);
-            }
-        }
-        Some(findings)
-    }
-
-    /// Tokens of an account cannot be verified as those of a user can; one that has published is good enough.
-    async fn token_finding(&self, has_published: bool) -> Option<Vec<String>> {
         let source = &self.settings.calls.token;
         match self.client.get::<TokenStatus>(Call::VerifyToken, "/user/tokens/verify").await {
-            Ok(token) if token.status == "active" => Some(Vec::new()),
-            Ok(token) => {
-                Some(vec![format!("the token in {source} is {}; make a new one, or activate it again", token.status)])
+            Ok(token) if token.status == "active" => {}
+            Ok(TokenStatus { status }) => {
+                return Some(vec![format!("the token in {source} is {status}; make a new one, or activate it again")]);
             }
+            // Without a token nothing can be asked, and publishing says so already.
+            Err(CallError::Token { .. }) => return Some(Vec::new()),
             Err(error) => {
-                lasting(&Fault::Call(error)).map(|finding| if has_published { vec![] } else { vec![finding] })
+                let finding = lasting(&Fault::Call(error))?;
+                // Tokens of an account cannot be verified as those of a user can; one that has published is good enough.
+                if !has_published {
+                    return Some(vec![finding]);
+                }
             }
+        }
+        match &self.settings.mode {
+            Mode::Records { zone, ttl } => match self.zone(zone).await {
+                Ok(zone) => Some(zone_findings(&zone, *ttl)),
+                Err(fault) => Some(vec![lasting(&fault)?]),
+            },
+            Mode::LoadBalancing { account, zone, .. } => self.pool_findings(account, zone.as_deref(), decision).await,
         }
     }
 

@@ -56,7 +56,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Sets up a client. Nothing is called yet, and no token is read.
+    /// Sets up a client. Nothing is called yet, and no file is read.
     pub(crate) fn new(settings: &CallSettings) -> Result<Self, BuildError> {
         // Without TLS nothing is verified, so a machine without CA certificates will do.
         let roots = if is_plain(settings) { RootCertStore::empty() } else { system_roots()? };
@@ -79,7 +79,7 @@ impl Client {
         Ok(Self {
             http: http.build()?,
             settings: settings.clone(),
-            token: Token::new(settings.token.clone()),
+            token: Token::new(settings.token.clone())?,
             budget: Budget::new(settings.share),
             calls: Mutex::default(),
         })

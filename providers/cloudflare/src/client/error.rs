@@ -21,6 +21,9 @@ pub enum BuildError {
     /// The system has no usable CA certificates.
     #[error("the system has no CA certificates, and without them Cloudflare cannot be verified: {0}")]
     NoSystemRoots(String),
+    /// The environment holds no token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The HTTP library refuses its settings.
     #[error("the HTTP client cannot be set up")]
     Http(#[from] reqwest::Error),

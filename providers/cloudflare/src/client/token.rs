@@ -15,6 +15,8 @@ use crate::settings::TokenSource;
 /// The token of this moment.
 pub(super) struct Token {
     source: TokenSource,
+    /// Where the source is the environment, which does not change while the process runs.
+    fixed: Option<Arc<Secret>>,
     state: Mutex<State>,
 }
 
@@ -54,8 +56,16 @@ pub enum TokenError {
 }
 
 impl Token {
-    pub(super) fn new(source: TokenSource) -> Self {
-        Self { source, state: Mutex::default() }
+    /// Reads the environment, where the token is to be there; a file is read with the first call.
+    pub(super) fn new(source: TokenSource) -> Result<Self, TokenError> {
+        let fixed = match &source {
+            TokenSource::File(_) => None,
+            TokenSource::Environment(name) => {
+                let value = std::env::var_os(name).ok_or_else(|| TokenError::Unset(name.clone()))?;
+                Some(Arc::new(parse(value.as_encoded_bytes(), &source)?))
+            }
+        };
+        Ok(Self { source, fixed, state: Mutex::default() })
     }
 
     pub(super) fn source(&self) -> &TokenSource {
@@ -66,12 +76,10 @@ impl Token {
     ///
     /// This blocks for a few calls on a small local file, which costs less than a thread for them would.
     pub(super) fn current(&self) -> Result<Arc<Secret>, TokenError> {
-        match &self.source {
-            TokenSource::Environment(name) => {
-                let value = std::env::var_os(name).ok_or_else(|| TokenError::Unset(name.clone()))?;
-                self.parse(value.as_encoded_bytes()).map(Arc::new)
-            }
-            TokenSource::File(path) => self.of_file(path),
+        match (&self.fixed, &self.source) {
+            (Some(secret), _) => Ok(Arc::clone(secret)),
+            (None, TokenSource::File(path)) => self.of_file(path),
+            (None, TokenSource::Environment(name)) => Err(TokenError::Unset(name.clone())),
         }
     }
 
@@ -85,7 +93,7 @@ impl Token {
             return Ok(Arc::clone(secret));
         }
         let content = fs::read(path).map_err(|source| TokenError::Read { path: path.to_owned(), source });
-        match content.and_then(|content| self.parse(&content)) {
+        match content.and_then(|content| parse(&content, &self.source)) {
             Ok(secret) => {
                 let secret = Arc::new(secret);
                 *state = State { loaded: Some((stamp, Arc::clone(&secret))), refused: None };
@@ -94,18 +102,18 @@ impl Token {
             Err(error) => state.last_good(stamp, error),
         }
     }
+}
 
-    /// RFC 6750, section 2.1.
-    fn parse(&self, content: &[u8]) -> Result<Secret, TokenError> {
-        let not_a_word = || TokenError::NotAWord(self.source.clone());
-        let text = str::from_utf8(content.trim_ascii()).map_err(|_| not_a_word())?;
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(not_a_word());
-        }
-        let mut header = HeaderValue::try_from(format!("Bearer {text}")).map_err(|_| not_a_word())?;
-        header.set_sensitive(true);
-        Ok(Secret { text: text.to_owned(), header })
+/// RFC 6750, section 2.1.
+fn parse(content: &[u8], source: &TokenSource) -> Result<Secret, TokenError> {
+    let not_a_word = || TokenError::NotAWord(source.clone());
+    let text = str::from_utf8(content.trim_ascii()).map_err(|_| not_a_word())?;
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(not_a_word());
     }
+    let mut header = HeaderValue::try_from(format!("Bearer {text}")).map_err(|_| not_a_word())?;
+    header.set_sensitive(true);
+    Ok(Secret { text: text.to_owned(), header })
 }
 
 impl State {

@@ -11,7 +11,7 @@ fn read_as(call: Call, status: u16, body: &str) -> Result<Answer<Vec<u8>>, CallE
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("token");
     std::fs::write(&path, TOKEN).unwrap();
-    let secret = Token::new(TokenSource::File(path)).current().unwrap();
+    let secret = Token::new(TokenSource::File(path)).unwrap().current().unwrap();
     let source = TokenSource::File(PathBuf::from("/etc/daymark/token"));
     read(call, StatusCode::from_u16(status).unwrap(), body.as_bytes(), &secret, &source)
 }

@@ -15,7 +15,7 @@ struct Scene {
 impl Scene {
     fn new(content: &[u8]) -> Self {
         let directory = TempDir::new().unwrap();
-        let token = Token::new(TokenSource::File(directory.path().join("token")));
+        let token = Token::new(TokenSource::File(directory.path().join("token"))).unwrap();
         let scene = Self { directory, token };
         scene.write(content);
         scene
@@ -56,9 +56,9 @@ fn what_is_not_one_word_of_printable_ascii_is_no_token() {
 
 #[test]
 fn a_missing_file_or_variable_is_told_by_name() {
-    let missing = Token::new(TokenSource::File("/nowhere/token".into())).current().err().unwrap();
+    let missing = Token::new(TokenSource::File("/nowhere/token".into())).unwrap().current().err().unwrap();
     assert_eq!(missing.to_string(), "the token file /nowhere/token cannot be read");
-    let unset = Token::new(TokenSource::Environment("DAYMARK_NEVER_SET".into())).current().err().unwrap();
+    let unset = Token::new(TokenSource::Environment("DAYMARK_NEVER_SET".into())).err().unwrap();
     assert_eq!(
         unset.to_string(),
         "the environment variable DAYMARK_NEVER_SET, which should hold the token, is not set"
@@ -68,7 +68,7 @@ fn a_missing_file_or_variable_is_told_by_name() {
 #[test]
 fn the_environment_may_hold_the_token() {
     // Cargo sets it wherever it runs a test.
-    let token = Token::new(TokenSource::Environment("CARGO_PKG_NAME".into()));
+    let token = Token::new(TokenSource::Environment("CARGO_PKG_NAME".into())).unwrap();
     assert_eq!(token.current().ok().unwrap().text, "daymark-cloudflare");
 }
 
