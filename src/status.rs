@@ -150,6 +150,8 @@ impl ProviderStatus {
             format!("{published} is published and {} wanted for {behind} s: {why}", self.desired)
         });
         let trouble = lag.or_else(|| self.fault.clone());
-        trouble.iter().chain(&self.findings).map(|sentence| format!("provider {}: {sentence}", self.name)).collect()
+        // What the check has found may be why publishing fails.
+        let more = self.findings.iter().filter(|it| !trouble.as_ref().is_some_and(|told| told.contains(it.as_str())));
+        trouble.iter().chain(more).map(|sentence| format!("provider {}: {sentence}", self.name)).collect()
     }
 }

@@ -365,6 +365,23 @@ async fn a_provider_that_hangs_is_behind_and_ends_with_the_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_check_finds_is_no_second_alarm_where_publishing_says_it_already() {
+    let provider = scripted([refused()]);
+    provider.findings.lock().extend(["the zone is not there".to_owned(), "the token ends soon".to_owned()]);
+    let bench = Bench::start(provider, decision(1));
+    bench.until("the findings", |it| it.progress.status().findings.len() == 2).await;
+    let status = bench.progress.status();
+    assert_eq!(
+        status.alarms(status.behind_since.unwrap()),
+        [
+            "provider scripted: not published, and only the operator can mend it: the zone is not there",
+            "provider scripted: the token ends soon"
+        ]
+    );
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_answers_goes_on_while_others_fail_hang_and_panic() {
     let good = Bench::start(scripted([]), decision(1));
     let others = [
