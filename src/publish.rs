@@ -35,6 +35,8 @@ use crate::keeper::Saver;
 
 /// How long the first decision waits for the first verdicts, where something stands that is better than a guess.
 const FIRST_VERDICTS: Duration = Duration::from_secs(30);
+/// How long after an attempt the checks are asked for.
+const CHECK_AFTER: Duration = Duration::from_secs(1);
 /// How long until the checks are asked for again, where they could not be made.
 const CHECK_AGAIN: Duration = Duration::from_mins(1);
 /// How long an attempt may go on after the shutdown.
@@ -212,6 +214,8 @@ fn news(decision: &Decision) -> News {
 async fn check(provider: &impl Provider, progress: &Progress, turned: &Notify) {
     loop {
         turned.notified().await;
+        // What has just been refused is not asked for again in the same breath.
+        sleep(CHECK_AFTER).await;
         let findings = loop {
             match caught(provider.check()).await {
                 Ok(Some(findings)) => break findings,

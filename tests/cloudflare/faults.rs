@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use daymark_cloudflare::Cloudflare;
-use daymark_cloudflare_standin::{Fault, Matching};
+use daymark_cloudflare_standin::{Call, Fault, Matching};
 use serde_json::{Value, json};
 
 use crate::scene::{ONE, Scene, THREE, TWO, addresses, decision};
 use crate::stage::{Stage, freeze};
 
-const FAULTS: [Fault; 17] = [
+const FAULTS: [Fault; 18] = [
     Fault::CutBefore,
     Fault::CutAfter,
     Fault::StallBefore,
@@ -29,6 +29,7 @@ const FAULTS: [Fault; 17] = [
     Fault::Empty,
     Fault::TornJson,
     Fault::SuccessOfError,
+    Fault::ErrorAsSuccess,
 ];
 
 /// One way to publish.
@@ -64,6 +65,14 @@ async fn by_records() -> Way {
     Way { scene, provider: Scene::records, shown: Scene::resolved, calls: 5 }
 }
 
+/// A setup of Daymark's own, which it has yet to make.
+async fn by_a_whole_setup() -> Way {
+    let scene = Scene::without_balancing().await;
+    let by_hand = json!({"name": "by-hand", "origins": [{"name": "by-hand", "address": "192.0.2.77", "weight": 0.3}]});
+    scene.cloudflare.world().add_pool(&scene.ids.account, by_hand);
+    Way { scene, provider: Scene::whole, shown: |scene| scene.enabled("daymark-lb"), calls: 5 }
+}
+
 impl Way {
     /// Everything that is not Daymark's, as text.
     fn unmanaged(&self) -> String {
@@ -94,7 +103,8 @@ async fn play(way: Way, fault: Fault, nth: usize) {
     let Way { scene, provider, shown, .. } = &way;
     let stage = Stage::begin(provider(scene), decision(1, &[ONE, TWO]));
     stage.until(&scene.cloudflare, Duration::from_secs(10), || stage.is_published()).await;
-    stage.pass(&scene.cloudflare, Duration::from_secs(1)).await;
+    // The checks of the start come after it.
+    stage.pass(&scene.cloudflare, Duration::from_secs(5)).await;
     let (unmanaged, before) = (way.unmanaged(), scene.cloudflare.calls().len());
 
     scene.cloudflare.play(fault, Matching::any().nth(nth));
@@ -117,7 +127,13 @@ async fn play(way: Way, fault: Fault, nth: usize) {
         Fault::Slow(time) if time < Duration::from_secs(30) => Duration::ZERO,
         _ => Duration::from_millis(100),
     };
-    let gap = calls[played + 1].at - calls[played].at;
+    let same = |call: &&Call| (&call.method, &call.path) == (&calls[played].method, &calls[played].path);
+    let next = match fault {
+        // What was refused is no reason not to make other calls.
+        Fault::ErrorAsSuccess => calls[played + 1..].iter().find(same).expect("it is tried again"),
+        _ => &calls[played + 1],
+    };
+    let gap = next.at - calls[played].at;
     assert!(gap >= pause, "{case}: the next call came after {gap:?}");
 }
 
@@ -137,6 +153,37 @@ async fn every_fault_of_a_change_of_records_ends_in_the_desired_state() {
     for fault in FAULTS {
         for nth in 1..=by_records().await.calls {
             play(by_records().await, fault, nth).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_fault_of_a_change_of_a_whole_setup_ends_in_the_desired_state() {
+    let _frozen = freeze();
+    for fault in FAULTS {
+        for nth in 1..=by_a_whole_setup().await.calls {
+            play(by_a_whole_setup().await, fault, nth).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_fault_while_a_whole_setup_is_made_ends_with_one_of_each() {
+    let _frozen = freeze();
+    for fault in FAULTS {
+        // The zone, and three times pools and balancers with a write after each of the first two.
+        for nth in 1..=9 {
+            let scene = by_a_whole_setup().await.scene;
+            scene.cloudflare.play(fault, Matching::any().nth(nth));
+            let stage = Stage::begin(scene.whole(), decision(1, &[ONE, THREE]));
+            stage.until(&scene.cloudflare, Duration::from_mins(7), || stage.is_published()).await;
+            stage.end().await;
+            let case = format!("{fault:?} at call {nth}");
+            assert_eq!(scene.enabled("daymark-lb"), addresses(&[ONE, THREE]), "{case}");
+            let world = scene.cloudflare.world();
+            let balancers: Vec<&Value> = world.zones[&scene.ids.zone].balancers.values().collect();
+            assert_eq!((world.accounts[&scene.ids.account].pools.len(), balancers.len()), (2, 1), "{case}");
+            assert_eq!(balancers[0]["default_pools"], json!([balancers[0]["fallback_pool"]]), "{case}");
         }
     }
 }

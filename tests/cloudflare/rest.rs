@@ -12,7 +12,8 @@ async fn an_hour(scene: &Scene, provider: Cloudflare) -> (usize, usize) {
     let _frozen = freeze();
     let stage = Stage::begin(provider, decision(1, &[ONE, TWO]));
     stage.until(&scene.cloudflare, Duration::from_secs(10), || stage.is_published()).await;
-    stage.pass(&scene.cloudflare, Duration::from_secs(1)).await;
+    // The checks of the start come after it.
+    stage.pass(&scene.cloudflare, Duration::from_secs(5)).await;
     let (before, writes) = (scene.cloudflare.calls().len(), scene.writes().len());
     // And a little: each look is late by a part of the step in which time is moved.
     stage.pass(&scene.cloudflare, Duration::from_secs(3_630)).await;
