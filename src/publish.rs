@@ -64,7 +64,7 @@ pub async fn publish<P: Provider>(
     tokio::select! {
         () = publisher.run() => {}
         () = check(&*provider, &progress, &turned) => {}
-        () = follow(decisions, &progress) => {}
+        () = follow(&*provider, decisions, &progress) => {}
     }
 }
 
@@ -157,6 +157,10 @@ impl<P: Provider> Publisher<'_, P> {
                 *backoff = Backoff::default();
                 Next { same: self.provider.look_again().map(|pause| now + pause), changed: now }
             }
+            Err(PublishError::Superseded) => {
+                debug!("provider {name}: generation {generation} is not sent any further, for a newer one is there");
+                Next { same: Some(now), changed: now }
+            }
             // Trying again makes neither newer nor fuller; the next decision will do.
             Err(fault @ (PublishError::Stale { .. } | PublishError::Empty(_))) => {
                 error!("provider {name}: {fault}");
@@ -234,9 +238,11 @@ async fn check(provider: &impl Provider, progress: &Progress, turned: &Notify) {
 }
 
 /// Takes note of every decision that is to be published, also while an attempt is under way; for ever.
-async fn follow(mut decisions: watch::Receiver<Decision>, progress: &Progress) {
+async fn follow(provider: &impl Provider, mut decisions: watch::Receiver<Decision>, progress: &Progress) {
     loop {
-        progress.wants(decisions.borrow_and_update().generation);
+        let newest = decisions.borrow_and_update().clone();
+        progress.wants(newest.generation);
+        provider.supersede(&newest);
         if decisions.changed().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -45,7 +45,9 @@ impl Backoff {
                 let pause = usual.max(pause.unwrap_or_default());
                 Pauses { same: pause, changed: pause }
             }
-            PublishError::Stale { .. } | PublishError::Empty(_) => Pauses { same: usual, changed: usual },
+            PublishError::Stale { .. } | PublishError::Empty(_) | PublishError::Superseded => {
+                Pauses { same: usual, changed: usual }
+            }
         }
     }
 }

@@ -144,6 +144,10 @@ impl Provider for Watched {
         self.counted(self.inner.publish(decision)).await
     }
 
+    fn supersede(&self, decision: &Decision) {
+        self.inner.supersede(decision);
+    }
+
     fn look_again(&self) -> Option<Duration> {
         self.inner.look_again()
     }

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use daymark_decision::PoolName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -81,8 +82,9 @@ impl CloudflarePool {
         flag(&self.0, "enabled", true)
     }
 
-    pub(crate) fn is_ours(&self) -> bool {
-        bears_mark(text(&self.0, "description"))
+    /// Whether it is Daymark's, made for the pool of this name.
+    pub(crate) fn is_ours(&self, pool: &PoolName) -> bool {
+        is_made_for(text(&self.0, "description"), pool)
     }
 
     /// Whether Cloudflare's own monitor judges the origins.
@@ -149,8 +151,9 @@ impl Balancer {
         text(&self.0, "name").unwrap_or_default().to_ascii_lowercase()
     }
 
-    pub(crate) fn is_ours(&self) -> bool {
-        bears_mark(text(&self.0, "description"))
+    /// Whether it is Daymark's, made for the pool of this name.
+    pub(crate) fn is_ours(&self, pool: &PoolName) -> bool {
+        is_made_for(text(&self.0, "description"), pool)
     }
 
     pub(crate) fn is_proxied(&self) -> bool {
@@ -188,8 +191,14 @@ impl Balancer {
 }
 
 impl Record {
+    /// Whether it is an address record of Daymark's.
     pub(crate) fn is_ours(&self) -> bool {
-        bears_mark(self.comment.as_deref())
+        matches!(self.kind.as_str(), "A" | "AAAA") && bears_mark(self.comment.as_deref())
+    }
+
+    /// Whether clients get this address from it: a proxied one gives an address of Cloudflare's.
+    pub(crate) fn resolves_to(&self, address: IpAddr) -> bool {
+        !self.proxied && self.address() == Some(address)
     }
 
     /// Its address, where it is of type A or AAAA.
@@ -205,8 +214,17 @@ impl Zone {
     }
 }
 
+/// Whether the text begins with the mark, as a word of its own.
 fn bears_mark(text: Option<&str>) -> bool {
-    text.is_some_and(|text| text.starts_with(MARK))
+    let rest = text.and_then(|text| text.strip_prefix(MARK));
+    rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-' || next == '_'))
+}
+
+/// Whether the text bears the mark and says no other name than this pool's.
+fn is_made_for(text: Option<&str>, pool: &PoolName) -> bool {
+    let rest = text.and_then(|text| text.strip_prefix(MARK)).and_then(|rest| rest.strip_prefix(" for "));
+    let name = rest.map(|rest| rest.split_whitespace().next().unwrap_or_default().trim_end_matches([',', ';', '.']));
+    bears_mark(text) && name.is_none_or(|name| name.eq_ignore_ascii_case(pool.as_str()))
 }
 
 fn text<'a>(object: &'a Map<String, Value>, field: &str) -> Option<&'a str> {

@@ -19,10 +19,13 @@ pub(crate) enum Fault {
     #[error("{0}")]
     Problem(String),
     /// It was written, and reads otherwise.
-    #[error("what was written reads back otherwise: it still takes to {0}")]
+    #[error("what was written reads back otherwise, so this is still to be done: {0}")]
     ReadsBack(String),
+    /// A newer answer is there, and this one is not sent any further.
+    #[error("a newer answer is there")]
+    Superseded,
     /// Few calls are left, so the next pass waits.
-    #[error("few calls are left to Daymark, so it waits for {0:.0?}")]
+    #[error("few calls are left, so Daymark waits for {0:.0?}; if this comes often, raise `callShare`")]
     Paced(Duration),
     /// There is no verdict to publish.
     #[error("no node is judged yet, and what stands is better than a guess")]
@@ -42,9 +45,10 @@ impl Fault {
                 Retry::After(pause) => Some(pause),
                 Retry::Operator => None,
             },
-            Self::Problem(_) => None,
+            // Probing must be mended for a guess to become a verdict.
+            Self::Problem(_) | Self::Guess => None,
             Self::Paced(pause) => Some(*pause),
-            Self::ReadsBack(_) | Self::Guess => Some(Duration::ZERO),
+            Self::ReadsBack(_) | Self::Superseded => Some(Duration::ZERO),
         }
     }
 

@@ -1,10 +1,11 @@
 //! What was shown, entry by entry, and how often someone else has undone it. Pure.
 //!
-//! An entry is one thing that can stand right or wrong: whether an origin is enabled, whether a record is there. Where the
-//! world differs from the answer, either the answer has changed, which is ours to publish, or someone has changed the
-//! world, which is drift. Drift is repaired, but not for ever: two updaters of one pool, or one updater and a determined
-//! operator, would undo each other without end. So after [`REPAIRS`] an entry is left alone until the answer about it
-//! changes, or until the world agrees again of itself and stays so.
+//! An entry is one thing that can stand right or wrong: whether an origin is enabled, whether a record is there, whether a
+//! TTL is 60. Its key holds the value that is wanted, if it is more than yes or no: another value is another entry. Where the
+//! world differs from the answer, either the answer has changed, which is ours to publish, or someone has changed the world,
+//! which is drift. Drift is repaired, but not for ever: two updaters of one pool, or one updater and a determined operator,
+//! would undo each other without end. So after [`REPAIRS`] an entry is left alone until the answer about it changes, or until
+//! the world agrees again of itself and stays so.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +14,24 @@ use serde::{Deserialize, Serialize};
 
 /// How often what someone else has changed is repaired.
 const REPAIRS: u32 = 2;
+/// How often something is written that was never read back as written: reads may lag, or someone is quicker than they are.
+const WRITES: u32 = 8;
 /// After so many looks in a row that found an entry right, what was undone before is forgotten.
 const FORGETS_AFTER: u32 = 12;
 
 /// What was shown, pool by pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ledger {
-    pools: BTreeMap<PoolName, Shown>,
+    pools: BTreeMap<PoolName, BTreeMap<String, Entry>>,
 }
 
 /// What was shown of one pool.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Shown(BTreeMap<String, Entry>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shown {
+    entries: BTreeMap<String, Entry>,
+    /// Whether this is a look at what stood undisturbed for a while.
+    is_look: bool,
+}
 
 /// What was shown of one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,53 +42,59 @@ pub(crate) struct Entry {
     repaired: u32,
     /// How many looks in a row have found it right.
     agreed: u32,
+    /// How often it was written since it was last read as it should be.
+    #[serde(default)]
+    unread: u32,
 }
 
-/// How the world stands to the answer on one entry.
+/// How the world stands to the answer on one entry. Each has what to remember: at once, or once it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stand {
-    /// As it should; this is what to remember of it.
+    /// As it should.
     Agrees(Entry),
-    /// It is to be changed, since the answer has changed; to be remembered once that is done.
+    /// It is to be changed, since the answer has changed, or since it does not yet read as it was written.
     Changes(Entry),
-    /// Someone has changed it, and it is to be repaired; to be remembered once that is done.
+    /// Someone has changed it, and it is to be repaired.
     Drifted(Entry),
-    /// Someone changes it again and again; this is what is remembered of it.
+    /// Someone changes it again and again.
     Contested(Entry),
 }
 
 impl Ledger {
-    /// What was shown of one pool.
-    pub(crate) fn of(&self, pool: &PoolName) -> Shown {
-        self.pools.get(pool).cloned().unwrap_or_default()
+    /// What was shown of one pool. `is_look`: to look at what stood undisturbed for a while.
+    pub(crate) fn of(&self, pool: &PoolName, is_look: bool) -> Shown {
+        Shown { entries: self.pools.get(pool).cloned().unwrap_or_default(), is_look }
     }
 
     /// Remembers one entry.
     pub(crate) fn remember(&mut self, pool: &PoolName, key: &str, entry: Entry) {
-        self.pools.entry(pool.clone()).or_default().0.insert(key.to_owned(), entry);
+        self.pools.entry(pool.clone()).or_default().insert(key.to_owned(), entry);
     }
 }
 
 impl Shown {
     /// How an entry stands that is observed in one state and desired in another.
     pub(crate) fn stand(&self, key: &str, observed: bool, desired: bool) -> Stand {
-        let known = self.0.get(key).copied();
-        let ours = known.filter(|entry| entry.shown == desired);
-        match ours {
-            Some(entry) if observed == desired => {
-                let agreed = entry.agreed.saturating_add(1).min(FORGETS_AFTER);
-                let repaired = if agreed == FORGETS_AFTER { 0 } else { entry.repaired };
-                Stand::Agrees(Entry { repaired, agreed, ..entry })
-            }
-            Some(entry) if entry.repaired < REPAIRS => {
-                Stand::Drifted(Entry { repaired: entry.repaired + 1, agreed: 0, ..entry })
-            }
-            Some(entry) => Stand::Contested(entry),
-            None => {
-                let entry = Entry { shown: desired, repaired: 0, agreed: 0 };
-                if observed == desired { Stand::Agrees(entry) } else { Stand::Changes(entry) }
-            }
+        let known = self.entries.get(key).copied().filter(|entry| entry.shown == desired);
+        let entry = known.unwrap_or(Entry { shown: desired, ..Entry::default() });
+        if observed == desired {
+            return Stand::Agrees(self.agreed(entry));
         }
+        let written = Entry { agreed: 0, unread: entry.unread + 1, ..entry };
+        match known {
+            None => Stand::Changes(written),
+            Some(Entry { unread: 1..WRITES, .. }) => Stand::Changes(written),
+            Some(Entry { unread: 0, repaired, .. }) if repaired < REPAIRS => {
+                Stand::Drifted(Entry { repaired: repaired + 1, ..written })
+            }
+            Some(_) => Stand::Contested(Entry { agreed: 0, ..entry }),
+        }
+    }
+
+    fn agreed(&self, entry: Entry) -> Entry {
+        let agreed = (entry.agreed + u32::from(self.is_look)).min(FORGETS_AFTER);
+        let repaired = if agreed == FORGETS_AFTER { 0 } else { entry.repaired };
+        Entry { repaired, agreed, unread: 0, ..entry }
     }
 }
 
@@ -96,14 +108,18 @@ mod tests {
 
     /// Carries out what an entry asks for, and tells whether that was a write.
     fn step(ledger: &mut Ledger, world: &mut bool, desired: bool) -> bool {
-        let (entry, writes) = match ledger.of(&pool()).stand("it", *world, desired) {
+        let (entry, writes) = match ledger.of(&pool(), true).stand("it", *world, desired) {
             Stand::Agrees(entry) => (entry, false),
             Stand::Changes(entry) | Stand::Drifted(entry) => (entry, true),
-            Stand::Contested(_) => return false,
+            Stand::Contested(entry) => (entry, false),
         };
         ledger.remember(&pool(), "it", entry);
         if writes {
             *world = desired;
+            let Stand::Agrees(entry) = ledger.of(&pool(), false).stand("it", *world, desired) else {
+                panic!("it reads as it was written")
+            };
+            ledger.remember(&pool(), "it", entry);
         }
         writes
     }
@@ -162,5 +178,36 @@ mod tests {
         };
         let repaired = [undone(1), undone(1), undone(FORGETS_AFTER), undone(1)];
         assert_eq!(repaired, [true, true, true, true]);
+    }
+
+    #[test]
+    fn looks_count_only_in_a_row_and_only_where_they_are_looks() {
+        let (mut ledger, mut world) = (Ledger::default(), true);
+        for round in 0..10 {
+            for _ in 0..FORGETS_AFTER - 1 {
+                step(&mut ledger, &mut world, true);
+            }
+            let Stand::Agrees(entry) = ledger.of(&pool(), false).stand("it", world, true) else {
+                panic!("it is right")
+            };
+            ledger.remember(&pool(), "it", entry);
+            world = false;
+            assert_eq!(step(&mut ledger, &mut world, true), round < 2, "round {round}");
+            world = true;
+        }
+    }
+
+    #[test]
+    fn what_does_not_read_as_it_was_written_is_written_again_and_is_nobodys_edit() {
+        let mut ledger = Ledger::default();
+        let mut write = || match ledger.of(&pool(), false).stand("it", false, true) {
+            Stand::Changes(entry) => {
+                ledger.remember(&pool(), "it", entry);
+                true
+            }
+            Stand::Contested(_) => false,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((0..20).take_while(|_| write()).count(), WRITES as usize, "but not for ever");
     }
 }

@@ -18,7 +18,7 @@ mod plan;
 mod settings;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -27,6 +27,7 @@ use daymark_decision::{Answer, Basis, Decision, PoolName};
 use daymark_provider::{Provider, PublishError, admit};
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::client::Client;
@@ -56,7 +57,7 @@ pub struct Cloudflare {
     world: World,
     state: tokio::sync::Mutex<State>,
     ledger: Mutex<Ledger>,
-    /// The decision that was given last, for the checks.
+    /// The newest decision that there is, also while an older one is being published.
     newest: Mutex<Decision>,
     /// How many more passes are to follow soon.
     unclear: AtomicU8,
@@ -69,8 +70,20 @@ struct State {
     /// The newest generation that was tried: some of it may stand, so no older one is written over it.
     tried: u64,
     /// What was shown and read back, pool by pool.
-    standing: BTreeMap<PoolName, Vec<(IpAddr, bool)>>,
+    standing: BTreeMap<PoolName, Standing>,
+    /// Edits whose answer was lost, and which may have been made.
+    lost: Vec<Edit>,
 }
+
+/// What stands of one pool.
+struct Standing {
+    shape: Shape,
+    /// When it is to be looked at again.
+    look_at: Instant,
+}
+
+/// What of an answer shows at Cloudflare.
+type Shape = Vec<(IpAddr, bool)>;
 
 /// What one pass did, or would do.
 #[derive(Debug)]
@@ -86,11 +99,14 @@ impl Cloudflare {
     /// none. Nothing is called yet.
     pub fn new(settings: Settings, memory: Option<Value>) -> Result<Self, BuildError> {
         let client = Client::new(&settings.calls)?;
-        let ledger = memory.map(serde_json::from_value).and_then(Result::ok).unwrap_or_default();
+        let ledger = memory.map(serde_json::from_value).transpose().unwrap_or_else(|error| {
+            warn!("provider {}: what an earlier run remembers cannot be used: {error}", settings.name);
+            None
+        });
         Ok(Self {
             world: World::new(client, settings),
             state: tokio::sync::Mutex::default(),
-            ledger: Mutex::new(ledger),
+            ledger: Mutex::new(ledger.unwrap_or_default()),
             newest: Mutex::default(),
             unclear: AtomicU8::new(0),
         })
@@ -104,21 +120,27 @@ impl Cloudflare {
             return Pass { edits, outcome: Err(refusal) };
         }
         state.tried = decision.generation;
-        self.newest.lock().clone_from(decision);
-        let is_look = decision.generation == state.published;
-        if is_look && !self.world.client.has_spare() {
-            debug!("provider {}: few calls are left, so nothing is looked at now", self.name());
-            return Pass { edits, outcome: Ok(()) };
-        }
+        self.supersede(decision);
+        // The same decision again is asked for to look at everything; else each pool has its own time.
+        let is_same = decision.generation == state.published;
         let mut faults = Vec::new();
         for answer in self.answers(decision) {
-            let shape = shape(answer);
-            if !is_look && state.standing.get(&answer.pool) == Some(&shape) {
+            let standing = state.standing.get(&answer.pool).filter(|it| it.shape == shape(answer));
+            let is_look = standing.is_some();
+            if standing.is_some_and(|it| !is_same && Instant::now() < it.look_at) {
+                continue;
+            }
+            if is_look && !self.world.client.has_spare() {
+                debug!("provider {}: few calls are left, so {} is looked at later", self.name(), answer.pool);
                 continue;
             }
             state.standing.remove(&answer.pool);
-            match self.show(answer, &mut edits).await {
-                Ok(()) => _ = state.standing.insert(answer.pool.clone(), shape),
+            match self.show(answer, is_look, &mut edits, &mut state.lost).await {
+                Ok(()) => {
+                    let look_at = Instant::now() + self.world.settings.drift_interval;
+                    state.standing.insert(answer.pool.clone(), Standing { shape: shape(answer), look_at });
+                }
+                Err(Fault::Superseded) => return Pass { edits, outcome: Err(PublishError::Superseded) },
                 Err(fault) => faults.push((answer.pool.clone(), fault)),
             }
         }
@@ -133,9 +155,10 @@ impl Cloudflare {
 
     /// The edits that [`Cloudflare::pass`] would make now. Only reads.
     pub async fn plan(&self, decision: &Decision) -> Pass {
+        self.supersede(decision);
         let (mut edits, mut faults) = (Vec::new(), Vec::new());
         for answer in self.answers(decision) {
-            let shown = self.ledger.lock().of(&answer.pool);
+            let shown = self.ledger.lock().of(&answer.pool, true);
             let planned = if is_guess(answer) { Err(Fault::Guess) } else { self.world.plan(answer, &shown).await };
             match planned {
                 Ok(plan) => {
@@ -159,7 +182,13 @@ impl Cloudflare {
     }
 
     /// Makes Cloudflare show one answer: reads, plans, writes and reads again, until it stands or cannot.
-    async fn show(&self, answer: &Answer, edits: &mut Vec<Edit>) -> Result<(), Fault> {
+    async fn show(
+        &self,
+        answer: &Answer,
+        is_look: bool,
+        edits: &mut Vec<Edit>,
+        lost: &mut Vec<Edit>,
+    ) -> Result<(), Fault> {
         if is_guess(answer) {
             return Err(Fault::Guess);
         }
@@ -167,48 +196,72 @@ impl Cloudflare {
         if let Some(pause) = Some(self.world.client.pause()).filter(|it| !it.is_zero()) {
             return Err(Fault::Paced(pause));
         }
-        let (mut tried, mut failed) = (Vec::new(), None);
-        for _ in 0..ROUNDS {
-            let shown = self.ledger.lock().of(&answer.pool);
+        let (mut tried, mut failed, mut said) = (Vec::new(), None, BTreeSet::new());
+        for round in 0..ROUNDS {
+            self.is_newest(answer)?;
+            let shown = self.ledger.lock().of(&answer.pool, is_look && round == 0);
             let plan = self.world.plan(answer, &shown).await.inspect_err(|fault| self.mind(fault))?;
             self.remember(&answer.pool, &plan.agreed);
+            edits.extend(self.found(&answer.pool, &plan, lost));
             let next = untried(&plan, &tried);
             if next.is_empty() {
                 return self.verdict(&plan, failed);
             }
-            for drift in &plan.drift {
+            for drift in plan.drift.iter().filter(|drift| said.insert((*drift).clone())) {
                 warn!("provider {}: {}: {drift}; it is set right again", self.name(), answer.pool);
             }
             for edit in next {
+                self.is_newest(answer)?;
                 tried.push(edit.clone());
                 match self.make(&edit).await {
                     Ok(()) => edits.push(edit),
                     Err(fault) if fault.is_passing() => {
                         self.unclear.store(UNCLEAR_PASSES, Ordering::Relaxed);
+                        lost.push(edit);
                         return Err(fault);
                     }
                     Err(fault) => failed = failed.or(Some(fault)),
                 }
             }
         }
-        Err(Fault::ReadsBack("settle".to_owned()))
+        Err(Fault::ReadsBack("come to rest".to_owned()))
+    }
+
+    /// Ends a pass whose answer shows otherwise than the newest one.
+    fn is_newest(&self, answer: &Answer) -> Result<(), Fault> {
+        let newest = self.newest.lock();
+        let is_old = newest.answer(&answer.pool).is_some_and(|newest| shape(newest) != shape(answer));
+        if is_old { Err(Fault::Superseded) } else { Ok(()) }
+    }
+
+    /// Those of the lost edits that are not to be made any more, for they were made. What is still to be made is planned anew.
+    fn found(&self, pool: &PoolName, plan: &Plan, lost: &mut Vec<Edit>) -> Vec<Edit> {
+        let (of_pool, others) = std::mem::take(lost).into_iter().partition(|edit| edit.pool == *pool);
+        *lost = others;
+        let is_planned = |edit: &Edit| plan.first.iter().chain(&plan.then).any(|it| it.is_like(edit));
+        let made: Vec<Edit> = Vec::into_iter(of_pool).filter(|edit| !is_planned(edit)).collect();
+        for edit in &made {
+            info!("provider {}: {pool}: {edit}; Cloudflare's answer to it was lost", self.name());
+            self.remember(pool, &edit.entries);
+        }
+        made
     }
 
     async fn make(&self, edit: &Edit) -> Result<(), Fault> {
-        let method = edit.method.parse().unwrap_or_default();
-        let made = self.world.client.write(edit.call, method, &edit.path, edit.body.as_ref()).await;
+        let made = self.world.client.write(edit.call, edit.method.clone(), &edit.path, edit.body.as_ref()).await;
         made.map_err(Fault::Call).inspect_err(|fault| self.mind(fault))?;
         info!("provider {}: {}: {edit}", self.name(), edit.pool);
         self.remember(&edit.pool, &edit.entries);
         Ok(())
     }
 
-    /// What nothing more can be done about in this pass.
+    /// What nothing more can be done about in this pass. What someone else has done meanwhile, as it should be, is no fault.
     fn verdict(&self, plan: &Plan, failed: Option<Fault>) -> Result<(), Fault> {
-        if let Some(fault) = failed.or_else(|| problem(&plan.problems)) {
+        let left = plan.first.iter().chain(&plan.then).next();
+        if let Some(fault) = failed.filter(|_| left.is_some()).or_else(|| problem(&plan.problems)) {
             return Err(fault);
         }
-        match plan.first.iter().chain(&plan.then).next() {
+        match left {
             Some(edit) => {
                 self.unclear.store(UNCLEAR_PASSES, Ordering::Relaxed);
                 Err(Fault::ReadsBack(edit.to_string()))
@@ -241,6 +294,13 @@ impl Provider for Cloudflare {
         self.pass(decision).await.outcome
     }
 
+    fn supersede(&self, decision: &Decision) {
+        let mut newest = self.newest.lock();
+        if newest.generation <= decision.generation {
+            newest.clone_from(decision);
+        }
+    }
+
     fn look_again(&self) -> Option<Duration> {
         let usual = self.world.settings.drift_interval;
         Some(if self.unclear.load(Ordering::Relaxed) > 0 { usual.min(SOON) } else { usual })
@@ -262,8 +322,7 @@ fn is_guess(answer: &Answer) -> bool {
     answer.basis == Basis::Bootstrap && !answer.is_judged()
 }
 
-/// What of an answer shows at Cloudflare.
-fn shape(answer: &Answer) -> Vec<(IpAddr, bool)> {
+fn shape(answer: &Answer) -> Shape {
     wanted(answer).into_iter().map(|it| (it.target.address, it.is_in)).collect()
 }
 
@@ -273,7 +332,7 @@ fn untried(plan: &Plan, tried: &[Edit]) -> Vec<Edit> {
         edits.iter().filter(|edit| !tried.iter().any(|it| it.is_like(edit))).cloned().collect()
     };
     let first = left(&plan.first);
-    if first.is_empty() && (plan.first.is_empty() || plan.then_is_safe) { left(&plan.then) } else { first }
+    if first.is_empty() && plan.then_is_safe { left(&plan.then) } else { first }
 }
 
 fn problem(problems: &[String]) -> Option<Fault> {

@@ -9,7 +9,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use daymark_decision::{Answer, PoolName, Reason, Target};
-use serde::Serialize;
+use http::Method;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::client::Call;
@@ -21,7 +22,8 @@ pub struct Edit {
     /// The pool that it is made for.
     pub pool: PoolName,
     /// The HTTP method.
-    pub method: &'static str,
+    #[serde(serialize_with = "as_str")]
+    pub method: Method,
     /// The path, below the base address of the API.
     pub path: String,
     /// The JSON body, where it has one.
@@ -39,7 +41,7 @@ pub struct Edit {
 impl Edit {
     /// Whether it is to change the same, whatever else its body holds.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        (self.method, &self.path, &self.changes) == (other.method, &other.path, &other.changes)
+        (&self.method, &self.path, &self.changes) == (&other.method, &other.path, &other.changes)
     }
 }
 
@@ -61,7 +63,7 @@ pub(crate) struct Plan {
     pub(crate) problems: Vec<String>,
     /// What someone else has changed and is repaired, as sentences.
     pub(crate) drift: Vec<String>,
-    /// What stands as it should, to be remembered.
+    /// What is to be remembered without a write.
     pub(crate) agreed: Vec<(String, Entry)>,
     /// Whether the later edits may be made though one of the first has failed.
     pub(crate) then_is_safe: bool,
@@ -97,13 +99,19 @@ impl Plan {
                 self.drift.push(drift());
                 Todo::Change(entry)
             }
-            Stand::Contested(entry) => Todo::Leave(entry),
+            Stand::Contested(entry) => {
+                self.agreed.push((key.to_owned(), entry));
+                Todo::Leave(entry)
+            }
         }
     }
 
     /// Says that an entry is left alone; `drift` says what someone else does.
     pub(crate) fn leave(&mut self, drift: &str) {
-        self.problems.push(format!("{drift} again and again; it is left so until the answer about it changes"));
+        self.problems.push(format!(
+            "{drift} again and again, and it is left so until the answer about it changes; undo it there, or agree on who \
+             writes"
+        ));
     }
 }
 
@@ -121,8 +129,10 @@ pub(crate) struct Wanted {
 /// Every target of an answer, of which at the most as many are in as one response holds of a family.
 pub(crate) fn wanted(answer: &Answer) -> Vec<Wanted> {
     let mut room: BTreeMap<bool, u16> = BTreeMap::new();
-    let members = answer.members.iter().map(|member| member.address);
+    let members: Vec<IpAddr> = answer.members.iter().map(|member| member.address).collect();
     let held: Vec<IpAddr> = members
+        .iter()
+        .copied()
         .filter(|address| {
             let taken = room.entry(address.is_ipv6()).or_default();
             *taken = taken.saturating_add(1);
@@ -131,11 +141,18 @@ pub(crate) fn wanted(answer: &Answer) -> Vec<Wanted> {
         .collect();
     let of_target = |(index, (target, reason)): (usize, &(Target, Reason))| Wanted {
         is_in: held.contains(&target.address),
-        why: reason.to_string(),
+        why: match members.contains(&target.address) && !held.contains(&target.address) {
+            true => "out: beyond `maxAnswers`".to_owned(),
+            false => reason.to_string(),
+        },
         origin: origins::name(target, answer.reasons[..index].iter().map(|(earlier, _)| earlier)),
         target: target.clone(),
     };
     answer.reasons.iter().enumerate().map(of_target).collect()
+}
+
+fn as_str<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(method.as_str())
 }
 
 #[cfg(test)]

@@ -41,7 +41,11 @@ impl World {
                     name: self.cloudflare_pool_name(answer),
                     ttl: *ttl,
                 };
-                let pool = self.pools(account).await?.into_iter().find(|it| it.name() == setup.name);
+                let pool = if is_id(setup.name) {
+                    Some(self.existing_pool(account, setup.name).await?)
+                } else {
+                    self.pools(account).await?.into_iter().find(|it| it.name() == setup.name)
+                };
                 let balancer = self.balancers(&zone).await?.into_iter().find(|it| it.name() == answer.pool.as_str());
                 Ok(balancer::plan(&setup, answer, &Seen { pool, balancer }, shown))
             }
@@ -109,7 +113,10 @@ impl World {
             query.push(("account.id", account));
         }
         let found: Vec<Zone> = self.client.list(Call::ReadZone, "/zones", &query).await?;
-        found.into_iter().find(|it| it.name.eq_ignore_ascii_case(zone)).ok_or_else(|| {
+        let mut found: Vec<Zone> = found.into_iter().filter(|it| it.name.eq_ignore_ascii_case(zone)).collect();
+        // The one that is in use, where there are several.
+        found.sort_by_key(|it| it.status.as_deref() != Some("active"));
+        found.into_iter().next().ok_or_else(|| {
             Fault::Problem(format!(
                 "the token sees no zone {zone}; check the name, and that the token includes the zone with the permission \
                  {}",

@@ -28,6 +28,10 @@ pub trait Provider: Send + Sync + 'static {
     /// of this one, and never none.
     fn publish(&self, decision: &Decision) -> impl Future<Output = Result<(), PublishError>> + Send;
 
+    /// Says that there is a newer decision, while an older one may be on its way. What is not yet sent of the older one need
+    /// not be, and then its [`Provider::publish`] is [`PublishError::Superseded`].
+    fn supersede(&self, _decision: &Decision) {}
+
     /// How long what is published may stand before [`Provider::publish`] is called again with it, to look for drift. `None`:
     /// no one else can change it.
     fn look_again(&self) -> Option<Duration> {
@@ -57,6 +61,9 @@ pub enum PublishError {
         /// The generation that stands.
         published: u64,
     },
+    /// A newer decision came while this one was on its way. The caller goes on with that at once.
+    #[error("a newer decision is there")]
+    Superseded,
     /// A defect of the decision. The caller raises an alarm; the former answer stands.
     #[error("the answer of {0} is empty, and unknown is not empty")]
     Empty(PoolName),

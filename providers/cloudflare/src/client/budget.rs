@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep};
 
 use super::ratelimit::{Low, QUOTA, Ratelimit, WINDOW};
 
-/// How many calls a pass usually takes, at the most. One does not begin with fewer left.
-const PASS: u32 = 8;
+/// How many calls a change usually takes. A pass does not begin with fewer left.
+const PASS: u32 = 4;
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, Elapsed, StateInformationMiddleware>;
 

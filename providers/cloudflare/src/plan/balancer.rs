@@ -1,6 +1,7 @@
 //! A Load Balancing setup that is Daymark's own: the pool, and the balancer in front of it.
 
 use daymark_decision::{Answer, PoolName};
+use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{Edit, Plan, Todo, Wanted, origins, wanted};
@@ -11,6 +12,9 @@ use crate::ledger::{Entry, Shown};
 
 /// What stands for the ID of a pool that is yet to be made.
 const NEW_POOL: &str = "(the ID of the new pool)";
+/// The keys of pool and balancer in the ledger.
+const POOL_THERE: &str = "the pool is there";
+const BALANCER_THERE: &str = "the balancer is there";
 
 /// What is seen of one setup.
 #[derive(Debug)]
@@ -32,38 +36,66 @@ pub(crate) struct Setup<'a> {
     pub(crate) ttl: u32,
 }
 
-/// Plans the pool and its balancer.
+/// Plans the pool and its balancer. Where something of either name is not Daymark's, nothing is planned at all.
 pub(crate) fn plan(setup: &Setup, answer: &Answer, seen: &Seen, shown: &Shown) -> Plan {
+    let name = &answer.pool;
+    if seen.pool.as_ref().is_some_and(|pool| !pool.is_ours(name)) {
+        return refused(format!(
+            "the Cloudflare pool {} is there already and is not Daymark's for {name}; make its description \"{}\" to hand it \
+             over, choose another name, or set `manage: origins`",
+            setup.name,
+            description(name)
+        ));
+    }
+    if seen.balancer.as_ref().is_some_and(|balancer| !balancer.is_ours(name)) {
+        return refused(format!(
+            "the zone has a load balancer {name} that is not Daymark's; make its description \"{}\" to hand it over, or set \
+             `manage: origins`",
+            description(name)
+        ));
+    }
     let targets = wanted(answer);
-    let mut plan = match &seen.pool {
-        Some(pool) if pool.is_ours() => {
+    let mut plan = Plan::default();
+    match &seen.pool {
+        Some(pool) => {
             let path = format!("{}/{}", setup.pools, pool.id());
-            origins::whole(&answer.pool, &path, pool, &targets, shown)
+            plan = origins::whole(name, &path, pool, &targets, shown);
+            plan.judge(shown, POOL_THERE, (true, true), String::new);
         }
-        Some(_) => {
-            return refused(format!(
-                "the Cloudflare pool {} is there already and is not Daymark's; begin its description with \"{MARK}\" to hand \
-                 it over, choose another name, or set `manage: origins`",
-                setup.name
-            ));
+        None => {
+            let entries = plan
+                .makes(shown, POOL_THERE, || format!("someone else has deleted the Cloudflare pool {}", setup.name));
+            plan.first.push(new_pool(setup, name, &targets, entries));
         }
-        None => Plan { first: vec![new_pool(setup, &answer.pool, &targets)], ..Plan::default() },
-    };
+    }
     plan.then_is_safe = seen.pool.is_some();
     let pool = seen.pool.as_ref().map_or(NEW_POOL, CloudflarePool::id);
     match &seen.balancer {
-        Some(balancer) if balancer.is_ours() => keep(setup, &answer.pool, pool, balancer, shown, &mut plan),
-        Some(_) => plan.problems.push(format!(
-            "the zone has a load balancer {} that is not Daymark's; begin its description with \"{MARK}\" to hand it over, or \
-             set `manage: origins`",
-            answer.pool
-        )),
-        None => plan.then.push(new_balancer(setup, &answer.pool, pool)),
+        Some(balancer) => {
+            plan.judge(shown, BALANCER_THERE, (true, true), String::new);
+            keep(setup, name, pool, balancer, shown, &mut plan);
+        }
+        None => {
+            let entries =
+                plan.makes(shown, BALANCER_THERE, || format!("someone else has deleted the load balancer {name}"));
+            plan.then.push(new_balancer(setup, name, pool, entries));
+        }
     }
     plan
 }
 
-/// What the description of everything begins with that is made for a pool.
+impl Plan {
+    /// What to remember once something is made without which the name has no address, so that it is made however often
+    /// someone else deletes it.
+    fn makes(&mut self, shown: &Shown, key: &str, drift: impl FnOnce() -> String) -> Vec<(String, Entry)> {
+        match self.judge(shown, key, (false, true), drift) {
+            Todo::Change(entry) | Todo::Leave(entry) => vec![(key.to_owned(), entry)],
+            Todo::Nothing => Vec::new(),
+        }
+    }
+}
+
+/// What the description of everything is that is made for a pool.
 fn description(pool: &PoolName) -> String {
     format!("{MARK} for {pool}")
 }
@@ -72,7 +104,7 @@ fn refused(problem: String) -> Plan {
     Plan { problems: vec![problem], ..Plan::default() }
 }
 
-fn new_pool(setup: &Setup, pool: &PoolName, targets: &[Wanted]) -> Edit {
+fn new_pool(setup: &Setup, pool: &PoolName, targets: &[Wanted], entries: Vec<(String, Entry)>) -> Edit {
     let mut changes = vec![format!("make the Cloudflare pool {}", setup.name)];
     changes.extend(targets.iter().map(|it| {
         let state = if it.is_in { "enabled" } else { "disabled" };
@@ -80,75 +112,72 @@ fn new_pool(setup: &Setup, pool: &PoolName, targets: &[Wanted]) -> Edit {
     }));
     Edit {
         pool: pool.clone(),
-        method: "POST",
+        method: Method::POST,
         path: setup.pools.clone(),
         body: Some(origins::new_pool(setup.name, &description(pool), targets)),
         changes,
         call: Call::WritePool,
-        entries: Vec::new(),
+        entries,
     }
 }
 
-fn new_balancer(setup: &Setup, pool: &PoolName, cloudflare_pool: &str) -> Edit {
-    let mut body = right_fields(setup, cloudflare_pool);
-    body.insert("name".to_owned(), pool.as_str().into());
-    body.insert("description".to_owned(), description(pool).into());
-    body.insert("steering_policy".to_owned(), "off".into());
+fn new_balancer(setup: &Setup, pool: &PoolName, cloudflare_pool: &str, entries: Vec<(String, Entry)>) -> Edit {
+    let body = json!({
+        "name": pool.as_str(),
+        "description": description(pool),
+        "default_pools": [cloudflare_pool],
+        "fallback_pool": cloudflare_pool,
+        "proxied": false,
+        "ttl": setup.ttl,
+        "steering_policy": "off",
+    });
     Edit {
         pool: pool.clone(),
-        method: "POST",
+        method: Method::POST,
         path: setup.balancers.clone(),
-        body: Some(Value::Object(body)),
+        body: Some(body),
         changes: vec![format!(
             "make the load balancer {pool}, DNS only, in front of the Cloudflare pool {}",
             setup.name
         )],
         call: Call::WriteBalancer,
-        entries: Vec::new(),
+        entries,
     }
 }
 
-/// The fields of a balancer that Daymark keeps.
-fn right_fields(setup: &Setup, cloudflare_pool: &str) -> Map<String, Value> {
-    let fields = json!({
-        "default_pools": [cloudflare_pool],
-        "fallback_pool": cloudflare_pool,
-        "proxied": false,
-        "ttl": setup.ttl,
-    });
-    match fields {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
+/// The fields of a balancer that Daymark keeps, and whether the name has an address of the answer without it.
+fn right_fields(setup: &Setup, cloudflare_pool: &str) -> [(&'static str, Value, bool); 5] {
+    [
+        ("enabled", json!(true), false),
+        ("proxied", json!(false), false),
+        ("default_pools", json!([cloudflare_pool]), true),
+        ("fallback_pool", json!(cloudflare_pool), true),
+        ("ttl", json!(setup.ttl), true),
+    ]
 }
 
 /// Sets right what differs in a balancer of Daymark's own.
 fn keep(setup: &Setup, pool: &PoolName, cloudflare_pool: &str, seen: &Balancer, shown: &Shown, plan: &mut Plan) {
     let mut body = Map::new();
     let (mut changes, mut entries): (Vec<String>, Vec<(String, Entry)>) = (Vec::new(), Vec::new());
-    let mut right = right_fields(setup, cloudflare_pool);
-    // The API gives `enabled` only since it can be changed there.
-    if seen.field("enabled") == &Value::Bool(false) {
-        right.insert("enabled".to_owned(), true.into());
-    }
-    for (field, value) in right {
-        let key = format!("the balancer's {field}");
-        let drift = format!("someone else has set `{field}` of the load balancer {pool} to {}", seen.field(&field));
-        let is_right = is_same(seen.field(&field), &value);
+    for (field, value, can_wait) in right_fields(setup, cloudflare_pool) {
+        let key = format!("the balancer's {field} is {value}");
+        let drift = format!("someone else has set `{field}` of the load balancer {pool} to {}", seen.field(field));
+        let is_right = is_same(seen.field(field), &value);
         match plan.judge(shown, &key, (is_right, true), || drift.clone()) {
             Todo::Nothing => {}
-            Todo::Change(entry) => {
+            Todo::Leave(_) if can_wait => plan.leave(&drift),
+            Todo::Change(entry) | Todo::Leave(entry) => {
                 changes.push(format!("set `{field}` of the load balancer {pool} to {value}"));
                 entries.push((key, entry));
-                body.insert(field, value);
+                body.insert(field.to_owned(), value);
             }
-            Todo::Leave(_) => plan.leave(&drift),
         }
     }
     if !body.is_empty() {
         plan.then.push(Edit {
             pool: pool.clone(),
-            method: "PATCH",
+            method: Method::PATCH,
             path: format!("{}/{}", setup.balancers, seen.id()),
             body: Some(Value::Object(body)),
             changes,
@@ -158,10 +187,11 @@ fn keep(setup: &Setup, pool: &PoolName, cloudflare_pool: &str, seen: &Balancer, 
     }
 }
 
-/// Whether two values are the same; the schema's numbers may come with a fraction of zero, and an absent flag is false.
+/// Whether a field is as it should be. One that is absent has its default: `enabled` is true and `proxied` false. The
+/// schema's numbers may come with a fraction of zero.
 fn is_same(seen: &Value, right: &Value) -> bool {
     match (seen, right) {
-        (Value::Null, Value::Bool(false)) => true,
+        (Value::Null, Value::Bool(_)) => true,
         (Value::Number(seen), Value::Number(right)) => seen.as_f64() == right.as_f64(),
         _ => seen == right,
     }

@@ -1,6 +1,7 @@
 //! The origins of a Load Balancing pool: which are to be enabled, and in a pool of Daymark's own also which there are.
 
 use daymark_decision::{PoolName, Target};
+use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{Edit, Plan, Todo, Wanted};
@@ -46,32 +47,37 @@ pub(crate) fn label(origin: &Origin) -> String {
 
 /// Plans the switches of a pool that is the operator's.
 pub(crate) fn switches(pool: &PoolName, path: &str, seen: &CloudflarePool, targets: &[Wanted], shown: &Shown) -> Plan {
-    let mut draft = Draft::of(seen);
-    draft.switch(targets, shown);
-    if draft.is_answered(targets) {
+    let mut draft = Draft::of(seen, targets);
+    draft.switch(shown);
+    if draft.is_answered() {
         return draft.into_plan(pool, path, Map::new());
     }
     // Whatever is enabled now stays so: an answer that may be old is better than none.
     Plan { problems: vec![unanswerable(seen, targets)], agreed: draft.plan.agreed, ..Plan::default() }
 }
 
-/// Plans a pool that is Daymark's own: its origins, their switches, and that it is enabled itself.
+/// Plans a pool that is Daymark's own: the switches, and then its origins, and that it is enabled itself.
+///
+/// The switches come first and alone where they can: whatever else Cloudflare may refuse, a dead node is out.
 pub(crate) fn whole(pool: &PoolName, path: &str, seen: &CloudflarePool, targets: &[Wanted], shown: &Shown) -> Plan {
-    let mut draft = Draft::of(seen);
+    let mut quick = Draft::of(seen, targets);
+    quick.switch(shown);
+    let mut draft = Draft::of(seen, targets);
     draft.reconcile(targets, shown);
-    draft.switch(targets, shown);
+    let is_more = !draft.changes.is_empty() || !seen.is_enabled();
+    draft.switch(shown);
     let mut others = Map::new();
-    let disabled = format!("someone else has disabled the Cloudflare pool {}", seen.name());
-    match draft.plan.judge(shown, "the pool is enabled", (seen.is_enabled(), true), || disabled.clone()) {
-        Todo::Nothing => {}
-        Todo::Change(entry) => {
-            draft.changes.push(format!("enable the Cloudflare pool {}", seen.name()));
-            draft.entries.push(("the pool is enabled".to_owned(), entry));
-            others.insert("enabled".to_owned(), true.into());
-        }
-        Todo::Leave(_) => draft.plan.leave(&disabled),
+    if !seen.is_enabled() {
+        // Without its pool the name has no address at all, so this is never left alone.
+        draft.changes.push(format!("enable the Cloudflare pool {}", seen.name()));
+        others.insert("enabled".to_owned(), true.into());
     }
-    draft.into_plan(pool, path, others)
+    if !is_more || !quick.is_answered() || quick.changes.is_empty() {
+        return draft.into_plan(pool, path, others);
+    }
+    let whole = draft.into_plan(pool, path, others);
+    let quick = quick.into_plan(pool, path, Map::new());
+    Plan { first: quick.first, then: whole.first, ..whole }
 }
 
 /// The body that makes a pool of Daymark's own.
@@ -80,9 +86,9 @@ pub(crate) fn new_pool(name: &str, description: &str, targets: &[Wanted]) -> Val
     json!({ "name": name, "description": description, "enabled": true, "minimum_origins": 1, "origins": origins })
 }
 
-/// The origins as they are to be.
-struct Draft {
-    origins: Vec<Origin>,
+/// The origins as they are to be, each with the target that it belongs to.
+struct Draft<'a> {
+    origins: Vec<(Origin, Option<&'a Wanted>)>,
     /// What differs from what was seen, as sentences.
     changes: Vec<String>,
     /// What to remember once the changes are made.
@@ -90,80 +96,109 @@ struct Draft {
     plan: Plan,
 }
 
-impl Draft {
-    fn of(seen: &CloudflarePool) -> Self {
-        Self { origins: seen.origins(), changes: Vec::new(), entries: Vec::new(), plan: Plan::default() }
+impl<'a> Draft<'a> {
+    fn of(seen: &CloudflarePool, targets: &'a [Wanted]) -> Self {
+        let with_target = |origin: Origin| {
+            let target = target_of(&origin, targets);
+            (origin, target)
+        };
+        let origins = seen.origins().into_iter().map(with_target).collect();
+        Self { origins, changes: Vec::new(), entries: Vec::new(), plan: Plan::default() }
     }
 
-    /// Adds what is missing, moves what has another address, and takes out what Daymark made for a target that is no more.
-    /// Origins of others stay as they are.
-    fn reconcile(&mut self, targets: &[Wanted], shown: &Shown) {
-        for origin in std::mem::take(&mut self.origins) {
-            if let Some(origin) = self.kept(origin, targets, shown) {
-                self.origins.push(origin);
+    /// Gives each target one origin: adds what is missing, moves what has another address, and takes out what Daymark made
+    /// and no target needs. Origins of others stay as they are; one that has the address of a target serves it.
+    fn reconcile(&mut self, targets: &'a [Wanted], shown: &Shown) {
+        let is_answered = self.is_answered();
+        let chosen: Vec<Option<String>> = targets.iter().map(|it| self.origin_for(it)).collect();
+        let target_of_label =
+            |label: &str| chosen.iter().position(|it| it.as_deref() == Some(label)).map(|index| &targets[index]);
+        for (origin, target) in std::mem::take(&mut self.origins) {
+            let chosen = target_of_label(&label(&origin));
+            if !origin.name().starts_with(ORIGIN_MARK) {
+                self.origins.push((origin, target));
+            } else if let Some(target) = chosen {
+                let origin = self.at_its_address(origin, target, is_answered, shown);
+                self.origins.push((origin, Some(target)));
+            } else if !self.removes(&origin, shown) {
+                self.origins.push((origin, None));
             }
         }
-        for wanted @ Wanted { target, is_in, why, origin } in targets {
-            let is_there = self.origins.iter().any(|it| target_of(it, targets) == Some(wanted));
-            let origin = Origin::new(origin, target.address, *is_in);
-            let key = format!("{} is there", origin.name());
-            let drift = format!("someone else has removed the origin {}", label(&origin));
-            match self.plan.judge(shown, &key, (is_there, true), || drift.clone()) {
-                Todo::Nothing => {}
-                // A node of the answer is not left out for the sake of peace.
-                Todo::Leave(_) if !is_in => self.plan.leave(&drift),
-                Todo::Change(entry) | Todo::Leave(entry) => {
-                    let state = if *is_in { "enabled" } else { "disabled" };
-                    self.changes.push(format!("add the origin {}, {state} ({why})", label(&origin)));
-                    self.entries.push((key, entry));
-                    self.origins.push(origin);
-                }
-            }
-        }
+        let missing = targets.iter().zip(chosen).filter(|(_, chosen)| chosen.is_none());
+        missing.for_each(|(target, _)| self.add(target, is_answered, shown));
     }
 
-    /// An origin that stays, at its right address.
-    fn kept(&mut self, mut origin: Origin, targets: &[Wanted], shown: &Shown) -> Option<Origin> {
-        match target_of(&origin, targets) {
-            Some(Wanted { target, origin: made, .. }) if origin.name() == made => {
-                let key = format!("{} has its address", origin.name());
-                let is_right = origin.address().parse() == Ok(target.address);
-                let drift = format!("someone else has moved the origin {} to {}", origin.name(), origin.address());
-                match self.plan.judge(shown, &key, (is_right, true), || drift.clone()) {
-                    Todo::Nothing => {}
-                    Todo::Change(entry) => {
-                        self.changes.push(format!("move the origin {} to {}", label(&origin), target.address));
-                        self.entries.push((key, entry));
-                        origin.move_to(target.address);
-                    }
-                    Todo::Leave(_) => self.plan.leave(&drift),
-                }
+    /// The origin that is to serve a target, by its label: one of someone else at the address, since addresses are unique in
+    /// a pool; or the one that Daymark made for it; or another of Daymark's at the address.
+    fn origin_for(&self, wanted: &Wanted) -> Option<String> {
+        let has_address = |origin: &Origin| origin.address().parse() == Ok(wanted.target.address);
+        let is_made = |origin: &Origin| origin.name().starts_with(ORIGIN_MARK);
+        let origins = || self.origins.iter().map(|(origin, _)| origin);
+        let foreign = origins().find(|it| has_address(it) && !is_made(it));
+        let made_for = origins().find(|it| it.name() == wanted.origin);
+        // Not one that was made for another target, which needs it itself.
+        let at_hand = self.origins.iter().find(|(it, target)| {
+            is_made(it) && has_address(it) && target.is_none_or(|target| target.origin != it.name())
+        });
+        foreign.or(made_for).or(at_hand.map(|(origin, _)| origin)).map(label)
+    }
+
+    /// The origin, moved to the address of its target.
+    fn at_its_address(&mut self, mut origin: Origin, wanted: &Wanted, is_answered: bool, shown: &Shown) -> Origin {
+        let address = wanted.target.address;
+        let key = format!("{} is at {address}", origin.name());
+        let drift = format!("someone else has moved the origin {} to {}", origin.name(), origin.address());
+        match self.plan.judge(shown, &key, (origin.address().parse() == Ok(address), true), || drift.clone()) {
+            Todo::Nothing => {}
+            Todo::Leave(_) if is_answered => self.plan.leave(&drift),
+            Todo::Change(entry) | Todo::Leave(entry) => {
+                self.changes.push(format!("move the origin {} to {address}", label(&origin)));
+                self.entries.push((key, entry));
+                origin.move_to(address);
             }
-            None if origin.name().starts_with(ORIGIN_MARK) => {
-                let key = format!("{} is there", origin.name());
-                let drift = format!("someone else has added the origin {}", label(&origin));
-                match self.plan.judge(shown, &key, (true, false), || drift.clone()) {
-                    Todo::Nothing => {}
-                    Todo::Change(entry) => {
-                        self.changes.push(format!("remove the origin {} (no node has it)", label(&origin)));
-                        self.entries.push((key, entry));
-                        return None;
-                    }
-                    Todo::Leave(_) => self.plan.leave(&drift),
-                }
-            }
-            _ => {}
         }
-        Some(origin)
+        origin
+    }
+
+    /// Whether an origin that Daymark made for no target of now is taken out.
+    fn removes(&mut self, origin: &Origin, shown: &Shown) -> bool {
+        let key = format!("{} is there", label(origin));
+        let drift = format!("someone else has added the origin {}", label(origin));
+        match self.plan.judge(shown, &key, (true, false), || drift.clone()) {
+            Todo::Change(entry) => {
+                self.changes.push(format!("remove the origin {} (no node needs it)", label(origin)));
+                self.entries.push((key, entry));
+                return true;
+            }
+            Todo::Leave(_) => self.plan.leave(&drift),
+            Todo::Nothing => {}
+        }
+        false
+    }
+
+    fn add(&mut self, wanted: &'a Wanted, is_answered: bool, shown: &Shown) {
+        let Wanted { target, is_in, why, origin } = wanted;
+        let origin = Origin::new(origin, target.address, *is_in);
+        let key = format!("{} is there", label(&origin));
+        let drift = format!("someone else has removed the origin {}", label(&origin));
+        match self.plan.judge(shown, &key, (false, true), || drift.clone()) {
+            Todo::Nothing => {}
+            Todo::Leave(_) if is_answered => self.plan.leave(&drift),
+            Todo::Change(entry) | Todo::Leave(entry) => {
+                let state = if *is_in { "enabled" } else { "disabled" };
+                self.changes.push(format!("add the origin {}, {state} ({why})", label(&origin)));
+                self.entries.push((key, entry));
+                self.origins.push((origin, Some(wanted)));
+            }
+        }
     }
 
     /// Sets the switches of every origin that belongs to a target.
-    fn switch(&mut self, targets: &[Wanted], shown: &Shown) {
+    fn switch(&mut self, shown: &Shown) {
         let mut left = Vec::new();
         for index in 0..self.origins.len() {
-            let origin = &self.origins[index];
-            let Some(wanted) = target_of(origin, targets) else { continue };
-            let (key, drift) = (label(origin), drift_of(origin));
+            let (origin, Some(wanted)) = &self.origins[index] else { continue };
+            let (wanted, key, drift) = (*wanted, label(origin), drift_of(origin));
             let states = (origin.is_enabled(), wanted.is_in);
             match self.plan.judge(shown, &key, states, || drift.clone()) {
                 Todo::Nothing => {}
@@ -173,7 +208,7 @@ impl Draft {
         }
         for (index, wanted, entry, drift) in left {
             // Peace matters less than that a node of the answer is answered at all.
-            if wanted.is_in && !self.is_answered(targets) {
+            if wanted.is_in && !self.is_answered() {
                 self.set(index, wanted, entry);
             } else {
                 self.plan.leave(&drift);
@@ -182,27 +217,32 @@ impl Draft {
     }
 
     fn set(&mut self, index: usize, wanted: &Wanted, entry: Entry) {
-        let origin = &mut self.origins[index];
+        let (origin, _) = &mut self.origins[index];
         origin.enable(wanted.is_in);
         let verb = if wanted.is_in { "enable" } else { "disable" };
         self.changes.push(format!("{verb} the origin {} ({})", label(origin), wanted.why));
         self.entries.push((label(origin), entry));
     }
 
-    /// Whether an origin is enabled that is to be.
-    fn is_answered(&self, targets: &[Wanted]) -> bool {
-        self.origins.iter().any(|it| it.is_enabled() && target_of(it, targets).is_some_and(|wanted| wanted.is_in))
+    /// Whether an origin is enabled that is to be. One that Daymark made counts only at its target's address.
+    fn is_answered(&self) -> bool {
+        self.origins.iter().any(|(origin, target)| {
+            let is_at_home = |wanted: &&Wanted| {
+                !origin.name().starts_with(ORIGIN_MARK) || origin.address().parse() == Ok(wanted.target.address)
+            };
+            origin.is_enabled() && target.filter(is_at_home).is_some_and(|wanted| wanted.is_in)
+        })
     }
 
     fn into_plan(self, pool: &PoolName, path: &str, others: Map<String, Value>) -> Plan {
         let mut plan = self.plan;
         if !self.changes.is_empty() {
             let mut body = others;
-            let origins: Vec<Origin> = self.origins.into_iter().map(Origin::writable).collect();
+            let origins: Vec<Origin> = self.origins.into_iter().map(|(origin, _)| origin.writable()).collect();
             body.insert("origins".to_owned(), json!(origins));
             plan.first.push(Edit {
                 pool: pool.clone(),
-                method: "PATCH",
+                method: Method::PATCH,
                 path: path.to_owned(),
                 body: Some(Value::Object(body)),
                 changes: self.changes,

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use daymark_decision::{Answer, PoolName};
+use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{Edit, Plan, Todo, Wanted, wanted};
 use crate::MARK;
 use crate::api::Record;
 use crate::client::Call;
-use crate::ledger::Shown;
+use crate::ledger::{Entry, Shown};
 
 /// How many characters of a comment every zone takes.
 const COMMENT: usize = 100;
@@ -20,30 +21,32 @@ const COMMENT: usize = 100;
 /// while an address of the answer is there.
 pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, seen: &[Record], shown: &Shown) -> Plan {
     let foreign: Vec<&Record> = seen.iter().filter(|it| holds_the_name(it) && !it.is_ours()).collect();
-    let ours: Vec<(&Record, IpAddr)> =
-        seen.iter().filter(|it| it.is_ours()).filter_map(|it| Some((it, it.address()?))).collect();
-    let mut records = Records { path, ttl, pool: &answer.pool, shown, plan: Plan::default() };
-    records.plan.problems = foreign.iter().map(|record| refusal(record)).collect();
+    let ours: Vec<&Record> = seen.iter().filter(|it| it.is_ours()).collect();
+    let problems = foreign.iter().map(|record| refusal(record)).collect();
+    let mut records = Records { path, ttl, pool: &answer.pool, shown, plan: Plan { problems, ..Plan::default() } };
     if !foreign.is_empty() && ours.is_empty() {
         return records.plan;
     }
     let targets = wanted(answer);
-    let is_answered =
-        targets.iter().any(|it| it.is_in && ours.iter().any(|(_, address)| *address == it.target.address));
+    let resolves = |it: &&Wanted| it.is_in && seen.iter().any(|record| record.resolves_to(it.target.address));
+    let is_answered = targets.iter().any(|it| resolves(&it));
     records.plan.then_is_safe = is_answered;
     for it in &targets {
-        let record = ours.iter().find(|(_, address)| *address == it.target.address);
+        let address = it.target.address;
+        let record = ours.iter().find(|record| record.address() == Some(address));
+        // Cloudflare takes no second record of the same address.
+        let is_foreign = foreign.iter().any(|record| record.address() == Some(address));
         match (record, it.is_in) {
-            (Some((record, _)), true) => records.keep(record, it),
-            (None, true) => records.add(it, is_answered),
-            (None, false) => records.stay_out(it),
-            (Some(_), false) => {}
+            (Some(record), true) => records.keep(record, address, is_answered),
+            (None, true) if !is_foreign => records.add(it, is_answered),
+            (None, true) | (Some(_), false) => {}
+            (None, false) => records.stay_out(address),
         }
     }
-    for (record, address) in &ours {
-        let target = targets.iter().find(|it| it.target.address == *address);
+    for record in ours {
+        let target = targets.iter().find(|it| record.address() == Some(it.target.address));
         if target.is_none_or(|it| !it.is_in) {
-            records.delete(record, *address, target, is_answered);
+            records.delete(record, target);
         }
     }
     records.plan
@@ -51,15 +54,22 @@ pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, seen: &[Record], shown
 
 /// Whether a record decides what address the name has.
 fn holds_the_name(record: &Record) -> bool {
-    matches!(record.kind.as_str(), "A" | "AAAA" | "CNAME")
+    matches!(record.kind.as_str(), "A" | "AAAA" | "CNAME" | "NS")
 }
 
 fn refusal(record: &Record) -> String {
     let Record { kind, name, content, .. } = record;
-    format!(
-        "the record {name} {kind} {content} is not Daymark's, and while it is there the name has an answer that Daymark does \
-         not decide; delete it, or begin its comment with \"{MARK}\" to hand it over"
-    )
+    let called = format!("the record {name} {kind} {content}");
+    match kind.as_str() {
+        "A" | "AAAA" => format!(
+            "{called} is not Daymark's, and while it is there the name has an answer that Daymark does not decide; delete it, \
+             or make its comment \"{MARK}\" to hand it over"
+        ),
+        "NS" => format!(
+            "{called} delegates the name to other servers, and nobody asks Cloudflare for its address; delete it"
+        ),
+        _ => format!("{called} is in the way: the name can have no address beside it; delete it"),
+    }
 }
 
 /// The key of an address in the ledger.
@@ -96,33 +106,32 @@ impl Records<'_> {
             "comment": comment,
         });
         let change = format!("add the record {pool} {kind} {address} ({})", wanted.why);
-        self.plan.first.push(self.edit(
-            "POST",
-            self.path.to_owned(),
-            Some(body),
-            change,
-            vec![(presence(address), entry)],
-        ));
+        let entries = vec![(presence(address), entry)];
+        self.plan.first.push(self.edit(Method::POST, self.path.to_owned(), Some(body), change, entries));
     }
 
     /// Sets right what differs in a record that stays.
-    fn keep(&mut self, record: &Record, wanted: &Wanted) {
-        self.plan.judge(self.shown, &presence(wanted.target.address), (true, true), String::new);
+    fn keep(&mut self, record: &Record, address: IpAddr, is_answered: bool) {
+        self.plan.judge(self.shown, &presence(address), (true, true), String::new);
         let mut body = Map::new();
         let (mut changes, mut entries) = (Vec::new(), Vec::new());
         let called = format!("the record {} {} {}", self.pool, record.kind, record.content);
-        let fields = [("ttl", json!(record.ttl), json!(self.ttl)), ("proxied", json!(record.proxied), json!(false))];
-        for (field, seen, right) in fields {
-            let key = format!("{} has its {field}", wanted.target.address);
+        // A proxied record gives an address of Cloudflare's, which is none of the answer.
+        let fields = [
+            ("ttl", json!(record.ttl), json!(self.ttl), true),
+            ("proxied", json!(record.proxied), json!(false), is_answered),
+        ];
+        for (field, seen, right, can_wait) in fields {
+            let key = format!("{address} has the {field} {right}");
             let drift = format!("someone else has set `{field}` of {called} to {seen}");
             match self.plan.judge(self.shown, &key, (seen == right, true), || drift.clone()) {
                 Todo::Nothing => {}
-                Todo::Change(entry) => {
+                Todo::Leave(_) if can_wait => self.plan.leave(&drift),
+                Todo::Change(entry) | Todo::Leave(entry) => {
                     changes.push(format!("set `{field}` of {called} to {right}"));
                     entries.push((key, entry));
                     body.insert(field.to_owned(), right);
                 }
-                Todo::Leave(_) => self.plan.leave(&drift),
             }
         }
         if !body.is_empty() {
@@ -131,45 +140,39 @@ impl Records<'_> {
             body.insert("name".to_owned(), record.name.as_str().into());
             body.insert("content".to_owned(), record.content.as_str().into());
             let path = format!("{}/{}", self.path, record.id);
-            let edit = self.edit("PATCH", path, Some(Value::Object(body)), changes.join("; "), entries);
+            let edit = self.edit(Method::PATCH, path, Some(Value::Object(body)), changes.join("; "), entries);
             self.plan.first.push(edit);
         }
     }
 
     /// Remembers that a record is rightly not there.
-    fn stay_out(&mut self, wanted: &Wanted) {
-        self.plan.judge(self.shown, &presence(wanted.target.address), (false, false), String::new);
+    fn stay_out(&mut self, address: IpAddr) {
+        self.plan.judge(self.shown, &presence(address), (false, false), String::new);
     }
 
-    fn delete(&mut self, record: &Record, address: IpAddr, target: Option<&Wanted>, is_answered: bool) {
+    fn delete(&mut self, record: &Record, target: Option<&Wanted>) {
+        let Some(address) = record.address() else { return };
         let called = format!("the record {} {} {address}", self.pool, record.kind);
         let drift = format!("someone else has added {called}");
         match self.plan.judge(self.shown, &presence(address), (true, false), || drift.clone()) {
+            Todo::Nothing => {}
             Todo::Leave(_) => self.plan.leave(&drift),
-            Todo::Change(entry) if is_answered || !self.plan.first.is_empty() => {
+            Todo::Change(entry) => {
                 let why = target.map_or("no node has it", |it| it.why.as_str());
                 let path = format!("{}/{}", self.path, record.id);
-                let edit = self.edit(
-                    "DELETE",
-                    path,
-                    None,
-                    format!("delete {called} ({why})"),
-                    vec![(presence(address), entry)],
-                );
-                self.plan.then.push(edit);
+                let change = format!("delete {called} ({why})");
+                self.plan.then.push(self.edit(Method::DELETE, path, None, change, vec![(presence(address), entry)]));
             }
-            // Where nothing of the answer is there or can be added, what is there stays.
-            Todo::Nothing | Todo::Change(_) => {}
         }
     }
 
     fn edit(
         &self,
-        method: &'static str,
+        method: Method,
         path: String,
         body: Option<Value>,
         change: String,
-        entries: Vec<(String, crate::ledger::Entry)>,
+        entries: Vec<(String, Entry)>,
     ) -> Edit {
         Edit { pool: self.pool.clone(), method, path, body, changes: vec![change], call: Call::WriteRecord, entries }
     }

@@ -85,7 +85,7 @@ fn only_the_switch_of_a_managed_origin_changes_and_every_other_field_is_sent_bac
     sent_1["enabled"] = false.into();
     seen_2.as_object_mut().unwrap().remove("disabled_at");
     assert_eq!(*sent(&plan), json!([sent_1, seen_2, foreign]));
-    assert_eq!((plan.first[0].method, plan.first[0].path.as_str()), ("PATCH", PATH));
+    assert_eq!((plan.first[0].method.as_str(), plan.first[0].path.as_str()), ("PATCH", PATH));
     assert!(plan.problems.is_empty(), "{plan:?}");
 }
 
@@ -156,7 +156,7 @@ fn a_contested_origin_is_switched_on_where_no_other_is_answered() {
     let mut ledger = Ledger::default();
     for round in 0..10 {
         for is_on in [true, false] {
-            let plan = origins::switches(&pool(), PATH, &on(is_on), &wanted(&answer), &ledger.of(&pool()));
+            let plan = origins::switches(&pool(), PATH, &on(is_on), &wanted(&answer), &ledger.of(&pool(), false));
             assert_eq!(plan.first.is_empty(), is_on, "round {round}: {plan:?}");
             for (key, entry) in plan.agreed.iter().chain(plan.first.iter().flat_map(|it| &it.entries)) {
                 ledger.remember(&pool(), key, *entry);
@@ -238,7 +238,7 @@ fn a_setup_of_daymarks_own_is_kept_as_the_nodes_are() {
         ]}))
     );
     assert_eq!(plan.then[0].body, Some(json!({"proxied": false, "ttl": 30})));
-    assert_eq!((plan.then[0].method, plan.then[0].path.as_str()), ("PATCH", "/balancers/b"));
+    assert_eq!((plan.then[0].method.as_str(), plan.then[0].path.as_str()), ("PATCH", "/balancers/b"));
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn records_are_added_before_others_are_deleted() {
             "comment": "managed by daymark: node-2",
         }))
     );
-    assert_eq!((plan.then[0].method, plan.then[0].path.as_str()), ("DELETE", "/zones/z/dns_records/1"));
+    assert_eq!((plan.then[0].method.as_str(), plan.then[0].path.as_str()), ("DELETE", "/zones/z/dns_records/1"));
     assert!(!plan.then_is_safe, "the last record waits for the first of the answer");
 }
 
@@ -292,15 +292,20 @@ fn a_record_that_was_changed_by_hand_is_set_right() {
     let plan = records_plan(&answer(&[("192.0.2.1", true)]), &[changed]);
     let body = plan.first[0].body.as_ref().unwrap();
     assert_eq!((&body["ttl"], &body["proxied"]), (&json!(60), &json!(false)));
-    assert_eq!((plan.first[0].method, plan.first[0].path.as_str()), ("PATCH", "/zones/z/dns_records/1"));
+    assert_eq!((plan.first[0].method.as_str(), plan.first[0].path.as_str()), ("PATCH", "/zones/z/dns_records/1"));
 }
 
 #[test]
 fn a_foreign_record_is_refused_by_name() {
-    for (kind, content) in [("A", "192.0.2.9"), ("AAAA", "2001:db8::9"), ("CNAME", "elsewhere.example.org")] {
-        let plan = records_plan(&answer(&[("192.0.2.1", true)]), &[record("9", kind, content, "by hand")]);
+    for (kind, content, comment, why) in [
+        ("A", "192.0.2.9", "by hand", "is not Daymark's"),
+        ("AAAA", "2001:db8::9", "managed by daymarketing", "is not Daymark's"),
+        ("CNAME", "elsewhere.example.org", "managed by daymark", "is in the way"),
+        ("NS", "ns1.example.org", "managed by daymark", "delegates the name"),
+    ] {
+        let plan = records_plan(&answer(&[("192.0.2.1", true)]), &[record("9", kind, content, comment)]);
         assert!(plan.first.is_empty() && plan.then.is_empty(), "{kind}");
-        assert!(plan.problems[0].starts_with(&format!("the record lb.example.org {kind} {content} is not Daymark's")));
+        assert!(plan.problems[0].starts_with(&format!("the record lb.example.org {kind} {content} {why}")));
     }
     let text = record("9", "TXT", "hello", "by hand");
     assert!(records_plan(&answer(&[("192.0.2.1", true)]), &[text]).problems.is_empty(), "a text holds no name");
@@ -372,7 +377,7 @@ proptest! {
         let (mut ledger, mut next) = (Ledger::default(), 0);
         for answer in &answers {
             for _ in 0..3 {
-                let plan = records::plan(RECORDS, 60, answer, &world, &ledger.of(&pool()));
+                let plan = records::plan(RECORDS, 60, answer, &world, &ledger.of(&pool(), false));
                 let edits = if plan.first.is_empty() { &plan.then } else { &plan.first };
                 for edit in edits {
                     match &edit.body {

@@ -99,7 +99,7 @@ async fn passes_are_spread_over_the_window_when_cloudflare_says_that_little_is_l
 #[tokio::test(start_paused = true)]
 async fn no_pass_begins_with_fewer_calls_left_than_it_may_take() {
     let budget = Budget::new(100);
-    budget.heed(said(7, 30));
+    budget.heed(said(3, 30));
     assert_eq!(budget.pause(), Duration::from_secs(30), "what is left to all");
 
     let budget = Budget::new(1);
