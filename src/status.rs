@@ -53,10 +53,8 @@ impl PoolStatus {
 
     /// What an operator should look at, as sentences.
     pub fn alarms(&self) -> Vec<String> {
-        let mut alarms = Vec::new();
-        if self.basis == Basis::Held {
-            alarms.push(format!("{}: no target is ready or live, and the last good answer is held", self.name));
-        }
+        let is_judged = self.targets.iter().all(|target| target.reason.is_judged());
+        let mut alarms: Vec<String> = none_usable(&self.name, self.basis, is_judged).into_iter().collect();
         if let Some(example) = self.own_faults().next() {
             let (unjudged, all) = (self.unjudged(), self.targets.len());
             alarms.push(format!(
@@ -71,6 +69,17 @@ impl PoolStatus {
         let observed = self.targets.iter().filter_map(|target| Some((target, target.observed.as_ref()?)));
         observed.filter(|(_, observed)| observed.observation.kind.grade().is_none())
     }
+}
+
+/// What an operator should know of an answer for which no target speaks, as a sentence. `is_judged`: whether every target
+/// has its verdict.
+pub(crate) fn none_usable(pool: &PoolName, basis: Basis, is_judged: bool) -> Option<String> {
+    let fate = match basis {
+        Basis::Held => "the last good answer is held",
+        Basis::Bootstrap if is_judged => "every node is answered until one is",
+        _ => return None,
+    };
+    Some(format!("{pool}: no target is ready or live, and {fate}"))
 }
 
 /// One target.

@@ -56,6 +56,8 @@ struct Report {
     unclear: Vec<String>,
     /// The pools that are not published for want of any verdict, as sentences.
     unjudged: Vec<String>,
+    /// The pools of which no target is usable, as sentences.
+    alarms: Vec<String>,
 }
 
 pub(super) fn sync(arguments: &Arguments) -> Outcome {
@@ -122,11 +124,11 @@ async fn pass(
     let _lock = state.lock()?;
     let providers = state.providers(settings)?;
     let engine = app::engine(config, state.find(StateFile::new).unwrap_or_default(), &clock);
-    let Verdicts { decision, memory, unclear, unjudged } = tokio::select! {
+    let Verdicts { decision, memory, unclear, unjudged, alarms } = tokio::select! {
         verdicts = judge(&config.pools, engine, clock, deadline) => verdicts,
         () = stop.cancelled() => return Err(Failure::Run("stopped before anything was published".to_owned())),
     };
-    for sentence in &unclear {
+    for sentence in unclear.iter().chain(&alarms) {
         warn!("{sentence}");
     }
     state.keep(StateFile::new, memory).await;
@@ -139,7 +141,7 @@ async fn pass(
     });
     // A provider of which no pool could be judged has nothing to be told.
     let providers = if decision.answers.is_empty() { Vec::new() } else { join_all(done).await };
-    Ok(Report { providers, unclear, unjudged })
+    Ok(Report { providers, unclear, unjudged, alarms })
 }
 
 /// Publishes, remembers, and only then looks at what else there is to say.

@@ -109,6 +109,27 @@ fn the_result_is_told_to_programs_too() {
 }
 
 #[test]
+fn an_answer_for_which_no_node_speaks_is_told_and_stands() {
+    let scene = Scene::new(2);
+    let all_fail = || (0..2).for_each(|index| scene.nodes.set(index, Behaviour::Dead));
+    let alarm = |done: &Finished, fate: &str| {
+        let wanted = format!("{POOL}: no target is ready or live, and {fate}");
+        assert!(done.stderr.contains(&format!("{wanted}\n")), "{wanted} in {}", done.stderr);
+        wanted
+    };
+    all_fail();
+    alarm(&scene.publishes(&[0, 1]), "every node is answered until one is");
+    scene.nodes.set(0, Behaviour::Ready);
+    assert_eq!(scene.publishes(&[0]).stderr, "");
+    all_fail();
+    alarm(&scene.publishes(&[0]), "the last good answer is held");
+    let done = scene.sync(&["-o", "json"]);
+    let held = alarm(&done, "the last good answer is held");
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((done.code, &report["alarms"]), (Some(0), &serde_json::json!([held])));
+}
+
+#[test]
 fn a_dry_run_prints_the_calls_and_writes_nothing() {
     let scene = Scene::new(2);
     let done = scene.sync(&["--dry-run"]);
