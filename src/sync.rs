@@ -145,6 +145,12 @@ impl Done {
         Self::of(cloudflare, all, fault.as_ref())
     }
 
+    /// Takes note of what an operator should look at, besides what the fault says already.
+    pub fn found(&mut self, mut findings: Vec<String>) {
+        findings.retain(|it| !self.fault.as_ref().is_some_and(|told| told.contains(it.as_str())));
+        self.findings = findings;
+    }
+
     fn of(cloudflare: &Cloudflare, edits: Vec<Edit>, fault: Option<&PublishError>) -> Self {
         let is_passing = fault.is_some_and(is_passing);
         let (provider, fault) = (cloudflare.name().to_owned(), fault.map(|fault| chain(fault)));
