@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use daymark_cloudflare::Cloudflare;
+use daymark_decision::Decision;
 use daymark_provider::Provider;
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -17,7 +18,7 @@ use tracing::warn;
 
 use super::log::{self, Format};
 use super::{Failure, Outcome, Output, block_on, json, print};
-use crate::app;
+use crate::app::{self, Remembering};
 use crate::clock::Clock;
 use crate::config::{self, Config, PoolConfig, ProviderConfig};
 use crate::fault::chain;
@@ -122,26 +123,36 @@ async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) 
         warn!("{sentence}");
     }
     state.keep(state.dir.map(StateFile::new), memory).await;
-    let done = cloudflares.into_iter().map(|(cloudflare, memory)| async {
-        let (cloudflare, is_first) = (cloudflare, memory.as_ref().is_none_or(|(_, saved)| saved.is_none()));
-        let mut done = if arguments.dry_run {
-            Done::planned(&cloudflare, &decision).await
-        } else {
-            Done::published(&cloudflare, &decision, deadline, stop).await
-        };
-        if let Some(remembered) = cloudflare.memory() {
-            state.keep(memory.map(|(file, _)| file), remembered).await;
-        }
-        // Where all is as it was, an operator was told before. A world out of reach has nothing to say.
-        let is_news = is_first || arguments.dry_run || !done.edits.is_empty() || done.fault.is_some();
-        if is_news && !done.is_passing {
-            check(&mut done, &cloudflare, deadline, stop).await;
-        }
-        done
-    });
+    let done = cloudflares.into_iter().map(|it| publish(it, &decision, arguments, deadline, &state, stop));
     // A provider of which no pool could be judged has nothing to be told.
     let providers = if decision.answers.is_empty() { Vec::new() } else { join_all(done).await };
     Ok(Report { providers, unclear, unjudged, alarms })
+}
+
+/// Publishes, remembers, and only then looks at what else there is to say.
+async fn publish(
+    (cloudflare, memory): Remembering,
+    decision: &Decision,
+    arguments: &Arguments,
+    deadline: Instant,
+    state: &State<'_>,
+    stop: &CancellationToken,
+) -> Done {
+    let is_first = memory.as_ref().is_none_or(|(_, saved)| saved.is_none());
+    let mut done = if arguments.dry_run {
+        Done::planned(&cloudflare, decision).await
+    } else {
+        Done::published(&cloudflare, decision, deadline, stop).await
+    };
+    if let Some(remembered) = cloudflare.memory() {
+        state.keep(memory.map(|(file, _)| file), remembered).await;
+    }
+    // Where all is as it was, the operator was told before. A world out of reach has nothing to say.
+    let is_news = is_first || arguments.dry_run || !done.edits.is_empty() || done.fault.is_some();
+    if is_news && !done.is_passing {
+        check(&mut done, &cloudflare, deadline, stop).await;
+    }
+    done
 }
 
 /// A probe that no one waits for finds nothing.
