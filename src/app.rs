@@ -10,8 +10,6 @@ use daymark_authoritative::{Authoritative, BindError, Settings, SocketError};
 use daymark_cloudflare::{BuildError, Cloudflare};
 use daymark_decision::{Decision, Engine, HostName, Membership, Memory};
 use daymark_provider::Provider;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -32,7 +30,7 @@ use crate::probers::Probers;
 use crate::publish::{self, Progress};
 use crate::reload::Reloader;
 use crate::signals::{Asked, Signals};
-use crate::state::StateFile;
+use crate::state::{Found, StateFile};
 use crate::watchdog::Watchdog;
 use crate::zones;
 
@@ -69,8 +67,8 @@ pub struct App {
     lock: Option<StateLock>,
 }
 
-/// A Cloudflare provider, with where its memory is and what is in it.
-type Remembering = (Cloudflare, Option<(StateFile<Value>, Option<Value>)>);
+/// A Cloudflare provider, with where its memory is and what is in it; `None` where no state is kept.
+pub(crate) type Remembering = (Cloudflare, Option<(StateFile<Value>, Option<Value>)>);
 
 type Parts = JoinSet<Result<(), String>>;
 
@@ -88,7 +86,7 @@ impl App {
         match admin {
             Some(admin) if errors.is_empty() => {
                 let lock = lock(&config).map_err(|sentence| StartErrors(vec![sentence]))?;
-                let cloudflares = cloudflares(&config, &clock).map_err(StartErrors)?;
+                let cloudflares = cloudflares(&config, |file| file.load(clock.now())).map_err(StartErrors)?;
                 let (token, authoritative, extra) = (token(&config), authoritative.map(Arc::new), Router::new());
                 Ok(Self { config, file, clock, authoritative, cloudflares, admin, token, extra, signals, lock })
             }
@@ -139,7 +137,7 @@ impl App {
         let (clock, state) = (self.clock, StateHealth::default());
         let (newest, from_driver) = watch::channel(Kept::default());
         let file = self.config.state_dir.as_deref().map(StateFile::new);
-        let memory = file.as_ref().and_then(|file| loaded(file, &clock)).unwrap_or_default();
+        let memory = file.as_ref().and_then(|file| told(file.load(clock.now()))).unwrap_or_default();
         let engine = engine(&self.config, memory, &clock);
         let heart = watchdog.watch("the driver", driver::PATIENCE);
         let (driver, handle) = Driver::new(engine, clock, newest, events.clone(), metrics.clone(), heart);
@@ -201,13 +199,17 @@ fn bind_authoritative(config: &Config) -> Result<Option<Authoritative>, Vec<Stri
     })
 }
 
-fn cloudflares(config: &Config, clock: &Clock) -> Result<Vec<Remembering>, Vec<String>> {
+/// Every Cloudflare provider with its memory, read by `look`; or else what is wrong, each at its key.
+pub(crate) fn cloudflares(
+    config: &Config,
+    look: impl Fn(&StateFile<Value>) -> Found<Value>,
+) -> Result<Vec<Remembering>, Vec<String>> {
     let (mut providers, mut errors) = (Vec::new(), Vec::new());
     for (index, provider) in config.providers.iter().enumerate() {
         let ProviderConfig::Cloudflare(settings) = provider else { continue };
         let memory = config.state_dir.as_deref().map(|dir| {
             let file = StateFile::of_provider(dir, &settings.name);
-            let saved = loaded(&file, clock);
+            let saved = told(look(&file));
             (file, saved)
         });
         let known = memory.as_ref().and_then(|(_, saved)| saved.clone());
@@ -260,12 +262,11 @@ fn token(config: &Config) -> Token {
 }
 
 /// What a file remembers; where it cannot be used, that is logged.
-fn loaded<M: Serialize + DeserializeOwned>(file: &StateFile<M>, clock: &Clock) -> Option<M> {
-    let found = file.load(clock.now());
-    if let Some(warning) = found.warning {
+pub(crate) fn told<M>(Found { memory, warning }: Found<M>) -> Option<M> {
+    if let Some(warning) = warning {
         warn!("{warning}");
     }
-    found.memory
+    memory
 }
 
 /// The core for these pools, with what it remembers.

@@ -94,6 +94,7 @@ impl<P: Provider> Publisher<'_, P> {
         while !self.shutdown.is_cancelled() {
             let decision = self.decisions.borrow_and_update().clone();
             self.progress.wants(decision.generation);
+            self.progress.begins();
             let Some(outcome) = self.attempt(&decision).await else { break };
             let next = self.noted(outcome, decision.generation, &mut backoff);
             let memory = self.provider.memory();
@@ -170,7 +171,11 @@ impl<P: Provider> Publisher<'_, P> {
             Err(fault) => {
                 let Pauses { same, changed } = backoff.after(&fault);
                 let fault = chain(&fault);
-                warn!("provider {name}: {fault}; again in {:.1} s", same.as_secs_f64());
+                if self.shutdown.is_cancelled() {
+                    warn!("provider {name}: {fault}");
+                } else {
+                    warn!("provider {name}: {fault}; again in {:.1} s", same.as_secs_f64());
+                }
                 self.progress.failed(fault);
                 Next { same: Some(now + same), changed: now + changed }
             }

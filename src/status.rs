@@ -53,10 +53,8 @@ impl PoolStatus {
 
     /// What an operator should look at, as sentences.
     pub fn alarms(&self) -> Vec<String> {
-        let mut alarms = Vec::new();
-        if self.basis == Basis::Held {
-            alarms.push(format!("{}: no target is ready or live, and the last good answer is held", self.name));
-        }
+        let is_judged = self.targets.iter().all(|target| target.reason.is_judged());
+        let mut alarms: Vec<String> = none_usable(&self.name, self.basis, is_judged).into_iter().collect();
         if let Some(example) = self.own_faults().next() {
             let (unjudged, all) = (self.unjudged(), self.targets.len());
             alarms.push(format!(
@@ -71,6 +69,17 @@ impl PoolStatus {
         let observed = self.targets.iter().filter_map(|target| Some((target, target.observed.as_ref()?)));
         observed.filter(|(_, observed)| observed.observation.kind.grade().is_none())
     }
+}
+
+/// What an operator should know of an answer for which no target speaks, as a sentence. `is_judged`: whether every target
+/// has its verdict.
+pub(crate) fn none_usable(pool: &PoolName, basis: Basis, is_judged: bool) -> Option<String> {
+    let fate = match basis {
+        Basis::Held => "the last good answer is held",
+        Basis::Bootstrap if is_judged => "every node is answered until one is",
+        _ => return None,
+    };
+    Some(format!("{pool}: no target is ready or live, and {fate}"))
 }
 
 /// One target.
@@ -123,6 +132,8 @@ pub struct ProviderStatus {
     pub published: Option<u64>,
     /// Why the last attempt failed; `None` where it did not.
     pub fault: Option<String>,
+    /// Since when an attempt has been under way, where one is.
+    pub attempt_since: Option<Timestamp>,
     /// When publishing, or looking whether it still stands, succeeded last.
     pub last_success: Option<Timestamp>,
     /// Since when the published generation is not the desired one.
@@ -140,11 +151,17 @@ impl ProviderStatus {
         behind.and_then(|secs| u64::try_from(secs).ok()).unwrap_or_default()
     }
 
+    /// Why the published generation may not be the desired one, as far as that is known.
+    pub fn why(&self) -> Option<String> {
+        let under_way = self.attempt_since.map(|since| format!("an attempt is under way since {since}"));
+        self.fault.clone().or(under_way.filter(|_| self.behind_since.is_some()))
+    }
+
     /// What an operator should look at, as sentences.
     pub fn alarms(&self, now: Timestamp) -> Vec<String> {
         let behind = self.behind(now);
         let lag = (behind > PATIENCE).then(|| {
-            let why = self.fault.as_deref().unwrap_or("no attempt has ended yet");
+            let why = self.why().unwrap_or_else(|| "no attempt has ended yet".to_owned());
             let published =
                 self.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
             format!("{published} is published and {} wanted for {behind} s: {why}", self.desired)

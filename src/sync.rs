@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use daymark_cloudflare::{Cloudflare, Edit, Pass};
-use daymark_decision::{Decision, Engine, Health, Kind, Memory, Observation, PoolName, Target};
+use daymark_decision::{Answer, Decision, Engine, Health, Kind, Memory, Observation, PoolName, Target};
 use daymark_provider::{Provider, PublishError};
 use serde::Serialize;
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -19,6 +19,7 @@ use crate::config::PoolConfig;
 use crate::fault::chain;
 use crate::probe::{self, Prober};
 use crate::publish::Backoff;
+use crate::status;
 
 /// What the probes have shown when they end.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Verdicts {
     pub unclear: Vec<String>,
     /// The pools of which nothing at all could be judged, each as a sentence. Unknown is not empty.
     pub unjudged: Vec<String>,
+    /// What else an operator should look at, as the alarms of a running host.
+    pub alarms: Vec<String>,
 }
 
 /// Probes every target of the engine's pools until every verdict is clear, or until the deadline. When it returns or is
@@ -78,7 +81,9 @@ fn verdicts(engine: &mut Engine, seen: &BTreeMap<Target, Kind>, clock: Clock) ->
     let unjudged = unjudged.iter().map(|answer| {
         format!("{} is not published: none of its targets could be judged, and unknown is not empty", answer.pool)
     });
+    let alarm = |answer: &Answer| status::none_usable(&answer.pool, answer.basis, answer.is_judged());
     Verdicts {
+        alarms: decision.answers.iter().filter_map(alarm).collect(),
         decision,
         unclear: unclear.map(|(target, health)| why_unclear(target, health, seen.get(target))).collect(),
         unjudged: unjudged.collect(),
@@ -138,6 +143,12 @@ impl Done {
             }
         };
         Self::of(cloudflare, all, fault.as_ref())
+    }
+
+    /// Takes note of what an operator should look at, besides what the fault says already.
+    pub fn found(&mut self, mut findings: Vec<String>) {
+        findings.retain(|it| !self.fault.as_ref().is_some_and(|told| told.contains(it.as_str())));
+        self.findings = findings;
     }
 
     fn of(cloudflare: &Cloudflare, edits: Vec<Edit>, fault: Option<&PublishError>) -> Self {

@@ -52,8 +52,8 @@ fn provider(provider: &ProviderStatus, now: Timestamp) -> String {
     if let Some(at) = provider.last_success {
         text.push_str(&format!(", last success {at}"));
     }
-    if let Some(fault) = &provider.fault {
-        text.push_str(&format!(": {fault}"));
+    if let Some(why) = provider.why() {
+        text.push_str(&format!(": {why}"));
     }
     text.push('\n');
     text.extend(provider.findings.iter().map(|finding| format!("  found: {finding}\n")));
@@ -110,12 +110,28 @@ mod tests {
             behind_since: Some(at(18)),
             fault: Some("the token is not accepted".to_owned()),
             findings: vec!["the fallback pool is disabled".to_owned()],
-            remaining: None,
+            ..ProviderStatus::default()
         };
         assert_eq!(
             provider(&status, at(60)),
             "provider cloudflare: generation 5 of 7, behind for 42 s, last success 2026-11-22T10:00:00Z: the token is not \
              accepted\n  found: the fallback pool is disabled\n"
         );
+    }
+    #[test]
+    fn a_provider_that_hangs_says_since_when() {
+        let status = ProviderStatus {
+            name: "cloudflare".to_owned(),
+            desired: 7,
+            behind_since: Some(at(0)),
+            attempt_since: Some(at(1)),
+            ..ProviderStatus::default()
+        };
+        assert_eq!(
+            provider(&status, at(9)),
+            "provider cloudflare: nothing of 7, behind for 9 s: an attempt is under way since 2026-11-22T10:00:01Z\n"
+        );
+        let in_time = ProviderStatus { behind_since: None, published: Some(7), ..status };
+        assert_eq!(provider(&in_time, at(9)), "provider cloudflare: generation 7\n", "it only looks");
     }
 }

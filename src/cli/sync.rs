@@ -6,21 +6,21 @@ use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
-use daymark_cloudflare::{Cloudflare, Settings};
+use daymark_cloudflare::Cloudflare;
 use daymark_decision::Decision;
 use daymark_provider::Provider;
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::log::{self, Format};
 use super::{Failure, Outcome, Output, block_on, json, print};
-use crate::app;
+use crate::app::{self, Remembering};
 use crate::clock::Clock;
-use crate::config::{self, Config, ProviderConfig};
+use crate::config::{self, Config, PoolConfig, ProviderConfig};
 use crate::fault::chain;
 use crate::lock::{NotLocked, StateLock};
 use crate::signals::{Asked, Signals};
@@ -29,6 +29,8 @@ use crate::sync::{Done, Verdicts, judge};
 
 /// How long a disk may take to save.
 const DISK: Duration = Duration::from_secs(2);
+/// How long a look at what else there is to say may take, also where the deadline is nearer.
+const CHECK: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -56,43 +58,36 @@ struct Report {
     unclear: Vec<String>,
     /// The pools that are not published for want of any verdict, as sentences.
     unjudged: Vec<String>,
+    /// The pools of which no target is usable, as sentences.
+    alarms: Vec<String>,
 }
 
 pub(super) fn sync(arguments: &Arguments) -> Outcome {
     let config = Config::load(&arguments.config)?;
-    let settings = writing(&config);
-    if settings.is_empty() {
+    let is_writing = |provider: &ProviderConfig| matches!(provider, ProviderConfig::Cloudflare(_));
+    if !config.providers.iter().any(is_writing) {
         let sentence = "holds no provider that writes elsewhere, so there is nothing to do; `daymark run` serves DNS";
         return Err(Failure::Usage(config.finding("providers", "", sentence.to_owned()).to_string()));
     }
     log::start(Format::Text, "warn");
-    let (report, stopped) = block_on(until_stopped(arguments, &config, settings))?;
-    print(&match arguments.output {
-        Output::Json => json(&report)?,
-        Output::Text => text(&report, arguments.dry_run),
-    })?;
-    let faults = faults(&report, stopped);
+    let (report, stopped) = block_on(until_stopped(arguments, &config))?;
+    let mut faults = faults(&report, stopped);
+    let printed = match arguments.output {
+        Output::Json => json(&report),
+        Output::Text => Ok(text(&report, arguments.dry_run)),
+    };
+    // Why the exit code is not 0 is told also where the output is lost.
+    if let Err(lost) = printed.and_then(|text| print(&text)) {
+        faults.push(lost.to_string());
+    }
     if faults.is_empty() { Ok(String::new()) } else { Err(Failure::Run(faults.join("\n"))) }
 }
 
-/// The providers that write elsewhere. A server of our own shows its answers only while it runs.
-fn writing(config: &Config) -> Vec<Settings> {
-    let of = |provider: &ProviderConfig| match provider {
-        ProviderConfig::Authoritative(_) => None,
-        ProviderConfig::Cloudflare(settings) => Some(settings.clone()),
-    };
-    config.providers.iter().filter_map(of).collect()
-}
-
 /// One pass. The first signal ends it in order, and then it says so; the second one ends it at once.
-async fn until_stopped(
-    arguments: &Arguments,
-    config: &Config,
-    settings: Vec<Settings>,
-) -> Result<(Report, bool), Failure> {
+async fn until_stopped(arguments: &Arguments, config: &Config) -> Result<(Report, bool), Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::Run(format!("signals cannot be taken: {error}")))?;
     let stop = CancellationToken::new();
-    let mut pass = pin!(pass(arguments, config, settings, &stop));
+    let mut pass = pin!(pass(arguments, config, &stop));
     loop {
         tokio::select! {
             report = &mut pass => return Ok((report?, stop.is_cancelled())),
@@ -111,59 +106,77 @@ async fn until_stopped(
     }
 }
 
-async fn pass(
-    arguments: &Arguments,
-    config: &Config,
-    settings: Vec<Settings>,
-    stop: &CancellationToken,
-) -> Result<Report, Failure> {
+async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) -> Result<Report, Failure> {
     let (clock, deadline) = (Clock::start(), Instant::now() + arguments.deadline);
     let state = State { dir: config.state_dir.as_deref(), is_written: !arguments.dry_run, clock };
     let _lock = state.lock()?;
-    let providers = state.providers(settings)?;
-    let engine = app::engine(config, state.find(StateFile::new).unwrap_or_default(), &clock);
-    let Verdicts { decision, memory, unclear, unjudged } = tokio::select! {
+    let cloudflares = app::cloudflares(config, |file| state.look(file));
+    let cloudflares = cloudflares.map_err(|sentences| Failure::Usage(sentences.join("\n")))?;
+    warn_of_short(arguments.deadline, config);
+    let memory = state.dir.map(StateFile::new).and_then(|file| app::told(state.look(&file)));
+    let engine = app::engine(config, memory.unwrap_or_default(), &clock);
+    let Verdicts { decision, memory, unclear, unjudged, alarms } = tokio::select! {
         verdicts = judge(&config.pools, engine, clock, deadline) => verdicts,
         () = stop.cancelled() => return Err(Failure::Run("stopped before anything was published".to_owned())),
     };
-    for sentence in &unclear {
+    for sentence in unclear.iter().chain(&alarms) {
         warn!("{sentence}");
     }
-    state.keep(StateFile::new, memory).await;
-    let done = providers.iter().map(|cloudflare| async {
-        if arguments.dry_run {
-            Done::planned(cloudflare, &decision).await
-        } else {
-            published(cloudflare, &decision, &state, deadline, stop).await
-        }
-    });
+    state.keep(state.dir.map(StateFile::new), memory).await;
+    let done = cloudflares.into_iter().map(|it| publish(it, &decision, arguments, deadline, &state, stop));
     // A provider of which no pool could be judged has nothing to be told.
     let providers = if decision.answers.is_empty() { Vec::new() } else { join_all(done).await };
-    Ok(Report { providers, unclear, unjudged })
+    Ok(Report { providers, unclear, unjudged, alarms })
 }
 
 /// Publishes, remembers, and only then looks at what else there is to say.
-async fn published(
-    cloudflare: &Cloudflare,
+async fn publish(
+    (cloudflare, memory): Remembering,
     decision: &Decision,
-    state: &State<'_>,
+    arguments: &Arguments,
     deadline: Instant,
+    state: &State<'_>,
     stop: &CancellationToken,
 ) -> Done {
-    let mut done = Done::published(cloudflare, decision, deadline, stop).await;
-    if let Some(memory) = cloudflare.memory() {
-        state.keep(|dir| StateFile::of_provider(dir, cloudflare.name()), memory).await;
+    let is_first = memory.as_ref().is_none_or(|(_, saved)| saved.is_none());
+    let mut done = if arguments.dry_run {
+        Done::planned(&cloudflare, decision).await
+    } else {
+        Done::published(&cloudflare, decision, deadline, stop).await
+    };
+    if let Some(remembered) = cloudflare.memory() {
+        state.keep(memory.map(|(file, _)| file), remembered).await;
     }
-    if !done.is_passing {
-        done.findings = tokio::select! {
-            findings = cloudflare.check() => findings.unwrap_or_default(),
-            () = stop.cancelled() => Vec::new(),
-        };
+    // Where all is as it was, the operator was told before. A world out of reach has nothing to say.
+    let is_news = is_first || arguments.dry_run || !done.edits.is_empty() || done.fault.is_some();
+    if is_news && !done.is_passing {
+        check(&mut done, &cloudflare, deadline, stop).await;
     }
+    done
+}
+
+/// A probe that no one waits for finds nothing.
+fn warn_of_short(deadline: Duration, config: &Config) {
+    for PoolConfig { pool, probe } in config.pools.iter().filter(|it| deadline <= it.probe.timeout) {
+        let (name, timeout) = (&pool.name, probe.timeout);
+        warn!(
+            "{name}: the deadline {deadline:?} is not above its probe `timeout` {timeout:?}, so a node that is silent cannot be \
+             found down within it"
+        );
+    }
+}
+
+/// Looks at what else there is to say, and says it.
+async fn check(done: &mut Done, cloudflare: &Cloudflare, deadline: Instant, stop: &CancellationToken) {
+    let deadline = deadline.max(Instant::now() + CHECK);
+    let findings = tokio::select! {
+        findings = timeout_at(deadline, cloudflare.check()) => findings.ok().flatten().unwrap_or_default(),
+        () = stop.cancelled() => Vec::new(),
+    };
+    done.found(findings);
     for finding in &done.findings {
         warn!("provider {}: {finding}", done.provider);
     }
-    done
 }
 
 /// The state directory in one pass. A dry run only looks.
@@ -186,32 +199,17 @@ impl State<'_> {
         }
     }
 
-    /// What a file remembers. Where it cannot be used, that is a warning.
-    fn find<M: Serialize + DeserializeOwned>(&self, file: impl FnOnce(&Path) -> StateFile<M>) -> Option<M> {
-        let file = self.dir.map(file)?;
-        let Found { memory, warning } = if self.is_written { file.load(self.clock.now()) } else { file.look() };
-        if let Some(warning) = warning {
-            warn!("{warning}");
-        }
-        memory
-    }
-
-    /// Each provider with what it remembers.
-    fn providers(&self, settings: Vec<Settings>) -> Result<Vec<Cloudflare>, Failure> {
-        let provider = |settings: Settings| {
-            let memory = self.find(|dir| StateFile::of_provider(dir, &settings.name));
-            let name = settings.name.clone();
-            Cloudflare::new(settings, memory).map_err(|error| Failure::Usage(format!("{name}: {}", chain(&error))))
-        };
-        settings.into_iter().map(provider).collect()
+    /// Reads a file; one that cannot be used is set aside, unless this is a dry run.
+    fn look<M: Serialize + DeserializeOwned>(&self, file: &StateFile<M>) -> Found<M> {
+        if self.is_written { file.load(self.clock.now()) } else { file.look() }
     }
 
     /// Saves, for as long as a disk may take. What cannot be saved is a warning.
-    async fn keep<M>(&self, file: impl FnOnce(&Path) -> StateFile<M>, memory: M)
+    async fn keep<M>(&self, file: Option<StateFile<M>>, memory: M)
     where
         M: Serialize + DeserializeOwned + Send + 'static,
     {
-        let Some(file) = self.dir.filter(|_| self.is_written).map(file) else { return };
+        let Some(file) = file.filter(|_| self.is_written) else { return };
         let path = file.path();
         let saving = tokio::task::spawn_blocking(move || file.save(&memory));
         let late = || io::Error::other("the disk does not answer");
@@ -232,7 +230,8 @@ fn text(report: &Report, dry_run: bool) -> String {
             text.push_str(&format!("{provider}: nothing to change\n"));
         }
         for edit in edits {
-            let changes = edit.changes.iter().map(|change| format!("{provider}: {}: {change}\n", edit.pool));
+            let would = if dry_run { "would " } else { "" };
+            let changes = edit.changes.iter().map(|change| format!("{provider}: {}: {would}{change}\n", edit.pool));
             text.extend(changes);
             if dry_run {
                 let body = edit.body.as_ref().map(|body| format!("  {body}\n")).unwrap_or_default();

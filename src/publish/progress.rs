@@ -60,15 +60,20 @@ impl Progress {
         self.settle(&mut status);
     }
 
+    pub(super) fn begins(&self) {
+        self.0.status.lock().attempt_since = Some(self.now());
+    }
+
     pub(super) fn done(&self, generation: u64) {
         let mut status = self.0.status.lock();
-        (status.published, status.fault) = (Some(generation), None);
+        (status.published, status.fault, status.attempt_since) = (Some(generation), None, None);
         status.last_success = Some(self.now());
         self.settle(&mut status);
     }
 
     pub(super) fn failed(&self, fault: String) {
-        self.0.status.lock().fault = Some(fault);
+        let mut status = self.0.status.lock();
+        (status.fault, status.attempt_since) = (Some(fault), None);
     }
 
     /// Keeps what the newest check has found, and gives what the one before had.

@@ -345,7 +345,7 @@ async fn the_status_tells_since_when_a_provider_is_behind_and_why() {
     );
     bench.until_published(2).await;
     let status = bench.progress.status();
-    assert_eq!((status.behind_since, status.alarms(at(4000))), (None, vec![]));
+    assert_eq!((status.behind_since, status.attempt_since, status.alarms(at(4000))), (None, None, vec![]));
     bench.end().await;
 }
 
@@ -359,7 +359,10 @@ async fn a_provider_that_hangs_is_behind_and_ends_with_the_shutdown() {
     let later = jiff::Timestamp::from_second(status.behind_since.unwrap().as_second() + 60).unwrap();
     assert_eq!(
         status.alarms(later),
-        ["provider scripted: nothing is published and 2 wanted for 60 s: no attempt has ended yet"]
+        [format!(
+            "provider scripted: nothing is published and 2 wanted for 60 s: an attempt is under way since {}",
+            status.attempt_since.unwrap()
+        )]
     );
     bench.end().await;
 }

@@ -34,8 +34,18 @@ impl Scene {
         self.nodes.write(&self.plan)
     }
 
+    /// A pass with time for everything, unless it is given less.
     fn sync(&self, arguments: &[&str]) -> Finished {
-        sync(&self.config(), arguments)
+        let long: &[&str] = if arguments.contains(&"--deadline") { &[] } else { &["--deadline", "2m"] };
+        sync(&self.config(), &[arguments, long].concat())
+    }
+
+    /// Someone changes the TTL of every record by hand.
+    fn meddle(&self) {
+        self.zone.world(|world| {
+            let records = world.zones.get_mut(&self.zone.id).unwrap().records.values_mut();
+            records.for_each(|record| record["ttl"] = 300.into());
+        });
     }
 
     /// One pass that must go well and publish these nodes.
@@ -109,12 +119,33 @@ fn the_result_is_told_to_programs_too() {
 }
 
 #[test]
+fn an_answer_for_which_no_node_speaks_is_told_and_stands() {
+    let scene = Scene::new(2);
+    let all_fail = || (0..2).for_each(|index| scene.nodes.set(index, Behaviour::Dead));
+    let alarm = |done: &Finished, fate: &str| {
+        let wanted = format!("{POOL}: no target is ready or live, and {fate}");
+        assert!(done.stderr.contains(&format!("{wanted}\n")), "{wanted} in {}", done.stderr);
+        wanted
+    };
+    all_fail();
+    alarm(&scene.publishes(&[0, 1]), "every node is answered until one is");
+    scene.nodes.set(0, Behaviour::Ready);
+    assert_eq!(scene.publishes(&[0]).stderr, "");
+    all_fail();
+    alarm(&scene.publishes(&[0]), "the last good answer is held");
+    let done = scene.sync(&["-o", "json"]);
+    let held = alarm(&done, "the last good answer is held");
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((done.code, &report["alarms"]), (Some(0), &serde_json::json!([held])));
+}
+
+#[test]
 fn a_dry_run_prints_the_calls_and_writes_nothing() {
     let scene = Scene::new(2);
     let done = scene.sync(&["--dry-run"]);
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
     let lines: Vec<&str> = done.stdout.lines().collect();
-    assert!(lines[0].starts_with(&format!("cloudflare: {POOL}: add the record {POOL} A ")), "{}", done.stdout);
+    assert!(lines[0].starts_with(&format!("cloudflare: {POOL}: would add the record {POOL} A ")), "{}", done.stdout);
     assert_eq!(lines[1], format!("  POST /zones/{}/dns_records", scene.zone.id));
     let body: Value = serde_json::from_str(lines[2]).unwrap();
     assert_eq!((&body["name"], &body["content"]), (&POOL.into(), &scene.nodes.addresses()[0].to_string().into()));
@@ -272,6 +303,102 @@ fn a_node_that_hangs_holds_up_the_others_no_longer_than_the_deadline() {
     let hung = scene.nodes.addresses()[2];
     let wanted = format!("{POOL}: cp-3 {hung} was not clear in time and counts as unknown; no probe of it has ended\n");
     assert!(done.stderr.ends_with(&wanted), "{}", done.stderr);
+    let report: Value = serde_json::from_str(&scene.sync(&["--deadline", "1s", "-o", "json"]).stdout).unwrap();
+    assert!(report["unclear"][0].as_str().unwrap().contains("counts as unknown"), "{report}");
+}
+
+#[test]
+fn a_deadline_too_short_to_find_a_silent_node_is_told() {
+    let scene = Scene::new(1);
+    let told = |deadline: &str| {
+        let done = scene.sync(&["--deadline", deadline]);
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        done.stderr
+    };
+    let wanted = format!(
+        "{POOL}: the deadline 60s is not above its probe `timeout` 60s, so a node that is silent cannot be found down within it\n"
+    );
+    assert!(told("60s").ends_with(&wanted));
+    assert_eq!(told("61s"), "");
+}
+
+#[test]
+fn what_is_to_be_looked_at_is_told_where_there_is_news_and_not_in_a_quiet_pass() {
+    let mut scene = Scene::new(2);
+    scene.plan.provider = scene.plan.provider.replace("mode: records", "mode: records, ttl: 30s");
+    let finding = "provider cloudflare: the zone takes no TTL of 30s, only from 60s on, so the records have 60s\n";
+    assert!(scene.sync(&["--dry-run"]).stderr.ends_with(finding));
+    assert!(scene.publishes(&[0, 1]).stderr.ends_with(finding), "the first pass");
+    assert_eq!(scene.publishes(&[0, 1]).stderr, "", "a quiet pass");
+    scene.nodes.set(1, Behaviour::Dead);
+    assert!(scene.publishes(&[0]).stderr.ends_with(finding), "a pass that edits");
+    let done = scene.sync(&["--dry-run", "-o", "json"]);
+    assert!(done.stderr.ends_with(finding), "a dry run shows everything: {}", done.stderr);
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(report["providers"][0]["findings"].as_array().unwrap().len(), 1, "{report}");
+}
+
+#[test]
+fn what_is_found_is_not_said_beside_a_fault_that_says_it() {
+    let scene = Scene::new(1);
+    scene.zone.world(|world| world.zones.clear());
+    let done = scene.sync(&["-o", "json"]);
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    let provider = &report["providers"][0];
+    assert!(provider["fault"].as_str().unwrap().contains("kube-cp.com"), "{provider}");
+    assert_eq!((done.code, &provider["findings"]), (Some(1), &Value::Array(Vec::new())));
+    assert_eq!(done.stderr, format!("cloudflare: {}\n", provider["fault"].as_str().unwrap()));
+}
+
+#[test]
+fn what_someone_changes_again_and_again_is_left_alone_in_the_third_pass() {
+    let scene = Scene::new(1);
+    scene.publishes(&[0]);
+    for _ in 0..2 {
+        scene.meddle();
+        let done = scene.publishes(&[0]);
+        assert!(done.stdout.contains("set `ttl` of "), "{}", done.stdout);
+    }
+    scene.meddle();
+    let writes = scene.zone.writes();
+    let done = scene.sync(&[]);
+    assert_eq!((done.code, scene.zone.writes()), (Some(1), writes), "{}", done.stderr);
+}
+
+#[test]
+fn a_fault_is_told_also_where_the_output_is_lost() {
+    let scene = Scene::new(1);
+    scene.zone.world(|world| world.tokens.clear());
+    let (log, config) = (NamedTempFile::new().unwrap(), scene.config());
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = daymark(&["sync", "--deadline", "2m", "-o", "json", "-c", config.to_str().unwrap()]);
+    let mut process = Process::spawn(command.stdout(full).stderr(log.reopen().unwrap()));
+    assert_eq!(process.wait().code(), Some(1));
+    let told = fs::read_to_string(log.path()).unwrap();
+    assert!(told.contains("cloudflare: not published, and only the operator can mend it: "), "{told}");
+    assert!(told.contains("\nthe output cannot be written: "), "{told}");
+}
+
+#[test]
+fn a_pause_that_goes_beyond_the_deadline_is_not_waited_for() {
+    let scene = Scene::new(1);
+    scene.zone.cloudflare.play(Fault::TooMany { retry_after: Some(3_600) }, Matching::any());
+    let done = scene.sync(&[]);
+    assert_eq!((done.code, scene.zone.cloudflare.calls().len()), (Some(1), 1), "{}", done.stderr);
+}
+
+#[test]
+fn without_ca_certificates_the_configuration_is_wrong_at_the_provider() {
+    let mut scene = Scene::new(1);
+    scene.plan.provider = scene.plan.provider.replace("http:", "https:");
+    let config = scene.config();
+    for command in ["run", "sync"] {
+        let mut command = daymark(&[command, "-c", config.to_str().unwrap()]);
+        let nowhere = scene.nodes.path("nowhere");
+        let done = finish(command.env("SSL_CERT_FILE", &nowhere).env("SSL_CERT_DIR", &nowhere));
+        assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{}", done.stderr);
+        assert!(done.stderr.contains(": providers[1]: the system has no CA certificates"), "{}", done.stderr);
+    }
 }
 
 #[test]
@@ -299,6 +426,7 @@ fn thresholds_hold_over_passes() {
     scene.nodes.set(1, Behaviour::Dead);
     // One probe a pass is all that the deadline leaves time for.
     let slow = scene.plan.to_string().replace("100ms", "1h").replace("confirmInterval: 20ms", "confirmInterval: 1h");
+    let slow = slow.replace("imeout: 1m", "imeout: 2s");
     let config = scene.nodes.path("slow.yaml");
     fs::write(&config, slow).unwrap();
     let doubt = format!(
