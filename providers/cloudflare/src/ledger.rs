@@ -82,8 +82,7 @@ impl Shown {
         }
         let written = Entry { agreed: 0, unread: entry.unread + 1, ..entry };
         match known {
-            None => Stand::Changes(written),
-            Some(Entry { unread: 1..WRITES, .. }) => Stand::Changes(written),
+            None | Some(Entry { unread: 1..WRITES, .. }) => Stand::Changes(written),
             Some(Entry { unread: 0, repaired, .. }) if repaired < REPAIRS => {
                 Stand::Drifted(Entry { repaired: repaired + 1, ..written })
             }
@@ -109,9 +108,8 @@ mod tests {
     /// Carries out what an entry asks for, and tells whether that was a write.
     fn step(ledger: &mut Ledger, world: &mut bool, desired: bool) -> bool {
         let (entry, writes) = match ledger.of(&pool(), true).stand("it", *world, desired) {
-            Stand::Agrees(entry) => (entry, false),
+            Stand::Agrees(entry) | Stand::Contested(entry) => (entry, false),
             Stand::Changes(entry) | Stand::Drifted(entry) => (entry, true),
-            Stand::Contested(entry) => (entry, false),
         };
         ledger.remember(&pool(), "it", entry);
         if writes {

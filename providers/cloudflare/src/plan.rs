@@ -141,9 +141,10 @@ pub(crate) fn wanted(answer: &Answer) -> Vec<Wanted> {
         .collect();
     let of_target = |(index, (target, reason)): (usize, &(Target, Reason))| Wanted {
         is_in: held.contains(&target.address),
-        why: match members.contains(&target.address) && !held.contains(&target.address) {
-            true => "out: beyond `maxAnswers`".to_owned(),
-            false => reason.to_string(),
+        why: if members.contains(&target.address) && !held.contains(&target.address) {
+            "out: beyond `maxAnswers`".to_owned()
+        } else {
+            reason.to_string()
         },
         origin: origins::name(target, answer.reasons[..index].iter().map(|(earlier, _)| earlier)),
         target: target.clone(),

@@ -56,30 +56,24 @@ pub(crate) fn plan(setup: &Setup, answer: &Answer, seen: &Seen, shown: &Shown) -
     }
     let targets = wanted(answer);
     let mut plan = Plan::default();
-    match &seen.pool {
-        Some(pool) => {
-            let path = format!("{}/{}", setup.pools, pool.id());
-            plan = origins::whole(name, &path, pool, &targets, shown);
-            plan.judge(shown, POOL_THERE, (true, true), String::new);
-        }
-        None => {
-            let entries = plan
-                .makes(shown, POOL_THERE, || format!("someone else has deleted the Cloudflare pool {}", setup.name));
-            plan.first.push(new_pool(setup, name, &targets, entries));
-        }
+    if let Some(pool) = &seen.pool {
+        let path = format!("{}/{}", setup.pools, pool.id());
+        plan = origins::whole(name, &path, pool, &targets, shown);
+        plan.judge(shown, POOL_THERE, (true, true), String::new);
+    } else {
+        let drift = || format!("someone else has deleted the Cloudflare pool {}", setup.name);
+        let entries = plan.makes(shown, POOL_THERE, drift);
+        plan.first.push(new_pool(setup, name, &targets, entries));
     }
     plan.then_is_safe = seen.pool.is_some();
     let pool = seen.pool.as_ref().map_or(NEW_POOL, CloudflarePool::id);
-    match &seen.balancer {
-        Some(balancer) => {
-            plan.judge(shown, BALANCER_THERE, (true, true), String::new);
-            keep(setup, name, pool, balancer, shown, &mut plan);
-        }
-        None => {
-            let entries =
-                plan.makes(shown, BALANCER_THERE, || format!("someone else has deleted the load balancer {name}"));
-            plan.then.push(new_balancer(setup, name, pool, entries));
-        }
+    if let Some(balancer) = &seen.balancer {
+        plan.judge(shown, BALANCER_THERE, (true, true), String::new);
+        keep(setup, name, pool, balancer, shown, &mut plan);
+    } else {
+        let entries =
+            plan.makes(shown, BALANCER_THERE, || format!("someone else has deleted the load balancer {name}"));
+        plan.then.push(new_balancer(setup, name, pool, entries));
     }
     plan
 }
