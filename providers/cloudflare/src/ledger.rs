@@ -90,6 +90,11 @@ impl Shown {
         }
     }
 
+    /// The keys of what was shown as not being there.
+    pub(crate) fn gone(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter(|(_, entry)| !entry.shown).map(|(key, _)| key.as_str())
+    }
+
     fn agreed(&self, entry: Entry) -> Entry {
         let agreed = (entry.agreed + u32::from(self.is_look)).min(FORGETS_AFTER);
         let repaired = if agreed == FORGETS_AFTER { 0 } else { entry.repaired };

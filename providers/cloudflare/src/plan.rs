@@ -69,6 +69,9 @@ pub(crate) struct Plan {
     pub(crate) then_is_safe: bool,
 }
 
+/// What ends the key of an entry that tells whether something is there.
+pub(crate) const THERE: &str = " is there";
+
 /// What is to be done about one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Todo {
@@ -103,6 +106,13 @@ impl Plan {
                 self.agreed.push((key.to_owned(), entry));
                 Todo::Leave(entry)
             }
+        }
+    }
+
+    /// Remembers of everything that was taken out that it is still gone, unless `is_there` knows better of its key.
+    pub(crate) fn judge_gone(&mut self, shown: &Shown, is_there: impl Fn(&str) -> bool) {
+        for key in shown.gone().filter(|key| key.ends_with(THERE) && !is_there(key)) {
+            self.judge(shown, key, (false, false), String::new);
         }
     }
 

@@ -4,7 +4,7 @@ use daymark_decision::{PoolName, Target};
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Edit, Plan, Todo, Wanted};
+use super::{Edit, Plan, THERE, Todo, Wanted};
 use crate::api::{CloudflarePool, Origin};
 use crate::client::Call;
 use crate::ledger::{Entry, Shown};
@@ -38,6 +38,16 @@ pub(crate) fn target_of<'a>(origin: &Origin, targets: &'a [Wanted]) -> Option<&'
         .or_else(|| of_node().find(is_of_family))
         .or_else(|| of_node().next())
         .or_else(|| targets.iter().find(has_address))
+}
+
+/// Whether Daymark has made an origin, which counts only in a pool of its own.
+fn is_made(origin: &Origin) -> bool {
+    origin.name().starts_with(ORIGIN_MARK)
+}
+
+/// The key of an origin in the ledger.
+fn presence(origin: &Origin) -> String {
+    format!("{}{THERE}", label(origin))
 }
 
 /// What sentences call an origin.
@@ -110,12 +120,13 @@ impl<'a> Draft<'a> {
     /// and no target needs. Origins of others stay as they are; one that has the address of a target serves it.
     fn reconcile(&mut self, targets: &'a [Wanted], shown: &Shown) {
         let is_answered = self.is_answered();
+        let seen: Vec<String> = self.origins.iter().map(|(origin, _)| presence(origin)).collect();
         let chosen: Vec<Option<String>> = targets.iter().map(|it| self.origin_for(it)).collect();
         let target_of_label =
             |label: &str| chosen.iter().position(|it| it.as_deref() == Some(label)).map(|index| &targets[index]);
         for (origin, target) in std::mem::take(&mut self.origins) {
             let chosen = target_of_label(&label(&origin));
-            if !origin.name().starts_with(ORIGIN_MARK) {
+            if !is_made(&origin) {
                 self.origins.push((origin, target));
             } else if let Some(target) = chosen {
                 let origin = self.at_its_address(origin, target, is_answered, shown);
@@ -124,6 +135,10 @@ impl<'a> Draft<'a> {
                 self.origins.push((origin, None));
             }
         }
+        for (origin, _) in self.origins.iter().filter(|(origin, target)| is_made(origin) && target.is_some()) {
+            self.plan.judge(shown, &presence(origin), (true, true), String::new);
+        }
+        self.plan.judge_gone(shown, |key| seen.contains(&key.to_owned()));
         let missing = targets.iter().zip(chosen).filter(|(_, chosen)| chosen.is_none());
         missing.for_each(|(target, _)| self.add(target, is_answered, shown));
     }
@@ -132,7 +147,6 @@ impl<'a> Draft<'a> {
     /// a pool; or the one that Daymark made for it; or another of Daymark's at the address.
     fn origin_for(&self, wanted: &Wanted) -> Option<String> {
         let has_address = |origin: &Origin| origin.address().parse() == Ok(wanted.target.address);
-        let is_made = |origin: &Origin| origin.name().starts_with(ORIGIN_MARK);
         let origins = || self.origins.iter().map(|(origin, _)| origin);
         let foreign = origins().find(|it| has_address(it) && !is_made(it));
         let made_for = origins().find(|it| it.name() == wanted.origin);
@@ -162,7 +176,7 @@ impl<'a> Draft<'a> {
 
     /// Whether an origin that Daymark made for no target of now is taken out.
     fn removes(&mut self, origin: &Origin, shown: &Shown) -> bool {
-        let key = format!("{} is there", label(origin));
+        let key = presence(origin);
         let drift = format!("someone else has added the origin {}", label(origin));
         match self.plan.judge(shown, &key, (true, false), || drift.clone()) {
             Todo::Change(entry) => {
@@ -179,7 +193,7 @@ impl<'a> Draft<'a> {
     fn add(&mut self, wanted: &'a Wanted, is_answered: bool, shown: &Shown) {
         let Wanted { target, is_in, why, origin } = wanted;
         let origin = Origin::new(origin, target.address, *is_in);
-        let key = format!("{} is there", label(&origin));
+        let key = presence(&origin);
         let drift = format!("someone else has removed the origin {}", label(&origin));
         match self.plan.judge(shown, &key, (false, true), || drift.clone()) {
             Todo::Nothing => {}
@@ -227,9 +241,8 @@ impl<'a> Draft<'a> {
     /// Whether an origin is enabled that is to be. One that Daymark made counts only at its target's address.
     fn is_answered(&self) -> bool {
         self.origins.iter().any(|(origin, target)| {
-            let is_at_home = |wanted: &&Wanted| {
-                !origin.name().starts_with(ORIGIN_MARK) || origin.address().parse() == Ok(wanted.target.address)
-            };
+            let is_at_home =
+                |wanted: &&Wanted| !is_made(origin) || origin.address().parse() == Ok(wanted.target.address);
             origin.is_enabled() && target.filter(is_at_home).is_some_and(|wanted| wanted.is_in)
         })
     }

@@ -6,7 +6,7 @@ use daymark_decision::{Answer, PoolName};
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Edit, Plan, Todo, Wanted, wanted};
+use super::{Edit, Plan, THERE, Todo, Wanted, wanted};
 use crate::MARK;
 use crate::api::Record;
 use crate::client::Call;
@@ -39,10 +39,11 @@ pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, seen: &[Record], shown
         match (record, it.is_in) {
             (Some(record), true) => records.keep(record, address, is_answered),
             (None, true) if !is_foreign => records.add(it, is_answered),
-            (None, true) | (Some(_), false) => {}
-            (None, false) => records.stay_out(address),
+            (None, true) | (_, false) => {}
         }
     }
+    let there: Vec<String> = ours.iter().filter_map(|record| record.address()).map(presence).collect();
+    records.plan.judge_gone(shown, |key| there.contains(&key.to_owned()));
     for record in ours {
         let target = targets.iter().find(|it| record.address() == Some(it.target.address));
         if target.is_none_or(|it| !it.is_in) {
@@ -74,7 +75,7 @@ fn refusal(record: &Record) -> String {
 
 /// The key of an address in the ledger.
 fn presence(address: IpAddr) -> String {
-    format!("{address} is there")
+    format!("{address}{THERE}")
 }
 
 /// The planning under way.
@@ -143,11 +144,6 @@ impl Records<'_> {
             let edit = self.edit(Method::PATCH, path, Some(Value::Object(body)), changes.join("; "), entries);
             self.plan.first.push(edit);
         }
-    }
-
-    /// Remembers that a record is rightly not there.
-    fn stay_out(&mut self, address: IpAddr) {
-        self.plan.judge(self.shown, &presence(address), (false, false), String::new);
     }
 
     fn delete(&mut self, record: &Record, target: Option<&Wanted>) {
