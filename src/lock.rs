@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "state.lock";
@@ -14,7 +15,7 @@ const LONGEST: u64 = 200;
 /// The use of a state directory, until it is dropped.
 #[derive(Debug)]
 pub struct StateLock {
-    _file: File,
+    file: File,
 }
 
 /// Why a state directory is not locked.
@@ -51,13 +52,21 @@ impl StateLock {
         }
         // The lock holds without these words, as on a full disk.
         let _ = file.set_len(0).and_then(|()| write!(file, "process {} ({command})", std::process::id()));
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for StateLock {
+    fn drop(&mut self) {
+        // Words that stay, as after a crash, mislead people and nothing else.
+        let _ = self.file.set_len(0);
     }
 }
 
 fn open(dir: &Path) -> io::Result<File> {
     fs::create_dir_all(dir)?;
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(dir.join(FILE))
+    // Who may open it may lock it, and so keep Daymark from its state.
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(dir.join(FILE))
 }
 
 fn holder(file: &File) -> String {
@@ -71,6 +80,8 @@ fn holder(file: &File) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -84,7 +95,15 @@ mod tests {
             format!("the state in {shown} is in use by process {pid} (daymark run); one Daymark at a time can use it");
         assert_eq!(refusal, wanted);
         drop(first);
+        assert_eq!(fs::read_to_string(dir.join(FILE)).unwrap(), "", "no one has it, and the file says so");
         StateLock::take(&dir, "daymark sync").unwrap();
+    }
+
+    #[test]
+    fn no_other_user_can_take_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let _lock = StateLock::take(dir.path(), "daymark run").unwrap();
+        assert_eq!(fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

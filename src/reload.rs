@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_authoritative::Authoritative;
-use daymark_cloudflare::Settings;
+use daymark_cloudflare::{Mode, Settings, TokenSource};
 use daymark_decision::PoolName;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -153,8 +153,11 @@ fn fixed_keys(old: &Config, new: &Config) -> Vec<String> {
     } else {
         fixed.push("providers".to_owned());
     }
-    if old.admin != new.admin {
-        fixed.push("admin".to_owned());
+    if old.admin.listen != new.admin.listen {
+        fixed.push("admin.listen".to_owned());
+    }
+    if old.admin.token_file != new.admin.token_file {
+        fixed.push("admin.tokenFile".to_owned());
     }
     if old.state_dir != new.state_dir {
         fixed.push("stateDir".to_owned());
@@ -165,29 +168,67 @@ fn fixed_keys(old: &Config, new: &Config) -> Vec<String> {
 fn fixed_in_provider(index: usize, old: &ProviderConfig, new: &ProviderConfig) -> Vec<String> {
     let differing = match (old, new) {
         (ProviderConfig::Authoritative(old), ProviderConfig::Authoritative(new)) => vec![
-            (old.listen != new.listen, format!("providers[{index}].listen")),
-            (old.max_tcp_connections != new.max_tcp_connections, format!("providers[{index}].maxTcpConnections")),
+            (old.listen != new.listen, "listen"),
+            (old.max_tcp_connections != new.max_tcp_connections, "maxTcpConnections"),
         ],
-        (ProviderConfig::Cloudflare(old), ProviderConfig::Cloudflare(new)) => vec![
-            (
-                served(old) != served(new),
-                format!("what providers[{index}] publishes, by the names and ports of its pools,"),
-            ),
-            (own(old) != own(new), format!("providers[{index}]")),
-        ],
+        (ProviderConfig::Cloudflare(old), ProviderConfig::Cloudflare(new)) => {
+            let mut differing = fixed_in_cloudflare(old, new);
+            differing.extend(fixed_in_mode(&old.mode, &new.mode));
+            differing
+        }
         _ => Vec::new(),
     };
-    differing.into_iter().filter_map(|(differs, key)| differs.then_some(key)).collect()
+    let differing = differing.into_iter().filter_map(|(differs, key)| differs.then_some(key));
+    differing.map(|key| format!("providers[{index}].{key}")).collect()
+}
+
+fn fixed_in_cloudflare(old: &Settings, new: &Settings) -> Vec<(bool, &'static str)> {
+    let token = match new.calls.token {
+        TokenSource::File(_) => "tokenFile",
+        TokenSource::Environment(_) => "tokenVariable",
+    };
+    vec![
+        (old.name != new.name, "name"),
+        (old.calls.api != new.calls.api, "api"),
+        (old.calls.token != new.calls.token, token),
+        (old.calls.timeout != new.calls.timeout, "timeout"),
+        (old.calls.share != new.calls.share, "callShare"),
+        (old.drift_interval != new.drift_interval, "driftInterval"),
+        (served(old) != served(new), "pools, by the names and ports of what is published,"),
+    ]
+}
+
+fn fixed_in_mode(old: &Mode, new: &Mode) -> Vec<(bool, &'static str)> {
+    match (old, new) {
+        (Mode::Records { zone, ttl }, Mode::Records { zone: new_zone, ttl: new_ttl }) => {
+            vec![(zone != new_zone, "zone"), (ttl != new_ttl, "ttl")]
+        }
+        (
+            Mode::LoadBalancing { account, zone, cloudflare_pools, manage },
+            Mode::LoadBalancing {
+                account: new_account,
+                zone: new_zone,
+                cloudflare_pools: new_pools,
+                manage: new_manage,
+            },
+        ) => {
+            let is_same_way = std::mem::discriminant(manage) == std::mem::discriminant(new_manage);
+            vec![
+                (account != new_account, "account"),
+                (zone != new_zone, "zone"),
+                // Where the pools are others, that is said already.
+                (cloudflare_pools.len() == new_pools.len() && cloudflare_pools != new_pools, "pools[].cloudflarePool"),
+                (!is_same_way, "manage"),
+                (is_same_way && manage != new_manage, "ttl"),
+            ]
+        }
+        _ => vec![(true, "mode")],
+    }
 }
 
 /// How the pools are probed may change: the provider needs it only to warn of what is slow.
 fn served(settings: &Settings) -> Vec<(&PoolName, u16)> {
     settings.pools.iter().map(|served| (&served.pool, served.port)).collect()
-}
-
-/// The settings without the pools of the file.
-fn own(settings: &Settings) -> Settings {
-    Settings { pools: Vec::new(), ..settings.clone() }
 }
 
 #[cfg(test)]
@@ -215,9 +256,40 @@ providers:
         let with = |from: &str, to: &str| fixed(&old, &old.replace(from, to));
         assert_eq!(with("[192.0.2.1]", "[192.0.2.1, 192.0.2.2]"), [""; 0]);
         assert_eq!(with("interval: 1s", "interval: 3s"), [""; 0]);
-        assert_eq!(with("mode: records", "mode: records, ttl: 2m"), ["providers[1]"]);
-        let pools = ["what providers[1] publishes, by the names and ports of its pools,"];
+        let pools = ["providers[1].pools, by the names and ports of what is published,"];
         assert_eq!(with("    nodes", "    port: 443\n    nodes"), pools);
+        let another = "providers:\n";
+        let one_more = "  - {name: lb2.example.org, nodes: [{name: cp-1, addresses: [192.0.2.9]}]}\nproviders:\n";
+        assert_eq!(with(another, one_more), pools, "all are published by default");
+    }
+
+    #[test]
+    fn what_cannot_change_is_said_by_its_very_key() {
+        const BALANCING: &str = "  - {type: cloudflare, mode: loadBalancing, zone: example.org, tokenVariable: TOKEN, account: \
+            0123456789abcdef0123456789abcdef, pools: [{name: lb.example.org, cloudflarePool: lb}]}\n";
+        for (provider, from, to, key) in [
+            (CLOUDFLARE, "mode: records", "name: edge, mode: records", "name"),
+            (CLOUDFLARE, "mode: records", "mode: records, api: \"https://a.example\"", "api"),
+            (CLOUDFLARE, "TOKEN", "OTHER", "tokenVariable"),
+            (CLOUDFLARE, "mode: records", "mode: records, timeout: 2s", "timeout"),
+            (CLOUDFLARE, "mode: records", "mode: records, callShare: 7", "callShare"),
+            (CLOUDFLARE, "mode: records", "mode: records, driftInterval: 2m", "driftInterval"),
+            (CLOUDFLARE, "mode: records", "mode: records, ttl: 2m", "ttl"),
+            (CLOUDFLARE, "zone: example.org", "zone: org", "zone"),
+            (CLOUDFLARE, CLOUDFLARE, BALANCING, "mode"),
+            (BALANCING, "0123456789abcdef0", "0123456789abcdef1", "account"),
+            (BALANCING, "zone: example.org", "zone: org", "zone"),
+            (BALANCING, "cloudflarePool: lb", "cloudflarePool: other", "pools[].cloudflarePool"),
+            (BALANCING, "mode:", "manage: full, mode:", "manage"),
+        ] {
+            let old = format!("{POOLS}{provider}");
+            assert_eq!(fixed(&old, &old.replace(from, to)), [format!("providers[0].{key}")]);
+        }
+        let full = BALANCING.replace("mode:", "manage: full, mode:");
+        let old = format!("{POOLS}{full}");
+        assert_eq!(fixed(&old, &old.replace("mode:", "ttl: 40s, mode:")), ["providers[0].ttl"]);
+        let with_admin = |admin: &str| format!("{POOLS}{CLOUDFLARE}admin: {{listen: \"127.0.0.1:{admin}\"}}\n");
+        assert_eq!(fixed(&with_admin("1"), &with_admin("2")), ["admin.listen"]);
     }
 
     #[test]

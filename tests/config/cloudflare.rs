@@ -186,6 +186,21 @@ fn values_out_of_their_bounds_are_refused() {
 }
 
 #[test]
+fn the_shortest_ttl_of_records_is_allowed() {
+    let shortest = settings(&with(RECORDS, "tokenFile", "ttl: 30s, tokenFile"));
+    assert_eq!(shortest.mode, Mode::Records { zone: "kube-cp.com".to_owned(), ttl: Some(30) });
+}
+
+#[test]
+fn a_password_in_the_address_of_the_api_is_not_shown() {
+    for api in ["https://user:secret@api.example.org/v4", "secret@", "https://secret@[", "http://secret@127.0.0.1/"] {
+        let message = fault(RECORDS, "tokenFile", &format!("api: \"{api}\", tokenFile"));
+        assert!(message.starts_with("providers[0].api: this is no base address of an API; "), "{message}");
+        assert!(!message.contains("secret"), "{message}");
+    }
+}
+
+#[test]
 fn providers_have_names_of_their_own() {
     let second = with(RECORDS, "tokenFile", "pools: [{name: lb.kube-cp.com}], api: \"https://a.example\", tokenFile");
     let config = parse(&file(&format!("{RECORDS}{second}")), files().path()).unwrap();
@@ -202,10 +217,11 @@ fn providers_have_names_of_their_own() {
     let same = with(&second, "tokenFile", "name: cloudflare, tokenFile");
     let message = error(&file(&format!("{RECORDS}{same}")));
     assert!(message.contains("providers[1].name: cloudflare is the same provider as providers[0]"), "{message}");
-    let authoritative = "  - {type: authoritative, nameservers: [{name: ns1.example.net}]}\n";
-    let taken = with(RECORDS, "tokenFile", "name: authoritative, tokenFile");
-    let message = error(&file(&format!("{authoritative}{taken}")));
-    assert!(message.contains("providers[1].name: authoritative is the same provider as providers[0]"), "{message}");
+    assert_eq!(
+        fault(RECORDS, "tokenFile", "name: authoritative, tokenFile"),
+        "providers[0].name: authoritative is the name of the provider of that type; a name of 1 to 63 letters, digits and -, \
+         other than authoritative is allowed"
+    );
 }
 
 #[test]

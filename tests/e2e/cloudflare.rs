@@ -81,6 +81,11 @@ fn a_cloudflare_that_fails_is_told_and_dns_goes_on_without_it() {
         status.contains("HTTP 500").then_some(status)
     });
     assert!(status.contains("cloudflare"), "{status}");
+    until("the metric counts the seconds", || {
+        let metrics = daymark.get("/metrics").1;
+        let (_, rest) = metrics.split_once("daymark_provider_behind_seconds{provider=\"cloudflare\"} ")?;
+        (rest.lines().next()?.parse::<u64>().unwrap() > 0).then_some(())
+    });
     assert_eq!(scene.zone.addresses(), all.iter().copied().collect(), "what stood there stands");
     assert_eq!(daymark.get("/readyz").0, 200);
 

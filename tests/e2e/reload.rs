@@ -179,7 +179,7 @@ fn what_is_bound_to_sockets_and_files_cannot_change_and_is_said_all_at_once() {
     };
     nodes.write(&elsewhere);
     daymark.process.signal("HUP");
-    for key in ["providers[0].listen", "providers[0].maxTcpConnections", "admin", "stateDir"] {
+    for key in ["providers[0].listen", "providers[0].maxTcpConnections", "admin.listen", "stateDir"] {
         daymark.logs(&format!("{key} cannot change while Daymark runs; restart it"));
     }
     assert_eq!(events(&daymark, "reload"), Vec::<Value>::new());

@@ -10,9 +10,6 @@ use crate::config::reader::Key;
 use crate::config::values::{DnsName, HostAddress, ListenAddress, Text, Whole};
 use crate::config::{AuthoritativeConfig, Nameserver, PoolConfig, ProviderConfig};
 
-/// What the authoritative provider calls itself.
-const AUTHORITATIVE: &str = "authoritative";
-
 impl Stage<'_> {
     /// The providers of these pools.
     pub(super) fn providers(
@@ -40,7 +37,6 @@ impl Stage<'_> {
                 self.findings.error(place, sentence);
             } else {
                 first = Some(place);
-                self.once(&mut taken.names, AUTHORITATIVE.to_owned(), place, "provider");
             }
         }
         typed

@@ -7,6 +7,9 @@ use schemars::Schema;
 
 use super::{DnsName, Kind, Words, quoted};
 
+/// What the authoritative provider calls itself, whether there is one or not.
+pub(in crate::config) const AUTHORITATIVE: &str = "authoritative";
+
 /// What a Cloudflare provider writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum CloudflareMode {
@@ -35,11 +38,14 @@ pub(in crate::config) struct ProviderName(pub(in crate::config) String);
 
 impl Kind for ProviderName {
     fn allowed() -> String {
-        "a name of 1 to 63 letters, digits and -".to_owned()
+        format!("a name of 1 to 63 letters, digits and -, other than {AUTHORITATIVE}")
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if text == AUTHORITATIVE {
+            return Err(format!("{text} is the name of the provider of that type"));
+        }
         if !plain || !(1..=63).contains(&text.len()) {
             return Err(format!("{} is no name of a provider", quoted(text)));
         }
@@ -137,7 +143,9 @@ impl Kind for ApiBase {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{} is no base address of an API", quoted(text));
+        // What stands before an @ may be a password, and this is shown.
+        let shown = if text.contains('@') { "this".to_owned() } else { quoted(text) };
+        let wrong = || format!("{shown} is no base address of an API");
         let uri: Uri = text.parse().map_err(|_| wrong())?;
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
