@@ -4,14 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use daymark_cloudflare::{Manage, Mode, RECORD_TTL};
+use daymark_provider::CLIENTS_NOTICE;
 
 use super::findings::Finding;
 use super::{Config, PoolConfig, ProviderConfig};
 use crate::probe::Settings;
-
-/// When clients notice a silent node by themselves: client-go pings after 30 s without reads and gives up 15 s later. At
-/// 50 s (`node-monitor-grace-period`) nodes turn `NotReady`.
-pub const CLIENTS_NOTICE: Duration = Duration::from_secs(45);
 
 /// One duration of a sum, with the keys it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

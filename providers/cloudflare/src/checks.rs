@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use daymark_decision::{Answer, Decision};
+use daymark_provider::CLIENTS_NOTICE;
 use tracing::info;
 
 use crate::api::{Balancer, CloudflarePool, Origin, TokenStatus, Zone};
@@ -16,8 +17,6 @@ use crate::world::{World, record_ttl};
 
 /// The ports that Cloudflare's proxy passes HTTPS on.
 const PROXY_PORTS: [u16; 6] = [443, 2053, 2083, 2087, 2096, 8443];
-/// When clients notice a dead node by themselves: client-go pings after 30 s without reads and gives up 15 s later.
-const CLIENTS_NOTICE: Duration = Duration::from_secs(45);
 
 impl World {
     /// What is wrong or doubtful, as sentences that say what to do; `None` where Cloudflare cannot be asked now.

@@ -40,6 +40,7 @@ pub use client::{BuildError, CallError, Usage};
 pub use plan::Edit;
 pub use settings::{
     API, BALANCER_TTL, CallSettings, Manage, Mode, RECORD_TTL, RECORD_TTL_ENTERPRISE, Served, Settings, TokenSource,
+    is_id,
 };
 
 /// What begins the comment or the description of everything that is Daymark's.

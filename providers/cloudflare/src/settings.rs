@@ -106,3 +106,8 @@ impl fmt::Display for TokenSource {
         }
     }
 }
+
+/// Whether it is an ID of Cloudflare's, 32 hex digits, rather than a name.
+pub fn is_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|it| it.is_ascii_hexdigit())
+}

@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use crate::ledger::Shown;
 use crate::plan::balancer::{Seen, Setup};
 use crate::plan::{Plan, balancer, origins, records, wanted};
-use crate::settings::{Manage, Mode, RECORD_TTL, RECORD_TTL_ENTERPRISE, Settings};
+use crate::settings::{Manage, Mode, RECORD_TTL, RECORD_TTL_ENTERPRISE, Settings, is_id};
 
 /// Reads what stands, and plans on it.
 pub(crate) struct World {
@@ -146,9 +146,4 @@ fn pools(account: &str) -> String {
 pub(crate) fn record_ttl(asked: Option<u32>, zone: &Zone) -> u32 {
     let least = if zone.is_enterprise() { RECORD_TTL_ENTERPRISE } else { RECORD_TTL };
     asked.unwrap_or(least).max(least)
-}
-
-/// Whether it is an ID of Cloudflare's, 32 hex digits, rather than a name.
-fn is_id(text: &str) -> bool {
-    text.len() == 32 && text.bytes().all(|it| it.is_ascii_hexdigit())
 }

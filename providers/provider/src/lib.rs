@@ -16,6 +16,10 @@ use daymark_decision::{Decision, PoolName};
 
 pub use memory::InMemory;
 
+/// When clients notice a silent node by themselves: client-go pings after 30 s without reads and gives up 15 s later. At
+/// 50 s (`node-monitor-grace-period`) nodes turn `NotReady`.
+pub const CLIENTS_NOTICE: Duration = Duration::from_secs(45);
+
 /// Publishes answers.
 pub trait Provider: Send + Sync + 'static {
     /// What logs, metrics and `daymark status` call it, such as `authoritative`. No two of one run have the same.

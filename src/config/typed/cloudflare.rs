@@ -203,7 +203,7 @@ impl Stage<'_> {
 
     fn chosen_lie_in(&mut self, chosen: &[Chosen<'_>], zone: &str, place: Place) {
         let names = chosen.iter().map(|chosen| chosen.config.pool.name.as_str());
-        for pool in names.filter(|pool| !HexId::is(zone) && !lies_in(pool, zone)) {
+        for pool in names.filter(|pool| !daymark_cloudflare::is_id(zone) && !lies_in(pool, zone)) {
             self.findings
                 .error(place, format!("the pool {pool} does not lie in {zone}; the zone of every pool is needed"));
         }

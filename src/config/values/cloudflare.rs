@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use daymark_cloudflare::is_id;
 use http::Uri;
 use schemars::Schema;
 
@@ -75,20 +76,13 @@ impl Kind for Variable {
 #[derive(Debug)]
 pub(in crate::config) struct HexId(pub(in crate::config) String);
 
-impl HexId {
-    /// Whether a text is an ID.
-    pub(in crate::config) fn is(text: &str) -> bool {
-        text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-    }
-}
-
 impl Kind for HexId {
     fn allowed() -> String {
         "an ID of 32 hexadecimal digits".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        if !Self::is(text) {
+        if !is_id(text) {
             return Err(format!("{} is no ID", quoted(text)));
         }
         Ok(Self(text.to_ascii_lowercase()))
