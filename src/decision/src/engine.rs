@@ -1,17 +1,17 @@
 //! The whole core, composed. The engine hands inputs to the parts that decide, and keeps time and generation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer::Decision;
 use crate::health::Health;
 use crate::memory::Memory;
 use crate::moment::Moment;
 use crate::observation::Observation;
-use crate::overrides::{Override, Overrides, Refusal};
-use crate::peers::{Peers, View};
+use crate::overrides::{Override, Overrides, Refusal, Word};
+use crate::peers::{FRESH_FOR, News, Peers, View};
 use crate::policy::Pool;
 use crate::pool::PoolState;
-use crate::quorum::{Membership, Standing, Vote, verdict};
+use crate::quorum::{HostName, Membership, Standing, Vote, is_majority, verdict, writer};
 use crate::target::{Grade, NodeName, PoolName, Target};
 
 /// An operator's word.
@@ -50,15 +50,36 @@ pub struct Engine {
     pools: BTreeMap<PoolName, PoolState>,
     overrides: Overrides,
     peers: Peers,
+    listens: Option<Listening>,
     now: Moment,
     generation: u64,
     revision: u64,
+}
+
+/// The first moments of a run with other hosts: until a majority is heard, what was agreed on before stands, for this
+/// host's own view may be the odd one.
+#[derive(Clone, Debug)]
+struct Listening {
+    /// From then on this host takes itself for alone.
+    until: Moment,
+    /// What an earlier run knew.
+    agreed: BTreeMap<Target, Grade>,
+}
+
+impl Listening {
+    /// What was agreed on, unless the target has said itself that it stops; else what this host knows.
+    fn verdict(&self, target: &Target, own: Vote) -> Option<Grade> {
+        let agreed = self.agreed.get(target).copied().filter(|agreed| *agreed != Grade::Unknown);
+        let least = if own.shutting_down { Grade::Live } else { Grade::Ready };
+        agreed.map(|agreed| agreed.min(least)).or_else(|| verdict([own]))
+    }
 }
 
 impl Engine {
     /// An engine for these pools that knows what an earlier run remembers, as far as it is still configured.
     pub fn new(membership: Membership, pools: Vec<Pool>, memory: Memory, now: Moment) -> Self {
         let mut engine = Self {
+            listens: None,
             membership,
             pools: BTreeMap::new(),
             overrides: Overrides::default(),
@@ -70,12 +91,16 @@ impl Engine {
         let mut remembered: BTreeMap<_, _> = memory.pools.into_iter().map(|it| (it.pool.clone(), it)).collect();
         for policy in pools {
             let memory = remembered.remove(&policy.name);
-            for (node, order) in memory.iter().flat_map(|memory| &memory.overrides) {
-                engine.overrides.set(policy.name.clone(), node.clone(), order.as_of(now));
+            for (node, word) in memory.iter().flat_map(|memory| &memory.words) {
+                engine.overrides.take(policy.name.clone(), node.clone(), word.as_of(now));
             }
             engine.pools.insert(policy.name.clone(), PoolState::new(policy, memory, now));
         }
         engine.forget_overrides_of_unknown_nodes();
+        if engine.membership.has_others() {
+            let agreed = engine.verdicts().map(|(target, verdict)| (target.clone(), verdict)).collect();
+            engine.listens = Some(Listening { until: now.after(FRESH_FOR), agreed });
+        }
         engine.settle(now);
         engine
     }
@@ -97,14 +122,40 @@ impl Engine {
         self.pools.get(&target.pool).is_some_and(|pool| pool.has(target))
     }
 
-    /// Takes what another host says in; a stale or replayed view changes nothing. Tells whether it was news.
-    pub fn handle_peer_view(&mut self, view: View, now: Moment) -> bool {
+    /// Takes in what another member said at `said`; a stale or replayed view changes nothing. Tells whether it was newer
+    /// than what was known.
+    pub fn handle_peer_view(&mut self, view: View, said: Moment, now: Moment) -> bool {
         self.advance(now);
-        let is_news = view.host != self.membership.own && self.peers.take(view, self.now);
-        if is_news {
+        if view.host == self.membership.own || !self.membership.members.contains(&view.host) {
+            return false;
+        }
+        let news = self.peers.take(view, said, self.now);
+        if news == News::Changed {
             self.settle(self.now);
         }
-        is_news
+        news != News::Stale
+    }
+
+    /// Takes in what was said on other hosts; the newest word on each node counts. Where two drains did not know of each
+    /// other and leave no node to be used, the later one is undone. Words on what is not configured change nothing.
+    pub fn handle_words(&mut self, words: impl IntoIterator<Item = (PoolName, NodeName, Word)>, now: Moment) {
+        self.advance(now);
+        let mut pools = BTreeSet::new();
+        for (pool, node, word) in words {
+            if self.find(&pool, &node).is_ok() && self.overrides.take(pool.clone(), node, word) {
+                pools.insert(pool);
+            }
+        }
+        if pools.is_empty() {
+            return;
+        }
+        self.overrides.expire(self.now);
+        let is_known = self.standing() == Standing::Quorum;
+        for state in pools.iter().filter_map(|pool| self.pools.get(pool)) {
+            let usable = |node: &NodeName| state.is_usable(node);
+            self.overrides.reconcile(&state.policy, is_known.then_some(&usable));
+        }
+        self.settle(self.now);
     }
 
     /// Carries an operator's word out, or refuses it and changes nothing.
@@ -114,11 +165,13 @@ impl Engine {
             Command::Set { pool, node, order, insist } => {
                 let state = self.find(&pool, &node)?;
                 self.overrides.admit(&state.policy, &node, &order, insist, |node| state.is_usable(node), self.now)?;
-                self.overrides.set(pool, node, order);
+                let host = &self.membership.own;
+                let order = Override { host: self.membership.has_others().then(|| host.clone()), ..order };
+                self.overrides.say(pool, node, Some(order), insist, host, self.now);
             }
             Command::Lift { pool, node } => {
                 self.find(&pool, &node)?;
-                if !self.overrides.lift(&pool, &node) {
+                if !self.overrides.lift(&pool, &node, &self.membership.own, self.now) {
                     return Err(Refusal::NoOverride { pool, node });
                 }
             }
@@ -171,7 +224,8 @@ impl Engine {
         [
             (expiries.min(), "an override expires"),
             (steps.min(), "the TTL steps down towards the end of an override"),
-            (self.peers.next_stale(self.now), "the view of a peer becomes stale"),
+            (self.peers.next_stale(self.now), "a host is no longer heard"),
+            (self.listens.as_ref().map(|listens| listens.until), "the time to hear the other hosts is over"),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
@@ -198,22 +252,73 @@ impl Engine {
         self.overrides.iter()
     }
 
+    /// The newest word on each node, also where it is over: what the other hosts must know.
+    pub fn words(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Word)> {
+        self.overrides.words()
+    }
+
+    /// The grade that the hosts agree on, target by target.
+    pub fn verdicts(&self) -> impl Iterator<Item = (&Target, Grade)> {
+        self.pools.values().flat_map(PoolState::verdicts)
+    }
+
+    /// What this host says of each target that it knows.
+    pub fn votes(&self) -> BTreeMap<Target, Vote> {
+        let known = |vote: &Vote| vote.grade != Grade::Unknown;
+        self.healths()
+            .map(|(target, health)| (target, health.vote()))
+            .filter(|(_, vote)| known(vote))
+            .map(|(target, vote)| (target.clone(), vote))
+            .collect()
+    }
+
+    /// The newest view of each other host that is heard now.
+    pub fn views(&self) -> impl Iterator<Item = &View> {
+        self.peers.heard(self.now)
+    }
+
+    /// The hosts that are heard now, this one included.
+    pub fn hears(&self) -> BTreeSet<HostName> {
+        self.views().map(|view| view.host.clone()).chain([self.membership.own.clone()]).collect()
+    }
+
+    /// The host that writes where only one may; `None` where this host hears no majority, or no host is heard by one.
+    pub fn writer(&self) -> Option<&HostName> {
+        if self.standing() != Standing::Quorum {
+            return None;
+        }
+        let own = self.hears();
+        let hears: Vec<_> = self.views().map(|view| &view.hears).chain([&own]).collect();
+        writer(&self.membership.members, &hears)
+    }
+
+    /// Who decides, this host among them.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
     /// What the next run must know.
     pub fn memory(&self) -> Memory {
         let pools = self.pools.values().map(|pool| pool.memory(&self.overrides)).collect();
         Memory { generation: self.generation, pools }
     }
 
-    /// Whether the hosts decide together, or this one alone.
+    /// Who decides on the verdicts.
     pub fn standing(&self) -> Standing {
-        let own = usize::from(!self.is_blind());
-        Standing::of(own + self.peers.voting(self.now).count(), self.membership.members)
+        if is_majority(1 + self.views().count(), self.membership.members.len()) {
+            Standing::Quorum
+        } else if self.listens.is_some() {
+            Standing::Listening
+        } else {
+            Standing::Alone
+        }
     }
 
-    /// Whether this host reaches no target at all, of those it has judged; then it abstains.
+    /// Whether this host reaches no target at all, of those it has judged or lost sight of; then it abstains.
     pub fn is_blind(&self) -> bool {
-        let mut judged = self.healths().map(|(_, health)| health.grade()).filter(|grade| *grade != Grade::Unknown);
-        judged.next().is_some_and(|first| first == Grade::Down && judged.all(|grade| grade == Grade::Down))
+        let known = |health: &&Health| health.grade() != Grade::Unknown || health.is_out_of_sight();
+        let mut known = self.healths().map(|(_, health)| health).filter(known).peekable();
+        known.peek().is_some() && known.all(|health| health.is_out_of_sight() || health.grade() == Grade::Down)
     }
 
     /// Goes through every deadline up to `now` in its turn, so that one that is seen late has the effect it would have had.
@@ -227,6 +332,10 @@ impl Engine {
 
     fn settle(&mut self, now: Moment) {
         self.overrides.expire(now);
+        // A majority once heard is not waited for again.
+        if self.listens.as_ref().is_some_and(|listens| listens.until <= now) || self.standing() == Standing::Quorum {
+            self.listens = None;
+        }
         let names: Vec<_> = self.pools.keys().cloned().collect();
         for name in names {
             self.settle_pool(&name);
@@ -234,20 +343,26 @@ impl Engine {
     }
 
     fn settle_pool(&mut self, name: &PoolName) {
-        let views: Vec<&View> = match self.standing() {
-            Standing::Quorum => self.peers.voting(self.now).collect(),
-            Standing::Alone => Vec::new(),
-        };
-        let counts_itself = views.is_empty() || !self.is_blind();
-        let agreed = |target: &Target, health: &Health| {
-            let peers = views.iter().filter_map(|view| view.votes.get(target)).copied();
-            let own: Option<Vote> = counts_itself.then(|| health.vote());
-            verdict(peers.chain(own))
+        let Some(pool) = self.pools.get(name) else { return };
+        let verdicts = match (self.standing(), &self.listens) {
+            (Standing::Listening, Some(listens)) => {
+                pool.judged(|target, health| listens.verdict(target, health.vote()))
+            }
+            (Standing::Quorum, _) => {
+                let views: Vec<&View> = self.views().filter(|view| !view.abstains).collect();
+                let counts_itself = views.is_empty() || !self.is_blind();
+                pool.judged(|target, health| {
+                    let peers = views.iter().filter_map(|view| view.votes.get(target)).copied();
+                    verdict(peers.chain(counts_itself.then(|| health.vote())))
+                })
+            }
+            (Standing::Alone | Standing::Listening, _) => pool.judged(|_, health| verdict([health.vote()])),
         };
         let next = self.next_generation();
         self.revision += 1;
-        let Some(pool) = self.pools.get_mut(name) else { return };
-        if pool.settle(&self.overrides, agreed, next, self.now) {
+        if let Some(pool) = self.pools.get_mut(name)
+            && pool.settle(verdicts, &self.overrides, next, self.now)
+        {
             self.generation = next;
         }
     }

@@ -32,6 +32,10 @@ pub struct Health {
     flapping: bool,
     /// Whether anything was observed since the start of Daymark.
     heard: bool,
+    /// How many probes in a row have failed by a fault of our own, up to `fall`.
+    own_faults: u32,
+    /// Whether there were `fall` of them, so that this host no longer knows the target.
+    is_out_of_sight: bool,
 }
 
 /// Observations in a row that all speak for a turn in one direction.
@@ -76,13 +80,20 @@ impl Health {
         self.flapping.then_some(self.release)
     }
 
+    /// Whether `fall` probes in a row have failed by a fault of our own, so that this host no longer knows the target.
+    pub fn is_out_of_sight(&self) -> bool {
+        self.is_out_of_sight
+    }
+
     /// Takes an observation in; a fault of our own is none. Tells whether anything but the time has changed.
     pub fn observe(&mut self, kind: &Kind, thresholds: Thresholds, now: Moment) -> bool {
-        let Some(observed) = kind.grade() else { return false };
+        let Some(observed) = kind.grade() else { return self.miss(thresholds) };
+        self.own_faults = 0;
+        let was_out_of_sight = std::mem::take(&mut self.is_out_of_sight);
         let was_heard = std::mem::replace(&mut self.heard, true);
         let is_at_rest = was_heard && self.run.is_none() && !self.flapping && observed == self.grade;
         if is_at_rest && self.seen.as_ref() == Some(kind) {
-            return false;
+            return was_out_of_sight;
         }
         self.seen = Some(kind.clone());
         self.flapping = observed == Grade::Ready && self.grade != Grade::Ready && now < self.release;
@@ -127,8 +138,11 @@ impl Health {
         self.is_current() && self.run.is_none()
     }
 
-    /// What this host tells its peers of the target.
+    /// What this host tells its peers of the target; nothing where it does not know it any more.
     pub fn vote(&self) -> Vote {
+        if self.is_out_of_sight {
+            return Vote::default();
+        }
         let shutting_down = self.grade < Grade::Ready && self.seen.as_ref().is_some_and(Kind::is_decisive);
         Vote { grade: self.grade, shutting_down }
     }
@@ -162,7 +176,14 @@ impl Health {
         let TargetMemory { grade, since, seen, penalty, release, flapping, run } = memory;
         let release = release.min(now.after(LONGEST));
         let run = run.map(|run| Run { is_remembered: true, ..run });
-        Self { grade, since, seen, run, penalty, release, flapping, heard: false }
+        Self { grade, since, seen, run, penalty, release, flapping, ..Self::default() }
+    }
+
+    /// Counts a fault of our own; tells whether the target is out of sight from now on.
+    fn miss(&mut self, thresholds: Thresholds) -> bool {
+        self.own_faults = self.own_faults.saturating_add(1);
+        let is_out_of_sight = self.own_faults >= thresholds.fall.get();
+        std::mem::replace(&mut self.is_out_of_sight, is_out_of_sight) != is_out_of_sight
     }
 
     fn extended_run(&self, observed: Grade) -> Option<Run> {

@@ -37,7 +37,7 @@ pub use health::Health;
 pub use memory::{Memory, PoolMemory, TargetMemory};
 pub use moment::Moment;
 pub use observation::{Certificate, Kind, Observation, Timings};
-pub use overrides::{Override, OverrideKind, Refusal};
+pub use overrides::{Fate, Override, OverrideKind, Refusal, Stamp, Undone, Word};
 pub use peers::View;
 pub use policy::{Mode, Node, Pace, Pool, Steering, Thresholds, TtlRange};
 pub use quorum::{HostName, Membership, Standing, Vote};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::health::Run;
 use crate::moment::Moment;
 use crate::observation::Kind;
-use crate::overrides::Override;
+use crate::overrides::Word;
 use crate::penalty::Penalty;
 use crate::target::{Grade, NodeName, PoolName, Target};
 
@@ -31,8 +31,11 @@ pub struct PoolMemory {
     pub good: BTreeSet<Target>,
     /// What is known of each target.
     pub targets: Vec<(Target, TargetMemory)>,
-    /// The overrides in force.
-    pub overrides: BTreeMap<NodeName, Override>,
+    /// What the hosts agreed on, where it is not what this host found itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<(Target, Grade)>,
+    /// The newest word on each node, also where it is over.
+    pub words: BTreeMap<NodeName, Word>,
 }
 
 /// What survives of one target.

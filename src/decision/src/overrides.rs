@@ -1,4 +1,8 @@
-//! An operator's word on a node.
+//! An operator's word on a node, on one host or on several.
+//!
+//! The hosts share a register: for each node the newest [`Word`]. Words are ordered by their [`Stamp`], which is later than
+//! every stamp that its host knew, so what follows from something is always newer than it, whatever the clocks say. A word
+//! that is over stays in the register, so that a host that was away cannot bring back what was lifted meanwhile.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
 use crate::policy::Pool;
+use crate::quorum::HostName;
 use crate::target::{NodeName, PoolName};
 
 /// What an operator wants of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OverrideKind {
     /// In no answer while another node of the pool is not drained.
@@ -33,6 +38,9 @@ pub struct Override {
     pub since: Moment,
     /// When it ends by itself; `None` for when it is lifted.
     pub until: Option<Moment>,
+    /// On which host it was said; `None` where there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostName>,
 }
 
 impl Override {
@@ -46,10 +54,13 @@ impl Override {
 }
 
 impl fmt::Display for Override {
-    /// The end of a sentence that begins with what was done: `by ada since …: disk change`.
+    /// The end of a sentence that begins with what was done: `by ada on dns-1 since …: disk change`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.author.is_empty() {
             write!(f, "by {} ", self.author)?;
+        }
+        if let Some(host) = &self.host {
+            write!(f, "on {host} ")?;
         }
         write!(f, "since {}", self.since)?;
         if let Some(until) = self.until {
@@ -59,6 +70,98 @@ impl fmt::Display for Override {
             write!(f, ": {}", self.reason)?;
         }
         Ok(())
+    }
+}
+
+/// When a word was said and on which host, which orders all words.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Milliseconds since the Unix epoch by the clock of the host, or one more than any that it knew (a hybrid logical
+    /// clock: Kulkarni and others, "Logical Physical Clocks", 2014).
+    pub time: u64,
+    /// The host, which breaks ties.
+    pub host: HostName,
+}
+
+/// The newest that was said of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Word {
+    /// When it was said, and where.
+    pub stamp: Stamp,
+    /// The time of the newest word that its host knew then. A later one was said without knowing of this one, or after it.
+    pub knew: u64,
+    /// Whether the operator insisted.
+    pub insist: bool,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fate {
+    /// The override is in force.
+    InForce(Override),
+    /// It was lifted, or has ended.
+    Over,
+    /// It was undone, for a drain on another host and this one did not know of each other.
+    Undone(Undone),
+}
+
+/// A drain that the hosts have undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Undone {
+    /// The drain.
+    pub order: Override,
+    /// The node that was drained before.
+    pub node: NodeName,
+    /// On which host.
+    pub host: HostName,
+}
+
+impl fmt::Display for Undone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { order, node, host } = self;
+        write!(
+            f,
+            "drained {order}, and undone: {node} was drained on {host} at the same time, and with both no node would be left"
+        )
+    }
+}
+
+impl Word {
+    /// The override, where it is in force.
+    pub fn order(&self) -> Option<&Override> {
+        match &self.fate {
+            Fate::InForce(order) => Some(order),
+            Fate::Over | Fate::Undone(_) => None,
+        }
+    }
+
+    /// The word as a run takes it over that begins now. See [`Override::as_of`].
+    pub(crate) fn as_of(&self, now: Moment) -> Self {
+        let fate = match &self.fate {
+            Fate::InForce(order) => Fate::InForce(order.as_of(now)),
+            over => over.clone(),
+        };
+        Self { fate, ..self.clone() }
+    }
+
+    /// Whether it takes the place of another word on the same node. Of two with one stamp, what has ended stays ended; the
+    /// rest, which only a host that has lost its memory can bring about, is decided the same way everywhere.
+    fn replaces(&self, other: &Self) -> bool {
+        let rank = |word: &Self| match &word.fate {
+            Fate::InForce(order) => (0, Some((order.kind, order.author.clone(), order.reason.clone()))),
+            Fate::Over => (1, None),
+            Fate::Undone(_) => (2, None),
+        };
+        (&self.stamp, rank(self)) > (&other.stamp, rank(other))
+    }
+
+    fn is_drain(&self) -> bool {
+        self.order().is_some_and(|order| order.kind == OverrideKind::Drain)
     }
 }
 
@@ -134,13 +237,17 @@ fn list(names: &[impl fmt::Display]) -> String {
     names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The overrides in force, at most one a node.
+/// The newest word on each node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Overrides(BTreeMap<(PoolName, NodeName), Override>);
+pub(crate) struct Overrides(BTreeMap<(PoolName, NodeName), Word>);
+
+/// No stamp is later, so that there always is a later one.
+const LAST_TIME: u64 = u64::MAX / 2;
 
 impl Overrides {
+    /// The override in force of a node.
     pub(crate) fn get(&self, pool: &PoolName, node: &NodeName) -> Option<&Override> {
-        self.0.get(&(pool.clone(), node.clone()))
+        self.0.get(&(pool.clone(), node.clone())).and_then(Word::order)
     }
 
     /// Refuses an override that makes no sense, and a drain that leaves no node to be used, unless the operator insists.
@@ -161,47 +268,119 @@ impl Overrides {
         if insist || order.kind == OverrideKind::Force {
             return Ok(());
         }
-        let is_drained = |of: &NodeName| self.get(&pool.name, of).is_some_and(|it| it.kind == OverrideKind::Drain);
-        let is_forced = |of: &NodeName| self.get(&pool.name, of).is_some_and(|it| it.kind == OverrideKind::Force);
-        let others = pool.nodes.iter().map(|other| &other.name).filter(|&other| other != node && !is_drained(other));
-        let (pool, node) = (pool.name.clone(), node.clone());
-        let mut others = others.peekable();
+        let mut others = self.undrained(pool).filter(|other| *other != node).peekable();
+        let (name, node) = (pool.name.clone(), node.clone());
         if others.peek().is_none() {
-            return Err(Refusal::LastUndrained { pool, node });
+            return Err(Refusal::LastUndrained { pool: name, node });
         }
-        if usable(&node) && !others.any(|other| usable(other) || is_forced(other)) {
-            return Err(Refusal::LastUsable { pool, node });
+        if usable(&node) && !others.any(|other| usable(other) || self.is_forced(pool, other)) {
+            return Err(Refusal::LastUsable { pool: name, node });
         }
         Ok(())
     }
 
-    pub(crate) fn set(&mut self, pool: PoolName, node: NodeName, order: Override) {
-        self.0.insert((pool, node), order);
+    /// Has a word said now, on this host: an override, or that there is none.
+    pub(crate) fn say(
+        &mut self,
+        pool: PoolName,
+        node: NodeName,
+        order: Option<Override>,
+        insist: bool,
+        host: &HostName,
+        now: Moment,
+    ) {
+        let knew = self.0.values().map(|word| word.stamp.time).max().unwrap_or_default();
+        let time = now.as_millis().max(knew.saturating_add(1)).min(LAST_TIME);
+        let fate = order.map_or(Fate::Over, Fate::InForce);
+        self.0.insert((pool, node), Word { stamp: Stamp { time, host: host.clone() }, knew, insist, fate });
     }
 
-    /// Lifts the override of a node; tells whether there was one.
-    pub(crate) fn lift(&mut self, pool: &PoolName, node: &NodeName) -> bool {
-        self.0.remove(&(pool.clone(), node.clone())).is_some()
+    /// Takes a word of another host or of an earlier run, where it is newer; tells whether it is.
+    pub(crate) fn take(&mut self, pool: PoolName, node: NodeName, word: Word) -> bool {
+        let known = self.0.get(&(pool.clone(), node.clone()));
+        let is_news = word.stamp.time <= LAST_TIME && known.is_none_or(|known| word.replaces(known));
+        if is_news {
+            self.0.insert((pool, node), word);
+        }
+        is_news
     }
 
-    /// Forgets what has ended; tells whether anything had.
-    pub(crate) fn expire(&mut self, now: Moment) -> bool {
-        let before = self.0.len();
-        self.0.retain(|_, order| order.until.is_none_or(|until| until > now));
-        self.0.len() != before
+    /// Undoes the later of two drains that did not know of each other, where together they leave no node to be used.
+    ///
+    /// Whether a node can be used is asked only where a quorum knows it; `None` otherwise.
+    pub(crate) fn reconcile(&mut self, pool: &Pool, usable: Option<&dyn Fn(&NodeName) -> bool>) {
+        while self.leaves_none(pool, usable) {
+            let Some((later, undone)) = self.later_of_strangers(pool) else { return };
+            if let Some(word) = self.0.get_mut(&(pool.name.clone(), later)) {
+                word.fate = Fate::Undone(undone);
+            }
+        }
     }
 
-    /// Forgets the overrides of nodes that are not configured any more.
+    /// The override in force of a node, lifted; tells whether there was one.
+    pub(crate) fn lift(&mut self, pool: &PoolName, node: &NodeName, host: &HostName, now: Moment) -> bool {
+        let is_in_force = self.get(pool, node).is_some();
+        if is_in_force {
+            self.say(pool.clone(), node.clone(), None, false, host, now);
+        }
+        is_in_force
+    }
+
+    /// Ends what has come to its end.
+    pub(crate) fn expire(&mut self, now: Moment) {
+        let has_ended = |word: &&mut Word| word.order().and_then(|order| order.until).is_some_and(|until| until <= now);
+        self.0.values_mut().filter(has_ended).for_each(|word| word.fate = Fate::Over);
+    }
+
+    /// Forgets the words on nodes that are not configured any more.
     pub(crate) fn keep(&mut self, known: impl Fn(&PoolName, &NodeName) -> bool) {
         self.0.retain(|(pool, node), _| known(pool, node));
     }
 
     /// When the first of a pool's overrides ends by itself.
     pub(crate) fn next_expiry(&self, pool: &PoolName) -> Option<Moment> {
-        self.0.iter().filter(|((of, _), _)| of == pool).filter_map(|(_, order)| order.until).min()
+        self.iter().filter(|(of, ..)| *of == pool).filter_map(|(.., order)| order.until).min()
     }
 
+    /// The overrides in force.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
-        self.0.iter().map(|((pool, node), order)| (pool, node, order))
+        self.0.iter().filter_map(|((pool, node), word)| Some((pool, node, word.order()?)))
+    }
+
+    /// Every word, also those that are over.
+    pub(crate) fn words(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Word)> {
+        self.0.iter().map(|((pool, node), word)| (pool, node, word))
+    }
+
+    fn undrained<'a>(&'a self, pool: &'a Pool) -> impl Iterator<Item = &'a NodeName> {
+        let is_drained = |of: &&NodeName| self.get(&pool.name, of).is_some_and(|it| it.kind == OverrideKind::Drain);
+        pool.nodes.iter().map(|node| &node.name).filter(move |node| !is_drained(node))
+    }
+
+    fn is_forced(&self, pool: &Pool, node: &NodeName) -> bool {
+        self.get(&pool.name, node).is_some_and(|it| it.kind == OverrideKind::Force)
+    }
+
+    fn leaves_none(&self, pool: &Pool, usable: Option<&dyn Fn(&NodeName) -> bool>) -> bool {
+        let mut left = self.undrained(pool).peekable();
+        if left.peek().is_none() {
+            return true;
+        }
+        let Some(usable) = usable else { return false };
+        !left.any(|node| usable(node) || self.is_forced(pool, node)) && pool.nodes.iter().any(|node| usable(&node.name))
+    }
+
+    /// The newest drain of a pool that nobody insisted on and that was said without knowing of an earlier one.
+    fn later_of_strangers(&self, pool: &Pool) -> Option<(NodeName, Undone)> {
+        let drains = || self.words().filter(|(of, _, word)| **of == pool.name && word.is_drain());
+        let stranger =
+            |word: &Word| drains().find(|(.., other)| other.stamp < word.stamp && other.stamp.time > word.knew);
+        let strangers = drains().filter(|(.., word)| !word.insist).filter_map(|(_, node, word)| {
+            let (_, of, other) = stranger(word)?;
+            let order = word.order()?.clone();
+            Some((word, node, Undone { order, node: of.clone(), host: other.stamp.host.clone() }))
+        });
+        let (_, node, undone) = strangers.max_by(|(one, ..), (other, ..)| one.stamp.cmp(&other.stamp))?;
+        Some((node.clone(), undone))
     }
 }

@@ -1,16 +1,17 @@
 //! What the other hosts have said lately.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::moment::Moment;
 use crate::quorum::{HostName, Vote};
 use crate::target::Target;
 
-/// A view counts for so long after it was received.
-const FRESH_FOR: Duration = Duration::from_secs(5);
+/// A host counts as heard for so long after it last said anything.
+pub(crate) const FRESH_FOR: Duration = Duration::from_secs(5);
 
-/// All that one host says of the targets.
+/// All that one host says of the targets and of the other hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// The host.
@@ -20,32 +21,51 @@ pub struct View {
     /// Which view of that run this is; a later view has a greater one.
     pub sequence: u64,
     /// Its vote on each target.
-    pub votes: BTreeMap<Target, Vote>,
+    pub votes: Arc<BTreeMap<Target, Vote>>,
     /// Whether it takes itself for blind, so that its votes do not count.
     pub abstains: bool,
+    /// The hosts that it hears, itself included.
+    pub hears: BTreeSet<HostName>,
 }
 
-/// The newest view of each other host, and when it was received.
+/// The newest view of each other host, and when it said so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Peers(BTreeMap<HostName, (Moment, View)>);
 
+/// What a view changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Nothing, for a newer one is known, or the same.
+    Stale,
+    /// Only that its host is still there.
+    StillThere,
+    /// What the hosts say together.
+    Changed,
+}
+
 impl Peers {
-    /// Keeps a view that is newer than the one of the same host; tells whether it was.
-    pub(crate) fn take(&mut self, view: View, now: Moment) -> bool {
+    /// Keeps a view that is newer than the one of the same host. It was said at `at`, which is not after `now`.
+    pub(crate) fn take(&mut self, view: View, at: Moment, now: Moment) -> News {
         let order = |view: &View| (view.incarnation, view.sequence);
-        if self.0.get(&view.host).is_some_and(|(_, known)| order(known) >= order(&view)) {
-            return false;
-        }
-        self.0.insert(view.host.clone(), (now, view));
-        true
+        let at = at.min(now);
+        let news = match self.0.get(&view.host) {
+            Some((_, known)) if order(known) >= order(&view) => return News::Stale,
+            Some((heard, known)) if is_fresh(*heard, now) == is_fresh(at, now) && says_the_same(known, &view) => {
+                News::StillThere
+            }
+            _ => News::Changed,
+        };
+        let heard = self.0.get(&view.host).map_or(at, |(heard, _)| at.max(*heard));
+        self.0.insert(view.host.clone(), (heard, view));
+        news
     }
 
-    /// The views that count now.
-    pub(crate) fn voting(&self, now: Moment) -> impl Iterator<Item = &View> {
-        self.0.values().filter(move |(at, view)| is_fresh(*at, now) && !view.abstains).map(|(_, view)| view)
+    /// The newest view of each host that is heard now.
+    pub(crate) fn heard(&self, now: Moment) -> impl Iterator<Item = &View> {
+        self.0.values().filter(move |(at, _)| is_fresh(*at, now)).map(|(_, view)| view)
     }
 
-    /// When the next fresh view becomes stale.
+    /// When the next host that is heard now ceases to be.
     pub(crate) fn next_stale(&self, now: Moment) -> Option<Moment> {
         self.0.values().filter(|(at, _)| is_fresh(*at, now)).map(|(at, _)| at.after(FRESH_FOR)).min()
     }
@@ -53,4 +73,9 @@ impl Peers {
 
 fn is_fresh(at: Moment, now: Moment) -> bool {
     now.since(at) < FRESH_FOR
+}
+
+fn says_the_same(one: &View, other: &View) -> bool {
+    let same_votes = Arc::ptr_eq(&one.votes, &other.votes) || one.votes == other.votes;
+    same_votes && one.abstains == other.abstains && one.hears == other.hears
 }

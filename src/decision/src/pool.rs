@@ -20,6 +20,7 @@ use crate::ttl::Ttl;
 pub(crate) struct PoolState {
     pub(crate) policy: Pool,
     healths: BTreeMap<Target, Health>,
+    verdicts: BTreeMap<Target, Grade>,
     good: LastGood,
     answer: Answer,
     pub(crate) ttl_changes_at: Option<Moment>,
@@ -29,7 +30,11 @@ impl PoolState {
     /// A pool that has no answer yet; to be settled before it is asked for one.
     pub(crate) fn new(policy: Pool, memory: Option<PoolMemory>, now: Moment) -> Self {
         let remembered = memory.as_ref().map(|memory| memory.targets.iter().cloned()).into_iter().flatten();
-        let healths = remembered.map(|(target, memory)| (target, Health::from_memory(memory, now))).collect();
+        let healths: BTreeMap<Target, Health> =
+            remembered.map(|(target, memory)| (target, Health::from_memory(memory, now))).collect();
+        let mut verdicts: BTreeMap<Target, Grade> =
+            healths.iter().map(|(target, health)| (target.clone(), health.grade())).collect();
+        verdicts.extend(memory.iter().flat_map(|memory| memory.verdicts.iter().cloned()));
         let good = memory.map(|memory| LastGood::restored(memory.good)).unwrap_or_default();
         let answer = Answer {
             pool: policy.name.clone(),
@@ -42,7 +47,7 @@ impl PoolState {
             basis: Basis::Bootstrap,
             reasons: Vec::new(),
         };
-        let mut state = Self { policy: policy.clone(), healths, good, answer, ttl_changes_at: None };
+        let mut state = Self { policy: policy.clone(), healths, verdicts, good, answer, ttl_changes_at: None };
         state.configure(policy);
         state
     }
@@ -53,6 +58,7 @@ impl PoolState {
         let known = |target: &Target| healths.get(target).cloned().unwrap_or_default();
         self.healths = policy.targets().map(|(target, _)| (target.clone(), known(&target))).collect();
         self.good.keep(|target| self.healths.contains_key(target));
+        self.verdicts.retain(|target, _| self.healths.contains_key(target));
         self.policy = policy;
     }
 
@@ -75,24 +81,40 @@ impl PoolState {
         self.healths.contains_key(target)
     }
 
-    /// Whether a node has a target that clients can use.
+    /// Whether a node has a target that clients can use, as far as the hosts agree.
     pub(crate) fn is_usable(&self, node: &NodeName) -> bool {
-        self.healths().any(|(target, health)| target.node == *node && health.grade() >= Grade::Live)
+        self.verdicts.iter().any(|(target, verdict)| target.node == *node && *verdict >= Grade::Live)
+    }
+
+    /// The grade that the hosts agree on, target by target.
+    pub(crate) fn verdicts(&self) -> impl Iterator<Item = (&Target, Grade)> {
+        self.verdicts.iter().map(|(target, verdict)| (target, *verdict))
+    }
+
+    /// What the hosts agree on; the former verdict stays where nobody knows.
+    pub(crate) fn judged(&self, verdict: impl Fn(&Target, &Health) -> Option<Grade>) -> BTreeMap<Target, Grade> {
+        let former = |target: &Target| self.verdicts.get(target).copied().unwrap_or_default();
+        let judged = self
+            .healths
+            .iter()
+            .map(|(target, health)| (target.clone(), verdict(target, health).unwrap_or_else(|| former(target))));
+        judged.collect()
     }
 
     /// Makes the answer anew. Its generation becomes `next` where it differs from the one before; tells whether it did.
     pub(crate) fn settle(
         &mut self,
+        verdicts: BTreeMap<Target, Grade>,
         overrides: &Overrides,
-        verdict: impl Fn(&Target, &Health) -> Grade,
         next: u64,
         now: Moment,
     ) -> bool {
+        self.verdicts = verdicts;
         let policy = &self.policy;
         let candidates: Vec<_> = policy
             .targets()
             .map(|(target, node)| {
-                let verdict = self.healths.get(&target).map_or(Grade::Unknown, |health| verdict(&target, health));
+                let verdict = self.verdicts.get(&target).copied().unwrap_or_default();
                 Candidate { order: overrides.get(&target.pool, &target.node), target, node, verdict }
             })
             .collect();
@@ -128,12 +150,18 @@ impl PoolState {
     }
 
     pub(crate) fn memory(&self, overrides: &Overrides) -> PoolMemory {
-        let own = overrides.iter().filter(|(pool, ..)| **pool == self.policy.name);
+        let words = overrides.words().filter(|(pool, ..)| **pool == self.policy.name);
+        let grade = |target: &Target| self.healths.get(target).map(Health::grade).unwrap_or_default();
         PoolMemory {
             pool: self.policy.name.clone(),
             good: self.good.targets().clone(),
             targets: self.healths().map(|(target, health)| (target.clone(), health.memory())).collect(),
-            overrides: own.map(|(_, node, order)| (node.clone(), order.clone())).collect(),
+            verdicts: self
+                .verdicts()
+                .filter(|(target, verdict)| *verdict != grade(target))
+                .map(|(target, verdict)| (target.clone(), verdict))
+                .collect(),
+            words: words.map(|(_, node, word)| (node.clone(), word.clone())).collect(),
         }
     }
 

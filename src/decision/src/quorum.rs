@@ -1,5 +1,6 @@
 //! What several hosts agree on.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,19 +20,38 @@ impl HostName {
     }
 }
 
+impl HostName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for HostName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
 }
 
-/// Who decides: this host, and how many hosts there are.
+/// Who decides: this host, and all hosts that are configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
     /// This host.
     pub own: HostName,
-    /// All hosts that are configured, this one included. At least 1.
-    pub members: usize,
+    /// All hosts, this one included.
+    pub members: BTreeSet<HostName>,
+}
+
+impl Membership {
+    /// Only this host.
+    pub fn sole(own: HostName) -> Self {
+        Self { members: [own.clone()].into(), own }
+    }
+
+    /// Whether there are other hosts.
+    pub fn has_others(&self) -> bool {
+        self.members.len() > 1
+    }
 }
 
 /// What one host says of one target.
@@ -44,29 +64,52 @@ pub struct Vote {
     pub shutting_down: bool,
 }
 
-/// How much weight this host's verdicts have.
+/// Who decides on the verdicts of this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
-    /// Views of a majority of the configured hosts decide.
+    /// A majority of the configured hosts is heard, this one included, and their views decide.
     Quorum,
-    /// Too few views are fresh: this host's own view decides.
+    /// Too few hosts are heard: this host's own view decides.
     Alone,
+    /// This host began a moment ago and has not heard a majority yet: what was agreed before stands.
+    Listening,
 }
 
 impl Standing {
-    /// The standing with `heard` views of `members` hosts, those that abstain left out.
-    pub(crate) fn of(heard: usize, members: usize) -> Self {
-        if heard * 2 > members { Self::Quorum } else { Self::Alone }
+    /// The word for the standing, in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quorum => "quorum",
+            Self::Alone => "alone",
+            Self::Listening => "listening",
+        }
     }
 }
 
-/// The verdict of some votes on one target.
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Whether some are more than half of the configured hosts.
+pub(crate) fn is_majority(some: usize, members: usize) -> bool {
+    some * 2 > members
+}
+
+/// The host that writes where only one may: the lowest name among the members that a majority hears. `hears` is whom each
+/// heard host hears, itself included.
+pub(crate) fn writer<'a>(members: &'a BTreeSet<HostName>, hears: &[&BTreeSet<HostName>]) -> Option<&'a HostName> {
+    let heard_by = |member: &HostName| hears.iter().filter(|of_one| of_one.contains(member)).count();
+    members.iter().find(|member| is_majority(heard_by(member), members.len()))
+}
+
+/// The verdict of some votes on one target; `None` where nobody knows.
 ///
 /// It is less than `ready` only where a majority of the votes says so, and `down` only where a majority says `down`. One
-/// vote that the target shuts down is enough for less than `ready`, for the apiserver itself has said so. Without votes
-/// the verdict is `unknown`.
-pub(crate) fn verdict(votes: impl IntoIterator<Item = Vote>) -> Grade {
+/// vote that the target shuts down is enough for less than `ready`, for the apiserver itself has said so.
+pub(crate) fn verdict(votes: impl IntoIterator<Item = Vote>) -> Option<Grade> {
     let (mut all, mut below_ready, mut down, mut shutting_down) = (0_usize, 0, 0, false);
     for vote in votes.into_iter().filter(|vote| vote.grade != Grade::Unknown) {
         all += 1;
@@ -75,10 +118,10 @@ pub(crate) fn verdict(votes: impl IntoIterator<Item = Vote>) -> Grade {
         shutting_down |= vote.shutting_down;
     }
     match all {
-        0 => Grade::Unknown,
-        _ if down * 2 > all => Grade::Down,
-        _ if below_ready * 2 > all || shutting_down => Grade::Live,
-        _ => Grade::Ready,
+        0 => None,
+        _ if down * 2 > all => Some(Grade::Down),
+        _ if below_ready * 2 > all || shutting_down => Some(Grade::Live),
+        _ => Some(Grade::Ready),
     }
 }
 
@@ -88,7 +131,11 @@ mod tests {
     use Grade::{Down, Live, Ready, Unknown};
 
     fn of(grades: &[Grade]) -> Grade {
-        verdict(grades.iter().map(|&grade| Vote { grade, shutting_down: false }))
+        verdict(grades.iter().map(|&grade| Vote { grade, shutting_down: false })).unwrap_or_default()
+    }
+
+    fn names(names: &[&str]) -> BTreeSet<HostName> {
+        names.iter().map(|name| HostName::new(name)).collect()
     }
 
     #[test]
@@ -122,14 +169,26 @@ mod tests {
     fn one_host_that_saw_the_shutdown_is_enough() {
         let seen = Vote { grade: Live, shutting_down: true };
         let ready = Vote { grade: Ready, shutting_down: false };
-        assert_eq!(verdict([ready, ready, seen]), Live);
+        assert_eq!(verdict([ready, ready, seen]), Some(Live));
     }
 
     #[test]
-    fn a_majority_is_of_all_members() {
-        assert_eq!(Standing::of(1, 1), Standing::Quorum);
-        assert_eq!(Standing::of(1, 3), Standing::Alone);
-        assert_eq!(Standing::of(2, 3), Standing::Quorum);
-        assert_eq!(Standing::of(2, 4), Standing::Alone);
+    fn a_majority_is_more_than_half_of_all_members() {
+        assert!(is_majority(1, 1) && is_majority(2, 3));
+        assert!(!is_majority(1, 3) && !is_majority(2, 4));
+    }
+
+    #[test]
+    fn the_lowest_name_that_a_majority_hears_writes() {
+        let members = names(&["dns-1", "dns-2", "dns-3"]);
+        let writer = |hears: &[&[&str]]| {
+            let hears: Vec<_> = hears.iter().map(|it| names(it)).collect();
+            writer(&members, &hears.iter().collect::<Vec<_>>()).map(ToString::to_string)
+        };
+        let all: &[&str] = &["dns-1", "dns-2", "dns-3"];
+        assert_eq!(writer(&[all, all, all]).as_deref(), Some("dns-1"));
+        assert_eq!(writer(&[all, &["dns-2", "dns-3"]]).as_deref(), Some("dns-2"), "one of three hears the first");
+        assert_eq!(writer(&[&["dns-2"]]), None, "nobody is heard by a majority");
+        assert_eq!(writer(&[&["dns-0", "dns-3"], &["dns-0", "dns-3"]]).as_deref(), Some("dns-3"), "only members write");
     }
 }

@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_decision::{
@@ -134,10 +135,12 @@ impl Pair {
             }
             Input::Peer { host, incarnation, sequence, grades, shutting_down, abstains } => {
                 let vote = |grade: &Grade| Vote { grade: *grade, shutting_down: *shutting_down };
-                let votes = self.targets().into_iter().zip(grades.iter().map(vote)).collect();
+                let votes = Arc::new(self.targets().into_iter().zip(grades.iter().map(vote)).collect());
                 let host = HostName::new(&format!("dns-{host}"));
                 let (incarnation, sequence, abstains) = (*incarnation, *sequence, *abstains);
-                self.engine.handle_peer_view(View { host, incarnation, sequence, votes, abstains }, clock);
+                let hears = self.engine.membership().members.clone();
+                let view = View { host, incarnation, sequence, votes, abstains, hears };
+                self.engine.handle_peer_view(view, self.now, clock);
             }
             Input::Nothing => self.engine.handle_timeout(clock),
         }
@@ -146,7 +149,7 @@ impl Pair {
     fn order(&mut self, node: Index, kind: OverrideKind, length: Option<u64>, insist: bool, clock: Moment) {
         let node = pick(&self.nodes(), node);
         let until = length.map(|millis| self.now.after(Duration::from_millis(millis)));
-        let order = Override { kind, reason: String::new(), author: String::new(), since: self.now, until };
+        let order = Override { kind, reason: String::new(), author: String::new(), since: self.now, until, host: None };
         self.say(Command::Set { pool: self.pool.name.clone(), node, order, insist }, clock);
     }
 

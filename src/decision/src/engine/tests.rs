@@ -34,7 +34,8 @@ fn at(secs: u64) -> Moment {
 }
 
 fn engine(pools: &[Pool], members: usize) -> Engine {
-    let membership = Membership { own: HostName::new("dns-1"), members };
+    let names = (1..=members).map(|n| HostName::new(&format!("dns-{n}")));
+    let membership = Membership { own: HostName::new("dns-1"), members: names.collect() };
     Engine::new(membership, pools.to_vec(), Memory::default(), at(0))
 }
 
@@ -45,6 +46,11 @@ fn target(pool: &Pool, index: usize) -> Target {
 fn see(engine: &mut Engine, target: &Target, kind: Kind, secs: u64) {
     let observation = Observation { kind, timings: Timings::default(), certificate: None };
     engine.handle_observation(target, &observation, at(secs));
+}
+
+fn view(host: &str, votes: BTreeMap<Target, Vote>) -> View {
+    let host = HostName::new(host);
+    View { hears: [host.clone()].into(), host, incarnation: 1, sequence: 1, votes: votes.into(), abstains: false }
 }
 
 #[test]
@@ -91,13 +97,12 @@ fn a_host_that_becomes_blind_through_one_pool_abstains_in_every_pool() {
     see(&mut engine, &target(&b, 1), Kind::Refused, 1);
     let down = Vote { grade: Grade::Down, shutting_down: false };
     let votes = b.targets().map(|(target, _)| (target, down)).collect();
-    let view = View { host: HostName::new("dns-2"), incarnation: 1, sequence: 1, votes, abstains: false };
-    assert!(engine.handle_peer_view(view, at(1)));
+    assert!(engine.handle_peer_view(view("dns-2", votes), at(1), at(1)));
     assert_eq!((engine.standing(), engine.is_blind()), (Standing::Quorum, false));
     assert_eq!(engine.decide(at(1)).answer(&b.name).unwrap().members.len(), 1, "half is no majority");
     see(&mut engine, &target(&b, 0), Kind::Refused, 2);
     see(&mut engine, &target(&a, 0), Kind::Refused, 2);
-    assert_eq!((engine.standing(), engine.is_blind()), (Standing::Alone, true));
+    assert_eq!((engine.standing(), engine.is_blind()), (Standing::Quorum, true), "it is heard, and does not count");
     assert_eq!(engine.decide(at(2)).answer(&b.name).unwrap().basis, Basis::Held);
 }
 
@@ -112,8 +117,7 @@ fn a_blind_host_abstains_and_counts_in_every_pool_once_it_sees_again() {
     for (host, of_first) in [("dns-2", Grade::Ready), ("dns-3", Grade::Down)] {
         let vote = |grade| Vote { grade, shutting_down: false };
         let votes = [(first.clone(), vote(of_first)), (second.clone(), vote(Grade::Ready))].into();
-        let view = View { host: HostName::new(host), incarnation: 1, sequence: 1, votes, abstains: false };
-        assert!(engine.handle_peer_view(view, at(1)));
+        assert!(engine.handle_peer_view(view(host, votes), at(1), at(1)));
     }
     let addresses = |engine: &mut Engine| {
         let decision = engine.decide(at(1));
@@ -143,7 +147,8 @@ fn a_drain_beside_a_forced_node_is_admitted() {
     see(&mut engine, &target(&a, 0), Kind::Ready, 0);
     see(&mut engine, &target(&a, 1), Kind::Refused, 0);
     let mut say = |kind, node: &str| {
-        let order = Override { kind, reason: String::new(), author: String::new(), since: at(0), until: None };
+        let order =
+            Override { kind, reason: String::new(), author: String::new(), since: at(0), until: None, host: None };
         let node = NodeName::new(node);
         engine.handle_command(Command::Set { pool: a.name.clone(), node, order, insist: false }, at(0))
     };
@@ -158,12 +163,12 @@ fn a_memory_of_a_clock_ahead_is_taken_over_as_it_was_meant() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let mut first = engine(std::slice::from_ref(&a), 1);
     let (kind, until) = (OverrideKind::Drain, Some(at(10_600)));
-    let order = Override { kind, reason: String::new(), author: String::new(), since: at(10_000), until };
+    let order = Override { kind, reason: String::new(), author: String::new(), since: at(10_000), until, host: None };
     let set = Command::Set { pool: a.name.clone(), node: NodeName::new("cp-2"), order, insist: false };
     assert_eq!(first.handle_command(set, at(10_000)), Ok(()));
     let memory = Memory { generation: u64::MAX, ..first.memory() };
 
-    let membership = Membership { own: HostName::new("dns-1"), members: 1 };
+    let membership = Membership::sole(HostName::new("dns-1"));
     let mut second = Engine::new(membership, vec![a], memory, at(5));
     let (_, _, order) = second.overrides().next().unwrap();
     assert_eq!((order.since, order.until), (at(5), Some(at(605))));
@@ -176,13 +181,19 @@ fn a_memory_of_what_is_not_configured_is_dropped() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let mut first = engine(std::slice::from_ref(&a), 1);
     see(&mut first, &target(&a, 0), Kind::Ready, 0);
-    let order =
-        Override { kind: OverrideKind::Drain, reason: String::new(), author: String::new(), since: at(0), until: None };
+    let order = Override {
+        kind: OverrideKind::Drain,
+        reason: String::new(),
+        author: String::new(),
+        since: at(0),
+        until: None,
+        host: None,
+    };
     let node = NodeName::new("cp-2");
     let set = Command::Set { pool: a.name.clone(), node, order, insist: false };
     assert_eq!(first.handle_command(set, at(0)), Ok(()));
 
-    let membership = Membership { own: HostName::new("dns-1"), members: 1 };
+    let membership = Membership::sole(HostName::new("dns-1"));
     let smaller = pool("a.example.org", &["192.0.2.1"]);
     let mut second = Engine::new(membership, vec![smaller], first.memory(), at(1));
     assert_eq!(second.overrides().count(), 0);
@@ -200,6 +211,7 @@ fn an_override_that_has_already_ended_is_refused() {
         author: String::new(),
         since: at(0),
         until: Some(at(0)),
+        host: None,
     };
     let set = Command::Set { pool: a.name.clone(), node: NodeName::new("cp-1"), order, insist: true };
     assert_eq!(engine.handle_command(set, at(0)), Err(Refusal::Ended { until: at(0) }));
@@ -213,7 +225,7 @@ fn an_engine_is_settled_when_every_target_of_every_pool_is() {
     assert!(!first.is_settled());
     see(&mut first, &target(&b, 0), Kind::Refused, 2);
     assert!(first.is_settled());
-    let membership = Membership { own: HostName::new("dns-1"), members: 1 };
+    let membership = Membership::sole(HostName::new("dns-1"));
     let second = Engine::new(membership, vec![a, b], first.memory(), at(3));
     assert!(!second.is_settled(), "what is remembered was not looked at yet");
 }
@@ -230,7 +242,7 @@ fn an_answer_is_judged_once_every_target_has_its_verdict() {
     assert!(judged(&mut engine, 2));
 
     let memory = engine.memory();
-    let membership = Membership { own: HostName::new("dns-1"), members: 1 };
+    let membership = Membership::sole(HostName::new("dns-1"));
     let mut restored = Engine::new(membership, vec![pool], memory, at(3));
     assert!(judged(&mut restored, 3), "a verdict of an earlier run counts");
 }

@@ -58,7 +58,20 @@ fn a_shutdown_acts_at_once_and_never_for_the_better() {
 fn a_fault_of_our_own_neither_counts_nor_shows() {
     let own = Kind::OwnFault { detail: String::new() };
     let health = after(&[Kind::Ready, Kind::Ready, Kind::Refused, own.clone(), own]);
-    assert_eq!(health, after(&[Kind::Ready, Kind::Ready, Kind::Refused]));
+    let without = after(&[Kind::Ready, Kind::Ready, Kind::Refused]);
+    assert_eq!((health.memory(), health.vote()), (without.memory(), without.vote()));
+}
+
+#[test]
+fn a_target_out_of_sight_has_no_vote_until_it_is_seen_again() {
+    let own = Kind::OwnFault { detail: String::new() };
+    let mut health = after(&[Kind::Ready, Kind::Ready, own.clone(), own.clone()]);
+    assert_eq!((health.vote().grade, health.is_out_of_sight()), (Grade::Ready, false));
+    assert!(health.observe(&own, THRESHOLDS, at(1_010)), "the third in a row is news");
+    assert!(!health.observe(&own, THRESHOLDS, at(1_011)));
+    assert_eq!((health.vote().grade, health.grade()), (Grade::Unknown, Grade::Ready));
+    assert!(health.observe(&Kind::Ready, THRESHOLDS, at(1_012)), "so is that it is seen again");
+    assert_eq!((health.vote().grade, health.is_out_of_sight()), (Grade::Ready, false));
 }
 
 #[test]

@@ -36,8 +36,12 @@ pub fn thresholds(rise: u32, fall: u32) -> Thresholds {
     Thresholds { rise: at_least_one(rise), fall: at_least_one(fall) }
 }
 
+/// This host and others that are counted on from it: `dns-1` with `dns-2` and `dns-3`.
 pub fn members(own: &str, members: usize) -> Membership {
-    Membership { own: HostName::new(own), members }
+    let (stem, first) = own.rsplit_once('-').expect("a name with a number");
+    let first: usize = first.parse().expect("a number");
+    let names = (first..first + members).map(|n| HostName::new(&format!("{stem}-{n}")));
+    Membership { own: HostName::new(own), members: names.collect() }
 }
 
 pub fn observation(kind: Kind) -> Observation {

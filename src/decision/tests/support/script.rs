@@ -1,11 +1,12 @@
 //! The language of the stories: lines of events with times, and what is expected then.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_decision::{
-    Answer, Command, Decision, Engine, HostName, Memory, Mode, Moment, NodeName, Override, OverrideKind, Pool, Target,
-    View, Vote,
+    Answer, Command, Decision, Engine, Fate, HostName, Memory, Mode, Moment, NodeName, Override, OverrideKind, Pool,
+    Stamp, Target, View, Vote, Word,
 };
 
 use super::build;
@@ -64,6 +65,13 @@ impl Stage {
             "refused" => self.refused(&rest.join(" ")),
             "peer" => self.peer(rest),
             "replay" => self.replay(),
+            "hear" => self.hear(rest),
+            "standing" => self.told("standing", rest, |engine| engine.standing().to_string()),
+            "writer" => {
+                self.told("writer", rest, |engine| engine.writer().map_or("none".to_owned(), ToString::to_string))
+            }
+            "blind" => self.told("blind", rest, |engine| if engine.is_blind() { "yes" } else { "no" }.to_owned()),
+            "undone" => self.undone(rest),
             "restart" => self.restart(rest),
             "reload" => {
                 self.reload();
@@ -172,7 +180,8 @@ impl Stage {
             _ => (None, rest),
         };
         let kind = if word == "force" { OverrideKind::Force } else { OverrideKind::Drain };
-        let order = Override { kind, reason: rest.join(" "), author: "ada".to_owned(), since: self.now, until };
+        let order =
+            Override { kind, reason: rest.join(" "), author: "ada".to_owned(), since: self.now, until, host: None };
         let (pool, node) = (self.pool.name.clone(), NodeName::new(node));
         self.command(Command::Set { pool, node, order, insist: word.ends_with('!') });
         Ok(())
@@ -198,11 +207,16 @@ impl Stage {
         }
     }
 
-    /// `peer dns-2 cp-1=ready cp-2=down! abstains`, the `!` for a shutdown seen.
+    /// `peer dns-2 cp-1=ready cp-2=down! abstains hears=dns-2,dns-3`, the `!` for a shutdown seen.
     fn peer(&mut self, rest: &[&str]) -> Outcome {
         let (host, rest) = rest.split_first().ok_or("peer needs a host")?;
         let mut votes = BTreeMap::new();
+        let mut hears = build::members(&self.own, self.members).members;
         for word in rest.iter().filter(|word| **word != "abstains") {
+            if let Some(names) = word.strip_prefix("hears=") {
+                hears = names.split(',').map(HostName::new).collect();
+                continue;
+            }
             let (who, vote) = word.split_once('=').ok_or(format!("`{word}` is no vote"))?;
             let grade = match vote.trim_end_matches('!') {
                 "ready" => daymark_decision::Grade::Ready,
@@ -216,16 +230,64 @@ impl Stage {
         let sequence = self.sequences.entry((*host).to_owned()).or_default();
         *sequence += 1;
         let abstains = rest.contains(&"abstains");
-        let view = View { host: HostName::new(host), incarnation: 1, sequence: *sequence, votes, abstains };
+        let (host, votes) = (HostName::new(host), Arc::new(votes));
+        let view = View { host, incarnation: 1, sequence: *sequence, votes, abstains, hears };
         self.last_view = Some(view.clone());
         let now = self.now;
-        if self.engine().handle_peer_view(view, now) { Ok(()) } else { Err("the view was no news".to_owned()) }
+        if self.engine().handle_peer_view(view, now, now) { Ok(()) } else { Err("the view was no news".to_owned()) }
     }
 
     fn replay(&mut self) -> Outcome {
         let view = self.last_view.clone().ok_or("there is no view to replay")?;
         let now = self.now;
-        if self.engine().handle_peer_view(view, now) { Err("a replayed view was news".to_owned()) } else { Ok(()) }
+        if self.engine().handle_peer_view(view, now, now) { Err("a replayed view was news".to_owned()) } else { Ok(()) }
+    }
+
+    /// `hear HOST drain NODE said 3s knew 0s`: a word that was said on another host, which knew of the words up to a time.
+    fn hear(&mut self, rest: &[&str]) -> Outcome {
+        let [host, what, node, "said", said, "knew", knew] = rest else {
+            return Err("hear needs: HOST drain|force|undrain NODE said T knew T".to_owned());
+        };
+        let (said, knew) = (build::START.after(length(Some(said))?), build::START.after(length(Some(knew))?));
+        let host = HostName::new(host);
+        let order = |kind| Override {
+            kind,
+            reason: String::new(),
+            author: "bob".to_owned(),
+            since: said,
+            until: None,
+            host: Some(host.clone()),
+        };
+        let fate = match what.trim_end_matches('!') {
+            "drain" => Fate::InForce(order(OverrideKind::Drain)),
+            "force" => Fate::InForce(order(OverrideKind::Force)),
+            "undrain" => Fate::Over,
+            other => return Err(format!("`{other}` is no word of an operator")),
+        };
+        let stamp = Stamp { time: said.as_millis(), host: host.clone() };
+        let word = Word { stamp, knew: knew.as_millis(), insist: what.ends_with('!'), fate };
+        let (pool, now) = (self.pool.name.clone(), self.now);
+        self.engine().handle_words([(pool, NodeName::new(node), word)], now);
+        Ok(())
+    }
+
+    /// `undone NODE TEXT`: the word on that node is undone, and why contains the text.
+    fn undone(&mut self, rest: &[&str]) -> Outcome {
+        let (node, text) = rest.split_first().ok_or("undone needs a node and a text")?;
+        let why = self.engine().words().find_map(|(_, of, word)| match &word.fate {
+            Fate::Undone(undone) if of.as_str() == *node => Some(undone.to_string()),
+            _ => None,
+        });
+        match why {
+            Some(why) if why.contains(&text.join(" ")) => Ok(()),
+            Some(why) => Err(format!("it is undone, but with `{why}`")),
+            None => Err("it is not undone".to_owned()),
+        }
+    }
+
+    fn told(&mut self, what: &str, rest: &[&str], tell: impl Fn(&Engine) -> String) -> Outcome {
+        let (expected, got) = (rest.join(" "), tell(self.engine()));
+        if got == expected { Ok(()) } else { Err(format!("expected {what} `{expected}`, got `{got}`")) }
     }
 
     /// `restart` keeps the memory, `restart lost` does not.
