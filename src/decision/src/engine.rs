@@ -262,14 +262,9 @@ impl Engine {
         self.pools.values().flat_map(PoolState::verdicts)
     }
 
-    /// What this host says of each target that it knows.
+    /// What this host says of each target.
     pub fn votes(&self) -> BTreeMap<Target, Vote> {
-        let known = |vote: &Vote| vote.grade != Grade::Unknown;
-        self.healths()
-            .map(|(target, health)| (target, health.vote()))
-            .filter(|(_, vote)| known(vote))
-            .map(|(target, vote)| (target.clone(), vote))
-            .collect()
+        self.pools.values().flat_map(PoolState::votes).collect()
     }
 
     /// The newest view of each other host that is heard now.
@@ -358,10 +353,14 @@ impl Engine {
             }
             (Standing::Alone | Standing::Listening, _) => pool.judged(|_, health| verdict([health.vote()])),
         };
+        let held_elsewhere = match self.standing() {
+            Standing::Quorum => self.views().flat_map(View::was_good).filter(|of| of.pool == *name).cloned().collect(),
+            Standing::Alone | Standing::Listening => BTreeSet::new(),
+        };
         let next = self.next_generation();
         self.revision += 1;
         if let Some(pool) = self.pools.get_mut(name)
-            && pool.settle(verdicts, &self.overrides, next, self.now)
+            && pool.settle(verdicts, &held_elsewhere, &self.overrides, next, self.now)
         {
             self.generation = next;
         }

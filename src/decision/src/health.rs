@@ -144,7 +144,7 @@ impl Health {
             return Vote::default();
         }
         let shutting_down = self.grade < Grade::Ready && self.seen.as_ref().is_some_and(Kind::is_decisive);
-        Vote { grade: self.grade, shutting_down }
+        Vote { grade: self.grade, shutting_down, was_good: false }
     }
 
     /// What keeps the target from being ready in the eyes of the hosts.

@@ -30,12 +30,11 @@ impl LastGood {
         self.targets = chosen;
     }
 
-    /// The targets to hold, from now on until the next good answer.
-    pub(crate) fn hold(&mut self, now: Moment, detection: Duration) -> &BTreeSet<Target> {
+    /// Holds the targets from now on until the next good answer.
+    pub(crate) fn hold(&mut self, now: Moment, detection: Duration) {
         let lately = |at: Moment| now.since(at) <= detection;
         let left = std::mem::take(&mut self.left);
         self.targets.extend(left.into_iter().filter(|(_, at)| lately(*at)).map(|(target, _)| target));
-        &self.targets
     }
 
     /// Forgets targets that are not configured any more.

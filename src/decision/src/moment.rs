@@ -35,6 +35,12 @@ impl Moment {
         Self(self.0.saturating_add(millis(by)))
     }
 
+    /// The moment `by` earlier; the first moment there is where that underflows.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(by)))
+    }
+
     /// How long after `earlier` this moment is; nothing where it is before.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -39,11 +39,17 @@ pub struct Override {
     /// When it ends by itself; `None` for when it is lifted.
     pub until: Option<Moment>,
     /// On which host it was said; `None` where there is only one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub host: Option<HostName>,
 }
 
 impl Override {
+    /// The override with its moments as a clock tells them that shows `there` where another shows `here`.
+    fn shifted(&self, here: Moment, there: Moment) -> Self {
+        let shift = |at: Moment| if there > here { at.after(there.since(here)) } else { at.before(here.since(there)) };
+        Self { since: shift(self.since), until: self.until.map(shift), ..self.clone() }
+    }
+
     /// The override as a run takes it over that begins now. Where it was set by a clock ahead, it lasts as long as it was
     /// meant to, from now on.
     pub(crate) fn as_of(&self, now: Moment) -> Self {
@@ -145,6 +151,17 @@ impl Word {
         let fate = match &self.fate {
             Fate::InForce(order) => Fate::InForce(order.as_of(now)),
             over => over.clone(),
+        };
+        Self { fate, ..self.clone() }
+    }
+
+    /// The word with its moments as a clock tells them that shows `there` where another shows `here`. Its stamp is no moment.
+    #[must_use]
+    pub fn shifted(&self, here: Moment, there: Moment) -> Self {
+        let fate = match &self.fate {
+            Fate::InForce(order) => Fate::InForce(order.shifted(here, there)),
+            Fate::Over => Fate::Over,
+            Fate::Undone(undone) => Fate::Undone(Undone { order: undone.order.shifted(here, there), ..undone.clone() }),
         };
         Self { fate, ..self.clone() }
     }

@@ -28,6 +28,13 @@ pub struct View {
     pub hears: BTreeSet<HostName>,
 }
 
+impl View {
+    /// What was in the last good answer of the host.
+    pub(crate) fn was_good(&self) -> impl Iterator<Item = &Target> {
+        self.votes.iter().filter(|(_, vote)| vote.was_good).map(|(target, _)| target)
+    }
+}
+
 /// The newest view of each other host, and when it said so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Peers(BTreeMap<HostName, (Moment, View)>);

@@ -1,6 +1,6 @@
 //! One pool at work: its policy, the healths of its targets, and its answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer::{Answer, Basis, Member, Order};
 use crate::health::Health;
@@ -10,6 +10,7 @@ use crate::moment::Moment;
 use crate::observation::Kind;
 use crate::overrides::{OverrideKind, Overrides};
 use crate::policy::{Mode, Pool};
+use crate::quorum::Vote;
 use crate::reason::Reason;
 use crate::selection::{Candidate, Selection, select};
 use crate::target::{Grade, NodeName, Target};
@@ -91,6 +92,13 @@ impl PoolState {
         self.verdicts.iter().map(|(target, verdict)| (target, *verdict))
     }
 
+    /// What this host says of each target.
+    pub(crate) fn votes(&self) -> impl Iterator<Item = (Target, Vote)> {
+        self.healths().map(|(target, health)| {
+            (target.clone(), Vote { was_good: self.good.targets().contains(target), ..health.vote() })
+        })
+    }
+
     /// What the hosts agree on; the former verdict stays where nobody knows.
     pub(crate) fn judged(&self, verdict: impl Fn(&Target, &Health) -> Option<Grade>) -> BTreeMap<Target, Grade> {
         let former = |target: &Target| self.verdicts.get(target).copied().unwrap_or_default();
@@ -105,6 +113,7 @@ impl PoolState {
     pub(crate) fn settle(
         &mut self,
         verdicts: BTreeMap<Target, Grade>,
+        held_elsewhere: &BTreeSet<Target>,
         overrides: &Overrides,
         next: u64,
         now: Moment,
@@ -118,7 +127,8 @@ impl PoolState {
                 Candidate { order: overrides.get(&target.pool, &target.node), target, node, verdict }
             })
             .collect();
-        let selection = select(&candidates, policy.steering.mode, &mut self.good, now, policy.pace.detection);
+        let (mode, detection) = (policy.steering.mode, policy.pace.detection);
+        let selection = select(&candidates, mode, &mut self.good, held_elsewhere, now, detection);
         let ttl = self.ttl(selection.basis, overrides.next_expiry(&policy.name), now);
         let is_chosen = |candidate: &&Candidate<'_>| selection.chosen.contains(&candidate.target);
         let answer = Answer {

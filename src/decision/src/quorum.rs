@@ -62,6 +62,8 @@ pub struct Vote {
     pub grade: Grade,
     /// Whether it has seen the target's orderly shutdown.
     pub shutting_down: bool,
+    /// Whether its last good answer has the target: what is to be held when nothing can be used.
+    pub was_good: bool,
 }
 
 /// Who decides on the verdicts of this host.
@@ -131,7 +133,7 @@ mod tests {
     use Grade::{Down, Live, Ready, Unknown};
 
     fn of(grades: &[Grade]) -> Grade {
-        verdict(grades.iter().map(|&grade| Vote { grade, shutting_down: false })).unwrap_or_default()
+        verdict(grades.iter().map(|&grade| Vote { grade, shutting_down: false, was_good: false })).unwrap_or_default()
     }
 
     fn names(names: &[&str]) -> BTreeSet<HostName> {
@@ -167,8 +169,8 @@ mod tests {
 
     #[test]
     fn one_host_that_saw_the_shutdown_is_enough() {
-        let seen = Vote { grade: Live, shutting_down: true };
-        let ready = Vote { grade: Ready, shutting_down: false };
+        let seen = Vote { grade: Live, shutting_down: true, was_good: false };
+        let ready = Vote { grade: Ready, shutting_down: false, was_good: false };
         assert_eq!(verdict([ready, ready, seen]), Some(Live));
     }
 

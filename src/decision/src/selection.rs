@@ -39,12 +39,14 @@ impl Candidate<'_> {
 
 /// Chooses among the candidates and keeps `good` up to date.
 ///
-/// Undrained ones come first; then the best grade among `ready` and `live` that any has; then the last good answer; and
-/// where there never was one, all. Drained ones are used only where no other is left.
+/// Undrained ones come first; then the best grade among `ready` and `live` that any has; then the last good answer, of this
+/// host and of the others, so that all hold the same; and where there never was one, all. Drained ones are used only where no
+/// other is left.
 pub(crate) fn select(
     candidates: &[Candidate<'_>],
     mode: Mode,
     good: &mut LastGood,
+    held_elsewhere: &BTreeSet<Target>,
     now: Moment,
     detection: Duration,
 ) -> Selection {
@@ -55,7 +57,10 @@ pub(crate) fn select(
     let basis = match best {
         Grade::Ready => Basis::Ready,
         Grade::Live => Basis::Live,
-        Grade::Down | Grade::Unknown => return last_resort(&usable, good, now, detection),
+        Grade::Down | Grade::Unknown => {
+            good.hold(now, detection);
+            return last_resort(&usable, &(good.targets() | held_elsewhere));
+        }
     };
     let mut fit: Vec<_> = usable.into_iter().filter(|candidate| candidate.grade() == best).collect();
     let priority = match mode {
@@ -69,11 +74,10 @@ pub(crate) fn select(
 }
 
 /// Nothing is ready or live: what was good last, as far as it is usable; else everything that is.
-fn last_resort(usable: &[&Candidate<'_>], good: &mut LastGood, now: Moment, detection: Duration) -> Selection {
-    if good.targets().is_empty() {
+fn last_resort(usable: &[&Candidate<'_>], held: &BTreeSet<Target>) -> Selection {
+    if held.is_empty() {
         return Selection { basis: Basis::Bootstrap, chosen: targets(usable), priority: None };
     }
-    let held = good.hold(now, detection);
     let kept: Vec<_> = usable.iter().copied().filter(|candidate| held.contains(&candidate.target)).collect();
     let chosen = if kept.is_empty() { targets(usable) } else { targets(&kept) };
     Selection { basis: Basis::Held, chosen, priority: None }

@@ -95,7 +95,7 @@ fn a_host_that_becomes_blind_through_one_pool_abstains_in_every_pool() {
         see(&mut engine, &target, Kind::Ready, 0);
     }
     see(&mut engine, &target(&b, 1), Kind::Refused, 1);
-    let down = Vote { grade: Grade::Down, shutting_down: false };
+    let down = Vote { grade: Grade::Down, shutting_down: false, was_good: false };
     let votes = b.targets().map(|(target, _)| (target, down)).collect();
     assert!(engine.handle_peer_view(view("dns-2", votes), at(1), at(1)));
     assert_eq!((engine.standing(), engine.is_blind()), (Standing::Quorum, false));
@@ -115,7 +115,7 @@ fn a_blind_host_abstains_and_counts_in_every_pool_once_it_sees_again() {
         see(&mut engine, &target, Kind::Refused, 0);
     }
     for (host, of_first) in [("dns-2", Grade::Ready), ("dns-3", Grade::Down)] {
-        let vote = |grade| Vote { grade, shutting_down: false };
+        let vote = |grade| Vote { grade, shutting_down: false, was_good: false };
         let votes = [(first.clone(), vote(of_first)), (second.clone(), vote(Grade::Ready))].into();
         assert!(engine.handle_peer_view(view(host, votes), at(1), at(1)));
     }

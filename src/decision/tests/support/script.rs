@@ -224,7 +224,7 @@ impl Stage {
                 "down" => daymark_decision::Grade::Down,
                 other => return Err(format!("`{other}` is no grade")),
             };
-            let vote = Vote { grade, shutting_down: vote.ends_with('!') };
+            let vote = Vote { grade, shutting_down: vote.ends_with('!'), was_good: false };
             votes.extend(self.targets(who)?.into_iter().map(|target| (target, vote)));
         }
         let sequence = self.sequences.entry((*host).to_owned()).or_default();

@@ -1,0 +1,424 @@
+//! The gossip of one host with all others.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use daymark_decision::{HostName, Membership, Moment, NodeName, PoolName, Target, View, Vote, Word};
+
+use crate::facts::{Digest, Fact, Facts, Topic};
+use crate::link::Link;
+use crate::message::{Head, MOST_BYTES, Message, News, length};
+
+/// How often a host gives a sign of life.
+const BEAT: Duration = Duration::from_millis(500);
+/// What was said in answer to a sign of life that is older than this does not count: it was held back on its way, or its
+/// sender does not hear this host.
+const LATE: Duration = Duration::from_secs(15);
+/// So many signs of life are remembered, which is a little more than [`LATE`].
+const BEATS: usize = 32;
+/// A host that has not answered for so long gets signs of life alone.
+const SILENT: Duration = Duration::from_secs(5);
+
+/// The gossip of one host with all others. Moments are its own clock's; none may be earlier than the one before.
+#[derive(Clone, Debug)]
+pub struct Gossip {
+    own: HostName,
+    incarnation: u64,
+    facts: Facts,
+    beats: VecDeque<(u64, Moment)>,
+    next_beat: Moment,
+    known: BTreeMap<HostName, Known>,
+    links: BTreeMap<HostName, Link>,
+    /// The words that have come and are not taken yet.
+    words: Vec<(PoolName, NodeName, Word)>,
+}
+
+/// What is known of another host.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    incarnation: u64,
+    beat: u64,
+    /// When it said anything last, as far as this host can tell.
+    said: Moment,
+    facts: Facts,
+    /// Up to which version there are facts.
+    version: u64,
+    /// Whether all its facts were here at once; before that they are no view.
+    is_whole: bool,
+    votes: Arc<BTreeMap<Target, Vote>>,
+    /// How many views were made of it.
+    views: u64,
+    has_news: bool,
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The addressee.
+    pub to: HostName,
+    /// The message.
+    pub message: Message,
+}
+
+/// Why a message was not listened to. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unheard {
+    /// It bears this host's own name.
+    #[error("another host calls itself {0} too; every host needs a name of its own")]
+    OwnName(HostName),
+    /// Its sender is no member.
+    #[error("{0} speaks, and is not among the members that are configured here")]
+    Stranger(HostName),
+    /// It has come already, or is from an earlier run of its sender.
+    #[error("a message of {0} has come before, or is from an earlier run of it")]
+    Replayed(HostName),
+}
+
+/// What is known of another host, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name.
+    pub host: HostName,
+    /// When it said anything last, over whatever way; `None` for never.
+    pub said: Option<Moment>,
+    /// When this host and it have last heard each other without a third; `None` for never.
+    pub heard: Option<Moment>,
+    /// The time to it and back.
+    pub round_trip: Option<Duration>,
+    /// Its clock and this host's, when its last message came.
+    pub clocks: Option<(Moment, Moment)>,
+    /// What it votes on each target.
+    pub votes: Arc<BTreeMap<Target, Vote>>,
+    /// Whether it takes itself for blind.
+    pub abstains: bool,
+    /// Whom it hears, itself included.
+    pub hears: BTreeSet<HostName>,
+    /// With which configuration of each pool it works.
+    pub configuration: BTreeMap<PoolName, Digest>,
+}
+
+impl Gossip {
+    /// The gossip of a run that begins now. `incarnation` is to be greater than that of an earlier run; where it is not, the
+    /// others tell, and it is raised.
+    pub fn new(membership: &Membership, incarnation: u64, now: Moment) -> Self {
+        let others = membership.members.iter().filter(|member| **member != membership.own);
+        Self {
+            own: membership.own.clone(),
+            incarnation,
+            facts: Facts::default(),
+            beats: VecDeque::from([(0, now)]),
+            next_beat: now.after(BEAT),
+            known: BTreeMap::new(),
+            links: others.map(|other| (other.clone(), Link::new(now))).collect(),
+            words: Vec::new(),
+        }
+    }
+
+    /// Which run this is. It only rises.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// Says exactly these facts from now on.
+    pub fn say(&mut self, facts: &BTreeMap<Topic, Fact>, now: Moment) {
+        let before = self.facts.version();
+        self.facts.say(facts);
+        if self.facts.version() != before {
+            self.links.values_mut().for_each(|link| link.hurry(now));
+        }
+    }
+
+    /// Listens to a message.
+    pub fn handle(&mut self, message: Message, now: Moment) -> Result<(), Unheard> {
+        let from = message.from.clone();
+        if from == self.own {
+            // Two runs of this host one after the other are one host.
+            let is_former = message.incarnation < self.incarnation;
+            return Err(if is_former { Unheard::Replayed(from) } else { Unheard::OwnName(from) });
+        }
+        let Some(link) = self.links.get_mut(&from) else { return Err(Unheard::Stranger(from)) };
+        let is_current = is_answer(&message, &self.own, self.incarnation, &self.beats, now);
+        if !link.take(&message, now) {
+            return Err(Unheard::Replayed(from));
+        }
+        if is_current {
+            link.heard = Some(now);
+            link.measure(message.echo, self.incarnation, now);
+        }
+        if let Some(head) = message.head(&self.own).filter(|head| head.incarnation > self.incarnation) {
+            // An earlier run had a clock ahead of this one.
+            self.incarnation = head.incarnation.saturating_add(1);
+        }
+        let brought = is_current && self.learn(message.clone(), now);
+        if !is_current {
+            self.meet(&message);
+        }
+        let heads: Vec<Head> = self.heads(now);
+        if let Some(link) = self.links.get_mut(&from) {
+            link.compare(heads.into_iter().filter(|head| head.host != from));
+            let has_to_tell = self.known.iter().any(|(host, known)| {
+                link.lacks_after(host, (known.incarnation, known.facts.version()), false, now).is_some()
+            });
+            if brought || has_to_tell || !is_current {
+                link.hurry(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next message that is to be sent now; to be asked until there is none.
+    pub fn poll_transmit(&mut self, now: Moment) -> Option<Transmit> {
+        while self.next_beat <= now {
+            let beat = self.beats.back().map_or(0, |(beat, _)| beat + 1);
+            self.beats.push_back((beat, now));
+            if self.beats.len() > BEATS {
+                self.beats.pop_front();
+            }
+            self.next_beat = self.next_beat.after(BEAT).max(now);
+            self.links.values_mut().for_each(|link| link.hurry(now));
+        }
+        let to = self.links.iter().find(|(_, link)| link.due() <= now).map(|(host, _)| host.clone())?;
+        let message = self.message(&to, now)?;
+        Some(Transmit { to, message })
+    }
+
+    /// When [`Gossip::poll_transmit`] has something next.
+    pub fn poll_timeout(&self) -> Moment {
+        self.links.values().map(Link::due).min().unwrap_or(self.next_beat).min(self.next_beat)
+    }
+
+    /// The words that have come since the last time.
+    pub fn take_words(&mut self) -> Vec<(PoolName, NodeName, Word)> {
+        std::mem::take(&mut self.words)
+    }
+
+    /// The views that are new since the last time, each with when it was said.
+    pub fn take_views(&mut self) -> Vec<(View, Moment)> {
+        let news = self.known.iter_mut().filter(|(_, known)| known.has_news && known.is_whole);
+        news.map(|(host, known)| {
+            known.has_news = false;
+            known.views += 1;
+            let view = View {
+                host: host.clone(),
+                incarnation: known.incarnation,
+                sequence: known.views,
+                votes: Arc::clone(&known.votes),
+                abstains: known.abstains(),
+                hears: known.hears(),
+            };
+            (view, known.said)
+        })
+        .collect()
+    }
+
+    /// The other hosts, by name.
+    pub fn peers(&self) -> impl Iterator<Item = Peer> {
+        let unknown = Known::default();
+        self.links.iter().map(move |(host, link)| {
+            let known = self.known.get(host).unwrap_or(&unknown);
+            Peer {
+                host: host.clone(),
+                said: Some(known.said).filter(|said| *said > Moment::default()),
+                heard: link.heard,
+                round_trip: link.round_trip,
+                clocks: link.clocks,
+                votes: Arc::clone(&known.votes),
+                abstains: known.abstains(),
+                hears: known.hears(),
+                configuration: known.configuration(),
+            }
+        })
+    }
+
+    /// Takes in what a member says; tells whether any of it is new.
+    fn learn(&mut self, message: Message, now: Moment) -> bool {
+        for head in message.heads.iter().filter(|head| self.links.contains_key(&head.host)) {
+            let age = if head.host == message.from { Duration::ZERO } else { Duration::from_millis(head.age) };
+            self.known.entry(head.host.clone()).or_default().raise(head, now.before(age));
+        }
+        if let Some(known) = self.known.get_mut(&message.from) {
+            (known.said, known.has_news) = (now, true);
+        }
+        let mut brought = false;
+        for news in message.news {
+            let Some(known) = self.known.get_mut(&news.host).filter(|it| it.incarnation == news.incarnation) else {
+                continue;
+            };
+            brought = true;
+            let entries = news
+                .entries
+                .into_iter()
+                .map(|(version, topic, fact)| (version, topic, fact.map(|fact| fact.as_told_at(message.clock, now))));
+            let topics = known.facts.take(news.after, news.upto, entries.collect());
+            self.words.extend(topics.iter().filter_map(|topic| known.word(topic)));
+            known.digest(&topics);
+        }
+        brought
+    }
+
+    /// Takes note of who speaks, though it is not known whether that was said now. Nothing else of it counts, but the answer
+    /// to it shows its sender that it was heard now.
+    fn meet(&mut self, message: &Message) {
+        let known = self.known.entry(message.from.clone()).or_default();
+        if known.incarnation < message.incarnation {
+            *known = Known { incarnation: message.incarnation, ..Known::default() };
+        }
+        let beat =
+            message.head(&message.from).filter(|head| head.incarnation == known.incarnation).map(|head| head.beat);
+        known.beat = known.beat.max(beat.unwrap_or_default());
+    }
+
+    /// How far this host knows each host, itself first.
+    fn heads(&self, now: Moment) -> Vec<Head> {
+        let own = Head {
+            host: self.own.clone(),
+            incarnation: self.incarnation,
+            beat: self.beats.back().map_or(0, |(beat, _)| *beat),
+            age: 0,
+            version: self.facts.version(),
+        };
+        let others = self.known.iter().map(|(host, known)| Head {
+            host: host.clone(),
+            incarnation: known.incarnation,
+            beat: known.beat,
+            age: u64::try_from(now.since(known.said).as_millis()).unwrap_or(u64::MAX),
+            version: known.facts.version(),
+        });
+        [own].into_iter().chain(others).collect()
+    }
+
+    fn message(&mut self, to: &HostName, now: Moment) -> Option<Message> {
+        let heads = self.heads(now);
+        let link = self.links.get_mut(to)?;
+        let (number, echo) = link.number(now);
+        let (from, incarnation, news) = (self.own.clone(), self.incarnation, Vec::new());
+        let mut message = Message { from, incarnation, number, clock: now, echo, heads, news };
+        let mut room = MOST_BYTES.saturating_sub(length(&message));
+        let own = (&self.own, self.incarnation, &self.facts);
+        let others =
+            self.known.iter().filter(|(host, _)| *host != to).map(|(host, it)| (host, it.incarnation, &it.facts));
+        let is_there = link.heard.is_some_and(|heard| now.since(heard) < SILENT);
+        let mut has_more = false;
+        for (host, incarnation, facts) in [own].into_iter().chain(others).filter(|_| is_there) {
+            let known = (incarnation, facts.version());
+            let Some(after) = link.lacks_after(host, known, *host == self.own, now) else { continue };
+            let news = fitting(host, incarnation, facts, after, &mut room);
+            let is_all = news.upto == facts.version();
+            has_more |= !is_all;
+            if news.upto > after {
+                link.tells(host, (incarnation, news.upto), is_all, now);
+                message.news.push(news);
+            }
+        }
+        let is_unsure = is_there && link.is_behind(&self.own, (self.incarnation, self.facts.version()));
+        link.rest(has_more, is_unsure, self.next_beat, now);
+        Some(message)
+    }
+}
+
+impl Known {
+    /// Takes a head in: of this run, or of a later one, of which nothing else is known then.
+    fn raise(&mut self, head: &Head, said: Moment) {
+        if head.incarnation > self.incarnation {
+            *self = Self { incarnation: head.incarnation, ..Self::default() };
+        }
+        if head.incarnation < self.incarnation {
+            return;
+        }
+        self.version = self.version.max(head.version);
+        if (head.beat, said) > (self.beat, self.said) && head.beat >= self.beat {
+            self.has_news |= head.beat > self.beat;
+            (self.beat, self.said) = (head.beat, self.said.max(said));
+        }
+        self.digest(&[]);
+    }
+
+    /// Makes of the facts what others ask for, where these topics are new.
+    fn digest(&mut self, topics: &[Topic]) {
+        let was_whole = self.is_whole;
+        self.is_whole |= self.version > 0 && self.facts.version() >= self.version;
+        self.has_news |= !topics.is_empty() || self.is_whole != was_whole;
+        if topics.iter().any(|topic| matches!(topic, Topic::Vote(_))) {
+            let votes = self.facts.iter().filter_map(|(topic, fact)| match (topic, fact) {
+                (Topic::Vote(target), Fact::Vote(vote)) => Some((target.clone(), *vote)),
+                _ => None,
+            });
+            self.votes = Arc::new(votes.collect());
+        }
+    }
+
+    fn word(&self, topic: &Topic) -> Option<(PoolName, NodeName, Word)> {
+        match (topic, self.facts.get(topic)?) {
+            (Topic::Word(pool, node), Fact::Word(word)) => Some((pool.clone(), node.clone(), word.clone())),
+            _ => None,
+        }
+    }
+
+    fn abstains(&self) -> bool {
+        matches!(self.facts.get(&Topic::Sight), Some(Fact::Sight { abstains: true }))
+    }
+
+    fn hears(&self) -> BTreeSet<HostName> {
+        match self.facts.get(&Topic::Hears) {
+            Some(Fact::Hears(hosts)) => hosts.clone(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    fn configuration(&self) -> BTreeMap<PoolName, Digest> {
+        let digests = self.facts.iter().filter_map(|(topic, fact)| match (topic, fact) {
+            (Topic::Configuration(pool), Fact::Configuration(digest)) => Some((pool.clone(), *digest)),
+            _ => None,
+        });
+        digests.collect()
+    }
+}
+
+impl Fact {
+    /// The fact with its moments by this host's clock.
+    fn as_told_at(self, there: Moment, here: Moment) -> Self {
+        match self {
+            Self::Word(word) => Self::Word(word.shifted(there, here)),
+            timeless => timeless,
+        }
+    }
+}
+
+/// Whether a message was said in answer to this run of this host, a short while ago.
+///
+/// What is replayed or held back on its way cannot be told by its number alone after this host has restarted, and not by a
+/// clock, for clocks are not to be relied on.
+fn is_answer(
+    message: &Message,
+    own: &HostName,
+    incarnation: u64,
+    beats: &VecDeque<(u64, Moment)>,
+    now: Moment,
+) -> bool {
+    let Some(head) = message.head(own).filter(|head| head.incarnation == incarnation) else { return false };
+    beats.iter().any(|(beat, at)| *beat == head.beat && now.since(*at) <= LATE)
+}
+
+/// As many facts after a version as there is room for.
+fn fitting(host: &HostName, incarnation: u64, facts: &Facts, after: u64, room: &mut usize) -> News {
+    let mut news = News { host: host.clone(), incarnation, after, upto: after, entries: Vec::new() };
+    // The numbers and the length may take more bytes in the end than they do now.
+    let frame = length(&news) + 32;
+    let Some(mut left) = room.checked_sub(frame) else { return news };
+    for entry in facts.after(after) {
+        let Some(rest) = left.checked_sub(length(&entry)) else {
+            *room = 0;
+            return news;
+        };
+        left = rest;
+        news.upto = entry.0;
+        news.entries.push(entry);
+    }
+    news.upto = facts.version();
+    *room = left;
+    news
+}
+
+#[cfg(test)]
+mod tests;

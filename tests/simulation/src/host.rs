@@ -1,0 +1,124 @@
+//! One host: an engine, its gossip, and a clock that may be wrong.
+
+use std::collections::BTreeMap;
+
+use daymark_decision::{
+    Answer, Engine, HostName, Kind, Membership, Memory, Moment, Observation, Pool, Target, Timings,
+};
+use daymark_gossip::{Gossip, Message, Transmit, exchange};
+
+/// One host.
+pub struct Host {
+    pub membership: Membership,
+    pool: Pool,
+    /// Milliseconds that its clock is ahead.
+    pub ahead: i64,
+    /// What runs; `None` while it is stopped.
+    pub running: Option<Running>,
+    /// What its state file holds.
+    memory: Memory,
+    /// Whether it has run out of descriptors.
+    pub is_exhausted: bool,
+    /// How often it has started.
+    runs: u64,
+}
+
+/// A run of a host.
+pub struct Running {
+    /// Which run of the host it is, from 1 on.
+    pub number: u64,
+    pub engine: Engine,
+    pub gossip: Gossip,
+}
+
+impl Host {
+    pub fn new(membership: Membership, pool: Pool) -> Self {
+        Self { membership, pool, ahead: 0, running: None, memory: Memory::default(), is_exhausted: false, runs: 0 }
+    }
+
+    pub fn name(&self) -> &HostName {
+        &self.membership.own
+    }
+
+    /// The time by its own clock.
+    pub fn clock(&self, at: u64) -> Moment {
+        Moment::from_millis(at.saturating_add_signed(self.ahead))
+    }
+
+    /// Begins a run, with its memory or without.
+    pub fn start(&mut self, at: u64, has_memory: bool) {
+        let now = self.clock(at);
+        if !has_memory {
+            self.memory = Memory::default();
+        }
+        let engine = Engine::new(self.membership.clone(), vec![self.pool.clone()], self.memory.clone(), now);
+        let gossip = Gossip::new(&self.membership, now.as_millis(), now);
+        self.runs += 1;
+        self.running = Some(Running { number: self.runs, engine, gossip });
+        self.after(at);
+    }
+
+    /// Ends the run as `kill -9` does: what the state file has is what was decided last.
+    pub fn stop(&mut self) {
+        self.running = None;
+    }
+
+    /// Takes the outcome of a probe in.
+    pub fn observe(&mut self, target: &Target, kind: Kind, at: u64) {
+        let now = self.clock(at);
+        let Some(running) = &mut self.running else { return };
+        let observation = Observation { kind, timings: Timings::default(), certificate: None };
+        running.engine.handle_observation(target, &observation, now);
+        self.after(at);
+    }
+
+    /// Takes a message in.
+    pub fn receive(&mut self, message: Message, at: u64) {
+        let now = self.clock(at);
+        let Some(running) = &mut self.running else { return };
+        if running.gossip.handle(message, now).is_ok() {
+            self.after(at);
+        }
+    }
+
+    /// Has an operator's word carried out; tells whether it was.
+    pub fn command(&mut self, command: daymark_decision::Command, at: u64) -> bool {
+        let now = self.clock(at);
+        let Some(running) = &mut self.running else { return false };
+        let is_done = running.engine.handle_command(command, now).is_ok();
+        self.after(at);
+        is_done
+    }
+
+    /// Lets time pass, and tells what is to be sent.
+    pub fn turn(&mut self, at: u64) -> Vec<Transmit> {
+        let now = self.clock(at);
+        let Some(running) = &mut self.running else { return Vec::new() };
+        if running.engine.poll_timeout().is_some_and(|(due, _)| due <= now) {
+            running.engine.handle_timeout(now);
+            self.after(at);
+        }
+        let Some(running) = &mut self.running else { return Vec::new() };
+        std::iter::from_fn(|| running.gossip.poll_transmit(now)).collect()
+    }
+
+    /// When it has something to do next of itself.
+    pub fn next(&self) -> Option<u64> {
+        let running = self.running.as_ref()?;
+        let engine = running.engine.poll_timeout().map(|(due, _)| due);
+        let due = engine.into_iter().chain([running.gossip.poll_timeout()]).min()?;
+        Some(due.as_millis().saturating_add_signed(-self.ahead))
+    }
+
+    pub fn answer(&mut self, at: u64) -> Option<Answer> {
+        let now = self.clock(at);
+        self.running.as_mut()?.engine.decide(now).answers.into_iter().next()
+    }
+
+    fn after(&mut self, at: u64) {
+        let now = self.clock(at);
+        let Some(running) = &mut self.running else { return };
+        exchange(&mut running.engine, &mut running.gossip, &BTreeMap::new(), now);
+        self.memory = running.engine.memory();
+    }
+}

@@ -1,0 +1,14 @@
+//! Several hosts of Daymark in one process, on a clock and a network of their own, with faults drawn from a seed.
+//!
+//! What runs is what runs in `daymark run`: the decision engine, the gossip and what goes between them. Sockets, probes and
+//! the wall clock are played: a [`World`](world::World) moves from event to event, and everything random comes from the seed,
+//! so one number tells a whole story, and tells it again.
+
+pub mod faults;
+pub mod host;
+pub mod judge;
+pub mod network;
+pub mod world;
+
+pub use judge::Violation;
+pub use world::{Setup, World};

@@ -1,0 +1,287 @@
+//! The world: hosts, nodes, the network between them, and what happens next.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use daymark_decision::{
+    Command, HostName, Kind, Membership, Mode, Node, NodeName, Override, Pace, Pool, PoolName, Steering, Target,
+    Thresholds, TtlRange,
+};
+use daymark_gossip::Message;
+use fastrand::Rng;
+
+use crate::faults::{Fault, State, Word};
+use crate::host::Host;
+use crate::network::Network;
+
+/// Every story begins on 2026-01-01.
+const START: u64 = 1_767_225_600_000;
+/// Milliseconds from one probe of a target to the next, at rest and to confirm.
+const INTERVAL: u64 = 1_000;
+const CONFIRM: u64 = 100;
+/// Milliseconds that a probe of a target takes that does not answer.
+const SILENCE: u64 = 1_000;
+
+/// How large a world is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    pub hosts: usize,
+    pub nodes: usize,
+}
+
+/// The world.
+pub struct World {
+    pub now: u64,
+    pub hosts: Vec<Host>,
+    pub nodes: Vec<(Target, State)>,
+    pub network: Network,
+    pub rng: Rng,
+    /// What was sent between hosts.
+    pub traffic: Traffic,
+    agenda: BinaryHeap<Reverse<Item>>,
+    numbered: u64,
+}
+
+/// What was sent between hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Item {
+    at: u64,
+    number: u64,
+    what: What,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Probe { host: usize, node: usize, run: u64 },
+    Outcome { host: usize, node: usize, run: u64, state: Seen },
+    Arrive { to: usize, bytes: Vec<u8> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    Ready,
+    NotReady,
+    Stopping,
+    Refused,
+    Silent,
+    OwnFault,
+}
+
+impl World {
+    /// A sound world: every node ready, every host started at about the same time.
+    pub fn new(setup: Setup, seed: u64) -> Self {
+        let pool = pool(setup.nodes);
+        let names: BTreeSet<HostName> = (0..setup.hosts).map(host_name).collect();
+        let host = |n| Host::new(Membership { own: host_name(n), members: names.clone() }, pool.clone());
+        let mut world = Self {
+            now: START,
+            hosts: (0..setup.hosts).map(host).collect(),
+            nodes: pool.targets().map(|(target, _)| (target, State::Ready)).collect(),
+            network: Network::sound(),
+            rng: Rng::with_seed(seed),
+            traffic: Traffic::default(),
+            agenda: BinaryHeap::new(),
+            numbered: 0,
+        };
+        for host in 0..setup.hosts {
+            world.start(host, true);
+        }
+        world
+    }
+
+    /// Has something happen now.
+    pub fn happen(&mut self, fault: &Fault) {
+        match *fault {
+            Fault::Node(node, state) => self.nodes[node].1 = state,
+            Fault::Way { host, node, is_cut } => put(&mut self.network.cut_off, (host, node), is_cut),
+            Fault::Line { from, to, is_cut } => put(&mut self.network.cut, (from, to), is_cut),
+            Fault::Weather { loss, twice, delay } => {
+                (self.network.loss, self.network.twice, self.network.delay) = (loss, twice, delay);
+            }
+            Fault::Kill(host) => self.hosts[host].stop(),
+            Fault::Start { host, has_memory, ahead } => {
+                if self.hosts[host].running.is_none() {
+                    self.hosts[host].ahead = ahead;
+                    self.start(host, has_memory);
+                }
+            }
+            Fault::Exhaust { host, is_exhausted } => self.hosts[host].is_exhausted = is_exhausted,
+            Fault::Say { host, node, word } => self.say(host, node, word),
+        }
+        self.send_all();
+    }
+
+    /// Ends every fault of the network and of the hosts. The nodes stay as they are.
+    pub fn heal(&mut self) {
+        self.network = Network::sound();
+        for host in 0..self.hosts.len() {
+            self.hosts[host].is_exhausted = false;
+            if self.hosts[host].running.is_none() {
+                self.start(host, true);
+            }
+        }
+        self.send_all();
+    }
+
+    /// Goes to the next event, if there is one until then; `false` where there is none.
+    pub fn step(&mut self, until: u64) -> bool {
+        let due = |host: &Host| host.next();
+        let next = self.hosts.iter().filter_map(due).chain(self.agenda.peek().map(|Reverse(item)| item.at)).min();
+        let Some(next) = next.filter(|next| *next <= until) else {
+            self.now = until;
+            return false;
+        };
+        self.now = self.now.max(next);
+        while self.agenda.peek().is_some_and(|Reverse(item)| item.at <= self.now) {
+            if let Some(Reverse(item)) = self.agenda.pop() {
+                self.carry_out(item.what);
+            }
+        }
+        self.send_all();
+        true
+    }
+
+    fn start(&mut self, host: usize, has_memory: bool) {
+        self.hosts[host].start(self.now, has_memory);
+        let run = self.run_of(host);
+        for node in 0..self.nodes.len() {
+            let at = self.now + self.rng.u64(0..50);
+            self.plan(at, What::Probe { host, node, run });
+        }
+    }
+
+    fn carry_out(&mut self, what: What) {
+        match what {
+            // The probes of a run end with it.
+            What::Probe { host, run, .. } | What::Outcome { host, run, .. } if self.run_of(host) != run => {}
+            What::Probe { host, node, run } => {
+                let seen = self.seen(host, node);
+                let takes = if seen == Seen::Silent { SILENCE } else { 1 };
+                self.plan(self.now + takes, What::Outcome { host, node, run, state: seen });
+            }
+            What::Outcome { host, node, run, state } => {
+                let target = self.nodes[node].0.clone();
+                self.hosts[host].observe(&target, kind(state), self.now);
+                let pause = if self.is_turning(host, &target) { CONFIRM } else { INTERVAL };
+                let at = self.now + pause + self.rng.u64(0..20);
+                self.plan(at, What::Probe { host, node, run });
+            }
+            What::Arrive { to, bytes } => {
+                if let Ok(message) = Message::decode(&bytes) {
+                    self.hosts[to].receive(message, self.now);
+                }
+            }
+        }
+    }
+
+    fn send_all(&mut self) {
+        for from in 0..self.hosts.len() {
+            for transmit in self.hosts[from].turn(self.now) {
+                let Some(to) = self.hosts.iter().position(|host| *host.name() == transmit.to) else { continue };
+                let bytes = transmit.message.encode().unwrap_or_default();
+                self.traffic.messages += 1;
+                self.traffic.bytes += bytes.len() as u64;
+                for after in self.network.carry(from, to, &mut self.rng) {
+                    self.plan(self.now + after, What::Arrive { to, bytes: bytes.clone() });
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, host: usize, node: usize, word: Word) {
+        let Target { pool, node, .. } = self.nodes[node].0.clone();
+        let since = self.hosts[host].clock(self.now);
+        let command = match word {
+            Word::Lift => Command::Lift { pool, node },
+            Word::Set { kind, length, insist } => {
+                let until = length.map(|millis| since.after(Duration::from_millis(millis)));
+                let (author, reason) = ("ada".to_owned(), "it is to be".to_owned());
+                Command::Set { pool, node, order: Override { kind, reason, author, since, until, host: None }, insist }
+            }
+        };
+        self.hosts[host].command(command, self.now);
+    }
+
+    fn seen(&self, host: usize, node: usize) -> Seen {
+        if self.hosts[host].is_exhausted {
+            return Seen::OwnFault;
+        }
+        if self.network.cut_off.contains(&(host, node)) {
+            return Seen::Silent;
+        }
+        match self.nodes[node].1 {
+            State::Ready => Seen::Ready,
+            State::Live => Seen::NotReady,
+            State::Stopping => Seen::Stopping,
+            State::Dead => Seen::Refused,
+        }
+    }
+
+    fn is_turning(&self, host: usize, target: &Target) -> bool {
+        let Some(running) = &self.hosts[host].running else { return false };
+        running.engine.healths().any(|(of, health)| of == target && health.is_turning())
+    }
+
+    /// Which run of a host it is; 0 while it is stopped.
+    fn run_of(&self, host: usize) -> u64 {
+        self.hosts[host].running.as_ref().map(|running| running.number).unwrap_or_default()
+    }
+
+    fn plan(&mut self, at: u64, what: What) {
+        self.numbered += 1;
+        self.agenda.push(Reverse(Item { at, number: self.numbered, what }));
+    }
+}
+
+fn put(set: &mut BTreeSet<(usize, usize)>, way: (usize, usize), is_in: bool) {
+    if is_in {
+        set.insert(way);
+    } else {
+        set.remove(&way);
+    }
+}
+
+fn kind(seen: Seen) -> Kind {
+    match seen {
+        Seen::Ready => Kind::Ready,
+        Seen::NotReady => Kind::NotReady { failing: vec!["etcd".to_owned()] },
+        Seen::Stopping => Kind::ShuttingDown,
+        Seen::Refused => Kind::Refused,
+        Seen::Silent => Kind::ConnectTimeout,
+        Seen::OwnFault => Kind::OwnFault { detail: "no descriptors are left".to_owned() },
+    }
+}
+
+fn host_name(n: usize) -> HostName {
+    HostName::new(&format!("dns-{n}"))
+}
+
+fn pool(nodes: usize) -> Pool {
+    let node = |n: usize| {
+        let [.., high, low] = n.to_be_bytes();
+        let address = IpAddr::V4(Ipv4Addr::new(10, 10, high, low));
+        Node { name: NodeName::new(&format!("cp-{n}")), addresses: vec![address], priority: 0, weight: 1 }
+    };
+    let (rise, fall) = (NonZeroU32::MIN.saturating_add(1), NonZeroU32::MIN.saturating_add(2));
+    Pool {
+        name: PoolName::new("lb.kube-cp.com"),
+        nodes: (0..nodes).map(node).collect(),
+        thresholds: Thresholds { rise, fall },
+        pace: Pace {
+            interval: Duration::from_millis(INTERVAL),
+            confirm_interval: Duration::from_millis(CONFIRM),
+            detection: Duration::from_millis(2_300),
+        },
+        steering: Steering { mode: Mode::All, max_answers: 8 },
+        ttl: TtlRange { min: 1, max: 5 },
+    }
+}
