@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::driver::{Gone, Handle};
 use crate::events::{Event, Events};
 use crate::keeper::StateHealth;
+use crate::lines;
 use crate::metrics::{Metrics, Readings};
 use crate::publish::Progress;
 use crate::status::{PoolStatus, ProviderStatus, Status};
@@ -187,6 +188,7 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
         state_failures: admin.state.failures(),
         state_writable: admin.state.faults().is_empty(),
         stuck: admin.watchdog.stuck().len(),
+        lost_lines: lines::lost(),
     };
     let text = admin.metrics.encode(&readings).map_err(|it| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, it))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -67,6 +67,7 @@ fn a_state_directory_that_cannot_be_made_is_an_alarm_and_answers_go_on() {
     let daymark = Daymark::run(&nodes.write(&nodes.plan()));
     works_without_state(&nodes, &daymark, "");
     assert!(daymark.log().contains("no admin token can be made"));
+    daymark.logs("cannot be written");
     let lines = daymark.log().lines().filter(|line| line.contains("cannot be written")).count();
     assert_eq!(lines, 1, "one line when it begins, not one a try");
 }
