@@ -5,7 +5,7 @@
 
 mod overrides;
 mod server;
-mod token;
+pub mod token;
 
 use std::fmt::Display;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::dns::look_up;
 use crate::support::nodes::{Nodes, Plan};
-use crate::support::{BINARY, Daymark, finish, until};
+use crate::support::{BINARY, Daymark, POOL, finish, http, until};
 
 /// Starts on a state file with this content, works, and gives the log.
 fn log_with_state(content: &str) -> String {
@@ -115,4 +115,9 @@ fn a_full_disk_is_an_alarm_until_there_is_room_again() {
     daymark.logs("can be written again");
     let (_, metrics) = daymark.get("/metrics");
     assert!(metrics.contains("\ndaymark_state_writable 1\n"), "{metrics}");
+    daymark.logs("the admin token is made in ");
+    let path = format!("/api/v1/pools/{POOL}/nodes/cp-2/override");
+    let token = fs::read_to_string(Path::new(&seen).join("admin.token")).unwrap();
+    let (code, body) = http(daymark.admin, "PUT", &path, Some(token.trim()), r#"{"kind": "force"}"#);
+    assert_eq!(code, 200, "{body}");
 }
