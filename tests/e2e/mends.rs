@@ -115,6 +115,13 @@ fn a_log_that_no_one_reads_stops_nothing() {
 }
 
 #[test]
+fn a_failure_that_no_one_reads_ends_the_process_too() {
+    let (_reader, writer) = full_pipe();
+    let mut process = Process::spawn(daymark(&["status", "--api", "127.0.0.1:1"]).stderr(writer));
+    assert_eq!(process.wait().code(), Some(1));
+}
+
+#[test]
 fn the_demo_goes_on_where_no_one_reads_what_it_says() {
     let (dir, places) = (tempfile::tempdir().unwrap(), Places::own());
     let (reader, writer) = std::io::pipe().unwrap();
