@@ -5,7 +5,7 @@
 
 mod overrides;
 mod server;
-mod token;
+pub mod token;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
+use axum::extract::rejection::PathRejection;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
@@ -27,6 +28,7 @@ use crate::clock::Clock;
 use crate::driver::{Gone, Handle};
 use crate::events::{Event, Events};
 use crate::keeper::StateHealth;
+use crate::lines;
 use crate::metrics::{Metrics, Readings};
 use crate::publish::Progress;
 use crate::status::{PoolStatus, ProviderStatus, Status};
@@ -77,6 +79,13 @@ impl Problem {
 impl From<Gone> for Problem {
     fn from(gone: Gone) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, gone)
+    }
+}
+
+/// For a name in the path that is no UTF-8 once its escapes are resolved.
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
     }
 }
 
@@ -179,6 +188,7 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
         state_failures: admin.state.failures(),
         state_writable: admin.state.faults().is_empty(),
         stuck: admin.watchdog.stuck().len(),
+        lost_lines: lines::lost(),
     };
     let text = admin.metrics.encode(&readings).map_err(|it| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, it))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

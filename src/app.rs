@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::admin::{self, Admin, QueryCounts, Token};
+use crate::admin::{self, Admin, QueryCounts, Token, token};
 use crate::clock::Clock;
 use crate::config::{Config, ProviderConfig};
 use crate::driver::{self, Driver};
@@ -61,7 +61,8 @@ pub struct App {
     authoritative: Option<Arc<Authoritative>>,
     cloudflares: Vec<Remembering>,
     admin: TcpListener,
-    token: Token,
+    /// With the directory where it is still to be made.
+    token: (Token, Option<PathBuf>),
     extra: Router,
     signals: Signals,
     lock: Option<StateLock>,
@@ -167,7 +168,10 @@ impl App {
         parts.spawn(endless(reloader.run(reload.clone(), stop.clone())));
 
         let queries = query_counts(authoritative);
-        let token = self.token;
+        let (token, missing_in) = self.token;
+        if let Some(dir) = missing_in {
+            parts.spawn(endless(token::keep_making(dir, stop.clone())));
+        }
         let admin = Admin { driver: handle, clock, events, metrics, watchdog, providers, state, queries, token };
         let routes = admin::routes(admin).merge(self.extra);
         info!(
@@ -250,14 +254,17 @@ fn lock(config: &Config) -> Result<Option<StateLock>, String> {
     }
 }
 
-fn token(config: &Config) -> Token {
+/// The token, and the directory where it is still to be made.
+fn token(config: &Config) -> (Token, Option<PathBuf>) {
     match (&config.admin.token_file, &config.state_dir) {
-        (Some(file), _) => Token::in_file(file),
-        (None, Some(dir)) => Token::made_in(dir).unwrap_or_else(|error| {
-            warn!("no admin token can be made in {}: {error}; no one can drain or force nodes", dir.display());
-            Token::off()
-        }),
-        (None, None) => Token::off(),
+        (Some(file), _) => (Token::in_file(file), None),
+        (None, Some(dir)) => {
+            let Err(error) = token::make_in(dir) else { return (Token::in_dir(dir), None) };
+            let shown = dir.display();
+            warn!("no admin token can be made in {shown}: {error}; until one can be, no one can drain or force nodes");
+            (Token::in_dir(dir), Some(dir.clone()))
+        }
+        (None, None) => (Token::off(), None),
     }
 }
 

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config;
+use crate::lines::Lines;
 
 /// Keeps one name pointed at the healthy nodes of a Kubernetes control plane.
 #[derive(Debug, Parser)]
@@ -108,11 +109,21 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Where this cannot be written either, the exit code tells.
-            let _ = writeln!(io::stderr(), "{failure}");
+            tell(&failure);
             failure.code()
         }
     }
+}
+
+/// Where this cannot be written either, the exit code tells.
+fn tell(failure: &Failure) {
+    let text = format!("{failure}\n");
+    // What ran must end, also where no one reads. But the errors of a file may be many, and their reader slow.
+    let is_run = matches!(failure, Failure::Run(_));
+    let _ = match is_run.then(|| Lines::to(io::stderr())) {
+        Some(Ok((mut lines, _rest))) => lines.write_all(text.as_bytes()),
+        _ => io::stderr().write_all(text.as_bytes()),
+    };
 }
 
 fn dispatch(command: Command) -> Outcome {

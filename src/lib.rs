@@ -9,6 +9,7 @@ pub mod driver;
 pub mod events;
 mod fault;
 pub mod keeper;
+mod lines;
 pub mod lock;
 pub mod metrics;
 pub mod probe;

@@ -42,6 +42,7 @@ pub struct Metrics {
     state_failures: Counter,
     state_writable: Gauge,
     stuck: Gauge,
+    lost_lines: Counter,
 }
 
 /// What is read only when someone asks for the metrics.
@@ -61,6 +62,8 @@ pub struct Readings {
     pub state_writable: bool,
     /// How many parts are stuck.
     pub stuck: usize,
+    /// How many lines of the log were lost.
+    pub lost_lines: u64,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -151,6 +154,7 @@ impl Default for Metrics {
             state_failures: Counter::default(),
             state_writable: Gauge::default(),
             stuck: Gauge::default(),
+            lost_lines: Counter::default(),
         };
         metrics.registry = Arc::new(metrics.registered());
         metrics
@@ -188,6 +192,7 @@ impl Metrics {
         all.register("state_save_failures", "Failures to write the state file", self.state_failures.clone());
         all.register("state_writable", "1 while the state file can be written", self.state_writable.clone());
         all.register("stuck_parts", "Parts of Daymark that the watchdog finds stuck", self.stuck.clone());
+        all.register("log_lines_lost", "Lines of the log that could not be written in time", self.lost_lines.clone());
         all
     }
 
@@ -261,6 +266,7 @@ impl Metrics {
         self.state_failures.inner().store(readings.state_failures, Ordering::Relaxed);
         self.state_writable.set(readings.state_writable.into());
         self.stuck.set(i64::try_from(readings.stuck).unwrap_or(i64::MAX));
+        self.lost_lines.inner().store(readings.lost_lines, Ordering::Relaxed);
     }
 
     fn fill_provider(&self, provider: &ProviderStatus, calls: &Calls, now: Timestamp) {

@@ -1,9 +1,9 @@
 //! Applies a changed configuration to the running parts: whole, or not at all.
 //!
-//! A change is told by SIGHUP, or seen: the configuration and the zone file are looked at every second, by what their names
-//! lead to, so that the swap of a mounted `ConfigMap`'s link is seen as well as an edit.
+//! A change is told by SIGHUP, or seen: the configuration, the zone file and what it includes are looked at every second, by
+//! what their names lead to, so that the swap of a mounted `ConfigMap`'s link is seen as well as an edit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,7 @@ pub struct Reloader {
     driver: Handle,
     probers: Probers,
     authoritative: Option<Arc<Authoritative>>,
+    zone_files: BTreeSet<PathBuf>,
 }
 
 impl Reloader {
@@ -45,7 +46,8 @@ impl Reloader {
         authoritative: Option<Arc<Authoritative>>,
     ) -> Self {
         probers.configure(&config.pools);
-        Self { file, config, driver, probers, authoritative }
+        let zone_files = zones::files(&config);
+        Self { file, config, driver, probers, authoritative, zone_files }
     }
 
     /// Applies changes until the shutdown, then stops every probe.
@@ -75,6 +77,7 @@ impl Reloader {
     /// Reloads, and gives what was seen then: what was looked at before, and what the new configuration names besides.
     async fn reload_from(&mut self, look: Look) -> Look {
         self.reload().await;
+        self.zone_files = zones::files(&self.config);
         let mut seen = self.look();
         for (file, identity) in look {
             // A change since the reload is one that it may have missed.
@@ -120,9 +123,8 @@ impl Reloader {
     }
 
     fn look(&self) -> Look {
-        let zone_file = zones::authoritative(&self.config).and_then(|it| it.zone_file.clone());
-        let files = self.file.clone().into_iter().chain(zone_file);
-        files.map(|file| (file.clone(), identity(&file))).collect()
+        let files = self.file.iter().chain(&self.zone_files);
+        files.map(|file| (file.clone(), identity(file))).collect()
     }
 }
 

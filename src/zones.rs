@@ -1,5 +1,6 @@
 //! From the configuration to the zones of the authoritative server.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,24 @@ pub fn checked(config: &Config) -> Result<Vec<ZoneSettings>, Vec<String>> {
         Ok(_) => Ok(zones),
         Err(errors) => Err(errors.0.iter().map(|error| at_its_key(chain(error))).collect()),
     }
+}
+
+/// The zone file and every file that it includes (RFC 1035, section 5.1), also those that are not there.
+pub fn files(config: &Config) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    let mut found: Vec<PathBuf> = authoritative(config).and_then(|it| it.zone_file.clone()).into_iter().collect();
+    while let Some(file) = found.pop() {
+        if files.insert(file.clone()) {
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            found.extend(included(&text).map(|name| file.with_file_name(name)));
+        }
+    }
+    files
+}
+
+fn included(text: &str) -> impl Iterator<Item = &str> {
+    let names = text.lines().filter_map(|line| line.trim_start().strip_prefix("$INCLUDE"));
+    names.filter_map(|rest| rest.split([' ', '\t', ';']).find(|word| !word.is_empty()))
 }
 
 /// The zones to serve: the parent zone with every pool, or one zone a pool.

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use daymark_decision::{Command, NodeName, Override, OverrideKind, PoolName, Refusal};
@@ -37,11 +38,12 @@ const LONGEST_TEXT: usize = 200;
 
 pub(super) async fn set(
     State(admin): State<Admin>,
-    Path((pool, node)): Path<(String, String)>,
+    names: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Vec<PoolStatus>>, Problem> {
     admit(&admin, &headers)?;
+    let Path((pool, node)) = names?;
     let bad = |sentence: String| Problem::new(StatusCode::BAD_REQUEST, sentence);
     let wish: Wish = serde_json::from_slice(&body).map_err(|error| bad(format!("the body is no override: {error}")))?;
     let order = order(&wish, admin.clock.now()).map_err(bad)?;
@@ -51,10 +53,11 @@ pub(super) async fn set(
 
 pub(super) async fn lift(
     State(admin): State<Admin>,
-    Path((pool, node)): Path<(String, String)>,
+    names: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Json<Vec<PoolStatus>>, Problem> {
     admit(&admin, &headers)?;
+    let Path((pool, node)) = names?;
     carry_out(&admin, Command::Lift { pool: PoolName::new(&pool), node: NodeName::new(&node) }).await
 }
 

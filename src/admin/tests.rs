@@ -279,3 +279,15 @@ async fn a_method_that_a_path_does_not_take_is_a_problem_that_says_which_it_take
         assert_eq!(problem.error, format!("{path} does not take {method}"));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_name_in_a_path_that_is_no_text_is_a_problem_too() {
+    let bench = bench();
+    for method in ["PUT", "DELETE"] {
+        let (code, text) = bench.write(method, "%ff", "Bearer secret", json!({"kind": "drain"}).to_string()).await;
+        let problem: Problem = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert_eq!((code, problem.error.as_str()), (StatusCode::BAD_REQUEST, "Invalid URL: Invalid UTF-8 in `node`"));
+        let (code, _) = bench.write(method, "%ff", "Bearer wrong", String::new()).await;
+        assert_eq!(code, StatusCode::UNAUTHORIZED, "who may not write learns nothing");
+    }
+}

@@ -3,11 +3,18 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use subtle::ConstantTimeEq;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
 
-/// The name of the file that [`Token::made_in`] makes.
+/// The name of the file that [`make_in`] makes.
 pub const FILE: &str = "admin.token";
+/// After a failure to make a secret it is tried again so much later.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// Where the secret is. The file is read at every use, so that it can be changed at any time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,16 +53,9 @@ impl Token {
         Self(Some(path.to_owned()))
     }
 
-    /// The secret is in a file of this directory, which is made, readable by its owner alone, where there is none yet or
-    /// an empty one.
-    pub fn made_in(dir: &Path) -> io::Result<Self> {
-        let path = dir.join(FILE);
-        fs::create_dir_all(dir)?;
-        let is_empty = fs::read(&path).is_ok_and(|secret| secret.trim_ascii().is_empty());
-        if is_empty || !path.exists() {
-            make(dir, &path, is_empty)?;
-        }
-        Ok(Self(Some(path)))
+    /// The secret is in a file of this directory, where [`make_in`] makes it.
+    pub fn in_dir(dir: &Path) -> Self {
+        Self(Some(dir.join(FILE)))
     }
 
     /// Whether a request with this `Authorization` header may write.
@@ -69,6 +69,30 @@ impl Token {
         let given = authorization.and_then(bearer).unwrap_or_default();
         if bool::from(given.as_bytes().ct_eq(secret.as_bytes())) { Ok(()) } else { Err(Denied::Wrong) }
     }
+}
+
+/// Makes a secret in a file of this directory, readable by its owner alone, where there is none yet or an empty one. Blocks.
+pub fn make_in(dir: &Path) -> io::Result<()> {
+    let path = dir.join(FILE);
+    fs::create_dir_all(dir)?;
+    let is_empty = fs::read(&path).is_ok_and(|secret| secret.trim_ascii().is_empty());
+    if is_empty || !path.exists() { make(dir, &path, is_empty) } else { Ok(()) }
+}
+
+/// Tries again and again to make a secret in a directory that could not be written. Ends with the shutdown.
+pub async fn keep_making(dir: PathBuf, shutdown: CancellationToken) {
+    let making = async {
+        loop {
+            sleep(RETRY).await;
+            let there = dir.clone();
+            // A disk that hangs keeps no one waiting but this.
+            if let Ok(Ok(())) = spawn_blocking(move || make_in(&there)).await {
+                break info!("the admin token is made in {}", dir.display());
+            }
+        }
+    };
+    shutdown.run_until_cancelled(making).await;
+    shutdown.cancelled().await;
 }
 
 /// The token of an `Authorization` header. The name of the scheme is in any case (RFC 9110, section 11.1).
@@ -151,7 +175,7 @@ mod tests {
     fn a_made_token_is_random_kept_and_private() {
         let dir = tempfile::tempdir().unwrap();
         let read = |name: &str| {
-            Token::made_in(&dir.path().join(name)).unwrap();
+            make_in(&dir.path().join(name)).unwrap();
             let path = dir.path().join(name).join(FILE);
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             fs::read_to_string(path).unwrap()
@@ -169,21 +193,40 @@ mod tests {
         for left in ["", " \n"] {
             fs::write(&path, left).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-            Token::made_in(dir.path()).unwrap();
+            make_in(dir.path()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap().trim().len(), 64);
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         fs::write(&path, "chosen").unwrap();
-        Token::made_in(dir.path()).unwrap();
+        make_in(dir.path()).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "chosen");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left there");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_could_not_be_made_is_made_once_it_can_be() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("state");
+        fs::write(&dir, "a file where the directory should be").unwrap();
+        assert!(make_in(&dir).is_err());
+        let token = Token::in_dir(&dir);
+        let shutdown = CancellationToken::new();
+        let making = tokio::spawn(keep_making(dir.clone(), shutdown.clone()));
+        sleep(RETRY * 3).await;
+        assert!(matches!(token.admit(Some("Bearer x")), Err(Denied::Unreadable { .. })));
+        fs::remove_file(&dir).unwrap();
+        sleep(RETRY * 2).await;
+        let secret = fs::read_to_string(dir.join(FILE)).unwrap();
+        assert!(token.admit(Some(&format!("Bearer {secret}"))).is_ok());
+        shutdown.cancel();
+        making.await.unwrap();
     }
 
     #[test]
     fn hosts_that_start_at_once_in_one_directory_agree_on_a_token() {
         let dir = tempfile::tempdir().unwrap();
         let make = || {
-            Token::made_in(dir.path()).unwrap();
+            make_in(dir.path()).unwrap();
             fs::read_to_string(dir.path().join(FILE)).unwrap()
         };
         let seen: Vec<String> = std::thread::scope(|scope| {

@@ -67,7 +67,7 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
     let bound = App::bind(config, None).await;
     let app = bound.map_err(|it| Failure::Usage(format!("{it}\n--listen and --api take other addresses")))?;
     print(&stage.programme(arguments))?;
-    log::start(Format::Text, "info");
+    let _log = log::start(Format::Text, "info");
     let standins = Arc::new(stage.standins);
     let outcome = app.with_routes(routes(standins.clone())).run().await;
     if let Some(standins) = Arc::into_inner(standins) {

@@ -8,6 +8,8 @@ use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
+use crate::lines::{Lines, Rest};
+
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -18,10 +20,14 @@ pub(super) enum Format {
     Json,
 }
 
-/// Logs from this level on. `DAYMARK_LOG` may give another one, such as `debug` or `daymark=trace`.
-pub(super) fn start(format: Format, level: &str) {
+/// Logs from this level on, until what this gives is dropped. `DAYMARK_LOG` may give another level, such as `debug` or
+/// `daymark=trace`.
+pub(super) fn start(format: Format, level: &str) -> Option<Rest> {
     let filter = EnvFilter::try_from_env("DAYMARK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // Without a thread no runtime can be had either, and that is told.
+    let (lines, rest) = Lines::to(io::stderr()).ok()?;
+    let writer = move || lines.clone();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
     // A line that cannot be written is lost. To tell of that on standard error too would panic where that is the fault.
     let builder = builder.log_internal_errors(false);
     // A second call finds a logger already there, which is as good.
@@ -29,6 +35,7 @@ pub(super) fn start(format: Format, level: &str) {
         Format::Json => builder.json().flatten_event(true).try_init(),
         Format::Text => builder.with_ansi(io::stderr().is_terminal()).fmt_fields(debug_fn(sentence)).try_init(),
     };
+    Some(rest)
 }
 
 /// The message alone: it says everything.

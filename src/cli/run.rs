@@ -45,7 +45,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Outcome {
     let log_format = arguments.log_format;
     let (config, file) = configuration(arguments)?;
-    log::start(log_format, "info");
+    let _log = log::start(log_format, "info");
     for warning in &config.warnings {
         warn!("{warning}");
     }

@@ -69,7 +69,7 @@ pub(super) fn sync(arguments: &Arguments) -> Outcome {
         let sentence = "holds no provider that writes elsewhere, so there is nothing to do; `daymark run` serves DNS";
         return Err(Failure::Usage(config.finding("providers", "", sentence.to_owned()).to_string()));
     }
-    log::start(Format::Text, "warn");
+    let _log = log::start(Format::Text, "warn");
     let (report, stopped) = block_on(until_stopped(arguments, &config))?;
     let mut faults = faults(&report, stopped);
     let printed = match arguments.output {

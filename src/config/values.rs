@@ -14,6 +14,7 @@ use daymark_decision::Mode;
 use http::uri::PathAndQuery;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde_json::Value;
 
 use super::findings::quoted;
 use super::reader::Key;
@@ -32,6 +33,11 @@ pub(super) trait Kind: Sized {
 
     /// What the schema says beyond `type: string`.
     fn narrow(_schema: &mut Schema) {}
+}
+
+/// Says in the schema which form a text has; what is allowed as a whole says [`Kind::parse`].
+fn pattern(schema: &mut Schema, pattern: impl Into<Value>) {
+    schema.insert("pattern".to_owned(), pattern.into());
 }
 
 /// A value that is written as a text.
@@ -162,7 +168,7 @@ impl<const MIN: u64, const MAX: u64> Kind for Lapse<MIN, MAX> {
     }
 
     fn narrow(schema: &mut Schema) {
-        schema.insert("pattern".to_owned(), "^[0-9]+(ms|s|m|h)$".into());
+        pattern(schema, "^[0-9]+(ms|s|m|h)$");
     }
 }
 
@@ -194,6 +200,15 @@ impl Kind for DnsName {
             return Err(format!("{} is no DNS name", quoted(text)));
         }
         Ok(Self(name.to_ascii_lowercase()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        let label = "[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?";
+        let octet = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+        pattern(schema, format!(r"^{label}(\.{label})*\.?$"));
+        // One for the final dot.
+        schema.insert("maxLength".to_owned(), 254.into());
+        schema.insert("not".to_owned(), serde_json::json!({"pattern": format!(r"^({octet}\.){{3}}{octet}$")}));
     }
 }
 
@@ -236,6 +251,10 @@ impl Kind for NodeText {
             return Err(format!("{} is no name of a node", quoted(text)));
         }
         Ok(Self(text.to_owned()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, r"^\S{1,253}$");
     }
 }
 
@@ -319,7 +338,7 @@ impl Kind for RequestPath {
     }
 
     fn narrow(schema: &mut Schema) {
-        schema.insert("pattern".to_owned(), "^/".into());
+        pattern(schema, r#"^/[!-"$-~]*$"#);
     }
 }
 

@@ -6,6 +6,7 @@ use daymark_decision::{Basis, Lack, PoolName, Reason, Target};
 use daymark_provider::{InMemory, contract};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
+use tracing::subscriber::DefaultGuard;
 
 use super::*;
 use crate::clock::Clock;
@@ -17,6 +18,8 @@ enum Step {
     Fail(PublishError),
     Panic,
     Hang,
+    /// Takes so long, and then the next step.
+    Take(Duration),
 }
 
 /// Does as it is told, step by step, and then passes on to the in-memory provider.
@@ -38,12 +41,18 @@ impl Provider for Scripted {
 
     async fn publish(&self, decision: &Decision) -> Result<(), PublishError> {
         self.tries.lock().push((decision.generation, Instant::now()));
-        let step = self.steps.lock().pop_front();
-        match step {
-            Some(Step::Fail(fault)) => Err(fault),
-            Some(Step::Panic) => panic!("the script says so"),
-            Some(Step::Hang) => std::future::pending().await,
-            None => self.beneath.publish(decision).await,
+        loop {
+            let step = self.steps.lock().pop_front();
+            return match step {
+                Some(Step::Fail(fault)) => Err(fault),
+                Some(Step::Panic) => panic!("the script says so"),
+                Some(Step::Hang) => std::future::pending().await,
+                Some(Step::Take(time)) => {
+                    sleep(time).await;
+                    continue;
+                }
+                None => self.beneath.publish(decision).await,
+            };
         }
     }
 
@@ -58,6 +67,34 @@ impl Provider for Scripted {
 
     fn memory(&self) -> Option<Value> {
         Some(self.beneath.published().generation.into())
+    }
+}
+
+/// What is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn capture() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -405,6 +442,43 @@ async fn a_provider_that_answers_goes_on_while_others_fail_hang_and_panic() {
         bench.end().await;
     }
     good.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_under_way_at_the_shutdown_may_end_but_not_take_for_ever() {
+    for (takes, ends_after, published) in [(3, 3, Some(1)), (7, 5, None)] {
+        let bench = Bench::start(scripted([Step::Take(Duration::from_secs(takes))]), decision(1));
+        bench.until("an attempt", |it| !it.generations().is_empty()).await;
+        let (progress, begun) = (bench.progress.clone(), bench.provider.tries.lock()[0].1);
+        bench.end().await;
+        assert_eq!((progress.status().published, begun.elapsed().as_secs()), (published, ends_after));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_fails_at_the_shutdown_is_told_and_no_other_one_is_promised() {
+    let (log, _guard) = Log::capture();
+    let bench = Bench::start(scripted([Step::Take(Duration::from_secs(1)), unavailable()]), decision(1));
+    bench.until("an attempt", |it| !it.generations().is_empty()).await;
+    bench.end().await;
+    let log = log.text();
+    assert!(log.ends_with("provider scripted: not published, to be tried again: the line is cut\n"), "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_attempt_that_the_shutdown_cuts_off_has_changed_is_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = || StateFile::of_provider(dir.path(), "scripted");
+    let saver = Saver::new(file(), StateHealth::default(), None);
+    let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
+    bench.until_published(1).await;
+    bench.provider.steps.lock().push_back(Step::Hang);
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until("a second attempt", |it| it.generations().len() == 2).await;
+    // It did its work, and waits for the answer.
+    bench.provider.beneath.publish(&decision(2)).await.unwrap();
+    bench.end().await;
+    assert_eq!(file().load(daymark_decision::Moment::default()).memory, Some(2.into()));
 }
 
 #[tokio::test]

@@ -12,58 +12,10 @@ pub(crate) fn keys(schema: &Value) -> Vec<String> {
     properties(schema).into_iter().map(|(key, _)| key).collect()
 }
 
-/// Where a value breaks the schema of the configuration. Knows the keywords that the schema uses, and no others.
+/// Where a value breaks the schema of the configuration, and how.
 pub(crate) fn violations(value: &Value) -> Vec<String> {
-    let schema = json_schema();
-    let mut found = Vec::new();
-    visit(value, &schema, &schema, "", &mut found);
-    found
-}
-
-fn visit(value: &Value, schema: &Value, root: &Value, path: &str, found: &mut Vec<String>) {
-    let schema = match schema["$ref"].as_str() {
-        Some(reference) => root.pointer(reference.trim_start_matches('#')).unwrap(),
-        None => schema,
-    };
-    if let Some(variants) = schema["oneOf"].as_array() {
-        let variant = variants.iter().find(|variant| variant["properties"]["type"]["const"] == value["type"]);
-        return match variant {
-            Some(variant) => visit(value, variant, root, path, found),
-            None => found.push(format!("{path} is of no type")),
-        };
-    }
-    let right = match schema["type"].as_str().unwrap() {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "integer" => value.is_u64(),
-        "boolean" => value.is_boolean(),
-        other => panic!("the schema has the type {other}"),
-    };
-    if !right {
-        found.push(format!("{path} is of the wrong type"));
-    }
-    if schema["enum"].as_array().is_some_and(|allowed| !allowed.contains(value)) {
-        found.push(format!("{path} is not among those allowed"));
-    }
-    let number = value.as_u64().unwrap_or_default();
-    if schema["minimum"].as_u64().is_some_and(|min| number < min)
-        || schema["maximum"].as_u64().is_some_and(|max| number > max)
-    {
-        found.push(format!("{path} is out of range"));
-    }
-    for (index, element) in value.as_array().into_iter().flatten().enumerate() {
-        visit(element, &schema["items"], root, &format!("{path}[{index}]"), found);
-    }
-    let Some(map) = value.as_object() else { return };
-    for (key, value) in map {
-        match schema["properties"].get(key) {
-            Some(schema) => visit(value, schema, root, &format!("{path}.{key}"), found),
-            None => found.push(format!("{path}.{key} is unknown")),
-        }
-    }
-    let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    found.extend(required.filter(|key| !map.contains_key(*key)).map(|key| format!("{path}.{key} is missing")));
+    let validator = jsonschema::validator_for(&json_schema()).unwrap();
+    validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
 /// Every key with its schema.
@@ -201,14 +153,104 @@ fn what_the_schema_gives_as_default_is_what_leaving_out_gives() {
 #[test]
 fn the_schema_finds_what_is_wrong() {
     let value = json!({"pools": [{"name": 5, "nodes": [], "port": 70000, "colour": 1, "steering": {"mode": "x"}}]});
-    let expected = [
-        ".pools[0].name is of the wrong type",
-        ".pools[0].port is out of range",
-        ".pools[0].colour is unknown",
-        ".pools[0].steering.mode is not among those allowed",
-        ".providers is missing",
-    ];
-    assert_eq!(violations(&value), expected);
+    let violations = violations(&value).join("\n");
+    for expected in [
+        "/pools/0/name: 5 is not of type",
+        "/pools/0/nodes: [] has less than 1 item",
+        "/pools/0/port: 70000 is greater than the maximum of 65535",
+        "'colour' was unexpected",
+        "/pools/0/steering/mode: \"x\" is not one of",
+        "\"providers\" is a required property",
+    ] {
+        assert!(violations.contains(expected), "{expected} in {violations}");
+    }
+}
+
+/// A kind of text: where the schema has it, a file with `@` in its place, and texts that are good and bad.
+type Sample = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
+
+const SAMPLES: [Sample; 10] = [
+    (
+        "/$defs/Pool/properties/name",
+        "pools: [{name: @}]",
+        &["lb.kube-cp.com", "a", "A-b.C.", "1.2.3", "10.1.1.1.1", "256.1.1.1"],
+        &["", ".", "a..b", "-a.b", "a-.b", "a_b.c", "a.b..", "10.1.1.1", "ä.de", "a b", "a\n"],
+    ),
+    (
+        "/$defs/Node/properties/name",
+        "pools: [{nodes: [{name: @}]}]",
+        &["cp-1", "a/b", "Köln", "#"],
+        &["", "a b", "a\tb", "a\n"],
+    ),
+    (
+        "/$defs/Probe/properties/path",
+        "pools: [{probe: {path: @}}]",
+        &["/", "/readyz?exclude=etcd"],
+        &["", "readyz", "/a b", "/a#b", "/ä", "/a\n"],
+    ),
+    (
+        "/$defs/Probe/properties/interval",
+        "pools: [{probe: {interval: @}}]",
+        &["2s", "20000ms", "0030s", "1h"],
+        &["", "2", "s", "2 s", "2d", "-2s", "2.5s", "2S", "2s\n"],
+    ),
+    (
+        "/$defs/Provider/oneOf/1/properties/name",
+        "providers: [{type: cloudflare, name: @}]",
+        &["a", "edge-2", "Authoritative", "authoritative-2"],
+        &["", "authoritative", "a_b", "a.b", "a/b", "a\n"],
+    ),
+    (
+        "/$defs/Provider/oneOf/1/properties/tokenVariable",
+        "providers: [{type: cloudflare, tokenVariable: @}]",
+        &["T", "_t", "CF_TOKEN_2"],
+        &["", "2T", "A-B", "A B", "Ä", "T\n"],
+    ),
+    (
+        "/$defs/Provider/oneOf/1/properties/zone",
+        "providers: [{type: cloudflare, zone: @}]",
+        &["kube-cp.com", "com.", "0123456789abcdef0123456789abcdef"],
+        &["", "kube_cp.com", "10.1.1.1", "a b"],
+    ),
+    (
+        "/$defs/Provider/oneOf/1/properties/account",
+        "providers: [{type: cloudflare, account: @}]",
+        &["0123456789abcdef0123456789ABCDEF"],
+        &["", "0123", "g123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef0"],
+    ),
+    (
+        "/$defs/Provider/oneOf/1/properties/api",
+        "providers: [{type: cloudflare, api: @}]",
+        &["https://api.cloudflare.com/client/v4", "https://a:1/", "http://127.0.0.1:8080/v4", "http://[::1]:80"],
+        &["", "a.example", "http://a.example", "http://127.a.example", "https://", "https://u:p@a", "https://a/?b"],
+    ),
+    (
+        "/$defs/Served/properties/cloudflarePool",
+        "providers: [{type: cloudflare, pools: [{cloudflarePool: @}]}]",
+        &["kube-cp", "a_B-2"],
+        &["", "a b", "a.b", "a/b", "a\n"],
+    ),
+];
+
+#[test]
+fn the_schema_and_the_reader_agree_on_every_text_with_a_pattern() {
+    let schema = json_schema();
+    for (pointer, file, good, bad) in SAMPLES {
+        let kind = schema.pointer(pointer).unwrap();
+        let validator = jsonschema::validator_for(kind).unwrap();
+        let allowed = format!("; {} is allowed", kind["title"].as_str().unwrap());
+        for (text, is_good) in good.iter().map(|it| (it, true)).chain(bad.iter().map(|it| (it, false))) {
+            let value = json!(text);
+            assert_eq!(validator.is_valid(&value), is_good, "the schema on {value} for {pointer}");
+            let is_refused = error(&file.replace('@', &value.to_string())).contains(&allowed);
+            assert_eq!(is_refused, !is_good, "the reader on {value} for {pointer}");
+        }
+    }
+    let of_samples: Vec<_> = SAMPLES.iter().map(|(pointer, ..)| &schema.pointer(pointer).unwrap()["pattern"]).collect();
+    for (key, schema) in properties(&schema) {
+        let pattern = &schema["pattern"];
+        assert!(pattern.is_null() || of_samples.contains(&pattern), "no sample has the pattern of {key}, {pattern}");
+    }
 }
 
 #[test]

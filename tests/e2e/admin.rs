@@ -63,6 +63,7 @@ fn every_metric_is_there_and_the_text_is_open_metrics() {
         "daymark_provider_behind_seconds{provider=\"authoritative\"} ".to_owned(),
         "daymark_provider_last_success_timestamp_seconds{provider=\"authoritative\"} ".to_owned(),
         "daymark_state_writable 1".to_owned(),
+        "daymark_log_lines_lost_total 0".to_owned(),
         "daymark_stuck_parts 0".to_owned(),
     ] {
         assert!(text.lines().any(|line| line.starts_with(&wanted)), "{wanted} is in {text}");

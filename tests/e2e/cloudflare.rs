@@ -6,26 +6,13 @@ use daymark_cloudflare_standin::{Fault, Matching};
 use daymark_standin::Behaviour;
 
 use crate::support::dns::all_find;
-use crate::support::nodes::{Nodes, Plan};
-use crate::support::zone::Zone;
+use crate::support::nodes::Plan;
+use crate::support::zone::Scene;
 use crate::support::{Daymark, POOL, addresses_in, daymark, finish, is_published, output, until};
 
-/// Nodes, a zone, and a run that publishes both ways.
-struct Scene {
-    nodes: Nodes,
-    zone: Zone,
-    plan: Plan,
-}
-
 impl Scene {
-    fn new(count: u8) -> Self {
-        let (nodes, zone) = (Nodes::start(count), Zone::new());
-        let plan = Plan { provider: zone.provider(&nodes, "cloudflare"), ..nodes.plan() };
-        Self { nodes, zone, plan }
-    }
-
     fn run(&self) -> Daymark {
-        Daymark::run(&self.nodes.write(&self.plan))
+        Daymark::run(&self.config())
     }
 
     /// Waits until DNS and Cloudflare both show exactly these addresses.

@@ -1,10 +1,15 @@
-//! The first signal ends everything in order.
+//! The first signal ends everything in order, the second at once.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use daymark_cloudflare_standin::{Fault, Matching};
+use tempfile::NamedTempFile;
+
 use crate::support::nodes::Nodes;
-use crate::support::{Daymark, LONG};
+use crate::support::zone::Scene;
+use crate::support::{Daymark, LONG, Process, daymark, until};
 
 #[test]
 fn the_first_signal_ends_it_in_order_also_while_connections_are_open() {
@@ -39,4 +44,21 @@ fn a_signal_right_after_the_start_ends_it_in_order_too() {
     let mut daymark = Daymark::run(&nodes.write(&nodes.plan()));
     daymark.process.signal("TERM");
     assert_eq!(daymark.process.wait().code(), Some(0), "{}", daymark.log());
+}
+
+#[test]
+fn a_second_signal_ends_at_once_what_the_first_lets_end_in_order() {
+    for command in ["run", "sync"] {
+        let (scene, log) = (Scene::new(1), NamedTempFile::new().unwrap());
+        scene.zone.cloudflare.play(Fault::StallAfter, Matching::method("POST"));
+        let mut command = daymark(&[command, "-c", scene.config().to_str().unwrap()]);
+        let mut process = Process::spawn(command.stderr(log.reopen().unwrap()));
+        until("it writes", || (scene.zone.writes() > 0).then_some(()));
+        // Two of the same kind could be taken as one.
+        process.signal("TERM");
+        process.signal("INT");
+        let code = process.wait().code();
+        let told = fs::read_to_string(log.path()).unwrap();
+        assert!(code == Some(1) && told.ends_with("stopped at once by a second signal\n"), "{code:?}: {told}");
+    }
 }

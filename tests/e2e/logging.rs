@@ -17,7 +17,7 @@ fn every_line_of_the_json_log_is_an_object_and_a_change_of_the_answer_has_its_fi
     nodes.set(0, Behaviour::Dead);
     running.answers(&all[1..], "ready");
     nodes.set(1, Behaviour::Dead);
-    until("the answer is held", || (running.pool()["basis"] == "held").then_some(()));
+    running.logs("\"basis\":\"held\"");
     let log = running.kill();
 
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -44,6 +44,8 @@ fn probes_and_queries_alone_are_no_line_at_the_default_level() {
     nodes.set(1, Behaviour::Dead);
     until("both nodes are judged", || (running.pool()["targets"][1]["grade"] == "down").then_some(()));
     running.answers(&nodes.addresses()[..1], "ready");
+    running.logs("unknown -> down");
+    running.logs(&format!("-> {} (", nodes.addresses()[0]));
     let before = running.log();
     let probes = nodes.standins[0].requests();
     until("many probes have been made", || {

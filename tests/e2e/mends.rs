@@ -1,11 +1,14 @@
 //! What went wrong once and must not again: full disks, readers that go away, odd names, idle clients.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use daymark_standin::Behaviour;
 use serde_json::Value;
 
 use crate::support::dns::{A, ask};
@@ -85,6 +88,37 @@ fn a_log_whose_reader_goes_away_stops_nothing() {
     BufReader::new(reader).read_line(&mut line).unwrap();
     assert!(line.ends_with('\n'), "{line:?}");
     serves_and_reloads(process, &nodes, &places);
+}
+
+/// A pipe that takes no byte more: who writes to it waits until someone reads.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    // Opened anew, for not to wait must not go for who gets the writer.
+    let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+    let mut filler = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path).unwrap();
+    while filler.write(b"\n").is_ok() {}
+    (reader, writer)
+}
+
+#[test]
+fn a_log_that_no_one_reads_stops_nothing() {
+    let (nodes, places) = (Nodes::start(2), Places::own());
+    let config = nodes.write(&places.plan(&nodes, 2));
+    let (_reader, writer) = full_pipe();
+    let mut command = daymark(&["run", "-c", config.to_str().unwrap()]);
+    let mut process = Process::spawn(command.env("DAYMARK_LOG", "debug").stdout(Stdio::null()).stderr(writer));
+    places.answer(&mut process, 2);
+    nodes.set(1, Behaviour::Dead);
+    places.answer(&mut process, 1);
+    nodes.set(1, Behaviour::Ready);
+    serves_and_reloads(process, &nodes, &places);
+}
+
+#[test]
+fn a_failure_that_no_one_reads_ends_the_process_too() {
+    let (_reader, writer) = full_pipe();
+    let mut process = Process::spawn(daymark(&["status", "--api", "127.0.0.1:1"]).stderr(writer));
+    assert_eq!(process.wait().code(), Some(1));
 }
 
 #[test]

@@ -55,6 +55,27 @@ fn static_records_are_served_beside_the_pool_and_a_changed_zone_file_after_a_rel
 }
 
 #[test]
+fn a_change_is_seen_also_in_a_file_that_a_zone_file_includes() {
+    let nodes = Nodes::start(1);
+    let write = |name: &str, text: &str| fs::write(nodes.path(name), text).unwrap();
+    fs::create_dir(nodes.path("parts")).unwrap();
+    write("kube-cp.com.zone", &format!("{RECORDS}$INCLUDE parts/one.zone ; and what is in there\n"));
+    write("parts/one.zone", "$INCLUDE two.zone\n");
+    write("parts/two.zone", "a IN A 192.0.2.1\n");
+    let daymark = Daymark::run(&nodes.write(&plan(&nodes)));
+    let serves = |name: &str, address: &str| {
+        until("the record is served", || (short("dig", daymark.dns, &[name, "A"]) == [address]).then_some(()));
+    };
+    serves("a.kube-cp.com", "192.0.2.1");
+    write("parts/two.zone", "a IN A 192.0.2.2\n");
+    serves("a.kube-cp.com", "192.0.2.2");
+    write("parts/one.zone", "b IN A 192.0.2.3\n$INCLUDE three.zone\n");
+    daymark.logs("the new configuration is refused, and the old one stays");
+    write("parts/three.zone", "c IN A 192.0.2.4\n");
+    serves("c.kube-cp.com", "192.0.2.4");
+}
+
+#[test]
 fn a_zone_file_with_a_fault_is_refused_and_the_records_of_before_stay() {
     let nodes = Nodes::start(1);
     let zone = nodes.path("kube-cp.com.zone");

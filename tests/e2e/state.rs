@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::dns::look_up;
 use crate::support::nodes::{Nodes, Plan};
-use crate::support::{BINARY, Daymark, finish, until};
+use crate::support::{BINARY, Daymark, POOL, finish, http, until};
 
 /// Starts on a state file with this content, works, and gives the log.
 fn log_with_state(content: &str) -> String {
@@ -67,6 +67,7 @@ fn a_state_directory_that_cannot_be_made_is_an_alarm_and_answers_go_on() {
     let daymark = Daymark::run(&nodes.write(&nodes.plan()));
     works_without_state(&nodes, &daymark, "");
     assert!(daymark.log().contains("no admin token can be made"));
+    daymark.logs("cannot be written");
     let lines = daymark.log().lines().filter(|line| line.contains("cannot be written")).count();
     assert_eq!(lines, 1, "one line when it begins, not one a try");
 }
@@ -114,4 +115,9 @@ fn a_full_disk_is_an_alarm_until_there_is_room_again() {
     daymark.logs("can be written again");
     let (_, metrics) = daymark.get("/metrics");
     assert!(metrics.contains("\ndaymark_state_writable 1\n"), "{metrics}");
+    daymark.logs("the admin token is made in ");
+    let path = format!("/api/v1/pools/{POOL}/nodes/cp-2/override");
+    let token = fs::read_to_string(Path::new(&seen).join("admin.token")).unwrap();
+    let (code, body) = http(daymark.admin, "PUT", &path, Some(token.trim()), r#"{"kind": "force"}"#);
+    assert_eq!(code, 200, "{body}");
 }

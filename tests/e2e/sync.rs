@@ -11,29 +11,11 @@ use daymark_standin::Behaviour;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use crate::support::nodes::{Nodes, Plan, write};
-use crate::support::zone::Zone;
+use crate::support::nodes::{Plan, write};
+use crate::support::zone::{Scene, Zone};
 use crate::support::{Daymark, Finished, POOL, Process, daymark, finish, until};
 
-/// Nodes, one zone at Cloudflare, and the configuration that leads to both.
-struct Scene {
-    nodes: Nodes,
-    zone: Zone,
-    plan: Plan,
-}
-
 impl Scene {
-    fn new(count: u8) -> Self {
-        let (nodes, zone) = (Nodes::start(count), Zone::new());
-        // A silent node is so for longer than any test takes.
-        let plan = Plan { provider: zone.provider(&nodes, "cloudflare"), timeout: "1m", ..nodes.plan() };
-        Self { nodes, zone, plan }
-    }
-
-    fn config(&self) -> PathBuf {
-        self.nodes.write(&self.plan)
-    }
-
     /// A pass with time for everything, unless it is given less.
     fn sync(&self, arguments: &[&str]) -> Finished {
         let long: &[&str] = if arguments.contains(&"--deadline") { &[] } else { &["--deadline", "2m"] };

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use daymark_cloudflare::is_id;
 use http::Uri;
 use schemars::Schema;
+use serde_json::json;
 
-use super::{DnsName, Kind, Words, quoted};
+use super::{DnsName, Kind, Words, pattern, quoted};
 
 /// What the authoritative provider calls itself, whether there is one or not.
 pub(in crate::config) const AUTHORITATIVE: &str = "authoritative";
@@ -52,6 +53,11 @@ impl Kind for ProviderName {
         }
         Ok(Self(text.to_owned()))
     }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, "^[0-9A-Za-z-]{1,63}$");
+        schema.insert("not".to_owned(), json!({"const": AUTHORITATIVE}));
+    }
 }
 
 /// The name of an environment variable (POSIX.1-2017, section 8.1).
@@ -69,6 +75,10 @@ impl Kind for Variable {
             return Err("this is no name of an environment variable".to_owned());
         }
         Ok(Self(text.to_owned()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, "^[A-Za-z_][0-9A-Za-z_]*$");
     }
 }
 
@@ -89,7 +99,7 @@ impl Kind for HexId {
     }
 
     fn narrow(schema: &mut Schema) {
-        schema.insert("pattern".to_owned(), "^[0-9A-Fa-f]{32}$".into());
+        pattern(schema, "^[0-9A-Fa-f]{32}$");
     }
 }
 
@@ -105,6 +115,10 @@ impl Kind for ZoneText {
     fn parse(text: &str) -> Result<Self, String> {
         let DnsName(name) = DnsName::parse(text).map_err(|_| format!("{} is neither", quoted(text)))?;
         Ok(Self(name))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        DnsName::narrow(schema);
     }
 }
 
@@ -123,6 +137,10 @@ impl Kind for CloudflarePool {
             return Err(format!("{} is no Cloudflare pool", quoted(text)));
         }
         Ok(Self(text.to_owned()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, "^[0-9A-Za-z_-]+$");
     }
 }
 
@@ -151,6 +169,7 @@ impl Kind for ApiBase {
     }
 
     fn narrow(schema: &mut Schema) {
-        schema.insert("pattern".to_owned(), "^https?://".into());
+        let loopback = r"(127(\.[0-9]{1,3}){3}|\[::1\])";
+        pattern(schema, format!(r"^(https://[^\s?#@/]|http://{loopback}([:/]|$))[^\s?#@]*$"));
     }
 }

@@ -1,13 +1,34 @@
-//! A stand-in of Cloudflare with one zone, and the configuration that leads to it.
+//! A stand-in of Cloudflare with one zone, the nodes that are published there, and the configuration that leads to both.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
-use daymark_cloudflare_standin::{Plan, Scope, Standin, World};
+use daymark_cloudflare_standin::{Plan as Tier, Scope, Standin, World};
 use tokio::runtime::Runtime;
 
-use super::nodes::Nodes;
+use super::nodes::{Nodes, Plan};
+
+/// Nodes, one zone at Cloudflare, and the configuration that leads to both.
+pub(crate) struct Scene {
+    pub(crate) nodes: Nodes,
+    pub(crate) zone: Zone,
+    pub(crate) plan: Plan,
+}
+
+impl Scene {
+    pub(crate) fn new(count: u8) -> Self {
+        let (nodes, zone) = (Nodes::start(count), Zone::new());
+        // A silent node is so for longer than any test takes.
+        let plan = Plan { provider: zone.provider(&nodes, "cloudflare"), timeout: "1m", ..nodes.plan() };
+        Self { nodes, zone, plan }
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.nodes.write(&self.plan)
+    }
+}
 
 /// Cloudflare with one zone and a token that may write its records.
 pub(crate) struct Zone {
@@ -22,7 +43,7 @@ impl Zone {
         let cloudflare = runtime.block_on(Standin::start());
         let mut world = cloudflare.world();
         let account = world.add_account();
-        let id = world.add_zone(&account, "kube-cp.com", Plan::Free);
+        let id = world.add_zone(&account, "kube-cp.com", Tier::Free);
         world.add_token([Scope::ZoneRead, Scope::DnsWrite, Scope::DnsRead]);
         drop(world);
         Self { cloudflare, id, _runtime: runtime }
