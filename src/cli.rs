@@ -5,6 +5,7 @@ mod client;
 mod completions;
 mod demo;
 mod explain;
+mod keygen;
 mod log;
 mod overrides;
 mod probe;
@@ -53,6 +54,8 @@ enum Command {
     Force(overrides::Order),
     /// Lift the drain or the force of a node
     Undrain(overrides::Lift),
+    /// Make a key for what hosts tell each other
+    Keygen(keygen::Arguments),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print the completions of a shell
@@ -139,6 +142,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Drain(arguments) => overrides::drain(&arguments),
         Command::Force(arguments) => overrides::force(&arguments),
         Command::Undrain(arguments) => overrides::undrain(&arguments),
+        Command::Keygen(arguments) => keygen::keygen(&arguments),
         Command::Schema => json(&config::json_schema()),
         Command::Completions(arguments) => Ok(completions::completions(&arguments)),
     }

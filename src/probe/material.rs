@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -18,6 +17,7 @@ use tracing::warn;
 use super::certificate::{AcceptAny, Recorder};
 use super::settings::{Auth, Trust};
 use crate::fault::chain;
+use crate::stamp::Stamp;
 
 /// What a probe trusts and proves itself with. Has no `Debug`: it holds secrets.
 pub(super) struct Material {
@@ -35,13 +35,10 @@ pub(super) struct Source {
 
 #[derive(Default)]
 struct State {
-    loaded: Option<(Stamp, Arc<Material>)>,
+    loaded: Option<(Vec<Stamp>, Arc<Material>)>,
     /// The files that could not be used, so that it is said once.
-    refused: Option<Stamp>,
+    refused: Option<Vec<Stamp>>,
 }
-
-/// What changes when a file does; `None` for a file that is not there. The change time is for a file made readable.
-type Stamp = Vec<Option<(u64, u64, u64, [i64; 4])>>;
 
 /// Why there is no material. Always this host's fault; the caller tries again with the next probe.
 #[derive(Debug, thiserror::Error)]
@@ -118,19 +115,19 @@ impl Source {
     pub(super) fn current(&self) -> Result<Arc<Material>, Error> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Looked at before reading: a file that changes in between is then read again by the next probe.
-        let stamp = self.paths().into_iter().map(look).collect::<Stamp>();
+        let stamps = self.paths().into_iter().map(Stamp::of).collect::<Vec<_>>();
         if let Some((loaded, material)) = &state.loaded
-            && *loaded == stamp
+            && *loaded == stamps
         {
             return Ok(Arc::clone(material));
         }
         match Material::load(&self.trust, self.auth.as_ref()) {
             Ok(material) => {
                 let material = Arc::new(material);
-                *state = State { loaded: Some((stamp, Arc::clone(&material))), refused: None };
+                *state = State { loaded: Some((stamps, Arc::clone(&material))), refused: None };
                 Ok(material)
             }
-            Err(error) => state.last_good(stamp, error),
+            Err(error) => state.last_good(stamps, error),
         }
     }
 
@@ -149,20 +146,14 @@ impl Source {
 }
 
 impl State {
-    fn last_good(&mut self, stamp: Stamp, error: Error) -> Result<Arc<Material>, Error> {
+    fn last_good(&mut self, stamps: Vec<Stamp>, error: Error) -> Result<Arc<Material>, Error> {
         let Some((_, material)) = &self.loaded else { return Err(error) };
-        if self.refused.as_ref() != Some(&stamp) {
+        if self.refused.as_ref() != Some(&stamps) {
             warn!("a file of the probe cannot be used, and what it held before stays in use: {}", chain(&error));
-            self.refused = Some(stamp);
+            self.refused = Some(stamps);
         }
         Ok(Arc::clone(material))
     }
-}
-
-fn look(path: &Path) -> Option<(u64, u64, u64, [i64; 4])> {
-    let file = fs::metadata(path).ok()?;
-    let times = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
-    Some((file.dev(), file.ino(), file.size(), times))
 }
 
 fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, Error> {

@@ -197,8 +197,9 @@ fn a_reader_that_goes_away_is_no_failure() {
 fn help_and_version_are_told_with_exit_code_0() {
     assert_eq!(output(&["--version"]), format!("daymark {}\n", env!("CARGO_PKG_VERSION")));
     let help = output(&["--help"]);
-    for command in ["run", "sync", "demo", "check", "probe", "status", "events", "explain", "drain", "force", "undrain"]
-    {
+    let commands =
+        ["run", "sync", "demo", "check", "probe", "status", "events", "explain", "drain", "force", "undrain", "keygen"];
+    for command in commands {
         let is_told = until("help is whole", || Some(help.lines().any(|line| line.trim_start().starts_with(command))));
         assert!(is_told, "{command} is in {help}");
     }

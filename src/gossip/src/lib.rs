@@ -15,16 +15,23 @@
 //! - What it knows of others, it sends to whoever shows that it lacks it.
 //! - At rest there are only heads, twice a second.
 //!
-//! Everything here is synchronous and deterministic, like the core: it has no socket and no clock, and draws nothing.
+//! On its way each message is [sealed](seal()) with a key of the [`KeyRing`] that the hosts share.
+//!
+//! Everything here is synchronous and deterministic, like the core: it has no socket, no file and no clock, and draws no
+//! random bytes.
 
 mod exchange;
 mod facts;
 mod gossip;
+mod keyring;
 mod link;
 mod message;
+mod seal;
 mod window;
 
 pub use exchange::exchange;
 pub use facts::{Digest, Fact, Topic};
 pub use gossip::{Gossip, Peer, Transmit, Unheard};
+pub use keyring::{Key, KeyId, KeyRing, KeyRingError, MOST_KEYS, SECRET_LENGTH};
 pub use message::{MOST_BYTES, Message, NoMessage};
+pub use seal::{OVERHEAD, RANDOM_LENGTH, Unsealed, open, seal};

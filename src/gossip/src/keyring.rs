@@ -1,0 +1,184 @@
+//! The keys that the hosts share: their text form, their IDs, and which of them seals. It knows nothing of files and of
+//! what is sealed.
+//!
+//! The first key seals and every key opens. So a key is rotated without a gap in three steps, each done on every host before
+//! the next one begins: the new key is added as the last, then moved to the front, then the old key is removed.
+
+use std::fmt;
+
+use data_encoding::{BASE64, HEXLOWER};
+use ring::digest::{SHA256, digest};
+use zeroize::Zeroizing;
+
+/// The most keys of a ring. A rotation needs two.
+pub const MOST_KEYS: usize = 8;
+/// The bytes of a key.
+pub const SECRET_LENGTH: usize = 32;
+const ID_LABEL: &[u8] = b"daymark gossip key id";
+
+/// The keys of a key file, of which there is at least one. `Debug` shows their IDs.
+#[derive(Debug)]
+pub struct KeyRing {
+    first: Key,
+    others: Vec<Key>,
+}
+
+/// One key. Its bytes are wiped when it is dropped; what the crypto library copies of them for a call is not.
+pub struct Key {
+    id: KeyId,
+    secret: Zeroizing<[u8; SECRET_LENGTH]>,
+}
+
+/// What tells keys apart and does not give them away: the first bytes of a SHA-256 of the key. Shown in hex.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KeyId([u8; Self::LENGTH]);
+
+/// Why a text is no key ring. Always for the operator to mend. No sentence holds anything of a key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyRingError {
+    /// Every line is blank or a comment.
+    #[error("there is no key in it; `daymark keygen` makes one")]
+    Empty,
+    /// A line does not begin with 32 bytes in base64.
+    #[error(
+        "line {line} begins with no key: a key is 32 bytes in base64, 44 characters such as `daymark keygen` makes; a \
+         line may also be blank or a comment after #"
+    )]
+    NotAKey {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A key is one byte over and over, or text that someone chose.
+    #[error("the key in line {line} is not random, so it can be guessed; `daymark keygen` makes a random one")]
+    NotRandom {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A key is there twice. That two different keys have one ID is a matter of one in a hundred million, and then they
+    /// could not be told apart either.
+    #[error("the key in line {line} has the ID {id}, as an earlier one has; each key may be there once")]
+    Twice {
+        /// Counted from 1.
+        line: usize,
+        /// The ID of both.
+        id: KeyId,
+    },
+    /// There are more keys than a rotation can need.
+    #[error("line {line} holds one key too many: {MOST_KEYS} are allowed, and a rotation needs two")]
+    TooMany {
+        /// Counted from 1.
+        line: usize,
+    },
+}
+
+impl KeyRing {
+    /// Reads the text of a key file: one key a line, in base64 (RFC 4648, section 4). What follows a key on its line is a
+    /// comment; a line may also be blank, or a comment after `#`.
+    pub fn parse(text: &str) -> Result<Self, KeyRingError> {
+        let mut keys: Vec<Key> = Vec::new();
+        for (line, content) in (1..).zip(text.lines()) {
+            let Some(word) = content.split_whitespace().next().filter(|word| !word.starts_with('#')) else { continue };
+            let key = Key::decoded(word, line)?;
+            if keys.iter().any(|earlier| earlier.id == key.id) {
+                return Err(KeyRingError::Twice { line, id: key.id });
+            }
+            if keys.len() == MOST_KEYS {
+                return Err(KeyRingError::TooMany { line });
+            }
+            keys.push(key);
+        }
+        let mut keys = keys.into_iter();
+        let first = keys.next().ok_or(KeyRingError::Empty)?;
+        Ok(Self { first, others: keys.collect() })
+    }
+
+    /// The IDs of all keys; the first is that of the key that seals.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        self.keys().map(Key::id)
+    }
+
+    /// The key that seals.
+    pub(crate) fn sealing(&self) -> &Key {
+        &self.first
+    }
+
+    /// The key of this ID.
+    pub(crate) fn find(&self, id: KeyId) -> Option<&Key> {
+        self.keys().find(|key| key.id == id)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+impl Key {
+    /// The key of these bytes, which the caller has drawn at random.
+    pub fn new(secret: Zeroizing<[u8; SECRET_LENGTH]>) -> Self {
+        let hash = digest(&SHA256, &Zeroizing::new([ID_LABEL, secret.as_slice()].concat()));
+        let mut id = [0; KeyId::LENGTH];
+        id.copy_from_slice(&hash.as_ref()[..KeyId::LENGTH]);
+        Self { id: KeyId(id), secret }
+    }
+
+    /// What tells it from other keys.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The key as a key file holds it.
+    pub fn encoded(&self) -> Zeroizing<String> {
+        Zeroizing::new(BASE64.encode(self.secret()))
+    }
+
+    pub(crate) fn secret(&self) -> &[u8] {
+        self.secret.as_slice()
+    }
+
+    fn decoded(word: &str, line: usize) -> Result<Self, KeyRingError> {
+        let not_a_key = || KeyRingError::NotAKey { line };
+        let most = BASE64.decode_len(word.len()).map_err(|_| not_a_key())?;
+        let mut bytes = Zeroizing::new(vec![0; most]);
+        let length = BASE64.decode_mut(word.as_bytes(), &mut bytes).map_err(|_| not_a_key())?;
+        let secret = <[u8; SECRET_LENGTH]>::try_from(&bytes[..length]).map(Zeroizing::new).map_err(|_| not_a_key())?;
+        // Not one random key in a million million is either.
+        let is_even = secret.iter().all(|&byte| byte == secret[0]);
+        if is_even || secret.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(KeyRingError::NotRandom { line });
+        }
+        Ok(Self::new(secret))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.id)
+    }
+}
+
+impl KeyId {
+    pub(crate) const LENGTH: usize = 4;
+
+    pub(crate) fn new(bytes: [u8; Self::LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(self) -> [u8; Self::LENGTH] {
+        self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests;

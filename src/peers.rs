@@ -1,0 +1,3 @@
+//! What this host shares with the other hosts.
+
+pub mod keyfile;

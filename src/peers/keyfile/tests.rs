@@ -1,0 +1,144 @@
+use std::fs::{self, File, Permissions};
+use std::sync::Mutex as Lock;
+
+use data_encoding::BASE64;
+use tempfile::TempDir;
+
+use super::*;
+
+/// The line of a key file for one of several keys, each known by its number.
+fn line(number: u8) -> String {
+    let secret: [u8; 32] = std::array::from_fn(|place| number.wrapping_add(7 * u8::try_from(place).unwrap()));
+    BASE64.encode(&secret)
+}
+
+fn ids(text: &str) -> Vec<String> {
+    KeyRing::parse(text).unwrap().ids().map(|id| id.to_string()).collect()
+}
+
+struct Scene {
+    dir: TempDir,
+    file: KeyFile,
+}
+
+impl Scene {
+    fn new(text: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = KeyFile::new(&dir.path().join("gossip.key"));
+        let scene = Self { dir, file };
+        scene.write(text.as_bytes());
+        scene
+    }
+
+    /// Replaces the file, for two versions of one length within one tick of the disk's clock look the same in place.
+    fn write(&self, text: &[u8]) {
+        let new = self.dir.path().join("new");
+        fs::write(&new, text).unwrap();
+        fs::set_permissions(&new, Permissions::from_mode(0o600)).unwrap();
+        fs::rename(new, self.path()).unwrap();
+    }
+
+    fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    fn chmod(&self, mode: u32) {
+        fs::set_permissions(self.path(), Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn read(&self) -> Vec<String> {
+        self.file.current().unwrap().ids().map(|id| id.to_string()).collect()
+    }
+
+    /// The refusal, with PATH for the path.
+    fn refusal(&self) -> String {
+        chain(&self.file.current().unwrap_err()).replace(&self.path().display().to_string(), "PATH")
+    }
+}
+
+#[test]
+fn the_keys_are_read_again_only_when_the_file_changes() {
+    let scene = Scene::new(&line(1));
+    let (first, again) = (scene.file.current().unwrap(), scene.file.current().unwrap());
+    assert!(Arc::ptr_eq(&first, &again));
+    let both = format!("{}\n{}\n", line(2), line(1));
+    scene.write(both.as_bytes());
+    assert_eq!(scene.read(), ids(&both));
+}
+
+#[test]
+fn a_file_that_others_may_use_in_any_way_is_refused_with_what_mends_it() {
+    let scene = Scene::new(&line(1));
+    for mode in [0o604, 0o602, 0o601, 0o644, 0o666, 0o777] {
+        scene.chmod(mode);
+        let wanted = "the key file PATH is open to every user of this host; `chmod o-rwx PATH` mends it";
+        assert_eq!(scene.refusal(), wanted, "{mode:o}");
+    }
+    for mode in [0o400, 0o440, 0o600, 0o660] {
+        scene.chmod(mode);
+        assert_eq!(scene.file.current().unwrap().ids().count(), 1, "{mode:o}");
+    }
+}
+
+#[test]
+fn what_is_no_key_file_is_refused_with_the_reason() {
+    let scene = Scene::new("# none\n");
+    assert_eq!(scene.refusal(), "the key file PATH cannot be used: there is no key in it; `daymark keygen` makes one");
+    scene.write(b"secret word");
+    let refusal = scene.refusal();
+    assert!(refusal.starts_with("the key file PATH cannot be used: line 1 begins with no key: "), "{refusal}");
+    scene.write(b"\xff");
+    assert_eq!(scene.refusal(), "the key file PATH cannot be read: stream did not contain valid UTF-8");
+    let longest = format!("{}{}", line(1), " ".repeat(LONGEST - line(1).len()));
+    scene.write(format!("{longest} ").as_bytes());
+    assert_eq!(scene.refusal(), "the key file PATH is longer than 65536 bytes, so it is something else");
+    scene.write(longest.as_bytes());
+    assert_eq!(scene.read(), ids(&line(1)));
+}
+
+#[test]
+fn what_is_no_file_is_refused_without_waiting() {
+    let scene = Scene::new("");
+    fs::remove_file(scene.path()).unwrap();
+    assert_eq!(scene.refusal(), "the key file PATH cannot be read: No such file or directory (os error 2)");
+    let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(scene.path()).status().unwrap();
+    assert!(made.success());
+    assert_eq!(scene.refusal(), "the key file PATH is no regular file");
+    fs::remove_file(scene.path()).unwrap();
+    fs::create_dir(scene.path()).unwrap();
+    assert_eq!(scene.refusal(), "the key file PATH is no regular file");
+}
+
+#[test]
+fn the_last_good_keys_stay_until_the_file_has_others() {
+    let scene = Scene::new(&line(1));
+    assert_eq!(scene.read(), ids(&line(1)));
+    scene.write(b"not a key");
+    assert_eq!(scene.read(), ids(&line(1)));
+    fs::remove_file(scene.path()).unwrap();
+    assert_eq!(scene.read(), ids(&line(1)));
+    scene.write(line(2).as_bytes());
+    assert_eq!(scene.read(), ids(&line(2)));
+    scene.chmod(0o644);
+    assert_eq!(scene.read(), ids(&line(2)));
+}
+
+#[test]
+fn each_version_is_told_once_and_without_what_it_holds() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let writer = Lock::new(File::options().append(true).open(log.path()).unwrap());
+    let guard = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(writer).finish());
+    let scene = Scene::new(&line(1));
+    for text in [line(1), format!("{}!", line(1)), format!("{}\n{}", line(1), &line(2)[..40])] {
+        scene.write(text.as_bytes());
+        for _ in 0..3 {
+            scene.read();
+        }
+    }
+    drop(guard);
+    let log = fs::read_to_string(log.path()).unwrap();
+    let seals = format!("seals with the first of its keys: {}\n", ids(&line(1))[0]);
+    assert_eq!(log.matches(&seals).count(), 1, "{log}");
+    assert_eq!(log.matches("the keys that were read before stay in use: the key file ").count(), 2, "{log}");
+    assert!([line(1), line(2)].iter().all(|line| !log.contains(&line[..8])), "{log}");
+}
