@@ -15,6 +15,7 @@ mod client;
 mod fault;
 mod ledger;
 mod plan;
+mod public;
 mod settings;
 mod world;
 
@@ -38,6 +39,7 @@ use crate::world::World;
 
 pub use client::{BuildError, CallError, Usage};
 pub use plan::Edit;
+pub use public::is_public;
 pub use settings::{
     API, BALANCER_TTL, CallSettings, Manage, Mode, RECORD_TTL, RECORD_TTL_ENTERPRISE, Served, Settings, TokenSource,
     is_id,
