@@ -181,3 +181,44 @@ async fn a_guess_is_not_published() {
     assert!(sentence(&error).contains("no node is judged yet"), "{}", sentence(&error));
     assert_eq!(scene.cloudflare.calls().len(), 0);
 }
+
+/// Another account's zone of the same name, as the token sees it.
+fn another_zone(scene: &Scene, status: &'static str) -> String {
+    let mut world = scene.cloudflare.world();
+    let account = world.add_account();
+    let zone = world.add_zone(&account, "kube-cp.com", Plan::Free);
+    world.zones.get_mut(&zone).unwrap().status = status;
+    zone
+}
+
+#[tokio::test]
+async fn of_two_zones_of_one_name_the_active_one_is_taken() {
+    for is_first in [true, false] {
+        let scene = Scene::without_balancing().await;
+        let other = another_zone(&scene, if is_first { "pending" } else { "active" });
+        if !is_first {
+            scene.cloudflare.world().zones.get_mut(&scene.ids.zone).unwrap().status = "moved";
+        }
+        publish(&scene.records(), 1, &[ONE]).await;
+        let active = if is_first { &scene.ids.zone } else { &other };
+        let has_record = |zone: &str| !scene.cloudflare.world().zones[zone].records.is_empty();
+        assert_eq!((has_record(active), has_record(&scene.ids.zone)), (true, is_first));
+    }
+}
+
+#[tokio::test]
+async fn two_active_zones_of_one_name_are_refused_by_their_ids_until_one_is_chosen() {
+    let scene = Scene::without_balancing().await;
+    let other = another_zone(&scene, "active");
+    let error = scene.records().publish(&decision(1, &[ONE])).await.unwrap_err();
+    let said = sentence(&error);
+    assert!(matches!(error, PublishError::Refused(_)), "{said}");
+    assert!(said.contains("give the ID of one as `zone`: "), "{said}");
+    assert!(said.contains(&scene.ids.zone) && said.contains(&other), "{said}");
+    assert_eq!(scene.writes(), [] as [&str; 0]);
+
+    let by_id = scene.provider(Mode::Records { zone: other.clone(), ttl: None });
+    by_id.publish(&decision(1, &[ONE])).await.unwrap();
+    assert_eq!(scene.cloudflare.world().zones[&other].records.len(), 1);
+    assert_eq!(scene.resolved(), addresses(&[]));
+}
