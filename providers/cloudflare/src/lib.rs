@@ -26,7 +26,9 @@ use std::time::Duration;
 
 use daymark_decision::{Answer, Basis, Decision, PoolName};
 use daymark_provider::{Provider, PublishError, admit};
+use jiff::Timestamp;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -88,6 +90,16 @@ struct Standing {
 /// What of an answer shows at Cloudflare.
 type Shape = Vec<(IpAddr, bool)>;
 
+/// What the next run must know.
+#[derive(Default, Serialize, Deserialize)]
+struct Memory {
+    #[serde(flatten)]
+    ledger: Ledger,
+    /// Until when Cloudflare refuses every call. A run that does not know it would be refused for longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blocked_until: Option<Timestamp>,
+}
+
 /// What one pass did, or would do.
 #[derive(Debug)]
 pub struct Pass {
@@ -102,14 +114,18 @@ impl Cloudflare {
     /// none. Nothing is called yet.
     pub fn new(settings: Settings, memory: Option<Value>) -> Result<Self, BuildError> {
         let client = Client::new(&settings.calls)?;
-        let ledger = memory.map(serde_json::from_value).transpose().unwrap_or_else(|error| {
+        let memory = memory.map(serde_json::from_value).transpose().unwrap_or_else(|error| {
             warn!("provider {}: what an earlier run remembers cannot be used: {error}", settings.name);
             None
         });
+        let Memory { ledger, blocked_until } = memory.unwrap_or_default();
+        if let Some(until) = blocked_until {
+            client.block_until(until);
+        }
         Ok(Self {
             world: World::new(client, settings),
             state: tokio::sync::Mutex::default(),
-            ledger: Mutex::new(ledger.unwrap_or_default()),
+            ledger: Mutex::new(ledger),
             newest: Mutex::default(),
             unclear: AtomicU8::new(0),
         })
@@ -316,7 +332,8 @@ impl Provider for Cloudflare {
     }
 
     fn memory(&self) -> Option<Value> {
-        serde_json::to_value(&*self.ledger.lock()).ok()
+        let ledger = self.ledger.lock().clone();
+        serde_json::to_value(Memory { ledger, blocked_until: self.world.client.blocked_until() }).ok()
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod checks;
 mod hostile;
+mod memory;
 mod pools;
 mod quarrels;
 mod records;
