@@ -7,6 +7,7 @@ use std::time::Duration;
 use daymark_decision::PoolName;
 use daymark_provider::PublishError;
 
+use crate::SOON;
 use crate::client::{CallError, Retry};
 
 /// Why an answer is not shown, or not whole.
@@ -27,6 +28,12 @@ pub(crate) enum Fault {
     /// Few calls are left, so the next pass waits.
     #[error("few calls are left, so Daymark waits for {0:.0?}; if this comes often, raise `callShare`")]
     Paced(Duration),
+    /// Few calls are left, and those are for changes.
+    #[error(
+        "few calls are left and are kept for changes, so whether someone else has changed what stands is looked at later; if \
+         this comes often, raise `callShare`"
+    )]
+    Unlooked,
     /// There is no verdict to publish.
     #[error("no node is judged yet, and what stands is better than a guess")]
     Guess,
@@ -48,6 +55,7 @@ impl Fault {
             // Probing must be mended for a guess to become a verdict.
             Self::Problem(_) | Self::Guess => None,
             Self::Paced(pause) => Some(*pause),
+            Self::Unlooked => Some(SOON),
             Self::ReadsBack(_) | Self::Superseded => Some(Duration::ZERO),
         }
     }
@@ -63,9 +71,13 @@ pub(crate) fn outcome(faults: Vec<(PoolName, Fault)>) -> Result<(), PublishError
     if faults.is_empty() {
         return Ok(());
     }
-    let pauses: Vec<Duration> = faults.iter().filter_map(|(_, fault)| fault.pause()).collect();
+    // A look that is due is made with the next pass, whatever that is for.
+    let all_stands = faults.iter().all(|(_, fault)| matches!(fault, Fault::Unlooked));
+    let counts = |fault: &&Fault| all_stands || !matches!(fault, Fault::Unlooked);
+    let pause = faults.iter().map(|(_, fault)| fault).filter(counts).filter_map(Fault::pause).max();
     let source = Box::new(Faults(faults));
-    match pauses.into_iter().max() {
+    match pause {
+        Some(_) if all_stands => Err(PublishError::Unlooked { source, pause }),
         Some(pause) => Err(PublishError::Unavailable { source, pause: Some(pause).filter(|it| !it.is_zero()) }),
         None => Err(PublishError::Refused(source)),
     }

@@ -31,7 +31,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::client::Client;
 use crate::fault::{Fault, outcome};
@@ -64,7 +64,7 @@ pub struct Cloudflare {
     ledger: Mutex<Ledger>,
     /// The newest decision that there is, also while an older one is being published.
     newest: Mutex<Decision>,
-    /// How many more passes are to follow soon.
+    /// How many more passes are to follow soon. Written only within a pass.
     unclear: AtomicU8,
 }
 
@@ -142,15 +142,15 @@ impl Cloudflare {
         self.supersede(decision);
         // The same decision again is asked for to look at everything; else each pool has its own time.
         let is_same = decision.generation == state.published;
-        let mut faults = Vec::new();
+        let (mut faults, mut unlooked) = (Vec::new(), Vec::new());
         for answer in self.answers(decision) {
             let standing = state.standing.get(&answer.pool).filter(|it| it.shape == shape(answer));
             let is_look = standing.is_some();
             if standing.is_some_and(|it| !is_same && Instant::now() < it.look_at) {
                 continue;
             }
-            if is_look && !self.world.client.has_spare() {
-                debug!("provider {}: few calls are left, so {} is looked at later", self.name(), answer.pool);
+            if is_look && self.world.client.blocked_until().is_none() && !self.world.client.has_spare() {
+                unlooked.push((answer.pool.clone(), Fault::Unlooked));
                 continue;
             }
             state.standing.remove(&answer.pool);
@@ -165,9 +165,13 @@ impl Cloudflare {
         }
         if faults.is_empty() {
             state.published = decision.generation;
-            let fewer = |left: u8| left.checked_sub(1);
-            // Where there is none to take, there is none left.
-            let _ = self.unclear.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+            let left = self.unclear.load(Ordering::Relaxed);
+            self.unclear
+                .store(if unlooked.is_empty() { left.saturating_sub(1) } else { left.max(1) }, Ordering::Relaxed);
+        }
+        // What is new is published all the same, and the look follows soon.
+        if is_same {
+            faults.append(&mut unlooked);
         }
         Pass { edits, outcome: outcome(faults) }
     }

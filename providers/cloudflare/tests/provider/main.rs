@@ -4,6 +4,7 @@
 
 mod checks;
 mod hostile;
+mod looks;
 mod memory;
 mod pools;
 mod quarrels;
