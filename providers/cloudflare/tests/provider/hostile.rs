@@ -87,19 +87,6 @@ async fn a_pool_of_its_own_is_enabled_however_often() {
 }
 
 #[tokio::test]
-async fn the_only_origin_is_moved_back_however_often() {
-    let scene = Scene::without_balancing().await;
-    let provider = scene.whole();
-    publish(&provider, 1, &[ONE]).await;
-    for n in 0..5 {
-        let id = scene.pool("daymark-lb")["id"].as_str().unwrap().to_owned();
-        scene.edit_origin(&id, "daymark-node-1-ipv4", "address", "198.51.100.66");
-        let said = shown(provider.publish(&decision(1, &[ONE])).await);
-        assert!(scene.enabled("daymark-lb").contains(&ONE.parse().unwrap()), "{n}: {said}");
-    }
-}
-
-#[tokio::test]
 async fn a_record_that_another_has_deleted_meanwhile_is_no_fault() {
     let scene = Scene::without_balancing().await;
     let provider = scene.records();
