@@ -19,6 +19,9 @@ const WRITES: u32 = 8;
 /// After so many looks in a row that found an entry right, what was undone before is forgotten.
 const FORGETS_AFTER: u32 = 12;
 
+/// The longest pause before what the name cannot do without is made once more, in passes.
+const LONGEST_PAUSE: u32 = 8;
+
 /// What was shown, pool by pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ledger {
@@ -45,6 +48,9 @@ pub(crate) struct Entry {
     /// How often it was written since it was last read as it should be.
     #[serde(default)]
     unread: u32,
+    /// For how many passes it was left as it is, where the name cannot do without it.
+    #[serde(default)]
+    left: u32,
 }
 
 /// How the world stands to the answer on one entry. Each has what to remember: at once, or once it is written.
@@ -69,6 +75,17 @@ impl Ledger {
     /// Remembers one entry.
     pub(crate) fn remember(&mut self, pool: &PoolName, key: &str, entry: Entry) {
         self.pools.entry(pool.clone()).or_default().insert(key.to_owned(), entry);
+    }
+}
+
+impl Entry {
+    /// A contested entry that is to be made once more, or else is left for this pass. Each pause is twice as long.
+    pub(crate) fn once_more(self) -> Result<Self, Self> {
+        let pause = 1 << self.repaired.saturating_sub(REPAIRS).min(LONGEST_PAUSE.ilog2());
+        if self.left < pause {
+            return Err(Self { left: self.left + 1, ..self });
+        }
+        Ok(Self { repaired: self.repaired.saturating_add(1), unread: 1, left: 0, ..self })
     }
 }
 

@@ -228,6 +228,7 @@ impl Cloudflare {
             edits.extend(self.found(&answer.pool, &plan, lost));
             let next = untried(&plan, &tried);
             if next.is_empty() {
+                self.remember(&answer.pool, &plan.waiting);
                 return self.verdict(&plan, failed);
             }
             for drift in plan.drift.iter().filter(|drift| said.insert((*drift).clone())) {

@@ -65,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) drift: Vec<String>,
     /// What is to be remembered without a write.
     pub(crate) agreed: Vec<(String, Entry)>,
+    /// What is to be remembered where the pass ends with this plan.
+    pub(crate) waiting: Vec<(String, Entry)>,
     /// Whether the later edits may be made though one of the first has failed.
     pub(crate) then_is_safe: bool,
 }
