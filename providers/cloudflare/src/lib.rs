@@ -76,6 +76,8 @@ struct State {
     tried: u64,
     /// What was shown and read back, pool by pool.
     standing: BTreeMap<PoolName, Standing>,
+    /// The pools that were met in this run.
+    met: BTreeSet<PoolName>,
     /// Edits whose answer was lost, and which may have been made.
     lost: Vec<Edit>,
 }
@@ -118,7 +120,8 @@ impl Cloudflare {
             warn!("provider {}: what an earlier run remembers cannot be used: {error}", settings.name);
             None
         });
-        let Memory { ledger, blocked_until } = memory.unwrap_or_default();
+        let Memory { mut ledger, blocked_until } = memory.unwrap_or_default();
+        ledger.keep_pools(|pool| settings.pools.iter().any(|served| served.pool == *pool));
         if let Some(until) = blocked_until {
             client.block_until(until);
         }
@@ -154,6 +157,8 @@ impl Cloudflare {
                 continue;
             }
             state.standing.remove(&answer.pool);
+            // The first pass of a run looks at what stood while there was none.
+            let is_look = state.met.insert(answer.pool.clone()) || is_look;
             match self.show(answer, is_look, &mut edits, &mut state.lost).await {
                 Ok(()) => {
                     let look_at = Instant::now() + self.world.settings.drift_interval;
@@ -225,10 +230,14 @@ impl Cloudflare {
             let shown = self.ledger.lock().of(&answer.pool, is_look && round == 0);
             let plan = self.world.plan(answer, &shown).await.inspect_err(|fault| self.mind(fault))?;
             self.remember(&answer.pool, &plan.agreed);
+            self.remember(&answer.pool, &plan.idle);
             edits.extend(self.found(&answer.pool, &plan, lost));
             let next = untried(&plan, &tried);
             if next.is_empty() {
                 self.remember(&answer.pool, &plan.waiting);
+                if plan.is_whole {
+                    self.ledger.lock().prune(&answer.pool, &plan.judged(), is_look);
+                }
                 return self.verdict(&plan, failed);
             }
             for drift in plan.drift.iter().filter(|drift| said.insert((*drift).clone())) {

@@ -58,7 +58,9 @@ pub(crate) fn plan(setup: &Setup, answer: &Answer, seen: &Seen, shown: &Shown) -
         let path = format!("{}/{}", setup.pools, pool.id());
         origins::whole(name, &path, pool, &targets, shown)
     });
-    let Some(entries) = plan.makes(shown, &missing(setup, name, seen)) else { return plan };
+    let Some(entries) = plan.makes(shown, &missing(setup, name, seen)) else {
+        return Plan { is_whole: false, ..plan };
+    };
     if seen.pool.is_none() {
         plan.first.push(new_pool(setup, name, &targets, entries.clone()));
     }

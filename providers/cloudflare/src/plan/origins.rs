@@ -144,7 +144,8 @@ impl<'a> Draft<'a> {
         for (origin, _) in self.origins.iter().filter(|(origin, target)| is_made(origin) && target.is_some()) {
             self.plan.judge(shown, &presence(origin), (true, true), String::new);
         }
-        self.plan.judge_gone(shown, |key| seen.contains(&key.to_owned()));
+        // Each target has an origin, in or out.
+        self.plan.judge_gone(shown, |key| seen.contains(&key.to_owned()), |_| false);
         for (target, chosen) in targets.iter().zip(chosen) {
             // An origin that is left at the address of someone else answers for no node of ours.
             let is_left = !is_answered && target.is_in && !self.has_origin_at(target);
@@ -267,7 +268,7 @@ impl<'a> Draft<'a> {
     }
 
     fn into_plan(self, pool: &PoolName, path: &str, others: Map<String, Value>) -> Plan {
-        let mut plan = self.plan;
+        let mut plan = Plan { is_whole: true, ..self.plan };
         if !self.changes.is_empty() {
             let mut body = others;
             let origins: Vec<Origin> = self.origins.into_iter().map(|(origin, _)| origin.writable()).collect();
