@@ -98,3 +98,46 @@ impl fmt::Display for Faults {
 }
 
 impl Error for Faults {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The outcome of one pass over pools with these faults, with what it says.
+    fn of(faults: Vec<Fault>) -> (PublishError, String) {
+        let named = faults.into_iter().zip(1..).map(|(fault, n)| (PoolName::new(&format!("{n}.example.org")), fault));
+        let outcome = outcome(named.collect()).unwrap_err();
+        let said = outcome.source().unwrap().to_string();
+        (outcome, said)
+    }
+
+    fn paced(seconds: u64) -> Fault {
+        Fault::Paced(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn of_several_pools_the_longest_pause_is_the_one_told() {
+        for faults in [[10, 90, 20], [90, 10, 20], [10, 20, 90]] {
+            let faults = faults.map(paced).into_iter().chain([Fault::Superseded, Fault::Problem("no".to_owned())]);
+            let (outcome, said) = of(faults.collect());
+            let longest = Some(Duration::from_secs(90));
+            assert!(matches!(outcome, PublishError::Unavailable { pause, .. } if pause == longest), "{outcome:?}");
+            assert!((1..=5).all(|n| said.contains(&format!("{n}.example.org: "))), "each is told: {said}");
+        }
+    }
+
+    #[test]
+    fn without_a_pause_to_tell_the_callers_own_is_enough() {
+        let (outcome, _) = of(vec![Fault::Superseded, Fault::ReadsBack("it".to_owned())]);
+        assert!(matches!(outcome, PublishError::Unavailable { pause: None, .. }), "{outcome:?}");
+    }
+
+    #[test]
+    fn what_only_the_operator_can_mend_is_tried_slowly_also_where_a_look_was_left_out() {
+        let (outcome, said) = of(vec![Fault::Problem("no zone".to_owned()), Fault::Unlooked]);
+        assert!(matches!(outcome, PublishError::Refused(_)), "{outcome:?}");
+        assert!(said.starts_with("1.example.org: no zone; 2.example.org: few calls are left"), "{said}");
+        let (outcome, _) = of(vec![Fault::Unlooked, paced(10)]);
+        assert!(matches!(outcome, PublishError::Unavailable { pause, .. } if pause == Some(Duration::from_secs(10))));
+    }
+}

@@ -227,3 +227,15 @@ async fn a_balancing_provider_without_a_zone_needs_none() {
     provider.publish(&all()).await.unwrap();
     assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
 }
+
+#[tokio::test]
+async fn a_zone_that_is_not_active_is_told_with_its_state() {
+    let scene = public_scene().await;
+    scene.cloudflare.world().zones.get_mut(&scene.ids.zone).unwrap().status = "pending";
+    let told = "the zone kube-cp.com is pending: nobody asks Cloudflare for its names";
+    assert!(finding(&scene).await.starts_with(told));
+
+    let records = scene.records();
+    let findings = records.check().await.unwrap();
+    assert!(findings.len() == 1 && findings[0].starts_with(told), "{findings:?}");
+}

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use daymark_cloudflare_standin::{Fault, Matching};
+use daymark_cloudflare_standin::{Fault, Matching, When};
 use daymark_provider::{Provider, PublishError};
 
-use crate::scene::{ONE, Scene, addresses, decision, publish, sentence};
+use crate::scene::{ONE, Scene, TWO, addresses, decision, publish, sentence};
 
 const USUALLY: Option<Duration> = Some(Duration::from_mins(5));
 const SOON: Option<Duration> = Some(Duration::from_secs(30));
@@ -60,4 +60,36 @@ async fn a_new_decision_is_published_though_the_look_that_was_due_is_left_out_an
     a_window_passes().await;
     publish(&provider, 2, &[ONE]).await;
     assert_eq!((scene.enabled("kube-cp"), provider.look_again()), (addresses(&[ONE]), USUALLY));
+}
+
+#[tokio::test]
+async fn after_a_write_whose_fate_is_unclear_the_next_two_looks_come_soon() {
+    let scene = Scene::new().await;
+    let provider = scene.pools();
+    publish(&provider, 1, &[ONE]).await;
+    for fault in [Fault::CutBefore, Fault::CutAfter] {
+        scene.cloudflare.play(fault, Matching::method("PATCH"));
+        provider.publish(&decision(2, &[ONE, TWO])).await.unwrap_err();
+        assert_eq!(provider.look_again(), SOON, "{fault:?}");
+        publish(&provider, 2, &[ONE, TWO]).await;
+        assert_eq!(provider.look_again(), SOON, "{fault:?}");
+        publish(&provider, 2, &[ONE, TWO]).await;
+        assert_eq!(provider.look_again(), USUALLY, "{fault:?}");
+        scene.edit_origin(&scene.ids.pool, "kube-cp-2", "enabled", false);
+    }
+}
+
+#[tokio::test]
+async fn what_reads_back_otherwise_than_written_is_looked_at_again_soon() {
+    let scene = Scene::new().await;
+    let provider = scene.pools();
+    let pool = scene.ids.pool.clone();
+    scene.cloudflare.edit(When::After, Matching::method("PATCH"), move |world| {
+        for origin in world.pool(&pool)["origins"].as_array_mut().unwrap() {
+            origin["enabled"] = true.into();
+        }
+    });
+    provider.publish(&decision(1, &[ONE])).await.unwrap_err();
+    publish(&provider, 1, &[ONE]).await;
+    assert_eq!(provider.look_again(), SOON);
 }

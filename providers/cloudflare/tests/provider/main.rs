@@ -4,6 +4,7 @@
 
 mod checks;
 mod hostile;
+mod log;
 mod looks;
 mod memory;
 mod pools;
