@@ -44,7 +44,7 @@ pub(crate) enum Fault {
 struct Faults(Vec<(PoolName, Fault)>);
 
 impl Fault {
-    /// The pause after which trying again may help; `None` where only the operator can help.
+    /// The pause after which trying again may help; `None` where it is no reason to try again.
     fn pause(&self) -> Option<Duration> {
         match self {
             Self::Call(error) => match error.retry() {
@@ -52,10 +52,10 @@ impl Fault {
                 Retry::After(pause) => Some(pause),
                 Retry::Operator => None,
             },
-            // Probing must be mended for a guess to become a verdict.
-            Self::Problem(_) | Self::Guess => None,
+            // Probing must be mended for a guess to become a verdict. A look that was left out is made with the next pass,
+            // whatever that is for.
+            Self::Problem(_) | Self::Guess | Self::Unlooked => None,
             Self::Paced(pause) => Some(*pause),
-            Self::Unlooked => Some(SOON),
             Self::ReadsBack(_) | Self::Superseded => Some(Duration::ZERO),
         }
     }
@@ -71,13 +71,11 @@ pub(crate) fn outcome(faults: Vec<(PoolName, Fault)>) -> Result<(), PublishError
     if faults.is_empty() {
         return Ok(());
     }
-    // A look that is due is made with the next pass, whatever that is for.
     let all_stands = faults.iter().all(|(_, fault)| matches!(fault, Fault::Unlooked));
-    let counts = |fault: &&Fault| all_stands || !matches!(fault, Fault::Unlooked);
-    let pause = faults.iter().map(|(_, fault)| fault).filter(counts).filter_map(Fault::pause).max();
+    let pause = faults.iter().filter_map(|(_, fault)| fault.pause()).max();
     let source = Box::new(Faults(faults));
     match pause {
-        Some(_) if all_stands => Err(PublishError::Unlooked { source, pause }),
+        _ if all_stands => Err(PublishError::Unlooked { source, pause: Some(SOON) }),
         Some(pause) => Err(PublishError::Unavailable { source, pause: Some(pause).filter(|it| !it.is_zero()) }),
         None => Err(PublishError::Refused(source)),
     }

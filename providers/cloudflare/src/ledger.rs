@@ -19,7 +19,6 @@ const WRITES: u32 = 8;
 /// After so many looks in a row that found an entry right, what was undone before is forgotten; and after so many for which
 /// it belonged to nothing, the entry itself.
 const FORGETS_AFTER: u32 = 12;
-
 /// The longest pause before what the name cannot do without is made once more, in passes.
 const LONGEST_PAUSE: u32 = 8;
 
@@ -100,7 +99,7 @@ impl Ledger {
 impl Entry {
     /// A contested entry that is to be made once more, or else is left for this pass. Each pause is twice as long.
     pub(crate) fn once_more(self) -> Result<Self, Self> {
-        let pause = 1 << self.repaired.saturating_sub(REPAIRS).min(LONGEST_PAUSE.ilog2());
+        let pause = 2_u32.saturating_pow(self.repaired.saturating_sub(REPAIRS)).min(LONGEST_PAUSE);
         if self.left < pause {
             return Err(Self { left: self.left + 1, ..self });
         }

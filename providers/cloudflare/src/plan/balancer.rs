@@ -58,9 +58,7 @@ pub(crate) fn plan(setup: &Setup, answer: &Answer, seen: &Seen, shown: &Shown) -
         let path = format!("{}/{}", setup.pools, pool.id());
         origins::whole(name, &path, pool, &targets, shown)
     });
-    let Some(entries) = plan.makes(shown, &missing(setup, name, seen)) else {
-        return Plan { is_whole: false, ..plan };
-    };
+    let Some(entries) = plan.makes(shown, &missing(setup, name, seen)) else { return plan };
     if seen.pool.is_none() {
         plan.first.push(new_pool(setup, name, &targets, entries.clone()));
     }
@@ -83,7 +81,7 @@ fn missing(setup: &Setup, pool: &PoolName, seen: &Seen) -> Vec<String> {
 impl Plan {
     /// What to remember once what is missing is made; `None` where it is not made now.
     ///
-    /// Without it the name has no address, so it is made however often someone else deletes it, if after longer and longer
+    /// Without it the name has no address, so it is made however often someone else deletes it, but after longer and longer
     /// pauses.
     fn makes(&mut self, shown: &Shown, missing: &[String]) -> Option<Vec<(String, Entry)>> {
         let drift = format!("someone else has deleted {}", missing.join(" and "));

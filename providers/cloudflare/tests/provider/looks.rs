@@ -37,6 +37,7 @@ async fn a_look_while_every_call_is_refused_says_until_when() {
     let provider = scene.pools();
     publish(&provider, 1, &[ONE]).await;
     scene.cloudflare.play(Fault::TooMany { retry_after: Some(60) }, Matching::any());
+    assert_eq!(provider.check().await, None);
     for _ in 0..2 {
         let said = sentence(&provider.publish(&decision(1, &[ONE])).await.unwrap_err());
         assert!(said.contains("refuses reading Load Balancing pools like all calls until"), "{said}");

@@ -1,6 +1,6 @@
 //! Others who write the same: an operator, and a second updater by mistake.
 
-use daymark_cloudflare::Cloudflare;
+use daymark_cloudflare::{Cloudflare, Manage};
 use daymark_cloudflare_standin::{Matching, When};
 use daymark_decision::{Decision, PoolName};
 use daymark_provider::{Provider, PublishError, contract};
@@ -136,6 +136,18 @@ async fn two_updaters_of_one_setup_with_different_nodes_come_to_rest_with_both()
 }
 
 #[tokio::test]
+async fn two_updaters_of_one_balancer_with_a_pool_each_come_to_rest() {
+    let scene = Scene::without_balancing().await;
+    let other = scene.provider(scene.balancing("other", Manage::Full { ttl: 60 }));
+    let sides = [(&scene.whole(), decision(1, &[ONE])), (&other, decision(1, &[TWO]))];
+    let said = come_to_rest(&scene, "daymark-lb", sides).await;
+    for field in ["default_pools", "fallback_pool", "ttl"] {
+        let told = format!("someone else has set `{field}` of the load balancer {NAME} to ");
+        assert!(said.iter().any(|it| it.contains(&told)), "{said:#?}");
+    }
+}
+
+#[tokio::test]
 async fn two_updaters_of_one_pool_each_for_another_node_come_to_rest_with_both() {
     let scene = Scene::new().await;
     let (one, two) = (scene.pools(), scene.pools());
@@ -175,7 +187,7 @@ async fn a_restart_does_not_begin_a_quarrel_anew() {
     let mut memory = None;
     let mut writes = Vec::new();
     for _ in 0..6 {
-        let mode = scene.balancing("kube-cp", daymark_cloudflare::Manage::Origins);
+        let mode = scene.balancing("kube-cp", Manage::Origins);
         let provider = scene.provider_of(mode, memory);
         let _ = provider.publish(&decision(1, &[ONE, TWO])).await;
         memory = provider.memory();
