@@ -79,6 +79,15 @@ pub enum PublishError {
         /// The pause that the world asks for; the caller's own back-off may be longer.
         pause: Option<Duration>,
     },
+    /// What was published stands as far as is known, but whether someone else has changed it since was not looked at. The
+    /// caller tries again, with back-off.
+    #[error("published, but not looked at again")]
+    Unlooked {
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// The pause that the world asks for; the caller's own back-off may be longer.
+        pause: Option<Duration>,
+    },
     /// The operator's fault. Trying again does not help; the caller raises an alarm and tries again slowly.
     #[error("not published, and only the operator can mend it")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
