@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, Finding, ProviderConfig};
 use crate::driver::Handle;
 use crate::fault::chain;
+use crate::peers;
 use crate::probers::Probers;
 use crate::zones;
 
@@ -117,7 +118,8 @@ impl Reloader {
         }
         // The new generation that this gives is what raises the serial of the zones.
         let pools = config.pools.iter().map(|it| it.pool.clone()).collect();
-        self.driver.reload(pools).await.map_err(|gone| vec![gone.to_string()])?;
+        let digests = peers::digests(&config.pools);
+        self.driver.reload(pools, digests).await.map_err(|gone| vec![gone.to_string()])?;
         self.probers.configure(&config.pools);
         Ok(())
     }

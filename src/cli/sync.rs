@@ -114,7 +114,7 @@ async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) 
     let cloudflares = cloudflares.map_err(|sentences| Failure::Usage(sentences.join("\n")))?;
     warn_of_short(arguments.deadline, config);
     let memory = state.dir.map(StateFile::new).and_then(|file| app::told(state.look(&file)));
-    let engine = app::engine(config, memory.unwrap_or_default(), &clock);
+    let engine = app::engine(config, app::sole(), memory.unwrap_or_default(), &clock);
     let Verdicts { decision, memory, unclear, unjudged, alarms } = tokio::select! {
         verdicts = judge(&config.pools, engine, clock, deadline) => verdicts,
         () = stop.cancelled() => return Err(Failure::Run("stopped before anything was published".to_owned())),

@@ -334,6 +334,13 @@ impl Provider for Cloudflare {
         }
     }
 
+    async fn take_over(&self) {
+        let mut state = self.state.lock().await;
+        state.standing.clear();
+        state.lost.clear();
+        *self.ledger.lock() = Ledger::default();
+    }
+
     fn look_again(&self) -> Option<Duration> {
         let usual = self.world.settings.drift_interval;
         Some(if self.unclear.load(Ordering::Relaxed) > 0 { usual.min(SOON) } else { usual })
