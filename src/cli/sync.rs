@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::log::{self, Format};
-use super::{Failure, Outcome, Output, block_on, json, print};
+use super::{Failure, Outcome, Output, Own, block_on, json, print};
 use crate::app::{self, Remembering};
 use crate::clock::Clock;
 use crate::config::{self, Config, PoolConfig, ProviderConfig};
@@ -37,6 +37,8 @@ pub(super) struct Arguments {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
+    #[command(flatten)]
+    own: Own,
     /// How long to wait for clear verdicts, and to try again where a provider cannot be reached
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = config::duration)]
     deadline: Duration,
@@ -63,7 +65,7 @@ struct Report {
 }
 
 pub(super) fn sync(arguments: &Arguments) -> Outcome {
-    let config = Config::load(&arguments.config)?;
+    let config = Config::load(&arguments.config, arguments.own.name.as_deref())?;
     let is_writing = |provider: &ProviderConfig| matches!(provider, ProviderConfig::Cloudflare(_));
     if !config.providers.iter().any(is_writing) {
         let sentence = "holds no provider that writes elsewhere, so there is nothing to do; `daymark run` serves DNS";
