@@ -20,8 +20,8 @@ pub(super) struct HostMetrics {
     bytes: Family<DirectionLabels, Counter>,
     refused: Family<ReasonLabels, Counter>,
     standing: Family<StandingLabels, Gauge>,
-    blind: Family<(), Gauge>,
-    writes: Family<(), Gauge>,
+    blind: Gauge,
+    writes: Gauge,
     heard: Family<PeerLabels, Gauge>,
     age: Family<PeerLabels, Float>,
     round_trip: Family<PeerLabels, Float>,
@@ -104,8 +104,8 @@ impl HostMetrics {
             let is_it = standing == hosts.standing;
             self.standing.get_or_create(&StandingLabels { standing: standing.as_str() }).set(is_it.into());
         }
-        self.blind.get_or_create(&()).set(hosts.blind.into());
-        self.writes.get_or_create(&()).set((hosts.writer.as_ref() == Some(&hosts.own)).into());
+        self.blind.set(hosts.blind.into());
+        self.writes.set((hosts.writer.as_ref() == Some(&hosts.own)).into());
         hosts.peers.iter().for_each(|peer| self.fill_peer(peer));
     }
 
