@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use daymark_decision::{
-    Answer, Change, Command, Decision, Engine, Grade, Health, Kind, Moment, Observation, Pool, PoolName, Reason, Refusal, Target,
+    Answer, Change, Command, Decision, Engine, Grade, Health, Kind, Moment, Observation, Pool, PoolName, Reason,
+    Refusal, Target,
 };
 use daymark_gossip::{Digest, Message};
 use tokio::sync::{mpsc, oneshot, watch};

@@ -134,7 +134,14 @@ async fn readyz_fails_until_an_answer_is_published() {
     let decision = contract::decision(&PoolName::new("lb.example.org"), 7, &["192.0.2.1"]);
     let (_sender, decisions) = watch::channel(decision);
     let (progress, stop) = (bench.admin.providers[0].clone(), CancellationToken::new());
-    let task = tokio::spawn(publish::publish(Arc::new(InMemory::default()), decisions, progress, None, publish::always(), stop.clone()));
+    let task = tokio::spawn(publish::publish(
+        Arc::new(InMemory::default()),
+        decisions,
+        progress,
+        None,
+        publish::always(),
+        stop.clone(),
+    ));
     while bench.admin.providers[0].status().published.is_none() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

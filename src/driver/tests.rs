@@ -1,8 +1,8 @@
 use std::num::NonZeroU32;
 
 use daymark_decision::{
-    Basis, HostName, Kind, Membership, Memory, Mode, Node, NodeName, Override, OverrideKind, Pace, Place, Steering, Thresholds,
-    Timings, TtlRange,
+    Basis, HostName, Kind, Membership, Memory, Mode, Node, NodeName, Override, OverrideKind, Pace, Place, Steering,
+    Thresholds, Timings, TtlRange,
 };
 use tokio::task::JoinHandle;
 

@@ -76,7 +76,11 @@ impl HostMetrics {
         all.register("peer_heard", "1 while the host is heard", self.heard.clone());
         all.register("peer_age_seconds", "Time since the host said anything", self.age.clone());
         all.register("peer_round_trip_seconds", "Time to the host and back", self.round_trip.clone());
-        all.register("peer_clock_ahead_seconds", "How far the host's clock is ahead of this one's", self.clock_ahead.clone());
+        all.register(
+            "peer_clock_ahead_seconds",
+            "How far the host's clock is ahead of this one's",
+            self.clock_ahead.clone(),
+        );
         all.register("peer_configuration_differs", "1 where the host has another configuration", self.differs.clone());
         all.register("peer_target_grade", "1 for the grade that the host gives the target", self.grade.clone());
     }

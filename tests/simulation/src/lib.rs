@@ -6,6 +6,7 @@
 
 #![allow(missing_docs, reason = "a test of the hosts; nothing is built on it")]
 
+pub mod ending;
 pub mod faults;
 pub mod host;
 pub mod judge;
