@@ -177,12 +177,13 @@ fn keep(setup: &Setup, pool: &PoolName, cloudflare_pool: &str, seen: &Balancer, 
         let drift = format!("someone else has set `{field}` of the load balancer {pool} to {}", seen.field(field));
         let is_right = is_same(seen.field(field), &value);
         match plan.judge(shown, &key, (is_right, true), || drift.clone()) {
-            Todo::Nothing => {}
             Todo::Leave(_) if can_wait => plan.leave(&drift),
-            Todo::Change(entry) | Todo::Leave(entry) => {
-                changes.push(format!("set `{field}` of the load balancer {pool} to {value}"));
-                entries.push((key, entry));
-                body.insert(field.to_owned(), value);
+            todo => {
+                if let Some(entry) = plan.insist(todo, &drift) {
+                    changes.push(format!("set `{field}` of the load balancer {pool} to {value}"));
+                    entries.push((key, entry));
+                    body.insert(field.to_owned(), value);
+                }
             }
         }
     }
