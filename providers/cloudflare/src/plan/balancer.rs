@@ -120,7 +120,7 @@ fn new_pool(setup: &Setup, pool: &PoolName, targets: &[Wanted], entries: Vec<(St
     let mut changes = vec![format!("make the Cloudflare pool {}", setup.name)];
     changes.extend(targets.iter().map(|it| {
         let state = if it.is_in { "enabled" } else { "disabled" };
-        format!("with the origin {} ({}), {state} ({})", it.origin, it.target.address, it.why)
+        format!("give it the origin {} ({}), {state} ({})", it.origin, it.target.address, it.why)
     }));
     Edit {
         pool: pool.clone(),
