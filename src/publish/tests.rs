@@ -31,12 +31,18 @@ struct Scripted {
     findings: Mutex<Vec<String>>,
     checks: Mutex<usize>,
     is_out_of_reach: Mutex<bool>,
+    /// The generations that it was told of.
+    told: Mutex<Vec<u64>>,
     beneath: InMemory,
 }
 
 impl Provider for Scripted {
     fn name(&self) -> &'static str {
         "scripted"
+    }
+
+    fn supersede(&self, decision: &Decision) {
+        self.told.lock().push(decision.generation);
     }
 
     async fn publish(&self, decision: &Decision) -> Result<(), PublishError> {
@@ -192,6 +198,29 @@ async fn a_failure_is_tried_again_with_pauses_that_grow_to_a_limit() {
         // A timer counts whole milliseconds.
         assert!(*pause >= whole / 2 && *pause <= whole + Duration::from_millis(2), "{n}: {pauses:?}");
     }
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_success_the_pauses_begin_anew() {
+    let bench = Bench::start(scripted((0..8).map(|_| unavailable())), decision(1));
+    bench.until_published(1).await;
+    bench.provider.steps.lock().push_back(unavailable());
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until_published(2).await;
+    let tries = bench.provider.tries.lock().clone();
+    let [.., (_, failed), (_, done)] = tries[..] else { panic!("{tries:?}") };
+    assert!(done - failed <= Duration::from_millis(250), "{tries:?}");
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_is_told_of_a_newer_decision_while_it_publishes_an_older_one() {
+    let bench = Bench::start(scripted([Step::Hang]), decision(1));
+    bench.until("an attempt", |it| it.generations() == [1]).await;
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until("the word of it", |it| it.provider.told.lock().contains(&2)).await;
+    assert_eq!(bench.generations(), [1]);
     bench.end().await;
 }
 
