@@ -377,6 +377,52 @@ async fn the_check_runs_at_the_start_and_when_refusals_begin_or_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_found_is_looked_for_again_with_every_look_until_it_is_gone() {
+    let provider = Scripted { look_again: Some(Duration::from_mins(5)), ..scripted([]) };
+    provider.findings.lock().push("the pool has a monitor".to_owned());
+    let bench = Bench::start(provider, decision(1));
+    // Each change of the answer is a success too, and none is a reason to ask more often than the looks.
+    for generation in 2..=61 {
+        sleep(Duration::from_mins(1)).await;
+        bench.decisions.send(decision(generation)).unwrap();
+    }
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(*bench.provider.checks.lock(), 13, "one at the start and twelve in the hour");
+    assert_eq!(bench.progress.status().findings, ["the pool has a monitor"]);
+
+    bench.provider.findings.lock().clear();
+    bench.until("its end", |it| it.progress.status().findings.is_empty()).await;
+    let checks = *bench.provider.checks.lock();
+    sleep(Duration::from_hours(1)).await;
+    assert_eq!(*bench.provider.checks.lock(), checks, "where nothing is found nothing is looked for");
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finding_beside_a_refusal_is_looked_for_again_too() {
+    let provider = Scripted { look_again: Some(Duration::from_mins(5)), ..scripted((0..1000).map(|_| refused())) };
+    provider.findings.lock().push("the pool has a monitor".to_owned());
+    let bench = Bench::start(provider, decision(1));
+    bench.until("a finding", |it| !it.progress.status().findings.is_empty()).await;
+    bench.provider.findings.lock().clear();
+    bench.until("its end", |it| it.progress.status().findings.is_empty()).await;
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_targets_are_checked_at_once() {
+    let provider = Scripted { look_again: Some(Duration::from_mins(5)), ..scripted([]) };
+    let bench = Bench::start(provider, decision(1));
+    bench.until("a check", |it| *it.provider.checks.lock() == 1).await;
+    bench.provider.findings.lock().push("no origin belongs to the new node".to_owned());
+    let others = contract::decision(&PoolName::new("lb.example.org"), 2, &["192.0.2.1", "192.0.2.9"]);
+    bench.decisions.send(others).unwrap();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.progress.status().findings, ["no origin belongs to the new node"]);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_check_that_cannot_be_made_is_made_later() {
     let provider = scripted([]);
     *provider.is_out_of_reach.lock() = true;

@@ -38,7 +38,7 @@ impl World {
             }
         }
         match &self.settings.mode {
-            Mode::Records { zone, ttl } => match self.zone(zone).await {
+            Mode::Records { zone, ttl } => match self.zone_now(zone).await {
                 Ok(zone) => Some(zone_findings(&zone, *ttl)),
                 Err(fault) => Some(vec![lasting(&fault)?]),
             },
@@ -79,7 +79,7 @@ impl World {
     }
 
     async fn zone_and_balancers(&self, zone: &str) -> Result<(Zone, Vec<Balancer>), Fault> {
-        let zone = self.zone(zone).await?;
+        let zone = self.zone_now(zone).await?;
         let balancers = self.balancers(&zone).await?;
         Ok((zone, balancers))
     }

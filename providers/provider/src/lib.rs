@@ -43,7 +43,8 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     /// What an operator should look at where the answers are published, as sentences; `None` where the world cannot be asked
-    /// now. Called after the first attempt that is not [`PublishError::Unavailable`], and when refusals begin or end.
+    /// now. Called after the first attempt that is not [`PublishError::Unavailable`], when refusals begin or end, when the
+    /// targets change, and about as often as [`Provider::look_again`] says while something is found.
     fn check(&self) -> impl Future<Output = Option<Vec<String>>> + Send {
         std::future::ready(Some(Vec::new()))
     }
