@@ -210,7 +210,7 @@ fn a_setup_of_daymarks_own_is_kept_as_the_nodes_are() {
             {"name": "daymark-node-2-ipv4", "address": "192.0.2.2", "enabled": false},
         ]}))
     );
-    assert_eq!(plan.then[0].body, Some(json!({"proxied": false, "ttl": 30})));
+    assert_eq!(plan.then[0].body, Some(json!({"proxied": false, "ttl": 30, "steering_policy": "off"})));
     assert_eq!((plan.then[0].method.as_str(), plan.then[0].path.as_str()), ("PATCH", "/balancers/b"));
 }
 

@@ -162,13 +162,15 @@ async fn an_address_that_is_not_public_is_told_unless_it_is_reached_by_a_tunnel(
         let mut world = scene.cloudflare.world();
         let origins = &mut world.pool(&scene.ids.pool)["origins"];
         (origins[0]["name"], origins[0]["address"]) = (json!("node-1"), json!("10.0.0.1"));
+        (origins[2]["name"], origins[2]["address"]) = (json!("node-3"), json!("fd00::3"));
         (origins[1]["name"], origins[1]["address"]) = (json!("node-2"), json!("10.0.0.2"));
         origins[1]["virtual_network_id"] = json!("a5624d4e-044a-4ff0-b3e1-e2465353d4b4");
     }
     let said = finding(&scene).await;
     assert!(
         said.starts_with(
-            "the origin node-1 (10.0.0.1) of the Cloudflare pool kube-cp has an address that is not public"
+            "the Cloudflare pool kube-cp has origins whose address is not public: node-1 (10.0.0.1), node-3 (fd00::3); \
+             Cloudflare refuses such an address"
         ),
         "{said}"
     );
