@@ -489,7 +489,7 @@ async fn what_the_check_finds_is_no_second_alarm_where_publishing_says_it_alread
     assert_eq!(
         status.alarms(status.behind_since.unwrap()),
         [
-            "provider scripted: not published, and only the operator can mend it: the zone is not there",
+            "provider scripted: not as it should be, and only the operator can mend it: the zone is not there",
             "provider scripted: the token ends soon"
         ]
     );
@@ -580,6 +580,24 @@ async fn a_memory_that_cannot_be_written_is_an_alarm_and_nothing_else() {
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;
     assert!(health.faults()[0].contains("provider-scripted.json cannot be written"), "{:?}", health.faults());
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_memory_that_could_not_be_written_is_written_once_the_disk_is_mended() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("state");
+    std::fs::write(&place, "").unwrap();
+    let health = StateHealth::default();
+    let saver = Saver::new(StateFile::of_provider(&place, "scripted"), health.clone(), None);
+    let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
+    bench.until("an alarm", |_| !health.faults().is_empty()).await;
+    std::fs::remove_file(&place).unwrap();
+    std::fs::create_dir(&place).unwrap();
+    bench.until("its end", |_| health.faults().is_empty()).await;
+    let file: StateFile<Value> = StateFile::of_provider(&place, "scripted");
+    assert_eq!(file.load(daymark_decision::Moment::default()).memory, Some(1.into()));
+    assert_eq!(bench.generations(), [1], "without another attempt");
     bench.end().await;
 }
 

@@ -123,8 +123,7 @@ impl World {
     }
 
     async fn records(&self, path: &str, name: &str) -> Result<Vec<Record>, Fault> {
-        let records: Vec<Record> = self.client.list(Call::ReadRecords, path, &[("name", name)]).await?;
-        Ok(records.into_iter().filter(|it| it.name.eq_ignore_ascii_case(name)).collect())
+        Ok(self.client.list(Call::ReadRecords, path, &[("name", name)]).await?)
     }
 
     /// What Cloudflare calls the pool of an answer.

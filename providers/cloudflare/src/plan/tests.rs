@@ -244,6 +244,15 @@ fn records_plan(answer: &Answer, seen: &[Record]) -> Plan {
 }
 
 #[test]
+fn a_record_of_another_name_is_neither_deleted_nor_in_the_way() {
+    let named = |record: Record| Record { name: "other.example.org".to_owned(), ..record };
+    let own = named(record("1", "A", "192.0.2.9", "managed by daymark: node-9"));
+    let foreign = named(record("2", "CNAME", "elsewhere.example.org", ""));
+    let plan = records_plan(&answer(&[("192.0.2.1", true)]), &[own, foreign]);
+    assert_eq!((plan.first.len(), plan.then.len(), plan.problems.len()), (1, 0, 0));
+}
+
+#[test]
 fn records_are_added_before_others_are_deleted() {
     let seen = [record("1", "A", "192.0.2.1", "managed by daymark: node-1")];
     let plan = records_plan(&answer(&[("192.0.2.1", false), ("2001:db8::2", true)]), &seen);
