@@ -89,7 +89,8 @@ pub enum PublishError {
         /// The pause that the world asks for; the caller's own back-off may be longer.
         pause: Option<Duration>,
     },
-    /// The operator's fault; some of it may stand. Trying again does not help; the caller raises an alarm and tries again slowly.
+    /// The operator's fault; some of it may stand. Trying again does not help; the caller raises an alarm and tries again
+    /// slowly.
     #[error("not as it should be, and only the operator can mend it")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
