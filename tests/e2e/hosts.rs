@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+use daymark_cloudflare_standin::{Fault, Matching};
 use daymark_standin::Behaviour;
 
 use crate::support::nodes::{Nodes, Plan, addresses, write};
 use crate::support::zone::Zone;
-use crate::support::{BINARY, Daymark, finish, output, until};
+use crate::support::{BINARY, Daymark, finish, is_published, output, until};
 
 /// Nodes, and hosts that share a key.
 struct Hosts {
@@ -132,6 +133,30 @@ fn one_host_writes_and_the_next_takes_over_without_a_needless_write() {
     hosts.nodes.set(0, Behaviour::Dead);
     let left = BTreeSet::from([hosts.nodes.addresses()[1]]);
     until("the new writer takes the dead node out", || (zone.addresses() == left).then_some(()));
+}
+
+#[test]
+fn a_host_that_is_killed_in_the_middle_of_a_write_leaves_no_half_of_it() {
+    for fault in [Fault::StallBefore, Fault::StallAfter] {
+        let (nodes, zone) = (Nodes::start(3), Zone::new());
+        let provider = zone.provider(&nodes, "cloudflare");
+        let mut hosts = Hosts::start(nodes, |_, plan| Plan { provider: provider.clone(), ..plan });
+        let all = hosts.nodes.addresses();
+        until("the records stand", || (zone.addresses() == all.iter().copied().collect()).then_some(()));
+        // Two records go; the writer dies over the first.
+        zone.cloudflare.play(fault.clone(), Matching::method("DELETE"));
+        hosts.nodes.set(0, Behaviour::Dead);
+        hosts.nodes.set(1, Behaviour::Dead);
+        let of_writes = || zone.cloudflare.calls().iter().filter(|call| call.method == "DELETE").count();
+        until("the writer is in the middle of it", || (of_writes() > 0).then_some(()));
+        drop(hosts.running[0].take());
+        let left = BTreeSet::from([all[2]]);
+        until("the next one has ended it", || (zone.addresses() == left).then_some(()));
+        until("it says so", || {
+            let status = hosts.host(1).json("/api/v1/status");
+            (status["hosts"]["writer"] == "dns-1" && is_published(&status)).then_some(())
+        });
+    }
 }
 
 #[test]
