@@ -354,14 +354,15 @@ impl Engine {
             }
             (Standing::Alone | Standing::Listening, _) => pool.judged(|_, health| verdict([health.vote()])),
         };
-        let held_elsewhere = match self.standing() {
-            Standing::Quorum => self.views().flat_map(View::was_good).filter(|of| of.pool == *name).cloned().collect(),
-            Standing::Alone | Standing::Listening => BTreeSet::new(),
-        };
-        let next = self.next_generation();
+        let (next, now) = (self.next_generation(), self.now);
         self.revision += 1;
+        let (peers, has_quorum) = (&self.peers, self.standing() == Standing::Quorum);
+        let held_elsewhere = || {
+            let views = peers.heard(now).filter(|_| has_quorum);
+            views.flat_map(View::was_good).filter(|of| of.pool == *name).cloned().collect()
+        };
         if let Some(pool) = self.pools.get_mut(name)
-            && pool.settle(verdicts, &held_elsewhere, &self.overrides, next, self.now)
+            && pool.settle(verdicts, held_elsewhere, &self.overrides, next, now)
         {
             self.generation = next;
         }

@@ -113,7 +113,7 @@ impl PoolState {
     pub(crate) fn settle(
         &mut self,
         verdicts: BTreeMap<Target, Grade>,
-        held_elsewhere: &BTreeSet<Target>,
+        held_elsewhere: impl FnOnce() -> BTreeSet<Target>,
         overrides: &Overrides,
         next: u64,
         now: Moment,

@@ -46,7 +46,7 @@ pub(crate) fn select(
     candidates: &[Candidate<'_>],
     mode: Mode,
     good: &mut LastGood,
-    held_elsewhere: &BTreeSet<Target>,
+    held_elsewhere: impl FnOnce() -> BTreeSet<Target>,
     now: Moment,
     detection: Duration,
 ) -> Selection {
@@ -59,7 +59,7 @@ pub(crate) fn select(
         Grade::Live => Basis::Live,
         Grade::Down | Grade::Unknown => {
             good.hold(now, detection);
-            return last_resort(&usable, &(good.targets() | held_elsewhere));
+            return last_resort(&usable, &(good.targets() | &held_elsewhere()));
         }
     };
     let mut fit: Vec<_> = usable.into_iter().filter(|candidate| candidate.grade() == best).collect();
