@@ -31,7 +31,7 @@ use crate::keeper::StateHealth;
 use crate::lines;
 use crate::metrics::{Metrics, Readings};
 use crate::publish::Progress;
-use crate::status::{PoolStatus, ProviderStatus, Status};
+use crate::status::{HostsStatus, PoolStatus, ProviderStatus, Status};
 use crate::watchdog::Watchdog;
 
 /// Queries since the start by transport and RCODE, as the DNS server counts them.
@@ -122,8 +122,10 @@ impl Admin {
 
     async fn status(&self) -> Result<Status, Gone> {
         let pools = self.driver.status().await?;
+        let hosts = self.driver.hosts().await?;
         let (providers, now) = (self.provider_statuses(), self.clock.timestamp());
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
+        alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));
         alarms.extend(self.state.faults());
         alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
         alarms.extend(self.watchdog.stuck().into_iter().map(|(part, silence)| stuck(&part, silence)));
@@ -133,6 +135,7 @@ impl Admin {
             now: self.clock.now().to_string(),
             pools,
             providers,
+            hosts,
             alarms,
         })
     }
@@ -154,9 +157,13 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
         Some(_) => Ok(format!("answer of {}", provider.name)),
         None => Err(format!("provider {} has published no answer yet", provider.name)),
     }));
-    checks.push(match admin.driver.status().await {
-        Ok(_) => Ok("driver".to_owned()),
-        Err(gone) => Err(gone.to_string()),
+    checks.extend(match admin.driver.hosts().await {
+        Ok(None) => vec![Ok("driver".to_owned())],
+        Ok(Some(hosts)) if hosts.is_better_avoided() => {
+            vec![Ok("driver".to_owned()), Err("this host reaches no target at all, and another host may".to_owned())]
+        }
+        Ok(Some(_)) => vec![Ok("driver".to_owned()), Ok("sight".to_owned())],
+        Err(gone) => vec![Err(gone.to_string())],
     });
     report("readyz", &checks)
 }
@@ -182,6 +189,7 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
     let readings = Readings {
         // Where the driver is stuck, the metrics must still tell that it is.
         pools: admin.driver.status().await.unwrap_or_default(),
+        hosts: admin.driver.hosts().await.unwrap_or_default(),
         providers: admin.providers.iter().map(|provider| (provider.status(), provider.calls())).collect(),
         now: admin.clock.timestamp(),
         queries: (admin.queries)(),

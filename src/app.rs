@@ -1,6 +1,8 @@
 //! The whole: binds everything, then spawns everything, and joins it all at the end. The only file that knows all parts.
 
 use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +11,11 @@ use axum::Router;
 use daymark_authoritative::{Authoritative, BindError, Settings, SocketError};
 use daymark_cloudflare::{BuildError, Cloudflare};
 use daymark_decision::{Decision, Engine, HostName, Membership, Memory};
+use daymark_gossip::{Gossip, Transmit};
 use daymark_provider::Provider;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -20,12 +23,13 @@ use tracing::{info, warn};
 use crate::admin::{self, Admin, QueryCounts, Token, token};
 use crate::clock::Clock;
 use crate::config::{Config, ProviderConfig};
-use crate::driver::{self, Driver};
+use crate::driver::{self, Driver, Hosts, Outputs};
 use crate::events::Events;
 use crate::fault::chain;
 use crate::keeper::{self, Kept, Saver, StateHealth};
 use crate::lock::{NotLocked, StateLock};
 use crate::metrics::Metrics;
+use crate::peers::{self, Wire, WireError};
 use crate::probers::Probers;
 use crate::publish::{self, Progress};
 use crate::reload::Reloader;
@@ -36,6 +40,8 @@ use crate::zones;
 
 /// How long a DNS client over TCP may take to send a query (RFC 7766, section 6.2.3: a few seconds).
 const TCP_IDLE: Duration = Duration::from_secs(10);
+/// How many messages to other hosts may wait to be sent.
+const WAITING: usize = 1024;
 
 /// Everything that kept Daymark from starting. Nothing was started, and the operator has to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +66,8 @@ pub struct App {
     clock: Clock,
     authoritative: Option<Arc<Authoritative>>,
     cloudflares: Vec<Remembering>,
+    wire: Option<Wire>,
+    metrics: Metrics,
     admin: TcpListener,
     /// With the directory where it is still to be made.
     token: (Token, Option<PathBuf>),
@@ -83,13 +91,34 @@ impl App {
             errors.extend(sentences);
             None
         });
+        let metrics = Metrics::default();
+        let wire = bind_wire(&config, &metrics).unwrap_or_else(|sentence| {
+            errors.push(sentence);
+            None
+        });
         let admin = bind_admin(&config).await.map_err(|sentence| errors.push(sentence)).ok();
         match admin {
             Some(admin) if errors.is_empty() => {
                 let lock = lock(&config).map_err(|sentence| StartErrors(vec![sentence]))?;
                 let cloudflares = cloudflares(&config, |file| file.load(clock.now())).map_err(StartErrors)?;
                 let (token, authoritative, extra) = (token(&config), authoritative.map(Arc::new), Router::new());
-                Ok(Self { config, file, clock, authoritative, cloudflares, admin, token, extra, signals, lock })
+                let bound = (authoritative, cloudflares, wire, admin);
+                let (authoritative, cloudflares, wire, admin) = bound;
+                let app = Self {
+                    config,
+                    file,
+                    clock,
+                    authoritative,
+                    cloudflares,
+                    wire,
+                    metrics,
+                    admin,
+                    token,
+                    extra,
+                    signals,
+                    lock,
+                };
+                Ok(app)
             }
             _ => Err(StartErrors(errors)),
         }
@@ -134,15 +163,23 @@ impl App {
 
     async fn spawn(self, stop: &CancellationToken, reload: &Arc<Notify>) -> (Signals, Parts) {
         let mut parts = Parts::new();
-        let (events, metrics, watchdog) = (Events::default(), Metrics::default(), Watchdog::default());
+        let (events, metrics, watchdog) = (Events::default(), self.metrics, Watchdog::default());
         let (clock, state) = (self.clock, StateHealth::default());
         let (newest, from_driver) = watch::channel(Kept::default());
         let file = self.config.state_dir.as_deref().map(StateFile::new);
         let memory = file.as_ref().and_then(|file| told(file.load(clock.now()))).unwrap_or_default();
-        let engine = engine(&self.config, memory, &clock);
+        let membership = membership(&self.config);
+        let (hosts, to_others, writes) = hosts(&self.config, &membership, &clock, &metrics);
+        let engine = engine(&self.config, membership, memory, &clock);
         let heart = watchdog.watch("the driver", driver::PATIENCE);
-        let (driver, handle) = Driver::new(engine, clock, newest, events.clone(), metrics.clone(), heart);
+        let outputs = Outputs { newest, events: events.clone(), metrics: metrics.clone(), heart };
+        let (driver, handle) = Driver::new(engine, hosts, clock, outputs);
         parts.spawn(endless(driver.run()));
+        if let Some(wire) = self.wire {
+            info!("the other hosts are talked to from {}", shown(wire.local_addr()));
+            let heart = watchdog.watch("the gossip", peers::PATIENCE);
+            parts.spawn(endless(wire.run(to_others, handle.clone(), heart, stop.clone())));
+        }
 
         let first = from_driver.borrow().decision.clone();
         let (to_providers, decisions) = watch::channel(first);
@@ -158,7 +195,8 @@ impl App {
             let counted = cloudflare.clone();
             let progress = Progress::elsewhere(cloudflare.name(), clock, move || counted.usage());
             providers.push(progress.clone());
-            parts.spawn(endless(publish::publish(cloudflare, decisions.clone(), progress, memory, stop.clone())));
+            let (decisions, writes) = (decisions.clone(), writes.clone());
+            parts.spawn(endless(publish::publish(cloudflare, decisions, progress, memory, writes, stop.clone())));
         }
         drop(decisions);
 
@@ -174,10 +212,7 @@ impl App {
         }
         let admin = Admin { driver: handle, clock, events, metrics, watchdog, providers, state, queries, token };
         let routes = admin::routes(admin).merge(self.extra);
-        info!(
-            "the admin API listens on {}",
-            self.admin.local_addr().map_or_else(|it| it.to_string(), |it| it.to_string())
-        );
+        info!("the admin API listens on {}", shown(self.admin.local_addr()));
         let stop = stop.clone();
         parts.spawn(async move { admin::serve(self.admin, routes, stop).await.map_err(part("the admin API")) });
         (self.signals, parts)
@@ -277,10 +312,49 @@ pub(crate) fn told<M>(Found { memory, warning }: Found<M>) -> Option<M> {
 }
 
 /// The core for these pools, with what it remembers.
-pub(crate) fn engine(config: &Config, memory: Memory, clock: &Clock) -> Engine {
+pub(crate) fn engine(config: &Config, membership: Membership, memory: Memory, clock: &Clock) -> Engine {
     let pools = config.pools.iter().map(|it| it.pool.clone()).collect();
-    let membership = Membership { own: HostName::new("this host"), members: 1 };
     Engine::new(membership, pools, memory, clock.now())
+}
+
+/// A host that decides alone.
+pub(crate) fn sole() -> Membership {
+    Membership::sole(HostName::new("this host"))
+}
+
+fn membership(config: &Config) -> Membership {
+    config.peers.as_ref().map_or_else(sole, |peers| peers.membership.clone())
+}
+
+/// The gossip with the other hosts, where there are any; where its messages wait to be sent; and whether this host writes.
+fn hosts(
+    config: &Config,
+    membership: &Membership,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> (Option<Hosts>, mpsc::Receiver<Transmit>, watch::Receiver<bool>) {
+    let (to_others, waiting) = mpsc::channel(WAITING);
+    let (writer, writes) = watch::channel(!membership.has_others());
+    let hosts = membership.has_others().then(|| {
+        let gossip = Gossip::new(membership, clock.started().as_millis(), clock.now());
+        Hosts::new(gossip, peers::digests(&config.pools), to_others, writer, metrics.clone())
+    });
+    (hosts, waiting, writes)
+}
+
+fn bind_wire(config: &Config, metrics: &Metrics) -> Result<Option<Wire>, String> {
+    let Some(peers) = &config.peers else { return Ok(None) };
+    Wire::bind(peers, metrics.clone()).map(Some).map_err(|error| {
+        let key = match error {
+            WireError::Bind { .. } => "peers.listen",
+            WireError::Keys(_) => "peers.keyFile",
+        };
+        config.finding(key, "", chain(&error)).to_string()
+    })
+}
+
+fn shown(address: io::Result<SocketAddr>) -> String {
+    address.map_or_else(|error| error.to_string(), |address| address.to_string())
 }
 
 /// Publishes the first decision, and only then serves: the first query gets an answer.
@@ -296,7 +370,10 @@ async fn serve_dns(
         warn!("the first answer is not published: {}", chain(&error));
     }
     let progress = Progress::of(authoritative.name(), clock);
-    parts.spawn(endless(publish::publish(authoritative.clone(), decisions, progress.clone(), None, stop.clone())));
+    // Every host serves its own.
+    let (_, always) = watch::channel(true);
+    let (served, told) = (authoritative.clone(), progress.clone());
+    parts.spawn(endless(publish::publish(served, decisions, told, None, always, stop.clone())));
     let addresses: Vec<String> = authoritative.local_addrs().iter().map(ToString::to_string).collect();
     info!("DNS is served on {}", addresses.join(", "));
     let stop = stop.clone();

@@ -17,7 +17,7 @@ mod table;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config;
 use crate::lines::Lines;
@@ -60,6 +60,14 @@ enum Command {
     Schema,
     /// Print the completions of a shell
     Completions(completions::Arguments),
+}
+
+/// Which host of a configuration this one is.
+#[derive(Debug, Args)]
+struct Own {
+    /// The name of this host among `peers.members`; comes before `peers.self`
+    #[arg(id = "self", long = "self", value_name = "NAME", env = "DAYMARK_SELF")]
+    name: Option<String>,
 }
 
 /// How a command prints what it found.

@@ -15,6 +15,8 @@ mod typed;
 mod values;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::net::SocketAddr;
@@ -22,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use daymark_cloudflare::TokenSource;
-use daymark_decision::Pool;
+use daymark_decision::{HostName, Membership, Pool};
 
 pub use self::findings::{ConfigErrors, Finding, Position};
 pub use self::flags::Flags;
@@ -41,27 +43,45 @@ pub struct Config {
     pub pools: Vec<PoolConfig>,
     /// What publishes the answers.
     pub providers: Vec<ProviderConfig>,
+    /// The hosts that decide together; `None`: this one decides alone.
+    pub peers: Option<PeersConfig>,
     /// The admin API.
     pub admin: AdminConfig,
     /// Where the state file lives; `None` keeps no state over restarts.
     pub state_dir: Option<PathBuf>,
     /// What is doubtful and yet allowed, in the order of the file.
     pub warnings: Vec<Finding>,
+    /// The name of this host, where it was given beside the file.
+    named: Option<String>,
     places: Places,
 }
 
 impl Config {
-    /// Reads a configuration file. The paths in it are relative to its directory.
-    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+    /// Reads a configuration file, as the host `named` where that is given beside it. The paths in it are relative to its
+    /// directory.
+    pub fn load(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
         let file_name = path.display().to_string();
         let text = read(path).map_err(|sentence| refused(&file_name, None, sentence))?;
-        Self::parse(&text, &file_name, path.parent().unwrap_or(Path::new("")))
+        Self::parse_as(&text, &file_name, path.parent().unwrap_or(Path::new("")), named)
+    }
+
+    /// Reads the file again, or another, as the same host.
+    pub fn load_again(&self, path: &Path) -> Result<Self, ConfigErrors> {
+        Self::load(path, self.named.as_deref())
     }
 
     /// Reads the text of a configuration file. Findings call it `file_name`; the paths in it are relative to `base_dir`.
     pub fn parse(text: &str, file_name: &str, base_dir: &Path) -> Result<Self, ConfigErrors> {
-        let tree = tree::parse(text).map_err(|error| refused(file_name, error.position, error.sentence))?;
-        Self::judge(&tree, Source::File, base_dir, Findings::new(Some(file_name)))
+        Self::parse_as(text, file_name, base_dir, None)
+    }
+
+    fn parse_as(text: &str, file_name: &str, base_dir: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
+        let mut tree = tree::parse(text).map_err(|error| refused(file_name, error.position, error.sentence))?;
+        if let Some(name) = named {
+            flags::put_self(&mut tree, name);
+        }
+        let config = Self::judge(&tree, Source::File, base_dir, Findings::new(Some(file_name)))?;
+        Ok(Self { named: named.map(str::to_owned), ..config })
     }
 
     /// Takes the flags of `daymark run`. The paths in them are relative to the working directory.
@@ -93,6 +113,7 @@ impl Config {
                 },
             }
         }
+        files.extend(self.peers.iter().map(|peers| peers.key_file.as_path()));
         files.extend(self.admin.token_file.as_deref());
         files
     }
@@ -190,6 +211,39 @@ pub struct Nameserver {
     pub name: String,
     /// Its addresses, for glue; may be empty where the name is outside the zone.
     pub addresses: Vec<std::net::IpAddr>,
+}
+
+/// The hosts that decide together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeersConfig {
+    /// This host, and all.
+    pub membership: Membership,
+    /// The UDP address to listen on.
+    pub listen: SocketAddr,
+    /// The name that the hosts share, bound into every datagram.
+    pub cluster: String,
+    /// Where each host is reached, this one included.
+    pub addresses: BTreeMap<HostName, PeerAddress>,
+    /// The file with the keys that the hosts share.
+    pub key_file: PathBuf,
+}
+
+/// Where another host is reached.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PeerAddress {
+    /// An address with its port.
+    Ip(SocketAddr),
+    /// A DNS name, in lower case and without the final dot, with its port.
+    Name(String, u16),
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+        }
+    }
 }
 
 /// The admin API.

@@ -2,14 +2,19 @@
 //!
 //! It alone turns time and inputs into calls of the core. What it tells others is either a decision, by `watch`, so that
 //! only the newest counts, or an answer to a question, so that nothing is prepared that no one reads.
+//!
+//! Where there are other hosts, it also owns the gossip with them: what they say is an input like an observation.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod hosts;
+mod told;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use daymark_decision::{
-    Answer, Change, Command, Decision, Engine, Grade, Health, Kind, Moment, NodeName, Observation, Pool, PoolName,
-    Reason, Refusal, Target,
+    Answer, Change, Command, Engine, Grade, Health, Kind, Moment, Observation, Pool, PoolName, Reason, Refusal, Target,
 };
+use daymark_gossip::{Digest, Message};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
@@ -17,8 +22,12 @@ use crate::clock::Clock;
 use crate::events::{Events, What};
 use crate::keeper::Kept;
 use crate::metrics::Metrics;
-use crate::status::{Observed, PoolStatus, TargetStatus};
+use crate::status::{HostsStatus, Observed, PoolStatus, TargetStatus};
 use crate::watchdog::Heart;
+
+pub use self::hosts::Hosts;
+
+use self::told::Told;
 
 /// How often the driver beats when nothing happens.
 const BEAT: Duration = Duration::from_secs(1);
@@ -32,8 +41,10 @@ const QUEUE: usize = 1024;
 enum Input {
     Observation(Target, Observation),
     Command(Command, oneshot::Sender<Result<(), Refusal>>),
-    Reload(Vec<Pool>, oneshot::Sender<()>),
+    Reload(Vec<Pool>, BTreeMap<PoolName, Digest>, oneshot::Sender<()>),
     Status(oneshot::Sender<Vec<PoolStatus>>),
+    Message(Box<Message>),
+    Hosts(oneshot::Sender<Option<HostsStatus>>),
 }
 
 /// The way to the driver. When the last one is dropped, the driver ends.
@@ -56,9 +67,19 @@ impl Handle {
         self.ask(|reply| Input::Command(command, reply)).await
     }
 
-    /// Has a new configuration applied.
-    pub async fn reload(&self, pools: Vec<Pool>) -> Result<(), Gone> {
-        self.ask(|reply| Input::Reload(pools, reply)).await
+    /// Hands over what another host says, without waiting; where the driver is stuck it is dropped.
+    pub fn hear(&self, message: Message) -> Result<(), Gone> {
+        self.0.try_send(Input::Message(Box::new(message))).map_err(|_| Gone)
+    }
+
+    /// Has a new configuration applied. `digests` is what the other hosts are told of it.
+    pub async fn reload(&self, pools: Vec<Pool>, digests: BTreeMap<PoolName, Digest>) -> Result<(), Gone> {
+        self.ask(|reply| Input::Reload(pools, digests, reply)).await
+    }
+
+    /// What is known of the other hosts; `None` where there are none.
+    pub async fn hosts(&self) -> Result<Option<HostsStatus>, Gone> {
+        self.ask(Input::Hosts).await
     }
 
     /// What is known of every pool now.
@@ -80,39 +101,35 @@ impl Handle {
 #[derive(Debug)]
 pub struct Driver {
     engine: Engine,
+    hosts: Option<Hosts>,
     clock: Clock,
     inputs: mpsc::Receiver<Input>,
-    newest: watch::Sender<Kept>,
-    events: Events,
-    metrics: Metrics,
-    heart: Heart,
+    outputs: Outputs,
     /// What was told last, to see what changes.
     told: Told,
     observed: BTreeMap<Target, (Moment, Observation)>,
 }
 
-#[derive(Debug, Default)]
-struct Told {
-    revision: u64,
-    decision: Decision,
-    grades: BTreeMap<Target, Grade>,
-    overridden: BTreeSet<(PoolName, NodeName)>,
+/// Whom the driver tells what.
+#[derive(Debug)]
+pub struct Outputs {
+    /// Gets every decision, the first at once.
+    pub newest: watch::Sender<Kept>,
+    /// The history.
+    pub events: Events,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// What shows that the driver is not stuck.
+    pub heart: Heart,
 }
 
 impl Driver {
-    /// A driver and the way to it. `newest` gets the first decision at once.
-    pub fn new(
-        engine: Engine,
-        clock: Clock,
-        newest: watch::Sender<Kept>,
-        events: Events,
-        metrics: Metrics,
-        heart: Heart,
-    ) -> (Self, Handle) {
+    /// A driver and the way to it. Without `hosts` it decides alone.
+    pub fn new(engine: Engine, hosts: Option<Hosts>, clock: Clock, outputs: Outputs) -> (Self, Handle) {
         let (sender, inputs) = mpsc::channel(QUEUE);
-        let told = Told { grades: grades(&engine), overridden: overridden(&engine), ..Told::default() };
-        let observed = BTreeMap::new();
-        let mut driver = Self { engine, clock, inputs, newest, events, metrics, heart, told, observed };
+        let told = Told { decision: daymark_decision::Decision::default(), ..Told::of(&engine) };
+        let mut driver = Self { engine, hosts, clock, inputs, outputs, told, observed: BTreeMap::new() };
+        driver.exchange(clock.now());
         driver.tell();
         (driver, Handle(sender))
     }
@@ -121,10 +138,11 @@ impl Driver {
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(QUEUE);
         loop {
-            let deadline = self.engine.poll_timeout().map(|(at, _)| self.clock.instant(at));
+            let engine = self.engine.poll_timeout().map(|(at, _)| at);
+            let deadline = engine.into_iter().chain(self.hosts.as_ref().map(Hosts::poll_timeout)).min();
             let timer = async {
                 match deadline {
-                    Some(at) => tokio::time::sleep_until(at).await,
+                    Some(at) => tokio::time::sleep_until(self.clock.instant(at)).await,
                     None => std::future::pending().await,
                 }
             };
@@ -133,10 +151,11 @@ impl Driver {
                 () = timer => self.engine.handle_timeout(self.clock.now()),
                 () = tokio::time::sleep(BEAT) => {}
             }
-            self.heart.beat();
+            self.outputs.heart.beat();
             for input in batch.drain(..) {
                 self.handle(input);
             }
+            self.exchange(self.clock.now());
             if self.engine.revision() != self.told.revision {
                 self.tell();
             }
@@ -149,33 +168,50 @@ impl Driver {
             // A probe may end after a reload has taken its target away.
             Input::Observation(target, _) if !self.engine.has(&target) => {}
             Input::Observation(target, observation) => {
-                self.metrics.observe(&target, &observation);
+                self.outputs.metrics.observe(&target, &observation);
                 self.engine.handle_observation(&target, &observation, now);
                 let former = self.observed.insert(target.clone(), (now, observation.clone()));
                 log_own_fault(&target, former.map(|(_, former)| former.kind).as_ref(), &observation.kind);
             }
+            // Who no longer waits for a reply does not need it.
             Input::Command(command, reply) => {
-                let outcome = self.engine.handle_command(command.clone(), now);
-                if let (Ok(()), Command::Set { pool, node, order, .. }) = (&outcome, command) {
-                    self.events.record(now, What::Override { pool, node, order });
-                }
-                // Who no longer waits for the reply does not need it.
-                let _ = reply.send(outcome);
+                let _ = reply.send(self.engine.handle_command(command, now));
             }
-            Input::Reload(pools, reply) => {
-                self.engine.handle_policy(pools, now);
-                let known: BTreeSet<Target> = self.engine.healths().map(|(target, _)| target.clone()).collect();
-                let before = self.observed.len();
-                self.observed.retain(|target, _| known.contains(target));
-                if self.observed.len() != before {
-                    self.metrics.forget_targets();
-                }
-                self.events.record(now, What::Reload { targets: known.len() });
+            Input::Reload(pools, digests, reply) => {
+                self.reload(pools, digests, now);
                 let _ = reply.send(());
             }
             Input::Status(reply) => {
                 let _ = reply.send(self.status());
             }
+            Input::Message(message) => {
+                if let Some(hosts) = &mut self.hosts {
+                    hosts.hear(*message, now);
+                }
+            }
+            Input::Hosts(reply) => {
+                let _ = reply.send(self.hosts.as_ref().map(|hosts| hosts.status(&self.engine, now)));
+            }
+        }
+    }
+
+    fn reload(&mut self, pools: Vec<Pool>, digests: BTreeMap<PoolName, Digest>, now: Moment) {
+        self.engine.handle_policy(pools, now);
+        if let Some(hosts) = &mut self.hosts {
+            hosts.configure(digests);
+        }
+        let before = self.observed.len();
+        self.observed.retain(|target, _| self.engine.has(target));
+        if self.observed.len() != before {
+            self.outputs.metrics.forget_targets();
+        }
+        self.outputs.events.record(now, What::Reload { targets: self.engine.healths().count() });
+    }
+
+    /// Brings in what the other hosts have said, and has said to them what there is to say.
+    fn exchange(&mut self, now: Moment) {
+        if let Some(hosts) = &mut self.hosts {
+            hosts.exchange(&mut self.engine, now);
         }
     }
 
@@ -183,16 +219,9 @@ impl Driver {
     fn tell(&mut self) {
         let now = self.clock.now();
         let decision = self.engine.decide(now);
-        let told = Told {
-            revision: self.engine.revision(),
-            decision: decision.clone(),
-            grades: grades(&self.engine),
-            overridden: overridden(&self.engine),
-        };
+        let told = Told { decision: decision.clone(), ..Told::of(&self.engine) };
         let former = std::mem::replace(&mut self.told, told);
-        for (pool, node) in former.overridden.difference(&self.told.overridden).cloned() {
-            self.events.record(now, What::OverrideEnded { pool, node });
-        }
+        let mut whats = former.until(&self.told);
         for (target, health) in self.engine.healths() {
             let from = former.grades.get(target).copied().unwrap_or_default();
             if from != health.grade() {
@@ -200,13 +229,12 @@ impl Driver {
                     Some(_) => health.lack().to_string(),
                     None => health.seen().map(ToString::to_string).unwrap_or_default(),
                 };
-                self.events.record(now, What::Grade { target: target.clone(), from, to: health.grade(), seen });
+                whats.push(What::Grade { target: target.clone(), from, to: health.grade(), seen });
             }
         }
-        for change in Change::between(&former.decision, &decision) {
-            self.events.record(now, What::Answer(change));
-        }
-        self.newest.send_replace(Kept { decision, memory: self.engine.memory() });
+        whats.extend(Change::between(&former.decision, &decision).into_iter().map(What::Answer));
+        whats.into_iter().for_each(|what| self.outputs.events.record(now, what));
+        self.outputs.newest.send_replace(Kept { decision, memory: self.engine.memory() });
     }
 
     fn status(&self) -> Vec<PoolStatus> {
@@ -241,6 +269,8 @@ impl Driver {
                 observation: observation.clone(),
             }),
             order: order.map(|(.., order)| order.clone()),
+            votes: self.hosts.as_ref().map(|hosts| hosts.votes(&self.engine, target)).unwrap_or_default(),
+            undone: self.told.undone(target),
         }
     }
 }
@@ -253,14 +283,6 @@ fn log_own_fault(target: &Target, former: Option<&Kind>, kind: &Kind) {
         (true, Some(_)) => info!("{}: {target} can be probed again", target.pool),
         _ => {}
     }
-}
-
-fn grades(engine: &Engine) -> BTreeMap<Target, Grade> {
-    engine.healths().map(|(target, health)| (target.clone(), health.grade())).collect()
-}
-
-fn overridden(engine: &Engine) -> BTreeSet<(PoolName, NodeName)> {
-    engine.overrides().map(|(pool, node, _)| (pool.clone(), node.clone())).collect()
 }
 
 #[cfg(test)]

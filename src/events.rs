@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use daymark_decision::{Basis, Change, Grade, Moment, NodeName, Override, OverrideKind, PoolName, Target};
+use daymark_decision::{
+    Basis, Change, Grade, HostName, Moment, NodeName, Override, OverrideKind, PoolName, Standing, Target, Undone,
+};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
@@ -61,6 +63,37 @@ pub enum What {
         /// The node.
         node: NodeName,
     },
+    /// The hosts have undone a drain.
+    OverrideUndone {
+        /// The pool.
+        pool: PoolName,
+        /// The node.
+        node: NodeName,
+        /// The drain, and why it is undone.
+        undone: Undone,
+    },
+    /// Another host is heard again, or no longer.
+    Heard {
+        /// The host.
+        host: HostName,
+        /// Whether it is heard.
+        heard: bool,
+    },
+    /// Who decides on the verdicts.
+    Standing {
+        /// Who.
+        standing: Standing,
+    },
+    /// This host has lost sight of every target, or sees again.
+    Sight {
+        /// Whether it is blind.
+        blind: bool,
+    },
+    /// Which host writes where only one may.
+    Writer {
+        /// The host; `None` for none.
+        host: Option<HostName>,
+    },
     /// A new configuration was applied.
     Reload {
         /// How many targets it has.
@@ -114,6 +147,15 @@ impl What {
             }
             Self::Override { pool, node, .. } => info!(event = "override", %pool, %node, "{sentence}"),
             Self::OverrideEnded { pool, node } => info!(event = "override-ended", %pool, %node, "{sentence}"),
+            Self::OverrideUndone { pool, node, .. } => warn!(event = "override-undone", %pool, %node, "{sentence}"),
+            Self::Heard { host, heard: true } => info!(event = "heard", %host, heard = true, "{sentence}"),
+            Self::Heard { host, heard: false } => warn!(event = "heard", %host, heard = false, "{sentence}"),
+            Self::Standing { standing: Standing::Alone } => warn!(event = "standing", standing = "alone", "{sentence}"),
+            Self::Standing { standing } => info!(event = "standing", %standing, "{sentence}"),
+            Self::Sight { blind: true } => warn!(event = "sight", blind = true, "{sentence}"),
+            Self::Sight { blind: false } => info!(event = "sight", blind = false, "{sentence}"),
+            Self::Writer { host: Some(host) } => info!(event = "writer", %host, "{sentence}"),
+            Self::Writer { host: None } => warn!(event = "writer", "{sentence}"),
             Self::Reload { targets } => info!(event = "reload", targets, "{sentence}"),
         }
     }
@@ -132,6 +174,24 @@ impl fmt::Display for What {
                 write!(f, "{pool}: {node} {done} {order}")
             }
             Self::OverrideEnded { pool, node } => write!(f, "{pool}: {node} is no longer drained or forced"),
+            Self::OverrideUndone { pool, node, undone } => write!(f, "{pool}: {node} was {undone}"),
+            Self::Heard { host, heard: true } => write!(f, "host {host} is heard"),
+            Self::Heard { host, heard: false } => write!(f, "host {host} is no longer heard"),
+            Self::Standing { standing: Standing::Quorum } => {
+                f.write_str("a majority of the hosts is heard, and their votes decide")
+            }
+            Self::Standing { standing: Standing::Alone } => {
+                f.write_str("no majority of the hosts is heard; this host is alone and decides by its own view")
+            }
+            Self::Standing { standing: Standing::Listening } => {
+                f.write_str("this host listens for the others; what was agreed on before stands")
+            }
+            Self::Sight { blind: true } => {
+                f.write_str("this host reaches no target at all; it abstains, and the others decide")
+            }
+            Self::Sight { blind: false } => f.write_str("this host reaches targets again, and votes"),
+            Self::Writer { host: Some(host) } => write!(f, "host {host} writes where only one host may"),
+            Self::Writer { host: None } => f.write_str("no host writes, for none is heard by a majority"),
             Self::Reload { targets } => write!(f, "a new configuration with {targets} targets is applied"),
         }
     }

@@ -1,5 +1,7 @@
 //! Every metric, by name. Counters and histograms grow as things happen; gauges are filled when someone reads.
 
+mod hosts;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +17,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use self::hosts::HostMetrics;
 use crate::publish::Calls;
-use crate::status::{PoolStatus, ProviderStatus};
+use crate::status::{HostsStatus, PoolStatus, ProviderStatus};
 
 /// Every metric of the process. Clones share them.
 #[derive(Clone)]
@@ -43,6 +46,7 @@ pub struct Metrics {
     state_writable: Gauge,
     stuck: Gauge,
     lost_lines: Counter,
+    hosts: HostMetrics,
 }
 
 /// What is read only when someone asks for the metrics.
@@ -50,6 +54,8 @@ pub struct Metrics {
 pub struct Readings {
     /// Every pool.
     pub pools: Vec<PoolStatus>,
+    /// This host among the others, where there are any.
+    pub hosts: Option<HostsStatus>,
     /// Every provider.
     pub providers: Vec<(ProviderStatus, Calls)>,
     /// When this is read.
@@ -155,6 +161,7 @@ impl Default for Metrics {
             state_writable: Gauge::default(),
             stuck: Gauge::default(),
             lost_lines: Counter::default(),
+            hosts: HostMetrics::default(),
         };
         metrics.registry = Arc::new(metrics.registered());
         metrics
@@ -193,6 +200,7 @@ impl Metrics {
         all.register("state_writable", "1 while the state file can be written", self.state_writable.clone());
         all.register("stuck_parts", "Parts of Daymark that the watchdog finds stuck", self.stuck.clone());
         all.register("log_lines_lost", "Lines of the log that could not be written in time", self.lost_lines.clone());
+        self.hosts.register(&mut all);
         all
     }
 
@@ -234,6 +242,16 @@ impl Metrics {
         }
     }
 
+    /// Counts a datagram that was `sent` to another host, or `received`.
+    pub fn count_datagram(&self, direction: &'static str, bytes: usize) {
+        self.hosts.count(direction, bytes);
+    }
+
+    /// Counts a datagram that came to nothing.
+    pub fn refuse_datagram(&self, reason: &'static str) {
+        self.hosts.refuse(reason);
+    }
+
     /// Forgets every target, so that none that is gone stays; the counters begin anew.
     pub fn forget_targets(&self) {
         self.probes.clear();
@@ -267,6 +285,7 @@ impl Metrics {
         self.state_writable.set(readings.state_writable.into());
         self.stuck.set(i64::try_from(readings.stuck).unwrap_or(i64::MAX));
         self.lost_lines.inner().store(readings.lost_lines, Ordering::Relaxed);
+        self.hosts.fill(readings.hosts.as_ref());
     }
 
     fn fill_provider(&self, provider: &ProviderStatus, calls: &Calls, now: Timestamp) {

@@ -5,6 +5,8 @@
 //!                                     └─ begins or ceases to be refused ─> check, beside it
 //! ```
 //!
+//! Where several hosts run one, only the one that writes has its providers called; the others stand by.
+//!
 //! Every provider has a publisher of its own, and shares nothing with the others: one that fails, hangs or panics is late by
 //! itself.
 
@@ -48,6 +50,7 @@ pub async fn publish<P: Provider>(
     decisions: watch::Receiver<Decision>,
     progress: Progress,
     memory: Option<Saver<Value>>,
+    writes: watch::Receiver<bool>,
     shutdown: CancellationToken,
 ) {
     let turned = Notify::new();
@@ -56,6 +59,7 @@ pub async fn publish<P: Provider>(
         decisions: decisions.clone(),
         progress: &progress,
         memory,
+        writes,
         shutdown,
         turned: &turned,
         was_refused: None,
@@ -73,6 +77,8 @@ struct Publisher<'a, P> {
     decisions: watch::Receiver<Decision>,
     progress: &'a Progress,
     memory: Option<Saver<Value>>,
+    /// Whether this host is the one that writes.
+    writes: watch::Receiver<bool>,
     shutdown: CancellationToken,
     /// Told when publishing begins to be refused, or succeeds for the first time since.
     turned: &'a Notify,
@@ -92,6 +98,12 @@ impl<P: Provider> Publisher<'_, P> {
         self.first_verdicts().await;
         let mut backoff = Backoff::default();
         while !self.shutdown.is_cancelled() {
+            if !*self.writes.borrow() {
+                if !self.stand_by().await {
+                    break;
+                }
+                backoff = Backoff::default();
+            }
             let decision = self.decisions.borrow_and_update().clone();
             self.progress.wants(decision.generation);
             self.progress.begins();
@@ -108,6 +120,24 @@ impl<P: Provider> Publisher<'_, P> {
         if let (Some(file), Some(memory)) = (&mut self.memory, self.provider.memory()) {
             file.finish(&memory).await;
         }
+    }
+
+    /// Waits until this host is the one that writes; `false` at the shutdown.
+    async fn stand_by(&mut self) -> bool {
+        let name = self.provider.name();
+        self.progress.stands_by(true);
+        debug!("provider {name}: another host writes, or none does");
+        tokio::select! {
+            () = self.shutdown.cancelled() => return false,
+            took_over = self.writes.wait_for(|writes| *writes) => if took_over.is_err() {
+                self.shutdown.cancelled().await;
+                return false;
+            },
+        }
+        info!("provider {name}: this host writes from now on");
+        self.progress.stands_by(false);
+        self.provider.take_over().await;
+        true
     }
 
     /// What stands elsewhere is better than a guess for want of verdicts, but not for ever.
@@ -202,8 +232,14 @@ impl<P: Provider> Publisher<'_, P> {
                     _ => std::future::pending().await,
                 }
             };
+            let lost = async {
+                if self.writes.wait_for(|writes| !writes).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
             tokio::select! {
                 () = self.shutdown.cancelled() => return false,
+                () = lost => return true,
                 changed = self.decisions.changed() => if changed.is_err() { return false },
                 () = timer => return true,
                 () = attention => {}

@@ -17,9 +17,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::config::{Config, Finding, ProviderConfig};
+use crate::config::{Config, Finding, PeersConfig, ProviderConfig};
 use crate::driver::Handle;
 use crate::fault::chain;
+use crate::peers;
 use crate::probers::Probers;
 use crate::zones;
 
@@ -90,7 +91,7 @@ impl Reloader {
         let Some(file) = self.file.clone() else {
             return warn!("there is no configuration file to read again: Daymark was started with flags");
         };
-        let config = match Config::load(&file) {
+        let config = match self.config.load_again(&file) {
             Ok(config) => config,
             Err(errors) => return refuse(errors.0.iter().map(ToString::to_string).collect()),
         };
@@ -117,7 +118,8 @@ impl Reloader {
         }
         // The new generation that this gives is what raises the serial of the zones.
         let pools = config.pools.iter().map(|it| it.pool.clone()).collect();
-        self.driver.reload(pools).await.map_err(|gone| vec![gone.to_string()])?;
+        let digests = peers::digests(&config.pools);
+        self.driver.reload(pools, digests).await.map_err(|gone| vec![gone.to_string()])?;
         self.probers.configure(&config.pools);
         Ok(())
     }
@@ -155,6 +157,11 @@ fn fixed_keys(old: &Config, new: &Config) -> Vec<String> {
     } else {
         fixed.push("providers".to_owned());
     }
+    match (&old.peers, &new.peers) {
+        (Some(old), Some(new)) => fixed.extend(fixed_in_peers(old, new)),
+        (None, None) => {}
+        _ => fixed.push("peers".to_owned()),
+    }
     if old.admin.listen != new.admin.listen {
         fixed.push("admin.listen".to_owned());
     }
@@ -165,6 +172,17 @@ fn fixed_keys(old: &Config, new: &Config) -> Vec<String> {
         fixed.push("stateDir".to_owned());
     }
     fixed
+}
+
+fn fixed_in_peers(old: &PeersConfig, new: &PeersConfig) -> impl Iterator<Item = String> {
+    let differing = [
+        (old.membership.own != new.membership.own, "self"),
+        (old.listen != new.listen, "listen"),
+        (old.cluster != new.cluster, "cluster"),
+        (old.addresses != new.addresses, "members"),
+        (old.key_file != new.key_file, "keyFile"),
+    ];
+    differing.into_iter().filter(|(differs, _)| *differs).map(|(_, key)| format!("peers.{key}"))
 }
 
 fn fixed_in_provider(index: usize, old: &ProviderConfig, new: &ProviderConfig) -> Vec<String> {
@@ -235,6 +253,8 @@ fn served(settings: &Settings) -> Vec<(&PoolName, u16)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     const POOLS: &str = "
@@ -292,6 +312,44 @@ providers:
         assert_eq!(fixed(&old, &old.replace("mode:", "ttl: 40s, mode:")), ["providers[0].ttl"]);
         let with_admin = |admin: &str| format!("{POOLS}{CLOUDFLARE}admin: {{listen: \"127.0.0.1:{admin}\"}}\n");
         assert_eq!(fixed(&with_admin("1"), &with_admin("2")), ["admin.listen"]);
+    }
+
+    #[test]
+    fn the_peers_cannot_change_but_the_content_of_their_key_file_can() {
+        const MEMBERS: &str = "members: [{name: a, address: 192.0.2.1}, {name: b, address: 192.0.2.2}]";
+        const KEY: &str = "AECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("daymark.yaml");
+        for (name, first) in [("gossip.key", "A"), ("other.key", "B")] {
+            let path = dir.path().join(name);
+            fs::write(&path, format!("{first}{KEY}")).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let load = |text: &str, named| {
+            fs::write(&file, text).unwrap();
+            Config::load(&file, named).unwrap()
+        };
+        let peers = format!("peers: {{self: a, keyFile: gossip.key, {MEMBERS}}}\n");
+        let with_peers = format!("{POOLS}{CLOUDFLARE}{peers}");
+        let old = load(&with_peers, None);
+        let fixed = |from: &str, to: &str| fixed_keys(&old, &load(&with_peers.replace(from, to), None));
+        assert_eq!(fixed("self: a", "self: b"), ["peers.self"]);
+        assert_eq!(fixed("self: a", "self: a, listen: \"[::]:7000\""), ["peers.listen"]);
+        assert_eq!(fixed("self: a", "self: a, cluster: other"), ["peers.cluster"]);
+        assert_eq!(fixed("gossip.key", "other.key"), ["peers.keyFile"]);
+        assert_eq!(fixed("192.0.2.2}", "192.0.2.3}"), ["peers.members"]);
+        assert_eq!(fixed("192.0.2.2}", "192.0.2.2}, {name: c, address: 192.0.2.3}"), ["peers.members"]);
+        assert_eq!(fixed(&peers, ""), ["peers"]);
+        let in_other_order = MEMBERS.replace(
+            "name: a, address: 192.0.2.1}, {name: b, address: 192.0.2.2",
+            "name: b, address: 192.0.2.2}, {name: a, address: 192.0.2.1",
+        );
+        assert_eq!(fixed(MEMBERS, &in_other_order), [""; 0]);
+        fs::write(dir.path().join("gossip.key"), format!("C{KEY}")).unwrap();
+        assert_eq!(fixed("", ""), [""; 0]);
+        let named = load(&with_peers, Some("b"));
+        fs::write(&file, with_peers.replace("self: a, ", "")).unwrap();
+        assert_eq!(fixed_keys(&named, &named.load_again(&file).unwrap()), [""; 0], "it is named beside the file");
     }
 
     #[test]

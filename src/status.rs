@@ -1,8 +1,11 @@
 //! What a running host holds, as `/api/v1/status` gives it and `daymark status` and `explain` show it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use daymark_decision::{Basis, Grade, Moment, NodeName, Observation, Override, Place, PoolName, Reason};
+use daymark_decision::{
+    Basis, Grade, HostName, Moment, NodeName, Observation, Override, Place, PoolName, Reason, Standing,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +13,7 @@ use serde::{Deserialize, Serialize};
 const PATIENCE: u64 = 30;
 
 /// What a running host holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The version of Daymark.
@@ -23,8 +26,126 @@ pub struct Status {
     pub pools: Vec<PoolStatus>,
     /// The providers, in the order of the configuration.
     pub providers: Vec<ProviderStatus>,
+    /// This host among the others; `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<HostsStatus>,
     /// What an operator should look at, as sentences.
     pub alarms: Vec<String>,
+}
+
+/// This host among the others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostsStatus {
+    /// Its name.
+    pub own: HostName,
+    /// How many hosts are configured, this one included.
+    pub members: usize,
+    /// Who decides on the verdicts here.
+    pub standing: Standing,
+    /// Whether this host reaches no target at all, so that it abstains.
+    pub blind: bool,
+    /// The host that writes where only one may.
+    pub writer: Option<HostName>,
+    /// The others, by name.
+    pub peers: Vec<PeerStatus>,
+}
+
+impl HostsStatus {
+    /// Whether another host would serve clients better than this one: it is blind, and the nodes are not known to be gone, for
+    /// some host sees them or no other is heard.
+    pub fn is_better_avoided(&self) -> bool {
+        let mut heard = self.peers.iter().filter(|peer| peer.heard).peekable();
+        self.blind && (heard.peek().is_none() || heard.any(|peer| !peer.abstains))
+    }
+
+    /// What an operator should look at, as sentences.
+    pub fn alarms(&self) -> Vec<String> {
+        let mut alarms = Vec::new();
+        if self.standing == Standing::Alone {
+            let heard = 1 + self.peers.iter().filter(|peer| peer.heard).count();
+            alarms.push(format!(
+                "this host is alone: it hears {heard} of {} hosts, itself included, and decides by its own view",
+                self.members
+            ));
+        }
+        if self.blind {
+            alarms.push("this host reaches no target at all, so it abstains".to_owned());
+        }
+        alarms.extend(self.peers.iter().flat_map(PeerStatus::alarms));
+        alarms
+    }
+}
+
+/// Another host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerStatus {
+    /// Its name.
+    pub host: HostName,
+    /// Whether it counts as heard.
+    pub heard: bool,
+    /// Seconds since it said anything, over whatever way; `None` for never.
+    pub age: Option<f64>,
+    /// Seconds since this host and it heard each other without a third; `None` for never.
+    pub direct_age: Option<f64>,
+    /// Seconds to it and back.
+    pub round_trip: Option<f64>,
+    /// Seconds that its clock is ahead of this host's, as of its last message; below zero, it is behind.
+    pub clock_ahead: Option<f64>,
+    /// Whether it takes itself for blind, so that its votes do not count.
+    pub abstains: bool,
+    /// Whom it hears, itself included.
+    pub hears: Vec<HostName>,
+    /// The digest of its configuration of each pool.
+    pub configuration: BTreeMap<PoolName, String>,
+    /// The pools that it has with another configuration than this host, or that only one of both has.
+    pub differs: Vec<PoolName>,
+    /// Its grade of every target.
+    pub targets: Vec<PeerTarget>,
+}
+
+impl PeerStatus {
+    fn alarms(&self) -> Vec<String> {
+        let host = &self.host;
+        let silence = (!self.heard).then(|| match self.age {
+            Some(age) => format!("host {host} has not been heard for {age:.0} s"),
+            None => format!("host {host} was not heard in this run"),
+        });
+        let differs = self.differs.iter().filter(|_| self.heard);
+        let differs = differs.map(|pool| format!("host {host} has another configuration of {pool} than this host"));
+        silence.into_iter().chain(differs).collect()
+    }
+}
+
+/// A target as another host sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerTarget {
+    /// Its pool.
+    pub pool: PoolName,
+    /// Its node.
+    pub node: NodeName,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its grade there.
+    pub grade: Grade,
+    /// Whether that host has seen its orderly shutdown.
+    pub shutting_down: bool,
+}
+
+/// What one host votes on a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostVote {
+    /// The host.
+    pub host: HostName,
+    /// Its grade; `unknown` is no vote.
+    pub grade: Grade,
+    /// Whether it has seen the target's orderly shutdown.
+    pub shutting_down: bool,
+    /// Whether it abstains from every vote.
+    pub abstains: bool,
 }
 
 /// One pool.
@@ -105,6 +226,12 @@ pub struct TargetStatus {
     /// The operator's word on the node.
     #[serde(rename = "override")]
     pub order: Option<Override>,
+    /// What each heard host votes, this one first; empty where there are no others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub votes: Vec<HostVote>,
+    /// Why the last drain of the node was undone by the hosts, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<String>,
 }
 
 /// One observation with its time.
@@ -130,6 +257,9 @@ pub struct ProviderStatus {
     pub desired: u64,
     /// The generation that is published; `None` before the first.
     pub published: Option<u64>,
+    /// Whether another host writes there, or none does.
+    #[serde(default)]
+    pub stands_by: bool,
     /// Why the last attempt failed; `None` where it did not.
     pub fault: Option<String>,
     /// Since when an attempt has been under way, where one is.

@@ -17,5 +17,7 @@ mod faults;
 mod flags;
 #[path = "config/good.rs"]
 mod good;
+#[path = "config/peers.rs"]
+mod peers;
 #[path = "config/schema.rs"]
 mod schema;

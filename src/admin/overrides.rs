@@ -69,7 +69,8 @@ fn order(wish: &Wish, now: daymark_decision::Moment) -> Result<Override, String>
     }
     let length = wish.length.as_deref().map(config::duration).transpose().map_err(|wrong| format!("for: {wrong}"))?;
     let until = length.map(|length| now.after(length));
-    Ok(Override { kind: wish.kind, reason: wish.reason.clone(), author: wish.author.clone(), since: now, until })
+    let (kind, reason, author) = (wish.kind, wish.reason.clone(), wish.author.clone());
+    Ok(Override { kind, reason, author, since: now, until, host: None })
 }
 
 fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), Problem> {

@@ -40,7 +40,7 @@ fn bench() -> Bench {
     let pools: Vec<_> = config.pools.iter().map(|it| it.pool.clone()).collect();
     let (clock, events, metrics, watchdog) =
         (Clock::start(), Events::default(), Metrics::default(), Watchdog::default());
-    let membership = Membership { own: HostName::new("dns-1"), members: 1 };
+    let membership = Membership::sole(HostName::new("dns-1"));
     let engine = Engine::new(membership, pools.clone(), Memory::default(), clock.now());
     let (sender, newest) = watch::channel(Kept::default());
     let heart = watchdog.watch("the driver", driver::PATIENCE);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use daymark_cloudflare::TokenSource;
 
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, Own};
 use crate::config::{Config, Finding, ProviderConfig, budget};
 use crate::zones;
 
@@ -14,10 +14,12 @@ pub(super) struct Arguments {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
+    #[command(flatten)]
+    own: Own,
 }
 
 pub(super) fn check(arguments: &Arguments) -> Outcome {
-    let config = Config::load(&arguments.config)?;
+    let config = Config::load(&arguments.config, arguments.own.name.as_deref())?;
     zones::checked(&config).map_err(|sentences| Failure::Usage(sentences.join("\n")))?;
     let mut report = budget::report(&config);
     report.warnings.extend(unset_variables(&config));

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use clap::Args;
-use daymark_decision::{NodeName, Timings};
+use daymark_decision::{Grade, NodeName, Timings};
 
 use super::client::Api;
 use super::{Failure, Outcome, Output, json};
-use crate::status::{PoolStatus, Status, TargetStatus};
+use crate::status::{HostVote, PoolStatus, Status, TargetStatus};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -67,6 +67,12 @@ fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
     if let Some(order) = &target.order {
         lines.push(format!("  override     {}, {order}", serde_json::json!(order.kind).as_str().unwrap_or_default()));
     }
+    if let Some(undone) = &target.undone {
+        lines.push(format!("  override     {undone}"));
+    }
+    if !target.votes.is_empty() {
+        lines.push(format!("  votes        {}", votes(&target.votes)));
+    }
     match &target.observed {
         None => lines.push("  last probe   none in this run".to_owned()),
         Some(observed) => {
@@ -79,6 +85,17 @@ fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
         }
     }
     lines.join("\n") + "\n\n"
+}
+
+/// `dns-1 ready, dns-2 down, dns-3 abstains`.
+fn votes(votes: &[HostVote]) -> String {
+    let vote = |vote: &HostVote| match vote {
+        HostVote { host, abstains: true, .. } => format!("{host} abstains"),
+        HostVote { host, grade: Grade::Unknown, .. } => format!("{host} does not know"),
+        HostVote { host, grade, shutting_down: true, .. } => format!("{host} {grade}, shutting down"),
+        HostVote { host, grade, .. } => format!("{host} {grade}"),
+    };
+    votes.iter().map(vote).collect::<Vec<_>>().join(", ")
 }
 
 /// `connect 0.3 ms, tls 2.1 ms, http 1.0 ms`, without the phases that were not needed.

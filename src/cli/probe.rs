@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::explain::{day, times};
 use super::table::table;
-use super::{Outcome, Output, block_on, json};
+use super::{Outcome, Output, Own, block_on, json};
 use crate::config::Config;
 use crate::probe::Prober;
 
@@ -18,6 +18,8 @@ pub(super) struct Arguments {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
+    #[command(flatten)]
+    own: Own,
     /// The form of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -33,7 +35,7 @@ struct Probed {
 }
 
 pub(super) fn probe(arguments: &Arguments) -> Outcome {
-    let config = Config::load(&arguments.config)?;
+    let config = Config::load(&arguments.config, arguments.own.name.as_deref())?;
     let probed = block_on(async { Ok(probe_all(&config).await) })?;
     match arguments.output {
         Output::Json => json(&probed),

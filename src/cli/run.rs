@@ -6,7 +6,7 @@ use clap::Args;
 use tracing::warn;
 
 use super::log::{self, Format};
-use super::{Failure, Outcome, block_on};
+use super::{Failure, Outcome, Own, block_on};
 use crate::app::App;
 use crate::config::{Config, Flags};
 use crate::fault::chain;
@@ -16,6 +16,8 @@ pub(super) struct Arguments {
     /// The configuration file; without it, the flags below are the configuration
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["pool", "node", "ca", "listen", "nameserver", "admin", "state_dir"])]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    own: Own,
     /// The name and port of the pool
     #[arg(long, value_name = "NAME:PORT", required_unless_present = "config")]
     pool: Option<String>,
@@ -58,7 +60,7 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
 
 fn configuration(arguments: Arguments) -> Result<(Config, Option<PathBuf>), Failure> {
     if let Some(file) = arguments.config {
-        return Ok((Config::load(&file)?, Some(file)));
+        return Ok((Config::load(&file, arguments.own.name.as_deref())?, Some(file)));
     }
     let Arguments { pool, node: nodes, ca, listen, nameserver: nameservers, admin, state_dir, .. } = arguments;
     let flags = Flags { pool: pool.unwrap_or_default(), nodes, ca, listen, nameservers, admin, state_dir };

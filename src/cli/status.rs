@@ -1,14 +1,14 @@
 //! `daymark status` and `daymark events`: what a running host holds, and what has changed.
 
 use clap::Args;
-use daymark_decision::Place;
+use daymark_decision::{Grade, Place};
 use jiff::Timestamp;
 
 use super::client::Api;
 use super::table::table;
 use super::{Outcome, Output, json};
 use crate::events::Event;
-use crate::status::{PoolStatus, ProviderStatus, Status};
+use crate::status::{HostsStatus, PeerStatus, PoolStatus, ProviderStatus, Status};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -37,6 +37,7 @@ pub(super) fn events(arguments: &Arguments) -> Outcome {
 
 fn text(status: &Status) -> String {
     let mut text: String = status.pools.iter().map(pool).collect();
+    text.extend(status.hosts.iter().map(hosts));
     let now = status.now.parse().unwrap_or_default();
     text.extend(status.providers.iter().map(|it| provider(it, now)));
     text.extend(status.alarms.iter().map(|alarm| format!("ALARM: {alarm}\n")));
@@ -44,6 +45,9 @@ fn text(status: &Status) -> String {
 }
 
 fn provider(provider: &ProviderStatus, now: Timestamp) -> String {
+    if provider.stands_by {
+        return format!("provider {}: stands by\n", provider.name);
+    }
     let published = provider.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
     let mut text = format!("provider {}: {published}", provider.name);
     if provider.behind_since.is_some() {
@@ -58,6 +62,38 @@ fn provider(provider: &ProviderStatus, now: Timestamp) -> String {
     text.push('\n');
     text.extend(provider.findings.iter().map(|finding| format!("  found: {finding}\n")));
     text
+}
+
+fn hosts(hosts: &HostsStatus) -> String {
+    let writer = hosts.writer.as_ref().map_or("no host writes".to_owned(), |writer| format!("{writer} writes"));
+    let blind = if hosts.blind { ", blind" } else { "" };
+    let rows: Vec<Vec<String>> = hosts.peers.iter().map(peer).collect();
+    let table = table(&["HOST", "HEARD", "DIRECT", "ROUND TRIP", "CLOCK", "TARGETS", "CONFIGURATION"], &rows);
+    format!("host {}: {}{blind}, one of {}; {writer}\n{table}\n", hosts.own, hosts.standing, hosts.members)
+}
+
+fn peer(peer: &PeerStatus) -> Vec<String> {
+    let ago = |age: Option<f64>| age.map_or("never".to_owned(), |age| format!("{age:.1} s ago"));
+    let heard = if peer.heard { ago(peer.age) } else { format!("no, {}", ago(peer.age)) };
+    let round_trip = peer.round_trip.map_or("-".to_owned(), |secs| format!("{:.1} ms", secs * 1000.0));
+    let clock = peer.clock_ahead.map_or("-".to_owned(), |secs| format!("{secs:+.1} s"));
+    let of_grade = |grade| peer.targets.iter().filter(|target| target.grade == grade).count();
+    let counts: Vec<String> = Grade::ALL
+        .iter()
+        .rev()
+        .map(|grade| (of_grade(*grade), grade))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, grade)| format!("{count} {grade}"))
+        .collect();
+    let abstains = if peer.abstains { "abstains, " } else { "" };
+    let targets = if counts.is_empty() { "-".to_owned() } else { format!("{abstains}{}", counts.join(", ")) };
+    let pools: Vec<String> = peer.differs.iter().map(ToString::to_string).collect();
+    let configuration = match (peer.configuration.is_empty(), pools.is_empty()) {
+        (true, _) => "-".to_owned(),
+        (false, true) => "the same".to_owned(),
+        (false, false) => format!("another of {}", pools.join(", ")),
+    };
+    vec![peer.host.to_string(), heard, ago(peer.direct_age), round_trip, clock, targets, configuration]
 }
 
 fn pool(pool: &PoolStatus) -> String {

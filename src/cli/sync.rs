@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::log::{self, Format};
-use super::{Failure, Outcome, Output, block_on, json, print};
+use super::{Failure, Outcome, Output, Own, block_on, json, print};
 use crate::app::{self, Remembering};
 use crate::clock::Clock;
 use crate::config::{self, Config, PoolConfig, ProviderConfig};
@@ -37,6 +37,8 @@ pub(super) struct Arguments {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
+    #[command(flatten)]
+    own: Own,
     /// How long to wait for clear verdicts, and to try again where a provider cannot be reached
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = config::duration)]
     deadline: Duration,
@@ -63,7 +65,7 @@ struct Report {
 }
 
 pub(super) fn sync(arguments: &Arguments) -> Outcome {
-    let config = Config::load(&arguments.config)?;
+    let config = Config::load(&arguments.config, arguments.own.name.as_deref())?;
     let is_writing = |provider: &ProviderConfig| matches!(provider, ProviderConfig::Cloudflare(_));
     if !config.providers.iter().any(is_writing) {
         let sentence = "holds no provider that writes elsewhere, so there is nothing to do; `daymark run` serves DNS";
@@ -114,7 +116,7 @@ async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) 
     let cloudflares = cloudflares.map_err(|sentences| Failure::Usage(sentences.join("\n")))?;
     warn_of_short(arguments.deadline, config);
     let memory = state.dir.map(StateFile::new).and_then(|file| app::told(state.look(&file)));
-    let engine = app::engine(config, memory.unwrap_or_default(), &clock);
+    let engine = app::engine(config, app::sole(), memory.unwrap_or_default(), &clock);
     let Verdicts { decision, memory, unclear, unjudged, alarms } = tokio::select! {
         verdicts = judge(&config.pools, engine, clock, deadline) => verdicts,
         () = stop.cancelled() => return Err(Failure::Run("stopped before anything was published".to_owned())),

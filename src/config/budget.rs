@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use daymark_cloudflare::{Manage, Mode, RECORD_TTL};
+use daymark_decision::{HostName, Membership};
 use daymark_provider::CLIENTS_NOTICE;
 
 use super::findings::Finding;
@@ -59,11 +60,13 @@ fn detection(probe: &Settings, last: &str, deadline: Duration) -> Sum {
     Sum(vec![term("interval", probe.interval), confirm, term(last, deadline)])
 }
 
-/// The worst case of every pool.
+/// The worst case of every pool, and who decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// One a pool, in the order of the configuration.
     pub pools: Vec<PoolReport>,
+    /// The hosts that decide together; `None`: this one decides alone.
+    pub hosts: Option<Membership>,
     /// What is doubtful in the configuration.
     pub warnings: Vec<Finding>,
 }
@@ -148,7 +151,11 @@ pub fn report(config: &Config) -> Report {
         let is_served = config.providers.iter().any(|it| matches!(it, ProviderConfig::Authoritative(_)));
         PoolReport { is_served, cloudflare, ..PoolReport::new(pool) }
     };
-    Report { pools: config.pools.iter().map(of_pool).collect(), warnings: config.warnings.clone() }
+    Report {
+        pools: config.pools.iter().map(of_pool).collect(),
+        hosts: config.peers.as_ref().map(|peers| peers.membership.clone()),
+        warnings: config.warnings.clone(),
+    }
 }
 
 /// How long caches may keep what Cloudflare answers; `None` where Cloudflare alone knows.
@@ -165,6 +172,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for pool in &self.pools {
             writeln!(f, "{pool}")?;
+        }
+        if let Some(hosts) = &self.hosts {
+            writeln!(f, "{}", hosts_line(hosts))?;
         }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
@@ -197,6 +207,17 @@ impl fmt::Display for PoolReport {
         }
         Ok(())
     }
+}
+
+/// Who decides, and how many of them may fail before the others are no majority any more.
+fn hosts_line(Membership { own, members }: &Membership) -> String {
+    let names: Vec<_> = members.iter().map(HostName::as_str).collect();
+    let may_fail = match members.len().saturating_sub(1) / 2 {
+        0 => "none".to_owned(),
+        n => n.to_string(),
+    };
+    let (all, names) = (members.len(), names.join(", "));
+    format!("hosts: {all}, of which {may_fail} may fail and the rest still decide together: {names}; this is {own}")
 }
 
 /// A duration in seconds, with a fraction only where it has one.

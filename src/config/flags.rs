@@ -1,5 +1,5 @@
-//! The configuration of `daymark run` without a file: flags as the tree that a file would have been, so that the same
-//! reader and the same rules judge both.
+//! What flags say of the configuration: as the tree that a file would have been, or inside the tree of one, so that the
+//! same reader and the same rules judge both.
 
 use super::tree::{Entry, Node, Value};
 
@@ -20,6 +20,17 @@ pub struct Flags {
     pub admin: Option<String>,
     /// `--state-dir DIRECTORY`.
     pub state_dir: Option<String>,
+}
+
+/// Puts `--self NAME` into the tree of a file, before what the file says. Without peers there is nothing to name.
+pub(super) fn put_self(tree: &mut Node, name: &str) {
+    let Value::Map(root) = &mut tree.value else { return };
+    for peers in root.iter_mut().filter(|entry| entry.key == "peers") {
+        if let Value::Map(peers) = &mut peers.node.value {
+            peers.retain(|entry| entry.key != "self");
+            peers.push(entry("self", text("--self", name)));
+        }
+    }
 }
 
 /// The tree of a file that says the same.

@@ -2,16 +2,19 @@
 //! page of the configuration follow from it. Keys without `default` must be there; [`typed`](super::typed) says so.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use daymark_decision::Mode;
+use daymark_decision::{HostName, Mode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::PeerAddress;
 use super::reader::Key;
 use super::values::{
-    ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, DnsName, FilePath, HexId, HostAddress, Lapse,
-    ListenAddress, NodeText, ProviderName, RequestPath, ServerName, Text, Variable, Whole, ZoneText, duration_text,
+    ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, ClusterName, DnsName, FilePath, HexId, HostAddress,
+    Lapse, ListenAddress, NodeText, ProviderName, RequestPath, ServerName, Text, Variable, Whole, ZoneText,
+    duration_text,
 };
 
 pub(super) const PORT: u16 = 6443;
@@ -34,6 +37,11 @@ pub(super) const MAX_TCP_CONNECTIONS: usize = 256;
 pub(super) const DRIFT_INTERVAL: Duration = Duration::from_mins(5);
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const CALL_SHARE: u8 = 25;
+pub(super) const PEER_PORT: u16 = 7946;
+pub(super) const PEERS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), PEER_PORT);
+pub(super) const CLUSTER: &str = "daymark";
+/// How many members there are.
+pub(super) const MEMBERS: RangeInclusive<usize> = 2..=15;
 pub(super) const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9353);
 pub(super) const STATE_DIR: &str = "/var/lib/daymark";
 
@@ -57,6 +65,9 @@ pub(super) struct RawConfig {
     /// What publishes the answers.
     #[schemars(length(min = 1))]
     pub(super) providers: Key<Vec<Key<RawProvider>>>,
+    /// The hosts that decide together; by default this one decides alone.
+    #[serde(default)]
+    pub(super) peers: Key<RawPeers>,
     /// The admin API and the metrics.
     #[serde(default)]
     pub(super) admin: Key<RawAdmin>,
@@ -325,6 +336,40 @@ pub(super) struct RawServed {
     /// For `loadBalancing`: the name or the ID of the Cloudflare pool behind it.
     #[serde(default)]
     pub(super) cloudflare_pool: Key<Text<CloudflarePool>>,
+}
+
+/// The hosts that decide together.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Peers")]
+pub(super) struct RawPeers {
+    /// The name of this host among the members; needed here or by `--self` or `DAYMARK_SELF`, which come first.
+    #[serde(default, rename = "self")]
+    pub(super) own: Key<Text<HostName>>,
+    /// The address to listen on for the other hosts, by UDP.
+    #[serde(default)]
+    #[schemars(extend("default" = PEERS_LISTEN.to_string()))]
+    pub(super) listen: Key<Text<ListenAddress>>,
+    /// The name that these hosts share; hosts with another one are not heard.
+    #[serde(default)]
+    #[schemars(extend("default" = CLUSTER))]
+    pub(super) cluster: Key<Text<ClusterName>>,
+    /// All hosts, this one included.
+    #[schemars(length(min = *MEMBERS.start(), max = *MEMBERS.end()))]
+    pub(super) members: Key<Vec<Key<RawMember>>>,
+    /// A file with the keys that the hosts share, as `daymark keygen` makes them; read again when it changes.
+    pub(super) key_file: Key<Text<FilePath>>,
+}
+
+/// One host that runs Daymark.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Member")]
+pub(super) struct RawMember {
+    /// Its name, unique among the members.
+    pub(super) name: Key<Text<HostName>>,
+    /// Where the other hosts reach it; a name is looked up again and again.
+    pub(super) address: Key<Text<PeerAddress>>,
 }
 
 /// The admin API and the metrics.

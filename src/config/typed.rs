@@ -3,6 +3,7 @@
 
 mod cloudflare;
 mod files;
+mod peers;
 mod pool;
 mod probe;
 mod provider;
@@ -39,12 +40,14 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
         }
         (providers, _) => stage.providers(providers, root, &pools),
     };
+    let peers = stage.peers(raw.peers);
     let admin = stage.admin(raw.admin);
     let state_dir = match (raw.state_dir, source) {
         (Key::Absent, Source::Flags) => None,
         (key, _) => Some(base.join(key.or(Text(FilePath(raw::STATE_DIR.into()))).0.0)),
     };
-    Some(Config { pools, providers, admin, state_dir, warnings: Vec::new(), places: Places::default() })
+    let (warnings, places) = (Vec::new(), Places::default());
+    Some(Config { pools, providers, peers, admin, state_dir, warnings, named: None, places })
 }
 
 /// The judgement under way.

@@ -2,6 +2,7 @@
 //! what depends on other keys or on files is judged in [`typed`](super::typed).
 
 mod cloudflare;
+mod peers;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,6 +23,7 @@ use super::reader::Key;
 pub(super) use self::cloudflare::{
     ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, HexId, ProviderName, Variable, ZoneText,
 };
+pub(super) use self::peers::ClusterName;
 
 /// A kind of text.
 pub(super) trait Kind: Sized {

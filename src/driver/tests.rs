@@ -41,7 +41,7 @@ fn pool(nodes: &[&str]) -> Pool {
 
 fn start(pool: Pool) -> Bench {
     let (clock, events, watchdog) = (Clock::start(), Events::default(), Watchdog::default());
-    let membership = Membership { own: HostName::new("dns-1"), members: 1 };
+    let membership = Membership::sole(HostName::new("dns-1"));
     let engine = Engine::new(membership, vec![pool], Memory::default(), clock.now());
     let (newest, decisions) = watch::channel(Kept::default());
     let heart = watchdog.watch("driver", PATIENCE);
@@ -66,7 +66,7 @@ impl Bench {
     fn drain(&self, pool: &Pool, node: &str, length: Option<Duration>) -> Command {
         let until = length.map(|length| self.clock.now().after(length));
         let (reason, author) = ("disk".to_owned(), "ada".to_owned());
-        let order = Override { kind: OverrideKind::Drain, reason, author, since: self.clock.now(), until };
+        let order = Override { kind: OverrideKind::Drain, reason, author, since: self.clock.now(), until, host: None };
         Command::Set { pool: pool.name.clone(), node: NodeName::new(node), order, insist: false }
     }
 }

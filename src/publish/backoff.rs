@@ -41,7 +41,7 @@ impl Backoff {
         let usual = jittered(whole.min(LONGEST));
         match fault {
             PublishError::Refused(_) => Pauses { same: jittered(whole).max(shortest), changed: usual },
-            PublishError::Unavailable { pause, .. } => {
+            PublishError::Unavailable { pause, .. } | PublishError::Unlooked { pause, .. } => {
                 let pause = usual.max(pause.unwrap_or_default());
                 Pauses { same: pause, changed: pause }
             }

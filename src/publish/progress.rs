@@ -81,8 +81,17 @@ impl Progress {
         std::mem::replace(&mut self.0.status.lock().findings, findings)
     }
 
+    /// Whether another host writes, or none does. What was published by then says nothing of what stands.
+    pub(super) fn stands_by(&self, stands_by: bool) {
+        let mut status = self.0.status.lock();
+        status.stands_by = stands_by;
+        (status.published, status.fault, status.attempt_since) = (None, None, None);
+        status.findings.clear();
+        self.settle(&mut status);
+    }
+
     fn settle(&self, status: &mut ProviderStatus) {
-        if status.published == Some(status.desired) {
+        if status.stands_by || status.published == Some(status.desired) {
             status.behind_since = None;
         } else {
             status.behind_since = status.behind_since.or_else(|| Some(self.now()));

@@ -8,20 +8,20 @@ use proptest::prelude::*;
 use crate::support::{SMALL, error, files};
 
 fn load_error(path: &Path) -> String {
-    let message = Config::load(path).unwrap_err().to_string();
+    let message = Config::load(path, None).unwrap_err().to_string();
     message.replace(&path.display().to_string(), "FILE")
 }
 
 #[test]
 fn an_empty_file_is_told_what_belongs_in_it() {
-    let expected = "the file: is empty; a mapping with keys among pools, providers, admin, stateDir is allowed";
+    let expected = "the file: is empty; a mapping with keys among pools, providers, peers, admin, stateDir is allowed";
     assert_eq!(error(""), format!("daymark.yaml:1:1: {expected}"));
     assert!(error("# only a comment\n").contains(expected));
 }
 
 #[test]
 fn a_file_that_is_a_list_or_a_word_is_no_mapping() {
-    let rest = "a mapping with keys among pools, providers, admin, stateDir is allowed";
+    let rest = "a mapping with keys among pools, providers, peers, admin, stateDir is allowed";
     assert_eq!(error("- pools\n"), format!("daymark.yaml:1:1: the file: is a list; {rest}"));
     assert_eq!(error("pools\n"), format!("daymark.yaml:1:1: the file: is the text \"pools\"; {rest}"));
 }

@@ -11,6 +11,7 @@ const FULL: &str = include_str!("../../examples/authoritative-full.yaml");
 const RECORDS: &str = include_str!("../../examples/cloudflare-records.yaml");
 const LOAD_BALANCING: &str = include_str!("../../examples/cloudflare-load-balancing.yaml");
 const CLOUDFLARE_FULL: &str = include_str!("../../examples/cloudflare-full.yaml");
+const THREE_HOSTS: &str = include_str!("../../examples/three-hosts.yaml");
 const DESIGN: &str = r#"
 pools:
   - name: lb.kube-cp.com            # kubeadm's controlPlaneEndpoint
@@ -42,6 +43,7 @@ fn read(example: &str) -> Config {
         ("/etc/daymark/staging-token", "token"),
         ("/etc/daymark/admin-token", "token"),
         ("/etc/daymark/kube-cp.com.zone", "zone"),
+        ("/etc/daymark/gossip.key", "gossip.key"),
     ]
     .iter()
     .fold(example.to_owned(), |text, (there, here)| text.replace(there, here));
@@ -50,7 +52,7 @@ fn read(example: &str) -> Config {
 
 #[test]
 fn every_example_is_good_and_without_a_warning() {
-    for example in [MINIMAL, FULL, DESIGN, LOAD_BALANCING] {
+    for example in [MINIMAL, FULL, DESIGN, LOAD_BALANCING, THREE_HOSTS] {
         assert_eq!(read(example).warnings, []);
     }
 }
@@ -65,7 +67,7 @@ fn an_example_that_has_to_be_doubtful_says_so() {
 
 #[test]
 fn every_example_fits_the_schema() {
-    for example in [MINIMAL, FULL, DESIGN, RECORDS, LOAD_BALANCING, CLOUDFLARE_FULL] {
+    for example in [MINIMAL, FULL, DESIGN, RECORDS, LOAD_BALANCING, CLOUDFLARE_FULL, THREE_HOSTS] {
         let value: Value = serde_saphyr::from_str(example).unwrap();
         assert_eq!(violations(&value), Vec::<String>::new());
     }
@@ -82,7 +84,8 @@ fn the_design_says_nothing_but_defaults() {
 
 #[test]
 fn the_full_examples_have_every_key() {
-    let values: [Value; 2] = [FULL, CLOUDFLARE_FULL].map(|example| serde_saphyr::from_str(example).unwrap());
+    let values: [Value; 3] =
+        [FULL, CLOUDFLARE_FULL, THREE_HOSTS].map(|example| serde_saphyr::from_str(example).unwrap());
     let is_absent = |key: &String| !values.iter().any(|value| holds(value, key));
     let schema = daymark::config::json_schema();
     let absent: Vec<_> = crate::schema::keys(&schema).into_iter().filter(is_absent).collect();

@@ -22,7 +22,7 @@ fn an_unknown_key_comes_with_the_one_that_was_meant_and_all_that_are_allowed() {
     );
     assert_eq!(
         fault("pools:\n", "colour: red\npools:\n"),
-        "1:1: the file: unknown key `colour`; allowed are: pools, providers, admin, stateDir"
+        "1:1: the file: unknown key `colour`; allowed are: pools, providers, peers, admin, stateDir"
     );
     assert_eq!(
         fault("nameservers:", "name_servers:"),

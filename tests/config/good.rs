@@ -110,7 +110,7 @@ fn paths_are_relative_to_the_file_and_all_of_them_are_listed() {
     );
     let path = dir.path().join("daymark.yaml");
     std::fs::write(&path, text).unwrap();
-    let config = Config::load(&path).unwrap();
+    let config = Config::load(&path, None).unwrap();
     let files = ["ca.crt", "client.crt", "client.key", "zone", "token"].map(|name| dir.path().join(name));
     assert_eq!(config.files(), files);
     assert_eq!(config.state_dir, Some(dir.path().join("state")));
@@ -122,7 +122,7 @@ fn a_file_and_its_text_give_the_same() {
     let dir = files();
     let path = dir.path().join("daymark.yaml");
     std::fs::write(&path, SMALL).unwrap();
-    assert_eq!(meaning(Config::load(&path).unwrap()), meaning(parse(SMALL, dir.path()).unwrap()));
+    assert_eq!(meaning(Config::load(&path, None).unwrap()), meaning(parse(SMALL, dir.path()).unwrap()));
 }
 
 #[test]
@@ -139,7 +139,7 @@ pool lb.kube-cp.com
     right in every cache in 11.3s = 6.3s + ttl.max 5s
 
 ";
-    assert_eq!(report(&Config::load(&path).unwrap()).to_string(), expected);
+    assert_eq!(report(&Config::load(&path, None).unwrap()).to_string(), expected);
 }
 
 #[test]
@@ -147,11 +147,11 @@ fn check_warns_of_a_sum_that_clients_would_not_wait_for() {
     let dir = files();
     let path = dir.path().join("daymark.yaml");
     std::fs::write(&path, with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, interval: 38s}")).unwrap();
-    let report = report(&Config::load(&path).unwrap());
+    let report = report(&Config::load(&path, None).unwrap());
     assert_eq!(report.pools[0].warnings().len(), 1, "{report}");
     assert!(
         report.to_string().contains("pools[0]: with a hung node the answer is right in every cache after 48.3s"),
         "{report}"
     );
-    assert!(Config::load(&dir.path().join("absent.yaml")).is_err());
+    assert!(Config::load(&dir.path().join("absent.yaml"), None).is_err());
 }

@@ -3,6 +3,7 @@
 use daymark::config::json_schema;
 use serde_json::{Value, json};
 
+use crate::peers::PEERS;
 use crate::support::{SMALL, error, meaning, parse, with};
 
 const PAGE: &str = include_str!("../../docs/configuration.md");
@@ -50,7 +51,7 @@ fn mappings(schema: &Value) -> Vec<Value> {
 #[test]
 fn every_mapping_of_the_schema_refuses_unknown_keys() {
     let mappings = mappings(&json_schema());
-    assert_eq!(mappings.len(), 13);
+    assert_eq!(mappings.len(), 15);
     for mapping in mappings {
         assert_eq!(mapping["additionalProperties"], json!(false), "{mapping:#}");
     }
@@ -75,6 +76,9 @@ fn every_key_of_the_schema_is_required_or_may_be_left_out_by_the_reader_too() {
         ("key", "pools: [{probe: {auth: {clientCertificate: {}}}}]"),
         ("nameservers", "providers: [{type: authoritative}]"),
         ("mode", "providers: [{type: cloudflare}]"),
+        ("members", "peers: {}"),
+        ("address", "peers: {members: [{}]}"),
+        ("keyFile", "peers: {}"),
     ];
     for (key, text) in cases {
         let message = error(text);
@@ -148,6 +152,9 @@ fn what_the_schema_gives_as_default_is_what_leaving_out_gives() {
     );
     let text = written("Admin", &format!("{text}admin: {{}}\n"), "admin: {}", "");
     assert_eq!(meaning(parse(&text, dir.path()).unwrap()), meaning(expected));
+    let expected = parse(&format!("{text}peers: {{{PEERS}}}\n"), dir.path()).unwrap();
+    let text = written("Peers", &format!("{text}peers: {{}}\n"), "peers: {}", &format!("{PEERS}, "));
+    assert_eq!(meaning(parse(&text, dir.path()).unwrap()), meaning(expected));
 }
 
 #[test]
@@ -169,7 +176,7 @@ fn the_schema_finds_what_is_wrong() {
 /// A kind of text: where the schema has it, a file with `@` in its place, and texts that are good and bad.
 type Sample = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
-const SAMPLES: [Sample; 10] = [
+const SAMPLES: [Sample; 13] = [
     (
         "/$defs/Pool/properties/name",
         "pools: [{name: @}]",
@@ -229,6 +236,24 @@ const SAMPLES: [Sample; 10] = [
         "providers: [{type: cloudflare, pools: [{cloudflarePool: @}]}]",
         &["kube-cp", "a_B-2"],
         &["", "a b", "a.b", "a/b", "a\n"],
+    ),
+    (
+        "/$defs/Member/properties/name",
+        "peers: {members: [{name: @}]}",
+        &["dns-1", "DNS_1.example.org", "1", "-"],
+        &["", "a b", "a/b", "a:1", "ä", "a\n"],
+    ),
+    (
+        "/$defs/Member/properties/address",
+        "peers: {members: [{address: @}]}",
+        &["192.0.2.11", "192.0.2.11:1", "[2001:db8::1]", "[::1]:65535", "dns-1", "dns-1.example.org.:7946", "1.a"],
+        &["", ":7946", "2001:db8::1", "[::1]7946", "[::1", "[]", "dns_1", "dns-1:", "dns-1:x", "a:1:2", "a b", "a\n"],
+    ),
+    (
+        "/$defs/Peers/properties/cluster",
+        "peers: {cluster: @}",
+        &["daymark", "Prod_1.eu-west"],
+        &["", "a b", "a/b", "ä", "a\n"],
     ),
 ];
 

@@ -1,11 +1,13 @@
 //! A directory with the files that a configuration names, and short ways to read one.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use daymark::config::{AdminConfig, Config, Finding, PoolConfig, ProviderConfig};
+use daymark::config::{AdminConfig, Config, Finding, PeersConfig, PoolConfig, ProviderConfig};
 use tempfile::TempDir;
 
-/// A directory with `ca.crt`, `client.crt`, `client.key`, `other.key`, `token`, `zone` and files that are no such thing.
+/// A directory with `ca.crt`, `client.crt`, `client.key`, `other.key`, `token`, `zone`, `gossip.key` and files that are no such thing.
 pub(crate) fn files() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let ca = rcgen::KeyPair::generate().unwrap();
@@ -19,6 +21,8 @@ pub(crate) fn files() -> TempDir {
     write("token", " secret\n");
     write("blank", " \n");
     write("zone", "@ 300 IN A 192.0.2.1\n");
+    write("gossip.key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
+    std::fs::set_permissions(dir.path().join("gossip.key"), Permissions::from_mode(0o600)).unwrap();
     dir
 }
 
@@ -35,9 +39,11 @@ providers:
 ";
 
 /// What a configuration says, apart from where it says it.
-pub(crate) fn meaning(config: Config) -> (Vec<PoolConfig>, Vec<ProviderConfig>, AdminConfig, Option<PathBuf>) {
-    let Config { pools, providers, admin, state_dir, .. } = config;
-    (pools, providers, admin, state_dir)
+type Meaning = (Vec<PoolConfig>, Vec<ProviderConfig>, Option<PeersConfig>, AdminConfig, Option<PathBuf>);
+
+pub(crate) fn meaning(config: Config) -> Meaning {
+    let Config { pools, providers, peers, admin, state_dir, .. } = config;
+    (pools, providers, peers, admin, state_dir)
 }
 
 /// Reads a text whose paths are relative to `base`.

@@ -54,6 +54,27 @@ fn check_shows_both_sums_and_warns_of_what_takes_longer_than_clients_do() {
 }
 
 #[test]
+fn one_file_serves_all_hosts_where_each_is_told_which_it_is() {
+    const PEERS: &str = "peers: {keyFile: gossip.key, members: [{name: dns-1, address: 192.0.2.11}, \
+                         {name: dns-2, address: 192.0.2.12}, {name: dns-3, address: 192.0.2.13}]}";
+    let nodes = Nodes::start(1);
+    output(&["keygen", "--out", nodes.path("gossip.key").to_str().unwrap()]);
+    let config = nodes.path("daymark.yaml");
+    fs::write(&config, format!("{}\n{PEERS}\n", nodes.plan())).unwrap();
+    let check = ["check", "-c", config.to_str().unwrap()];
+    let text = output(&[&check[..], &["--self", "dns-2"]].concat());
+    assert!(text.contains("dns-1, dns-2, dns-3; this is dns-2\n"), "{text}");
+    let by_variable = finish(daymark(&check).env("DAYMARK_SELF", "dns-3"));
+    assert!(by_variable.stdout.contains("; this is dns-3\n"), "{}", by_variable.stderr);
+    let nameless = finish(&mut daymark(&check));
+    assert!(nameless.code == Some(2) && nameless.stderr.contains("by --self or DAYMARK_SELF"), "{}", nameless.stderr);
+    for command in ["run", "sync", "check", "probe"] {
+        let Finished { code, stderr, .. } = finish(&mut daymark(&[command, check[1], check[2], "--self", "dns-9"]));
+        assert!(code == Some(2) && stderr.contains("--self: dns-9 is no member"), "{command}: {stderr}");
+    }
+}
+
+#[test]
 fn probe_shows_what_each_target_is_found_to_be() {
     let nodes = Nodes::start(3);
     nodes.set(1, Behaviour::Dead);

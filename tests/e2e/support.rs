@@ -82,7 +82,10 @@ pub(crate) fn finish(command: &mut Command) -> Finished {
 /// `daymark` with these arguments.
 pub(crate) fn daymark(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
-    command.args(arguments).env_remove("DAYMARK_LOG").env_remove("DAYMARK_API").env_remove("DAYMARK_TOKEN_FILE");
+    command.args(arguments);
+    for variable in ["DAYMARK_LOG", "DAYMARK_API", "DAYMARK_TOKEN_FILE", "DAYMARK_SELF"] {
+        command.env_remove(variable);
+    }
     command
 }
 

@@ -209,6 +209,11 @@ impl Record {
 }
 
 impl Zone {
+    /// Whether it is the one that answers for its name.
+    pub(crate) fn is_active(&self) -> bool {
+        self.status.as_deref() == Some("active")
+    }
+
     pub(crate) fn is_enterprise(&self) -> bool {
         self.plan.legacy_id.as_deref() == Some("enterprise")
     }

@@ -1,6 +1,5 @@
 //! What an operator should look at, found by asking Cloudflare.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use daymark_decision::{Answer, Decision};
@@ -12,6 +11,7 @@ use crate::client::{Call, CallError};
 use crate::fault::Fault;
 use crate::plan::origins::{label, target_of};
 use crate::plan::{Wanted, wanted};
+use crate::public::is_public;
 use crate::settings::{Mode, RECORD_TTL, Served};
 use crate::world::{World, record_ttl};
 
@@ -139,10 +139,10 @@ fn judge_pool(pool: &CloudflarePool, answer: &Answer) -> Vec<String> {
                 "the origin {} of the Cloudflare pool {name} belongs to no node, and is left as it is",
                 label(origin)
             );
-        } else if !origin.is_tunnelled() && origin.address().parse().is_ok_and(is_private) {
+        } else if !origin.is_tunnelled() && origin.address().parse().is_ok_and(|it| !is_public(it)) {
             findings.push(format!(
-                "the origin {} of the Cloudflare pool {name} has a private address: Cloudflare refuses it where a monitor is \
-                 attached, and only clients inside reach it",
+                "the origin {} of the Cloudflare pool {name} has an address that is not public: Cloudflare refuses it where a \
+                 monitor is attached, and no client on the Internet reaches it",
                 label(origin)
             ));
         }
@@ -189,24 +189,4 @@ fn judge_balancers(served: &Served, pool: &CloudflarePool, pools: &[CloudflarePo
         ));
     }
     findings
-}
-
-/// Whether clients on the Internet cannot reach an address: RFC 6890 and RFC 4193.
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            let octets = address.octets();
-            address.is_private()
-                || address.is_loopback()
-                || address.is_link_local()
-                || address.is_unspecified()
-                || (octets[0] == 100 && octets[1] & 0xC0 == 64)
-        }
-        IpAddr::V6(address) => {
-            address.is_unique_local()
-                || address.is_unicast_link_local()
-                || address.is_loopback()
-                || address.is_unspecified()
-        }
-    }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use reqwest::{Request, Response};
 use rustls::{ClientConfig, RootCertStore};
@@ -134,6 +135,16 @@ impl Client {
     /// How long to wait before a pass begins, so that it need not wait in the middle; zero where it may begin.
     pub(crate) fn pause(&self) -> Duration {
         self.budget.pause()
+    }
+
+    /// Until when Cloudflare refuses every call; `None` where it does not.
+    pub(crate) fn blocked_until(&self) -> Option<Timestamp> {
+        self.budget.blocked_until()
+    }
+
+    /// Makes no call until then, though not for longer than Cloudflare usually refuses them.
+    pub(crate) fn block_until(&self, until: Timestamp) {
+        self.budget.block_until(until);
     }
 
     /// What was used so far.

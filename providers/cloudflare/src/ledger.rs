@@ -7,7 +7,7 @@
 //! would undo each other without end. So after [`REPAIRS`] an entry is left alone until the answer about it changes, or until
 //! the world agrees again of itself and stays so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daymark_decision::PoolName;
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,11 @@ use serde::{Deserialize, Serialize};
 const REPAIRS: u32 = 2;
 /// How often something is written that was never read back as written: reads may lag, or someone is quicker than they are.
 const WRITES: u32 = 8;
-/// After so many looks in a row that found an entry right, what was undone before is forgotten.
+/// After so many looks in a row that found an entry right, what was undone before is forgotten; and after so many for which
+/// it belonged to nothing, the entry itself.
 const FORGETS_AFTER: u32 = 12;
+/// The longest pause before what the name cannot do without is made once more, in passes.
+const LONGEST_PAUSE: u32 = 8;
 
 /// What was shown, pool by pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,12 @@ pub(crate) struct Entry {
     /// How often it was written since it was last read as it should be.
     #[serde(default)]
     unread: u32,
+    /// For how many passes it was left as it is, where the name cannot do without it.
+    #[serde(default)]
+    left: u32,
+    /// For how many looks it has belonged to nothing.
+    #[serde(default)]
+    idle: u32,
 }
 
 /// How the world stands to the answer on one entry. Each has what to remember: at once, or once it is written.
@@ -69,6 +78,32 @@ impl Ledger {
     /// Remembers one entry.
     pub(crate) fn remember(&mut self, pool: &PoolName, key: &str, entry: Entry) {
         self.pools.entry(pool.clone()).or_default().insert(key.to_owned(), entry);
+    }
+
+    /// Forgets the entries of one pool that have belonged to nothing for some looks. Only those of these `keys` belong to
+    /// something now.
+    pub(crate) fn prune(&mut self, pool: &PoolName, keys: &BTreeSet<&str>, is_look: bool) {
+        let Some(entries) = self.pools.get_mut(pool) else { return };
+        entries.retain(|key, entry| {
+            entry.idle = if keys.contains(key.as_str()) { 0 } else { entry.idle + u32::from(is_look) };
+            entry.idle < FORGETS_AFTER
+        });
+    }
+
+    /// Forgets every pool but these.
+    pub(crate) fn keep_pools(&mut self, is_served: impl Fn(&PoolName) -> bool) {
+        self.pools.retain(|pool, _| is_served(pool));
+    }
+}
+
+impl Entry {
+    /// A contested entry that is to be made once more, or else is left for this pass. Each pause is twice as long.
+    pub(crate) fn once_more(self) -> Result<Self, Self> {
+        let pause = 2_u32.saturating_pow(self.repaired.saturating_sub(REPAIRS)).min(LONGEST_PAUSE);
+        if self.left < pause {
+            return Err(Self { left: self.left + 1, ..self });
+        }
+        Ok(Self { repaired: self.repaired.saturating_add(1), unread: 1, left: 0, ..self })
     }
 }
 

@@ -15,6 +15,7 @@ mod client;
 mod fault;
 mod ledger;
 mod plan;
+mod public;
 mod settings;
 mod world;
 
@@ -25,10 +26,12 @@ use std::time::Duration;
 
 use daymark_decision::{Answer, Basis, Decision, PoolName};
 use daymark_provider::{Provider, PublishError, admit};
+use jiff::Timestamp;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::client::Client;
 use crate::fault::{Fault, outcome};
@@ -38,6 +41,7 @@ use crate::world::World;
 
 pub use client::{BuildError, CallError, Usage};
 pub use plan::Edit;
+pub use public::is_public;
 pub use settings::{
     API, BALANCER_TTL, CallSettings, Manage, Mode, RECORD_TTL, RECORD_TTL_ENTERPRISE, Served, Settings, TokenSource,
     is_id,
@@ -60,7 +64,7 @@ pub struct Cloudflare {
     ledger: Mutex<Ledger>,
     /// The newest decision that there is, also while an older one is being published.
     newest: Mutex<Decision>,
-    /// How many more passes are to follow soon.
+    /// How many more passes are to follow soon. Written only within a pass.
     unclear: AtomicU8,
 }
 
@@ -72,6 +76,8 @@ struct State {
     tried: u64,
     /// What was shown and read back, pool by pool.
     standing: BTreeMap<PoolName, Standing>,
+    /// The pools that were met in this run.
+    met: BTreeSet<PoolName>,
     /// Edits whose answer was lost, and which may have been made.
     lost: Vec<Edit>,
 }
@@ -85,6 +91,16 @@ struct Standing {
 
 /// What of an answer shows at Cloudflare.
 type Shape = Vec<(IpAddr, bool)>;
+
+/// What the next run must know.
+#[derive(Default, Serialize, Deserialize)]
+struct Memory {
+    #[serde(flatten)]
+    ledger: Ledger,
+    /// Until when Cloudflare refuses every call. A run that does not know it would be refused for longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blocked_until: Option<Timestamp>,
+}
 
 /// What one pass did, or would do.
 #[derive(Debug)]
@@ -100,14 +116,19 @@ impl Cloudflare {
     /// none. Nothing is called yet.
     pub fn new(settings: Settings, memory: Option<Value>) -> Result<Self, BuildError> {
         let client = Client::new(&settings.calls)?;
-        let ledger = memory.map(serde_json::from_value).transpose().unwrap_or_else(|error| {
+        let memory = memory.map(serde_json::from_value).transpose().unwrap_or_else(|error| {
             warn!("provider {}: what an earlier run remembers cannot be used: {error}", settings.name);
             None
         });
+        let Memory { mut ledger, blocked_until } = memory.unwrap_or_default();
+        ledger.keep_pools(|pool| settings.pools.iter().any(|served| served.pool == *pool));
+        if let Some(until) = blocked_until {
+            client.block_until(until);
+        }
         Ok(Self {
             world: World::new(client, settings),
             state: tokio::sync::Mutex::default(),
-            ledger: Mutex::new(ledger.unwrap_or_default()),
+            ledger: Mutex::new(ledger),
             newest: Mutex::default(),
             unclear: AtomicU8::new(0),
         })
@@ -124,18 +145,20 @@ impl Cloudflare {
         self.supersede(decision);
         // The same decision again is asked for to look at everything; else each pool has its own time.
         let is_same = decision.generation == state.published;
-        let mut faults = Vec::new();
+        let (mut faults, mut unlooked) = (Vec::new(), Vec::new());
         for answer in self.answers(decision) {
             let standing = state.standing.get(&answer.pool).filter(|it| it.shape == shape(answer));
             let is_look = standing.is_some();
             if standing.is_some_and(|it| !is_same && Instant::now() < it.look_at) {
                 continue;
             }
-            if is_look && !self.world.client.has_spare() {
-                debug!("provider {}: few calls are left, so {} is looked at later", self.name(), answer.pool);
+            if is_look && self.world.client.blocked_until().is_none() && !self.world.client.has_spare() {
+                unlooked.push((answer.pool.clone(), Fault::Unlooked));
                 continue;
             }
             state.standing.remove(&answer.pool);
+            // The first pass of a run looks at what stood while there was none.
+            let is_look = state.met.insert(answer.pool.clone()) || is_look;
             match self.show(answer, is_look, &mut edits, &mut state.lost).await {
                 Ok(()) => {
                     let look_at = Instant::now() + self.world.settings.drift_interval;
@@ -147,9 +170,13 @@ impl Cloudflare {
         }
         if faults.is_empty() {
             state.published = decision.generation;
-            let fewer = |left: u8| left.checked_sub(1);
-            // Where there is none to take, there is none left.
-            let _ = self.unclear.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+            let left = self.unclear.load(Ordering::Relaxed);
+            self.unclear
+                .store(if unlooked.is_empty() { left.saturating_sub(1) } else { left.max(1) }, Ordering::Relaxed);
+        }
+        // What is new is published all the same, and the look follows soon.
+        if is_same {
+            faults.append(&mut unlooked);
         }
         Pass { edits, outcome: outcome(faults) }
     }
@@ -203,9 +230,14 @@ impl Cloudflare {
             let shown = self.ledger.lock().of(&answer.pool, is_look && round == 0);
             let plan = self.world.plan(answer, &shown).await.inspect_err(|fault| self.mind(fault))?;
             self.remember(&answer.pool, &plan.agreed);
+            self.remember(&answer.pool, &plan.idle);
             edits.extend(self.found(&answer.pool, &plan, lost));
             let next = untried(&plan, &tried);
             if next.is_empty() {
+                self.remember(&answer.pool, &plan.waiting);
+                if plan.is_whole {
+                    self.ledger.lock().prune(&answer.pool, &plan.judged(), is_look);
+                }
                 return self.verdict(&plan, failed);
             }
             for drift in plan.drift.iter().filter(|drift| said.insert((*drift).clone())) {
@@ -302,6 +334,13 @@ impl Provider for Cloudflare {
         }
     }
 
+    async fn take_over(&self) {
+        let mut state = self.state.lock().await;
+        state.standing.clear();
+        state.lost.clear();
+        *self.ledger.lock() = Ledger::default();
+    }
+
     fn look_again(&self) -> Option<Duration> {
         let usual = self.world.settings.drift_interval;
         Some(if self.unclear.load(Ordering::Relaxed) > 0 { usual.min(SOON) } else { usual })
@@ -314,7 +353,8 @@ impl Provider for Cloudflare {
     }
 
     fn memory(&self) -> Option<Value> {
-        serde_json::to_value(&*self.ledger.lock()).ok()
+        let ledger = self.ledger.lock().clone();
+        serde_json::to_value(Memory { ledger, blocked_until: self.world.client.blocked_until() }).ok()
     }
 }
 

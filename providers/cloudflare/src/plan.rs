@@ -4,7 +4,7 @@ pub(crate) mod balancer;
 pub(crate) mod origins;
 pub(crate) mod records;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -65,6 +65,12 @@ pub(crate) struct Plan {
     pub(crate) drift: Vec<String>,
     /// What is to be remembered without a write.
     pub(crate) agreed: Vec<(String, Entry)>,
+    /// What is to be remembered though it belongs to nothing.
+    pub(crate) idle: Vec<(String, Entry)>,
+    /// What is to be remembered where the pass ends with this plan.
+    pub(crate) waiting: Vec<(String, Entry)>,
+    /// Whether every entry that belongs to anything was judged.
+    pub(crate) is_whole: bool,
     /// Whether the later edits may be made though one of the first has failed.
     pub(crate) then_is_safe: bool,
 }
@@ -109,11 +115,26 @@ impl Plan {
         }
     }
 
-    /// Remembers of everything that was taken out that it is still gone, unless `is_there` knows better of its key.
-    pub(crate) fn judge_gone(&mut self, shown: &Shown, is_there: impl Fn(&str) -> bool) {
+    /// Remembers of everything that was taken out that it is still gone, unless `is_there` knows better of its key. Only what
+    /// `is_wanted` belongs to something.
+    pub(crate) fn judge_gone(
+        &mut self,
+        shown: &Shown,
+        is_there: impl Fn(&str) -> bool,
+        is_wanted: impl Fn(&str) -> bool,
+    ) {
         for key in shown.gone().filter(|key| key.ends_with(THERE) && !is_there(key)) {
-            self.judge(shown, key, (false, false), String::new);
+            if let Stand::Agrees(entry) = shown.stand(key, false, false) {
+                let list = if is_wanted(key) { &mut self.agreed } else { &mut self.idle };
+                list.push((key.to_owned(), entry));
+            }
         }
+    }
+
+    /// The keys of every entry that was judged.
+    pub(crate) fn judged(&self) -> BTreeSet<&str> {
+        let written = self.first.iter().chain(&self.then).flat_map(|edit| &edit.entries);
+        written.chain(&self.agreed).map(|(key, _)| key.as_str()).collect()
     }
 
     /// Says that an entry is left alone; `drift` says what someone else does.

@@ -108,21 +108,12 @@ impl World {
             };
         }
         let mut query = vec![("name", zone)];
-        // Two accounts may have a zone of the same name, of which one is not in use.
+        // Two accounts may have a zone of the same name.
         if let Mode::LoadBalancing { account, .. } = &self.settings.mode {
             query.push(("account.id", account));
         }
         let found: Vec<Zone> = self.client.list(Call::ReadZone, "/zones", &query).await?;
-        let mut found: Vec<Zone> = found.into_iter().filter(|it| it.name.eq_ignore_ascii_case(zone)).collect();
-        // The one that is in use, where there are several.
-        found.sort_by_key(|it| it.status.as_deref() != Some("active"));
-        found.into_iter().next().ok_or_else(|| {
-            Fault::Problem(format!(
-                "the token sees no zone {zone}; check the name, and that the token includes the zone with the permission \
-                 {}",
-                Call::ReadZone.permission()
-            ))
-        })
+        the_one(zone, found.into_iter().filter(|it| it.name.eq_ignore_ascii_case(zone)).collect())
     }
 
     async fn records(&self, path: &str, name: &str) -> Result<Vec<Record>, Fault> {
@@ -136,6 +127,26 @@ impl World {
         let names = self.settings.pools.iter().zip(cloudflare_pools);
         names.filter(|(served, _)| served.pool == answer.pool).map(|(_, name)| name.as_str()).next().unwrap_or_default()
     }
+}
+
+/// The zone of a name: the one that is in use, where there are several.
+fn the_one(name: &str, mut zones: Vec<Zone>) -> Result<Zone, Fault> {
+    if zones.iter().any(Zone::is_active) {
+        zones.retain(Zone::is_active);
+    }
+    let ids: Vec<&str> = zones.iter().map(|it| it.id.as_str()).collect();
+    if ids.len() > 1 {
+        let ids = ids.join(", ");
+        return Err(Fault::Problem(format!(
+            "the token sees several zones {name}, and which is meant cannot be known; give the ID of one as `zone`: {ids}"
+        )));
+    }
+    zones.pop().ok_or_else(|| {
+        Fault::Problem(format!(
+            "the token sees no zone {name}; check the name, and that the token includes the zone with the permission {}",
+            Call::ReadZone.permission()
+        ))
+    })
 }
 
 fn pools(account: &str) -> String {

@@ -51,21 +51,31 @@ const ADDRESSES: [&str; 3] = ["192.0.2.1", "192.0.2.2", "2001:db8::3"];
 
 /// A decision with one answer of these addresses, at rest. The other addresses of the contract are out.
 pub fn decision(pool: &PoolName, generation: u64, addresses: &[&str]) -> Decision {
-    let since = Moment::from_millis(0);
     let unknown = addresses.iter().filter(|address| !ADDRESSES.contains(address));
-    let targets = ADDRESSES.iter().chain(unknown).zip(1..).map(|(address, n)| {
-        let target = Target { pool: pool.clone(), node: NodeName::new(&format!("node-{n}")), address: parse(address) };
-        (target, addresses.contains(address))
-    });
+    let nodes = ADDRESSES.iter().chain(unknown).zip(1..);
+    let nodes = nodes.map(|(&address, n)| (format!("node-{n}"), address, addresses.contains(&address)));
+    Decision { answers: vec![answer(pool, generation, nodes)], generation }
+}
+
+/// An answer over these nodes, at rest: the name of each, its address, and whether it is in.
+pub fn answer<'a>(
+    pool: &PoolName,
+    generation: u64,
+    nodes: impl IntoIterator<Item = (impl AsRef<str>, &'a str, bool)>,
+) -> Answer {
+    let since = Moment::from_millis(0);
     let out = Reason::Unfit { lacks: Lack::Down { since, seen: None } };
     let reason = |is_in| if is_in { Reason::Ready { since } } else { out.clone() };
+    let targets = nodes.into_iter().map(|(node, address, is_in)| {
+        (Target { pool: pool.clone(), node: NodeName::new(node.as_ref()), address: parse(address) }, is_in)
+    });
     let (members, reasons): (Vec<_>, Vec<_>) = targets
         .map(|(target, is_in)| {
             let member = Member { node: target.node.clone(), address: target.address, weight: 1 };
             (is_in.then_some(member), (target, reason(is_in)))
         })
         .unzip();
-    let answer = Answer {
+    Answer {
         pool: pool.clone(),
         members: members.into_iter().flatten().collect(),
         order: Order::Rotated,
@@ -75,8 +85,7 @@ pub fn decision(pool: &PoolName, generation: u64, addresses: &[&str]) -> Decisio
         generation,
         basis: Basis::Ready,
         reasons,
-    };
-    Decision { answers: vec![answer], generation }
+    }
 }
 
 async fn publish(provider: &impl Provider, decision: &Decision) {

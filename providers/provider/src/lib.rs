@@ -36,6 +36,12 @@ pub trait Provider: Send + Sync + 'static {
     /// not be, and then its [`Provider::publish`] is [`PublishError::Superseded`].
     fn supersede(&self, _decision: &Decision) {}
 
+    /// Says that from now on this host publishes, where another one may have done so until now: what this one knows of what
+    /// stands may be old, and a difference is nobody's fault. Called before a [`Provider::publish`], never during one.
+    fn take_over(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// How long what is published may stand before [`Provider::publish`] is called again with it, to look for drift. `None`:
     /// no one else can change it.
     fn look_again(&self) -> Option<Duration> {
@@ -75,6 +81,15 @@ pub enum PublishError {
     #[error("not published, to be tried again")]
     Unavailable {
         /// What happened.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// The pause that the world asks for; the caller's own back-off may be longer.
+        pause: Option<Duration>,
+    },
+    /// What was published stands as far as is known, but whether someone else has changed it since was not looked at. The
+    /// caller tries again, with back-off.
+    #[error("published, but not looked at again")]
+    Unlooked {
+        /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
         /// The pause that the world asks for; the caller's own back-off may be longer.
         pause: Option<Duration>,

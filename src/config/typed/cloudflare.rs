@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use daymark_cloudflare::{
@@ -233,7 +232,7 @@ impl Stage<'_> {
         }
         let mut addresses = pool.nodes.iter().flat_map(|node| &node.addresses);
         let is_full = matches!(settings.mode, Mode::LoadBalancing { manage: Manage::Full { .. }, .. });
-        if let (true, Some(address)) = (is_full, addresses.find(|address| !is_public(**address))) {
+        if let (true, Some(address)) = (is_full, addresses.find(|address| !daymark_cloudflare::is_public(**address))) {
             let sentence = format!(
                 "{}: {address} is not public; Cloudflare refuses such origins where a monitor is attached",
                 pool.name
@@ -286,25 +285,6 @@ fn served(PoolConfig { pool, probe }: &PoolConfig) -> Served {
 /// What Daymark calls the Cloudflare pool that it makes.
 fn default_pool(config: &PoolConfig) -> String {
     format!("daymark-{}", config.pool.name.as_str().replace('.', "-"))
-}
-
-/// Whether an address may be one that the whole Internet routes (IANA's registries of special-purpose addresses).
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            let is_shared = a == 100 && b & 0xc0 == 64;
-            let is_benchmark = a == 198 && b & 0xfe == 18;
-            let is_special = v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_documentation();
-            !(is_special || is_shared || is_benchmark || a == 0 || a >= 240)
-        }
-        IpAddr::V6(v6) => {
-            let [a, b, ..] = v6.segments();
-            let is_documentation = (a == 0x2001 && b == 0xdb8) || a == 0x3fff;
-            // Only 2000::/3 is given out.
-            a & 0xe000 == 0x2000 && !is_documentation
-        }
-    }
 }
 
 impl fmt::Display for Written {

@@ -11,6 +11,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
+use crate::fault;
+use crate::peers::keyfile::{self, KeyFileError};
+
 /// More than any bundle of certificates has.
 const MAX_BYTES: u64 = 4 << 20;
 
@@ -54,6 +57,17 @@ pub(super) fn token(path: &Path) -> Result<(), String> {
         return Err(format!("{} is no token; one word of visible ASCII characters is needed", path.display()));
     }
     Ok(())
+}
+
+/// A file with the keys that hosts share.
+pub(super) fn gossip_keys(path: &Path) -> Result<(), String> {
+    let keys = keyfile::read(path).and_then(|(text, _)| keyfile::parse(path, &text));
+    keys.map(|_| ()).map_err(|error| match error {
+        KeyFileError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            format!("{} does not exist; `daymark keygen` makes a key", path.display())
+        }
+        error => fault::chain(&error),
+    })
 }
 
 /// A file that can be read.

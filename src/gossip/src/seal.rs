@@ -56,6 +56,18 @@ pub enum Unsealed {
     Forged,
 }
 
+impl Unsealed {
+    /// A short name for it, such as a metric needs.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::TooShort(_) => "too-short",
+            Self::UnknownVersion(_) => "unknown-version",
+            Self::UnknownKey(_) => "unknown-key",
+            Self::Forged => "forged",
+        }
+    }
+}
+
 /// Seals `plaintext` for the host `to` with the first key. `random` must be drawn anew for each datagram, from a source
 /// fit for keys.
 #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "256 GiB are too long (RFC 8439, section 2.8)")]

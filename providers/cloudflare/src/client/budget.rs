@@ -84,12 +84,8 @@ impl Budget {
     fn take(&self) -> Result<Option<Duration>, Block> {
         let mut state = self.state.lock();
         let now = Instant::now();
-        if let Some((end, until)) = state.block.filter(|(end, _)| *end > now) {
-            return Err(Block { rest: end - now, until });
-        }
-        if let Some((_, end)) = state.low(now).filter(|_| state.remaining == Some(0)) {
-            let rest = end - now;
-            return Err(Block { rest, until: Timestamp::now() + rest });
+        if let Some(block) = state.block(now) {
+            return Err(block);
         }
         match self.limiter.check() {
             Ok(snapshot) => {
@@ -136,6 +132,20 @@ impl Budget {
         Block { rest, until }
     }
 
+    /// Until when Cloudflare refuses every call, by the clock on the wall; `None` where it does not.
+    pub(super) fn blocked_until(&self) -> Option<Timestamp> {
+        self.state.lock().block(Instant::now()).map(|block| block.until)
+    }
+
+    /// Goes on with what an earlier run was told, but for no longer than a window: the clock may have been wrong then.
+    pub(super) fn block_until(&self, until: Timestamp) {
+        let now = Timestamp::now();
+        let until = until.min(now + WINDOW);
+        if let Ok(rest) = Duration::try_from(until.duration_since(now)) {
+            self.state.lock().block = Some((Instant::now() + rest, until));
+        }
+    }
+
     /// Whether at least half of what may be used at once is left, and Cloudflare does not say that little is.
     pub(super) fn has_spare(&self) -> bool {
         let state = self.state.lock();
@@ -152,6 +162,12 @@ impl Budget {
 }
 
 impl State {
+    fn block(&self, now: Instant) -> Option<Block> {
+        let refused = self.block.filter(|(end, _)| *end > now).map(|(end, until)| Block { rest: end - now, until });
+        let used_up = || self.low(now).filter(|_| self.remaining == Some(0)).map(|(_, end)| end - now);
+        refused.or_else(|| used_up().map(|rest| Block { rest, until: Timestamp::now() + rest }))
+    }
+
     fn low(&self, now: Instant) -> Option<(Low, Instant)> {
         self.low.filter(|(_, end)| *end > now)
     }

@@ -12,9 +12,8 @@ use crate::ledger::{Entry, Shown};
 
 /// What stands for the ID of a pool that is yet to be made.
 const NEW_POOL: &str = "(the ID of the new pool)";
-/// The keys of pool and balancer in the ledger.
-const POOL_THERE: &str = "the pool is there";
-const BALANCER_THERE: &str = "the balancer is there";
+/// The key in the ledger of the pool and the balancer as a whole: one without the other gives no address.
+const SETUP_THERE: &str = "the setup is there";
 
 /// What is seen of one setup.
 #[derive(Debug)]
@@ -55,37 +54,56 @@ pub(crate) fn plan(setup: &Setup, answer: &Answer, seen: &Seen, shown: &Shown) -
         ));
     }
     let targets = wanted(answer);
-    let mut plan = Plan::default();
-    if let Some(pool) = &seen.pool {
+    let mut plan = seen.pool.as_ref().map_or_else(Plan::default, |pool| {
         let path = format!("{}/{}", setup.pools, pool.id());
-        plan = origins::whole(name, &path, pool, &targets, shown);
-        plan.judge(shown, POOL_THERE, (true, true), String::new);
-    } else {
-        let drift = || format!("someone else has deleted the Cloudflare pool {}", setup.name);
-        let entries = plan.makes(shown, POOL_THERE, drift);
-        plan.first.push(new_pool(setup, name, &targets, entries));
+        origins::whole(name, &path, pool, &targets, shown)
+    });
+    let Some(entries) = plan.makes(shown, &missing(setup, name, seen)) else { return plan };
+    if seen.pool.is_none() {
+        plan.first.push(new_pool(setup, name, &targets, entries.clone()));
     }
     plan.then_is_safe = seen.pool.is_some();
     let pool = seen.pool.as_ref().map_or(NEW_POOL, CloudflarePool::id);
-    if let Some(balancer) = &seen.balancer {
-        plan.judge(shown, BALANCER_THERE, (true, true), String::new);
-        keep(setup, name, pool, balancer, shown, &mut plan);
-    } else {
-        let entries =
-            plan.makes(shown, BALANCER_THERE, || format!("someone else has deleted the load balancer {name}"));
-        plan.then.push(new_balancer(setup, name, pool, entries));
+    match &seen.balancer {
+        Some(balancer) => keep(setup, name, pool, balancer, shown, &mut plan),
+        None => plan.then.push(new_balancer(setup, name, pool, entries)),
     }
     plan
 }
 
+/// What there is none of.
+fn missing(setup: &Setup, pool: &PoolName, seen: &Seen) -> Vec<String> {
+    let cloudflare_pool = seen.pool.is_none().then(|| format!("the Cloudflare pool {}", setup.name));
+    let balancer = seen.balancer.is_none().then(|| format!("the load balancer {pool}"));
+    cloudflare_pool.into_iter().chain(balancer).collect()
+}
+
 impl Plan {
-    /// What to remember once something is made without which the name has no address, so that it is made however often
-    /// someone else deletes it.
-    fn makes(&mut self, shown: &Shown, key: &str, drift: impl FnOnce() -> String) -> Vec<(String, Entry)> {
-        match self.judge(shown, key, (false, true), drift) {
-            Todo::Change(entry) | Todo::Leave(entry) => vec![(key.to_owned(), entry)],
-            Todo::Nothing => Vec::new(),
-        }
+    /// What to remember once what is missing is made; `None` where it is not made now.
+    ///
+    /// Without it the name has no address, so it is made however often someone else deletes it, but after longer and longer
+    /// pauses.
+    fn makes(&mut self, shown: &Shown, missing: &[String]) -> Option<Vec<(String, Entry)>> {
+        let drift = format!("someone else has deleted {}", missing.join(" and "));
+        let entry = match self.judge(shown, SETUP_THERE, (missing.is_empty(), true), || drift.clone()) {
+            Todo::Nothing => return Some(Vec::new()),
+            Todo::Change(entry) => entry,
+            Todo::Leave(entry) => match entry.once_more() {
+                Ok(entry) => {
+                    self.drift.push(drift);
+                    entry
+                }
+                Err(waiting) => {
+                    self.waiting.push((SETUP_THERE.to_owned(), waiting));
+                    self.problems.push(format!(
+                        "{drift} again and again, and without it the name has no address; it is made anew after longer and \
+                         longer pauses; find out who deletes it, or stop Daymark if it is to be gone"
+                    ));
+                    return None;
+                }
+            },
+        };
+        Some(vec![(SETUP_THERE.to_owned(), entry)])
     }
 }
 

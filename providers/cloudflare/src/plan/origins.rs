@@ -22,6 +22,12 @@ pub(crate) fn name<'a>(target: &Target, earlier: impl Iterator<Item = &'a Target
     }
 }
 
+/// The name of the origin that Daymark makes for a target beside one of its usual name, which someone else keeps at another
+/// address.
+fn name_beside(wanted: &Wanted) -> String {
+    format!("{}-{}", wanted.origin, wanted.target.address.to_string().replace(['.', ':'], "-"))
+}
+
 /// The target that an origin belongs to: by name first, and by address where no name fits.
 ///
 /// An origin with the name of a node belongs to the node's target of the same address. Where no address is the same, as
@@ -129,7 +135,7 @@ impl<'a> Draft<'a> {
             if !is_made(&origin) {
                 self.origins.push((origin, target));
             } else if let Some(target) = chosen {
-                let origin = self.at_its_address(origin, target, is_answered, shown);
+                let origin = self.at_its_address(origin, target, shown);
                 self.origins.push((origin, Some(target)));
             } else if !self.removes(&origin, shown) {
                 self.origins.push((origin, None));
@@ -138,34 +144,46 @@ impl<'a> Draft<'a> {
         for (origin, _) in self.origins.iter().filter(|(origin, target)| is_made(origin) && target.is_some()) {
             self.plan.judge(shown, &presence(origin), (true, true), String::new);
         }
-        self.plan.judge_gone(shown, |key| seen.contains(&key.to_owned()));
-        let missing = targets.iter().zip(chosen).filter(|(_, chosen)| chosen.is_none());
-        missing.for_each(|(target, _)| self.add(target, is_answered, shown));
+        // Each target has an origin, in or out.
+        self.plan.judge_gone(shown, |key| seen.contains(&key.to_owned()), |_| false);
+        for (target, chosen) in targets.iter().zip(chosen) {
+            // An origin that is left at the address of someone else answers for no node of ours.
+            let is_left = !is_answered && target.is_in && !self.has_origin_at(target);
+            if chosen.is_none() || is_left {
+                self.add(target, is_answered, shown);
+            }
+        }
+    }
+
+    fn has_origin_at(&self, wanted: &Wanted) -> bool {
+        self.origins.iter().any(|(origin, _)| origin.address().parse() == Ok(wanted.target.address))
     }
 
     /// The origin that is to serve a target, by its label: one of someone else at the address, since addresses are unique in
-    /// a pool; or the one that Daymark made for it; or another of Daymark's at the address.
+    /// a pool; or the one that Daymark made for it, beside a contested one or not; or another of Daymark's at the address.
     fn origin_for(&self, wanted: &Wanted) -> Option<String> {
         let has_address = |origin: &Origin| origin.address().parse() == Ok(wanted.target.address);
         let origins = || self.origins.iter().map(|(origin, _)| origin);
         let foreign = origins().find(|it| has_address(it) && !is_made(it));
+        let beside = origins().find(|it| has_address(it) && it.name() == name_beside(wanted));
         let made_for = origins().find(|it| it.name() == wanted.origin);
         // Not one that was made for another target, which needs it itself.
         let at_hand = self.origins.iter().find(|(it, target)| {
             is_made(it) && has_address(it) && target.is_none_or(|target| target.origin != it.name())
         });
-        foreign.or(made_for).or(at_hand.map(|(origin, _)| origin)).map(label)
+        foreign.or(beside).or(made_for).or(at_hand.map(|(origin, _)| origin)).map(label)
     }
 
-    /// The origin, moved to the address of its target.
-    fn at_its_address(&mut self, mut origin: Origin, wanted: &Wanted, is_answered: bool, shown: &Shown) -> Origin {
+    /// The origin, moved to the address of its target. Never against the will of someone else: who has one origin at two
+    /// addresses would move it for ever, and has room for two.
+    fn at_its_address(&mut self, mut origin: Origin, wanted: &Wanted, shown: &Shown) -> Origin {
         let address = wanted.target.address;
         let key = format!("{} is at {address}", origin.name());
         let drift = format!("someone else has moved the origin {} to {}", origin.name(), origin.address());
         match self.plan.judge(shown, &key, (origin.address().parse() == Ok(address), true), || drift.clone()) {
             Todo::Nothing => {}
-            Todo::Leave(_) if is_answered => self.plan.leave(&drift),
-            Todo::Change(entry) | Todo::Leave(entry) => {
+            Todo::Leave(_) => self.plan.leave(&drift),
+            Todo::Change(entry) => {
                 self.changes.push(format!("move the origin {} to {address}", label(&origin)));
                 self.entries.push((key, entry));
                 origin.move_to(address);
@@ -192,7 +210,9 @@ impl<'a> Draft<'a> {
 
     fn add(&mut self, wanted: &'a Wanted, is_answered: bool, shown: &Shown) {
         let Wanted { target, is_in, why, origin } = wanted;
-        let origin = Origin::new(origin, target.address, *is_in);
+        let is_taken = self.origins.iter().any(|(other, _)| other.name() == origin);
+        let name = if is_taken { name_beside(wanted) } else { origin.clone() };
+        let origin = Origin::new(&name, target.address, *is_in);
         let key = presence(&origin);
         let drift = format!("someone else has removed the origin {}", label(&origin));
         match self.plan.judge(shown, &key, (false, true), || drift.clone()) {
@@ -248,7 +268,7 @@ impl<'a> Draft<'a> {
     }
 
     fn into_plan(self, pool: &PoolName, path: &str, others: Map<String, Value>) -> Plan {
-        let mut plan = self.plan;
+        let mut plan = Plan { is_whole: true, ..self.plan };
         if !self.changes.is_empty() {
             let mut body = others;
             let origins: Vec<Origin> = self.origins.into_iter().map(|(origin, _)| origin.writable()).collect();

@@ -43,13 +43,15 @@ pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, seen: &[Record], shown
         }
     }
     let there: Vec<String> = ours.iter().filter_map(|record| record.address()).map(presence).collect();
-    records.plan.judge_gone(shown, |key| there.contains(&key.to_owned()));
+    let is_target = |key: &str| targets.iter().any(|it| presence(it.target.address) == key);
+    records.plan.judge_gone(shown, |key| there.contains(&key.to_owned()), is_target);
     for record in ours {
         let target = targets.iter().find(|it| record.address() == Some(it.target.address));
         if target.is_none_or(|it| !it.is_in) {
             records.delete(record, target);
         }
     }
+    records.plan.is_whole = true;
     records.plan
 }
 

@@ -1,4 +1,4 @@
-use daymark_decision::{Lack, Member, Moment, NodeName, Order, Reason};
+use daymark_provider::contract;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -16,37 +16,11 @@ fn pool() -> PoolName {
 
 /// An answer over nodes `node-1`, `node-2`, … with these addresses, of which some are in.
 fn answer(targets: &[(&str, bool)]) -> Answer {
-    let named: Vec<(NodeName, IpAddr, bool)> = targets
-        .iter()
-        .zip(1..)
-        .map(|((address, is_in), n)| (NodeName::new(&format!("node-{n}")), address.parse().unwrap(), *is_in))
-        .collect();
-    answer_of(&named)
+    answer_of(targets.iter().zip(1..).map(|((address, is_in), n)| (format!("node-{n}"), *address, *is_in)))
 }
 
-fn answer_of(named: &[(NodeName, IpAddr, bool)]) -> Answer {
-    let since = Moment::from_millis(0);
-    let out = Reason::Unfit { lacks: Lack::Down { since, seen: None } };
-    let reason = |is_in| if is_in { Reason::Ready { since } } else { out.clone() };
-    let members = named.iter().filter(|(_, _, is_in)| *is_in);
-    Answer {
-        pool: pool(),
-        members: members
-            .map(|(node, address, _)| Member { node: node.clone(), address: *address, weight: 1 })
-            .collect(),
-        order: Order::Rotated,
-        max_answers: 8,
-        ttl: 5,
-        negative_ttl: 1,
-        generation: 1,
-        basis: daymark_decision::Basis::Ready,
-        reasons: named
-            .iter()
-            .map(|(node, address, is_in)| {
-                (Target { pool: pool(), node: node.clone(), address: *address }, reason(*is_in))
-            })
-            .collect(),
-    }
+fn answer_of<'a>(nodes: impl IntoIterator<Item = (impl AsRef<str>, &'a str, bool)>) -> Answer {
+    contract::answer(&pool(), 1, nodes)
 }
 
 fn cloudflare_pool(origins: &Value) -> CloudflarePool {
@@ -103,14 +77,13 @@ fn an_origin_belongs_to_a_node_by_name_before_address() {
 
 #[test]
 fn each_family_of_a_node_has_its_own_switch() {
-    let targets = [("node", "192.0.2.1", true), ("node", "2001:db8::1", false)]
-        .map(|(node, address, is_in)| (NodeName::new(node), address.parse().unwrap(), is_in));
+    let targets = [("node", "192.0.2.1", true), ("node", "2001:db8::1", false)];
     let seen = cloudflare_pool(&json!([
         {"name": "node", "address": "2001:db8::1", "enabled": true},
         {"name": "node", "address": "192.0.2.1", "enabled": false},
         {"name": "node", "address": "2001:db8::99", "enabled": true},
     ]));
-    let plan = switches(&seen, &answer_of(&targets));
+    let plan = switches(&seen, &answer_of(targets));
     let enabled: Vec<bool> = sent(&plan).as_array().unwrap().iter().map(|it| it["enabled"] == true).collect();
     assert_eq!(enabled, [false, true, false]);
 }
@@ -168,8 +141,8 @@ fn a_contested_origin_is_switched_on_where_no_other_is_answered() {
 #[test]
 fn each_address_of_a_node_has_an_origin_of_its_own() {
     let targets = [("node", "192.0.2.1"), ("node", "2001:db8::1"), ("node", "192.0.2.2"), ("other", "192.0.2.3")]
-        .map(|(node, address)| (NodeName::new(node), address.parse().unwrap(), true));
-    let names: Vec<String> = wanted(&answer_of(&targets)).into_iter().map(|it| it.origin).collect();
+        .map(|(node, address)| (node, address, true));
+    let names: Vec<String> = wanted(&answer_of(targets)).into_iter().map(|it| it.origin).collect();
     assert_eq!(names, ["daymark-node-ipv4", "daymark-node-ipv6", "daymark-node-ipv4-2", "daymark-other-ipv4"]);
 }
 

@@ -40,6 +40,8 @@ pub struct Zone {
     pub plan: Plan,
     /// The id of its account.
     pub account: String,
+    /// `active` where its name servers are Cloudflare's.
+    pub status: &'static str,
     /// The load balancers as the API shows them.
     pub balancers: BTreeMap<String, Value>,
     /// The DNS records as the API shows them.
@@ -131,11 +133,12 @@ impl World {
         id
     }
 
-    /// Adds a zone and gives its id.
+    /// Adds an active zone and gives its id.
     pub fn add_zone(&mut self, account: &str, name: &str, plan: Plan) -> String {
         let id = self.mint.id();
         let (balancers, records) = Default::default();
-        let zone = Zone { name: name.to_owned(), plan, account: account.to_owned(), balancers, records };
+        let (name, account) = (name.to_owned(), account.to_owned());
+        let zone = Zone { name, plan, account, status: "active", balancers, records };
         self.zones.insert(id.clone(), zone);
         id
     }

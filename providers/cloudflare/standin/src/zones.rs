@@ -32,7 +32,7 @@ fn shown(id: &str, zone: &Zone) -> Value {
         Plan::Enterprise => "enterprise",
     };
     json!({
-        "id": id, "name": zone.name, "status": "active", "paused": false, "type": "full",
+        "id": id, "name": zone.name, "status": zone.status, "paused": false, "type": "full",
         "account": {"id": zone.account, "name": "Daymark"}, "plan": {"legacy_id": plan},
     })
 }

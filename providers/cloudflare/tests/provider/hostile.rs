@@ -1,76 +1,16 @@
 //! What a hostile world may do: nodes that trade addresses, quarrels, lagging reads, foreign things that look like ours.
 
-use std::time::Duration;
-
-use daymark_cloudflare::{CallSettings, Cloudflare, Manage, Mode, Served, Settings, TokenSource};
+use daymark_cloudflare::{Manage, Mode};
 use daymark_cloudflare_standin::{Fault, Matching, When};
-use daymark_decision::{Answer, Basis, Decision, Lack, Member, Moment, NodeName, Order, PoolName, Reason, Target};
-use daymark_provider::{Provider, PublishError};
+use daymark_decision::{Decision, PoolName};
+use daymark_provider::{Provider, PublishError, contract};
 use serde_json::json;
 
 use crate::scene::{NAME, ONE, Scene, THREE, TWO, addresses, decision, publish, sentence};
 
-fn answer(pool: &str, generation: u64, nodes: &[(&str, &str, bool)]) -> Answer {
-    let since = Moment::from_millis(0);
-    let pool = PoolName::new(pool);
-    Answer {
-        pool: pool.clone(),
-        members: nodes
-            .iter()
-            .filter(|it| it.2)
-            .map(|(n, a, _)| Member { node: NodeName::new(n), address: a.parse().unwrap(), weight: 1 })
-            .collect(),
-        order: Order::Rotated,
-        max_answers: 8,
-        ttl: 5,
-        negative_ttl: 1,
-        generation,
-        basis: Basis::Ready,
-        reasons: nodes
-            .iter()
-            .map(|(n, a, i)| {
-                (
-                    Target { pool: pool.clone(), node: NodeName::new(n), address: a.parse().unwrap() },
-                    if *i {
-                        Reason::Ready { since }
-                    } else {
-                        Reason::Unfit { lacks: Lack::Down { since, seen: None } }
-                    },
-                )
-            })
-            .collect(),
-    }
-}
 fn custom(generation: u64, nodes: &[(&str, &str, bool)]) -> Decision {
-    Decision { answers: vec![answer(NAME, generation, nodes)], generation }
-}
-
-fn token_dir() -> &'static std::path::Path {
-    Box::leak(Box::new(tempfile::tempdir().unwrap())).path()
-}
-
-fn of(scene: &Scene, names: &[&str], mode: Mode, share: u8, memory: Option<serde_json::Value>) -> Cloudflare {
-    let path = token_dir().join("t");
-    std::fs::write(&path, scene.cloudflare.token()).unwrap();
-    Cloudflare::new(
-        Settings {
-            name: "cloudflare".to_owned(),
-            calls: CallSettings {
-                api: scene.cloudflare.api(),
-                token: TokenSource::File(path),
-                timeout: Duration::from_secs(30),
-                share,
-            },
-            drift_interval: Duration::from_mins(5),
-            pools: names
-                .iter()
-                .map(|n| Served { pool: PoolName::new(n), port: 6443, detection: Duration::from_secs(5) })
-                .collect(),
-            mode,
-        },
-        memory,
-    )
-    .unwrap()
+    let answer = contract::answer(&PoolName::new(NAME), generation, nodes.iter().copied());
+    Decision { answers: vec![answer], generation }
 }
 
 fn shown(outcome: Result<(), PublishError>) -> String {
@@ -124,7 +64,7 @@ async fn a_ttl_that_is_configured_anew_comes_over_restarts() {
     let mut memory = None;
     let mut said = Vec::new();
     for ttl in [60, 120, 300, 60, 120] {
-        let provider = of(&scene, &[NAME], Mode::Records { zone: "kube-cp.com".into(), ttl: Some(ttl) }, 100, memory);
+        let provider = scene.provider_of(Mode::Records { zone: "kube-cp.com".into(), ttl: Some(ttl) }, memory);
         said.push(shown(provider.publish(&decision(1, &[ONE])).await));
         memory = provider.memory();
         let world = scene.cloudflare.world();
@@ -143,19 +83,6 @@ async fn a_pool_of_its_own_is_enabled_however_often() {
         scene.cloudflare.world().pool(&id)["enabled"] = false.into();
         let said = shown(provider.publish(&decision(1, &[ONE])).await);
         assert_eq!(scene.pool("daymark-lb")["enabled"], true, "{n}: {said}");
-    }
-}
-
-#[tokio::test]
-async fn the_only_origin_is_moved_back_however_often() {
-    let scene = Scene::without_balancing().await;
-    let provider = scene.whole();
-    publish(&provider, 1, &[ONE]).await;
-    for n in 0..5 {
-        let id = scene.pool("daymark-lb")["id"].as_str().unwrap().to_owned();
-        scene.edit_origin(&id, "daymark-node-1-ipv4", "address", "198.51.100.66");
-        let said = shown(provider.publish(&decision(1, &[ONE])).await);
-        assert!(scene.enabled("daymark-lb").contains(&ONE.parse().unwrap()), "{n}: {said}");
     }
 }
 

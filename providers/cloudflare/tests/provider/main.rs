@@ -4,6 +4,9 @@
 
 mod checks;
 mod hostile;
+mod log;
+mod looks;
+mod memory;
 mod pools;
 mod quarrels;
 mod records;

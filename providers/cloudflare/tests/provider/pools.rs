@@ -1,6 +1,6 @@
 //! The switches of an existing pool.
 
-use daymark_cloudflare::{Manage, Mode};
+use daymark_cloudflare::Manage;
 use daymark_cloudflare_standin::{Fault, Matching, Scope, When};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::json;
@@ -152,16 +152,4 @@ async fn an_operator_who_edits_between_two_calls_loses_nothing_but_in_the_gap_of
     scene.cloudflare.edit(When::After, Matching::method("PATCH"), add("after-the-write", "192.0.2.92", pool()));
     publish(&scene.pools(), 1, &[ONE]).await;
     assert_eq!(scene.enabled("kube-cp"), addresses(&[ONE, "192.0.2.91", "192.0.2.92"]));
-}
-
-#[tokio::test]
-async fn a_balancing_provider_without_a_zone_needs_none() {
-    let scene = Scene::new().await;
-    let Mode::LoadBalancing { account, cloudflare_pools, manage, .. } = scene.balancing("kube-cp", Manage::Origins)
-    else {
-        unreachable!("it is one")
-    };
-    let provider = scene.provider(Mode::LoadBalancing { account, zone: None, cloudflare_pools, manage });
-    publish(&provider, 1, &[ONE]).await;
-    assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
 }

@@ -1,10 +1,12 @@
 //! Others who write the same: an operator, and a second updater by mistake.
 
-use daymark_cloudflare::Cloudflare;
+use daymark_cloudflare::{Cloudflare, Manage};
 use daymark_cloudflare_standin::{Matching, When};
-use daymark_provider::{Provider, PublishError};
+use daymark_decision::{Decision, PoolName};
+use daymark_provider::{Provider, PublishError, contract};
+use serde_json::json;
 
-use crate::scene::{ONE, Scene, THREE, TWO, addresses, decision, publish, sentence};
+use crate::scene::{NAME, ONE, Scene, THREE, TWO, addresses, decision, publish, sentence};
 
 #[tokio::test]
 async fn what_an_operator_switches_by_hand_is_set_right_twice_and_then_left() {
@@ -78,13 +80,114 @@ async fn two_updaters_of_the_same_records_that_disagree_come_to_rest_with_a_reco
     assert!(!scene.resolved().is_empty());
 }
 
+/// An answer of one pool over these nodes.
+fn over(nodes: &[(&str, &str, bool)]) -> Decision {
+    let answer = contract::answer(&PoolName::new(NAME), 1, nodes.iter().copied());
+    Decision { answers: vec![answer], generation: 1 }
+}
+
+/// Two updaters look in turns, and each time their name is looked at. Whatever they do, it has an address, and in the end
+/// nobody writes any more and each says what it leaves alone.
+async fn come_to_rest(scene: &Scene, pool: &'static str, sides: [(&Cloudflare, Decision); 2]) -> [String; 2] {
+    let (mut said, mut writes) = (Default::default(), Vec::new());
+    for _ in 0..30 {
+        for (n, (updater, decision)) in sides.iter().enumerate() {
+            let said: &mut [String; 2] = &mut said;
+            said[n] = updater.publish(decision).await.err().map(|error| sentence(&error)).unwrap_or_default();
+            assert!(!scene.enabled(pool).is_empty(), "the name has an address");
+        }
+        writes.push(scene.writes().len());
+    }
+    assert!(writes[9] == writes[29] && writes[29] < 24, "{writes:?} {said:#?}");
+    said
+}
+
+#[tokio::test]
+async fn two_updaters_of_one_setup_that_have_one_node_at_two_addresses_come_to_rest_with_both() {
+    let kept = [ONE, TWO];
+    for (others, kept) in [
+        (&[][..], &kept[..]),
+        (&[("other", "192.0.2.9", false)], &kept),
+        // This one answers for both, so peace is worth more.
+        (&[("other", "192.0.2.9", true)], &["192.0.2.9"]),
+    ] {
+        let scene = Scene::without_balancing().await;
+        let (one, two) = (scene.whole(), scene.whole());
+        let at = |address| over(&[&[("node", address, true)], others].concat());
+        let said = come_to_rest(&scene, "daymark-lb", [(&one, at(ONE)), (&two, at(TWO))]).await;
+        assert!(scene.enabled("daymark-lb").is_superset(&addresses(kept)), "{others:?}: {said:#?}");
+        assert!(said.iter().any(|it| it.contains("again and again, and it is left so")), "{said:#?}");
+        assert!(said.iter().any(|it| it.contains(ONE) || it.contains(TWO)), "by what: {said:#?}");
+    }
+}
+
+#[tokio::test]
+async fn two_updaters_of_one_setup_with_different_nodes_come_to_rest_with_both() {
+    let scene = Scene::without_balancing().await;
+    let (one, two) = (scene.whole(), scene.whole());
+    let sides = [(&one, over(&[("one", ONE, true)])), (&two, over(&[("two", TWO, true)]))];
+    let said = come_to_rest(&scene, "daymark-lb", sides).await;
+    assert_eq!(scene.enabled("daymark-lb"), addresses(&[ONE, TWO]), "{said:#?}");
+    for (said, other) in said.iter().zip(["daymark-two-ipv4 (192.0.2.2)", "daymark-one-ipv4 (192.0.2.1)"]) {
+        let added = format!("someone else has added the origin {other} again and again");
+        let removed = "someone else has removed";
+        assert!(said.contains(&added) || said.contains(removed), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn two_updaters_of_one_balancer_with_a_pool_each_come_to_rest() {
+    let scene = Scene::without_balancing().await;
+    let other = scene.provider(scene.balancing("other", Manage::Full { ttl: 60 }));
+    let sides = [(&scene.whole(), decision(1, &[ONE])), (&other, decision(1, &[TWO]))];
+    let said = come_to_rest(&scene, "daymark-lb", sides).await;
+    for field in ["default_pools", "fallback_pool", "ttl"] {
+        let told = format!("someone else has set `{field}` of the load balancer {NAME} to ");
+        assert!(said.iter().any(|it| it.contains(&told)), "{said:#?}");
+    }
+}
+
+#[tokio::test]
+async fn two_updaters_of_one_pool_each_for_another_node_come_to_rest_with_both() {
+    let scene = Scene::new().await;
+    let (one, two) = (scene.pools(), scene.pools());
+    let said = come_to_rest(&scene, "kube-cp", [(&one, decision(1, &[ONE])), (&two, decision(1, &[TWO]))]).await;
+    assert_eq!(scene.enabled("kube-cp"), addresses(&[ONE, TWO]));
+    for (said, other) in said.iter().zip(["kube-cp-2 (192.0.2.2)", "kube-cp-1 (192.0.2.1)"]) {
+        assert!(said.contains(&format!("someone else has enabled the origin {other} again and again")), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_someone_else_gives_the_only_origin_again_and_again_is_answered_beside_ours() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.whole();
+    publish(&provider, 1, &[ONE]).await;
+    let id = scene.pool("daymark-lb")["id"].as_str().unwrap().to_owned();
+    let mut writes = Vec::new();
+    for _ in 0..10 {
+        {
+            let mut world = scene.cloudflare.world();
+            let origins = world.pool(&id)["origins"].as_array_mut().unwrap();
+            origins.retain(|it| it["name"] != "daymark-node-1-ipv4");
+            origins.push(json!({"name": "daymark-node-1-ipv4", "address": "198.51.100.66", "enabled": true}));
+        }
+        // That it is told is looked for elsewhere.
+        let _ = provider.publish(&decision(1, &[ONE])).await;
+        assert!(scene.enabled("daymark-lb").is_superset(&addresses(&[ONE])));
+        writes.push(scene.writes().len());
+    }
+    assert_eq!(scene.enabled("daymark-lb"), addresses(&[ONE, "198.51.100.66"]));
+    assert_eq!(writes[5..], [writes[4]; 5], "{writes:?}");
+}
+
 #[tokio::test]
 async fn a_restart_does_not_begin_a_quarrel_anew() {
     let scene = Scene::new().await;
     let mut memory = None;
     let mut writes = Vec::new();
     for _ in 0..6 {
-        let mode = scene.balancing("kube-cp", daymark_cloudflare::Manage::Origins);
+        let mode = scene.balancing("kube-cp", Manage::Origins);
         let provider = scene.provider_of(mode, memory);
         let _ = provider.publish(&decision(1, &[ONE, TWO])).await;
         memory = provider.memory();

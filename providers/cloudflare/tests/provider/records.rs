@@ -1,7 +1,7 @@
 //! Plain records.
 
 use daymark_cloudflare::Mode;
-use daymark_cloudflare_standin::{Fault, Matching, Plan};
+use daymark_cloudflare_standin::{Fault, Matching, Plan, Scope};
 use daymark_decision::{Basis, Lack, PoolName, Reason};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::{Value, json};
@@ -180,4 +180,79 @@ async fn a_guess_is_not_published() {
     let error = scene.records().publish(&guess).await.unwrap_err();
     assert!(sentence(&error).contains("no node is judged yet"), "{}", sentence(&error));
     assert_eq!(scene.cloudflare.calls().len(), 0);
+}
+
+/// Another account's zone of the same name, as the token sees it.
+fn another_zone(scene: &Scene, status: &'static str) -> String {
+    let mut world = scene.cloudflare.world();
+    let account = world.add_account();
+    let zone = world.add_zone(&account, "kube-cp.com", Plan::Free);
+    world.zones.get_mut(&zone).unwrap().status = status;
+    zone
+}
+
+#[tokio::test]
+async fn of_two_zones_of_one_name_the_active_one_is_taken() {
+    for is_first in [true, false] {
+        let scene = Scene::without_balancing().await;
+        let other = another_zone(&scene, if is_first { "pending" } else { "active" });
+        if !is_first {
+            scene.cloudflare.world().zones.get_mut(&scene.ids.zone).unwrap().status = "moved";
+        }
+        publish(&scene.records(), 1, &[ONE]).await;
+        let active = if is_first { &scene.ids.zone } else { &other };
+        let has_record = |zone: &str| !scene.cloudflare.world().zones[zone].records.is_empty();
+        assert_eq!((has_record(active), has_record(&scene.ids.zone)), (true, is_first));
+    }
+}
+
+#[tokio::test]
+async fn two_active_zones_of_one_name_are_refused_by_their_ids_until_one_is_chosen() {
+    let scene = Scene::without_balancing().await;
+    let other = another_zone(&scene, "active");
+    let error = scene.records().publish(&decision(1, &[ONE])).await.unwrap_err();
+    let said = sentence(&error);
+    assert!(matches!(error, PublishError::Refused(_)), "{said}");
+    assert!(said.contains("give the ID of one as `zone`: "), "{said}");
+    assert!(said.contains(&scene.ids.zone) && said.contains(&other), "{said}");
+    assert_eq!(scene.writes(), [] as [&str; 0]);
+
+    let by_id = scene.provider(Mode::Records { zone: other.clone(), ttl: None });
+    by_id.publish(&decision(1, &[ONE])).await.unwrap();
+    assert_eq!(scene.cloudflare.world().zones[&other].records.len(), 1);
+    assert_eq!(scene.resolved(), addresses(&[]));
+}
+
+#[tokio::test]
+async fn a_zone_that_was_made_anew_is_found_under_its_new_id() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.records();
+    publish(&provider, 1, &[ONE]).await;
+    let anew = {
+        let mut world = scene.cloudflare.world();
+        let old = world.zones.remove(&scene.ids.zone).unwrap();
+        world.add_zone(&old.account, &old.name, Plan::Free)
+    };
+    let error = provider.publish(&decision(2, &[TWO])).await.unwrap_err();
+    assert!(sentence(&error).contains("is its ID or name right, and may the token see it?"), "{}", sentence(&error));
+    publish(&provider, 2, &[TWO]).await;
+    assert_eq!(scene.cloudflare.world().zones[&anew].records.len(), 1);
+}
+
+#[tokio::test]
+async fn each_permission_that_records_need_is_named_where_it_is_missing() {
+    for (scopes, permission) in [
+        (&[Scope::DnsWrite][..], "zone, Zone: Read"),
+        (&[Scope::ZoneRead], "zone, DNS: Read"),
+        (&[Scope::ZoneRead, Scope::DnsRead], "zone, DNS: Edit"),
+    ] {
+        let scene = Scene::without_balancing().await;
+        let token = scene.cloudflare.world().add_token(scopes.iter().copied());
+        scene.write_token(&token);
+        let provider = scene.records();
+        let said = sentence(&provider.publish(&decision(1, &[ONE])).await.unwrap_err());
+        assert!(said.contains(&format!("lacks the permission \"{permission}\"")), "{said}");
+        let finds_it = provider.check().await.unwrap().iter().any(|it| said.contains(it.as_str()));
+        assert_eq!(finds_it, permission == "zone, Zone: Read", "the check looks at the zone alone");
+    }
 }

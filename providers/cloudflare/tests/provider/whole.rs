@@ -100,3 +100,56 @@ async fn what_someone_changes_in_it_is_set_right_and_what_is_not_daymarks_stays(
     assert_eq!((&pool["enabled"], &pool["minimum_origins"]), (&json!(true), &json!(2)));
     assert_eq!((&balancer(&scene)["ttl"], &balancer(&scene)["session_affinity"]), (&json!(30), &json!("none")));
 }
+
+/// Deletes the balancer and its pool, as far as they are there.
+fn delete(scene: &Scene) {
+    let mut world = scene.cloudflare.world();
+    world.zones.get_mut(&scene.ids.zone).unwrap().balancers.clear();
+    world.accounts.get_mut(&scene.ids.account).unwrap().pools.clear();
+}
+
+#[tokio::test]
+async fn a_setup_that_is_deleted_again_and_again_is_made_anew_after_longer_and_longer_pauses() {
+    let scene = Scene::without_balancing().await;
+    let mut memory = None;
+    let mut pauses = vec![0];
+    for _ in 0..40 {
+        // As from a timer: what is known of the quarrel is in the memory alone.
+        let mode = scene.balancing("daymark-lb", daymark_cloudflare::Manage::Full { ttl: 30 });
+        let provider = scene.provider_of(mode, memory);
+        match provider.publish(&decision(1, &[ONE])).await {
+            Ok(()) => {
+                assert_eq!((balancer(&scene)["name"].as_str(), pools(&scene)), (Some(NAME), 1));
+                delete(&scene);
+                pauses.push(0);
+            }
+            Err(error) => {
+                let said = sentence(&error);
+                assert!(matches!(error, PublishError::Refused(_)), "{said}");
+                let told = format!(
+                    "someone else has deleted the Cloudflare pool daymark-lb and the load balancer {NAME} again and again, and \
+                     without it the name has no address"
+                );
+                assert!(said.contains(&told), "{said}");
+                *pauses.last_mut().unwrap() += 1;
+            }
+        }
+        memory = provider.memory();
+    }
+    assert_eq!(pauses[..9], [0, 0, 0, 1, 2, 4, 8, 8, 8]);
+}
+
+#[tokio::test]
+async fn a_balancer_that_is_left_deleted_for_a_while_keeps_no_dead_node_in_its_pool() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.whole();
+    for _ in 0..3 {
+        publish(&provider, 1, &[ONE, TWO]).await;
+        scene.cloudflare.world().zones.get_mut(&scene.ids.zone).unwrap().balancers.clear();
+    }
+    let error = provider.publish(&decision(2, &[TWO])).await.unwrap_err();
+    assert!(sentence(&error).contains("someone else has deleted the load balancer"), "{}", sentence(&error));
+    assert_eq!(scene.enabled("daymark-lb"), addresses(&[TWO]));
+    publish(&provider, 2, &[TWO]).await;
+    assert_eq!(balancer(&scene)["fallback_pool"], scene.pool("daymark-lb")["id"]);
+}

@@ -1,1 +1,323 @@
+use daymark_decision::{Fate, Grade, Override, OverrideKind, Stamp};
+use fastrand::Rng;
 
+use super::*;
+
+const START: u64 = 1_767_225_600_000;
+/// The network moves in steps of so many milliseconds.
+const STEP: u64 = 5;
+
+fn name(n: usize) -> HostName {
+    HostName::new(&format!("dns-{n}"))
+}
+
+fn membership(own: usize, hosts: usize) -> Membership {
+    Membership { own: name(own), members: (0..hosts).map(name).collect() }
+}
+
+fn target(n: u32) -> Target {
+    let [.., high, low] = n.to_be_bytes();
+    Target {
+        pool: PoolName::new("lb.kube-cp.com"),
+        node: NodeName::new(&format!("kube-cp-{n}")),
+        address: [10, 10, high, low].into(),
+    }
+}
+
+fn votes(of: impl IntoIterator<Item = (u32, Grade)>) -> BTreeMap<Topic, Fact> {
+    let vote = |grade| Fact::Vote(Vote { grade, shutting_down: false, was_good: true });
+    of.into_iter().map(|(n, grade)| (Topic::Vote(target(n)), vote(grade))).collect()
+}
+
+/// Hosts and a network whose ways take 10 ms.
+struct Net {
+    now: u64,
+    hosts: Vec<Gossip>,
+    ahead: Vec<i64>,
+    under_way: Vec<(u64, usize, Vec<u8>)>,
+    cut: BTreeSet<(usize, usize)>,
+    loss: u8,
+    rng: Rng,
+    /// The views that each host has got, newest last.
+    views: Vec<BTreeMap<HostName, (View, Moment)>>,
+    words: Vec<Vec<Word>>,
+    sent: Vec<(usize, Vec<u8>)>,
+}
+
+impl Net {
+    fn new(hosts: usize) -> Self {
+        let gossip = |n| Gossip::new(&membership(n, hosts), START, Moment::from_millis(START));
+        Self {
+            now: START,
+            hosts: (0..hosts).map(gossip).collect(),
+            ahead: vec![0; hosts],
+            under_way: Vec::new(),
+            cut: BTreeSet::new(),
+            loss: 0,
+            rng: Rng::with_seed(7),
+            views: vec![BTreeMap::new(); hosts],
+            words: vec![Vec::new(); hosts],
+            sent: Vec::new(),
+        }
+    }
+
+    fn clock(&self, host: usize) -> Moment {
+        Moment::from_millis(self.now.saturating_add_signed(self.ahead[host]))
+    }
+
+    fn restart(&mut self, host: usize, ahead: i64) {
+        self.ahead[host] = ahead;
+        let now = self.clock(host);
+        self.hosts[host] = Gossip::new(&membership(host, self.hosts.len()), now.as_millis(), now);
+        self.views[host].clear();
+    }
+
+    fn say(&mut self, host: usize, facts: &BTreeMap<Topic, Fact>) {
+        let now = self.clock(host);
+        self.hosts[host].say(facts, now);
+    }
+
+    fn deliver(&mut self, to: usize, bytes: &[u8]) -> Result<(), Unheard> {
+        let now = self.clock(to);
+        let outcome = self.hosts[to].handle(Message::decode(bytes).unwrap(), now);
+        self.words[to].extend(self.hosts[to].take_words().into_iter().map(|(.., word)| word));
+        for (view, said) in self.hosts[to].take_views() {
+            self.views[to].insert(view.host.clone(), (view, said));
+        }
+        outcome
+    }
+
+    fn run(&mut self, millis: u64) {
+        let end = self.now + millis;
+        while self.now < end {
+            let (due, later) = std::mem::take(&mut self.under_way).into_iter().partition(|(at, ..)| *at <= self.now);
+            self.under_way = later;
+            for (_, to, bytes) in Vec::<(u64, usize, Vec<u8>)>::into_iter(due) {
+                // What comes twice, or late, is refused; that is tested for itself.
+                let _ = self.deliver(to, &bytes);
+            }
+            for from in 0..self.hosts.len() {
+                let now = self.clock(from);
+                while let Some(Transmit { to, message }) = self.hosts[from].poll_transmit(now) {
+                    let to = (0..self.hosts.len()).find(|n| name(*n) == to).unwrap();
+                    let bytes = message.encode().unwrap();
+                    self.sent.push((to, bytes.clone()));
+                    if !self.cut.contains(&(from, to)) && self.rng.u8(0..100) >= self.loss {
+                        self.under_way.push((self.now + 10, to, bytes));
+                    }
+                }
+            }
+            self.now += STEP;
+        }
+    }
+
+    /// How many milliseconds it takes until that holds.
+    fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) -> u64 {
+        let began = self.now;
+        while !holds(self) {
+            assert!(self.now < began + 60_000, "within a minute: {what}");
+            self.run(STEP);
+        }
+        self.now - began
+    }
+
+    fn sees(&self, who: usize, of: usize) -> Option<&BTreeMap<Target, Vote>> {
+        self.views[who].get(&name(of)).map(|(view, _)| &*view.votes)
+    }
+
+    fn grade(&self, who: usize, of: usize, n: u32) -> Option<Grade> {
+        self.sees(who, of)?.get(&target(n)).map(|vote| vote.grade)
+    }
+}
+
+#[test]
+fn hosts_that_begin_at_the_same_time_know_all_of_each_other_within_a_second() {
+    let mut net = Net::new(3);
+    for host in 0..3 {
+        net.say(host, &votes([(1, Grade::Ready), (2, Grade::Down)]));
+    }
+    let all = |net: &Net| (0..3).all(|who| (0..3).filter(|of| *of != who).all(|of| net.sees(who, of).is_some()));
+    assert!(net.until("all is known", all) < 1_000);
+    assert_eq!(net.grade(2, 0, 2), Some(Grade::Down));
+}
+
+#[test]
+fn a_change_is_known_after_one_way() {
+    let mut net = Net::new(3);
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(2_000);
+    net.say(0, &votes([(1, Grade::Down)]));
+    let known = |net: &Net| (1..3).all(|who| net.grade(who, 0, 1) == Some(Grade::Down));
+    assert!(net.until("the change is known", known) <= 10 + 2 * STEP);
+}
+
+#[test]
+fn a_third_host_bridges_a_cut() {
+    let mut net = Net::new(3);
+    net.cut = [(0, 1), (1, 0)].into();
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(3_000);
+    assert_eq!(net.grade(1, 0, 1), Some(Grade::Ready));
+    net.say(0, &votes([(1, Grade::Down)]));
+    assert!(net.until("the change is known", |net| net.grade(1, 0, 1) == Some(Grade::Down)) < 1_000);
+    let (_, said) = net.views[1][&name(0)].clone();
+    assert!(net.clock(1).since(said) < Duration::from_secs(2), "and so is that it lives");
+}
+
+#[test]
+fn much_arrives_in_small_messages_also_where_many_are_lost() {
+    let mut net = Net::new(2);
+    net.loss = 30;
+    let many = votes((0..1_000).map(|n| (n, Grade::Ready)));
+    net.say(0, &many);
+    net.until("all of it is known", |net| net.sees(1, 0).is_some_and(|votes| votes.len() == 1_000));
+    assert!(net.sent.iter().all(|(_, bytes)| bytes.len() <= MOST_BYTES), "no message is too long");
+    let told = net.hosts[0].facts.version();
+    net.say(0, &many);
+    assert_eq!(net.hosts[0].facts.version(), told, "what is said again is no news");
+}
+
+#[test]
+fn at_rest_a_host_says_little() {
+    let mut net = Net::new(3);
+    for host in 0..3 {
+        net.say(host, &votes((0..3).map(|n| (n, Grade::Ready))));
+    }
+    net.run(5_000);
+    net.sent.clear();
+    net.run(60_000);
+    let bytes: usize = net.sent.iter().map(|(_, bytes)| bytes.len()).sum();
+    assert_eq!(net.sent.len(), 3 * 2 * 2 * 60, "each host to each other twice a second");
+    assert!(bytes / 3 / 60 < 500, "{} bytes a second of each host", bytes / 3 / 60);
+}
+
+#[test]
+fn the_round_trip_and_the_clocks_are_measured() {
+    let mut net = Net::new(2);
+    net.restart(1, 240_000);
+    net.run(3_000);
+    let peer = net.hosts[0].peers().next().unwrap();
+    let round_trip = peer.round_trip.unwrap();
+    assert!((20..=30).contains(&round_trip.as_millis()), "{round_trip:?}");
+    let (theirs, ours) = peer.clocks.unwrap();
+    assert_eq!(theirs.since(ours).as_secs(), 239, "less the way");
+}
+
+#[test]
+fn a_word_lasts_as_long_everywhere_whatever_the_clocks_say() {
+    let mut net = Net::new(2);
+    net.restart(1, -600_000);
+    let now = net.clock(0);
+    let order = Override {
+        kind: OverrideKind::Drain,
+        reason: "disk".to_owned(),
+        author: "ada".to_owned(),
+        since: now,
+        until: Some(now.after(Duration::from_mins(2))),
+        host: Some(name(0)),
+    };
+    let stamp = Stamp { time: now.as_millis(), host: name(0) };
+    let word = Word { stamp, knew: 0, insist: false, fate: Fate::InForce(order) };
+    let topic = Topic::Word(target(1).pool, target(1).node);
+    net.say(0, &[(topic, Fact::Word(word.clone()))].into());
+    net.until("the word is known", |net| !net.words[1].is_empty());
+    let (heard, clock) = (net.words[1][0].clone(), net.clock(1));
+    assert_eq!(heard.stamp, word.stamp);
+    let left = heard.order().unwrap().until.unwrap().since(clock);
+    assert!(left <= Duration::from_mins(2) && left > Duration::from_secs(118), "{left:?}");
+}
+
+#[test]
+fn a_host_that_comes_back_with_its_clock_set_back_is_heard_again() {
+    let mut net = Net::new(3);
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(3_000);
+    net.restart(0, -300_000);
+    net.say(0, &votes([(1, Grade::Down)]));
+    let took = net.until("it is heard", |net| (1..3).all(|who| net.grade(who, 0, 1) == Some(Grade::Down)));
+    assert!(took < 2_000, "{took} ms");
+    assert!(net.hosts[0].incarnation() > START);
+}
+
+#[test]
+fn hosts_that_were_cut_off_for_long_find_each_other_again() {
+    let mut net = Net::new(2);
+    net.run(2_000);
+    net.cut = [(0, 1), (1, 0)].into();
+    net.run(60_000);
+    net.cut.clear();
+    net.say(0, &votes([(1, Grade::Ready)]));
+    assert!(net.until("they are heard", |net| net.grade(1, 0, 1).is_some()) < 2_000);
+}
+
+#[test]
+fn a_message_that_comes_twice_is_taken_once() {
+    let mut net = Net::new(2);
+    net.run(2_000);
+    let (to, bytes) = net.sent.last().cloned().unwrap();
+    net.run(100);
+    assert_eq!(net.deliver(to, &bytes), Err(Unheard::Replayed(name(1 - to))));
+}
+
+#[test]
+fn what_was_said_to_an_earlier_run_is_not_taken_by_a_later_one() {
+    let mut net = Net::new(2);
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(5_000);
+    let recorded: Vec<Vec<u8>> = net.sent.iter().filter(|(to, _)| *to == 1).map(|(_, bytes)| bytes.clone()).collect();
+    // The host that was recorded is dead by now, and the other has restarted.
+    net.cut = [(0, 1), (1, 0)].into();
+    net.under_way.clear();
+    net.run(30_000);
+    net.restart(1, 0);
+    for bytes in &recorded {
+        net.deliver(1, bytes).unwrap();
+    }
+    assert_eq!(net.sees(1, 0), None, "nothing of it counts");
+    assert_eq!(net.hosts[1].peers().next().unwrap().heard, None);
+}
+
+#[test]
+fn what_was_held_back_on_its_way_does_not_count() {
+    let mut net = Net::new(2);
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(5_000);
+    net.cut = [(0, 1)].into();
+    let before = net.sent.len();
+    net.run(20_000);
+    let held: Vec<Vec<u8>> =
+        net.sent[before..].iter().filter(|(to, _)| *to == 1).map(|(_, bytes)| bytes.clone()).collect();
+    let heard = net.hosts[1].peers().next().unwrap().heard;
+    net.deliver(1, &held[0]).unwrap();
+    assert_eq!(net.hosts[1].peers().next().unwrap().heard, heard);
+    net.deliver(1, held.last().unwrap()).unwrap();
+    assert!(net.hosts[1].peers().next().unwrap().heard > heard, "what is said now does");
+}
+
+#[test]
+fn who_is_no_member_and_who_bears_our_name_is_not_listened_to() {
+    let mut host = Gossip::new(&membership(0, 2), START, Moment::from_millis(START));
+    let now = Moment::from_millis(START + 1_000);
+    let mut message = |of: usize, incarnation: u64| {
+        let mut other = Gossip::new(&membership(of, 9), incarnation, Moment::from_millis(START));
+        other.links.retain(|to, _| *to == name(if of == 0 { 1 } else { 0 }));
+        let message = other.poll_transmit(now).unwrap().message;
+        host.handle(message, now).unwrap_err().to_string()
+    };
+    assert_eq!(message(5, START), "dns-5 speaks, and is not among the members that are configured here");
+    assert_eq!(message(0, START + 1), "another host calls itself dns-0 too; every host needs a name of its own");
+    assert!(message(0, START - 1).contains("from an earlier run"), "our own words may come back late");
+}
+
+#[test]
+fn every_message_is_what_it_was_after_the_wire() {
+    let mut net = Net::new(3);
+    net.say(0, &votes([(1, Grade::Live)]));
+    net.run(1_000);
+    for (_, bytes) in &net.sent {
+        let message = Message::decode(bytes).unwrap();
+        assert_eq!(&message.encode().unwrap(), bytes);
+        assert!(Message::decode(&bytes[..bytes.len() - 1]).is_err(), "cut");
+        assert!(Message::decode(&[bytes.as_slice(), &[0]].concat()).is_err(), "with more behind it");
+    }
+}

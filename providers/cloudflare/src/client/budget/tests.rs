@@ -166,3 +166,33 @@ async fn a_call_that_waits_fails_when_cloudflare_begins_to_refuse_every_call() {
     let (waited, ()) = tokio::join!(budget.permit(), refuse);
     assert!(waited.unwrap_err().rest < Duration::from_secs(290));
 }
+
+/// A new run that remembers a block for so much longer by its clock.
+fn remembering(seconds: i64) -> Budget {
+    let budget = Budget::new(100);
+    budget.block_until(Timestamp::now() + jiff::SignedDuration::from_secs(seconds));
+    budget
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_run_was_told_holds_but_no_longer_than_a_window() {
+    let rest = remembering(60).permit().await.unwrap_err().rest;
+    assert!(rest > Duration::from_secs(50) && rest <= Duration::from_mins(1), "{rest:?}");
+    let rest = remembering(100 * 365 * 86_400).permit().await.unwrap_err().rest;
+    assert!(rest > Duration::from_mins(4) && rest <= WINDOW, "{rest:?}");
+    for past in [0, -1, -86_400] {
+        assert!(remembering(past).permit().await.is_ok(), "{past}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_is_to_be_remembered_until_it_ends_and_so_is_a_share_that_is_used_up() {
+    let (blocked, used_up) = (Budget::new(100), Budget::new(100));
+    assert_eq!(blocked.blocked_until(), None);
+    let until = blocked.block(Duration::from_mins(1)).until;
+    assert_eq!(blocked.blocked_until(), Some(until));
+    used_up.heed(said(0, 60));
+    assert!(used_up.blocked_until().is_some());
+    tokio::time::advance(Duration::from_mins(1)).await;
+    assert_eq!((blocked.blocked_until(), used_up.blocked_until()), (None, None));
+}

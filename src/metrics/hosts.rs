@@ -1,0 +1,137 @@
+//! The metrics of several hosts.
+
+use std::sync::atomic::AtomicU64;
+
+use daymark_decision::Standing;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::status::{HostsStatus, PeerStatus};
+
+type Float = Gauge<f64, AtomicU64>;
+
+/// The metrics of several hosts. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HostMetrics {
+    datagrams: Family<DirectionLabels, Counter>,
+    bytes: Family<DirectionLabels, Counter>,
+    refused: Family<ReasonLabels, Counter>,
+    standing: Family<StandingLabels, Gauge>,
+    blind: Family<(), Gauge>,
+    writes: Family<(), Gauge>,
+    heard: Family<PeerLabels, Gauge>,
+    age: Family<PeerLabels, Float>,
+    round_trip: Family<PeerLabels, Float>,
+    clock_ahead: Family<PeerLabels, Float>,
+    differs: Family<PoolLabels, Gauge>,
+    grade: Family<GradeLabels, Gauge>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DirectionLabels {
+    direction: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StandingLabels {
+    standing: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PeerLabels {
+    peer: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PoolLabels {
+    peer: String,
+    pool: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct GradeLabels {
+    peer: String,
+    pool: String,
+    node: String,
+    address: String,
+    grade: &'static str,
+}
+
+impl HostMetrics {
+    pub(super) fn register(&self, all: &mut Registry) {
+        all.register("gossip_datagrams", "Datagrams of the hosts by direction", self.datagrams.clone());
+        all.register("gossip_bytes", "Bytes in datagrams of the hosts by direction, sealed", self.bytes.clone());
+        all.register("gossip_refused", "Datagrams of the hosts that came to nothing, by reason", self.refused.clone());
+        all.register("standing", "1 for who decides: quorum, alone or listening", self.standing.clone());
+        all.register("blind", "1 while this host reaches no target at all", self.blind.clone());
+        all.register("writes", "1 while this host is the one that writes", self.writes.clone());
+        all.register("peer_heard", "1 while the host is heard", self.heard.clone());
+        all.register("peer_age_seconds", "Time since the host said anything", self.age.clone());
+        all.register("peer_round_trip_seconds", "Time to the host and back", self.round_trip.clone());
+        all.register("peer_clock_ahead_seconds", "How far the host's clock is ahead of this one's", self.clock_ahead.clone());
+        all.register("peer_configuration_differs", "1 where the host has another configuration", self.differs.clone());
+        all.register("peer_target_grade", "1 for the grade that the host gives the target", self.grade.clone());
+    }
+
+    pub(super) fn count(&self, direction: &'static str, bytes: usize) {
+        let direction = DirectionLabels { direction };
+        self.datagrams.get_or_create(&direction).inc();
+        self.bytes.get_or_create(&direction).inc_by(bytes as u64);
+    }
+
+    pub(super) fn refuse(&self, reason: &'static str) {
+        self.refused.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Shows this; `None` where there are no other hosts.
+    pub(super) fn fill(&self, hosts: Option<&HostsStatus>) {
+        self.heard.clear();
+        self.age.clear();
+        self.round_trip.clear();
+        self.clock_ahead.clear();
+        self.differs.clear();
+        self.grade.clear();
+        let Some(hosts) = hosts else { return };
+        for standing in [Standing::Quorum, Standing::Alone, Standing::Listening] {
+            let is_it = standing == hosts.standing;
+            self.standing.get_or_create(&StandingLabels { standing: standing.as_str() }).set(is_it.into());
+        }
+        self.blind.get_or_create(&()).set(hosts.blind.into());
+        self.writes.get_or_create(&()).set((hosts.writer.as_ref() == Some(&hosts.own)).into());
+        hosts.peers.iter().for_each(|peer| self.fill_peer(peer));
+    }
+
+    fn fill_peer(&self, peer: &PeerStatus) {
+        let of = PeerLabels { peer: peer.host.to_string() };
+        self.heard.get_or_create(&of).set(peer.heard.into());
+        for (gauge, value) in
+            [(&self.age, peer.age), (&self.round_trip, peer.round_trip), (&self.clock_ahead, peer.clock_ahead)]
+        {
+            if let Some(value) = value {
+                gauge.get_or_create(&of).set(value);
+            }
+        }
+        for pool in peer.configuration.keys() {
+            let labels = PoolLabels { peer: of.peer.clone(), pool: pool.to_string() };
+            self.differs.get_or_create(&labels).set(peer.differs.contains(pool).into());
+        }
+        for target in &peer.targets {
+            let labels = GradeLabels {
+                peer: of.peer.clone(),
+                pool: target.pool.to_string(),
+                node: target.node.to_string(),
+                address: target.address.to_string(),
+                grade: target.grade.as_str(),
+            };
+            self.grade.get_or_create(&labels).set(1);
+        }
+    }
+}
