@@ -370,10 +370,8 @@ async fn serve_dns(
         warn!("the first answer is not published: {}", chain(&error));
     }
     let progress = Progress::of(authoritative.name(), clock);
-    // Every host serves its own.
-    let (_, always) = watch::channel(true);
     let (served, told) = (authoritative.clone(), progress.clone());
-    parts.spawn(endless(publish::publish(served, decisions, told, None, always, stop.clone())));
+    parts.spawn(endless(publish::publish(served, decisions, told, None, publish::always(), stop.clone())));
     let addresses: Vec<String> = authoritative.local_addrs().iter().map(ToString::to_string).collect();
     info!("DNS is served on {}", addresses.join(", "));
     let stop = stop.clone();

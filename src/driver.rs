@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use daymark_decision::{
-    Answer, Change, Command, Engine, Grade, Health, Kind, Moment, Observation, Pool, PoolName, Reason, Refusal, Target,
+    Answer, Change, Command, Decision, Engine, Grade, Health, Kind, Moment, Observation, Pool, PoolName, Reason,
+    Refusal, Target,
 };
 use daymark_gossip::{Digest, Message};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -127,7 +128,7 @@ impl Driver {
     /// A driver and the way to it. Without `hosts` it decides alone.
     pub fn new(engine: Engine, hosts: Option<Hosts>, clock: Clock, outputs: Outputs) -> (Self, Handle) {
         let (sender, inputs) = mpsc::channel(QUEUE);
-        let told = Told { decision: daymark_decision::Decision::default(), ..Told::of(&engine) };
+        let told = Told::of(&engine, Decision::default());
         let mut driver = Self { engine, hosts, clock, inputs, outputs, told, observed: BTreeMap::new() };
         driver.exchange(clock.now());
         driver.tell();
@@ -219,7 +220,7 @@ impl Driver {
     fn tell(&mut self) {
         let now = self.clock.now();
         let decision = self.engine.decide(now);
-        let told = Told { decision: decision.clone(), ..Told::of(&self.engine) };
+        let told = Told::of(&self.engine, decision.clone());
         let former = std::mem::replace(&mut self.told, told);
         let mut whats = former.until(&self.told);
         for (target, health) in self.engine.healths() {

@@ -129,7 +129,7 @@ impl<P: Provider> Publisher<'_, P> {
         debug!("provider {name}: another host writes, or none does");
         tokio::select! {
             () = self.shutdown.cancelled() => return false,
-            took_over = self.writes.wait_for(|writes| *writes) => if took_over.is_err() {
+            took_over = turns(&mut self.writes, true) => if took_over.is_err() {
                 self.shutdown.cancelled().await;
                 return false;
             },
@@ -233,7 +233,7 @@ impl<P: Provider> Publisher<'_, P> {
                 }
             };
             let lost = async {
-                if self.writes.wait_for(|writes| !writes).await.is_err() {
+                if turns(&mut self.writes, false).await.is_err() {
                     std::future::pending::<()>().await;
                 }
             };
@@ -246,6 +246,16 @@ impl<P: Provider> Publisher<'_, P> {
             }
         }
     }
+}
+
+/// For a provider that every host has for itself: this one always writes.
+pub fn always() -> watch::Receiver<bool> {
+    watch::channel(true).1
+}
+
+/// Waits until this host begins or ceases to write.
+async fn turns(writes: &mut watch::Receiver<bool>, to: bool) -> Result<(), watch::error::RecvError> {
+    writes.wait_for(|writes| *writes == to).await.map(drop)
 }
 
 /// What of a decision is worth an attempt: its generation, and which of its answers are no guesses any more.

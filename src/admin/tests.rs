@@ -11,6 +11,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::config::Config;
+use crate::driver::Outputs;
 use crate::driver::{self, Driver};
 use crate::keeper::Kept;
 use crate::publish;
@@ -44,7 +45,8 @@ fn bench() -> Bench {
     let engine = Engine::new(membership, pools.clone(), Memory::default(), clock.now());
     let (sender, newest) = watch::channel(Kept::default());
     let heart = watchdog.watch("the driver", driver::PATIENCE);
-    let (driver, handle) = Driver::new(engine, clock, sender, events.clone(), metrics.clone(), heart);
+    let outputs = Outputs { newest: sender, events: events.clone(), metrics: metrics.clone(), heart };
+    let (driver, handle) = Driver::new(engine, None, clock, outputs);
     tokio::spawn(driver.run());
 
     let usage = || Usage { calls: vec![("read-pool", "limited", 3)], remaining: Some(50) };
@@ -132,7 +134,14 @@ async fn readyz_fails_until_an_answer_is_published() {
     let decision = contract::decision(&PoolName::new("lb.example.org"), 7, &["192.0.2.1"]);
     let (_sender, decisions) = watch::channel(decision);
     let (progress, stop) = (bench.admin.providers[0].clone(), CancellationToken::new());
-    let task = tokio::spawn(publish::publish(Arc::new(InMemory::default()), decisions, progress, None, stop.clone()));
+    let task = tokio::spawn(publish::publish(
+        Arc::new(InMemory::default()),
+        decisions,
+        progress,
+        None,
+        publish::always(),
+        stop.clone(),
+    ));
     while bench.admin.providers[0].status().published.is_none() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -240,7 +249,7 @@ async fn a_target_that_is_gone_leaves_no_metric_behind() {
     bench.see(1, Kind::Ready).await;
     let mut fewer = bench.pools.clone();
     fewer[0].nodes.truncate(1);
-    bench.admin.driver.reload(fewer).await.unwrap();
+    bench.admin.driver.reload(fewer, std::collections::BTreeMap::new()).await.unwrap();
     let (_, text) = bench.get("/metrics").await;
     assert!(!text.contains("192.0.2.2"), "{text}");
 }

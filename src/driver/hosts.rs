@@ -98,7 +98,8 @@ impl Hosts {
     fn peer(&self, peer: Peer, heard: &BTreeSet<HostName>, now: Moment) -> PeerStatus {
         let ago = |at: Option<Moment>| at.map(|at| now.since(at).as_secs_f64());
         let is_heard = heard.contains(&peer.host);
-        let ahead = peer.clocks.map(|(theirs, ours)| theirs.since(ours).as_secs_f64() - ours.since(theirs).as_secs_f64());
+        let ahead =
+            peer.clocks.map(|(theirs, ours)| theirs.since(ours).as_secs_f64() - ours.since(theirs).as_secs_f64());
         let target = |(target, vote): (&Target, &Vote)| PeerTarget {
             pool: target.pool.clone(),
             node: target.node.clone(),

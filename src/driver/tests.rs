@@ -1,8 +1,8 @@
 use std::num::NonZeroU32;
 
 use daymark_decision::{
-    Basis, HostName, Kind, Membership, Memory, Mode, Node, Override, OverrideKind, Pace, Place, Steering, Thresholds,
-    Timings, TtlRange,
+    Basis, HostName, Kind, Membership, Memory, Mode, Node, NodeName, Override, OverrideKind, Pace, Place, Steering,
+    Thresholds, Timings, TtlRange,
 };
 use tokio::task::JoinHandle;
 
@@ -45,7 +45,8 @@ fn start(pool: Pool) -> Bench {
     let engine = Engine::new(membership, vec![pool], Memory::default(), clock.now());
     let (newest, decisions) = watch::channel(Kept::default());
     let heart = watchdog.watch("driver", PATIENCE);
-    let (driver, handle) = Driver::new(engine, clock, newest, events.clone(), Metrics::default(), heart);
+    let outputs = Outputs { newest, events: events.clone(), metrics: Metrics::default(), heart };
+    let (driver, handle) = Driver::new(engine, None, clock, outputs);
     Bench { clock, handle, decisions, events, watchdog, task: tokio::spawn(driver.run()) }
 }
 
@@ -126,7 +127,7 @@ async fn a_reload_keeps_what_is_known_of_the_nodes_that_stay() {
     let mut bench = start(before.clone());
     bench.see(&before, 0, Kind::Ready);
     bench.until(|decision| members(decision) == ["cp-1"]).await;
-    bench.handle.reload(vec![pool(&["cp-1", "cp-2", "cp-3"])]).await.unwrap();
+    bench.handle.reload(vec![pool(&["cp-1", "cp-2", "cp-3"])], BTreeMap::new()).await.unwrap();
     let status = bench.handle.status().await.unwrap();
     let grades: Vec<Grade> = status[0].targets.iter().map(|target| target.grade).collect();
     assert_eq!(grades, [Grade::Ready, Grade::Unknown, Grade::Unknown]);
@@ -185,9 +186,9 @@ async fn targets_that_cannot_be_probed_are_an_alarm_until_they_can_be() {
 async fn an_observation_of_a_target_that_a_reload_took_away_leaves_nothing_behind() {
     let before = pool(&["cp-1", "cp-2"]);
     let bench = start(before.clone());
-    bench.handle.reload(vec![pool(&["cp-1"])]).await.unwrap();
+    bench.handle.reload(vec![pool(&["cp-1"])], BTreeMap::new()).await.unwrap();
     bench.see(&before, 1, Kind::Ready);
-    bench.handle.reload(vec![before]).await.unwrap();
+    bench.handle.reload(vec![before], BTreeMap::new()).await.unwrap();
     let status = bench.handle.status().await.unwrap();
     assert!(status[0].targets.iter().all(|target| target.observed.is_none()));
 }

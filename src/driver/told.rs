@@ -26,8 +26,8 @@ struct Together {
 }
 
 impl Told {
-    /// What there is to tell now, without a decision.
-    pub(super) fn of(engine: &Engine) -> Self {
+    /// What there is to tell now, with the decision.
+    pub(super) fn of(engine: &Engine, decision: Decision) -> Self {
         let words = engine.words().map(|(pool, node, word)| ((pool.clone(), node.clone()), word.clone()));
         let together = engine.membership().has_others().then(|| Together {
             heard: engine.hears(),
@@ -37,7 +37,7 @@ impl Told {
         });
         Self {
             revision: engine.revision(),
-            decision: Decision::default(),
+            decision,
             grades: engine.healths().map(|(target, health)| (target.clone(), health.grade())).collect(),
             words: words.collect(),
             together,

@@ -20,8 +20,8 @@ pub(super) struct HostMetrics {
     bytes: Family<DirectionLabels, Counter>,
     refused: Family<ReasonLabels, Counter>,
     standing: Family<StandingLabels, Gauge>,
-    blind: Family<(), Gauge>,
-    writes: Family<(), Gauge>,
+    blind: Gauge,
+    writes: Gauge,
     heard: Family<PeerLabels, Gauge>,
     age: Family<PeerLabels, Float>,
     round_trip: Family<PeerLabels, Float>,
@@ -76,7 +76,11 @@ impl HostMetrics {
         all.register("peer_heard", "1 while the host is heard", self.heard.clone());
         all.register("peer_age_seconds", "Time since the host said anything", self.age.clone());
         all.register("peer_round_trip_seconds", "Time to the host and back", self.round_trip.clone());
-        all.register("peer_clock_ahead_seconds", "How far the host's clock is ahead of this one's", self.clock_ahead.clone());
+        all.register(
+            "peer_clock_ahead_seconds",
+            "How far the host's clock is ahead of this one's",
+            self.clock_ahead.clone(),
+        );
         all.register("peer_configuration_differs", "1 where the host has another configuration", self.differs.clone());
         all.register("peer_target_grade", "1 for the grade that the host gives the target", self.grade.clone());
     }
@@ -104,8 +108,8 @@ impl HostMetrics {
             let is_it = standing == hosts.standing;
             self.standing.get_or_create(&StandingLabels { standing: standing.as_str() }).set(is_it.into());
         }
-        self.blind.get_or_create(&()).set(hosts.blind.into());
-        self.writes.get_or_create(&()).set((hosts.writer.as_ref() == Some(&hosts.own)).into());
+        self.blind.set(hosts.blind.into());
+        self.writes.set((hosts.writer.as_ref() == Some(&hosts.own)).into());
         hosts.peers.iter().for_each(|peer| self.fill_peer(peer));
     }
 

@@ -15,8 +15,8 @@ pub fn digests(pools: &[PoolConfig]) -> BTreeMap<PoolName, Digest> {
 }
 
 fn of(text: &str) -> Digest {
-    let mut short = Digest::default();
-    short.copy_from_slice(&digest(&SHA256, text.as_bytes()).as_ref()[..short.len()]);
+    let (mut short, long) = (Digest::default(), digest(&SHA256, text.as_bytes()));
+    short.iter_mut().zip(long.as_ref()).for_each(|(to, from)| *to = *from);
     short
 }
 

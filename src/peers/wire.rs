@@ -73,8 +73,8 @@ impl Wire {
         let socket = bind(address).map_err(|source| WireError::Bind { address, source })?;
         let others = config.addresses.iter().filter(|(host, _)| **host != config.membership.own);
         let fixed = others.clone().filter_map(|(host, address)| match address {
-            PeerAddress::Socket(address) => Some((host.clone(), [*address].into())),
-            PeerAddress::Name { .. } => None,
+            PeerAddress::Ip(address) => Some((host.clone(), [*address].into())),
+            PeerAddress::Name(..) => None,
         });
         Ok(Self {
             socket,
@@ -184,7 +184,7 @@ impl Wire {
             return;
         }
         for (host, address) in &self.configured {
-            let PeerAddress::Name { name, port } = address else { continue };
+            let PeerAddress::Name(name, port) = address else { continue };
             let (host, name, port) = (host.clone(), name.clone(), *port);
             lookups.spawn(async move {
                 let found = lookup_host((name.as_str(), port)).await.map(BTreeSet::from_iter);

@@ -31,6 +31,7 @@ struct Scripted {
     findings: Mutex<Vec<String>>,
     checks: Mutex<usize>,
     is_out_of_reach: Mutex<bool>,
+    taken_over: Mutex<u32>,
     beneath: InMemory,
 }
 
@@ -54,6 +55,10 @@ impl Provider for Scripted {
                 None => self.beneath.publish(decision).await,
             };
         }
+    }
+
+    async fn take_over(&self) {
+        *self.taken_over.lock() += 1;
     }
 
     fn look_again(&self) -> Option<Duration> {
@@ -102,6 +107,7 @@ impl io::Write for Log {
 struct Bench {
     provider: Arc<Scripted>,
     decisions: watch::Sender<Decision>,
+    writer: watch::Sender<bool>,
     progress: Progress,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
@@ -116,8 +122,9 @@ impl Bench {
         let provider = Arc::new(provider);
         let (decisions, receiver) = watch::channel(first);
         let (progress, shutdown) = (Progress::of("scripted", Clock::start()), CancellationToken::new());
-        let task = publish(provider.clone(), receiver, progress.clone(), memory, shutdown.clone());
-        Self { provider, decisions, progress, shutdown, task: tokio::spawn(task) }
+        let (writer, writes) = watch::channel(true);
+        let task = publish(provider.clone(), receiver, progress.clone(), memory, writes, shutdown.clone());
+        Self { provider, decisions, writer, progress, shutdown, task: tokio::spawn(task) }
     }
 
     /// Lets time pass until this holds.
@@ -517,4 +524,21 @@ fn calls_are_counted_where_they_are_made() {
     let progress = Progress::of("authoritative", Clock::start());
     assert!(!progress.is_elsewhere());
     assert_eq!((progress.status().remaining, progress.calls()), (None, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_does_not_write_calls_nobody_and_is_not_behind() {
+    let bench = Bench::start(Scripted::default(), decision(1));
+    bench.until_published(1).await;
+    bench.writer.send_replace(false);
+    bench.until("standing by", |it| it.progress.status().stands_by).await;
+    bench.decisions.send_replace(decision(2));
+    sleep(Duration::from_mins(10)).await;
+    assert_eq!((bench.generations(), *bench.provider.taken_over.lock()), (vec![1], 0));
+    let status = bench.progress.status();
+    assert_eq!((status.behind_since, status.published), (None, None));
+    bench.writer.send_replace(true);
+    bench.until_published(2).await;
+    assert_eq!((bench.progress.status().stands_by, *bench.provider.taken_over.lock()), (false, 1));
+    bench.end().await;
 }

@@ -22,6 +22,8 @@ pub enum Fault {
     Start { host: usize, has_memory: bool, ahead: i64 },
     /// A host runs out of descriptors, or has some again.
     Exhaust { host: usize, is_exhausted: bool },
+    /// Two operators drain two nodes at the same time, each on a host of its own.
+    DrainBoth { hosts: (usize, usize), nodes: (usize, usize) },
     /// An operator's word on a host.
     Say { host: usize, node: usize, word: Word },
 }
@@ -64,6 +66,10 @@ impl Fault {
             68..74 => Self::Kill(host),
             74..84 => Self::Start { host, has_memory: rng.u8(0..4) > 0, ahead: rng.i64(-300_000..300_000) },
             84..88 => Self::Exhaust { host, is_exhausted: rng.bool() },
+            88..92 if nodes > 1 => {
+                let other = |of: usize, rng: &mut Rng, all: usize| (of + rng.usize(1..all)) % all;
+                Self::DrainBoth { hosts: (host, other(host, rng, hosts)), nodes: (node, other(node, rng, nodes)) }
+            }
             _ => Self::Say { host, node, word: Word::draw(rng) },
         }
     }
@@ -97,6 +103,9 @@ impl fmt::Display for Fault {
             }
             Self::Exhaust { host, is_exhausted: true } => write!(f, "host {host} has no descriptors left"),
             Self::Exhaust { host, is_exhausted: false } => write!(f, "host {host} has descriptors again"),
+            Self::DrainBoth { hosts: (one, other), nodes: (first, second) } => {
+                write!(f, "node {first} is drained on host {one}, and node {second} at the same time on host {other}")
+            }
             Self::Say { host, node, word } => write!(f, "on host {host} an operator says of node {node}: {word:?}"),
         }
     }

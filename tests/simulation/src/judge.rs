@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use daymark_decision::{Fate, Grade, OverrideKind, Standing, Target};
+use daymark_decision::{Grade, OverrideKind, Standing, Target};
 use fastrand::Rng;
 
+use crate::ending::Ending;
 use crate::faults::{Fault, State};
 use crate::world::{Setup, World};
 
@@ -46,11 +47,16 @@ pub fn play(setup: Setup, seed: u64, mut tell: impl FnMut(u64, &str)) -> Result<
         world.happen(&fault);
         next += faults.u64(1..3_000);
     }
-    world.heal();
-    tell(world.now - began, "every fault of the network and of the hosts ends");
-    let end = world.now + REST;
-    watch.run(&mut world, began, end)?;
-    agreed(&mut world).map_err(|what| Violation { at: world.now - began, what })
+    // What stays for a while after the last fault, and then goes too.
+    for ending in [Ending::draw(&mut faults, setup.hosts), Ending::Whole] {
+        tell(world.now - began, &ending.to_string());
+        world.heal();
+        ending.set(&mut world);
+        let end = world.now + REST;
+        watch.run(&mut world, began, end)?;
+        ending.check(&mut world).map_err(|what| Violation { at: world.now - began, what })?;
+    }
+    Ok(())
 }
 
 /// Looks at every answer after every event.
@@ -117,51 +123,13 @@ fn known_to_a_quorum(world: &World) -> BTreeSet<IpAddr> {
     known
 }
 
-fn overridden(world: &World, host: usize, kind: OverrideKind) -> BTreeSet<IpAddr> {
+pub(crate) fn overridden(world: &World, host: usize, kind: OverrideKind) -> BTreeSet<IpAddr> {
     let Some(running) = &world.hosts[host].running else { return BTreeSet::new() };
     let is_on =
         |target: &Target| running.engine.overrides().any(|(_, node, order)| *node == target.node && order.kind == kind);
     world.nodes.iter().map(|(target, _)| target).filter(|target| is_on(target)).map(|it| it.address).collect()
 }
 
-fn state(world: &World, address: IpAddr) -> Option<State> {
+pub(crate) fn state(world: &World, address: IpAddr) -> Option<State> {
     world.nodes.iter().find(|(target, _)| target.address == address).map(|(_, state)| *state)
-}
-
-/// Whether every host says the same, and the right thing.
-fn agreed(world: &mut World) -> Result<(), String> {
-    let mut said = BTreeSet::new();
-    for host in 0..world.hosts.len() {
-        let now = world.now;
-        let answer = world.hosts[host].answer(now).ok_or("a host does not run")?;
-        let Some(running) = &world.hosts[host].running else { return Err("a host does not run".to_owned()) };
-        if running.engine.standing() != Standing::Quorum {
-            let clock = world.hosts[host].clock(world.now);
-            let peers = running.gossip.peers().map(|peer| {
-                let ago = |at: Option<daymark_decision::Moment>| at.map(|at| clock.since(at));
-                format!("{} said {:?} ago, heard {:?} ago", peer.host, ago(peer.said), ago(peer.heard))
-            });
-            let peers: Vec<String> = peers.collect();
-            return Err(format!("{} is {}: {peers:?}", world.hosts[host].name(), running.engine.standing()));
-        }
-        let words: Vec<String> = running
-            .engine
-            .words()
-            .map(|(_, node, word)| {
-                let fate = match &word.fate {
-                    Fate::InForce(order) => format!("{:?} {}", order.kind, order.until.is_some()),
-                    Fate::Over => "over".to_owned(),
-                    Fate::Undone(undone) => format!("undone for {} on {}", undone.node, undone.host),
-                };
-                format!("{node} {:?} {fate}", word.stamp)
-            })
-            .collect();
-        let addresses: Vec<IpAddr> = answer.members.iter().map(|member| member.address).collect();
-        let writer = running.engine.writer().map(ToString::to_string).unwrap_or_default();
-        said.insert(format!("{} {addresses:?}, writer {writer}, words {words:?}", answer.basis));
-    }
-    if said.len() > 1 {
-        return Err(format!("the hosts do not agree:\n  {}", said.into_iter().collect::<Vec<_>>().join("\n  ")));
-    }
-    Ok(())
 }

@@ -78,7 +78,7 @@ fn many(from: u64, seeds: u64) -> ExitCode {
     }
     println!(
         "simulation: {seeds} seeds of {} s each, {} violations (dead nodes alone for more than {BOUND} ms, no agreement {REST} ms after)",
-        (TROUBLE + REST) / 1_000,
+        (TROUBLE + 2 * REST) / 1_000,
         found.len()
     );
     if let Some((seed, _)) = found.first() {

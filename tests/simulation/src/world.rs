@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use daymark_decision::{
-    Command, HostName, Kind, Membership, Mode, Node, NodeName, Override, Pace, Pool, PoolName, Steering, Target,
-    Thresholds, TtlRange,
+    Command, HostName, Kind, Membership, Mode, Node, NodeName, Override, OverrideKind, Pace, Pool, PoolName, Steering,
+    Target, Thresholds, TtlRange,
 };
 use daymark_gossip::Message;
 use fastrand::Rng;
@@ -115,6 +115,11 @@ impl World {
                 }
             }
             Fault::Exhaust { host, is_exhausted } => self.hosts[host].is_exhausted = is_exhausted,
+            Fault::DrainBoth { hosts, nodes } => {
+                let word = Word::Set { kind: OverrideKind::Drain, length: None, insist: false };
+                self.say(hosts.0, nodes.0, word);
+                self.say(hosts.1, nodes.1, word);
+            }
             Fault::Say { host, node, word } => self.say(host, node, word),
         }
         self.send_all();
