@@ -16,12 +16,13 @@ from . import network
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 ADDRESS = {name: socket.inet_aton(address) for name, address in network.HOSTS.items()}
+ADDRESS["elsewhere"] = socket.inet_aton(network.ELSEWHERE)
 
 
 class Gossip:
     def __init__(self, loop, seed):
         self.carried = collections.deque(maxlen=4096)  # (from, to, payload)
-        self.bytes = 0
+        self.bytes = self.astray = 0
         self._loop, self._random = loop, random.Random(seed)
         self._faults = {}
         self._tunnel = os.open("/dev/net/tun", os.O_RDWR)
@@ -37,8 +38,9 @@ class Gossip:
         self._faults = {}
 
     def bring(self, sender, to, payload):
-        """A datagram that seems to come from a host."""
-        head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), 0, 0, 64, 17, 0, ADDRESS[sender], ADDRESS[to])
+        """A datagram that seems to come from a host, or from elsewhere."""
+        head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), 0, 0, 64, 17, 0, ADDRESS[sender],
+                           ADDRESS[to])
         total = sum(struct.unpack(">10H", head))
         head = head[:10] + struct.pack(">H", 0xFFFF - (total % 0xFFFF)) + head[12:]
         udp = struct.pack(">HHHH", network.GOSSIP_PORT, network.GOSSIP_PORT, 8 + len(payload), 0)
@@ -50,6 +52,9 @@ class Gossip:
             return
         pair = packet[12:16], packet[16:20]
         self.bytes += len(packet)
+        if pair[1] == ADDRESS["elsewhere"]:
+            self.astray += 1
+            return
         self.carried.append((*pair, packet[(packet[0] & 15) * 4 + 8:]))
         fault, draw = self._faults.get(pair, {}), self._random
         if draw.random() < fault.get("loss", 0):

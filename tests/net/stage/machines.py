@@ -1,6 +1,7 @@
 """The processes on the machines: an apiserver on each node, Daymark on each host, and what they need to run."""
 
 import base64
+import datetime
 import http.client
 import json
 import os
@@ -134,6 +135,16 @@ class Host(Machine):
         """What the host holds, or an empty mapping where it tells nothing."""
         got = self.get("/api/v1/status")
         return json.loads(got[1]) if got and got[0] == 200 else {}
+
+    def clock(self):
+        """What its clock says, in seconds since 1970."""
+        now = self.status().get("now", "1970-01-01T00:00:00Z")
+        return datetime.datetime.fromisoformat(now[:19] + "+00:00").timestamp()
+
+    def counted(self, metric):
+        """The sum of a counter over all its labels."""
+        _, text = self.get("/metrics") or (0, "")
+        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"daymark_{metric}_total"))
 
     def command_line(self, *arguments):
         """Runs a command of Daymark on this host; gives its code and what it says."""

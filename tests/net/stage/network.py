@@ -10,7 +10,8 @@ import subprocess
 HOSTS = {"h1": "192.0.2.11", "h2": "192.0.2.12", "h3": "192.0.2.13"}
 NODES = {"n1": "198.51.100.1", "n2": "198.51.100.2", "n3": "198.51.100.3"}
 MACHINES = HOSTS | NODES
-CLIENT, GATEWAY = "203.0.113.1", "169.254.1.1"
+NETWORKS = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
+CLIENT, ELSEWHERE, GATEWAY = "203.0.113.1", "203.0.113.66", "169.254.1.1"
 GOSSIP_PORT, NODE_PORT = 7946, 6443
 TUNNEL = "gossip"
 
@@ -76,7 +77,9 @@ def build():
     run("ip", "-batch", "-", given="\n".join(lines))
     for machine, address in MACHINES.items():
         lines = ["link set lo up", f"address add {address}/32 dev eth0", "link set eth0 up"]
-        lines += [f"route add {GATEWAY} dev eth0", f"route add default via {GATEWAY} src {address}"]
+        # No default route: who looks elsewhere, such as for a name server, is to know at once that there is none.
+        lines += [f"route add {GATEWAY} dev eth0"]
+        lines += [f"route add {network} via {GATEWAY} src {address}" for network in NETWORKS]
         run("ip", "-n", machine, "-batch", "-", given="\n".join(lines))
     run("nft", "-f", "-", given=RULES)
 

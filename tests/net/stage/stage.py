@@ -38,15 +38,19 @@ class Stage:
         self.until(BEGIN, lambda: all(node.listens() for node in self.nodes.values()), LOOK)
         for host in self.hosts.values():
             host.start()
-        everything = frozenset(network.NODES)
-        self.until(BEGIN, lambda: all(self.is_ready(host) for host in self.hosts), ASK)
-        self.until(BEGIN, lambda: all(self.answers(host, everything, 0) for host in self.hosts), LOOK)
+        self.until(BEGIN, lambda: all(self.is_well(host) for host in self.hosts), ASK)
+        well, everything = time.monotonic(), frozenset(network.NODES)
+        self.until(BEGIN, lambda: all(self.answers(host, everything, well) for host in self.hosts), LOOK)
 
-    def is_ready(self, host):
+    def is_well(self, host):
         if self.hosts[host].process.poll() is not None:
             raise Failed(f"{host} has ended: {self.hosts[host].log().strip()}")
         status = self.hosts[host].status()
-        return bool(status) and status["pools"][0]["basis"] == "ready" and self.standing(status) == "quorum"
+        if not status or self.standing(status) != "quorum":
+            return False
+        [pool], [provider] = status["pools"], status["providers"]
+        is_published = (provider["published"] or 0) >= pool["generation"]
+        return is_published and pool["basis"] == "ready" and len(pool["addresses"]) == len(network.NODES)
 
     @staticmethod
     def standing(status):

@@ -34,7 +34,7 @@ def answers(by_host):
 
 
 def line(template, said, cases):
-    happens = sorted({row["happens"] for row in cases})
+    happens = sorted({row["happens"].replace("|", "\\|") for row in cases})
     what = happens[0] if len(happens) == 1 else f"{template} ({len(cases)} cases)"
     return f"| {what} | {said} | {longest(cases, 'wrong')} | {longest(cases, 'silent')} |\n"
 
