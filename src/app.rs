@@ -334,10 +334,10 @@ fn hosts(
     metrics: &Metrics,
 ) -> (Option<Hosts>, mpsc::Receiver<Transmit>, watch::Receiver<bool>) {
     let (to_others, waiting) = mpsc::channel(WAITING);
-    let (writer, writes) = watch::channel(!membership.has_others());
+    let (role, writes) = watch::channel(!membership.has_others());
     let hosts = membership.has_others().then(|| {
         let gossip = Gossip::new(membership, clock.started().as_millis(), clock.now());
-        Hosts::new(gossip, peers::digests(&config.pools), to_others, writer, metrics.clone())
+        Hosts::new(gossip, peers::digests(&config.pools), to_others, role, metrics.clone())
     });
     (hosts, waiting, writes)
 }

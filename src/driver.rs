@@ -234,7 +234,9 @@ impl Driver {
             }
         }
         whats.extend(Change::between(&former.decision, &decision).into_iter().map(What::Answer));
-        whats.into_iter().for_each(|what| self.outputs.events.record(now, what));
+        for what in whats {
+            self.outputs.events.record(now, what);
+        }
         self.outputs.newest.send_replace(Kept { decision, memory: self.engine.memory() });
     }
 
@@ -270,7 +272,7 @@ impl Driver {
                 observation: observation.clone(),
             }),
             order: order.map(|(.., order)| order.clone()),
-            votes: self.hosts.as_ref().map(|hosts| hosts.votes(&self.engine, target)).unwrap_or_default(),
+            votes: hosts::votes(&self.engine, target),
             undone: self.told.undone(target),
         }
     }

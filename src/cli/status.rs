@@ -76,7 +76,11 @@ fn peer(peer: &PeerStatus) -> Vec<String> {
     let ago = |age: Option<f64>| age.map_or("never".to_owned(), |age| format!("{age:.1} s ago"));
     let heard = if peer.heard { ago(peer.age) } else { format!("no, {}", ago(peer.age)) };
     let round_trip = peer.round_trip.map_or("-".to_owned(), |secs| format!("{:.1} ms", secs * 1000.0));
-    let clock = peer.clock_ahead.map_or("-".to_owned(), |secs| format!("{secs:+.1} s"));
+    // What is less than the way takes is no difference.
+    let clock = peer.clock_ahead.map_or("-".to_owned(), |secs| match secs.round() {
+        0.0 => "the same".to_owned(),
+        secs => format!("{secs:+} s"),
+    });
     let of_grade = |grade| peer.targets.iter().filter(|target| target.grade == grade).count();
     let counts: Vec<String> = Grade::ALL
         .iter()

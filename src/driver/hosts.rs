@@ -71,17 +71,6 @@ impl Hosts {
         self.writes.send_if_modified(|known| std::mem::replace(known, writes) != writes);
     }
 
-    /// What each heard host votes on a target, this one first.
-    pub(super) fn votes(&self, engine: &Engine, target: &Target) -> Vec<HostVote> {
-        let own = engine.healths().find(|(of, _)| *of == target).map(|(_, health)| health.vote()).unwrap_or_default();
-        let own = vote(&engine.membership().own, own, engine.is_blind());
-        let others = engine.views().map(|view| {
-            let of_target = view.votes.get(target).copied().unwrap_or_default();
-            vote(&view.host, of_target, view.abstains)
-        });
-        [own].into_iter().chain(others).collect()
-    }
-
     pub(super) fn status(&self, engine: &Engine, now: Moment) -> HostsStatus {
         let heard = engine.hears();
         let members = engine.membership();
@@ -117,7 +106,7 @@ impl Hosts {
             clock_ahead: ahead,
             abstains: peer.abstains,
             hears: peer.hears.iter().cloned().collect(),
-            configuration: peer.configuration.iter().map(|(pool, digest)| (pool.clone(), hex(digest))).collect(),
+            configuration: peer.configuration.iter().map(|(pool, digest)| (pool.clone(), hex(*digest))).collect(),
             // Of a host that has told nothing yet, nothing is known to differ.
             differs: pools.into_iter().filter(differs).filter(|_| !peer.configuration.is_empty()).cloned().collect(),
             targets: peer.votes.iter().map(target).collect(),
@@ -126,10 +115,24 @@ impl Hosts {
     }
 }
 
+/// What each heard host votes on a target, this one first; nothing where there are no others.
+pub(super) fn votes(engine: &Engine, target: &Target) -> Vec<HostVote> {
+    if !engine.membership().has_others() {
+        return Vec::new();
+    }
+    let own = engine.healths().find(|(of, _)| *of == target).map(|(_, health)| health.vote()).unwrap_or_default();
+    let own = vote(&engine.membership().own, own, engine.is_blind());
+    let others = engine.views().map(|view| {
+        let of_target = view.votes.get(target).copied().unwrap_or_default();
+        vote(&view.host, of_target, view.abstains)
+    });
+    [own].into_iter().chain(others).collect()
+}
+
 fn vote(host: &HostName, vote: Vote, abstains: bool) -> HostVote {
     HostVote { host: host.clone(), grade: vote.grade, shutting_down: vote.shutting_down, abstains }
 }
 
-fn hex(digest: &Digest) -> String {
+fn hex(digest: Digest) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -32,12 +32,18 @@ struct Scripted {
     checks: Mutex<usize>,
     is_out_of_reach: Mutex<bool>,
     taken_over: Mutex<u32>,
+    /// The generations that it was told of.
+    told: Mutex<Vec<u64>>,
     beneath: InMemory,
 }
 
 impl Provider for Scripted {
     fn name(&self) -> &'static str {
         "scripted"
+    }
+
+    fn supersede(&self, decision: &Decision) {
+        self.told.lock().push(decision.generation);
     }
 
     async fn publish(&self, decision: &Decision) -> Result<(), PublishError> {
@@ -107,7 +113,7 @@ impl io::Write for Log {
 struct Bench {
     provider: Arc<Scripted>,
     decisions: watch::Sender<Decision>,
-    writer: watch::Sender<bool>,
+    role: watch::Sender<bool>,
     progress: Progress,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
@@ -122,9 +128,9 @@ impl Bench {
         let provider = Arc::new(provider);
         let (decisions, receiver) = watch::channel(first);
         let (progress, shutdown) = (Progress::of("scripted", Clock::start()), CancellationToken::new());
-        let (writer, writes) = watch::channel(true);
+        let (role, writes) = watch::channel(true);
         let task = publish(provider.clone(), receiver, progress.clone(), memory, writes, shutdown.clone());
-        Self { provider, decisions, writer, progress, shutdown, task: tokio::spawn(task) }
+        Self { provider, decisions, role, progress, shutdown, task: tokio::spawn(task) }
     }
 
     /// Lets time pass until this holds.
@@ -199,6 +205,29 @@ async fn a_failure_is_tried_again_with_pauses_that_grow_to_a_limit() {
         // A timer counts whole milliseconds.
         assert!(*pause >= whole / 2 && *pause <= whole + Duration::from_millis(2), "{n}: {pauses:?}");
     }
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_success_the_pauses_begin_anew() {
+    let bench = Bench::start(scripted((0..8).map(|_| unavailable())), decision(1));
+    bench.until_published(1).await;
+    bench.provider.steps.lock().push_back(unavailable());
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until_published(2).await;
+    let tries = bench.provider.tries.lock().clone();
+    let [.., (_, failed), (_, done)] = tries[..] else { panic!("{tries:?}") };
+    assert!(done - failed <= Duration::from_millis(250), "{tries:?}");
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_is_told_of_a_newer_decision_while_it_publishes_an_older_one() {
+    let bench = Bench::start(scripted([Step::Hang]), decision(1));
+    bench.until("an attempt", |it| it.generations() == [1]).await;
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until("the word of it", |it| it.provider.told.lock().contains(&2)).await;
+    assert_eq!(bench.generations(), [1]);
     bench.end().await;
 }
 
@@ -530,14 +559,14 @@ fn calls_are_counted_where_they_are_made() {
 async fn a_host_that_does_not_write_calls_nobody_and_is_not_behind() {
     let bench = Bench::start(Scripted::default(), decision(1));
     bench.until_published(1).await;
-    bench.writer.send_replace(false);
+    bench.role.send_replace(false);
     bench.until("standing by", |it| it.progress.status().stands_by).await;
     bench.decisions.send_replace(decision(2));
     sleep(Duration::from_mins(10)).await;
     assert_eq!((bench.generations(), *bench.provider.taken_over.lock()), (vec![1], 0));
     let status = bench.progress.status();
     assert_eq!((status.behind_since, status.published), (None, None));
-    bench.writer.send_replace(true);
+    bench.role.send_replace(true);
     bench.until_published(2).await;
     assert_eq!((bench.progress.status().stands_by, *bench.provider.taken_over.lock()), (false, 1));
     bench.end().await;

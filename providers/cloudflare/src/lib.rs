@@ -189,7 +189,11 @@ impl Cloudflare {
             let shown = self.ledger.lock().of(&answer.pool, true);
             let planned = if is_guess(answer) { Err(Fault::Guess) } else { self.world.plan(answer, &shown).await };
             match planned {
-                Ok(plan) => {
+                Ok(mut plan) => {
+                    // By then the first stands, so what it changes is not changed again.
+                    for edit in &mut plan.then {
+                        edit.changes.retain(|change| !plan.first.iter().any(|it| it.changes.contains(change)));
+                    }
                     edits.extend(plan.first.into_iter().chain(plan.then));
                     faults.extend(problem(&plan.problems).map(|fault| (answer.pool.clone(), fault)));
                 }

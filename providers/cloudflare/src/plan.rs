@@ -137,6 +137,18 @@ impl Plan {
         written.chain(&self.agreed).map(|(key, _)| key.as_str()).collect()
     }
 
+    /// What to remember of an entry that is set right however often someone else undoes it, which `drift` says.
+    pub(crate) fn insist(&mut self, todo: Todo, drift: &str) -> Option<Entry> {
+        match todo {
+            Todo::Nothing => None,
+            Todo::Change(entry) => Some(entry),
+            Todo::Leave(entry) => {
+                self.drift.push(drift.to_owned());
+                Some(entry)
+            }
+        }
+    }
+
     /// Says that an entry is left alone; `drift` says what someone else does.
     pub(crate) fn leave(&mut self, drift: &str) {
         self.problems.push(format!(

@@ -150,10 +150,12 @@ impl Gossip {
             // An earlier run had a clock ahead of this one.
             self.incarnation = head.incarnation.saturating_add(1);
         }
-        let brought = is_current && self.learn(message.clone(), now);
-        if !is_current {
+        let brought = if is_current {
+            self.learn(message, now)
+        } else {
             self.meet(&message);
-        }
+            false
+        };
         let heads: Vec<Head> = self.heads(now);
         if let Some(link) = self.links.get_mut(&from) {
             link.compare(heads.into_iter().filter(|head| head.host != from));
@@ -249,7 +251,7 @@ impl Gossip {
             let entries = news
                 .entries
                 .into_iter()
-                .map(|(version, topic, fact)| (version, topic, fact.map(|fact| fact.as_told_at(message.clock, now))));
+                .map(|(version, topic, fact)| (version, topic, fact.map(|fact| fact.shifted(message.clock, now))));
             let topics = known.facts.take(news.after, news.upto, entries.collect());
             self.words.extend(topics.iter().filter_map(|topic| known.word(topic)));
             known.digest(&topics);
@@ -377,7 +379,7 @@ impl Known {
 
 impl Fact {
     /// The fact with its moments by this host's clock.
-    fn as_told_at(self, there: Moment, here: Moment) -> Self {
+    fn shifted(self, there: Moment, here: Moment) -> Self {
         match self {
             Self::Word(word) => Self::Word(word.shifted(there, here)),
             timeless => timeless,

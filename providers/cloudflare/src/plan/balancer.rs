@@ -120,7 +120,7 @@ fn new_pool(setup: &Setup, pool: &PoolName, targets: &[Wanted], entries: Vec<(St
     let mut changes = vec![format!("make the Cloudflare pool {}", setup.name)];
     changes.extend(targets.iter().map(|it| {
         let state = if it.is_in { "enabled" } else { "disabled" };
-        format!("with the origin {} ({}), {state} ({})", it.origin, it.target.address, it.why)
+        format!("give it the origin {} ({}), {state} ({})", it.origin, it.target.address, it.why)
     }));
     Edit {
         pool: pool.clone(),
@@ -177,12 +177,13 @@ fn keep(setup: &Setup, pool: &PoolName, cloudflare_pool: &str, seen: &Balancer, 
         let drift = format!("someone else has set `{field}` of the load balancer {pool} to {}", seen.field(field));
         let is_right = is_same(seen.field(field), &value);
         match plan.judge(shown, &key, (is_right, true), || drift.clone()) {
-            Todo::Nothing => {}
             Todo::Leave(_) if can_wait => plan.leave(&drift),
-            Todo::Change(entry) | Todo::Leave(entry) => {
-                changes.push(format!("set `{field}` of the load balancer {pool} to {value}"));
-                entries.push((key, entry));
-                body.insert(field.to_owned(), value);
+            todo => {
+                if let Some(entry) = plan.insist(todo, &drift) {
+                    changes.push(format!("set `{field}` of the load balancer {pool} to {value}"));
+                    entries.push((key, entry));
+                    body.insert(field.to_owned(), value);
+                }
             }
         }
     }

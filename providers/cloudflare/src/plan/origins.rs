@@ -85,6 +85,7 @@ pub(crate) fn whole(pool: &PoolName, path: &str, seen: &CloudflarePool, targets:
     let mut others = Map::new();
     if !seen.is_enabled() {
         // Without its pool the name has no address at all, so this is never left alone.
+        draft.plan.drift.push(format!("someone else has disabled the Cloudflare pool {}", seen.name()));
         draft.changes.push(format!("enable the Cloudflare pool {}", seen.name()));
         others.insert("enabled".to_owned(), true.into());
     }
@@ -216,13 +217,14 @@ impl<'a> Draft<'a> {
         let key = presence(&origin);
         let drift = format!("someone else has removed the origin {}", label(&origin));
         match self.plan.judge(shown, &key, (false, true), || drift.clone()) {
-            Todo::Nothing => {}
             Todo::Leave(_) if is_answered => self.plan.leave(&drift),
-            Todo::Change(entry) | Todo::Leave(entry) => {
-                let state = if *is_in { "enabled" } else { "disabled" };
-                self.changes.push(format!("add the origin {}, {state} ({why})", label(&origin)));
-                self.entries.push((key, entry));
-                self.origins.push((origin, Some(wanted)));
+            todo => {
+                if let Some(entry) = self.plan.insist(todo, &drift) {
+                    let state = if *is_in { "enabled" } else { "disabled" };
+                    self.changes.push(format!("add the origin {}, {state} ({why})", label(&origin)));
+                    self.entries.push((key, entry));
+                    self.origins.push((origin, Some(wanted)));
+                }
             }
         }
     }
@@ -244,6 +246,7 @@ impl<'a> Draft<'a> {
             // Peace matters less than that a node of the answer is answered at all.
             if wanted.is_in && !self.is_answered() {
                 self.set(index, wanted, entry);
+                self.plan.drift.push(drift);
             } else {
                 self.plan.leave(&drift);
             }

@@ -94,11 +94,11 @@ impl Records<'_> {
         let (address, pool) = (wanted.target.address, self.pool);
         let kind = if address.is_ipv6() { "AAAA" } else { "A" };
         let drift = format!("someone else has deleted the record {pool} {kind} {address}");
-        let entry = match self.plan.judge(self.shown, &presence(address), (false, true), || drift.clone()) {
-            Todo::Nothing => return,
-            Todo::Leave(_) if is_answered => return self.plan.leave(&drift),
-            Todo::Change(entry) | Todo::Leave(entry) => entry,
-        };
+        let todo = self.plan.judge(self.shown, &presence(address), (false, true), || drift.clone());
+        if is_answered && matches!(todo, Todo::Leave(_)) {
+            return self.plan.leave(&drift);
+        }
+        let Some(entry) = self.plan.insist(todo, &drift) else { return };
         let comment: String = format!("{MARK}: {}", wanted.target.node).chars().take(COMMENT).collect();
         let body = json!({
             "type": kind,
@@ -128,12 +128,13 @@ impl Records<'_> {
             let key = format!("{address} has the {field} {right}");
             let drift = format!("someone else has set `{field}` of {called} to {seen}");
             match self.plan.judge(self.shown, &key, (seen == right, true), || drift.clone()) {
-                Todo::Nothing => {}
                 Todo::Leave(_) if can_wait => self.plan.leave(&drift),
-                Todo::Change(entry) | Todo::Leave(entry) => {
-                    changes.push(format!("set `{field}` of {called} to {right}"));
-                    entries.push((key, entry));
-                    body.insert(field.to_owned(), right);
+                todo => {
+                    if let Some(entry) = self.plan.insist(todo, &drift) {
+                        changes.push(format!("set `{field}` of {called} to {right}"));
+                        entries.push((key, entry));
+                        body.insert(field.to_owned(), right);
+                    }
                 }
             }
         }

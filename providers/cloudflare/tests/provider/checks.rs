@@ -1,12 +1,12 @@
 //! What the checks of the start say.
 
 use daymark_cloudflare::{Manage, Mode};
-use daymark_cloudflare_standin::{Scope, Status};
+use daymark_cloudflare_standin::{Fault, Matching, Scope, Status};
 use daymark_decision::{Decision, PoolName};
 use daymark_provider::{Provider, contract};
 use serde_json::json;
 
-use crate::scene::{NAME, Scene};
+use crate::scene::{NAME, ONE, Scene, publish};
 
 /// Addresses of which there is nothing to say: those of the contract are for documentation.
 const PUBLIC: [&str; 3] = ["203.0.112.1", "203.0.112.2", "2001:db7::3"];
@@ -69,6 +69,17 @@ async fn an_unknown_token_is_told_so() {
     assert!(provider.publish(&all()).await.is_err());
     let findings = provider.check().await.unwrap().join("\n");
     assert!(findings.contains("is not accepted"), "{findings}");
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_verified_is_good_enough_once_it_has_published() {
+    let scene = Scene::new().await;
+    let provider = scene.records();
+    for found in [1, 0] {
+        scene.cloudflare.play(Fault::Status(401), Matching::any().path("/user/tokens/verify"));
+        assert_eq!(provider.check().await.unwrap().len(), found);
+        publish(&provider, 1, &[ONE]).await;
+    }
 }
 
 #[tokio::test]

@@ -87,6 +87,28 @@ async fn a_pool_of_its_own_is_enabled_however_often() {
 }
 
 #[tokio::test]
+async fn a_balancer_of_its_own_is_enabled_and_unproxied_however_often() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.whole();
+    publish(&provider, 1, &[ONE]).await;
+    for (field, right) in [("enabled", true), ("proxied", false)] {
+        let seen = |set: Option<bool>| {
+            let mut world = scene.cloudflare.world();
+            let balancer = world.zones.get_mut(&scene.ids.zone).unwrap().balancers.values_mut().next().unwrap();
+            if let Some(set) = set {
+                balancer[field] = set.into();
+            }
+            balancer[field].clone()
+        };
+        for n in 0..5 {
+            seen(Some(!right));
+            let said = shown(provider.publish(&decision(1, &[ONE])).await);
+            assert_eq!(seen(None), right, "{field} {n}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_record_that_another_has_deleted_meanwhile_is_no_fault() {
     let scene = Scene::without_balancing().await;
     let provider = scene.records();

@@ -40,6 +40,38 @@ async fn what_someone_else_has_done_and_what_is_written_over_it_are_in_the_log()
 }
 
 #[tokio::test]
+async fn who_disables_a_pool_of_daymarks_own_is_told() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.whole();
+    publish(&provider, 1, &[ONE]).await;
+    let id = scene.pool("daymark-lb")["id"].as_str().unwrap().to_owned();
+    scene.cloudflare.world().pool(&id)["enabled"] = false.into();
+    let (log, _guard) = logged();
+    publish(&provider, 1, &[ONE]).await;
+    has_line(&log, "WARN", "someone else has disabled the Cloudflare pool daymark-lb; it is set right again");
+}
+
+#[tokio::test]
+async fn who_undoes_what_the_name_cannot_do_without_is_told_each_time() {
+    let scene = Scene::new().await;
+    let (pools, records) = (scene.pools(), scene.records());
+    publish(&pools, 1, &[ONE]).await;
+    publish(&records, 1, &[ONE]).await;
+    for n in 0..5 {
+        scene.edit_origin(&scene.ids.pool, "kube-cp-1", "enabled", false);
+        scene.cloudflare.world().zones.get_mut(&scene.ids.zone).unwrap().records.clear();
+        let (log, _guard) = logged();
+        publish(&pools, 1, &[ONE]).await;
+        publish(&records, 1, &[ONE]).await;
+        for done in ["disabled the origin kube-cp-1 (192.0.2.1)", "deleted the record lb.kube-cp.com A 192.0.2.1"] {
+            let told = format!("someone else has {done}; it is set right again");
+            has_line(&log, "WARN", &told);
+        }
+        assert_eq!(scene.resolved(), addresses(&[ONE]), "{n}");
+    }
+}
+
+#[tokio::test]
 async fn a_write_whose_answer_was_lost_is_in_the_log_once_it_is_seen() {
     let scene = Scene::new().await;
     let provider = scene.pools();

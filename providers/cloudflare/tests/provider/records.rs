@@ -1,7 +1,9 @@
 //! Plain records.
 
+use std::sync::Arc;
+
 use daymark_cloudflare::Mode;
-use daymark_cloudflare_standin::{Fault, Matching, Plan, Scope};
+use daymark_cloudflare_standin::{Fault, Matching, Plan, Scope, When};
 use daymark_decision::{Basis, Lack, PoolName, Reason};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::{Value, json};
@@ -69,6 +71,19 @@ async fn every_add_comes_before_every_delete() {
 }
 
 #[tokio::test]
+async fn an_answer_that_a_newer_one_contradicts_is_given_up_between_two_writes() {
+    let scene = Scene::without_balancing().await;
+    let provider = Arc::new(scene.records());
+    let told = Arc::clone(&provider);
+    scene.cloudflare.edit(When::After, Matching::method("POST"), move |_| told.supersede(&decision(2, &[THREE])));
+    let outcome = provider.publish(&decision(1, &[ONE, TWO])).await;
+    assert!(matches!(outcome, Err(PublishError::Superseded)), "{outcome:?}");
+    assert_eq!(scene.resolved(), addresses(&[ONE]), "only what was written before");
+    publish(&provider, 2, &[THREE]).await;
+    assert_eq!(scene.resolved(), addresses(&[THREE]));
+}
+
+#[tokio::test]
 async fn where_nothing_can_be_added_nothing_is_deleted_to_the_last() {
     let scene = Scene::without_balancing().await;
     let provider = scene.records();
@@ -99,10 +114,13 @@ async fn a_foreign_record_is_refused_by_name_and_nothing_is_written() {
         let record = json!({"type": kind, "name": NAME, "content": content, "ttl": 300, "comment": "by hand"});
         scene.cloudflare.world().add_record(&scene.ids.zone, record);
         let before = of_name(&scene);
-        let error = scene.records().publish(&decision(1, &[ONE])).await.unwrap_err();
-        let said = sentence(&error);
-        assert!(matches!(error, PublishError::Refused(_)), "{said}");
-        assert!(said.contains(&format!("the record {NAME} {kind} {content} is ")), "{said}");
+        let (provider, it) = (scene.records(), decision(1, &[ONE]));
+        for outcome in [provider.publish(&it).await, provider.plan(&it).await.outcome] {
+            let error = outcome.unwrap_err();
+            let said = sentence(&error);
+            assert!(matches!(error, PublishError::Refused(_)), "{said}");
+            assert!(said.contains(&format!("the record {NAME} {kind} {content} is ")), "{said}");
+        }
         assert_eq!(of_name(&scene), before);
         assert_eq!(scene.writes(), [] as [&str; 0]);
     }
@@ -177,8 +195,11 @@ async fn a_guess_is_not_published() {
     for (_, reason) in &mut guess.answers[0].reasons {
         *reason = Reason::Bootstrap { lacks: Lack::Unjudged { seen: None } };
     }
-    let error = scene.records().publish(&guess).await.unwrap_err();
-    assert!(sentence(&error).contains("no node is judged yet"), "{}", sentence(&error));
+    let provider = scene.records();
+    for outcome in [provider.publish(&guess).await, provider.plan(&guess).await.outcome] {
+        let said = sentence(&outcome.unwrap_err());
+        assert!(said.contains("no node is judged yet"), "{said}");
+    }
     assert_eq!(scene.cloudflare.calls().len(), 0);
 }
 
@@ -221,6 +242,15 @@ async fn two_active_zones_of_one_name_are_refused_by_their_ids_until_one_is_chos
     by_id.publish(&decision(1, &[ONE])).await.unwrap();
     assert_eq!(scene.cloudflare.world().zones[&other].records.len(), 1);
     assert_eq!(scene.resolved(), addresses(&[]));
+}
+
+#[tokio::test]
+async fn a_zone_that_is_given_by_its_id_need_not_be_readable() {
+    let scene = Scene::without_balancing().await;
+    let token = scene.cloudflare.world().add_token([Scope::DnsRead, Scope::DnsWrite]);
+    scene.write_token(&token);
+    publish(&scene.provider(Mode::Records { zone: scene.ids.zone.clone(), ttl: None }), 1, &[ONE]).await;
+    assert_eq!(scene.resolved(), addresses(&[ONE]));
 }
 
 #[tokio::test]

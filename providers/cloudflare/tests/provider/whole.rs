@@ -1,7 +1,8 @@
 //! A pool and a balancer of Daymark's own.
 
+use daymark_cloudflare::Pass;
 use daymark_cloudflare_standin::{Fault, Matching};
-use daymark_decision::PoolName;
+use daymark_decision::{Decision, PoolName};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::{Value, json};
 
@@ -152,4 +153,19 @@ async fn a_balancer_that_is_left_deleted_for_a_while_keeps_no_dead_node_in_its_p
     assert_eq!(scene.enabled("daymark-lb"), addresses(&[TWO]));
     publish(&provider, 2, &[TWO]).await;
     assert_eq!(balancer(&scene)["fallback_pool"], scene.pool("daymark-lb")["id"]);
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_each_change_once_as_the_pass_does() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.whole();
+    let over = |generation, nodes: &[(&str, &str, bool)]| {
+        let answer = contract::answer(&PoolName::new(NAME), generation, nodes.iter().copied());
+        Decision { answers: vec![answer], generation }
+    };
+    provider.publish(&over(1, &[("one", ONE, true), ("two", TWO, true)])).await.unwrap();
+    let changed = over(2, &[("one", ONE, false), ("two", TWO, true), ("three", THREE, true)]);
+    let sentences = |pass: Pass| pass.edits.into_iter().flat_map(|edit| edit.changes).collect::<Vec<_>>();
+    let (would, did) = (sentences(provider.plan(&changed).await), sentences(provider.pass(&changed).await));
+    assert_eq!((would.len(), &would), (2, &did));
 }

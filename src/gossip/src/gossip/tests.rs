@@ -300,7 +300,7 @@ fn who_is_no_member_and_who_bears_our_name_is_not_listened_to() {
     let now = Moment::from_millis(START + 1_000);
     let mut message = |of: usize, incarnation: u64| {
         let mut other = Gossip::new(&membership(of, 9), incarnation, Moment::from_millis(START));
-        other.links.retain(|to, _| *to == name(if of == 0 { 1 } else { 0 }));
+        other.links.retain(|to, _| *to == name(usize::from(of == 0)));
         let message = other.poll_transmit(now).unwrap().message;
         host.handle(message, now).unwrap_err().to_string()
     };
