@@ -91,20 +91,24 @@ def divert_gossip():
 
 
 def cut(pairs):
-    _add("cut", pairs)
+    _change("add", "cut", pairs)
+
+
+def mend(pairs):
+    _change("delete", "cut", pairs)
 
 
 def reject(pairs):
-    _add("rejected", pairs)
+    _change("add", "rejected", pairs)
 
 
 def heal():
     run("nft", "flush set ip paths cut; flush set ip paths rejected")
 
 
-def _add(name, pairs):
+def _change(how, name, pairs):
     elements = ", ".join(f"{MACHINES[one]} . {MACHINES[other]}" for one, other in pairs)
-    run("nft", f"add element ip paths {name} {{ {elements} }}")
+    run("nft", f"{how} element ip paths {name} {{ {elements} }}")
 
 
 def _set(key, value):

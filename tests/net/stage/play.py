@@ -164,7 +164,10 @@ class Play:
     def _disturb(self, line):
         self.stage.gossip.fault(pairs_of(line), line.of["kind"], True)
 
-    def _heal(self, _):
+    def _heal(self, line):
+        if line.of["one"]:
+            network.mend(pairs_of(line))
+            return
         network.heal()
         self.stage.gossip.heal()
 
@@ -227,7 +230,7 @@ def pairs_of(line):
         return list(itertools.permutations(network.HOSTS, 2))
     others = {"peers": network.HOSTS, "nodes": network.NODES}.get(other, [other])
     pairs = [(one, other) for other in others if other != one]
-    return pairs if line.of["way"] else both_ways(pairs)
+    return pairs if line.of.get("way") else both_ways(pairs)
 
 
 def replayed(_, carried, to):

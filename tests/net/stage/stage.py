@@ -49,8 +49,9 @@ class Stage:
         if not status or self.standing(status) != "quorum":
             return False
         [pool], [provider] = status["pools"], status["providers"]
-        is_published = (provider["published"] or 0) >= pool["generation"]
-        return is_published and pool["basis"] == "ready" and len(pool["addresses"]) == len(network.NODES)
+        votes = [vote["grade"] for target in pool["targets"] for vote in target.get("votes", [])]
+        is_agreed = votes == ["ready"] * (len(network.HOSTS) * len(network.NODES))
+        return is_agreed and (provider["published"] or 0) >= pool["generation"]
 
     @staticmethod
     def standing(status):

@@ -11,7 +11,7 @@ from . import network
 WHO = r"(?P<who>all|h\d(?: h\d)*)"
 NODES = r"(?P<nodes>nothing|n\d(?: n\d)*)"
 HOST, NODE, MACHINE = r"(?P<host>h\d)", r"(?P<node>n\d)", r"(?P<machine>[hn]\d)"
-ONE, OTHER = r"(?P<one>[hn]\d)", r"(?P<other>[hn]\d|peers|nodes)"
+ONE, OTHER = r"(?P<one>h\d)", r"(?P<other>[hn]\d|peers|nodes)"
 PATH = r"(?: (?P<one>h\d) (?P<way>-> )?(?P<other>h\d|peers))?"
 ACTIONS = {
     "end": rf"(?P<how>kill|stop|terminate) {MACHINE}",
@@ -25,7 +25,7 @@ ACTIONS = {
     "lose": rf"gossip loss (?P<percent>\d+)%{PATH}",
     "delay": rf"gossip delay (?P<time>\d\S*){PATH}",
     "disturb": rf"gossip (?P<kind>reorder|duplicate){PATH}",
-    "heal": r"heal",
+    "heal": rf"heal(?: {ONE} {OTHER})?",
     "set_clock": rf"clock {HOST} (?P<sign>[+-])(?P<time>\d\S*)",
     "word": rf"(?P<word>drain|undrain|force) {NODE}(?: for (?P<time>\d\S*))? on {HOST}(?P<refused> is refused)?",
     "rotate": rf"rotate key (?P<step>[0123]) on {WHO}",
