@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! decisions ─> (first verdicts) ─> attempt ─> memory ─> wait: a change, drift to look for, or the end of the back-off
-//!                                     └─ begins or ceases to be refused ─> check, beside it
+//!                                     └─ refusals begin or end, other targets, something was found ─> check, beside it
 //! ```
 //!
 //! Where several hosts run one, only the one that writes has its providers called; the others stand by.
@@ -14,11 +14,12 @@ mod backoff;
 mod progress;
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::{Answer, Decision};
+use daymark_decision::{Answer, Decision, Target};
 use daymark_provider::{Provider, PublishError};
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -62,7 +63,7 @@ pub async fn publish<P: Provider>(
         writes,
         shutdown,
         turned: &turned,
-        was_refused: None,
+        asked: None,
     };
     // A check may take long, and a change must not wait for it.
     tokio::select! {
@@ -80,9 +81,16 @@ struct Publisher<'a, P> {
     /// Whether this host is the one that writes.
     writes: watch::Receiver<bool>,
     shutdown: CancellationToken,
-    /// Told when publishing begins to be refused, or succeeds for the first time since.
+    /// Told when the checks are to be made.
     turned: &'a Notify,
-    was_refused: Option<bool>,
+    asked: Option<Asked>,
+}
+
+/// When the checks were asked for, and how it stood then.
+struct Asked {
+    at: Instant,
+    is_refused: bool,
+    targets: BTreeSet<Target>,
 }
 
 /// When the next attempt may be made.
@@ -108,6 +116,7 @@ impl<P: Provider> Publisher<'_, P> {
             self.progress.wants(decision.generation);
             self.progress.begins();
             let Some(outcome) = self.attempt(&decision).await else { break };
+            self.ask_for_checks(&outcome, &decision);
             let next = self.noted(outcome, decision.generation, &mut backoff);
             let memory = self.provider.memory();
             if let (Some(file), Some(memory)) = (&mut self.memory, &memory) {
@@ -169,18 +178,30 @@ impl<P: Provider> Publisher<'_, P> {
         }
     }
 
-    /// Takes note of an attempt, and tells when the next may be made.
-    fn noted(&mut self, outcome: Result<(), PublishError>, generation: u64, backoff: &mut Backoff) -> Next {
-        let (name, now) = (self.provider.name(), Instant::now());
-        // A world that is not to be reached has nothing to say of what is wrong in it.
-        let is_refused = match &outcome {
-            Ok(()) => Some(false),
-            Err(PublishError::Refused(_)) => Some(true),
-            Err(_) => self.was_refused,
+    /// Has the checks made where refusals begin or end, where there are other targets, and with each look as long as
+    /// something is found: an operator who mends it is told so.
+    fn ask_for_checks(&mut self, outcome: &Result<(), PublishError>, decision: &Decision) {
+        let is_refused = match outcome {
+            Ok(()) => false,
+            Err(PublishError::Refused(_)) => true,
+            // A world that is not to be reached has nothing to say of what is wrong in it.
+            Err(_) => return,
         };
-        if std::mem::replace(&mut self.was_refused, is_refused) != is_refused {
+        let targets =
+            decision.answers.iter().flat_map(|answer| &answer.reasons).map(|(target, _)| target.clone()).collect();
+        let is_due = self.asked.as_ref().is_none_or(|asked| {
+            let is_time = self.provider.look_again().is_some_and(|pause| asked.at.elapsed() >= pause);
+            asked.is_refused != is_refused || asked.targets != targets || (is_time && self.progress.has_findings())
+        });
+        if is_due {
+            self.asked = Some(Asked { at: Instant::now(), is_refused, targets });
             self.turned.notify_one();
         }
+    }
+
+    /// Takes note of an attempt, and tells when the next may be made.
+    fn noted(&self, outcome: Result<(), PublishError>, generation: u64, backoff: &mut Backoff) -> Next {
+        let (name, now) = (self.provider.name(), Instant::now());
         match outcome {
             Ok(()) => {
                 debug!("provider {name} has published generation {generation}");
@@ -265,7 +286,7 @@ fn news(decision: &Decision) -> News {
     (decision.generation, decision.answers.iter().map(Answer::is_judged).collect())
 }
 
-/// Checks whenever publishing begins or ceases to be refused; for ever.
+/// Checks whenever it is asked to; for ever.
 async fn check(provider: &impl Provider, progress: &Progress, turned: &Notify) {
     loop {
         turned.notified().await;

@@ -76,6 +76,10 @@ impl Progress {
         (status.fault, status.attempt_since) = (Some(fault), None);
     }
 
+    pub(super) fn has_findings(&self) -> bool {
+        !self.0.status.lock().findings.is_empty()
+    }
+
     /// Keeps what the newest check has found, and gives what the one before had.
     pub(super) fn found(&self, findings: Vec<String>) -> Vec<String> {
         std::mem::replace(&mut self.0.status.lock().findings, findings)

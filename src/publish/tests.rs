@@ -384,6 +384,52 @@ async fn the_check_runs_at_the_start_and_when_refusals_begin_or_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_found_is_looked_for_again_with_every_look_until_it_is_gone() {
+    let provider = Scripted { look_again: Some(Duration::from_mins(5)), ..scripted([]) };
+    provider.findings.lock().push("the pool has a monitor".to_owned());
+    let bench = Bench::start(provider, decision(1));
+    // Each change of the answer is a success too, and none is a reason to ask more often than the looks.
+    for generation in 2..=61 {
+        sleep(Duration::from_mins(1)).await;
+        bench.decisions.send(decision(generation)).unwrap();
+    }
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(*bench.provider.checks.lock(), 13, "one at the start and twelve in the hour");
+    assert_eq!(bench.progress.status().findings, ["the pool has a monitor"]);
+
+    bench.provider.findings.lock().clear();
+    bench.until("its end", |it| it.progress.status().findings.is_empty()).await;
+    let checks = *bench.provider.checks.lock();
+    sleep(Duration::from_hours(1)).await;
+    assert_eq!(*bench.provider.checks.lock(), checks, "where nothing is found nothing is looked for");
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finding_beside_a_refusal_is_looked_for_again_too() {
+    let provider = Scripted { look_again: Some(Duration::from_mins(5)), ..scripted((0..1000).map(|_| refused())) };
+    provider.findings.lock().push("the pool has a monitor".to_owned());
+    let bench = Bench::start(provider, decision(1));
+    bench.until("a finding", |it| !it.progress.status().findings.is_empty()).await;
+    bench.provider.findings.lock().clear();
+    bench.until("its end", |it| it.progress.status().findings.is_empty()).await;
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_targets_are_checked_at_once() {
+    let provider = Scripted { look_again: Some(Duration::from_mins(5)), ..scripted([]) };
+    let bench = Bench::start(provider, decision(1));
+    bench.until("a check", |it| *it.provider.checks.lock() == 1).await;
+    bench.provider.findings.lock().push("no origin belongs to the new node".to_owned());
+    let others = contract::decision(&PoolName::new("lb.example.org"), 2, &["192.0.2.1", "192.0.2.9"]);
+    bench.decisions.send(others).unwrap();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.progress.status().findings, ["no origin belongs to the new node"]);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_check_that_cannot_be_made_is_made_later() {
     let provider = scripted([]);
     *provider.is_out_of_reach.lock() = true;
@@ -450,7 +496,7 @@ async fn what_the_check_finds_is_no_second_alarm_where_publishing_says_it_alread
     assert_eq!(
         status.alarms(status.behind_since.unwrap()),
         [
-            "provider scripted: not published, and only the operator can mend it: the zone is not there",
+            "provider scripted: not as it should be, and only the operator can mend it: the zone is not there",
             "provider scripted: the token ends soon"
         ]
     );
@@ -541,6 +587,24 @@ async fn a_memory_that_cannot_be_written_is_an_alarm_and_nothing_else() {
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;
     assert!(health.faults()[0].contains("provider-scripted.json cannot be written"), "{:?}", health.faults());
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_memory_that_could_not_be_written_is_written_once_the_disk_is_mended() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("state");
+    std::fs::write(&place, "").unwrap();
+    let health = StateHealth::default();
+    let saver = Saver::new(StateFile::of_provider(&place, "scripted"), health.clone(), None);
+    let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
+    bench.until("an alarm", |_| !health.faults().is_empty()).await;
+    std::fs::remove_file(&place).unwrap();
+    std::fs::create_dir(&place).unwrap();
+    bench.until("its end", |_| health.faults().is_empty()).await;
+    let file: StateFile<Value> = StateFile::of_provider(&place, "scripted");
+    assert_eq!(file.load(daymark_decision::Moment::default()).memory, Some(1.into()));
+    assert_eq!(bench.generations(), [1], "without another attempt");
     bench.end().await;
 }
 

@@ -147,6 +147,18 @@ fn what_a_mode_needs_is_asked_for() {
 }
 
 #[test]
+fn only_where_it_is_needed_an_empty_list_of_pools_asks_for_a_cloudflare_pool() {
+    let empty = |provider: &str| fault(provider, "tokenFile", "pools: [], tokenFile");
+    for provider in [RECORDS, FULL] {
+        assert_eq!(empty(provider), "providers[0].pools: is an empty list; at least one pool is needed");
+    }
+    assert_eq!(
+        fault(ORIGINS, "{name: lb.kube-cp.com, cloudflarePool: kube-cp}", ""),
+        "providers[0].pools: is an empty list; at least one pool with its cloudflarePool is needed"
+    );
+}
+
+#[test]
 fn every_published_pool_is_a_pool_of_the_file_and_lies_in_the_zone() {
     assert_eq!(
         fault(ORIGINS, "name: lb.kube-cp.com", "name: lb.kube-cp.org"),
@@ -238,6 +250,26 @@ fn no_two_providers_write_the_same() {
     );
     let own = with(ORIGINS, "cloudflarePool: kube-cp", "cloudflarePool: daymark-lb-kube-cp-com");
     assert!(twice(FULL, &own).contains("the Cloudflare pool daymark-lb-kube-cp-com of the account"));
+}
+
+#[test]
+fn two_pools_of_one_default_cloudflare_pool_are_told_by_their_names() {
+    let second =
+        "  - {name: lb-kube.cp.com, nodes: [{name: a, addresses: [8.8.8.8]}], probe: {ca: ca.crt}}\nproviders:";
+    let two = |provider: &str| error(&with(&file(provider), "providers:", second));
+    let by_id = "zone: 0123456789abcdef0123456789abcdef";
+    assert_eq!(
+        two(&with(FULL, "zone: kube-cp.com", by_id)),
+        "daymark.yaml:8:5: providers[0]: the pools lb.kube-cp.com and lb-kube.cp.com both have the Cloudflare pool \
+         daymark-lb-kube-cp-com; give one of them another with `cloudflarePool`"
+    );
+    let said = with(ORIGINS, "zone: kube-cp.com", by_id);
+    let said =
+        two(&with(&said, "cloudflarePool: kube-cp}", "cloudflarePool: x}, {name: lb-kube.cp.com, cloudflarePool: x}"));
+    assert!(
+        said.contains("providers[0].pools[1].name: the pools lb.kube-cp.com and lb-kube.cp.com both have"),
+        "{said}"
+    );
 }
 
 #[test]

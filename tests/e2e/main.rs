@@ -16,6 +16,7 @@ mod cloudflare;
 mod commands;
 mod demo;
 mod ending;
+mod hosts;
 mod keygen;
 mod logging;
 mod mends;

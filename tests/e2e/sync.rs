@@ -236,7 +236,7 @@ fn a_provider_that_fails_disturbs_no_other() {
     scene.zone.world(|world| world.tokens.clear());
     let done = scene.sync(&[]);
     assert_eq!(done.code, Some(1));
-    assert!(done.stderr.lines().any(|line| line.starts_with("cloudflare: not published, ")), "{}", done.stderr);
+    assert!(done.stderr.lines().any(|line| line.starts_with("cloudflare: not as it should be, ")), "{}", done.stderr);
     assert_eq!(done.stdout.matches("other: ").count(), 2, "{}", done.stdout);
     assert!(!done.stdout.contains("cloudflare: "), "{}", done.stdout);
     assert_eq!((scene.zone.addresses(), other.addresses()), (BTreeSet::new(), scene.of(&[0, 1])));
@@ -357,7 +357,7 @@ fn a_fault_is_told_also_where_the_output_is_lost() {
     let mut process = Process::spawn(command.stdout(full).stderr(log.reopen().unwrap()));
     assert_eq!(process.wait().code(), Some(1));
     let told = fs::read_to_string(log.path()).unwrap();
-    assert!(told.contains("cloudflare: not published, and only the operator can mend it: "), "{told}");
+    assert!(told.contains("cloudflare: not as it should be, and only the operator can mend it: "), "{told}");
     assert!(told.contains("\nthe output cannot be written: "), "{told}");
 }
 

@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::plan::origins::{label, target_of};
 use crate::plan::{Wanted, wanted};
 use crate::public::is_public;
-use crate::settings::{Mode, RECORD_TTL, Served};
+use crate::settings::{Manage, Mode, RECORD_TTL, Served};
 use crate::world::{World, record_ttl};
 
 /// The ports that Cloudflare's proxy passes HTTPS on.
@@ -38,15 +38,25 @@ impl World {
             }
         }
         match &self.settings.mode {
-            Mode::Records { zone, ttl } => match self.zone(zone).await {
+            Mode::Records { zone, ttl } => match self.zone_now(zone).await {
                 Ok(zone) => Some(zone_findings(&zone, *ttl)),
                 Err(fault) => Some(vec![lasting(&fault)?]),
             },
-            Mode::LoadBalancing { account, zone, .. } => self.pool_findings(account, zone.as_deref(), decision).await,
+            Mode::LoadBalancing { account, zone, manage, .. } => {
+                self.pool_findings(account, zone.as_deref(), *manage, decision).await
+            }
         }
     }
 
-    async fn pool_findings(&self, account: &str, zone: Option<&str>, decision: &Decision) -> Option<Vec<String>> {
+    async fn pool_findings(
+        &self,
+        account: &str,
+        zone: Option<&str>,
+        manage: Manage,
+        decision: &Decision,
+    ) -> Option<Vec<String>> {
+        // What Daymark keeps by itself, it sets right, or says in publishing why it cannot.
+        let is_kept = manage != Manage::Origins;
         let mut findings = Vec::new();
         let pools = match self.pools(account).await {
             Ok(pools) => pools,
@@ -70,16 +80,16 @@ impl World {
             let called = self.cloudflare_pool_name(answer);
             // That it is missing is what publishing says.
             let Some(pool) = pools.iter().find(|it| it.name() == called || it.id() == called) else { continue };
-            findings.extend(judge_pool(pool, answer));
+            findings.extend(judge_pool(pool, answer, is_kept));
             if let Some(balancers) = &balancers {
-                findings.extend(judge_balancers(served, pool, &pools, balancers));
+                findings.extend(judge_balancers(served, pool, &pools, balancers, is_kept));
             }
         }
         Some(findings)
     }
 
     async fn zone_and_balancers(&self, zone: &str) -> Result<(Zone, Vec<Balancer>), Fault> {
-        let zone = self.zone(zone).await?;
+        let zone = self.zone_now(zone).await?;
         let balancers = self.balancers(&zone).await?;
         Ok((zone, balancers))
     }
@@ -107,10 +117,11 @@ fn inactive(zone: &Zone) -> Option<String> {
     ))
 }
 
-fn judge_pool(pool: &CloudflarePool, answer: &Answer) -> Vec<String> {
+/// `is_kept`: whether Daymark keeps its origins, and that it is enabled.
+fn judge_pool(pool: &CloudflarePool, answer: &Answer, is_kept: bool) -> Vec<String> {
     let (name, targets, origins) = (pool.name(), wanted(answer), pool.origins());
     let mut findings = Vec::new();
-    if !pool.is_enabled() {
+    if !is_kept && !pool.is_enabled() {
         findings
             .push(format!("the Cloudflare pool {name} is disabled, and a balancer does not answer with it; enable it"));
     }
@@ -123,6 +134,7 @@ fn judge_pool(pool: &CloudflarePool, answer: &Answer) -> Vec<String> {
     for Wanted { target, .. } in &targets {
         let belongs = |origin: &&Origin| target_of(origin, &targets).is_some_and(|it| it.target == *target);
         match origins.iter().filter(belongs).map(label).collect::<Vec<_>>().as_slice() {
+            [] if is_kept => {}
             [] => {
                 findings.push(format!("no origin of the Cloudflare pool {name} belongs to the node {target}; add one"));
             }
@@ -133,6 +145,7 @@ fn judge_pool(pool: &CloudflarePool, answer: &Answer) -> Vec<String> {
             )),
         }
     }
+    let mut inside = Vec::new();
     for origin in &origins {
         if target_of(origin, &targets).is_none() {
             info!(
@@ -140,30 +153,39 @@ fn judge_pool(pool: &CloudflarePool, answer: &Answer) -> Vec<String> {
                 label(origin)
             );
         } else if !origin.is_tunnelled() && origin.address().parse().is_ok_and(|it| !is_public(it)) {
-            findings.push(format!(
-                "the origin {} of the Cloudflare pool {name} has an address that is not public: Cloudflare refuses it where a \
-                 monitor is attached, and no client on the Internet reaches it",
-                label(origin)
-            ));
+            inside.push(label(origin));
         }
+    }
+    if !inside.is_empty() {
+        findings.push(format!(
+            "the Cloudflare pool {name} has origins whose address is not public: {}; Cloudflare refuses such an address where a \
+             monitor is attached, and no client on the Internet reaches it",
+            inside.join(", ")
+        ));
     }
     findings
 }
 
-fn judge_balancers(served: &Served, pool: &CloudflarePool, pools: &[CloudflarePool], all: &[Balancer]) -> Vec<String> {
+/// `is_kept`: whether Daymark keeps that it is there, in front of the pool, and DNS only.
+fn judge_balancers(
+    served: &Served,
+    pool: &CloudflarePool,
+    pools: &[CloudflarePool],
+    all: &[Balancer],
+    is_kept: bool,
+) -> Vec<String> {
     let Served { pool: name, port, detection } = served;
     let mut findings = Vec::new();
     let Some(balancer) = all.iter().find(|it| it.name() == name.as_str()) else {
-        return vec![format!(
-            "the zone has no load balancer {name}; make one with the Cloudflare pool {}",
-            pool.name()
-        )];
+        let missing =
+            || format!("the zone has no load balancer {name}; make one with the Cloudflare pool {}", pool.name());
+        return (!is_kept).then(missing).into_iter().collect();
     };
-    if !balancer.uses(pool.id()) {
+    if !is_kept && !balancer.uses(pool.id()) {
         findings
             .push(format!("the load balancer {name} does not use the Cloudflare pool {}; add it there", pool.name()));
     }
-    if balancer.is_proxied() && !PROXY_PORTS.contains(port) {
+    if !is_kept && balancer.is_proxied() && !PROXY_PORTS.contains(port) {
         let passed: Vec<String> = PROXY_PORTS.iter().map(ToString::to_string).collect();
         findings.push(format!(
             "the load balancer {name} is proxied, and Cloudflare's proxy does not pass port {port}, only {}; set it to DNS only",

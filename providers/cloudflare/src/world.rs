@@ -83,9 +83,15 @@ impl World {
 
     /// The zone by its ID or its name; it is looked for once.
     pub(crate) async fn zone(&self, zone: &str) -> Result<Zone, Fault> {
-        if let Some(zone) = self.zone.lock().clone() {
-            return Ok(zone);
+        let known = self.zone.lock().clone();
+        match known {
+            Some(zone) => Ok(zone),
+            None => self.zone_now(zone).await,
         }
+    }
+
+    /// The zone as it is now.
+    pub(crate) async fn zone_now(&self, zone: &str) -> Result<Zone, Fault> {
         let found = self.find_zone(zone).await?;
         *self.zone.lock() = Some(found.clone());
         Ok(found)
@@ -117,8 +123,7 @@ impl World {
     }
 
     async fn records(&self, path: &str, name: &str) -> Result<Vec<Record>, Fault> {
-        let records: Vec<Record> = self.client.list(Call::ReadRecords, path, &[("name", name)]).await?;
-        Ok(records.into_iter().filter(|it| it.name.eq_ignore_ascii_case(name)).collect())
+        Ok(self.client.list(Call::ReadRecords, path, &[("name", name)]).await?)
     }
 
     /// What Cloudflare calls the pool of an answer.

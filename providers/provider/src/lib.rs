@@ -49,7 +49,8 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     /// What an operator should look at where the answers are published, as sentences; `None` where the world cannot be asked
-    /// now. Called after the first attempt that is not [`PublishError::Unavailable`], and when refusals begin or end.
+    /// now. Called after the first attempt that is not [`PublishError::Unavailable`], when refusals begin or end, when the
+    /// targets change, and about as often as [`Provider::look_again`] says while something is found.
     fn check(&self) -> impl Future<Output = Option<Vec<String>>> + Send {
         std::future::ready(Some(Vec::new()))
     }
@@ -94,8 +95,9 @@ pub enum PublishError {
         /// The pause that the world asks for; the caller's own back-off may be longer.
         pause: Option<Duration>,
     },
-    /// The operator's fault. Trying again does not help; the caller raises an alarm and tries again slowly.
-    #[error("not published, and only the operator can mend it")]
+    /// The operator's fault; some of it may stand. Trying again does not help; the caller raises an alarm and tries again
+    /// slowly.
+    #[error("not as it should be, and only the operator can mend it")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

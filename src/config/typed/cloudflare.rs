@@ -174,7 +174,8 @@ impl Stage<'_> {
         }
         let mut seen = BTreeMap::new();
         let mut chosen = Vec::new();
-        for (raw, served) in self.list(list, "pools", provider, "pool with its cloudflarePool") {
+        let noun = if way == Some(Way::Origins) { "pool with its cloudflarePool" } else { "pool" };
+        for (raw, served) in self.list(list, "pools", provider, noun) {
             let cloudflare_pool = self.cloudflare_pool(raw.cloudflare_pool, way, served);
             let Some((DnsName(name), place)) = self.required(raw.name, "name", served) else { continue };
             self.once(&mut seen, name.clone(), place, "pool");
@@ -242,7 +243,19 @@ impl Stage<'_> {
     }
 
     fn written_once(&mut self, chosen: &[Chosen<'_>], settings: &Settings, taken: &mut Taken) {
-        for Chosen { config, place, cloudflare_pool } in chosen {
+        for (index, Chosen { config, place, cloudflare_pool }) in chosen.iter().enumerate() {
+            let is_like =
+                |it: &&Chosen<'_>| it.cloudflare_pool == *cloudflare_pool && it.config.pool.name != config.pool.name;
+            let is_balanced = matches!(settings.mode, Mode::LoadBalancing { .. });
+            if let Some(other) = chosen[..index].iter().find(is_like).filter(|_| is_balanced) {
+                let names = format!("{} and {}", other.config.pool.name, config.pool.name);
+                let sentence = format!(
+                    "the pools {names} both have the Cloudflare pool {cloudflare_pool}; give one of them another with \
+                     `cloudflarePool`"
+                );
+                self.findings.error(*place, sentence);
+                continue;
+            }
             let name = |zone: &str| format!("the name {} in the zone {zone}", config.pool.name);
             let pool = |account: &str| format!("the Cloudflare pool {cloudflare_pool} of the account {account}");
             let what = match &settings.mode {

@@ -346,8 +346,9 @@ impl Engine {
             (Standing::Quorum, _) => {
                 let views: Vec<&View> = self.views().filter(|view| !view.abstains).collect();
                 let counts_itself = views.is_empty() || !self.is_blind();
+                let mut views: Vec<_> = views.iter().map(|view| view.votes_from(name)).collect();
                 pool.judged(|target, health| {
-                    let peers = views.iter().filter_map(|view| view.votes.get(target)).copied();
+                    let peers = views.iter_mut().filter_map(|votes| votes.on(target));
                     verdict(peers.chain(counts_itself.then(|| health.vote())))
                 })
             }

@@ -1,12 +1,15 @@
 //! What the other hosts have said lately.
 
+use std::collections::btree_map::Range;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::moment::Moment;
 use crate::quorum::{HostName, Vote};
-use crate::target::Target;
+use crate::target::{NodeName, PoolName, Target};
 
 /// A host counts as heard for so long after it last said anything.
 pub(crate) const FRESH_FOR: Duration = Duration::from_secs(5);
@@ -28,7 +31,24 @@ pub struct View {
     pub hears: BTreeSet<HostName>,
 }
 
+/// The votes of one host, read once through in the order of targets. Many hosts and targets make looking each up too slow.
+pub(crate) struct Votes<'a>(Peekable<Range<'a, Target, Vote>>);
+
+impl Votes<'_> {
+    /// The vote on a target, which is not before the one that was asked for last.
+    pub(crate) fn on(&mut self, target: &Target) -> Option<Vote> {
+        while self.0.next_if(|(of, _)| *of < target).is_some() {}
+        self.0.next_if(|(of, _)| *of == target).map(|(_, vote)| *vote)
+    }
+}
+
 impl View {
+    /// Its votes on the targets of a pool and of those after it.
+    pub(crate) fn votes_from(&self, pool: &PoolName) -> Votes<'_> {
+        let least = Target { pool: pool.clone(), node: NodeName::new(""), address: Ipv4Addr::UNSPECIFIED.into() };
+        Votes(self.votes.range(least..).peekable())
+    }
+
     /// What was in the last good answer of the host.
     pub(crate) fn was_good(&self) -> impl Iterator<Item = &Target> {
         self.votes.iter().filter(|(_, vote)| vote.was_good).map(|(target, _)| target)

@@ -99,8 +99,8 @@ impl PoolState {
         })
     }
 
-    /// What the hosts agree on; the former verdict stays where nobody knows.
-    pub(crate) fn judged(&self, verdict: impl Fn(&Target, &Health) -> Option<Grade>) -> BTreeMap<Target, Grade> {
+    /// What the hosts agree on; the former verdict stays where nobody knows. Targets are asked for in their order.
+    pub(crate) fn judged(&self, mut verdict: impl FnMut(&Target, &Health) -> Option<Grade>) -> BTreeMap<Target, Grade> {
         let former = |target: &Target| self.verdicts.get(target).copied().unwrap_or_default();
         let judged = self
             .healths

@@ -32,6 +32,8 @@ pub struct Gossip {
     links: BTreeMap<HostName, Link>,
     /// The words that have come and are not taken yet.
     words: Vec<(PoolName, NodeName, Word)>,
+    /// Up to which revision of the engine this host has said what there is to say.
+    revision: Option<u64>,
 }
 
 /// What is known of another host.
@@ -112,7 +114,13 @@ impl Gossip {
             known: BTreeMap::new(),
             links: others.map(|other| (other.clone(), Link::new(now))).collect(),
             words: Vec::new(),
+            revision: None,
         }
+    }
+
+    /// Whether the engine may have something to say since it was asked last.
+    pub(crate) fn is_behind(&mut self, revision: u64) -> bool {
+        self.revision.replace(revision) != Some(revision)
     }
 
     /// Which run this is. It only rises.

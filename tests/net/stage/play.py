@@ -92,6 +92,10 @@ class Play:
     def _is_standing(self, host, line):
         return self.stage.standing(host.status()) == line.of["standing"]
 
+    def _is_seen(self, host, line):
+        status = host.status()
+        return bool(status) and self.stage.sees(status, host.name) == line.nodes()
+
     def _is_ready(self, host, line):
         got = host.get("/readyz")
         return got is not None and (got[0] == 200) == (line.of["ready"] == "ready")

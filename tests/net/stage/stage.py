@@ -48,10 +48,16 @@ class Stage:
         status = self.hosts[host].status()
         if not status or self.standing(status) != "quorum":
             return False
+        return all(self.sees(status, each) == set(network.NODES) for each in self.hosts)
+
+    @staticmethod
+    def sees(status, host):
+        """The nodes that a host finds ready itself, as a published status says."""
         [pool], [provider] = status["pools"], status["providers"]
-        votes = [vote["grade"] for target in pool["targets"] for vote in target.get("votes", [])]
-        is_agreed = votes == ["ready"] * (len(network.HOSTS) * len(network.NODES))
-        return is_agreed and (provider["published"] or 0) >= pool["generation"]
+        if (provider["published"] or 0) < pool["generation"]:
+            return None
+        votes = [(target["node"], vote) for target in pool["targets"] for vote in target["votes"]]
+        return {node for node, vote in votes if vote["host"] == host and vote["grade"] == "ready"}
 
     @staticmethod
     def standing(status):

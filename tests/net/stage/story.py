@@ -9,7 +9,7 @@ import re
 from . import network
 
 WHO = r"(?P<who>all|h\d(?: h\d)*)"
-NODES = r"(?P<nodes>nothing|n\d(?: n\d)*)"
+NODES = r"(?P<nodes>nothing|(?:all but )?n\d(?: n\d)*)"
 HOST, NODE, MACHINE = r"(?P<host>h\d)", r"(?P<node>n\d)", r"(?P<machine>[hn]\d)"
 ONE, OTHER = r"(?P<one>h\d)", r"(?P<other>[hn]\d|peers|nodes)"
 PATH = r"(?: (?P<one>h\d) (?P<way>-> )?(?P<other>h\d|peers))?"
@@ -34,6 +34,7 @@ ACTIONS = {
 EXPECTATIONS = {
     "answer": rf"{WHO} answers? {NODES}",
     "keep": rf"{WHO} keeps? {NODES}",
+    "seen": rf"{WHO} sees? {NODES}",
     "silent": rf"{WHO} (?:is|are) silent",
     "standing": rf"{WHO} stands? (?P<standing>quorum|alone)",
     "ready": rf"{WHO} (?:is|are) (?P<ready>ready|unready)",
@@ -66,7 +67,8 @@ class Line:
         return list(network.HOSTS) if who == "all" else who.split()
 
     def nodes(self):
-        return frozenset() if self.of["nodes"] == "nothing" else frozenset(self.of["nodes"].split())
+        named = frozenset(self.of["nodes"].split()) & frozenset(network.NODES)
+        return frozenset(network.NODES) - named if self.of["nodes"].startswith("all but") else named
 
 
 @dataclasses.dataclass

@@ -27,6 +27,8 @@ pub struct Host {
 pub struct Running {
     /// Which run of the host it is, from 1 on.
     pub number: u64,
+    /// Up to which revision its state file has what it knows.
+    remembered: u64,
     pub engine: Engine,
     pub gossip: Gossip,
 }
@@ -54,7 +56,7 @@ impl Host {
         let engine = Engine::new(self.membership.clone(), vec![self.pool.clone()], self.memory.clone(), now);
         let gossip = Gossip::new(&self.membership, now.as_millis(), now);
         self.runs += 1;
-        self.running = Some(Running { number: self.runs, engine, gossip });
+        self.running = Some(Running { number: self.runs, remembered: 0, engine, gossip });
         self.after(at);
     }
 
@@ -119,6 +121,9 @@ impl Host {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return };
         exchange(&mut running.engine, &mut running.gossip, &BTreeMap::new(), now);
-        self.memory = running.engine.memory();
+        if running.remembered != running.engine.revision() {
+            running.remembered = running.engine.revision();
+            self.memory = running.engine.memory();
+        }
     }
 }

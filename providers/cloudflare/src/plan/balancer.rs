@@ -158,13 +158,15 @@ fn new_balancer(setup: &Setup, pool: &PoolName, cloudflare_pool: &str, entries: 
 }
 
 /// The fields of a balancer that Daymark keeps, and whether the name has an address of the answer without it.
-fn right_fields(setup: &Setup, cloudflare_pool: &str) -> [(&'static str, Value, bool); 5] {
+fn right_fields(setup: &Setup, cloudflare_pool: &str) -> [(&'static str, Value, bool); 6] {
     [
         ("enabled", json!(true), false),
         ("proxied", json!(false), false),
         ("default_pools", json!([cloudflare_pool]), true),
         ("fallback_pool", json!(cloudflare_pool), true),
         ("ttl", json!(setup.ttl), true),
+        // Any other may answer from `region_pools`, `country_pools` or `pop_pools`, which make no difference with this one.
+        ("steering_policy", json!("off"), true),
     ]
 }
 

@@ -15,13 +15,16 @@ use crate::ledger::{Entry, Shown};
 /// How many characters of a comment every zone takes.
 const COMMENT: usize = 100;
 
-/// Plans the records of an answer. `seen` is every record of the name, of any type; `path` that of the zone's records.
+/// Plans the records of an answer. `seen` is every record of the name, of any type, and those of other names do not count;
+/// `path` is that of the zone's records.
 ///
 /// What is missing is added first; what is too many is deleted once everything else stands, or has been tried, and only
 /// while an address of the answer is there.
 pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, seen: &[Record], shown: &Shown) -> Plan {
-    let foreign: Vec<&Record> = seen.iter().filter(|it| holds_the_name(it) && !it.is_ours()).collect();
-    let ours: Vec<&Record> = seen.iter().filter(|it| it.is_ours()).collect();
+    let is_of_name = |it: &&Record| it.name.eq_ignore_ascii_case(answer.pool.as_str());
+    let seen: Vec<&Record> = seen.iter().filter(is_of_name).collect();
+    let foreign: Vec<&Record> = seen.iter().copied().filter(|it| holds_the_name(it) && !it.is_ours()).collect();
+    let ours: Vec<&Record> = seen.iter().copied().filter(|it| it.is_ours()).collect();
     let problems = foreign.iter().map(|record| refusal(record)).collect();
     let mut records = Records { path, ttl, pool: &answer.pool, shown, plan: Plan { problems, ..Plan::default() } };
     if !foreign.is_empty() && ours.is_empty() {

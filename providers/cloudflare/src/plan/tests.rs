@@ -210,7 +210,7 @@ fn a_setup_of_daymarks_own_is_kept_as_the_nodes_are() {
             {"name": "daymark-node-2-ipv4", "address": "192.0.2.2", "enabled": false},
         ]}))
     );
-    assert_eq!(plan.then[0].body, Some(json!({"proxied": false, "ttl": 30})));
+    assert_eq!(plan.then[0].body, Some(json!({"proxied": false, "ttl": 30, "steering_policy": "off"})));
     assert_eq!((plan.then[0].method.as_str(), plan.then[0].path.as_str()), ("PATCH", "/balancers/b"));
 }
 
@@ -241,6 +241,15 @@ fn record(id: &str, kind: &str, content: &str, comment: &str) -> Record {
 
 fn records_plan(answer: &Answer, seen: &[Record]) -> Plan {
     records::plan(RECORDS, 60, answer, seen, &Shown::default())
+}
+
+#[test]
+fn a_record_of_another_name_is_neither_deleted_nor_in_the_way() {
+    let named = |record: Record| Record { name: "other.example.org".to_owned(), ..record };
+    let own = named(record("1", "A", "192.0.2.9", "managed by daymark: node-9"));
+    let foreign = named(record("2", "CNAME", "elsewhere.example.org", ""));
+    let plan = records_plan(&answer(&[("192.0.2.1", true)]), &[own, foreign]);
+    assert_eq!((plan.first.len(), plan.then.len(), plan.problems.len()), (1, 0, 0));
 }
 
 #[test]

@@ -2,36 +2,15 @@
 
 use daymark_cloudflare::{Manage, Mode};
 use daymark_cloudflare_standin::{Fault, Matching, Scope, Status};
-use daymark_decision::{Decision, PoolName};
-use daymark_provider::{Provider, contract};
+use daymark_provider::Provider;
 use serde_json::json;
 
-use crate::scene::{NAME, ONE, Scene, publish};
-
-/// Addresses of which there is nothing to say: those of the contract are for documentation.
-const PUBLIC: [&str; 3] = ["203.0.112.1", "203.0.112.2", "2001:db7::3"];
-
-/// The world of the scene, with public addresses.
-async fn public_scene() -> Scene {
-    let scene = Scene::new().await;
-    {
-        let mut world = scene.cloudflare.world();
-        let origins = world.pool(&scene.ids.pool)["origins"].as_array_mut().unwrap();
-        origins.iter_mut().zip(PUBLIC).for_each(|(origin, address)| origin["address"] = address.into());
-    }
-    scene
-}
-
-/// Every node is answered.
-fn all() -> Decision {
-    let nodes = ["node-1", "node-2", "node-3"].into_iter().zip(PUBLIC).map(|(node, address)| (node, address, true));
-    Decision { answers: vec![contract::answer(&PoolName::new(NAME), 1, nodes)], generation: 1 }
-}
+use crate::scene::{NAME, ONE, Scene, public, publish};
 
 async fn finding(scene: &Scene) -> String {
     let provider = scene.pools();
     // What publishing says is not asked here.
-    let _ = provider.publish(&all()).await;
+    let _ = provider.publish(&public(1)).await;
     let findings = provider.check().await.unwrap();
     assert_eq!(findings.len(), 1, "one finding: {findings:?}");
     findings.into_iter().next().unwrap()
@@ -39,11 +18,11 @@ async fn finding(scene: &Scene) -> String {
 
 #[tokio::test]
 async fn a_good_setup_has_no_findings() {
-    for scene in [public_scene().await, Scene::without_balancing().await] {
+    for scene in [Scene::public().await, Scene::without_balancing().await] {
         let is_whole =
             scene.writes().is_empty() && scene.cloudflare.world().zones[&scene.ids.zone].balancers.is_empty();
         let provider = if is_whole { scene.whole() } else { scene.pools() };
-        provider.publish(&all()).await.unwrap();
+        provider.publish(&public(1)).await.unwrap();
         assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
     }
 }
@@ -51,11 +30,11 @@ async fn a_good_setup_has_no_findings() {
 #[tokio::test]
 async fn an_inactive_token_is_told_by_its_status() {
     for (status, word) in [(Status::Disabled, "disabled"), (Status::Expired, "expired")] {
-        let scene = public_scene().await;
+        let scene = Scene::public().await;
         let token = scene.cloudflare.token();
         scene.cloudflare.world().tokens.get_mut(&token).unwrap().status = status;
         let provider = scene.pools();
-        assert!(provider.publish(&all()).await.is_err());
+        assert!(provider.publish(&public(1)).await.is_err());
         let findings = provider.check().await.unwrap().join("\n");
         assert!(findings.contains(&format!("is {word}; make a new one, or activate it again")), "{findings}");
     }
@@ -63,10 +42,10 @@ async fn an_inactive_token_is_told_by_its_status() {
 
 #[tokio::test]
 async fn an_unknown_token_is_told_so() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     scene.write_token("0123456789012345678901234567890123456789");
     let provider = scene.pools();
-    assert!(provider.publish(&all()).await.is_err());
+    assert!(provider.publish(&public(1)).await.is_err());
     let findings = provider.check().await.unwrap().join("\n");
     assert!(findings.contains("is not accepted"), "{findings}");
 }
@@ -89,7 +68,7 @@ async fn each_missing_permission_is_named() {
         (Scope::PoolsWrite, "account, Load Balancing: Monitors And Pools: Read"),
         (Scope::BalancersWrite, "zone, Load Balancers: Read"),
     ] {
-        let scene = public_scene().await;
+        let scene = Scene::public().await;
         let token = scene.cloudflare.world().add_token(all.into_iter().filter(|it| *it != lacking));
         scene.write_token(&token);
         let said = finding(&scene).await;
@@ -99,7 +78,7 @@ async fn each_missing_permission_is_named() {
 
 #[tokio::test]
 async fn a_zone_that_the_token_does_not_see_is_named() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     scene.cloudflare.world().zones.get_mut(&scene.ids.zone).unwrap().name = "other.example.org".to_owned();
     let said = finding(&scene).await;
     assert!(said.starts_with("the token sees no zone kube-cp.com"), "{said}");
@@ -107,7 +86,7 @@ async fn a_zone_that_the_token_does_not_see_is_named() {
 
 #[tokio::test]
 async fn a_zone_of_the_same_name_in_another_account_is_not_taken() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     {
         let mut world = scene.cloudflare.world();
         let other = world.add_account();
@@ -119,7 +98,7 @@ async fn a_zone_of_the_same_name_in_another_account_is_not_taken() {
 
 #[tokio::test]
 async fn a_proxied_balancer_whose_port_cannot_pass_is_told() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     scene.cloudflare.world().balancer(&scene.ids.balancer)["proxied"] = true.into();
     let said = finding(&scene).await;
     assert!(said.contains(&format!("the load balancer {NAME} is proxied")) && said.contains("port 6443"), "{said}");
@@ -127,7 +106,7 @@ async fn a_proxied_balancer_whose_port_cannot_pass_is_told() {
 
 #[tokio::test]
 async fn a_disabled_fallback_pool_is_told() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     let disabled = json!({"name": "fallback", "enabled": false, "origins": [{"name": "a", "address": "192.0.2.8"}]});
     {
         let mut world = scene.cloudflare.world();
@@ -140,7 +119,7 @@ async fn a_disabled_fallback_pool_is_told() {
 
 #[tokio::test]
 async fn an_attached_monitor_is_told() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     scene.cloudflare.world().pool(&scene.ids.pool)["monitor"] = "f1aba936b94213e5b8dca0c0dbf1f9cc".into();
     let said = finding(&scene).await;
     assert!(said.starts_with("the Cloudflare pool kube-cp has a monitor"), "{said}");
@@ -148,7 +127,7 @@ async fn an_attached_monitor_is_told() {
 
 #[tokio::test]
 async fn a_disabled_pool_is_told() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     let other = json!({"name": "other", "origins": [{"name": "a", "address": "192.0.2.8"}]});
     {
         let mut world = scene.cloudflare.world();
@@ -162,10 +141,10 @@ async fn a_disabled_pool_is_told() {
 
 #[tokio::test]
 async fn a_node_with_two_origins_or_none_is_told() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     scene.edit_origin(&scene.ids.pool, "kube-cp-2", "name", "node-1");
     let provider = scene.pools();
-    let _ = provider.publish(&all()).await;
+    let _ = provider.publish(&public(1)).await;
     assert_eq!(
         provider.check().await.unwrap(),
         [
@@ -178,18 +157,20 @@ async fn a_node_with_two_origins_or_none_is_told() {
 
 #[tokio::test]
 async fn an_address_that_is_not_public_is_told_unless_it_is_reached_by_a_tunnel() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     {
         let mut world = scene.cloudflare.world();
         let origins = &mut world.pool(&scene.ids.pool)["origins"];
         (origins[0]["name"], origins[0]["address"]) = (json!("node-1"), json!("10.0.0.1"));
+        (origins[2]["name"], origins[2]["address"]) = (json!("node-3"), json!("fd00::3"));
         (origins[1]["name"], origins[1]["address"]) = (json!("node-2"), json!("10.0.0.2"));
         origins[1]["virtual_network_id"] = json!("a5624d4e-044a-4ff0-b3e1-e2465353d4b4");
     }
     let said = finding(&scene).await;
     assert!(
         said.starts_with(
-            "the origin node-1 (10.0.0.1) of the Cloudflare pool kube-cp has an address that is not public"
+            "the Cloudflare pool kube-cp has origins whose address is not public: node-1 (10.0.0.1), node-3 (fd00::3); \
+             Cloudflare refuses such an address"
         ),
         "{said}"
     );
@@ -197,24 +178,24 @@ async fn an_address_that_is_not_public_is_told_unless_it_is_reached_by_a_tunnel(
 
 #[tokio::test]
 async fn a_ttl_past_the_time_after_which_clients_notice_is_told() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     scene.cloudflare.world().balancer(&scene.ids.balancer)["ttl"] = 41.into();
     let said = finding(&scene).await;
     assert!(said.starts_with(&format!("the load balancer {NAME} has a TTL of 41s")), "{said}");
 
     scene.cloudflare.world().balancer(&scene.ids.balancer)["ttl"] = 40.into();
     let provider = scene.pools();
-    provider.publish(&all()).await.unwrap();
+    provider.publish(&public(1)).await.unwrap();
     assert_eq!(provider.check().await.unwrap(), [] as [&str; 0], "5 s and 40 s are within 45 s");
 }
 
 #[tokio::test]
 async fn a_missing_balancer_or_one_without_the_pool_is_told() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     scene.cloudflare.world().zones.get_mut(&scene.ids.zone).unwrap().balancers.clear();
     assert!(finding(&scene).await.starts_with(&format!("the zone has no load balancer {NAME}")));
 
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     let other = json!({"name": "other", "origins": [{"name": "a", "address": "192.0.2.8"}]});
     {
         let mut world = scene.cloudflare.world();
@@ -229,19 +210,19 @@ async fn a_missing_balancer_or_one_without_the_pool_is_told() {
 
 #[tokio::test]
 async fn a_balancing_provider_without_a_zone_needs_none() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     let Mode::LoadBalancing { account, cloudflare_pools, manage, .. } = scene.balancing("kube-cp", Manage::Origins)
     else {
         unreachable!("it is one")
     };
     let provider = scene.provider(Mode::LoadBalancing { account, zone: None, cloudflare_pools, manage });
-    provider.publish(&all()).await.unwrap();
+    provider.publish(&public(1)).await.unwrap();
     assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
 }
 
 #[tokio::test]
 async fn a_zone_that_is_not_active_is_told_with_its_state() {
-    let scene = public_scene().await;
+    let scene = Scene::public().await;
     scene.cloudflare.world().zones.get_mut(&scene.ids.zone).unwrap().status = "pending";
     let told = "the zone kube-cp.com is pending: nobody asks Cloudflare for its names";
     assert!(finding(&scene).await.starts_with(told));
@@ -249,4 +230,6 @@ async fn a_zone_that_is_not_active_is_told_with_its_state() {
     let records = scene.records();
     let findings = records.check().await.unwrap();
     assert!(findings.len() == 1 && findings[0].starts_with(told), "{findings:?}");
+    scene.cloudflare.world().zones.get_mut(&scene.ids.zone).unwrap().status = "active";
+    assert_eq!(records.check().await.unwrap(), [""; 0], "and that it is now");
 }

@@ -34,6 +34,25 @@ async fn what_an_operator_switches_by_hand_is_set_right_twice_and_then_left() {
 }
 
 #[tokio::test]
+async fn a_look_that_repairs_something_counts_once_for_all_else() {
+    let scene = Scene::new().await;
+    let provider = scene.pools();
+    let all = [ONE, TWO, THREE];
+    publish(&provider, 1, &all).await;
+    for origin in ["kube-cp-1", "kube-cp-2", "kube-cp-3"].into_iter().flat_map(|origin| [origin; 2]) {
+        scene.edit_origin(&scene.ids.pool, origin, "enabled", false);
+        publish(&provider, 1, &all).await;
+    }
+    for _ in 0..5 {
+        publish(&provider, 1, &all).await;
+    }
+    // Nine looks have found it right since, and twelve would have it forgotten.
+    scene.edit_origin(&scene.ids.pool, "kube-cp-1", "enabled", false);
+    let said = sentence(&provider.publish(&decision(1, &all)).await.unwrap_err());
+    assert!(said.contains("again and again"), "{said}");
+}
+
+#[tokio::test]
 async fn the_last_node_of_the_answer_is_switched_on_however_often_it_is_switched_off() {
     let scene = Scene::new().await;
     let provider = scene.pools();

@@ -108,6 +108,28 @@ async fn where_one_add_is_refused_a_dead_node_is_deleted_all_the_same() {
 }
 
 #[tokio::test]
+async fn of_several_adds_that_are_refused_the_first_is_told() {
+    let scene = Scene::without_balancing().await;
+    scene.cloudflare.play(Fault::Status(403), Matching::method("POST"));
+    scene.cloudflare.play(Fault::ErrorAsSuccess, Matching::method("POST"));
+    let said = sentence(&scene.records().publish(&decision(1, &[ONE, TWO])).await.unwrap_err());
+    assert_eq!(scene.writes().len(), 2);
+    assert!(said.contains("lacks the permission"), "{said}");
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_back_after_another_was_half_shown_is_not_taken_for_standing() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.records();
+    publish(&provider, 1, &[ONE]).await;
+    scene.cloudflare.play(Fault::CutAfter, Matching::method("POST"));
+    provider.publish(&decision(2, &[ONE, TWO])).await.unwrap_err();
+    assert_eq!(scene.resolved(), addresses(&[ONE, TWO]));
+    publish(&provider, 3, &[ONE]).await;
+    assert_eq!(scene.resolved(), addresses(&[ONE]));
+}
+
+#[tokio::test]
 async fn a_foreign_record_is_refused_by_name_and_nothing_is_written() {
     for (kind, content) in [("A", "192.0.2.9"), ("AAAA", "2001:db8::9"), ("CNAME", "elsewhere.example.org")] {
         let scene = Scene::without_balancing().await;
@@ -124,6 +146,20 @@ async fn a_foreign_record_is_refused_by_name_and_nothing_is_written() {
         assert_eq!(of_name(&scene), before);
         assert_eq!(scene.writes(), [] as [&str; 0]);
     }
+}
+
+#[tokio::test]
+async fn a_foreign_record_beside_those_that_stand_is_not_told_as_if_nothing_stood() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.records();
+    publish(&provider, 1, &[ONE]).await;
+    let record = json!({"type": "A", "name": NAME, "content": "192.0.2.9", "ttl": 300, "comment": "by hand"});
+    scene.cloudflare.world().add_record(&scene.ids.zone, record);
+    let said = sentence(&provider.publish(&decision(1, &[ONE])).await.unwrap_err());
+    let told = format!(
+        "not as it should be, and only the operator can mend it: {NAME}: the record {NAME} A 192.0.2.9 is not Daymark's"
+    );
+    assert!(said.starts_with(&told), "{said}");
 }
 
 #[tokio::test]

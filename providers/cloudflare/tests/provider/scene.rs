@@ -17,6 +17,8 @@ pub const NAME: &str = "lb.kube-cp.com";
 pub const ONE: &str = "192.0.2.1";
 pub const TWO: &str = "192.0.2.2";
 pub const THREE: &str = "2001:db8::3";
+/// Addresses of which the checks have nothing to say: those above are for documentation. Nothing connects there.
+pub const PUBLIC: [&str; 3] = ["203.0.112.1", "203.0.112.2", "2001:db7::3"];
 
 pub struct Scene {
     pub cloudflare: Standin,
@@ -36,7 +38,18 @@ impl Scene {
         Self { cloudflare, ids, files }
     }
 
-    /// The same without the pool and the balancer.
+    /// The same with public addresses.
+    pub async fn public() -> Self {
+        let scene = Self::new().await;
+        {
+            let mut world = scene.cloudflare.world();
+            let origins = world.pool(&scene.ids.pool)["origins"].as_array_mut().unwrap();
+            origins.iter_mut().zip(PUBLIC).for_each(|(origin, address)| origin["address"] = address.into());
+        }
+        scene
+    }
+
+    /// The world of [`Scene::new`] without the pool and the balancer.
     pub async fn without_balancing() -> Self {
         let scene = Self::new().await;
         {
@@ -134,6 +147,12 @@ impl Scene {
 /// A decision that answers with these of the addresses.
 pub fn decision(generation: u64, addresses: &[&str]) -> Decision {
     contract::decision(&PoolName::new(NAME), generation, addresses)
+}
+
+/// A decision that answers with every public address.
+pub fn public(generation: u64) -> Decision {
+    let nodes = ["node-1", "node-2", "node-3"].into_iter().zip(PUBLIC).map(|(node, address)| (node, address, true));
+    Decision { answers: vec![contract::answer(&PoolName::new(NAME), generation, nodes)], generation }
 }
 
 pub fn addresses(list: &[&str]) -> BTreeSet<IpAddr> {

@@ -6,7 +6,7 @@ use daymark_decision::{Decision, PoolName};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::{Value, json};
 
-use crate::scene::{ByPool, NAME, ONE, Scene, THREE, TWO, addresses, decision, publish, sentence};
+use crate::scene::{ByPool, NAME, ONE, Scene, THREE, TWO, addresses, decision, public, publish, sentence};
 
 fn balancer(scene: &Scene) -> Value {
     let world = scene.cloudflare.world();
@@ -33,6 +33,7 @@ async fn a_setup_is_made_from_nothing_and_marked() {
         ("fallback_pool", pool["id"].clone()),
         ("proxied", json!(false)),
         ("ttl", json!(30)),
+        ("steering_policy", json!("off")),
     ] {
         assert_eq!(balancer[field], value, "{field}");
     }
@@ -87,19 +88,26 @@ async fn what_someone_changes_in_it_is_set_right_and_what_is_not_daymarks_stays(
     let (pool, balancer_id) = (scene.pool("daymark-lb"), balancer(&scene)["id"].clone());
     {
         let mut world = scene.cloudflare.world();
-        let pool = world.pool(pool["id"].as_str().unwrap());
+        let pool_id = pool["id"].clone();
+        let pool = world.pool(pool_id.as_str().unwrap());
         (pool["enabled"], pool["minimum_origins"]) = (json!(false), json!(2));
         let origins = pool["origins"].as_array_mut().unwrap();
         origins.retain(|it| it["name"] != "daymark-node-2-ipv4");
         origins.push(json!({"name": "by-hand", "address": "192.0.2.66", "enabled": true}));
         let balancer = world.balancer(balancer_id.as_str().unwrap());
         (balancer["ttl"], balancer["session_affinity"]) = (json!(600), json!("none"));
+        (balancer["steering_policy"], balancer["region_pools"]) = (json!("geo"), json!({"WEU": [pool_id]}));
     }
     publish(&provider, 1, &[ONE, TWO, THREE]).await;
     assert_eq!(scene.enabled("daymark-lb"), addresses(&[ONE, TWO, THREE, "192.0.2.66"]));
     let pool = scene.pool("daymark-lb");
     assert_eq!((&pool["enabled"], &pool["minimum_origins"]), (&json!(true), &json!(2)));
-    assert_eq!((&balancer(&scene)["ttl"], &balancer(&scene)["session_affinity"]), (&json!(30), &json!("none")));
+    let balancer = balancer(&scene);
+    assert_eq!((&balancer["ttl"], &balancer["session_affinity"]), (&json!(30), &json!("none")));
+    assert_eq!(
+        (&balancer["steering_policy"], &balancer["region_pools"]),
+        (&json!("off"), &json!({"WEU": [pool["id"]]}))
+    );
 }
 
 /// Deletes the balancer and its pool, as far as they are there.
@@ -168,4 +176,34 @@ async fn a_dry_run_tells_each_change_once_as_the_pass_does() {
     let sentences = |pass: Pass| pass.edits.into_iter().flat_map(|edit| edit.changes).collect::<Vec<_>>();
     let (would, did) = (sentences(provider.plan(&changed).await), sentences(provider.pass(&changed).await));
     assert_eq!((would.len(), &would), (2, &did));
+}
+
+#[tokio::test]
+async fn what_a_dry_run_would_set_right_is_not_asked_of_the_operator() {
+    let scene = Scene::without_balancing().await;
+    let provider = scene.whole();
+    provider.publish(&public(1)).await.unwrap();
+    let pool = scene.pool("daymark-lb")["id"].clone();
+    let without_origin_and_balancer = || {
+        let mut world = scene.cloudflare.world();
+        let pool = world.pool(pool.as_str().unwrap());
+        pool["origins"].as_array_mut().unwrap().pop();
+        pool["enabled"] = json!(false);
+        world.zones.get_mut(&scene.ids.zone).unwrap().balancers.clear();
+    };
+    let proxied_with_another_pool = || {
+        let other = json!({"name": "other", "origins": [{"name": "a", "address": "192.0.2.8"}]});
+        let id = balancer(&scene)["id"].clone();
+        let mut world = scene.cloudflare.world();
+        let other = world.add_pool(&scene.ids.account, other);
+        let balancer = world.balancer(id.as_str().unwrap());
+        (balancer["proxied"], balancer["default_pools"], balancer["fallback_pool"]) =
+            (json!(true), json!([other]), json!(other));
+    };
+    for harm in [&without_origin_and_balancer as &dyn Fn(), &proxied_with_another_pool] {
+        harm();
+        assert!(!provider.plan(&public(1)).await.edits.is_empty());
+        assert_eq!(provider.check().await.unwrap(), [""; 0]);
+        provider.publish(&public(1)).await.unwrap();
+    }
 }

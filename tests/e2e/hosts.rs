@@ -1,0 +1,168 @@
+//! Several hosts that decide together, each a process of its own.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use daymark_standin::Behaviour;
+
+use crate::support::nodes::{Nodes, Plan, addresses, write};
+use crate::support::zone::Zone;
+use crate::support::{BINARY, Daymark, finish, output, until};
+
+/// Nodes, and hosts that share a key.
+struct Hosts {
+    nodes: Nodes,
+    gossip: Vec<IpAddr>,
+    running: Vec<Option<Daymark>>,
+}
+
+impl Hosts {
+    /// Three hosts, each with its own form of the plan.
+    fn start(nodes: Nodes, plan: impl Fn(usize, Plan) -> Plan) -> Self {
+        output(&["keygen", "--out", nodes.path("gossip.key").to_str().unwrap()]);
+        let mut hosts = Self { gossip: addresses(3), nodes, running: Vec::new() };
+        for host in 0..3 {
+            let plan = plan(host, Plan { state: format!("state-{host}"), ..hosts.nodes.plan() });
+            let config = hosts.nodes.path(&format!("host-{host}.yaml"));
+            write(&config, &plan);
+            let text = std::fs::read_to_string(&config).unwrap() + &hosts.peers(host);
+            std::fs::write(&config, text).unwrap();
+            hosts.running.push(Some(Daymark::run(&config)));
+        }
+        hosts.until_all_are_heard();
+        hosts
+    }
+
+    fn peers(&self, host: usize) -> String {
+        let member = |(address, n): (&IpAddr, usize)| format!("{{name: dns-{n}, address: \"{address}:7946\"}}");
+        let members: Vec<String> = self.gossip.iter().zip(0..).map(member).collect();
+        let (own, members) = (self.gossip[host], members.join(", "));
+        format!("peers: {{self: dns-{host}, listen: \"{own}:7946\", members: [{members}], keyFile: gossip.key}}\n")
+    }
+
+    fn host(&self, host: usize) -> &Daymark {
+        self.running[host].as_ref().unwrap()
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Daymark> {
+        self.running.iter().flatten()
+    }
+
+    fn until_all_are_heard(&self) {
+        until("every host hears every other", || {
+            let hears_all = |host: &Daymark| {
+                let status = host.json("/api/v1/status");
+                status["hosts"]["peers"].as_array().unwrap().iter().all(|peer| peer["heard"] == true)
+            };
+            self.each().all(hears_all).then_some(())
+        });
+    }
+
+    /// Has an operator say something on a host, with the token of that host.
+    fn say(&self, host: usize, words: &[&str]) -> String {
+        let (api, token) = (self.host(host).api(), self.nodes.path(&format!("state-{host}/admin.token")));
+        let mut command = std::process::Command::new(BINARY);
+        command.args(words).args(["--api", &api, "--token-file", token.to_str().unwrap()]);
+        let finished = finish(&mut command);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        finished.stdout
+    }
+
+    fn all_answer(&self, addresses: &[IpAddr]) {
+        self.each().for_each(|host| host.answers(addresses, "ready"));
+    }
+}
+
+#[test]
+fn a_word_on_one_host_holds_on_all_and_says_where_it_was_said() {
+    let hosts = Hosts::start(Nodes::start(3), |_, plan| plan);
+    let all = hosts.nodes.addresses();
+    hosts.all_answer(&all);
+    hosts.say(1, &["drain", "cp-1", "--reason", "new disk"]);
+    hosts.all_answer(&all[1..]);
+    let explained = output(&["explain", "cp-1", "--api", &hosts.host(2).api()]);
+    assert!(explained.contains("on dns-1 since"), "{explained}");
+    assert!(explained.contains("dns-2 ready, dns-0 ready, dns-1 ready"), "{explained}");
+    hosts.say(0, &["undrain", "cp-1"]);
+    hosts.all_answer(&all);
+    let told = output(&["events", "--api", &hosts.host(2).api()]);
+    assert!(told.contains("cp-1 drained") && told.contains("cp-1 is no longer drained"), "{told}");
+}
+
+#[test]
+fn a_node_that_dies_goes_on_every_host_and_the_hosts_say_what_each_sees() {
+    let hosts = Hosts::start(Nodes::start(2), |_, plan| plan);
+    let all = hosts.nodes.addresses();
+    hosts.all_answer(&all);
+    hosts.nodes.set(0, Behaviour::Dead);
+    hosts.all_answer(&all[1..]);
+    let metrics = hosts.host(0).get("/metrics").1;
+    assert!(metrics.contains("daymark_standing{standing=\"quorum\"} 1"), "{metrics}");
+    let grade = |peer: &str| {
+        format!("peer=\"{peer}\",pool=\"lb.kube-cp.com\",node=\"cp-1\",address=\"{}\",grade=\"down\"}} 1", all[0])
+    };
+    until("the metrics have what each peer sees", || {
+        let metrics = hosts.host(0).get("/metrics").1;
+        ["dns-1", "dns-2"].iter().all(|peer| metrics.contains(&grade(peer))).then_some(())
+    });
+}
+
+#[test]
+fn one_host_writes_and_the_next_takes_over_without_a_needless_write() {
+    let (nodes, zone) = (Nodes::start(2), Zone::new());
+    let provider = zone.provider(&nodes, "cloudflare");
+    let mut hosts = Hosts::start(nodes, |_, plan| Plan { provider: provider.clone(), ..plan });
+    let all: BTreeSet<IpAddr> = hosts.nodes.addresses().into_iter().collect();
+    until("the records stand", || (zone.addresses() == all).then_some(()));
+    until("one host has published, and the others stand by", || {
+        let status = |host: usize| hosts.host(host).json("/api/v1/status")["providers"][1].clone();
+        let is_writer = status(0)["published"].is_u64();
+        (is_writer && status(1)["standsBy"] == true && status(2)["standsBy"] == true).then_some(())
+    });
+    let writes = zone.writes();
+    drop(hosts.running[0].take());
+    until("the next one has looked at what stands", || {
+        let status = hosts.host(1).json("/api/v1/status");
+        (status["hosts"]["writer"] == "dns-1" && status["providers"][1]["published"].is_u64()).then_some(())
+    });
+    assert_eq!((zone.writes(), zone.addresses()), (writes, all.clone()), "nothing was to be written");
+    let shown = output(&["status", "--api", &hosts.host(2).api()]);
+    assert!(shown.contains("dns-1 writes") && shown.contains("provider cloudflare: stands by"), "{shown}");
+
+    hosts.nodes.set(0, Behaviour::Dead);
+    let left = BTreeSet::from([hosts.nodes.addresses()[1]]);
+    until("the new writer takes the dead node out", || (zone.addresses() == left).then_some(()));
+}
+
+#[test]
+fn what_is_no_datagram_of_a_host_is_counted_and_never_answered() {
+    let hosts = Hosts::start(Nodes::start(1), |_, plan| plan);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = SocketAddr::new(hosts.gossip[0], 7946);
+    let forged = [&[1_u8][..], &[0; 200]].concat();
+    for datagram in [&b""[..], b"hello", &[255; 100], &forged] {
+        socket.send_to(datagram, to).unwrap();
+    }
+    until("all of it is counted", || {
+        let metrics = hosts.host(0).get("/metrics").1;
+        let counted = |reason: &str| metrics.contains(&format!("daymark_gossip_refused_total{{reason=\"{reason}\"}}"));
+        ["too-short", "unknown-version", "unknown-key"].iter().all(|it| counted(it)).then_some(())
+    });
+    socket.set_nonblocking(true).unwrap();
+    assert_eq!(socket.recv(&mut [0; 2_000]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn hosts_with_different_configurations_both_say_so() {
+    let other = |host, plan| if host == 2 { Plan { rise: 3, ..plan } } else { plan };
+    let hosts = Hosts::start(Nodes::start(2), other);
+    for (host, of) in [(0, 2), (2, 0)] {
+        let expected = format!("host dns-{of} has another configuration of lb.kube-cp.com than this host");
+        until(&expected, || {
+            let alarms = hosts.host(host).json("/api/v1/status")["alarms"].to_string();
+            alarms.contains(&expected).then_some(())
+        });
+    }
+    let alarms = hosts.host(0).json("/api/v1/status")["alarms"].to_string();
+    assert!(!alarms.contains("dns-1"), "{alarms}");
+}
