@@ -1,5 +1,5 @@
-"""The path of the gossip, in our hands: it loses, delays, reorders and repeats datagrams, remembers what it carried, and
-brings in what no host has sent. It cannot open any of it.
+"""The path of the gossip, in our hands: it loses, delays, reorders and repeats datagrams, remembers what it carried,
+and brings in what no host has sent. It cannot open any of it.
 
 The kernel's netem does the first four too, but is not in every kernel, and the rest it cannot do.
 """

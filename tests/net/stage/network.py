@@ -1,5 +1,5 @@
-"""The machines and the paths between them: one network namespace a machine, and as the Internet the one that this runs in,
-which routes from machine to machine. Every path can be cut by itself, each way.
+"""The machines and the paths between them: one network namespace a machine, and as the Internet the one that this runs
+in, which routes from machine to machine. Every path can be cut by itself, each way.
 """
 
 import contextlib
