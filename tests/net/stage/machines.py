@@ -1,0 +1,179 @@
+"""The processes on the machines: an apiserver on each node, Daymark on each host, and what they need to run."""
+
+import base64
+import datetime
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+from . import network
+
+NAME, ADMIN = "lb.kube-cp.com", ("127.0.0.1", 9353)
+HERE = os.path.dirname(os.path.abspath(__file__))
+APISERVER = os.path.join(HERE, "../../e2e/apiserver.py")
+OK = "200\nok"
+# What an apiserver says, by what happens to it.
+SAYS = {
+    "ok": OK,
+    "shutdown": "500\n[+]ping ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n",
+    "no-etcd": "500\n[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n",
+}
+EXTENSIONS = f"subjectAltName=DNS:{NAME},DNS:kubernetes\nbasicConstraints=critical,CA:FALSE\n"
+
+
+def make_certificates(directory):
+    """A CA and a server certificate, both two days old, so that a clock may be behind."""
+    def openssl(*arguments):
+        network.run("faketime", "-f", "-2d", "openssl", *arguments)
+
+    def path(name):
+        return os.path.join(directory, name)
+
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *new_key, "-keyout", path("ca.key"), "-out", path("ca.crt"), "-subj", "/CN=kubernetes")
+    openssl("req", *new_key, "-keyout", path("server.key"), "-out", path("server.csr"), "-subj", "/CN=kube-apiserver")
+    write(path("extensions"), EXTENSIONS)
+    openssl("x509", "-req", "-in", path("server.csr"), "-CA", path("ca.crt"), "-CAkey", path("ca.key"),
+            "-CAcreateserial", "-extfile", path("extensions"), "-out", path("server.crt"))
+
+
+def write(path, text):
+    """A reader never sees half of it, and only the owner sees it."""
+    with open(path + ".new", "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(text)
+    os.replace(path + ".new", path)
+
+
+class Machine:
+    """A process on a machine, which can be ended and started again."""
+
+    def __init__(self, name, directory):
+        self.name, self.address = name, network.MACHINES[name]
+        self.directory = os.path.join(directory, name)
+        os.makedirs(self.directory)
+        self.process = None
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def start(self):
+        """Starts the process where it has ended, and lets it go on where it was stopped."""
+        if self.process and self.process.poll() is None:
+            self.signal(signal.SIGCONT)
+            return
+        command = ["nsenter", f"--net={network.namespace(self.name)}", "--", *self.command()]
+        with open(self.path("log"), "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | self.environment())
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def end(self, number):
+        self.signal(number)
+        self.process.wait(30)
+
+    def environment(self):
+        return {}
+
+
+class Node(Machine):
+    def __init__(self, name, directory, certificates):
+        super().__init__(name, directory)
+        self._certificates = certificates
+        self.say("ok")
+
+    def listens(self):
+        with socket.socket() as tried:
+            return tried.connect_ex((self.address, network.NODE_PORT)) == 0
+
+    def say(self, what):
+        write(self.path("readyz"), SAYS[what])
+
+    def command(self):
+        certificate, key = (os.path.join(self._certificates, f"server.{kind}") for kind in ("crt", "key"))
+        return ["python3", APISERVER, self.address, str(network.NODE_PORT), certificate, key, self.path("readyz")]
+
+
+class Host(Machine):
+    def __init__(self, name, directory, certificates, binary, has_clock):
+        super().__init__(name, directory)
+        self._binary, self._preloaded = binary, clock_library() if has_clock else None
+        self.set_clock(0)
+        write(self.path("daymark.yaml"), configuration(name, os.path.join(certificates, "ca.crt")))
+
+    def command(self):
+        return [self._binary, "run", "-c", self.path("daymark.yaml")]
+
+    def environment(self):
+        if not self._preloaded:
+            return {}
+        return {"LD_PRELOAD": self._preloaded, "FAKETIME_TIMESTAMP_FILE": self.path("clock"), "NO_FAKE_STAT": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
+
+    def set_clock(self, seconds):
+        """Sets the wall clock of the host apart from all others, while it runs."""
+        write(self.path("clock"), f"{seconds:+d}\n")
+
+    def get(self, path):
+        """Status and body of an answer of the admin API; `None` where there is none."""
+        try:
+            with network.inside(self.name):
+                stream = socket.create_connection(ADMIN, timeout=5)
+            connection = http.client.HTTPConnection(*ADMIN)
+            connection.sock = stream
+            connection.request("GET", path, headers={"Connection": "close"})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        except (OSError, http.client.HTTPException):
+            return None
+
+    def status(self):
+        """What the host holds, or an empty mapping where it tells nothing."""
+        got = self.get("/api/v1/status")
+        return json.loads(got[1]) if got and got[0] == 200 else {}
+
+    def clock(self):
+        """What its clock says, in seconds since 1970."""
+        now = self.status().get("now", "1970-01-01T00:00:00Z")
+        return datetime.datetime.fromisoformat(now[:19] + "+00:00").timestamp()
+
+    def counted(self, metric):
+        """The sum of a counter over all its labels."""
+        _, text = self.get("/metrics") or (0, "")
+        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"daymark_{metric}_total"))
+
+    def command_line(self, *arguments):
+        """Runs a command of Daymark on this host; gives its code and what it says."""
+        command = ["nsenter", f"--net={network.namespace(self.name)}", "--", self._binary, *arguments]
+        environment = os.environ | {"DAYMARK_TOKEN_FILE": self.path("state/admin.token")}
+        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+        return done.returncode, done.stdout
+
+    def log(self):
+        with open(self.path("log"), encoding="utf-8") as file:
+            return file.read()
+
+
+def clock_library():
+    return network.run("faketime", "-m", "-f", "+0", "printenv", "LD_PRELOAD").strip()
+
+
+def new_key():
+    return base64.b64encode(os.urandom(32)).decode()
+
+
+def configuration(own, ca):
+    nodes = "".join(f"      - {{name: {name}, addresses: [{at}]}}\n" for name, at in network.NODES.items())
+    members = "".join(f"    - {{name: {name}, address: \"{at}:{network.GOSSIP_PORT}\"}}\n"
+                      for name, at in network.HOSTS.items())
+    address = network.HOSTS[own]
+    return (f"pools:\n  - name: {NAME}\n    port: {network.NODE_PORT}\n    nodes:\n{nodes}    probe: {{ca: {ca}}}\n"
+            f"providers:\n  - type: authoritative\n    listen: [\"{address}:53\"]\n"
+            f"    nameservers: [{{name: ns1.example.net}}]\n"
+            f"peers:\n  self: {own}\n  listen: \"{address}:{network.GOSSIP_PORT}\"\n  keyFile: gossip.key\n"
+            f"  members:\n{members}"
+            f"admin: {{listen: \"{ADMIN[0]}:{ADMIN[1]}\"}}\nstateDir: state\n")
