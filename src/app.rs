@@ -11,7 +11,7 @@ use axum::Router;
 use daymark_authoritative::{Authoritative, BindError, Settings, SocketError};
 use daymark_cloudflare::{BuildError, Cloudflare};
 use daymark_decision::{Decision, Engine, HostName, Membership, Memory};
-use daymark_gossip::{Gossip, Transmit};
+use daymark_gossip::Gossip;
 use daymark_provider::Provider;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -23,7 +23,7 @@ use tracing::{info, warn};
 use crate::admin::{self, Admin, QueryCounts, Token, token};
 use crate::clock::Clock;
 use crate::config::{Config, ProviderConfig};
-use crate::driver::{self, Driver, Hosts, Outputs};
+use crate::driver::{self, Driver, Hosts, Letter, Outputs};
 use crate::events::Events;
 use crate::fault::chain;
 use crate::keeper::{self, Kept, Saver, StateHealth};
@@ -332,7 +332,7 @@ fn hosts(
     membership: &Membership,
     clock: &Clock,
     metrics: &Metrics,
-) -> (Option<Hosts>, mpsc::Receiver<Transmit>, watch::Receiver<bool>) {
+) -> (Option<Hosts>, mpsc::Receiver<Letter>, watch::Receiver<bool>) {
     let (to_others, waiting) = mpsc::channel(WAITING);
     let (role, writes) = watch::channel(!membership.has_others());
     let hosts = membership.has_others().then(|| {

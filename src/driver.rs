@@ -9,6 +9,7 @@ mod hosts;
 mod told;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use daymark_decision::{
@@ -26,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::status::{HostsStatus, Observed, PoolStatus, TargetStatus};
 use crate::watchdog::Heart;
 
-pub use self::hosts::Hosts;
+pub use self::hosts::{Hosts, Letter};
 
 use self::told::Told;
 
@@ -44,7 +45,7 @@ enum Input {
     Command(Command, oneshot::Sender<Result<(), Refusal>>),
     Reload(Vec<Pool>, BTreeMap<PoolName, Digest>, oneshot::Sender<()>),
     Status(oneshot::Sender<Vec<PoolStatus>>),
-    Message(Box<Message>),
+    Message(Box<Message>, SocketAddr),
     Hosts(oneshot::Sender<Option<HostsStatus>>),
 }
 
@@ -68,9 +69,9 @@ impl Handle {
         self.ask(|reply| Input::Command(command, reply)).await
     }
 
-    /// Hands over what another host says, without waiting; where the driver is stuck it is dropped.
-    pub fn hear(&self, message: Message) -> Result<(), Gone> {
-        self.0.try_send(Input::Message(Box::new(message))).map_err(|_| Gone)
+    /// Hands over what another host says and where it came from, without waiting; where the driver is stuck it is dropped.
+    pub fn hear(&self, message: Message, from: SocketAddr) -> Result<(), Gone> {
+        self.0.try_send(Input::Message(Box::new(message), from)).map_err(|_| Gone)
     }
 
     /// Has a new configuration applied. `digests` is what the other hosts are told of it.
@@ -185,9 +186,9 @@ impl Driver {
             Input::Status(reply) => {
                 let _ = reply.send(self.status());
             }
-            Input::Message(message) => {
+            Input::Message(message, from) => {
                 if let Some(hosts) = &mut self.hosts {
-                    hosts.hear(*message, now);
+                    hosts.hear(*message, from, now);
                 }
             }
             Input::Hosts(reply) => {

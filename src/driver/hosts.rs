@@ -1,6 +1,7 @@
 //! The other hosts, as the driver deals with them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use daymark_decision::{Engine, HostName, Moment, PoolName, Target, Vote};
 use daymark_gossip::{Digest, Gossip, Message, Peer, Transmit, Unheard, exchange};
@@ -16,12 +17,23 @@ pub struct Hosts {
     gossip: Gossip,
     /// What the others are told of each pool's configuration.
     digests: BTreeMap<PoolName, Digest>,
-    to_send: mpsc::Sender<Transmit>,
+    to_send: mpsc::Sender<Letter>,
+    /// Where each host has spoken from last.
+    spoken_from: BTreeMap<HostName, SocketAddr>,
     /// Whether this host writes where only one may.
     writes: watch::Sender<bool>,
     metrics: Metrics,
     /// What was said once of those that are not listened to.
     complained: BTreeSet<String>,
+}
+
+/// A message to another host.
+#[derive(Debug)]
+pub struct Letter {
+    /// The message.
+    pub transmit: Transmit,
+    /// Where the host has spoken from last, which may not be one of its addresses.
+    pub also_to: Option<SocketAddr>,
 }
 
 impl Hosts {
@@ -30,11 +42,12 @@ impl Hosts {
     pub fn new(
         gossip: Gossip,
         digests: BTreeMap<PoolName, Digest>,
-        to_send: mpsc::Sender<Transmit>,
+        to_send: mpsc::Sender<Letter>,
         writes: watch::Sender<bool>,
         metrics: Metrics,
     ) -> Self {
-        Self { gossip, digests, to_send, writes, metrics, complained: BTreeSet::new() }
+        let (spoken_from, complained) = (BTreeMap::new(), BTreeSet::new());
+        Self { gossip, digests, to_send, spoken_from, writes, metrics, complained }
     }
 
     pub(super) fn configure(&mut self, digests: BTreeMap<PoolName, Digest>) {
@@ -45,8 +58,16 @@ impl Hosts {
         self.gossip.poll_timeout()
     }
 
-    pub(super) fn hear(&mut self, message: Message, now: Moment) {
-        let Err(unheard) = self.gossip.handle(message, now) else { return };
+    pub(super) fn hear(&mut self, message: Message, from: SocketAddr, now: Moment) {
+        let host = message.from.clone();
+        let unheard = match self.gossip.handle(message, now) {
+            Ok(true) => {
+                self.spoken_from.insert(host, from);
+                return;
+            }
+            Ok(false) => return,
+            Err(unheard) => unheard,
+        };
         let reason = match unheard {
             Unheard::Replayed(_) => "replayed",
             Unheard::Stranger(_) => "stranger",
@@ -63,7 +84,8 @@ impl Hosts {
     pub(super) fn exchange(&mut self, engine: &mut Engine, now: Moment) {
         exchange(engine, &mut self.gossip, &self.digests, now);
         while let Some(transmit) = self.gossip.poll_transmit(now) {
-            if self.to_send.try_send(transmit).is_err() {
+            let also_to = self.spoken_from.get(&transmit.to).copied();
+            if self.to_send.try_send(Letter { transmit, also_to }).is_err() {
                 self.metrics.refuse_datagram("unsent");
             }
         }

@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 
 use super::keyfile::{KeyFile, KeyFileError};
 use crate::config::{PeerAddress, PeersConfig};
-use crate::driver::Handle;
+use crate::driver::{Handle, Letter};
 use crate::metrics::Metrics;
 use crate::watchdog::Heart;
 
@@ -40,8 +40,6 @@ pub struct Wire {
     configured: BTreeMap<HostName, PeerAddress>,
     /// What the names were resolved to.
     resolved: BTreeMap<HostName, BTreeSet<SocketAddr>>,
-    /// Where each host has sent from last, if that is not one of its addresses.
-    moved: BTreeMap<HostName, SocketAddr>,
     random: SystemRandom,
     metrics: Metrics,
 }
@@ -83,7 +81,6 @@ impl Wire {
             cluster: config.cluster.clone(),
             resolved: fixed.collect(),
             configured: others.map(|(host, address)| (host.clone(), address.clone())).collect(),
-            moved: BTreeMap::new(),
             random: SystemRandom::new(),
             metrics,
         })
@@ -97,7 +94,7 @@ impl Wire {
     /// Sends what is to be sent and hands over what comes, until the shutdown.
     pub async fn run(
         mut self,
-        mut to_send: mpsc::Receiver<Transmit>,
+        mut to_send: mpsc::Receiver<Letter>,
         driver: Handle,
         heart: Heart,
         stop: CancellationToken,
@@ -113,8 +110,8 @@ impl Wire {
                     // Such as that an earlier datagram could not be delivered (ICMP); the socket is good for the next.
                     Err(error) => debug!("no datagram of a host: {error}"),
                 },
-                transmit = to_send.recv() => match transmit {
-                    Some(transmit) => self.send(&transmit).await,
+                letter = to_send.recv() => match letter {
+                    Some(letter) => self.send(&letter).await,
                     None => return,
                 },
                 _ = resolve.tick() => self.look_up(&mut lookups),
@@ -132,12 +129,7 @@ impl Wire {
             Err(reason) => return self.metrics.refuse_datagram(reason),
         };
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-        if self.resolved.get(&message.from).is_some_and(|known| known.contains(&from)) {
-            self.moved.remove(&message.from);
-        } else if self.configured.contains_key(&message.from) {
-            self.moved.insert(message.from.clone(), from);
-        }
-        if driver.hear(message).is_err() {
+        if driver.hear(message, from).is_err() {
             self.metrics.refuse_datagram("busy");
         }
     }
@@ -147,19 +139,20 @@ impl Wire {
         Message::decode(&plain).map_err(|_| "no-message")
     }
 
-    async fn send(&mut self, transmit: &Transmit) {
-        let Transmit { to, message } = transmit;
+    async fn send(&mut self, letter: &Letter) {
+        let Transmit { to, message } = &letter.transmit;
         let (Ok(keys), Ok(plain)) = (self.keys.current(), message.encode()) else {
             return self.metrics.refuse_datagram("unsent");
         };
-        let addresses = self.resolved.get(to).into_iter().flatten().chain(self.moved.get(to));
+        let addresses: BTreeSet<SocketAddr> =
+            self.resolved.get(to).into_iter().flatten().copied().chain(letter.also_to).collect();
         for address in addresses {
             let mut random = [0; RANDOM_LENGTH];
             if self.random.fill(&mut random).is_err() {
                 return self.metrics.refuse_datagram("unsent");
             }
             let datagram = seal(&keys, &self.cluster, to.as_str(), &plain, random);
-            match self.socket.send_to(&datagram, self.reachable(*address)).await {
+            match self.socket.send_to(&datagram, self.reachable(address)).await {
                 Ok(length) => self.metrics.count_datagram("sent", length),
                 Err(error) => {
                     debug!("nothing was sent to host {to} at {address}: {error}");
@@ -197,7 +190,6 @@ impl Wire {
     fn resolve(&mut self, (host, name, found): Resolved) {
         match found {
             Ok(found) if !found.is_empty() => {
-                self.moved.remove(&host);
                 self.resolved.insert(host, found);
             }
             _ if self.resolved.contains_key(&host) => debug!("the name {name} of host {host} cannot be resolved now"),

@@ -144,7 +144,7 @@ fn a_host_that_is_killed_in_the_middle_of_a_write_leaves_no_half_of_it() {
         let all = hosts.nodes.addresses();
         until("the records stand", || (zone.addresses() == all.iter().copied().collect()).then_some(()));
         // Two records go; the writer dies over the first.
-        zone.cloudflare.play(fault.clone(), Matching::method("DELETE"));
+        zone.cloudflare.play(fault, Matching::method("DELETE"));
         hosts.nodes.set(0, Behaviour::Dead);
         hosts.nodes.set(1, Behaviour::Dead);
         let of_writes = || zone.cloudflare.calls().iter().filter(|call| call.method == "DELETE").count();

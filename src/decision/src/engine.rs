@@ -11,7 +11,7 @@ use crate::overrides::{Override, Overrides, Refusal, Word};
 use crate::peers::{FRESH_FOR, News, Peers, View};
 use crate::policy::Pool;
 use crate::pool::PoolState;
-use crate::quorum::{HostName, Membership, Standing, Vote, is_majority, verdict, writer};
+use crate::quorum::{HostName, Membership, Standing, Vote, is_majority, sure_verdict, verdict, writer};
 use crate::target::{Grade, NodeName, PoolName, Target};
 
 /// An operator's word.
@@ -56,8 +56,8 @@ pub struct Engine {
     revision: u64,
 }
 
-/// The first moments of a run with other hosts: until a majority is heard, what was agreed on before stands, for this
-/// host's own view may be the odd one.
+/// The first moments of a run with other hosts: until all are heard, what was agreed on before stands where those that are
+/// not could still decide, for this host's own view may be the odd one.
 #[derive(Clone, Debug)]
 struct Listening {
     /// From then on this host takes itself for alone.
@@ -67,6 +67,16 @@ struct Listening {
 }
 
 impl Listening {
+    /// What was agreed on, where the votes of hosts that are not heard yet could change what these say.
+    fn unsure(&self, target: &Target, votes: &[Vote], members: usize) -> Option<Grade> {
+        if sure_verdict(votes, members).is_some() {
+            return None;
+        }
+        let has_stopped = votes.iter().any(|vote| vote.shutting_down);
+        let least = if has_stopped { Grade::Live } else { Grade::Ready };
+        self.agreed.get(target).copied().filter(|agreed| *agreed != Grade::Unknown).map(|agreed| agreed.min(least))
+    }
+
     /// What was agreed on, unless the target has said itself that it stops; else what this host knows.
     fn verdict(&self, target: &Target, own: Vote) -> Option<Grade> {
         let agreed = self.agreed.get(target).copied().filter(|agreed| *agreed != Grade::Unknown);
@@ -327,8 +337,9 @@ impl Engine {
 
     fn settle(&mut self, now: Moment) {
         self.overrides.expire(now);
-        // A majority once heard is not waited for again.
-        if self.listens.as_ref().is_some_and(|listens| listens.until <= now) || self.standing() == Standing::Quorum {
+        // Once all were heard, none is waited for again.
+        let hears_all = 1 + self.views().count() == self.membership.members.len();
+        if hears_all || self.listens.as_ref().is_some_and(|listens| listens.until <= now) {
             self.listens = None;
         }
         let names: Vec<_> = self.pools.keys().cloned().collect();
@@ -343,13 +354,16 @@ impl Engine {
             (Standing::Listening, Some(listens)) => {
                 pool.judged(|target, health| listens.verdict(target, health.vote()))
             }
-            (Standing::Quorum, _) => {
+            (Standing::Quorum, listens) => {
                 let views: Vec<&View> = self.views().filter(|view| !view.abstains).collect();
                 let counts_itself = views.is_empty() || !self.is_blind();
                 let mut views: Vec<_> = views.iter().map(|view| view.votes_from(name)).collect();
+                let members = self.membership.members.len();
                 pool.judged(|target, health| {
                     let peers = views.iter_mut().filter_map(|votes| votes.on(target));
-                    verdict(peers.chain(counts_itself.then(|| health.vote())))
+                    let votes: Vec<Vote> = peers.chain(counts_itself.then(|| health.vote())).collect();
+                    let kept = listens.as_ref().and_then(|listens| listens.unsure(target, &votes, members));
+                    kept.or_else(|| verdict(votes))
                 })
             }
             (Standing::Alone | Standing::Listening, _) => pool.judged(|_, health| verdict([health.vote()])),

@@ -95,8 +95,8 @@ pub struct Stamp {
 pub struct Word {
     /// When it was said, and where.
     pub stamp: Stamp,
-    /// The time of the newest word that its host knew then. A later one was said without knowing of this one, or after it.
-    pub knew: u64,
+    /// The other drains of the pool that its host knew to be in force then, the latest 24 of them.
+    pub knew: Vec<Stamp>,
     /// Whether the operator insisted.
     pub insist: bool,
     /// What became of it.
@@ -258,6 +258,8 @@ fn list(names: &[impl fmt::Display]) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Overrides(BTreeMap<(PoolName, NodeName), Word>);
 
+/// A word on the wire has to stay short.
+const MOST_KNOWN: usize = 24;
 /// No stamp is later, so that there always is a later one.
 const LAST_TIME: u64 = u64::MAX / 2;
 
@@ -306,8 +308,12 @@ impl Overrides {
         host: &HostName,
         now: Moment,
     ) {
-        let knew = self.0.values().map(|word| word.stamp.time).max().unwrap_or_default();
-        let time = now.as_millis().max(knew.saturating_add(1)).min(LAST_TIME);
+        let newest = self.0.values().map(|word| word.stamp.time).max().unwrap_or_default();
+        let time = now.as_millis().max(newest.saturating_add(1)).min(LAST_TIME);
+        let others = self.words().filter(|(of, other, word)| **of == pool && **other != node && word.is_drain());
+        let mut knew: Vec<Stamp> = others.map(|(.., word)| word.stamp.clone()).collect();
+        knew.sort();
+        knew.drain(..knew.len().saturating_sub(MOST_KNOWN));
         let fate = order.map_or(Fate::Over, Fate::InForce);
         self.0.insert((pool, node), Word { stamp: Stamp { time, host: host.clone() }, knew, insist, fate });
     }
@@ -391,7 +397,7 @@ impl Overrides {
     fn later_of_strangers(&self, pool: &Pool) -> Option<(NodeName, Undone)> {
         let drains = || self.words().filter(|(of, _, word)| **of == pool.name && word.is_drain());
         let stranger =
-            |word: &Word| drains().find(|(.., other)| other.stamp < word.stamp && other.stamp.time > word.knew);
+            |word: &Word| drains().find(|(.., other)| other.stamp < word.stamp && !word.knew.contains(&other.stamp));
         let strangers = drains().filter(|(.., word)| !word.insist).filter_map(|(_, node, word)| {
             let (_, of, other) = stranger(word)?;
             let order = word.order()?.clone();

@@ -127,6 +127,13 @@ pub(crate) fn verdict(votes: impl IntoIterator<Item = Vote>) -> Option<Grade> {
     }
 }
 
+/// The verdict of some votes that the votes of the hosts which are not heard could not change; `None` where they could.
+pub(crate) fn sure_verdict(votes: &[Vote], members: usize) -> Option<Grade> {
+    let of = |grade| votes.iter().filter(|vote| vote.grade == grade).count();
+    let is_sure = [Grade::Down, Grade::Ready].into_iter().any(|grade| is_majority(of(grade), members));
+    verdict(votes.iter().copied()).filter(|_| is_sure)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +185,20 @@ mod tests {
     fn a_majority_is_more_than_half_of_all_members() {
         assert!(is_majority(1, 1) && is_majority(2, 3));
         assert!(!is_majority(1, 3) && !is_majority(2, 4));
+    }
+
+    #[test]
+    fn a_verdict_is_sure_where_no_vote_to_come_could_change_it() {
+        let sure = |grades: &[Grade], members| {
+            let votes: Vec<Vote> =
+                grades.iter().map(|&grade| Vote { grade, shutting_down: false, was_good: false }).collect();
+            sure_verdict(&votes, members)
+        };
+        assert_eq!(sure(&[Ready, Down], 3), None, "the third decides");
+        assert_eq!(sure(&[Down, Down], 3), Some(Down));
+        assert_eq!(sure(&[Ready, Ready], 3), Some(Ready));
+        assert_eq!(sure(&[Ready, Ready], 5), None);
+        assert_eq!(sure(&[Ready, Unknown], 3), None);
     }
 
     #[test]

@@ -137,8 +137,9 @@ impl Gossip {
         }
     }
 
-    /// Listens to a message.
-    pub fn handle(&mut self, message: Message, now: Moment) -> Result<(), Unheard> {
+    /// Listens to a message. Tells whether its sender is to be answered where it came from: it was said now, or nothing is
+    /// heard of its sender, who may have moved.
+    pub fn handle(&mut self, message: Message, now: Moment) -> Result<bool, Unheard> {
         let from = message.from.clone();
         if from == self.own {
             // Two runs of this host one after the other are one host.
@@ -147,6 +148,7 @@ impl Gossip {
         }
         let Some(link) = self.links.get_mut(&from) else { return Err(Unheard::Stranger(from)) };
         let is_current = is_answer(&message, &self.own, self.incarnation, &self.beats, now);
+        let is_silent = link.heard.is_none_or(|heard| now.since(heard) >= SILENT);
         if !link.take(&message, now) {
             return Err(Unheard::Replayed(from));
         }
@@ -174,7 +176,7 @@ impl Gossip {
                 link.hurry(now);
             }
         }
-        Ok(())
+        Ok(is_current || is_silent)
     }
 
     /// The next message that is to be sent now; to be asked until there is none.

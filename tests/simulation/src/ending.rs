@@ -99,7 +99,8 @@ fn stands(world: &World, host: usize, is_majority: bool) -> Result<(), String> {
         running.engine.words().filter(|(.., word)| word.order().is_some_and(|it| it.kind == OverrideKind::Drain));
     let drained = overridden(world, host, OverrideKind::Drain).len();
     if drained == world.nodes.len() && words.all(|(.., word)| !word.insist) {
-        return Err(format!("{name} has every node drained, though nobody insisted"));
+        let words: Vec<String> = running.engine.words().map(|(_, node, word)| format!("{node} {word:?}")).collect();
+        return Err(format!("{name} has every node drained, though nobody insisted: {}", words.join("; ")));
     }
     Ok(())
 }

@@ -243,12 +243,12 @@ impl Stage {
         if self.engine().handle_peer_view(view, now, now) { Err("a replayed view was news".to_owned()) } else { Ok(()) }
     }
 
-    /// `hear HOST drain NODE said 3s knew 0s`: a word that was said on another host, which knew of the words up to a time.
+    /// `hear HOST drain NODE said 3s`: a word that was said on another host, which knew of no drain.
     fn hear(&mut self, rest: &[&str]) -> Outcome {
-        let [host, what, node, "said", said, "knew", knew] = rest else {
-            return Err("hear needs: HOST drain|force|undrain NODE said T knew T".to_owned());
+        let [host, what, node, "said", said] = rest else {
+            return Err("hear needs: HOST drain|force|undrain NODE said T".to_owned());
         };
-        let (said, knew) = (build::START.after(length(Some(said))?), build::START.after(length(Some(knew))?));
+        let said = build::START.after(length(Some(said))?);
         let host = HostName::new(host);
         let order = |kind| Override {
             kind,
@@ -265,7 +265,7 @@ impl Stage {
             other => return Err(format!("`{other}` is no word of an operator")),
         };
         let stamp = Stamp { time: said.as_millis(), host: host.clone() };
-        let word = Word { stamp, knew: knew.as_millis(), insist: what.ends_with('!'), fate };
+        let word = Word { stamp, knew: Vec::new(), insist: what.ends_with('!'), fate };
         let (pool, now) = (self.pool.name.clone(), self.now);
         self.engine().handle_words([(pool, NodeName::new(node), word)], now);
         Ok(())

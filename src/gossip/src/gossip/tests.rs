@@ -77,7 +77,7 @@ impl Net {
         self.hosts[host].say(facts, now);
     }
 
-    fn deliver(&mut self, to: usize, bytes: &[u8]) -> Result<(), Unheard> {
+    fn deliver(&mut self, to: usize, bytes: &[u8]) -> Result<bool, Unheard> {
         let now = self.clock(to);
         let outcome = self.hosts[to].handle(Message::decode(bytes).unwrap(), now);
         self.words[to].extend(self.hosts[to].take_words().into_iter().map(|(.., word)| word));
@@ -217,7 +217,7 @@ fn a_word_lasts_as_long_everywhere_whatever_the_clocks_say() {
         host: Some(name(0)),
     };
     let stamp = Stamp { time: now.as_millis(), host: name(0) };
-    let word = Word { stamp, knew: 0, insist: false, fate: Fate::InForce(order) };
+    let word = Word { stamp, knew: Vec::new(), insist: false, fate: Fate::InForce(order) };
     let topic = Topic::Word(target(1).pool, target(1).node);
     net.say(0, &[(topic, Fact::Word(word.clone()))].into());
     net.until("the word is known", |net| !net.words[1].is_empty());
