@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer::Decision;
 use crate::health::Health;
+use crate::listening::Listening;
 use crate::memory::Memory;
 use crate::moment::Moment;
 use crate::observation::Observation;
-use crate::overrides::{Override, Overrides, Refusal, Word};
+use crate::overrides::{Override, Overrides, Word};
 use crate::peers::{FRESH_FOR, News, Peers, View};
 use crate::policy::Pool;
 use crate::pool::PoolState;
-use crate::quorum::{HostName, Membership, Standing, Vote, is_majority, sure_verdict, verdict, writer};
+use crate::quorum::{HostName, Membership, Standing, Vote, is_majority, verdict, writer};
+use crate::refusal::Refusal;
 use crate::target::{Grade, NodeName, PoolName, Target};
 
 /// An operator's word.
@@ -54,35 +56,6 @@ pub struct Engine {
     now: Moment,
     generation: u64,
     revision: u64,
-}
-
-/// The first moments of a run with other hosts: until all are heard, what was agreed on before stands where those that are
-/// not could still decide, for this host's own view may be the odd one.
-#[derive(Clone, Debug)]
-struct Listening {
-    /// From then on this host takes itself for alone.
-    until: Moment,
-    /// What an earlier run knew.
-    agreed: BTreeMap<Target, Grade>,
-}
-
-impl Listening {
-    /// What was agreed on, where the votes of hosts that are not heard yet could change what these say.
-    fn unsure(&self, target: &Target, votes: &[Vote], members: usize) -> Option<Grade> {
-        if sure_verdict(votes, members).is_some() {
-            return None;
-        }
-        let has_stopped = votes.iter().any(|vote| vote.shutting_down);
-        let least = if has_stopped { Grade::Live } else { Grade::Ready };
-        self.agreed.get(target).copied().filter(|agreed| *agreed != Grade::Unknown).map(|agreed| agreed.min(least))
-    }
-
-    /// What was agreed on, unless the target has said itself that it stops; else what this host knows.
-    fn verdict(&self, target: &Target, own: Vote) -> Option<Grade> {
-        let agreed = self.agreed.get(target).copied().filter(|agreed| *agreed != Grade::Unknown);
-        let least = if own.shutting_down { Grade::Live } else { Grade::Ready };
-        agreed.map(|agreed| agreed.min(least)).or_else(|| verdict([own]))
-    }
 }
 
 impl Engine {

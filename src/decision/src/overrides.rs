@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::moment::Moment;
 use crate::policy::Pool;
 use crate::quorum::HostName;
+use crate::refusal::Refusal;
 use crate::target::{NodeName, PoolName};
 
 /// What an operator wants of a node.
@@ -180,78 +181,6 @@ impl Word {
     fn is_drain(&self) -> bool {
         self.order().is_some_and(|order| order.kind == OverrideKind::Drain)
     }
-}
-
-/// Why an operator's word was not carried out. Nothing has changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// There is no such pool.
-    UnknownPool {
-        /// The pool that was named.
-        pool: PoolName,
-        /// The pools there are.
-        known: Vec<PoolName>,
-    },
-    /// There is no such node in the pool.
-    UnknownNode {
-        /// The pool.
-        pool: PoolName,
-        /// The node that was named.
-        node: NodeName,
-        /// The nodes of the pool.
-        known: Vec<NodeName>,
-    },
-    /// The node has no override to lift.
-    NoOverride {
-        /// The pool.
-        pool: PoolName,
-        /// The node.
-        node: NodeName,
-    },
-    /// The override would end before it begins.
-    Ended {
-        /// Its end.
-        until: Moment,
-    },
-    /// Every node of the pool would be drained.
-    LastUndrained {
-        /// The pool.
-        pool: PoolName,
-        /// The node.
-        node: NodeName,
-    },
-    /// The node can be used, and no other undrained node of the pool can.
-    LastUsable {
-        /// The pool.
-        pool: PoolName,
-        /// The node.
-        node: NodeName,
-    },
-}
-
-impl std::error::Error for Refusal {}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownPool { pool, known } => write!(f, "there is no pool {pool}; there are {}", list(known)),
-            Self::UnknownNode { pool, node, known } => {
-                write!(f, "pool {pool} has no node {node}; it has {}", list(known))
-            }
-            Self::NoOverride { pool, node } => write!(f, "node {node} of pool {pool} is neither drained nor forced"),
-            Self::Ended { until } => write!(f, "{until} is past; an override must end later than now"),
-            Self::LastUndrained { pool, node } => {
-                write!(f, "{node} is the last node of pool {pool} that is not drained")
-            }
-            Self::LastUsable { pool, node } => {
-                write!(f, "no other undrained node of pool {pool} is ready or live, so {node} must stay")
-            }
-        }
-    }
-}
-
-fn list(names: &[impl fmt::Display]) -> String {
-    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The newest word on each node.

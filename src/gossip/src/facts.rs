@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daymark_decision::{HostName, NodeName, PoolName, Target, Vote, Word};
+use daymark_decision::{HostName, Moment, NodeName, PoolName, Target, Vote, Word};
 use serde::{Deserialize, Serialize};
 
 /// The first bytes of a hash of what is configured.
@@ -39,6 +39,16 @@ pub enum Fact {
     Vote(Vote),
     /// See [`Topic::Word`].
     Word(Word),
+}
+
+impl Fact {
+    /// The fact with its moments by this host's clock.
+    pub(crate) fn shifted(self, there: Moment, here: Moment) -> Self {
+        match self {
+            Self::Word(word) => Self::Word(word.shifted(there, here)),
+            timeless => timeless,
+        }
+    }
 }
 
 /// A fact with its version and topic; without a fact where the topic is no more.

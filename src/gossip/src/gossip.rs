@@ -7,6 +7,7 @@ use std::time::Duration;
 use daymark_decision::{HostName, Membership, Moment, NodeName, PoolName, Target, View, Vote, Word};
 
 use crate::facts::{Digest, Fact, Facts, Topic};
+use crate::known::Known;
 use crate::link::Link;
 use crate::message::{Head, MOST_BYTES, Message, News, length};
 
@@ -34,24 +35,6 @@ pub struct Gossip {
     words: Vec<(PoolName, NodeName, Word)>,
     /// Up to which revision of the engine this host has said what there is to say.
     revision: Option<u64>,
-}
-
-/// What is known of another host.
-#[derive(Clone, Debug, Default)]
-struct Known {
-    incarnation: u64,
-    beat: u64,
-    /// When it said anything last, as far as this host can tell.
-    said: Moment,
-    facts: Facts,
-    /// Up to which version there are facts.
-    version: u64,
-    /// Whether all its facts were here at once; before that they are no view.
-    is_whole: bool,
-    votes: Arc<BTreeMap<Target, Vote>>,
-    /// How many views were made of it.
-    views: u64,
-    has_news: bool,
 }
 
 /// A message to be sent.
@@ -326,74 +309,6 @@ impl Gossip {
         let is_unsure = is_there && link.is_behind(&self.own, (self.incarnation, self.facts.version()));
         link.rest(has_more, is_unsure, self.next_beat, now);
         Some(message)
-    }
-}
-
-impl Known {
-    /// Takes a head in: of this run, or of a later one, of which nothing else is known then.
-    fn raise(&mut self, head: &Head, said: Moment) {
-        if head.incarnation > self.incarnation {
-            *self = Self { incarnation: head.incarnation, ..Self::default() };
-        }
-        if head.incarnation < self.incarnation {
-            return;
-        }
-        self.version = self.version.max(head.version);
-        if (head.beat, said) > (self.beat, self.said) && head.beat >= self.beat {
-            self.has_news |= head.beat > self.beat;
-            (self.beat, self.said) = (head.beat, self.said.max(said));
-        }
-        self.digest(&[]);
-    }
-
-    /// Makes of the facts what others ask for, where these topics are new.
-    fn digest(&mut self, topics: &[Topic]) {
-        let was_whole = self.is_whole;
-        self.is_whole |= self.version > 0 && self.facts.version() >= self.version;
-        self.has_news |= !topics.is_empty() || self.is_whole != was_whole;
-        if topics.iter().any(|topic| matches!(topic, Topic::Vote(_))) {
-            let votes = self.facts.iter().filter_map(|(topic, fact)| match (topic, fact) {
-                (Topic::Vote(target), Fact::Vote(vote)) => Some((target.clone(), *vote)),
-                _ => None,
-            });
-            self.votes = Arc::new(votes.collect());
-        }
-    }
-
-    fn word(&self, topic: &Topic) -> Option<(PoolName, NodeName, Word)> {
-        match (topic, self.facts.get(topic)?) {
-            (Topic::Word(pool, node), Fact::Word(word)) => Some((pool.clone(), node.clone(), word.clone())),
-            _ => None,
-        }
-    }
-
-    fn abstains(&self) -> bool {
-        matches!(self.facts.get(&Topic::Sight), Some(Fact::Sight { abstains: true }))
-    }
-
-    fn hears(&self) -> BTreeSet<HostName> {
-        match self.facts.get(&Topic::Hears) {
-            Some(Fact::Hears(hosts)) => hosts.clone(),
-            _ => BTreeSet::new(),
-        }
-    }
-
-    fn configuration(&self) -> BTreeMap<PoolName, Digest> {
-        let digests = self.facts.iter().filter_map(|(topic, fact)| match (topic, fact) {
-            (Topic::Configuration(pool), Fact::Configuration(digest)) => Some((pool.clone(), *digest)),
-            _ => None,
-        });
-        digests.collect()
-    }
-}
-
-impl Fact {
-    /// The fact with its moments by this host's clock.
-    fn shifted(self, there: Moment, here: Moment) -> Self {
-        match self {
-            Self::Word(word) => Self::Word(word.shifted(there, here)),
-            timeless => timeless,
-        }
     }
 }
 

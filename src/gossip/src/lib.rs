@@ -24,6 +24,7 @@ mod exchange;
 mod facts;
 mod gossip;
 mod keyring;
+mod known;
 mod link;
 mod message;
 mod seal;

@@ -1,0 +1,85 @@
+//! What is known of another host, from what it and others have told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use daymark_decision::{HostName, Moment, NodeName, PoolName, Target, Vote, Word};
+
+use crate::facts::{Digest, Fact, Facts, Topic};
+use crate::message::Head;
+
+/// What is known of another host.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) incarnation: u64,
+    pub(crate) beat: u64,
+    /// When it said anything last, as far as this host can tell.
+    pub(crate) said: Moment,
+    pub(crate) facts: Facts,
+    /// Up to which version there are facts.
+    pub(crate) version: u64,
+    /// Whether all its facts were here at once; before that they are no view.
+    pub(crate) is_whole: bool,
+    pub(crate) votes: Arc<BTreeMap<Target, Vote>>,
+    /// How many views were made of it.
+    pub(crate) views: u64,
+    pub(crate) has_news: bool,
+}
+
+impl Known {
+    /// Takes a head in: of this run, or of a later one, of which nothing else is known then.
+    pub(crate) fn raise(&mut self, head: &Head, said: Moment) {
+        if head.incarnation > self.incarnation {
+            *self = Self { incarnation: head.incarnation, ..Self::default() };
+        }
+        if head.incarnation < self.incarnation {
+            return;
+        }
+        self.version = self.version.max(head.version);
+        if (head.beat, said) > (self.beat, self.said) && head.beat >= self.beat {
+            self.has_news |= head.beat > self.beat;
+            (self.beat, self.said) = (head.beat, self.said.max(said));
+        }
+        self.digest(&[]);
+    }
+
+    /// Makes of the facts what others ask for, where these topics are new.
+    pub(crate) fn digest(&mut self, topics: &[Topic]) {
+        let was_whole = self.is_whole;
+        self.is_whole |= self.version > 0 && self.facts.version() >= self.version;
+        self.has_news |= !topics.is_empty() || self.is_whole != was_whole;
+        if topics.iter().any(|topic| matches!(topic, Topic::Vote(_))) {
+            let votes = self.facts.iter().filter_map(|(topic, fact)| match (topic, fact) {
+                (Topic::Vote(target), Fact::Vote(vote)) => Some((target.clone(), *vote)),
+                _ => None,
+            });
+            self.votes = Arc::new(votes.collect());
+        }
+    }
+
+    pub(crate) fn word(&self, topic: &Topic) -> Option<(PoolName, NodeName, Word)> {
+        match (topic, self.facts.get(topic)?) {
+            (Topic::Word(pool, node), Fact::Word(word)) => Some((pool.clone(), node.clone(), word.clone())),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn abstains(&self) -> bool {
+        matches!(self.facts.get(&Topic::Sight), Some(Fact::Sight { abstains: true }))
+    }
+
+    pub(crate) fn hears(&self) -> BTreeSet<HostName> {
+        match self.facts.get(&Topic::Hears) {
+            Some(Fact::Hears(hosts)) => hosts.clone(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn configuration(&self) -> BTreeMap<PoolName, Digest> {
+        let digests = self.facts.iter().filter_map(|(topic, fact)| match (topic, fact) {
+            (Topic::Configuration(pool), Fact::Configuration(digest)) => Some((pool.clone(), *digest)),
+            _ => None,
+        });
+        digests.collect()
+    }
+}
