@@ -171,9 +171,10 @@ impl Word {
     /// rest, which only a host that has lost its memory can bring about, is decided the same way everywhere.
     fn replaces(&self, other: &Self) -> bool {
         let rank = |word: &Self| match &word.fate {
-            Fate::InForce(order) => (0, Some((order.kind, order.author.clone(), order.reason.clone()))),
-            Fate::Over => (1, None),
-            Fate::Undone(_) => (2, None),
+            Fate::InForce(order) => (0, Some((order.kind, order.author.clone(), order.reason.clone())), None),
+            Fate::Over => (1, None, None),
+            // Two hosts may have undone it for different others.
+            Fate::Undone(undone) => (2, None, Some((undone.node.clone(), undone.host.clone()))),
         };
         (&self.stamp, rank(self)) > (&other.stamp, rank(other))
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::answer::Basis;
 use crate::observation::{Kind, Timings};
-use crate::overrides::OverrideKind;
+use crate::overrides::{Fate, OverrideKind, Stamp, Undone};
 use crate::policy::{Mode, Node, Pace, Steering, Thresholds, TtlRange};
 use crate::quorum::HostName;
 
@@ -255,4 +255,23 @@ fn a_bootstrap_answer_is_judged_once_every_target_is_down() {
     see(&mut engine, &target(&pool, 0), Kind::Refused, 1);
     let answer = engine.decide(at(1)).answers.remove(0);
     assert_eq!((answer.basis, answer.is_judged()), (Basis::Bootstrap, true));
+}
+
+#[test]
+fn two_hosts_that_undo_a_drain_for_different_others_say_the_same_in_the_end() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    let undone = |other: &str| {
+        let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
+        let order = Override { kind, reason, author, since: at(0), until: None, host: None };
+        let (node, host) = (NodeName::new(other), HostName::new("dns-3"));
+        let fate = Fate::Undone(Undone { order, node, host: host.clone() });
+        let word = Word { stamp: Stamp { time: at(0).as_millis(), host }, knew: Vec::new(), insist: false, fate };
+        (a.name.clone(), NodeName::new("cp-1"), word)
+    };
+    let heard = |order: [&str; 2]| {
+        let mut engine = engine(std::slice::from_ref(&a), 3);
+        order.into_iter().for_each(|other| engine.handle_words([undone(other)], at(1)));
+        engine.words().map(|(.., word)| word.fate.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(heard(["cp-2", "cp-3"]), heard(["cp-3", "cp-2"]));
 }
