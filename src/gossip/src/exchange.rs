@@ -9,12 +9,13 @@ use crate::gossip::Gossip;
 
 /// Hands over what has come, and says what the engine says now. To be called after every input of either.
 pub fn exchange(engine: &mut Engine, gossip: &mut Gossip, configuration: &BTreeMap<PoolName, Digest>, now: Moment) {
+    // The views first: what a drain leaves is judged by what is known of the nodes.
+    for (view, said) in gossip.take_views() {
+        engine.handle_peer_view(view, said, now);
+    }
     let words = gossip.take_words();
     if !words.is_empty() {
         engine.handle_words(words, now);
-    }
-    for (view, said) in gossip.take_views() {
-        engine.handle_peer_view(view, said, now);
     }
     // To go through everything costs more than most inputs do.
     if gossip.is_behind(engine.revision()) {

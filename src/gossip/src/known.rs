@@ -36,9 +36,9 @@ impl Known {
             return;
         }
         self.version = self.version.max(head.version);
-        if (head.beat, said) > (self.beat, self.said) && head.beat >= self.beat {
-            self.has_news |= head.beat > self.beat;
-            (self.beat, self.said) = (head.beat, self.said.max(said));
+        // The same sign of life over a slower way is no later one.
+        if head.beat > self.beat {
+            (self.beat, self.said, self.has_news) = (head.beat, self.said.max(said), true);
         }
         self.digest(&[]);
     }

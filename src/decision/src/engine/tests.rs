@@ -270,7 +270,9 @@ fn two_hosts_that_undo_a_drain_for_different_others_say_the_same_in_the_end() {
     };
     let heard = |order: [&str; 2]| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
-        order.into_iter().for_each(|other| engine.handle_words([undone(other)], at(1)));
+        for other in order {
+            engine.handle_words([undone(other)], at(1));
+        }
         engine.words().map(|(.., word)| word.fate.clone()).collect::<Vec<_>>()
     };
     assert_eq!(heard(["cp-2", "cp-3"]), heard(["cp-3", "cp-2"]));
