@@ -53,6 +53,7 @@ pub struct Engine {
     overrides: Overrides,
     peers: Peers,
     listens: Option<Listening>,
+    had_quorum: bool,
     now: Moment,
     generation: u64,
     revision: u64,
@@ -63,6 +64,7 @@ impl Engine {
     pub fn new(membership: Membership, pools: Vec<Pool>, memory: Memory, now: Moment) -> Self {
         let mut engine = Self {
             listens: None,
+            had_quorum: false,
             membership,
             pools: BTreeMap::new(),
             overrides: Overrides::default(),
@@ -133,10 +135,8 @@ impl Engine {
             return;
         }
         self.overrides.expire(self.now);
-        let is_known = self.standing() == Standing::Quorum;
-        for state in pools.iter().filter_map(|pool| self.pools.get(pool)) {
-            let usable = |node: &NodeName| state.is_usable(node);
-            self.overrides.reconcile(&state.policy, is_known.then_some(&usable));
+        for pool in &pools {
+            self.reconcile(pool);
         }
         self.settle(self.now);
     }
@@ -316,8 +316,24 @@ impl Engine {
             self.listens = None;
         }
         let names: Vec<_> = self.pools.keys().cloned().collect();
-        for name in names {
-            self.settle_pool(&name);
+        for name in &names {
+            self.settle_pool(name);
+        }
+        // What was heard before the quorum is judged by it now.
+        let has_quorum = self.standing() == Standing::Quorum;
+        if !std::mem::replace(&mut self.had_quorum, has_quorum) && has_quorum {
+            for name in &names {
+                self.reconcile(name);
+                self.settle_pool(name);
+            }
+        }
+    }
+
+    /// Undoes a drain of a pool that together with one that it did not know of leaves no node to be used.
+    fn reconcile(&mut self, pool: &PoolName) {
+        let is_known = self.standing() == Standing::Quorum;
+        if let Some(state) = self.pools.get(pool) {
+            self.overrides.reconcile(&state.policy, is_known.then_some(&|node: &NodeName| state.is_usable(node)));
         }
     }
 
