@@ -102,9 +102,7 @@ impl App {
                 let lock = lock(&config).map_err(|sentence| StartErrors(vec![sentence]))?;
                 let cloudflares = cloudflares(&config, |file| file.load(clock.now())).map_err(StartErrors)?;
                 let (token, authoritative, extra) = (token(&config), authoritative.map(Arc::new), Router::new());
-                let bound = (authoritative, cloudflares, wire, admin);
-                let (authoritative, cloudflares, wire, admin) = bound;
-                let app = Self {
+                Ok(Self {
                     config,
                     file,
                     clock,
@@ -117,8 +115,7 @@ impl App {
                     extra,
                     signals,
                     lock,
-                };
-                Ok(app)
+                })
             }
             _ => Err(StartErrors(errors)),
         }

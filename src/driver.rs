@@ -273,7 +273,7 @@ impl Driver {
                 observation: observation.clone(),
             }),
             order: order.map(|(.., order)| order.clone()),
-            votes: hosts::votes(&self.engine, target),
+            votes: hosts::votes(&self.engine, target, health.map(Health::vote).unwrap_or_default()),
             undone: self.told.undone(target),
         }
     }

@@ -138,11 +138,10 @@ impl Hosts {
 }
 
 /// What each heard host votes on a target, this one first; nothing where there are no others.
-pub(super) fn votes(engine: &Engine, target: &Target) -> Vec<HostVote> {
+pub(super) fn votes(engine: &Engine, target: &Target, own: Vote) -> Vec<HostVote> {
     if !engine.membership().has_others() {
         return Vec::new();
     }
-    let own = engine.healths().find(|(of, _)| *of == target).map(|(_, health)| health.vote()).unwrap_or_default();
     let own = vote(&engine.membership().own, own, engine.is_blind());
     let others = engine.views().map(|view| {
         let of_target = view.votes.get(target).copied().unwrap_or_default();

@@ -15,7 +15,7 @@ pub enum Topic {
     Sight,
     /// Whom the host hears.
     Hears,
-    /// The configuration of a pool, and of the hosts.
+    /// The configuration of a pool.
     Configuration(PoolName),
     /// The host's vote on a target.
     Vote(Target),
