@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 use crate::metrics::Metrics;
+use crate::role::{Candidate, Role};
 use crate::status::{HostVote, HostsStatus, PeerStatus, PeerTarget};
 
 /// The gossip, and where what it says goes.
@@ -21,7 +22,8 @@ pub struct Hosts {
     /// Where each host has spoken from last.
     spoken_from: BTreeMap<HostName, SocketAddr>,
     /// Whether this host writes where only one may.
-    writes: watch::Sender<bool>,
+    role: watch::Sender<Role>,
+    candidate: Candidate,
     metrics: Metrics,
     /// What was said once of those that are not listened to.
     complained: BTreeSet<String>,
@@ -37,17 +39,18 @@ pub struct Letter {
 }
 
 impl Hosts {
-    /// The gossip goes to `to_send`; where that is full, it is lost as on the network, and sent again. `writes` is told whether
+    /// The gossip goes to `to_send`; where that is full, it is lost as on the network, and sent again. `role` is told whether
     /// this host is the one that writes.
     pub fn new(
         gossip: Gossip,
         digests: BTreeMap<PoolName, Digest>,
         to_send: mpsc::Sender<Letter>,
-        writes: watch::Sender<bool>,
+        role: watch::Sender<Role>,
         metrics: Metrics,
     ) -> Self {
         let (spoken_from, complained) = (BTreeMap::new(), BTreeSet::new());
-        Self { gossip, digests, to_send, spoken_from, writes, metrics, complained }
+        let candidate = Candidate::default();
+        Self { gossip, digests, to_send, spoken_from, role, candidate, metrics, complained }
     }
 
     pub(super) fn configure(&mut self, digests: BTreeMap<PoolName, Digest>) {
@@ -89,8 +92,7 @@ impl Hosts {
                 self.metrics.refuse_datagram("unsent");
             }
         }
-        let writes = engine.writer() == Some(&engine.membership().own);
-        self.writes.send_if_modified(|known| std::mem::replace(known, writes) != writes);
+        self.role.send_replace(self.candidate.role(&engine.membership().own, engine.writer(), now));
     }
 
     pub(super) fn status(&self, engine: &Engine, now: Moment) -> HostsStatus {
