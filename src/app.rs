@@ -29,6 +29,7 @@ use crate::fault::chain;
 use crate::keeper::{self, Kept, Saver, StateHealth};
 use crate::lock::{NotLocked, StateLock};
 use crate::metrics::Metrics;
+use crate::notify;
 use crate::peers::{self, Wire, WireError};
 use crate::probers::Probers;
 use crate::publish::{self, Progress};
@@ -133,6 +134,7 @@ impl App {
         let _lock = self.lock.take();
         let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
         let (mut signals, mut parts) = self.spawn(&stop, &reload).await;
+        notify::ready();
         let mut outcome = Ok(());
         loop {
             tokio::select! {
@@ -141,6 +143,7 @@ impl App {
                     Asked::Stop if stop.is_cancelled() => return Err(RunError::Aborted),
                     Asked::Stop => {
                         info!("stopping; a second signal stops at once");
+                        notify::stopping();
                         stop.cancel();
                     }
                 },
@@ -198,6 +201,8 @@ impl App {
         }
         drop(decisions);
 
+        let (alive, ended) = (notify::keep_alive(watchdog.clone()), stop.clone());
+        parts.spawn(async move { Ok(ended.run_until_cancelled_owned(alive).await.unwrap_or_default()) });
         let probers = Probers::new(handle.clone(), watchdog.clone());
         let authoritative = self.authoritative.clone();
         let reloader = Reloader::new(self.file, self.config, handle.clone(), probers, authoritative.clone());

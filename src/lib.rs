@@ -12,6 +12,7 @@ pub mod keeper;
 mod lines;
 pub mod lock;
 pub mod metrics;
+mod notify;
 pub mod peers;
 pub mod probe;
 pub mod probers;

@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, Finding, PeersConfig, ProviderConfig};
 use crate::driver::Handle;
 use crate::fault::chain;
+use crate::notify;
 use crate::peers;
 use crate::probers::Probers;
 use crate::zones;
@@ -59,7 +60,9 @@ impl Reloader {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = asked.notified() => {
+                    notify::reloading();
                     (seen, settling) = (self.reload_from(self.look()).await, None);
+                    notify::ready();
                 }
                 () = tokio::time::sleep(LOOK), if self.file.is_some() => {
                     let look = self.look();
