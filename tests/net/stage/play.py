@@ -107,6 +107,11 @@ class Play:
     def _is_clock(self, host, line):
         return abs(host.clock() - time.time() - apart(line)) < 10
 
+    def _is_undone(self, host, line):
+        [pool] = host.status().get("pools") or [{"targets": []}]
+        reasons = [target.get("undone") or "" for target in pool["targets"] if target["node"] == line.of["node"]]
+        return any(f"undone: {line.of['other']} was drained on" in reason for reason in reasons)
+
     def _dig(self, step, host, nodes):
         command = ["dig", f"@{network.HOSTS[host]}", machines.NAME, "A", "+short", "+tries=5"]
         environment = os.environ | {"HOME": "/nonexistent"}  # No file of the user may add options.

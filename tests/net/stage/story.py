@@ -40,6 +40,7 @@ EXPECTATIONS = {
     "ready": rf"{WHO} (?:is|are) (?P<ready>ready|unready)",
     "writer": rf"the writer of {WHO} is (?P<writer>h\d|nobody)",
     "clock": rf"{WHO} (?:is|are) at (?P<sign>[+-])(?P<time>\d\S*)",
+    "undone": rf"{WHO} says? that the drain of {NODE} is undone for (?P<other>n\d)",
     "astray": r"no gossip goes elsewhere",
 }
 WHEN = re.compile(r"(?:(?P<how>within|for) (?P<time>\d\S*)|throughout): (?P<what>.+)")
