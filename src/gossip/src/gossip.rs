@@ -18,8 +18,8 @@ const BEAT: Duration = Duration::from_millis(500);
 const LATE: Duration = Duration::from_secs(15);
 /// So many signs of life are remembered, which is a little more than [`LATE`].
 const BEATS: usize = 32;
-/// A host that has not answered for so long gets signs of life alone.
-const SILENT: Duration = Duration::from_secs(5);
+/// A host that has not answered for so long gets signs of life alone, and what it said before is old.
+pub(crate) const SILENT: Duration = Duration::from_secs(5);
 
 /// The gossip of one host with all others. Moments are its own clock's; none may be earlier than the one before.
 #[derive(Clone, Debug)]
@@ -233,7 +233,7 @@ impl Gossip {
             self.known.entry(head.host.clone()).or_default().raise(head, now.before(age));
         }
         if let Some(known) = self.known.get_mut(&message.from) {
-            (known.said, known.has_news) = (now, true);
+            known.lives(now);
         }
         let mut brought = false;
         for news in message.news {

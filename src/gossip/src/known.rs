@@ -6,6 +6,7 @@ use std::sync::Arc;
 use daymark_decision::{HostName, Moment, NodeName, PoolName, Target, Vote, Word};
 
 use crate::facts::{Digest, Fact, Facts, Topic};
+use crate::gossip::SILENT;
 use crate::message::Head;
 
 /// What is known of another host.
@@ -18,7 +19,7 @@ pub(crate) struct Known {
     pub(crate) facts: Facts,
     /// Up to which version there are facts.
     pub(crate) version: u64,
-    /// Whether all its facts were here at once; before that they are no view.
+    /// Whether all its facts were here at once since it was silent; before that they are no view, for they may be old.
     pub(crate) is_whole: bool,
     pub(crate) votes: Arc<BTreeMap<Target, Vote>>,
     /// How many views were made of it.
@@ -38,9 +39,18 @@ impl Known {
         self.version = self.version.max(head.version);
         // The same sign of life over a slower way is no later one.
         if head.beat > self.beat {
-            (self.beat, self.said, self.has_news) = (head.beat, self.said.max(said), true);
+            self.beat = head.beat;
+            self.lives(said);
         }
         self.digest(&[]);
+    }
+
+    /// Takes note that it said anything at a moment.
+    pub(crate) fn lives(&mut self, said: Moment) {
+        if said.since(self.said) >= SILENT && self.facts.version() < self.version {
+            self.is_whole = false;
+        }
+        (self.said, self.has_news) = (self.said.max(said), true);
     }
 
     /// Makes of the facts what others ask for, where these topics are new.
