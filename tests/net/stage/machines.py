@@ -99,11 +99,11 @@ class Node(Machine):
 
 
 class Host(Machine):
-    def __init__(self, name, directory, certificates, binary, has_clock):
+    def __init__(self, name, directory, certificates, binary, has_clock, by_name):
         super().__init__(name, directory)
         self._binary, self._preloaded = binary, clock_library() if has_clock else None
         self.set_clock(0)
-        write(self.path("daymark.yaml"), configuration(name, os.path.join(certificates, "ca.crt")))
+        write(self.path("daymark.yaml"), configuration(name, os.path.join(certificates, "ca.crt"), by_name))
 
     def command(self):
         return [self._binary, "run", "-c", self.path("daymark.yaml")]
@@ -166,14 +166,34 @@ def new_key():
     return base64.b64encode(os.urandom(32)).decode()
 
 
-def configuration(own, ca):
+def configuration(own, ca, by_name):
+    """The file of a host. It listens on all addresses, for it may move."""
     nodes = "".join(f"      - {{name: {name}, addresses: [{at}]}}\n" for name, at in network.NODES.items())
-    members = "".join(f"    - {{name: {name}, address: \"{at}:{network.GOSSIP_PORT}\"}}\n"
+    members = "".join(f"    - {{name: {name}, address: \"{name_of(name) if by_name else at}:{network.GOSSIP_PORT}\"}}\n"
                       for name, at in network.HOSTS.items())
-    address = network.HOSTS[own]
     return (f"pools:\n  - name: {NAME}\n    port: {network.NODE_PORT}\n    nodes:\n{nodes}    probe: {{ca: {ca}}}\n"
-            f"providers:\n  - type: authoritative\n    listen: [\"{address}:53\"]\n"
+            f"providers:\n  - type: authoritative\n    listen: [\"0.0.0.0:53\"]\n"
             f"    nameservers: [{{name: ns1.example.net}}]\n"
-            f"peers:\n  self: {own}\n  listen: \"{address}:{network.GOSSIP_PORT}\"\n  keyFile: gossip.key\n"
+            f"peers:\n  self: {own}\n  listen: \"0.0.0.0:{network.GOSSIP_PORT}\"\n  keyFile: gossip.key\n"
             f"  members:\n{members}"
             f"admin: {{listen: \"{ADMIN[0]}:{ADMIN[1]}\"}}\nstateDir: state\n")
+
+
+def name_of(host):
+    return f"{host}.example.net"
+
+
+class Names:
+    """The names of the hosts, in a file that every machine has for `/etc/hosts`. In the beginning they lead to them."""
+
+    def __init__(self, directory):
+        self._leads = dict(network.HOSTS)
+        self._path = os.path.join(directory, "hosts")
+        self.follow([])
+        network.run("mount", "--bind", self._path, "/etc/hosts")
+
+    def follow(self, hosts):
+        """Has the names of these hosts lead to where they are now."""
+        self._leads |= {host: network.HOSTS[host] for host in hosts}
+        with open(self._path, "w", encoding="ascii") as file:  # In its place, for it is mounted.
+            file.write("".join(f"{address} {name_of(host)}\n" for host, address in self._leads.items()))

@@ -78,10 +78,23 @@ def build():
     for machine, address in MACHINES.items():
         lines = ["link set lo up", f"address add {address}/32 dev eth0", "link set eth0 up"]
         # No default route: who looks elsewhere, such as for a name server, is to know at once that there is none.
-        lines += [f"route add {GATEWAY} dev eth0"]
-        lines += [f"route add {network} via {GATEWAY} src {address}" for network in NETWORKS]
+        lines += [f"route add {GATEWAY} dev eth0", *_ways("add", address)]
         run("ip", "-n", machine, "-batch", "-", given="\n".join(lines))
     run("nft", "-f", "-", given=RULES)
+
+
+def move(host):
+    """Gives a host an address that it never had, in the place of the one it has. What was cut before is not cut there."""
+    old = HOSTS[host]
+    network, _, last = old.rpartition(".")
+    new = HOSTS[host] = MACHINES[host] = f"{network}.{int(last) + 10}"
+    run("ip", "-batch", "-", given=f"route add {new} dev to-{host} src {CLIENT}\nroute del {old} dev to-{host}")
+    lines = [f"address add {new}/32 dev eth0", *_ways("replace", new), f"address del {old}/32 dev eth0"]
+    run("ip", "-n", host, "-batch", "-", given="\n".join(lines))
+
+
+def _ways(how, address):
+    return [f"route {how} {network} via {GATEWAY} src {address}" for network in NETWORKS]
 
 
 def divert_gossip():

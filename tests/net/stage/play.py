@@ -104,6 +104,11 @@ class Play:
         writer = host.status().get("hosts", {}).get("writer")
         return (writer or "nobody") == line.of["writer"]
 
+    def _is_heard(self, host, line):
+        peers = host.status().get("hosts", {}).get("peers", [])
+        directly = {peer["host"] for peer in peers if peer["directAge"] is not None and peer["directAge"] < 2}
+        return directly >= set(line.of["others"].split())
+
     def _is_clock(self, host, line):
         return abs(host.clock() - time.time() - apart(line)) < 10
 
@@ -182,6 +187,16 @@ class Play:
 
     def _set_clock(self, line):
         self.stage.hosts[line.of["host"]].set_clock(apart(line))
+
+    def _move(self, line):
+        host = line.of["host"]
+        self.restarted.add(host)
+        network.move(host)
+        self.stage.gossip.follow(host)
+        self.stage.watch.follow(host)
+
+    def _follow(self, line):
+        self.stage.names.follow(line.hosts())
 
     def _word(self, line):
         arguments = [line.of["word"], line.of["node"]]
@@ -272,7 +287,7 @@ def perform(story, directory, certificates, binary):
     """Plays a story, and writes what came of it to a file in its directory."""
     outcome = {"story": story.name, "about": story.about, "chosen": story.chosen, "failure": None}
     began = time.monotonic()
-    stage = Stage(directory, certificates, binary, story.title(), story.has("set_clock"))
+    stage = Stage(directory, certificates, binary, story.title(), story.has("set_clock"), story.has("follow"))
     play = Play(story, stage)
     try:
         play.run()

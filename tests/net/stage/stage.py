@@ -19,13 +19,15 @@ class Failed(Exception):
 class Stage:
     """The network, the machines and the watch."""
 
-    def __init__(self, directory, certificates, binary, seed, has_clock=False):
+    def __init__(self, directory, certificates, binary, seed, has_clock=False, by_name=False):
         self.random = random.Random(seed)
         self.loop = Loop()
         network.build()
         self.gossip = Gossip(self.loop, seed)
         self.nodes = {name: machines.Node(name, directory, certificates) for name in network.NODES}
-        self.hosts = {name: machines.Host(name, directory, certificates, binary, has_clock) for name in network.HOSTS}
+        self.names = machines.Names(directory)
+        self.hosts = {name: machines.Host(name, directory, certificates, binary, has_clock, by_name)
+                      for name in network.HOSTS}
         self.machines = self.nodes | self.hosts
         self.keys = [machines.new_key(), machines.new_key()]
         self.rotate(0, self.hosts)
