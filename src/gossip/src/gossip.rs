@@ -18,7 +18,8 @@ const BEAT: Duration = Duration::from_millis(500);
 const LATE: Duration = Duration::from_secs(15);
 /// So many signs of life are remembered, which is a little more than [`LATE`].
 const BEATS: usize = 32;
-/// A host that has not answered for so long gets signs of life alone, and what it said before is old.
+/// A host that has said nothing for so long gets signs of life alone, and one whose facts have not come for so long is no
+/// longer heard.
 pub(crate) const SILENT: Duration = Duration::from_secs(5);
 
 /// The gossip of one host with all others. Moments are its own clock's; none may be earlier than the one before.
@@ -293,7 +294,8 @@ impl Gossip {
         let own = (&self.own, self.incarnation, &self.facts);
         let others =
             self.known.iter().filter(|(host, _)| *host != to).map(|(host, it)| (host, it.incarnation, &it.facts));
-        let is_there = link.heard.is_some_and(|heard| now.since(heard) < SILENT);
+        // Over whatever way: it may be that it reaches this host only over a third.
+        let is_there = self.known.get(to).is_some_and(|known| now.since(known.said) < SILENT);
         let mut has_more = false;
         for (host, incarnation, facts) in [own].into_iter().chain(others).filter(|_| is_there) {
             let known = (incarnation, facts.version());

@@ -19,8 +19,10 @@ pub(crate) struct Known {
     pub(crate) facts: Facts,
     /// Up to which version there are facts.
     pub(crate) version: u64,
-    /// Whether all its facts were here at once since it was silent; before that they are no view, for they may be old.
+    /// Whether all its facts are here, or were a short while before it said anything last; else they are no view.
     pub(crate) is_whole: bool,
+    /// What it said last while all its facts were here.
+    pub(crate) whole: Moment,
     pub(crate) votes: Arc<BTreeMap<Target, Vote>>,
     /// How many views were made of it.
     pub(crate) views: u64,
@@ -47,16 +49,19 @@ impl Known {
 
     /// Takes note that it said anything at a moment.
     pub(crate) fn lives(&mut self, said: Moment) {
-        if said.since(self.said) >= SILENT && self.facts.version() < self.version {
+        (self.said, self.has_news) = (self.said.max(said), true);
+        // It lives, but what it has said for so long has not come, so what is known of it is old.
+        if self.facts.version() < self.version && self.said.since(self.whole) >= SILENT {
             self.is_whole = false;
         }
-        (self.said, self.has_news) = (self.said.max(said), true);
     }
 
     /// Makes of the facts what others ask for, where these topics are new.
     pub(crate) fn digest(&mut self, topics: &[Topic]) {
         let was_whole = self.is_whole;
-        self.is_whole |= self.version > 0 && self.facts.version() >= self.version;
+        if self.version > 0 && self.facts.version() >= self.version {
+            (self.is_whole, self.whole) = (true, self.said);
+        }
         self.has_news |= !topics.is_empty() || self.is_whole != was_whole;
         if topics.iter().any(|topic| matches!(topic, Topic::Vote(_))) {
             let votes = self.facts.iter().filter_map(|(topic, fact)| match (topic, fact) {

@@ -291,6 +291,33 @@ fn what_a_host_said_before_it_was_silent_is_no_view_of_it_now() {
 }
 
 #[test]
+fn facts_go_round_where_every_way_is_cut_in_one_direction() {
+    let mut net = Net::new(3);
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(2_000);
+    net.cut = [(0, 1), (1, 2), (2, 0)].into();
+    net.run(20_000);
+    net.say(0, &votes([(1, Grade::Down)]));
+    let took = net.until("it is known", |net| net.grade(1, 0, 1) == Some(Grade::Down));
+    assert!(took < 1_000, "{took} ms");
+}
+
+#[test]
+fn a_host_that_lives_but_whose_facts_do_not_come_is_no_longer_heard() {
+    let mut net = Net::new(2);
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(2_000);
+    // Nobody hears the other, so it gets no facts, though it hears.
+    net.cut = [(1, 0)].into();
+    net.run(6_000);
+    net.say(0, &votes([(1, Grade::Down)]));
+    net.run(8_000);
+    let (_, said) = net.views[1][&name(0)].clone();
+    assert!(net.clock(1).since(said) >= Duration::from_secs(2), "what is known of it is old");
+    assert!(net.hosts[1].peers().all(|peer| net.clock(1).since(peer.said.unwrap()) < Duration::from_secs(1)));
+}
+
+#[test]
 fn a_message_that_comes_twice_is_taken_once() {
     let mut net = Net::new(2);
     net.run(2_000);
