@@ -13,6 +13,7 @@ pub fn exchange(engine: &mut Engine, gossip: &mut Gossip, configuration: &BTreeM
     for (view, said) in gossip.take_views() {
         engine.handle_peer_view(view, said, now);
     }
+    gossip.configure(configuration);
     let words = gossip.take_words();
     if !words.is_empty() {
         engine.handle_words(words, now);

@@ -34,6 +34,8 @@ pub struct Gossip {
     links: BTreeMap<HostName, Link>,
     /// The words that have come and are not taken yet.
     words: Vec<(PoolName, NodeName, Word)>,
+    /// With which configuration the words were taken.
+    configuration: BTreeMap<PoolName, Digest>,
     /// Up to which revision of the engine this host has said what there is to say.
     revision: Option<u64>,
 }
@@ -98,6 +100,7 @@ impl Gossip {
             known: BTreeMap::new(),
             links: others.map(|other| (other.clone(), Link::new(now))).collect(),
             words: Vec::new(),
+            configuration: BTreeMap::new(),
             revision: None,
         }
     }
@@ -187,6 +190,17 @@ impl Gossip {
     /// The words that have come since the last time.
     pub fn take_words(&mut self) -> Vec<(PoolName, NodeName, Word)> {
         std::mem::take(&mut self.words)
+    }
+
+    /// Gives every word that is known once more where the configuration is another: those on a node that was not configured
+    /// had no effect.
+    pub(crate) fn configure(&mut self, configuration: &BTreeMap<PoolName, Digest>) {
+        if self.configuration == *configuration {
+            return;
+        }
+        self.configuration.clone_from(configuration);
+        let words = self.known.values().flat_map(|known| known.facts.iter().filter_map(|(topic, _)| known.word(topic)));
+        self.words.extend(words);
     }
 
     /// The views that are new since the last time, each with when it was said.

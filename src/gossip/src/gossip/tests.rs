@@ -254,6 +254,30 @@ fn a_word_lasts_as_long_everywhere_whatever_the_clocks_say() {
 }
 
 #[test]
+fn words_are_given_once_more_where_the_configuration_is_another() {
+    let mut net = Net::new(2);
+    let order = Override {
+        kind: OverrideKind::Drain,
+        reason: String::new(),
+        author: "ada".to_owned(),
+        since: net.clock(0),
+        until: None,
+        host: Some(name(0)),
+    };
+    let stamp = Stamp { time: START, host: name(0) };
+    let word = Word { stamp, knew: Vec::new(), insist: false, fate: Fate::InForce(order) };
+    net.say(0, &[(Topic::Word(target(1).pool, target(1).node), Fact::Word(word))].into());
+    net.until("the word is known", |net| !net.words[1].is_empty());
+    let [former, newer] = [[1; 8], [2; 8]].map(|digest| BTreeMap::from([(target(1).pool, digest)]));
+    net.hosts[1].configure(&former);
+    assert_eq!(net.hosts[1].take_words().len(), 1);
+    net.hosts[1].configure(&former);
+    assert_eq!(net.hosts[1].take_words().len(), 0, "nothing is new");
+    net.hosts[1].configure(&newer);
+    assert_eq!(net.hosts[1].take_words().len(), 1);
+}
+
+#[test]
 fn a_host_that_comes_back_with_its_clock_set_back_is_heard_again() {
     let mut net = Net::new(3);
     net.say(0, &votes([(1, Grade::Ready)]));
