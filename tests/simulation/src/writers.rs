@@ -2,9 +2,10 @@
 
 use crate::world::World;
 
-/// How long two hosts may take themselves for the one that writes. The former one hears the others for 5 s after they have
-/// said anything last, and what it hears was under way before, over a third host and at the slowest 2 s each way.
-pub const TOGETHER: u64 = 17_000;
+/// How long two hosts may take themselves for the one that writes. Where nobody hears the former one any more, another begins,
+/// and nobody tells it. After 5 s without the facts of the others it counts them no more, and 5 s later it is alone; what
+/// it heard last was up to 2 s under way.
+pub const TOGETHER: u64 = 12_000;
 
 /// Since when each host takes itself for the one that writes.
 pub(crate) struct Writers(Vec<Option<u64>>);
