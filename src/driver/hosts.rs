@@ -55,7 +55,6 @@ impl Hosts {
 
     pub(super) fn configure(&mut self, digests: BTreeMap<PoolName, Digest>) {
         self.digests = digests;
-        self.gossip.repeat_words();
     }
 
     pub(super) fn poll_timeout(&self) -> Moment {

@@ -18,8 +18,9 @@ const BEAT: Duration = Duration::from_millis(500);
 const LATE: Duration = Duration::from_secs(15);
 /// So many signs of life are remembered, which is a little more than [`LATE`].
 const BEATS: usize = 32;
-/// A host that has not answered for so long gets signs of life alone.
-const SILENT: Duration = Duration::from_secs(5);
+/// A host that has said nothing for so long gets signs of life alone, and one whose facts have not come for so long is no
+/// longer heard.
+pub(crate) const SILENT: Duration = Duration::from_secs(5);
 
 /// The gossip of one host with all others. Moments are its own clock's; none may be earlier than the one before.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct Gossip {
     links: BTreeMap<HostName, Link>,
     /// The words that have come and are not taken yet.
     words: Vec<(PoolName, NodeName, Word)>,
+    /// With which configuration the words were taken.
+    configuration: BTreeMap<PoolName, Digest>,
     /// Up to which revision of the engine this host has said what there is to say.
     revision: Option<u64>,
 }
@@ -97,6 +100,7 @@ impl Gossip {
             known: BTreeMap::new(),
             links: others.map(|other| (other.clone(), Link::new(now))).collect(),
             words: Vec::new(),
+            configuration: BTreeMap::new(),
             revision: None,
         }
     }
@@ -188,10 +192,15 @@ impl Gossip {
         std::mem::take(&mut self.words)
     }
 
-    /// Has every word that is known come again, for one on a node that was not configured yet could not be used.
-    pub fn repeat_words(&mut self) {
-        let known = self.known.values();
-        self.words.extend(known.flat_map(|known| known.facts.iter().filter_map(|(topic, _)| known.word(topic))));
+    /// Gives every word that is known once more where the configuration is another: those on a node that was not configured
+    /// had no effect.
+    pub(crate) fn configure(&mut self, configuration: &BTreeMap<PoolName, Digest>) {
+        if self.configuration == *configuration {
+            return;
+        }
+        self.configuration.clone_from(configuration);
+        let words = self.known.values().flat_map(|known| known.facts.iter().filter_map(|(topic, _)| known.word(topic)));
+        self.words.extend(words);
     }
 
     /// The views that are new since the last time, each with when it was said.
@@ -239,7 +248,7 @@ impl Gossip {
             self.known.entry(head.host.clone()).or_default().raise(head, now.before(age));
         }
         if let Some(known) = self.known.get_mut(&message.from) {
-            (known.said, known.has_news) = (now, true);
+            known.lives(now);
         }
         let mut brought = false;
         for news in message.news {
@@ -299,7 +308,8 @@ impl Gossip {
         let own = (&self.own, self.incarnation, &self.facts);
         let others =
             self.known.iter().filter(|(host, _)| *host != to).map(|(host, it)| (host, it.incarnation, &it.facts));
-        let is_there = link.heard.is_some_and(|heard| now.since(heard) < SILENT);
+        // Over whatever way: it may be that it reaches this host only over a third.
+        let is_there = self.known.get(to).is_some_and(|known| now.since(known.said) < SILENT);
         let mut has_more = false;
         for (host, incarnation, facts) in [own].into_iter().chain(others).filter(|_| is_there) {
             let known = (incarnation, facts.version());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use daymark_decision::{HostName, Moment};
 
+use crate::gossip::SILENT;
 use crate::message::{Echo, Head, Message};
 use crate::window::Window;
 
@@ -100,7 +101,9 @@ impl Link {
 
     /// From which version on to send facts of a host, of which this one knows that much; `None` where there is nothing to.
     pub(crate) fn lacks_after(&self, of: &HostName, known: Extent, is_own: bool, now: Moment) -> Option<u64> {
-        if !is_own && !self.lacks.contains(of) {
+        // What a host has that reaches this one only over a third is not known.
+        let is_mute = self.heard.is_none_or(|heard| now.since(heard) >= SILENT);
+        if !is_own && !is_mute && !self.lacks.contains(of) {
             return None;
         }
         let (run, version) = known;

@@ -36,6 +36,8 @@ struct Net {
     ahead: Vec<i64>,
     under_way: Vec<(u64, usize, Vec<u8>)>,
     cut: BTreeSet<(usize, usize)>,
+    /// How many milliseconds a way takes more than others.
+    slow: BTreeMap<(usize, usize), u64>,
     loss: u8,
     rng: Rng,
     /// The views that each host has got, newest last.
@@ -53,6 +55,7 @@ impl Net {
             ahead: vec![0; hosts],
             under_way: Vec::new(),
             cut: BTreeSet::new(),
+            slow: BTreeMap::new(),
             loss: 0,
             rng: Rng::with_seed(7),
             views: vec![BTreeMap::new(); hosts],
@@ -103,7 +106,8 @@ impl Net {
                     let bytes = message.encode().unwrap();
                     self.sent.push((to, bytes.clone()));
                     if !self.cut.contains(&(from, to)) && self.rng.u8(0..100) >= self.loss {
-                        self.under_way.push((self.now + 10, to, bytes));
+                        let takes = 10 + self.slow.get(&(from, to)).copied().unwrap_or_default();
+                        self.under_way.push((self.now + takes, to, bytes));
                     }
                 }
             }
@@ -162,6 +166,28 @@ fn a_third_host_bridges_a_cut() {
     assert!(net.until("the change is known", |net| net.grade(1, 0, 1) == Some(Grade::Down)) < 1_000);
     let (_, said) = net.views[1][&name(0)].clone();
     assert!(net.clock(1).since(said) < Duration::from_secs(2), "and so is that it lives");
+}
+
+#[test]
+fn a_dead_host_grows_older_everywhere_however_slow_the_ways_between_the_others_are() {
+    let mut net = Net::new(4);
+    (0..4).for_each(|host| net.say(host, &votes([(1, Grade::Ready)])));
+    net.slow = [((1, 2), 1_500), ((2, 1), 900), ((2, 3), 300), ((3, 1), 700)].into();
+    // The last host hears of the first only through the others.
+    net.cut = [(0, 3), (3, 0)].into();
+    net.run(5_000);
+    net.cut = (1..4).flat_map(|other| [(0, other), (other, 0)]).collect();
+    net.run(4_000);
+    let of_dead = |host: &Gossip| host.peers().find(|peer| peer.host == name(0)).unwrap().said;
+    let said = |net: &Net| net.hosts[1..].iter().map(of_dead).collect::<Vec<_>>();
+    let before = said(&net);
+    assert!(before.iter().all(Option::is_some), "{before:?}");
+    net.run(10_000);
+    assert_eq!(said(&net), before, "it has said nothing since");
+    net.restart(3, 0);
+    net.run(4_000);
+    let told = said(&net)[2].unwrap();
+    assert!(net.clock(3).since(told) >= Duration::from_secs(14), "nor for who has just begun: {told}");
 }
 
 #[test]
@@ -228,6 +254,30 @@ fn a_word_lasts_as_long_everywhere_whatever_the_clocks_say() {
 }
 
 #[test]
+fn words_are_given_once_more_where_the_configuration_is_another() {
+    let mut net = Net::new(2);
+    let order = Override {
+        kind: OverrideKind::Drain,
+        reason: String::new(),
+        author: "ada".to_owned(),
+        since: net.clock(0),
+        until: None,
+        host: Some(name(0)),
+    };
+    let stamp = Stamp { time: START, host: name(0) };
+    let word = Word { stamp, knew: Vec::new(), insist: false, fate: Fate::InForce(order) };
+    net.say(0, &[(Topic::Word(target(1).pool, target(1).node), Fact::Word(word))].into());
+    net.until("the word is known", |net| !net.words[1].is_empty());
+    let [former, newer] = [[1; 8], [2; 8]].map(|digest| BTreeMap::from([(target(1).pool, digest)]));
+    net.hosts[1].configure(&former);
+    assert_eq!(net.hosts[1].take_words().len(), 1);
+    net.hosts[1].configure(&former);
+    assert_eq!(net.hosts[1].take_words().len(), 0, "nothing is new");
+    net.hosts[1].configure(&newer);
+    assert_eq!(net.hosts[1].take_words().len(), 1);
+}
+
+#[test]
 fn a_host_that_comes_back_with_its_clock_set_back_is_heard_again() {
     let mut net = Net::new(3);
     net.say(0, &votes([(1, Grade::Ready)]));
@@ -248,6 +298,63 @@ fn hosts_that_were_cut_off_for_long_find_each_other_again() {
     net.cut.clear();
     net.say(0, &votes([(1, Grade::Ready)]));
     assert!(net.until("they are heard", |net| net.grade(1, 0, 1).is_some()) < 2_000);
+}
+
+#[test]
+fn what_a_host_said_before_it_was_silent_is_no_view_of_it_now() {
+    let mut net = Net::new(2);
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(2_000);
+    net.cut = [(0, 1), (1, 0)].into();
+    net.run(20_000);
+    net.say(0, &votes([(1, Grade::Down)]));
+    let (_, before) = net.views[1][&name(0)].clone();
+    net.cut.clear();
+    net.until("it is heard again", |net| net.views[1][&name(0)].1 > before);
+    assert_eq!(net.grade(1, 0, 1), Some(Grade::Down));
+}
+
+#[test]
+fn facts_go_round_where_every_way_is_cut_in_one_direction() {
+    let mut net = Net::new(3);
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(2_000);
+    net.cut = [(0, 1), (1, 2), (2, 0)].into();
+    net.run(20_000);
+    net.say(0, &votes([(1, Grade::Down)]));
+    let took = net.until("it is known", |net| net.grade(1, 0, 1) == Some(Grade::Down));
+    assert!(took < 1_000, "{took} ms");
+}
+
+#[test]
+fn a_host_that_lives_but_whose_facts_do_not_come_is_no_longer_heard() {
+    let mut net = Net::new(2);
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(2_000);
+    // Nobody hears the other, so it gets no facts, though it hears.
+    net.cut = [(1, 0)].into();
+    net.run(6_000);
+    net.say(0, &votes([(1, Grade::Down)]));
+    net.run(8_000);
+    let (_, said) = net.views[1][&name(0)].clone();
+    assert!(net.clock(1).since(said) >= Duration::from_secs(2), "what is known of it is old");
+    assert!(net.hosts[1].peers().all(|peer| net.clock(1).since(peer.said.unwrap()) < Duration::from_secs(1)));
+}
+
+#[test]
+fn a_host_that_never_stops_changing_is_heard_though_all_its_facts_are_never_here_at_once() {
+    let mut net = Net::new(2);
+    net.say(0, &votes((0..400).map(|n| (n, Grade::Ready))));
+    net.until("it is heard", |net| net.sees(1, 0).is_some());
+    net.loss = 30;
+    for n in 0..400 {
+        // Twenty change each time.
+        let grade = |target| if (n + target) / 20 % 2 == 0 { Grade::Ready } else { Grade::Down };
+        net.say(0, &votes((0..400).map(|target| (target, grade(target)))));
+        net.run(200);
+        let (_, said) = net.views[1][&name(0)].clone();
+        assert!(net.clock(1).since(said) < SILENT, "at {n}");
+    }
 }
 
 #[test]
