@@ -139,6 +139,9 @@ impl fmt::Display for Undone {
 }
 
 impl Word {
+    /// How many other drains a word has known at the most: on the wire it has to stay short.
+    pub const MOST_KNOWN: usize = 24;
+
     /// The override, where it is in force.
     pub fn order(&self) -> Option<&Override> {
         match &self.fate {
@@ -188,8 +191,6 @@ impl Word {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Overrides(BTreeMap<(PoolName, NodeName), Word>);
 
-/// A word on the wire has to stay short.
-const MOST_KNOWN: usize = 24;
 /// No stamp is later, so that there always is a later one.
 const LAST_TIME: u64 = u64::MAX / 2;
 
@@ -243,7 +244,7 @@ impl Overrides {
         let others = self.words().filter(|(of, other, word)| **of == pool && **other != node && word.is_drain());
         let mut knew: Vec<Stamp> = others.map(|(.., word)| word.stamp.clone()).collect();
         knew.sort();
-        knew.drain(..knew.len().saturating_sub(MOST_KNOWN));
+        knew.drain(..knew.len().saturating_sub(Word::MOST_KNOWN));
         let fate = order.map_or(Fate::Over, Fate::InForce);
         self.0.insert((pool, node), Word { stamp: Stamp { time, host: host.clone() }, knew, insist, fate });
     }

@@ -18,8 +18,6 @@ const BEAT: Duration = Duration::from_millis(500);
 const LATE: Duration = Duration::from_secs(15);
 /// So many signs of life are remembered, which is a little more than [`LATE`].
 const BEATS: usize = 32;
-/// A host that has not answered for so long gets signs of life alone.
-const SILENT: Duration = Duration::from_secs(5);
 
 /// The gossip of one host with all others. Moments are its own clock's; none may be earlier than the one before.
 #[derive(Clone, Debug)]
@@ -81,6 +79,8 @@ pub struct Peer {
     pub hears: BTreeSet<HostName>,
     /// With which configuration of each pool it works.
     pub configuration: BTreeMap<PoolName, Digest>,
+    /// Which hosts are configured there; `None` where it has not said yet.
+    pub members: Option<BTreeSet<HostName>>,
 }
 
 impl Gossip {
@@ -131,7 +131,7 @@ impl Gossip {
         }
         let Some(link) = self.links.get_mut(&from) else { return Err(Unheard::Stranger(from)) };
         let is_current = is_answer(&message, &self.own, self.incarnation, &self.beats, now);
-        let is_silent = link.heard.is_none_or(|heard| now.since(heard) >= SILENT);
+        let is_silent = !link.is_there(now);
         if !link.take(&message, now) {
             return Err(Unheard::Replayed(from));
         }
@@ -207,6 +207,11 @@ impl Gossip {
         .collect()
     }
 
+    /// Whether this host and another have heard each other without a third in the last moments.
+    pub fn is_there(&self, host: &HostName, now: Moment) -> bool {
+        self.links.get(host).is_some_and(|link| link.is_there(now))
+    }
+
     /// The other hosts, by name.
     pub fn peers(&self) -> impl Iterator<Item = Peer> {
         let unknown = Known::default();
@@ -222,6 +227,7 @@ impl Gossip {
                 abstains: known.abstains(),
                 hears: known.hears(),
                 configuration: known.configuration(),
+                members: known.members(),
             }
         })
     }
@@ -293,18 +299,25 @@ impl Gossip {
         let own = (&self.own, self.incarnation, &self.facts);
         let others =
             self.known.iter().filter(|(host, _)| *host != to).map(|(host, it)| (host, it.incarnation, &it.facts));
-        let is_there = link.heard.is_some_and(|heard| now.since(heard) < SILENT);
+        let is_there = link.is_there(now);
         let mut has_more = false;
         for (host, incarnation, facts) in [own].into_iter().chain(others).filter(|_| is_there) {
             let known = (incarnation, facts.version());
             let Some(after) = link.lacks_after(host, known, *host == self.own, now) else { continue };
-            let news = fitting(host, incarnation, facts, after, &mut room);
+            let mut news = fitting(host, incarnation, facts, after, &mut room, false);
+            if news.upto == after && message.news.is_empty() {
+                // A long fact goes alone, beside the heads without which it would not be understood. The others follow.
+                message.heads.retain(|head| [&self.own, to, host].contains(&&head.host));
+                let mut lean = MOST_BYTES.saturating_sub(length(&message));
+                (news, room) = (fitting(host, incarnation, facts, after, &mut lean, true), 0);
+                has_more |= news.upto > after;
+            }
             let is_all = news.upto == facts.version();
-            has_more |= !is_all;
             if news.upto > after {
                 link.tells(host, (incarnation, news.upto), is_all, now);
                 message.news.push(news);
             }
+            has_more |= !is_all && !message.news.is_empty();
         }
         let is_unsure = is_there && link.is_behind(&self.own, (self.incarnation, self.facts.version()));
         link.rest(has_more, is_unsure, self.next_beat, now);
@@ -327,14 +340,19 @@ fn is_answer(
     beats.iter().any(|(beat, at)| *beat == head.beat && now.since(*at) <= LATE)
 }
 
-/// As many facts after a version as there is room for.
-fn fitting(host: &HostName, incarnation: u64, facts: &Facts, after: u64, room: &mut usize) -> News {
+/// As many facts after a version as there is room for. Where there will never be more room, a fact that is too long is left
+/// out: it must not hold up those behind it.
+fn fitting(host: &HostName, incarnation: u64, facts: &Facts, after: u64, room: &mut usize, is_most_room: bool) -> News {
     let mut news = News { host: host.clone(), incarnation, after, upto: after, entries: Vec::new() };
     // The numbers and the length may take more bytes in the end than they do now.
     let frame = length(&news) + 32;
     let Some(mut left) = room.checked_sub(frame) else { return news };
     for entry in facts.after(after) {
         let Some(rest) = left.checked_sub(length(&entry)) else {
+            if is_most_room && news.entries.is_empty() {
+                news.upto = entry.0;
+                continue;
+            }
             *room = 0;
             return news;
         };

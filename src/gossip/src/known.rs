@@ -75,6 +75,13 @@ impl Known {
         }
     }
 
+    pub(crate) fn members(&self) -> Option<BTreeSet<HostName>> {
+        match self.facts.get(&Topic::Members) {
+            Some(Fact::Members(hosts)) => Some(hosts.clone()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn configuration(&self) -> BTreeMap<PoolName, Digest> {
         let digests = self.facts.iter().filter_map(|(topic, fact)| match (topic, fact) {
             (Topic::Configuration(pool), Fact::Configuration(digest)) => Some((pool.clone(), *digest)),

@@ -20,6 +20,7 @@
 //! Everything here is synchronous and deterministic, like the core: it has no socket, no file and no clock, and draws no
 //! random bytes.
 
+mod bounds;
 mod exchange;
 mod facts;
 mod gossip;
@@ -30,6 +31,7 @@ mod message;
 mod seal;
 mod window;
 
+pub use bounds::{LONGEST_AUTHOR, LONGEST_HOST, LONGEST_REASON, excess};
 pub use exchange::exchange;
 pub use facts::{Digest, Fact, Topic};
 pub use gossip::{Gossip, Peer, Transmit, Unheard};

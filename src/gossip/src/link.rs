@@ -12,6 +12,8 @@ use crate::window::Window;
 const RESEND: Duration = Duration::from_millis(200);
 /// Two messages to one host are so far apart at the least: what happens at the same time goes together.
 const PACE: Duration = Duration::from_millis(5);
+/// A host that has not answered for so long gets signs of life alone.
+const SILENT: Duration = Duration::from_secs(5);
 /// The round trips of so many messages are still to be measured.
 const MEASURED: usize = 64;
 
@@ -69,14 +71,24 @@ impl Link {
         }
         if message.incarnation > self.run {
             (self.run, self.window) = (message.incarnation, Window::default());
+            self.has.clear();
         }
         if !self.window.take(message.number) {
             return false;
         }
         self.last = Some((message.incarnation, message.number, now));
         self.clocks = Some((message.clock, now));
-        self.has = message.heads.iter().map(|head| (head.host.clone(), (head.incarnation, head.version))).collect();
+        // A message that is full of facts has not every head; what a run has had, it has.
+        for head in &message.heads {
+            let has = self.has.entry(head.host.clone()).or_default();
+            *has = (*has).max((head.incarnation, head.version));
+        }
         true
+    }
+
+    /// Whether the other has answered in the last moments.
+    pub(crate) fn is_there(&self, now: Moment) -> bool {
+        self.heard.is_some_and(|heard| now.since(heard) < SILENT)
     }
 
     /// Measures the round trip, where the echo is of a message of this run.

@@ -177,6 +177,90 @@ fn much_arrives_in_small_messages_also_where_many_are_lost() {
     assert_eq!(net.hosts[0].facts.version(), told, "what is said again is no news");
 }
 
+/// A drain with a reason of so many letters, that knew so many others.
+fn word(reason: usize, knew: u64) -> Fact {
+    let order = Override {
+        kind: OverrideKind::Drain,
+        reason: "x".repeat(reason),
+        author: "ada".to_owned(),
+        since: Moment::from_millis(START),
+        until: None,
+        host: Some(name(0)),
+    };
+    let stamp = |n: u64| Stamp { time: START + n, host: name(usize::from(n % 2 == 0)) };
+    Fact::Word(Word {
+        stamp: stamp(100),
+        knew: (0..knew).map(stamp).collect(),
+        insist: false,
+        fate: Fate::InForce(order),
+    })
+}
+
+fn topic(n: u32) -> Topic {
+    Topic::Word(target(n).pool, target(n).node)
+}
+
+#[test]
+fn a_fact_that_fits_in_no_message_holds_up_no_other() {
+    let mut net = Net::new(2);
+    net.run(2_000);
+    net.sent.clear();
+    // Words come behind votes, and a later change behind both.
+    net.say(0, &[(topic(1), word(MOST_BYTES, 0)), (topic(2), word(10, 0))].into());
+    net.until("the word behind it is known", |net| !net.words[1].is_empty());
+    net.say(0, &[(topic(1), word(MOST_BYTES, 0)), (topic(2), word(11, 0))].into());
+    net.until("a later one is known", |net| net.words[1].len() == 2);
+    net.run(1_000);
+    net.sent.clear();
+    net.run(10_000);
+    assert_eq!(net.sent.len(), 2 * 2 * 10, "and the rest is rest");
+}
+
+#[test]
+fn a_long_word_finds_room_also_among_the_most_hosts() {
+    let mut net = Net::new(15);
+    net.run(2_000);
+    let long = word(600, 24);
+    net.say(0, &[(topic(1), long.clone())].into());
+    let all_know = |net: &Net| (1..15).all(|host| net.words[host].len() == 1);
+    assert!(net.until("the word is known", all_know) < 1_000);
+    let Fact::Word(said) = long else { unreachable!() };
+    assert_eq!(net.words[14][0].knew, said.knew, "whole");
+    assert!(net.sent.iter().all(|(_, bytes)| bytes.len() <= MOST_BYTES), "no message is too long");
+}
+
+#[test]
+fn the_longest_names_of_the_most_hosts_fit() {
+    let long = |n: usize| HostName::new(&format!("{n:0>0$}", crate::LONGEST_HOST));
+    let members: BTreeSet<HostName> = (0..15).map(long).collect();
+    let gossip = |own| {
+        let membership = Membership { own, members: members.clone() };
+        Gossip::new(&membership, START, Moment::from_millis(START))
+    };
+    let (mut one, mut other) = (gossip(long(0)), gossip(long(1)));
+    one.links.retain(|to, _| *to == long(1));
+    other.links.retain(|to, _| *to == long(0));
+    for host in members.iter().skip(1) {
+        one.known.insert(host.clone(), Known { incarnation: 1 << 43, beat: 1 << 30, ..Known::default() });
+    }
+    one.say(
+        &[(Topic::Hears, Fact::Hears(members.clone())), (Topic::Members, Fact::Members(members.clone()))].into(),
+        Moment::from_millis(START),
+    );
+    for step in 1..200 {
+        let now = Moment::from_millis(START + step * 10);
+        while let Some(Transmit { message, .. }) = other.poll_transmit(now) {
+            let _ = one.handle(message, now);
+        }
+        while let Some(Transmit { message, .. }) = one.poll_transmit(now) {
+            let bytes = message.encode().unwrap();
+            assert!(bytes.len() <= MOST_BYTES, "{} bytes", bytes.len());
+            let _ = other.handle(Message::decode(&bytes).unwrap(), now);
+        }
+    }
+    assert_eq!(other.peers().find(|peer| peer.host == long(0)).unwrap().members, Some(members));
+}
+
 #[test]
 fn at_rest_a_host_says_little() {
     let mut net = Net::new(3);
