@@ -334,7 +334,8 @@ fn hosts(
     let (role, writes) = watch::channel(!membership.has_others());
     let hosts = membership.has_others().then(|| {
         let gossip = Gossip::new(membership, clock.started().as_millis(), clock.now());
-        Hosts::new(gossip, peers::digests(&config.pools), to_others, role, metrics.clone())
+        let is_writing = config.providers.iter().any(|it| matches!(it, ProviderConfig::Cloudflare(_)));
+        Hosts::new(gossip, peers::digests(&config.pools), to_others, role, metrics.clone(), is_writing)
     });
     (hosts, waiting, writes)
 }

@@ -75,15 +75,19 @@ impl Lift {
         self.api.write(method, &path, body, Some(&self.secret))?;
         let status: Status = self.api.get("/api/v1/status")?;
         let now = find(&status, &self.node, Some(pool.as_str()))?;
-        Ok(outcome(now, &self.node))
+        outcome(now, &self.node)
     }
 }
 
-fn outcome(pool: &PoolStatus, node: &str) -> String {
+/// What has become of the node; or else why what was said of it does not hold.
+fn outcome(pool: &PoolStatus, node: &str) -> Outcome {
     let addresses: Vec<String> = pool.addresses.iter().map(ToString::to_string).collect();
-    let targets = pool.targets.iter().filter(|target| target.node.as_str() == node);
-    let lines: String = targets.map(|target| format!("{node} {} {}\n", target.address, target.why)).collect();
-    format!("{lines}{} -> {}\n", pool.name, addresses.join(" "))
+    let targets = || pool.targets.iter().filter(|target| target.node.as_str() == node);
+    if let Some(undone) = targets().find_map(|target| target.undone.as_ref()) {
+        return Err(Failure::Run(format!("{}: {node} was {undone}", pool.name)));
+    }
+    let lines: String = targets().map(|target| format!("{node} {} {}\n", target.address, target.why)).collect();
+    Ok(format!("{lines}{} -> {}\n", pool.name, addresses.join(" ")))
 }
 
 fn user() -> String {

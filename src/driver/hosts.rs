@@ -6,10 +6,13 @@ use std::net::SocketAddr;
 use daymark_decision::{Engine, HostName, Moment, PoolName, Target, Vote};
 use daymark_gossip::{Digest, Gossip, Message, Peer, Transmit, Unheard, exchange};
 use tokio::sync::{mpsc, watch};
-use tracing::warn;
 
+use crate::complaint::Complaint;
+use crate::events::What;
 use crate::metrics::Metrics;
-use crate::status::{HostVote, HostsStatus, PeerStatus, PeerTarget};
+use crate::status::{ComplaintStatus, HostVote, HostsStatus, PeerStatus, PeerTarget};
+
+use super::complaints::Complaints;
 
 /// The gossip, and where what it says goes.
 #[derive(Debug)]
@@ -23,8 +26,9 @@ pub struct Hosts {
     /// Whether this host writes where only one may.
     writes: watch::Sender<bool>,
     metrics: Metrics,
-    /// What was said once of those that are not listened to.
-    complained: BTreeSet<String>,
+    /// Whether there is a provider that only one host may write to.
+    is_writing: bool,
+    complaints: Complaints,
 }
 
 /// A message to another host.
@@ -33,21 +37,59 @@ pub struct Letter {
     /// The message.
     pub transmit: Transmit,
     /// Where the host has spoken from last, which may not be one of its addresses.
-    pub also_to: Option<SocketAddr>,
+    pub spoken_from: Option<SocketAddr>,
+    /// Whether it has answered what was sent to it in the last moments.
+    pub answers: bool,
 }
 
 impl Hosts {
     /// The gossip goes to `to_send`; where that is full, it is lost as on the network, and sent again. `writes` is told whether
-    /// this host is the one that writes.
+    /// this host is the one that writes, where `is_writing` tells that any does.
     pub fn new(
         gossip: Gossip,
         digests: BTreeMap<PoolName, Digest>,
         to_send: mpsc::Sender<Letter>,
         writes: watch::Sender<bool>,
         metrics: Metrics,
+        is_writing: bool,
     ) -> Self {
-        let (spoken_from, complained) = (BTreeMap::new(), BTreeSet::new());
-        Self { gossip, digests, to_send, spoken_from, writes, metrics, complained }
+        let (spoken_from, complaints) = (BTreeMap::new(), Complaints::default());
+        Self { gossip, digests, to_send, spoken_from, writes, metrics, is_writing, complaints }
+    }
+
+    pub(super) fn is_writing(&self) -> bool {
+        self.is_writing
+    }
+
+    pub(super) fn complain(&mut self, host: HostName, complaint: Complaint, now: Moment) {
+        self.complaints.see(host, complaint, now);
+    }
+
+    /// What has begun to be wrong with the others since the last time, and what no longer is.
+    pub(super) fn look(&mut self, engine: &Engine, now: Moment) -> Vec<What> {
+        if !self.complaints.is_due(now) {
+            return Vec::new();
+        }
+        let (own, heard) = (engine.membership(), engine.hears());
+        let there = self.gossip.peers().map(|peer| peer.host).filter(|host| self.gossip.is_there(host, now)).collect();
+        let mut said = BTreeSet::new();
+        for peer in self.gossip.peers().filter(|peer| heard.contains(&peer.host)) {
+            if let Some(members) = peer.members.as_ref().filter(|members| **members != own.members) {
+                let without = |some: &BTreeSet<HostName>, others| some.difference(others).cloned().collect();
+                let (lacks, adds) = (without(&own.members, members), without(members, &own.members));
+                said.insert((peer.host.clone(), Complaint::Members { lacks, adds }));
+            }
+            let differs = self.differs(&peer.configuration);
+            said.extend(differs.into_iter().map(|pool| (peer.host.clone(), Complaint::Configuration { pool })));
+        }
+        self.complaints.look(said, &heard, &there, now)
+    }
+
+    /// The pools of which another host has another configuration. Of one that has told nothing yet, nothing is known.
+    fn differs(&self, theirs: &BTreeMap<PoolName, Digest>) -> Vec<PoolName> {
+        let pools: BTreeSet<&PoolName> = theirs.keys().chain(self.digests.keys()).collect();
+        let differs = |pool: &&PoolName| theirs.get(*pool) != self.digests.get(*pool);
+        pools.into_iter().filter(differs).filter(|_| !theirs.is_empty()).cloned().collect()
     }
 
     pub(super) fn configure(&mut self, digests: BTreeMap<PoolName, Digest>) {
@@ -68,24 +110,24 @@ impl Hosts {
             Ok(false) => return,
             Err(unheard) => unheard,
         };
-        let reason = match unheard {
-            Unheard::Replayed(_) => "replayed",
-            Unheard::Stranger(_) => "stranger",
-            Unheard::OwnName(_) => "own-name",
+        let (reason, complaint) = match unheard {
+            // What comes twice on its way is nobody's fault.
+            Unheard::Replayed(_) => ("replayed", None),
+            Unheard::Stranger(_) => ("stranger", Some(Complaint::Stranger)),
+            Unheard::OwnName(_) => ("own-name", Some(Complaint::OwnName)),
         };
         self.metrics.refuse_datagram(reason);
-        let sentence = unheard.to_string();
-        // What comes twice on its way is nobody's fault.
-        if !matches!(unheard, Unheard::Replayed(_)) && self.complained.insert(sentence.clone()) {
-            warn!("{sentence}");
+        if let Some(complaint) = complaint {
+            self.complaints.see(host, complaint, now);
         }
     }
 
     pub(super) fn exchange(&mut self, engine: &mut Engine, now: Moment) {
         exchange(engine, &mut self.gossip, &self.digests, now);
         while let Some(transmit) = self.gossip.poll_transmit(now) {
-            let also_to = self.spoken_from.get(&transmit.to).copied();
-            if self.to_send.try_send(Letter { transmit, also_to }).is_err() {
+            let spoken_from = self.spoken_from.get(&transmit.to).copied();
+            let answers = self.gossip.answers(&transmit.to, now);
+            if self.to_send.try_send(Letter { transmit, spoken_from, answers }).is_err() {
                 self.metrics.refuse_datagram("unsent");
             }
         }
@@ -102,6 +144,8 @@ impl Hosts {
             standing: engine.standing(),
             blind: engine.is_blind(),
             writer: engine.writer().cloned(),
+            is_writing: self.is_writing,
+            complaints: self.complaints.iter().map(complaint).collect(),
             peers: self.gossip.peers().map(|peer| self.peer(peer, &heard, now)).collect(),
         }
     }
@@ -109,8 +153,12 @@ impl Hosts {
     fn peer(&self, peer: Peer, heard: &BTreeSet<HostName>, now: Moment) -> PeerStatus {
         let ago = |at: Option<Moment>| at.map(|at| now.since(at).as_secs_f64());
         let is_heard = heard.contains(&peer.host);
-        let ahead =
-            peer.clocks.map(|(theirs, ours)| theirs.since(ours).as_secs_f64() - ours.since(theirs).as_secs_f64());
+        // Its clock went on while the message was on its way.
+        let way = peer.round_trip.unwrap_or_default() / 2;
+        let ahead = peer.clocks.map(|(theirs, ours)| {
+            let theirs = theirs.after(way);
+            theirs.since(ours).as_secs_f64() - ours.since(theirs).as_secs_f64()
+        });
         let target = |(target, vote): (&Target, &Vote)| PeerTarget {
             pool: target.pool.clone(),
             node: target.node.clone(),
@@ -118,8 +166,6 @@ impl Hosts {
             grade: vote.grade,
             shutting_down: vote.shutting_down,
         };
-        let differs = |pool: &&PoolName| peer.configuration.get(*pool) != self.digests.get(*pool);
-        let pools: BTreeSet<&PoolName> = peer.configuration.keys().chain(self.digests.keys()).collect();
         PeerStatus {
             heard: is_heard,
             age: ago(peer.said),
@@ -129,8 +175,7 @@ impl Hosts {
             abstains: peer.abstains,
             hears: peer.hears.iter().cloned().collect(),
             configuration: peer.configuration.iter().map(|(pool, digest)| (pool.clone(), hex(*digest))).collect(),
-            // Of a host that has told nothing yet, nothing is known to differ.
-            differs: pools.into_iter().filter(differs).filter(|_| !peer.configuration.is_empty()).cloned().collect(),
+            differs: self.differs(&peer.configuration),
             targets: peer.votes.iter().map(target).collect(),
             host: peer.host,
         }
@@ -152,6 +197,10 @@ pub(super) fn votes(engine: &Engine, target: &Target, own: Vote) -> Vec<HostVote
 
 fn vote(host: &HostName, vote: Vote, abstains: bool) -> HostVote {
     HostVote { host: host.clone(), grade: vote.grade, shutting_down: vote.shutting_down, abstains }
+}
+
+fn complaint((host, complaint): &(HostName, Complaint)) -> ComplaintStatus {
+    ComplaintStatus { host: host.clone(), sentence: complaint.sentence(host), complaint: complaint.clone() }
 }
 
 fn hex(digest: Digest) -> String {

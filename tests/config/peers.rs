@@ -244,7 +244,8 @@ fn check_says_how_many_hosts_may_fail() {
         line(3),
         "hosts: 3, of which 1 may fail and the rest still decide together: dns-1, dns-2, dns-3; this is dns-1"
     );
-    for (number, may_fail) in [(2, "none"), (4, "1"), (5, "2"), (15, "7")] {
+    assert_eq!(line(2), "hosts: 2, and each decides alone while the other is lost: dns-1, dns-2; this is dns-1");
+    for (number, may_fail) in [(4, "1"), (5, "2"), (15, "7")] {
         assert!(
             line(number).starts_with(&format!("hosts: {number}, of which {may_fail} may fail")),
             "{}",

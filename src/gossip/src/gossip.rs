@@ -212,6 +212,11 @@ impl Gossip {
         self.links.get(host).is_some_and(|link| link.is_there(now))
     }
 
+    /// Whether another host has answered, without a third, what was sent to it in the last moments.
+    pub fn answers(&self, host: &HostName, now: Moment) -> bool {
+        self.links.get(host).is_some_and(|link| link.answers(now))
+    }
+
     /// The other hosts, by name.
     pub fn peers(&self) -> impl Iterator<Item = Peer> {
         let unknown = Known::default();

@@ -14,6 +14,8 @@ const RESEND: Duration = Duration::from_millis(200);
 const PACE: Duration = Duration::from_millis(5);
 /// A host that has not answered for so long gets signs of life alone.
 const SILENT: Duration = Duration::from_secs(5);
+/// An answer to what was sent longer ago is none of now.
+const RECENT: Duration = Duration::from_secs(2);
 /// The round trips of so many messages are still to be measured.
 const MEASURED: usize = 64;
 
@@ -31,6 +33,8 @@ pub(crate) struct Link {
     /// When a message came last that was said in answer to this run of this host.
     pub(crate) heard: Option<Moment>,
     pub(crate) round_trip: Option<Duration>,
+    /// When the last message was sent that is known to have come.
+    answered: Option<Moment>,
     /// The clock of the other when its last message came, and that of this host.
     pub(crate) clocks: Option<(Moment, Moment)>,
     number: u64,
@@ -53,6 +57,7 @@ impl Link {
             last: None,
             heard: None,
             round_trip: None,
+            answered: None,
             clocks: None,
             number: 0,
             sent: VecDeque::new(),
@@ -91,12 +96,18 @@ impl Link {
         self.heard.is_some_and(|heard| now.since(heard) < SILENT)
     }
 
+    /// Whether the other has answered what was sent to it in the last moments.
+    pub(crate) fn answers(&self, now: Moment) -> bool {
+        self.answered.is_some_and(|sent| now.since(sent) < RECENT)
+    }
+
     /// Measures the round trip, where the echo is of a message of this run.
     pub(crate) fn measure(&mut self, echo: Option<Echo>, run: u64, now: Moment) {
         let Some(echo) = echo.filter(|echo| echo.incarnation == run) else { return };
         if let Some(at) = self.sent.iter().position(|(number, _)| *number == echo.number) {
             let (_, sent) = self.sent[at];
             self.sent.drain(..=at);
+            self.answered = Some(sent);
             self.round_trip = Some(now.since(sent).saturating_sub(Duration::from_millis(echo.held)));
         }
     }
