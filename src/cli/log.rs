@@ -49,3 +49,11 @@ fn one_line(text: &str) -> String {
 fn sentence(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
     if field.name() == "message" { write!(writer, "{value:?}") } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_crash_is_one_line() {
+        assert_eq!(super::one_line("panicked at a.rs:1:2:\nit broke\n"), "panicked at a.rs:1:2: it broke");
+    }
+}

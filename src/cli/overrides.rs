@@ -93,3 +93,19 @@ fn outcome(pool: &PoolStatus, node: &str) -> Outcome {
 fn user() -> String {
     ["SUDO_USER", "USER"].into_iter().find_map(|key| std::env::var(key).ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::status::tests::pool_status;
+
+    #[test]
+    fn a_drain_that_is_undone_at_once_has_failed_for_its_reason() {
+        let undone = outcome(&pool_status(), "cp-1").unwrap_err();
+        assert_eq!(undone.to_string(), "lb.example.org: cp-1 was drained by ada, and undone");
+        assert!(matches!(undone, Failure::Run(_)), "as a refusal");
+        let mut holds = pool_status();
+        holds.targets.iter_mut().for_each(|target| target.undone = None);
+        assert!(outcome(&holds, "cp-1").unwrap().starts_with("cp-1 192.0.2.1 out: "));
+    }
+}

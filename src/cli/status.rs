@@ -151,4 +151,4 @@ fn undone(target: &TargetStatus) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

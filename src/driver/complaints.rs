@@ -9,7 +9,7 @@ use crate::complaint::Complaint;
 use crate::events::What;
 
 /// What was not seen again for so long is over. Names are resolved more often than that.
-const LASTS: Duration = Duration::from_secs(60);
+const LASTS: Duration = Duration::from_mins(1);
 /// How often to look.
 const EVERY: Duration = Duration::from_secs(1);
 

@@ -102,7 +102,11 @@ impl Hosts {
 
     pub(super) fn hear(&mut self, message: Message, from: SocketAddr, now: Moment) {
         let host = message.from.clone();
-        let unheard = match self.gossip.handle(message, now) {
+        let handled = self.gossip.handle(message, now);
+        if self.gossip.take_twin() {
+            self.complaints.see(self.gossip.own().clone(), Complaint::OwnName, now);
+        }
+        let unheard = match handled {
             Ok(true) => {
                 self.spoken_from.insert(host, from);
                 return;

@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -26,6 +27,8 @@ use crate::watchdog::Heart;
 
 /// How often the names of hosts are resolved again.
 const RESOLVE: Duration = Duration::from_secs(15);
+/// How often the driver hears the same of a member: whoever forges an address must not keep it busy.
+const COMPLAIN: Duration = Duration::from_secs(1);
 /// No datagram of a host is longer; what is, is cut on reading and cannot be opened.
 const LONGEST: usize = daymark_gossip::MOST_BYTES + OVERHEAD;
 /// How long the wire may be silent before it counts as stuck; every host has something to say twice a second.
@@ -37,11 +40,13 @@ pub struct Wire {
     socket: UdpSocket,
     keys: KeyFile,
     own: HostName,
-    own_address: PeerAddress,
+    own_address: Option<PeerAddress>,
     cluster: String,
     configured: BTreeMap<HostName, PeerAddress>,
     /// What the names were resolved to.
     resolved: BTreeMap<HostName, BTreeSet<SocketAddr>>,
+    /// What was said last of the member with an address, and when.
+    complained: BTreeMap<(HostName, &'static str), Instant>,
     random: SystemRandom,
     metrics: Metrics,
 }
@@ -80,10 +85,11 @@ impl Wire {
             socket,
             keys,
             own: config.membership.own.clone(),
-            own_address: config.addresses[&config.membership.own].clone(),
+            own_address: config.addresses.get(&config.membership.own).cloned(),
             cluster: config.cluster.clone(),
             resolved: fixed.collect(),
             configured: others.map(|(host, address)| (host.clone(), address.clone())).collect(),
+            complained: BTreeMap::new(),
             random: SystemRandom::new(),
             metrics,
         })
@@ -158,18 +164,22 @@ impl Wire {
     }
 
     /// Says what a datagram shows of the member from whose address it came, if it came from one.
-    fn complain(&self, from: SocketAddr, complaint: Complaint, driver: &Handle) {
-        let is_own = matches!(self.own_address, PeerAddress::Ip(own) if own == from);
+    fn complain(&mut self, from: SocketAddr, complaint: Complaint, driver: &Handle) {
+        let is_own = matches!(self.own_address, Some(PeerAddress::Ip(own)) if own == from);
         let about = match (self.whose(from), &complaint) {
             _ if is_own => Some((&self.own, Complaint::OwnName)),
             // Who is where it should be, or where no other member is, is called as it should be.
             (_, Complaint::Name { called }) if self.is_at(called, from) => None,
             (host, _) => host.map(|host| (host, complaint)),
         };
-        if let Some((host, complaint)) = about {
-            // Where the driver is stuck, that is told.
-            let _ = driver.complain(host.clone(), complaint);
+        let Some((host, complaint)) = about else { return };
+        let key = (host.clone(), complaint.label());
+        if self.complained.get(&key).is_some_and(|at| at.elapsed() < COMPLAIN) {
+            return;
         }
+        // Where the driver is stuck, that is told.
+        let _ = driver.complain(key.0.clone(), complaint);
+        self.complained.insert(key, Instant::now());
     }
 
     fn is_at(&self, host: &HostName, from: SocketAddr) -> bool {

@@ -244,6 +244,8 @@ fn another_key_and_another_cluster_are_told_by_host() {
         "key",
         "what comes from the address of host dns-0 is sealed with a key that is not in the key",
     );
+    let told = output(&["events", "--api", &hosts.host(0).api()]);
+    assert!(told.contains("the address of host dns-1 is sealed with a key"), "{told}");
     // The key file is mended on the one that has the wrong one.
     std::fs::copy(hosts.nodes.path("gossip.key"), hosts.nodes.path("other.key")).unwrap();
     hosts.host(0).logs("no longer so: what comes from the address of host dns-1 is sealed");

@@ -79,7 +79,7 @@ fn of(host: &str, heard: bool, grade: Grade) -> PeerStatus {
     }
 }
 
-fn pool_status() -> PoolStatus {
+pub(in crate::cli) fn pool_status() -> PoolStatus {
     let why = Reason::Unfit { lacks: Lack::Unjudged { seen: None } };
     let target = TargetStatus {
         node: NodeName::new("cp-1"),

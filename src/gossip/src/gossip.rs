@@ -31,6 +31,8 @@ pub struct Gossip {
     links: BTreeMap<HostName, Link>,
     /// The words that have come and are not taken yet.
     words: Vec<(PoolName, NodeName, Word)>,
+    /// Whether another host speaks in the name of this one.
+    has_twin: bool,
     /// Up to which revision of the engine this host has said what there is to say.
     revision: Option<u64>,
 }
@@ -97,6 +99,7 @@ impl Gossip {
             known: BTreeMap::new(),
             links: others.map(|other| (other.clone(), Link::new(now))).collect(),
             words: Vec::new(),
+            has_twin: false,
             revision: None,
         }
     }
@@ -104,6 +107,11 @@ impl Gossip {
     /// Whether the engine may have something to say since it was asked last.
     pub(crate) fn is_behind(&mut self, revision: u64) -> bool {
         self.revision.replace(revision) != Some(revision)
+    }
+
+    /// The name of this host.
+    pub fn own(&self) -> &HostName {
+        &self.own
     }
 
     /// Which run this is. It only rises.
@@ -140,7 +148,8 @@ impl Gossip {
             link.measure(message.echo, self.incarnation, now);
         }
         if let Some(head) = message.head(&self.own).filter(|head| head.incarnation > self.incarnation) {
-            // An earlier run had a clock ahead of this one.
+            // An earlier run had a clock ahead of this one. But who knew this run as the newest has heard another since.
+            self.has_twin |= link.heard.is_some();
             self.incarnation = head.incarnation.saturating_add(1);
         }
         let brought = if is_current {
@@ -186,6 +195,11 @@ impl Gossip {
     /// The words that have come since the last time.
     pub fn take_words(&mut self) -> Vec<(PoolName, NodeName, Word)> {
         std::mem::take(&mut self.words)
+    }
+
+    /// Whether another host has spoken in the name of this one since the last time, as others tell.
+    pub fn take_twin(&mut self) -> bool {
+        std::mem::take(&mut self.has_twin)
     }
 
     /// The views that are new since the last time, each with when it was said.

@@ -187,7 +187,7 @@ fn word(reason: usize, knew: u64) -> Fact {
         until: None,
         host: Some(name(0)),
     };
-    let stamp = |n: u64| Stamp { time: START + n, host: name(usize::from(n % 2 == 0)) };
+    let stamp = |n: u64| Stamp { time: START + n, host: name(usize::from(n.is_multiple_of(2))) };
     Fact::Word(Word {
         stamp: stamp(100),
         knew: (0..knew).map(stamp).collect(),
@@ -391,6 +391,25 @@ fn who_is_no_member_and_who_bears_our_name_is_not_listened_to() {
     assert_eq!(message(5, START), "dns-5 speaks, and is not among the members that are configured here");
     assert_eq!(message(0, START + 1), "another host calls itself dns-0 too; every host needs a name of its own");
     assert!(message(0, START - 1).contains("from an earlier run"), "our own words may come back late");
+}
+
+#[test]
+fn a_host_learns_from_others_that_another_bears_its_name() {
+    let mut net = Net::new(3);
+    net.restart(2, -300_000);
+    net.run(3_000);
+    net.restart(2, -600_000);
+    net.run(3_000);
+    assert!((0..3).all(|host| !net.hosts[host].take_twin()), "an earlier run of its own is no other host");
+    net.now += 1_000;
+    let (own, now) = (net.hosts[1].own().clone(), net.clock(1));
+    let mut twin = Gossip::new(&membership(1, 3), now.as_millis(), now);
+    assert_eq!(twin.own(), &own);
+    let message = std::iter::from_fn(|| twin.poll_transmit(now)).find(|it| it.to == name(0)).unwrap().message;
+    net.deliver(0, &message.encode().unwrap()).unwrap();
+    net.run(3_000);
+    assert!(net.hosts[1].take_twin() && !net.hosts[1].take_twin(), "it is told once");
+    assert!(!net.hosts[0].take_twin() && !net.hosts[2].take_twin());
 }
 
 #[test]
