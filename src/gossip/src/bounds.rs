@@ -1,5 +1,6 @@
 //! What has to fit into one message: how long names and texts may be.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use daymark_decision::{Fate, HostName, Moment, NodeName, Override, OverrideKind, PoolName, Stamp, Undone, Word};
@@ -23,9 +24,11 @@ const LATE: u64 = 1 << 43;
 /// How many bytes the longest word on a node makes a message too long; `None` where every word fits. `nodes` is how many the
 /// pool has.
 pub fn excess(members: &BTreeSet<HostName>, pool: &PoolName, node: &NodeName, nodes: usize) -> Option<usize> {
-    let longest = members.iter().max_by_key(|host| host.as_str().len())?;
+    let mut hosts: Vec<&HostName> = members.iter().collect();
+    hosts.sort_by_key(|host| Reverse(host.as_str().len()));
+    let longest = *hosts.first()?;
     let late = Moment::from_millis(LATE);
-    let word = word(members, longest, node, nodes);
+    let word = word(longest, &hosts, node, nodes);
     let entry: Entry = (COUNT, Topic::Word(pool.clone(), node.clone()), Some(Fact::Word(word)));
     let head = Head { host: longest.clone(), incarnation: LATE, beat: COUNT, age: LATE, version: COUNT };
     let news = News { host: longest.clone(), incarnation: LATE, after: COUNT, upto: COUNT, entries: vec![entry] };
@@ -42,9 +45,9 @@ pub fn excess(members: &BTreeSet<HostName>, pool: &PoolName, node: &NodeName, no
     length(&message).checked_add(32)?.checked_sub(MOST_BYTES).filter(|excess| *excess > 0)
 }
 
-/// The longest word: an undone drain that knew as many others as the pool has.
-fn word(members: &BTreeSet<HostName>, longest: &HostName, node: &NodeName, nodes: usize) -> Word {
-    let knew = members.iter().cycle().take(nodes.saturating_sub(1).min(Word::MOST_KNOWN));
+/// The longest word that such hosts can say, the longest named ones first: an undone drain that knew as many others as the pool has.
+fn word(longest: &HostName, hosts: &[&HostName], node: &NodeName, nodes: usize) -> Word {
+    let knew = hosts.iter().cycle().take(nodes.saturating_sub(1).min(Word::MOST_KNOWN));
     let order = Override {
         kind: OverrideKind::Drain,
         reason: "x".repeat(LONGEST_REASON),
@@ -55,7 +58,7 @@ fn word(members: &BTreeSet<HostName>, longest: &HostName, node: &NodeName, nodes
     };
     Word {
         stamp: Stamp { time: LATE, host: longest.clone() },
-        knew: knew.map(|host| Stamp { time: LATE, host: host.clone() }).collect(),
+        knew: knew.map(|host| Stamp { time: LATE, host: (*host).clone() }).collect(),
         insist: false,
         fate: Fate::Undone(Undone { order, node: node.clone(), host: longest.clone() }),
     }
