@@ -14,6 +14,9 @@ mod status;
 mod sync;
 mod table;
 
+#[cfg(test)]
+pub(crate) use self::status::tests;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 

@@ -151,4 +151,4 @@ fn undone(target: &TargetStatus) -> Option<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

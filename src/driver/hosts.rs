@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use daymark_decision::{Engine, HostName, Moment, PoolName, Target, Vote};
 use daymark_gossip::{Digest, Gossip, Message, Peer, Transmit, Unheard, exchange};
@@ -157,12 +158,6 @@ impl Hosts {
     fn peer(&self, peer: Peer, heard: &BTreeSet<HostName>, now: Moment) -> PeerStatus {
         let ago = |at: Option<Moment>| at.map(|at| now.since(at).as_secs_f64());
         let is_heard = heard.contains(&peer.host);
-        // Its clock went on while the message was on its way.
-        let way = peer.round_trip.unwrap_or_default() / 2;
-        let ahead = peer.clocks.map(|(theirs, ours)| {
-            let theirs = theirs.after(way);
-            theirs.since(ours).as_secs_f64() - ours.since(theirs).as_secs_f64()
-        });
         let target = |(target, vote): (&Target, &Vote)| PeerTarget {
             pool: target.pool.clone(),
             node: target.node.clone(),
@@ -175,7 +170,7 @@ impl Hosts {
             age: ago(peer.said),
             direct_age: ago(peer.heard),
             round_trip: peer.round_trip.map(|it| it.as_secs_f64()),
-            clock_ahead: ahead,
+            clock_ahead: peer.clocks.map(|clocks| ahead(clocks, peer.round_trip.unwrap_or_default())),
             abstains: peer.abstains,
             hears: peer.hears.iter().cloned().collect(),
             configuration: peer.configuration.iter().map(|(pool, digest)| (pool.clone(), hex(*digest))).collect(),
@@ -203,10 +198,28 @@ fn vote(host: &HostName, vote: Vote, abstains: bool) -> HostVote {
     HostVote { host: host.clone(), grade: vote.grade, shutting_down: vote.shutting_down, abstains }
 }
 
+/// How many seconds the clock of a message is ahead of the one here when it came. It went on while the message was on its way.
+fn ahead((theirs, ours): (Moment, Moment), round_trip: Duration) -> f64 {
+    let theirs = theirs.after(round_trip / 2);
+    theirs.since(ours).as_secs_f64() - ours.since(theirs).as_secs_f64()
+}
+
 fn complaint((host, complaint): &(HostName, Complaint)) -> ComplaintStatus {
     ComplaintStatus { host: host.clone(), sentence: complaint.sentence(host), complaint: complaint.clone() }
 }
 
 fn hex(digest: Digest) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_went_on_while_its_message_was_on_its_way() {
+        let (at, secs) = (Moment::from_millis, Duration::from_secs);
+        assert!((ahead((at(10_000), at(11_000)), secs(2)) - 0.0).abs() < 1e-9, "it is the same");
+        assert!((ahead((at(10_000), at(70_000)), secs(2)) + 59.0).abs() < 1e-9, "it is behind");
+    }
 }

@@ -154,3 +154,42 @@ impl HostMetrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daymark_decision::{Grade, HostName, PoolName};
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+    use crate::cli::tests::peer_status;
+
+    fn text(peer: PeerStatus) -> String {
+        let (metrics, mut all, mut text) = (HostMetrics::default(), Registry::default(), String::new());
+        metrics.register(&mut all);
+        metrics.fill(Some(&HostsStatus {
+            own: HostName::new("dns-1"),
+            members: 2,
+            standing: Standing::Quorum,
+            blind: false,
+            writer: None,
+            is_writing: false,
+            complaints: Vec::new(),
+            peers: vec![peer],
+        }));
+        encode(&mut text, &all).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_pool_that_only_this_host_has_differs() {
+        let differs = vec![PoolName::new("lb.example.org")];
+        let shown = text(PeerStatus { differs, ..peer_status("dns-2", true, Grade::Ready) });
+        assert!(shown.contains("peer_configuration_differs{peer=\"dns-2\",pool=\"lb.example.org\"} 1"), "{shown}");
+    }
+
+    #[test]
+    fn what_a_silent_host_saw_last_is_no_grade_of_now() {
+        let has_grade = |heard| text(peer_status("dns-2", heard, Grade::Down)).contains("grade=\"down\"} 1");
+        assert!(has_grade(true) && !has_grade(false));
+    }
+}

@@ -57,7 +57,7 @@ fn a_provider_that_hangs_says_since_when() {
     assert_eq!(provider(&in_time, at(9)), "provider cloudflare: generation 7\n", "it only looks");
 }
 
-fn of(host: &str, heard: bool, grade: Grade) -> PeerStatus {
+pub(crate) fn peer_status(host: &str, heard: bool, grade: Grade) -> PeerStatus {
     PeerStatus {
         host: HostName::new(host),
         heard,
@@ -115,7 +115,7 @@ fn hosts_are_shown_as_they_are_and_a_silent_one_as_it_was() {
         writer: Some(HostName::new("dns-1")),
         is_writing: false,
         complaints: Vec::new(),
-        peers: vec![of("dns-2", true, Grade::Down), of("dns-3", false, Grade::Live)],
+        peers: vec![peer_status("dns-2", true, Grade::Down), peer_status("dns-3", false, Grade::Live)],
     };
     let expected = "\
 host dns-1: quorum, hears 2 of 3
