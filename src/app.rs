@@ -33,6 +33,7 @@ use crate::peers::{self, Wire, WireError};
 use crate::probers::Probers;
 use crate::publish::{self, Progress};
 use crate::reload::Reloader;
+use crate::role::Role;
 use crate::signals::{Asked, Signals};
 use crate::state::{Found, StateFile};
 use crate::watchdog::Watchdog;
@@ -166,7 +167,7 @@ impl App {
         let file = self.config.state_dir.as_deref().map(StateFile::new);
         let memory = file.as_ref().and_then(|file| told(file.load(clock.now()))).unwrap_or_default();
         let membership = membership(&self.config);
-        let (hosts, to_others, writes) = hosts(&self.config, &membership, &clock, &metrics);
+        let (hosts, to_others, role) = hosts(&self.config, &membership, &clock, &metrics);
         let engine = engine(&self.config, membership, memory, &clock);
         let heart = watchdog.watch("the driver", driver::PATIENCE);
         let outputs = Outputs { newest, events: events.clone(), metrics: metrics.clone(), heart };
@@ -192,8 +193,8 @@ impl App {
             let counted = cloudflare.clone();
             let progress = Progress::elsewhere(cloudflare.name(), clock, move || counted.usage());
             providers.push(progress.clone());
-            let (decisions, writes) = (decisions.clone(), writes.clone());
-            parts.spawn(endless(publish::publish(cloudflare, decisions, progress, memory, writes, stop.clone())));
+            let (decisions, role) = (decisions.clone(), role.clone());
+            parts.spawn(endless(publish::publish(cloudflare, decisions, progress, memory, role, stop.clone())));
         }
         drop(decisions);
 
@@ -323,21 +324,21 @@ fn membership(config: &Config) -> Membership {
     config.peers.as_ref().map_or_else(sole, |peers| peers.membership.clone())
 }
 
-/// The gossip with the other hosts, where there are any; where its messages wait to be sent; and whether this host writes.
+/// The gossip with the other hosts, where there are any; where its messages wait to be sent; and the role of this host.
 fn hosts(
     config: &Config,
     membership: &Membership,
     clock: &Clock,
     metrics: &Metrics,
-) -> (Option<Hosts>, mpsc::Receiver<Letter>, watch::Receiver<bool>) {
+) -> (Option<Hosts>, mpsc::Receiver<Letter>, watch::Receiver<Role>) {
     let (to_others, waiting) = mpsc::channel(WAITING);
-    let (role, writes) = watch::channel(!membership.has_others());
+    let (role, told) = watch::channel(if membership.has_others() { Role::Unclear } else { Role::Sole });
     let hosts = membership.has_others().then(|| {
         let gossip = Gossip::new(membership, clock.started().as_millis(), clock.now());
         let is_writing = config.providers.iter().any(|it| matches!(it, ProviderConfig::Cloudflare(_)));
         Hosts::new(gossip, peers::digests(&config.pools), to_others, role, metrics.clone(), is_writing)
     });
-    (hosts, waiting, writes)
+    (hosts, waiting, told)
 }
 
 fn bind_wire(config: &Config, metrics: &Metrics) -> Result<Option<Wire>, String> {
@@ -369,7 +370,7 @@ async fn serve_dns(
     }
     let progress = Progress::of(authoritative.name(), clock);
     let (served, told) = (authoritative.clone(), progress.clone());
-    parts.spawn(endless(publish::publish(served, decisions, told, None, publish::always(), stop.clone())));
+    parts.spawn(endless(publish::publish(served, decisions, told, None, Role::sole(), stop.clone())));
     let addresses: Vec<String> = authoritative.local_addrs().iter().map(ToString::to_string).collect();
     info!("DNS is served on {}", addresses.join(", "));
     let stop = stop.clone();

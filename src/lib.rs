@@ -18,6 +18,7 @@ pub mod probe;
 pub mod probers;
 pub mod publish;
 pub mod reload;
+pub mod role;
 pub mod signals;
 mod stamp;
 pub mod state;

@@ -5,7 +5,8 @@
 //!                                     └─ refusals begin or end, other targets, something was found ─> check, beside it
 //! ```
 //!
-//! Where several hosts run one, only the one that writes has its providers called; the others stand by.
+//! Where several hosts run one, only the one that writes has its providers called; the others stand by. A host that is not
+//! the one any more ends what is under way before the next call that writes.
 //!
 //! Every provider has a publisher of its own, and shares nothing with the others: one that fails, hangs or panics is late by
 //! itself.
@@ -35,6 +36,7 @@ pub(crate) use self::backoff::Backoff;
 use self::backoff::Pauses;
 use crate::fault::chain;
 use crate::keeper::Saver;
+use crate::role::Role;
 
 /// How long the first decision waits for the first verdicts, where something stands that is better than a guess.
 const FIRST_VERDICTS: Duration = Duration::from_secs(30);
@@ -51,7 +53,7 @@ pub async fn publish<P: Provider>(
     decisions: watch::Receiver<Decision>,
     progress: Progress,
     memory: Option<Saver<Value>>,
-    writes: watch::Receiver<bool>,
+    role: watch::Receiver<Role>,
     shutdown: CancellationToken,
 ) {
     let turned = Notify::new();
@@ -60,7 +62,8 @@ pub async fn publish<P: Provider>(
         decisions: decisions.clone(),
         progress: &progress,
         memory,
-        writes,
+        role: role.clone(),
+        may_be_old: false,
         shutdown,
         turned: &turned,
         asked: None,
@@ -70,6 +73,7 @@ pub async fn publish<P: Provider>(
         () = publisher.run() => {}
         () = check(&*provider, &progress, &turned) => {}
         () = follow(&*provider, decisions, &progress) => {}
+        () = lend(&*provider, role) => {}
     }
 }
 
@@ -79,7 +83,9 @@ struct Publisher<'a, P> {
     progress: &'a Progress,
     memory: Option<Saver<Value>>,
     /// Whether this host is the one that writes.
-    writes: watch::Receiver<bool>,
+    role: watch::Receiver<Role>,
+    /// Whether another host may have written by the time that this one takes over.
+    may_be_old: bool,
     shutdown: CancellationToken,
     /// Told when the checks are to be made.
     turned: &'a Notify,
@@ -106,12 +112,13 @@ impl<P: Provider> Publisher<'_, P> {
         self.first_verdicts().await;
         let mut backoff = Backoff::default();
         while !self.shutdown.is_cancelled() {
-            if !*self.writes.borrow() {
+            if !self.role.borrow().may_write() {
                 if !self.stand_by().await {
                     break;
                 }
                 backoff = Backoff::default();
             }
+            self.may_be_old = true;
             let decision = self.decisions.borrow_and_update().clone();
             self.progress.wants(decision.generation);
             self.progress.begins();
@@ -136,16 +143,27 @@ impl<P: Provider> Publisher<'_, P> {
         let name = self.provider.name();
         self.progress.stands_by(true);
         debug!("provider {name}: another host writes, or none does");
-        tokio::select! {
-            () = self.shutdown.cancelled() => return false,
-            took_over = turns(&mut self.writes, true) => if took_over.is_err() {
-                self.shutdown.cancelled().await;
-                return false;
-            },
+        loop {
+            let role = *self.role.borrow_and_update();
+            if role.may_write() {
+                break;
+            }
+            self.may_be_old |= role == Role::Reader;
+            tokio::select! {
+                () = self.shutdown.cancelled() => return false,
+                changed = self.role.changed() => if changed.is_err() {
+                    self.shutdown.cancelled().await;
+                    return false;
+                },
+            }
         }
         info!("provider {name}: this host writes from now on");
+        lend_once(self.provider, *self.role.borrow());
         self.progress.stands_by(false);
-        self.provider.take_over().await;
+        // After a quick restart no other has written, so what is remembered of what stands still holds.
+        if self.may_be_old {
+            self.provider.take_over().await;
+        }
         true
     }
 
@@ -210,7 +228,10 @@ impl<P: Provider> Publisher<'_, P> {
                 Next { same: self.provider.look_again().map(|pause| now + pause), changed: now }
             }
             Err(PublishError::Superseded) => {
-                debug!("provider {name}: generation {generation} is not sent any further, for a newer one is there");
+                debug!(
+                    "provider {name}: generation {generation} is not sent any further: {}",
+                    PublishError::Superseded
+                );
                 Next { same: Some(now), changed: now }
             }
             // Trying again makes neither newer nor fuller; the next decision will do.
@@ -254,7 +275,7 @@ impl<P: Provider> Publisher<'_, P> {
                 }
             };
             let lost = async {
-                if turns(&mut self.writes, false).await.is_err() {
+                if self.role.wait_for(|role| !role.may_write()).await.is_err() {
                     std::future::pending::<()>().await;
                 }
             };
@@ -267,16 +288,6 @@ impl<P: Provider> Publisher<'_, P> {
             }
         }
     }
-}
-
-/// For a provider that every host has for itself: this one always writes.
-pub fn always() -> watch::Receiver<bool> {
-    watch::channel(true).1
-}
-
-/// Waits until this host begins or ceases to write.
-async fn turns(writes: &mut watch::Receiver<bool>, to: bool) -> Result<(), watch::error::RecvError> {
-    writes.wait_for(|writes| *writes == to).await.map(drop)
 }
 
 /// What of a decision is worth an attempt: its generation, and which of its answers are no guesses any more.
@@ -318,6 +329,24 @@ async fn follow(provider: &impl Provider, mut decisions: watch::Receiver<Decisio
         if decisions.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Tells how long this host may write, whenever that changes; for ever.
+async fn lend(provider: &impl Provider, mut role: watch::Receiver<Role>) {
+    loop {
+        lend_once(provider, *role.borrow_and_update());
+        if role.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn lend_once(provider: &impl Provider, role: Role) {
+    match role {
+        Role::Sole => {}
+        Role::Writer { until } => provider.may_write(until),
+        Role::Reader | Role::Unclear => provider.may_write(Instant::now()),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::driver::Outputs;
 use crate::driver::{self, Driver};
 use crate::keeper::Kept;
 use crate::publish;
+use crate::role::Role;
 use crate::watchdog::Heart;
 
 struct Bench {
@@ -139,7 +140,7 @@ async fn readyz_fails_until_an_answer_is_published() {
         decisions,
         progress,
         None,
-        publish::always(),
+        Role::sole(),
         stop.clone(),
     ));
     while bench.admin.providers[0].status().published.is_none() {

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::complaint::Complaint;
 use crate::events::What;
 use crate::metrics::Metrics;
+use crate::role::{Candidate, Role};
 use crate::status::{ComplaintStatus, HostVote, HostsStatus, PeerStatus, PeerTarget};
 
 use super::complaints::Complaints;
@@ -25,7 +26,8 @@ pub struct Hosts {
     /// Where each host has spoken from last.
     spoken_from: BTreeMap<HostName, SocketAddr>,
     /// Whether this host writes where only one may.
-    writes: watch::Sender<bool>,
+    role: watch::Sender<Role>,
+    candidate: Candidate,
     metrics: Metrics,
     /// Whether there is a provider that only one host may write to.
     is_writing: bool,
@@ -44,18 +46,18 @@ pub struct Letter {
 }
 
 impl Hosts {
-    /// The gossip goes to `to_send`; where that is full, it is lost as on the network, and sent again. `writes` is told whether
+    /// The gossip goes to `to_send`; where that is full, it is lost as on the network, and sent again. `role` is told whether
     /// this host is the one that writes, where `is_writing` tells that any does.
     pub fn new(
         gossip: Gossip,
         digests: BTreeMap<PoolName, Digest>,
         to_send: mpsc::Sender<Letter>,
-        writes: watch::Sender<bool>,
+        role: watch::Sender<Role>,
         metrics: Metrics,
         is_writing: bool,
     ) -> Self {
-        let (spoken_from, complaints) = (BTreeMap::new(), Complaints::default());
-        Self { gossip, digests, to_send, spoken_from, writes, metrics, is_writing, complaints }
+        let (spoken_from, complaints, candidate) = (BTreeMap::new(), Complaints::default(), Candidate::default());
+        Self { gossip, digests, to_send, spoken_from, role, candidate, metrics, is_writing, complaints }
     }
 
     pub(super) fn is_writing(&self) -> bool {
@@ -95,6 +97,7 @@ impl Hosts {
 
     pub(super) fn configure(&mut self, digests: BTreeMap<PoolName, Digest>) {
         self.digests = digests;
+        self.gossip.repeat_words();
     }
 
     pub(super) fn poll_timeout(&self) -> Moment {
@@ -136,8 +139,7 @@ impl Hosts {
                 self.metrics.refuse_datagram("unsent");
             }
         }
-        let writes = engine.writer() == Some(&engine.membership().own);
-        self.writes.send_if_modified(|known| std::mem::replace(known, writes) != writes);
+        self.role.send_replace(self.candidate.role(&engine.membership().own, engine.writer(), now));
     }
 
     pub(super) fn status(&self, engine: &Engine, now: Moment) -> HostsStatus {

@@ -32,6 +32,7 @@ struct Scripted {
     checks: Mutex<usize>,
     is_out_of_reach: Mutex<bool>,
     taken_over: Mutex<u32>,
+    may_write_until: Mutex<Option<Instant>>,
     /// The generations that it was told of.
     told: Mutex<Vec<u64>>,
     beneath: InMemory,
@@ -61,6 +62,10 @@ impl Provider for Scripted {
                 None => self.beneath.publish(decision).await,
             };
         }
+    }
+
+    fn may_write(&self, until: Instant) {
+        *self.may_write_until.lock() = Some(until);
     }
 
     async fn take_over(&self) {
@@ -113,7 +118,7 @@ impl io::Write for Log {
 struct Bench {
     provider: Arc<Scripted>,
     decisions: watch::Sender<Decision>,
-    role: watch::Sender<bool>,
+    role: watch::Sender<Role>,
     progress: Progress,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
@@ -125,11 +130,15 @@ impl Bench {
     }
 
     fn with_memory(provider: Scripted, first: Decision, memory: Option<Saver<Value>>) -> Self {
+        Self::with(provider, first, memory, Role::Sole)
+    }
+
+    fn with(provider: Scripted, first: Decision, memory: Option<Saver<Value>>, role: Role) -> Self {
         let provider = Arc::new(provider);
         let (decisions, receiver) = watch::channel(first);
         let (progress, shutdown) = (Progress::of("scripted", Clock::start()), CancellationToken::new());
-        let (role, writes) = watch::channel(true);
-        let task = publish(provider.clone(), receiver, progress.clone(), memory, writes, shutdown.clone());
+        let (role, told) = watch::channel(role);
+        let task = publish(provider.clone(), receiver, progress.clone(), memory, told, shutdown.clone());
         Self { provider, decisions, role, progress, shutdown, task: tokio::spawn(task) }
     }
 
@@ -619,19 +628,57 @@ fn calls_are_counted_where_they_are_made() {
     assert_eq!((progress.status().remaining, progress.calls()), (None, vec![]));
 }
 
+/// The role of a host that goes on writing.
+fn writer() -> Role {
+    Role::Writer { until: Instant::now() + Duration::from_hours(1) }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_host_that_does_not_write_calls_nobody_and_is_not_behind() {
-    let bench = Bench::start(Scripted::default(), decision(1));
+    let bench = Bench::with(Scripted::default(), decision(1), None, writer());
     bench.until_published(1).await;
-    bench.role.send_replace(false);
+    bench.role.send_replace(Role::Reader);
     bench.until("standing by", |it| it.progress.status().stands_by).await;
     bench.decisions.send_replace(decision(2));
     sleep(Duration::from_mins(10)).await;
     assert_eq!((bench.generations(), *bench.provider.taken_over.lock()), (vec![1], 0));
     let status = bench.progress.status();
     assert_eq!((status.behind_since, status.published), (None, None));
-    bench.role.send_replace(true);
+    bench.role.send_replace(writer());
     bench.until_published(2).await;
     assert_eq!((bench.progress.status().stands_by, *bench.provider.taken_over.lock()), (false, 1));
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_where_no_other_host_may_have_written_does_what_is_remembered_hold() {
+    for (roles, taken_over) in [(vec![], 0), (vec![Role::Reader], 1), (vec![writer(), Role::Unclear], 1)] {
+        let bench = Bench::with(Scripted::default(), decision(1), None, Role::Unclear);
+        for role in roles {
+            bench.role.send_replace(role);
+            sleep(Duration::from_millis(10)).await;
+        }
+        bench.role.send_replace(writer());
+        bench.until_published(1).await;
+        assert_eq!(*bench.provider.taken_over.lock(), taken_over);
+        bench.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_is_not_confirmed_lapses_also_in_the_middle_of_an_attempt() {
+    let until = Instant::now() + Duration::from_secs(2);
+    let bench = Bench::with(scripted([Step::Take(Duration::from_secs(3))]), decision(1), None, Role::Writer { until });
+    bench.until("standing by", |it| it.progress.status().stands_by).await;
+    assert_eq!(*bench.provider.may_write_until.lock(), Some(until), "it was told, and could end it itself");
+    bench.decisions.send_replace(decision(2));
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(bench.generations(), [1]);
+    bench.role.send_replace(writer());
+    bench.until_published(2).await;
+    bench.role.send_replace(Role::Unclear);
+    bench
+        .until("the end of the leave", |it| it.provider.may_write_until.lock().is_some_and(|it| it <= Instant::now()))
+        .await;
     bench.end().await;
 }

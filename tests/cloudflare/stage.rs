@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use daymark::clock::Clock;
-use daymark::publish::{Progress, always, publish};
+use daymark::publish::{Progress, publish};
+use daymark::role::Role;
 use daymark_cloudflare::Cloudflare;
 use daymark_cloudflare_standin::{Fault, Standin};
 use daymark_decision::Decision;
@@ -57,7 +58,7 @@ impl Stage {
         let provider = Arc::new(Watched { inner: provider, busy: AtomicUsize::new(0) });
         let (decisions, newest) = watch::channel(first);
         let (progress, stop) = (Progress::of("cloudflare", Clock::start()), CancellationToken::new());
-        let task = tokio::spawn(publish(provider.clone(), newest, progress.clone(), None, always(), stop.clone()));
+        let task = tokio::spawn(publish(provider.clone(), newest, progress.clone(), None, Role::sole(), stop.clone()));
         Self { provider, decisions, progress, stop, task }
     }
 

@@ -52,7 +52,7 @@ pub const MARK: &str = "managed by daymark";
 
 /// How often one pass reads, at the most: what it takes to make a whole setup, and some.
 const ROUNDS: usize = 6;
-/// After a write whose fate was unclear, what stands is looked at again so soon: it may have been applied late.
+/// After a write whose fate is unclear, what stands is looked at again so soon: it may be applied late.
 const SOON: Duration = Duration::from_secs(30);
 /// How many passes after such a write.
 const UNCLEAR_PASSES: u8 = 2;
@@ -64,6 +64,8 @@ pub struct Cloudflare {
     ledger: Mutex<Ledger>,
     /// The newest decision that there is, also while an older one is being published.
     newest: Mutex<Decision>,
+    /// Until when this host may write; `None`: always.
+    may_write_until: Mutex<Option<Instant>>,
     /// How many more passes are to follow soon. Written only within a pass.
     unclear: AtomicU8,
 }
@@ -130,6 +132,7 @@ impl Cloudflare {
             state: tokio::sync::Mutex::default(),
             ledger: Mutex::new(ledger),
             newest: Mutex::default(),
+            may_write_until: Mutex::default(),
             unclear: AtomicU8::new(0),
         })
     }
@@ -230,7 +233,7 @@ impl Cloudflare {
         }
         let (mut tried, mut failed, mut said) = (Vec::new(), None, BTreeSet::new());
         for round in 0..ROUNDS {
-            self.is_newest(answer)?;
+            self.may_go_on(answer)?;
             let shown = self.ledger.lock().of(&answer.pool, is_look && round == 0);
             let plan = self.world.plan(answer, &shown).await.inspect_err(|fault| self.mind(fault))?;
             self.remember(&answer.pool, &plan.agreed);
@@ -248,7 +251,7 @@ impl Cloudflare {
                 warn!("provider {}: {}: {drift}; it is set right again", self.name(), answer.pool);
             }
             for edit in next {
-                self.is_newest(answer)?;
+                self.may_go_on(answer)?;
                 tried.push(edit.clone());
                 match self.make(&edit).await {
                     Ok(()) => edits.push(edit),
@@ -264,8 +267,11 @@ impl Cloudflare {
         Err(Fault::ReadsBack("come to rest".to_owned()))
     }
 
-    /// Ends a pass whose answer shows otherwise than the newest one.
-    fn is_newest(&self, answer: &Answer) -> Result<(), Fault> {
+    /// Ends a pass whose answer shows otherwise than the newest one, or that is another host's by now.
+    fn may_go_on(&self, answer: &Answer) -> Result<(), Fault> {
+        if self.may_write_until.lock().is_some_and(|until| until <= Instant::now()) {
+            return Err(Fault::Superseded);
+        }
         let newest = self.newest.lock();
         let is_old = newest.answer(&answer.pool).is_some_and(|newest| shape(newest) != shape(answer));
         if is_old { Err(Fault::Superseded) } else { Ok(()) }
@@ -338,11 +344,17 @@ impl Provider for Cloudflare {
         }
     }
 
+    fn may_write(&self, until: Instant) {
+        *self.may_write_until.lock() = Some(until);
+    }
+
     async fn take_over(&self) {
         let mut state = self.state.lock().await;
         state.standing.clear();
         state.lost.clear();
         *self.ledger.lock() = Ledger::default();
+        // The last call of the host before may be applied after ours.
+        self.unclear.store(UNCLEAR_PASSES, Ordering::Relaxed);
     }
 
     fn look_again(&self) -> Option<Duration> {

@@ -13,6 +13,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use daymark_decision::{Decision, PoolName};
+use tokio::time::Instant;
 
 pub use memory::InMemory;
 
@@ -35,6 +36,11 @@ pub trait Provider: Send + Sync + 'static {
     /// Says that there is a newer decision, while an older one may be on its way. What is not yet sent of the older one need
     /// not be, and then its [`Provider::publish`] is [`PublishError::Superseded`].
     fn supersede(&self, _decision: &Decision) {}
+
+    /// Says until when this host may write, where only one of several may; what is said last counts. A publication that is
+    /// under way asks before each call that writes, and is [`PublishError::Superseded`] once the time is over. Where it is
+    /// never said, the host may always write.
+    fn may_write(&self, _until: Instant) {}
 
     /// Says that from now on this host publishes, where another one may have done so until now: what this one knows of what
     /// stands may be old, and a difference is nobody's fault. Called before a [`Provider::publish`], never during one.
@@ -72,8 +78,9 @@ pub enum PublishError {
         /// The generation that stands.
         published: u64,
     },
-    /// A newer decision came while this one was on its way. The caller goes on with that at once.
-    #[error("a newer decision is there")]
+    /// A newer decision came while this one was on its way, or another host writes by now. The caller goes on with that at
+    /// once.
+    #[error("a newer decision is there, or this host may not write any more")]
     Superseded,
     /// A defect of the decision. The caller raises an alarm; the former answer stands.
     #[error("the answer of {0} is empty, and unknown is not empty")]

@@ -241,10 +241,10 @@ impl Overrides {
     ) {
         let newest = self.0.values().map(|word| word.stamp.time).max().unwrap_or_default();
         let time = now.as_millis().max(newest.saturating_add(1)).min(LAST_TIME);
-        let others = self.words().filter(|(of, other, word)| **of == pool && **other != node && word.is_drain());
-        let mut knew: Vec<Stamp> = others.map(|(.., word)| word.stamp.clone()).collect();
+        let others = self.drains(&pool).filter(|(other, _)| **other != node);
+        let mut knew: Vec<Stamp> = others.map(|(_, word)| word.stamp.clone()).collect();
         knew.sort();
-        knew.drain(..knew.len().saturating_sub(Word::MOST_KNOWN));
+        let knew = latest(&knew);
         let fate = order.map_or(Fate::Over, Fate::InForce);
         self.0.insert((pool, node), Word { stamp: Stamp { time, host: host.clone() }, knew, insist, fate });
     }
@@ -259,7 +259,8 @@ impl Overrides {
         is_news
     }
 
-    /// Undoes the later of two drains that did not know of each other, where together they leave no node to be used.
+    /// Undoes the later of two drains that did not know of each other, where together they leave no node to be used. Those
+    /// that leave one know of each other from then on: what dies later is not their fault.
     ///
     /// Whether a node can be used is asked only where a quorum knows it; `None` otherwise.
     pub(crate) fn reconcile(&mut self, pool: &Pool, usable: Option<&dyn Fn(&NodeName) -> bool>) {
@@ -268,6 +269,20 @@ impl Overrides {
             if let Some(word) = self.0.get_mut(&(pool.name.clone(), later)) {
                 word.fate = Fate::Undone(undone);
             }
+        }
+        if usable.is_some_and(|usable| self.leaves_one(pool, usable)) {
+            self.introduce(pool);
+        }
+    }
+
+    /// Lets every drain of a pool know of those before it.
+    fn introduce(&mut self, pool: &Pool) {
+        let mut stamps: Vec<Stamp> = self.drains(&pool.name).map(|(_, word)| word.stamp.clone()).collect();
+        stamps.sort();
+        let words = self.0.iter_mut().filter(|((of, _), word)| *of == pool.name && word.is_drain());
+        for (_, word) in words {
+            let before = stamps.partition_point(|stamp| *stamp < word.stamp);
+            word.knew = latest(&stamps[..before]);
         }
     }
 
@@ -315,26 +330,43 @@ impl Overrides {
         self.get(&pool.name, node).is_some_and(|it| it.kind == OverrideKind::Force)
     }
 
+    fn drains<'a>(&'a self, pool: &'a PoolName) -> impl Iterator<Item = (&'a NodeName, &'a Word)> {
+        self.words().filter(move |(of, _, word)| *of == pool && word.is_drain()).map(|(_, node, word)| (node, word))
+    }
+
+    fn leaves_one(&self, pool: &Pool, usable: &dyn Fn(&NodeName) -> bool) -> bool {
+        self.undrained(pool).any(|node| usable(node) || self.is_forced(pool, node))
+    }
+
     fn leaves_none(&self, pool: &Pool, usable: Option<&dyn Fn(&NodeName) -> bool>) -> bool {
-        let mut left = self.undrained(pool).peekable();
-        if left.peek().is_none() {
+        if self.undrained(pool).next().is_none() {
             return true;
         }
         let Some(usable) = usable else { return false };
-        !left.any(|node| usable(node) || self.is_forced(pool, node)) && pool.nodes.iter().any(|node| usable(&node.name))
+        !self.leaves_one(pool, usable) && pool.nodes.iter().any(|node| usable(&node.name))
     }
 
     /// The newest drain of a pool that nobody insisted on and that was said without knowing of an earlier one.
     fn later_of_strangers(&self, pool: &Pool) -> Option<(NodeName, Undone)> {
-        let drains = || self.words().filter(|(of, _, word)| **of == pool.name && word.is_drain());
-        let stranger =
-            |word: &Word| drains().find(|(.., other)| other.stamp < word.stamp && !word.knew.contains(&other.stamp));
-        let strangers = drains().filter(|(.., word)| !word.insist).filter_map(|(_, node, word)| {
-            let (_, of, other) = stranger(word)?;
+        let drains = || self.drains(&pool.name);
+        // Who knew of both when a later drain was said has answered for them.
+        let were_known = |one: &Stamp, other: &Stamp| {
+            drains().any(|(_, word)| word.knew.contains(other) && (word.stamp == *one || word.knew.contains(one)))
+        };
+        let stranger = |word: &Word| {
+            drains().find(|(_, other)| other.stamp < word.stamp && !were_known(&word.stamp, &other.stamp))
+        };
+        let strangers = drains().filter(|(_, word)| !word.insist).filter_map(|(node, word)| {
+            let (of, other) = stranger(word)?;
             let order = word.order()?.clone();
             Some((word, node, Undone { order, node: of.clone(), host: other.stamp.host.clone() }))
         });
         let (_, node, undone) = strangers.max_by(|(one, ..), (other, ..)| one.stamp.cmp(&other.stamp))?;
         Some((node.clone(), undone))
     }
+}
+
+/// The latest stamps of some that are in order, as many as a word may know.
+fn latest(stamps: &[Stamp]) -> Vec<Stamp> {
+    stamps[stamps.len().saturating_sub(Word::MOST_KNOWN)..].to_vec()
 }

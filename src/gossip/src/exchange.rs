@@ -37,3 +37,101 @@ fn facts(engine: &Engine, configuration: &BTreeMap<PoolName, Digest>) -> BTreeMa
     ];
     votes.chain(engine.words().map(word)).chain(configuration).chain(of_itself).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use daymark_decision::{
+        Command, HostName, Membership, Memory, Mode, Node, NodeName, Override, OverrideKind, Pace, Pool, Steering,
+        Thresholds, TtlRange,
+    };
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn pool(nodes: u8) -> Pool {
+        let node = |n: u8| Node {
+            name: NodeName::new(&format!("kube-cp-{n}")),
+            addresses: vec![[192, 0, 2, n].into()],
+            priority: 0,
+            weight: 1,
+        };
+        Pool {
+            name: PoolName::new("lb.kube-cp.com"),
+            nodes: (1..=nodes).map(node).collect(),
+            thresholds: Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN },
+            pace: Pace {
+                interval: Duration::from_secs(1),
+                confirm_interval: Duration::from_millis(100),
+                detection: Duration::from_secs(2),
+            },
+            steering: Steering { mode: Mode::All, max_answers: 8 },
+            ttl: TtlRange { min: 1, max: 5 },
+        }
+    }
+
+    struct Host {
+        engine: Engine,
+        gossip: Gossip,
+    }
+
+    impl Host {
+        fn new(own: &str, nodes: u8, now: Moment) -> Self {
+            let members = ["dns-1", "dns-2"].map(HostName::new).into();
+            let membership = Membership { own: HostName::new(own), members };
+            let engine = Engine::new(membership.clone(), vec![pool(nodes)], Memory::default(), now);
+            Self { engine, gossip: Gossip::new(&membership, now.as_millis(), now) }
+        }
+
+        fn exchange(&mut self, now: Moment) {
+            exchange(&mut self.engine, &mut self.gossip, &BTreeMap::new(), now);
+        }
+
+        fn drained(&self) -> Vec<&str> {
+            self.engine.overrides().map(|(_, node, _)| node.as_str()).collect()
+        }
+    }
+
+    #[test]
+    fn a_word_on_a_node_that_is_not_configured_yet_holds_once_it_is() {
+        let start = Moment::from_millis(1_767_225_600_000);
+        let at = |ms| start.after(Duration::from_millis(ms));
+        let mut hosts = [Host::new("dns-1", 3, start), Host::new("dns-2", 2, start)];
+        let since = start;
+        let order = Override {
+            kind: OverrideKind::Drain,
+            reason: String::new(),
+            author: String::new(),
+            since,
+            until: None,
+            host: None,
+        };
+        let (pool_name, node) = (PoolName::new("lb.kube-cp.com"), NodeName::new("kube-cp-3"));
+        let command = Command::Set { pool: pool_name, node, order, insist: false };
+        hosts[0].engine.handle_command(command, start).unwrap();
+        let run = |hosts: &mut [Host; 2], from: u64| {
+            for ms in (from..from + 3_000).step_by(10) {
+                for (sender, receiver) in [(0, 1), (1, 0)] {
+                    hosts[sender].exchange(at(ms));
+                    while let Some(transmit) = hosts[sender].gossip.poll_transmit(at(ms)) {
+                        hosts[receiver].gossip.handle(transmit.message, at(ms)).unwrap();
+                    }
+                }
+            }
+        };
+        run(&mut hosts, 0);
+        assert_eq!((hosts[0].drained(), hosts[1].drained()), (vec!["kube-cp-3"], vec![]));
+        assert_eq!(hosts[1].gossip.take_words(), [], "the word has come");
+        hosts[1].engine.handle_policy(vec![pool(3)], at(3_000));
+        hosts[1].gossip.repeat_words();
+        hosts[1].exchange(at(3_000));
+        assert_eq!(hosts[1].drained(), ["kube-cp-3"]);
+        // And a node that is taken out and put back is drained as before, for the others did not hear of it.
+        hosts[1].engine.handle_policy(vec![pool(2)], at(3_000));
+        run(&mut hosts, 3_000);
+        hosts[1].engine.handle_policy(vec![pool(3)], at(6_000));
+        hosts[1].gossip.repeat_words();
+        hosts[1].exchange(at(6_000));
+        assert_eq!((hosts[0].drained(), hosts[1].drained()), (vec!["kube-cp-3"], vec!["kube-cp-3"]));
+    }
+}

@@ -202,6 +202,12 @@ impl Gossip {
         std::mem::take(&mut self.has_twin)
     }
 
+    /// Has every word that is known come again, for one on a node that was not configured yet could not be used.
+    pub fn repeat_words(&mut self) {
+        let known = self.known.values();
+        self.words.extend(known.flat_map(|known| known.facts.iter().filter_map(|(topic, _)| known.word(topic))));
+    }
+
     /// The views that are new since the last time, each with when it was said.
     pub fn take_views(&mut self) -> Vec<(View, Moment)> {
         let news = self.known.iter_mut().filter(|(_, known)| known.has_news && known.is_whole);

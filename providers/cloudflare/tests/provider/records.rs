@@ -1,12 +1,14 @@
 //! Plain records.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use daymark_cloudflare::Mode;
 use daymark_cloudflare_standin::{Fault, Matching, Plan, Scope, When};
 use daymark_decision::{Basis, Lack, PoolName, Reason};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::scene::{ByRecords, NAME, ONE, Scene, THREE, TWO, addresses, decision, publish, sentence};
 
@@ -81,6 +83,36 @@ async fn an_answer_that_a_newer_one_contradicts_is_given_up_between_two_writes()
     assert_eq!(scene.resolved(), addresses(&[ONE]), "only what was written before");
     publish(&provider, 2, &[THREE]).await;
     assert_eq!(scene.resolved(), addresses(&[THREE]));
+}
+
+#[tokio::test]
+async fn a_host_that_may_not_write_any_more_ends_between_two_writes() {
+    let scene = Scene::without_balancing().await;
+    let provider = Arc::new(scene.records());
+    let told = Arc::clone(&provider);
+    provider.may_write(Instant::now() + Duration::from_hours(1));
+    scene.cloudflare.edit(When::After, Matching::method("POST"), move |_| told.may_write(Instant::now()));
+    let outcome = provider.publish(&decision(1, &[ONE, TWO])).await;
+    assert!(matches!(outcome, Err(PublishError::Superseded)), "{outcome:?}");
+    assert_eq!(scene.resolved(), addresses(&[ONE]), "only what was written before");
+    provider.may_write(Instant::now() + Duration::from_hours(1));
+    publish(&provider, 1, &[ONE, TWO]).await;
+    assert_eq!(scene.resolved(), addresses(&[ONE, TWO]));
+}
+
+#[tokio::test]
+async fn who_takes_over_looks_again_soon_for_what_the_one_before_still_wrote() {
+    let scene = Scene::without_balancing().await;
+    let (former, next) = (scene.records(), scene.records());
+    publish(&former, 1, &[ONE]).await;
+    next.take_over().await;
+    publish(&next, 2, &[TWO]).await;
+    assert_eq!(next.look_again(), Some(Duration::from_secs(30)));
+    publish(&former, 1, &[ONE]).await;
+    publish(&next, 2, &[TWO]).await;
+    assert_eq!(scene.resolved(), addresses(&[TWO]));
+    publish(&next, 2, &[TWO]).await;
+    assert_eq!(next.look_again(), Some(Duration::from_mins(5)));
 }
 
 #[tokio::test]

@@ -245,9 +245,18 @@ impl Stage {
 
     /// `hear HOST drain NODE said 3s`: a word that was said on another host, which knew of no drain.
     fn hear(&mut self, rest: &[&str]) -> Outcome {
-        let [host, what, node, "said", said] = rest else {
-            return Err("hear needs: HOST drain|force|undrain NODE said T".to_owned());
+        let (rest, known) = match rest.iter().position(|word| *word == "knowing") {
+            Some(at) => (&rest[..at], &rest[at + 1..]),
+            None => (rest, &rest[..0]),
         };
+        let [host, what, node, "said", said] = rest else {
+            return Err("hear needs: HOST drain|force|undrain NODE said T [knowing NODE…]".to_owned());
+        };
+        let of_known = |node: &&str| {
+            let mut words = self.engine.iter().flat_map(Engine::words);
+            words.find(|(_, of, _)| of.as_str() == *node).map(|(.., word)| word.stamp.clone())
+        };
+        let knew: Vec<Stamp> = known.iter().filter_map(of_known).collect();
         let said = build::START.after(length(Some(said))?);
         let host = HostName::new(host);
         let order = |kind| Override {
@@ -265,7 +274,7 @@ impl Stage {
             other => return Err(format!("`{other}` is no word of an operator")),
         };
         let stamp = Stamp { time: said.as_millis(), host: host.clone() };
-        let word = Word { stamp, knew: Vec::new(), insist: what.ends_with('!'), fate };
+        let word = Word { stamp, knew, insist: what.ends_with('!'), fate };
         let (pool, now) = (self.pool.name.clone(), self.now);
         self.engine().handle_words([(pool, NodeName::new(node), word)], now);
         Ok(())
