@@ -31,8 +31,11 @@ fn facts(engine: &Engine, configuration: &BTreeMap<PoolName, Digest>) -> BTreeMa
     };
     let configuration =
         configuration.iter().map(|(pool, digest)| (Topic::Configuration(pool.clone()), Fact::Configuration(*digest)));
-    let of_itself =
-        [(Topic::Sight, Fact::Sight { abstains: engine.is_blind() }), (Topic::Hears, Fact::Hears(engine.hears()))];
+    let of_itself = [
+        (Topic::Sight, Fact::Sight { abstains: engine.is_blind() }),
+        (Topic::Hears, Fact::Hears(engine.hears())),
+        (Topic::Members, Fact::Members(engine.membership().members.clone())),
+    ];
     votes.chain(engine.words().map(word)).chain(configuration).chain(of_itself).collect()
 }
 

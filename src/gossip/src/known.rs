@@ -6,7 +6,7 @@ use std::sync::Arc;
 use daymark_decision::{HostName, Moment, NodeName, PoolName, Target, Vote, Word};
 
 use crate::facts::{Digest, Fact, Facts, Topic};
-use crate::gossip::SILENT;
+use crate::link::SILENT;
 use crate::message::Head;
 
 /// What is known of another host.
@@ -90,6 +90,13 @@ impl Known {
         match self.facts.get(&Topic::Hears) {
             Some(Fact::Hears(hosts)) => hosts.clone(),
             _ => BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn members(&self) -> Option<BTreeSet<HostName>> {
+        match self.facts.get(&Topic::Members) {
+            Some(Fact::Members(hosts)) => Some(hosts.clone()),
+            _ => None,
         }
     }
 

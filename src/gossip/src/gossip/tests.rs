@@ -1,4 +1,6 @@
-use daymark_decision::{Fate, Grade, Override, OverrideKind, Stamp};
+use std::collections::BTreeSet;
+
+use daymark_decision::{Fate, Grade, Override, OverrideKind, Stamp, Target, Vote};
 use fastrand::Rng;
 
 use super::*;
@@ -201,6 +203,90 @@ fn much_arrives_in_small_messages_also_where_many_are_lost() {
     let told = net.hosts[0].facts.version();
     net.say(0, &many);
     assert_eq!(net.hosts[0].facts.version(), told, "what is said again is no news");
+}
+
+/// A drain with a reason of so many letters, that knew so many others.
+fn word(reason: usize, knew: u64) -> Fact {
+    let order = Override {
+        kind: OverrideKind::Drain,
+        reason: "x".repeat(reason),
+        author: "ada".to_owned(),
+        since: Moment::from_millis(START),
+        until: None,
+        host: Some(name(0)),
+    };
+    let stamp = |n: u64| Stamp { time: START + n, host: name(usize::from(n.is_multiple_of(2))) };
+    Fact::Word(Word {
+        stamp: stamp(100),
+        knew: (0..knew).map(stamp).collect(),
+        insist: false,
+        fate: Fate::InForce(order),
+    })
+}
+
+fn topic(n: u32) -> Topic {
+    Topic::Word(target(n).pool, target(n).node)
+}
+
+#[test]
+fn a_fact_that_fits_in_no_message_holds_up_no_other() {
+    let mut net = Net::new(2);
+    net.run(2_000);
+    net.sent.clear();
+    // Words come behind votes, and a later change behind both.
+    net.say(0, &[(topic(1), word(MOST_BYTES, 0)), (topic(2), word(10, 0))].into());
+    net.until("the word behind it is known", |net| !net.words[1].is_empty());
+    net.say(0, &[(topic(1), word(MOST_BYTES, 0)), (topic(2), word(11, 0))].into());
+    net.until("a later one is known", |net| net.words[1].len() == 2);
+    net.run(1_000);
+    net.sent.clear();
+    net.run(10_000);
+    assert_eq!(net.sent.len(), 2 * 2 * 10, "and the rest is rest");
+}
+
+#[test]
+fn a_long_word_finds_room_also_among_the_most_hosts() {
+    let mut net = Net::new(15);
+    net.run(2_000);
+    let long = word(600, 24);
+    net.say(0, &[(topic(1), long.clone())].into());
+    let all_know = |net: &Net| (1..15).all(|host| net.words[host].len() == 1);
+    assert!(net.until("the word is known", all_know) < 1_000);
+    let Fact::Word(said) = long else { unreachable!() };
+    assert_eq!(net.words[14][0].knew, said.knew, "whole");
+    assert!(net.sent.iter().all(|(_, bytes)| bytes.len() <= MOST_BYTES), "no message is too long");
+}
+
+#[test]
+fn the_longest_names_of_the_most_hosts_fit() {
+    let long = |n: usize| HostName::new(&format!("{n:0>0$}", crate::LONGEST_HOST));
+    let members: BTreeSet<HostName> = (0..15).map(long).collect();
+    let gossip = |own| {
+        let membership = Membership { own, members: members.clone() };
+        Gossip::new(&membership, START, Moment::from_millis(START))
+    };
+    let (mut one, mut other) = (gossip(long(0)), gossip(long(1)));
+    one.links.retain(|to, _| *to == long(1));
+    other.links.retain(|to, _| *to == long(0));
+    for host in members.iter().skip(1) {
+        one.known.insert(host.clone(), Known { incarnation: 1 << 43, beat: 1 << 30, ..Known::default() });
+    }
+    one.say(
+        &[(Topic::Hears, Fact::Hears(members.clone())), (Topic::Members, Fact::Members(members.clone()))].into(),
+        Moment::from_millis(START),
+    );
+    for step in 1..200 {
+        let now = Moment::from_millis(START + step * 10);
+        while let Some(Transmit { message, .. }) = other.poll_transmit(now) {
+            let _ = one.handle(message, now);
+        }
+        while let Some(Transmit { message, .. }) = one.poll_transmit(now) {
+            let bytes = message.encode().unwrap();
+            assert!(bytes.len() <= MOST_BYTES, "{} bytes", bytes.len());
+            let _ = other.handle(Message::decode(&bytes).unwrap(), now);
+        }
+    }
+    assert_eq!(other.peers().find(|peer| peer.host == long(0)).unwrap().members, Some(members));
 }
 
 #[test]
@@ -414,6 +500,25 @@ fn who_is_no_member_and_who_bears_our_name_is_not_listened_to() {
     assert_eq!(message(5, START), "dns-5 speaks, and is not among the members that are configured here");
     assert_eq!(message(0, START + 1), "another host calls itself dns-0 too; every host needs a name of its own");
     assert!(message(0, START - 1).contains("from an earlier run"), "our own words may come back late");
+}
+
+#[test]
+fn a_host_learns_from_others_that_another_bears_its_name() {
+    let mut net = Net::new(3);
+    net.restart(2, -300_000);
+    net.run(3_000);
+    net.restart(2, -600_000);
+    net.run(3_000);
+    assert!((0..3).all(|host| !net.hosts[host].take_twin()), "an earlier run of its own is no other host");
+    net.now += 1_000;
+    let (own, now) = (net.hosts[1].own().clone(), net.clock(1));
+    let mut twin = Gossip::new(&membership(1, 3), now.as_millis(), now);
+    assert_eq!(twin.own(), &own);
+    let message = std::iter::from_fn(|| twin.poll_transmit(now)).find(|it| it.to == name(0)).unwrap().message;
+    net.deliver(0, &message.encode().unwrap()).unwrap();
+    net.run(3_000);
+    assert!(net.hosts[1].take_twin() && !net.hosts[1].take_twin(), "it is told once");
+    assert!(!net.hosts[0].take_twin() && !net.hosts[2].take_twin());
 }
 
 #[test]
