@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use daymark_decision::HostName;
 use daymark_gossip::{KeyRing, Message, OVERHEAD, RANDOM_LENGTH, Transmit, Unsealed, open, seal};
+use daymark_names::{Names, Unresolved};
 use ring::rand::{SecureRandom, SystemRandom};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{UdpSocket, lookup_host};
+use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -22,6 +23,7 @@ use super::keyfile::{KeyFile, KeyFileError};
 use crate::complaint::Complaint;
 use crate::config::{PeerAddress, PeersConfig};
 use crate::driver::{Handle, Letter};
+use crate::fault::chain;
 use crate::metrics::Metrics;
 use crate::watchdog::Heart;
 
@@ -47,6 +49,7 @@ pub struct Wire {
     resolved: BTreeMap<HostName, BTreeSet<SocketAddr>>,
     /// What was said last of the member with an address, and when.
     complained: BTreeMap<(HostName, &'static str), Instant>,
+    names: Names,
     random: SystemRandom,
     metrics: Metrics,
 }
@@ -67,7 +70,7 @@ pub enum WireError {
     Keys(#[from] KeyFileError),
 }
 
-type Resolved = (HostName, String, io::Result<BTreeSet<SocketAddr>>);
+type Resolved = (HostName, String, Result<BTreeSet<SocketAddr>, Unresolved>);
 
 impl Wire {
     /// Binds the socket and reads the keys.
@@ -90,6 +93,7 @@ impl Wire {
             resolved: fixed.collect(),
             configured: others.map(|(host, address)| (host.clone(), address.clone())).collect(),
             complained: BTreeMap::new(),
+            names: Names::system(),
             random: SystemRandom::new(),
             metrics,
         })
@@ -231,9 +235,10 @@ impl Wire {
         }
         for (host, address) in &self.configured {
             let PeerAddress::Name(name, port) = address else { continue };
-            let (host, name, port) = (host.clone(), name.clone(), *port);
+            let (names, host, name, port) = (self.names.clone(), host.clone(), name.clone(), *port);
             lookups.spawn(async move {
-                let found = lookup_host((name.as_str(), port)).await.map(BTreeSet::from_iter);
+                let found = names.addresses(&name).await;
+                let found = found.map(|found| found.into_iter().map(|address| SocketAddr::new(address, port)).collect());
                 (host, name, found)
             });
         }
@@ -242,15 +247,14 @@ impl Wire {
     /// Takes what a name was resolved to. One that cannot be resolved now leads where it led before.
     fn resolve(&mut self, (host, name, found): Resolved, driver: &Handle) {
         let why = match found {
-            Ok(found) if !found.is_empty() => {
+            Ok(found) => {
                 self.resolved.insert(host, found);
                 return;
             }
-            _ if self.resolved.contains_key(&host) => {
+            Err(_) if self.resolved.contains_key(&host) => {
                 return debug!("the name {name} of host {host} cannot be resolved now");
             }
-            Ok(_) => format!("the name {name} of host {host} has no address"),
-            Err(error) => format!("the name {name} of host {host} cannot be resolved: {error}"),
+            Err(error) => format!("the name {name} of host {host} cannot be resolved: {}", chain(&error)),
         };
         // Where the driver is stuck, that is told.
         let _ = driver.complain(host, Complaint::Unresolved { why });
