@@ -73,7 +73,7 @@
 {{- if and (eq $workload "DaemonSet") $peers.self -}}
   {{- $wrong = append $wrong "config.peers.self: each host of a DaemonSet is called as its node; leave it out" -}}
 {{- end -}}
-{{- if and (eq $workload "DaemonSet") $peers (not $peers.members) -}}
+{{- if and (eq $workload "DaemonSet") (hasKey $v.config "peers") (not $peers.members) -}}
   {{- $wrong = append $wrong "config.peers.members: name every node of the DaemonSet and its address" -}}
 {{- end -}}
 {{- if and (eq $workload "DaemonSet") $cloudflare (not $peers) -}}
@@ -82,7 +82,7 @@
 {{- if and (eq $workload "DaemonSet") (not $v.nodeSelector) (not $v.affinity) -}}
   {{- $wrong = append $wrong "nodeSelector: choose the nodes of the DaemonSet, such as `node-role.kubernetes.io/control-plane: \"\"`" -}}
 {{- end -}}
-{{- if and (eq $workload "CronJob") (or $v.config.peers $v.config.admin) -}}
+{{- if and (eq $workload "CronJob") (or (hasKey $v.config "peers") (hasKey $v.config "admin")) -}}
   {{- $wrong = append $wrong "config: a pass of cloudflareCron hears no peers and has no admin API; leave `peers` and `admin` out" -}}
 {{- end -}}
 {{- if and (eq $workload "StatefulSet") (include "daymark.adminIsLocal" .) -}}

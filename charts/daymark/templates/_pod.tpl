@@ -94,7 +94,7 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- with .Values.topologySpreadConstraints }}
 topologySpreadConstraints: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- include "daymark.podSecurity" . }}
+{{ include "daymark.podSecurity" . }}
 volumes:
   - name: config
     projected:
@@ -126,7 +126,7 @@ volumes:
   {{- end }}
 {{- end }}
 
-{{- define "daymark.podSecurity" }}
+{{- define "daymark.podSecurity" -}}
 securityContext:
   runAsNonRoot: true
   runAsUser: 65532
@@ -142,8 +142,8 @@ command: [/daymark]
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
-  # The one capability that `restricted` allows. The binary of the image has it for port 53, and the kernel starts no file
-  # that has a capability which its container lacks, so that it stands here in every mode.
+  # In every mode: the binary of the image has this capability for port 53, and the kernel starts no file that has one
+  # which its container lacks. Pod security `restricted` allows it.
   capabilities: {drop: [ALL], add: [NET_BIND_SERVICE]}
 resources: {{- toYaml .Values.resources | nindent 2 }}
 volumeMounts:
