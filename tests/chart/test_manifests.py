@@ -11,7 +11,8 @@ import promql_parser
 import yaml
 from cloudcoil.models.prometheus_operator import v1 as prometheus
 
-from stage import CHART, HERE, host_spec, only, pod_specs, read, test, value_files
+from cluster import cluster_with
+from stage import CHART, HERE, host_spec, only, pod_specs, read, test, value_files, write
 
 # The first version that the chart allows, and the newest whose schema the library has.
 VERSIONS = ("1.30", "1.37")
@@ -229,6 +230,18 @@ def secrets_are_made_once_and_only_where_none_is_named(stage):
     given = os.path.join(CHART, "ci", "statefulset-behind-service.yaml")
     data = only(stage.objects("--values", given), "Secret")["data"]
     stage.check(base64.b64decode(data["adminToken"]) == b"an-admin-token-of-no-one", "the given one is taken")
+
+
+@test
+def an_upgrade_keeps_the_secrets_that_were_made(stage):
+    config = os.path.join(stage.directory, "kubeconfig")
+    before = {"gossipKey": "the key before", "adminToken": "the token before"}
+    with cluster_with("infra", "dm-daymark", before) as kubeconfig:
+        write(config, kubeconfig)
+        made = only(stage.objects("--values", RECORDS, "--set", "secrets.gossipKey.existingSecret=",
+                                  "--set", "secrets.adminToken.existingSecret=",
+                                  "--dry-run=server", "--disable-openapi-validation", "--kubeconfig", config), "Secret")["data"]
+    stage.check({key: base64.b64decode(text).decode() for key, text in made.items()} == before, f"{made}")
 
 
 @test
