@@ -210,6 +210,28 @@ def a_rendered_pod_answers_for_the_name(stage):
         stage.check("kube-cp-2" in done.stdout, done.stderr)
 
 
+@test
+def a_rendered_pass_does_all_it_can_without_cloudflare(stage):
+    """The CronJob's files and command, with nodes and an API on loopback at which nothing listens."""
+    root = os.path.join(stage.directory, "pass")
+    closed = free_port(socket.SOCK_STREAM, "127.0.0.1")
+    values = yaml.safe_load(read(os.path.join(CHART, "ci", "cron.yaml")))
+    config = values["config"]
+    config["pools"][0] |= {"port": closed, "nodes": [{"name": "kube-cp-1", "addresses": ["127.0.0.21"]}]}
+    config["providers"][0]["api"] = f"http://127.0.0.1:{closed}"
+    config["stateDir"] = os.path.join(root, "state")
+    values["cron"] = {"deadline": "1s"}
+    file = os.path.join(root, "values.yaml")
+    write(file, yaml.safe_dump(values))
+    objects = stage.objects("--values", file)
+    lay_out(stage, objects, root)
+    container = host_spec(objects)["containers"][0]
+    command = [argument.replace("/etc/daymark", f"{root}/etc/daymark") for argument in container["args"]]
+    done = stage.run(stage.binary, *command, env=environment(objects, root, ""))
+    stage.check(done.returncode == 1 and "Cloudflare" in done.stderr, f"{done.returncode}: {done.stdout}{done.stderr}")
+    stage.check(os.listdir(config["stateDir"]), "what it found is remembered for the next pass")
+
+
 def try_the_test_pod(stage, objects, port):
     """The container of `helm test`, asking there instead of by the name of the Service."""
     container = only(objects, "Pod")["spec"]["containers"][0]
