@@ -159,15 +159,15 @@ def status_of(url):
 
 @test
 def a_rendered_pod_answers_for_the_name(stage):
-    """The DaemonSet on one node: its files, its command and its variables, with ports on loopback by values."""
+    """The values of the README on one node: the pod's files, command and variables, with ports on loopback by values."""
     pki = make_certificates(stage)
     root = os.path.join(stage.directory, "pod")
     nodes = ["127.0.0.21", "127.0.0.22", "127.0.0.23"]
     apiserver, admin = free_port(socket.SOCK_STREAM, nodes[0]), free_port(socket.SOCK_STREAM, "127.0.0.1")
     dns = free_port(socket.SOCK_DGRAM, "127.0.0.1")
-    values = yaml.safe_load(read(SERVING))
+    values = yaml.safe_load(read(os.path.join(CHART, "README.md")).split("```yaml\n")[1].split("```")[0])
     config = values["config"]
-    del config["peers"]
+    del config["peers"]  # One node of the three.
     for node, address in zip(config["pools"][0]["nodes"], nodes, strict=True):
         node["addresses"] = [address]
     config["pools"][0]["port"] = apiserver
