@@ -29,6 +29,7 @@ use crate::fault::chain;
 use crate::keeper::{self, Kept, Saver, StateHealth};
 use crate::lock::{NotLocked, StateLock};
 use crate::metrics::Metrics;
+use crate::notify;
 use crate::peers::{self, Wire, WireError};
 use crate::probers::Probers;
 use crate::publish::{self, Progress};
@@ -133,6 +134,7 @@ impl App {
         let _lock = self.lock.take();
         let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
         let (mut signals, mut parts) = self.spawn(&stop, &reload).await;
+        notify::ready();
         let mut outcome = Ok(());
         loop {
             tokio::select! {
@@ -141,6 +143,7 @@ impl App {
                     Asked::Stop if stop.is_cancelled() => return Err(RunError::Aborted),
                     Asked::Stop => {
                         info!("stopping; a second signal stops at once");
+                        notify::stopping();
                         stop.cancel();
                     }
                 },
@@ -198,6 +201,7 @@ impl App {
         }
         drop(decisions);
 
+        parts.spawn(endless(notify::keep_alive(watchdog.clone(), stop.clone())));
         let probers = Probers::new(handle.clone(), watchdog.clone());
         let authoritative = self.authoritative.clone();
         let reloader = Reloader::new(self.file, self.config, handle.clone(), probers, authoritative.clone());
@@ -335,7 +339,8 @@ fn hosts(
     let (role, told) = watch::channel(if membership.has_others() { Role::Unclear } else { Role::Sole });
     let hosts = membership.has_others().then(|| {
         let gossip = Gossip::new(membership, clock.started().as_millis(), clock.now());
-        Hosts::new(gossip, peers::digests(&config.pools), to_others, role, metrics.clone())
+        let is_writing = config.providers.iter().any(|it| matches!(it, ProviderConfig::Cloudflare(_)));
+        Hosts::new(gossip, peers::digests(&config.pools), to_others, role, metrics.clone(), is_writing)
     });
     (hosts, waiting, told)
 }

@@ -7,12 +7,17 @@ mod demo;
 mod explain;
 mod keygen;
 mod log;
+mod man;
 mod overrides;
 mod probe;
 mod run;
 mod status;
 mod sync;
 mod table;
+mod version;
+
+#[cfg(test)]
+pub(crate) use self::status::tests;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -60,6 +65,10 @@ enum Command {
     Schema,
     /// Print the completions of a shell
     Completions(completions::Arguments),
+    /// Write the man pages
+    Man(man::Arguments),
+    /// Print which Daymark this is
+    Version(version::Arguments),
 }
 
 /// Which host of a configuration this one is.
@@ -153,6 +162,8 @@ fn dispatch(command: Command) -> Outcome {
         Command::Keygen(arguments) => keygen::keygen(&arguments),
         Command::Schema => json(&config::json_schema()),
         Command::Completions(arguments) => Ok(completions::completions(&arguments)),
+        Command::Man(arguments) => man::man(&arguments),
+        Command::Version(arguments) => version::version(&arguments),
     }
 }
 

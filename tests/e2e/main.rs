@@ -25,6 +25,7 @@ mod providers;
 mod reload;
 mod restart;
 mod servers;
+mod service;
 mod state;
 mod support;
 mod sync;

@@ -11,13 +11,16 @@ mod ratelimit;
 mod token;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use daymark_names::Names;
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Request, Response};
 use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
@@ -47,6 +50,20 @@ pub struct Usage {
     pub remaining: Option<u32>,
 }
 
+/// Resolves the API's name.
+struct ByNames(Names);
+
+impl Resolve for ByNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        let names = self.0.clone();
+        Box::pin(async move {
+            let found = names.addresses(name.as_str()).await?;
+            // The port is put in by whoever asks.
+            Ok(Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
+        })
+    }
+}
+
 /// Makes the calls of one provider.
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -73,6 +90,7 @@ impl Client {
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("daymark/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(Arc::new(ByNames(Names::system())))
             .connect_timeout(settings.timeout.min(CONNECT))
             .timeout(settings.timeout);
         // An API without TLS is a stand-in on this machine, where no proxy leads.

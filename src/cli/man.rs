@@ -1,0 +1,20 @@
+//! `daymark man`: the man pages, for whoever packages them.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory};
+
+use super::{Cli, Failure, Outcome};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The directory where the pages go, one a command
+    dir: PathBuf,
+}
+
+pub(super) fn man(arguments: &Arguments) -> Outcome {
+    let command = Cli::command().disable_help_subcommand(true);
+    clap_mangen::generate_to(command, &arguments.dir)
+        .map_err(|error| Failure::Run(format!("{} takes no man page: {error}", arguments.dir.display())))?;
+    Ok(String::new())
+}
