@@ -8,6 +8,7 @@ mod explain;
 mod keygen;
 mod log;
 mod man;
+mod manifest;
 mod overrides;
 mod probe;
 mod run;
@@ -65,6 +66,8 @@ enum Command {
     Schema,
     /// Print the completions of a shell
     Completions(completions::Arguments),
+    /// Print a manifest for what runs Daymark
+    Manifest(manifest::Arguments),
     /// Write the man pages
     Man(man::Arguments),
     /// Print which Daymark this is
@@ -162,6 +165,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Keygen(arguments) => keygen::keygen(&arguments),
         Command::Schema => json(&config::json_schema()),
         Command::Completions(arguments) => Ok(completions::completions(&arguments)),
+        Command::Manifest(arguments) => manifest::manifest(&arguments),
         Command::Man(arguments) => man::man(&arguments),
         Command::Version(arguments) => version::version(&arguments),
     }

@@ -12,6 +12,7 @@ mod fault;
 pub mod keeper;
 mod lines;
 pub mod lock;
+pub mod manifest;
 pub mod metrics;
 mod notify;
 pub mod peers;

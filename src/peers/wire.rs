@@ -238,7 +238,8 @@ impl Wire {
             let (names, host, name, port) = (self.names.clone(), host.clone(), name.clone(), *port);
             lookups.spawn(async move {
                 let found = names.addresses(&name).await;
-                let found = found.map(|found| found.into_iter().map(|address| SocketAddr::new(address, port)).collect());
+                let found =
+                    found.map(|found| found.into_iter().map(|address| SocketAddr::new(address, port)).collect());
                 (host, name, found)
             });
         }

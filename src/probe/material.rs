@@ -15,7 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
 use super::certificate::{AcceptAny, Recorder};
-use super::settings::{Auth, Trust};
+use super::settings::{Auth, Trust, files};
 use crate::fault::chain;
 use crate::stamp::Stamp;
 
@@ -132,16 +132,7 @@ impl Source {
     }
 
     fn paths(&self) -> Vec<&Path> {
-        let trust = match &self.trust {
-            Trust::File(path) => Some(path),
-            Trust::System | Trust::Nothing => None,
-        };
-        let auth = match &self.auth {
-            Some(Auth::ClientCertificate { certificate, key }) => vec![certificate, key],
-            Some(Auth::TokenFile(path)) => vec![path],
-            None => Vec::new(),
-        };
-        trust.into_iter().chain(auth).map(PathBuf::as_path).collect()
+        files(&self.trust, self.auth.as_ref())
     }
 }
 

@@ -1,7 +1,7 @@
 //! How the targets of one pool are probed.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use daymark_decision::Thresholds;
@@ -32,6 +32,27 @@ pub struct Settings {
     pub trust: Trust,
     /// How the probe proves who it is.
     pub auth: Option<Auth>,
+}
+
+impl Settings {
+    /// Every file that a probe reads.
+    pub fn files(&self) -> Vec<&Path> {
+        files(&self.trust, self.auth.as_ref())
+    }
+}
+
+/// Every file that these name.
+pub(super) fn files<'a>(trust: &'a Trust, auth: Option<&'a Auth>) -> Vec<&'a Path> {
+    let trust = match trust {
+        Trust::File(path) => Some(path),
+        Trust::System | Trust::Nothing => None,
+    };
+    let auth = match auth {
+        Some(Auth::ClientCertificate { certificate, key }) => vec![certificate, key],
+        Some(Auth::TokenFile(path)) => vec![path],
+        None => Vec::new(),
+    };
+    trust.into_iter().chain(auth).map(PathBuf::as_path).collect()
 }
 
 /// What the certificate of a target is verified against. Files are read again when they change.

@@ -19,6 +19,7 @@ mod ending;
 mod hosts;
 mod keygen;
 mod logging;
+mod manifests;
 mod mends;
 mod parent;
 mod providers;

@@ -1,0 +1,143 @@
+//! Manifests for hosts that are the control-plane nodes themselves. It knows Kubernetes' words, and writes nothing.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::{Component, Path, PathBuf};
+
+use daymark_cloudflare::TokenSource;
+use serde_json::{Value, json};
+
+use crate::config::{Config, ProviderConfig};
+use crate::zones;
+
+/// What a manifest cannot be made of.
+#[derive(Debug, thiserror::Error)]
+pub enum NoManifest {
+    /// A static Pod has no Secret to take a variable from.
+    #[error(
+        "providers[{0}].tokenVariable: a static Pod takes no variable from a Secret; `tokenFile` names a file on the node"
+    )]
+    Variable(usize),
+    /// Files are mounted where they are.
+    #[error("{0} is no absolute path, and a path on the node is needed")]
+    Relative(PathBuf),
+}
+
+/// The static Pod (<https://kubernetes.io/docs/tasks/configure-pod-container/static-pod/>) that runs this configuration
+/// from the file of that path, which has to be on every node, as every file that it names.
+///
+/// The process is root without a capability but `NET_BIND_SERVICE`: what the kubelet makes on the node, and the keys that
+/// nobody else may read, are root's.
+pub fn static_pod(config: &Config, file: &Path, image: &str) -> Result<Value, NoManifest> {
+    let (mut mounts, mut volumes) = (Vec::new(), Vec::new());
+    for (number, Mount { path, kind, is_read_only }) in mounts_of(config, file)?.into_iter().enumerate() {
+        let name = format!("files-{number}");
+        mounts.push(json!({"name": name, "mountPath": path, "readOnly": is_read_only}));
+        volumes.push(json!({"name": name, "hostPath": {"path": path, "type": kind}}));
+    }
+    let mut container = json!({
+        "name": "daymark",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": ["run", "-c", file, "--log-format", "json"],
+    });
+    if config.peers.is_some() {
+        let own = json!({"name": "DAYMARK_SELF", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}});
+        container["env"] = json!([own]);
+    }
+    let probe = |path: &str| {
+        let host = reached(config.admin.listen.ip());
+        json!({"httpGet": {"host": host, "path": path, "port": config.admin.listen.port()}, "periodSeconds": 10, "timeoutSeconds": 5})
+    };
+    container["livenessProbe"] = probe("/livez");
+    container["readinessProbe"] = probe("/readyz");
+    container["resources"] = json!({"requests": {"cpu": "50m", "memory": "64Mi"}});
+    container["securityContext"] = json!({
+        "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true,
+        "runAsUser": 0,
+        "runAsGroup": 0,
+        "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    });
+    container["volumeMounts"] = mounts.into();
+    let labels = json!({"app.kubernetes.io/name": "daymark", "tier": "control-plane"});
+    Ok(json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "daymark", "namespace": "kube-system", "labels": labels},
+        "spec": {
+            "hostNetwork": true,
+            // The name servers of the node: those of the cluster need the cluster.
+            "dnsPolicy": "Default",
+            "priorityClassName": "system-node-critical",
+            "automountServiceAccountToken": false,
+            "containers": [container],
+            "volumes": volumes,
+        },
+    }))
+}
+
+/// What of the node the container sees, at the same path.
+struct Mount {
+    path: PathBuf,
+    kind: &'static str,
+    is_read_only: bool,
+}
+
+/// The directory of the configuration as a whole, so that a file that takes the place of another is seen; each file
+/// elsewhere by itself, for beside a CA there is its key; and the state.
+fn mounts_of(config: &Config, file: &Path) -> Result<Vec<Mount>, NoManifest> {
+    let file = without_dots(file);
+    let home = file.parent().unwrap_or(Path::new("/"));
+    let mut mounts = vec![Mount { path: home.to_owned(), kind: "Directory", is_read_only: true }];
+    let files: BTreeSet<PathBuf> = files(config)?.iter().map(|path| without_dots(path)).collect();
+    let elsewhere = files.into_iter().filter(|path| !path.starts_with(home));
+    mounts.extend(elsewhere.map(|path| Mount { path, kind: "File", is_read_only: true }));
+    let state = config.state_dir.iter().map(|path| without_dots(path));
+    mounts.extend(state.map(|path| Mount { path, kind: "DirectoryOrCreate", is_read_only: false }));
+    match mounts.iter().find(|mount| !mount.path.is_absolute()) {
+        Some(mount) => Err(NoManifest::Relative(mount.path.clone())),
+        None => Ok(mounts),
+    }
+}
+
+/// The path without `.` and `..`, which Kubernetes takes in no path.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(clean.pop()),
+            Component::CurDir => {}
+            named => clean.push(named),
+        }
+    }
+    clean
+}
+
+/// Every file that the configuration names.
+fn files(config: &Config) -> Result<BTreeSet<PathBuf>, NoManifest> {
+    let mut files = zones::files(config);
+    files.extend(config.pools.iter().flat_map(|pool| pool.probe.files()).map(Path::to_owned));
+    files.extend(config.peers.iter().map(|peers| peers.key_file.clone()));
+    files.extend(config.admin.token_file.clone());
+    for (index, provider) in config.providers.iter().enumerate() {
+        match provider {
+            ProviderConfig::Cloudflare(settings) => match &settings.calls.token {
+                TokenSource::File(path) => files.extend([path.clone()]),
+                TokenSource::Environment(_) => return Err(NoManifest::Variable(index)),
+            },
+            ProviderConfig::Authoritative(_) => {}
+        }
+    }
+    Ok(files)
+}
+
+/// Where the kubelet of the same node reaches what listens on an address.
+fn reached(listen: IpAddr) -> IpAddr {
+    match listen {
+        IpAddr::V4(address) if address.is_unspecified() => [127, 0, 0, 1].into(),
+        IpAddr::V6(address) if address.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        address => address,
+    }
+}

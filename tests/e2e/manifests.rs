@@ -1,0 +1,76 @@
+//! Manifests for what runs Daymark.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{daymark, finish, output};
+
+/// A configuration of two hosts in a directory, whose CA lies elsewhere, with this provider.
+fn write(dir: &Path, provider: &str) -> String {
+    let (home, pki) = (dir.join("etc"), dir.join("pki"));
+    fs::create_dir(&home).unwrap();
+    fs::create_dir(&pki).unwrap();
+    let ca = rcgen::generate_simple_self_signed(["ca".to_owned()]).unwrap();
+    fs::write(pki.join("ca.crt"), ca.cert.pem()).unwrap();
+    fs::write(home.join("token"), "secret").unwrap();
+    output(&["keygen", "--out", home.join("gossip.key").to_str().unwrap()]);
+    let file = home.join("daymark.yaml");
+    let text = format!(
+        "pools:
+  - name: lb.kube-cp.com
+    nodes: [{{name: cp-1, addresses: [192.0.2.1]}}]
+    probe: {{ca: ../pki/ca.crt}}
+providers: [{provider}]
+peers:
+  self: cp-1
+  members: [{{name: cp-1, address: 192.0.2.1}}, {{name: cp-2, address: 192.0.2.2}}]
+  keyFile: gossip.key
+admin: {{listen: '0.0.0.0:9400'}}
+stateDir: {}
+",
+        dir.join("state").display()
+    );
+    fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_static_pod_sees_what_the_configuration_names_and_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(dir.path(), "{type: cloudflare, mode: records, zone: kube-cp.com, tokenFile: token}");
+    let text = output(&["manifest", "static-pod", "-c", &file, "--image", "registry.example/daymark:7"]);
+    assert!(
+        text.contains("# Each host has the name of its node, so the nodes have to be called cp-1, cp-2.\n"),
+        "{text}"
+    );
+    let pod: Value = serde_saphyr::from_str(&text).unwrap();
+    let container = &pod["spec"]["containers"][0];
+    assert_eq!(container["image"], "registry.example/daymark:7");
+    assert_eq!(container["args"][2], file.as_str());
+    assert_eq!(container["env"][0]["valueFrom"]["fieldRef"]["fieldPath"], "spec.nodeName");
+    assert_eq!(container["livenessProbe"]["httpGet"]["host"], "127.0.0.1");
+    assert_eq!(container["livenessProbe"]["httpGet"]["port"], 9400);
+    let volumes = pod["spec"]["volumes"].as_array().unwrap().iter();
+    let paths: Vec<_> = volumes.map(|it| (&it["hostPath"]["path"], &it["hostPath"]["type"])).collect();
+    let path = |name: &str| Value::from(dir.path().join(name).to_str().unwrap());
+    let (home, ca, state) = (path("etc"), path("pki/ca.crt"), path("state"));
+    assert_eq!(paths, [(&home, &"Directory".into()), (&ca, &"File".into()), (&state, &"DirectoryOrCreate".into())]);
+    let mounts = container["volumeMounts"].as_array().unwrap();
+    let writable: Vec<_> = mounts.iter().filter(|it| it["readOnly"] == false).map(|it| &it["mountPath"]).collect();
+    assert_eq!(writable, [&state]);
+}
+
+#[test]
+fn a_token_that_a_static_pod_cannot_get_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(dir.path(), "{type: cloudflare, mode: records, zone: kube-cp.com, tokenVariable: TOKEN}");
+    let refused = finish(&mut daymark(&["manifest", "static-pod", "-c", &file]));
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""));
+    assert!(
+        refused.stderr.contains("providers[0].tokenVariable: a static Pod takes no variable"),
+        "{}",
+        refused.stderr
+    );
+}
