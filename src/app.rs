@@ -201,8 +201,7 @@ impl App {
         }
         drop(decisions);
 
-        let (alive, ended) = (notify::keep_alive(watchdog.clone()), stop.clone());
-        parts.spawn(async move { Ok(ended.run_until_cancelled_owned(alive).await.unwrap_or_default()) });
+        parts.spawn(endless(notify::keep_alive(watchdog.clone(), stop.clone())));
         let probers = Probers::new(handle.clone(), watchdog.clone());
         let authoritative = self.authoritative.clone();
         let reloader = Reloader::new(self.file, self.config, handle.clone(), probers, authoritative.clone());
@@ -340,7 +339,8 @@ fn hosts(
     let (role, told) = watch::channel(if membership.has_others() { Role::Unclear } else { Role::Sole });
     let hosts = membership.has_others().then(|| {
         let gossip = Gossip::new(membership, clock.started().as_millis(), clock.now());
-        Hosts::new(gossip, peers::digests(&config.pools), to_others, role, metrics.clone())
+        let is_writing = config.providers.iter().any(|it| matches!(it, ProviderConfig::Cloudflare(_)));
+        Hosts::new(gossip, peers::digests(&config.pools), to_others, role, metrics.clone(), is_writing)
     });
     (hosts, waiting, told)
 }

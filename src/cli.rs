@@ -16,6 +16,9 @@ mod sync;
 mod table;
 mod version;
 
+#[cfg(test)]
+pub(crate) use self::status::tests;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 

@@ -60,9 +60,12 @@ impl Config {
     /// Reads a configuration file, as the host `named` where that is given beside it. The paths in it are relative to its
     /// directory.
     pub fn load(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
-        let file_name = path.display().to_string();
-        let text = read(path).map_err(|sentence| refused(&file_name, None, sentence))?;
-        Self::parse_as(&text, &file_name, path.parent().unwrap_or(Path::new("")), named)
+        Self::load_as(path, Source::File, named)
+    }
+
+    /// The same for one pass, which talks to no other host: the keys of the hosts are not looked at.
+    pub fn load_without_keys(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
+        Self::load_as(path, Source::FileWithoutKeys, named)
     }
 
     /// Reads the file again, or another, as the same host.
@@ -72,15 +75,27 @@ impl Config {
 
     /// Reads the text of a configuration file. Findings call it `file_name`; the paths in it are relative to `base_dir`.
     pub fn parse(text: &str, file_name: &str, base_dir: &Path) -> Result<Self, ConfigErrors> {
-        Self::parse_as(text, file_name, base_dir, None)
+        Self::parse_as(text, file_name, base_dir, Source::File, None)
     }
 
-    fn parse_as(text: &str, file_name: &str, base_dir: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
+    fn load_as(path: &Path, source: Source, named: Option<&str>) -> Result<Self, ConfigErrors> {
+        let file_name = path.display().to_string();
+        let text = read(path).map_err(|sentence| refused(&file_name, None, sentence))?;
+        Self::parse_as(&text, &file_name, path.parent().unwrap_or(Path::new("")), source, named)
+    }
+
+    fn parse_as(
+        text: &str,
+        file_name: &str,
+        base_dir: &Path,
+        source: Source,
+        named: Option<&str>,
+    ) -> Result<Self, ConfigErrors> {
         let mut tree = tree::parse(text).map_err(|error| refused(file_name, error.position, error.sentence))?;
         if let Some(name) = named {
             flags::put_self(&mut tree, name);
         }
-        let config = Self::judge(&tree, Source::File, base_dir, Findings::new(Some(file_name)))?;
+        let config = Self::judge(&tree, source, base_dir, Findings::new(Some(file_name)))?;
         Ok(Self { named: named.map(str::to_owned), ..config })
     }
 

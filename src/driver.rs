@@ -5,6 +5,7 @@
 //!
 //! Where there are other hosts, it also owns the gossip with them: what they say is an input like an observation.
 
+mod complaints;
 mod hosts;
 mod told;
 
@@ -13,14 +14,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use daymark_decision::{
-    Answer, Change, Command, Decision, Engine, Grade, Health, Kind, Moment, Observation, Pool, PoolName, Reason,
-    Refusal, Target,
+    Answer, Change, Command, Decision, Engine, Grade, Health, HostName, Kind, Moment, Observation, Pool, PoolName,
+    Reason, Refusal, Target,
 };
 use daymark_gossip::{Digest, Message};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use crate::clock::Clock;
+use crate::complaint::Complaint;
 use crate::events::{Events, What};
 use crate::keeper::Kept;
 use crate::metrics::Metrics;
@@ -46,6 +48,7 @@ enum Input {
     Reload(Vec<Pool>, BTreeMap<PoolName, Digest>, oneshot::Sender<()>),
     Status(oneshot::Sender<Vec<PoolStatus>>),
     Message(Box<Message>, SocketAddr),
+    Complaint(HostName, Complaint),
     Hosts(oneshot::Sender<Option<HostsStatus>>),
 }
 
@@ -72,6 +75,11 @@ impl Handle {
     /// Hands over what another host says and where it came from, without waiting; where the driver is stuck it is dropped.
     pub fn hear(&self, message: Message, from: SocketAddr) -> Result<(), Gone> {
         self.0.try_send(Input::Message(Box::new(message), from)).map_err(|_| Gone)
+    }
+
+    /// Hands over what is wrong with another host, without waiting; where the driver is stuck it is dropped.
+    pub fn complain(&self, host: HostName, complaint: Complaint) -> Result<(), Gone> {
+        self.0.try_send(Input::Complaint(host, complaint)).map_err(|_| Gone)
     }
 
     /// Has a new configuration applied. `digests` is what the other hosts are told of it.
@@ -191,6 +199,11 @@ impl Driver {
                     hosts.hear(*message, from, now);
                 }
             }
+            Input::Complaint(host, complaint) => {
+                if let Some(hosts) = &mut self.hosts {
+                    hosts.complain(host, complaint, now);
+                }
+            }
             Input::Hosts(reply) => {
                 let _ = reply.send(self.hosts.as_ref().map(|hosts| hosts.status(&self.engine, now)));
             }
@@ -214,6 +227,9 @@ impl Driver {
     fn exchange(&mut self, now: Moment) {
         if let Some(hosts) = &mut self.hosts {
             hosts.exchange(&mut self.engine, now);
+            for what in hosts.look(&self.engine, now) {
+                self.outputs.events.record(now, what);
+            }
         }
     }
 
@@ -235,6 +251,8 @@ impl Driver {
             }
         }
         whats.extend(Change::between(&former.decision, &decision).into_iter().map(What::Answer));
+        let is_writing = self.hosts.as_ref().is_some_and(Hosts::is_writing);
+        whats.retain(|what| is_writing || !matches!(what, What::Writer { .. }));
         for what in whats {
             self.outputs.events.record(now, what);
         }

@@ -11,6 +11,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
+use crate::complaint::Complaint;
+
 /// How many events are kept; the oldest goes first.
 const KEPT: usize = 1_000;
 
@@ -94,6 +96,16 @@ pub enum What {
         /// The host; `None` for none.
         host: Option<HostName>,
     },
+    /// Something is wrong with another host, or no longer.
+    Complaint {
+        /// The host.
+        host: HostName,
+        /// What is wrong.
+        #[serde(flatten)]
+        complaint: Complaint,
+        /// Whether it begins.
+        begins: bool,
+    },
     /// A new configuration was applied.
     Reload {
         /// How many targets it has.
@@ -156,6 +168,12 @@ impl What {
             Self::Sight { blind: false } => info!(event = "sight", blind = false, "{sentence}"),
             Self::Writer { host: Some(host) } => info!(event = "writer", %host, "{sentence}"),
             Self::Writer { host: None } => warn!(event = "writer", "{sentence}"),
+            Self::Complaint { host, complaint, begins: true } => {
+                warn!(event = "complaint", %host, complaint = complaint.label(), begins = true, "{sentence}");
+            }
+            Self::Complaint { host, complaint, begins: false } => {
+                info!(event = "complaint", %host, complaint = complaint.label(), begins = false, "{sentence}");
+            }
             Self::Reload { targets } => info!(event = "reload", targets, "{sentence}"),
         }
     }
@@ -191,7 +209,13 @@ impl fmt::Display for What {
             }
             Self::Sight { blind: false } => f.write_str("this host reaches targets again, and votes"),
             Self::Writer { host: Some(host) } => write!(f, "host {host} writes where only one host may"),
-            Self::Writer { host: None } => f.write_str("no host writes, for none is heard by a majority"),
+            Self::Writer { host: None } => {
+                f.write_str("no host is known to write, for this host knows of none that a majority hears")
+            }
+            Self::Complaint { host, complaint, begins: true } => f.write_str(&complaint.sentence(host)),
+            Self::Complaint { host, complaint, begins: false } => {
+                write!(f, "no longer so: {}", complaint.sentence(host))
+            }
             Self::Reload { targets } => write!(f, "a new configuration with {targets} targets is applied"),
         }
     }

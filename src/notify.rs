@@ -1,9 +1,12 @@
-//! What a service manager is told (sd_notify(3)): that Daymark serves, reads its configuration again, ends, and is not stuck.
+//! What a service manager is told (`sd_notify(3)`): that Daymark serves, reads its configuration again, ends, and is not stuck.
 //!
 //! Where no service manager asks for it, by `NOTIFY_SOCKET` and `WATCHDOG_USEC`, nothing is told.
 
+use std::time::Duration;
+
 use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::watchdog::Watchdog;
@@ -26,13 +29,13 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// Tells that Daymark is alive, twice in every time that the service manager allows, while no part is stuck; for ever.
-pub async fn keep_alive(watchdog: Watchdog) {
-    let Some(allowed) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
-    let mut ticks = interval((allowed / 2).max(std::time::Duration::from_millis(1)));
+/// Tells that Daymark is alive, twice in every time that the service manager allows, while no part is stuck; until the
+/// shutdown.
+pub async fn keep_alive(watchdog: Watchdog, shutdown: CancellationToken) {
+    let Some(allowed) = sd_notify::watchdog_enabled() else { return shutdown.cancelled().await };
+    let mut ticks = interval((allowed / 2).max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         if watchdog.stuck().is_empty() {
             tell(&[NotifyState::Watchdog]);
         }

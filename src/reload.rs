@@ -4,9 +4,7 @@
 //! what their names lead to, so that the swap of a mounted `ConfigMap`'s link is seen as well as an edit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +21,7 @@ use crate::fault::chain;
 use crate::notify;
 use crate::peers;
 use crate::probers::Probers;
+use crate::stamp::Stamp;
 use crate::zones;
 
 /// How often the files are looked at.
@@ -83,9 +82,9 @@ impl Reloader {
         self.reload().await;
         self.zone_files = zones::files(&self.config);
         let mut seen = self.look();
-        for (file, identity) in look {
+        for (file, stamp) in look {
             // A change since the reload is one that it may have missed.
-            seen.entry(file).and_modify(|it| *it = identity);
+            seen.entry(file).and_modify(|it| *it = stamp);
         }
         seen
     }
@@ -129,19 +128,12 @@ impl Reloader {
 
     fn look(&self) -> Look {
         let files = self.file.iter().chain(&self.zone_files);
-        files.map(|file| (file.clone(), identity(file))).collect()
+        files.map(|file| (file.clone(), Stamp::of(file))).collect()
     }
 }
 
-/// What each file is, by device, inode, length and time of change; `None` for one that is not there.
-type Look = BTreeMap<PathBuf, Option<Identity>>;
-
-type Identity = (u64, u64, u64, i64, i64);
-
-fn identity(file: &Path) -> Option<Identity> {
-    let it = fs::metadata(file).ok()?;
-    Some((it.dev(), it.ino(), it.len(), it.mtime(), it.mtime_nsec()))
-}
+/// What each file is.
+type Look = BTreeMap<PathBuf, Stamp>;
 
 fn refuse(reasons: Vec<String>) {
     error!("the new configuration is refused, and the old one stays");
@@ -256,7 +248,9 @@ fn served(settings: &Settings) -> Vec<(&PoolName, u16)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use super::*;
 

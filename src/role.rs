@@ -51,17 +51,20 @@ impl Role {
 /// Makes a role of who is the one that writes.
 #[derive(Debug, Default)]
 pub struct Candidate {
-    since: Option<Moment>,
+    /// Since when this host is the one, and when that was confirmed last.
+    stood: Option<(Moment, Moment)>,
 }
 
 impl Candidate {
     /// The role of the host `own` where `writer` is the one that writes `now`.
     pub fn role(&mut self, own: &HostName, writer: Option<&HostName>, now: Moment) -> Role {
         if writer != Some(own) {
-            self.since = None;
+            self.stood = None;
             return if writer.is_some() { Role::Reader } else { Role::Unclear };
         }
-        let since = *self.since.get_or_insert(now);
+        // What lapsed begins anew: others may have written since.
+        let since = self.stood.filter(|(_, last)| now.since(*last) <= LASTS).map_or(now, |(since, _)| since);
+        self.stood = Some((since, now));
         if now.since(since) < STANDS_FOR { Role::Unclear } else { Role::Writer { until: Instant::now() + LASTS } }
     }
 }
@@ -85,8 +88,10 @@ mod tests {
         assert!(role.may_write());
         tokio::time::advance(LASTS).await;
         assert!(!role.may_write(), "nobody has confirmed it");
-        assert!(candidate.role(&own, Some(&own), at(5_000)).may_write());
-        assert_eq!(candidate.role(&own, Some(&other), at(5_001)), Role::Reader);
-        assert_eq!(candidate.role(&own, Some(&own), at(5_002)), Role::Unclear, "it begins anew");
+        assert!(candidate.role(&own, Some(&own), at(4_100)).may_write(), "now it is confirmed");
+        assert_eq!(candidate.role(&own, Some(&other), at(4_200)), Role::Reader);
+        assert_eq!(candidate.role(&own, Some(&own), at(4_201)), Role::Unclear, "it begins anew");
+        assert!(candidate.role(&own, Some(&own), at(6_201)).may_write());
+        assert_eq!(candidate.role(&own, Some(&own), at(8_202)), Role::Unclear, "so does what has lapsed");
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// One version of a file, which may also be that there is none.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(Option<(u64, u64, u64, [i64; 4])>);
 
 impl Stamp {

@@ -9,6 +9,8 @@ use daymark_decision::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::complaint::Complaint;
+
 /// A provider that has been behind for more seconds says so in its alarm.
 const PATIENCE: u64 = 30;
 
@@ -47,6 +49,12 @@ pub struct HostsStatus {
     pub blind: bool,
     /// The host that writes where only one may.
     pub writer: Option<HostName>,
+    /// Whether this host has a provider that only one host may write to.
+    #[serde(default)]
+    pub is_writing: bool,
+    /// What is wrong with other hosts.
+    #[serde(default)]
+    pub complaints: Vec<ComplaintStatus>,
     /// The others, by name.
     pub peers: Vec<PeerStatus>,
 }
@@ -72,9 +80,23 @@ impl HostsStatus {
         if self.blind {
             alarms.push("this host reaches no target at all, so it abstains".to_owned());
         }
-        alarms.extend(self.peers.iter().flat_map(PeerStatus::alarms));
+        alarms.extend(self.peers.iter().filter_map(PeerStatus::silence));
+        alarms.extend(self.complaints.iter().map(|complaint| complaint.sentence.clone()));
         alarms
     }
+}
+
+/// What is wrong with another host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComplaintStatus {
+    /// The host, which may be no member.
+    pub host: HostName,
+    /// What is wrong.
+    #[serde(flatten)]
+    pub complaint: Complaint,
+    /// The same as a sentence, with what to compare.
+    pub sentence: String,
 }
 
 /// Another host.
@@ -106,15 +128,12 @@ pub struct PeerStatus {
 }
 
 impl PeerStatus {
-    fn alarms(&self) -> Vec<String> {
+    fn silence(&self) -> Option<String> {
         let host = &self.host;
-        let silence = (!self.heard).then(|| match self.age {
+        (!self.heard).then(|| match self.age {
             Some(age) => format!("host {host} has not been heard for {age:.0} s"),
             None => format!("host {host} was not heard in this run"),
-        });
-        let differs = self.differs.iter().filter(|_| self.heard);
-        let differs = differs.map(|pool| format!("host {host} has another configuration of {pool} than this host"));
-        silence.into_iter().chain(differs).collect()
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use daymark_decision::{Command, NodeName, Override, OverrideKind, PoolName, Refusal};
+use daymark_gossip::{LONGEST_AUTHOR, LONGEST_REASON};
 use serde::{Deserialize, Serialize};
 
 use super::token::Denied;
@@ -33,9 +34,6 @@ pub struct Wish {
     pub insist: bool,
 }
 
-/// The longest reason or author, in bytes: they are kept, and shown in one line.
-const LONGEST_TEXT: usize = 200;
-
 pub(super) async fn set(
     State(admin): State<Admin>,
     names: Result<Path<(String, String)>, PathRejection>,
@@ -62,9 +60,10 @@ pub(super) async fn lift(
 }
 
 fn order(wish: &Wish, now: daymark_decision::Moment) -> Result<Override, String> {
-    for (key, text) in [("reason", &wish.reason), ("author", &wish.author)] {
-        if text.len() > LONGEST_TEXT || text.chars().any(char::is_control) {
-            return Err(format!("{key}: one line of at most {LONGEST_TEXT} bytes is allowed"));
+    // They are kept, told to the other hosts, and shown in one line.
+    for (key, text, most) in [("reason", &wish.reason, LONGEST_REASON), ("author", &wish.author, LONGEST_AUTHOR)] {
+        if text.len() > most || text.chars().any(char::is_control) {
+            return Err(format!("{key}: one line of at most {most} bytes is allowed"));
         }
     }
     let length = wish.length.as_deref().map(config::duration).transpose().map_err(|wrong| format!("for: {wrong}"))?;

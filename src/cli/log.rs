@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
+use tracing::error;
 use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
@@ -26,6 +27,8 @@ pub(super) fn start(format: Format, level: &str) -> Option<Rest> {
     let filter = EnvFilter::try_from_env("DAYMARK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // Without a thread no runtime can be had either, and that is told.
     let (lines, rest) = Lines::to(io::stderr()).ok()?;
+    // A crash is told as everything is: by whole lines, and without waiting for who reads them.
+    std::panic::set_hook(Box::new(|crash| error!("{}", one_line(&crash.to_string()))));
     let writer = move || lines.clone();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
     // A line that cannot be written is lost. To tell of that on standard error too would panic where that is the fault.
@@ -38,7 +41,19 @@ pub(super) fn start(format: Format, level: &str) -> Option<Rest> {
     Some(rest)
 }
 
+fn one_line(text: &str) -> String {
+    text.lines().collect::<Vec<_>>().join(" ")
+}
+
 /// The message alone: it says everything.
 fn sentence(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
     if field.name() == "message" { write!(writer, "{value:?}") } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_crash_is_one_line() {
+        assert_eq!(super::one_line("panicked at a.rs:1:2:\nit broke\n"), "panicked at a.rs:1:2: it broke");
+    }
 }

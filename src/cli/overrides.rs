@@ -75,17 +75,37 @@ impl Lift {
         self.api.write(method, &path, body, Some(&self.secret))?;
         let status: Status = self.api.get("/api/v1/status")?;
         let now = find(&status, &self.node, Some(pool.as_str()))?;
-        Ok(outcome(now, &self.node))
+        outcome(now, &self.node)
     }
 }
 
-fn outcome(pool: &PoolStatus, node: &str) -> String {
+/// What has become of the node; or else why what was said of it does not hold.
+fn outcome(pool: &PoolStatus, node: &str) -> Outcome {
     let addresses: Vec<String> = pool.addresses.iter().map(ToString::to_string).collect();
-    let targets = pool.targets.iter().filter(|target| target.node.as_str() == node);
-    let lines: String = targets.map(|target| format!("{node} {} {}\n", target.address, target.why)).collect();
-    format!("{lines}{} -> {}\n", pool.name, addresses.join(" "))
+    let targets = || pool.targets.iter().filter(|target| target.node.as_str() == node);
+    if let Some(undone) = targets().find_map(|target| target.undone.as_ref()) {
+        return Err(Failure::Run(format!("{}: {node} was {undone}", pool.name)));
+    }
+    let lines: String = targets().map(|target| format!("{node} {} {}\n", target.address, target.why)).collect();
+    Ok(format!("{lines}{} -> {}\n", pool.name, addresses.join(" ")))
 }
 
 fn user() -> String {
     ["SUDO_USER", "USER"].into_iter().find_map(|key| std::env::var(key).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::status::tests::pool_status;
+
+    #[test]
+    fn a_drain_that_is_undone_at_once_has_failed_for_its_reason() {
+        let undone = outcome(&pool_status(), "cp-1").unwrap_err();
+        assert_eq!(undone.to_string(), "lb.example.org: cp-1 was drained by ada, and undone");
+        assert!(matches!(undone, Failure::Run(_)), "as a refusal");
+        let mut holds = pool_status();
+        holds.targets.iter_mut().for_each(|target| target.undone = None);
+        assert!(outcome(&holds, "cp-1").unwrap().starts_with("cp-1 192.0.2.1 out: "));
+    }
 }

@@ -35,7 +35,7 @@ struct Probed {
 }
 
 pub(super) fn probe(arguments: &Arguments) -> Outcome {
-    let config = Config::load(&arguments.config, arguments.own.name.as_deref())?;
+    let config = Config::load_without_keys(&arguments.config, arguments.own.name.as_deref())?;
     let probed = block_on(async { Ok(probe_all(&config).await) })?;
     match arguments.output {
         Output::Json => json(&probed),

@@ -8,7 +8,7 @@ use super::client::Api;
 use super::table::table;
 use super::{Outcome, Output, json};
 use crate::events::Event;
-use crate::status::{HostsStatus, PeerStatus, PoolStatus, ProviderStatus, Status};
+use crate::status::{HostsStatus, PeerStatus, PeerTarget, PoolStatus, ProviderStatus, Status, TargetStatus};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -37,7 +37,7 @@ pub(super) fn events(arguments: &Arguments) -> Outcome {
 
 fn text(status: &Status) -> String {
     let mut text: String = status.pools.iter().map(pool).collect();
-    text.extend(status.hosts.iter().map(hosts));
+    text.extend(status.hosts.iter().map(|it| hosts(it, &status.pools)));
     let now = status.now.parse().unwrap_or_default();
     text.extend(status.providers.iter().map(|it| provider(it, now)));
     text.extend(status.alarms.iter().map(|alarm| format!("ALARM: {alarm}\n")));
@@ -64,18 +64,40 @@ fn provider(provider: &ProviderStatus, now: Timestamp) -> String {
     text
 }
 
-fn hosts(hosts: &HostsStatus) -> String {
-    let writer = hosts.writer.as_ref().map_or("no host writes".to_owned(), |writer| format!("{writer} writes"));
+fn hosts(hosts: &HostsStatus, pools: &[PoolStatus]) -> String {
+    let writer = match &hosts.writer {
+        _ if !hosts.is_writing => String::new(),
+        Some(writer) => format!("; {writer} writes"),
+        None => "; no host writes".to_owned(),
+    };
     let blind = if hosts.blind { ", blind" } else { "" };
+    let heard = 1 + hosts.peers.iter().filter(|peer| peer.heard).count();
     let rows: Vec<Vec<String>> = hosts.peers.iter().map(peer).collect();
     let table = table(&["HOST", "HEARD", "DIRECT", "ROUND TRIP", "CLOCK", "TARGETS", "CONFIGURATION"], &rows);
-    format!("host {}: {}{blind}, one of {}; {writer}\n{table}\n", hosts.own, hosts.standing, hosts.members)
+    let differing: String = hosts.peers.iter().filter(|it| it.heard).map(|peer| differing(peer, pools)).collect();
+    let (own, standing, members) = (&hosts.own, hosts.standing, hosts.members);
+    format!("host {own}: {standing}{blind}, hears {heard} of {members}{writer}\n{table}{differing}\n")
+}
+
+/// A line for each target that another host grades otherwise than this one.
+fn differing(peer: &PeerStatus, pools: &[PoolStatus]) -> String {
+    let line = |target: &PeerTarget| {
+        let pool = pools.iter().find(|pool| pool.name == target.pool)?;
+        let here = pool.targets.iter().find(|here| here.node == target.node && here.address == target.address)?;
+        let PeerTarget { pool, node, address, grade, .. } = target;
+        let line = || format!("  {} finds {node} {address} of {pool} {grade}, here it is {}\n", peer.host, here.grade);
+        (here.grade != *grade).then(line)
+    };
+    peer.targets.iter().filter_map(line).collect()
 }
 
 fn peer(peer: &PeerStatus) -> Vec<String> {
     let ago = |age: Option<f64>| age.map_or("never".to_owned(), |age| format!("{age:.1} s ago"));
     let heard = if peer.heard { ago(peer.age) } else { format!("no, {}", ago(peer.age)) };
-    let round_trip = peer.round_trip.map_or("-".to_owned(), |secs| format!("{:.1} ms", secs * 1000.0));
+    let round_trip = peer.round_trip.map_or("-".to_owned(), |secs| match (secs * 1000.0).round() {
+        0.0 => "under 1 ms".to_owned(),
+        millis => format!("{millis} ms"),
+    });
     // What is less than the way takes is no difference.
     let clock = peer.clock_ahead.map_or("-".to_owned(), |secs| match secs.round() {
         0.0 => "the same".to_owned(),
@@ -90,7 +112,8 @@ fn peer(peer: &PeerStatus) -> Vec<String> {
         .map(|(count, grade)| format!("{count} {grade}"))
         .collect();
     let abstains = if peer.abstains { "abstains, " } else { "" };
-    let targets = if counts.is_empty() { "-".to_owned() } else { format!("{abstains}{}", counts.join(", ")) };
+    let when = if peer.heard { abstains } else { "then: " };
+    let targets = if counts.is_empty() { "-".to_owned() } else { format!("{when}{}", counts.join(", ")) };
     let pools: Vec<String> = peer.differs.iter().map(ToString::to_string).collect();
     let configuration = match (peer.configuration.is_empty(), pools.is_empty()) {
         (true, _) => "-".to_owned(),
@@ -116,62 +139,16 @@ fn pool(pool: &PoolStatus) -> String {
         })
         .collect();
     let table = table(&["NODE", "ADDRESS", "GRADE", "ANSWER", "WHY"], &rows);
-    format!("{} -> {} ({}, TTL {} s)\n{table}\n", pool.name, addresses.join(" "), pool.basis, pool.ttl)
+    let mut undone: Vec<String> = pool.targets.iter().filter_map(undone).collect();
+    undone.dedup();
+    let (name, basis, ttl, undone) = (&pool.name, pool.basis, pool.ttl, undone.concat());
+    format!("{name} -> {} ({basis}, TTL {ttl} s)\n{table}{undone}\n", addresses.join(" "))
+}
+
+/// The line on a node whose last drain the hosts have undone.
+fn undone(target: &TargetStatus) -> Option<String> {
+    target.undone.as_ref().map(|undone| format!("  {} was {undone}\n", target.node))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(secs: i64) -> Timestamp {
-        Timestamp::from_second(1_795_341_600 + secs).unwrap()
-    }
-
-    #[test]
-    fn a_provider_that_keeps_up_is_one_short_line() {
-        let status = ProviderStatus {
-            name: "authoritative".to_owned(),
-            desired: 7,
-            published: Some(7),
-            last_success: Some(at(0)),
-            ..ProviderStatus::default()
-        };
-        let expected = "provider authoritative: generation 7, last success 2026-11-22T10:00:00Z\n";
-        assert_eq!(provider(&status, at(60)), expected);
-    }
-
-    #[test]
-    fn a_provider_that_lags_says_for_how_long_and_why() {
-        let status = ProviderStatus {
-            name: "cloudflare".to_owned(),
-            desired: 7,
-            published: Some(5),
-            last_success: Some(at(0)),
-            behind_since: Some(at(18)),
-            fault: Some("the token is not accepted".to_owned()),
-            findings: vec!["the fallback pool is disabled".to_owned()],
-            ..ProviderStatus::default()
-        };
-        assert_eq!(
-            provider(&status, at(60)),
-            "provider cloudflare: generation 5 of 7, behind for 42 s, last success 2026-11-22T10:00:00Z: the token is not \
-             accepted\n  found: the fallback pool is disabled\n"
-        );
-    }
-    #[test]
-    fn a_provider_that_hangs_says_since_when() {
-        let status = ProviderStatus {
-            name: "cloudflare".to_owned(),
-            desired: 7,
-            behind_since: Some(at(0)),
-            attempt_since: Some(at(1)),
-            ..ProviderStatus::default()
-        };
-        assert_eq!(
-            provider(&status, at(9)),
-            "provider cloudflare: nothing of 7, behind for 9 s: an attempt is under way since 2026-11-22T10:00:01Z\n"
-        );
-        let in_time = ProviderStatus { behind_since: None, published: Some(7), ..status };
-        assert_eq!(provider(&in_time, at(9)), "provider cloudflare: generation 7\n", "it only looks");
-    }
-}
+pub(crate) mod tests;

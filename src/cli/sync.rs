@@ -65,7 +65,7 @@ struct Report {
 }
 
 pub(super) fn sync(arguments: &Arguments) -> Outcome {
-    let config = Config::load(&arguments.config, arguments.own.name.as_deref())?;
+    let config = Config::load_without_keys(&arguments.config, arguments.own.name.as_deref())?;
     let is_writing = |provider: &ProviderConfig| matches!(provider, ProviderConfig::Cloudflare(_));
     if !config.providers.iter().any(is_writing) {
         let sentence = "holds no provider that writes elsewhere, so there is nothing to do; `daymark run` serves DNS";

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Version {
+struct Build {
     version: &'static str,
     commit: &'static str,
     date: &'static str,
@@ -26,12 +26,11 @@ struct Version {
 }
 
 pub(super) fn version(arguments: &Arguments) -> Outcome {
-    let own =
-        Version { version: env!("CARGO_PKG_VERSION"), commit: COMMIT, date: DATE, target: env!("DAYMARK_TARGET") };
+    let own = Build { version: env!("CARGO_PKG_VERSION"), commit: COMMIT, date: DATE, target: env!("DAYMARK_TARGET") };
     match arguments.output {
         Output::Json => json(&own),
         Output::Text => {
-            let Version { version, commit, date, target } = own;
+            let Build { version, commit, date, target } = own;
             Ok(format!("daymark {version}\ncommit {commit}\nbuild date {date}\ntarget {target}\n"))
         }
     }

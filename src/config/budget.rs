@@ -212,12 +212,11 @@ impl fmt::Display for PoolReport {
 /// Who decides, and how many of them may fail before the others are no majority any more.
 fn hosts_line(Membership { own, members }: &Membership) -> String {
     let names: Vec<_> = members.iter().map(HostName::as_str).collect();
-    let may_fail = match members.len().saturating_sub(1) / 2 {
-        0 => "none".to_owned(),
-        n => n.to_string(),
+    let fate = match members.len().saturating_sub(1) / 2 {
+        0 => "and each decides alone while the other is lost".to_owned(),
+        n => format!("of which {n} may fail and the rest still decide together"),
     };
-    let (all, names) = (members.len(), names.join(", "));
-    format!("hosts: {all}, of which {may_fail} may fail and the rest still decide together: {names}; this is {own}")
+    format!("hosts: {}, {fate}: {}; this is {own}", members.len(), names.join(", "))
 }
 
 /// A duration in seconds, with a fraction only where it has one.

@@ -23,6 +23,8 @@ use super::{AdminConfig, Config, PoolConfig};
 pub(super) enum Source {
     /// A file, which says everything.
     File,
+    /// A file, for a pass that talks to no other host and needs no keys for it.
+    FileWithoutKeys,
     /// Flags, which may leave out providers and keep no state unless told to.
     Flags,
 }
@@ -30,7 +32,7 @@ pub(super) enum Source {
 /// Judges a configuration; what it returns counts only if `findings` holds no error.
 pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings: &mut Findings) -> Option<Config> {
     let (raw, root) = raw.given()?;
-    let mut stage = Stage { findings, base };
+    let mut stage = Stage { findings, source, base };
     let pools = stage.pools(raw.pools, root);
     let providers = match (raw.providers, source) {
         (Key::Absent, Source::Flags) => {
@@ -40,7 +42,7 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
         }
         (providers, _) => stage.providers(providers, root, &pools),
     };
-    let peers = stage.peers(raw.peers);
+    let peers = stage.peers(raw.peers, &pools);
     let admin = stage.admin(raw.admin);
     let state_dir = match (raw.state_dir, source) {
         (Key::Absent, Source::Flags) => None,
@@ -53,6 +55,7 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
 /// The judgement under way.
 struct Stage<'a> {
     findings: &'a mut Findings,
+    source: Source,
     base: &'a Path,
 }
 

@@ -315,7 +315,8 @@ impl Kind for FilePath {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() || text.contains('\0') {
+        // One with a line break is a slip, and would tear what is said of it.
+        if text.is_empty() || text.chars().any(char::is_control) {
             return Err(format!("{} is no path", quoted(text)));
         }
         Ok(Self(text.into()))

@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use daymark_decision::{Engine, HostName, Moment, PoolName, Target, Vote};
 use daymark_gossip::{Digest, Gossip, Message, Peer, Transmit, Unheard, exchange};
 use tokio::sync::{mpsc, watch};
-use tracing::warn;
 
+use crate::complaint::Complaint;
+use crate::events::What;
 use crate::metrics::Metrics;
 use crate::role::{Candidate, Role};
-use crate::status::{HostVote, HostsStatus, PeerStatus, PeerTarget};
+use crate::status::{ComplaintStatus, HostVote, HostsStatus, PeerStatus, PeerTarget};
+
+use super::complaints::Complaints;
 
 /// The gossip, and where what it says goes.
 #[derive(Debug)]
@@ -25,8 +29,9 @@ pub struct Hosts {
     role: watch::Sender<Role>,
     candidate: Candidate,
     metrics: Metrics,
-    /// What was said once of those that are not listened to.
-    complained: BTreeSet<String>,
+    /// Whether there is a provider that only one host may write to.
+    is_writing: bool,
+    complaints: Complaints,
 }
 
 /// A message to another host.
@@ -35,27 +40,63 @@ pub struct Letter {
     /// The message.
     pub transmit: Transmit,
     /// Where the host has spoken from last, which may not be one of its addresses.
-    pub also_to: Option<SocketAddr>,
+    pub spoken_from: Option<SocketAddr>,
+    /// Whether it has answered what was sent to it in the last moments.
+    pub answers: bool,
 }
 
 impl Hosts {
     /// The gossip goes to `to_send`; where that is full, it is lost as on the network, and sent again. `role` is told whether
-    /// this host is the one that writes.
+    /// this host is the one that writes, where `is_writing` tells that any does.
     pub fn new(
         gossip: Gossip,
         digests: BTreeMap<PoolName, Digest>,
         to_send: mpsc::Sender<Letter>,
         role: watch::Sender<Role>,
         metrics: Metrics,
+        is_writing: bool,
     ) -> Self {
-        let (spoken_from, complained) = (BTreeMap::new(), BTreeSet::new());
-        let candidate = Candidate::default();
-        Self { gossip, digests, to_send, spoken_from, role, candidate, metrics, complained }
+        let (spoken_from, complaints, candidate) = (BTreeMap::new(), Complaints::default(), Candidate::default());
+        Self { gossip, digests, to_send, spoken_from, role, candidate, metrics, is_writing, complaints }
+    }
+
+    pub(super) fn is_writing(&self) -> bool {
+        self.is_writing
+    }
+
+    pub(super) fn complain(&mut self, host: HostName, complaint: Complaint, now: Moment) {
+        self.complaints.see(host, complaint, now);
+    }
+
+    /// What has begun to be wrong with the others since the last time, and what no longer is.
+    pub(super) fn look(&mut self, engine: &Engine, now: Moment) -> Vec<What> {
+        if !self.complaints.is_due(now) {
+            return Vec::new();
+        }
+        let (own, heard) = (engine.membership(), engine.hears());
+        let there = self.gossip.peers().map(|peer| peer.host).filter(|host| self.gossip.is_there(host, now)).collect();
+        let mut said = BTreeSet::new();
+        for peer in self.gossip.peers().filter(|peer| heard.contains(&peer.host)) {
+            if let Some(members) = peer.members.as_ref().filter(|members| **members != own.members) {
+                let without = |some: &BTreeSet<HostName>, others| some.difference(others).cloned().collect();
+                let (lacks, adds) = (without(&own.members, members), without(members, &own.members));
+                said.insert((peer.host.clone(), Complaint::Members { lacks, adds }));
+            }
+            let differs = self.differs(&peer.configuration);
+            said.extend(differs.into_iter().map(|pool| (peer.host.clone(), Complaint::Configuration { pool })));
+        }
+        self.complaints.look(said, &heard, &there, now)
+    }
+
+    /// The pools of which another host has another configuration. Of one that has told nothing yet, nothing is known.
+    fn differs(&self, theirs: &BTreeMap<PoolName, Digest>) -> Vec<PoolName> {
+        let pools: BTreeSet<&PoolName> = theirs.keys().chain(self.digests.keys()).collect();
+        let differs = |pool: &&PoolName| theirs.get(*pool) != self.digests.get(*pool);
+        pools.into_iter().filter(differs).filter(|_| !theirs.is_empty()).cloned().collect()
     }
 
     pub(super) fn configure(&mut self, digests: BTreeMap<PoolName, Digest>) {
         self.digests = digests;
-        self.gossip.repeat_words();
     }
 
     pub(super) fn poll_timeout(&self) -> Moment {
@@ -64,7 +105,11 @@ impl Hosts {
 
     pub(super) fn hear(&mut self, message: Message, from: SocketAddr, now: Moment) {
         let host = message.from.clone();
-        let unheard = match self.gossip.handle(message, now) {
+        let handled = self.gossip.handle(message, now);
+        if self.gossip.take_twin() {
+            self.complaints.see(self.gossip.own().clone(), Complaint::OwnName, now);
+        }
+        let unheard = match handled {
             Ok(true) => {
                 self.spoken_from.insert(host, from);
                 return;
@@ -72,24 +117,26 @@ impl Hosts {
             Ok(false) => return,
             Err(unheard) => unheard,
         };
-        let reason = match unheard {
-            Unheard::Replayed(_) => "replayed",
-            Unheard::Stranger(_) => "stranger",
-            Unheard::OwnName(_) => "own-name",
+        let (reason, complaint) = match unheard {
+            // What comes twice on its way is nobody's fault.
+            Unheard::Replayed(_) => ("replayed", None),
+            Unheard::Stranger(_) => ("stranger", Some(Complaint::Stranger)),
+            Unheard::OwnName(_) => ("own-name", Some(Complaint::OwnName)),
         };
         self.metrics.refuse_datagram(reason);
-        let sentence = unheard.to_string();
-        // What comes twice on its way is nobody's fault.
-        if !matches!(unheard, Unheard::Replayed(_)) && self.complained.insert(sentence.clone()) {
-            warn!("{sentence}");
+        if let Some(complaint) = complaint {
+            self.complaints.see(host, complaint, now);
         }
     }
 
     pub(super) fn exchange(&mut self, engine: &mut Engine, now: Moment) {
         exchange(engine, &mut self.gossip, &self.digests, now);
+        // Who is not heard any more writes no more, also where the engine had nothing else to do.
+        engine.handle_timeout(now);
         while let Some(transmit) = self.gossip.poll_transmit(now) {
-            let also_to = self.spoken_from.get(&transmit.to).copied();
-            if self.to_send.try_send(Letter { transmit, also_to }).is_err() {
+            let spoken_from = self.spoken_from.get(&transmit.to).copied();
+            let answers = self.gossip.answers(&transmit.to, now);
+            if self.to_send.try_send(Letter { transmit, spoken_from, answers }).is_err() {
                 self.metrics.refuse_datagram("unsent");
             }
         }
@@ -105,6 +152,8 @@ impl Hosts {
             standing: engine.standing(),
             blind: engine.is_blind(),
             writer: engine.writer().cloned(),
+            is_writing: self.is_writing,
+            complaints: self.complaints.iter().map(complaint).collect(),
             peers: self.gossip.peers().map(|peer| self.peer(peer, &heard, now)).collect(),
         }
     }
@@ -112,8 +161,6 @@ impl Hosts {
     fn peer(&self, peer: Peer, heard: &BTreeSet<HostName>, now: Moment) -> PeerStatus {
         let ago = |at: Option<Moment>| at.map(|at| now.since(at).as_secs_f64());
         let is_heard = heard.contains(&peer.host);
-        let ahead =
-            peer.clocks.map(|(theirs, ours)| theirs.since(ours).as_secs_f64() - ours.since(theirs).as_secs_f64());
         let target = |(target, vote): (&Target, &Vote)| PeerTarget {
             pool: target.pool.clone(),
             node: target.node.clone(),
@@ -121,19 +168,16 @@ impl Hosts {
             grade: vote.grade,
             shutting_down: vote.shutting_down,
         };
-        let differs = |pool: &&PoolName| peer.configuration.get(*pool) != self.digests.get(*pool);
-        let pools: BTreeSet<&PoolName> = peer.configuration.keys().chain(self.digests.keys()).collect();
         PeerStatus {
             heard: is_heard,
             age: ago(peer.said),
             direct_age: ago(peer.heard),
             round_trip: peer.round_trip.map(|it| it.as_secs_f64()),
-            clock_ahead: ahead,
+            clock_ahead: peer.clocks.map(|clocks| ahead(clocks, peer.round_trip.unwrap_or_default())),
             abstains: peer.abstains,
             hears: peer.hears.iter().cloned().collect(),
             configuration: peer.configuration.iter().map(|(pool, digest)| (pool.clone(), hex(*digest))).collect(),
-            // Of a host that has told nothing yet, nothing is known to differ.
-            differs: pools.into_iter().filter(differs).filter(|_| !peer.configuration.is_empty()).cloned().collect(),
+            differs: self.differs(&peer.configuration),
             targets: peer.votes.iter().map(target).collect(),
             host: peer.host,
         }
@@ -157,6 +201,28 @@ fn vote(host: &HostName, vote: Vote, abstains: bool) -> HostVote {
     HostVote { host: host.clone(), grade: vote.grade, shutting_down: vote.shutting_down, abstains }
 }
 
+/// How many seconds the clock of a message is ahead of the one here when it came. It went on while the message was on its way.
+fn ahead((theirs, ours): (Moment, Moment), round_trip: Duration) -> f64 {
+    let theirs = theirs.after(round_trip / 2);
+    theirs.since(ours).as_secs_f64() - ours.since(theirs).as_secs_f64()
+}
+
+fn complaint((host, complaint): &(HostName, Complaint)) -> ComplaintStatus {
+    ComplaintStatus { host: host.clone(), sentence: complaint.sentence(host), complaint: complaint.clone() }
+}
+
 fn hex(digest: Digest) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_went_on_while_its_message_was_on_its_way() {
+        let (at, secs) = (Moment::from_millis, Duration::from_secs);
+        assert!((ahead((at(10_000), at(11_000)), secs(2)) - 0.0).abs() < 1e-9, "it is the same");
+        assert!((ahead((at(10_000), at(70_000)), secs(2)) + 59.0).abs() < 1e-9, "it is behind");
+    }
 }

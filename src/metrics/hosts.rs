@@ -28,6 +28,7 @@ pub(super) struct HostMetrics {
     clock_ahead: Family<PeerLabels, Float>,
     differs: Family<PoolLabels, Gauge>,
     grade: Family<GradeLabels, Gauge>,
+    complaint: Family<ComplaintLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -57,6 +58,12 @@ struct PoolLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ComplaintLabels {
+    peer: String,
+    complaint: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct GradeLabels {
     peer: String,
     pool: String,
@@ -83,6 +90,7 @@ impl HostMetrics {
         );
         all.register("peer_configuration_differs", "1 where the host has another configuration", self.differs.clone());
         all.register("peer_target_grade", "1 for the grade that the host gives the target", self.grade.clone());
+        all.register("peer_complaint", "1 while something is wrong with the host", self.complaint.clone());
     }
 
     pub(super) fn count(&self, direction: &'static str, bytes: usize) {
@@ -103,6 +111,7 @@ impl HostMetrics {
         self.clock_ahead.clear();
         self.differs.clear();
         self.grade.clear();
+        self.complaint.clear();
         let Some(hosts) = hosts else { return };
         for standing in [Standing::Quorum, Standing::Alone, Standing::Listening] {
             let is_it = standing == hosts.standing;
@@ -111,6 +120,10 @@ impl HostMetrics {
         self.blind.set(hosts.blind.into());
         self.writes.set((hosts.writer.as_ref() == Some(&hosts.own)).into());
         hosts.peers.iter().for_each(|peer| self.fill_peer(peer));
+        for complaint in &hosts.complaints {
+            let (peer, complaint) = (complaint.host.to_string(), complaint.complaint.label());
+            self.complaint.get_or_create(&ComplaintLabels { peer, complaint }).set(1);
+        }
     }
 
     fn fill_peer(&self, peer: &PeerStatus) {
@@ -123,11 +136,13 @@ impl HostMetrics {
                 gauge.get_or_create(&of).set(value);
             }
         }
-        for pool in peer.configuration.keys() {
+        // A pool that only one of both has is in one of the two.
+        for pool in peer.configuration.keys().chain(&peer.differs) {
             let labels = PoolLabels { peer: of.peer.clone(), pool: pool.to_string() };
             self.differs.get_or_create(&labels).set(peer.differs.contains(pool).into());
         }
-        for target in &peer.targets {
+        // What a silent host saw is not what it sees.
+        for target in peer.targets.iter().filter(|_| peer.heard) {
             let labels = GradeLabels {
                 peer: of.peer.clone(),
                 pool: target.pool.to_string(),
@@ -137,5 +152,44 @@ impl HostMetrics {
             };
             self.grade.get_or_create(&labels).set(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daymark_decision::{Grade, HostName, PoolName};
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+    use crate::cli::tests::peer_status;
+
+    fn text(peer: PeerStatus) -> String {
+        let (metrics, mut all, mut text) = (HostMetrics::default(), Registry::default(), String::new());
+        metrics.register(&mut all);
+        metrics.fill(Some(&HostsStatus {
+            own: HostName::new("dns-1"),
+            members: 2,
+            standing: Standing::Quorum,
+            blind: false,
+            writer: None,
+            is_writing: false,
+            complaints: Vec::new(),
+            peers: vec![peer],
+        }));
+        encode(&mut text, &all).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_pool_that_only_this_host_has_differs() {
+        let differs = vec![PoolName::new("lb.example.org")];
+        let shown = text(PeerStatus { differs, ..peer_status("dns-2", true, Grade::Ready) });
+        assert!(shown.contains("peer_configuration_differs{peer=\"dns-2\",pool=\"lb.example.org\"} 1"), "{shown}");
+    }
+
+    #[test]
+    fn what_a_silent_host_saw_last_is_no_grade_of_now() {
+        let has_grade = |heard| text(peer_status("dns-2", heard, Grade::Down)).contains("grade=\"down\"} 1");
+        assert!(has_grade(true) && !has_grade(false));
     }
 }

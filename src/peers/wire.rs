@@ -8,23 +8,29 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use daymark_decision::HostName;
-use daymark_gossip::{KeyRing, Message, OVERHEAD, RANDOM_LENGTH, Transmit, open, seal};
+use daymark_gossip::{KeyRing, Message, OVERHEAD, RANDOM_LENGTH, Transmit, Unsealed, open, seal};
+use daymark_names::{Names, Unresolved};
 use ring::rand::{SecureRandom, SystemRandom};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{UdpSocket, lookup_host};
+use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::keyfile::{KeyFile, KeyFileError};
+use crate::complaint::Complaint;
 use crate::config::{PeerAddress, PeersConfig};
 use crate::driver::{Handle, Letter};
+use crate::fault::chain;
 use crate::metrics::Metrics;
 use crate::watchdog::Heart;
 
 /// How often the names of hosts are resolved again.
 const RESOLVE: Duration = Duration::from_secs(15);
+/// How often the driver hears the same of a member: whoever forges an address must not keep it busy.
+const COMPLAIN: Duration = Duration::from_secs(1);
 /// No datagram of a host is longer; what is, is cut on reading and cannot be opened.
 const LONGEST: usize = daymark_gossip::MOST_BYTES + OVERHEAD;
 /// How long the wire may be silent before it counts as stuck; every host has something to say twice a second.
@@ -36,10 +42,14 @@ pub struct Wire {
     socket: UdpSocket,
     keys: KeyFile,
     own: HostName,
+    own_address: Option<PeerAddress>,
     cluster: String,
     configured: BTreeMap<HostName, PeerAddress>,
     /// What the names were resolved to.
     resolved: BTreeMap<HostName, BTreeSet<SocketAddr>>,
+    /// What was said last of the member with an address, and when.
+    complained: BTreeMap<(HostName, &'static str), Instant>,
+    names: Names,
     random: SystemRandom,
     metrics: Metrics,
 }
@@ -60,7 +70,7 @@ pub enum WireError {
     Keys(#[from] KeyFileError),
 }
 
-type Resolved = (HostName, String, io::Result<BTreeSet<SocketAddr>>);
+type Resolved = (HostName, String, Result<BTreeSet<SocketAddr>, Unresolved>);
 
 impl Wire {
     /// Binds the socket and reads the keys.
@@ -78,9 +88,12 @@ impl Wire {
             socket,
             keys,
             own: config.membership.own.clone(),
+            own_address: config.addresses.get(&config.membership.own).cloned(),
             cluster: config.cluster.clone(),
             resolved: fixed.collect(),
             configured: others.map(|(host, address)| (host.clone(), address.clone())).collect(),
+            complained: BTreeMap::new(),
+            names: Names::system(),
             random: SystemRandom::new(),
             metrics,
         })
@@ -115,7 +128,7 @@ impl Wire {
                     None => return,
                 },
                 _ = resolve.tick() => self.look_up(&mut lookups),
-                Some(found) = lookups.join_next() => if let Ok(found) = found { self.resolve(found) },
+                Some(found) = lookups.join_next() => if let Ok(found) = found { self.resolve(found, &driver) },
             }
             heart.beat();
         }
@@ -124,29 +137,73 @@ impl Wire {
     fn receive(&mut self, datagram: &[u8], from: SocketAddr, driver: &Handle) {
         self.metrics.count_datagram("received", datagram.len());
         let Ok(keys) = self.keys.current() else { return };
-        let message = match self.opened(&keys, datagram) {
-            Ok(message) => message,
-            Err(reason) => return self.metrics.refuse_datagram(reason),
-        };
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let (message, complaint) = match self.opened(&keys, datagram) {
+            Ok(message) => {
+                let called = message.from.clone();
+                (Some(message), Complaint::Name { called })
+            }
+            Err((reason, complaint)) => {
+                self.metrics.refuse_datagram(reason);
+                (None, complaint)
+            }
+        };
+        self.complain(from, complaint, driver);
+        let Some(message) = message else { return };
         if driver.hear(message, from).is_err() {
             self.metrics.refuse_datagram("busy");
         }
     }
 
-    fn opened(&self, keys: &KeyRing, datagram: &[u8]) -> Result<Message, &'static str> {
-        let plain = open(keys, &self.cluster, self.own.as_str(), datagram).map_err(|unsealed| unsealed.label())?;
-        Message::decode(&plain).map_err(|_| "no-message")
+    fn opened(&self, keys: &KeyRing, datagram: &[u8]) -> Result<Message, (&'static str, Complaint)> {
+        let plain = open(keys, &self.cluster, self.own.as_str(), datagram).map_err(|unsealed| {
+            let complaint = match unsealed {
+                Unsealed::UnknownKey(_) => Complaint::Key,
+                Unsealed::Forged => Complaint::Addressee,
+                Unsealed::TooShort(_) | Unsealed::UnknownVersion(_) => Complaint::Version,
+            };
+            (unsealed.label(), complaint)
+        })?;
+        Message::decode(&plain).map_err(|_| ("no-message", Complaint::Version))
+    }
+
+    /// Says what a datagram shows of the member from whose address it came, if it came from one.
+    fn complain(&mut self, from: SocketAddr, complaint: Complaint, driver: &Handle) {
+        let is_own = matches!(self.own_address, Some(PeerAddress::Ip(own)) if own == from);
+        let about = match (self.whose(from), &complaint) {
+            _ if is_own => Some((&self.own, Complaint::OwnName)),
+            // Who is where it should be, or where no other member is, is called as it should be.
+            (_, Complaint::Name { called }) if self.is_at(called, from) => None,
+            (host, _) => host.map(|host| (host, complaint)),
+        };
+        let Some((host, complaint)) = about else { return };
+        let key = (host.clone(), complaint.label());
+        if self.complained.get(&key).is_some_and(|at| at.elapsed() < COMPLAIN) {
+            return;
+        }
+        // Where the driver is stuck, that is told.
+        let _ = driver.complain(key.0.clone(), complaint);
+        self.complained.insert(key, Instant::now());
+    }
+
+    fn is_at(&self, host: &HostName, from: SocketAddr) -> bool {
+        self.resolved.get(host).is_some_and(|addresses| addresses.iter().any(|address| address.ip() == from.ip()))
+    }
+
+    /// The member that has this address; or the only one that has it with whatever port, which may be translated on the way.
+    fn whose(&self, from: SocketAddr) -> Option<&HostName> {
+        let exact = self.resolved.iter().find(|(_, addresses)| addresses.contains(&from));
+        let mut near = self.resolved.keys().filter(|host| self.is_at(host, from));
+        exact.map(|(host, _)| host).or_else(|| near.next().filter(|_| near.next().is_none()))
     }
 
     async fn send(&mut self, letter: &Letter) {
         let Transmit { to, message } = &letter.transmit;
+        let known = self.resolved.get(to).cloned().unwrap_or_default();
         let (Ok(keys), Ok(plain)) = (self.keys.current(), message.encode()) else {
             return self.metrics.refuse_datagram("unsent");
         };
-        let addresses: BTreeSet<SocketAddr> =
-            self.resolved.get(to).into_iter().flatten().copied().chain(letter.also_to).collect();
-        for address in addresses {
+        for address in destinations(known, letter.spoken_from, letter.answers) {
             let mut random = [0; RANDOM_LENGTH];
             if self.random.fill(&mut random).is_err() {
                 return self.metrics.refuse_datagram("unsent");
@@ -178,25 +235,46 @@ impl Wire {
         }
         for (host, address) in &self.configured {
             let PeerAddress::Name(name, port) = address else { continue };
-            let (host, name, port) = (host.clone(), name.clone(), *port);
+            let (names, host, name, port) = (self.names.clone(), host.clone(), name.clone(), *port);
             lookups.spawn(async move {
-                let found = lookup_host((name.as_str(), port)).await.map(BTreeSet::from_iter);
+                let found = names.addresses(&name).await;
+                let found = found.map(|found| found.into_iter().map(|address| SocketAddr::new(address, port)).collect());
                 (host, name, found)
             });
         }
     }
 
     /// Takes what a name was resolved to. One that cannot be resolved now leads where it led before.
-    fn resolve(&mut self, (host, name, found): Resolved) {
-        match found {
-            Ok(found) if !found.is_empty() => {
+    fn resolve(&mut self, (host, name, found): Resolved, driver: &Handle) {
+        let why = match found {
+            Ok(found) => {
                 self.resolved.insert(host, found);
+                return;
             }
-            _ if self.resolved.contains_key(&host) => debug!("the name {name} of host {host} cannot be resolved now"),
-            Ok(_) => warn!("the name {name} of host {host} has no address"),
-            Err(error) => warn!("the name {name} of host {host} cannot be resolved: {error}"),
-        }
+            Err(_) if self.resolved.contains_key(&host) => {
+                return debug!("the name {name} of host {host} cannot be resolved now");
+            }
+            Err(error) => format!("the name {name} of host {host} cannot be resolved: {}", chain(&error)),
+        };
+        // Where the driver is stuck, that is told.
+        let _ = driver.complain(host, Complaint::Unresolved { why });
     }
+}
+
+/// Where to send what is for a host. While it answers from one of its addresses, through the others it would only get
+/// everything twice.
+fn destinations(
+    known: BTreeSet<SocketAddr>,
+    spoken_from: Option<SocketAddr>,
+    answers: bool,
+) -> impl Iterator<Item = SocketAddr> {
+    let only = spoken_from.filter(|at| answers && known.contains(at));
+    known
+        .into_iter()
+        .chain(spoken_from)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .filter(move |at| only.is_none_or(|it| it == *at))
 }
 
 /// A socket for both families where the address is IPv6's unspecified one.
@@ -208,4 +286,21 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     UdpSocket::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_answers_from_one_of_its_addresses_gets_everything_there_alone() {
+        let at = |n: u8| SocketAddr::from(([192, 0, 2, n], 7946));
+        let to = |spoken_from, answers| {
+            destinations([at(1), at(2)].into(), spoken_from, answers).map(|it| it.ip().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(to(None, false), ["192.0.2.1", "192.0.2.2"]);
+        assert_eq!(to(Some(at(2)), true), ["192.0.2.2"]);
+        assert_eq!(to(Some(at(2)), false), ["192.0.2.1", "192.0.2.2"], "it no longer does");
+        assert_eq!(to(Some(at(9)), true), ["192.0.2.1", "192.0.2.2", "192.0.2.9"], "it has moved");
+    }
 }

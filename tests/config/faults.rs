@@ -283,6 +283,7 @@ fn a_ca_must_be_a_file_with_certificates() {
     assert!(ca("broken.crt").starts_with("5:17: pools[0].probe.ca: certificate 1 of broken.crt cannot be used: "));
     assert_eq!(ca("."), "5:17: pools[0].probe.ca: . is no regular file; one is needed");
     assert_eq!(ca(""), "5:17: pools[0].probe.ca: \"\" is no path; the path of a file or directory is allowed");
+    assert!(ca("a\\nb").contains("\"a\\nb\" is no path"), "{}", ca("a\\nb"));
     assert_eq!(
         probe_fault("insecure: true"),
         "5:35: pools[0].probe.insecure: `insecure: true` and `ca` exclude each other; one of the two is allowed"

@@ -66,10 +66,9 @@ fn three_hosts_are_three_members_with_an_address_each() {
 
 #[test]
 fn what_is_said_of_the_peers_is_taken_over() {
-    let peers =
-        peers(&with(&text(), "self: dns-1", "self: dns-2, listen: \"127.0.0.1:7000\", cluster: Prod_1.eu-west"));
+    let peers = peers(&with(&text(), "self: dns-1", "self: dns-2, listen: \"[::]:7000\", cluster: Prod_1.eu-west"));
     assert_eq!(peers.membership.own, HostName::new("dns-2"));
-    assert_eq!((peers.listen.to_string().as_str(), peers.cluster.as_str()), ("127.0.0.1:7000", "Prod_1.eu-west"));
+    assert_eq!((peers.listen.to_string().as_str(), peers.cluster.as_str()), ("[::]:7000", "Prod_1.eu-west"));
     assert!(peers.key_file.ends_with("gossip.key") && peers.key_file.is_absolute(), "{}", peers.key_file.display());
 }
 
@@ -119,7 +118,7 @@ fn a_host_that_is_no_member_is_told_who_is() {
     );
     assert_eq!(
         load(&text(), Some("")).unwrap_err(),
-        "daymark.yaml: --self: \"\" is no name of a host; a name of 1 to 63 letters, digits, -, _ and . is allowed"
+        "daymark.yaml: --self: \"\" is no name of a host; a name of 1 to 32 letters, digits, -, _ and . is allowed"
     );
 }
 
@@ -133,10 +132,47 @@ fn who_is_a_member_is_not_judged_where_a_name_cannot_be_read() {
 fn names_have_their_longest() {
     let name = |length: usize| with(&text(), "name: dns-2", &format!("name: {}", "a".repeat(length)));
     let cluster = |length: usize| with(&text(), "self:", &format!("cluster: {}, self:", "a".repeat(length)));
-    assert_eq!(peers(&name(63)).membership.members.len(), 3);
-    assert!(errors(&name(64)).concat().contains("is no name of a host; a name of 1 to 63 letters"));
+    assert_eq!(peers(&name(32)).membership.members.len(), 3);
+    assert!(errors(&name(33)).concat().contains("is no name of a host; a name of 1 to 32 letters"));
     assert_eq!(peers(&cluster(64)).cluster.len(), 64);
     assert!(errors(&cluster(65)).concat().contains("is no name of a cluster; a name of 1 to 64 letters"));
+}
+
+#[test]
+fn names_with_which_a_drain_would_fit_in_no_message_are_refused() {
+    let text = with(&text(), "name: dns-2", &format!("name: {}", "h".repeat(32)));
+    let node = |length: usize| with(&text, "kube-cp-1", &"n".repeat(length));
+    assert_eq!(peers(&node(150)).membership.members.len(), 3);
+    let fault = errors(&node(253)).concat();
+    assert!(
+        fault.contains(": peers: a drain of nnn") && fault.contains(" bytes too long for what hosts tell each other; ")
+    );
+}
+
+#[test]
+fn an_address_of_a_family_that_is_not_listened_on_is_refused() {
+    let listen = |listen: &str| faults("self:", &format!("listen: \"{listen}\", self:"));
+    assert_eq!(
+        listen("192.0.2.11:7000"),
+        [
+            "peers.members[2].address: [2001:db8::13]:7946 is IPv6, and `listen` 192.0.2.11:7000 talks IPv4 alone; an address of \
+             that family, or `listen: \"[::]:7000\"` for both, is needed"
+        ]
+    );
+    assert!(
+        listen("[2001:db8::11]:7000")[0]
+            .contains("192.0.2.11:7000 is IPv4, and `listen` [2001:db8::11]:7000 talks IPv6")
+    );
+}
+
+#[test]
+fn an_own_port_other_than_the_one_that_is_listened_on_is_doubtful() {
+    let sentence = "the others reach this host at port 7000, and it listens on port 7946; that is right only where something \
+                    between them translates the one into the other";
+    assert_eq!(warnings(&text()), [format!("daymark.yaml:9:76: peers.members[0].address: {sentence}")]);
+    assert_eq!(warnings(&with(&text(), "self:", "listen: \"[::]:7000\", self:")), [""; 0]);
+    let named = with(&text(), "self: dns-1", "self: dns-2");
+    assert_eq!(warnings(&named), [""; 0], "the others' ports are their own");
 }
 
 #[test]
@@ -208,7 +244,8 @@ fn check_says_how_many_hosts_may_fail() {
         line(3),
         "hosts: 3, of which 1 may fail and the rest still decide together: dns-1, dns-2, dns-3; this is dns-1"
     );
-    for (number, may_fail) in [(2, "none"), (4, "1"), (5, "2"), (15, "7")] {
+    assert_eq!(line(2), "hosts: 2, and each decides alone while the other is lost: dns-1, dns-2; this is dns-1");
+    for (number, may_fail) in [(4, "1"), (5, "2"), (15, "7")] {
         assert!(
             line(number).starts_with(&format!("hosts: {number}, of which {may_fail} may fail")),
             "{}",
@@ -248,6 +285,17 @@ fn a_key_file_holds_keys_that_only_those_see_who_should() {
     std::fs::write(&path, "a word\n").unwrap();
     let wrong = parse(&text(), dir.path()).unwrap_err().concat();
     assert!(wrong.contains("cannot be used: line 1 begins with no key"), "{wrong}");
+}
+
+#[test]
+fn one_pass_needs_no_key_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("daymark.yaml");
+    let text = with(&text(), "probe: {ca: ca.crt}", "probe: {insecure: true}");
+    std::fs::write(&path, text).unwrap();
+    assert!(Config::load_without_keys(&path, None).is_ok());
+    let fault = Config::load(&path, None).unwrap_err().to_string();
+    assert!(fault.contains("gossip.key does not exist"), "{fault}");
 }
 
 #[test]

@@ -189,7 +189,114 @@ fn hosts_with_different_configurations_both_say_so() {
             let alarms = hosts.host(host).json("/api/v1/status")["alarms"].to_string();
             alarms.contains(&expected).then_some(())
         });
+        hosts.host(host).logs(&expected);
     }
     let alarms = hosts.host(0).json("/api/v1/status")["alarms"].to_string();
     assert!(!alarms.contains("dns-1"), "{alarms}");
+}
+
+/// Three hosts of which `peers` makes each one's own form of the section.
+fn mistaken(peers: impl Fn(usize, String) -> String) -> Hosts {
+    let nodes = Nodes::start(1);
+    output(&["keygen", "--out", nodes.path("gossip.key").to_str().unwrap()]);
+    output(&["keygen", "--out", nodes.path("other.key").to_str().unwrap()]);
+    let mut hosts = Hosts { gossip: addresses(3), nodes, running: Vec::new() };
+    for host in 0..3 {
+        let config = hosts.nodes.path(&format!("host-{host}.yaml"));
+        write(&config, &Plan { state: format!("state-{host}"), ..hosts.nodes.plan() });
+        let text = std::fs::read_to_string(&config).unwrap() + &peers(host, hosts.peers(host));
+        std::fs::write(&config, text).unwrap();
+        hosts.running.push(Some(Daymark::run(&config)));
+    }
+    hosts
+}
+
+impl Hosts {
+    /// A host says this in its log, in its status and by a metric.
+    fn complains(&self, host: usize, of: usize, label: &str, sentence: &str) {
+        let daymark = self.host(host);
+        until(sentence, || {
+            let alarms = daymark.json("/api/v1/status")["alarms"].to_string();
+            let metric = format!("daymark_peer_complaint{{peer=\"dns-{of}\",complaint=\"{label}\"}} 1");
+            (alarms.contains(sentence) && daymark.get("/metrics").1.contains(&metric)).then_some(())
+        });
+        assert_eq!(daymark.log().matches(sentence).count(), 1, "{}", daymark.log());
+    }
+}
+
+#[test]
+fn another_key_and_another_cluster_are_told_by_host() {
+    let hosts = mistaken(|host, peers| match host {
+        1 => peers.replace("gossip.key", "other.key"),
+        2 => peers.replace("self:", "cluster: other, self:"),
+        _ => peers,
+    });
+    hosts.complains(
+        0,
+        1,
+        "key",
+        "what comes from the address of host dns-1 is sealed with a key that is not in the key",
+    );
+    hosts.complains(0, 2, "addressee", "what comes from the address of host dns-2 is meant for another cluster or");
+    hosts.complains(
+        1,
+        0,
+        "key",
+        "what comes from the address of host dns-0 is sealed with a key that is not in the key",
+    );
+    let told = output(&["events", "--api", &hosts.host(0).api()]);
+    assert!(told.contains("the address of host dns-1 is sealed with a key"), "{told}");
+    // The key file is mended on the one that has the wrong one.
+    std::fs::copy(hosts.nodes.path("gossip.key"), hosts.nodes.path("other.key")).unwrap();
+    hosts.host(0).logs("no longer so: what comes from the address of host dns-1 is sealed");
+    let alarms = hosts.host(0).json("/api/v1/status")["alarms"].to_string();
+    assert!(!alarms.contains("dns-1"), "{alarms}");
+}
+
+#[test]
+fn two_hosts_with_one_name_are_told_by_the_third_and_by_the_one_that_is_wrong() {
+    let hosts = mistaken(|host, peers| if host == 2 { peers.replace("self: dns-2", "self: dns-1") } else { peers });
+    hosts.complains(0, 2, "name", "what comes from the address of host dns-2 calls itself dns-1");
+    hosts.complains(
+        2,
+        0,
+        "addressee",
+        "what comes from the address of host dns-0 is meant for another cluster or another",
+    );
+}
+
+#[test]
+fn a_host_that_bears_the_name_of_the_first_is_told_so() {
+    let hosts = mistaken(|host, peers| if host == 1 { peers.replace("self: dns-1", "self: dns-0") } else { peers });
+    hosts.complains(1, 0, "own-name", "another host bears the name dns-0 of this host, or sends from its address");
+}
+
+#[test]
+fn other_members_are_told_by_name() {
+    let hosts = mistaken(|host, peers| if host == 2 { peers.replace("name: dns-1", "name: dns-9") } else { peers });
+    hosts.complains(
+        0,
+        2,
+        "members",
+        "host dns-2 has another list of `members` than this host: without dns-1, and with dns-9",
+    );
+    hosts.complains(
+        2,
+        0,
+        "members",
+        "host dns-0 has another list of `members` than this host: without dns-9, and with dns-1",
+    );
+    hosts.complains(2, 1, "stranger", "dns-1 speaks, and is not among the members here");
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_told_once() {
+    let mut hosts = Hosts { gossip: addresses(3), nodes: Nodes::start(1), running: Vec::new() };
+    output(&["keygen", "--out", hosts.nodes.path("gossip.key").to_str().unwrap()]);
+    let config = hosts.nodes.path("host-0.yaml");
+    write(&config, &hosts.nodes.plan());
+    let peers = hosts.peers(0).replace(&format!("{}:7946", hosts.gossip[1]), "dns-1.invalid:7946");
+    std::fs::write(&config, std::fs::read_to_string(&config).unwrap() + &peers).unwrap();
+    hosts.running.push(Some(Daymark::run(&config)));
+    hosts.complains(0, 1, "unresolved", "the name dns-1.invalid of host dns-1 ");
 }

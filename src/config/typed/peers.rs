@@ -1,35 +1,89 @@
 //! The peers: which hosts there are, which of them this one is, and where each is reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::Path;
 
-use daymark_decision::{HostName, Membership};
+use daymark_decision::{HostName, Membership, Pool};
+use daymark_gossip::excess;
 
-use super::{Stage, files};
+use super::{Source, Stage, files};
 use crate::config::findings::Place;
 use crate::config::raw::{self, MEMBERS, RawMember, RawPeers};
 use crate::config::reader::Key;
 use crate::config::values::{ClusterName, ListenAddress, Text};
-use crate::config::{PeerAddress, PeersConfig};
+use crate::config::{PeerAddress, PeersConfig, PoolConfig};
 
 impl Stage<'_> {
     /// The peers; `None` where there are none, or too little of them is good.
-    pub(super) fn peers(&mut self, peers: Key<RawPeers>) -> Option<PeersConfig> {
+    pub(super) fn peers(&mut self, peers: Key<RawPeers>, pools: &[PoolConfig]) -> Option<PeersConfig> {
         let (raw, place) = peers.given()?;
         if matches!(raw.own, Key::Absent) {
             let sentence = "the name of this host among the members is needed, here or by --self or DAYMARK_SELF";
             self.findings.missing(place, "self", sentence);
         }
         let own = raw.own.given().map(|(Text(own), place)| (own, place));
-        let addresses = self.members(raw.members, place, own.as_ref());
-        let key_file = self.required_file(raw.key_file, "keyFile", place, files::gossip_keys);
+        let listen = raw.listen.or(Text(ListenAddress(raw::PEERS_LISTEN))).0.0;
+        let members = self.members(raw.members, place, own.as_ref());
+        for (host, (address, place)) in &members {
+            self.reached_from(listen, own.as_ref().is_some_and(|(own, _)| own == host), address, *place);
+        }
+        let key_check = if self.source == Source::FileWithoutKeys { |_: &Path| Ok(()) } else { files::gossip_keys };
+        let key_file = self.required_file(raw.key_file, "keyFile", place, key_check);
+        let names = members.keys().cloned().collect();
+        self.words_fit(&names, pools, place);
         let (own, _) = own?;
         Some(PeersConfig {
-            membership: Membership { own, members: addresses.keys().cloned().collect() },
-            listen: raw.listen.or(Text(ListenAddress(raw::PEERS_LISTEN))).0.0,
+            membership: Membership { own, members: names },
+            listen,
             cluster: raw.cluster.or(Text(ClusterName(raw::CLUSTER.to_owned()))).0.0,
-            addresses,
+            addresses: members.into_iter().map(|(host, (address, _))| (host, address)).collect(),
             key_file: key_file?,
         })
+    }
+
+    /// Reports an address that cannot be reached from the socket of this host, or that leads elsewhere.
+    fn reached_from(&mut self, listen: SocketAddr, is_own: bool, address: &PeerAddress, place: Place) {
+        let port = match address {
+            PeerAddress::Ip(address) => {
+                // The unspecified address of IPv6 stands for both families.
+                if address.is_ipv4() != listen.is_ipv4() && listen.ip() != Ipv6Addr::UNSPECIFIED {
+                    let (family, other) = if listen.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
+                    let sentence = format!(
+                        "{address} is {other}, and `listen` {listen} talks {family} alone; an address of that family, or \
+                         `listen: \"[::]:{}\"` for both, is needed",
+                        listen.port()
+                    );
+                    self.findings.error(place, sentence);
+                }
+                address.port()
+            }
+            PeerAddress::Name(_, port) => *port,
+        };
+        if is_own && port != listen.port() {
+            let sentence = format!(
+                "the others reach this host at port {port}, and it listens on port {}; that is right only where something \
+                 between them translates the one into the other",
+                listen.port()
+            );
+            self.findings.warn(place, sentence);
+        }
+    }
+
+    /// Reports names with which the longest word of an operator would fit in no message.
+    fn words_fit(&mut self, members: &BTreeSet<HostName>, pools: &[PoolConfig], place: Place) {
+        for Pool { name, nodes, .. } in pools.iter().map(|it| &it.pool) {
+            let longest = nodes.iter().map(|node| &node.name).max_by_key(|name| name.as_str().len());
+            let Some((node, excess)) = longest.and_then(|node| Some((node, excess(members, name, node, nodes.len())?)))
+            else {
+                continue;
+            };
+            let sentence = format!(
+                "a drain of {node} of {name} may be {excess} bytes too long for what hosts tell each other; shorter names of the \
+                 hosts, the pool or its nodes are needed"
+            );
+            self.findings.error(place, sentence);
+        }
     }
 
     fn members(
@@ -37,7 +91,7 @@ impl Stage<'_> {
         members: Key<Vec<Key<RawMember>>>,
         peers: Place,
         own: Option<&(HostName, Place)>,
-    ) -> BTreeMap<HostName, PeerAddress> {
+    ) -> BTreeMap<HostName, (PeerAddress, Place)> {
         if matches!(members, Key::Absent) {
             let sentence = format!("a list of {} to {} members is needed", MEMBERS.start(), MEMBERS.end());
             self.findings.missing(peers, "members", &sentence);
@@ -56,7 +110,7 @@ impl Stage<'_> {
             if let Some((address, place)) = &address {
                 self.once(&mut seen, address.clone(), *place, "address");
             }
-            typed.extend(name.zip(address).map(|((name, _), (address, _))| (name, address)));
+            typed.extend(name.zip(address).map(|((name, _), address)| (name, address)));
         }
         // A member whose name cannot be read may be the one.
         if let Some((own, place)) = own

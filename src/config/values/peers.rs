@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use daymark_decision::HostName;
+use daymark_gossip::LONGEST_HOST;
 use schemars::Schema;
 
 use super::{DnsName, HostAddress, Kind, pattern, quoted};
@@ -11,18 +12,18 @@ use crate::config::raw::PEER_PORT;
 
 impl Kind for HostName {
     fn allowed() -> String {
-        "a name of 1 to 63 letters, digits, -, _ and .".to_owned()
+        format!("a name of 1 to {LONGEST_HOST} letters, digits, -, _ and .")
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        if !is_plain(text, 63) {
+        if !is_plain(text, LONGEST_HOST) {
             return Err(format!("{} is no name of a host", quoted(text)));
         }
         Ok(Self::new(text))
     }
 
     fn narrow(schema: &mut Schema) {
-        pattern(schema, "^[0-9A-Za-z._-]{1,63}$");
+        pattern(schema, format!("^[0-9A-Za-z._-]{{1,{LONGEST_HOST}}}$"));
     }
 }
 

@@ -139,6 +139,9 @@ impl fmt::Display for Undone {
 }
 
 impl Word {
+    /// How many other drains a word has known at the most: on the wire it has to stay short.
+    pub const MOST_KNOWN: usize = 24;
+
     /// The override, where it is in force.
     pub fn order(&self) -> Option<&Override> {
         match &self.fate {
@@ -188,8 +191,6 @@ impl Word {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Overrides(BTreeMap<(PoolName, NodeName), Word>);
 
-/// A word on the wire has to stay short.
-const MOST_KNOWN: usize = 24;
 /// No stamp is later, so that there always is a later one.
 const LAST_TIME: u64 = u64::MAX / 2;
 
@@ -367,5 +368,5 @@ impl Overrides {
 
 /// The latest stamps of some that are in order, as many as a word may know.
 fn latest(stamps: &[Stamp]) -> Vec<Stamp> {
-    stamps[stamps.len().saturating_sub(MOST_KNOWN)..].to_vec()
+    stamps[stamps.len().saturating_sub(Word::MOST_KNOWN)..].to_vec()
 }

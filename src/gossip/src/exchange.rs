@@ -13,6 +13,7 @@ pub fn exchange(engine: &mut Engine, gossip: &mut Gossip, configuration: &BTreeM
     for (view, said) in gossip.take_views() {
         engine.handle_peer_view(view, said, now);
     }
+    gossip.configure(configuration);
     let words = gossip.take_words();
     if !words.is_empty() {
         engine.handle_words(words, now);
@@ -30,8 +31,11 @@ fn facts(engine: &Engine, configuration: &BTreeMap<PoolName, Digest>) -> BTreeMa
     };
     let configuration =
         configuration.iter().map(|(pool, digest)| (Topic::Configuration(pool.clone()), Fact::Configuration(*digest)));
-    let of_itself =
-        [(Topic::Sight, Fact::Sight { abstains: engine.is_blind() }), (Topic::Hears, Fact::Hears(engine.hears()))];
+    let of_itself = [
+        (Topic::Sight, Fact::Sight { abstains: engine.is_blind() }),
+        (Topic::Hears, Fact::Hears(engine.hears())),
+        (Topic::Members, Fact::Members(engine.membership().members.clone())),
+    ];
     votes.chain(engine.words().map(word)).chain(configuration).chain(of_itself).collect()
 }
 
@@ -70,6 +74,7 @@ mod tests {
     struct Host {
         engine: Engine,
         gossip: Gossip,
+        digest: Digest,
     }
 
     impl Host {
@@ -77,11 +82,17 @@ mod tests {
             let members = ["dns-1", "dns-2"].map(HostName::new).into();
             let membership = Membership { own: HostName::new(own), members };
             let engine = Engine::new(membership.clone(), vec![pool(nodes)], Memory::default(), now);
-            Self { engine, gossip: Gossip::new(&membership, now.as_millis(), now) }
+            Self { engine, gossip: Gossip::new(&membership, now.as_millis(), now), digest: [nodes; 8] }
+        }
+
+        fn configure(&mut self, nodes: u8, now: Moment) {
+            self.digest = [nodes; 8];
+            self.engine.handle_policy(vec![pool(nodes)], now);
         }
 
         fn exchange(&mut self, now: Moment) {
-            exchange(&mut self.engine, &mut self.gossip, &BTreeMap::new(), now);
+            let digests = [(PoolName::new("lb.kube-cp.com"), self.digest)].into();
+            exchange(&mut self.engine, &mut self.gossip, &digests, now);
         }
 
         fn drained(&self) -> Vec<&str> {
@@ -119,15 +130,13 @@ mod tests {
         run(&mut hosts, 0);
         assert_eq!((hosts[0].drained(), hosts[1].drained()), (vec!["kube-cp-3"], vec![]));
         assert_eq!(hosts[1].gossip.take_words(), [], "the word has come");
-        hosts[1].engine.handle_policy(vec![pool(3)], at(3_000));
-        hosts[1].gossip.repeat_words();
+        hosts[1].configure(3, at(3_000));
         hosts[1].exchange(at(3_000));
         assert_eq!(hosts[1].drained(), ["kube-cp-3"]);
         // And a node that is taken out and put back is drained as before, for the others did not hear of it.
-        hosts[1].engine.handle_policy(vec![pool(2)], at(3_000));
+        hosts[1].configure(2, at(3_000));
         run(&mut hosts, 3_000);
-        hosts[1].engine.handle_policy(vec![pool(3)], at(6_000));
-        hosts[1].gossip.repeat_words();
+        hosts[1].configure(3, at(6_000));
         hosts[1].exchange(at(6_000));
         assert_eq!((hosts[0].drained(), hosts[1].drained()), (vec!["kube-cp-3"], vec!["kube-cp-3"]));
     }

@@ -15,6 +15,8 @@ pub enum Topic {
     Sight,
     /// Whom the host hears.
     Hears,
+    /// Which hosts are configured there.
+    Members,
     /// The configuration of a pool.
     Configuration(PoolName),
     /// The host's vote on a target.
@@ -33,12 +35,14 @@ pub enum Fact {
     },
     /// See [`Topic::Hears`]; itself included.
     Hears(BTreeSet<HostName>),
+    /// See [`Topic::Members`]; itself included.
+    Members(BTreeSet<HostName>),
     /// See [`Topic::Configuration`].
     Configuration(Digest),
     /// See [`Topic::Vote`].
     Vote(Vote),
     /// See [`Topic::Word`].
-    Word(Word),
+    Word(#[serde(with = "packed")] Word),
 }
 
 impl Fact {
@@ -48,6 +52,40 @@ impl Fact {
             Self::Word(word) => Self::Word(word.shifted(there, here)),
             timeless => timeless,
         }
+    }
+}
+
+/// A word on the wire: of the drains that it knew, each host is named once.
+mod packed {
+    use super::{Deserialize, HostName, Serialize, Word};
+    use daymark_decision::Stamp;
+    use serde::{Deserializer, Serializer, de::Error};
+
+    #[derive(Serialize, Deserialize)]
+    struct Packed {
+        hosts: Vec<HostName>,
+        /// The time, and which of the hosts.
+        knew: Vec<(u64, u8)>,
+        rest: Word,
+    }
+
+    pub(super) fn serialize<S: Serializer>(word: &Word, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut hosts: Vec<HostName> = word.knew.iter().map(|stamp| stamp.host.clone()).collect();
+        hosts.sort();
+        hosts.dedup();
+        let index = |host| hosts.binary_search(host).ok().and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX);
+        let knew = word.knew.iter().map(|stamp| (stamp.time, index(&stamp.host))).collect();
+        let rest = Word { knew: Vec::new(), ..word.clone() };
+        Packed { hosts, knew, rest }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
+        let Packed { hosts, knew, rest } = Packed::deserialize(deserializer)?;
+        let stamp = |(time, index): (u64, u8)| {
+            let host = hosts.get(usize::from(index)).cloned();
+            host.map(|host| Stamp { time, host }).ok_or_else(|| D::Error::custom("a host without a name"))
+        };
+        Ok(Word { knew: knew.into_iter().map(stamp).collect::<Result<_, _>>()?, ..rest })
     }
 }
 

@@ -1,15 +1,16 @@
 //! The gossip of one host with all others.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::{HostName, Membership, Moment, NodeName, PoolName, Target, View, Vote, Word};
+use daymark_decision::{HostName, Membership, Moment, NodeName, PoolName, View, Word};
 
 use crate::facts::{Digest, Fact, Facts, Topic};
 use crate::known::Known;
-use crate::link::Link;
+use crate::link::{Link, SILENT};
 use crate::message::{Head, MOST_BYTES, Message, News, length};
+use crate::peer::Peer;
 
 /// How often a host gives a sign of life.
 const BEAT: Duration = Duration::from_millis(500);
@@ -18,8 +19,6 @@ const BEAT: Duration = Duration::from_millis(500);
 const LATE: Duration = Duration::from_secs(15);
 /// So many signs of life are remembered, which is a little more than [`LATE`].
 const BEATS: usize = 32;
-/// A host that has not answered for so long gets signs of life alone.
-const SILENT: Duration = Duration::from_secs(5);
 
 /// The gossip of one host with all others. Moments are its own clock's; none may be earlier than the one before.
 #[derive(Clone, Debug)]
@@ -33,6 +32,10 @@ pub struct Gossip {
     links: BTreeMap<HostName, Link>,
     /// The words that have come and are not taken yet.
     words: Vec<(PoolName, NodeName, Word)>,
+    /// With which configuration the words were taken.
+    configuration: BTreeMap<PoolName, Digest>,
+    /// Whether another host speaks in the name of this one.
+    has_twin: bool,
     /// Up to which revision of the engine this host has said what there is to say.
     revision: Option<u64>,
 }
@@ -60,29 +63,6 @@ pub enum Unheard {
     Replayed(HostName),
 }
 
-/// What is known of another host, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Its name.
-    pub host: HostName,
-    /// When it said anything last, over whatever way; `None` for never.
-    pub said: Option<Moment>,
-    /// When this host and it have last heard each other without a third; `None` for never.
-    pub heard: Option<Moment>,
-    /// The time to it and back.
-    pub round_trip: Option<Duration>,
-    /// Its clock and this host's, when its last message came.
-    pub clocks: Option<(Moment, Moment)>,
-    /// What it votes on each target.
-    pub votes: Arc<BTreeMap<Target, Vote>>,
-    /// Whether it takes itself for blind.
-    pub abstains: bool,
-    /// Whom it hears, itself included.
-    pub hears: BTreeSet<HostName>,
-    /// With which configuration of each pool it works.
-    pub configuration: BTreeMap<PoolName, Digest>,
-}
-
 impl Gossip {
     /// The gossip of a run that begins now. `incarnation` is to be greater than that of an earlier run; where it is not, the
     /// others tell, and it is raised.
@@ -97,6 +77,8 @@ impl Gossip {
             known: BTreeMap::new(),
             links: others.map(|other| (other.clone(), Link::new(now))).collect(),
             words: Vec::new(),
+            configuration: BTreeMap::new(),
+            has_twin: false,
             revision: None,
         }
     }
@@ -104,6 +86,11 @@ impl Gossip {
     /// Whether the engine may have something to say since it was asked last.
     pub(crate) fn is_behind(&mut self, revision: u64) -> bool {
         self.revision.replace(revision) != Some(revision)
+    }
+
+    /// The name of this host.
+    pub fn own(&self) -> &HostName {
+        &self.own
     }
 
     /// Which run this is. It only rises.
@@ -131,7 +118,7 @@ impl Gossip {
         }
         let Some(link) = self.links.get_mut(&from) else { return Err(Unheard::Stranger(from)) };
         let is_current = is_answer(&message, &self.own, self.incarnation, &self.beats, now);
-        let is_silent = link.heard.is_none_or(|heard| now.since(heard) >= SILENT);
+        let is_silent = !link.is_there(now);
         if !link.take(&message, now) {
             return Err(Unheard::Replayed(from));
         }
@@ -140,7 +127,8 @@ impl Gossip {
             link.measure(message.echo, self.incarnation, now);
         }
         if let Some(head) = message.head(&self.own).filter(|head| head.incarnation > self.incarnation) {
-            // An earlier run had a clock ahead of this one.
+            // An earlier run had a clock ahead of this one. But who knew this run as the newest has heard another since.
+            self.has_twin |= link.heard.is_some();
             self.incarnation = head.incarnation.saturating_add(1);
         }
         let brought = if is_current {
@@ -188,10 +176,20 @@ impl Gossip {
         std::mem::take(&mut self.words)
     }
 
-    /// Has every word that is known come again, for one on a node that was not configured yet could not be used.
-    pub fn repeat_words(&mut self) {
-        let known = self.known.values();
-        self.words.extend(known.flat_map(|known| known.facts.iter().filter_map(|(topic, _)| known.word(topic))));
+    /// Gives every word that is known once more where the configuration is another: those on a node that was not configured
+    /// had no effect.
+    pub(crate) fn configure(&mut self, configuration: &BTreeMap<PoolName, Digest>) {
+        if self.configuration == *configuration {
+            return;
+        }
+        self.configuration.clone_from(configuration);
+        let words = self.known.values().flat_map(|known| known.facts.iter().filter_map(|(topic, _)| known.word(topic)));
+        self.words.extend(words);
+    }
+
+    /// Whether another host has spoken in the name of this one since the last time, as others tell.
+    pub fn take_twin(&mut self) -> bool {
+        std::mem::take(&mut self.has_twin)
     }
 
     /// The views that are new since the last time, each with when it was said.
@@ -213,6 +211,16 @@ impl Gossip {
         .collect()
     }
 
+    /// Whether this host and another have heard each other without a third in the last moments.
+    pub fn is_there(&self, host: &HostName, now: Moment) -> bool {
+        self.links.get(host).is_some_and(|link| link.is_there(now))
+    }
+
+    /// Whether another host has answered, without a third, what was sent to it in the last moments.
+    pub fn answers(&self, host: &HostName, now: Moment) -> bool {
+        self.links.get(host).is_some_and(|link| link.answers(now))
+    }
+
     /// The other hosts, by name.
     pub fn peers(&self) -> impl Iterator<Item = Peer> {
         let unknown = Known::default();
@@ -228,6 +236,7 @@ impl Gossip {
                 abstains: known.abstains(),
                 hears: known.hears(),
                 configuration: known.configuration(),
+                members: known.members(),
             }
         })
     }
@@ -239,7 +248,7 @@ impl Gossip {
             self.known.entry(head.host.clone()).or_default().raise(head, now.before(age));
         }
         if let Some(known) = self.known.get_mut(&message.from) {
-            (known.said, known.has_news) = (now, true);
+            known.lives(now);
         }
         let mut brought = false;
         for news in message.news {
@@ -299,18 +308,26 @@ impl Gossip {
         let own = (&self.own, self.incarnation, &self.facts);
         let others =
             self.known.iter().filter(|(host, _)| *host != to).map(|(host, it)| (host, it.incarnation, &it.facts));
-        let is_there = link.heard.is_some_and(|heard| now.since(heard) < SILENT);
+        // Over whatever way: it may be that it reaches this host only over a third.
+        let is_there = self.known.get(to).is_some_and(|known| now.since(known.said) < SILENT);
         let mut has_more = false;
         for (host, incarnation, facts) in [own].into_iter().chain(others).filter(|_| is_there) {
             let known = (incarnation, facts.version());
             let Some(after) = link.lacks_after(host, known, *host == self.own, now) else { continue };
-            let news = fitting(host, incarnation, facts, after, &mut room);
+            let mut news = fitting(host, incarnation, facts, after, &mut room, false);
+            if news.upto == after && message.news.is_empty() {
+                // A long fact goes alone, beside the heads without which it would not be understood. The others follow.
+                message.heads.retain(|head| [&self.own, to, host].contains(&&head.host));
+                let mut lean = MOST_BYTES.saturating_sub(length(&message));
+                (news, room) = (fitting(host, incarnation, facts, after, &mut lean, true), 0);
+                has_more |= news.upto > after;
+            }
             let is_all = news.upto == facts.version();
-            has_more |= !is_all;
             if news.upto > after {
                 link.tells(host, (incarnation, news.upto), is_all, now);
                 message.news.push(news);
             }
+            has_more |= !is_all && !message.news.is_empty();
         }
         let is_unsure = is_there && link.is_behind(&self.own, (self.incarnation, self.facts.version()));
         link.rest(has_more, is_unsure, self.next_beat, now);
@@ -333,14 +350,19 @@ fn is_answer(
     beats.iter().any(|(beat, at)| *beat == head.beat && now.since(*at) <= LATE)
 }
 
-/// As many facts after a version as there is room for.
-fn fitting(host: &HostName, incarnation: u64, facts: &Facts, after: u64, room: &mut usize) -> News {
+/// As many facts after a version as there is room for. Where there will never be more room, a fact that is too long is left
+/// out: it must not hold up those behind it.
+fn fitting(host: &HostName, incarnation: u64, facts: &Facts, after: u64, room: &mut usize, is_most_room: bool) -> News {
     let mut news = News { host: host.clone(), incarnation, after, upto: after, entries: Vec::new() };
     // The numbers and the length may take more bytes in the end than they do now.
     let frame = length(&news) + 32;
     let Some(mut left) = room.checked_sub(frame) else { return news };
     for entry in facts.after(after) {
         let Some(rest) = left.checked_sub(length(&entry)) else {
+            if is_most_room && news.entries.is_empty() {
+                news.upto = entry.0;
+                continue;
+            }
             *room = 0;
             return news;
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use daymark_decision::{HostName, Moment, NodeName, PoolName, Target, Vote, Word};
 
 use crate::facts::{Digest, Fact, Facts, Topic};
+use crate::link::SILENT;
 use crate::message::Head;
 
 /// What is known of another host.
@@ -18,8 +19,11 @@ pub(crate) struct Known {
     pub(crate) facts: Facts,
     /// Up to which version there are facts.
     pub(crate) version: u64,
-    /// Whether all its facts were here at once; before that they are no view.
+    /// Whether all its facts were here at once, and those that have changed since are not long in coming; else they are no
+    /// view.
     pub(crate) is_whole: bool,
+    /// The version whose facts are waited for, and since when.
+    pub(crate) awaited: Option<(u64, Moment)>,
     pub(crate) votes: Arc<BTreeMap<Target, Vote>>,
     /// How many views were made of it.
     pub(crate) views: u64,
@@ -38,9 +42,23 @@ impl Known {
         self.version = self.version.max(head.version);
         // The same sign of life over a slower way is no later one.
         if head.beat > self.beat {
-            (self.beat, self.said, self.has_news) = (head.beat, self.said.max(said), true);
+            self.beat = head.beat;
+            self.lives(said);
         }
         self.digest(&[]);
+    }
+
+    /// Takes note that it said anything at a moment.
+    pub(crate) fn lives(&mut self, said: Moment) {
+        let was_silent = said.since(self.said) >= SILENT;
+        (self.said, self.has_news) = (self.said.max(said), true);
+        let known = self.facts.version();
+        let waiting = self.awaited.filter(|(version, _)| known < *version);
+        self.awaited = (known < self.version).then(|| waiting.unwrap_or((self.version, self.said)));
+        // It lives, but what it said meanwhile, or so long ago, has not come; so what is known of it is old.
+        if self.awaited.is_some_and(|(_, since)| was_silent || self.said.since(since) >= SILENT) {
+            self.is_whole = false;
+        }
     }
 
     /// Makes of the facts what others ask for, where these topics are new.
@@ -72,6 +90,13 @@ impl Known {
         match self.facts.get(&Topic::Hears) {
             Some(Fact::Hears(hosts)) => hosts.clone(),
             _ => BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn members(&self) -> Option<BTreeSet<HostName>> {
+        match self.facts.get(&Topic::Members) {
+            Some(Fact::Members(hosts)) => Some(hosts.clone()),
+            _ => None,
         }
     }
 

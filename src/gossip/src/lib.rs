@@ -20,6 +20,7 @@
 //! Everything here is synchronous and deterministic, like the core: it has no socket, no file and no clock, and draws no
 //! random bytes.
 
+mod bounds;
 mod exchange;
 mod facts;
 mod gossip;
@@ -27,12 +28,15 @@ mod keyring;
 mod known;
 mod link;
 mod message;
+mod peer;
 mod seal;
 mod window;
 
+pub use bounds::{LONGEST_AUTHOR, LONGEST_HOST, LONGEST_REASON, excess};
 pub use exchange::exchange;
 pub use facts::{Digest, Fact, Topic};
-pub use gossip::{Gossip, Peer, Transmit, Unheard};
+pub use gossip::{Gossip, Transmit, Unheard};
 pub use keyring::{Key, KeyId, KeyRing, KeyRingError, MOST_KEYS, SECRET_LENGTH};
 pub use message::{MOST_BYTES, Message, NoMessage};
+pub use peer::Peer;
 pub use seal::{OVERHEAD, RANDOM_LENGTH, Unsealed, open, seal};

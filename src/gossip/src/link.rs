@@ -12,6 +12,11 @@ use crate::window::Window;
 const RESEND: Duration = Duration::from_millis(200);
 /// Two messages to one host are so far apart at the least: what happens at the same time goes together.
 const PACE: Duration = Duration::from_millis(5);
+/// A host that has said nothing for so long gets signs of life alone, and one whose facts have not come for so long is no
+/// longer heard.
+pub(crate) const SILENT: Duration = Duration::from_secs(5);
+/// An answer to what was sent longer ago is none of now.
+const RECENT: Duration = Duration::from_secs(2);
 /// The round trips of so many messages are still to be measured.
 const MEASURED: usize = 64;
 
@@ -29,6 +34,8 @@ pub(crate) struct Link {
     /// When a message came last that was said in answer to this run of this host.
     pub(crate) heard: Option<Moment>,
     pub(crate) round_trip: Option<Duration>,
+    /// When the last message was sent that is known to have come.
+    answered: Option<Moment>,
     /// The clock of the other when its last message came, and that of this host.
     pub(crate) clocks: Option<(Moment, Moment)>,
     number: u64,
@@ -51,6 +58,7 @@ impl Link {
             last: None,
             heard: None,
             round_trip: None,
+            answered: None,
             clocks: None,
             number: 0,
             sent: VecDeque::new(),
@@ -69,14 +77,29 @@ impl Link {
         }
         if message.incarnation > self.run {
             (self.run, self.window) = (message.incarnation, Window::default());
+            self.has.clear();
         }
         if !self.window.take(message.number) {
             return false;
         }
         self.last = Some((message.incarnation, message.number, now));
         self.clocks = Some((message.clock, now));
-        self.has = message.heads.iter().map(|head| (head.host.clone(), (head.incarnation, head.version))).collect();
+        // A message that is full of facts has not every head; what a run has had, it has.
+        for head in &message.heads {
+            let has = self.has.entry(head.host.clone()).or_default();
+            *has = (*has).max((head.incarnation, head.version));
+        }
         true
+    }
+
+    /// Whether the other has answered in the last moments.
+    pub(crate) fn is_there(&self, now: Moment) -> bool {
+        self.heard.is_some_and(|heard| now.since(heard) < SILENT)
+    }
+
+    /// Whether the other has answered what was sent to it in the last moments.
+    pub(crate) fn answers(&self, now: Moment) -> bool {
+        self.answered.is_some_and(|sent| now.since(sent) < RECENT)
     }
 
     /// Measures the round trip, where the echo is of a message of this run.
@@ -85,6 +108,7 @@ impl Link {
         if let Some(at) = self.sent.iter().position(|(number, _)| *number == echo.number) {
             let (_, sent) = self.sent[at];
             self.sent.drain(..=at);
+            self.answered = Some(sent);
             self.round_trip = Some(now.since(sent).saturating_sub(Duration::from_millis(echo.held)));
         }
     }
@@ -100,7 +124,8 @@ impl Link {
 
     /// From which version on to send facts of a host, of which this one knows that much; `None` where there is nothing to.
     pub(crate) fn lacks_after(&self, of: &HostName, known: Extent, is_own: bool, now: Moment) -> Option<u64> {
-        if !is_own && !self.lacks.contains(of) {
+        // What a host has that reaches this one only over a third is not known.
+        if !is_own && self.is_there(now) && !self.lacks.contains(of) {
             return None;
         }
         let (run, version) = known;

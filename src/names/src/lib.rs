@@ -112,13 +112,12 @@ impl Files {
     }
 
     fn servers(&self) -> Result<TokioResolver, NetError> {
-        let (config, mut options) = match &self.resolv_conf {
-            Some(text) => parse_resolv_conf(text)?,
+        let (config, mut options) = if let Some(text) = &self.resolv_conf {
+            parse_resolv_conf(text)?
+        } else {
             // As the C library does: resolv.conf(5), `nameserver`.
-            None => {
-                let own = NameServerConfig::udp_and_tcp([127, 0, 0, 1].into());
-                (ResolverConfig::from_parts(None, Vec::new(), vec![own]), ResolverOpts::default())
-            }
+            let own = NameServerConfig::udp_and_tcp([127, 0, 0, 1].into());
+            (ResolverConfig::from_parts(None, Vec::new(), vec![own]), ResolverOpts::default())
         };
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.use_hosts_file = ResolveHosts::Never;

@@ -37,6 +37,10 @@ class Gossip:
     def heal(self):
         self._faults = {}
 
+    def follow(self, host):
+        """Knows a host by the address that it has now."""
+        ADDRESS[host] = socket.inet_aton(network.HOSTS[host])
+
     def bring(self, sender, to, payload):
         """A datagram that seems to come from a host, or from elsewhere."""
         head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), 0, 0, 64, 17, 0, ADDRESS[sender],

@@ -25,6 +25,13 @@ SAYS = {
 EXTENSIONS = f"subjectAltName=DNS:{NAME},DNS:kubernetes\nbasicConstraints=critical,CA:FALSE\n"
 
 
+# What is the same at Cloudflare is looked at often, and a call that is held back is waited for.
+PUBLISHES = f"""\
+  - {{type: cloudflare, mode: records, zone: kube-cp.com, tokenFile: cloudflare.token, driftInterval: 10s, timeout: 1m,
+     callShare: 100, api: "http://{network.CLOUDFLARE}:{network.CLOUDFLARE_PORT}/client/v4"}}
+"""
+
+
 def make_certificates(directory):
     """A CA and a server certificate, both two days old, so that a clock may be behind."""
     def openssl(*arguments):
@@ -99,11 +106,15 @@ class Node(Machine):
 
 
 class Host(Machine):
-    def __init__(self, name, directory, certificates, binary, has_clock):
+    def __init__(self, name, directory, certificates, binary, has_clock, by_name, token):
         super().__init__(name, directory)
         self._binary, self._preloaded = binary, clock_library() if has_clock else None
         self.set_clock(0)
-        write(self.path("daymark.yaml"), configuration(name, os.path.join(certificates, "ca.crt")))
+        text = configuration(name, os.path.join(certificates, "ca.crt"), by_name)
+        if token:
+            write(self.path("cloudflare.token"), token)
+            text += PUBLISHES
+        write(self.path("daymark.yaml"), text)
 
     def command(self):
         return [self._binary, "run", "-c", self.path("daymark.yaml")]
@@ -158,6 +169,39 @@ class Host(Machine):
             return file.read()
 
 
+class Cloudflare(Machine):
+    """A stand-in of Cloudflare's API, with one zone. It is told and asked by lines."""
+
+    def __init__(self, directory, binary):
+        super().__init__("cloudflare", directory)
+        self._binary = os.path.join(os.path.dirname(binary), "daymark-cloudflare-standin")
+        command = ["nsenter", f"--net={network.namespace(self.name)}", "--", self._binary, "--bare",
+                   "--listen", f"{self.address}:{network.CLOUDFLARE_PORT}"]
+        with open(self.path("log"), "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=log)
+        said = dict(self.process.stdout.readline().split(maxsplit=1) for _ in range(3))
+        self.token = said["token"].strip()
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def nodes(self):
+        """The nodes that the name leads to."""
+        name_of_node = {address: name for name, address in network.NODES.items()}
+        return {name_of_node[record["content"]] for record in self.ask("records")}
+
+    def hangs(self):
+        """Whether a call waits for its answer."""
+        return any(call["status"] is None for call in self.ask("calls"))
+
+    def writes(self):
+        """How many calls have changed anything."""
+        return sum(call["method"] != "GET" and call["status"] == 200 for call in self.ask("calls"))
+
+
 def clock_library():
     return network.run("faketime", "-m", "-f", "+0", "printenv", "LD_PRELOAD").strip()
 
@@ -166,14 +210,34 @@ def new_key():
     return base64.b64encode(os.urandom(32)).decode()
 
 
-def configuration(own, ca):
+def configuration(own, ca, by_name):
+    """The file of a host. It listens on all addresses, for it may move."""
     nodes = "".join(f"      - {{name: {name}, addresses: [{at}]}}\n" for name, at in network.NODES.items())
-    members = "".join(f"    - {{name: {name}, address: \"{at}:{network.GOSSIP_PORT}\"}}\n"
+    members = "".join(f"    - {{name: {name}, address: \"{name_of(name) if by_name else at}:{network.GOSSIP_PORT}\"}}\n"
                       for name, at in network.HOSTS.items())
-    address = network.HOSTS[own]
     return (f"pools:\n  - name: {NAME}\n    port: {network.NODE_PORT}\n    nodes:\n{nodes}    probe: {{ca: {ca}}}\n"
-            f"providers:\n  - type: authoritative\n    listen: [\"{address}:53\"]\n"
-            f"    nameservers: [{{name: ns1.example.net}}]\n"
-            f"peers:\n  self: {own}\n  listen: \"{address}:{network.GOSSIP_PORT}\"\n  keyFile: gossip.key\n"
+            f"peers:\n  self: {own}\n  listen: \"0.0.0.0:{network.GOSSIP_PORT}\"\n  keyFile: gossip.key\n"
             f"  members:\n{members}"
-            f"admin: {{listen: \"{ADMIN[0]}:{ADMIN[1]}\"}}\nstateDir: state\n")
+            f"admin: {{listen: \"{ADMIN[0]}:{ADMIN[1]}\"}}\nstateDir: state\n"
+            f"providers:\n  - type: authoritative\n    listen: [\"0.0.0.0:53\"]\n"
+            f"    nameservers: [{{name: ns1.example.net}}]\n")
+
+
+def name_of(host):
+    return f"{host}.example.net"
+
+
+class Names:
+    """The names of the hosts, in a file that every machine has for `/etc/hosts`. In the beginning they lead to them."""
+
+    def __init__(self, directory):
+        self._leads = dict(network.HOSTS)
+        self._path = os.path.join(directory, "hosts")
+        self.follow([])
+        network.run("mount", "--bind", self._path, "/etc/hosts")
+
+    def follow(self, hosts):
+        """Has the names of these hosts lead to where they are now."""
+        self._leads |= {host: network.HOSTS[host] for host in hosts}
+        with open(self._path, "w", encoding="ascii") as file:  # In its place, for it is mounted.
+            file.write("".join(f"{address} {name_of(host)}\n" for host, address in self._leads.items()))

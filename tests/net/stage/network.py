@@ -9,10 +9,12 @@ import subprocess
 
 HOSTS = {"h1": "192.0.2.11", "h2": "192.0.2.12", "h3": "192.0.2.13"}
 NODES = {"n1": "198.51.100.1", "n2": "198.51.100.2", "n3": "198.51.100.3"}
-MACHINES = HOSTS | NODES
+# Daymark speaks plain HTTP only to what is its own machine by its address; here this address is led to another.
+CLOUDFLARE = "127.66.0.1"
+MACHINES = HOSTS | NODES | {"cloudflare": CLOUDFLARE}
 NETWORKS = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
 CLIENT, ELSEWHERE, GATEWAY = "203.0.113.1", "203.0.113.66", "169.254.1.1"
-GOSSIP_PORT, NODE_PORT = 7946, 6443
+GOSSIP_PORT, NODE_PORT, CLOUDFLARE_PORT = 7946, 6443, 8080
 TUNNEL = "gossip"
 
 # What the gossip marks goes by way of the tunnel, where `gossip.py` has it in its hands.
@@ -67,21 +69,44 @@ def build():
     os.makedirs("/run/netns", exist_ok=True)
     run("mount", "-t", "tmpfs", "netns", "/run/netns")
     _set("ipv4/ip_forward", 1)
+    _set("ipv4/conf/all/route_localnet", 1)
     for each in ("all", "default"):
         _set(f"ipv4/conf/{each}/rp_filter", 0)
     lines = ["link set lo up", f"address add {CLIENT}/32 dev lo"]
     for machine, address in MACHINES.items():
         lines += [f"netns add {machine}", f"link add to-{machine} type veth peer name eth0 netns {machine}"]
         lines += [f"address add {GATEWAY}/32 dev to-{machine}", f"link set to-{machine} up"]
-        lines += [f"route add {address} dev to-{machine} src {CLIENT}"]
+        lines += [f"route add {address} dev to-{machine} src {CLIENT} {_table(address)}"]
     run("ip", "-batch", "-", given="\n".join(lines))
     for machine, address in MACHINES.items():
         lines = ["link set lo up", f"address add {address}/32 dev eth0", "link set eth0 up"]
         # No default route: who looks elsewhere, such as for a name server, is to know at once that there is none.
-        lines += [f"route add {GATEWAY} dev eth0"]
-        lines += [f"route add {network} via {GATEWAY} src {address}" for network in NETWORKS]
+        lines += [f"route add {GATEWAY} dev eth0", *_ways("add", address)]
+        if machine in HOSTS:
+            lines += [f"route add {CLOUDFLARE} via {GATEWAY} dev eth0 src {address} {_table(CLOUDFLARE)}"]
         run("ip", "-n", machine, "-batch", "-", given="\n".join(lines))
+        with inside(machine):
+            _set("ipv4/conf/all/route_localnet", 1)
     run("nft", "-f", "-", given=RULES)
+
+
+def move(host):
+    """Gives a host an address that it never had, in the place of the one it has. What was cut before is not cut there."""
+    old = HOSTS[host]
+    network, _, last = old.rpartition(".")
+    new = HOSTS[host] = MACHINES[host] = f"{network}.{int(last) + 10}"
+    run("ip", "-batch", "-", given=f"route add {new} dev to-{host} src {CLIENT}\nroute del {old} dev to-{host}")
+    lines = [f"address add {new}/32 dev eth0", *_ways("replace", new), f"address del {old}/32 dev eth0"]
+    run("ip", "-n", host, "-batch", "-", given="\n".join(lines))
+
+
+def _table(address):
+    """Where a route to an address is to stand: loopback's has a table before all others."""
+    return "table local" if address == CLOUDFLARE else ""
+
+
+def _ways(how, address):
+    return [f"route {how} {network} via {GATEWAY} src {address}" for network in NETWORKS]
 
 
 def divert_gossip():

@@ -27,6 +27,7 @@ class Play:
 
     def _play(self, step):
         self.restarted, self.astray, began = set(), self.stage.gossip.astray, time.monotonic()
+        self.written = self.stage.cloudflare.writes() if self.stage.cloudflare else 0
         for line in step.actions:
             self._do(line, lambda line: getattr(self, f"_{line.kind}")(line))
         acted = time.monotonic()
@@ -67,6 +68,10 @@ class Play:
         elif line.kind in ("answer", "silent"):
             nodes = None if line.kind == "silent" else line.nodes()
             self._until(line, LOOK, lambda host: self.stage.answers(host, nodes, acted))
+        elif line.kind == "shown":
+            self.stage.until(line.seconds, lambda: self.stage.cloudflare.nodes() == line.nodes(), ASK)
+        elif line.kind == "hanging":
+            self.stage.until(line.seconds, self.stage.cloudflare.hangs, ASK)
         else:
             self._until(line, ASK, lambda host: getattr(self, f"_is_{line.kind}")(self.stage.hosts[host], line))
 
@@ -77,6 +82,14 @@ class Play:
         if line.kind == "astray":
             if astray := self.stage.gossip.astray - self.astray:
                 raise Failed(f"{astray} datagrams did")
+            return
+        if line.kind == "written":
+            if (count := self.stage.cloudflare.writes() - self.written) != int(line.of["count"]):
+                raise Failed(f"it was {count} times")
+            return
+        if line.kind == "shown":
+            if (nodes := self.stage.cloudflare.nodes()) != line.nodes():
+                raise Failed(f"it shows {' '.join(sorted(nodes))} {ended - began:+.2f} s after")
             return
         for host in line.hosts():
             for run, _ in self.stage.watch.between(host, began, ended):
@@ -104,8 +117,18 @@ class Play:
         writer = host.status().get("hosts", {}).get("writer")
         return (writer or "nobody") == line.of["writer"]
 
+    def _is_heard(self, host, line):
+        peers = host.status().get("hosts", {}).get("peers", [])
+        directly = {peer["host"] for peer in peers if peer["directAge"] is not None and peer["directAge"] < 2}
+        return directly >= set(line.of["others"].split())
+
     def _is_clock(self, host, line):
         return abs(host.clock() - time.time() - apart(line)) < 10
+
+    def _is_undone(self, host, line):
+        [pool] = host.status().get("pools") or [{"targets": []}]
+        reasons = [target.get("undone") or "" for target in pool["targets"] if target["node"] == line.of["node"]]
+        return any(f"undone: {line.of['other']} was drained on" in reason for reason in reasons)
 
     def _dig(self, step, host, nodes):
         command = ["dig", f"@{network.HOSTS[host]}", machines.NAME, "A", "+short", "+tries=5"]
@@ -177,6 +200,23 @@ class Play:
 
     def _set_clock(self, line):
         self.stage.hosts[line.of["host"]].set_clock(apart(line))
+
+    def _move(self, line):
+        host = line.of["host"]
+        self.restarted.add(host)
+        network.move(host)
+        self.stage.gossip.follow(host)
+        self.stage.watch.follow(host)
+
+    def _follow(self, line):
+        self.stage.names.follow(line.hosts())
+
+    def _hold(self, line):
+        nth, after = 1 if line.of["which"] == "next" else 2, "after" if line.of["after"] else ""
+        self.stage.cloudflare.ask(f"hold {line.of['method']} {nth} {after}")
+
+    def _release(self, _):
+        self.stage.cloudflare.ask("release")
 
     def _word(self, line):
         arguments = [line.of["word"], line.of["node"]]
@@ -267,7 +307,9 @@ def perform(story, directory, certificates, binary):
     """Plays a story, and writes what came of it to a file in its directory."""
     outcome = {"story": story.name, "about": story.about, "chosen": story.chosen, "failure": None}
     began = time.monotonic()
-    stage = Stage(directory, certificates, binary, story.title(), story.has("set_clock"))
+    needs = {"has_clock": "set_clock", "by_name": "follow", "has_cloudflare": "hold"}
+    needs = {need: story.has(kind) for need, kind in needs.items()}
+    stage = Stage(directory, certificates, binary, story.title(), **needs)
     play = Play(story, stage)
     try:
         play.run()

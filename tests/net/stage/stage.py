@@ -19,13 +19,17 @@ class Failed(Exception):
 class Stage:
     """The network, the machines and the watch."""
 
-    def __init__(self, directory, certificates, binary, seed, has_clock=False):
+    def __init__(self, directory, certificates, binary, seed, has_clock=False, by_name=False, has_cloudflare=False):
         self.random = random.Random(seed)
         self.loop = Loop()
         network.build()
         self.gossip = Gossip(self.loop, seed)
         self.nodes = {name: machines.Node(name, directory, certificates) for name in network.NODES}
-        self.hosts = {name: machines.Host(name, directory, certificates, binary, has_clock) for name in network.HOSTS}
+        self.names = machines.Names(directory)
+        self.cloudflare = machines.Cloudflare(directory, binary) if has_cloudflare else None
+        token = self.cloudflare.token if self.cloudflare else None
+        self.hosts = {name: machines.Host(name, directory, certificates, binary, has_clock, by_name, token)
+                      for name in network.HOSTS}
         self.machines = self.nodes | self.hosts
         self.keys = [machines.new_key(), machines.new_key()]
         self.rotate(0, self.hosts)
@@ -41,6 +45,8 @@ class Stage:
         self.until(BEGIN, lambda: all(self.is_well(host) for host in self.hosts), ASK)
         well, everything = time.monotonic(), frozenset(network.NODES)
         self.until(BEGIN, lambda: all(self.answers(host, everything, well) for host in self.hosts), LOOK)
+        if self.cloudflare:
+            self.until(BEGIN, lambda: self.cloudflare.nodes() == everything, ASK)
 
     def is_well(self, host):
         if self.hosts[host].process.poll() is not None:
@@ -53,7 +59,7 @@ class Stage:
     @staticmethod
     def sees(status, host):
         """The nodes that a host finds ready itself, as a published status says."""
-        [pool], [provider] = status["pools"], status["providers"]
+        [pool], [provider, *_] = status["pools"], status["providers"]
         if (provider["published"] or 0) < pool["generation"]:
             return None
         votes = [(target["node"], vote) for target in pool["targets"] for vote in target["votes"]]

@@ -26,6 +26,10 @@ ACTIONS = {
     "delay": rf"gossip delay (?P<time>\d\S*){PATH}",
     "disturb": rf"gossip (?P<kind>reorder|duplicate){PATH}",
     "heal": rf"heal(?: {ONE} {OTHER})?",
+    "move": rf"{HOST} moves",
+    "follow": rf"the names? of {WHO} follows?",
+    "hold": r"Cloudflare holds the (?P<which>next|second) (?P<method>[A-Z]+)(?P<after> after doing it)?",
+    "release": r"Cloudflare goes on",
     "set_clock": rf"clock {HOST} (?P<sign>[+-])(?P<time>\d\S*)",
     "word": rf"(?P<word>drain|undrain|force) {NODE}(?: for (?P<time>\d\S*))? on {HOST}(?P<refused> is refused)?",
     "rotate": rf"rotate key (?P<step>[0123]) on {WHO}",
@@ -39,7 +43,12 @@ EXPECTATIONS = {
     "standing": rf"{WHO} stands? (?P<standing>quorum|alone)",
     "ready": rf"{WHO} (?:is|are) (?P<ready>ready|unready)",
     "writer": rf"the writer of {WHO} is (?P<writer>h\d|nobody)",
+    "heard": rf"{WHO} hears? (?P<others>h\d(?: h\d)*) directly",
     "clock": rf"{WHO} (?:is|are) at (?P<sign>[+-])(?P<time>\d\S*)",
+    "undone": rf"{WHO} says? that the drain of {NODE} is undone for (?P<other>n\d)",
+    "shown": rf"Cloudflare shows {NODES}",
+    "hanging": r"a call to Cloudflare hangs",
+    "written": r"Cloudflare is written (?P<count>\d+) times?",
     "astray": r"no gossip goes elsewhere",
 }
 WHEN = re.compile(r"(?:(?P<how>within|for) (?P<time>\d\S*)|throughout): (?P<what>.+)")
@@ -150,7 +159,7 @@ def _expectation(number, text, template):
     line.text, line.when = text, when["how"] or "throughout"
     line.seconds = seconds(when["time"]) if when["time"] else 0.0
     fits = {"answer": ("within", "for", "throughout"), "silent": ("within", "for", "throughout"),
-            "keep": ("throughout",), "astray": ("throughout",)}
+            "shown": ("within", "for"), "keep": ("throughout",), "written": ("throughout",), "astray": ("throughout",)}
     if line.when not in fits.get(line.kind, ("within",)):
         raise Wrong(f"{text}: this is not looked at {line.when}")
     return line

@@ -48,6 +48,10 @@ class Watch:
         edges = [max(begin, run.first) for run in runs] + [end]
         return [(run, until - since) for run, since, until in zip(runs, edges, edges[1:])]
 
+    def follow(self, host):
+        """Asks a host at the address that it has now."""
+        self._sockets[host].connect((network.HOSTS[host], 53))
+
     def _socket(self, host, address):
         asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         asking.setblocking(False)

@@ -8,7 +8,7 @@ use daymark_decision::{Fate, OverrideKind, Standing};
 use fastrand::Rng;
 
 use crate::faults::State;
-use crate::judge::{overridden, state};
+use crate::judge::{has, overridden, state};
 use crate::world::World;
 
 /// What is left of the faults. Everything else is as it should be.
@@ -98,7 +98,8 @@ fn stands(world: &World, host: usize, is_majority: bool) -> Result<(), String> {
     let mut words =
         running.engine.words().filter(|(.., word)| word.order().is_some_and(|it| it.kind == OverrideKind::Drain));
     let drained = overridden(world, host, OverrideKind::Drain).len();
-    if drained == world.nodes.len() && words.all(|(.., word)| !word.insist) {
+    // A reload that takes the last other one away is nobody's drain.
+    if drained == world.configured.len() && !world.has_removed && words.all(|(.., word)| !word.insist) {
         let words: Vec<String> = running.engine.words().map(|(_, node, word)| format!("{node} {word:?}")).collect();
         return Err(format!("{name} has every node drained, though nobody insisted: {}", words.join("; ")));
     }
@@ -116,7 +117,10 @@ fn answers_well(world: &mut World, host: usize, group: &[usize]) -> Result<(), S
     let is_reached = |node: usize| who.iter().any(|host| !world.network.cut_off.contains(&(*host, node)));
     let is_better = |(node, (target, state)): (usize, &(_, State))| {
         let target: &daymark_decision::Target = target;
-        matches!(state, State::Ready | State::Live) && is_reached(node) && !drained.contains(&target.address)
+        matches!(state, State::Ready | State::Live)
+            && is_reached(node)
+            && !drained.contains(&target.address)
+            && has(world, host, target.address)
     };
     if !world.nodes.iter().enumerate().any(is_better) {
         return Ok(());

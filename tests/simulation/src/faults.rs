@@ -24,6 +24,8 @@ pub enum Fault {
     Exhaust { host: usize, is_exhausted: bool },
     /// Two operators drain two nodes at the same time, each on a host of its own.
     DrainBoth { hosts: (usize, usize), nodes: (usize, usize) },
+    /// The hosts get another configuration and reload, each in its own time: with a node more, or with one less.
+    Reload { node: usize },
     /// An operator's word on a host.
     Say { host: usize, node: usize, word: Word },
 }
@@ -70,6 +72,7 @@ impl Fault {
                 let other = |of: usize, rng: &mut Rng, all: usize| (of + rng.usize(1..all)) % all;
                 Self::DrainBoth { hosts: (host, other(host, rng, hosts)), nodes: (node, other(node, rng, nodes)) }
             }
+            92..94 => Self::Reload { node },
             _ => Self::Say { host, node, word: Word::draw(rng) },
         }
     }
@@ -105,6 +108,9 @@ impl fmt::Display for Fault {
             Self::Exhaust { host, is_exhausted: false } => write!(f, "host {host} has descriptors again"),
             Self::DrainBoth { hosts: (one, other), nodes: (first, second) } => {
                 write!(f, "node {first} is drained on host {one}, and node {second} at the same time on host {other}")
+            }
+            Self::Reload { node } => {
+                write!(f, "the hosts reload one by one, with node {node} where it was not there, and else without it")
             }
             Self::Say { host, node, word } => write!(f, "on host {host} an operator says of node {node}: {word:?}"),
         }

@@ -1,16 +1,17 @@
 //! One host: an engine, its gossip, and a clock that may be wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daymark_decision::{
-    Answer, Engine, HostName, Kind, Membership, Memory, Moment, Observation, Pool, Target, Timings,
+    Answer, Engine, HostName, Kind, Membership, Memory, Moment, Observation, Pool, PoolName, Target, Timings,
 };
-use daymark_gossip::{Gossip, Message, Transmit, exchange};
+use daymark_gossip::{Digest, Gossip, Message, Transmit, exchange};
 
 /// One host.
 pub struct Host {
     pub membership: Membership,
     pool: Pool,
+    configuration: BTreeMap<PoolName, Digest>,
     /// Milliseconds that its clock is ahead.
     pub ahead: i64,
     /// What runs; `None` while it is stopped.
@@ -31,11 +32,23 @@ pub struct Running {
     remembered: u64,
     pub engine: Engine,
     pub gossip: Gossip,
+    /// The nodes that are probed.
+    probed: BTreeSet<usize>,
 }
 
 impl Host {
     pub fn new(membership: Membership, pool: Pool) -> Self {
-        Self { membership, pool, ahead: 0, running: None, memory: Memory::default(), is_exhausted: false, runs: 0 }
+        let configuration = configuration(&pool);
+        Self {
+            membership,
+            pool,
+            configuration,
+            ahead: 0,
+            running: None,
+            memory: Memory::default(),
+            is_exhausted: false,
+            runs: 0,
+        }
     }
 
     pub fn name(&self) -> &HostName {
@@ -56,13 +69,34 @@ impl Host {
         let engine = Engine::new(self.membership.clone(), vec![self.pool.clone()], self.memory.clone(), now);
         let gossip = Gossip::new(&self.membership, now.as_millis(), now);
         self.runs += 1;
-        self.running = Some(Running { number: self.runs, remembered: 0, engine, gossip });
+        let probed = BTreeSet::new();
+        self.running = Some(Running { number: self.runs, remembered: 0, engine, gossip, probed });
         self.after(at);
     }
 
     /// Ends the run as `kill -9` does: what the state file has is what was decided last.
     pub fn stop(&mut self) {
         self.running = None;
+    }
+
+    /// Takes another configuration.
+    pub fn reload(&mut self, pool: Pool, at: u64) {
+        let now = self.clock(at);
+        (self.pool, self.configuration) = (pool.clone(), configuration(&pool));
+        if let Some(running) = &mut self.running {
+            running.engine.handle_policy(vec![pool], now);
+            self.after(at);
+        }
+    }
+
+    /// Whether a node is configured and not probed yet; it counts as probed from now on.
+    pub fn has_to_begin(&mut self, node: usize, target: &Target) -> bool {
+        self.running.as_mut().is_some_and(|running| running.engine.has(target) && running.probed.insert(node))
+    }
+
+    /// Whether a node is not configured any more; it counts as probed no longer.
+    pub fn ceases(&mut self, node: usize, target: &Target) -> bool {
+        self.running.as_mut().is_some_and(|running| !running.engine.has(target) && running.probed.remove(&node))
     }
 
     /// Takes the outcome of a probe in.
@@ -120,10 +154,17 @@ impl Host {
     fn after(&mut self, at: u64) {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return };
-        exchange(&mut running.engine, &mut running.gossip, &BTreeMap::new(), now);
+        exchange(&mut running.engine, &mut running.gossip, &self.configuration, now);
         if running.remembered != running.engine.revision() {
             running.remembered = running.engine.revision();
             self.memory = running.engine.memory();
         }
     }
+}
+
+/// Stands for the digest of a configuration: another one for other nodes.
+fn configuration(pool: &Pool) -> BTreeMap<PoolName, Digest> {
+    let names = pool.nodes.iter().flat_map(|node| node.name.as_str().bytes());
+    let digest = names.fold(0_u64, |digest, byte| digest.wrapping_mul(31).wrapping_add(byte.into()));
+    [(pool.name.clone(), digest.to_be_bytes())].into()
 }

@@ -7,9 +7,11 @@ use std::net::IpAddr;
 use daymark_decision::{Grade, OverrideKind, Standing, Target};
 use fastrand::Rng;
 
+use crate::drains::{self, Drains};
 use crate::ending::Ending;
 use crate::faults::{Fault, State};
 use crate::world::{Setup, World};
+use crate::writers::Writers;
 
 /// How long an answer may hold nothing but dead targets while a host with a quorum knows a better one. It is the time to see
 /// that a host is no longer heard, and to hear of it.
@@ -42,9 +44,11 @@ pub fn play(setup: Setup, seed: u64, mut tell: impl FnMut(u64, &str)) -> Result<
     let mut next = world.now + 8_000;
     while next < began + TROUBLE {
         watch.run(&mut world, began, next)?;
-        let fault = Fault::draw(&mut faults, setup.hosts, setup.nodes);
+        let fault = Fault::draw(&mut faults, setup.hosts, world.nodes.len());
         tell(world.now - began, &fault.to_string());
+        let hopeless = watch.drains.hopeless(&world, &fault);
         world.happen(&fault);
+        drains::refused(&world, &hopeless).map_err(|what| Violation { at: world.now - began, what })?;
         next += faults.u64(1..3_000);
     }
     // What stays for a while after the last fault, and then goes too.
@@ -63,11 +67,13 @@ pub fn play(setup: Setup, seed: u64, mut tell: impl FnMut(u64, &str)) -> Result<
 struct Watch {
     /// Since when each host has had nothing but dead targets in its answer though it could know better.
     wrong_since: Vec<Option<u64>>,
+    writers: Writers,
+    drains: Drains,
 }
 
 impl Watch {
     fn new(world: &World) -> Self {
-        Self { wrong_since: vec![None; world.hosts.len()] }
+        Self { wrong_since: vec![None; world.hosts.len()], writers: Writers::new(world), drains: Drains::new(world) }
     }
 
     fn run(&mut self, world: &mut World, began: u64, until: u64) -> Result<(), Violation> {
@@ -78,6 +84,8 @@ impl Watch {
     }
 
     fn look(&mut self, world: &mut World) -> Result<(), String> {
+        self.writers.look(world)?;
+        self.drains.look(world)?;
         let known = known_to_a_quorum(world);
         for host in 0..world.hosts.len() {
             let now = world.now;
@@ -96,7 +104,8 @@ impl Watch {
             let has_quorum =
                 world.hosts[host].running.as_ref().is_some_and(|it| it.engine.standing() == Standing::Quorum);
             let drained = overridden(world, host, OverrideKind::Drain);
-            let knows_better = known.iter().any(|address| !drained.contains(address));
+            let has = |address: &IpAddr| has(world, host, *address);
+            let knows_better = known.iter().any(|address| !drained.contains(address) && has(address));
             if !(all_dead && has_quorum && knows_better) || is_forced {
                 self.wrong_since[host] = None;
                 continue;
@@ -128,6 +137,12 @@ pub(crate) fn overridden(world: &World, host: usize, kind: OverrideKind) -> BTre
     let is_on =
         |target: &Target| running.engine.overrides().any(|(_, node, order)| *node == target.node && order.kind == kind);
     world.nodes.iter().map(|(target, _)| target).filter(|target| is_on(target)).map(|it| it.address).collect()
+}
+
+/// Whether a node is configured on a host that runs.
+pub(crate) fn has(world: &World, host: usize, address: IpAddr) -> bool {
+    let Some(running) = &world.hosts[host].running else { return false };
+    running.engine.healths().any(|(target, _)| target.address == address)
 }
 
 pub(crate) fn state(world: &World, address: IpAddr) -> Option<State> {

@@ -6,12 +6,14 @@
 
 #![allow(missing_docs, reason = "a test of the hosts; nothing is built on it")]
 
+mod drains;
 pub mod ending;
 pub mod faults;
 pub mod host;
 pub mod judge;
 pub mod network;
 pub mod world;
+pub mod writers;
 
 pub use judge::Violation;
 pub use world::{Setup, World};

@@ -25,6 +25,9 @@ const CONFIRM: u64 = 100;
 /// Milliseconds that a probe of a target takes that does not answer.
 const SILENCE: u64 = 1_000;
 
+/// Milliseconds within which all hosts have reloaded.
+const RELOADS: u64 = 3_000;
+
 /// How large a world is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
@@ -36,7 +39,12 @@ pub struct Setup {
 pub struct World {
     pub now: u64,
     pub hosts: Vec<Host>,
+    /// All that there are, also those that are not configured.
     pub nodes: Vec<(Target, State)>,
+    /// Which of them are configured, where a host has reloaded.
+    pub configured: BTreeSet<usize>,
+    /// Whether any was ever taken away.
+    pub has_removed: bool,
     pub network: Network,
     pub rng: Rng,
     /// What was sent between hosts.
@@ -64,6 +72,7 @@ enum What {
     Probe { host: usize, node: usize, run: u64 },
     Outcome { host: usize, node: usize, run: u64, state: Seen },
     Arrive { to: usize, bytes: Vec<u8> },
+    Reload { host: usize },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,13 +88,17 @@ enum Seen {
 impl World {
     /// A sound world: every node ready, every host started at about the same time.
     pub fn new(setup: Setup, seed: u64) -> Self {
-        let pool = pool(setup.nodes);
+        let configured: BTreeSet<usize> = (0..setup.nodes).collect();
+        // One more may come.
+        let (pool, all) = (pool(&configured), pool(&(0..=setup.nodes).collect()));
         let names: BTreeSet<HostName> = (0..setup.hosts).map(host_name).collect();
         let host = |n| Host::new(Membership { own: host_name(n), members: names.clone() }, pool.clone());
         let mut world = Self {
             now: START,
             hosts: (0..setup.hosts).map(host).collect(),
-            nodes: pool.targets().map(|(target, _)| (target, State::Ready)).collect(),
+            nodes: all.targets().map(|(target, _)| (target, State::Ready)).collect(),
+            configured,
+            has_removed: false,
             network: Network::sound(),
             rng: Rng::with_seed(seed),
             traffic: Traffic::default(),
@@ -120,6 +133,7 @@ impl World {
                 self.say(hosts.0, nodes.0, word);
                 self.say(hosts.1, nodes.1, word);
             }
+            Fault::Reload { node } => self.configure(node),
             Fault::Say { host, node, word } => self.say(host, node, word),
         }
         self.send_all();
@@ -157,10 +171,30 @@ impl World {
 
     fn start(&mut self, host: usize, has_memory: bool) {
         self.hosts[host].start(self.now, has_memory);
+        self.probe(host);
+    }
+
+    /// Begins to probe what is configured on a host, and is not probed yet.
+    fn probe(&mut self, host: usize) {
         let run = self.run_of(host);
         for node in 0..self.nodes.len() {
-            let at = self.now + self.rng.u64(0..50);
-            self.plan(at, What::Probe { host, node, run });
+            if self.hosts[host].has_to_begin(node, &self.nodes[node].0) {
+                let at = self.now + self.rng.u64(0..50);
+                self.plan(at, What::Probe { host, node, run });
+            }
+        }
+    }
+
+    /// Takes a node into the configuration, or out of it where it is there and not the last.
+    fn configure(&mut self, node: usize) {
+        let is_removed = self.configured.len() > 1 && self.configured.remove(&node);
+        if !is_removed {
+            self.configured.insert(node);
+        }
+        self.has_removed |= is_removed;
+        for host in 0..self.hosts.len() {
+            let at = self.now + self.rng.u64(0..RELOADS);
+            self.plan(at, What::Reload { host });
         }
     }
 
@@ -168,6 +202,8 @@ impl World {
         match what {
             // The probes of a run end with it.
             What::Probe { host, run, .. } | What::Outcome { host, run, .. } if self.run_of(host) != run => {}
+            // As do those of a node that is not configured any more.
+            What::Probe { host, node, .. } if self.hosts[host].ceases(node, &self.nodes[node].0) => {}
             What::Probe { host, node, run } => {
                 let seen = self.seen(host, node);
                 let takes = if seen == Seen::Silent { SILENCE } else { 1 };
@@ -179,6 +215,10 @@ impl World {
                 let pause = if self.is_turning(host, &target) { CONFIRM } else { INTERVAL };
                 let at = self.now + pause + self.rng.u64(0..20);
                 self.plan(at, What::Probe { host, node, run });
+            }
+            What::Reload { host } => {
+                self.hosts[host].reload(pool(&self.configured), self.now);
+                self.probe(host);
             }
             What::Arrive { to, bytes } => {
                 if let Ok(message) = Message::decode(&bytes) {
@@ -270,7 +310,7 @@ fn host_name(n: usize) -> HostName {
     HostName::new(&format!("dns-{n}"))
 }
 
-fn pool(nodes: usize) -> Pool {
+fn pool(nodes: &BTreeSet<usize>) -> Pool {
     let node = |n: usize| {
         let [.., high, low] = n.to_be_bytes();
         let address = IpAddr::V4(Ipv4Addr::new(10, 10, high, low));
@@ -279,7 +319,7 @@ fn pool(nodes: usize) -> Pool {
     let (rise, fall) = (NonZeroU32::MIN.saturating_add(1), NonZeroU32::MIN.saturating_add(2));
     Pool {
         name: PoolName::new("lb.kube-cp.com"),
-        nodes: (0..nodes).map(node).collect(),
+        nodes: nodes.iter().copied().map(node).collect(),
         thresholds: Thresholds { rise, fall },
         pace: Pace {
             interval: Duration::from_millis(INTERVAL),

@@ -1,4 +1,6 @@
-use daymark_decision::{Fate, Grade, Override, OverrideKind, Stamp};
+use std::collections::BTreeSet;
+
+use daymark_decision::{Fate, Grade, Override, OverrideKind, Stamp, Target, Vote};
 use fastrand::Rng;
 
 use super::*;
@@ -36,6 +38,8 @@ struct Net {
     ahead: Vec<i64>,
     under_way: Vec<(u64, usize, Vec<u8>)>,
     cut: BTreeSet<(usize, usize)>,
+    /// How many milliseconds a way takes more than others.
+    slow: BTreeMap<(usize, usize), u64>,
     loss: u8,
     rng: Rng,
     /// The views that each host has got, newest last.
@@ -53,6 +57,7 @@ impl Net {
             ahead: vec![0; hosts],
             under_way: Vec::new(),
             cut: BTreeSet::new(),
+            slow: BTreeMap::new(),
             loss: 0,
             rng: Rng::with_seed(7),
             views: vec![BTreeMap::new(); hosts],
@@ -103,7 +108,8 @@ impl Net {
                     let bytes = message.encode().unwrap();
                     self.sent.push((to, bytes.clone()));
                     if !self.cut.contains(&(from, to)) && self.rng.u8(0..100) >= self.loss {
-                        self.under_way.push((self.now + 10, to, bytes));
+                        let takes = 10 + self.slow.get(&(from, to)).copied().unwrap_or_default();
+                        self.under_way.push((self.now + takes, to, bytes));
                     }
                 }
             }
@@ -165,6 +171,28 @@ fn a_third_host_bridges_a_cut() {
 }
 
 #[test]
+fn a_dead_host_grows_older_everywhere_however_slow_the_ways_between_the_others_are() {
+    let mut net = Net::new(4);
+    (0..4).for_each(|host| net.say(host, &votes([(1, Grade::Ready)])));
+    net.slow = [((1, 2), 1_500), ((2, 1), 900), ((2, 3), 300), ((3, 1), 700)].into();
+    // The last host hears of the first only through the others.
+    net.cut = [(0, 3), (3, 0)].into();
+    net.run(5_000);
+    net.cut = (1..4).flat_map(|other| [(0, other), (other, 0)]).collect();
+    net.run(4_000);
+    let of_dead = |host: &Gossip| host.peers().find(|peer| peer.host == name(0)).unwrap().said;
+    let said = |net: &Net| net.hosts[1..].iter().map(of_dead).collect::<Vec<_>>();
+    let before = said(&net);
+    assert!(before.iter().all(Option::is_some), "{before:?}");
+    net.run(10_000);
+    assert_eq!(said(&net), before, "it has said nothing since");
+    net.restart(3, 0);
+    net.run(4_000);
+    let told = said(&net)[2].unwrap();
+    assert!(net.clock(3).since(told) >= Duration::from_secs(14), "nor for who has just begun: {told}");
+}
+
+#[test]
 fn much_arrives_in_small_messages_also_where_many_are_lost() {
     let mut net = Net::new(2);
     net.loss = 30;
@@ -175,6 +203,90 @@ fn much_arrives_in_small_messages_also_where_many_are_lost() {
     let told = net.hosts[0].facts.version();
     net.say(0, &many);
     assert_eq!(net.hosts[0].facts.version(), told, "what is said again is no news");
+}
+
+/// A drain with a reason of so many letters, that knew so many others.
+fn word(reason: usize, knew: u64) -> Fact {
+    let order = Override {
+        kind: OverrideKind::Drain,
+        reason: "x".repeat(reason),
+        author: "ada".to_owned(),
+        since: Moment::from_millis(START),
+        until: None,
+        host: Some(name(0)),
+    };
+    let stamp = |n: u64| Stamp { time: START + n, host: name(usize::from(n.is_multiple_of(2))) };
+    Fact::Word(Word {
+        stamp: stamp(100),
+        knew: (0..knew).map(stamp).collect(),
+        insist: false,
+        fate: Fate::InForce(order),
+    })
+}
+
+fn topic(n: u32) -> Topic {
+    Topic::Word(target(n).pool, target(n).node)
+}
+
+#[test]
+fn a_fact_that_fits_in_no_message_holds_up_no_other() {
+    let mut net = Net::new(2);
+    net.run(2_000);
+    net.sent.clear();
+    // Words come behind votes, and a later change behind both.
+    net.say(0, &[(topic(1), word(MOST_BYTES, 0)), (topic(2), word(10, 0))].into());
+    net.until("the word behind it is known", |net| !net.words[1].is_empty());
+    net.say(0, &[(topic(1), word(MOST_BYTES, 0)), (topic(2), word(11, 0))].into());
+    net.until("a later one is known", |net| net.words[1].len() == 2);
+    net.run(1_000);
+    net.sent.clear();
+    net.run(10_000);
+    assert_eq!(net.sent.len(), 2 * 2 * 10, "and the rest is rest");
+}
+
+#[test]
+fn a_long_word_finds_room_also_among_the_most_hosts() {
+    let mut net = Net::new(15);
+    net.run(2_000);
+    let long = word(600, 24);
+    net.say(0, &[(topic(1), long.clone())].into());
+    let all_know = |net: &Net| (1..15).all(|host| net.words[host].len() == 1);
+    assert!(net.until("the word is known", all_know) < 1_000);
+    let Fact::Word(said) = long else { unreachable!() };
+    assert_eq!(net.words[14][0].knew, said.knew, "whole");
+    assert!(net.sent.iter().all(|(_, bytes)| bytes.len() <= MOST_BYTES), "no message is too long");
+}
+
+#[test]
+fn the_longest_names_of_the_most_hosts_fit() {
+    let long = |n: usize| HostName::new(&format!("{n:0>0$}", crate::LONGEST_HOST));
+    let members: BTreeSet<HostName> = (0..15).map(long).collect();
+    let gossip = |own| {
+        let membership = Membership { own, members: members.clone() };
+        Gossip::new(&membership, START, Moment::from_millis(START))
+    };
+    let (mut one, mut other) = (gossip(long(0)), gossip(long(1)));
+    one.links.retain(|to, _| *to == long(1));
+    other.links.retain(|to, _| *to == long(0));
+    for host in members.iter().skip(1) {
+        one.known.insert(host.clone(), Known { incarnation: 1 << 43, beat: 1 << 30, ..Known::default() });
+    }
+    one.say(
+        &[(Topic::Hears, Fact::Hears(members.clone())), (Topic::Members, Fact::Members(members.clone()))].into(),
+        Moment::from_millis(START),
+    );
+    for step in 1..200 {
+        let now = Moment::from_millis(START + step * 10);
+        while let Some(Transmit { message, .. }) = other.poll_transmit(now) {
+            let _ = one.handle(message, now);
+        }
+        while let Some(Transmit { message, .. }) = one.poll_transmit(now) {
+            let bytes = message.encode().unwrap();
+            assert!(bytes.len() <= MOST_BYTES, "{} bytes", bytes.len());
+            let _ = other.handle(Message::decode(&bytes).unwrap(), now);
+        }
+    }
+    assert_eq!(other.peers().find(|peer| peer.host == long(0)).unwrap().members, Some(members));
 }
 
 #[test]
@@ -228,6 +340,30 @@ fn a_word_lasts_as_long_everywhere_whatever_the_clocks_say() {
 }
 
 #[test]
+fn words_are_given_once_more_where_the_configuration_is_another() {
+    let mut net = Net::new(2);
+    let order = Override {
+        kind: OverrideKind::Drain,
+        reason: String::new(),
+        author: "ada".to_owned(),
+        since: net.clock(0),
+        until: None,
+        host: Some(name(0)),
+    };
+    let stamp = Stamp { time: START, host: name(0) };
+    let word = Word { stamp, knew: Vec::new(), insist: false, fate: Fate::InForce(order) };
+    net.say(0, &[(Topic::Word(target(1).pool, target(1).node), Fact::Word(word))].into());
+    net.until("the word is known", |net| !net.words[1].is_empty());
+    let [former, newer] = [[1; 8], [2; 8]].map(|digest| BTreeMap::from([(target(1).pool, digest)]));
+    net.hosts[1].configure(&former);
+    assert_eq!(net.hosts[1].take_words().len(), 1);
+    net.hosts[1].configure(&former);
+    assert_eq!(net.hosts[1].take_words().len(), 0, "nothing is new");
+    net.hosts[1].configure(&newer);
+    assert_eq!(net.hosts[1].take_words().len(), 1);
+}
+
+#[test]
 fn a_host_that_comes_back_with_its_clock_set_back_is_heard_again() {
     let mut net = Net::new(3);
     net.say(0, &votes([(1, Grade::Ready)]));
@@ -248,6 +384,63 @@ fn hosts_that_were_cut_off_for_long_find_each_other_again() {
     net.cut.clear();
     net.say(0, &votes([(1, Grade::Ready)]));
     assert!(net.until("they are heard", |net| net.grade(1, 0, 1).is_some()) < 2_000);
+}
+
+#[test]
+fn what_a_host_said_before_it_was_silent_is_no_view_of_it_now() {
+    let mut net = Net::new(2);
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(2_000);
+    net.cut = [(0, 1), (1, 0)].into();
+    net.run(20_000);
+    net.say(0, &votes([(1, Grade::Down)]));
+    let (_, before) = net.views[1][&name(0)].clone();
+    net.cut.clear();
+    net.until("it is heard again", |net| net.views[1][&name(0)].1 > before);
+    assert_eq!(net.grade(1, 0, 1), Some(Grade::Down));
+}
+
+#[test]
+fn facts_go_round_where_every_way_is_cut_in_one_direction() {
+    let mut net = Net::new(3);
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(2_000);
+    net.cut = [(0, 1), (1, 2), (2, 0)].into();
+    net.run(20_000);
+    net.say(0, &votes([(1, Grade::Down)]));
+    let took = net.until("it is known", |net| net.grade(1, 0, 1) == Some(Grade::Down));
+    assert!(took < 1_000, "{took} ms");
+}
+
+#[test]
+fn a_host_that_lives_but_whose_facts_do_not_come_is_no_longer_heard() {
+    let mut net = Net::new(2);
+    net.say(0, &votes([(1, Grade::Ready)]));
+    net.run(2_000);
+    // Nobody hears the other, so it gets no facts, though it hears.
+    net.cut = [(1, 0)].into();
+    net.run(6_000);
+    net.say(0, &votes([(1, Grade::Down)]));
+    net.run(8_000);
+    let (_, said) = net.views[1][&name(0)].clone();
+    assert!(net.clock(1).since(said) >= Duration::from_secs(2), "what is known of it is old");
+    assert!(net.hosts[1].peers().all(|peer| net.clock(1).since(peer.said.unwrap()) < Duration::from_secs(1)));
+}
+
+#[test]
+fn a_host_that_never_stops_changing_is_heard_though_all_its_facts_are_never_here_at_once() {
+    let mut net = Net::new(2);
+    net.say(0, &votes((0..400).map(|n| (n, Grade::Ready))));
+    net.until("it is heard", |net| net.sees(1, 0).is_some());
+    net.loss = 30;
+    for n in 0..400 {
+        // Twenty change each time.
+        let grade = |target| if (n + target) / 20 % 2 == 0 { Grade::Ready } else { Grade::Down };
+        net.say(0, &votes((0..400).map(|target| (target, grade(target)))));
+        net.run(200);
+        let (_, said) = net.views[1][&name(0)].clone();
+        assert!(net.clock(1).since(said) < SILENT, "at {n}");
+    }
 }
 
 #[test]
@@ -307,6 +500,25 @@ fn who_is_no_member_and_who_bears_our_name_is_not_listened_to() {
     assert_eq!(message(5, START), "dns-5 speaks, and is not among the members that are configured here");
     assert_eq!(message(0, START + 1), "another host calls itself dns-0 too; every host needs a name of its own");
     assert!(message(0, START - 1).contains("from an earlier run"), "our own words may come back late");
+}
+
+#[test]
+fn a_host_learns_from_others_that_another_bears_its_name() {
+    let mut net = Net::new(3);
+    net.restart(2, -300_000);
+    net.run(3_000);
+    net.restart(2, -600_000);
+    net.run(3_000);
+    assert!((0..3).all(|host| !net.hosts[host].take_twin()), "an earlier run of its own is no other host");
+    net.now += 1_000;
+    let (own, now) = (net.hosts[1].own().clone(), net.clock(1));
+    let mut twin = Gossip::new(&membership(1, 3), now.as_millis(), now);
+    assert_eq!(twin.own(), &own);
+    let message = std::iter::from_fn(|| twin.poll_transmit(now)).find(|it| it.to == name(0)).unwrap().message;
+    net.deliver(0, &message.encode().unwrap()).unwrap();
+    net.run(3_000);
+    assert!(net.hosts[1].take_twin() && !net.hosts[1].take_twin(), "it is told once");
+    assert!(!net.hosts[0].take_twin() && !net.hosts[2].take_twin());
 }
 
 #[test]

@@ -1,0 +1,118 @@
+{{/* The configuration of the operator, with what the chart knows filled in. */}}
+{{- define "daymark.config" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- $workload := include "daymark.workload" . -}}
+{{- $paths := dict -}}
+{{- range include "daymark.secretsInUse" . | fromYamlArray }}{{ $_ := set $paths .name .path }}{{ end -}}
+{{- $_ := set $config "stateDir" ($config.stateDir | default "/var/lib/daymark") -}}
+{{- if ne $workload "CronJob" -}}
+  {{- $admin := $config.admin | default dict -}}
+  {{- $_ := set $admin "listen" (include "daymark.adminListen" .) -}}
+  {{- with $paths.adminToken }}{{ $_ := set $admin "tokenFile" . }}{{ end -}}
+  {{- $_ := set $config "admin" $admin -}}
+{{- end -}}
+{{- if eq $workload "StatefulSet" -}}
+  {{- $peers := $config.peers | default dict -}}
+  {{- $_ := set $peers "members" (include "daymark.members" . | fromYamlArray) -}}
+  {{- $_ := set $config "peers" $peers -}}
+{{- end -}}
+{{- with $config.peers -}}
+  {{- $peers := . -}}
+  {{- with $paths.gossipKey }}{{ $_ := set $peers "keyFile" . }}{{ end -}}
+{{- end -}}
+{{- range $config.providers -}}
+  {{- if and (eq .type "cloudflare") (not .tokenFile) (not .tokenVariable) }}{{ $_ := set . "tokenFile" $paths.cloudflareToken }}{{ end -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end }}
+
+{{/* The hosts of a StatefulSet: their pods have names that stay, and a headless Service gives each an address. */}}
+{{- define "daymark.members" -}}
+{{- $name := include "daymark.fullname" . -}}
+{{- $domain := printf "%s-peers.%s.svc.%s" $name .Release.Namespace .Values.clusterDomain -}}
+{{- range until (int .Values.replicas) }}
+- {name: {{ $name }}-{{ . }}, address: "{{ $name }}-{{ . }}.{{ $domain }}:{{ include "daymark.gossipPort" $ }}"}
+{{- end }}
+{{- end }}
+
+{{/* A sum over what Daymark cannot change while it runs, so that only such a change restarts the hosts. */}}
+{{- define "daymark.restartChecksum" -}}
+{{- $config := include "daymark.config" . | fromYaml -}}
+{{- $providers := list -}}
+{{- range $config.providers -}}
+  {{- $providers = append $providers (eq .type "authoritative" | ternary (pick . "type" "listen" "maxTcpConnections") .) -}}
+{{- end -}}
+{{- $pools := list -}}
+{{- if include "daymark.has" (list "cloudflare" $config) -}}
+  {{- range $config.pools }}{{ $pools = append $pools (pick . "name" "port") }}{{ end -}}
+{{- end -}}
+{{- dict "pools" $pools "providers" $providers "rest" (omit $config "pools" "providers") | toJson | sha256sum -}}
+{{- end }}
+
+{{/* What does not fit together: every sentence at once. */}}
+{{- define "daymark.validate" -}}
+{{- $v := .Values -}}
+{{- $workload := include "daymark.workload" . -}}
+{{- $state := include "daymark.stateKind" . -}}
+{{- $authoritative := include "daymark.has" (list "authoritative" $v.config) -}}
+{{- $cloudflare := include "daymark.has" (list "cloudflare" $v.config) -}}
+{{- $peers := $v.config.peers | default dict -}}
+{{- $wrong := list -}}
+{{- if and (eq $v.mode "authoritative") (not $authoritative) -}}
+  {{- $wrong = append $wrong "config.providers: mode authoritative needs a provider with `type: authoritative`" -}}
+{{- end -}}
+{{- if and (ne $v.mode "authoritative") (not $cloudflare) -}}
+  {{- $wrong = append $wrong (printf "config.providers: mode %s needs a provider with `type: cloudflare`" $v.mode) -}}
+{{- end -}}
+{{- if and (ne $v.mode "authoritative") $authoritative -}}
+  {{- $wrong = append $wrong (printf "config.providers: mode %s serves no DNS; use mode authoritative, which may write to Cloudflare as well" $v.mode) -}}
+{{- end -}}
+{{- if and (eq $workload "StatefulSet") (or $peers.members $peers.self) -}}
+  {{- $wrong = append $wrong "config.peers: the chart makes `members` and `self` of a StatefulSet; leave them out" -}}
+{{- end -}}
+{{- if and (eq $workload "StatefulSet") (gt (len (include "daymark.fullname" .)) 29) -}}
+  {{- $wrong = append $wrong (printf "fullnameOverride: hosts are called as their pods, %s-0 and so on, and may have 32 characters; give a name of 29 at the most" (include "daymark.fullname" .)) -}}
+{{- end -}}
+{{- if and (eq $workload "DaemonSet") $peers.self -}}
+  {{- $wrong = append $wrong "config.peers.self: each host of a DaemonSet is called as its node; leave it out" -}}
+{{- end -}}
+{{- if and (eq $workload "DaemonSet") (hasKey $v.config "peers") (not $peers.members) -}}
+  {{- $wrong = append $wrong "config.peers.members: name every node of the DaemonSet and its address" -}}
+{{- end -}}
+{{- if and (eq $workload "DaemonSet") $cloudflare (not $peers) -}}
+  {{- $wrong = append $wrong "config.peers: without it every host of the DaemonSet writes to Cloudflare; name every node and its address in `members`" -}}
+{{- end -}}
+{{- if and (eq $workload "DaemonSet") (not $v.nodeSelector) (not $v.affinity) -}}
+  {{- $wrong = append $wrong "nodeSelector: choose the nodes of the DaemonSet, such as `node-role.kubernetes.io/control-plane: \"\"`" -}}
+{{- end -}}
+{{- if and (eq $workload "CronJob") (or (hasKey $v.config "peers") (hasKey $v.config "admin")) -}}
+  {{- $wrong = append $wrong "config: a pass of cloudflareCron hears no peers and has no admin API; leave `peers` and `admin` out" -}}
+{{- end -}}
+{{- if and (eq $workload "StatefulSet") (include "daymark.adminIsLocal" .) -}}
+  {{- $wrong = append $wrong "config.admin.listen: on loopback the kubelet cannot probe the pod; leave it out" -}}
+{{- end -}}
+{{- if and $v.podMonitor.enabled (eq $workload "CronJob") -}}
+  {{- $wrong = append $wrong "podMonitor.enabled: a pass of cloudflareCron has no metrics" -}}
+{{- end -}}
+{{- if and $v.podMonitor.enabled (eq $workload "DaemonSet") (include "daymark.adminIsLocal" .) -}}
+  {{- $wrong = append $wrong "podMonitor.enabled: in the network of the nodes the metrics are on loopback alone; set config.admin.listen to [::]:9353, and keep strangers from that port" -}}
+{{- end -}}
+{{- if and (eq $state "hostPath") (ne $workload "DaemonSet") -}}
+  {{- $wrong = append $wrong (printf "state.kind: hostPath is for a DaemonSet, and this is a %s" $workload) -}}
+{{- end -}}
+{{- if and (eq $state "persistentVolumeClaim") (eq $workload "DaemonSet") -}}
+  {{- $wrong = append $wrong "state.kind: a DaemonSet has no claims; take hostPath or emptyDir" -}}
+{{- end -}}
+{{- range include "daymark.secretsInUse" . | fromYamlArray -}}
+  {{- $secret := index $v.secrets .name -}}
+  {{- if and $secret.existingSecret $secret.value -}}
+    {{- $wrong = append $wrong (printf "secrets.%s: give existingSecret or value, not both" .name) -}}
+  {{- end -}}
+  {{- if and (eq .name "cloudflareToken") (not $secret.existingSecret) (not $secret.value) -}}
+    {{- $wrong = append $wrong "secrets.cloudflareToken.existingSecret: name the Secret that has the API token" -}}
+  {{- end -}}
+{{- end -}}
+{{- if $wrong -}}
+  {{- fail (printf "these values do not fit together:\n  - %s" (join "\n  - " $wrong)) -}}
+{{- end -}}
+{{- end }}

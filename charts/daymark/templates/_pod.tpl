@@ -1,0 +1,161 @@
+{{/* The template of the pods of a DaemonSet or StatefulSet. */}}
+{{- define "daymark.hostTemplate" -}}
+{{- $isDaemonSet := eq (include "daymark.workload" .) "DaemonSet" -}}
+metadata:
+  labels:
+    {{- include "daymark.selectorLabels" . | nindent 4 }}
+    {{- with .Values.podLabels }}{{ toYaml . | nindent 4 }}{{ end }}
+  annotations:
+    # Only what Daymark cannot change while it runs: a changed node or TTL restarts no host.
+    daymark/restart-checksum: {{ include "daymark.restartChecksum" . }}
+    {{- with .Values.podAnnotations }}{{ toYaml . | nindent 4 }}{{ end }}
+spec:
+  {{- if $isDaemonSet }}
+  hostNetwork: true
+  # The resolvers of the node: those of the cluster may need the name that is served here.
+  dnsPolicy: Default
+  {{- end }}
+  {{- include "daymark.podSpec" . | nindent 2 }}
+  {{- if and (not $isDaemonSet) (not .Values.topologySpreadConstraints) }}
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: DoNotSchedule
+      labelSelector: {matchLabels: {{ include "daymark.selectorLabels" . | fromYaml | toJson }}}
+    - maxSkew: 1
+      topologyKey: topology.kubernetes.io/zone
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector: {matchLabels: {{ include "daymark.selectorLabels" . | fromYaml | toJson }}}
+  {{- end }}
+  containers:
+    - name: daymark
+      {{- include "daymark.container" . | nindent 6 }}
+      args: [run, --config=/etc/daymark/daymark.yaml, --log-format={{ .Values.logFormat }}]
+      env:
+        - name: DAYMARK_SELF
+          valueFrom: {fieldRef: {fieldPath: {{ $isDaemonSet | ternary "spec.nodeName" "metadata.name" }}}}
+        # For the commands that ask a running host, such as `kubectl exec POD -- /daymark status`.
+        - name: DAYMARK_API
+          value: {{ include "daymark.adminListen" . | replace "0.0.0.0:" "127.0.0.1:" | replace "[::]:" "127.0.0.1:" | quote }}
+        - name: DAYMARK_TOKEN_FILE
+          value: {{ printf "/etc/daymark/%s" (dig "admin" "tokenFile" "secrets/admin.token" .Values.config) | replace "/etc/daymark//" "/" }}
+        {{- with .Values.env }}{{ toYaml . | nindent 8 }}{{ end }}
+      ports:
+        - {name: admin, containerPort: {{ include "daymark.port" (include "daymark.adminListen" .) }}, protocol: TCP}
+        {{- if eq .Values.mode "authoritative" }}
+        - {name: dns, containerPort: {{ include "daymark.dnsPort" . }}, protocol: UDP}
+        - {name: dns-tcp, containerPort: {{ include "daymark.dnsPort" . }}, protocol: TCP}
+        {{- end }}
+        {{- if or (not $isDaemonSet) .Values.config.peers }}
+        - {name: gossip, containerPort: {{ include "daymark.gossipPort" . }}, protocol: UDP}
+        {{- end }}
+      livenessProbe:
+        httpGet: {{ include "daymark.probe" (list . "/livez") }}
+        periodSeconds: 10
+        timeoutSeconds: 5
+        failureThreshold: 3
+      readinessProbe:
+        httpGet: {{ include "daymark.probe" (list . "/readyz") }}
+        periodSeconds: 5
+        timeoutSeconds: 5
+        failureThreshold: 2
+      {{- if and (eq .Values.mode "authoritative") (not $isDaemonSet) }}
+      lifecycle:
+        # Queries come until every node has taken this pod out of the Service.
+        preStop: {sleep: {seconds: 5}}
+      {{- end }}
+{{- end }}
+
+{{- define "daymark.probe" -}}
+{{- $root := index . 0 -}}
+{path: {{ index . 1 }}, port: admin{{ if include "daymark.adminIsLocal" $root }}, host: {{ include "daymark.adminListen" $root | hasPrefix "[" | ternary "\"::1\"" "127.0.0.1" }}{{ end }}}
+{{- end }}
+
+{{/* What all pods that run Daymark have in common. */}}
+{{- define "daymark.podSpec" -}}
+serviceAccountName: {{ include "daymark.serviceAccountName" . }}
+automountServiceAccountToken: {{ include "daymark.needsToken" . | eq "true" }}
+enableServiceLinks: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.topologySpreadConstraints }}
+topologySpreadConstraints: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{ include "daymark.podSecurity" . }}
+volumes:
+  - name: config
+    projected:
+      # Read by the group of `fsGroup` alone: Daymark refuses a key that other users may read.
+      defaultMode: 0440
+      sources:
+        - configMap: {name: {{ include "daymark.fullname" . }}}
+        - configMap: {name: kube-root-ca.crt, optional: true, items: [{key: ca.crt, path: cluster-ca.crt}]}
+        {{- range include "daymark.secretsInUse" . | fromYamlArray }}
+        {{- $ref := include "daymark.secretRef" (list $ .name) | fromYaml }}
+        - secret: {name: {{ $ref.name }}, items: [{key: {{ $ref.key }}, path: {{ .path }}}]}
+        {{- end }}
+        {{- range .Values.secretFiles }}
+        {{- $path := .path }}
+        - secret:
+            name: {{ .existingSecret }}
+            items:
+              {{- range .keys }}
+              - {key: {{ . }}, path: secrets/{{ $path }}/{{ . }}}
+              {{- end }}
+        {{- end }}
+  {{- $state := include "daymark.stateKind" . }}
+  {{- if eq $state "emptyDir" }}
+  - {name: state, emptyDir: {sizeLimit: 64Mi}}
+  {{- else if eq $state "hostPath" }}
+  - {name: state, hostPath: {path: {{ .Values.state.path }}, type: Directory}}
+  {{- else if eq .Values.mode "cloudflareCron" }}
+  - {name: state, persistentVolumeClaim: {claimName: {{ include "daymark.fullname" . }}-state}}
+  {{- end }}
+{{- end }}
+
+{{- define "daymark.podSecurity" -}}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "daymark.container" -}}
+image: {{ include "daymark.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+command: [/daymark]
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  # In every mode: the binary of the image has this capability for port 53, and the kernel starts no file that has one
+  # which its container lacks. Pod security `restricted` allows it.
+  capabilities: {drop: [ALL], add: [NET_BIND_SERVICE]}
+resources: {{- toYaml .Values.resources | nindent 2 }}
+volumeMounts:
+  - {name: config, mountPath: /etc/daymark, readOnly: true}
+  - {name: state, mountPath: {{ .Values.config.stateDir | default "/var/lib/daymark" }}}
+{{- end }}
+
+{{/* A claim for the state. */}}
+{{- define "daymark.claimSpec" -}}
+accessModes: [ReadWriteOnce]
+resources: {requests: {storage: {{ .Values.state.size }}}}
+{{- with .Values.state.storageClassName }}
+storageClassName: {{ . }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,244 @@
+"""What the chart renders is run: each configuration by `daymark check`, and a whole pod by the container's own command."""
+
+import base64
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import yaml
+
+from stage import CHART, HERE, host_spec, only, read, test, value_files, write
+
+KEY = "8acZQhrJkAkPd4PgEoWnRv6Usrm8px1mM5sF0R9QVT4=\n"
+SERVING = os.path.join(CHART, "ci", "daemonset-with-peers.yaml")
+PATIENCE = 60  # In seconds, and far more than anything here takes.
+
+
+def make_certificates(stage):
+    """A CA as that of the cluster, and a certificate of the name by it; made once."""
+    directory = os.path.join(stage.directory, "pki")
+    if os.path.isdir(directory):
+        return directory
+    os.makedirs(directory)
+
+    def openssl(*arguments):
+        done = stage.run("openssl", *arguments, cwd=directory)
+        if done.returncode:
+            raise AssertionError(done.stderr)
+
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=kubernetes", "-days", "2")
+    openssl("req", *curve, "-keyout", "tls.key", "-out", "tls.csr", "-subj", "/CN=kube-apiserver")
+    write(os.path.join(directory, "san"), "subjectAltName=DNS:lb.kube-cp.com\n")
+    openssl("x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+            "-days", "2", "-extfile", "san", "-out", "tls.crt")
+    return directory
+
+
+def secret_text(stage, objects, name, key):
+    """What a Secret has: the one that the chart makes, or one that the operator would have made."""
+    for one in objects:
+        if one["kind"] == "Secret" and one["metadata"]["name"] == name:
+            return base64.b64decode(one["data"][key]).decode()
+    if key in ("tls.crt", "tls.key"):
+        return read(os.path.join(make_certificates(stage), key))
+    return KEY if key in ("gossip.key", "gossip", "keys") else "a-token-of-no-one\n"
+
+
+def lay_out(stage, objects, root):
+    """Lays out the files of the volume `config` below `root`, with the rights that the kubelet gives them."""
+    (volume,) = [volume for volume in host_spec(objects)["volumes"] if volume["name"] == "config"]
+    mode = volume["projected"]["defaultMode"]
+    directory = os.path.join(root, "etc/daymark")
+    for source in volume["projected"]["sources"]:
+        if "configMap" in source and source["configMap"]["name"] == "kube-root-ca.crt":
+            write(os.path.join(directory, "cluster-ca.crt"), read(os.path.join(make_certificates(stage), "ca.crt")), mode)
+        elif "configMap" in source:
+            for name, text in only(objects, "ConfigMap", source["configMap"]["name"])["data"].items():
+                write(os.path.join(directory, name), text, mode)
+        else:
+            for item in source["secret"]["items"]:
+                text = secret_text(stage, objects, source["secret"]["name"], item["key"])
+                write(os.path.join(directory, item["path"]), text, mode)
+    return directory
+
+
+def environment(objects, root, self_name):
+    """The variables of the container, with the paths of files below `root`."""
+    found = {"PATH": os.environ["PATH"]}
+    for variable in host_spec(objects)["containers"][0].get("env", []):
+        value = variable.get("value") or (self_name if variable["name"] == "DAYMARK_SELF" else "x")
+        found[variable["name"]] = value.replace("/etc/daymark", f"{root}/etc/daymark")
+    return found
+
+
+@test
+def every_rendered_configuration_is_accepted_by_the_binary(stage):
+    for name, path in value_files():
+        objects = stage.objects("--values", path)
+        root = os.path.join(stage.directory, name)
+        directory = lay_out(stage, objects, root)
+        file = os.path.join(directory, "daymark.yaml")
+        text = read(file)
+        if "/var/run/secrets/kubernetes.io" in text:  # The token of the pod, which the kubelet makes.
+            write(os.path.join(root, "token"), "x")
+            text = text.replace("/var/run/secrets/kubernetes.io/serviceaccount/token", os.path.join(root, "token"))
+            os.chmod(file, 0o640)
+            write(file, text)
+        members = [member["name"] for member in (yaml.safe_load(text).get("peers") or {}).get("members", [])]
+        for member in members or [""]:
+            done = stage.run(stage.binary, "check", "-c", file, env=environment(objects, root, member))
+            stage.check(done.returncode == 0, f"{name} {member}: {done.stdout}{done.stderr}")
+            stage.check(f"this is {member}" in done.stdout or not member, f"{name}: {done.stdout}")
+
+
+@test
+def what_the_schema_takes_the_binary_need_not(stage):
+    """The check by the binary can fail: two nodes with one address pass the schema."""
+    objects = stage.objects("--values", SERVING, "--set-json", "config.pools[0].nodes="
+                            '[{"name":"a","addresses":["192.0.2.1"]},{"name":"b","addresses":["192.0.2.1"]}]')
+    directory = lay_out(stage, objects, os.path.join(stage.directory, "twice"))
+    done = stage.run(stage.binary, "check", "--self", "kube-cp-1", "-c", os.path.join(directory, "daymark.yaml"))
+    stage.check(done.returncode == 2, f"{done.stdout}{done.stderr}")
+
+
+@test
+def the_hosts_of_a_statefulset_are_its_pods(stage):
+    objects = stage.objects("--values", os.path.join(CHART, "ci", "cloudflare-records.yaml"))
+    config = yaml.safe_load(only(objects, "ConfigMap")["data"]["daymark.yaml"])
+    one = only(objects, "StatefulSet")
+    pods = [f"{one['metadata']['name']}-{n}" for n in range(one["spec"]["replicas"])]
+    stage.check([member["name"] for member in config["peers"]["members"]] == pods, "they are called as the pods")
+    peers = only(objects, "Service", one["spec"]["serviceName"])
+    stage.check(peers["spec"]["clusterIP"] == "None" and peers["spec"]["publishNotReadyAddresses"] is True, "headless")
+    for pod, member in zip(pods, config["peers"]["members"], strict=True):
+        wanted = f"{pod}.{peers['metadata']['name']}.infra.svc.cluster.local:{peers['spec']['ports'][0]['port']}"
+        stage.check(member["address"] == wanted, member["address"])
+
+
+def free_port(kind, address):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(*commands):
+    """Each command with its environment, until this ends. What they say goes to the output of the tests."""
+    with contextlib.ExitStack() as stack:
+        for command, variables in commands:
+            process = stack.enter_context(subprocess.Popen(command, env=variables))
+            stack.callback(process.send_signal, signal.SIGTERM)
+        yield process
+
+
+def wait_for(what, sentence):
+    """Until it is so: a condition, with a bound that no sound machine needs."""
+    end = time.monotonic() + PATIENCE
+    while not what():
+        if time.monotonic() > end:
+            raise AssertionError(f"{sentence}, in {PATIENCE} s")
+        time.sleep(0.05)
+
+
+def status_of(url):
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
+@test
+def a_rendered_pod_answers_for_the_name(stage):
+    """The values of the README on one node: the pod's files, command and variables, with ports on loopback by values."""
+    pki = make_certificates(stage)
+    root = os.path.join(stage.directory, "pod")
+    nodes = ["127.0.0.21", "127.0.0.22", "127.0.0.23"]
+    apiserver, admin = free_port(socket.SOCK_STREAM, nodes[0]), free_port(socket.SOCK_STREAM, "127.0.0.1")
+    dns = free_port(socket.SOCK_DGRAM, "127.0.0.1")
+    values = yaml.safe_load(read(os.path.join(CHART, "README.md")).split("```yaml\n")[1].split("```")[0])
+    config = values["config"]
+    del config["peers"]  # One node of the three.
+    for node, address in zip(config["pools"][0]["nodes"], nodes, strict=True):
+        node["addresses"] = [address]
+    config["pools"][0]["port"] = apiserver
+    config["providers"][0]["listen"] = [f"127.0.0.1:{dns}"]
+    config |= {"admin": {"listen": f"127.0.0.1:{admin}"}, "stateDir": os.path.join(root, "state")}
+    file = os.path.join(root, "values.yaml")
+    write(file, yaml.safe_dump(values))
+    objects = stage.objects("--values", file)
+    lay_out(stage, objects, root)
+
+    # Two of the three apiservers are there.
+    write(os.path.join(root, "ready"), "200\nok\n")
+    play = os.path.join(HERE, "../e2e/apiserver.py")
+    apiservers = [([sys.executable, play, address, str(apiserver), f"{pki}/tls.crt", f"{pki}/tls.key", f"{root}/ready"],
+                   None) for address in nodes[:2]]
+    container = host_spec(objects)["containers"][0]
+    stage.check(container["command"] == ["/daymark"], "the command is the binary")
+    command = [argument.replace("/etc/daymark", f"{root}/etc/daymark") for argument in container["args"]]
+    variables = environment(objects, root, "kube-cp-1")
+    with running(*apiservers, ([stage.binary, *command], variables)) as process:
+        probe = container["readinessProbe"]["httpGet"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        url = f"http://{probe['host']}:{ports[probe['port']]}"
+        wait_for(lambda: process.poll() is not None or status_of(url + probe["path"]) == 200, "the pod is not ready")
+        stage.check(process.poll() is None, "the container runs on")
+        stage.check(status_of(url + container["livenessProbe"]["httpGet"]["path"]) == 200, "it is live")
+        stage.check(ports["dns"] == ports["dns-tcp"] == dns, "the Service leads to where it listens")
+
+        def ask():
+            done = stage.run("dig", "+short", "@127.0.0.1", "-p", str(dns), "lb.kube-cp.com")
+            return sorted(done.stdout.split())
+
+        wait_for(lambda: ask() == nodes[:2], "the two apiservers that are there are not the answer")
+        try_the_test_pod(stage, objects, dns)
+        # The commands of an operator, as `kubectl exec POD -- /daymark …` runs them.
+        done = stage.run(stage.binary, "drain", "kube-cp-1", "--for", "1h", env=variables)
+        stage.check(done.returncode == 0, done.stderr)
+        wait_for(lambda: ask() == nodes[1:2], "a drained node is still in the answer")
+        done = stage.run(stage.binary, "status", env=variables)
+        stage.check("kube-cp-2" in done.stdout, done.stderr)
+
+
+@test
+def a_rendered_pass_does_all_it_can_without_cloudflare(stage):
+    """The CronJob's files and command, with nodes and an API on loopback at which nothing listens."""
+    root = os.path.join(stage.directory, "pass")
+    closed = free_port(socket.SOCK_STREAM, "127.0.0.1")
+    values = yaml.safe_load(read(os.path.join(CHART, "ci", "cron.yaml")))
+    config = values["config"]
+    config["pools"][0] |= {"port": closed, "nodes": [{"name": "kube-cp-1", "addresses": ["127.0.0.21"]}]}
+    config["providers"][0]["api"] = f"http://127.0.0.1:{closed}"
+    config["stateDir"] = os.path.join(root, "state")
+    values["cron"] = {"deadline": "1s"}
+    file = os.path.join(root, "values.yaml")
+    write(file, yaml.safe_dump(values))
+    objects = stage.objects("--values", file)
+    lay_out(stage, objects, root)
+    container = host_spec(objects)["containers"][0]
+    command = [argument.replace("/etc/daymark", f"{root}/etc/daymark") for argument in container["args"]]
+    done = stage.run(stage.binary, *command, env=environment(objects, root, ""))
+    stage.check(done.returncode == 1 and "Cloudflare" in done.stderr, f"{done.returncode}: {done.stdout}{done.stderr}")
+    stage.check(os.listdir(config["stateDir"]), "what it found is remembered for the next pass")
+
+
+def try_the_test_pod(stage, objects, port):
+    """The container of `helm test`, asking there instead of by the name of the Service."""
+    container = only(objects, "Pod")["spec"]["containers"][0]
+    variables = {variable["name"]: variable["value"] for variable in container["env"]}
+    stage.check(variables["SERVER"] == "@dm-daymark.infra.svc.cluster.local", "it asks the Service")
+    variables |= {"PATH": os.environ["PATH"], "SERVER": "@127.0.0.1", "OPTIONS": f"-p {port}"}
+    done = stage.run(*container["command"], *container["args"], env=variables)
+    stage.check(done.returncode == 0 and done.stdout.count("lb.kube-cp.com (") == 2, f"{done.stdout}{done.stderr}")
+    done = stage.run(*container["command"], *container["args"], env=variables | {"NAMES": "other.example.org"})
+    stage.check(done.returncode == 1 and "no address" in done.stdout, "a name without an address fails")
