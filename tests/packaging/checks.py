@@ -34,8 +34,8 @@ def play(files, tree, binary):
 
 
 def release(checks, _nodes, files, **_):
-    names = "daymark-*-linux-x86_64.tar.gz", "daymark_*_amd64.deb", "daymark-*-image.tar", "daymark-*-sbom.json"
-    checks.check("each file is there once", all(len(glob.glob(f"{files}/{name}")) == 1 for name in names))
+    names = "-*-linux-x86_64.tar.gz", "_*_amd64.deb", "-*-image.tar", "-*-sbom.json", "-*.tgz"
+    checks.check("each file is there once", all(len(glob.glob(f"{files}/daymark{name}")) == 1 for name in names))
     checks.check("the checksums are right", sh("sha256sum --check --quiet SHA256SUMS", cwd=files) == "")
     with open(glob.glob(f"{files}/*-sbom.json")[0], encoding="utf-8") as file:
         parts = {part["name"] for part in json.load(file)["components"]}
@@ -67,7 +67,8 @@ def image(checks, _nodes, files, binary, **_):
     sh(f"{buildah()} pull oci-archive:{again}")
     root = mounted()
     held = {os.path.relpath(os.path.join(base, name), root) for base, _dirs, names in os.walk(root) for name in names}
-    checks.check("it holds the binary and the CA certificates alone", held == {"usr/bin/daymark", "etc/ssl/certs/ca-certificates.crt"})
+    checks.check("it holds the binary and the CA certificates alone",
+                 held == {"usr/bin/daymark", "etc/ssl/certs/ca-certificates.crt"})
     owner = os.stat(f"{root}/var/lib/daymark")
     checks.check("the state's directory is the user's", (owner.st_uid, owner.st_gid) == (65532, 65532))
 
@@ -107,8 +108,8 @@ def pod(image_root, capabilities, escalation):
     os.makedirs(bundle)
     configure(bundle)
     sh(f"mkdir -p {bundle}/state; chown 65532:65532 {bundle}/state")
-    bind = [{"destination": to, "source": bundle + source, "type": "bind", "options": ["bind", mode]} for to, source, mode in (
-        ("/etc/daymark", "/etc/daymark", "ro"), ("/etc/kubernetes", "/etc/kubernetes", "ro"), ("/var/lib/daymark", "/state", "rw"))]
+    places = ("/etc/daymark", "/etc/daymark", "ro"), ("/etc/kubernetes", "/etc/kubernetes", "ro"), ("/var/lib/daymark", "/state", "rw")
+    bind = [{"destination": to, "source": bundle + source, "type": "bind", "options": ["bind", mode]} for to, source, mode in places]
     sets = {name: capabilities for name in ("bounding", "effective", "permitted")}
     spec = {"ociVersion": "1.0.2", "root": {"path": image_root, "readonly": False},
             "process": {"user": {"uid": 65532, "gid": 65532}, "cwd": "/", "capabilities": sets, "env": ["DAYMARK_LOG=warn"],
@@ -156,7 +157,8 @@ def debian(checks, nodes, files, tree, **_):
 
 def installed(checks, nodes, machine):
     machine.sh("apt-get install -y ./daymark_*_amd64.deb")
-    state = machine.sh("systemctl is-enabled daymark; systemctl is-active daymark || systemctl is-enabled daymark-sync.timer || true")
+    state = machine.sh("systemctl is-enabled daymark; systemctl is-active daymark || true; "
+                       "systemctl is-enabled daymark-sync.timer || true")
     checks.check("without a configuration the service is enabled and does not run, nor does the timer",
                  state.split() == ["enabled", "inactive", "disabled"])
     do_as_told("From the Debian package", machine.command)
@@ -170,10 +172,11 @@ def installed(checks, nodes, machine):
     machine.sh("systemctl reload daymark; systemctl is-active daymark")
     checks.check("it reloads as the same process",
                  machine.sh("systemctl show --property MainPID --value daymark").strip() == pid)
-    machine.sh("zcat /usr/share/man/man1/daymark-run.1.gz | grep -q SYNOPSIS; bash -n /usr/share/bash-completion/completions/daymark; "
-               "test -s /usr/share/zsh/vendor-completions/_daymark; test -s /usr/share/fish/vendor_completions.d/daymark.fish")
+    machine.sh("zcat /usr/share/man/man1/daymark-run.1.gz | grep -q SYNOPSIS; "
+               "bash -n /usr/share/bash-completion/completions/daymark; test -s /usr/share/zsh/vendor-completions/_daymark; test -s /usr/share/fish/vendor_completions.d/daymark.fish")
     checks.check("man pages and completions are there")
-    verified = machine.sh("systemd-analyze verify --man=no /lib/systemd/system/daymark*.service /lib/systemd/system/daymark*.timer")
+    verified = machine.sh("systemd-analyze verify --man=no /lib/systemd/system/daymark{,-sync}.service "
+                          "/lib/systemd/system/daymark-sync.timer")
     checks.check(f"systemd finds nothing wrong with the units: {verified!r}", verified == "")
 
 
@@ -182,10 +185,11 @@ def upgraded(checks, machine, package):
     sh(f"dpkg-deb --raw-extract {package} {newer}; sed -i 's/^Version: .*/Version: 99.0.0/' {newer}/DEBIAN/control; "
        f"dpkg-deb --build -Znone {newer} {machine.root}/root/newer.deb")
     machine.sh("echo DAYMARK_LOG=debug >>/etc/default/daymark; echo '# mine' >>/etc/daymark/example.yaml")
-    before = machine.sh(f"cat {CONFIG} /etc/default/daymark /etc/daymark/example.yaml")
+    configuration = f"cat {CONFIG} /etc/default/daymark /etc/daymark/example.yaml"
+    before = machine.sh(configuration)
     key = machine.sh("cat /var/lib/daymark/admin.token")
     machine.sh("dpkg --install newer.deb; systemctl is-active daymark")
-    checks.check("the configuration survives an upgrade", before == machine.sh(f"cat {CONFIG} /etc/default/daymark /etc/daymark/example.yaml"))
+    checks.check("the configuration survives an upgrade", before == machine.sh(configuration))
     checks.check("so does the state", key == machine.sh("cat /var/lib/daymark/admin.token") and key)
     until("the newer one answers", lambda: answers() == list(NODES))
     checks.check("and the newer one answers")
