@@ -1,0 +1,224 @@
+"""What must be true of the files of a release."""
+
+import glob
+import json
+import os
+import shutil
+import subprocess
+import time
+
+from stage import NODES, ROOT, SCRATCH, Machine, Nodes, answers, copy, do_as_told, sh, until
+
+CONFIG = "/etc/daymark/daymark.yaml"
+EXAMPLE = os.path.join(ROOT, "examples/authoritative-minimal.yaml")
+MOST_EXPOSED = 1.5  # The exposure level of systemd-analyze security that a unit may have.
+
+
+class Checks:
+    def __init__(self):
+        self.passed = 0
+
+    def check(self, what, condition=True):
+        if not condition:
+            raise AssertionError(f"not so: {what}")
+        self.passed += 1
+        print(f"  {what}", flush=True)
+
+
+def play(files, tree, binary):
+    began, nodes, checks = time.monotonic(), Nodes(), Checks()
+    for part in (release, empty_root, image, kubernetes, units, archive, debian, podman):
+        print(f"{part.__name__.replace('_', ' ')}:", flush=True)
+        part(checks, nodes, files=files, tree=tree, binary=binary)
+    print(f"packaging: {checks.passed} checks passed in {time.monotonic() - began:.0f} s")
+
+
+def release(checks, _nodes, files, **_):
+    names = "-*-linux-x86_64.tar.gz", "_*_amd64.deb", "-*-image.tar", "-*-sbom.json", "-*.tgz"
+    checks.check("each file is there once", all(len(glob.glob(f"{files}/daymark{name}")) == 1 for name in names))
+    checks.check("the checksums are right", sh("sha256sum --check --quiet SHA256SUMS", cwd=files) == "")
+    with open(glob.glob(f"{files}/*-sbom.json")[0], encoding="utf-8") as file:
+        parts = {part["name"] for part in json.load(file)["components"]}
+    checks.check("the SBOM names what is linked in", {"rustls", "tokio", "hickory-proto"} <= parts)
+
+
+def configure(root):
+    sh(f"install -D -m 644 {SCRATCH}/ca.crt {root}/etc/kubernetes/pki/ca.crt; install -D -m 644 {EXAMPLE} {root}{CONFIG}")
+
+
+def empty_root(checks, nodes, binary, **_):
+    root = f"{SCRATCH}/empty"
+    sh(f"mkdir -p {root}/var/lib/daymark; cp {binary} {root}/daymark")
+    configure(root)
+    checks.check("the binary asks for no interpreter", "INTERP" not in sh(["readelf", "--program-headers", binary]))
+    checks.check("it tells its version in an empty root", "commit" in sh(["chroot", root, "/daymark", "version"]))
+    checks.check("it checks a configuration there", "lb.kube-cp.com" in sh(["chroot", root, "/daymark", "check", "-c", CONFIG]))
+    with subprocess.Popen(["chroot", root, "/daymark", "run", "-c", CONFIG], stderr=subprocess.DEVNULL) as running:
+        nodes.follow()
+        running.terminate()
+    checks.check("it answers there, and ends as asked", running.returncode == 0)
+
+
+def image(checks, _nodes, files, binary, **_):
+    built = glob.glob(f"{files}/*-image.tar")[0]
+    again = f"{SCRATCH}/again.tar"
+    sh([os.path.join(ROOT, "packaging/image"), binary, again])
+    checks.check("two builds of the image have one digest", digest(built) == digest(again))
+    sh(f"{buildah()} pull oci-archive:{again}")
+    root = mounted()
+    held = {os.path.relpath(os.path.join(base, name), root) for base, _dirs, names in os.walk(root) for name in names}
+    checks.check("it holds the binary and the CA certificates alone",
+                 held == {"usr/bin/daymark", "etc/ssl/certs/ca-certificates.crt"})
+    owner = os.stat(f"{root}/var/lib/daymark")
+    checks.check("the state's directory is the user's", (owner.st_uid, owner.st_gid) == (65532, 65532))
+
+
+def digest(archive):
+    return json.loads(sh(["tar", "--extract", "--to-stdout", "--file", archive, "./index.json"]))["manifests"][0]["digest"]
+
+
+def buildah():
+    return f"buildah --storage-driver vfs --root {SCRATCH}/storage --runroot {SCRATCH}/run"
+
+
+def mounted():
+    name = sh(f"{buildah()} images --format '{{{{.ID}}}}'").split()[0]
+    return sh(f"{buildah()} mount $({buildah()} from {name})").strip()
+
+
+def kubernetes(checks, nodes, **_):
+    """The image by runc, with what containerd asks of it for a pod: no inheritable and no ambient capability."""
+    image_root = mounted()
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+        checks.check("port 53 is closed to those without a capability", int(file.read()) > 53)
+    for escalation in (True, False):
+        running = pod(image_root, ["CAP_NET_BIND_SERVICE"], escalation)
+        nodes.follow()
+        running.terminate()
+        checks.check(f"NET_BIND_SERVICE and allowPrivilegeEscalation: {str(escalation).lower()} answer on port 53",
+                     running.wait() == 0)
+    refused = pod(image_root, [], False)
+    said = refused.communicate()[0]
+    checks.check("without NET_BIND_SERVICE it does not start", refused.returncode != 0 and "operation not permitted" in said)
+
+
+def pod(image_root, capabilities, escalation):
+    bundle = f"{SCRATCH}/bundle"
+    shutil.rmtree(bundle, ignore_errors=True)
+    os.makedirs(bundle)
+    configure(bundle)
+    sh(f"mkdir -p {bundle}/state; chown 65532:65532 {bundle}/state")
+    places = ("/etc/daymark", "/etc/daymark", "ro"), ("/etc/kubernetes", "/etc/kubernetes", "ro"), ("/var/lib/daymark", "/state", "rw")
+    bind = [{"destination": to, "source": bundle + source, "type": "bind", "options": ["bind", mode]} for to, source, mode in places]
+    sets = {name: capabilities for name in ("bounding", "effective", "permitted")}
+    spec = {"ociVersion": "1.0.2", "root": {"path": image_root, "readonly": False},
+            "process": {"user": {"uid": 65532, "gid": 65532}, "cwd": "/", "capabilities": sets, "env": ["DAYMARK_LOG=warn"],
+                        "args": ["/usr/bin/daymark", "run", "-c", CONFIG], "noNewPrivileges": not escalation},
+            "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]},
+            "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}, *bind]}
+    with open(f"{bundle}/config.json", "w", encoding="utf-8") as file:
+        json.dump(spec, file)
+    name = f"daymark-{time.monotonic_ns()}"
+    return subprocess.Popen(["runc", "--root", f"{SCRATCH}/runc", "run", "--bundle", bundle, name], text=True,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def units(checks, _nodes, **_):
+    for unit in ("daymark.service", "daymark-sync.service"):
+        told = sh(["systemd-analyze", "security", "--offline=true", "--no-pager", f"{ROOT}/packaging/debian/{unit}"])
+        level = float(told.rsplit("exposure level for", 1)[1].split(":")[1].split()[0])
+        checks.check(f"the exposure level of {unit} is {level}, of {MOST_EXPOSED} at the most", level <= MOST_EXPOSED)
+
+
+def archive(checks, nodes, files, tree, **_):
+    root = copy(tree, "archive")
+    sh(f"cp {files}/* {root}/root/; install -D -m 644 {SCRATCH}/ca.crt {root}/etc/kubernetes/pki/ca.crt")
+    running = do_as_told("From the archive", lambda command: ["chroot", root, "bash", "-c", f"cd /root; exec {command}"])
+    checks.check("the page leads from the archive to a right answer")
+    nodes.follow()
+    checks.check("and the answer follows the nodes")
+    running.terminate()
+    running.wait()
+
+
+def debian(checks, nodes, files, tree, **_):
+    machine = Machine(tree, "debian")
+    sh(f"cp {files}/*.deb {machine.root}/root/; install -D -m 644 {SCRATCH}/ca.crt {machine.root}/etc/kubernetes/pki/ca.crt")
+    try:
+        installed(checks, nodes, machine)
+        upgraded(checks, machine, glob.glob(f"{files}/*.deb")[0])
+        removed(checks, machine)
+    except AssertionError:
+        print(machine.sh("systemctl status daymark || true; journalctl -u daymark | tail -n 30"))
+        raise
+    finally:
+        machine.end()
+
+
+def installed(checks, nodes, machine):
+    machine.sh("apt-get install -y ./daymark_*_amd64.deb")
+    state = machine.sh("systemctl is-enabled daymark; systemctl is-active daymark || true; "
+                       "systemctl is-enabled daymark-sync.timer || true")
+    checks.check("without a configuration the service is enabled and does not run, nor does the timer",
+                 state.split() == ["enabled", "inactive", "disabled"])
+    do_as_told("From the Debian package", machine.command)
+    checks.check("the page leads from the Debian package to a right answer")
+    nodes.follow()
+    checks.check("and the answer follows the nodes")
+    pid = machine.sh("systemctl show --property MainPID --value daymark").strip()
+    status = machine.sh(f"cat /proc/{pid}/status; stat -c %U /proc/{pid}")
+    checks.check("it is the user daymark with one capability and a system call filter",
+                 all(line in status for line in ("CapPrm:\t0000000000000400", "Seccomp:\t2", "NoNewPrivs:\t1", "daymark\n")))
+    machine.sh("systemctl reload daymark; systemctl is-active daymark")
+    checks.check("it reloads as the same process",
+                 machine.sh("systemctl show --property MainPID --value daymark").strip() == pid)
+    machine.sh("zcat /usr/share/man/man1/daymark-run.1.gz | grep -q SYNOPSIS; "
+               "bash -n /usr/share/bash-completion/completions/daymark; test -s /usr/share/zsh/vendor-completions/_daymark; test -s /usr/share/fish/vendor_completions.d/daymark.fish")
+    checks.check("man pages and completions are there")
+    verified = machine.sh("systemd-analyze verify --man=no /lib/systemd/system/daymark{,-sync}.service "
+                          "/lib/systemd/system/daymark-sync.timer")
+    checks.check(f"systemd finds nothing wrong with the units: {verified!r}", verified == "")
+
+
+def upgraded(checks, machine, package):
+    newer = f"{SCRATCH}/newer"
+    sh(f"dpkg-deb --raw-extract {package} {newer}; sed -i 's/^Version: .*/Version: 99.0.0/' {newer}/DEBIAN/control; "
+       f"dpkg-deb --build -Znone {newer} {machine.root}/root/newer.deb")
+    machine.sh("echo DAYMARK_LOG=debug >>/etc/default/daymark; echo '# mine' >>/etc/daymark/example.yaml")
+    configuration = f"cat {CONFIG} /etc/default/daymark /etc/daymark/example.yaml"
+    before = machine.sh(configuration)
+    key = machine.sh("cat /var/lib/daymark/admin.token")
+    machine.sh("dpkg --install newer.deb; systemctl is-active daymark")
+    checks.check("the configuration survives an upgrade", before == machine.sh(configuration))
+    checks.check("so does the state", key == machine.sh("cat /var/lib/daymark/admin.token") and key)
+    until("the newer one answers", lambda: answers() == list(NODES))
+    checks.check("and the newer one answers")
+
+
+def removed(checks, machine):
+    machine.sh("dpkg --remove daymark")
+    checks.check("a removed one does not answer", answers() is None)
+    machine.sh(f"test -e {CONFIG}; test -e /etc/default/daymark; test -e /var/lib/daymark/state.json; ! test -e /usr/bin/daymark")
+    checks.check("its configuration and state stay")
+    machine.sh("dpkg --purge daymark")
+    left = machine.sh("find / -xdev -path '*daymark*' -not -path '/root/*' -not -path '/tmp/*' -not -path '/var/log/*' || true")
+    checks.check(f"after a purge nothing is left: {left!r}", left == "")
+
+
+def podman(checks, nodes, files, **_):
+    """As the page says, on this system; its /etc and its cgroups are changed for this mount namespace alone."""
+    sh(f"mkdir -p {SCRATCH}/etc/upper {SCRATCH}/etc/work {SCRATCH}/etc/home; cp {files}/*-image.tar {SCRATCH}/etc/home/; "
+       f"mount -t overlay overlay /etc -o lowerdir=/etc,upperdir={SCRATCH}/etc/upper,workdir={SCRATCH}/etc/work; "
+       "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+    configure("")
+    with open(f"{SCRATCH}/containers.conf", "w", encoding="ascii") as file:
+        file.write('[containers]\ncgroups = "disabled"\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+                   '[engine]\nruntime = "crun"\nevents_logger = "none"\n')
+    with open(f"{SCRATCH}/storage.conf", "w", encoding="ascii") as file:
+        file.write(f'[storage]\ndriver = "vfs"\ngraphroot = "{SCRATCH}/podman"\nrunroot = "{SCRATCH}/podman-run"\n')
+    os.environ.update(CONTAINERS_CONF=f"{SCRATCH}/containers.conf", CONTAINERS_STORAGE_CONF=f"{SCRATCH}/storage.conf")
+    do_as_told("From the image", lambda command: ["bash", "-c", f"cd {SCRATCH}/etc/home; {command}"])
+    checks.check("the page leads from the image to a right answer")
+    nodes.follow()
+    checks.check("and the answer follows the nodes")
+    sh("podman rm --force --time 5 daymark")
