@@ -84,7 +84,10 @@ fn of_word(pool: &PoolName, node: &NodeName, former: Option<&Word>, word: &Word)
             Some(What::Override { pool, node, order: order.clone() })
         }
         Fate::Over if former.is_some_and(|former| former.order().is_some()) => Some(What::OverrideEnded { pool, node }),
-        Fate::Undone(undone) if former.is_none_or(|former| former.fate != word.fate) => {
+        // Two hosts may have undone it for different others, but that is one event.
+        Fate::Undone(undone)
+            if !former.is_some_and(|former| matches!(former.fate, Fate::Undone(_)) && former.stamp == word.stamp) =>
+        {
             Some(What::OverrideUndone { pool, node, undone: undone.clone() })
         }
         _ => None,

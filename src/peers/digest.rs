@@ -7,9 +7,10 @@ use daymark_gossip::Digest;
 use ring::digest::{SHA256, digest};
 
 use crate::config::PoolConfig;
+use crate::probe::{Auth, Trust};
 
-/// The first bytes of SHA-256 of what decides on the answers of each pool. What only tells how this host gets there, such as
-/// the path of a file, may differ.
+/// The first bytes of SHA-256 of what decides on the answers of each pool, so of every key but those that name a file. What is
+/// in a file may differ for a while, as where a CA is replaced host by host.
 pub fn digests(pools: &[PoolConfig]) -> BTreeMap<PoolName, Digest> {
     pools.iter().map(|config| (config.pool.name.clone(), of(&text(config)))).collect()
 }
@@ -29,8 +30,20 @@ fn text(config: &PoolConfig) -> String {
         daymark_decision::Mode::Failover => "failover",
         daymark_decision::Mode::Weighted => "weighted",
     };
+    let trust = match probe.trust {
+        Trust::File(_) => "own CA",
+        Trust::System => "the system's CAs",
+        Trust::Nothing => "insecure",
+    };
+    let auth = match probe.auth {
+        Some(Auth::ClientCertificate { .. }) => "client certificate",
+        Some(Auth::TokenFile(_)) => "token",
+        None => "anonymous",
+    };
     let mut lines = vec![
-        format!("port {} path {}", probe.port, probe.path),
+        format!("port {} path {:?} name {:?} {trust} {auth}", probe.port, probe.path, probe.server_name),
+        format!("connect {:?} timeout {:?}", probe.connect_timeout, probe.timeout),
+        format!("confirm {:?} fresh {}", probe.confirm_interval, probe.fresh_every),
         format!("rise {} fall {} interval {:?}", thresholds.rise, thresholds.fall, pool.pace.interval),
         format!("steering {mode} {} ttl {} {}", steering.max_answers, ttl.min, ttl.max),
     ];
@@ -46,4 +59,74 @@ fn text(config: &PoolConfig) -> String {
     nodes.sort();
     lines.extend(nodes);
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use daymark_decision::{Mode, Node, NodeName, Pace, Pool, Steering, Thresholds, TtlRange};
+
+    use super::*;
+    use crate::probe::Settings;
+
+    fn config() -> PoolConfig {
+        let thresholds = Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN };
+        let (interval, confirm_interval) = (Duration::from_secs(1), Duration::from_millis(100));
+        let node = Node { name: NodeName::new("a"), addresses: vec![[192, 0, 2, 1].into()], priority: 0, weight: 1 };
+        let pool = Pool {
+            name: PoolName::new("lb.example.org"),
+            nodes: vec![node],
+            thresholds,
+            pace: Pace { interval, confirm_interval, detection: Duration::from_secs(2) },
+            steering: Steering { mode: Mode::All, max_answers: 8 },
+            ttl: TtlRange { min: 1, max: 5 },
+        };
+        let probe = Settings {
+            port: 6443,
+            path: "/readyz".to_owned(),
+            server_name: "lb.example.org".to_owned(),
+            interval,
+            connect_timeout: Duration::from_secs(1),
+            timeout: Duration::from_secs(5),
+            confirm_interval,
+            fresh_every: NonZeroU32::MIN,
+            thresholds,
+            trust: Trust::File("ca.crt".into()),
+            auth: None,
+        };
+        PoolConfig { pool, probe }
+    }
+
+    #[test]
+    fn every_key_counts_but_the_paths_of_files() {
+        let changed = |change: &dyn Fn(&mut PoolConfig)| {
+            let mut config = config();
+            change(&mut config);
+            of(&text(&config))
+        };
+        let same = changed(&|_| {});
+        let others: [&dyn Fn(&mut PoolConfig); 14] = [
+            &|it| it.probe.port = 443,
+            &|it| it.probe.path = "/livez".to_owned(),
+            &|it| it.probe.server_name = "kubernetes".to_owned(),
+            &|it| it.probe.connect_timeout *= 2,
+            &|it| it.probe.timeout *= 2,
+            &|it| it.probe.confirm_interval *= 2,
+            &|it| it.probe.fresh_every = NonZeroU32::MAX,
+            &|it| it.probe.trust = Trust::Nothing,
+            &|it| it.probe.auth = Some(Auth::TokenFile("token".into())),
+            &|it| it.pool.thresholds.rise = NonZeroU32::MAX,
+            &|it| it.pool.pace.interval *= 2,
+            &|it| it.pool.steering.max_answers = 2,
+            &|it| it.pool.ttl.max = 6,
+            &|it| it.pool.nodes[0].addresses[0] = [192, 0, 2, 2].into(),
+        ];
+        for (index, change) in others.iter().enumerate() {
+            assert_ne!(changed(change), same, "change {index}");
+        }
+        assert_eq!(changed(&|it| it.probe.trust = Trust::File("/elsewhere/ca.crt".into())), same);
+        assert_eq!(changed(&|it| it.pool.nodes[0].addresses.reverse()), same);
+    }
 }

@@ -3,41 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer::Decision;
+use crate::command::Command;
 use crate::health::Health;
 use crate::listening::Listening;
 use crate::memory::Memory;
 use crate::moment::Moment;
 use crate::observation::Observation;
-use crate::overrides::{Override, Overrides, Word};
+use crate::overrides::{Override, Overrides};
 use crate::peers::{FRESH_FOR, News, Peers, View};
 use crate::policy::Pool;
 use crate::pool::PoolState;
 use crate::quorum::{HostName, Membership, Standing, Vote, is_majority, verdict, writer};
 use crate::refusal::Refusal;
 use crate::target::{Grade, NodeName, PoolName, Target};
-
-/// An operator's word.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Sets the override of a node, in the place of any it has.
-    Set {
-        /// The pool.
-        pool: PoolName,
-        /// The node.
-        node: NodeName,
-        /// The override.
-        order: Override,
-        /// Whether to drain even where no usable node is left.
-        insist: bool,
-    },
-    /// Lifts the override of a node.
-    Lift {
-        /// The pool.
-        pool: PoolName,
-        /// The node.
-        node: NodeName,
-    },
-}
+use crate::word::Word;
 
 /// A generation that a state file may at the most begin with, so that there always is a next one.
 const LAST_GENERATION: u64 = u64::MAX / 2;
@@ -85,6 +64,7 @@ impl Engine {
         if engine.membership.has_others() {
             let agreed = engine.verdicts().map(|(target, verdict)| (target.clone(), verdict)).collect();
             engine.listens = Some(Listening { until: now.after(FRESH_FOR), agreed });
+            engine.overrides.doubt(now.after(FRESH_FOR));
         }
         engine.settle(now);
         engine
@@ -209,6 +189,7 @@ impl Engine {
             (steps.min(), "the TTL steps down towards the end of an override"),
             (self.peers.next_stale(self.now), "a host is no longer heard"),
             (self.listens.as_ref().map(|listens| listens.until), "the time to hear the other hosts is over"),
+            (self.overrides.doubted_until(), "when a word of an earlier run ends is not doubted any more"),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
@@ -235,9 +216,14 @@ impl Engine {
         self.overrides.iter()
     }
 
-    /// The newest word on each node, also where it is over: what the other hosts must know.
+    /// The newest word on each node, also where it is over.
     pub fn words(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Word)> {
         self.overrides.words()
+    }
+
+    /// The words that this host may tell: not those of an earlier run of which the others may know better when they end.
+    pub fn words_to_tell(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Word)> {
+        self.words().filter(|(pool, node, _)| !self.overrides.is_doubted(pool, node))
     }
 
     /// The grade that the hosts agree on, target by target.

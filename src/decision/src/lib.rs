@@ -13,6 +13,7 @@
 
 mod answer;
 mod change;
+mod command;
 mod engine;
 mod health;
 mod hold;
@@ -31,18 +32,21 @@ mod refusal;
 mod selection;
 mod target;
 mod ttl;
+mod word;
 
 pub use answer::{Answer, Basis, Decision, Member, Order};
 pub use change::{Cause, Change};
-pub use engine::{Command, Engine};
+pub use command::Command;
+pub use engine::Engine;
 pub use health::Health;
 pub use memory::{Memory, PoolMemory, TargetMemory};
 pub use moment::Moment;
 pub use observation::{Certificate, Kind, Observation, Timings};
-pub use overrides::{Fate, Override, OverrideKind, Stamp, Undone, Word};
+pub use overrides::{Override, OverrideKind};
 pub use peers::View;
 pub use policy::{Mode, Node, Pace, Pool, Steering, Thresholds, TtlRange};
 pub use quorum::{HostName, Membership, Standing, Vote};
 pub use reason::{Lack, Place, Reason};
 pub use refusal::Refusal;
 pub use target::{Grade, NodeName, PoolName, Target};
+pub use word::{Fate, Stamp, Undone, Word};

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::health::Run;
 use crate::moment::Moment;
 use crate::observation::Kind;
-use crate::overrides::Word;
 use crate::penalty::Penalty;
 use crate::target::{Grade, NodeName, PoolName, Target};
+use crate::word::Word;
 
 /// What survives a restart, as the state file keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 //! every stamp that its host knew, so what follows from something is always newer than it, whatever the clocks say. A word
 //! that is over stays in the register, so that a host that was away cannot bring back what was lifted meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use crate::policy::Pool;
 use crate::quorum::HostName;
 use crate::refusal::Refusal;
 use crate::target::{NodeName, PoolName};
+use crate::word::{Fate, Stamp, Undone, Word};
 
 /// What an operator wants of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ pub struct Override {
 
 impl Override {
     /// The override with its moments as a clock tells them that shows `there` where another shows `here`.
-    fn shifted(&self, here: Moment, there: Moment) -> Self {
+    pub(crate) fn shifted(&self, here: Moment, there: Moment) -> Self {
         let shift = |at: Moment| if there > here { at.after(there.since(here)) } else { at.before(here.since(there)) };
         Self { since: shift(self.since), until: self.until.map(shift), ..self.clone() }
     }
@@ -80,116 +81,16 @@ impl fmt::Display for Override {
     }
 }
 
-/// When a word was said and on which host, which orders all words.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Stamp {
-    /// Milliseconds since the Unix epoch by the clock of the host, or one more than any that it knew (a hybrid logical
-    /// clock: Kulkarni and others, "Logical Physical Clocks", 2014).
-    pub time: u64,
-    /// The host, which breaks ties.
-    pub host: HostName,
-}
-
-/// The newest that was said of one node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Word {
-    /// When it was said, and where.
-    pub stamp: Stamp,
-    /// The other drains of the pool that its host knew to be in force then, the latest 24 of them.
-    pub knew: Vec<Stamp>,
-    /// Whether the operator insisted.
-    pub insist: bool,
-    /// What became of it.
-    pub fate: Fate,
-}
-
-/// What became of a word.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Fate {
-    /// The override is in force.
-    InForce(Override),
-    /// It was lifted, or has ended.
-    Over,
-    /// It was undone, for a drain on another host and this one did not know of each other.
-    Undone(Undone),
-}
-
-/// A drain that the hosts have undone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Undone {
-    /// The drain.
-    pub order: Override,
-    /// The node that was drained before.
-    pub node: NodeName,
-    /// On which host.
-    pub host: HostName,
-}
-
-impl fmt::Display for Undone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { order, node, host } = self;
-        write!(
-            f,
-            "drained {order}, and undone: {node} was drained on {host} at the same time, and with both no node would be left"
-        )
-    }
-}
-
-impl Word {
-    /// How many other drains a word has known at the most: on the wire it has to stay short.
-    pub const MOST_KNOWN: usize = 24;
-
-    /// The override, where it is in force.
-    pub fn order(&self) -> Option<&Override> {
-        match &self.fate {
-            Fate::InForce(order) => Some(order),
-            Fate::Over | Fate::Undone(_) => None,
-        }
-    }
-
-    /// The word as a run takes it over that begins now. See [`Override::as_of`].
-    pub(crate) fn as_of(&self, now: Moment) -> Self {
-        let fate = match &self.fate {
-            Fate::InForce(order) => Fate::InForce(order.as_of(now)),
-            over => over.clone(),
-        };
-        Self { fate, ..self.clone() }
-    }
-
-    /// The word with its moments as a clock tells them that shows `there` where another shows `here`. Its stamp is no moment.
-    #[must_use]
-    pub fn shifted(&self, here: Moment, there: Moment) -> Self {
-        let fate = match &self.fate {
-            Fate::InForce(order) => Fate::InForce(order.shifted(here, there)),
-            Fate::Over => Fate::Over,
-            Fate::Undone(undone) => Fate::Undone(Undone { order: undone.order.shifted(here, there), ..undone.clone() }),
-        };
-        Self { fate, ..self.clone() }
-    }
-
-    /// Whether it takes the place of another word on the same node. Of two with one stamp, what has ended stays ended; the
-    /// rest, which only a host that has lost its memory can bring about, is decided the same way everywhere.
-    fn replaces(&self, other: &Self) -> bool {
-        let rank = |word: &Self| match &word.fate {
-            Fate::InForce(order) => (0, Some((order.kind, order.author.clone(), order.reason.clone())), None),
-            Fate::Over => (1, None, None),
-            // Two hosts may have undone it for different others.
-            Fate::Undone(undone) => (2, None, Some((undone.node.clone(), undone.host.clone()))),
-        };
-        (&self.stamp, rank(self)) > (&other.stamp, rank(other))
-    }
-
-    fn is_drain(&self) -> bool {
-        self.order().is_some_and(|order| order.kind == OverrideKind::Drain)
-    }
-}
-
 /// The newest word on each node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Overrides(BTreeMap<(PoolName, NodeName), Word>);
+pub(crate) struct Overrides {
+    words: BTreeMap<(PoolName, NodeName), Word>,
+    /// Those of an earlier run that end by themselves. When they do is not to be told by the clock of a host that has just
+    /// started: the others may know better.
+    doubted: BTreeSet<(PoolName, NodeName)>,
+    /// Until when that is waited for.
+    doubted_until: Moment,
+}
 
 /// No stamp is later, so that there always is a later one.
 const LAST_TIME: u64 = u64::MAX / 2;
@@ -197,7 +98,7 @@ const LAST_TIME: u64 = u64::MAX / 2;
 impl Overrides {
     /// The override in force of a node.
     pub(crate) fn get(&self, pool: &PoolName, node: &NodeName) -> Option<&Override> {
-        self.0.get(&(pool.clone(), node.clone())).and_then(Word::order)
+        self.words.get(&(pool.clone(), node.clone())).and_then(Word::order)
     }
 
     /// Refuses an override that makes no sense, and a drain that leaves no node to be used, unless the operator insists.
@@ -239,24 +140,41 @@ impl Overrides {
         host: &HostName,
         now: Moment,
     ) {
-        let newest = self.0.values().map(|word| word.stamp.time).max().unwrap_or_default();
+        let newest = self.words.values().map(|word| word.stamp.time).max().unwrap_or_default();
         let time = now.as_millis().max(newest.saturating_add(1)).min(LAST_TIME);
         let others = self.drains(&pool).filter(|(other, _)| **other != node);
         let mut knew: Vec<Stamp> = others.map(|(_, word)| word.stamp.clone()).collect();
         knew.sort();
         let knew = latest(&knew);
         let fate = order.map_or(Fate::Over, Fate::InForce);
-        self.0.insert((pool, node), Word { stamp: Stamp { time, host: host.clone() }, knew, insist, fate });
+        self.doubted.remove(&(pool.clone(), node.clone()));
+        self.words.insert((pool, node), Word { stamp: Stamp { time, host: host.clone() }, knew, insist, fate });
     }
 
     /// Takes a word of another host or of an earlier run, where it is newer; tells whether it is.
     pub(crate) fn take(&mut self, pool: PoolName, node: NodeName, word: Word) -> bool {
-        let known = self.0.get(&(pool.clone(), node.clone()));
-        let is_news = word.stamp.time <= LAST_TIME && known.is_none_or(|known| word.replaces(known));
+        let of = (pool, node);
+        let replaces = |known: &Word| {
+            word.replaces(known) || (word.stamp == known.stamp && self.doubted.contains(&of) && word != *known)
+        };
+        let is_news = word.stamp.time <= LAST_TIME && self.words.get(&of).is_none_or(replaces);
         if is_news {
-            self.0.insert((pool, node), word);
+            self.doubted.remove(&of);
+            self.words.insert(of, word);
         }
         is_news
+    }
+
+    /// Ends no word that is remembered before a moment: until then another host may say when it ends, or that it has.
+    pub(crate) fn doubt(&mut self, until: Moment) {
+        let is_timed = |word: &Word| word.order().is_some_and(|order| order.until.is_some());
+        self.doubted = self.words.iter().filter(|(_, word)| is_timed(word)).map(|(of, _)| of.clone()).collect();
+        self.doubted_until = until;
+    }
+
+    /// Whether the others may know better when a word ends.
+    pub(crate) fn is_doubted(&self, pool: &PoolName, node: &NodeName) -> bool {
+        self.doubted.contains(&(pool.clone(), node.clone()))
     }
 
     /// Undoes the later of two drains that did not know of each other, where together they leave no node to be used. Those
@@ -266,7 +184,7 @@ impl Overrides {
     pub(crate) fn reconcile(&mut self, pool: &Pool, usable: Option<&dyn Fn(&NodeName) -> bool>) {
         while self.leaves_none(pool, usable) {
             let Some((later, undone)) = self.later_of_strangers(pool) else { return };
-            if let Some(word) = self.0.get_mut(&(pool.name.clone(), later)) {
+            if let Some(word) = self.words.get_mut(&(pool.name.clone(), later)) {
                 word.fate = Fate::Undone(undone);
             }
         }
@@ -279,46 +197,60 @@ impl Overrides {
     fn introduce(&mut self, pool: &Pool) {
         let mut stamps: Vec<Stamp> = self.drains(&pool.name).map(|(_, word)| word.stamp.clone()).collect();
         stamps.sort();
-        let words = self.0.iter_mut().filter(|((of, _), word)| *of == pool.name && word.is_drain());
+        let words = self.words.iter_mut().filter(|((of, _), word)| *of == pool.name && word.is_drain());
         for (_, word) in words {
             let before = stamps.partition_point(|stamp| *stamp < word.stamp);
             word.knew = latest(&stamps[..before]);
         }
     }
 
-    /// The override in force of a node, lifted; tells whether there was one.
+    /// The override in force of a node, lifted, or one that was undone taken note of; tells whether there was one.
     pub(crate) fn lift(&mut self, pool: &PoolName, node: &NodeName, host: &HostName, now: Moment) -> bool {
-        let is_in_force = self.get(pool, node).is_some();
-        if is_in_force {
+        let known = self.words.get(&(pool.clone(), node.clone()));
+        let has_one = known.is_some_and(|word| word.fate != Fate::Over);
+        if has_one {
             self.say(pool.clone(), node.clone(), None, false, host, now);
         }
-        is_in_force
+        has_one
     }
 
     /// Ends what has come to its end.
     pub(crate) fn expire(&mut self, now: Moment) {
-        let has_ended = |word: &&mut Word| word.order().and_then(|order| order.until).is_some_and(|until| until <= now);
-        self.0.values_mut().filter(has_ended).for_each(|word| word.fate = Fate::Over);
+        if self.doubted_until <= now {
+            self.doubted.clear();
+        }
+        let has_ended = |word: &Word| word.order().and_then(|order| order.until).is_some_and(|until| until <= now);
+        let ended = self.words.iter_mut().filter(|(of, word)| has_ended(word) && !self.doubted.contains(of));
+        ended.for_each(|(_, word)| word.fate = Fate::Over);
     }
 
     /// Forgets the words on nodes that are not configured any more.
     pub(crate) fn keep(&mut self, known: impl Fn(&PoolName, &NodeName) -> bool) {
-        self.0.retain(|(pool, node), _| known(pool, node));
+        self.words.retain(|(pool, node), _| known(pool, node));
     }
 
-    /// When the first of a pool's overrides ends by itself.
+    /// When the first of a pool's overrides ends by itself, or may.
     pub(crate) fn next_expiry(&self, pool: &PoolName) -> Option<Moment> {
-        self.iter().filter(|(of, ..)| *of == pool).filter_map(|(.., order)| order.until).min()
+        let end = |node: &NodeName, until: Moment| {
+            if self.is_doubted(pool, node) { until.max(self.doubted_until) } else { until }
+        };
+        let of_pool = self.iter().filter(|(of, ..)| *of == pool);
+        of_pool.filter_map(|(_, node, order)| Some(end(node, order.until?))).min()
+    }
+
+    /// When the words of an earlier run are doubted no longer; `None` where none is.
+    pub(crate) fn doubted_until(&self) -> Option<Moment> {
+        (!self.doubted.is_empty()).then_some(self.doubted_until)
     }
 
     /// The overrides in force.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
-        self.0.iter().filter_map(|((pool, node), word)| Some((pool, node, word.order()?)))
+        self.words.iter().filter_map(|((pool, node), word)| Some((pool, node, word.order()?)))
     }
 
     /// Every word, also those that are over.
     pub(crate) fn words(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Word)> {
-        self.0.iter().map(|((pool, node), word)| (pool, node, word))
+        self.words.iter().map(|((pool, node), word)| (pool, node, word))
     }
 
     fn undrained<'a>(&'a self, pool: &'a Pool) -> impl Iterator<Item = &'a NodeName> {
@@ -353,9 +285,10 @@ impl Overrides {
         let were_known = |one: &Stamp, other: &Stamp| {
             drains().any(|(_, word)| word.knew.contains(other) && (word.stamp == *one || word.knew.contains(one)))
         };
-        let stranger = |word: &Word| {
-            drains().find(|(_, other)| other.stamp < word.stamp && !were_known(&word.stamp, &other.stamp))
-        };
+        // A host knows what it said itself, also what a word has no room for.
+        let is_stranger =
+            |word: &Word, other: &Word| other.stamp.host != word.stamp.host && !were_known(&word.stamp, &other.stamp);
+        let stranger = |word: &Word| drains().find(|(_, other)| other.stamp < word.stamp && is_stranger(word, other));
         let strangers = drains().filter(|(_, word)| !word.insist).filter_map(|(node, word)| {
             let (of, other) = stranger(word)?;
             let order = word.order()?.clone();

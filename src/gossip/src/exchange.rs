@@ -36,7 +36,7 @@ fn facts(engine: &Engine, configuration: &BTreeMap<PoolName, Digest>) -> BTreeMa
         (Topic::Hears, Fact::Hears(engine.hears())),
         (Topic::Members, Fact::Members(engine.membership().members.clone())),
     ];
-    votes.chain(engine.words().map(word)).chain(configuration).chain(of_itself).collect()
+    votes.chain(engine.words_to_tell().map(word)).chain(configuration).chain(of_itself).collect()
 }
 
 #[cfg(test)]

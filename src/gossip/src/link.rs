@@ -138,7 +138,11 @@ impl Link {
 
     /// Takes note that facts were sent, up to a version.
     pub(crate) fn tells(&mut self, of: &HostName, upto: Extent, is_all: bool, now: Moment) {
-        self.told.insert(of.clone(), (upto, now));
+        let has = self.has.get(of).copied().unwrap_or_default();
+        // The first that is not known to have come counts: what is new must not put off what was lost.
+        let first = self.told.get(of).filter(|(told, at)| told.0 == upto.0 && *told > has && now.since(*at) < RESEND);
+        let at = first.map_or(now, |(_, at)| *at);
+        self.told.insert(of.clone(), (upto, at));
         if is_all {
             self.lacks.remove(of);
         }

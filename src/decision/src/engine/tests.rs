@@ -4,9 +4,10 @@ use std::time::Duration;
 use super::*;
 use crate::answer::Basis;
 use crate::observation::{Kind, Timings};
-use crate::overrides::{Fate, OverrideKind, Stamp, Undone};
+use crate::overrides::OverrideKind;
 use crate::policy::{Mode, Node, Pace, Steering, Thresholds, TtlRange};
 use crate::quorum::HostName;
+use crate::word::{Fate, Stamp, Undone};
 
 fn pool(name: &str, addresses: &[&str]) -> Pool {
     let node = |(address, n): (&&str, usize)| Node {
@@ -276,4 +277,46 @@ fn two_hosts_that_undo_a_drain_for_different_others_say_the_same_in_the_end() {
         engine.words().map(|(.., word)| word.fate.clone()).collect::<Vec<_>>()
     };
     assert_eq!(heard(["cp-2", "cp-3"]), heard(["cp-3", "cp-2"]));
+}
+
+#[test]
+fn a_host_that_starts_with_its_clock_ahead_ends_no_drain_that_the_others_know_better() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let (own, node) = (HostName::new("dns-1"), NodeName::new("cp-1"));
+    let order = |until: u64| Override {
+        kind: OverrideKind::Drain,
+        reason: String::new(),
+        author: String::new(),
+        since: at(0),
+        until: Some(at(until)),
+        host: Some(own.clone()),
+    };
+    let mut former = engine(std::slice::from_ref(&a), 3);
+    let command = Command::Set { pool: a.name.clone(), node: node.clone(), order: order(600), insist: false };
+    former.handle_command(command, at(0)).unwrap();
+    let said = former.words().next().unwrap().2.clone();
+    // Another host says the same word, by this one's clock, which is twenty minutes ahead.
+    let again = |fate| (a.name.clone(), node.clone(), Word { fate, ..said.clone() });
+    let start = || Engine::new(former.membership.clone(), vec![a.clone()], former.memory(), at(1_200));
+    let ends = |engine: &mut Engine, secs| {
+        engine.decide(at(secs));
+        engine.overrides().next().map(|(.., order)| order.until.unwrap())
+    };
+
+    let mut told = start();
+    assert_eq!(ends(&mut told, 1_204), Some(at(600)));
+    assert_eq!(told.words_to_tell().count(), 0, "what is doubted is told to no one");
+    told.handle_words([again(Fate::InForce(order(1_790)))], at(1_204));
+    assert_eq!(ends(&mut told, 1_789), Some(at(1_790)));
+    assert_eq!(told.words_to_tell().count(), 1);
+    assert_eq!(ends(&mut told, 1_790), None);
+
+    let mut told_of_its_end = start();
+    told_of_its_end.handle_words([again(Fate::Over)], at(1_201));
+    assert_eq!(ends(&mut told_of_its_end, 1_201), None);
+
+    let mut untold = start();
+    let revision = untold.revision();
+    assert_eq!(ends(&mut untold, 1_205), None, "nobody knows better");
+    assert!(untold.revision() > revision && untold.words_to_tell().count() == 1);
 }

@@ -444,6 +444,23 @@ fn a_host_that_never_stops_changing_is_heard_though_all_its_facts_are_never_here
 }
 
 #[test]
+fn what_was_lost_is_sent_again_though_there_is_always_something_new() {
+    let mut net = Net::new(2);
+    let changing = |n: u32| if n.is_multiple_of(2) { Grade::Ready } else { Grade::Down };
+    net.say(0, &votes([(1, Grade::Ready), (2, Grade::Ready)]));
+    net.run(2_000);
+    net.cut = [(0, 1)].into();
+    net.say(0, &votes([(1, Grade::Down), (2, Grade::Ready)]));
+    net.run(STEP);
+    net.cut.clear();
+    for n in 0..20 {
+        net.say(0, &votes([(1, Grade::Down), (2, changing(n))]));
+        net.run(50);
+    }
+    assert_eq!(net.grade(1, 0, 1), Some(Grade::Down));
+}
+
+#[test]
 fn a_message_that_comes_twice_is_taken_once() {
     let mut net = Net::new(2);
     net.run(2_000);

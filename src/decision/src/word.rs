@@ -1,0 +1,117 @@
+//! What was said of one node, and what became of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::moment::Moment;
+use crate::overrides::{Override, OverrideKind};
+use crate::quorum::HostName;
+use crate::target::NodeName;
+
+/// When a word was said and on which host, which orders all words.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Milliseconds since the Unix epoch by the clock of the host, or one more than any that it knew (a hybrid logical
+    /// clock: Kulkarni and others, "Logical Physical Clocks", 2014).
+    pub time: u64,
+    /// The host, which breaks ties.
+    pub host: HostName,
+}
+
+/// The newest that was said of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Word {
+    /// When it was said, and where.
+    pub stamp: Stamp,
+    /// The other drains of the pool that its host knew to be in force then, the latest 24 of them.
+    pub knew: Vec<Stamp>,
+    /// Whether the operator insisted.
+    pub insist: bool,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fate {
+    /// The override is in force.
+    InForce(Override),
+    /// It was lifted, or has ended.
+    Over,
+    /// It was undone, for a drain on another host and this one did not know of each other.
+    Undone(Undone),
+}
+
+/// A drain that the hosts have undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Undone {
+    /// The drain.
+    pub order: Override,
+    /// The node that was drained before.
+    pub node: NodeName,
+    /// On which host.
+    pub host: HostName,
+}
+
+impl fmt::Display for Undone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { order, node, host } = self;
+        write!(
+            f,
+            "drained {order}, and undone: {node} was drained on {host} at the same time, and no node would have been left"
+        )
+    }
+}
+
+impl Word {
+    /// How many other drains a word has known at the most: on the wire it has to stay short.
+    pub const MOST_KNOWN: usize = 24;
+
+    /// The override, where it is in force.
+    pub fn order(&self) -> Option<&Override> {
+        match &self.fate {
+            Fate::InForce(order) => Some(order),
+            Fate::Over | Fate::Undone(_) => None,
+        }
+    }
+
+    /// The word as a run takes it over that begins now. See [`Override::as_of`].
+    pub(crate) fn as_of(&self, now: Moment) -> Self {
+        let fate = match &self.fate {
+            Fate::InForce(order) => Fate::InForce(order.as_of(now)),
+            over => over.clone(),
+        };
+        Self { fate, ..self.clone() }
+    }
+
+    /// The word with its moments as a clock tells them that shows `there` where another shows `here`. Its stamp is no moment.
+    #[must_use]
+    pub fn shifted(&self, here: Moment, there: Moment) -> Self {
+        let fate = match &self.fate {
+            Fate::InForce(order) => Fate::InForce(order.shifted(here, there)),
+            Fate::Over => Fate::Over,
+            Fate::Undone(undone) => Fate::Undone(Undone { order: undone.order.shifted(here, there), ..undone.clone() }),
+        };
+        Self { fate, ..self.clone() }
+    }
+
+    /// Whether it takes the place of another word on the same node. Of two with one stamp, what has ended stays ended; the
+    /// rest, which only a host that has lost its memory can bring about, is decided the same way everywhere.
+    pub(crate) fn replaces(&self, other: &Self) -> bool {
+        let rank = |word: &Self| match &word.fate {
+            Fate::InForce(order) => (0, Some((order.kind, order.author.clone(), order.reason.clone())), None),
+            Fate::Over => (1, None, None),
+            // Two hosts may have undone it for different others.
+            Fate::Undone(undone) => (2, None, Some((undone.node.clone(), undone.host.clone()))),
+        };
+        (&self.stamp, rank(self)) > (&other.stamp, rank(other))
+    }
+
+    pub(crate) fn is_drain(&self) -> bool {
+        self.order().is_some_and(|order| order.kind == OverrideKind::Drain)
+    }
+}
