@@ -160,7 +160,10 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
     checks.extend(match admin.driver.hosts().await {
         Ok(None) => vec![Ok("driver".to_owned())],
         Ok(Some(hosts)) if hosts.is_better_avoided() => {
-            vec![Ok("driver".to_owned()), Err("this host reaches no target at all, and another host may".to_owned())]
+            vec![
+                Ok("driver".to_owned()),
+                Err("this host finds no target that can be used, and another host may".to_owned()),
+            ]
         }
         Ok(Some(_)) => vec![Ok("driver".to_owned()), Ok("sight".to_owned())],
         Err(gone) => vec![Err(gone.to_string())],

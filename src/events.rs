@@ -205,9 +205,9 @@ impl fmt::Display for What {
                 f.write_str("this host listens for the others; what was agreed on before stands")
             }
             Self::Sight { blind: true } => {
-                f.write_str("this host reaches no target at all; it abstains, and the others decide")
+                f.write_str("this host finds no target that can be used; it abstains, and the others decide")
             }
-            Self::Sight { blind: false } => f.write_str("this host reaches targets again, and votes"),
+            Self::Sight { blind: false } => f.write_str("this host finds targets that can be used again, and votes"),
             Self::Writer { host: Some(host) } => write!(f, "host {host} writes where only one host may"),
             Self::Writer { host: None } => {
                 f.write_str("no host is known to write, for this host knows of none that a majority hears")

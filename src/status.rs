@@ -78,7 +78,7 @@ impl HostsStatus {
             ));
         }
         if self.blind {
-            alarms.push("this host reaches no target at all, so it abstains".to_owned());
+            alarms.push("this host finds no target that can be used, so it abstains".to_owned());
         }
         alarms.extend(self.peers.iter().filter_map(PeerStatus::silence));
         alarms.extend(self.complaints.iter().map(|complaint| complaint.sentence.clone()));

@@ -9,7 +9,7 @@ use super::client::{Api, Secret, segment};
 use super::explain::find;
 use super::{Failure, Outcome};
 use crate::admin::Wish;
-use crate::status::{PoolStatus, Status};
+use crate::status::{HostsStatus, PoolStatus, Status};
 
 #[derive(Debug, Args)]
 pub(super) struct Drain {
@@ -75,7 +75,7 @@ impl Lift {
         self.api.write(method, &path, body, Some(&self.secret))?;
         let status: Status = self.api.get("/api/v1/status")?;
         let now = find(&status, &self.node, Some(pool.as_str()))?;
-        outcome(now, &self.node)
+        Ok(outcome(now, &self.node)? + &unheard(status.hosts.as_ref()))
     }
 }
 
@@ -90,6 +90,17 @@ fn outcome(pool: &PoolStatus, node: &str) -> Outcome {
     Ok(format!("{lines}{} -> {}\n", pool.name, addresses.join(" ")))
 }
 
+/// Who does not know of it yet, where there are other hosts.
+fn unheard(hosts: Option<&HostsStatus>) -> String {
+    let peers = hosts.into_iter().flat_map(|hosts| &hosts.peers).filter(|peer| !peer.heard);
+    let names: Vec<&str> = peers.map(|peer| peer.host.as_str()).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!("{one} is not heard, and learns of it once it is\n"),
+        several => format!("{} are not heard, and learn of it once they are\n", several.join(", ")),
+    }
+}
+
 fn user() -> String {
     ["SUDO_USER", "USER"].into_iter().find_map(|key| std::env::var(key).ok()).unwrap_or_default()
 }
@@ -97,7 +108,16 @@ fn user() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::status::tests::pool_status;
+    use crate::cli::status::tests::{hosts_status, pool_status};
+
+    #[test]
+    fn who_is_not_heard_does_not_know_of_it_yet() {
+        let mut hosts = hosts_status();
+        assert_eq!(unheard(Some(&hosts)), "dns-3 is not heard, and learns of it once it is\n");
+        hosts.peers[0].heard = false;
+        assert_eq!(unheard(Some(&hosts)), "dns-2, dns-3 are not heard, and learn of it once they are\n");
+        assert_eq!(unheard(None), "");
+    }
 
     #[test]
     fn a_drain_that_is_undone_at_once_has_failed_for_its_reason() {

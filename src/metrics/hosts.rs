@@ -78,7 +78,7 @@ impl HostMetrics {
         all.register("gossip_bytes", "Bytes in datagrams of the hosts by direction, sealed", self.bytes.clone());
         all.register("gossip_refused", "Datagrams of the hosts that came to nothing, by reason", self.refused.clone());
         all.register("standing", "1 for who decides: quorum, alone or listening", self.standing.clone());
-        all.register("blind", "1 while this host reaches no target at all", self.blind.clone());
+        all.register("blind", "1 while this host finds no target that can be used", self.blind.clone());
         all.register("writes", "1 while this host is the one that writes", self.writes.clone());
         all.register("peer_heard", "1 while the host is heard", self.heard.clone());
         all.register("peer_age_seconds", "Time since the host said anything", self.age.clone());

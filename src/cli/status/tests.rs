@@ -105,9 +105,9 @@ pub(in crate::cli) fn pool_status() -> PoolStatus {
     }
 }
 
-#[test]
-fn hosts_are_shown_as_they_are_and_a_silent_one_as_it_was() {
-    let mut status = HostsStatus {
+/// A host that hears dns-2 and not dns-3.
+pub(in crate::cli) fn hosts_status() -> HostsStatus {
+    HostsStatus {
         own: HostName::new("dns-1"),
         members: 3,
         standing: Standing::Quorum,
@@ -116,7 +116,12 @@ fn hosts_are_shown_as_they_are_and_a_silent_one_as_it_was() {
         is_writing: false,
         complaints: Vec::new(),
         peers: vec![peer_status("dns-2", true, Grade::Down), peer_status("dns-3", false, Grade::Live)],
-    };
+    }
+}
+
+#[test]
+fn hosts_are_shown_as_they_are_and_a_silent_one_as_it_was() {
+    let mut status = hosts_status();
     let expected = "\
 host dns-1: quorum, hears 2 of 3
 HOST   HEARD           DIRECT  ROUND TRIP  CLOCK     TARGETS       CONFIGURATION
