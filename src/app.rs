@@ -339,8 +339,7 @@ fn hosts(
     let (role, told) = watch::channel(if membership.has_others() { Role::Unclear } else { Role::Sole });
     let hosts = membership.has_others().then(|| {
         let gossip = Gossip::new(membership, clock.started().as_millis(), clock.now());
-        let is_writing = config.providers.iter().any(|it| matches!(it, ProviderConfig::Cloudflare(_)));
-        Hosts::new(gossip, peers::digests(&config.pools), to_others, role, metrics.clone(), is_writing)
+        Hosts::new(gossip, peers::digests(&config.pools), to_others, role, metrics.clone())
     });
     (hosts, waiting, told)
 }

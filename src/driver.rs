@@ -251,7 +251,7 @@ impl Driver {
             }
         }
         whats.extend(Change::between(&former.decision, &decision).into_iter().map(What::Answer));
-        let is_writing = self.hosts.as_ref().is_some_and(Hosts::is_writing);
+        let is_writing = self.engine.membership().publishes;
         whats.retain(|what| is_writing || !matches!(what, What::Writer { .. }));
         for what in whats {
             self.outputs.events.record(now, what);

@@ -210,7 +210,7 @@ impl fmt::Display for PoolReport {
 }
 
 /// Who decides, and how many of them may fail before the others are no majority any more.
-fn hosts_line(Membership { own, members }: &Membership) -> String {
+fn hosts_line(Membership { own, members, .. }: &Membership) -> String {
     let names: Vec<_> = members.iter().map(HostName::as_str).collect();
     let fate = match members.len().saturating_sub(1) / 2 {
         0 => "and each decides alone while the other is lost".to_owned(),

@@ -16,7 +16,7 @@ use super::findings::{Findings, Place, Places};
 use super::raw::{self, RawAdmin, RawConfig};
 use super::reader::Key;
 use super::values::{FilePath, Kind, ListenAddress, Text, duration_text};
-use super::{AdminConfig, Config, PoolConfig};
+use super::{AdminConfig, Config, PoolConfig, ProviderConfig};
 
 /// Where a configuration comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,10 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
         }
         (providers, _) => stage.providers(providers, root, &pools),
     };
-    let peers = stage.peers(raw.peers, &pools);
+    let mut peers = stage.peers(raw.peers, &pools);
+    if let Some(peers) = &mut peers {
+        peers.membership.publishes = providers.iter().any(|it| matches!(it, ProviderConfig::Cloudflare(_)));
+    }
     let admin = stage.admin(raw.admin);
     let state_dir = match (raw.state_dir, source) {
         (Key::Absent, Source::Flags) => None,

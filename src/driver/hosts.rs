@@ -29,8 +29,6 @@ pub struct Hosts {
     role: watch::Sender<Role>,
     candidate: Candidate,
     metrics: Metrics,
-    /// Whether there is a provider that only one host may write to.
-    is_writing: bool,
     complaints: Complaints,
 }
 
@@ -47,21 +45,16 @@ pub struct Letter {
 
 impl Hosts {
     /// The gossip goes to `to_send`; where that is full, it is lost as on the network, and sent again. `role` is told whether
-    /// this host is the one that writes, where `is_writing` tells that any does.
+    /// this host is the one that writes.
     pub fn new(
         gossip: Gossip,
         digests: BTreeMap<PoolName, Digest>,
         to_send: mpsc::Sender<Letter>,
         role: watch::Sender<Role>,
         metrics: Metrics,
-        is_writing: bool,
     ) -> Self {
         let (spoken_from, complaints, candidate) = (BTreeMap::new(), Complaints::default(), Candidate::default());
-        Self { gossip, digests, to_send, spoken_from, role, candidate, metrics, is_writing, complaints }
-    }
-
-    pub(super) fn is_writing(&self) -> bool {
-        self.is_writing
+        Self { gossip, digests, to_send, spoken_from, role, candidate, metrics, complaints }
     }
 
     pub(super) fn complain(&mut self, host: HostName, complaint: Complaint, now: Moment) {
@@ -152,7 +145,7 @@ impl Hosts {
             standing: engine.standing(),
             blind: engine.is_blind(),
             writer: engine.writer().cloned(),
-            is_writing: self.is_writing,
+            is_writing: members.publishes,
             complaints: self.complaints.iter().map(complaint).collect(),
             peers: self.gossip.peers().map(|peer| self.peer(peer, &heard, now)).collect(),
         }

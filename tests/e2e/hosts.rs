@@ -138,6 +138,17 @@ fn one_host_writes_and_the_next_takes_over_without_a_needless_write() {
 }
 
 #[test]
+fn a_host_without_the_provider_is_passed_over() {
+    let (nodes, zone) = (Nodes::start(2), Zone::new());
+    let provider = zone.provider(&nodes, "cloudflare");
+    let with_provider = |host, plan: Plan| if host == 0 { plan } else { Plan { provider: provider.clone(), ..plan } };
+    let hosts = Hosts::start(nodes, with_provider);
+    let all: BTreeSet<IpAddr> = hosts.nodes.addresses().into_iter().collect();
+    until("the records stand", || (zone.addresses() == all).then_some(()));
+    assert_eq!(hosts.host(1).json("/api/v1/status")["hosts"]["writer"], "dns-1");
+}
+
+#[test]
 fn a_host_that_is_killed_in_the_middle_of_a_write_leaves_no_half_of_it() {
     for fault in [Fault::StallBefore, Fault::StallAfter] {
         let (nodes, zone) = (Nodes::start(3), Zone::new());

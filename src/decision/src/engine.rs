@@ -253,7 +253,19 @@ impl Engine {
         }
         let own = self.hears();
         let hears: Vec<_> = self.views().map(|view| &view.hears).chain([&own]).collect();
-        writer(&self.membership.members, &hears)
+        writer(&self.membership.members, &hears, |member| {
+            let is_own = *member == self.membership.own;
+            if is_own {
+                !self.would_write()
+            } else {
+                self.views().any(|view| view.host == *member && !view.would_write)
+            }
+        })
+    }
+
+    /// Whether this host would write where only one may: it publishes there, and knows a quorum.
+    pub fn would_write(&self) -> bool {
+        self.membership.publishes && self.standing() == Standing::Quorum
     }
 
     /// Who decides, this host among them.

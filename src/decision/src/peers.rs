@@ -27,6 +27,8 @@ pub struct View {
     pub votes: Arc<BTreeMap<Target, Vote>>,
     /// Whether it takes itself for blind, so that its votes do not count.
     pub abstains: bool,
+    /// Whether it would write where only one host may: it publishes there, and knows a quorum.
+    pub would_write: bool,
     /// The hosts that it hears, itself included.
     pub hears: BTreeSet<HostName>,
 }

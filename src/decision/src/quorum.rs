@@ -40,12 +40,14 @@ pub struct Membership {
     pub own: HostName,
     /// All hosts, this one included.
     pub members: BTreeSet<HostName>,
+    /// Whether this host publishes where only one host may write.
+    pub publishes: bool,
 }
 
 impl Membership {
     /// Only this host.
     pub fn sole(own: HostName) -> Self {
-        Self { members: [own.clone()].into(), own }
+        Self { members: [own.clone()].into(), own, publishes: true }
     }
 
     /// Whether there are other hosts.
@@ -100,11 +102,15 @@ pub(crate) fn is_majority(some: usize, members: usize) -> bool {
     some * 2 > members
 }
 
-/// The host that writes where only one may: the lowest name among the members that a majority hears. `hears` is whom each
-/// heard host hears, itself included.
-pub(crate) fn writer<'a>(members: &'a BTreeSet<HostName>, hears: &[&BTreeSet<HostName>]) -> Option<&'a HostName> {
+/// The host that writes where only one may: the lowest name among the members that a majority hears, but for those that say
+/// that they do not. `hears` is whom each heard host hears, itself included.
+pub(crate) fn writer<'a>(
+    members: &'a BTreeSet<HostName>,
+    hears: &[&BTreeSet<HostName>],
+    declines: impl Fn(&HostName) -> bool,
+) -> Option<&'a HostName> {
     let heard_by = |member: &HostName| hears.iter().filter(|of_one| of_one.contains(member)).count();
-    members.iter().find(|member| is_majority(heard_by(member), members.len()))
+    members.iter().filter(|member| !declines(member)).find(|member| is_majority(heard_by(member), members.len()))
 }
 
 /// The verdict of some votes on one target; `None` where nobody knows.
@@ -206,7 +212,7 @@ mod tests {
         let members = names(&["dns-1", "dns-2", "dns-3"]);
         let writer = |hears: &[&[&str]]| {
             let hears: Vec<_> = hears.iter().map(|it| names(it)).collect();
-            writer(&members, &hears.iter().collect::<Vec<_>>()).map(ToString::to_string)
+            writer(&members, &hears.iter().collect::<Vec<_>>(), |_| false).map(ToString::to_string)
         };
         let all: &[&str] = &["dns-1", "dns-2", "dns-3"];
         assert_eq!(writer(&[all, all, all]).as_deref(), Some("dns-1"));

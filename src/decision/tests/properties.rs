@@ -139,7 +139,7 @@ impl Pair {
                 let host = HostName::new(&format!("dns-{host}"));
                 let (incarnation, sequence, abstains) = (*incarnation, *sequence, *abstains);
                 let hears = self.engine.membership().members.clone();
-                let view = View { host, incarnation, sequence, votes, abstains, hears };
+                let view = View { host, incarnation, sequence, votes, abstains, would_write: true, hears };
                 self.engine.handle_peer_view(view, self.now, clock);
             }
             Input::Nothing => self.engine.handle_timeout(clock),

@@ -32,7 +32,7 @@ fn facts(engine: &Engine, configuration: &BTreeMap<PoolName, Digest>) -> BTreeMa
     let configuration =
         configuration.iter().map(|(pool, digest)| (Topic::Configuration(pool.clone()), Fact::Configuration(*digest)));
     let of_itself = [
-        (Topic::Sight, Fact::Sight { abstains: engine.is_blind() }),
+        (Topic::Sight, Fact::Sight { abstains: engine.is_blind(), would_write: engine.would_write() }),
         (Topic::Hears, Fact::Hears(engine.hears())),
         (Topic::Members, Fact::Members(engine.membership().members.clone())),
     ];
@@ -80,7 +80,7 @@ mod tests {
     impl Host {
         fn new(own: &str, nodes: u8, now: Moment) -> Self {
             let members = ["dns-1", "dns-2"].map(HostName::new).into();
-            let membership = Membership { own: HostName::new(own), members };
+            let membership = Membership { own: HostName::new(own), members, publishes: true };
             let engine = Engine::new(membership.clone(), vec![pool(nodes)], Memory::default(), now);
             Self { engine, gossip: Gossip::new(&membership, now.as_millis(), now), digest: [nodes; 8] }
         }

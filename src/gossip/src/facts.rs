@@ -32,6 +32,8 @@ pub enum Fact {
     Sight {
         /// Whether the host takes itself for blind, so that its votes do not count.
         abstains: bool,
+        /// Whether it would write where only one host may: it publishes there, and knows a quorum.
+        would_write: bool,
     },
     /// See [`Topic::Hears`]; itself included.
     Hears(BTreeSet<HostName>),

@@ -204,6 +204,7 @@ impl Gossip {
                 sequence: known.views,
                 votes: Arc::clone(&known.votes),
                 abstains: known.abstains(),
+                would_write: known.would_write(),
                 hears: known.hears(),
             };
             (view, known.said)

@@ -83,7 +83,11 @@ impl Known {
     }
 
     pub(crate) fn abstains(&self) -> bool {
-        matches!(self.facts.get(&Topic::Sight), Some(Fact::Sight { abstains: true }))
+        matches!(self.facts.get(&Topic::Sight), Some(Fact::Sight { abstains: true, .. }))
+    }
+
+    pub(crate) fn would_write(&self) -> bool {
+        matches!(self.facts.get(&Topic::Sight), Some(Fact::Sight { would_write: true, .. }))
     }
 
     pub(crate) fn hears(&self) -> BTreeSet<HostName> {

@@ -92,7 +92,8 @@ impl World {
         // One more may come.
         let (pool, all) = (pool(&configured), pool(&(0..=setup.nodes).collect()));
         let names: BTreeSet<HostName> = (0..setup.hosts).map(host_name).collect();
-        let host = |n| Host::new(Membership { own: host_name(n), members: names.clone() }, pool.clone());
+        let host =
+            |n| Host::new(Membership { own: host_name(n), members: names.clone(), publishes: true }, pool.clone());
         let mut world = Self {
             now: START,
             hosts: (0..setup.hosts).map(host).collect(),

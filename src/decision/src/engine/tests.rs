@@ -36,7 +36,7 @@ fn at(secs: u64) -> Moment {
 
 fn engine(pools: &[Pool], members: usize) -> Engine {
     let names = (1..=members).map(|n| HostName::new(&format!("dns-{n}")));
-    let membership = Membership { own: HostName::new("dns-1"), members: names.collect() };
+    let membership = Membership { own: HostName::new("dns-1"), members: names.collect(), publishes: true };
     Engine::new(membership, pools.to_vec(), Memory::default(), at(0))
 }
 
@@ -51,7 +51,15 @@ fn see(engine: &mut Engine, target: &Target, kind: Kind, secs: u64) {
 
 fn view(host: &str, votes: BTreeMap<Target, Vote>) -> View {
     let host = HostName::new(host);
-    View { hears: [host.clone()].into(), host, incarnation: 1, sequence: 1, votes: votes.into(), abstains: false }
+    View {
+        hears: [host.clone()].into(),
+        host,
+        incarnation: 1,
+        sequence: 1,
+        votes: votes.into(),
+        abstains: false,
+        would_write: true,
+    }
 }
 
 #[test]
@@ -319,4 +327,23 @@ fn a_host_that_starts_with_its_clock_ahead_ends_no_drain_that_the_others_know_be
     let revision = untold.revision();
     assert_eq!(ends(&mut untold, 1_205), None, "nobody knows better");
     assert!(untold.revision() > revision && untold.words_to_tell().count() == 1);
+}
+
+#[test]
+fn a_host_that_does_not_publish_or_knows_no_quorum_is_not_the_one_that_writes() {
+    let a = pool("a.example.org", &["192.0.2.1"]);
+    let members: std::collections::BTreeSet<_> = ["dns-1", "dns-2", "dns-3"].map(HostName::new).into();
+    let writer = |publishes, second, third| {
+        let membership = Membership { own: HostName::new("dns-1"), members: members.clone(), publishes };
+        let mut engine = Engine::new(membership, vec![a.clone()], Memory::default(), at(0));
+        for (host, would_write) in [("dns-2", second), ("dns-3", third)] {
+            let view = View { hears: members.clone(), would_write, ..view(host, BTreeMap::new()) };
+            engine.handle_peer_view(view, at(1), at(1));
+        }
+        engine.writer().map(ToString::to_string)
+    };
+    assert_eq!(writer(true, true, true).as_deref(), Some("dns-1"));
+    assert_eq!(writer(false, true, true).as_deref(), Some("dns-2"));
+    assert_eq!(writer(false, false, true).as_deref(), Some("dns-3"));
+    assert_eq!(writer(false, false, false), None);
 }

@@ -41,7 +41,7 @@ pub fn members(own: &str, members: usize) -> Membership {
     let (stem, first) = own.rsplit_once('-').expect("a name with a number");
     let first: usize = first.parse().expect("a number");
     let names = (first..first + members).map(|n| HostName::new(&format!("{stem}-{n}")));
-    Membership { own: HostName::new(own), members: names.collect() }
+    Membership { own: HostName::new(own), members: names.collect(), publishes: true }
 }
 
 pub fn observation(kind: Kind) -> Observation {

@@ -212,7 +212,7 @@ impl Stage {
         let (host, rest) = rest.split_first().ok_or("peer needs a host")?;
         let mut votes = BTreeMap::new();
         let mut hears = build::members(&self.own, self.members).members;
-        for word in rest.iter().filter(|word| **word != "abstains") {
+        for word in rest.iter().filter(|word| !["abstains", "declines"].contains(*word)) {
             if let Some(names) = word.strip_prefix("hears=") {
                 hears = names.split(',').map(HostName::new).collect();
                 continue;
@@ -229,9 +229,9 @@ impl Stage {
         }
         let sequence = self.sequences.entry((*host).to_owned()).or_default();
         *sequence += 1;
-        let abstains = rest.contains(&"abstains");
+        let (abstains, would_write) = (rest.contains(&"abstains"), !rest.contains(&"declines"));
         let (host, votes) = (HostName::new(host), Arc::new(votes));
-        let view = View { host, incarnation: 1, sequence: *sequence, votes, abstains, hears };
+        let view = View { host, incarnation: 1, sequence: *sequence, votes, abstains, would_write, hears };
         self.last_view = Some(view.clone());
         let now = self.now;
         if self.engine().handle_peer_view(view, now, now) { Ok(()) } else { Err("the view was no news".to_owned()) }

@@ -14,7 +14,7 @@ fn name(n: usize) -> HostName {
 }
 
 fn membership(own: usize, hosts: usize) -> Membership {
-    Membership { own: name(own), members: (0..hosts).map(name).collect() }
+    Membership { own: name(own), members: (0..hosts).map(name).collect(), publishes: true }
 }
 
 fn target(n: u32) -> Target {
@@ -262,7 +262,7 @@ fn the_longest_names_of_the_most_hosts_fit() {
     let long = |n: usize| HostName::new(&format!("{n:0>0$}", crate::LONGEST_HOST));
     let members: BTreeSet<HostName> = (0..15).map(long).collect();
     let gossip = |own| {
-        let membership = Membership { own, members: members.clone() };
+        let membership = Membership { own, members: members.clone(), publishes: true };
         Gossip::new(&membership, START, Moment::from_millis(START))
     };
     let (mut one, mut other) = (gossip(long(0)), gossip(long(1)));
