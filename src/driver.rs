@@ -44,7 +44,7 @@ const QUEUE: usize = 1024;
 #[derive(Debug)]
 enum Input {
     Observation(Target, Observation),
-    Command(Command, oneshot::Sender<Result<(), Refusal>>),
+    Command(Command, oneshot::Sender<Result<u64, Refusal>>),
     Reload(Vec<Pool>, BTreeMap<PoolName, Digest>, oneshot::Sender<()>),
     Status(oneshot::Sender<Vec<PoolStatus>>),
     Message(Box<Message>, SocketAddr),
@@ -67,8 +67,8 @@ impl Handle {
         self.0.try_send(Input::Observation(target, observation)).map_err(|_| Gone)
     }
 
-    /// Has an operator's word carried out or refused.
-    pub async fn command(&self, command: Command) -> Result<Result<(), Refusal>, Gone> {
+    /// Has an operator's word carried out, and tells by which revision of the engine, or refused.
+    pub async fn command(&self, command: Command) -> Result<Result<u64, Refusal>, Gone> {
         self.ask(|reply| Input::Command(command, reply)).await
     }
 
@@ -185,7 +185,8 @@ impl Driver {
             }
             // Who no longer waits for a reply does not need it.
             Input::Command(command, reply) => {
-                let _ = reply.send(self.engine.handle_command(command, now));
+                let done = self.engine.handle_command(command, now);
+                let _ = reply.send(done.map(|()| self.engine.revision()));
             }
             Input::Reload(pools, digests, reply) => {
                 self.reload(pools, digests, now);
@@ -256,7 +257,11 @@ impl Driver {
         for what in whats {
             self.outputs.events.record(now, what);
         }
-        self.outputs.newest.send_replace(Kept { decision, memory: self.engine.memory() });
+        self.outputs.newest.send_replace(Kept {
+            decision,
+            memory: self.engine.memory(),
+            revision: self.engine.revision(),
+        });
     }
 
     fn status(&self) -> Vec<PoolStatus> {

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{error, info};
 
 use crate::state::StateFile;
@@ -36,6 +36,8 @@ pub struct Kept {
     pub decision: Decision,
     /// What must be remembered.
     pub memory: Memory,
+    /// Up to which revision of the engine this tells. See [`daymark_decision::Engine::revision`].
+    pub revision: u64,
 }
 
 /// How well remembering goes. Clones share it.
@@ -47,6 +49,8 @@ struct Inner {
     failures: AtomicU64,
     /// Why the last save of a file failed, for each that did.
     faults: Mutex<BTreeMap<PathBuf, String>>,
+    /// Up to which revision the decisions have gone on.
+    kept: watch::Sender<u64>,
 }
 
 impl StateHealth {
@@ -58,6 +62,12 @@ impl StateHealth {
     /// Why the last save failed, a sentence for each file whose did.
     pub fn faults(&self) -> Vec<String> {
         self.0.faults.lock().values().cloned().collect()
+    }
+
+    /// Waits until what was decided up to a revision is on the disk, or no longer waits for it.
+    pub async fn kept(&self, revision: u64) {
+        // Where the keeper is stuck, the watchdog tells.
+        let _ = timeout(LATE, self.0.kept.subscribe().wait_for(|kept| *kept >= revision)).await;
     }
 
     fn failed(&self, path: PathBuf, why: impl Display) {
@@ -84,12 +94,13 @@ pub async fn keep(
     decisions: watch::Sender<Decision>,
     health: StateHealth,
 ) {
-    let mut saver = file.map(|file| Saver::new(file, health, None));
+    let mut saver = file.map(|file| Saver::new(file, health.clone(), None));
     loop {
-        let Kept { decision, memory } = newest.borrow_and_update().clone();
+        let Kept { decision, memory, revision } = newest.borrow_and_update().clone();
         if let Some(saver) = &mut saver {
             saver.save(&memory).await;
         }
+        health.0.kept.send_replace(revision);
         decisions.send_if_modified(|known| {
             let is_news = *known != decision;
             *known = decision;
@@ -138,7 +149,7 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> Saver
         if self.running.is_none() && self.saved.as_ref() != Some(memory) {
             self.begin(memory);
             // What takes longer goes on beside the decision.
-            let _ = tokio::time::timeout(PATIENCE, self.ended()).await;
+            let _ = timeout(PATIENCE, self.ended()).await;
         }
     }
 
@@ -167,7 +178,7 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> Saver
                 self.ended().await;
             }
         };
-        if tokio::time::timeout(LATE, saved).await.is_err() {
+        if timeout(LATE, saved).await.is_err() {
             self.late();
         }
     }

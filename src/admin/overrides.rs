@@ -85,7 +85,10 @@ fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 async fn carry_out(admin: &Admin, command: Command) -> Result<Json<Vec<PoolStatus>>, Problem> {
-    admin.driver.command(command).await?.map_err(|refusal| Problem::new(code(&refusal), refusal))?;
+    let done = admin.driver.command(command).await?;
+    let revision = done.map_err(|refusal| Problem::new(code(&refusal), refusal))?;
+    // Who is told that it is done must find it done after a crash as well.
+    admin.state.kept(revision).await;
     Ok(Json(admin.driver.status().await?))
 }
 

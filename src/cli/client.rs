@@ -26,8 +26,19 @@ const TOKEN_FILE: &str = "/var/lib/daymark/admin.token";
 #[derive(Debug, Args)]
 pub(super) struct Api {
     /// Where the admin API listens
-    #[arg(long = "api", value_name = "HOST:PORT", env = "DAYMARK_API", default_value = "127.0.0.1:9353")]
+    #[arg(
+        long = "api", value_name = "HOST:PORT", env = "DAYMARK_API", default_value = "127.0.0.1:9353",
+        value_parser = host_and_port
+    )]
     address: String,
+}
+
+fn host_and_port(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    match port {
+        Some(_) if !text.contains('/') => Ok(text.to_owned()),
+        _ => Err("HOST:PORT is wanted, such as 127.0.0.1:9353".to_owned()),
+    }
 }
 
 /// What writing to the admin API needs.
@@ -119,5 +130,20 @@ async fn exchange(address: &str, request: Request<Full<Bytes>>) -> Result<(Statu
             Ok(()) => answer.await,
             Err(error) => Err(error.into()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_api_is_is_a_host_and_a_port() {
+        for right in ["127.0.0.1:9353", "[::1]:9353", "dns-1.example.net:9353"] {
+            assert_eq!(host_and_port(right).as_deref(), Ok(right));
+        }
+        for wrong in ["http://127.0.0.1:9353", "127.0.0.1", "127.0.0.1:9353/", "dns-1:admin", ""] {
+            assert!(host_and_port(wrong).is_err(), "{wrong}");
+        }
     }
 }

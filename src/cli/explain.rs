@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Args;
-use daymark_decision::{Grade, NodeName, Timings};
+use daymark_decision::{Grade, HostName, NodeName, Timings};
 
 use super::client::Api;
 use super::{Failure, Outcome, Output, json};
@@ -87,15 +87,18 @@ fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
     lines.join("\n") + "\n\n"
 }
 
-/// `dns-1 ready, dns-2 down, dns-3 abstains`.
+/// `dns-1 (this host) ready, dns-2 down, dns-3 abstains`.
 fn votes(votes: &[HostVote]) -> String {
     let vote = |vote: &HostVote| match vote {
-        HostVote { host, abstains: true, .. } => format!("{host} abstains"),
-        HostVote { host, grade: Grade::Unknown, .. } => format!("{host} does not know"),
-        HostVote { host, grade, shutting_down: true, .. } => format!("{host} {grade}, shutting down"),
-        HostVote { host, grade, .. } => format!("{host} {grade}"),
+        HostVote { abstains: true, .. } => "abstains".to_owned(),
+        HostVote { grade: Grade::Unknown, .. } => "does not know".to_owned(),
+        HostVote { grade, shutting_down: true, .. } => format!("{grade}, shutting down"),
+        HostVote { grade, .. } => grade.to_string(),
     };
-    votes.iter().map(vote).collect::<Vec<_>>().join(", ")
+    // This host's comes first.
+    let who = |index: usize, host: &HostName| if index == 0 { format!("{host} (this host)") } else { host.to_string() };
+    let each = votes.iter().enumerate().map(|(index, it)| format!("{} {}", who(index, &it.host), vote(it)));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// `connect 0.3 ms, tls 2.1 ms, http 1.0 ms`, without the phases that were not needed.

@@ -3,7 +3,11 @@ use std::fs;
 use super::*;
 
 fn kept(generation: u64) -> Kept {
-    Kept { decision: Decision { answers: Vec::new(), generation }, memory: Memory { generation, pools: Vec::new() } }
+    Kept {
+        decision: Decision { answers: Vec::new(), generation },
+        memory: Memory { generation, pools: Vec::new() },
+        revision: generation,
+    }
 }
 
 /// Runs the keeper over these, waiting for each to be passed on.
@@ -127,4 +131,22 @@ fn each_file_that_cannot_be_written_is_an_alarm_until_it_can_be() {
     health.done(&one);
     assert_eq!(health.faults(), ["the state file /state/other cannot be written: full"]);
     assert_eq!(health.failures(), 2);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_revision_finds_it_on_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = StateFile::new(dir.path());
+    let health = StateHealth::default();
+    let (newest, from_driver) = watch::channel(kept(1));
+    let (to_providers, _decisions) = watch::channel(Decision::default());
+    let keeper = tokio::spawn(keep(Some(file.clone()), from_driver, to_providers, health.clone()));
+    for revision in 2..20 {
+        newest.send(kept(revision)).unwrap();
+        health.kept(revision).await;
+        let saved = file.load(daymark_decision::Moment::default()).memory.unwrap().generation;
+        assert_eq!(saved, revision);
+    }
+    drop(newest);
+    keeper.await.unwrap();
 }

@@ -154,6 +154,12 @@ impl Overrides {
     /// Takes a word of another host or of an earlier run, where it is newer; tells whether it is.
     pub(crate) fn take(&mut self, pool: PoolName, node: NodeName, word: Word) -> bool {
         let of = (pool, node);
+        if let Some(known) = self.words.get_mut(&of)
+            && !self.doubted.contains(&of)
+            && known.learns_from(&word)
+        {
+            return true;
+        }
         let replaces = |known: &Word| {
             word.replaces(known) || (word.stamp == known.stamp && self.doubted.contains(&of) && word != *known)
         };

@@ -1,5 +1,6 @@
 //! What was said of one node, and what became of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,18 @@ impl Word {
             Fate::Undone(undone) => (2, None, Some((undone.node.clone(), undone.host.clone()))),
         };
         (&self.stamp, rank(self)) > (&other.stamp, rank(other))
+    }
+
+    /// Takes over what another host knows of the drains before the same word; tells whether that is any more.
+    pub(crate) fn learns_from(&mut self, other: &Self) -> bool {
+        if self.stamp != other.stamp || !self.is_drain() || !other.is_drain() {
+            return false;
+        }
+        let former = std::mem::take(&mut self.knew);
+        let all: BTreeSet<Stamp> = former.iter().chain(&other.knew).cloned().collect();
+        self.knew = all.into_iter().rev().take(Self::MOST_KNOWN).collect();
+        self.knew.reverse();
+        self.knew != former
     }
 
     pub(crate) fn is_drain(&self) -> bool {

@@ -332,7 +332,7 @@ fn a_host_that_starts_with_its_clock_ahead_ends_no_drain_that_the_others_know_be
 #[test]
 fn a_host_that_does_not_publish_or_knows_no_quorum_is_not_the_one_that_writes() {
     let a = pool("a.example.org", &["192.0.2.1"]);
-    let members: std::collections::BTreeSet<_> = ["dns-1", "dns-2", "dns-3"].map(HostName::new).into();
+    let members: BTreeSet<_> = ["dns-1", "dns-2", "dns-3"].map(HostName::new).into();
     let writer = |publishes, second, third| {
         let membership = Membership { own: HostName::new("dns-1"), members: members.clone(), publishes };
         let mut engine = Engine::new(membership, vec![a.clone()], Memory::default(), at(0));
@@ -346,4 +346,26 @@ fn a_host_that_does_not_publish_or_knows_no_quorum_is_not_the_one_that_writes() 
     assert_eq!(writer(false, true, true).as_deref(), Some("dns-2"));
     assert_eq!(writer(false, false, true).as_deref(), Some("dns-3"));
     assert_eq!(writer(false, false, false), None);
+}
+
+#[test]
+fn of_one_word_on_two_hosts_what_either_knew_counts() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    let stamp = |host: &str, secs| Stamp { time: at(secs).as_millis(), host: HostName::new(host) };
+    let drain = |of: Stamp, node: &str, knew: Vec<Stamp>| {
+        let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
+        let fate = Fate::InForce(Override { kind, reason, author, since: at(0), until: None, host: None });
+        (a.name.clone(), NodeName::new(node), Word { stamp: of, knew, insist: false, fate })
+    };
+    let knew = |told: Vec<Vec<Stamp>>| {
+        let mut engine = engine(std::slice::from_ref(&a), 3);
+        for knew in told {
+            engine.handle_words([drain(stamp("dns-2", 9), "cp-1", knew)], at(10));
+        }
+        engine.words().next().unwrap().2.knew.clone()
+    };
+    let (one, other) = (stamp("dns-1", 1), stamp("dns-3", 2));
+    let both = vec![one.clone(), other.clone()];
+    assert_eq!(knew(vec![vec![one.clone()], vec![other.clone()]]), both);
+    assert_eq!(knew(vec![vec![other], vec![one]]), both);
 }
