@@ -83,7 +83,7 @@ fn a_word_on_one_host_holds_on_all_and_says_where_it_was_said() {
     hosts.all_answer(&all[1..]);
     let explained = output(&["explain", "cp-1", "--api", &hosts.host(2).api()]);
     assert!(explained.contains("on dns-1 since"), "{explained}");
-    assert!(explained.contains("dns-2 ready, dns-0 ready, dns-1 ready"), "{explained}");
+    assert!(explained.contains("dns-2 (this host) ready, dns-0 ready, dns-1 ready"), "{explained}");
     hosts.say(0, &["undrain", "cp-1"]);
     hosts.all_answer(&all);
     let told = output(&["events", "--api", &hosts.host(2).api()]);
