@@ -35,6 +35,8 @@ pub struct Reloader {
     probers: Probers,
     authoritative: Option<Arc<Authoritative>>,
     zone_files: BTreeSet<PathBuf>,
+    /// What the files were when this was made: what changes before the first look of the run is seen by it.
+    seen: Look,
 }
 
 impl Reloader {
@@ -48,12 +50,14 @@ impl Reloader {
     ) -> Self {
         probers.configure(&config.pools);
         let zone_files = zones::files(&config);
-        Self { file, config, driver, probers, authoritative, zone_files }
+        let mut reloader = Self { file, config, driver, probers, authoritative, zone_files, seen: Look::new() };
+        reloader.seen = reloader.look();
+        reloader
     }
 
     /// Applies changes until the shutdown, then stops every probe.
     pub async fn run(mut self, asked: Arc<Notify>, shutdown: CancellationToken) {
-        let mut seen = self.look();
+        let mut seen = std::mem::take(&mut self.seen);
         let mut settling: Option<Look> = None;
         loop {
             tokio::select! {
