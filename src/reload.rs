@@ -81,15 +81,16 @@ impl Reloader {
         self.probers.stop().await;
     }
 
-    /// Reloads, and gives what was seen then: what was looked at before, and what the new configuration names besides.
+    /// Reloads, and gives what was seen before, for what changes meanwhile may have been missed. A file that is named only now
+    /// was not seen before, so it will be read once more.
     async fn reload_from(&mut self, look: Look) -> Look {
-        self.reload().await;
+        // What a changed file includes now.
         self.zone_files = zones::files(&self.config);
         let mut seen = self.look();
-        for (file, stamp) in look {
-            // A change since the reload is one that it may have missed.
-            seen.entry(file).and_modify(|it| *it = stamp);
-        }
+        seen.extend(look);
+        self.reload().await;
+        self.zone_files = zones::files(&self.config);
+        seen.retain(|file, _| self.file.as_ref() == Some(file) || self.zone_files.contains(file));
         seen
     }
 
