@@ -291,10 +291,9 @@ impl Overrides {
         let were_known = |one: &Stamp, other: &Stamp| {
             drains().any(|(_, word)| word.knew.contains(other) && (word.stamp == *one || word.knew.contains(one)))
         };
-        // A host knows what it said itself, also what a word has no room for.
-        let is_stranger =
-            |word: &Word, other: &Word| other.stamp.host != word.stamp.host && !were_known(&word.stamp, &other.stamp);
-        let stranger = |word: &Word| drains().find(|(_, other)| other.stamp < word.stamp && is_stranger(word, other));
+        let stranger = |word: &Word| {
+            drains().find(|(_, other)| other.stamp < word.stamp && !were_known(&word.stamp, &other.stamp))
+        };
         let strangers = drains().filter(|(_, word)| !word.insist).filter_map(|(node, word)| {
             let (of, other) = stranger(word)?;
             let order = word.order()?.clone();
