@@ -13,8 +13,8 @@ use super::PeerAddress;
 use super::reader::Key;
 use super::values::{
     ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, ClusterName, DnsName, FilePath, HexId, HostAddress,
-    Lapse, ListenAddress, NodeText, ProviderName, RequestPath, ServerName, Text, Variable, Whole, ZoneText,
-    duration_text,
+    Lapse, ListenAddress, NodeText, ProviderName, RequestPath, ServeAddress, ServerName, Text, Variable, Whole,
+    ZoneText, duration_text,
 };
 
 pub(super) const PORT: u16 = 6443;
@@ -244,10 +244,10 @@ pub(super) enum RawProvider {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Authoritative")]
 pub(super) struct RawAuthoritative {
-    /// The addresses to listen on, by UDP and TCP.
+    /// The addresses to listen on, by UDP and TCP; `self:53` is that of this host among `peers.members`.
     #[serde(default)]
     #[schemars(length(min = 1), extend("default" = DNS_LISTEN.map(|address| address.to_string())))]
-    pub(super) listen: Key<Vec<Key<Text<ListenAddress>>>>,
+    pub(super) listen: Key<Vec<Key<Text<ServeAddress>>>>,
     /// The servers of the zone, the first as its primary.
     #[schemars(length(min = 1))]
     pub(super) nameservers: Key<Vec<Key<RawNameserver>>>,

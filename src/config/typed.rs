@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use self::provider::Rest;
 use super::findings::{Findings, Place, Places};
 use super::raw::{self, RawAdmin, RawConfig};
 use super::reader::Key;
@@ -34,15 +35,16 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
     let (raw, root) = raw.given()?;
     let mut stage = Stage { findings, source, base };
     let pools = stage.pools(raw.pools, root);
+    let has_peers = !matches!(raw.peers, Key::Absent);
+    let mut peers = stage.peers(raw.peers, &pools);
     let providers = match (raw.providers, source) {
         (Key::Absent, Source::Flags) => {
             let sentence = "nothing publishes the answers; --nameserver NAME=ADDRESS serves them by DNS";
             stage.findings.warn(root, sentence);
             Vec::new()
         }
-        (providers, _) => stage.providers(providers, root, &pools),
+        (providers, _) => stage.providers(providers, root, Rest { pools: &pools, peers: peers.as_ref(), has_peers }),
     };
-    let mut peers = stage.peers(raw.peers, &pools);
     if let Some(peers) = &mut peers {
         peers.membership.publishes = providers.iter().any(|it| matches!(it, ProviderConfig::Cloudflare(_)));
     }

@@ -23,7 +23,7 @@ use super::reader::Key;
 pub(super) use self::cloudflare::{
     ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, HexId, ProviderName, Variable, ZoneText,
 };
-pub(super) use self::peers::ClusterName;
+pub(super) use self::peers::{ClusterName, ServeAddress};
 
 /// A kind of text.
 pub(super) trait Kind: Sized {

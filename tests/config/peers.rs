@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
-use daymark::config::{Config, PeersConfig, budget};
+use daymark::config::{Config, PeersConfig, ProviderConfig, budget};
 use daymark_decision::HostName;
 
 use crate::support::{SMALL, errors, files, parse, warnings, with};
@@ -118,7 +118,7 @@ fn a_host_that_is_no_member_is_told_who_is() {
     );
     assert_eq!(
         load(&text(), Some("")).unwrap_err(),
-        "daymark.yaml: --self: \"\" is no name of a host; a name of 1 to 32 letters, digits, -, _ and . is allowed"
+        "daymark.yaml: --self: \"\" is no name of a host; a name of 1 to 63 letters, digits, -, _ and . is allowed"
     );
 }
 
@@ -132,10 +132,47 @@ fn who_is_a_member_is_not_judged_where_a_name_cannot_be_read() {
 fn names_have_their_longest() {
     let name = |length: usize| with(&text(), "name: dns-2", &format!("name: {}", "a".repeat(length)));
     let cluster = |length: usize| with(&text(), "self:", &format!("cluster: {}, self:", "a".repeat(length)));
-    assert_eq!(peers(&name(32)).membership.members.len(), 3);
-    assert!(errors(&name(33)).concat().contains("is no name of a host; a name of 1 to 32 letters"));
+    assert_eq!(peers(&name(63)).membership.members.len(), 3);
+    assert!(errors(&name(64)).concat().contains("is no name of a host; a name of 1 to 63 letters"));
     assert_eq!(peers(&cluster(64)).cluster.len(), 64);
     assert!(errors(&cluster(65)).concat().contains("is no name of a cluster; a name of 1 to 64 letters"));
+}
+
+#[test]
+fn names_that_together_fit_in_no_message_are_refused() {
+    let of = |length: usize| {
+        let (text, _) = PEERS.split_once("members").unwrap();
+        let names = (1..15).map(|n| format!("{n:a>length$}")).chain(["dns-1".to_owned()]);
+        format!("{SMALL}peers: {{{text}{}}}\n", members(names))
+    };
+    assert_eq!(peers(&of(32)).membership.members.len(), 15);
+    let fault = errors(&of(63)).concat();
+    assert!(fault.contains(": peers: the names of the members are ") && fault.contains(" bytes too long "), "{fault}");
+}
+
+#[test]
+fn a_host_may_serve_at_its_own_address() {
+    let serving =
+        |listen: &str| with(&text(), "type: authoritative", &format!("type: authoritative\n    listen: {listen}"));
+    let text = serving("[\"self:53\", \"127.0.0.1:53\"]");
+    let listen = |named| {
+        let ProviderConfig::Authoritative(it) = load(&text, named)?.providers.remove(0) else { panic!() };
+        Ok::<_, String>(it.listen.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(listen(None).unwrap(), ["192.0.2.11:53", "127.0.0.1:53"]);
+    assert_eq!(listen(Some("dns-3")).unwrap(), ["[2001:db8::13]:53", "127.0.0.1:53"]);
+    let fault = listen(Some("dns-2")).unwrap_err();
+    assert!(
+        fault.ends_with("among the members this host has the name dns-2.example.org; `self` needs an IP address there")
+    );
+
+    let alone = with(SMALL, "type: authoritative", "type: authoritative\n    listen: [\"self:53\"]");
+    assert!(errors(&alone).concat().ends_with(
+        "providers[0].listen[0]: `self` is the address of this host among `peers.members`, and there are no peers"
+    ));
+    let twice = errors(&serving("[\"self:53\", \"192.0.2.11:53\"]")).concat();
+    assert!(twice.contains("192.0.2.11:53 is the same address as "), "{twice}");
+    assert_eq!(errors(&with(&text, "self: dns-1", "self: dns-9")).len(), 1, "what is wrong is said once");
 }
 
 #[test]

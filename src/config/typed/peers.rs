@@ -5,7 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use daymark_decision::{HostName, Membership, Pool};
-use daymark_gossip::excess;
+use daymark_gossip::{crowding, excess};
 
 use super::{Source, Stage, files};
 use crate::config::findings::Place;
@@ -31,7 +31,7 @@ impl Stage<'_> {
         let key_check = if self.source == Source::FileWithoutKeys { |_: &Path| Ok(()) } else { files::gossip_keys };
         let key_file = self.required_file(raw.key_file, "keyFile", place, key_check);
         let names = members.keys().cloned().collect();
-        self.words_fit(&names, pools, place);
+        self.names_fit(&names, pools, place);
         let (own, _) = own?;
         Some(PeersConfig {
             membership: Membership { own, members: names, publishes: false },
@@ -70,8 +70,14 @@ impl Stage<'_> {
         }
     }
 
-    /// Reports names with which the longest word of an operator would fit in no message.
-    fn words_fit(&mut self, members: &BTreeSet<HostName>, pools: &[PoolConfig], place: Place) {
+    /// Reports names with which what hosts tell each other, or the longest word of an operator, would fit in no message.
+    fn names_fit(&mut self, members: &BTreeSet<HostName>, pools: &[PoolConfig], place: Place) {
+        if let Some(excess) = crowding(members) {
+            let sentence = format!(
+                "the names of the members are {excess} bytes too long for what hosts tell each other; shorter ones are needed"
+            );
+            return self.findings.error(place, sentence);
+        }
         for Pool { name, nodes, .. } in pools.iter().map(|it| &it.pool) {
             let longest = nodes.iter().map(|node| &node.name).max_by_key(|name| name.as_str().len());
             let Some((node, excess)) = longest.and_then(|node| Some((node, excess(members, name, node, nodes.len())?)))

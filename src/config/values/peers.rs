@@ -1,4 +1,4 @@
-//! The kinds of values that only the peers have.
+//! The kinds of values that have to do with the peers.
 
 use std::net::SocketAddr;
 
@@ -45,6 +45,30 @@ impl Kind for ClusterName {
 
     fn narrow(schema: &mut Schema) {
         pattern(schema, "^[0-9A-Za-z._-]{1,64}$");
+    }
+}
+
+/// Where DNS is served.
+#[derive(Debug)]
+pub(in crate::config) enum ServeAddress {
+    /// There.
+    At(SocketAddr),
+    /// At the address of this host among the members, and this port: what differs by host is not in the file then.
+    Own(u16),
+}
+
+impl Kind for ServeAddress {
+    fn allowed() -> String {
+        "an IP address with a port (such as 192.0.2.11:53 or [::]:53), or self:53 for this host's among the members"
+            .to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let parsed = match text.strip_prefix("self:") {
+            Some(port) => port.parse().ok().map(Self::Own),
+            None => text.parse().ok().map(Self::At),
+        };
+        parsed.ok_or_else(|| format!("{} is no address to listen on", quoted(text)))
     }
 }
 

@@ -32,7 +32,7 @@ mod peer;
 mod seal;
 mod window;
 
-pub use bounds::{LONGEST_AUTHOR, LONGEST_HOST, LONGEST_REASON, excess};
+pub use bounds::{LONGEST_AUTHOR, LONGEST_HOST, LONGEST_REASON, crowding, excess};
 pub use exchange::exchange;
 pub use facts::{Digest, Fact, Topic};
 pub use gossip::{Gossip, Transmit, Unheard};

@@ -258,9 +258,11 @@ fn a_long_word_finds_room_also_among_the_most_hosts() {
 }
 
 #[test]
-fn the_longest_names_of_the_most_hosts_fit() {
-    let long = |n: usize| HostName::new(&format!("{n:0>0$}", crate::LONGEST_HOST));
-    let members: BTreeSet<HostName> = (0..15).map(long).collect();
+fn the_longest_names_that_many_hosts_may_have_fit() {
+    let named = |n: usize, length: usize| HostName::new(&format!("{n:0>length$}"));
+    let all = |length| (0..15).map(|n| named(n, length)).collect::<BTreeSet<_>>();
+    let length = (1..crate::LONGEST_HOST).take_while(|length| crate::crowding(&all(*length)).is_none()).last().unwrap();
+    let (long, members) = (|n| named(n, length), all(length));
     let gossip = |own| {
         let membership = Membership { own, members: members.clone(), publishes: true };
         Gossip::new(&membership, START, Moment::from_millis(START))
