@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ProviderConfig};
 use crate::driver::{self, Driver, Hosts, Letter, Outputs};
 use crate::events::Events;
+use crate::family;
 use crate::fault::chain;
 use crate::keeper::{self, Kept, Saver, StateHealth};
 use crate::lock::{NotLocked, StateLock};
@@ -98,7 +99,7 @@ impl App {
             errors.push(sentence);
             None
         });
-        let admin = bind_admin(&config).await.map_err(|sentence| errors.push(sentence)).ok();
+        let admin = bind_admin(&config).map_err(|sentence| errors.push(sentence)).ok();
         match admin {
             Some(admin) if errors.is_empty() => {
                 let lock = lock(&config).map_err(|sentence| StartErrors(vec![sentence]))?;
@@ -268,9 +269,11 @@ pub(crate) fn cloudflares(
     if errors.is_empty() { Ok(providers) } else { Err(errors) }
 }
 
-async fn bind_admin(config: &Config) -> Result<TcpListener, String> {
+fn bind_admin(config: &Config) -> Result<TcpListener, String> {
     let listen = config.admin.listen;
-    TcpListener::bind(listen).await.map_err(|error| {
+    let bound = family::bind(listen, std::net::TcpListener::bind)
+        .and_then(|listener| listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)));
+    bound.map_err(|error| {
         let sentence = format!("cannot listen on {listen} by tcp: {error}; a free address of this host is needed");
         config.finding("admin.listen", "--admin", sentence).to_string()
     })

@@ -8,6 +8,7 @@ pub mod complaint;
 pub mod config;
 pub mod driver;
 pub mod events;
+mod family;
 mod fault;
 pub mod keeper;
 mod lines;

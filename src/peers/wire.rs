@@ -23,6 +23,7 @@ use super::keyfile::{KeyFile, KeyFileError};
 use crate::complaint::Complaint;
 use crate::config::{PeerAddress, PeersConfig};
 use crate::driver::{Handle, Letter};
+use crate::family;
 use crate::fault::chain;
 use crate::metrics::Metrics;
 use crate::watchdog::Heart;
@@ -78,7 +79,7 @@ impl Wire {
         let keys = KeyFile::new(&config.key_file);
         keys.current()?;
         let address = config.listen;
-        let socket = bind(address).map_err(|source| WireError::Bind { address, source })?;
+        let socket = family::bind(address, bind).map_err(|source| WireError::Bind { address, source })?;
         let others = config.addresses.iter().filter(|(host, _)| **host != config.membership.own);
         let fixed = others.clone().filter_map(|(host, address)| match address {
             PeerAddress::Ip(address) => Some((host.clone(), [*address].into())),

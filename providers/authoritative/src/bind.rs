@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use quinn_udp::UdpSocketState;
 use socket2::{Domain, Protocol, Socket, Type};
+use tracing::warn;
 
 use crate::counts::Transport;
 use crate::zone::ZoneErrors;
@@ -56,6 +57,14 @@ pub enum SocketError {
         /// By which transport.
         transport: Transport,
     },
+    /// The kernel has nothing of the kind.
+    #[error("cannot listen on {address} by {transport}: this host has no {}", if .address.is_ipv6() { "IPv6" } else { "IPv4" })]
+    NoFamily {
+        /// Where.
+        address: SocketAddr,
+        /// By which transport.
+        transport: Transport,
+    },
     /// Something else.
     #[error("cannot listen on {address} by {transport}: {cause}")]
     Other {
@@ -75,6 +84,7 @@ impl SocketError {
             Self::InUse { address, .. }
             | Self::NotAllowed { address, .. }
             | Self::NotHere { address, .. }
+            | Self::NoFamily { address, .. }
             | Self::Other { address, .. } => *address,
         }
     }
@@ -84,6 +94,7 @@ impl SocketError {
             io::ErrorKind::AddrInUse => Self::InUse { address, transport },
             io::ErrorKind::PermissionDenied => Self::NotAllowed { address, transport },
             io::ErrorKind::AddrNotAvailable => Self::NotHere { address, transport },
+            _ if cause.raw_os_error() == Some(libc::EAFNOSUPPORT) => Self::NoFamily { address, transport },
             _ => Self::Other { address, transport, cause },
         }
     }
@@ -108,7 +119,8 @@ pub(crate) struct Udp {
     pub(crate) state: Arc<UdpSocketState>,
 }
 
-/// Binds every address, or says of each why not.
+/// Binds every address, or says of each why not. One of a family that the host does not have is left out, with a warning,
+/// while there is another: to listen on `[::]` as well is right for hosts of every kind.
 pub(crate) fn all(addresses: &[SocketAddr]) -> Result<Vec<Sockets>, BindError> {
     let mut bound = Vec::new();
     let mut errors = Vec::new();
@@ -118,7 +130,14 @@ pub(crate) fn all(addresses: &[SocketAddr]) -> Result<Vec<Sockets>, BindError> {
             Err(more) => errors.extend(more),
         }
     }
-    if errors.is_empty() { Ok(bound) } else { Err(BindError::Sockets(errors)) }
+    if errors.iter().any(|error| bound.is_empty() || !matches!(error, SocketError::NoFamily { .. })) {
+        return Err(BindError::Sockets(errors));
+    }
+    errors.dedup_by_key(|error| error.address());
+    for error in &errors {
+        warn!("{error}; the address is left out");
+    }
+    Ok(bound)
 }
 
 fn both(address: SocketAddr) -> Result<Sockets, Vec<SocketError>> {
@@ -186,6 +205,13 @@ mod tests {
             error.to_string(),
             "cannot listen on [::]:53 by udp: no right to bind port 53: run as root or give CAP_NET_BIND_SERVICE"
         );
+    }
+
+    #[test]
+    fn a_family_that_the_host_does_not_have_is_named() {
+        let cause = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
+        let error = SocketError::new("[::]:53".parse().unwrap(), Transport::Tcp, cause);
+        assert_eq!(error.to_string(), "cannot listen on [::]:53 by tcp: this host has no IPv6");
     }
 
     #[test]
