@@ -2,11 +2,13 @@
 
 use std::fmt::Display;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
+use daymark_names::{Names, Unresolved};
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
@@ -16,6 +18,7 @@ use tokio::net::TcpStream;
 
 use super::{Failure, block_on};
 use crate::admin::Problem;
+use crate::fault;
 
 /// How long an exchange may take; the API itself gives up on a stuck part sooner.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -34,11 +37,17 @@ pub(super) struct Api {
 }
 
 fn host_and_port(text: &str) -> Result<String, String> {
-    let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-    match port {
-        Some(_) if !text.contains('/') => Ok(text.to_owned()),
+    match parts(text) {
+        Some((host, _)) if !host.is_empty() && !text.contains('/') => Ok(text.to_owned()),
         _ => Err("HOST:PORT is wanted, such as 127.0.0.1:9353".to_owned()),
     }
+}
+
+/// The host, without the brackets of an IPv6 address, and the port.
+fn parts(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    Some((host, port.parse().ok()?))
 }
 
 /// What writing to the admin API needs.
@@ -94,7 +103,8 @@ impl Api {
             match exchange.await {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(error)) => {
-                    Err(Failure::Run(format!("no Daymark answers at {}: {error}; name it with --api", self.address)))
+                    let cause = fault::chain(&*error);
+                    Err(Failure::Run(format!("no Daymark answers at {}: {cause}; name it with --api", self.address)))
                 }
                 Err(_) => Err(Failure::Run(format!("{} does not answer in time", self.address))),
             }
@@ -114,8 +124,24 @@ pub(super) fn segment(name: &str) -> impl Display {
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
+/// A connection to the first address of the host that takes one.
+async fn connect(address: &str) -> Result<TcpStream, Fault> {
+    let (host, port) = parts(address).ok_or("it is no HOST:PORT")?;
+    let found = Names::system().addresses(host).await.map_err(|source| NoAddress { host: host.to_owned(), source })?;
+    let addresses: Vec<SocketAddr> = found.into_iter().map(|address| (address, port).into()).collect();
+    Ok(TcpStream::connect(&addresses[..]).await?)
+}
+
+/// The host of the API is a name, and has no address.
+#[derive(Debug, thiserror::Error)]
+#[error("the name {host} leads nowhere")]
+struct NoAddress {
+    host: String,
+    source: Unresolved,
+}
+
 async fn exchange(address: &str, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Fault> {
-    let stream = TcpStream::connect(address).await?;
+    let stream = connect(address).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let answer = async {
         let response = sender.send_request(request).await?;
@@ -142,7 +168,7 @@ mod tests {
         for right in ["127.0.0.1:9353", "[::1]:9353", "dns-1.example.net:9353"] {
             assert_eq!(host_and_port(right).as_deref(), Ok(right));
         }
-        for wrong in ["http://127.0.0.1:9353", "127.0.0.1", "127.0.0.1:9353/", "dns-1:admin", ""] {
+        for wrong in ["http://127.0.0.1:9353", "127.0.0.1", "127.0.0.1:9353/", "dns-1:admin", ":9353", ""] {
             assert!(host_and_port(wrong).is_err(), "{wrong}");
         }
     }
