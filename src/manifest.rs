@@ -1,4 +1,7 @@
-//! Manifests for hosts that are the control-plane nodes themselves. It knows Kubernetes' words, and writes nothing.
+//! Manifests for what runs Daymark: a static Pod for hosts that are the control-plane nodes themselves, and a unit of systemd
+//! for others. It writes nothing.
+
+mod systemd;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -6,6 +9,8 @@ use std::path::{Component, Path, PathBuf};
 
 use daymark_cloudflare::TokenSource;
 use serde_json::{Value, json};
+
+pub use self::systemd::{NoUnit, unit};
 
 use crate::config::{Config, ProviderConfig};
 use crate::zones;

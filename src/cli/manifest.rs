@@ -19,6 +19,8 @@ pub(super) struct Arguments {
 enum Kind {
     /// A static Pod for /etc/kubernetes/manifests, so that the control-plane nodes are the hosts
     StaticPod(StaticPod),
+    /// A unit of systemd that runs this binary, for hosts without the Debian package
+    Systemd(Systemd),
 }
 
 #[derive(Debug, Args)]
@@ -33,9 +35,36 @@ struct StaticPod {
     image: String,
 }
 
+#[derive(Debug, Args)]
+struct Systemd {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/daymark/daymark.yaml")]
+    config: PathBuf,
+    #[command(flatten)]
+    own: Own,
+}
+
 pub(super) fn manifest(arguments: &Arguments) -> Outcome {
-    let Kind::StaticPod(StaticPod { config: file, own, image }) = &arguments.kind;
-    let file = std::path::absolute(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+    match &arguments.kind {
+        Kind::StaticPod(arguments) => static_pod(arguments),
+        Kind::Systemd(arguments) => systemd(arguments),
+    }
+}
+
+fn systemd(Systemd { config: file, own }: &Systemd) -> Outcome {
+    let file = absolute(file)?;
+    let config = Config::load(&file, own.name.as_deref())?;
+    let binary = std::env::current_exe().map_err(|error| Failure::Run(format!("where is this binary? {error}")))?;
+    let unit = manifest::unit(&binary, &file, config.state_dir.as_deref());
+    unit.map_err(|fault| Failure::Usage(fault.to_string()))
+}
+
+fn absolute(file: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
+}
+
+fn static_pod(StaticPod { config: file, own, image }: &StaticPod) -> Outcome {
+    let file = absolute(file)?;
     let config = Config::load(&file, own.name.as_deref())?;
     let pod = manifest::static_pod(&config, &file, image).map_err(|fault| Failure::Usage(fault.to_string()))?;
     let yaml = serde_saphyr::to_string(&pod).map_err(|error| Failure::Run(error.to_string()))?;

@@ -1,0 +1,91 @@
+//! The unit of systemd for a plain host: that of the Debian package, with the paths of another place. It writes nothing.
+
+use std::path::{Path, PathBuf};
+
+/// The unit of the Debian package.
+const UNIT: &str = include_str!("../../packaging/debian/daymark.service");
+/// The paths that it has.
+const BINARY: &str = "/usr/bin/daymark";
+const FILE: &str = "/etc/daymark/daymark.yaml";
+const STATE: &str = "StateDirectory=daymark\n";
+/// Where systemd makes the directories of `StateDirectory`.
+const STATES: &str = "/var/lib";
+/// What the unit hides from the service, by `ProtectHome` and `PrivateTmp`.
+const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+
+/// What a unit cannot be made of. All of it is for the operator to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum NoUnit {
+    /// A unit has its own ways with spaces, quotes, `%` and `$`.
+    #[error("{0:?} cannot stand in a unit; an absolute path of letters, digits and _-+.,:@/ is needed")]
+    Unreadable(PathBuf),
+    /// The service would not see it.
+    #[error(
+        "{0} is hidden from the service, which sees no home and no /tmp; a place such as /usr/local or /etc is needed"
+    )]
+    Hidden(PathBuf),
+    /// The service could not write there.
+    #[error("stateDir: the service writes below {STATES} alone; a directory there is needed, not {0}")]
+    State(PathBuf),
+}
+
+/// The unit that runs this binary with the configuration from this file, which keeps its state there.
+pub fn unit(binary: &Path, file: &Path, state: Option<&Path>) -> Result<String, NoUnit> {
+    let unit = UNIT.replace(BINARY, plain(binary)?).replace(FILE, plain(file)?);
+    let Some(state) = state else { return Ok(unit) };
+    match plain(state)?.strip_prefix(STATES).and_then(|below| below.strip_prefix('/')) {
+        Some(below) => Ok(unit.replace(STATE, &format!("StateDirectory={}\n", below.trim_end_matches('/')))),
+        None => Err(NoUnit::State(state.to_owned())),
+    }
+}
+
+/// The path, as it can stand in a unit.
+fn plain(path: &Path) -> Result<&str, NoUnit> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-+.,:@/".contains(letter);
+    let text = path.to_str().filter(|text| path.is_absolute() && text.chars().all(is_plain));
+    if HIDDEN.iter().any(|hidden| path.starts_with(hidden)) {
+        return Err(NoUnit::Hidden(path.to_owned()));
+    }
+    text.ok_or_else(|| NoUnit::Unreadable(path.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(binary: &str, file: &str, state: Option<&str>) -> Result<String, String> {
+        unit(Path::new(binary), Path::new(file), state.map(Path::new)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn with_the_paths_of_the_package_it_is_the_unit_of_the_package() {
+        assert_eq!(of(BINARY, FILE, Some("/var/lib/daymark")).as_deref(), Ok(UNIT));
+        assert_eq!(of(BINARY, FILE, None).as_deref(), Ok(UNIT));
+    }
+
+    #[test]
+    fn it_has_the_paths_of_another_place_wherever_the_package_has_its_own() {
+        let unit = of("/usr/local/bin/daymark", "/srv/names/a.yaml", Some("/var/lib/names/a/")).unwrap();
+        for line in [
+            "ExecStart=/usr/local/bin/daymark run -c /srv/names/a.yaml",
+            "ConditionPathExists=/srv/names/a.yaml",
+            "StateDirectory=names/a",
+        ] {
+            assert!(unit.lines().any(|it| it == line), "{line} is missing:\n{unit}");
+        }
+        assert!(!unit.contains(FILE) && !unit.contains(STATE), "{unit}");
+    }
+
+    #[test]
+    fn a_path_that_the_service_would_not_find_is_refused() {
+        for path in ["/home/ada/daymark", "/root/daymark", "/tmp/x/daymark"] {
+            assert!(of(path, FILE, None).unwrap_err().starts_with(&format!("{path} is hidden from the service")));
+            assert!(of(BINARY, path, None).unwrap_err().starts_with(&format!("{path} is hidden from the service")));
+        }
+        for path in ["/opt/day mark", "/opt/100%", "/opt/$HOME", "daymark", "/opt/day\nmark"] {
+            assert!(of(path, FILE, None).unwrap_err().contains("cannot stand in a unit"), "{path}");
+        }
+        assert!(of(BINARY, FILE, Some("/srv/state")).unwrap_err().ends_with("is needed, not /srv/state"));
+        assert!(of(BINARY, FILE, Some("/var/library")).is_err());
+    }
+}
