@@ -1,5 +1,6 @@
 //! The command line. One file a command; each gives back its output or its failure, and only this file prints.
 
+mod ask;
 mod check;
 mod client;
 mod completions;
@@ -48,6 +49,8 @@ enum Command {
     Check(check::Arguments),
     /// Probe each target once and show what was found
     Probe(probe::Arguments),
+    /// Show what names lead to
+    Ask(ask::Arguments),
     /// Show what a running host holds
     Status(status::Arguments),
     /// Show what has changed on a running host, and why
@@ -156,6 +159,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
+        Command::Ask(arguments) => ask::ask(&arguments),
         Command::Status(arguments) => status::status(&arguments),
         Command::Events(arguments) => status::events(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),

@@ -184,7 +184,7 @@ def a_rendered_pod_answers_for_the_name(stage):
     apiservers = [([sys.executable, play, address, str(apiserver), f"{pki}/tls.crt", f"{pki}/tls.key", f"{root}/ready"],
                    None) for address in nodes[:2]]
     container = host_spec(objects)["containers"][0]
-    stage.check(container["command"] == ["/daymark"], "the command is the binary")
+    stage.check(container["command"] == ["/usr/bin/daymark"], "the command is the binary")
     command = [argument.replace("/etc/daymark", f"{root}/etc/daymark") for argument in container["args"]]
     variables = environment(objects, root, "kube-cp-1")
     with running(*apiservers, ([stage.binary, *command], variables)) as process:
@@ -202,7 +202,7 @@ def a_rendered_pod_answers_for_the_name(stage):
 
         wait_for(lambda: ask() == nodes[:2], "the two apiservers that are there are not the answer")
         try_the_test_pod(stage, objects, dns)
-        # The commands of an operator, as `kubectl exec POD -- /daymark …` runs them.
+        # The commands of an operator, as `kubectl exec POD -- /usr/bin/daymark …` runs them.
         done = stage.run(stage.binary, "drain", "kube-cp-1", "--for", "1h", env=variables)
         stage.check(done.returncode == 0, done.stderr)
         wait_for(lambda: ask() == nodes[1:2], "a drained node is still in the answer")
@@ -235,10 +235,10 @@ def a_rendered_pass_does_all_it_can_without_cloudflare(stage):
 def try_the_test_pod(stage, objects, port):
     """The container of `helm test`, asking there instead of by the name of the Service."""
     container = only(objects, "Pod")["spec"]["containers"][0]
-    variables = {variable["name"]: variable["value"] for variable in container["env"]}
-    stage.check(variables["SERVER"] == "@dm-daymark.infra.svc.cluster.local", "it asks the Service")
-    variables |= {"PATH": os.environ["PATH"], "SERVER": "@127.0.0.1", "OPTIONS": f"-p {port}"}
-    done = stage.run(*container["command"], *container["args"], env=variables)
-    stage.check(done.returncode == 0 and done.stdout.count("lb.kube-cp.com (") == 2, f"{done.stdout}{done.stderr}")
-    done = stage.run(*container["command"], *container["args"], env=variables | {"NAMES": "other.example.org"})
-    stage.check(done.returncode == 1 and "no address" in done.stdout, "a name without an address fails")
+    command, server, *names = container["args"]
+    stage.check(server == "--server=dm-daymark.infra.svc.cluster.local", "it asks the Service")
+    asked = [stage.binary, command, f"--server=127.0.0.1:{port}"]
+    done = stage.run(*asked, *names)
+    stage.check(done.returncode == 0 and done.stdout.count("lb.kube-cp.com: ") == 2, f"{done.stdout}{done.stderr}")
+    done = stage.run(*asked, "other.example.org")
+    stage.check(done.returncode == 1 and "no address" in done.stderr, "a name without an address fails")

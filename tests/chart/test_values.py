@@ -44,8 +44,6 @@ REFUSED = [
      "config.peers: the chart makes `members` and `self` of a StatefulSet; leave them out"),
     ("cloudflare-records", {"config": {"admin": {"listen": "127.0.0.1:9353"}}},
      "config.admin.listen: on loopback the kubelet cannot probe the pod; leave it out"),
-    ("cloudflare-records", {"fullnameOverride": "servers-of-a-name-of-the-production"},
-     "hosts are called as their pods, servers-of-a-name-of-the-production-0 and so on, and may have 32 characters"),
     ("daemonset-with-peers", {"mode": "cloudflare"},
      "config.providers: mode cloudflare needs a provider with `type: cloudflare`"),
     ("serve-and-cloudflare", {"mode": "cloudflare", "config": {"peers": None}},

@@ -178,6 +178,21 @@ fn a_host_that_does_not_run_is_said_with_what_to_do() {
 }
 
 #[test]
+fn a_name_of_the_api_that_leads_nowhere_is_said() {
+    let done = finish(&mut daymark_at(&["status"], "dns-1.invalid:9353"));
+    assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
+    let said = "no Daymark answers at dns-1.invalid:9353: the name dns-1.invalid leads nowhere: ";
+    assert!(done.stderr.starts_with(said) && done.stderr.ends_with("; name it with --api\n"), "{}", done.stderr);
+}
+
+#[test]
+fn the_api_is_found_by_a_name() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let done = finish(&mut daymark_at(&["status"], &format!("localhost:{port}")));
+    assert!(done.stderr.contains("Connection refused"), "{}", done.stderr);
+}
+
+#[test]
 fn the_schema_is_json_and_takes_the_examples_keys() {
     let schema = json(&["schema"]);
     assert_eq!(schema["additionalProperties"], false);
@@ -224,4 +239,32 @@ fn help_and_version_are_told_with_exit_code_0() {
         let is_told = until("help is whole", || Some(help.lines().any(|line| line.trim_start().starts_with(command))));
         assert!(is_told, "{command} is in {help}");
     }
+}
+
+#[test]
+fn ask_tells_what_a_server_answers_in_each_way() {
+    let (nodes, daymark) = running(2);
+    daymark.answers(&nodes.addresses(), "ready");
+    let server = daymark.dns.to_string();
+    let text = output(&["ask", POOL, "--server", &server]);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    for (line, transport) in lines.iter().zip(["UDP", "TCP"]) {
+        assert!(line.ends_with(&format!(" at {server} by {transport}")), "{text}");
+        assert!(nodes.addresses().iter().all(|address| line.contains(&address.to_string())), "{text}");
+    }
+
+    let nobody = finish(&mut daymark(&["ask", POOL, "other.example.org", "--server", &server]));
+    assert_eq!((nobody.code, nobody.stdout.as_str()), (Some(1), ""));
+    let said = format!("other.example.org: no address at {server} by UDP: ");
+    assert!(nobody.stderr.starts_with(&said), "{}", nobody.stderr);
+    let nowhere = finish(&mut daymark(&["ask", POOL, "--server", "dns-1.invalid"]));
+    assert!(nowhere.stderr.starts_with("the name dns-1.invalid leads nowhere: "), "{}", nowhere.stderr);
+    let wrong = finish(&mut daymark(&["ask", POOL, "--server", "dns-1:dns"]));
+    assert_eq!(
+        (wrong.code, wrong.stderr.as_str()),
+        (Some(2), "dns-1:dns: HOST or HOST:PORT is wanted, such as 192.0.2.1:53\n")
+    );
+    let hosts = finish(&mut daymark(&["ask", "localhost"]));
+    assert_eq!(hosts.code, Some(0), "{}", hosts.stderr);
 }

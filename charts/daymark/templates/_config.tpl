@@ -70,9 +70,6 @@
 {{- if and (eq $workload "StatefulSet") (or $peers.members $peers.self) -}}
   {{- $wrong = append $wrong "config.peers: the chart makes `members` and `self` of a StatefulSet; leave them out" -}}
 {{- end -}}
-{{- if and (eq $workload "StatefulSet") (gt (len (include "daymark.fullname" .)) 29) -}}
-  {{- $wrong = append $wrong (printf "fullnameOverride: hosts are called as their pods, %s-0 and so on, and may have 32 characters; give a name of 29 at the most" (include "daymark.fullname" .)) -}}
-{{- end -}}
 {{- if and (eq $workload "DaemonSet") $peers.self -}}
   {{- $wrong = append $wrong "config.peers.self: each host of a DaemonSet is called as its node; leave it out" -}}
 {{- end -}}

@@ -34,7 +34,7 @@ spec:
       env:
         - name: DAYMARK_SELF
           valueFrom: {fieldRef: {fieldPath: {{ $isDaemonSet | ternary "spec.nodeName" "metadata.name" }}}}
-        # For the commands that ask a running host, such as `kubectl exec POD -- /daymark status`.
+        # For the commands that ask a running host, such as `kubectl exec POD -- /usr/bin/daymark status`.
         - name: DAYMARK_API
           value: {{ include "daymark.adminListen" . | replace "0.0.0.0:" "127.0.0.1:" | replace "[::]:" "127.0.0.1:" | quote }}
         - name: DAYMARK_TOKEN_FILE
@@ -135,16 +135,21 @@ securityContext:
   seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{- define "daymark.container" -}}
+{{/* The binary of the image, as Pod security `restricted` allows it. */}}
+{{- define "daymark.binary" -}}
 image: {{ include "daymark.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
-command: [/daymark]
+command: [/usr/bin/daymark]
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
   # In every mode: the binary of the image has this capability for port 53, and the kernel starts no file that has one
   # which its container lacks. Pod security `restricted` allows it.
   capabilities: {drop: [ALL], add: [NET_BIND_SERVICE]}
+{{- end }}
+
+{{- define "daymark.container" -}}
+{{ include "daymark.binary" . }}
 resources: {{- toYaml .Values.resources | nindent 2 }}
 volumeMounts:
   - {name: config, mountPath: /etc/daymark, readOnly: true}

@@ -4,12 +4,15 @@
 //! `nsswitch.conf` says counts for nothing here: the hosts file comes first, then the name servers. Both files are read again
 //! once they change.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fmt, fs};
 
-use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::op::Query;
@@ -102,6 +105,26 @@ impl Names {
     }
 }
 
+/// The addresses of a name as one server gives them, by TCP or by UDP alone; never none. A lost datagram is tried again.
+pub async fn ask(name: &str, server: SocketAddr, by_tcp: bool) -> Result<Vec<IpAddr>, Unresolved> {
+    let mut connection = if by_tcp { ConnectionConfig::tcp() } else { ConnectionConfig::udp() };
+    connection.port = server.port();
+    let server = NameServerConfig::new(server.ip(), true, vec![connection]);
+    let mut options = ResolverOpts::default();
+    (options.timeout, options.attempts) = (Duration::from_secs(2), 5);
+    let resolver = resolver(ResolverConfig::from_parts(None, Vec::new(), vec![server]), options)?;
+    Ok(resolver.lookup_ip(name).await?.iter().collect())
+}
+
+/// For both families, without the hosts file.
+fn resolver(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, NetError> {
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    options.use_hosts_file = ResolveHosts::Never;
+    let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
+    *builder.options_mut() = options;
+    builder.build()
+}
+
 impl Files {
     fn system(&self) -> System {
         let mut hosts = Hosts::default();
@@ -112,18 +135,14 @@ impl Files {
     }
 
     fn servers(&self) -> Result<TokioResolver, NetError> {
-        let (config, mut options) = if let Some(text) = &self.resolv_conf {
+        let (config, options) = if let Some(text) = &self.resolv_conf {
             parse_resolv_conf(text)?
         } else {
             // As the C library does: resolv.conf(5), `nameserver`.
             let own = NameServerConfig::udp_and_tcp([127, 0, 0, 1].into());
             (ResolverConfig::from_parts(None, Vec::new(), vec![own]), ResolverOpts::default())
         };
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        options.use_hosts_file = ResolveHosts::Never;
-        let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
-        *builder.options_mut() = options;
-        builder.build()
+        resolver(config, options)
     }
 }
 
