@@ -357,8 +357,8 @@ fn an_address_to_listen_on_has_a_port_and_comes_once() {
     let listen = |value: &str| fault("nameservers:", &format!("listen: {value}\n    nameservers:"));
     assert_eq!(
         listen("[\":53\"]"),
-        "8:14: providers[0].listen[0]: \":53\" is no address to listen on; an IP address with a port (such as \
-         127.0.0.1:9353 or [::]:53) is allowed"
+        "8:14: providers[0].listen[0]: \":53\" is no address to listen on; an IP address or self with a port \
+         (such as 192.0.2.11:53, [::]:53 or self:53) is allowed"
     );
     assert_eq!(
         listen("[\"127.0.0.1:53\", \"127.0.0.1:53\"]"),

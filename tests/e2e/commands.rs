@@ -243,9 +243,9 @@ fn help_and_version_are_told_with_exit_code_0() {
 
 #[test]
 fn ask_tells_what_a_server_answers_in_each_way() {
-    let (nodes, daymark) = running(2);
-    daymark.answers(&nodes.addresses(), "ready");
-    let server = daymark.dns.to_string();
+    let (nodes, host) = running(2);
+    host.answers(&nodes.addresses(), "ready");
+    let server = host.dns.to_string();
     let text = output(&["ask", POOL, "--server", &server]);
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 2, "{text}");

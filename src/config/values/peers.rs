@@ -59,8 +59,7 @@ pub(in crate::config) enum ServeAddress {
 
 impl Kind for ServeAddress {
     fn allowed() -> String {
-        "an IP address with a port (such as 192.0.2.11:53 or [::]:53), or self:53 for this host's among the members"
-            .to_owned()
+        "an IP address or self with a port (such as 192.0.2.11:53, [::]:53 or self:53)".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
