@@ -86,7 +86,7 @@ type Parts = JoinSet<Result<(), String>>;
 
 impl App {
     /// Binds every socket and takes the state. `file` is where the configuration came from, to be read again when it changes.
-    pub async fn bind(config: Config, file: Option<PathBuf>) -> Result<Self, StartErrors> {
+    pub fn bind(config: Config, file: Option<PathBuf>) -> Result<Self, StartErrors> {
         // From here on a signal is taken in, also one that comes before everything runs.
         let signals = Signals::new().map_err(|error| StartErrors(vec![format!("signals cannot be taken: {error}")]))?;
         let (clock, mut errors) = (Clock::start(), Vec::new());

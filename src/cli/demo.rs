@@ -64,7 +64,7 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
         Stage::set().map_err(|error| Failure::Run(format!("the stand-ins cannot start: {}", chain(&*error))))?;
     let text = stage.configuration(arguments);
     let config = Config::parse(&text, "the demo's configuration", stage.dir.path())?;
-    let bound = App::bind(config, None).await;
+    let bound = App::bind(config, None);
     let app = bound.map_err(|it| Failure::Usage(format!("{it}\n--listen and --api take other addresses")))?;
     print(&stage.programme(arguments))?;
     let _log = log::start(Format::Text, "info");

@@ -52,7 +52,7 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
         warn!("{warning}");
     }
     block_on(async {
-        let app = App::bind(config, file).await.map_err(|errors| Failure::Usage(errors.to_string()))?;
+        let app = App::bind(config, file).map_err(|errors| Failure::Usage(errors.to_string()))?;
         app.run().await.map_err(|error| Failure::Run(chain(&error)))
     })?;
     Ok(String::new())

@@ -14,6 +14,7 @@ import urllib.request
 import yaml
 
 from stage import CHART, HERE, host_spec, only, read, test, value_files, write
+from test_manifests import fault
 
 KEY = "8acZQhrJkAkPd4PgEoWnRv6Usrm8px1mM5sF0R9QVT4=\n"
 SERVING = os.path.join(CHART, "ci", "daemonset-with-peers.yaml")
@@ -96,6 +97,19 @@ def every_rendered_configuration_is_accepted_by_the_binary(stage):
             done = stage.run(stage.binary, "check", "-c", file, env=environment(objects, root, member))
             stage.check(done.returncode == 0, f"{name} {member}: {done.stdout}{done.stderr}")
             stage.check(f"this is {member}" in done.stdout or not member, f"{name}: {done.stdout}")
+
+
+@test
+def a_static_pod_is_what_kubernetes_takes(stage):
+    """The other way to run hosts on the nodes: of the same configuration, and of the same image as the chart's."""
+    objects = stage.objects("--values", SERVING)
+    directory = lay_out(stage, objects, os.path.join(stage.directory, "static"))
+    done = stage.run(stage.binary, "manifest", "static-pod", "--self", "kube-cp-1", "-c", f"{directory}/daymark.yaml")
+    stage.check(done.returncode == 0, done.stderr)
+    pod = yaml.safe_load(done.stdout)
+    stage.check(fault(pod) is None, fault(pod))
+    stage.check(fault(pod | {"spec": pod["spec"] | {"nonsense": 1}}) is not None, "nothing unknown is in it")
+    stage.check(pod["spec"]["containers"][0]["image"] == host_spec(objects)["containers"][0]["image"], "the image is the same")
 
 
 @test

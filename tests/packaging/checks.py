@@ -3,11 +3,12 @@
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
 
-from stage import NODES, ROOT, SCRATCH, Machine, Nodes, answers, copy, do_as_told, sh, until
+from stage import NODES, ROOT, SCRATCH, Machine, Nodes, answers, do_as_told, sh, until
 
 CONFIG = "/etc/daymark/daymark.yaml"
 EXAMPLE = os.path.join(ROOT, "examples/authoritative-minimal.yaml")
@@ -25,21 +26,36 @@ class Checks:
         print(f"  {what}", flush=True)
 
 
-def play(files, tree, binary):
+def play(files, again, tree, stand_in):
     began, nodes, checks = time.monotonic(), Nodes(), Checks()
-    for part in (release, empty_root, image, kubernetes, units, archive, debian, podman):
+    archive_of = glob.glob(f"{files}/daymark-*.tar.gz")[0]
+    sh(f"tar xzf {archive_of} --strip-components=1 --directory {SCRATCH} --wildcards '*/daymark'")
+    for part in (release, pages, empty_root, image, kubernetes, units, archive, debian, podman):
         print(f"{part.__name__.replace('_', ' ')}:", flush=True)
-        part(checks, nodes, files=files, tree=tree, binary=binary)
+        part(checks, nodes, files=files, again=again, tree=tree, stand_in=stand_in, binary=f"{SCRATCH}/daymark")
     print(f"packaging: {checks.passed} checks passed in {time.monotonic() - began:.0f} s")
 
 
-def release(checks, _nodes, files, **_):
+def release(checks, _nodes, files, again, **_):
     names = "-*-linux-x86_64.tar.gz", "_*_amd64.deb", "-*-image.tar", "-*-sbom.json", "-*.tgz"
     checks.check("each file is there once", all(len(glob.glob(f"{files}/daymark{name}")) == 1 for name in names))
     checks.check("the checksums are right", sh("sha256sum --check --quiet SHA256SUMS", cwd=files) == "")
-    with open(glob.glob(f"{files}/*-sbom.json")[0], encoding="utf-8") as file:
-        parts = {part["name"] for part in json.load(file)["components"]}
+    checks.check("made twice, each file is the same to the byte", read(f"{files}/SHA256SUMS") == read(f"{again}/SHA256SUMS"))
+    parts = {part["name"] for part in json.loads(read(glob.glob(f"{files}/*-sbom.json")[0]))["components"]}
     checks.check("the SBOM names what is linked in", {"rustls", "tokio", "hickory-proto"} <= parts)
+
+
+def pages(checks, _nodes, binary, **_):
+    version = sh([binary, "--version"]).split()[1]
+    named = {name for path in glob.glob(f"{ROOT}/docs/*.md") for name in re.findall(r"\bdaymark:(\d\S*)", read(path))}
+    checks.check(f"the pages name the image of {version} alone", named == {version})
+    changes = re.findall(r"^## (\S+)", read(f"{ROOT}/CHANGELOG.md"), re.M)
+    checks.check("the changelog begins with that version", changes[0] == version)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def configure(root):
@@ -59,22 +75,14 @@ def empty_root(checks, nodes, binary, **_):
     checks.check("it answers there, and ends as asked", running.returncode == 0)
 
 
-def image(checks, _nodes, files, binary, **_):
-    built = glob.glob(f"{files}/*-image.tar")[0]
-    again = f"{SCRATCH}/again.tar"
-    sh([os.path.join(ROOT, "packaging/image"), binary, again])
-    checks.check("two builds of the image have one digest", digest(built) == digest(again))
-    sh(f"{buildah()} pull oci-archive:{again}")
+def image(checks, _nodes, files, **_):
+    sh(f"{buildah()} pull oci-archive:{glob.glob(f'{files}/*-image.tar')[0]}")
     root = mounted()
     held = {os.path.relpath(os.path.join(base, name), root) for base, _dirs, names in os.walk(root) for name in names}
     checks.check("it holds the binary and the CA certificates alone",
                  held == {"usr/bin/daymark", "etc/ssl/certs/ca-certificates.crt"})
     owner = os.stat(f"{root}/var/lib/daymark")
     checks.check("the state's directory is the user's", (owner.st_uid, owner.st_gid) == (65532, 65532))
-
-
-def digest(archive):
-    return json.loads(sh(["tar", "--extract", "--to-stdout", "--file", archive, "./index.json"]))["manifests"][0]["digest"]
 
 
 def buildah():
@@ -113,7 +121,7 @@ def pod(image_root, capabilities, escalation):
     sets = {name: capabilities for name in ("bounding", "effective", "permitted")}
     spec = {"ociVersion": "1.0.2", "root": {"path": image_root, "readonly": False},
             "process": {"user": {"uid": 65532, "gid": 65532}, "cwd": "/", "capabilities": sets, "env": ["DAYMARK_LOG=warn"],
-                        "args": ["/usr/bin/daymark", "run", "-c", CONFIG], "noNewPrivileges": not escalation},
+                        "args": chart_command(), "noNewPrivileges": not escalation},
             "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]},
             "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}, *bind]}
     with open(f"{bundle}/config.json", "w", encoding="utf-8") as file:
@@ -121,6 +129,13 @@ def pod(image_root, capabilities, escalation):
     name = f"daymark-{time.monotonic_ns()}"
     return subprocess.Popen(["runc", "--root", f"{SCRATCH}/runc", "run", "--bundle", bundle, name], text=True,
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def chart_command():
+    """What the chart runs in the image, as tests/chart found it."""
+    rendered = read(f"{ROOT}/tests/chart/golden/daemonset-with-peers.yaml")
+    lists = [re.search(rf"^ +{key}: \[(/usr.*|run.*)\]$", rendered, re.M).group(1).split(", ") for key in ("command", "args")]
+    return lists[0] + lists[1]
 
 
 def units(checks, _nodes, **_):
@@ -131,25 +146,40 @@ def units(checks, _nodes, **_):
 
 
 def archive(checks, nodes, files, tree, **_):
-    root = copy(tree, "archive")
-    sh(f"cp {files}/* {root}/root/; install -D -m 644 {SCRATCH}/ca.crt {root}/etc/kubernetes/pki/ca.crt")
-    running = do_as_told("From the archive", lambda command: ["chroot", root, "bash", "-c", f"cd /root; exec {command}"])
-    checks.check("the page leads from the archive to a right answer")
-    nodes.follow()
-    checks.check("and the answer follows the nodes")
-    running.terminate()
-    running.wait()
+    machine = Machine(tree, "archive")
+    sh(f"cp {files}/* {machine.root}/root/; install -D -m 644 {SCRATCH}/ca.crt {machine.root}/etc/kubernetes/pki/ca.crt")
+    try:
+        do_as_told("From the archive", machine.command)
+        checks.check("the page leads from the archive to a right answer")
+        nodes.follow()
+        checks.check("and the answer follows the nodes")
+        machine.sh("kill $(pidof daymark)")
+        until("it ends", lambda: answers() is None)
+        do_as_told("As a service", machine.command)
+        nodes.follow()
+        checks.check("the page leads to a service, and its answer follows the nodes")
+        status = machine.sh(f"cat /proc/{machine.show('daymark', 'MainPID')}/status; systemctl is-enabled daymark")
+        checks.check("the service begins with the system, with one capability and a system call filter",
+                     all(line in status for line in ("CapPrm:\t0000000000000400", "Seccomp:\t2", "enabled\n")))
+    except AssertionError:
+        print(machine.sh("systemctl status daymark || true; journalctl | tail -n 30"))
+        raise
+    finally:
+        machine.end()
 
 
-def debian(checks, nodes, files, tree, **_):
+def debian(checks, nodes, files, tree, stand_in, **_):
     machine = Machine(tree, "debian")
     sh(f"cp {files}/*.deb {machine.root}/root/; install -D -m 644 {SCRATCH}/ca.crt {machine.root}/etc/kubernetes/pki/ca.crt")
     try:
         installed(checks, nodes, machine)
+        watched(checks, machine)
+        without_ipv6(checks, machine)
+        by_timer(checks, nodes, machine, stand_in)
         upgraded(checks, machine, glob.glob(f"{files}/*.deb")[0])
         removed(checks, machine)
     except AssertionError:
-        print(machine.sh("systemctl status daymark || true; journalctl -u daymark | tail -n 30"))
+        print(machine.sh("systemctl status daymark daymark-sync || true; journalctl | tail -n 30"))
         raise
     finally:
         machine.end()
@@ -165,19 +195,94 @@ def installed(checks, nodes, machine):
     checks.check("the page leads from the Debian package to a right answer")
     nodes.follow()
     checks.check("and the answer follows the nodes")
-    pid = machine.sh("systemctl show --property MainPID --value daymark").strip()
+    pid = machine.show("daymark", "MainPID")
     status = machine.sh(f"cat /proc/{pid}/status; stat -c %U /proc/{pid}")
     checks.check("it is the user daymark with one capability and a system call filter",
                  all(line in status for line in ("CapPrm:\t0000000000000400", "Seccomp:\t2", "NoNewPrivs:\t1", "daymark\n")))
     machine.sh("systemctl reload daymark; systemctl is-active daymark")
     checks.check("it reloads as the same process",
-                 machine.sh("systemctl show --property MainPID --value daymark").strip() == pid)
+                 machine.show("daymark", "MainPID") == pid)
     machine.sh("zcat /usr/share/man/man1/daymark-run.1.gz | grep -q SYNOPSIS; "
                "bash -n /usr/share/bash-completion/completions/daymark; test -s /usr/share/zsh/vendor-completions/_daymark; test -s /usr/share/fish/vendor_completions.d/daymark.fish")
     checks.check("man pages and completions are there")
     verified = machine.sh("systemd-analyze verify --man=no /lib/systemd/system/daymark{,-sync}.service "
                           "/lib/systemd/system/daymark-sync.timer")
     checks.check(f"systemd finds nothing wrong with the units: {verified!r}", verified == "")
+
+
+DROP_IN = "/etc/systemd/system/daymark.service.d/test.conf"
+
+
+def changed(machine, *lines):
+    """Restarts the service with these lines in its unit."""
+    machine.put(DROP_IN, "\n".join(["[Service]", *lines, ""]))
+    machine.sh("systemctl daemon-reload; systemctl restart daymark")
+
+
+def unchanged(machine):
+    machine.sh(f"rm -r {os.path.dirname(DROP_IN)}; systemctl daemon-reload; systemctl restart daymark")
+
+
+def watched(checks, machine):
+    changed(machine, "WatchdogSec=1s")
+    pid = machine.show("daymark", "MainPID")
+    machine.sh(f"kill -STOP {pid}")
+    until("a process that hangs is replaced", lambda: machine.show("daymark", "MainPID") not in (pid, "0"))
+    until("the new one answers", lambda: answers() == list(NODES))
+    checks.check("a process that hangs is killed, and another one answers",
+                 machine.show("daymark", "NRestarts") == "1" and "Watchdog timeout" in machine.sh("journalctl -u daymark"))
+    unchanged(machine)
+
+
+def without_ipv6(checks, machine):
+    """As on a kernel without it: a socket of this family is refused in the same way."""
+    changed(machine, "RestrictAddressFamilies=", "RestrictAddressFamilies=AF_INET AF_UNIX")
+    until("it answers", lambda: answers() == list(NODES))
+    said = "cannot listen on [::]:53 by udp: this host has no IPv6; the address is left out"
+    checks.check("without IPv6 the default serves by IPv4, and says so", said in machine.sh("journalctl -u daymark"))
+    unchanged(machine)
+
+
+def by_timer(checks, nodes, machine, stand_in):
+    served = read(machine.root + CONFIG)
+    cloudflare = subprocess.Popen([stand_in, "--bare"], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        passes(checks, nodes, machine, cloudflare)
+    finally:
+        cloudflare.kill()
+        cloudflare.wait()
+    machine.put(CONFIG, served)
+    machine.put("/etc/default/daymark", read(f"{ROOT}/packaging/debian/default"))
+    machine.sh("systemctl enable --now daymark")
+    until("it answers again", lambda: answers() == list(NODES))
+
+
+def passes(checks, nodes, machine, cloudflare):
+    """One pass at a time, to a stand-in of Cloudflare."""
+    said = dict(cloudflare.stdout.readline().split(maxsplit=1) for _ in range(3))
+
+    def records():
+        print("records", file=cloudflare.stdin, flush=True)
+        return sorted(record["content"] for record in json.loads(cloudflare.stdout.readline()))
+
+    pools = read(machine.root + CONFIG).split("providers:")[0]
+    machine.put(CONFIG, f"{pools}providers:\n  - {{type: cloudflare, mode: records, zone: kube-cp.com, "
+                        f"tokenVariable: CLOUDFLARE_API_TOKEN, api: '{said['api'].strip()}'}}\n")
+    machine.put("/etc/default/daymark", f"CLOUDFLARE_API_TOKEN={said['token']}")
+    nodes.stop(NODES[1])
+    machine.sh("systemctl disable --now daymark; systemctl enable --now daymark-sync.timer")
+    until("a pass has written", lambda: records() == [NODES[0], NODES[2]])
+    until("the next one is due", lambda: machine.show("daymark-sync.timer", "SubState") == "waiting")
+    checks.check("the timer makes a pass, which writes the healthy nodes, and then the next one",
+                 machine.show("daymark-sync", "Result") == "success" and machine.show("daymark-sync", "ActiveState") == "inactive")
+    machine.sh("systemctl disable --now daymark-sync.timer")
+    nodes.start(NODES[1])
+    machine.sh("systemctl start daymark-sync")
+    checks.check("a pass by hand writes what has changed", records() == list(NODES))
+    machine.put("/etc/default/daymark", "")
+    failed = machine.sh("systemctl start daymark-sync || systemctl show --property ExecMainStatus --value daymark-sync")
+    checks.check("one without a token fails, and says so",
+                 failed.splitlines()[-1] == "2" and "CLOUDFLARE_API_TOKEN" in machine.sh("journalctl -u daymark-sync"))
 
 
 def upgraded(checks, machine, package):

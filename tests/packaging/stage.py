@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -40,6 +41,11 @@ def answers():
     return sorted(done.stdout.split()) if done.returncode == 0 else None
 
 
+def listens(address):
+    with socket.socket() as tried:
+        return tried.connect_ex((address, 6443)) == 0
+
+
 class Nodes:
     """Stand-in apiservers, at the addresses of the examples."""
 
@@ -62,6 +68,7 @@ class Nodes:
         stand_in = os.path.join(ROOT, "tests/e2e/apiserver.py")
         self.running[address] = subprocess.Popen(
             [sys.executable, stand_in, address, "6443", f"{SCRATCH}/node.crt", f"{SCRATCH}/node.key", f"{SCRATCH}/readyz"])
+        until(f"{address} listens", lambda: listens(address))
 
     def stop(self, address):
         self.running[address].kill()
@@ -113,6 +120,17 @@ class Machine:
     def sh(self, command):
         return sh(self.command(command))
 
+    def show(self, unit, name):
+        """A property of a unit."""
+        return self.sh(f"systemctl show --property {name} --value {unit}").strip()
+
+    def put(self, path, text):
+        """Writes a file, with the rights of a new one."""
+        path = self.root + path
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
     def end(self):
         self.process.kill()
         self.process.wait()
@@ -121,10 +139,10 @@ class Machine:
 def page(heading):
     """The commands of a section of docs/install.md, each with the lines that it shows."""
     with open(os.path.join(ROOT, "docs/install.md"), encoding="utf-8") as file:
-        section = re.split(r"^## ", file.read(), flags=re.M)
-    section = next(one for one in section if one.startswith(heading + "\n"))
+        sections = re.split(r"^##+ ", file.read(), flags=re.M)
+    section = next(one for one in sections if one.startswith(heading + "\n"))
     found = []
-    for block in re.findall(r"```console\n(.*?)```", section.split("\n### ")[0], flags=re.S):
+    for block in re.findall(r"```console\n(.*?)```", section, flags=re.S):
         for line in block.splitlines():
             if line[:2] in ("# ", "$ "):
                 found.append((line[2:], []))
@@ -134,16 +152,13 @@ def page(heading):
 
 
 def do_as_told(heading, wrap):
-    """Runs the commands of a section. One that stays runs on and is given back; dig is repeated until it shows what is told."""
-    staying = None
+    """Runs the commands of a section. One that stays runs on; dig is repeated on this system until it shows what is told."""
     for command, shown in page(heading):
         if command.startswith("daymark run"):
-            staying = subprocess.Popen(wrap(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                       stderr=subprocess.DEVNULL)
+            subprocess.Popen(wrap(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         elif command.startswith("dig"):
             assert shown == list(NODES), f"the page shows {shown}"
             until(f"{command} shows {shown}", lambda command=command, shown=shown: sorted(
-                subprocess.run(wrap(command), stdout=subprocess.PIPE, text=True, check=False).stdout.split()) == shown)
+                subprocess.run(command.split(), stdout=subprocess.PIPE, text=True, check=False).stdout.split()) == shown)
         else:
             sh(wrap(command))
-    return staying
