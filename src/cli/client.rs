@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
-use daymark_names::{Names, Unresolved};
+use daymark_names::Names;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
@@ -127,17 +127,10 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 /// A connection to the first address of the host that takes one.
 async fn connect(address: &str) -> Result<TcpStream, Fault> {
     let (host, port) = parts(address).ok_or("it is no HOST:PORT")?;
-    let found = Names::system().addresses(host).await.map_err(|source| NoAddress { host: host.to_owned(), source })?;
+    let found = Names::system().addresses(host).await;
+    let found = found.map_err(|error| format!("the name {host} leads nowhere: {}", fault::chain(&error)))?;
     let addresses: Vec<SocketAddr> = found.into_iter().map(|address| (address, port).into()).collect();
     Ok(TcpStream::connect(&addresses[..]).await?)
-}
-
-/// The host of the API is a name, and has no address.
-#[derive(Debug, thiserror::Error)]
-#[error("the name {host} leads nowhere")]
-struct NoAddress {
-    host: String,
-    source: Unresolved,
 }
 
 async fn exchange(address: &str, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Fault> {
