@@ -143,9 +143,7 @@ impl Overrides {
         let newest = self.words.values().map(|word| word.stamp.time).max().unwrap_or_default();
         let time = now.as_millis().max(newest.saturating_add(1)).min(LAST_TIME);
         let others = self.drains(&pool).filter(|(other, _)| **other != node);
-        let mut knew: Vec<Stamp> = others.map(|(_, word)| word.stamp.clone()).collect();
-        knew.sort();
-        let knew = latest(&knew);
+        let knew = Word::latest(others.map(|(_, word)| word.stamp.clone()).collect());
         let fate = order.map_or(Fate::Over, Fate::InForce);
         self.doubted.remove(&(pool.clone(), node.clone()));
         self.words.insert((pool, node), Word { stamp: Stamp { time, host: host.clone() }, knew, insist, fate });
@@ -201,12 +199,10 @@ impl Overrides {
 
     /// Lets every drain of a pool know of those before it.
     fn introduce(&mut self, pool: &Pool) {
-        let mut stamps: Vec<Stamp> = self.drains(&pool.name).map(|(_, word)| word.stamp.clone()).collect();
-        stamps.sort();
+        let stamps: BTreeSet<Stamp> = self.drains(&pool.name).map(|(_, word)| word.stamp.clone()).collect();
         let words = self.words.iter_mut().filter(|((of, _), word)| *of == pool.name && word.is_drain());
         for (_, word) in words {
-            let before = stamps.partition_point(|stamp| *stamp < word.stamp);
-            word.knew = latest(&stamps[..before]);
+            word.knew = Word::latest(stamps.range(..&word.stamp).cloned().collect());
         }
     }
 
@@ -302,9 +298,4 @@ impl Overrides {
         let (_, node, undone) = strangers.max_by(|(one, ..), (other, ..)| one.stamp.cmp(&other.stamp))?;
         Some((node.clone(), undone))
     }
-}
-
-/// The latest stamps of some that are in order, as many as a word may know.
-fn latest(stamps: &[Stamp]) -> Vec<Stamp> {
-    stamps[stamps.len().saturating_sub(Word::MOST_KNOWN)..].to_vec()
 }

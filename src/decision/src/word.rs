@@ -117,11 +117,16 @@ impl Word {
         if self.stamp != other.stamp || !self.is_drain() || !other.is_drain() {
             return false;
         }
-        let former = std::mem::take(&mut self.knew);
-        let all: BTreeSet<Stamp> = former.iter().chain(&other.knew).cloned().collect();
-        self.knew = all.into_iter().rev().take(Self::MOST_KNOWN).collect();
-        self.knew.reverse();
-        self.knew != former
+        let knew = Self::latest(self.knew.iter().chain(&other.knew).cloned().collect());
+        let is_more = knew != self.knew;
+        self.knew = knew;
+        is_more
+    }
+
+    /// The latest of some stamps in their order, as many as a word may know.
+    pub(crate) fn latest(stamps: BTreeSet<Stamp>) -> Vec<Stamp> {
+        let first = stamps.len().saturating_sub(Self::MOST_KNOWN);
+        stamps.into_iter().skip(first).collect()
     }
 
     pub(crate) fn is_drain(&self) -> bool {

@@ -369,3 +369,15 @@ fn of_one_word_on_two_hosts_what_either_knew_counts() {
     assert_eq!(knew(vec![vec![one.clone()], vec![other.clone()]]), both);
     assert_eq!(knew(vec![vec![other], vec![one]]), both);
 }
+
+#[test]
+fn that_another_host_would_write_now_is_news() {
+    let mut engine = engine(&[pool("a.example.org", &["192.0.2.1"])], 3);
+    let of = |sequence, would_write| View { sequence, would_write, ..view("dns-2", BTreeMap::new()) };
+    engine.handle_peer_view(of(1, false), at(0), at(0));
+    let before = engine.revision();
+    engine.handle_peer_view(of(2, false), at(0), at(0));
+    assert_eq!(engine.revision(), before, "it has said so before");
+    engine.handle_peer_view(of(3, true), at(0), at(0));
+    assert!(engine.revision() > before);
+}
