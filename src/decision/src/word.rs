@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
 use crate::overrides::{Override, OverrideKind};
+use crate::peers::FRESH_FOR;
 use crate::quorum::HostName;
 use crate::target::NodeName;
 
@@ -32,6 +33,9 @@ pub struct Word {
     pub insist: bool,
     /// What became of it.
     pub fate: Fate,
+    /// Whether its host began a moment ago and goes by its clock alone when the word ends: others may know better.
+    #[serde(default)]
+    pub is_doubted: bool,
 }
 
 /// What became of a word.
@@ -86,7 +90,7 @@ impl Word {
             Fate::InForce(order) => Fate::InForce(order.as_of(now)),
             over => over.clone(),
         };
-        Self { fate, ..self.clone() }
+        Self { fate, is_doubted: false, ..self.clone() }
     }
 
     /// The word with its moments as a clock tells them that shows `there` where another shows `here`. Its stamp is no moment.
@@ -110,6 +114,19 @@ impl Word {
             Fate::Undone(undone) => (2, None, Some((undone.node.clone(), undone.host.clone()))),
         };
         (&self.stamp, rank(self)) > (&other.stamp, rank(other))
+    }
+
+    /// Takes over from the same word, as another host has it, when it ends: from one that is sure, or that would else be
+    /// ended too early. Tells whether it did.
+    pub(crate) fn lasts_as(&mut self, other: &Self) -> bool {
+        let (Some(own), Some(theirs)) = (self.order(), other.order()) else { return false };
+        // What is on its way seems to last a little longer.
+        let lasts_longer = theirs.until > own.until.map(|until| until.after(FRESH_FOR));
+        let is_better = self.stamp == other.stamp && self.is_doubted && (!other.is_doubted || lasts_longer);
+        if is_better {
+            (self.fate, self.is_doubted) = (other.fate.clone(), other.is_doubted);
+        }
+        is_better
     }
 
     /// Takes over what another host knows of the drains before the same word; tells whether that is any more.
