@@ -335,6 +335,7 @@ impl Engine {
 
     fn settle_pool(&mut self, name: &PoolName) {
         let Some(pool) = self.pools.get(name) else { return };
+        let mut found = BTreeMap::new();
         let verdicts = match (self.standing(), &self.listens) {
             (Standing::Listening, Some(listens)) => {
                 pool.judged(|target, health| listens.verdict(target, health.vote()))
@@ -348,7 +349,12 @@ impl Engine {
                     let peers = views.iter_mut().filter_map(|votes| votes.on(target));
                     let votes: Vec<Vote> = peers.chain(counts_itself.then(|| health.vote())).collect();
                     let kept = listens.as_ref().and_then(|listens| listens.unsure(target, &votes, members));
-                    kept.or_else(|| verdict(votes))
+                    let best = votes.iter().map(|vote| vote.grade).max().unwrap_or_default();
+                    let verdict = kept.or_else(|| verdict(votes));
+                    if best >= Grade::Live && verdict.is_some_and(|verdict| verdict < Grade::Live) {
+                        found.insert(target.clone(), best);
+                    }
+                    verdict
                 })
             }
             (Standing::Alone | Standing::Listening, _) => pool.judged(|_, health| verdict([health.vote()])),
@@ -361,7 +367,7 @@ impl Engine {
             views.flat_map(View::was_good).filter(|of| of.pool == *name).cloned().collect()
         };
         if let Some(pool) = self.pools.get_mut(name)
-            && pool.settle(verdicts, held_elsewhere, &self.overrides, next, now)
+            && pool.settle(verdicts, &found, held_elsewhere, &self.overrides, next, now)
         {
             self.generation = next;
         }
