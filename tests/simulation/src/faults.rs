@@ -18,7 +18,7 @@ pub enum Fault {
     Weather { loss: u8, twice: u8, delay: (u64, u64) },
     /// A host is killed.
     Kill(usize),
-    /// A host starts, with its state file or without, and with a clock that is so many milliseconds ahead.
+    /// A host starts, or starts anew where it runs, with its state file or without, and with a clock that is so many milliseconds ahead.
     Start { host: usize, has_memory: bool, ahead: i64 },
     /// A host runs out of descriptors, or has some again.
     Exhaust { host: usize, is_exhausted: bool },
@@ -88,7 +88,7 @@ impl Word {
             6..7 => OverrideKind::Force,
             _ => return Self::Lift,
         };
-        Self::Set { kind, length: rng.bool().then(|| rng.u64(500..20_000)), insist: rng.u8(0..10) == 0 }
+        Self::Set { kind, length: rng.bool().then(|| rng.u64(500..40_000)), insist: rng.u8(0..10) == 0 }
     }
 }
 

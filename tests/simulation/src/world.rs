@@ -126,10 +126,8 @@ impl World {
             }
             Fault::Kill(host) => self.hosts[host].stop(),
             Fault::Start { host, has_memory, ahead } => {
-                if self.hosts[host].running.is_none() {
-                    self.hosts[host].ahead = ahead;
-                    self.start(host, has_memory);
-                }
+                self.hosts[host].ahead = ahead;
+                self.start(host, has_memory);
             }
             Fault::Exhaust { host, is_exhausted } => self.hosts[host].is_exhausted = is_exhausted,
             Fault::DrainBoth { hosts, nodes } => {
