@@ -52,6 +52,9 @@ pub struct HostsStatus {
     /// Whether this host has a provider that only one host may write to.
     #[serde(default)]
     pub is_writing: bool,
+    /// Whether this host may write there now.
+    #[serde(default)]
+    pub may_write: bool,
     /// What is wrong with other hosts.
     #[serde(default)]
     pub complaints: Vec<ComplaintStatus>,
@@ -215,11 +218,13 @@ impl PoolStatus {
 /// has its verdict.
 pub(crate) fn none_usable(pool: &PoolName, basis: Basis, is_judged: bool) -> Option<String> {
     let fate = match basis {
+        Basis::Found => "what one host at least finds so is answered",
         Basis::Held => "the last good answer is held",
         Basis::Bootstrap if is_judged => "every node is answered until one is",
         _ => return None,
     };
-    Some(format!("{pool}: no target is ready or live, and {fate}"))
+    let by = if basis == Basis::Found { " as most hosts find" } else { "" };
+    Some(format!("{pool}: no target is ready or live{by}, and {fate}"))
 }
 
 /// One target.

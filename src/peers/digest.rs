@@ -41,10 +41,11 @@ fn text(config: &PoolConfig) -> String {
         None => "anonymous",
     };
     let mut lines = vec![
-        format!("port {} path {:?} name {:?} {trust} {auth}", probe.port, probe.path, probe.server_name),
-        format!("connect {:?} timeout {:?}", probe.connect_timeout, probe.timeout),
-        format!("confirm {:?} fresh {}", probe.confirm_interval, probe.fresh_every),
-        format!("rise {} fall {} interval {:?}", thresholds.rise, thresholds.fall, pool.pace.interval),
+        format!("port {} {trust} {auth}", probe.port),
+        format!("path {} {} name {}", probe.path.len(), probe.path, probe.server_name),
+        format!("connect {} timeout {}", probe.connect_timeout.as_millis(), probe.timeout.as_millis()),
+        format!("confirm {} fresh {}", probe.confirm_interval.as_millis(), probe.fresh_every),
+        format!("rise {} fall {} interval {}", thresholds.rise, thresholds.fall, pool.pace.interval.as_millis()),
         format!("steering {mode} {} ttl {} {}", steering.max_answers, ttl.min, ttl.max),
     ];
     let mut nodes: Vec<String> = pool

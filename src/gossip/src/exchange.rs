@@ -36,7 +36,7 @@ fn facts(engine: &Engine, configuration: &BTreeMap<PoolName, Digest>) -> BTreeMa
         (Topic::Hears, Fact::Hears(engine.hears())),
         (Topic::Members, Fact::Members(engine.membership().members.clone())),
     ];
-    votes.chain(engine.words_to_tell().map(word)).chain(configuration).chain(of_itself).collect()
+    votes.chain(engine.words().map(word)).chain(configuration).chain(of_itself).collect()
 }
 
 #[cfg(test)]
@@ -116,7 +116,6 @@ mod tests {
         };
         let (pool_name, node) = (PoolName::new("lb.kube-cp.com"), NodeName::new("kube-cp-3"));
         let command = Command::Set { pool: pool_name, node, order, insist: false };
-        hosts[0].engine.handle_command(command, start).unwrap();
         let run = |hosts: &mut [Host; 2], from: u64| {
             for ms in (from..from + 3_000).step_by(10) {
                 for (sender, receiver) in [(0, 1), (1, 0)] {
@@ -128,16 +127,18 @@ mod tests {
             }
         };
         run(&mut hosts, 0);
+        hosts[0].engine.handle_command(command, at(3_000)).unwrap();
+        run(&mut hosts, 3_000);
         assert_eq!((hosts[0].drained(), hosts[1].drained()), (vec!["kube-cp-3"], vec![]));
         assert_eq!(hosts[1].gossip.take_words(), [], "the word has come");
-        hosts[1].configure(3, at(3_000));
-        hosts[1].exchange(at(3_000));
-        assert_eq!(hosts[1].drained(), ["kube-cp-3"]);
-        // And a node that is taken out and put back is drained as before, for the others did not hear of it.
-        hosts[1].configure(2, at(3_000));
-        run(&mut hosts, 3_000);
         hosts[1].configure(3, at(6_000));
         hosts[1].exchange(at(6_000));
+        assert_eq!(hosts[1].drained(), ["kube-cp-3"]);
+        // And a node that is taken out and put back is drained as before, for the others did not hear of it.
+        hosts[1].configure(2, at(6_000));
+        run(&mut hosts, 6_000);
+        hosts[1].configure(3, at(9_000));
+        hosts[1].exchange(at(9_000));
         assert_eq!((hosts[0].drained(), hosts[1].drained()), (vec!["kube-cp-3"], vec!["kube-cp-3"]));
     }
 }

@@ -8,7 +8,7 @@ use daymark_decision::{HostName, Membership, Moment, NodeName, PoolName, View, W
 
 use crate::facts::{Digest, Fact, Facts, Topic};
 use crate::known::Known;
-use crate::link::{Link, SILENT};
+use crate::link::{LOST, Link};
 use crate::message::{Head, MOST_BYTES, Message, News, length};
 use crate::peer::Peer;
 
@@ -47,6 +47,18 @@ pub struct Transmit {
     pub to: HostName,
     /// The message.
     pub message: Message,
+}
+
+/// When a message was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A moment ago.
+    Now,
+    /// Perhaps long ago, but nothing else is heard of its sender, who may have moved: it is worth one answer to where the
+    /// message came from.
+    Perhaps,
+    /// Perhaps long ago.
+    Late,
 }
 
 /// Why a message was not listened to. Nothing has changed.
@@ -107,9 +119,8 @@ impl Gossip {
         }
     }
 
-    /// Listens to a message. Tells whether its sender is to be answered where it came from: it was said now, or nothing is
-    /// heard of its sender, who may have moved.
-    pub fn handle(&mut self, message: Message, now: Moment) -> Result<bool, Unheard> {
+    /// Listens to a message, and tells when it was said.
+    pub fn handle(&mut self, message: Message, now: Moment) -> Result<Heard, Unheard> {
         let from = message.from.clone();
         if from == self.own {
             // Two runs of this host one after the other are one host.
@@ -147,7 +158,11 @@ impl Gossip {
                 link.hurry(now);
             }
         }
-        Ok(is_current || is_silent)
+        Ok(match (is_current, is_silent) {
+            (true, _) => Heard::Now,
+            (false, true) => Heard::Perhaps,
+            (false, false) => Heard::Late,
+        })
     }
 
     /// The next message that is to be sent now; to be asked until there is none.
@@ -310,7 +325,7 @@ impl Gossip {
         let others =
             self.known.iter().filter(|(host, _)| *host != to).map(|(host, it)| (host, it.incarnation, &it.facts));
         // Over whatever way: it may be that it reaches this host only over a third.
-        let is_there = self.known.get(to).is_some_and(|known| now.since(known.said) < SILENT);
+        let is_there = self.known.get(to).is_some_and(|known| now.since(known.said) < LOST);
         let mut has_more = false;
         for (host, incarnation, facts) in [own].into_iter().chain(others).filter(|_| is_there) {
             let known = (incarnation, facts.version());
