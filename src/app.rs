@@ -271,9 +271,7 @@ pub(crate) fn cloudflares(
 
 fn bind_admin(config: &Config) -> Result<TcpListener, String> {
     let listen = config.admin.listen;
-    let bound = family::bind(listen, std::net::TcpListener::bind)
-        .and_then(|listener| listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)));
-    bound.map_err(|error| {
+    family::listen(listen).map_err(|error| {
         let sentence = format!("cannot listen on {listen} by tcp: {error}; a free address of this host is needed");
         config.finding("admin.listen", "--admin", sentence).to_string()
     })

@@ -3,7 +3,18 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use tokio::net::TcpListener;
 use tracing::warn;
+
+/// Listens at an address by TCP, as [`bind`] binds it.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = bind(address, std::net::TcpListener::bind)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
 
 /// Binds an address. `[::]` stands for every address of the host: where the kernel has no IPv6, that is `0.0.0.0`.
 pub(crate) fn bind<T>(address: SocketAddr, bind: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
