@@ -34,6 +34,7 @@ use self::reader::Key;
 use self::tree::Node;
 use self::typed::Source;
 use self::values::Kind as _;
+use crate::discovery;
 use crate::probe::{self, Auth, Trust};
 
 /// Everything that `daymark run` is told.
@@ -189,10 +190,12 @@ fn read(path: &Path) -> Result<String, String> {
 /// One pool and the way it is probed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolConfig {
-    /// What the core knows of it.
+    /// What the core knows of it, with the nodes of the file alone.
     pub pool: Pool,
     /// What the probes know of it.
     pub probe: probe::Settings,
+    /// Where further nodes are looked for; `None`: there are no others.
+    pub discovery: Option<discovery::settings::Settings>,
 }
 
 /// What publishes the answers.

@@ -159,7 +159,7 @@ async fn publish(
 
 /// A probe that no one waits for finds nothing.
 fn warn_of_short(deadline: Duration, config: &Config) {
-    for PoolConfig { pool, probe } in config.pools.iter().filter(|it| deadline <= it.probe.timeout) {
+    for PoolConfig { pool, probe, .. } in config.pools.iter().filter(|it| deadline <= it.probe.timeout) {
         let (name, timeout) = (&pool.name, probe.timeout);
         warn!(
             "{name}: the deadline {deadline:?} is not above its probe `timeout` {timeout:?}, so a node that is silent cannot be \

@@ -93,7 +93,7 @@ pub struct PoolReport {
 impl PoolReport {
     /// The worst case of this pool.
     pub fn new(config: &PoolConfig) -> Self {
-        let PoolConfig { pool, probe } = config;
+        let PoolConfig { pool, probe, .. } = config;
         Self {
             name: pool.name.to_string(),
             nodes: pool.nodes.iter().map(|node| node.name.to_string()).collect(),

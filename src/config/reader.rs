@@ -15,6 +15,9 @@ use super::tree::{Entry, Node, Value};
 /// The key that says which kind a mapping is of.
 const TAG: &str = "type";
 
+/// The variants of an enum that are told apart by the shape of what is written.
+pub(super) const SHAPES: [&str; 2] = ["list", "mapping"];
+
 /// What became of one key or one element of a list. Only a [`Reader`] can fill it.
 #[derive(Debug, Default)]
 pub(super) enum Key<T> {
@@ -222,6 +225,14 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Sentence> {
+        if variants == SHAPES {
+            let tag = match &self.node.value {
+                Value::List(_) => SHAPES[0],
+                Value::Map(_) => SHAPES[1],
+                _ => return self.wrong_type("a list or a mapping"),
+            };
+            return visitor.visit_enum(Tagged { tag, reader: self });
+        }
         let list = variants.join(", ");
         let Value::Map(entries) = &self.node.value else {
             return self.wrong_type(&format!("a mapping with the key {TAG}, one of {list},"));

@@ -2,6 +2,7 @@
 //! Collects every error; what is wrong is left out, so that the rest is judged as well.
 
 mod cloudflare;
+mod discovery;
 mod files;
 mod peers;
 mod pool;

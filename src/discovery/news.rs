@@ -95,7 +95,9 @@ impl fmt::Display for News {
             Self::TurnedOff { node, addresses } => {
                 write!(f, "{node} {} leaves, for it is not looked for any more", spaced(addresses))
             }
-            Self::Trouble { why } => write!(f, "the nodes cannot be told for sure, and those that are known stay: {why}"),
+            Self::Trouble { why } => {
+                write!(f, "the nodes cannot be told for sure, and those that are known stay: {why}")
+            }
             Self::TroubleOver => f.write_str("the nodes can be told again"),
         }
     }

@@ -35,7 +35,8 @@ fn cut(list: &[&str]) -> Listing {
 impl Story {
     /// Everything known has been listed, and can be used.
     fn of(list: &[&str]) -> Self {
-        let around = Circumstances { usable: (1..=99).map(|n| address(&n.to_string())).collect(), ..Circumstances::default() };
+        let around =
+            Circumstances { usable: (1..=99).map(|n| address(&n.to_string())).collect(), ..Circumstances::default() };
         let mut story = Self { roster: Roster::default(), around, now: Moment::from_millis(1_795_341_600_000) };
         story.hear(&complete(list));
         story
@@ -99,7 +100,10 @@ fn a_node_that_comes_back_has_to_be_missing_for_the_whole_hour_again() {
     let mut story = Story::of(&ALL);
     let without = complete(&["a=1", "b=2"]);
     story.hear_for(&without, HOUR - MINUTE);
-    assert_eq!(story.hear(&cut(&["c=3"])).news, [News::Back { node: NodeName::new("c"), addresses: vec![address("3")] }]);
+    assert_eq!(
+        story.hear(&cut(&["c=3"])).news,
+        [News::Back { node: NodeName::new("c"), addresses: vec![address("3")] }]
+    );
     assert_eq!(story.hear_for(&without, HOUR), [""; 0]);
     assert_eq!(story.hear_for(&without, MINUTE), ["c=3"]);
 }
@@ -126,10 +130,9 @@ fn one_list_after_a_long_silence_takes_nothing_away_and_the_second_does() {
 
 #[test]
 fn a_list_that_is_cut_short_or_empty_or_of_strangers_takes_nothing_away_however_often_it_comes() {
-    for (listing, doubt) in [
-        (cut(&["a=1"]), "the list is cut short"),
-        (complete(&[]), "the list is empty, so it is not believed"),
-    ] {
+    for (listing, doubt) in
+        [(cut(&["a=1"]), "the list is cut short"), (complete(&[]), "the list is empty, so it is not believed")]
+    {
         let mut story = Story::of(&ALL);
         assert_eq!(story.hear(&listing).doubt.as_deref(), Some(doubt));
         assert_eq!(story.hear_for(&listing, 24 * HOUR), [""; 0]);
@@ -184,7 +187,10 @@ fn a_label_that_moves_to_other_nodes_adds_them_and_takes_the_others_away_only_to
 fn a_node_with_another_address_has_both_for_an_hour() {
     let mut story = Story::of(&ALL);
     let renumbered = complete(&["a=1", "b=2", "c=33"]);
-    assert_eq!(story.hear(&renumbered).news.iter().map(name).filter(|it| it.starts_with("c=")).collect::<Vec<_>>(), ["c=33"]);
+    assert_eq!(
+        story.hear(&renumbered).news.iter().map(name).filter(|it| it.starts_with("c=")).collect::<Vec<_>>(),
+        ["c=33"]
+    );
     assert!(story.is_known(&["a=1", "b=2", "c=3,33"]));
     assert_eq!(story.hear_for(&renumbered, HOUR), ["c=3"]);
     assert!(story.is_known(&["a=1", "b=2", "c=33"]));
@@ -262,7 +268,11 @@ fn the_state_has_everything_that_the_rules_need() {
     story.hear_for(&without, HOUR / 2);
     let text = serde_json::to_string(&story.roster).unwrap();
     story.roster = serde_json::from_str(&text).unwrap();
-    assert_eq!(story.hear_for(&without, 2 * HOUR), ["b=2"], "the time before the restart counts, and so does the majority");
+    assert_eq!(
+        story.hear_for(&without, 2 * HOUR),
+        ["b=2"],
+        "the time before the restart counts, and so does the majority"
+    );
 }
 
 #[test]
