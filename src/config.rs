@@ -69,6 +69,11 @@ impl Config {
         Self::load_as(path, Source::FileWithoutKeys, named)
     }
 
+    /// The same for what needs no other file that is named: whether they are there, and what they are, is not looked at.
+    pub fn load_alone(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
+        Self::load_as(path, Source::FileAlone, named)
+    }
+
     /// Reads the file again, or another, as the same host.
     pub fn load_again(&self, path: &Path) -> Result<Self, ConfigErrors> {
         Self::load(path, self.named.as_deref())

@@ -1,4 +1,7 @@
-//! Manifests for hosts that are the control-plane nodes themselves. It knows Kubernetes' words, and writes nothing.
+//! Manifests for hosts that are the control-plane nodes themselves, and of what a host may do in a cluster. It knows Kubernetes'
+//! words, and writes nothing.
+
+mod rbac;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -6,6 +9,8 @@ use std::path::{Component, Path, PathBuf};
 
 use daymark_cloudflare::TokenSource;
 use serde_json::{Value, json};
+
+pub use self::rbac::{Account, rbac, token};
 
 use crate::config::{Config, ProviderConfig};
 use crate::zones;

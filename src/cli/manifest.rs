@@ -7,7 +7,7 @@ use daymark_decision::HostName;
 
 use super::{Failure, Outcome, Own};
 use crate::config::Config;
-use crate::manifest;
+use crate::manifest::{self, Account};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -19,6 +19,8 @@ pub(super) struct Arguments {
 enum Kind {
     /// A static Pod for /etc/kubernetes/manifests, so that the control-plane nodes are the hosts
     StaticPod(StaticPod),
+    /// What lets Daymark read what its configuration needs: the nodes, and /readyz where it is not open to everyone
+    Rbac(Rbac),
 }
 
 #[derive(Debug, Args)]
@@ -33,8 +35,60 @@ struct StaticPod {
     image: String,
 }
 
+#[derive(Debug, Args)]
+struct Rbac {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    #[command(flatten)]
+    own: Own,
+    /// The name of the ServiceAccount and of what goes with it
+    #[arg(long, default_value = "daymark")]
+    name: String,
+    /// The namespace of the ServiceAccount
+    #[arg(long, default_value = "kube-system")]
+    namespace: String,
+    /// With a Secret that holds a token without an end, for a Daymark outside the cluster
+    #[arg(long)]
+    token: bool,
+}
+
 pub(super) fn manifest(arguments: &Arguments) -> Outcome {
-    let Kind::StaticPod(StaticPod { config: file, own, image }) = &arguments.kind;
+    match &arguments.kind {
+        Kind::StaticPod(arguments) => static_pod(arguments),
+        Kind::Rbac(arguments) => rbac(arguments),
+    }
+}
+
+fn rbac(Rbac { config: file, own, name, namespace, token }: &Rbac) -> Outcome {
+    // What is to be allowed is to be known before the token is there.
+    let config = Config::load_alone(file, own.name.as_deref())?;
+    let account = Account { name: name.clone(), namespace: namespace.clone() };
+    let mut objects = manifest::rbac(&config, &account);
+    if objects.is_empty() {
+        let sentence = "no pool has `nodes.fromKubernetes` or `probe.auth`, so there is nothing to allow";
+        return Err(Failure::Usage(config.finding("pools", "", sentence.to_owned()).to_string()));
+    }
+    objects.extend(token.then(|| manifest::token(&account)));
+    let mut text = rbac_preface(&account, *token);
+    for object in &objects {
+        text.push_str("---\n");
+        text.push_str(&serde_saphyr::to_string(object).map_err(|error| Failure::Run(error.to_string()))?);
+    }
+    Ok(text)
+}
+
+fn rbac_preface(Account { name, namespace }: &Account, token: bool) -> String {
+    let mut text = "# Made by `daymark manifest rbac`, for `kubectl apply -f`. It allows what the configuration needs, and no more.\n".to_owned();
+    if token {
+        let secret =
+            format!("kubectl -n {namespace} get secret {name}-token -o jsonpath='{{.data.token}}' | base64 -d");
+        text.push_str(&format!("# The token for `probe.auth.tokenFile`: {secret}\n"));
+    }
+    text
+}
+
+fn static_pod(StaticPod { config: file, own, image }: &StaticPod) -> Outcome {
     let file = std::path::absolute(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
     let config = Config::load(&file, own.name.as_deref())?;
     let pod = manifest::static_pod(&config, &file, image).map_err(|fault| Failure::Usage(fault.to_string()))?;

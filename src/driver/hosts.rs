@@ -92,6 +92,11 @@ impl Hosts {
         self.digests = digests;
     }
 
+    /// Brings in once more what the others have said of nodes, for it had no effect on one that was not there yet.
+    pub(super) fn recall(&mut self) {
+        self.gossip.recall_words();
+    }
+
     pub(super) fn poll_timeout(&self) -> Moment {
         self.gossip.poll_timeout()
     }

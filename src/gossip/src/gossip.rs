@@ -176,13 +176,16 @@ impl Gossip {
         std::mem::take(&mut self.words)
     }
 
-    /// Gives every word that is known once more where the configuration is another: those on a node that was not configured
-    /// had no effect.
+    /// Gives every word that is known once more where the configuration is another.
     pub(crate) fn configure(&mut self, configuration: &BTreeMap<PoolName, Digest>) {
-        if self.configuration == *configuration {
-            return;
+        if self.configuration != *configuration {
+            self.configuration.clone_from(configuration);
+            self.recall_words();
         }
-        self.configuration.clone_from(configuration);
+    }
+
+    /// Gives every word that is known once more: those on a node that was not there had no effect.
+    pub fn recall_words(&mut self) {
         let words = self.known.values().flat_map(|known| known.facts.iter().filter_map(|(topic, _)| known.word(topic)));
         self.words.extend(words);
     }

@@ -1,0 +1,68 @@
+//! Asks for the nodes of one pool again and again.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+
+use daymark_decision::{Grade, PoolName};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::ask::ask;
+use super::roster::{Circumstances, Listing};
+use super::settings::Settings;
+use crate::driver::{Gone, Handle};
+use crate::probe::Prober;
+use crate::status::TargetStatus;
+
+/// What came of one ask.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) pool: PoolName,
+    /// Which finder it is of.
+    pub(super) number: u64,
+    /// The list and who gave it, or why there is none.
+    pub(super) asked: Result<(Listing, IpAddr), String>,
+    pub(super) around: Circumstances,
+}
+
+/// Asks until no one takes a report any more.
+pub(super) async fn find(
+    (pool, number): (PoolName, u64),
+    settings: Settings,
+    prober: Prober,
+    driver: Handle,
+    reports: mpsc::Sender<Report>,
+) {
+    for round in 0.. {
+        // Where the driver does not answer, there is no one to tell of nodes either.
+        if let Ok(before) = targets(&driver, &pool).await {
+            let asked = ask(&prober, &settings.source, &in_turn(before, round)).await;
+            // As it is once the list has come.
+            let around = targets(&driver, &pool).await.map(|it| circumstances(&it)).unwrap_or_default();
+            if reports.send(Report { pool: pool.clone(), number, asked, around }).await.is_err() {
+                return;
+            }
+        }
+        sleep(settings.interval).await;
+    }
+}
+
+async fn targets(driver: &Handle, pool: &PoolName) -> Result<Vec<TargetStatus>, Gone> {
+    let pools = driver.status().await?;
+    Ok(pools.into_iter().filter(|it| it.name == *pool).flat_map(|it| it.targets).collect())
+}
+
+/// Every address of the pool, the best first, and those of one grade in turn.
+fn in_turn(mut targets: Vec<TargetStatus>, round: usize) -> Vec<IpAddr> {
+    let first = round % targets.len().max(1);
+    targets.rotate_left(first);
+    targets.sort_by_key(|target| Reverse(target.grade));
+    targets.into_iter().map(|target| target.address).collect()
+}
+
+fn circumstances(targets: &[TargetStatus]) -> Circumstances {
+    Circumstances {
+        overridden: targets.iter().filter(|it| it.order.is_some()).map(|it| it.node.clone()).collect(),
+        usable: targets.iter().filter(|it| it.grade >= Grade::Live).map(|it| it.address).collect(),
+    }
+}
