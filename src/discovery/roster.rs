@@ -97,10 +97,12 @@ impl Roster {
         }
         let left_out = self.add(&listing.nodes, now, &mut outcome.news);
         self.see_again(&listing.nodes, &mut outcome.news);
-        let agrees = doubt.is_none() && self.missing().next().is_none();
-        self.most = if agrees { self.addresses().len() } else { self.most.max(self.addresses().len()) };
+        self.most = self.most.max(self.addresses().len());
         if doubt.is_none() {
             outcome.news.extend(self.let_one_go(around, pause, now));
+            if self.missing().next().is_none() {
+                self.most = self.addresses().len();
+            }
         }
         outcome.held = self.held(around, pause, now);
         let too_many = || {
