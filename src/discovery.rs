@@ -232,3 +232,6 @@ async fn attention(saver: &mut Option<Saver<Rosters>>, rosters: &Rosters) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,8 @@ pub(super) async fn find(
     for round in 0.. {
         // Where the driver does not answer, there is no one to tell of nodes either.
         if let Ok(before) = targets(&driver, &pool).await {
-            let asked = ask(&prober, &settings.source, &in_turn(before, round)).await;
+            let grades = before.iter().map(|it| (it.grade, it.address)).collect();
+            let asked = ask(&prober, &settings.source, &in_turn(grades, round)).await;
             // As it is once the list has come.
             let around = targets(&driver, &pool).await.map(|it| circumstances(&it)).unwrap_or_default();
             if reports.send(Report { pool: pool.clone(), number, asked, around }).await.is_err() {
@@ -53,16 +54,32 @@ async fn targets(driver: &Handle, pool: &PoolName) -> Result<Vec<TargetStatus>, 
 }
 
 /// Every address of the pool, the best first, and those of one grade in turn.
-fn in_turn(mut targets: Vec<TargetStatus>, round: usize) -> Vec<IpAddr> {
+fn in_turn(mut targets: Vec<(Grade, IpAddr)>, round: usize) -> Vec<IpAddr> {
     let first = round % targets.len().max(1);
     targets.rotate_left(first);
-    targets.sort_by_key(|target| Reverse(target.grade));
-    targets.into_iter().map(|target| target.address).collect()
+    targets.sort_by_key(|(grade, _)| Reverse(*grade));
+    targets.into_iter().map(|(_, address)| address).collect()
 }
 
 fn circumstances(targets: &[TargetStatus]) -> Circumstances {
     Circumstances {
         overridden: targets.iter().filter(|it| it.order.is_some()).map(|it| it.node.clone()).collect(),
         usable: targets.iter().filter(|it| it.grade >= Grade::Live).map(|it| it.address).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_ones_are_asked_first_and_in_turn() {
+        let address = |n: u8| IpAddr::from([192, 0, 2, n]);
+        let grades = [Grade::Down, Grade::Ready, Grade::Unknown, Grade::Ready];
+        let targets: Vec<_> = grades.into_iter().zip((1..).map(address)).collect();
+        assert_eq!(in_turn(targets.clone(), 0), [2, 4, 1, 3].map(address));
+        assert_eq!(in_turn(targets.clone(), 2), [4, 2, 1, 3].map(address));
+        assert_eq!(in_turn(targets, 6), [4, 2, 1, 3].map(address));
+        assert_eq!(in_turn(Vec::new(), 1), [] as [IpAddr; 0]);
     }
 }

@@ -8,7 +8,8 @@ use daymark_standin::{Access, Behaviour, Cluster, Node};
 use serde_json::Value;
 
 use crate::support::nodes::{Nodes, Plan};
-use crate::support::{Daymark, POOL, daymark, finish, output, until};
+use crate::support::zone;
+use crate::support::{Daymark, Finished, POOL, daymark, finish, output, until};
 
 const SECRET: &str = "secret";
 /// Often, and with no more patience than needed, so that what must not leave has every chance to.
@@ -22,14 +23,18 @@ struct Scene {
 
 impl Scene {
     fn start(count: u8) -> Self {
-        let (nodes, cluster) = (Nodes::start(count), Cluster::default());
+        Self::of_nodes(Nodes::start(count))
+    }
+
+    fn of_nodes(nodes: Nodes) -> Self {
+        let (count, cluster) = (nodes.standins.len(), Cluster::default());
         fs::write(nodes.path("token"), SECRET).unwrap();
         for standin in &nodes.standins {
             standin.require(Access::Token(SECRET.to_owned()));
             standin.join(&cluster);
         }
         let scene = Self { nodes, cluster };
-        scene.list(&(0..usize::from(count)).collect::<Vec<_>>());
+        scene.list(&(0..count).collect::<Vec<_>>());
         scene
     }
 
@@ -45,7 +50,11 @@ impl Scene {
 
     /// Writes a configuration with only the first stand-in as a seed.
     fn write(&self, from_kubernetes: &str) -> PathBuf {
-        let file = self.nodes.write(&self.seed());
+        self.write_plan(&self.seed(), from_kubernetes)
+    }
+
+    fn write_plan(&self, plan: &Plan, from_kubernetes: &str) -> PathBuf {
+        let file = self.nodes.write(plan);
         let text = fs::read_to_string(&file).unwrap();
         let found = format!("    nodes:\n      fromKubernetes: {{{from_kubernetes}}}\n      seeds:\n");
         let text = text.replace("    nodes:\n", &found);
@@ -265,6 +274,24 @@ fn nodes_that_were_found_leave_when_discovery_is_turned_off_and_come_back_with_i
     fs::write(&file, with_discovery).unwrap();
     daymark.process.signal("HUP");
     daymark.answers(&scene.nodes.addresses(), "ready");
+}
+
+#[test]
+fn one_pass_asks_once_and_the_next_one_knows_what_was_found() {
+    let zone::Scene { nodes, zone, plan } = zone::Scene::new(3);
+    let (scene, all) = (Scene::of_nodes(nodes), plan.nodes.len());
+    let file = scene.write_plan(&Plan { nodes: plan.nodes[..1].to_vec(), ..plan }, "");
+    let sync = || finish(&mut daymark(&["sync", "--deadline", "2m", "-c", file.to_str().unwrap()]));
+    let Finished { code, stdout, stderr } = sync();
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert!(stdout.contains(&format!("{POOL}: cp-3 {} is found\n", scene.nodes.addresses()[2])), "{stdout}");
+    assert_eq!((zone.addresses().len(), scene.cluster.lists()), (all, 1));
+
+    scene.cluster.forbid(true);
+    let Finished { code, stdout, stderr } = sync();
+    assert_eq!((code, stdout.as_str()), (Some(0), "cloudflare: nothing to change\n"), "{stderr}");
+    assert!(stderr.contains("those that are known stay") && stderr.contains("manifest rbac"), "{stderr}");
+    assert_eq!(zone.addresses().len(), all);
 }
 
 #[test]
