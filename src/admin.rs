@@ -48,7 +48,7 @@ pub struct Admin {
     /// The history.
     pub events: Events,
     /// What is known of nodes that are found.
-    pub discovery: Board,
+    pub board: Board,
     /// The metrics.
     pub metrics: Metrics,
     /// Who is stuck.
@@ -127,7 +127,7 @@ impl Admin {
     async fn pools(&self) -> Result<Vec<PoolStatus>, Gone> {
         let pools = self.driver.status().await?.into_iter();
         Ok(pools
-            .map(|pool| (self.discovery.of(&pool.name), pool))
+            .map(|pool| (self.board.of(&pool.name), pool))
             .map(|(found, pool)| pool.with_discovery(found))
             .collect())
     }

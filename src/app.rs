@@ -196,13 +196,8 @@ impl App {
         }
         for (cloudflare, memory) in self.cloudflares {
             let memory = memory.map(|(file, saved)| Saver::new(file, state.clone(), saved));
-            let cloudflare = Arc::new(cloudflare);
-            info!("provider {} publishes through Cloudflare", cloudflare.name());
-            let counted = cloudflare.clone();
-            let progress = Progress::elsewhere(cloudflare.name(), clock, move || counted.usage());
-            providers.push(progress.clone());
             let (decisions, role) = (decisions.clone(), role.clone());
-            parts.spawn(endless(publish::publish(cloudflare, decisions, progress, memory, role, stop.clone())));
+            providers.push(write_elsewhere(&mut parts, cloudflare, memory, (decisions, role), clock, stop));
         }
         drop(decisions);
 
@@ -220,18 +215,7 @@ impl App {
         if let Some(dir) = missing_in {
             parts.spawn(endless(admin_token::keep_making(dir, stop.clone())));
         }
-        let admin = Admin {
-            driver: handle,
-            clock,
-            events,
-            discovery: board,
-            metrics,
-            watchdog,
-            providers,
-            state,
-            queries,
-            token,
-        };
+        let admin = Admin { driver: handle, clock, events, board, metrics, watchdog, providers, state, queries, token };
         let routes = admin::routes(admin).merge(self.extra);
         info!("the admin API listens on {}", shown(self.admin.local_addr()));
         let stop = stop.clone();
@@ -294,6 +278,22 @@ async fn serve_dns(
     info!("DNS is served on {}", addresses.join(", "));
     let stop = stop.clone();
     parts.spawn(async move { authoritative.serve(stop).await.map_err(|error| chain(&error)) });
+    progress
+}
+
+fn write_elsewhere(
+    parts: &mut Parts,
+    cloudflare: Cloudflare,
+    memory: Option<Saver<Value>>,
+    (decisions, role): (watch::Receiver<Decision>, watch::Receiver<Role>),
+    clock: Clock,
+    stop: &CancellationToken,
+) -> Progress {
+    let cloudflare = Arc::new(cloudflare);
+    info!("provider {} publishes through Cloudflare", cloudflare.name());
+    let counted = cloudflare.clone();
+    let progress = Progress::elsewhere(cloudflare.name(), clock, move || counted.usage());
+    parts.spawn(endless(publish::publish(cloudflare, decisions, progress.clone(), memory, role, stop.clone())));
     progress
 }
 

@@ -10,6 +10,7 @@ mod findings;
 mod flags;
 mod raw;
 mod reader;
+mod spelling;
 mod tree;
 mod typed;
 mod values;

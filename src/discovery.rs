@@ -102,7 +102,9 @@ impl Discovery {
             finder.seeds = pool.targets().map(|(target, _)| target.address).collect();
             self.finders.insert(pool.name.clone(), finder);
         }
-        former.values().for_each(|finder| finder.task.abort());
+        for finder in former.values() {
+            finder.task.abort();
+        }
         // Those that have ended are joined; they cannot fail but by a panic, which has told its story.
         while self.tasks.try_join_next().is_some() {}
         let forgotten: Vec<PoolName> = self.rosters.0.keys().filter(|it| !is_sought(pools, it)).cloned().collect();
@@ -189,7 +191,9 @@ impl Discovery {
         }
         finder.trouble = trouble;
         let has_changed = news.iter().any(News::changes_nodes);
-        news.into_iter().for_each(|news| self.record(&pool, news));
+        for news in news {
+            self.record(&pool, news);
+        }
         self.show();
         has_changed
     }

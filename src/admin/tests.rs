@@ -55,7 +55,7 @@ fn bench() -> Bench {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("token"), "secret\n").unwrap();
     let admin = Admin {
-        discovery: Board::default(),
+        board: Board::default(),
         driver: handle,
         clock,
         events,

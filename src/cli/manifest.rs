@@ -42,10 +42,10 @@ struct Rbac {
     config: PathBuf,
     #[command(flatten)]
     own: Own,
-    /// The name of the ServiceAccount and of what goes with it
+    /// The name of the account, and of what goes with it
     #[arg(long, default_value = "daymark")]
     name: String,
-    /// The namespace of the ServiceAccount
+    /// The namespace of the account
     #[arg(long, default_value = "kube-system")]
     namespace: String,
     /// With a Secret that holds a token without an end, for a Daymark outside the cluster

@@ -154,7 +154,9 @@ async fn find(
     let mut engine = app::engine(&before, app::sole(), memory, &state.clock);
     let (now, until) = (state.clock.now(), deadline.min(Instant::now() + LOOK));
     let Look { news, troubles } = look(&mut rosters, &config.pools, &engine, now, until).await;
-    troubles.iter().for_each(|sentence| warn!("{sentence}"));
+    for sentence in troubles {
+        warn!("{sentence}");
+    }
     let pools = rosters.pools(&config.pools);
     if pools != before {
         engine.handle_policy(pools.iter().map(|it| it.pool.clone()).collect(), now);

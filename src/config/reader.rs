@@ -9,7 +9,8 @@ use std::marker::PhantomData;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-use super::findings::{Findings, Place, join, quoted, short};
+use super::findings::{Findings, Place, join, quoted};
+use super::spelling::{near, unknown};
 use super::tree::{Entry, Node, Value};
 
 /// The key that says which kind a mapping is of.
@@ -142,20 +143,6 @@ impl<'de> Reader<'de, '_> {
         known.retain(|(key, _)| !(self.tagged && *key == TAG));
         known
     }
-}
-
-/// Says that a word is unknown, which it may have been meant for, and which are allowed.
-pub(super) fn unknown(noun: &str, word: &str, allowed: &[&str]) -> String {
-    let hint = near(word, allowed).map_or(";".to_owned(), |near| format!("; did you mean `{near}`?"));
-    format!("unknown {noun} `{}`{hint} allowed are: {}", short(word), allowed.join(", "))
-}
-
-/// The allowed word that another one was meant for.
-fn near<'n>(word: &str, allowed: &[&'n str]) -> Option<&'n str> {
-    let word = word.to_lowercase();
-    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(&known.to_lowercase(), &word);
-    let near = allowed.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(near) >= 0.6).then_some(near)
 }
 
 fn unexpected(value: &Value) -> Unexpected<'_> {

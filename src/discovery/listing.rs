@@ -158,7 +158,8 @@ fn other_port(slices: &[EndpointSlice], port: u16) -> Option<String> {
 }
 
 fn address(text: &str) -> Option<IpAddr> {
-    text.parse().ok().filter(|address| roster::is_machine(*address))
+    let address = text.parse::<IpAddr>().ok()?.to_canonical();
+    roster::is_machine(address).then_some(address)
 }
 
 /// What the apiserver says besides the status: its word goes to logs and terminals.

@@ -10,9 +10,9 @@ use crate::discovery::settings::Source;
 /// Whose rights they are, and what the objects are called.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// The name of the ServiceAccount and of every object that goes with it.
+    /// The name of the `ServiceAccount` and of every object that goes with it.
     pub name: String,
-    /// The namespace of the ServiceAccount.
+    /// The namespace of the `ServiceAccount`.
     pub namespace: String,
 }
 

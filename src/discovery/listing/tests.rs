@@ -44,7 +44,7 @@ fn nodes_are_read_by_the_kind_of_address_that_is_wanted() {
     let items = [
         node(
             "kube-cp-1",
-            &[("Hostname", "kube-cp-1"), ("InternalIP", "192.0.2.1"), ("InternalIP", "2001:db8::1"), external],
+            &[("Hostname", "kube-cp-1"), ("InternalIP", "::ffff:192.0.2.1"), ("InternalIP", "2001:db8::1"), external],
         ),
         node("kube-cp-2", &[("InternalIP", "192.0.2.2")]),
     ];
