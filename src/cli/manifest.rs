@@ -79,7 +79,9 @@ fn rbac(Rbac { config: file, own, name, namespace, token }: &Rbac) -> Outcome {
 }
 
 fn rbac_preface(Account { name, namespace }: &Account, token: bool) -> String {
-    let mut text = "# Made by `daymark manifest rbac`, for `kubectl apply -f`. It allows what the configuration needs, and no more.\n".to_owned();
+    let mut text =
+        "# Made by `daymark manifest rbac`, for `kubectl apply -f`. It allows what the configuration needs, no more.\n"
+            .to_owned();
     if token {
         let secret =
             format!("kubectl -n {namespace} get secret {name}-token -o jsonpath='{{.data.token}}' | base64 -d");
