@@ -145,7 +145,7 @@ impl Driver {
         let (sender, inputs) = mpsc::channel(QUEUE);
         let told = Told::of(&engine, Decision::default());
         let mut driver = Self { engine, hosts, clock, inputs, outputs, told, observed: BTreeMap::new() };
-        driver.exchange(clock.now());
+        driver.exchange();
         driver.tell();
         (driver, Handle(sender))
     }
@@ -171,7 +171,7 @@ impl Driver {
             for input in batch.drain(..) {
                 self.handle(input);
             }
-            self.exchange(self.clock.now());
+            self.exchange();
             if self.engine.revision() != self.told.revision {
                 self.tell();
             }
@@ -204,9 +204,6 @@ impl Driver {
             }
             Input::Nodes(pools, reply) => {
                 self.change(pools, now);
-                if let Some(hosts) = &mut self.hosts {
-                    hosts.recall();
-                }
                 let _ = reply.send(());
             }
             Input::Status(reply) => {
@@ -238,9 +235,10 @@ impl Driver {
     }
 
     /// Brings in what the other hosts have said, and has said to them what there is to say.
-    fn exchange(&mut self, now: Moment) {
+    fn exchange(&mut self) {
         if let Some(hosts) = &mut self.hosts {
-            hosts.exchange(&mut self.engine, now);
+            hosts.exchange(&mut self.engine, &self.clock);
+            let now = self.clock.now();
             for what in hosts.look(&self.engine, now) {
                 self.outputs.events.record(now, what);
             }

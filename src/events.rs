@@ -157,7 +157,7 @@ impl What {
         match self {
             Self::Answer(Change { pool, generation, old, new, basis, .. }) => {
                 let (old, new) = (spaced(old), spaced(new));
-                if *basis == Basis::Held {
+                if matches!(basis, Basis::Held | Basis::Found) {
                     warn!(event = "answer", %pool, old, new, %basis, generation, "{sentence}");
                 } else {
                     info!(event = "answer", %pool, old, new, %basis, generation, "{sentence}");

@@ -191,7 +191,7 @@ impl Metrics {
         all.register("target_in_answer", "1 while the target is in the answer", self.in_answer.clone());
         all.register("pool_answer_addresses", "Addresses in the answer of the pool", self.addresses.clone());
         all.register("pool_generation", "Generation of the answer of the pool", self.generation.clone());
-        all.register("pool_holding", "1 while the last good answer is held for want of any", self.holding.clone());
+        all.register("pool_holding", "1 while no target can be used as most hosts find: the last good answer is held, or what a host finds usable is answered", self.holding.clone());
         all.register("pool_ttl_seconds", "TTL of the answer of the pool", self.ttl.clone());
         all.register(
             "pool_unjudged_targets",
@@ -315,7 +315,7 @@ impl Metrics {
         let of = PoolLabels { pool: pool.name.to_string() };
         self.addresses.get_or_create(&of).set(i64::try_from(pool.addresses.len()).unwrap_or(i64::MAX));
         self.generation.get_or_create(&of).set(pool.generation);
-        self.holding.get_or_create(&of).set((pool.basis == Basis::Held).into());
+        self.holding.get_or_create(&of).set(matches!(pool.basis, Basis::Held | Basis::Found).into());
         self.ttl.get_or_create(&of).set(pool.ttl.into());
         self.unjudged.get_or_create(&of).set(i64::try_from(pool.unjudged()).unwrap_or(i64::MAX));
         for target in &pool.targets {

@@ -228,11 +228,13 @@ impl PoolStatus {
 /// has its verdict.
 pub(crate) fn none_usable(pool: &PoolName, basis: Basis, is_judged: bool) -> Option<String> {
     let fate = match basis {
+        Basis::Found => "what one host at least finds so is answered",
         Basis::Held => "the last good answer is held",
         Basis::Bootstrap if is_judged => "every node is answered until one is",
         _ => return None,
     };
-    Some(format!("{pool}: no target is ready or live, and {fate}"))
+    let by = if basis == Basis::Found { " as most hosts find" } else { "" };
+    Some(format!("{pool}: no target is ready or live{by}, and {fate}"))
 }
 
 /// One target.

@@ -96,6 +96,7 @@ fn code(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::UnknownPool { .. } | Refusal::UnknownNode { .. } | Refusal::NoOverride { .. } => StatusCode::NOT_FOUND,
         Refusal::Ended { .. } => StatusCode::BAD_REQUEST,
+        Refusal::Listening { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::LastUndrained { .. } | Refusal::LastUsable { .. } => StatusCode::CONFLICT,
     }
 }

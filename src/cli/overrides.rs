@@ -92,12 +92,14 @@ fn outcome(pool: &PoolStatus, node: &str) -> Outcome {
 
 /// Who does not know of it yet, where there are other hosts.
 fn unheard(hosts: Option<&HostsStatus>) -> String {
-    let peers = hosts.into_iter().flat_map(|hosts| &hosts.peers).filter(|peer| !peer.heard);
+    let Some(hosts) = hosts else { return String::new() };
+    // Who is heard may yet not hear this host.
+    let peers = hosts.peers.iter().filter(|peer| !peer.heard || !peer.hears.contains(&hosts.own));
     let names: Vec<&str> = peers.map(|peer| peer.host.as_str()).collect();
     match names.as_slice() {
         [] => String::new(),
-        [one] => format!("{one} is not heard, and learns of it once it is\n"),
-        several => format!("{} are not heard, and learn of it once they are\n", several.join(", ")),
+        [one] => format!("{one} is out of touch, and learns of it once it is back\n"),
+        several => format!("{} are out of touch, and learn of it once they are back\n", several.join(", ")),
     }
 }
 
@@ -113,9 +115,9 @@ mod tests {
     #[test]
     fn who_is_not_heard_does_not_know_of_it_yet() {
         let mut hosts = hosts_status();
-        assert_eq!(unheard(Some(&hosts)), "dns-3 is not heard, and learns of it once it is\n");
-        hosts.peers[0].heard = false;
-        assert_eq!(unheard(Some(&hosts)), "dns-2, dns-3 are not heard, and learn of it once they are\n");
+        assert_eq!(unheard(Some(&hosts)), "dns-3 is out of touch, and learns of it once it is back\n");
+        hosts.peers[0].hears.retain(|host| *host != hosts.own);
+        assert_eq!(unheard(Some(&hosts)), "dns-2, dns-3 are out of touch, and learn of it once they are back\n");
         assert_eq!(unheard(None), "");
     }
 

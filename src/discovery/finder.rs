@@ -1,6 +1,7 @@
 //! Asks for the nodes of one pool again and again.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use daymark_decision::{Grade, PoolName};
@@ -8,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::ask::ask;
-use super::roster::{Circumstances, Listing};
+use super::roster::Listing;
 use super::settings::Settings;
 use crate::driver::{Gone, Handle};
 use crate::probe::Prober;
@@ -22,7 +23,8 @@ pub(super) struct Report {
     pub(super) number: u64,
     /// The list and who gave it, or why there is none.
     pub(super) asked: Result<(Listing, IpAddr), String>,
-    pub(super) around: Circumstances,
+    /// The addresses of the pool that clients can use.
+    pub(super) usable: BTreeSet<IpAddr>,
 }
 
 /// Asks until no one takes a report any more.
@@ -39,8 +41,8 @@ pub(super) async fn find(
             let grades = before.iter().map(|it| (it.grade, it.address)).collect();
             let asked = ask(&prober, &settings.source, &in_turn(grades, round)).await;
             // As it is once the list has come.
-            let around = targets(&driver, &pool).await.map(|it| circumstances(&it)).unwrap_or_default();
-            if reports.send(Report { pool: pool.clone(), number, asked, around }).await.is_err() {
+            let usable = targets(&driver, &pool).await.map(|it| usable(&it)).unwrap_or_default();
+            if reports.send(Report { pool: pool.clone(), number, asked, usable }).await.is_err() {
                 return;
             }
         }
@@ -61,11 +63,8 @@ fn in_turn(mut targets: Vec<(Grade, IpAddr)>, round: usize) -> Vec<IpAddr> {
     targets.into_iter().map(|(_, address)| address).collect()
 }
 
-fn circumstances(targets: &[TargetStatus]) -> Circumstances {
-    Circumstances {
-        overridden: targets.iter().filter(|it| it.order.is_some()).map(|it| it.node.clone()).collect(),
-        usable: targets.iter().filter(|it| it.grade >= Grade::Live).map(|it| it.address).collect(),
-    }
+fn usable(targets: &[TargetStatus]) -> BTreeSet<IpAddr> {
+    targets.iter().filter(|it| it.grade >= Grade::Live).map(|it| it.address).collect()
 }
 
 #[cfg(test)]

@@ -123,8 +123,6 @@ pub enum Held {
     },
     /// No other address of the pool can be used.
     LastUsable,
-    /// An operator's word is on the node.
-    Override,
 }
 
 impl fmt::Display for Held {
@@ -136,7 +134,6 @@ impl fmt::Display for Held {
                 write!(f, "for {left} of {most} known addresses would be left, which is no majority")
             }
             Self::LastUsable => f.write_str("for no other address of the pool can be used"),
-            Self::Override => f.write_str("for it is drained or forced"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One look for the nodes of every pool, for a pass that does not stay.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use daymark_decision::{Engine, Grade, Moment, PoolName};
@@ -8,7 +9,6 @@ use tokio::time::{Instant, timeout_at};
 
 use super::ask::ask;
 use super::news::News;
-use super::roster::Circumstances;
 use super::rosters::Rosters;
 use crate::config::PoolConfig;
 use crate::probe::Prober;
@@ -46,7 +46,7 @@ pub async fn look(
             Err(fault) => Some(fault),
             Ok((listing, _)) => {
                 let roster = rosters.0.entry(pool.clone()).or_default();
-                let outcome = roster.take(&listing, &circumstances(engine, pool), pause, now);
+                let outcome = roster.take(&listing, &usable(engine, pool), pause, now);
                 look.news.extend(outcome.news.iter().map(|news| format!("{pool}: {news}")));
                 outcome.doubt
             }
@@ -56,12 +56,8 @@ pub async fn look(
     look
 }
 
-/// What is remembered of the pool.
-fn circumstances(engine: &Engine, pool: &PoolName) -> Circumstances {
+/// The addresses that clients can use, as far as is remembered.
+fn usable(engine: &Engine, pool: &PoolName) -> BTreeSet<IpAddr> {
     let usable = engine.healths().filter(|(target, health)| target.pool == *pool && health.grade() >= Grade::Live);
-    let overridden = engine.overrides().filter(|(of, ..)| *of == pool);
-    Circumstances {
-        overridden: overridden.map(|(_, node, _)| node.clone()).collect(),
-        usable: usable.map(|(target, _)| target.address).collect(),
-    }
+    usable.map(|(target, _)| target.address).collect()
 }

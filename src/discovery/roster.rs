@@ -32,15 +32,6 @@ pub struct Listing {
     pub remark: Option<String>,
 }
 
-/// What else bears on who may leave.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Circumstances {
-    /// The nodes with an operator's word on them.
-    pub overridden: BTreeSet<NodeName>,
-    /// The addresses of the pool that clients can use.
-    pub usable: BTreeSet<IpAddr>,
-}
-
 /// What has come of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -87,8 +78,9 @@ pub struct Missing {
 }
 
 impl Roster {
-    /// Takes a list in. `pause` is for how long an address must be missing, and how long after the last one it may leave.
-    pub fn take(&mut self, listing: &Listing, around: &Circumstances, pause: Duration, now: Moment) -> Outcome {
+    /// Takes a list in. `usable` are the addresses of the pool that clients can use; `pause` is for how long an address must be
+    /// missing, and how long after the last one it may leave.
+    pub fn take(&mut self, listing: &Listing, usable: &BTreeSet<IpAddr>, pause: Duration, now: Moment) -> Outcome {
         let doubt = listing.gap.clone().or_else(|| self.stranger(&listing.nodes));
         let mut outcome = Outcome::default();
         if doubt.is_none() {
@@ -99,12 +91,12 @@ impl Roster {
         self.see_again(&listing.nodes, &mut outcome.news);
         self.most = self.most.max(self.addresses().len());
         if doubt.is_none() {
-            outcome.news.extend(self.let_one_go(around, pause, now));
+            outcome.news.extend(self.let_one_go(usable, pause, now));
             if self.missing().next().is_none() {
                 self.most = self.addresses().len();
             }
         }
-        outcome.held = self.held(around, pause, now);
+        outcome.held = self.held(usable, pause, now);
         let too_many = || {
             let sentence = || format!("{left_out} addresses are left out, for {MOST} are the most that are taken");
             (left_out > 0).then(sentence)
@@ -114,10 +106,10 @@ impl Roster {
     }
 
     /// Why each address that is missing stays.
-    pub fn held(&self, around: &Circumstances, pause: Duration, now: Moment) -> BTreeMap<(NodeName, IpAddr), Held> {
+    pub fn held(&self, usable: &BTreeSet<IpAddr>, pause: Duration, now: Moment) -> BTreeMap<(NodeName, IpAddr), Held> {
         let why = |(node, address, missing): (&NodeName, IpAddr, Missing)| {
             // One that could leave waits for the next list, which is at the most one away.
-            let why = self.hold(node, address, missing, around, pause, now).unwrap_or(Held::NextList);
+            let why = self.hold(node, address, missing, usable, pause, now).unwrap_or(Held::NextList);
             ((node.clone(), address), why)
         };
         self.missing().map(why).collect()
@@ -223,9 +215,9 @@ impl Roster {
     }
 
     /// Lets the one go that is missing for longest, of those that may: a whole node, or one address of a node that stays.
-    fn let_one_go(&mut self, around: &Circumstances, pause: Duration, now: Moment) -> Option<News> {
+    fn let_one_go(&mut self, usable: &BTreeSet<IpAddr>, pause: Duration, now: Moment) -> Option<News> {
         let may_go = |(node, address, missing): &(&NodeName, IpAddr, Missing)| {
-            self.hold(node, *address, *missing, around, pause, now).is_none()
+            self.hold(node, *address, *missing, usable, pause, now).is_none()
         };
         let (node, address, missing) = self.missing().filter(may_go).min_by_key(|(.., missing)| missing.since)?;
         let node = node.clone();
@@ -245,7 +237,7 @@ impl Roster {
         node: &NodeName,
         address: IpAddr,
         missing: Missing,
-        around: &Circumstances,
+        usable: &BTreeSet<IpAddr>,
         pause: Duration,
         now: Moment,
     ) -> Option<Held> {
@@ -254,9 +246,8 @@ impl Roster {
         let left = left.map(|(_, address, _)| address).collect::<BTreeSet<_>>().len();
         let due = self.left.map_or(missing.since, |left| left.max(missing.since)).after(pause);
         match () {
-            () if around.overridden.contains(node) => Some(Held::Override),
             () if left < self.most / 2 + 1 => Some(Held::Majority { left, most: self.most }),
-            () if around.usable.is_subset(&going) => Some(Held::LastUsable),
+            () if usable.is_subset(&going) => Some(Held::LastUsable),
             () if now < due => Some(Held::Pause { until: due }),
             () if missing.lists < LISTS => Some(Held::NextList),
             () => None,

@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::discovery::roster::{Circumstances, Listing};
+    use crate::discovery::roster::Listing;
 
     fn config(nodes: &str) -> Vec<PoolConfig> {
         let text = format!(
@@ -96,7 +96,7 @@ mod tests {
         for (node, address) in found {
             listing.nodes.entry(NodeName::new(node)).or_default().insert(address.parse().unwrap());
         }
-        roster.take(&listing, &Circumstances::default(), Duration::ZERO, Moment::default());
+        roster.take(&listing, &BTreeSet::new(), Duration::ZERO, Moment::default());
         Rosters([(PoolName::new("lb.example.org"), roster)].into())
     }
 

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use daymark_decision::{Engine, HostName, Moment, PoolName, Target, Vote};
+use daymark_decision::{Candidacy, Engine, HostName, Moment, PoolName, Target, Vote};
 use daymark_gossip::{Digest, Gossip, Message, Peer, Transmit, Unheard, exchange};
 use tokio::sync::{mpsc, watch};
 
+use crate::clock::Clock;
 use crate::complaint::Complaint;
 use crate::events::What;
 use crate::metrics::Metrics;
-use crate::role::{Candidate, Role};
+use crate::role::Role;
 use crate::status::{ComplaintStatus, HostVote, HostsStatus, PeerStatus, PeerTarget};
 
 use super::complaints::Complaints;
@@ -27,7 +28,7 @@ pub struct Hosts {
     spoken_from: BTreeMap<HostName, SocketAddr>,
     /// Whether this host writes where only one may.
     role: watch::Sender<Role>,
-    candidate: Candidate,
+    candidacy: Candidacy,
     metrics: Metrics,
     complaints: Complaints,
 }
@@ -53,8 +54,8 @@ impl Hosts {
         role: watch::Sender<Role>,
         metrics: Metrics,
     ) -> Self {
-        let (spoken_from, complaints, candidate) = (BTreeMap::new(), Complaints::default(), Candidate::default());
-        Self { gossip, digests, to_send, spoken_from, role, candidate, metrics, complaints }
+        let (spoken_from, complaints, candidacy) = (BTreeMap::new(), Complaints::default(), Candidacy::default());
+        Self { gossip, digests, to_send, spoken_from, role, candidacy, metrics, complaints }
     }
 
     pub(super) fn complain(&mut self, host: HostName, complaint: Complaint, now: Moment) {
@@ -92,11 +93,6 @@ impl Hosts {
         self.digests = digests;
     }
 
-    /// Brings in once more what the others have said of nodes, for it had no effect on one that was not there yet.
-    pub(super) fn recall(&mut self) {
-        self.gossip.recall_words();
-    }
-
     pub(super) fn poll_timeout(&self) -> Moment {
         self.gossip.poll_timeout()
     }
@@ -127,10 +123,11 @@ impl Hosts {
         }
     }
 
-    pub(super) fn exchange(&mut self, engine: &mut Engine, now: Moment) {
-        exchange(engine, &mut self.gossip, &self.digests, now);
-        // Who is not heard any more writes no more, also where the engine had nothing else to do.
+    pub(super) fn exchange(&mut self, engine: &mut Engine, clock: &Clock) {
+        let now = clock.now();
+        // Who is not heard any more writes no more, also where the engine has nothing else to do.
         engine.handle_timeout(now);
+        exchange(engine, &mut self.gossip, &self.digests, now);
         while let Some(transmit) = self.gossip.poll_transmit(now) {
             let spoken_from = self.spoken_from.get(&transmit.to).copied();
             let answers = self.gossip.answers(&transmit.to, now);
@@ -138,7 +135,9 @@ impl Hosts {
                 self.metrics.refuse_datagram("unsent");
             }
         }
-        self.role.send_replace(self.candidate.role(&engine.membership().own, engine.writer(), now));
+        let (own, writer) = (&engine.membership().own, engine.writer());
+        let until = self.candidacy.confirm(writer == Some(own), now);
+        self.role.send_replace(Role::of(own, writer, until.map(|until| clock.instant(until))));
     }
 
     pub(super) fn status(&self, engine: &Engine, now: Moment) -> HostsStatus {

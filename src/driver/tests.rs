@@ -117,7 +117,10 @@ async fn a_refused_command_says_why_and_changes_nothing() {
     let bench = start(pool.clone());
     let drain = bench.drain(&pool, "cp-1", None);
     let refusal = bench.handle.command(drain).await.unwrap().unwrap_err();
-    assert_eq!(refusal.to_string(), "cp-1 is the last node of pool lb.example.org that is not drained");
+    assert_eq!(
+        refusal.to_string(),
+        "cp-1 is the last node of pool lb.example.org that is not drained, and stays unless you insist"
+    );
     assert_eq!(bench.sentences().len(), 1, "only the first answer");
 }
 

@@ -148,7 +148,7 @@ fn a_node_is_drained_forced_and_given_free_again() {
     daymark.answers(&all[1..], "ready");
 
     let done = say(&["drain", "cp-2"]);
-    let refusal = format!("cp-2 is the last node of pool {POOL} that is not drained\n");
+    let refusal = format!("cp-2 is the last node of pool {POOL} that is not drained, and stays unless you insist\n");
     assert_eq!((done.code, done.stdout, done.stderr), (Some(1), String::new(), refusal));
     let done = say(&["drain", "cp-2", "--for", "10 parsecs"]);
     assert_eq!(done.code, Some(1));

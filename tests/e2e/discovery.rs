@@ -208,17 +208,16 @@ fn a_label_that_moves_adds_at_once_and_takes_away_one_by_one_and_never_below_the
 }
 
 #[test]
-fn a_node_with_a_drain_on_it_stays_so_that_the_drain_is_not_forgotten() {
+fn a_drain_outlives_the_absence_of_its_node() {
     let scene = Scene::start(3);
     let daymark = scene.run();
     let token = scene.nodes.path("state/admin.token");
     output(&["drain", "cp-3", "--api", &daymark.api(), "--token-file", token.to_str().unwrap()]);
     scene.list(&[0, 1]);
-    until("it is missing", || news(&daymark).contains(&"missing cp-3".to_owned()).then_some(()));
-    scene.lists();
-    assert!(output(&["explain", "cp-3", "--api", &daymark.api()]).contains("and stays for it is drained or forced"));
-    output(&["undrain", "cp-3", "--api", &daymark.api(), "--token-file", token.to_str().unwrap()]);
     until("it leaves", || (targets(&daymark).len() == 2).then_some(()));
+    scene.list(&[0, 1, 2]);
+    until("it is there again", || (targets(&daymark).len() == 3).then_some(()));
+    assert!(output(&["explain", "cp-3", "--api", &daymark.api()]).contains("override     drain"));
 }
 
 #[test]

@@ -84,6 +84,8 @@ pub enum Basis {
     Ready,
     /// None is ready; they are live.
     Live,
+    /// None is ready or live as most hosts find, but at least one finds these so; and this is an alarm.
+    Found,
     /// None is ready or live; the last good answer stands, and this is an alarm.
     Held,
     /// None was ever ready or live; every node is answered until one is.
@@ -96,6 +98,7 @@ impl Basis {
         match self {
             Self::Ready => "ready",
             Self::Live => "live",
+            Self::Found => "found",
             Self::Held => "held",
             Self::Bootstrap => "bootstrap",
         }

@@ -56,11 +56,11 @@ impl Engine {
         for policy in pools {
             let memory = remembered.remove(&policy.name);
             for (node, word) in memory.iter().flat_map(|memory| &memory.words) {
-                engine.overrides.take(policy.name.clone(), node.clone(), word.as_of(now));
+                engine.overrides.take(policy.name.clone(), node.clone(), word.as_of(now), now);
             }
             engine.pools.insert(policy.name.clone(), PoolState::new(policy, memory, now));
         }
-        engine.forget_overrides_of_unknown_nodes();
+        engine.overrides.configure(engine.pools.values().map(|pool| &pool.policy));
         if engine.membership.has_others() {
             let agreed = engine.verdicts().map(|(target, verdict)| (target.clone(), verdict)).collect();
             engine.listens = Some(Listening { until: now.after(FRESH_FOR), agreed });
@@ -102,12 +102,12 @@ impl Engine {
     }
 
     /// Takes in what was said on other hosts; the newest word on each node counts. Where two drains did not know of each
-    /// other and leave no node to be used, the later one is undone. Words on what is not configured change nothing.
+    /// other and leave no node to be used, the later one is undone. Words on nodes that are not configured wait for them.
     pub fn handle_words(&mut self, words: impl IntoIterator<Item = (PoolName, NodeName, Word)>, now: Moment) {
         self.advance(now);
         let mut pools = BTreeSet::new();
         for (pool, node, word) in words {
-            if self.find(&pool, &node).is_ok() && self.overrides.take(pool.clone(), node, word) {
+            if self.pools.contains_key(&pool) && self.overrides.take(pool.clone(), node, word, self.now) {
                 pools.insert(pool);
             }
         }
@@ -124,6 +124,9 @@ impl Engine {
     /// Carries an operator's word out, or refuses it and changes nothing.
     pub fn handle_command(&mut self, command: Command, now: Moment) -> Result<(), Refusal> {
         self.advance(now);
+        if self.standing() == Standing::Listening {
+            return Err(Refusal::Listening { until: self.listens.as_ref().map(|it| it.until).unwrap_or_default() });
+        }
         match command {
             Command::Set { pool, node, order, insist } => {
                 let state = self.find(&pool, &node)?;
@@ -159,7 +162,7 @@ impl Engine {
             };
             self.pools.insert(name, state);
         }
-        self.forget_overrides_of_unknown_nodes();
+        self.overrides.configure(self.pools.values().map(|pool| &pool.policy));
         self.settle(self.now);
         self.generation = self.next_generation();
         self.revision += 1;
@@ -216,14 +219,9 @@ impl Engine {
         self.overrides.iter()
     }
 
-    /// The newest word on each node, also where it is over.
+    /// The newest word on each node, also where it is over, or the node is not configured any more.
     pub fn words(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Word)> {
         self.overrides.words()
-    }
-
-    /// The words that this host may tell: not those of an earlier run of which the others may know better when they end.
-    pub fn words_to_tell(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Word)> {
-        self.words().filter(|(pool, node, _)| !self.overrides.is_doubted(pool, node))
     }
 
     /// The grade that the hosts agree on, target by target.
@@ -337,6 +335,7 @@ impl Engine {
 
     fn settle_pool(&mut self, name: &PoolName) {
         let Some(pool) = self.pools.get(name) else { return };
+        let mut found = BTreeMap::new();
         let verdicts = match (self.standing(), &self.listens) {
             (Standing::Listening, Some(listens)) => {
                 pool.judged(|target, health| listens.verdict(target, health.vote()))
@@ -350,7 +349,12 @@ impl Engine {
                     let peers = views.iter_mut().filter_map(|votes| votes.on(target));
                     let votes: Vec<Vote> = peers.chain(counts_itself.then(|| health.vote())).collect();
                     let kept = listens.as_ref().and_then(|listens| listens.unsure(target, &votes, members));
-                    kept.or_else(|| verdict(votes))
+                    let best = votes.iter().map(|vote| vote.grade).max().unwrap_or_default();
+                    let verdict = kept.or_else(|| verdict(votes));
+                    if best >= Grade::Live && verdict.is_some_and(|verdict| verdict < Grade::Live) {
+                        found.insert(target.clone(), best);
+                    }
+                    verdict
                 })
             }
             (Standing::Alone | Standing::Listening, _) => pool.judged(|_, health| verdict([health.vote()])),
@@ -363,7 +367,7 @@ impl Engine {
             views.flat_map(View::was_good).filter(|of| of.pool == *name).cloned().collect()
         };
         if let Some(pool) = self.pools.get_mut(name)
-            && pool.settle(verdicts, held_elsewhere, &self.overrides, next, now)
+            && pool.settle(verdicts, &found, held_elsewhere, &self.overrides, next, now)
         {
             self.generation = next;
         }
@@ -372,13 +376,6 @@ impl Engine {
     /// Above the last generation, and above that of any earlier run whose memory was lost, as far as the clock is right.
     fn next_generation(&self) -> u64 {
         self.generation.saturating_add(1).max(self.now.as_secs())
-    }
-
-    fn forget_overrides_of_unknown_nodes(&mut self) {
-        let pools = &self.pools;
-        self.overrides.keep(|pool, node| {
-            pools.get(pool).is_some_and(|state| state.policy.nodes.iter().any(|known| known.name == *node))
-        });
     }
 
     fn find(&self, pool: &PoolName, node: &NodeName) -> Result<&PoolState, Refusal> {

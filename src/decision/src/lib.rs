@@ -12,6 +12,7 @@
 //! ```
 
 mod answer;
+mod candidacy;
 mod change;
 mod command;
 mod engine;
@@ -35,6 +36,7 @@ mod ttl;
 mod word;
 
 pub use answer::{Answer, Basis, Decision, Member, Order};
+pub use candidacy::Candidacy;
 pub use change::{Cause, Change};
 pub use command::Command;
 pub use engine::Engine;

@@ -4,12 +4,14 @@
 //! every stamp that its host knew, so what follows from something is always newer than it, whatever the clocks say. A word
 //! that is over stays in the register, so that a host that was away cannot bring back what was lifted meanwhile.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
+use crate::peers::FRESH_FOR;
 use crate::policy::Pool;
 use crate::quorum::HostName;
 use crate::refusal::Refusal;
@@ -85,13 +87,14 @@ impl fmt::Display for Override {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Overrides {
     words: BTreeMap<(PoolName, NodeName), Word>,
-    /// Those of an earlier run that end by themselves. When they do is not to be told by the clock of a host that has just
-    /// started: the others may know better.
-    doubted: BTreeSet<(PoolName, NodeName)>,
-    /// Until when that is waited for.
+    /// The nodes that are configured. The words on others wait for them to come back.
+    configured: BTreeSet<(PoolName, NodeName)>,
+    /// Until when no doubted word ends.
     doubted_until: Moment,
 }
 
+/// So many words are kept on nodes that are not configured.
+const MOST_WAITING: usize = 100;
 /// No stamp is later, so that there always is a later one.
 const LAST_TIME: u64 = u64::MAX / 2;
 
@@ -143,44 +146,40 @@ impl Overrides {
         let newest = self.words.values().map(|word| word.stamp.time).max().unwrap_or_default();
         let time = now.as_millis().max(newest.saturating_add(1)).min(LAST_TIME);
         let others = self.drains(&pool).filter(|(other, _)| **other != node);
-        let mut knew: Vec<Stamp> = others.map(|(_, word)| word.stamp.clone()).collect();
-        knew.sort();
-        let knew = latest(&knew);
+        let knew = Word::latest(others.map(|(_, word)| word.stamp.clone()).collect());
         let fate = order.map_or(Fate::Over, Fate::InForce);
-        self.doubted.remove(&(pool.clone(), node.clone()));
-        self.words.insert((pool, node), Word { stamp: Stamp { time, host: host.clone() }, knew, insist, fate });
+        let stamp = Stamp { time, host: host.clone() };
+        self.words.insert((pool, node), Word { stamp, knew, insist, fate, is_doubted: false });
     }
 
-    /// Takes a word of another host or of an earlier run, where it is newer; tells whether it is.
-    pub(crate) fn take(&mut self, pool: PoolName, node: NodeName, word: Word) -> bool {
-        let of = (pool, node);
-        if let Some(known) = self.words.get_mut(&of)
-            && !self.doubted.contains(&of)
-            && known.learns_from(&word)
-        {
-            return true;
+    /// Takes a word of another host or of an earlier run, where it is newer, or tells more; tells whether it does.
+    pub(crate) fn take(&mut self, pool: PoolName, node: NodeName, word: Word, now: Moment) -> bool {
+        if word.stamp.time > LAST_TIME {
+            return false;
         }
-        let replaces = |known: &Word| {
-            word.replaces(known) || (word.stamp == known.stamp && self.doubted.contains(&of) && word != *known)
+        let known = match self.words.entry((pool, node)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                // It goes on being doubted for as long as if this host had begun now.
+                self.doubted_until = if word.is_doubted { now.after(FRESH_FOR) } else { self.doubted_until };
+                place.insert(word);
+                return true;
+            }
         };
-        let is_news = word.stamp.time <= LAST_TIME && self.words.get(&of).is_none_or(replaces);
-        if is_news {
-            self.doubted.remove(&of);
-            self.words.insert(of, word);
+        let (learns, lasts) = (known.learns_from(&word), known.lasts_as(&word));
+        let replaces = word.replaces(known);
+        if replaces {
+            self.doubted_until = if word.is_doubted { now.after(FRESH_FOR) } else { self.doubted_until };
+            *known = word;
         }
-        is_news
+        learns || lasts || replaces
     }
 
-    /// Ends no word that is remembered before a moment: until then another host may say when it ends, or that it has.
+    /// Ends no word that is remembered until then: another host may say when it ends, or that it has.
     pub(crate) fn doubt(&mut self, until: Moment) {
-        let is_timed = |word: &Word| word.order().is_some_and(|order| order.until.is_some());
-        self.doubted = self.words.iter().filter(|(_, word)| is_timed(word)).map(|(of, _)| of.clone()).collect();
+        let is_timed = |word: &&mut Word| word.order().is_some_and(|order| order.until.is_some());
+        self.words.values_mut().filter(is_timed).for_each(|word| word.is_doubted = true);
         self.doubted_until = until;
-    }
-
-    /// Whether the others may know better when a word ends.
-    pub(crate) fn is_doubted(&self, pool: &PoolName, node: &NodeName) -> bool {
-        self.doubted.contains(&(pool.clone(), node.clone()))
     }
 
     /// Undoes the later of two drains that did not know of each other, where together they leave no node to be used. Those
@@ -201,12 +200,10 @@ impl Overrides {
 
     /// Lets every drain of a pool know of those before it.
     fn introduce(&mut self, pool: &Pool) {
-        let mut stamps: Vec<Stamp> = self.drains(&pool.name).map(|(_, word)| word.stamp.clone()).collect();
-        stamps.sort();
+        let stamps: BTreeSet<Stamp> = self.drains(&pool.name).map(|(_, word)| word.stamp.clone()).collect();
         let words = self.words.iter_mut().filter(|((of, _), word)| *of == pool.name && word.is_drain());
         for (_, word) in words {
-            let before = stamps.partition_point(|stamp| *stamp < word.stamp);
-            word.knew = latest(&stamps[..before]);
+            word.knew = Word::latest(stamps.range(..&word.stamp).cloned().collect());
         }
     }
 
@@ -223,38 +220,51 @@ impl Overrides {
     /// Ends what has come to its end.
     pub(crate) fn expire(&mut self, now: Moment) {
         if self.doubted_until <= now {
-            self.doubted.clear();
+            self.words.values_mut().for_each(|word| word.is_doubted = false);
         }
         let has_ended = |word: &Word| word.order().and_then(|order| order.until).is_some_and(|until| until <= now);
-        let ended = self.words.iter_mut().filter(|(of, word)| has_ended(word) && !self.doubted.contains(of));
-        ended.for_each(|(_, word)| word.fate = Fate::Over);
+        let ended = self.words.values_mut().filter(|word| has_ended(word) && !word.is_doubted);
+        ended.for_each(|word| word.fate = Fate::Over);
     }
 
-    /// Forgets the words on nodes that are not configured any more.
-    pub(crate) fn keep(&mut self, known: impl Fn(&PoolName, &NodeName) -> bool) {
-        self.words.retain(|(pool, node), _| known(pool, node));
+    /// Goes by these pools from now on, and forgets the words of others. Of the words on nodes that are not configured the
+    /// latest stay: without them a host that was away would bring back what was lifted.
+    pub(crate) fn configure<'a>(&mut self, pools: impl Iterator<Item = &'a Pool>) {
+        let (mut names, mut configured) = (BTreeSet::new(), BTreeSet::new());
+        for pool in pools {
+            names.insert(pool.name.clone());
+            configured.extend(pool.nodes.iter().map(|node| (pool.name.clone(), node.name.clone())));
+        }
+        self.configured = configured;
+        self.words.retain(|(pool, _), _| names.contains(pool));
+        let waiting = self.words.iter().filter(|(of, _)| !self.configured.contains(of));
+        let mut waiting: Vec<_> = waiting.map(|(of, word)| (word.stamp.clone(), of.clone())).collect();
+        waiting.sort();
+        for (_, of) in waiting.iter().rev().skip(MOST_WAITING) {
+            self.words.remove(of);
+        }
     }
 
     /// When the first of a pool's overrides ends by itself, or may.
     pub(crate) fn next_expiry(&self, pool: &PoolName) -> Option<Moment> {
-        let end = |node: &NodeName, until: Moment| {
-            if self.is_doubted(pool, node) { until.max(self.doubted_until) } else { until }
+        let end = |word: &Word| {
+            let until = word.order()?.until?;
+            Some(if word.is_doubted { until.max(self.doubted_until) } else { until })
         };
-        let of_pool = self.iter().filter(|(of, ..)| *of == pool);
-        of_pool.filter_map(|(_, node, order)| Some(end(node, order.until?))).min()
+        self.words().filter(|(of, ..)| *of == pool).filter_map(|(.., word)| end(word)).min()
     }
 
-    /// When the words of an earlier run are doubted no longer; `None` where none is.
+    /// When no word is doubted any longer; `None` where none is.
     pub(crate) fn doubted_until(&self) -> Option<Moment> {
-        (!self.doubted.is_empty()).then_some(self.doubted_until)
+        self.words.values().any(|word| word.is_doubted).then_some(self.doubted_until)
     }
 
-    /// The overrides in force.
+    /// The overrides in force, of what is configured.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
-        self.words.iter().filter_map(|((pool, node), word)| Some((pool, node, word.order()?)))
+        self.on_configured().filter_map(|(pool, node, word)| Some((pool, node, word.order()?)))
     }
 
-    /// Every word, also those that are over.
+    /// Every word, also those that are over, and those on what is not configured.
     pub(crate) fn words(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Word)> {
         self.words.iter().map(|((pool, node), word)| (pool, node, word))
     }
@@ -269,7 +279,13 @@ impl Overrides {
     }
 
     fn drains<'a>(&'a self, pool: &'a PoolName) -> impl Iterator<Item = (&'a NodeName, &'a Word)> {
-        self.words().filter(move |(of, _, word)| *of == pool && word.is_drain()).map(|(_, node, word)| (node, word))
+        let drains = self.on_configured().filter(move |(of, _, word)| *of == pool && word.is_drain());
+        drains.map(|(_, node, word)| (node, word))
+    }
+
+    fn on_configured(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Word)> {
+        let words = self.words.iter().filter(|(of, _)| self.configured.contains(of));
+        words.map(|((pool, node), word)| (pool, node, word))
     }
 
     fn leaves_one(&self, pool: &Pool, usable: &dyn Fn(&NodeName) -> bool) -> bool {
@@ -302,9 +318,4 @@ impl Overrides {
         let (_, node, undone) = strangers.max_by(|(one, ..), (other, ..)| one.stamp.cmp(&other.stamp))?;
         Some((node.clone(), undone))
     }
-}
-
-/// The latest stamps of some that are in order, as many as a word may know.
-fn latest(stamps: &[Stamp]) -> Vec<Stamp> {
-    stamps[stamps.len().saturating_sub(Word::MOST_KNOWN)..].to_vec()
 }

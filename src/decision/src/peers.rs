@@ -104,7 +104,8 @@ fn is_fresh(at: Moment, now: Moment) -> bool {
     now.since(at) < FRESH_FOR
 }
 
-fn says_the_same(one: &View, other: &View) -> bool {
-    let same_votes = Arc::ptr_eq(&one.votes, &other.votes) || one.votes == other.votes;
-    same_votes && one.abstains == other.abstains && one.hears == other.hears
+fn says_the_same(known: &View, new: &View) -> bool {
+    let View { host: _, incarnation: _, sequence: _, votes, abstains, would_write, hears } = known;
+    let same_votes = Arc::ptr_eq(votes, &new.votes) || *votes == new.votes;
+    same_votes && *abstains == new.abstains && *would_write == new.would_write && *hears == new.hears
 }

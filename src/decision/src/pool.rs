@@ -109,10 +109,11 @@ impl PoolState {
         judged.collect()
     }
 
-    /// Makes the answer anew. Its generation becomes `next` where it differs from the one before; tells whether it did.
+    /// Makes the answer anew. `found` is the best that any host finds each target, where that is better than the verdict. Its generation becomes `next` where it differs from the one before; tells whether it did.
     pub(crate) fn settle(
         &mut self,
         verdicts: BTreeMap<Target, Grade>,
+        found: &BTreeMap<Target, Grade>,
         held_elsewhere: impl FnOnce() -> BTreeSet<Target>,
         overrides: &Overrides,
         next: u64,
@@ -124,7 +125,8 @@ impl PoolState {
             .targets()
             .map(|(target, node)| {
                 let verdict = self.verdicts.get(&target).copied().unwrap_or_default();
-                Candidate { order: overrides.get(&target.pool, &target.node), target, node, verdict }
+                let found = found.get(&target).copied().unwrap_or_default();
+                Candidate { order: overrides.get(&target.pool, &target.node), target, node, verdict, found }
             })
             .collect();
         let (mode, detection) = (policy.steering.mode, policy.pace.detection);
@@ -178,7 +180,7 @@ impl PoolState {
     fn ttl(&self, basis: Basis, expiry: Option<Moment>, now: Moment) -> Ttl {
         let Pool { thresholds, pace, ttl, .. } = self.policy;
         match basis {
-            Basis::Held | Basis::Bootstrap => Ttl::floor(ttl),
+            Basis::Found | Basis::Held | Basis::Bootstrap => Ttl::floor(ttl),
             Basis::Ready | Basis::Live => {
                 let turn = self.healths.values().filter_map(|health| health.earliest_turn(thresholds, pace)).min();
                 Ttl::until(ttl, turn, expiry, now)
@@ -187,7 +189,7 @@ impl PoolState {
     }
 
     fn reason(&self, candidate: &Candidate<'_>, selection: &Selection) -> Reason {
-        let Candidate { target, node, verdict: _, order } = candidate;
+        let Candidate { target, node, verdict: _, found: _, order } = candidate;
         let unknown = Health::default();
         let health = self.healths.get(target).unwrap_or(&unknown);
         let lacks = || health.lack();
@@ -204,6 +206,7 @@ impl PoolState {
             (true, Basis::Ready) if health.grade() == Grade::Ready => Reason::Ready { since: health.since() },
             (true, Basis::Ready) => Reason::Agreed { lacks: lacks() },
             (true, Basis::Live) => Reason::BestOfLive { lacks: lacks() },
+            (true, Basis::Found) => Reason::Found { lacks: lacks() },
             (true, Basis::Held) => Reason::Held { lacks: lacks() },
             (true, Basis::Bootstrap) => Reason::Bootstrap { lacks: lacks() },
             (false, _) => match selection.priority {
@@ -221,7 +224,7 @@ fn best(basis: Basis) -> Grade {
     match basis {
         Basis::Ready => Grade::Ready,
         Basis::Live => Grade::Live,
-        Basis::Held | Basis::Bootstrap => Grade::Unknown,
+        Basis::Found | Basis::Held | Basis::Bootstrap => Grade::Unknown,
     }
 }
 

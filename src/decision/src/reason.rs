@@ -42,6 +42,11 @@ pub enum Reason {
         /// What it lacks.
         lacks: Lack,
     },
+    /// In: no target is ready or live as most hosts find, but one host at least finds this one so.
+    Found {
+        /// What it lacks as this host sees it.
+        lacks: Lack,
+    },
     /// In: no target is ready or live, and this one was in the last good answer.
     Held {
         /// What it lacks.
@@ -118,10 +123,11 @@ impl Reason {
             Self::BestOfLive { lacks } | Self::Held { lacks } | Self::Bootstrap { lacks } | Self::Unfit { lacks } => {
                 !matches!(lacks, Lack::Unjudged { .. })
             }
-            // This host, the majority of the hosts, or an operator has judged.
+            // This host, other hosts, or an operator has judged.
             Self::Ready { .. }
             | Self::Agreed { .. }
             | Self::Forced { .. }
+            | Self::Found { .. }
             | Self::NoneUndrained { .. }
             | Self::Drained { .. }
             | Self::LowerPriority { .. } => true,
@@ -135,6 +141,7 @@ impl Reason {
             | Self::Agreed { .. }
             | Self::Forced { .. }
             | Self::BestOfLive { .. }
+            | Self::Found { .. }
             | Self::Held { .. }
             | Self::Bootstrap { .. }
             | Self::NoneUndrained { .. } => Place::In,
@@ -150,6 +157,12 @@ impl fmt::Display for Reason {
             Self::Agreed { lacks } => write!(f, "in: the hosts find it ready, but as this one sees it: {lacks}"),
             Self::Forced { order } => write!(f, "in: forced {order}"),
             Self::BestOfLive { lacks } => write!(f, "in, for no target is ready: {lacks}"),
+            Self::Found { lacks } => {
+                write!(
+                    f,
+                    "in, for no target can be used as most hosts find and one finds that this can; as this one sees it: {lacks}"
+                )
+            }
             Self::Held { lacks } => {
                 write!(f, "in, for no target can be used and the last good answer is held: {lacks}")
             }

@@ -15,6 +15,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) target: Target,
     pub(crate) node: &'a Node,
     pub(crate) verdict: Grade,
+    /// The best that any host that counts finds it.
+    pub(crate) found: Grade,
     pub(crate) order: Option<&'a Override>,
 }
 
@@ -39,9 +41,9 @@ impl Candidate<'_> {
 
 /// Chooses among the candidates and keeps `good` up to date.
 ///
-/// Undrained ones come first; then the best grade among `ready` and `live` that any has; then the last good answer, of this
-/// host and of the others, so that all hold the same; and where there never was one, all. Drained ones are used only where no
-/// other is left.
+/// Undrained ones come first; then the best grade among `ready` and `live` that any has; then what at least one host finds
+/// so; then the last good answer, of this host and of the others, so that all hold the same; and where there never was one,
+/// all. Drained ones are used only where no other is left.
 pub(crate) fn select(
     candidates: &[Candidate<'_>],
     mode: Mode,
@@ -53,24 +55,36 @@ pub(crate) fn select(
     let undrained: Vec<_> = candidates.iter().filter(|candidate| !candidate.is(OverrideKind::Drain)).collect();
     let usable = if undrained.is_empty() { candidates.iter().collect() } else { undrained };
 
-    let best = usable.iter().map(|candidate| candidate.grade()).max().unwrap_or_default();
-    let basis = match best {
-        Grade::Ready => Basis::Ready,
-        Grade::Live => Basis::Live,
-        Grade::Down | Grade::Unknown => {
+    let (basis, mut fit) = match best(&usable, |candidate| candidate.grade()) {
+        Some((Grade::Ready, fit)) => (Basis::Ready, fit),
+        Some((_, fit)) => (Basis::Live, fit),
+        None => {
             good.hold(now, detection);
-            return last_resort(&usable, &(good.targets() | &held_elsewhere()));
+            match best(&usable, |candidate| candidate.found) {
+                Some((_, fit)) => (Basis::Found, fit),
+                None => return last_resort(&usable, &(good.targets() | &held_elsewhere())),
+            }
         }
     };
-    let mut fit: Vec<_> = usable.into_iter().filter(|candidate| candidate.grade() == best).collect();
     let priority = match mode {
         Mode::Failover => fit.iter().map(|candidate| candidate.node.priority).min(),
         Mode::All | Mode::Weighted => None,
     };
     fit.retain(|candidate| priority.is_none_or(|priority| candidate.node.priority == priority));
     let chosen = targets(&fit);
-    good.replace(chosen.clone(), now);
+    if basis != Basis::Found {
+        good.replace(chosen.clone(), now);
+    }
     Selection { basis, chosen, priority }
+}
+
+/// The best grade that any has, and who has it; `None` where no one is even live.
+fn best<'a>(
+    usable: &[&'a Candidate<'a>],
+    of: impl Fn(&Candidate<'_>) -> Grade,
+) -> Option<(Grade, Vec<&'a Candidate<'a>>)> {
+    let best = usable.iter().map(|candidate| of(candidate)).max().filter(|best| *best >= Grade::Live)?;
+    Some((best, usable.iter().copied().filter(|candidate| of(candidate) == best).collect()))
 }
 
 /// Nothing is ready or live: what was good last, as far as it is usable; else everything that is.

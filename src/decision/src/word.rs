@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
 use crate::overrides::{Override, OverrideKind};
+use crate::peers::FRESH_FOR;
 use crate::quorum::HostName;
 use crate::target::NodeName;
 
@@ -32,6 +33,9 @@ pub struct Word {
     pub insist: bool,
     /// What became of it.
     pub fate: Fate,
+    /// Whether its host began a moment ago and goes by its clock alone when the word ends: others may know better.
+    #[serde(default)]
+    pub is_doubted: bool,
 }
 
 /// What became of a word.
@@ -86,7 +90,7 @@ impl Word {
             Fate::InForce(order) => Fate::InForce(order.as_of(now)),
             over => over.clone(),
         };
-        Self { fate, ..self.clone() }
+        Self { fate, is_doubted: false, ..self.clone() }
     }
 
     /// The word with its moments as a clock tells them that shows `there` where another shows `here`. Its stamp is no moment.
@@ -112,16 +116,34 @@ impl Word {
         (&self.stamp, rank(self)) > (&other.stamp, rank(other))
     }
 
+    /// Takes over from the same word, as another host has it, when it ends: from one that is sure, or that would else be
+    /// ended too early. Tells whether it did.
+    pub(crate) fn lasts_as(&mut self, other: &Self) -> bool {
+        let (Some(own), Some(theirs)) = (self.order(), other.order()) else { return false };
+        // What is on its way seems to last a little longer.
+        let lasts_longer = theirs.until > own.until.map(|until| until.after(FRESH_FOR));
+        let is_better = self.stamp == other.stamp && self.is_doubted && (!other.is_doubted || lasts_longer);
+        if is_better {
+            (self.fate, self.is_doubted) = (other.fate.clone(), other.is_doubted);
+        }
+        is_better
+    }
+
     /// Takes over what another host knows of the drains before the same word; tells whether that is any more.
     pub(crate) fn learns_from(&mut self, other: &Self) -> bool {
         if self.stamp != other.stamp || !self.is_drain() || !other.is_drain() {
             return false;
         }
-        let former = std::mem::take(&mut self.knew);
-        let all: BTreeSet<Stamp> = former.iter().chain(&other.knew).cloned().collect();
-        self.knew = all.into_iter().rev().take(Self::MOST_KNOWN).collect();
-        self.knew.reverse();
-        self.knew != former
+        let knew = Self::latest(self.knew.iter().chain(&other.knew).cloned().collect());
+        let is_more = knew != self.knew;
+        self.knew = knew;
+        is_more
+    }
+
+    /// The latest of some stamps in their order, as many as a word may know.
+    pub(crate) fn latest(stamps: BTreeSet<Stamp>) -> Vec<Stamp> {
+        let first = stamps.len().saturating_sub(Self::MOST_KNOWN);
+        stamps.into_iter().skip(first).collect()
     }
 
     pub(crate) fn is_drain(&self) -> bool {

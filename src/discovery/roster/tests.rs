@@ -8,7 +8,7 @@ const ALL: [&str; 3] = ["a=1", "b=2", "c=3"];
 /// A roster that is told lists, one a minute.
 struct Story {
     roster: Roster,
-    around: Circumstances,
+    usable: BTreeSet<IpAddr>,
     now: Moment,
 }
 
@@ -36,9 +36,8 @@ fn cut(list: &[&str]) -> Listing {
 impl Story {
     /// Everything known has been listed, and can be used.
     fn of(list: &[&str]) -> Self {
-        let around =
-            Circumstances { usable: (1..=99).map(|n| address(&n.to_string())).collect(), ..Circumstances::default() };
-        let mut story = Self { roster: Roster::default(), around, now: Moment::from_millis(1_795_341_600_000) };
+        let usable = (1..=99).map(|n| address(&n.to_string())).collect();
+        let mut story = Self { roster: Roster::default(), usable, now: Moment::from_millis(1_795_341_600_000) };
         story.hear(&complete(list));
         story
     }
@@ -46,7 +45,7 @@ impl Story {
     /// One list, a minute later.
     fn hear(&mut self, listing: &Listing) -> Outcome {
         self.now = self.now.after(MINUTE);
-        self.roster.take(listing, &self.around, HOUR, self.now)
+        self.roster.take(listing, &self.usable, HOUR, self.now)
     }
 
     /// The same list again and again; gives what has left.
@@ -64,7 +63,7 @@ impl Story {
     }
 
     fn held(&self) -> Vec<Held> {
-        self.roster.held(&self.around, HOUR, self.now).into_values().collect()
+        self.roster.held(&self.usable, HOUR, self.now).into_values().collect()
     }
 }
 
@@ -123,7 +122,7 @@ fn one_list_after_a_long_silence_takes_nothing_away_and_the_second_does() {
 
     let mut story = Story::of(&ALL);
     story.now = story.now.after(24 * HOUR);
-    let at_once = |story: &mut Story| story.roster.take(&without, &story.around, Duration::ZERO, story.now).news;
+    let at_once = |story: &mut Story| story.roster.take(&without, &story.usable, Duration::ZERO, story.now).news;
     assert!(!at_once(&mut story).iter().any(News::changes_nodes), "without any pause it still takes two lists");
     assert_eq!(story.held(), [Held::Pause { until: story.now.after(HOUR) }]);
     assert!(at_once(&mut story).iter().any(News::changes_nodes));
@@ -228,19 +227,15 @@ fn an_address_under_another_name_changes_hands_after_the_hour_and_counts_once() 
 }
 
 #[test]
-fn a_node_with_an_operators_word_and_the_last_usable_address_stay() {
+fn the_last_usable_address_stays() {
     let mut story = Story::of(&ALL);
     let without = complete(&["a=1", "b=2"]);
-    story.around.overridden = [NodeName::new("c")].into();
-    assert_eq!(story.hear_for(&without, 5 * HOUR), [""; 0]);
-    assert_eq!(story.held(), [Held::Override]);
-    story.around.overridden.clear();
     for usable in [vec!["3"], vec![]] {
-        story.around.usable = usable.into_iter().map(address).collect();
+        story.usable = usable.into_iter().map(address).collect();
         assert_eq!(story.hear_for(&without, 5 * HOUR), [""; 0]);
         assert_eq!(story.held(), [Held::LastUsable]);
     }
-    story.around.usable = [address("2")].into();
+    story.usable = [address("2")].into();
     assert_eq!(story.hear_for(&without, MINUTE), ["c=3"], "it was missing all the time");
 }
 

@@ -61,6 +61,7 @@ fn word(longest: &HostName, hosts: &[&HostName], node: &NodeName, nodes: usize) 
         knew: knew.map(|host| Stamp { time: LATE, host: (*host).clone() }).collect(),
         insist: false,
         fate: Fate::Undone(Undone { order, node: node.clone(), host: longest.clone() }),
+        is_doubted: false,
     }
 }
 

@@ -36,7 +36,7 @@ fn facts(engine: &Engine, configuration: &BTreeMap<PoolName, Digest>) -> BTreeMa
         (Topic::Hears, Fact::Hears(engine.hears())),
         (Topic::Members, Fact::Members(engine.membership().members.clone())),
     ];
-    votes.chain(engine.words_to_tell().map(word)).chain(configuration).chain(of_itself).collect()
+    votes.chain(engine.words().map(word)).chain(configuration).chain(of_itself).collect()
 }
 
 #[cfg(test)]
@@ -95,45 +95,9 @@ mod tests {
             exchange(&mut self.engine, &mut self.gossip, &digests, now);
         }
 
-        fn drain(&mut self, node: &str, since: Moment) {
-            let (pool, node) = (PoolName::new("lb.kube-cp.com"), NodeName::new(node));
-            let (reason, author) = (String::new(), String::new());
-            let order = Override { kind: OverrideKind::Drain, reason, author, since, until: None, host: None };
-            self.engine.handle_command(Command::Set { pool, node, order, insist: false }, since).unwrap();
-        }
-
         fn drained(&self) -> Vec<&str> {
             self.engine.overrides().map(|(_, node, _)| node.as_str()).collect()
         }
-    }
-
-    /// Lets both talk for three seconds, from so many milliseconds after the start.
-    fn run(hosts: &mut [Host; 2], start: Moment, from: u64) {
-        for ms in (from..from + 3_000).step_by(10) {
-            let now = start.after(Duration::from_millis(ms));
-            for (sender, receiver) in [(0, 1), (1, 0)] {
-                hosts[sender].exchange(now);
-                while let Some(transmit) = hosts[sender].gossip.poll_transmit(now) {
-                    hosts[receiver].gossip.handle(transmit.message, now).unwrap();
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_word_on_a_node_that_is_found_later_holds_once_it_is_there() {
-        let start = Moment::from_millis(1_767_225_600_000);
-        let mut hosts = [Host::new("dns-1", 3, start), Host::new("dns-2", 2, start)];
-        hosts[0].drain("kube-cp-3", start);
-        run(&mut hosts, start, 0);
-        // The configuration is the same: it says where to look for nodes, and not which were found.
-        let now = start.after(Duration::from_secs(3));
-        hosts[1].engine.handle_policy(vec![pool(3)], now);
-        hosts[1].exchange(now);
-        assert_eq!(hosts[1].drained(), [""; 0]);
-        hosts[1].gossip.recall_words();
-        hosts[1].exchange(now);
-        assert_eq!(hosts[1].drained(), ["kube-cp-3"]);
     }
 
     #[test]
@@ -141,18 +105,40 @@ mod tests {
         let start = Moment::from_millis(1_767_225_600_000);
         let at = |ms| start.after(Duration::from_millis(ms));
         let mut hosts = [Host::new("dns-1", 3, start), Host::new("dns-2", 2, start)];
-        hosts[0].drain("kube-cp-3", start);
-        run(&mut hosts, start, 0);
+        let since = start;
+        let order = Override {
+            kind: OverrideKind::Drain,
+            reason: String::new(),
+            author: String::new(),
+            since,
+            until: None,
+            host: None,
+        };
+        let (pool_name, node) = (PoolName::new("lb.kube-cp.com"), NodeName::new("kube-cp-3"));
+        let command = Command::Set { pool: pool_name, node, order, insist: false };
+        let run = |hosts: &mut [Host; 2], from: u64| {
+            for ms in (from..from + 3_000).step_by(10) {
+                for (sender, receiver) in [(0, 1), (1, 0)] {
+                    hosts[sender].exchange(at(ms));
+                    while let Some(transmit) = hosts[sender].gossip.poll_transmit(at(ms)) {
+                        hosts[receiver].gossip.handle(transmit.message, at(ms)).unwrap();
+                    }
+                }
+            }
+        };
+        run(&mut hosts, 0);
+        hosts[0].engine.handle_command(command, at(3_000)).unwrap();
+        run(&mut hosts, 3_000);
         assert_eq!((hosts[0].drained(), hosts[1].drained()), (vec!["kube-cp-3"], vec![]));
         assert_eq!(hosts[1].gossip.take_words(), [], "the word has come");
-        hosts[1].configure(3, at(3_000));
-        hosts[1].exchange(at(3_000));
-        assert_eq!(hosts[1].drained(), ["kube-cp-3"]);
-        // And a node that is taken out and put back is drained as before, for the others did not hear of it.
-        hosts[1].configure(2, at(3_000));
-        run(&mut hosts, start, 3_000);
         hosts[1].configure(3, at(6_000));
         hosts[1].exchange(at(6_000));
+        assert_eq!(hosts[1].drained(), ["kube-cp-3"]);
+        // And a node that is taken out and put back is drained as before, for the others did not hear of it.
+        hosts[1].configure(2, at(6_000));
+        run(&mut hosts, 6_000);
+        hosts[1].configure(3, at(9_000));
+        hosts[1].exchange(at(9_000));
         assert_eq!((hosts[0].drained(), hosts[1].drained()), (vec!["kube-cp-3"], vec!["kube-cp-3"]));
     }
 }

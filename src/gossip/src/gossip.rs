@@ -8,7 +8,7 @@ use daymark_decision::{HostName, Membership, Moment, NodeName, PoolName, View, W
 
 use crate::facts::{Digest, Fact, Facts, Topic};
 use crate::known::Known;
-use crate::link::{Link, SILENT};
+use crate::link::{LOST, Link};
 use crate::message::{Head, MOST_BYTES, Message, News, length};
 use crate::peer::Peer;
 
@@ -176,16 +176,13 @@ impl Gossip {
         std::mem::take(&mut self.words)
     }
 
-    /// Gives every word that is known once more where the configuration is another.
+    /// Gives every word that is known once more where the configuration is another: those on a node that was not configured
+    /// had no effect.
     pub(crate) fn configure(&mut self, configuration: &BTreeMap<PoolName, Digest>) {
-        if self.configuration != *configuration {
-            self.configuration.clone_from(configuration);
-            self.recall_words();
+        if self.configuration == *configuration {
+            return;
         }
-    }
-
-    /// Gives every word that is known once more: those on a node that was not there had no effect.
-    pub fn recall_words(&mut self) {
+        self.configuration.clone_from(configuration);
         let words = self.known.values().flat_map(|known| known.facts.iter().filter_map(|(topic, _)| known.word(topic)));
         self.words.extend(words);
     }
@@ -313,7 +310,7 @@ impl Gossip {
         let others =
             self.known.iter().filter(|(host, _)| *host != to).map(|(host, it)| (host, it.incarnation, &it.facts));
         // Over whatever way: it may be that it reaches this host only over a third.
-        let is_there = self.known.get(to).is_some_and(|known| now.since(known.said) < SILENT);
+        let is_there = self.known.get(to).is_some_and(|known| now.since(known.said) < LOST);
         let mut has_more = false;
         for (host, incarnation, facts) in [own].into_iter().chain(others).filter(|_| is_there) {
             let known = (incarnation, facts.version());

@@ -12,9 +12,10 @@ use crate::window::Window;
 const RESEND: Duration = Duration::from_millis(200);
 /// Two messages to one host are so far apart at the least: what happens at the same time goes together.
 const PACE: Duration = Duration::from_millis(5);
-/// A host that has said nothing for so long gets signs of life alone, and one whose facts have not come for so long is no
-/// longer heard.
+/// A host that has said nothing for so long, or whose facts have not come for so long, is no longer heard.
 pub(crate) const SILENT: Duration = Duration::from_secs(5);
+/// A host that has said nothing for so long gets signs of life alone. Before, it may still hear that it is not heard.
+pub(crate) const LOST: Duration = Duration::from_secs(20);
 /// An answer to what was sent longer ago is none of now.
 const RECENT: Duration = Duration::from_secs(2);
 /// The round trips of so many messages are still to be measured.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daymark_decision::{
-    Answer, Engine, HostName, Kind, Membership, Memory, Moment, Observation, Pool, PoolName, Target, Timings,
+    Answer, Candidacy, Engine, HostName, Kind, Membership, Memory, Moment, Observation, Pool, PoolName, Target, Timings,
 };
 use daymark_gossip::{Digest, Gossip, Message, Transmit, exchange};
 
@@ -32,6 +32,9 @@ pub struct Running {
     remembered: u64,
     pub engine: Engine,
     pub gossip: Gossip,
+    /// Whether it may write where only one host may, and by its own clock until when.
+    candidacy: Candidacy,
+    writes_until: Option<Moment>,
     /// The nodes that are probed.
     probed: BTreeSet<usize>,
 }
@@ -69,8 +72,9 @@ impl Host {
         let engine = Engine::new(self.membership.clone(), vec![self.pool.clone()], self.memory.clone(), now);
         let gossip = Gossip::new(&self.membership, now.as_millis(), now);
         self.runs += 1;
-        let probed = BTreeSet::new();
-        self.running = Some(Running { number: self.runs, remembered: 0, engine, gossip, probed });
+        let (candidacy, probed) = (Candidacy::default(), BTreeSet::new());
+        let (number, remembered, writes_until) = (self.runs, 0, None);
+        self.running = Some(Running { number, remembered, engine, gossip, candidacy, writes_until, probed });
         self.after(at);
     }
 
@@ -135,6 +139,8 @@ impl Host {
             self.after(at);
         }
         let Some(running) = &mut self.running else { return Vec::new() };
+        let is_writer = running.engine.writer() == Some(&self.membership.own);
+        running.writes_until = running.candidacy.confirm(is_writer, now);
         std::iter::from_fn(|| running.gossip.poll_transmit(now)).collect()
     }
 
@@ -144,6 +150,12 @@ impl Host {
         let engine = running.engine.poll_timeout().map(|(due, _)| due);
         let due = engine.into_iter().chain([running.gossip.poll_timeout()]).min()?;
         Some(due.as_millis().saturating_add_signed(-self.ahead))
+    }
+
+    /// Whether it may write now, where only one host may.
+    pub fn may_write(&self, at: u64) -> bool {
+        let until = self.running.as_ref().and_then(|running| running.writes_until);
+        until.is_some_and(|until| self.clock(at) < until)
     }
 
     pub fn answer(&mut self, at: u64) -> Option<Answer> {

@@ -5,7 +5,7 @@ use crate::world::World;
 /// How long two hosts may take themselves for the one that writes. Where nobody hears the former one any more, another begins,
 /// and nobody tells it. After 5 s without the facts of the others it counts them no more, and 5 s later it is alone; what
 /// it heard last was up to 2 s under way.
-pub const TOGETHER: u64 = 12_000;
+pub const TOGETHER: u64 = 3_000;
 
 /// Since when each host takes itself for the one that writes.
 pub(crate) struct Writers(Vec<Option<u64>>);
@@ -17,8 +17,7 @@ impl Writers {
 
     pub(crate) fn look(&mut self, world: &World) -> Result<(), String> {
         for (host, since) in world.hosts.iter().zip(&mut self.0) {
-            let writes = host.running.as_ref().is_some_and(|running| running.engine.writer() == Some(host.name()));
-            *since = writes.then(|| since.unwrap_or(world.now));
+            *since = host.may_write(world.now).then(|| since.unwrap_or(world.now));
         }
         let mut since: Vec<u64> = self.0.iter().flatten().copied().collect();
         since.sort_unstable();

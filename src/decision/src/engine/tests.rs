@@ -274,7 +274,13 @@ fn two_hosts_that_undo_a_drain_for_different_others_say_the_same_in_the_end() {
         let order = Override { kind, reason, author, since: at(0), until: None, host: None };
         let (node, host) = (NodeName::new(other), HostName::new("dns-3"));
         let fate = Fate::Undone(Undone { order, node, host: host.clone() });
-        let word = Word { stamp: Stamp { time: at(0).as_millis(), host }, knew: Vec::new(), insist: false, fate };
+        let word = Word {
+            stamp: Stamp { time: at(0).as_millis(), host },
+            knew: Vec::new(),
+            insist: false,
+            fate,
+            is_doubted: false,
+        };
         (a.name.clone(), NodeName::new("cp-1"), word)
     };
     let heard = |order: [&str; 2]| {
@@ -300,11 +306,17 @@ fn a_host_that_starts_with_its_clock_ahead_ends_no_drain_that_the_others_know_be
         host: Some(own.clone()),
     };
     let mut former = engine(std::slice::from_ref(&a), 3);
+    former.handle_peer_view(view("dns-2", BTreeMap::new()), at(0), at(0));
     let command = Command::Set { pool: a.name.clone(), node: node.clone(), order: order(600), insist: false };
     former.handle_command(command, at(0)).unwrap();
     let said = former.words().next().unwrap().2.clone();
     // Another host says the same word, by this one's clock, which is twenty minutes ahead.
     let again = |fate| (a.name.clone(), node.clone(), Word { fate, ..said.clone() });
+    let doubted = |until| {
+        let (pool, node, word) = again(Fate::InForce(order(until)));
+        [(pool, node, Word { is_doubted: true, ..word })]
+    };
+    let is_doubted = |engine: &Engine| engine.words().next().unwrap().2.is_doubted;
     let start = || Engine::new(former.membership.clone(), vec![a.clone()], former.memory(), at(1_200));
     let ends = |engine: &mut Engine, secs| {
         engine.decide(at(secs));
@@ -313,10 +325,11 @@ fn a_host_that_starts_with_its_clock_ahead_ends_no_drain_that_the_others_know_be
 
     let mut told = start();
     assert_eq!(ends(&mut told, 1_204), Some(at(600)));
-    assert_eq!(told.words_to_tell().count(), 0, "what is doubted is told to no one");
+    assert!(is_doubted(&told));
     told.handle_words([again(Fate::InForce(order(1_790)))], at(1_204));
-    assert_eq!(ends(&mut told, 1_789), Some(at(1_790)));
-    assert_eq!(told.words_to_tell().count(), 1);
+    assert!(!is_doubted(&told));
+    told.handle_words(doubted(3_000), at(1_204));
+    assert_eq!(ends(&mut told, 1_789), Some(at(1_790)), "who is sure learns nothing from who is not");
     assert_eq!(ends(&mut told, 1_790), None);
 
     let mut told_of_its_end = start();
@@ -326,7 +339,70 @@ fn a_host_that_starts_with_its_clock_ahead_ends_no_drain_that_the_others_know_be
     let mut untold = start();
     let revision = untold.revision();
     assert_eq!(ends(&mut untold, 1_205), None, "nobody knows better");
-    assert!(untold.revision() > revision && untold.words_to_tell().count() == 1);
+    assert!(untold.revision() > revision && !is_doubted(&untold));
+
+    // All have begun a moment ago: none is sure, and what lasts longest counts.
+    let mut unsure = start();
+    unsure.handle_words(doubted(1_790), at(1_201));
+    unsure.handle_words(doubted(1_600), at(1_202));
+    assert_eq!((ends(&mut unsure, 1_204), is_doubted(&unsure)), (Some(at(1_790)), true));
+    unsure.handle_words(doubted(1_793), at(1_204));
+    assert_eq!((ends(&mut unsure, 1_789), is_doubted(&unsure)), (Some(at(1_790)), false), "that was on its way");
+    let mut fresh = engine(std::slice::from_ref(&a), 3);
+    fresh.handle_words(doubted(600), at(100));
+    assert_eq!((ends(&mut fresh, 104), is_doubted(&fresh)), (Some(at(600)), true));
+    assert_eq!((ends(&mut fresh, 105), is_doubted(&fresh)), (Some(at(600)), false));
+}
+
+#[test]
+fn what_was_lifted_stays_lifted_though_its_node_was_not_configured_meanwhile() {
+    let (long, short) = (pool("a.example.org", &["192.0.2.1", "192.0.2.2"]), pool("a.example.org", &["192.0.2.1"]));
+    let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
+    let order = Override { kind, reason, author, since: at(0), until: None, host: None };
+    let (name, node) = (long.name.clone(), NodeName::new("cp-2"));
+    let mut engine = engine(std::slice::from_ref(&long), 1);
+    let drain = Command::Set { pool: name.clone(), node: node.clone(), order, insist: false };
+    engine.handle_command(drain, at(0)).unwrap();
+    let drained = engine.words().next().unwrap().2.clone();
+    engine.handle_policy(vec![short.clone()], at(1));
+    assert_eq!(engine.overrides().count(), 0, "it is no node now");
+    engine.handle_policy(vec![long.clone()], at(2));
+    assert_eq!(engine.overrides().count(), 1);
+    engine.handle_command(Command::Lift { pool: name.clone(), node: node.clone() }, at(3)).unwrap();
+    engine.handle_policy(vec![short.clone()], at(4));
+    let mut engine = Engine::new(engine.membership.clone(), vec![short], engine.memory(), at(5));
+    engine.handle_words([(name, node, drained)], at(6));
+    engine.handle_policy(vec![long], at(7));
+    assert_eq!(engine.overrides().count(), 0);
+}
+
+#[test]
+fn so_many_words_wait_for_their_nodes_and_the_latest_stay() {
+    let a = pool("a.example.org", &["192.0.2.1"]);
+    let mut engine = engine(std::slice::from_ref(&a), 3);
+    let word = |n: u64| {
+        let stamp = Stamp { time: n, host: HostName::new("dns-2") };
+        let word = Word { stamp, knew: Vec::new(), insist: false, fate: Fate::Over, is_doubted: false };
+        (a.name.clone(), NodeName::new(&format!("gone-{n}")), word)
+    };
+    engine.handle_words((1..=150).map(word), at(1));
+    engine.handle_policy(vec![a.clone()], at(2));
+    let times: Vec<u64> = engine.words().map(|(.., word)| word.stamp.time).collect();
+    assert_eq!((times.len(), times.iter().min()), (100, Some(&51)));
+}
+
+#[test]
+fn a_host_that_has_not_heard_the_others_yet_takes_no_word() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let command = Command::Lift { pool: a.name.clone(), node: NodeName::new("cp-1") };
+    let mut alone = engine(std::slice::from_ref(&a), 3);
+    let refusal = alone.handle_command(command.clone(), at(1)).unwrap_err();
+    assert_eq!(refusal, Refusal::Listening { until: at(5) });
+    let nothing = Refusal::NoOverride { pool: a.name.clone(), node: NodeName::new("cp-1") };
+    assert_eq!(alone.handle_command(command.clone(), at(5)), Err(nothing.clone()), "it is alone, and acts for itself");
+    let mut heard = engine(std::slice::from_ref(&a), 3);
+    heard.handle_peer_view(view("dns-2", BTreeMap::new()), at(1), at(1));
+    assert_eq!(heard.handle_command(command, at(1)), Err(nothing));
 }
 
 #[test]
@@ -355,7 +431,7 @@ fn of_one_word_on_two_hosts_what_either_knew_counts() {
     let drain = |of: Stamp, node: &str, knew: Vec<Stamp>| {
         let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
         let fate = Fate::InForce(Override { kind, reason, author, since: at(0), until: None, host: None });
-        (a.name.clone(), NodeName::new(node), Word { stamp: of, knew, insist: false, fate })
+        (a.name.clone(), NodeName::new(node), Word { stamp: of, knew, insist: false, fate, is_doubted: false })
     };
     let knew = |told: Vec<Vec<Stamp>>| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
@@ -368,4 +444,16 @@ fn of_one_word_on_two_hosts_what_either_knew_counts() {
     let both = vec![one.clone(), other.clone()];
     assert_eq!(knew(vec![vec![one.clone()], vec![other.clone()]]), both);
     assert_eq!(knew(vec![vec![other], vec![one]]), both);
+}
+
+#[test]
+fn that_another_host_would_write_now_is_news() {
+    let mut engine = engine(&[pool("a.example.org", &["192.0.2.1"])], 3);
+    let of = |sequence, would_write| View { sequence, would_write, ..view("dns-2", BTreeMap::new()) };
+    engine.handle_peer_view(of(1, false), at(0), at(0));
+    let before = engine.revision();
+    engine.handle_peer_view(of(2, false), at(0), at(0));
+    assert_eq!(engine.revision(), before, "it has said so before");
+    engine.handle_peer_view(of(3, true), at(0), at(0));
+    assert!(engine.revision() > before);
 }

@@ -55,7 +55,8 @@ impl Naive {
                     Basis::Ready | Basis::Live => good.push((at, last.1.clone())),
                     // What is held counts as good until something is.
                     Basis::Held => good.extend(held.clone().map(|held| (at, held))),
-                    Basis::Bootstrap => {}
+                    // One host is all there are.
+                    Basis::Bootstrap | Basis::Found => {}
                 }
             }
         }

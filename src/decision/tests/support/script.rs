@@ -274,7 +274,7 @@ impl Stage {
             other => return Err(format!("`{other}` is no word of an operator")),
         };
         let stamp = Stamp { time: said.as_millis(), host: host.clone() };
-        let word = Word { stamp, knew, insist: what.ends_with('!'), fate };
+        let word = Word { stamp, knew, insist: what.ends_with('!'), fate, is_doubted: false };
         let (pool, now) = (self.pool.name.clone(), self.now);
         self.engine().handle_words([(pool, NodeName::new(node), word)], now);
         Ok(())
