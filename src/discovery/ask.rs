@@ -15,6 +15,8 @@ use crate::probe::Prober;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The most bytes of a list. A Node tells its images and has some 20 kB.
 const LIMIT: usize = 16 << 20;
+/// How many apiservers are told of that gave no list.
+const SHOWN: usize = 3;
 
 /// Asks the apiservers at these addresses in turn, and gives the first list with who gave it; or else why each gave none.
 pub async fn ask(prober: &Prober, source: &Source, apiservers: &[IpAddr]) -> Result<(Listing, IpAddr), String> {
@@ -25,6 +27,9 @@ pub async fn ask(prober: &Prober, source: &Source, apiservers: &[IpAddr]) -> Res
             Err(fault) => faults.push(format!("{address}: {fault}")),
         }
     }
+    let more = faults.len().saturating_sub(SHOWN);
+    faults.truncate(SHOWN);
+    faults.extend((more > 0).then(|| format!("and {more} more")));
     Err(faults.join("; "))
 }
 
