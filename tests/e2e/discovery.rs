@@ -13,16 +13,16 @@ use crate::support::{Daymark, Finished, POOL, daymark, finish, output, until};
 
 const SECRET: &str = "secret";
 /// Often, and with no more patience than needed, so that what must not leave has every chance to.
-const HASTY: &str = "interval: 1s, shrinkPause: 1s";
+pub(crate) const HASTY: &str = "interval: 1s, shrinkPause: 1s";
 
 /// Stand-ins that are one cluster, which lists its nodes to those with the token.
-struct Scene {
-    nodes: Nodes,
+pub(crate) struct Scene {
+    pub(crate) nodes: Nodes,
     cluster: Cluster,
 }
 
 impl Scene {
-    fn start(count: u8) -> Self {
+    pub(crate) fn start(count: u8) -> Self {
         Self::of_nodes(Nodes::start(count))
     }
 
@@ -39,7 +39,7 @@ impl Scene {
     }
 
     /// The API tells of these stand-ins as nodes of the control plane, and of a worker.
-    fn list(&self, indices: &[usize]) {
+    pub(crate) fn list(&self, indices: &[usize]) {
         let all = self.nodes.addresses();
         let mut nodes: Vec<Node> =
             indices.iter().map(|&index| Node::of_control_plane(&format!("cp-{}", index + 1), all[index])).collect();
@@ -49,17 +49,8 @@ impl Scene {
     }
 
     /// Writes a configuration with only the first stand-in as a seed.
-    fn write(&self, from_kubernetes: &str) -> PathBuf {
-        self.write_plan(&self.seed(), from_kubernetes)
-    }
-
-    fn write_plan(&self, plan: &Plan, from_kubernetes: &str) -> PathBuf {
-        let file = self.nodes.write(plan);
-        let text = fs::read_to_string(&file).unwrap();
-        let found = format!("    nodes:\n      fromKubernetes: {{{from_kubernetes}}}\n      seeds:\n");
-        let text = text.replace("    nodes:\n", &found);
-        fs::write(&file, text.replace("ca: ca.crt", "ca: ca.crt\n      auth: {tokenFile: token}")).unwrap();
-        file
+    fn write(&self, from_kubernetes: &'static str) -> PathBuf {
+        self.nodes.write(&Plan { from_kubernetes: Some(from_kubernetes), ..self.seed() })
     }
 
     fn seed(&self) -> Plan {
@@ -72,6 +63,10 @@ impl Scene {
         let daymark = Daymark::run(&self.write(HASTY));
         daymark.answers(&self.nodes.addresses(), "ready");
         daymark
+    }
+
+    pub(crate) fn apart(self) -> (Nodes, Cluster) {
+        (self.nodes, self.cluster)
     }
 
     /// Waits until several lists more were given.
@@ -257,8 +252,8 @@ fn nodes_that_were_found_leave_when_discovery_is_turned_off_and_come_back_with_i
     let daymark = scene.run();
     let file = scene.nodes.path("daymark.yaml");
     let with_discovery = fs::read_to_string(&file).unwrap();
-    let found = format!("    nodes:\n      fromKubernetes: {{{HASTY}}}\n      seeds:\n");
-    fs::write(&file, with_discovery.replace(&found, "    nodes:\n")).unwrap();
+    let found = format!("      fromKubernetes: {{{HASTY}}}\n      seeds:\n");
+    fs::write(&file, with_discovery.replace(&found, "")).unwrap();
     daymark.process.signal("HUP");
     daymark.answers(&scene.of(&[0]), "ready");
     assert_eq!(targets(&daymark), scene.of(&[0]));
@@ -279,7 +274,7 @@ fn nodes_that_were_found_leave_when_discovery_is_turned_off_and_come_back_with_i
 fn one_pass_asks_once_and_the_next_one_knows_what_was_found() {
     let zone::Scene { nodes, zone, plan } = zone::Scene::new(3);
     let (scene, all) = (Scene::of_nodes(nodes), plan.nodes.len());
-    let file = scene.write_plan(&Plan { nodes: plan.nodes[..1].to_vec(), ..plan }, "");
+    let file = scene.nodes.write(&Plan { nodes: plan.nodes[..1].to_vec(), from_kubernetes: Some(""), ..plan });
     let sync = || finish(&mut daymark(&["sync", "--deadline", "2m", "-c", file.to_str().unwrap()]));
     let Finished { code, stdout, stderr } = sync();
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
