@@ -120,9 +120,11 @@ fn left(world: &World, host: usize, known: &Known) -> impl Iterator<Item = usize
     known.nodes.iter().copied().filter(move |node| !drained.contains_key(node))
 }
 
+/// The drains in force on a host, of what is configured there.
 fn drained(world: &World, host: usize) -> BTreeMap<usize, &Word> {
+    let Some(running) = &world.hosts[host].running else { return BTreeMap::new() };
     let is_drain = |word: &&Word| word.order().is_some_and(|order| order.kind == OverrideKind::Drain);
-    let nodes = 0..world.nodes.len();
+    let nodes = (0..world.nodes.len()).filter(|node| running.engine.has(&world.nodes[*node].0));
     nodes.filter_map(|node| Some((node, word(world, host, node).filter(is_drain)?))).collect()
 }
 

@@ -22,14 +22,17 @@ pub enum Ending {
     Split(usize),
     /// These hosts reach no node.
     Blind(BTreeSet<usize>),
+    /// Each host reaches only some of the nodes, and no two hosts the same.
+    Scattered,
 }
 
 impl Ending {
     pub fn draw(rng: &mut Rng, hosts: usize) -> Self {
         let one = rng.usize(0..hosts);
-        match rng.u8(0..4) {
+        match rng.u8(0..5) {
             0 => Self::Apart(one, (one + rng.usize(1..hosts)) % hosts),
             1 => Self::Split(rng.usize(1..hosts)),
+            3 => Self::Scattered,
             2 => Self::Blind((0..hosts).filter(|_| rng.bool()).filter(|host| *host != one).collect()),
             _ => Self::Whole,
         }
@@ -45,6 +48,10 @@ impl Ending {
                     (0..*first).flat_map(|one| (*first..hosts).flat_map(move |other| [(one, other), (other, one)]));
                 world.network.cut.extend(across);
             }
+            Self::Scattered => {
+                let ways = (0..hosts).flat_map(|host| (0..nodes).map(move |node| (host, node)));
+                world.network.cut_off.extend(ways.filter(|(host, node)| node % hosts != *host));
+            }
             Self::Blind(blind) => {
                 world.network.cut_off.extend(blind.iter().flat_map(|host| (0..nodes).map(move |node| (*host, node))));
             }
@@ -56,7 +63,7 @@ impl Ending {
         match self {
             Self::Split(first) => vec![(0..*first).collect(), (*first..hosts).collect()],
             Self::Apart(..) if hosts == 2 => vec![vec![0], vec![1]],
-            Self::Whole | Self::Apart(..) | Self::Blind(_) => vec![(0..hosts).collect()],
+            Self::Whole | Self::Apart(..) | Self::Blind(_) | Self::Scattered => vec![(0..hosts).collect()],
         }
     }
 
@@ -158,6 +165,9 @@ impl fmt::Display for Ending {
                 write!(f, "every fault ends but that hosts {one} and {other} do not reach each other")
             }
             Self::Split(first) => write!(f, "every fault ends but a split before host {first}"),
+            Self::Scattered => {
+                f.write_str("every fault ends but that each host reaches only some nodes, and no two the same")
+            }
             Self::Blind(hosts) => write!(f, "every fault ends but that hosts {hosts:?} reach no node"),
         }
     }

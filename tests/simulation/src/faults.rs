@@ -18,12 +18,14 @@ pub enum Fault {
     Weather { loss: u8, twice: u8, delay: (u64, u64) },
     /// A host is killed.
     Kill(usize),
-    /// A host starts, with its state file or without, and with a clock that is so many milliseconds ahead.
+    /// A host starts, or starts anew where it runs, with its state file or without, and with a clock that is so many milliseconds ahead.
     Start { host: usize, has_memory: bool, ahead: i64 },
     /// A host runs out of descriptors, or has some again.
     Exhaust { host: usize, is_exhausted: bool },
     /// Two operators drain two nodes at the same time, each on a host of its own.
     DrainBoth { hosts: (usize, usize), nodes: (usize, usize) },
+    /// Operators say something on some host every tenth of a second, for so many milliseconds.
+    Storm { millis: u64 },
     /// The hosts get another configuration and reload, each in its own time: with a node more, or with one less.
     Reload { node: usize },
     /// An operator's word on a host.
@@ -73,19 +75,20 @@ impl Fault {
                 Self::DrainBoth { hosts: (host, other(host, rng, hosts)), nodes: (node, other(node, rng, nodes)) }
             }
             92..94 => Self::Reload { node },
+            94..95 => Self::Storm { millis: rng.u64(1_000..10_000) },
             _ => Self::Say { host, node, word: Word::draw(rng) },
         }
     }
 }
 
 impl Word {
-    fn draw(rng: &mut Rng) -> Self {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
         let kind = match rng.u8(0..10) {
             0..6 => OverrideKind::Drain,
             6..7 => OverrideKind::Force,
             _ => return Self::Lift,
         };
-        Self::Set { kind, length: rng.bool().then(|| rng.u64(500..20_000)), insist: rng.u8(0..10) == 0 }
+        Self::Set { kind, length: rng.bool().then(|| rng.u64(500..40_000)), insist: rng.u8(0..10) == 0 }
     }
 }
 
@@ -109,6 +112,7 @@ impl fmt::Display for Fault {
             Self::DrainBoth { hosts: (one, other), nodes: (first, second) } => {
                 write!(f, "node {first} is drained on host {one}, and node {second} at the same time on host {other}")
             }
+            Self::Storm { millis } => write!(f, "operators say something every tenth of a second for {millis} ms"),
             Self::Reload { node } => {
                 write!(f, "the hosts reload one by one, with node {node} where it was not there, and else without it")
             }

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use crate::drains::{self, Drains};
 use crate::ending::Ending;
 use crate::faults::{Fault, State};
+use crate::timed::Timed;
 use crate::world::{Setup, World};
 use crate::writers::Writers;
 
@@ -69,11 +70,13 @@ struct Watch {
     wrong_since: Vec<Option<u64>>,
     writers: Writers,
     drains: Drains,
+    timed: Timed,
 }
 
 impl Watch {
     fn new(world: &World) -> Self {
-        Self { wrong_since: vec![None; world.hosts.len()], writers: Writers::new(world), drains: Drains::new(world) }
+        let (writers, drains, timed) = (Writers::new(world), Drains::new(world), Timed::new(world));
+        Self { wrong_since: vec![None; world.hosts.len()], writers, drains, timed }
     }
 
     fn run(&mut self, world: &mut World, began: u64, until: u64) -> Result<(), Violation> {
@@ -86,6 +89,7 @@ impl Watch {
     fn look(&mut self, world: &mut World) -> Result<(), String> {
         self.writers.look(world)?;
         self.drains.look(world)?;
+        self.timed.look(world)?;
         let known = known_to_a_quorum(world);
         for host in 0..world.hosts.len() {
             let now = world.now;

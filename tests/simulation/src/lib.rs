@@ -12,6 +12,7 @@ pub mod faults;
 pub mod host;
 pub mod judge;
 pub mod network;
+mod timed;
 pub mod world;
 pub mod writers;
 

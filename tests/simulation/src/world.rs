@@ -25,6 +25,8 @@ const CONFIRM: u64 = 100;
 /// Milliseconds that a probe of a target takes that does not answer.
 const SILENCE: u64 = 1_000;
 
+/// Milliseconds from one word of a storm to the next.
+const GUST: u64 = 100;
 /// Milliseconds within which all hosts have reloaded.
 const RELOADS: u64 = 3_000;
 
@@ -73,6 +75,7 @@ enum What {
     Outcome { host: usize, node: usize, run: u64, state: Seen },
     Arrive { to: usize, bytes: Vec<u8> },
     Reload { host: usize },
+    Gust { until: u64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,10 +126,8 @@ impl World {
             }
             Fault::Kill(host) => self.hosts[host].stop(),
             Fault::Start { host, has_memory, ahead } => {
-                if self.hosts[host].running.is_none() {
-                    self.hosts[host].ahead = ahead;
-                    self.start(host, has_memory);
-                }
+                self.hosts[host].ahead = ahead;
+                self.start(host, has_memory);
             }
             Fault::Exhaust { host, is_exhausted } => self.hosts[host].is_exhausted = is_exhausted,
             Fault::DrainBoth { hosts, nodes } => {
@@ -134,6 +135,7 @@ impl World {
                 self.say(hosts.0, nodes.0, word);
                 self.say(hosts.1, nodes.1, word);
             }
+            Fault::Storm { millis } => self.plan(self.now, What::Gust { until: self.now + millis }),
             Fault::Reload { node } => self.configure(node),
             Fault::Say { host, node, word } => self.say(host, node, word),
         }
@@ -216,6 +218,14 @@ impl World {
                 let pause = if self.is_turning(host, &target) { CONFIRM } else { INTERVAL };
                 let at = self.now + pause + self.rng.u64(0..20);
                 self.plan(at, What::Probe { host, node, run });
+            }
+            What::Gust { until } => {
+                let (host, node) = (self.rng.usize(0..self.hosts.len()), self.rng.usize(0..self.nodes.len()));
+                let word = Word::draw(&mut self.rng);
+                self.say(host, node, word);
+                if self.now + GUST <= until {
+                    self.plan(self.now + GUST, What::Gust { until });
+                }
             }
             What::Reload { host } => {
                 self.hosts[host].reload(pool(&self.configured), self.now);

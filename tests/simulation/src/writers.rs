@@ -1,13 +1,12 @@
-//! Who takes itself for the one host that writes, and for how long two do at once.
+//! Who may write where only one host may, and for how long two do at once.
 
 use crate::world::World;
 
-/// How long two hosts may take themselves for the one that writes. Where nobody hears the former one any more, another begins,
-/// and nobody tells it. After 5 s without the facts of the others it counts them no more, and 5 s later it is alone; what
-/// it heard last was up to 2 s under way.
-pub const TOGETHER: u64 = 3_000;
+/// How many milliseconds two hosts may write at once. Where the former one hears nobody any more and another is heard by the
+/// rest, it goes by what it heard last for 5 s, of which 2 s were under way; the other begins after 2 s.
+pub const TOGETHER: u64 = 5_000;
 
-/// Since when each host takes itself for the one that writes.
+/// Since when each host may write.
 pub(crate) struct Writers(Vec<Option<u64>>);
 
 impl Writers {
