@@ -49,7 +49,7 @@ struct Inner {
     failures: AtomicU64,
     /// Why the last save of a file failed, for each that did.
     faults: Mutex<BTreeMap<PathBuf, String>>,
-    /// Up to which revision the decisions have gone on.
+    /// Up to which revision the decisions are on the disk, or cannot get there.
     kept: watch::Sender<u64>,
 }
 
@@ -100,7 +100,10 @@ pub async fn keep(
         if let Some(saver) = &mut saver {
             saver.save(&memory).await;
         }
-        health.0.kept.send_replace(revision);
+        // What is still under way, or waits for what is, is not on the disk yet; what has failed is not waited for.
+        if saver.as_ref().is_none_or(|saver| saver.running.is_none()) {
+            health.0.kept.send_replace(revision);
+        }
         decisions.send_if_modified(|known| {
             let is_news = *known != decision;
             *known = decision;

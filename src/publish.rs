@@ -63,7 +63,6 @@ pub async fn publish<P: Provider>(
         progress: &progress,
         memory,
         role: role.clone(),
-        may_be_old: false,
         shutdown,
         turned: &turned,
         asked: None,
@@ -84,8 +83,6 @@ struct Publisher<'a, P> {
     memory: Option<Saver<Value>>,
     /// Whether this host is the one that writes.
     role: watch::Receiver<Role>,
-    /// Whether another host may have written by the time that this one takes over.
-    may_be_old: bool,
     shutdown: CancellationToken,
     /// Told when the checks are to be made.
     turned: &'a Notify,
@@ -111,14 +108,15 @@ impl<P: Provider> Publisher<'_, P> {
     async fn run(mut self) {
         self.first_verdicts().await;
         let mut backoff = Backoff::default();
+        // Who has others may write only after it has taken over, also where it may at once.
+        let mut stands_by = *self.role.borrow() != Role::Sole;
         while !self.shutdown.is_cancelled() {
-            if !self.role.borrow().may_write() {
+            if stands_by || !self.role.borrow().may_write() {
                 if !self.stand_by().await {
                     break;
                 }
-                backoff = Backoff::default();
+                (stands_by, backoff) = (false, Backoff::default());
             }
-            self.may_be_old = true;
             let decision = self.decisions.borrow_and_update().clone();
             self.progress.wants(decision.generation);
             self.progress.begins();
@@ -148,7 +146,6 @@ impl<P: Provider> Publisher<'_, P> {
             if role.may_write() {
                 break;
             }
-            self.may_be_old |= role == Role::Reader;
             tokio::select! {
                 () = self.shutdown.cancelled() => return false,
                 changed = self.role.changed() => if changed.is_err() {
@@ -160,10 +157,8 @@ impl<P: Provider> Publisher<'_, P> {
         info!("provider {name}: this host writes from now on");
         lend_once(self.provider, *self.role.borrow());
         self.progress.stands_by(false);
-        // After a quick restart no other has written, so what is remembered of what stands still holds.
-        if self.may_be_old {
-            self.provider.take_over().await;
-        }
+        // Another host may have written since, so what is remembered of what stands need not hold.
+        self.provider.take_over().await;
         true
     }
 

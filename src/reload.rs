@@ -37,6 +37,8 @@ pub struct Reloader {
     discovery: Discovery,
     authoritative: Option<Arc<Authoritative>>,
     zone_files: BTreeSet<PathBuf>,
+    /// The configuration that was refused last, for it is to be read again once one of its files is mended.
+    refused: Option<Config>,
     /// What the files were when this was made: what changes before the first look of the run is seen by it.
     seen: Look,
 }
@@ -54,7 +56,8 @@ impl Reloader {
         probers.configure(&discovery.pools(&config.pools));
         discovery.configure(&config.pools);
         let (zone_files, seen) = (zones::files(&config), Look::new());
-        let mut reloader = Self { file, config, driver, probers, discovery, authoritative, zone_files, seen };
+        let refused = None;
+        let mut reloader = Self { file, config, driver, probers, discovery, authoritative, zone_files, refused, seen };
         reloader.seen = reloader.look();
         reloader
     }
@@ -102,11 +105,11 @@ impl Reloader {
     /// was not seen before, so it will be read once more.
     async fn reload_from(&mut self, look: Look) -> Look {
         // What a changed file includes now.
-        self.zone_files = zones::files(&self.config);
+        self.zone_files = self.named();
         let mut seen = self.look();
         seen.extend(look);
         self.reload().await;
-        self.zone_files = zones::files(&self.config);
+        self.zone_files = self.named();
         seen.retain(|file, _| self.file.as_ref() == Some(file) || self.zone_files.contains(file));
         seen
     }
@@ -124,10 +127,18 @@ impl Reloader {
                 let is_new = |warning: &&Finding| !self.config.warnings.contains(warning);
                 config.warnings.iter().filter(is_new).for_each(|warning| warn!("{warning}"));
                 info!("the configuration {} is applied", file.display());
-                self.config = config;
+                (self.config, self.refused) = (config, None);
             }
-            Err(reasons) => refuse(reasons),
+            Err(reasons) => {
+                refuse(reasons);
+                self.refused = Some(config);
+            }
         }
+    }
+
+    /// The zone files that the configuration names, and that the refused one does.
+    fn named(&self) -> BTreeSet<PathBuf> {
+        [&self.config].into_iter().chain(&self.refused).flat_map(zones::files).collect()
     }
 
     async fn apply(&mut self, config: &Config) -> Result<(), Vec<String>> {

@@ -53,6 +53,9 @@ pub struct HostsStatus {
     /// Whether this host has a provider that only one host may write to.
     #[serde(default)]
     pub is_writing: bool,
+    /// Whether this host may write there now.
+    #[serde(default)]
+    pub may_write: bool,
     /// What is wrong with other hosts.
     #[serde(default)]
     pub complaints: Vec<ComplaintStatus>,

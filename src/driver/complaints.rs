@@ -27,7 +27,10 @@ pub(super) struct Complaints {
 impl Complaints {
     /// Takes note of what a datagram or a lookup shows.
     pub(super) fn see(&mut self, host: HostName, complaint: Complaint, now: Moment) {
-        self.seen.insert((host, complaint), now);
+        // Why a name leads nowhere is told in ever other words.
+        let same = |(of, known): &&Of| *of == host && is_unresolved(known) && is_unresolved(&complaint);
+        let known = self.seen.keys().find(same).cloned();
+        self.seen.insert(known.unwrap_or((host, complaint)), now);
     }
 
     /// Whether it is time to look again.
@@ -72,6 +75,10 @@ impl Complaints {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Of> {
         self.told.iter()
     }
+}
+
+fn is_unresolved(complaint: &Complaint) -> bool {
+    matches!(complaint, Complaint::Unresolved { .. })
 }
 
 /// Whether it is of what a host says of itself.
@@ -126,6 +133,18 @@ mod tests {
         assert_eq!(complaints.look(BTreeSet::new(), &none, &none, at(100)).len(), 1);
         assert_eq!(complaints.look(BTreeSet::new(), &none, &none, at(159)), []);
         assert_eq!(complaints.look(BTreeSet::new(), &none, &none, at(160)).len(), 1);
+    }
+
+    #[test]
+    fn a_name_that_leads_nowhere_for_changing_reasons_is_told_once() {
+        let (mut complaints, none) = (Complaints::default(), BTreeSet::new());
+        for secs in 100..200 {
+            let why = ["it timed out", "nobody answers"][usize::try_from(secs).unwrap() / 3 % 2].to_owned();
+            complaints.see(HostName::new("dns-2"), Complaint::Unresolved { why }, at(secs));
+            let told = complaints.look(BTreeSet::new(), &none, &none, at(secs));
+            assert_eq!(told.len(), usize::from(secs == 100), "{told:?}");
+        }
+        assert_eq!(complaints.look(BTreeSet::new(), &none, &none, at(259)).len(), 1, "it is over");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use daymark_decision::{Candidacy, Engine, HostName, Moment, PoolName, Target, Vote};
-use daymark_gossip::{Digest, Gossip, Message, Peer, Transmit, Unheard, exchange};
+use daymark_gossip::{Digest, Gossip, Heard, Message, Peer, Transmit, Unheard, exchange};
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
@@ -26,6 +26,8 @@ pub struct Hosts {
     to_send: mpsc::Sender<Letter>,
     /// Where each host has spoken from last.
     spoken_from: BTreeMap<HostName, SocketAddr>,
+    /// Where what may be a host that has moved, or what someone repeats, is to be answered once.
+    answer_to: BTreeMap<HostName, SocketAddr>,
     /// Whether this host writes where only one may.
     role: watch::Sender<Role>,
     candidacy: Candidacy,
@@ -54,8 +56,9 @@ impl Hosts {
         role: watch::Sender<Role>,
         metrics: Metrics,
     ) -> Self {
-        let (spoken_from, complaints, candidacy) = (BTreeMap::new(), Complaints::default(), Candidacy::default());
-        Self { gossip, digests, to_send, spoken_from, role, candidacy, metrics, complaints }
+        let (spoken_from, answer_to) = (BTreeMap::new(), BTreeMap::new());
+        let (complaints, candidacy) = (Complaints::default(), Candidacy::default());
+        Self { gossip, digests, to_send, spoken_from, answer_to, role, candidacy, metrics, complaints }
     }
 
     pub(super) fn complain(&mut self, host: HostName, complaint: Complaint, now: Moment) {
@@ -104,11 +107,15 @@ impl Hosts {
             self.complaints.see(self.gossip.own().clone(), Complaint::OwnName, now);
         }
         let unheard = match handled {
-            Ok(true) => {
+            Ok(Heard::Now) => {
                 self.spoken_from.insert(host, from);
                 return;
             }
-            Ok(false) => return,
+            Ok(Heard::Perhaps) => {
+                self.answer_to.insert(host, from);
+                return;
+            }
+            Ok(Heard::Late) => return,
             Err(unheard) => unheard,
         };
         let (reason, complaint) = match unheard {
@@ -129,7 +136,8 @@ impl Hosts {
         engine.handle_timeout(now);
         exchange(engine, &mut self.gossip, &self.digests, now);
         while let Some(transmit) = self.gossip.poll_transmit(now) {
-            let spoken_from = self.spoken_from.get(&transmit.to).copied();
+            let once = self.answer_to.remove(&transmit.to);
+            let spoken_from = once.or_else(|| self.spoken_from.get(&transmit.to).copied());
             let answers = self.gossip.answers(&transmit.to, now);
             if self.to_send.try_send(Letter { transmit, spoken_from, answers }).is_err() {
                 self.metrics.refuse_datagram("unsent");
@@ -150,6 +158,7 @@ impl Hosts {
             blind: engine.is_blind(),
             writer: engine.writer().cloned(),
             is_writing: members.publishes,
+            may_write: self.role.borrow().may_write(),
             complaints: self.complaints.iter().map(complaint).collect(),
             peers: self.gossip.peers().map(|peer| self.peer(peer, &heard, now)).collect(),
         }

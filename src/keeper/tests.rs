@@ -150,3 +150,27 @@ async fn who_waits_for_a_revision_finds_it_on_the_disk() {
     drop(newest);
     keeper.await.unwrap();
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_revision_that_waits_for_a_slow_save_does_not_count_as_on_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("state.json.new");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (file, health) = (StateFile::new(dir.path()), StateHealth::default());
+    let (newest, from_driver) = watch::channel(kept(1));
+    let (to_providers, mut decisions) = watch::channel(Decision::default());
+    let keeper = tokio::spawn(keep(Some(file.clone()), from_driver, to_providers, health.clone()));
+    decisions.wait_for(|decision| decision.generation == 1).await.unwrap();
+    newest.send(kept(2)).unwrap();
+    decisions.wait_for(|decision| decision.generation == 2).await.unwrap();
+    assert_eq!(*health.0.kept.borrow(), 0, "the disk has taken neither");
+
+    let reader = fs::File::open(&pipe).unwrap();
+    fs::remove_file(&pipe).unwrap();
+    drop(reader);
+    health.0.kept.subscribe().wait_for(|kept| *kept == 2).await.unwrap();
+    assert_eq!(file.load(daymark_decision::Moment::default()).memory.unwrap().generation, 2);
+    drop(newest);
+    keeper.await.unwrap();
+}

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use crate::status::{HostsStatus, PeerStatus};
 
 type Float = Gauge<f64, AtomicU64>;
+type NoLabels = [(String, String); 0];
 
 /// The metrics of several hosts. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +22,7 @@ pub(super) struct HostMetrics {
     refused: Family<ReasonLabels, Counter>,
     standing: Family<StandingLabels, Gauge>,
     blind: Gauge,
-    writes: Gauge,
+    writes: Family<NoLabels, Gauge>,
     heard: Family<PeerLabels, Gauge>,
     age: Family<PeerLabels, Float>,
     round_trip: Family<PeerLabels, Float>,
@@ -79,7 +80,11 @@ impl HostMetrics {
         all.register("gossip_refused", "Datagrams of the hosts that came to nothing, by reason", self.refused.clone());
         all.register("standing", "1 for who decides: quorum, alone or listening", self.standing.clone());
         all.register("blind", "1 while this host finds no target that can be used", self.blind.clone());
-        all.register("writes", "1 while this host is the one that writes", self.writes.clone());
+        all.register(
+            "writes",
+            "1 while this host may write to the provider that only one host may write to; absent where there is none",
+            self.writes.clone(),
+        );
         all.register("peer_heard", "1 while the host is heard", self.heard.clone());
         all.register("peer_age_seconds", "Time since the host said anything", self.age.clone());
         all.register("peer_round_trip_seconds", "Time to the host and back", self.round_trip.clone());
@@ -112,13 +117,16 @@ impl HostMetrics {
         self.differs.clear();
         self.grade.clear();
         self.complaint.clear();
+        self.writes.clear();
         let Some(hosts) = hosts else { return };
         for standing in [Standing::Quorum, Standing::Alone, Standing::Listening] {
             let is_it = standing == hosts.standing;
             self.standing.get_or_create(&StandingLabels { standing: standing.as_str() }).set(is_it.into());
         }
         self.blind.set(hosts.blind.into());
-        self.writes.set((hosts.writer.as_ref() == Some(&hosts.own)).into());
+        if hosts.is_writing {
+            self.writes.get_or_create(&[]).set(hosts.may_write.into());
+        }
         hosts.peers.iter().for_each(|peer| self.fill_peer(peer));
         for complaint in &hosts.complaints {
             let (peer, complaint) = (complaint.host.to_string(), complaint.complaint.label());
@@ -164,6 +172,11 @@ mod tests {
     use crate::cli::tests::peer_status;
 
     fn text(peer: PeerStatus) -> String {
+        of(peer, Some(true))
+    }
+
+    /// `may_write`: whether this host may write; `None` where it has nothing that only one host may write to.
+    fn of(peer: PeerStatus, may_write: Option<bool>) -> String {
         let (metrics, mut all, mut text) = (HostMetrics::default(), Registry::default(), String::new());
         metrics.register(&mut all);
         metrics.fill(Some(&HostsStatus {
@@ -172,7 +185,8 @@ mod tests {
             standing: Standing::Quorum,
             blind: false,
             writer: None,
-            is_writing: false,
+            is_writing: may_write.is_some(),
+            may_write: may_write.unwrap_or_default(),
             complaints: Vec::new(),
             peers: vec![peer],
         }));
@@ -185,6 +199,16 @@ mod tests {
         let differs = vec![PoolName::new("lb.example.org")];
         let shown = text(PeerStatus { differs, ..peer_status("dns-2", true, Grade::Ready) });
         assert!(shown.contains("peer_configuration_differs{peer=\"dns-2\",pool=\"lb.example.org\"} 1"), "{shown}");
+    }
+
+    #[test]
+    fn whether_a_host_may_write_is_told_where_only_one_may() {
+        for (may_write, line) in [(Some(true), "\nwrites{} 1\n"), (Some(false), "\nwrites{} 0\n")] {
+            let shown = of(peer_status("dns-2", true, Grade::Ready), may_write);
+            assert!(shown.contains(line), "{shown}");
+        }
+        let shown = of(peer_status("dns-2", true, Grade::Ready), None);
+        assert!(!shown.contains("\nwrites"), "{shown}");
     }
 
     #[test]

@@ -42,10 +42,11 @@ fn text(config: &PoolConfig) -> String {
         None => "anonymous",
     };
     let mut lines = vec![
-        format!("port {} path {:?} name {:?} {trust} {auth}", probe.port, probe.path, probe.server_name),
-        format!("connect {:?} timeout {:?}", probe.connect_timeout, probe.timeout),
-        format!("confirm {:?} fresh {}", probe.confirm_interval, probe.fresh_every),
-        format!("rise {} fall {} interval {:?}", thresholds.rise, thresholds.fall, pool.pace.interval),
+        format!("port {} {trust} {auth}", probe.port),
+        format!("path {} {} name {}", probe.path.len(), probe.path, probe.server_name),
+        format!("connect {} timeout {}", probe.connect_timeout.as_millis(), probe.timeout.as_millis()),
+        format!("confirm {} fresh {}", probe.confirm_interval.as_millis(), probe.fresh_every),
+        format!("rise {} fall {} interval {}", thresholds.rise, thresholds.fall, pool.pace.interval.as_millis()),
         format!("steering {mode} {} ttl {} {}", steering.max_answers, ttl.min, ttl.max),
     ];
     let mut nodes: Vec<String> = pool
@@ -61,7 +62,8 @@ fn text(config: &PoolConfig) -> String {
     lines.extend(nodes);
     // Where they are looked for, and not which were found: hosts find the same ones, but not at the same moment.
     if let Some(Settings { source, interval, shrink_pause }) = discovery {
-        lines.push(format!("from {source} every {interval:?} pause {shrink_pause:?}"));
+        let (interval, pause) = (interval.as_millis(), shrink_pause.as_millis());
+        lines.push(format!("every {interval} pause {pause} from {source}"));
     }
     lines.join("\n")
 }

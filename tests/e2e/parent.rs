@@ -92,3 +92,19 @@ fn a_zone_file_with_a_fault_is_refused_and_the_records_of_before_stay() {
     all_find(daymark.dns, &nodes.addresses());
     assert_eq!(short("dig", daymark.dns, &["www.kube-cp.com", "A"]), ["192.0.2.80"]);
 }
+
+#[test]
+fn a_zone_file_that_only_a_refused_configuration_names_is_read_again_once_it_is_mended() {
+    let nodes = Nodes::start(1);
+    let (zone, other) = (nodes.path("kube-cp.com.zone"), nodes.path("other.zone"));
+    fs::write(&zone, RECORDS).unwrap();
+    fs::write(&other, format!("{RECORDS}{POOL}. IN A 192.0.2.99\n")).unwrap();
+    let file = nodes.write(&plan(&nodes));
+    let daymark = Daymark::run(&file);
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("kube-cp.com.zone", "other.zone")).unwrap();
+    daymark.logs("the new configuration is refused, and the old one stays");
+    fs::write(&other, RECORDS.replace("192.0.2.80", "192.0.2.81")).unwrap();
+    until("the mended file is read", || {
+        (short("dig", daymark.dns, &["www.kube-cp.com", "A"]) == ["192.0.2.81"]).then_some(())
+    });
+}

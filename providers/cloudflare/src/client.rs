@@ -73,6 +73,9 @@ pub(crate) struct Client {
     calls: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
 }
 
+/// That the share allows one call.
+pub(crate) struct Permit(());
+
 impl Client {
     /// Sets up a client. Nothing is called yet, and no file is read.
     pub(crate) fn new(settings: &CallSettings) -> Result<Self, BuildError> {
@@ -106,7 +109,8 @@ impl Client {
 
     /// Reads one object.
     pub(crate) async fn get<T: DeserializeOwned>(&self, call: Call, path: &str) -> Result<T, CallError> {
-        Ok(self.once(call, Method::GET, path, &[], None).await?.result)
+        let permit = self.permit(call).await?;
+        Ok(self.once(permit, call, Method::GET, path, &[], None).await?.result)
     }
 
     /// Reads every page of a list. Where the list changes in between, an entry may be missing or come twice.
@@ -134,15 +138,23 @@ impl Client {
         Err(unreadable(format!("the list does not end after {PAGES} pages")))
     }
 
-    /// Writes, and gives the result: `null` where there is none.
+    /// Waits until the share allows a call.
+    pub(crate) async fn permit(&self, call: Call) -> Result<Permit, CallError> {
+        self.budget.permit().await.map_err(|block| limited(call, block))?;
+        Ok(Permit(()))
+    }
+
+    /// Writes, and gives the result: `null` where there is none. The permit comes first, for it may take long to get, and
+    /// whether to write is to be asked again then.
     pub(crate) async fn write(
         &self,
+        permit: Permit,
         call: Call,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, CallError> {
-        Ok(self.once(call, method, path, &[], body).await?.result)
+        Ok(self.once(permit, call, method, path, &[], body).await?.result)
     }
 
     /// Whether enough of the share is left for calls that can wait, so that writes never wait for them.
@@ -182,19 +194,20 @@ impl Client {
         let mut query = query.to_vec();
         query.extend(size.as_deref().map(|size| ("per_page", size)));
         query.extend((page > 1).then_some(("page", number.as_str())));
-        self.once(call, Method::GET, path, &query, None).await
+        let permit = self.permit(call).await?;
+        self.once(permit, call, Method::GET, path, &query, None).await
     }
 
-    /// Makes one call, when the share allows it, and counts it.
+    /// Makes one call, and counts it.
     async fn once<T: DeserializeOwned>(
         &self,
+        Permit(()): Permit,
         call: Call,
         method: Method,
         path: &str,
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Answer<T>, CallError> {
-        self.budget.permit().await.map_err(|block| limited(call, block))?;
         let secret = self.token.current().map_err(|source| CallError::Token { call, source })?;
         let mut request = self.http.request(method, format!("{}{path}", self.settings.api));
         request = request.header(AUTHORIZATION, secret.header());

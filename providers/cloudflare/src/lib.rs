@@ -33,7 +33,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::client::Client;
+use crate::client::{Client, Permit};
 use crate::fault::{Fault, outcome};
 use crate::ledger::Ledger;
 use crate::plan::{Plan, wanted};
@@ -251,9 +251,9 @@ impl Cloudflare {
                 warn!("provider {}: {}: {drift}; it is set right again", self.name(), answer.pool);
             }
             for edit in next {
-                self.may_go_on(answer)?;
+                let permit = self.permit(&edit, answer).await?;
                 tried.push(edit.clone());
-                match self.make(&edit).await {
+                match self.make(permit, &edit).await {
                     Ok(()) => edits.push(edit),
                     Err(fault) if fault.is_passing() => {
                         self.unclear.store(UNCLEAR_PASSES, Ordering::Relaxed);
@@ -290,8 +290,17 @@ impl Cloudflare {
         made
     }
 
-    async fn make(&self, edit: &Edit) -> Result<(), Fault> {
-        let made = self.world.client.write(edit.call, edit.method.clone(), &edit.path, edit.body.as_ref()).await;
+    /// Waits until the share allows an edit. By then it may not be wanted any more.
+    async fn permit(&self, edit: &Edit, answer: &Answer) -> Result<Permit, Fault> {
+        let permit = self.world.client.permit(edit.call).await;
+        let permit = permit.map_err(Fault::Call).inspect_err(|fault| self.mind(fault))?;
+        self.may_go_on(answer)?;
+        Ok(permit)
+    }
+
+    async fn make(&self, permit: Permit, edit: &Edit) -> Result<(), Fault> {
+        let client = &self.world.client;
+        let made = client.write(permit, edit.call, edit.method.clone(), &edit.path, edit.body.as_ref()).await;
         made.map_err(Fault::Call).inspect_err(|fault| self.mind(fault))?;
         info!("provider {}: {}: {edit}", self.name(), edit.pool);
         self.remember(&edit.pool, &edit.entries);

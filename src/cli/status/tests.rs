@@ -116,6 +116,7 @@ pub(in crate::cli) fn hosts_status() -> HostsStatus {
         blind: false,
         writer: Some(HostName::new("dns-1")),
         is_writing: false,
+        may_write: false,
         complaints: Vec::new(),
         peers: vec![peer_status("dns-2", true, Grade::Down), peer_status("dns-3", false, Grade::Live)],
     }

@@ -49,6 +49,18 @@ pub struct Transmit {
     pub message: Message,
 }
 
+/// When a message was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A moment ago.
+    Now,
+    /// Perhaps long ago, but nothing else is heard of its sender, who may have moved: it is worth one answer to where the
+    /// message came from.
+    Perhaps,
+    /// Perhaps long ago.
+    Late,
+}
+
 /// Why a message was not listened to. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unheard {
@@ -107,9 +119,8 @@ impl Gossip {
         }
     }
 
-    /// Listens to a message. Tells whether its sender is to be answered where it came from: it was said now, or nothing is
-    /// heard of its sender, who may have moved.
-    pub fn handle(&mut self, message: Message, now: Moment) -> Result<bool, Unheard> {
+    /// Listens to a message, and tells when it was said.
+    pub fn handle(&mut self, message: Message, now: Moment) -> Result<Heard, Unheard> {
         let from = message.from.clone();
         if from == self.own {
             // Two runs of this host one after the other are one host.
@@ -147,7 +158,11 @@ impl Gossip {
                 link.hurry(now);
             }
         }
-        Ok(is_current || is_silent)
+        Ok(match (is_current, is_silent) {
+            (true, _) => Heard::Now,
+            (false, true) => Heard::Perhaps,
+            (false, false) => Heard::Late,
+        })
     }
 
     /// The next message that is to be sent now; to be asked until there is none.

@@ -35,7 +35,7 @@ mod window;
 pub use bounds::{LONGEST_AUTHOR, LONGEST_HOST, LONGEST_REASON, excess};
 pub use exchange::exchange;
 pub use facts::{Digest, Fact, Topic};
-pub use gossip::{Gossip, Transmit, Unheard};
+pub use gossip::{Gossip, Heard, Transmit, Unheard};
 pub use keyring::{Key, KeyId, KeyRing, KeyRingError, MOST_KEYS, SECRET_LENGTH};
 pub use message::{MOST_BYTES, Message, NoMessage};
 pub use peer::Peer;

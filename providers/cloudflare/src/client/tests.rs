@@ -126,8 +126,10 @@ async fn a_read_asks_once_with_the_token_and_our_name_and_gives_the_result() {
 async fn a_write_sends_its_body_as_json_and_gives_what_results() {
     let scene = Scene::new([ok(&json!({"id": "1"})), reply(200, "", NO_RESULT)]).await;
     let body = json!({"origins": [{"name": "a", "weight": 0.1}]});
-    let written = scene.client.write(Call::WritePool, Method::PATCH, "/pools/1", Some(&body)).await.unwrap();
-    let deleted = scene.client.write(Call::WritePool, Method::DELETE, "/pools/2", None).await.unwrap();
+    let permit = || scene.client.permit(Call::WritePool);
+    let (first, second) = (permit().await.unwrap(), permit().await.unwrap());
+    let written = scene.client.write(first, Call::WritePool, Method::PATCH, "/pools/1", Some(&body)).await.unwrap();
+    let deleted = scene.client.write(second, Call::WritePool, Method::DELETE, "/pools/2", None).await.unwrap();
     assert_eq!((written, deleted), (json!({"id": "1"}), Value::Null));
     assert_eq!(scene.asked(), ["PATCH /client/v4/pools/1 HTTP/1.1", "DELETE /client/v4/pools/2 HTTP/1.1"]);
     let asked = scene.script.asked();

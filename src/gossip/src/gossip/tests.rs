@@ -85,7 +85,7 @@ impl Net {
         self.hosts[host].say(facts, now);
     }
 
-    fn deliver(&mut self, to: usize, bytes: &[u8]) -> Result<bool, Unheard> {
+    fn deliver(&mut self, to: usize, bytes: &[u8]) -> Result<Heard, Unheard> {
         let now = self.clock(to);
         let outcome = self.hosts[to].handle(Message::decode(bytes).unwrap(), now);
         self.words[to].extend(self.hosts[to].take_words().into_iter().map(|(.., word)| word));
