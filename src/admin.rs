@@ -25,6 +25,7 @@ pub use self::server::serve;
 pub use self::token::Token;
 
 use crate::clock::Clock;
+use crate::discovery::board::Board;
 use crate::driver::{Gone, Handle};
 use crate::events::{Event, Events};
 use crate::keeper::StateHealth;
@@ -46,6 +47,8 @@ pub struct Admin {
     pub clock: Clock,
     /// The history.
     pub events: Events,
+    /// What is known of nodes that are found.
+    pub board: Board,
     /// The metrics.
     pub metrics: Metrics,
     /// Who is stuck.
@@ -120,8 +123,17 @@ impl Admin {
         self.providers.iter().map(Progress::status).collect()
     }
 
+    /// Every pool, with what is known of it by discovery.
+    async fn pools(&self) -> Result<Vec<PoolStatus>, Gone> {
+        let pools = self.driver.status().await?.into_iter();
+        Ok(pools
+            .map(|pool| (self.board.of(&pool.name), pool))
+            .map(|(found, pool)| pool.with_discovery(found))
+            .collect())
+    }
+
     async fn status(&self) -> Result<Status, Gone> {
-        let pools = self.driver.status().await?;
+        let pools = self.pools().await?;
         let hosts = self.driver.hosts().await?;
         let (providers, now) = (self.provider_statuses(), self.clock.timestamp());
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
@@ -191,7 +203,7 @@ fn report(name: &str, checks: &[Result<String, String>]) -> (StatusCode, String)
 async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
     let readings = Readings {
         // Where the driver is stuck, the metrics must still tell that it is.
-        pools: admin.driver.status().await.unwrap_or_default(),
+        pools: admin.pools().await.unwrap_or_default(),
         hosts: admin.driver.hosts().await.unwrap_or_default(),
         providers: admin.providers.iter().map(|provider| (provider.status(), provider.calls())).collect(),
         now: admin.clock.timestamp(),

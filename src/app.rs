@@ -1,15 +1,16 @@
-//! The whole: binds everything, then spawns everything, and joins it all at the end. The only file that knows all parts.
+//! The whole: binds everything, then spawns everything, and joins it all at the end. The only module that knows all parts.
+
+mod bind;
 
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use daymark_authoritative::{Authoritative, BindError, Settings, SocketError};
-use daymark_cloudflare::{BuildError, Cloudflare};
+use daymark_authoritative::Authoritative;
+use daymark_cloudflare::Cloudflare;
 use daymark_decision::{Decision, Engine, HostName, Membership, Memory};
 use daymark_gossip::Gossip;
 use daymark_provider::Provider;
@@ -20,31 +21,32 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::admin::{self, Admin, QueryCounts, Token, token};
+use self::bind::{bind_admin, bind_authoritative, bind_wire, lock, token};
+use crate::admin::{self, Admin, QueryCounts, Token, token as admin_token};
 use crate::clock::Clock;
-use crate::config::{Config, ProviderConfig};
+use crate::config::{Config, PoolConfig};
+use crate::discovery::board::Board;
+use crate::discovery::{Discovery, Tell};
 use crate::driver::{self, Driver, Hosts, Letter, Outputs};
 use crate::events::Events;
-use crate::family;
 use crate::fault::chain;
 use crate::keeper::{self, Kept, Saver, StateHealth};
-use crate::lock::{NotLocked, StateLock};
+use crate::lock::StateLock;
 use crate::metrics::Metrics;
 use crate::notify;
-use crate::peers::{self, Wire, WireError};
+use crate::peers::{self, Wire};
 use crate::probers::Probers;
 use crate::publish::{self, Progress};
 use crate::reload::Reloader;
 use crate::role::Role;
 use crate::signals::{Asked, Signals};
-use crate::state::{Found, StateFile};
+use crate::state::StateFile;
 use crate::watchdog::Watchdog;
-use crate::zones;
 
-/// How long a DNS client over TCP may take to send a query (RFC 7766, section 6.2.3: a few seconds).
-const TCP_IDLE: Duration = Duration::from_secs(10);
 /// How many messages to other hosts may wait to be sent.
 const WAITING: usize = 1024;
+
+pub(crate) use self::bind::{cloudflares, rosters, told};
 
 /// Everything that kept Daymark from starting. Nothing was started, and the operator has to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -172,7 +174,9 @@ impl App {
         let memory = file.as_ref().and_then(|file| told(file.load(clock.now()))).unwrap_or_default();
         let membership = membership(&self.config);
         let (hosts, to_others, role) = hosts(&self.config, &membership, &clock, &metrics);
-        let engine = engine(&self.config, membership, memory, &clock);
+        let (rosters, saver) = rosters(&self.config, |file| file.load(clock.now()));
+        let saver = saver.map(|(file, saved)| Saver::new(file, state.clone(), Some(saved)));
+        let engine = engine(&rosters.pools(&self.config.pools), membership, memory, &clock);
         let heart = watchdog.watch("the driver", driver::PATIENCE);
         let outputs = Outputs { newest, events: events.clone(), metrics: metrics.clone(), heart };
         let (driver, handle) = Driver::new(engine, hosts, clock, outputs);
@@ -192,28 +196,26 @@ impl App {
         }
         for (cloudflare, memory) in self.cloudflares {
             let memory = memory.map(|(file, saved)| Saver::new(file, state.clone(), saved));
-            let cloudflare = Arc::new(cloudflare);
-            info!("provider {} publishes through Cloudflare", cloudflare.name());
-            let counted = cloudflare.clone();
-            let progress = Progress::elsewhere(cloudflare.name(), clock, move || counted.usage());
-            providers.push(progress.clone());
             let (decisions, role) = (decisions.clone(), role.clone());
-            parts.spawn(endless(publish::publish(cloudflare, decisions, progress, memory, role, stop.clone())));
+            providers.push(write_elsewhere(&mut parts, cloudflare, memory, (decisions, role), clock, stop));
         }
         drop(decisions);
 
         parts.spawn(endless(notify::keep_alive(watchdog.clone(), stop.clone())));
         let probers = Probers::new(handle.clone(), watchdog.clone());
         let authoritative = self.authoritative.clone();
-        let reloader = Reloader::new(self.file, self.config, handle.clone(), probers, authoritative.clone());
+        let board = Board::default();
+        let tell = Tell { clock, events: events.clone(), board: board.clone() };
+        let discovery = Discovery::new(rosters, saver, handle.clone(), tell);
+        let reloader = Reloader::new(self.file, self.config, handle.clone(), probers, discovery, authoritative.clone());
         parts.spawn(endless(reloader.run(reload.clone(), stop.clone())));
 
         let queries = query_counts(authoritative);
         let (token, missing_in) = self.token;
         if let Some(dir) = missing_in {
-            parts.spawn(endless(token::keep_making(dir, stop.clone())));
+            parts.spawn(endless(admin_token::keep_making(dir, stop.clone())));
         }
-        let admin = Admin { driver: handle, clock, events, metrics, watchdog, providers, state, queries, token };
+        let admin = Admin { driver: handle, clock, events, board, metrics, watchdog, providers, state, queries, token };
         let routes = admin::routes(admin).merge(self.extra);
         info!("the admin API listens on {}", shown(self.admin.local_addr()));
         let stop = stop.clone();
@@ -222,101 +224,9 @@ impl App {
     }
 }
 
-fn bind_authoritative(config: &Config) -> Result<Option<Authoritative>, Vec<String>> {
-    let Some(authoritative) = zones::authoritative(config) else { return Ok(None) };
-    let settings = Settings {
-        listen: authoritative.listen.clone(),
-        zones: zones::checked(config)?,
-        max_tcp_connections: authoritative.max_tcp_connections,
-        tcp_idle: TCP_IDLE,
-    };
-    let at_its_key = |error: &SocketError| {
-        let index = authoritative.listen.iter().position(|address| *address == error.address()).unwrap_or_default();
-        let key = zones::key(config, &format!("listen[{index}]"));
-        config.finding(&key, "--listen", error.to_string()).to_string()
-    };
-    Authoritative::bind(&settings).map(Some).map_err(|error| match error {
-        BindError::Zones(errors) => errors.0.iter().map(ToString::to_string).collect(),
-        BindError::Sockets(errors) => errors.iter().map(at_its_key).collect(),
-    })
-}
-
-/// Every Cloudflare provider with its memory, read by `look`; or else what is wrong, each at its key.
-pub(crate) fn cloudflares(
-    config: &Config,
-    look: impl Fn(&StateFile<Value>) -> Found<Value>,
-) -> Result<Vec<Remembering>, Vec<String>> {
-    let (mut providers, mut errors) = (Vec::new(), Vec::new());
-    for (index, provider) in config.providers.iter().enumerate() {
-        let ProviderConfig::Cloudflare(settings) = provider else { continue };
-        let memory = config.state_dir.as_deref().map(|dir| {
-            let file = StateFile::of_provider(dir, &settings.name);
-            let saved = told(look(&file));
-            (file, saved)
-        });
-        let known = memory.as_ref().and_then(|(_, saved)| saved.clone());
-        match Cloudflare::new(settings.clone(), known) {
-            Ok(cloudflare) => providers.push((cloudflare, memory)),
-            Err(error) => {
-                let key = match &error {
-                    BuildError::Token(_) => format!("providers[{index}].tokenVariable"),
-                    _ => format!("providers[{index}]"),
-                };
-                errors.push(config.finding(&key, "", chain(&error)).to_string());
-            }
-        }
-    }
-    if errors.is_empty() { Ok(providers) } else { Err(errors) }
-}
-
-fn bind_admin(config: &Config) -> Result<TcpListener, String> {
-    let listen = config.admin.listen;
-    family::listen(listen).map_err(|error| {
-        let sentence = format!("cannot listen on {listen} by tcp: {error}; a free address of this host is needed");
-        config.finding("admin.listen", "--admin", sentence).to_string()
-    })
-}
-
-/// Takes the state for this run. A directory that takes no lock is no reason not to start.
-fn lock(config: &Config) -> Result<Option<StateLock>, String> {
-    let Some(dir) = &config.state_dir else { return Ok(None) };
-    match StateLock::take(dir, "daymark run") {
-        Ok(lock) => Ok(Some(lock)),
-        Err(held @ NotLocked::Held { .. }) => {
-            Err(config.finding("stateDir", "--state-dir", held.to_string()).to_string())
-        }
-        Err(impossible) => {
-            warn!("{}", chain(&impossible));
-            Ok(None)
-        }
-    }
-}
-
-/// The token, and the directory where it is still to be made.
-fn token(config: &Config) -> (Token, Option<PathBuf>) {
-    match (&config.admin.token_file, &config.state_dir) {
-        (Some(file), _) => (Token::in_file(file), None),
-        (None, Some(dir)) => {
-            let Err(error) = token::make_in(dir) else { return (Token::in_dir(dir), None) };
-            let shown = dir.display();
-            warn!("no admin token can be made in {shown}: {error}; until one can be, no one can drain or force nodes");
-            (Token::in_dir(dir), Some(dir.clone()))
-        }
-        (None, None) => (Token::off(), None),
-    }
-}
-
-/// What a file remembers; where it cannot be used, that is logged.
-pub(crate) fn told<M>(Found { memory, warning }: Found<M>) -> Option<M> {
-    if let Some(warning) = warning {
-        warn!("{warning}");
-    }
-    memory
-}
-
 /// The core for these pools, with what it remembers.
-pub(crate) fn engine(config: &Config, membership: Membership, memory: Memory, clock: &Clock) -> Engine {
-    let pools = config.pools.iter().map(|it| it.pool.clone()).collect();
+pub(crate) fn engine(pools: &[PoolConfig], membership: Membership, memory: Memory, clock: &Clock) -> Engine {
+    let pools = pools.iter().map(|it| it.pool.clone()).collect();
     Engine::new(membership, pools, memory, clock.now())
 }
 
@@ -345,17 +255,6 @@ fn hosts(
     (hosts, waiting, told)
 }
 
-fn bind_wire(config: &Config, metrics: &Metrics) -> Result<Option<Wire>, String> {
-    let Some(peers) = &config.peers else { return Ok(None) };
-    Wire::bind(peers, metrics.clone()).map(Some).map_err(|error| {
-        let key = match error {
-            WireError::Bind { .. } => "peers.listen",
-            WireError::Keys(_) => "peers.keyFile",
-        };
-        config.finding(key, "", chain(&error)).to_string()
-    })
-}
-
 fn shown(address: io::Result<SocketAddr>) -> String {
     address.map_or_else(|error| error.to_string(), |address| address.to_string())
 }
@@ -379,6 +278,22 @@ async fn serve_dns(
     info!("DNS is served on {}", addresses.join(", "));
     let stop = stop.clone();
     parts.spawn(async move { authoritative.serve(stop).await.map_err(|error| chain(&error)) });
+    progress
+}
+
+fn write_elsewhere(
+    parts: &mut Parts,
+    cloudflare: Cloudflare,
+    memory: Option<Saver<Value>>,
+    (decisions, role): (watch::Receiver<Decision>, watch::Receiver<Role>),
+    clock: Clock,
+    stop: &CancellationToken,
+) -> Progress {
+    let cloudflare = Arc::new(cloudflare);
+    info!("provider {} publishes through Cloudflare", cloudflare.name());
+    let counted = cloudflare.clone();
+    let progress = Progress::elsewhere(cloudflare.name(), clock, move || counted.usage());
+    parts.spawn(endless(publish::publish(cloudflare, decisions, progress.clone(), memory, role, stop.clone())));
     progress
 }
 

@@ -10,6 +10,7 @@ mod findings;
 mod flags;
 mod raw;
 mod reader;
+mod spelling;
 mod tree;
 mod typed;
 mod values;
@@ -34,6 +35,7 @@ use self::reader::Key;
 use self::tree::Node;
 use self::typed::Source;
 use self::values::Kind as _;
+use crate::discovery;
 use crate::probe::{self, Auth, Trust};
 
 /// Everything that `daymark run` is told.
@@ -66,6 +68,11 @@ impl Config {
     /// The same for one pass, which talks to no other host: the keys of the hosts are not looked at.
     pub fn load_without_keys(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
         Self::load_as(path, Source::FileWithoutKeys, named)
+    }
+
+    /// The same for what needs no other file that is named: whether they are there, and what they are, is not looked at.
+    pub fn load_alone(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
+        Self::load_as(path, Source::FileAlone, named)
     }
 
     /// Reads the file again, or another, as the same host.
@@ -189,10 +196,12 @@ fn read(path: &Path) -> Result<String, String> {
 /// One pool and the way it is probed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolConfig {
-    /// What the core knows of it.
+    /// What the core knows of it, with the nodes of the file alone.
     pub pool: Pool,
     /// What the probes know of it.
     pub probe: probe::Settings,
+    /// Where further nodes are looked for; `None`: there are no others.
+    pub discovery: Option<discovery::settings::Settings>,
 }
 
 /// What publishes the answers.

@@ -46,6 +46,7 @@ enum Input {
     Observation(Target, Observation),
     Command(Command, oneshot::Sender<Result<u64, Refusal>>),
     Reload(Vec<Pool>, BTreeMap<PoolName, Digest>, oneshot::Sender<()>),
+    Nodes(Vec<Pool>, oneshot::Sender<()>),
     Status(oneshot::Sender<Vec<PoolStatus>>),
     Message(Box<Message>, SocketAddr),
     Complaint(HostName, Complaint),
@@ -85,6 +86,11 @@ impl Handle {
     /// Has a new configuration applied. `digests` is what the other hosts are told of it.
     pub async fn reload(&self, pools: Vec<Pool>, digests: BTreeMap<PoolName, Digest>) -> Result<(), Gone> {
         self.ask(|reply| Input::Reload(pools, digests, reply)).await
+    }
+
+    /// Has the same configuration applied to other nodes, which were found.
+    pub async fn change_nodes(&self, pools: Vec<Pool>) -> Result<(), Gone> {
+        self.ask(|reply| Input::Nodes(pools, reply)).await
     }
 
     /// What is known of the other hosts; `None` where there are none.
@@ -189,7 +195,15 @@ impl Driver {
                 let _ = reply.send(done.map(|()| self.engine.revision()));
             }
             Input::Reload(pools, digests, reply) => {
-                self.reload(pools, digests, now);
+                self.change(pools, now);
+                if let Some(hosts) = &mut self.hosts {
+                    hosts.configure(digests);
+                }
+                self.outputs.events.record(now, What::Reload { targets: self.engine.healths().count() });
+                let _ = reply.send(());
+            }
+            Input::Nodes(pools, reply) => {
+                self.change(pools, now);
                 let _ = reply.send(());
             }
             Input::Status(reply) => {
@@ -211,17 +225,13 @@ impl Driver {
         }
     }
 
-    fn reload(&mut self, pools: Vec<Pool>, digests: BTreeMap<PoolName, Digest>, now: Moment) {
+    fn change(&mut self, pools: Vec<Pool>, now: Moment) {
         self.engine.handle_policy(pools, now);
-        if let Some(hosts) = &mut self.hosts {
-            hosts.configure(digests);
-        }
         let before = self.observed.len();
         self.observed.retain(|target, _| self.engine.has(target));
         if self.observed.len() != before {
             self.outputs.metrics.forget_targets();
         }
-        self.outputs.events.record(now, What::Reload { targets: self.engine.healths().count() });
     }
 
     /// Brings in what the other hosts have said, and has said to them what there is to say.
@@ -274,6 +284,7 @@ impl Driver {
             ttl: answer.ttl,
             generation: answer.generation,
             targets: answer.reasons.iter().map(|(target, why)| self.target_status(target, why, &healths)).collect(),
+            discovery: None,
         };
         self.told.decision.answers.iter().map(of_pool).collect()
     }
@@ -299,6 +310,7 @@ impl Driver {
             order: order.map(|(.., order)| order.clone()),
             votes: hosts::votes(&self.engine, target, health.map(Health::vote).unwrap_or_default()),
             undone: self.told.undone(target),
+            origin: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use crate::complaint::Complaint;
+use crate::discovery::news::News;
 
 /// How many events are kept; the oldest goes first.
 const KEPT: usize = 1_000;
@@ -106,6 +107,14 @@ pub enum What {
         /// Whether it begins.
         begins: bool,
     },
+    /// Discovery has learned something of the nodes of a pool.
+    Discovery {
+        /// The pool.
+        pool: PoolName,
+        /// What.
+        #[serde(flatten)]
+        news: News,
+    },
     /// A new configuration was applied.
     Reload {
         /// How many targets it has.
@@ -174,6 +183,10 @@ impl What {
             Self::Complaint { host, complaint, begins: false } => {
                 info!(event = "complaint", %host, complaint = complaint.label(), begins = false, "{sentence}");
             }
+            Self::Discovery { pool, news } if news.is_warning() => {
+                warn!(event = "discovery", %pool, news = news.label(), "{sentence}");
+            }
+            Self::Discovery { pool, news } => info!(event = "discovery", %pool, news = news.label(), "{sentence}"),
             Self::Reload { targets } => info!(event = "reload", targets, "{sentence}"),
         }
     }
@@ -216,6 +229,7 @@ impl fmt::Display for What {
             Self::Complaint { host, complaint, begins: false } => {
                 write!(f, "no longer so: {}", complaint.sentence(host))
             }
+            Self::Discovery { pool, news } => write!(f, "{pool}: {news}"),
             Self::Reload { targets } => write!(f, "a new configuration with {targets} targets is applied"),
         }
     }

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod complaint;
 pub mod config;
+pub mod discovery;
 pub mod driver;
 pub mod events;
 mod family;

@@ -1,6 +1,7 @@
-//! Manifests for what runs Daymark: a static Pod for hosts that are the control-plane nodes themselves, and a unit of systemd
-//! for others. It writes nothing.
+//! Manifests for what runs Daymark: a static Pod for hosts that are the control-plane nodes themselves, a unit of systemd for
+//! others, and what a host may do in a cluster. It writes nothing.
 
+mod rbac;
 mod systemd;
 
 use std::collections::BTreeSet;
@@ -10,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use daymark_cloudflare::TokenSource;
 use serde_json::{Value, json};
 
+pub use self::rbac::{Account, rbac, token};
 pub use self::systemd::{NoUnit, unit};
 
 use crate::config::{Config, ProviderConfig};

@@ -1,5 +1,6 @@
 //! Every metric, by name. Counters and histograms grow as things happen; gauges are filled when someone reads.
 
+mod discovery;
 mod hosts;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use self::discovery::DiscoveryMetrics;
 use self::hosts::HostMetrics;
 use crate::publish::Calls;
 use crate::status::{HostsStatus, PoolStatus, ProviderStatus};
@@ -47,6 +49,7 @@ pub struct Metrics {
     stuck: Gauge,
     lost_lines: Counter,
     hosts: HostMetrics,
+    discovery: DiscoveryMetrics,
 }
 
 /// What is read only when someone asks for the metrics.
@@ -162,6 +165,7 @@ impl Default for Metrics {
             stuck: Gauge::default(),
             lost_lines: Counter::default(),
             hosts: HostMetrics::default(),
+            discovery: DiscoveryMetrics::default(),
         };
         metrics.registry = Arc::new(metrics.registered());
         metrics
@@ -201,6 +205,7 @@ impl Metrics {
         all.register("stuck_parts", "Parts of Daymark that the watchdog finds stuck", self.stuck.clone());
         all.register("log_lines_lost", "Lines of the log that could not be written in time", self.lost_lines.clone());
         self.hosts.register(&mut all);
+        self.discovery.register(&mut all);
         all
     }
 
@@ -286,6 +291,7 @@ impl Metrics {
         self.stuck.set(i64::try_from(readings.stuck).unwrap_or(i64::MAX));
         self.lost_lines.inner().store(readings.lost_lines, Ordering::Relaxed);
         self.hosts.fill(readings.hosts.as_ref());
+        self.discovery.fill(&readings.pools);
     }
 
     fn fill_provider(&self, provider: &ProviderStatus, calls: &Calls, now: Timestamp) {

@@ -41,7 +41,7 @@ impl Probers {
     /// Watches the targets of these pools and no others. A watch whose settings are the same goes on undisturbed.
     pub fn configure(&mut self, pools: &[PoolConfig]) {
         let mut former = std::mem::take(&mut self.running);
-        for PoolConfig { pool, probe } in pools {
+        for PoolConfig { pool, probe, .. } in pools {
             let prober = Arc::new(Prober::new(probe.clone()));
             let count = pool.targets().count();
             for (index, (target, _)) in pool.targets().enumerate() {

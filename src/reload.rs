@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use daymark_authoritative::Authoritative;
 use daymark_cloudflare::{Mode, Settings, TokenSource};
-use daymark_decision::PoolName;
+use daymark_decision::{Pool, PoolName};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::config::{Config, Finding, PeersConfig, ProviderConfig};
+use crate::config::{Config, Finding, PeersConfig, PoolConfig, ProviderConfig};
+use crate::discovery::Discovery;
 use crate::driver::Handle;
 use crate::fault::chain;
 use crate::notify;
@@ -33,6 +34,7 @@ pub struct Reloader {
     config: Config,
     driver: Handle,
     probers: Probers,
+    discovery: Discovery,
     authoritative: Option<Arc<Authoritative>>,
     zone_files: BTreeSet<PathBuf>,
     /// The configuration that was refused last, for it is to be read again once one of its files is mended.
@@ -42,29 +44,33 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Applies the configuration of the start to the probers, and is ready for the next.
+    /// Applies the configuration of the start to the probers and the discovery, and is ready for the next.
     pub fn new(
         file: Option<PathBuf>,
         config: Config,
         driver: Handle,
         mut probers: Probers,
+        mut discovery: Discovery,
         authoritative: Option<Arc<Authoritative>>,
     ) -> Self {
-        probers.configure(&config.pools);
-        let zone_files = zones::files(&config);
-        let mut reloader =
-            Self { file, config, driver, probers, authoritative, zone_files, refused: None, seen: Look::new() };
+        probers.configure(&discovery.pools(&config.pools));
+        discovery.configure(&config.pools);
+        let (zone_files, seen) = (zones::files(&config), Look::new());
+        let refused = None;
+        let mut reloader = Self { file, config, driver, probers, discovery, authoritative, zone_files, refused, seen };
         reloader.seen = reloader.look();
         reloader
     }
 
-    /// Applies changes until the shutdown, then stops every probe.
+    /// Applies changes until the shutdown, then stops every probe and every finder.
     pub async fn run(mut self, asked: Arc<Notify>, shutdown: CancellationToken) {
+        self.discovery.save().await;
         let mut seen = std::mem::take(&mut self.seen);
         let mut settling: Option<Look> = None;
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
+                () = self.discovery.changed() => self.change_nodes().await,
                 () = asked.notified() => {
                     notify::reloading();
                     (seen, settling) = (self.reload_from(self.look()).await, None);
@@ -82,6 +88,17 @@ impl Reloader {
             }
         }
         self.probers.stop().await;
+        self.discovery.stop().await;
+    }
+
+    /// Applies the configuration as it is to the nodes that are known now.
+    async fn change_nodes(&mut self) {
+        let pools = self.discovery.pools(&self.config.pools);
+        // A driver that does not answer takes them with the next change, and the watchdog tells.
+        if let Err(gone) = self.driver.change_nodes(policies(&pools)).await {
+            return warn!("the nodes that were found are not taken in: {gone}");
+        }
+        self.probers.configure(&pools);
     }
 
     /// Reloads, and gives what was seen before, for what changes meanwhile may have been missed. A file that is named only now
@@ -134,11 +151,13 @@ impl Reloader {
         if let Some(authoritative) = &self.authoritative {
             authoritative.configure(&zones).map_err(|errors| vec![chain(&errors)])?;
         }
+        self.discovery.configure(&config.pools);
+        self.discovery.save().await;
+        let pools = self.discovery.pools(&config.pools);
         // The new generation that this gives is what raises the serial of the zones.
-        let pools = config.pools.iter().map(|it| it.pool.clone()).collect();
         let digests = peers::digests(&config.pools);
-        self.driver.reload(pools, digests).await.map_err(|gone| vec![gone.to_string()])?;
-        self.probers.configure(&config.pools);
+        self.driver.reload(policies(&pools), digests).await.map_err(|gone| vec![gone.to_string()])?;
+        self.probers.configure(&pools);
         Ok(())
     }
 
@@ -146,6 +165,11 @@ impl Reloader {
         let files = self.file.iter().chain(&self.zone_files);
         files.map(|file| (file.clone(), Stamp::of(file))).collect()
     }
+}
+
+/// What the core is told of the pools.
+fn policies(pools: &[PoolConfig]) -> Vec<Pool> {
+    pools.iter().map(|config| config.pool.clone()).collect()
 }
 
 /// What each file is.

@@ -1,4 +1,4 @@
-//! What survives a restart: small JSON files, the state and one a provider, each written whole or not at all.
+//! What survives a restart: small JSON files, the state, what discovery knows and one a provider, each written whole or not at all.
 //!
 //! A file is a help, never a condition: where it cannot be read, Daymark starts without memory; where it cannot be
 //! written, that is an alarm and a metric. What it does not understand it sets aside and does not overwrite.
@@ -12,6 +12,8 @@ use daymark_decision::{Memory, Moment};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::discovery::rosters::Rosters;
 
 const FORMAT: &str = "daymark-state";
 /// Raised when an older Daymark would misread the file.
@@ -69,6 +71,13 @@ impl StateFile<Value> {
     /// What the provider of this name remembers, in the same directory.
     pub fn of_provider(dir: &Path, name: &str) -> Self {
         Self { dir: dir.to_owned(), name: format!("provider-{name}.json"), kept: PhantomData }
+    }
+}
+
+impl StateFile<Rosters> {
+    /// What discovery knows, in the same directory.
+    pub fn of_discovery(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), name: "discovery.json".to_owned(), kept: PhantomData }
     }
 }
 

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::complaint::Complaint;
+use crate::discovery::board::{DiscoveryStatus, Origin};
 
 /// A provider that has been behind for more seconds says so in its alarm.
 const PATIENCE: u64 = 30;
@@ -186,6 +187,9 @@ pub struct PoolStatus {
     pub generation: u64,
     /// Its targets, in the operator's order.
     pub targets: Vec<TargetStatus>,
+    /// How its nodes are found; `None`: they are not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<DiscoveryStatus>,
 }
 
 impl PoolStatus {
@@ -205,7 +209,16 @@ impl PoolStatus {
                 self.name, example.0.node, example.0.address, example.1.sentence
             ));
         }
+        alarms.extend(self.discovery.iter().flat_map(|discovery| discovery.alarms(&self.name)));
         alarms
+    }
+
+    /// Tells of each target where it comes from.
+    #[must_use]
+    pub fn with_discovery(self, discovery: Option<DiscoveryStatus>) -> Self {
+        let origin = |it: &TargetStatus| discovery.as_ref().map(|discovery| discovery.origin(&it.node, it.address));
+        let targets = self.targets.into_iter().map(|it| TargetStatus { origin: origin(&it), ..it }).collect();
+        Self { targets, discovery, ..self }
     }
 
     fn own_faults(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
@@ -253,6 +266,9 @@ pub struct TargetStatus {
     /// What each heard host votes, this one first; empty where there are no others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub votes: Vec<HostVote>,
+    /// Where it comes from; `None`: the nodes of the pool are not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Why the last drain of the node was undone by the hosts, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone: Option<String>,

@@ -57,7 +57,7 @@ pub async fn judge(pools: &[PoolConfig], mut engine: Engine, clock: Clock, deadl
 
 fn watch(pools: &[PoolConfig], to_engine: &UnboundedSender<(Target, Observation)>) -> JoinSet<()> {
     let mut watches = JoinSet::new();
-    for PoolConfig { pool, probe } in pools {
+    for PoolConfig { pool, probe, .. } in pools {
         let prober = Arc::new(Prober::new(probe.clone()));
         let count = pool.targets().count();
         for (index, (target, _)) in pool.targets().enumerate() {

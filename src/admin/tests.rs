@@ -11,6 +11,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::config::Config;
+use crate::discovery::board::Board;
 use crate::driver::Outputs;
 use crate::driver::{self, Driver};
 use crate::keeper::Kept;
@@ -54,6 +55,7 @@ fn bench() -> Bench {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("token"), "secret\n").unwrap();
     let admin = Admin {
+        board: Board::default(),
         driver: handle,
         clock,
         events,

@@ -7,6 +7,7 @@ use daymark_decision::{Grade, HostName, NodeName, Timings};
 
 use super::client::Api;
 use super::{Failure, Outcome, Output, json};
+use crate::discovery::board::{KnownStatus, Origin};
 use crate::status::{HostVote, PoolStatus, Status, TargetStatus};
 
 #[derive(Debug, Args)]
@@ -64,6 +65,7 @@ fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
             None => format!("  grade        {}", target.grade),
         },
     ];
+    lines.extend(target.origin.iter().map(|origin| format!("  from         {}", from(origin))));
     if let Some(order) = &target.order {
         lines.push(format!("  override     {}, {order}", serde_json::json!(order.kind).as_str().unwrap_or_default()));
     }
@@ -85,6 +87,16 @@ fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
         }
     }
     lines.join("\n") + "\n\n"
+}
+
+fn from(origin: &Origin) -> String {
+    match origin {
+        Origin::Seed => "the configuration, as a seed".to_owned(),
+        Origin::Found(KnownStatus { since, missing: None, .. }) => format!("discovery, found {since}"),
+        Origin::Found(KnownStatus { since, missing: Some(missing), .. }) => {
+            format!("discovery, found {since}, {}", missing.sentence)
+        }
+    }
 }
 
 /// `dns-1 (this host) ready, dns-2 down, dns-3 abstains`.

@@ -7,7 +7,7 @@ use daymark_decision::HostName;
 
 use super::{Failure, Outcome, Own};
 use crate::config::Config;
-use crate::manifest;
+use crate::manifest::{self, Account};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -21,6 +21,8 @@ enum Kind {
     StaticPod(StaticPod),
     /// A unit of systemd that runs this binary, for hosts without the Debian package
     Systemd(Systemd),
+    /// What lets Daymark read what its configuration needs: the nodes, and /readyz where it is not open to everyone
+    Rbac(Rbac),
 }
 
 #[derive(Debug, Args)]
@@ -44,10 +46,29 @@ struct Systemd {
     own: Own,
 }
 
+#[derive(Debug, Args)]
+struct Rbac {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    #[command(flatten)]
+    own: Own,
+    /// The name of the account, and of what goes with it
+    #[arg(long, default_value = "daymark")]
+    name: String,
+    /// The namespace of the account
+    #[arg(long, default_value = "kube-system")]
+    namespace: String,
+    /// With a Secret that holds a token without an end, for a Daymark outside the cluster
+    #[arg(long)]
+    token: bool,
+}
+
 pub(super) fn manifest(arguments: &Arguments) -> Outcome {
     match &arguments.kind {
         Kind::StaticPod(arguments) => static_pod(arguments),
         Kind::Systemd(arguments) => systemd(arguments),
+        Kind::Rbac(arguments) => rbac(arguments),
     }
 }
 
@@ -61,6 +82,36 @@ fn systemd(Systemd { config: file, own }: &Systemd) -> Outcome {
 
 fn absolute(file: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
+}
+
+fn rbac(Rbac { config: file, own, name, namespace, token }: &Rbac) -> Outcome {
+    // What is to be allowed is to be known before the token is there.
+    let config = Config::load_alone(file, own.name.as_deref())?;
+    let account = Account { name: name.clone(), namespace: namespace.clone() };
+    let mut objects = manifest::rbac(&config, &account);
+    if objects.is_empty() {
+        let sentence = "no pool has `nodes.fromKubernetes` or `probe.auth`, so there is nothing to allow";
+        return Err(Failure::Usage(config.finding("pools", "", sentence.to_owned()).to_string()));
+    }
+    objects.extend(token.then(|| manifest::token(&account)));
+    let mut text = rbac_preface(&account, *token);
+    for object in &objects {
+        text.push_str("---\n");
+        text.push_str(&serde_saphyr::to_string(object).map_err(|error| Failure::Run(error.to_string()))?);
+    }
+    Ok(text)
+}
+
+fn rbac_preface(Account { name, namespace }: &Account, token: bool) -> String {
+    let mut text =
+        "# Made by `daymark manifest rbac`, for `kubectl apply -f`. It allows what the configuration needs, no more.\n"
+            .to_owned();
+    if token {
+        let secret =
+            format!("kubectl -n {namespace} get secret {name}-token -o jsonpath='{{.data.token}}' | base64 -d");
+        text.push_str(&format!("# The token for `probe.auth.tokenFile`: {secret}\n"));
+    }
+    text
 }
 
 fn static_pod(StaticPod { config: file, own, image }: &StaticPod) -> Outcome {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::client::Api;
 use super::table::table;
 use super::{Outcome, Output, json};
+use crate::discovery::board::{DiscoveryStatus, KnownStatus, MissingStatus};
 use crate::events::Event;
 use crate::status::{HostsStatus, PeerStatus, PeerTarget, PoolStatus, ProviderStatus, Status, TargetStatus};
 
@@ -142,7 +143,25 @@ fn pool(pool: &PoolStatus) -> String {
     let mut undone: Vec<String> = pool.targets.iter().filter_map(undone).collect();
     undone.dedup();
     let (name, basis, ttl, undone) = (&pool.name, pool.basis, pool.ttl, undone.concat());
-    format!("{name} -> {} ({basis}, TTL {ttl} s)\n{table}{undone}\n", addresses.join(" "))
+    let found: String = pool.discovery.iter().map(discovery).collect();
+    format!("{name} -> {} ({basis}, TTL {ttl} s)\n{table}{undone}{found}\n", addresses.join(" "))
+}
+
+/// How the nodes are found, and what is missing and stays.
+fn discovery(discovery: &DiscoveryStatus) -> String {
+    let DiscoveryStatus { source, asked, complete, trouble, .. } = discovery;
+    let nodes = discovery.nodes();
+    let noun = if nodes == 1 { "node" } else { "nodes" };
+    let mut text = format!("  {nodes} {noun} known by {source}; the last complete list: ");
+    text.push_str(&complete.map_or("none yet".to_owned(), |at| at.to_string()));
+    text.extend(asked.map(|address| format!(", asked last: {address}")));
+    text.push('\n');
+    text.extend(trouble.iter().map(|why| format!("  trouble: {why}\n")));
+    let line = |(known, missing): (&KnownStatus, &MissingStatus)| {
+        format!("  {} {} is {}\n", known.node, known.address, missing.sentence)
+    };
+    text.extend(discovery.missing().map(line));
+    text
 }
 
 /// The line on a node whose last drain the hosts have undone.

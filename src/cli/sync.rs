@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use daymark_cloudflare::Cloudflare;
-use daymark_decision::Decision;
+use daymark_decision::{Decision, Engine, Memory};
 use daymark_provider::Provider;
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -21,6 +21,7 @@ use super::{Failure, Outcome, Output, Own, block_on, json, print};
 use crate::app::{self, Remembering};
 use crate::clock::Clock;
 use crate::config::{self, Config, PoolConfig, ProviderConfig};
+use crate::discovery::once::{Look, look};
 use crate::fault::chain;
 use crate::lock::{NotLocked, StateLock};
 use crate::signals::{Asked, Signals};
@@ -29,6 +30,8 @@ use crate::sync::{Done, Verdicts, judge};
 
 /// How long a disk may take to save.
 const DISK: Duration = Duration::from_secs(2);
+/// How long the look for nodes may take.
+const LOOK: Duration = Duration::from_secs(10);
 /// How long a look at what else there is to say may take, also where the deadline is nearer.
 const CHECK: Duration = Duration::from_secs(5);
 
@@ -54,6 +57,9 @@ pub(super) struct Arguments {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
+    /// What has changed of the nodes that are found, as sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    found: Vec<String>,
     /// What was done at each provider, or would be.
     providers: Vec<Done>,
     /// The targets without a clear verdict, as sentences.
@@ -116,9 +122,13 @@ async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) 
     let cloudflares = cloudflares.map_err(|sentences| Failure::Usage(sentences.join("\n")))?;
     warn_of_short(arguments.deadline, config);
     let memory = state.dir.map(StateFile::new).and_then(|file| app::told(state.look(&file)));
-    let engine = app::engine(config, app::sole(), memory.unwrap_or_default(), &clock);
-    let Verdicts { decision, memory, unclear, unjudged, alarms } = tokio::select! {
-        verdicts = judge(&config.pools, engine, clock, deadline) => verdicts,
+    let found = find(config, memory.unwrap_or_default(), &state, deadline);
+    let verdicts = async {
+        let (engine, pools, news) = found.await;
+        (judge(&pools, engine, clock, deadline).await, news)
+    };
+    let (Verdicts { decision, memory, unclear, unjudged, alarms }, found) = tokio::select! {
+        verdicts = verdicts => verdicts,
         () = stop.cancelled() => return Err(Failure::Run("stopped before anything was published".to_owned())),
     };
     for sentence in unclear.iter().chain(&alarms) {
@@ -128,7 +138,32 @@ async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) 
     let done = cloudflares.into_iter().map(|it| publish(it, &decision, arguments, deadline, &state, stop));
     // A provider of which no pool could be judged has nothing to be told.
     let providers = if decision.answers.is_empty() { Vec::new() } else { join_all(done).await };
-    Ok(Report { providers, unclear, unjudged, alarms })
+    Ok(Report { found, providers, unclear, unjudged, alarms })
+}
+
+/// Looks for nodes where that is wanted, and keeps what is found; gives the core for the pools as they are then, and what has
+/// changed, as sentences.
+async fn find(
+    config: &Config,
+    memory: Memory,
+    state: &State<'_>,
+    deadline: Instant,
+) -> (Engine, Vec<PoolConfig>, Vec<String>) {
+    let (mut rosters, file) = app::rosters(config, |file| state.look(file));
+    let before = rosters.pools(&config.pools);
+    let mut engine = app::engine(&before, app::sole(), memory, &state.clock);
+    let (now, until) = (state.clock.now(), deadline.min(Instant::now() + LOOK));
+    let Look { news, troubles } = look(&mut rosters, &config.pools, &engine, now, until).await;
+    for sentence in troubles {
+        warn!("{sentence}");
+    }
+    let pools = rosters.pools(&config.pools);
+    if pools != before {
+        engine.handle_policy(pools.iter().map(|it| it.pool.clone()).collect(), now);
+    }
+    let changed = file.filter(|(_, saved)| *saved != rosters);
+    state.keep(changed.map(|(file, _)| file), rosters).await;
+    (engine, pools, news)
 }
 
 /// Publishes, remembers, and only then looks at what else there is to say.
@@ -159,7 +194,7 @@ async fn publish(
 
 /// A probe that no one waits for finds nothing.
 fn warn_of_short(deadline: Duration, config: &Config) {
-    for PoolConfig { pool, probe } in config.pools.iter().filter(|it| deadline <= it.probe.timeout) {
+    for PoolConfig { pool, probe, .. } in config.pools.iter().filter(|it| deadline <= it.probe.timeout) {
         let (name, timeout) = (&pool.name, probe.timeout);
         warn!(
             "{name}: the deadline {deadline:?} is not above its probe `timeout` {timeout:?}, so a node that is silent cannot be \
@@ -226,7 +261,7 @@ impl State<'_> {
 }
 
 fn text(report: &Report, dry_run: bool) -> String {
-    let mut text = String::new();
+    let mut text: String = report.found.iter().map(|sentence| format!("{sentence}\n")).collect();
     for Done { provider, edits, fault, .. } in &report.providers {
         if edits.is_empty() && fault.is_none() {
             text.push_str(&format!("{provider}: nothing to change\n"));

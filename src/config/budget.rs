@@ -8,8 +8,10 @@ use daymark_decision::{HostName, Membership};
 use daymark_provider::CLIENTS_NOTICE;
 
 use super::findings::Finding;
+use super::values::duration_text;
 use super::{Config, PoolConfig, ProviderConfig};
-use crate::probe::Settings;
+use crate::discovery::settings::Settings;
+use crate::probe;
 
 /// One duration of a sum, with the keys it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,18 +41,18 @@ impl fmt::Display for Sum {
 }
 
 /// From the silence of a node (power loss, a cut) to the verdict: its packets go nowhere, so TCP runs out of time.
-pub fn silent(probe: &Settings) -> Sum {
+pub fn silent(probe: &probe::Settings) -> Sum {
     detection(probe, "connectTimeout", probe.connect_timeout)
 }
 
 /// From the standstill of a node (a stopped process behind a TCP stack that still accepts) to the verdict: only the
 /// whole probe runs out of time.
-pub fn hung(probe: &Settings) -> Sum {
+pub fn hung(probe: &probe::Settings) -> Sum {
     detection(probe, "timeout", probe.timeout)
 }
 
 /// A probe has just passed; the next one is silent to its end, and those that confirm it start beside it.
-fn detection(probe: &Settings, last: &str, deadline: Duration) -> Sum {
+fn detection(probe: &probe::Settings, last: &str, deadline: Duration) -> Sum {
     let fall = probe.thresholds.fall.get();
     let term = |name: &str, duration| Term { name: format!("{name} {}", seconds(duration)), duration };
     let confirm = Term {
@@ -78,6 +80,8 @@ pub struct PoolReport {
     pub name: String,
     /// The names of its nodes.
     pub nodes: Vec<String>,
+    /// How further nodes are found, as a sentence.
+    pub discovery: Option<String>,
     /// Until a silent node is found.
     pub silent: Sum,
     /// Until a hung node is found.
@@ -93,8 +97,9 @@ pub struct PoolReport {
 impl PoolReport {
     /// The worst case of this pool.
     pub fn new(config: &PoolConfig) -> Self {
-        let PoolConfig { pool, probe } = config;
+        let PoolConfig { pool, probe, discovery } = config;
         Self {
+            discovery: discovery.as_ref().map(sentence),
             name: pool.name.to_string(),
             nodes: pool.nodes.iter().map(|node| node.name.to_string()).collect(),
             silent: silent(probe),
@@ -187,6 +192,9 @@ impl fmt::Display for PoolReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "pool {}", self.name)?;
         writeln!(f, "  nodes: {}", self.nodes.join(", "))?;
+        if let Some(discovery) = &self.discovery {
+            writeln!(f, "  {discovery}")?;
+        }
         for (title, sum) in [("silent", &self.silent), ("hung", &self.hung)] {
             let total = seconds(sum.total());
             let cached = seconds(sum.total() + self.ttl_max);
@@ -207,6 +215,15 @@ impl fmt::Display for PoolReport {
         }
         Ok(())
     }
+}
+
+fn sentence(Settings { source, interval, shrink_pause }: &Settings) -> String {
+    format!(
+        "more nodes: {source}, asked of the nodes that are known every {}; what is new comes at once, and one at a time leaves, \
+         missing for {}",
+        duration_text(*interval),
+        duration_text(*shrink_pause)
+    )
 }
 
 /// Who decides, and how many of them may fail before the others are no majority any more.

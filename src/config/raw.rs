@@ -1,6 +1,8 @@
 //! The file as it is written: every key, once, with its kind, its default and its sentence. The reader, the schema and the
 //! page of the configuration follow from it. Keys without `default` must be there; [`typed`](super::typed) says so.
 
+mod nodes;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use super::values::{
     Lapse, ListenAddress, NodeText, ProviderName, RequestPath, ServeAddress, ServerName, Text, Variable, Whole,
     ZoneText, duration_text,
 };
+
+pub(super) use self::nodes::{DISCOVERY_INTERVAL, RawFromKubernetes, RawNodes, RawSought, SELECTOR, SHRINK_PAUSE};
 
 pub(super) const PORT: u16 = 6443;
 pub(super) const PRIORITY: u16 = 0;
@@ -88,9 +92,8 @@ pub(super) struct RawPool {
     #[serde(default)]
     #[schemars(extend("default" = PORT))]
     pub(super) port: Key<Whole<u16, 1, 65_535>>,
-    /// The nodes, in the order of answers that nothing else orders.
-    #[schemars(length(min = 1))]
-    pub(super) nodes: Key<Nodes>,
+    /// The nodes, in the order of answers that nothing else orders; or some of them, and how the others are found.
+    pub(super) nodes: Key<RawNodes>,
     /// How the nodes are probed.
     #[serde(default)]
     pub(super) probe: Key<RawProbe>,

@@ -9,11 +9,15 @@ use std::marker::PhantomData;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-use super::findings::{Findings, Place, join, quoted, short};
+use super::findings::{Findings, Place, join, quoted};
+use super::spelling::{near, unknown};
 use super::tree::{Entry, Node, Value};
 
 /// The key that says which kind a mapping is of.
 const TAG: &str = "type";
+
+/// The variants of an enum that are told apart by the shape of what is written.
+pub(super) const SHAPES: [&str; 2] = ["list", "mapping"];
 
 /// What became of one key or one element of a list. Only a [`Reader`] can fill it.
 #[derive(Debug, Default)]
@@ -141,20 +145,6 @@ impl<'de> Reader<'de, '_> {
     }
 }
 
-/// Says that a word is unknown, which it may have been meant for, and which are allowed.
-pub(super) fn unknown(noun: &str, word: &str, allowed: &[&str]) -> String {
-    let hint = near(word, allowed).map_or(";".to_owned(), |near| format!("; did you mean `{near}`?"));
-    format!("unknown {noun} `{}`{hint} allowed are: {}", short(word), allowed.join(", "))
-}
-
-/// The allowed word that another one was meant for.
-fn near<'n>(word: &str, allowed: &[&'n str]) -> Option<&'n str> {
-    let word = word.to_lowercase();
-    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(&known.to_lowercase(), &word);
-    let near = allowed.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(near) >= 0.6).then_some(near)
-}
-
 fn unexpected(value: &Value) -> Unexpected<'_> {
     match value {
         Value::Empty => Unexpected::Unit,
@@ -222,6 +212,14 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Sentence> {
+        if variants == SHAPES {
+            let tag = match &self.node.value {
+                Value::List(_) => SHAPES[0],
+                Value::Map(_) => SHAPES[1],
+                _ => return self.wrong_type("a list or a mapping"),
+            };
+            return visitor.visit_enum(Tagged { tag, reader: self });
+        }
         let list = variants.join(", ");
         let Value::Map(entries) = &self.node.value else {
             return self.wrong_type(&format!("a mapping with the key {TAG}, one of {list},"));

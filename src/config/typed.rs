@@ -2,6 +2,7 @@
 //! Collects every error; what is wrong is left out, so that the rest is judged as well.
 
 mod cloudflare;
+mod discovery;
 mod files;
 mod peers;
 mod pool;
@@ -26,6 +27,8 @@ pub(super) enum Source {
     File,
     /// A file, for a pass that talks to no other host and needs no keys for it.
     FileWithoutKeys,
+    /// A file, and no other file that it names has to be there.
+    FileAlone,
     /// Flags, which may leave out providers and keep no state unless told to.
     Flags,
 }
@@ -129,7 +132,9 @@ impl Stage<'_> {
     fn file(&mut self, key: Key<Text<FilePath>>, check: fn(&Path) -> Result<(), String>) -> Option<PathBuf> {
         let (Text(FilePath(path)), place) = key.given()?;
         let path = self.base.join(path);
-        if let Err(sentence) = check(&path) {
+        if self.source != Source::FileAlone
+            && let Err(sentence) = check(&path)
+        {
             self.findings.error(place, sentence);
         }
         Some(path)

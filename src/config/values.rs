@@ -2,6 +2,7 @@
 //! what depends on other keys or on files is judged in [`typed`](super::typed).
 
 mod cloudflare;
+mod discovery;
 mod peers;
 
 use std::borrow::Cow;
@@ -23,6 +24,7 @@ use super::reader::Key;
 pub(super) use self::cloudflare::{
     ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, HexId, ProviderName, Variable, ZoneText,
 };
+pub(super) use self::discovery::{AddressKind, LabelSelector, NodeSource};
 pub(super) use self::peers::{ClusterName, ServeAddress};
 
 /// A kind of text.

@@ -195,3 +195,16 @@ async fn an_observation_of_a_target_that_a_reload_took_away_leaves_nothing_behin
     let status = bench.handle.status().await.unwrap();
     assert!(status[0].targets.iter().all(|target| target.observed.is_none()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn nodes_that_are_found_are_no_new_configuration() {
+    let before = pool(&["cp-1"]);
+    let mut bench = start(before.clone());
+    bench.see(&before, 0, Kind::Ready);
+    bench.until(|decision| members(decision) == ["cp-1"]).await;
+    bench.handle.change_nodes(vec![pool(&["cp-1", "cp-2"])]).await.unwrap();
+    let status = bench.handle.status().await.unwrap();
+    let grades: Vec<Grade> = status[0].targets.iter().map(|target| target.grade).collect();
+    assert_eq!(grades, [Grade::Ready, Grade::Unknown]);
+    assert!(!bench.sentences().iter().any(|it| it.contains("configuration")), "{:?}", bench.sentences());
+}

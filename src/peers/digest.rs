@@ -7,6 +7,7 @@ use daymark_gossip::Digest;
 use ring::digest::{SHA256, digest};
 
 use crate::config::PoolConfig;
+use crate::discovery::settings::Settings;
 use crate::probe::{Auth, Trust};
 
 /// The first bytes of SHA-256 of what decides on the answers of each pool, so of every key but those that name a file. What is
@@ -23,7 +24,7 @@ fn of(text: &str) -> Digest {
 
 /// Everything in one fixed order, whatever the order in the file, and in words that no version of Rust changes.
 fn text(config: &PoolConfig) -> String {
-    let PoolConfig { pool, probe } = config;
+    let PoolConfig { pool, probe, discovery } = config;
     let (thresholds, steering, ttl) = (pool.thresholds, pool.steering, pool.ttl);
     let mode = match steering.mode {
         daymark_decision::Mode::All => "all",
@@ -59,6 +60,11 @@ fn text(config: &PoolConfig) -> String {
         .collect();
     nodes.sort();
     lines.extend(nodes);
+    // Where they are looked for, and not which were found: hosts find the same ones, but not at the same moment.
+    if let Some(Settings { source, interval, shrink_pause }) = discovery {
+        let (interval, pause) = (interval.as_millis(), shrink_pause.as_millis());
+        lines.push(format!("every {interval} pause {pause} from {source}"));
+    }
     lines.join("\n")
 }
 
@@ -70,6 +76,7 @@ mod tests {
     use daymark_decision::{Mode, Node, NodeName, Pace, Pool, Steering, Thresholds, TtlRange};
 
     use super::*;
+    use crate::discovery::settings as discovery;
     use crate::probe::Settings;
 
     fn config() -> PoolConfig {
@@ -97,7 +104,7 @@ mod tests {
             trust: Trust::File("ca.crt".into()),
             auth: None,
         };
-        PoolConfig { pool, probe }
+        PoolConfig { pool, probe, discovery: None }
     }
 
     #[test]
@@ -108,7 +115,7 @@ mod tests {
             of(&text(&config))
         };
         let same = changed(&|_| {});
-        let others: [&dyn Fn(&mut PoolConfig); 14] = [
+        let others: [&dyn Fn(&mut PoolConfig); 15] = [
             &|it| it.probe.port = 443,
             &|it| it.probe.path = "/livez".to_owned(),
             &|it| it.probe.server_name = "kubernetes".to_owned(),
@@ -123,6 +130,11 @@ mod tests {
             &|it| it.pool.steering.max_answers = 2,
             &|it| it.pool.ttl.max = 6,
             &|it| it.pool.nodes[0].addresses[0] = [192, 0, 2, 2].into(),
+            &|it| {
+                let (interval, shrink_pause) = (Duration::from_mins(1), Duration::from_hours(1));
+                it.discovery =
+                    Some(discovery::Settings { source: discovery::Source::Endpoints, interval, shrink_pause });
+            },
         ];
         for (index, change) in others.iter().enumerate() {
             assert_ne!(changed(change), same, "change {index}");

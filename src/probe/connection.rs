@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use daymark_decision::{Certificate, Kind};
-use http::Request;
+use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -89,17 +89,27 @@ impl Connection {
         self.driver.end().await;
     }
 
-    /// Sends a request and reads the whole answer, up to [`LIMIT`] bytes of body.
+    /// Sends a request and tells what the whole answer says of readiness, with up to [`LIMIT`] bytes of body.
     pub(super) async fn ask(&mut self, request: Request<Empty<Bytes>>) -> Result<Kind, Broken> {
+        let answer = self.fetch(request, LIMIT).await?;
+        Ok(answer::kind(answer.status(), answer.headers(), answer.body()))
+    }
+
+    /// Sends a request and reads the whole answer, up to so many bytes of body.
+    pub(super) async fn fetch(
+        &mut self,
+        request: Request<Empty<Bytes>>,
+        limit: usize,
+    ) -> Result<Response<Bytes>, Broken> {
         let Self { sender, driver, .. } = self;
         let answer = driver
             .drive(sender.send_request(request))
             .await
             .map_err(|error| Broken { kind: of_request(&error), answered: false })?;
         let (head, body) = answer.into_parts();
-        match driver.drive(Limited::new(body, LIMIT).collect()).await {
-            Ok(body) => Ok(answer::kind(head.status, &head.headers, &body.to_bytes())),
-            Err(error) => Err(Broken { kind: of_body(&*error), answered: true }),
+        match driver.drive(Limited::new(body, limit).collect()).await {
+            Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+            Err(error) => Err(Broken { kind: of_body(&*error, limit), answered: true }),
         }
     }
 
@@ -110,9 +120,9 @@ impl Connection {
     }
 }
 
-fn of_body(error: &(dyn std::error::Error + 'static)) -> Kind {
+fn of_body(error: &(dyn std::error::Error + 'static), limit: usize) -> Kind {
     if error.is::<LengthLimitError>() {
-        return Kind::TooLarge { limit: LIMIT };
+        return Kind::TooLarge { limit };
     }
     match error.downcast_ref::<hyper::Error>() {
         Some(error) => of_request(error),

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use daymark_decision::{Kind, Observation, Timings};
-use http::Request;
 use http::header::{AUTHORIZATION, HOST, USER_AGENT};
+use http::{Request, Response};
 use http_body_util::Empty;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -84,6 +84,23 @@ impl Prober {
         }
     }
 
+    /// Asks for another path, over a connection of its own, with the same trust and credentials; gives the whole answer with up
+    /// to `limit` bytes of body, or why there is none.
+    pub(crate) async fn fetch(
+        &self,
+        address: IpAddr,
+        path: &str,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Response<Bytes>, Kind> {
+        let own = |detail| Kind::OwnFault { detail };
+        let material = self.source.current().map_err(|error| own(chain(&error)))?;
+        let request = self.request(path, &material).map_err(|error| own(chain(&error)))?;
+        let mut connection = self.dial(address, &material, deadline, &mut unseen()).await?;
+        let answer = timeout_at(deadline, connection.fetch(request, limit)).await.map_err(|_| Kind::AnswerTimeout)?;
+        answer.map_err(|broken| broken.kind)
+    }
+
     /// Makes a verified connection, and notes times and certificate on the way.
     async fn dial(
         &self,
@@ -132,7 +149,7 @@ impl Prober {
     }
 
     async fn ask(&self, mut on: Connection, material: &Material, deadline: Instant, seen: Observation) -> Asked {
-        let request = match self.request(material) {
+        let request = match self.request(&self.settings.path, material) {
             Ok(request) => request,
             Err(error) => return Asked::answered(Probed::failed(Kind::OwnFault { detail: chain(&error) }, seen)),
         };
@@ -154,8 +171,8 @@ impl Prober {
         }
     }
 
-    fn request(&self, material: &Material) -> Result<Request<Empty<Bytes>>, http::Error> {
-        let mut request = Request::get(&self.settings.path)
+    fn request(&self, path: &str, material: &Material) -> Result<Request<Empty<Bytes>>, http::Error> {
+        let mut request = Request::get(path)
             .header(HOST, host(&self.settings.server_name, self.settings.port))
             .header(USER_AGENT, concat!("daymark/", env!("CARGO_PKG_VERSION")));
         if let Some(authorization) = material.authorization() {

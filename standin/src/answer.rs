@@ -59,6 +59,7 @@ pub(crate) async fn to(
     }
     Ok(everywhere(&behaviour, request.uri().path())
         .or_else(|| (!may_ask(&request, &caller, &shared)).then(unauthorized))
+        .or_else(|| list(&request, &shared))
         .unwrap_or_else(|| by_path(&request, &behaviour)))
 }
 
@@ -84,6 +85,13 @@ fn everywhere(behaviour: &Behaviour, path: &str) -> Option<Response<Full<Bytes>>
         Behaviour::Status(code) => text(StatusCode::from_u16(*code).unwrap_or(StatusCode::IM_A_TEAPOT), ""),
         _ => return None,
     })
+}
+
+/// A list of the API, where the stand-in has a cluster.
+fn list(request: &Request<Incoming>, shared: &Shared) -> Option<Response<Full<Bytes>>> {
+    let cluster = shared.cluster.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+    let (status, body) = cluster.list(request.uri().path(), request.uri().query().unwrap_or_default())?;
+    Some(json(status, body.to_string()))
 }
 
 fn by_path(request: &Request<Incoming>, behaviour: &Behaviour) -> Response<Full<Bytes>> {

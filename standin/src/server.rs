@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authority::Authority;
 use crate::behaviour::Behaviour;
+use crate::cluster::Cluster;
 use crate::conversation;
 use crate::tls::Configs;
 
@@ -69,6 +70,7 @@ pub enum Error {
 pub(crate) struct Shared {
     pub(crate) behaviour: watch::Sender<Behaviour>,
     pub(crate) access: Mutex<Access>,
+    pub(crate) cluster: Mutex<Option<Cluster>>,
     pub(crate) tls: Configs,
     pub(crate) requests: AtomicU64,
     connections: AtomicU64,
@@ -93,6 +95,7 @@ impl Standin {
         let shared = Arc::new(Shared {
             behaviour: watch::Sender::new(Behaviour::Ready),
             access: Mutex::default(),
+            cluster: Mutex::default(),
             tls: Configs::new(authority, names)?,
             requests: AtomicU64::new(0),
             connections: AtomicU64::new(0),
@@ -135,6 +138,11 @@ impl Standin {
     /// Says who may ask, from the next request on.
     pub fn require(&self, access: Access) {
         *self.shared.access.lock().unwrap_or_else(PoisonError::into_inner) = access;
+    }
+
+    /// Is an apiserver of this cluster from the next request on; by default it is one of none and lists nothing.
+    pub fn join(&self, cluster: &Cluster) {
+        *self.shared.cluster.lock().unwrap_or_else(PoisonError::into_inner) = Some(cluster.clone());
     }
 
     /// How many HTTP requests have come.

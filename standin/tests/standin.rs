@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use daymark_standin::{Authority, Behaviour, Error, Standin};
+use daymark_standin::{Access, Authority, Behaviour, Cluster, Error, Node, Standin};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::{http1, http2};
@@ -162,4 +162,37 @@ async fn a_stopped_one_frees_its_port() {
     standin.stop().await;
     let again = Standin::start(address, &authority, &[NAME]).unwrap();
     assert_eq!(again.address(), address);
+}
+
+#[tokio::test]
+async fn the_nodes_of_a_cluster_are_listed_page_by_page_to_those_who_may_see_them() {
+    let (authority, standin) = start();
+    let of = |path: &'static str| {
+        let (authority, standin) = (&authority, &standin);
+        async move { get(authority, standin, &[path]).await.remove(0) }
+    };
+    assert_eq!(of("/api/v1/nodes").await.0, StatusCode::FORBIDDEN, "by default it has no cluster");
+    let cluster = Cluster::default();
+    standin.join(&cluster);
+    let mut nodes: Vec<Node> =
+        (1..=3).map(|n| Node::of_control_plane(&format!("cp-{n}"), [192, 0, 2, n].into())).collect();
+    nodes[2].labels.clear();
+    cluster.set_nodes(nodes);
+    let (status, body) = of("/api/v1/nodes?labelSelector=node-role.kubernetes.io%2Fcontrol-plane&limit=1").await;
+    assert!(status == StatusCode::OK && body.contains("cp-1") && !body.contains("cp-2"), "{body}");
+    assert!(body.contains("\"continue\":\"1\"") && !body.contains("remainingItemCount"), "{body}");
+    let (_, body) = of("/api/v1/nodes?limit=1&continue=2").await;
+    assert!(body.contains("cp-3") && !body.contains("continue"), "{body}");
+    cluster.set_page(Some(2));
+    let (_, body) = of("/api/v1/nodes?limit=500").await;
+    assert!(body.contains("cp-2") && !body.contains("cp-3") && body.contains("\"remainingItemCount\":1"), "{body}");
+    cluster.set_endpoints(6443, vec![[192, 0, 2, 1].into(), "2001:db8::1".parse().unwrap()]);
+    let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name=kubernetes";
+    let (_, body) = of(slices).await;
+    assert!(body.contains("192.0.2.1") && body.contains("2001:db8::1") && body.contains("\"port\":6443"), "{body}");
+    assert_eq!(cluster.lists(), 4);
+    cluster.forbid(true);
+    assert_eq!(of(slices).await.0, StatusCode::FORBIDDEN);
+    standin.require(Access::Token("secret".to_owned()));
+    assert_eq!(of(slices).await.0, StatusCode::UNAUTHORIZED);
 }

@@ -128,19 +128,52 @@ def a_token_is_mounted_only_for_discovery(stage):
 
 @test
 def roles_allow_what_discovery_needs_and_no_more(stage):
-    def rules(*switches):
-        given = [part for switch in switches for part in ("--set", f"discovery.{switch}=true")]
-        objects = stage.objects("--values", RECORDS, *given)
+    def rules(**pool):
+        pools = [{"name": "lb.kube-cp.com", "nodes": seeds, "probe": {"ca": "cluster-ca.crt"}} | pool]
+        objects = stage.objects("--values", RECORDS, "--set-json", f"config.pools={json.dumps(pools)}")
         return [(one["kind"], one["metadata"].get("namespace"), one["rules"]) for one in objects if "rules" in one]
 
-    reading = ["get", "list", "watch"]
-    nodes = {"apiGroups": [""], "resources": ["nodes"], "verbs": reading}
-    slices = {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": reading}
-    readyz = {"nonResourceURLs": ["/livez", "/readyz"], "verbs": ["get"]}
-    stage.check(rules() == [], "none without discovery")
-    stage.check(rules("nodes") == [("ClusterRole", None, [nodes])], "nodes")
-    stage.check(rules("readyz") == [("ClusterRole", None, [readyz])], "the checks")
-    stage.check(rules("endpointSlices") == [("Role", "default", [slices])], "slices, in one namespace")
+    seeds = [{"name": "kube-cp-1", "addresses": ["192.0.2.1"]}]
+    nodes = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}
+    slices = {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]}
+    readyz = {"nonResourceURLs": ["/readyz"], "verbs": ["get"]}
+    auth = {"auth": {"tokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token"}}
+    elsewhere = {"auth": {"tokenFile": "secrets/other/token"}}
+    stage.check(rules() == [], "none without a need")
+    found = rules(nodes={"seeds": seeds, "fromKubernetes": {}})
+    stage.check(found == [("ClusterRole", None, [nodes, readyz])], f"nodes: {found}")
+    stage.check(rules(probe=auth) == [("ClusterRole", None, [readyz])], "readiness alone")
+    found = rules(nodes={"seeds": seeds, "fromKubernetes": {"source": "endpoints"}})
+    stage.check(found == [("ClusterRole", None, [readyz]), ("Role", "default", [slices])], f"one namespace: {found}")
+    found = rules(nodes={"seeds": seeds, "fromKubernetes": {}}, probe=elsewhere)
+    stage.check(found == [], f"a cluster with a token of its own is another: {found}")
+
+
+def granted(objects):
+    """Whom a list of objects allows what, without names of objects and labels."""
+    found = {}
+    for one in objects:
+        if one["kind"] in ("Role", "ClusterRole"):
+            name = one["metadata"]["name"]
+            binding = only(objects, f"{one['kind']}Binding", name)
+            assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": one["kind"], "name": name}
+            found[one["kind"]] = (one["rules"], binding["subjects"], one["metadata"].get("namespace"))
+    return found
+
+
+@test
+def the_roles_are_those_that_the_binary_prints_for_the_same_configuration(stage):
+    objects = stage.objects("--values", EVERY)
+    file = os.path.join(stage.directory, "rbac", "daymark.yaml")
+    write(file, only(objects, "ConfigMap", "dm-daymark")["data"]["daymark.yaml"])
+    account = only(objects, "ServiceAccount")["metadata"]
+    done = stage.run(stage.binary, "manifest", "rbac", "-c", file, "--self", "dm-daymark-0", "--name", account["name"],
+                     "--namespace", "infra", "--token")
+    stage.check(done.returncode == 0, done.stderr)
+    printed = [one for one in yaml.safe_load_all(done.stdout) if one]
+    for one in printed:
+        stage.check(fault(one) is None, f"{one['kind']}: {fault(one)}")
+    stage.check(len(printed) == 6 and granted(printed) == granted(objects), f"{granted(printed)} {granted(objects)}")
 
 
 @test
@@ -256,7 +289,7 @@ def keys_and_tokens_are_closed_to_other_users(stage):
 def metrics():
     """Every metric that Daymark has, as its sources name them."""
     names = set()
-    for source in ("metrics.rs", "metrics/hosts.rs"):
+    for source in ("metrics.rs", "metrics/discovery.rs", "metrics/hosts.rs"):
         text = read(os.path.join(HERE, "../../src", source))
         names |= {f"daymark_{name}" for name in re.findall(r"\.register\(\s*\"([a-z_]+)\"", text)}
     return names

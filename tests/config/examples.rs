@@ -12,6 +12,7 @@ const RECORDS: &str = include_str!("../../examples/cloudflare-records.yaml");
 const LOAD_BALANCING: &str = include_str!("../../examples/cloudflare-load-balancing.yaml");
 const CLOUDFLARE_FULL: &str = include_str!("../../examples/cloudflare-full.yaml");
 const THREE_HOSTS: &str = include_str!("../../examples/three-hosts.yaml");
+const DISCOVERY: &str = include_str!("../../examples/discovery.yaml");
 const DESIGN: &str = r#"
 pools:
   - name: lb.kube-cp.com            # kubeadm's controlPlaneEndpoint
@@ -41,6 +42,7 @@ fn read(example: &str) -> Config {
         ("/etc/daymark/probe.crt", "client.crt"),
         ("/etc/daymark/probe.key", "client.key"),
         ("/etc/daymark/staging-token", "token"),
+        ("/etc/daymark/kube-token", "token"),
         ("/etc/daymark/admin-token", "token"),
         ("/etc/daymark/kube-cp.com.zone", "zone"),
         ("/etc/daymark/gossip.key", "gossip.key"),
@@ -52,7 +54,7 @@ fn read(example: &str) -> Config {
 
 #[test]
 fn every_example_is_good_and_without_a_warning() {
-    for example in [MINIMAL, FULL, DESIGN, LOAD_BALANCING, THREE_HOSTS] {
+    for example in [MINIMAL, FULL, DESIGN, LOAD_BALANCING, THREE_HOSTS, DISCOVERY] {
         assert_eq!(read(example).warnings, []);
     }
 }
@@ -67,7 +69,7 @@ fn an_example_that_has_to_be_doubtful_says_so() {
 
 #[test]
 fn every_example_fits_the_schema() {
-    for example in [MINIMAL, FULL, DESIGN, RECORDS, LOAD_BALANCING, CLOUDFLARE_FULL, THREE_HOSTS] {
+    for example in [MINIMAL, FULL, DESIGN, RECORDS, LOAD_BALANCING, CLOUDFLARE_FULL, THREE_HOSTS, DISCOVERY] {
         let value: Value = serde_saphyr::from_str(example).unwrap();
         assert_eq!(violations(&value), Vec::<String>::new());
     }
@@ -84,8 +86,8 @@ fn the_design_says_nothing_but_defaults() {
 
 #[test]
 fn the_full_examples_have_every_key() {
-    let values: [Value; 3] =
-        [FULL, CLOUDFLARE_FULL, THREE_HOSTS].map(|example| serde_saphyr::from_str(example).unwrap());
+    let values: [Value; 4] =
+        [FULL, CLOUDFLARE_FULL, THREE_HOSTS, DISCOVERY].map(|example| serde_saphyr::from_str(example).unwrap());
     let is_absent = |key: &String| !values.iter().any(|value| holds(value, key));
     let schema = daymark::config::json_schema();
     let absent: Vec<_> = crate::schema::keys(&schema).into_iter().filter(is_absent).collect();

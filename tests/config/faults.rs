@@ -488,3 +488,37 @@ fn what_is_doubtful_is_a_warning_with_its_place() {
          by themselves after about 45s, and nodes turn NotReady after 50s"
     );
 }
+
+#[test]
+fn nodes_are_a_list_or_some_of_them_and_how_to_find_the_others() {
+    const WRITTEN: &str = "nodes:\n      - {name: kube-cp-1, addresses: [10.10.1.1]}";
+    let of = |nodes: &str| error(&with(SMALL, WRITTEN, &format!("nodes: {nodes}")));
+    assert_eq!(of("5"), "daymark.yaml:3:12: pools[0].nodes: is the number 5; a list or a mapping is allowed");
+    let seed = "seeds: [{name: kube-cp-1, addresses: [10.10.1.1]}]";
+    assert_eq!(
+        of(&format!("{{{seed}}}")),
+        "daymark.yaml:3:12: pools[0].nodes.fromKubernetes: is missing; a mapping is needed, `{}` for its defaults; without it \
+         `nodes` is a list"
+    );
+    assert_eq!(
+        of("{seeds: [], fromKubernetes: {}}"),
+        "daymark.yaml:3:20: pools[0].nodes.seeds: is an empty list; at least one node is needed"
+    );
+    let message =
+        of(&format!("{{{seed}, fromKubernetes: {{source: pods, shrinkPause: 500ms, sellector: a}}, nodes: 1}}"));
+    for expected in [
+        "pools[0].nodes: unknown key `nodes`; allowed are: seeds, fromKubernetes",
+        "pools[0].nodes.fromKubernetes: unknown key `sellector`; did you mean `selector`?",
+        "pools[0].nodes.fromKubernetes.source: \"pods\" is unknown; one of nodes, endpoints is allowed",
+        "pools[0].nodes.fromKubernetes.shrinkPause: \"500ms\" is too short; ",
+    ] {
+        assert!(message.contains(expected), "{expected} in {message}");
+    }
+    let text = with(SMALL, WRITTEN, &format!("nodes: {{{seed}, fromKubernetes: {{source: endpoints, selector: a}}}}"));
+    let warnings = warnings(&text).join("\n");
+    assert!(warnings.contains("fromKubernetes: without `probe.auth` an apiserver lists nothing"), "{warnings}");
+    assert!(
+        warnings.contains("fromKubernetes.selector: `selector` does nothing unless `source` is nodes"),
+        "{warnings}"
+    );
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use daymark::config::budget::report;
 use daymark::config::{Config, ProviderConfig};
+use daymark::discovery::settings::{AddressType, Settings, Source};
 use daymark::probe::{Auth, Trust};
 use daymark_decision::{Mode, TtlRange};
 
@@ -154,4 +155,26 @@ fn check_warns_of_a_sum_that_clients_would_not_wait_for() {
         "{report}"
     );
     assert!(Config::load(&dir.path().join("absent.yaml"), None).is_err());
+}
+
+#[test]
+fn nodes_may_be_found_beside_some_that_are_written() {
+    let found = "nodes: {seeds: [{name: kube-cp-1, addresses: [10.10.1.1]}], fromKubernetes: {}}";
+    let text = with(SMALL, "nodes:\n      - {name: kube-cp-1, addresses: [10.10.1.1]}", found);
+    let with_auth = with(&text, "{ca: ca.crt}", "{ca: ca.crt, auth: {tokenFile: token}}");
+    let config = parse(&with_auth, files().path()).unwrap();
+    assert_eq!((config.warnings.len(), config.pools[0].pool.nodes.len()), (0, 1));
+    let discovery = config.pools[0].discovery.clone().unwrap();
+    let selector = "node-role.kubernetes.io/control-plane".to_owned();
+    assert_eq!(discovery.source, Source::Nodes { selector, address_type: AddressType::Internal });
+    assert_eq!([discovery.interval, discovery.shrink_pause], [Duration::from_mins(1), Duration::from_hours(1)]);
+
+    let keys = "source: endpoints, interval: 2s, shrinkPause: 24h";
+    let config = parse(&with(&with_auth, "{}", &format!("{{{keys}}}")), files().path()).unwrap();
+    let (interval, shrink_pause) = (Duration::from_secs(2), Duration::from_hours(24));
+    assert_eq!(config.pools[0].discovery, Some(Settings { source: Source::Endpoints, interval, shrink_pause }));
+
+    let external = parse(&with(&with_auth, "{}", "{addressType: ExternalIP, selector: a=b}"), files().path()).unwrap();
+    let source = external.pools[0].discovery.clone().unwrap().source;
+    assert_eq!(source, Source::Nodes { selector: "a=b".to_owned(), address_type: AddressType::External });
 }

@@ -39,7 +39,7 @@ fn properties(schema: &Value) -> Vec<(String, Value)> {
 
 fn mappings(schema: &Value) -> Vec<Value> {
     let mut found = Vec::new();
-    if schema["type"] == "object" {
+    if schema["type"] == "object" || schema["type"] == json!(["array", "object"]) {
         found.push(schema.clone());
     }
     let inner = schema["$defs"].as_object().into_iter().flat_map(|defs| defs.values());
@@ -51,7 +51,7 @@ fn mappings(schema: &Value) -> Vec<Value> {
 #[test]
 fn every_mapping_of_the_schema_refuses_unknown_keys() {
     let mappings = mappings(&json_schema());
-    assert_eq!(mappings.len(), 15);
+    assert_eq!(mappings.len(), 17);
     for mapping in mappings {
         assert_eq!(mapping["additionalProperties"], json!(false), "{mapping:#}");
     }
@@ -72,6 +72,8 @@ fn every_key_of_the_schema_is_required_or_may_be_left_out_by_the_reader_too() {
         ("name", "pools: [{}]"),
         ("nodes", "pools: [{}]"),
         ("addresses", "pools: [{nodes: [{}]}]"),
+        ("seeds", "pools: [{nodes: {}}]"),
+        ("fromKubernetes", "pools: [{nodes: {}}]"),
         ("certificate", "pools: [{probe: {auth: {clientCertificate: {}}}}]"),
         ("key", "pools: [{probe: {auth: {clientCertificate: {}}}}]"),
         ("nameservers", "providers: [{type: authoritative}]"),
@@ -155,6 +157,14 @@ fn what_the_schema_gives_as_default_is_what_leaving_out_gives() {
     let expected = parse(&format!("{text}peers: {{{PEERS}}}\n"), dir.path()).unwrap();
     let text = written("Peers", &format!("{text}peers: {{}}\n"), "peers: {}", &format!("{PEERS}, "));
     assert_eq!(meaning(parse(&text, dir.path()).unwrap()), meaning(expected));
+    let text = with(
+        &text,
+        "    nodes:\n      - {name: kube-cp-1, addresses: [10.10.1.1]}",
+        "    nodes: {seeds: [{name: kube-cp-1, addresses: [10.10.1.1]}], fromKubernetes: {}}",
+    );
+    let expected = parse(&text, dir.path()).unwrap();
+    let text = written("FromKubernetes", &text, "fromKubernetes: {}", "");
+    assert_eq!(meaning(parse(&text, dir.path()).unwrap()), meaning(expected));
 }
 
 #[test]
@@ -176,7 +186,7 @@ fn the_schema_finds_what_is_wrong() {
 /// A kind of text: where the schema has it, a file with `@` in its place, and texts that are good and bad.
 type Sample = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
-const SAMPLES: [Sample; 13] = [
+const SAMPLES: [Sample; 14] = [
     (
         "/$defs/Pool/properties/name",
         "pools: [{name: @}]",
@@ -188,6 +198,12 @@ const SAMPLES: [Sample; 13] = [
         "pools: [{nodes: [{name: @}]}]",
         &["cp-1", "a/b", "Köln", "#"],
         &["", "a b", "a\tb", "a\n"],
+    ),
+    (
+        "/$defs/FromKubernetes/properties/selector",
+        "pools: [{nodes: {fromKubernetes: {selector: @}}}]",
+        &["node-role.kubernetes.io/control-plane", "a=b,c in (d, e)", "!a"],
+        &["", " a", "a ", "ä", "a\tb", "a\n"],
     ),
     (
         "/$defs/Probe/properties/path",

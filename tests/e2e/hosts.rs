@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use daymark_cloudflare_standin::{Fault, Matching};
-use daymark_standin::Behaviour;
+use daymark_standin::{Behaviour, Node};
 
+use crate::discovery::{HASTY, Scene};
 use crate::support::nodes::{Nodes, Plan, addresses, write};
 use crate::support::zone::Zone;
 use crate::support::{BINARY, Daymark, finish, is_published, output, until};
@@ -88,6 +89,28 @@ fn a_word_on_one_host_holds_on_all_and_says_where_it_was_said() {
     hosts.all_answer(&all);
     let told = output(&["events", "--api", &hosts.host(2).api()]);
     assert!(told.contains("cp-1 drained") && told.contains("cp-1 is no longer drained"), "{told}");
+}
+
+#[test]
+fn hosts_that_find_nodes_at_different_moments_have_the_same_configuration_and_words() {
+    let scene = Scene::start(3);
+    let all = scene.nodes.addresses();
+    scene.list(&[0]);
+    let (nodes, cluster) = scene.apart();
+    let only_seed = |plan: Plan| Plan { nodes: plan.nodes[..1].to_vec(), from_kubernetes: Some(HASTY), ..plan };
+    let hosts = Hosts::start(nodes, |_, plan| only_seed(plan));
+    hosts.all_answer(&all[..1]);
+    cluster.set_nodes((1..).zip(&all).map(|(n, it)| Node::of_control_plane(&format!("cp-{n}"), *it)).collect());
+    until("one host has found them", || (hosts.host(0).pool()["targets"].as_array().unwrap().len() == 3).then_some(()));
+    hosts.say(0, &["drain", "cp-3"]);
+    hosts.all_answer(&all[..2]);
+    for host in hosts.each() {
+        let status = host.json("/api/v1/status");
+        let peers = status["hosts"]["peers"].as_array().unwrap();
+        assert!(peers.iter().all(|peer| peer["differs"].as_array().unwrap().is_empty()), "{status}");
+        let told = output(&["events", "--api", &host.api()]);
+        assert!(told.contains("cp-3 drained") && !told.contains("configuration of"), "{told}");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod client;
 mod cloudflare;
 mod commands;
 mod demo;
+mod discovery;
 mod ending;
 mod hosts;
 mod keygen;

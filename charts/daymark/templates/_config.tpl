@@ -20,6 +20,11 @@
   {{- $peers := . -}}
   {{- with $paths.gossipKey }}{{ $_ := set $peers "keyFile" . }}{{ end -}}
 {{- end -}}
+{{- range $config.pools -}}
+  {{- if and (kindIs "map" .nodes) (not (dig "probe" "auth" "" .)) -}}
+    {{- $_ := set . "probe" (merge (.probe | default dict) (dict "auth" (dict "tokenFile" (include "daymark.podToken" $)))) -}}
+  {{- end -}}
+{{- end -}}
 {{- range $config.providers -}}
   {{- if and (eq .type "cloudflare") (not .tokenFile) (not .tokenVariable) }}{{ $_ := set . "tokenFile" $paths.cloudflareToken }}{{ end -}}
 {{- end -}}

@@ -47,8 +47,35 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- range (index . 1).providers }}{{ if eq .type (index $ 0) }}true{{ break }}{{ end }}{{ end -}}
 {{- end }}
 
+{{- define "daymark.podToken" -}}
+/var/run/secrets/kubernetes.io/serviceaccount/token
+{{- end }}
+
+{{/* The pools that are asked with the token of the pod, as JSON: those of this cluster. */}}
+{{- define "daymark.ownPools" -}}
+{{- $own := list -}}
+{{- range (include "daymark.config" . | fromYaml).pools -}}
+{{- if eq (dig "probe" "auth" "tokenFile" "" .) (include "daymark.podToken" $) }}{{ $own = append $own . }}{{ end -}}
+{{- end -}}
+{{- $own | toJson -}}
+{{- end }}
+
+{{/* What the token has to allow, as YAML, the same as `daymark manifest rbac` prints for these pools. */}}
+{{- define "daymark.reads" -}}
+{{- $paths := list -}}
+{{- $nodes := false -}}
+{{- $slices := false -}}
+{{- range include "daymark.ownPools" . | fromJsonArray -}}
+  {{- $paths = append $paths (dig "probe" "path" "/readyz" . | splitList "?" | first) -}}
+  {{- if kindIs "map" .nodes -}}
+    {{- if eq (dig "fromKubernetes" "source" "nodes" .nodes) "endpoints" }}{{ $slices = true }}{{ else }}{{ $nodes = true }}{{ end -}}
+  {{- end -}}
+{{- end -}}
+{{- dict "paths" ($paths | uniq | sortAlpha) "nodes" $nodes "slices" $slices | toYaml -}}
+{{- end }}
+
 {{- define "daymark.needsToken" -}}
-{{- if or .Values.discovery.nodes .Values.discovery.endpointSlices .Values.discovery.readyz }}true{{ end -}}
+{{- if include "daymark.ownPools" . | fromJsonArray }}true{{ end -}}
 {{- end }}
 
 {{- define "daymark.stateKind" -}}

@@ -82,6 +82,7 @@ pub(crate) fn peer_status(host: &str, heard: bool, grade: Grade) -> PeerStatus {
 pub(in crate::cli) fn pool_status() -> PoolStatus {
     let why = Reason::Unfit { lacks: Lack::Unjudged { seen: None } };
     let target = TargetStatus {
+        origin: None,
         node: NodeName::new("cp-1"),
         address: [192, 0, 2, 1].into(),
         grade: Grade::Ready,
@@ -96,6 +97,7 @@ pub(in crate::cli) fn pool_status() -> PoolStatus {
     };
     let other = TargetStatus { address: [192, 0, 2, 2].into(), ..target.clone() };
     PoolStatus {
+        discovery: None,
         name: PoolName::new("lb.example.org"),
         addresses: Vec::new(),
         basis: Basis::Ready,

@@ -290,7 +290,7 @@ fn mode(
     Some(Mode::LoadBalancing { account: account?, zone, cloudflare_pools, manage })
 }
 
-fn served(PoolConfig { pool, probe }: &PoolConfig) -> Served {
+fn served(PoolConfig { pool, probe, .. }: &PoolConfig) -> Served {
     let detection = budget::silent(probe).total().max(budget::hung(probe).total());
     Served { pool: pool.name.clone(), port: probe.port, detection }
 }

@@ -8,7 +8,7 @@ use daymark_decision::{Mode, Node, NodeName, Pace, Pool, PoolName, Steering, Ttl
 
 use super::{Setting, Stage, seconds};
 use crate::config::findings::Place;
-use crate::config::raw::{self, Nodes, RawNode, RawPool, RawSteering, RawTtl};
+use crate::config::raw::{self, Nodes, RawFromKubernetes, RawNode, RawNodes, RawPool, RawSought, RawSteering, RawTtl};
 use crate::config::reader::Key;
 use crate::config::values::{DnsName, HostAddress, NodeText, Text, Whole};
 use crate::config::{PoolConfig, budget};
@@ -26,10 +26,13 @@ impl Stage<'_> {
         let name = self.required(raw.name, "name", root).map(|(DnsName(name), _)| name);
         let port = raw.port.or(Whole(raw::PORT)).0;
         let steering = steering(raw.steering);
-        let nodes = self.nodes(raw.nodes, root, steering.map(|steering| steering.mode));
+        let (nodes, sought) = written(raw.nodes);
+        let (key, parent) = sought.as_ref().map_or(("nodes", root), |(_, place)| ("seeds", *place));
+        let nodes = self.nodes(nodes, key, parent, steering.map(|steering| steering.mode));
         let ttl_place = ttl_place(&raw.ttl).unwrap_or(root);
         let ttl = self.ttl(raw.ttl);
         let probe = self.probe(raw.probe, root, name.as_deref().unwrap_or_default(), port);
+        let discovery = sought.and_then(|(raw, place)| self.discovery(raw, place, &probe));
         let pace = Pace {
             interval: probe.interval,
             confirm_interval: probe.confirm_interval,
@@ -38,16 +41,16 @@ impl Stage<'_> {
         let steering = steering.unwrap_or(Steering { mode: Mode::All, max_answers: raw::MAX_ANSWERS });
         let name = PoolName::new(&name?);
         let pool = Pool { name, nodes, thresholds: probe.thresholds, pace, steering, ttl };
-        let typed = PoolConfig { pool, probe };
+        let typed = PoolConfig { pool, probe, discovery };
         for sentence in budget::PoolReport::new(&typed).warnings() {
             self.findings.warn(ttl_place, sentence);
         }
         Some(typed)
     }
 
-    fn nodes(&mut self, nodes: Key<Nodes>, pool: Place, mode: Option<Mode>) -> Vec<Node> {
+    fn nodes(&mut self, nodes: Key<Nodes>, key: &str, parent: Place, mode: Option<Mode>) -> Vec<Node> {
         let mut seen = Seen::default();
-        let list = self.list(nodes, "nodes", pool, "node");
+        let list = self.list(nodes, key, parent, "node");
         list.into_iter().filter_map(|(raw, place)| self.node(raw, place, mode, &mut seen)).collect()
     }
 
@@ -90,6 +93,18 @@ impl Stage<'_> {
         }
         self.in_order(&min, &max);
         TtlRange { min: seconds(min.value), max: seconds(max.value) }
+    }
+}
+
+/// The nodes that are written, and where else to look, with the place of the mapping that says so.
+fn written(nodes: Key<RawNodes>) -> (Key<Nodes>, Option<(Key<RawFromKubernetes>, Place)>) {
+    match nodes {
+        Key::Absent => (Key::Absent, None),
+        Key::Faulty => (Key::Faulty, None),
+        Key::Given(RawNodes::List(list), place) => (Key::Given(list, place), None),
+        Key::Given(RawNodes::Mapping(RawSought { seeds, from_kubernetes }), place) => {
+            (seeds, Some((from_kubernetes, place)))
+        }
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn select(
     let undrained: Vec<_> = candidates.iter().filter(|candidate| !candidate.is(OverrideKind::Drain)).collect();
     let usable = if undrained.is_empty() { candidates.iter().collect() } else { undrained };
 
-    let (basis, mut fit) = match best(&usable, |candidate| candidate.grade()) {
+    let (basis, mut fit) = match best(&usable, Candidate::grade) {
         Some((Grade::Ready, fit)) => (Basis::Ready, fit),
         Some((_, fit)) => (Basis::Live, fit),
         None => {
@@ -81,7 +81,7 @@ pub(crate) fn select(
 /// The best grade that any has, and who has it; `None` where no one is even live.
 fn best<'a>(
     usable: &[&'a Candidate<'a>],
-    of: impl Fn(&Candidate<'_>) -> Grade,
+    of: impl Fn(&'a Candidate<'a>) -> Grade,
 ) -> Option<(Grade, Vec<&'a Candidate<'a>>)> {
     let best = usable.iter().map(|candidate| of(candidate)).max().filter(|best| *best >= Grade::Live)?;
     Some((best, usable.iter().copied().filter(|candidate| of(candidate) == best).collect()))

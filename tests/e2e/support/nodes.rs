@@ -98,6 +98,8 @@ pub(crate) struct Plan {
     pub(crate) port: u16,
     /// Names and addresses, the latter as the file has them.
     pub(crate) nodes: Vec<(String, String)>,
+    /// The keys of `fromKubernetes`, by which further nodes are found with the token in the file `token`.
+    pub(crate) from_kubernetes: Option<&'static str>,
     pub(crate) rise: u32,
     pub(crate) interval: &'static str,
     pub(crate) timeout: &'static str,
@@ -115,6 +117,7 @@ impl Plan {
         Self {
             port,
             nodes: named.collect(),
+            from_kubernetes: None,
             rise: 2,
             interval: "100ms",
             timeout: "5s",
@@ -128,12 +131,16 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { port, nodes, rise, interval, timeout, listen, provider, admin, state } = self;
+        let Self { port, nodes, from_kubernetes, rise, interval, timeout, listen, provider, admin, state } = self;
         writeln!(f, "pools:\n  - name: {POOL}\n    port: {port}\n    nodes:")?;
+        if let Some(keys) = from_kubernetes {
+            writeln!(f, "      fromKubernetes: {{{keys}}}\n      seeds:")?;
+        }
         for (name, addresses) in nodes {
             writeln!(f, "      - {{name: {name}, addresses: [{addresses}]}}")?;
         }
-        writeln!(f, "    probe:\n      ca: ca.crt\n      interval: {interval}\n      confirmInterval: 20ms")?;
+        let auth = from_kubernetes.map(|_| "\n      auth: {tokenFile: token}").unwrap_or_default();
+        writeln!(f, "    probe:\n      ca: ca.crt{auth}\n      interval: {interval}\n      confirmInterval: 20ms")?;
         writeln!(f, "      connectTimeout: {timeout}\n      timeout: {timeout}\n      rise: {rise}")?;
         writeln!(f, "providers:\n  - type: authoritative\n    listen: [\"{listen}\"]")?;
         writeln!(f, "    nameservers: [{{name: ns1.example.net}}]\n{provider}")?;

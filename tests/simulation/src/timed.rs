@@ -52,7 +52,7 @@ impl Timed {
             self.runs[host] = Run::default();
             return;
         };
-        for (stamp, end) in words(world, host).filter_map(|word| Some((&word.stamp, end(world, host, word)?))) {
+        for (stamp, end) in words(world, host).filter_map(|word| Some((&word.stamp, ends(world, host, word)?))) {
             if stamp.host == *world.hosts[host].name() && !self.ends.contains_key(stamp) {
                 self.ends.insert(stamp.clone(), (end, running.number));
             }
@@ -93,12 +93,12 @@ impl Timed {
         let ends_well = |end: u64, truly: u64| (truly.saturating_sub(SOONER)..=truly + LATER).contains(&end);
         for (other, word) in run.in_touch.iter().flat_map(|other| words(world, *other).map(|word| (*other, word))) {
             let Some((truly, _)) = self.ends.get(&word.stamp) else { continue };
-            if !end(world, other, word).is_some_and(|end| ends_well(end, *truly)) {
+            if !ends(world, other, word).is_some_and(|end| ends_well(end, *truly)) {
                 continue;
             }
             let Some(own) = words(world, host).find(|own| own.stamp == word.stamp) else { continue };
             let is_well = match &own.fate {
-                Fate::InForce(_) => end(world, host, own).is_some_and(|end| ends_well(end, *truly)),
+                Fate::InForce(_) => ends(world, host, own).is_some_and(|end| ends_well(end, *truly)),
                 Fate::Over => world.now + SOONER >= *truly,
                 Fate::Undone(_) => true,
             };
@@ -116,7 +116,7 @@ fn words(world: &World, host: usize) -> impl Iterator<Item = &Word> {
 }
 
 /// When a word ends on a host, by the clock of the world.
-fn end(world: &World, host: usize, word: &Word) -> Option<u64> {
-    let until = word.order()?.until?;
+fn ends(world: &World, host: usize, told: &Word) -> Option<u64> {
+    let until = told.order()?.until?;
     Some(until.as_millis().saturating_add_signed(-world.hosts[host].ahead))
 }

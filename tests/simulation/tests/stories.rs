@@ -21,12 +21,14 @@ fn rest(world: &mut World, millis: u64) {
 }
 
 fn cut(world: &mut World, ways: &[(usize, usize)]) {
-    ways.iter().for_each(|&(from, to)| world.happen(&Fault::Line { from, to, is_cut: true }));
+    for &(from, to) in ways {
+        world.happen(&Fault::Line { from, to, is_cut: true });
+    }
 }
 
 fn drain(world: &mut World, host: usize, node: usize, length: Option<u64>) {
-    let word = Word::Set { kind: OverrideKind::Drain, length, insist: false };
-    world.happen(&Fault::Say { host, node, word });
+    let drain = Word::Set { kind: OverrideKind::Drain, length, insist: false };
+    world.happen(&Fault::Say { host, node, word: drain });
 }
 
 /// The hosts on which any node is drained.

@@ -1,0 +1,142 @@
+//! What is bound and taken before anything runs, each with the sentence on why it cannot be.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use daymark_authoritative::{Authoritative, BindError, Settings, SocketError};
+use daymark_cloudflare::{BuildError, Cloudflare};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tracing::warn;
+
+use super::Remembering;
+use crate::admin::{Token, token};
+use crate::config::{Config, ProviderConfig};
+use crate::discovery::rosters::Rosters;
+use crate::family;
+use crate::fault::chain;
+use crate::lock::{NotLocked, StateLock};
+use crate::metrics::Metrics;
+use crate::peers::{Wire, WireError};
+use crate::state::{Found, StateFile};
+use crate::zones;
+
+/// How long a DNS client over TCP may take to send a query (RFC 7766, section 6.2.3: a few seconds).
+const TCP_IDLE: Duration = Duration::from_secs(10);
+
+pub(super) fn bind_authoritative(config: &Config) -> Result<Option<Authoritative>, Vec<String>> {
+    let Some(authoritative) = zones::authoritative(config) else { return Ok(None) };
+    let settings = Settings {
+        listen: authoritative.listen.clone(),
+        zones: zones::checked(config)?,
+        max_tcp_connections: authoritative.max_tcp_connections,
+        tcp_idle: TCP_IDLE,
+    };
+    let at_its_key = |error: &SocketError| {
+        let index = authoritative.listen.iter().position(|address| *address == error.address()).unwrap_or_default();
+        let key = zones::key(config, &format!("listen[{index}]"));
+        config.finding(&key, "--listen", error.to_string()).to_string()
+    };
+    Authoritative::bind(&settings).map(Some).map_err(|error| match error {
+        BindError::Zones(errors) => errors.0.iter().map(ToString::to_string).collect(),
+        BindError::Sockets(errors) => errors.iter().map(at_its_key).collect(),
+    })
+}
+
+/// Every Cloudflare provider with its memory, read by `look`; or else what is wrong, each at its key.
+pub(crate) fn cloudflares(
+    config: &Config,
+    look: impl Fn(&StateFile<Value>) -> Found<Value>,
+) -> Result<Vec<Remembering>, Vec<String>> {
+    let (mut providers, mut errors) = (Vec::new(), Vec::new());
+    for (index, provider) in config.providers.iter().enumerate() {
+        let ProviderConfig::Cloudflare(settings) = provider else { continue };
+        let memory = config.state_dir.as_deref().map(|dir| {
+            let file = StateFile::of_provider(dir, &settings.name);
+            let saved = told(look(&file));
+            (file, saved)
+        });
+        let known = memory.as_ref().and_then(|(_, saved)| saved.clone());
+        match Cloudflare::new(settings.clone(), known) {
+            Ok(cloudflare) => providers.push((cloudflare, memory)),
+            Err(error) => {
+                let key = match &error {
+                    BuildError::Token(_) => format!("providers[{index}].tokenVariable"),
+                    _ => format!("providers[{index}]"),
+                };
+                errors.push(config.finding(&key, "", chain(&error)).to_string());
+            }
+        }
+    }
+    if errors.is_empty() { Ok(providers) } else { Err(errors) }
+}
+
+pub(super) fn bind_admin(config: &Config) -> Result<TcpListener, String> {
+    let listen = config.admin.listen;
+    family::listen(listen).map_err(|error| {
+        let sentence = format!("cannot listen on {listen} by tcp: {error}; a free address of this host is needed");
+        config.finding("admin.listen", "--admin", sentence).to_string()
+    })
+}
+
+/// Takes the state for this run. A directory that takes no lock is no reason not to start.
+pub(super) fn lock(config: &Config) -> Result<Option<StateLock>, String> {
+    let Some(dir) = &config.state_dir else { return Ok(None) };
+    match StateLock::take(dir, "daymark run") {
+        Ok(lock) => Ok(Some(lock)),
+        Err(held @ NotLocked::Held { .. }) => {
+            Err(config.finding("stateDir", "--state-dir", held.to_string()).to_string())
+        }
+        Err(impossible) => {
+            warn!("{}", chain(&impossible));
+            Ok(None)
+        }
+    }
+}
+
+/// The token, and the directory where it is still to be made.
+pub(super) fn token(config: &Config) -> (Token, Option<PathBuf>) {
+    match (&config.admin.token_file, &config.state_dir) {
+        (Some(file), _) => (Token::in_file(file), None),
+        (None, Some(dir)) => {
+            let Err(error) = token::make_in(dir) else { return (Token::in_dir(dir), None) };
+            let shown = dir.display();
+            warn!("no admin token can be made in {shown}: {error}; until one can be, no one can drain or force nodes");
+            (Token::in_dir(dir), Some(dir.clone()))
+        }
+        (None, None) => (Token::off(), None),
+    }
+}
+
+/// What a file remembers; where it cannot be used, that is logged.
+pub(crate) fn told<M>(Found { memory, warning }: Found<M>) -> Option<M> {
+    if let Some(warning) = warning {
+        warn!("{warning}");
+    }
+    memory
+}
+
+pub(super) fn bind_wire(config: &Config, metrics: &Metrics) -> Result<Option<Wire>, String> {
+    let Some(peers) = &config.peers else { return Ok(None) };
+    Wire::bind(peers, metrics.clone()).map(Some).map_err(|error| {
+        let key = match error {
+            WireError::Bind { .. } => "peers.listen",
+            WireError::Keys(_) => "peers.keyFile",
+        };
+        config.finding(key, "", chain(&error)).to_string()
+    })
+}
+
+/// What discovery remembers of the pools of this configuration, read by `look`; and where that is kept, with what is there.
+pub(crate) fn rosters(
+    config: &Config,
+    look: impl Fn(&StateFile<Rosters>) -> Found<Rosters>,
+) -> (Rosters, Option<(StateFile<Rosters>, Rosters)>) {
+    let Some(file) = config.state_dir.as_deref().map(StateFile::of_discovery) else { return Default::default() };
+    let saved = told(look(&file)).unwrap_or_default();
+    let mut rosters = saved.clone();
+    for sentence in rosters.fit(&config.pools) {
+        warn!("{sentence}");
+    }
+    (rosters, Some((file, saved)))
+}

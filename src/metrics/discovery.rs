@@ -1,0 +1,55 @@
+//! The metrics of nodes that are found.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::status::PoolStatus;
+
+/// The metrics of nodes that are found. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DiscoveryMetrics {
+    last_list: Family<PoolLabels, Gauge>,
+    nodes: Family<PoolLabels, Gauge>,
+    missing: Family<PoolLabels, Gauge>,
+    trouble: Family<PoolLabels, Gauge>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PoolLabels {
+    pool: String,
+}
+
+impl DiscoveryMetrics {
+    pub(super) fn register(&self, all: &mut Registry) {
+        all.register(
+            "discovery_last_list_timestamp_seconds",
+            "When the last complete list of nodes came, in Unix time",
+            self.last_list.clone(),
+        );
+        all.register("discovery_nodes", "Nodes that are known by discovery", self.nodes.clone());
+        all.register(
+            "discovery_missing_addresses",
+            "Addresses that lists lack and that stay for now",
+            self.missing.clone(),
+        );
+        all.register("discovery_trouble", "1 while the nodes cannot be told for sure", self.trouble.clone());
+    }
+
+    pub(super) fn fill(&self, pools: &[PoolStatus]) {
+        for gauge in [&self.last_list, &self.nodes, &self.missing, &self.trouble] {
+            gauge.clear();
+        }
+        let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        for (pool, discovery) in pools.iter().filter_map(|pool| Some((pool, pool.discovery.as_ref()?))) {
+            let of = PoolLabels { pool: pool.name.to_string() };
+            if let Some(at) = discovery.complete {
+                self.last_list.get_or_create(&of).set(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
+            }
+            self.nodes.get_or_create(&of).set(whole(discovery.nodes()));
+            self.missing.get_or_create(&of).set(whole(discovery.missing().count()));
+            self.trouble.get_or_create(&of).set(discovery.trouble.is_some().into());
+        }
+    }
+}
