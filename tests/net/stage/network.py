@@ -81,9 +81,7 @@ def build():
     for machine, address in MACHINES.items():
         lines = ["link set lo up", f"address add {address}/32 dev eth0", "link set eth0 up"]
         # No default route: who looks elsewhere, such as for a name server, is to know at once that there is none.
-        lines += [f"route add {GATEWAY} dev eth0", *_ways("add", address)]
-        if machine in HOSTS:
-            lines += [f"route add {CLOUDFLARE} via {GATEWAY} dev eth0 src {address} {_table(CLOUDFLARE)}"]
+        lines += [f"route add {GATEWAY} dev eth0", *_ways("add", machine)]
         run("ip", "-n", machine, "-batch", "-", given="\n".join(lines))
         with inside(machine):
             _set("ipv4/conf/all/route_localnet", 1)
@@ -96,7 +94,7 @@ def move(host):
     network, _, last = old.rpartition(".")
     new = HOSTS[host] = MACHINES[host] = f"{network}.{int(last) + 10}"
     run("ip", "-batch", "-", given=f"route add {new} dev to-{host} src {CLIENT}\nroute del {old} dev to-{host}")
-    lines = [f"address add {new}/32 dev eth0", *_ways("replace", new), f"address del {old}/32 dev eth0"]
+    lines = [f"address add {new}/32 dev eth0", *_ways("replace", host), f"address del {old}/32 dev eth0"]
     run("ip", "-n", host, "-batch", "-", given="\n".join(lines))
 
 
@@ -105,8 +103,11 @@ def _table(address):
     return "table local" if address == CLOUDFLARE else ""
 
 
-def _ways(how, address):
-    return [f"route {how} {network} via {GATEWAY} src {address}" for network in NETWORKS]
+def _ways(how, machine):
+    """The routes from a machine to the others; to Cloudflare only from hosts."""
+    others = NETWORKS + ((CLOUDFLARE,) if machine in HOSTS else ())
+    way = f"via {GATEWAY} dev eth0 src {MACHINES[machine]}"
+    return [f"route {how} {other} {way} {_table(other)}" for other in others]
 
 
 def divert_gossip():

@@ -307,8 +307,8 @@ def perform(story, directory, certificates, binary):
     """Plays a story, and writes what came of it to a file in its directory."""
     outcome = {"story": story.name, "about": story.about, "chosen": story.chosen, "failure": None}
     began = time.monotonic()
-    needs = {"has_clock": "set_clock", "by_name": "follow", "has_cloudflare": "hold"}
-    needs = {need: story.has(kind) for need, kind in needs.items()}
+    needs = {"has_clock": ["set_clock"], "by_name": ["follow"], "has_cloudflare": ["hold", "shown", "written", "writer"]}
+    needs = {need: any(map(story.has, kinds)) for need, kinds in needs.items()}
     stage = Stage(directory, certificates, binary, story.title(), **needs)
     play = Play(story, stage)
     try:

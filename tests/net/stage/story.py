@@ -99,7 +99,7 @@ class Story:
         return self.name + "".join(f" {name}={value}" for name, value in self.chosen.items())
 
     def has(self, kind):
-        return any(action.kind == kind for step in self.steps for action in step.actions)
+        return any(line.kind == kind for step in self.steps for line in step.actions + step.expectations)
 
 
 def read(path, name):
