@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use daymark_authoritative::Authoritative;
 use daymark_cloudflare::Cloudflare;
-use daymark_decision::{Decision, Engine, HostName, Membership, Memory};
+use daymark_decision::{Decision, Engine, Membership, Memory};
 use daymark_gossip::Gossip;
 use daymark_provider::Provider;
 use serde_json::Value;
@@ -230,13 +230,8 @@ pub(crate) fn engine(pools: &[PoolConfig], membership: Membership, memory: Memor
     Engine::new(membership, pools, memory, clock.now())
 }
 
-/// A host that decides alone.
-pub(crate) fn sole() -> Membership {
-    Membership::sole(HostName::new("this host"))
-}
-
 fn membership(config: &Config) -> Membership {
-    config.peers.as_ref().map_or_else(sole, |peers| peers.membership.clone())
+    config.peers.as_ref().map_or_else(Membership::sole, |peers| peers.membership.clone())
 }
 
 /// The gossip with the other hosts, where there are any; where its messages wait to be sent; and the role of this host.

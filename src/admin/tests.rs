@@ -1,7 +1,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use daymark_cloudflare::Usage;
-use daymark_decision::{Decision, Engine, HostName, Kind, Membership, Memory, Observation, PoolName, Target, Timings};
+use daymark_decision::{Decision, Engine, Kind, Membership, Memory, Observation, PoolName, Target, Timings};
 use daymark_provider::{InMemory, contract};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ fn bench() -> Bench {
     let pools: Vec<_> = config.pools.iter().map(|it| it.pool.clone()).collect();
     let (clock, events, metrics, watchdog) =
         (Clock::start(), Events::default(), Metrics::default(), Watchdog::default());
-    let membership = Membership::sole(HostName::new("dns-1"));
+    let membership = Membership::sole();
     let engine = Engine::new(membership, pools.clone(), Memory::default(), clock.now());
     let (sender, newest) = watch::channel(Kept::default());
     let heart = watchdog.watch("the driver", driver::PATIENCE);

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use daymark_decision::{HostName, Membership, Memory};
+use daymark_decision::{Membership, Memory};
 use tokio::sync::watch;
 
 use super::roster::Listing;
@@ -36,7 +36,7 @@ fn pools(nodes: &str) -> Vec<PoolConfig> {
 impl Bench {
     fn start() -> Self {
         let (clock, events, board, pools) = (Clock::start(), Events::default(), Board::default(), pools(SOUGHT));
-        let membership = Membership::sole(HostName::new("this host"));
+        let membership = Membership::sole();
         let policies = pools.iter().map(|it| it.pool.clone()).collect();
         let engine = daymark_decision::Engine::new(membership, policies, Memory::default(), clock.now());
         let heart = Watchdog::default().watch("the driver", driver::PATIENCE);

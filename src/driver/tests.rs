@@ -1,8 +1,8 @@
 use std::num::NonZeroU32;
 
 use daymark_decision::{
-    Basis, HostName, Kind, Membership, Memory, Mode, Node, NodeName, Override, OverrideKind, Pace, Place, Steering,
-    Thresholds, Timings, TtlRange,
+    Basis, Kind, Membership, Memory, Mode, Node, NodeName, Override, OverrideKind, Pace, Place, Steering, Thresholds,
+    Timings, TtlRange,
 };
 use tokio::task::JoinHandle;
 
@@ -41,7 +41,7 @@ fn pool(nodes: &[&str]) -> Pool {
 
 fn start(pool: Pool) -> Bench {
     let (clock, events, watchdog) = (Clock::start(), Events::default(), Watchdog::default());
-    let membership = Membership::sole(HostName::new("dns-1"));
+    let membership = Membership::sole();
     let engine = Engine::new(membership, vec![pool], Memory::default(), clock.now());
     let (newest, decisions) = watch::channel(Kept::default());
     let heart = watchdog.watch("driver", PATIENCE);

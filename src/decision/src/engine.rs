@@ -56,7 +56,7 @@ impl Engine {
         for policy in pools {
             let memory = remembered.remove(&policy.name);
             for (node, word) in memory.iter().flat_map(|memory| &memory.words) {
-                engine.overrides.take(policy.name.clone(), node.clone(), word.as_of(now), now);
+                engine.overrides.take(policy.name.clone(), node.clone(), word.as_of(now, &engine.membership.own), now);
             }
             engine.pools.insert(policy.name.clone(), PoolState::new(policy, memory, now));
         }

@@ -54,12 +54,13 @@ impl Override {
         Self { since: shift(self.since), until: self.until.map(shift), ..self.clone() }
     }
 
-    /// The override as a run takes it over that begins now. Where it was set by a clock ahead, it lasts as long as it was
-    /// meant to, from now on.
-    pub(crate) fn as_of(&self, now: Moment) -> Self {
+    /// The override as a run of the host `own` takes it over that begins now. Where it was set by a clock ahead, it lasts as
+    /// long as it was meant to, from now on.
+    pub(crate) fn as_of(&self, now: Moment, own: &HostName) -> Self {
         let since = self.since.min(now);
         let until = self.until.map(|until| if self.since > now { now.after(until.since(self.since)) } else { until });
-        Self { since, until, ..self.clone() }
+        let host = self.host.clone().or_else(|| own.is_name().then(|| own.clone()));
+        Self { since, until, host, ..self.clone() }
     }
 }
 

@@ -21,6 +21,14 @@ impl HostName {
 }
 
 impl HostName {
+    /// What a host is called that has no others. No configured host is called so.
+    const NAMELESS: &str = "this host";
+
+    /// Whether it is one.
+    pub(crate) fn is_name(&self) -> bool {
+        self.as_str() != Self::NAMELESS
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,8 +53,9 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Only this host.
-    pub fn sole(own: HostName) -> Self {
+    /// Only this host, which needs no name.
+    pub fn sole() -> Self {
+        let own = HostName::new(HostName::NAMELESS);
         Self { members: [own.clone()].into(), own, publishes: true }
     }
 

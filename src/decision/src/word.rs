@@ -84,13 +84,17 @@ impl Word {
         }
     }
 
-    /// The word as a run takes it over that begins now. See [`Override::as_of`].
-    pub(crate) fn as_of(&self, now: Moment) -> Self {
+    /// The word as a run of the host `own` takes it over that begins now. See [`Override::as_of`].
+    pub(crate) fn as_of(&self, now: Moment, own: &HostName) -> Self {
+        // What was said before the host had others, and a name.
+        let named = |host: &HostName| if host.is_name() { host.clone() } else { own.clone() };
+        let stamp = |stamp: &Stamp| Stamp { host: named(&stamp.host), ..*stamp };
+        let knew = self.knew.iter().map(stamp).collect();
         let fate = match &self.fate {
-            Fate::InForce(order) => Fate::InForce(order.as_of(now)),
+            Fate::InForce(order) => Fate::InForce(order.as_of(now, own)),
             over => over.clone(),
         };
-        Self { fate, is_doubted: false, ..self.clone() }
+        Self { stamp: stamp(&self.stamp), knew, fate, insist: self.insist, is_doubted: false }
     }
 
     /// The word with its moments as a clock tells them that shows `there` where another shows `here`. Its stamp is no moment.

@@ -77,6 +77,22 @@ fn a_writer_that_is_cut_off_in_any_direction_stops_before_another_begins() {
 }
 
 #[test]
+fn a_word_reaches_every_host_within_a_second_also_where_every_third_datagram_is_lost_or_one_path_is_cut() {
+    for (loss, ways) in [(0, &[] as &[_]), (30, &[]), (0, &[(1, 2), (2, 1)]), (0, &[(1, 2)])] {
+        let mut world = world(3);
+        world.happen(&Fault::Weather { loss, twice: 0, delay: (20, 60) });
+        cut(&mut world, ways);
+        rest(&mut world, 5_000);
+        drain(&mut world, 1, 0, None);
+        rest(&mut world, 1_000);
+        assert_eq!(drained(&world), [0, 1, 2], "{loss} % lost, {ways:?} cut");
+        world.happen(&Fault::Say { host: 2, node: 0, word: Word::Lift });
+        rest(&mut world, 1_000);
+        assert_eq!(drained(&world), [0; 0], "{loss} % lost, {ways:?} cut");
+    }
+}
+
+#[test]
 fn a_timed_drain_lasts_over_a_restart_of_all_though_a_clock_is_wrong() {
     for ahead in [20 * 60_000, -20 * 60_000] {
         for apart in [0, 1_500] {

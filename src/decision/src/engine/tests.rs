@@ -177,12 +177,31 @@ fn a_memory_of_a_clock_ahead_is_taken_over_as_it_was_meant() {
     assert_eq!(first.handle_command(set, at(10_000)), Ok(()));
     let memory = Memory { generation: u64::MAX, ..first.memory() };
 
-    let membership = Membership::sole(HostName::new("dns-1"));
+    let membership = Membership::sole();
     let mut second = Engine::new(membership, vec![a], memory, at(5));
     let (_, _, order) = second.overrides().next().unwrap();
     assert_eq!((order.since, order.until), (at(5), Some(at(605))));
     let before = second.decide(at(5)).generation;
     assert!(second.decide(at(605)).generation > before, "there is always a next generation");
+}
+
+#[test]
+fn what_was_said_before_a_host_had_others_is_said_in_its_name_among_them() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    let mut first = engine(std::slice::from_ref(&a), 1);
+    for node in ["cp-1", "cp-2"] {
+        let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
+        let order = Override { kind, reason, author, since: at(1), until: None, host: None };
+        let set = Command::Set { pool: a.name.clone(), node: NodeName::new(node), order, insist: false };
+        assert_eq!(first.handle_command(set, at(1)), Ok(()));
+    }
+
+    let (own, other) = (HostName::new("dns-1"), HostName::new("dns-2"));
+    let membership = Membership { own: own.clone(), members: [own.clone(), other].into(), publishes: true };
+    let second = Engine::new(membership, vec![a], first.memory(), at(5));
+    let words: Vec<&Word> = second.words().map(|(.., word)| word).collect();
+    assert!(words.iter().all(|word| word.stamp.host == own && word.order().unwrap().host == Some(own.clone())));
+    assert_eq!(words[1].knew, [words[0].stamp.clone()], "they know of each other still");
 }
 
 #[test]
@@ -202,7 +221,7 @@ fn a_memory_of_what_is_not_configured_is_dropped() {
     let set = Command::Set { pool: a.name.clone(), node, order, insist: false };
     assert_eq!(first.handle_command(set, at(0)), Ok(()));
 
-    let membership = Membership::sole(HostName::new("dns-1"));
+    let membership = Membership::sole();
     let smaller = pool("a.example.org", &["192.0.2.1"]);
     let mut second = Engine::new(membership, vec![smaller], first.memory(), at(1));
     assert_eq!(second.overrides().count(), 0);
@@ -234,7 +253,7 @@ fn an_engine_is_settled_when_every_target_of_every_pool_is() {
     assert!(!first.is_settled());
     see(&mut first, &target(&b, 0), Kind::Refused, 2);
     assert!(first.is_settled());
-    let membership = Membership::sole(HostName::new("dns-1"));
+    let membership = Membership::sole();
     let second = Engine::new(membership, vec![a, b], first.memory(), at(3));
     assert!(!second.is_settled(), "what is remembered was not looked at yet");
 }
@@ -251,7 +270,7 @@ fn an_answer_is_judged_once_every_target_has_its_verdict() {
     assert!(judged(&mut engine, 2));
 
     let memory = engine.memory();
-    let membership = Membership::sole(HostName::new("dns-1"));
+    let membership = Membership::sole();
     let mut restored = Engine::new(membership, vec![pool], memory, at(3));
     assert!(judged(&mut restored, 3), "a verdict of an earlier run counts");
 }
