@@ -208,6 +208,7 @@ impl App {
         let tell = Tell { clock, events: events.clone(), board: board.clone() };
         let discovery = Discovery::new(rosters, saver, handle.clone(), tell);
         let reloader = Reloader::new(self.file, self.config, handle.clone(), probers, discovery, authoritative.clone());
+        let refused = reloader.refused();
         parts.spawn(endless(reloader.run(reload.clone(), stop.clone())));
 
         let queries = query_counts(authoritative);
@@ -215,7 +216,9 @@ impl App {
         if let Some(dir) = missing_in {
             parts.spawn(endless(admin_token::keep_making(dir, stop.clone())));
         }
-        let admin = Admin { driver: handle, clock, events, board, metrics, watchdog, providers, state, queries, token };
+        let driver = handle;
+        let admin =
+            Admin { driver, clock, events, board, metrics, watchdog, providers, state, refused, queries, token };
         let routes = admin::routes(admin).merge(self.extra);
         info!("the admin API listens on {}", shown(self.admin.local_addr()));
         let stop = stop.clone();
