@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use daymark_authoritative::Authoritative;
+use daymark_authoritative::{Authoritative, Given};
 use daymark_cloudflare::Cloudflare;
 use daymark_decision::{Decision, Engine, Membership, Memory};
 use daymark_gossip::Gossip;
@@ -87,12 +87,13 @@ pub(crate) type Remembering = (Cloudflare, Option<(StateFile<Value>, Option<Valu
 type Parts = JoinSet<Result<(), String>>;
 
 impl App {
-    /// Binds every socket and takes the state. `file` is where the configuration came from, to be read again when it changes.
-    pub fn bind(config: Config, file: Option<PathBuf>) -> Result<Self, StartErrors> {
+    /// Binds every socket that is not given and takes the state. `file` is where the configuration came from, to be read again
+    /// when it changes.
+    pub fn bind(config: Config, file: Option<PathBuf>, given: Given) -> Result<Self, StartErrors> {
         // From here on a signal is taken in, also one that comes before everything runs.
         let signals = Signals::new().map_err(|error| StartErrors(vec![format!("signals cannot be taken: {error}")]))?;
         let (clock, mut errors) = (Clock::start(), Vec::new());
-        let authoritative = bind_authoritative(&config).unwrap_or_else(|sentences| {
+        let authoritative = bind_authoritative(&config, given).unwrap_or_else(|sentences| {
             errors.extend(sentences);
             None
         });
