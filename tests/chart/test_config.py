@@ -13,7 +13,7 @@ import urllib.request
 
 import yaml
 
-from stage import CHART, HERE, host_spec, only, read, test, value_files, write
+from stage import CHART, HERE, config_of, host_spec, only, read, test, value_files, write
 from test_manifests import fault
 
 KEY = "8acZQhrJkAkPd4PgEoWnRv6Usrm8px1mM5sF0R9QVT4=\n"
@@ -52,9 +52,10 @@ def secret_text(stage, objects, name, key):
     return KEY if key in ("gossip.key", "gossip", "keys") else "a-token-of-no-one\n"
 
 
-def lay_out(stage, objects, root):
-    """Lays out the files of the volume `config` below `root`, with the rights that the kubelet gives them."""
-    (volume,) = [volume for volume in host_spec(objects)["volumes"] if volume["name"] == "config"]
+def lay_out(stage, objects, root, spec=None):
+    """Lays out the files of the volume `config` of the hosts, or of another pod, below `root`, with the rights that the kubelet
+    gives them."""
+    (volume,) = [volume for volume in (spec or host_spec(objects))["volumes"] if volume["name"] == "config"]
     mode = volume["projected"]["defaultMode"]
     directory = os.path.join(root, "etc/daymark")
     for source in volume["projected"]["sources"]:
@@ -125,7 +126,7 @@ def what_the_schema_takes_the_binary_need_not(stage):
 @test
 def the_hosts_of_a_statefulset_are_its_pods(stage):
     objects = stage.objects("--values", os.path.join(CHART, "ci", "cloudflare-records.yaml"))
-    config = yaml.safe_load(only(objects, "ConfigMap")["data"]["daymark.yaml"])
+    config = yaml.safe_load(config_of(objects))
     one = only(objects, "StatefulSet")
     pods = [f"{one['metadata']['name']}-{n}" for n in range(one["spec"]["replicas"])]
     stage.check([member["name"] for member in config["peers"]["members"]] == pods, "they are called as the pods")

@@ -31,6 +31,35 @@
 {{- toYaml $config -}}
 {{- end }}
 
+{{/* The text files beside the configuration, as entries of a ConfigMap. */}}
+{{- define "daymark.files" -}}
+{{- range $name, $text := .Values.files }}
+{{ $name }}: {{ $text | toJson }}
+{{- end }}
+{{- end }}
+
+{{/* The configuration with one stand-in for all credentials, whose Secrets may come with the release itself. */}}
+{{- define "daymark.checkedConfig" -}}
+{{- $config := include "daymark.config" . | fromYaml -}}
+{{- range $config.pools -}}
+  {{- if dig "probe" "auth" "" . }}{{ $_ := set .probe "auth" (dict "tokenFile" "stand-in") }}{{ end -}}
+{{- end -}}
+{{- range $config.providers -}}
+  {{- if .tokenFile }}{{ $_ := set . "tokenFile" "stand-in" }}{{ end -}}
+{{- end -}}
+{{- with $config.peers }}{{ $_ := set . "keyFile" "stand-in" }}{{ end -}}
+{{- with $config.admin }}{{ $_ := set . "tokenFile" "stand-in" }}{{ end -}}
+{{- toYaml $config -}}
+{{- end }}
+
+{{/* "true" where `daymark check` can look at the configuration: not where a CA or a zone file is in a Secret. */}}
+{{- define "daymark.isChecked" -}}
+{{- $needed := list -}}
+{{- range .Values.config.pools }}{{ $needed = append $needed (dig "probe" "ca" "" .) }}{{ end -}}
+{{- range .Values.config.providers }}{{ $needed = append $needed (.zoneFile | default "") }}{{ end -}}
+{{- if and .Values.check.enabled (not (contains "secrets/" (join " " $needed))) }}true{{ end -}}
+{{- end }}
+
 {{/* The hosts of a StatefulSet: their pods have names that stay, and a headless Service gives each an address. */}}
 {{- define "daymark.members" -}}
 {{- $name := include "daymark.fullname" . -}}
