@@ -1,11 +1,12 @@
 """What the chart takes and what it refuses: lint, package, golden files, and each refusal by its sentence."""
 
 import os
+import re
 import tarfile
 
 import yaml
 
-from stage import CHART, HERE, read, test, value_files, write
+from stage import CHART, HERE, host_spec, read, test, value_files, write
 
 GOOD = os.path.join(CHART, "ci", "daemonset-with-peers.yaml")
 
@@ -142,3 +143,18 @@ def the_chart_can_be_packaged(stage):
     stage.check(not [name for name in names if "/ci/" in name], "the value files of the tests are not")
     done = stage.helm("template", "dm", package, "--namespace", "infra", "--values", GOOD)
     stage.check(done.stdout == stage.text("--values", GOOD), "the package renders as the directory does")
+
+
+@test
+def the_readme_installs_what_a_release_has(stage):
+    readme = read(os.path.join(CHART, "README.md"))
+    chart = yaml.safe_load(read(os.path.join(CHART, "Chart.yaml")))
+    version = chart["version"]
+    stage.check(f"helm install daymark daymark-{version}.tgz " in readme, "the chart is the file of a release")
+    (pushed,) = re.findall(r"skopeo copy (\S+) docker://(\S+)", readme)
+    file = os.path.join(stage.directory, "readme.yaml")
+    write(file, readme.split("```yaml\n")[1].split("```")[0])
+    image = host_spec(stage.objects("--values", file))["containers"][0]["image"]
+    stage.check(pushed == (f"oci-archive:daymark-{version}-image.tar", image), f"the image is where it was pushed to: {pushed}")
+    default = host_spec(stage.objects("--values", GOOD))["containers"][0]["image"]
+    stage.check(f"images tag daymark:{version} {default}\n" in readme, "or called as the chart calls it")
