@@ -198,6 +198,19 @@ def no_rollout_takes_all_hosts_down(stage):
 
 
 @test
+def the_kubelet_asks_where_the_host_listens(stage):
+    serving = os.path.join(CHART, "ci", "daemonset-with-peers.yaml")
+    for listen, asked in (("127.0.0.1:9353", "127.0.0.1"), ("127.0.0.2:9400", "127.0.0.2"), ("[::1]:9353", "::1"),
+                          ("[::]:9353", None), ("0.0.0.0:9353", None)):
+        given = ["--set-json", f"config.admin.listen={json.dumps(listen)}"]
+        container = host_spec(stage.objects("--values", serving, *given))["containers"][0]
+        (port,) = [port["containerPort"] for port in container["ports"] if port["name"] == "admin"]
+        stage.check(port == int(listen.rsplit(":", 1)[1]), listen)
+        for probe in ("livenessProbe", "readinessProbe"):
+            stage.check(container[probe]["httpGet"].get("host") == asked, f"{probe} of {listen}: {container[probe]}")
+
+
+@test
 def a_budget_keeps_a_majority(stage):
     for members, kept in ((2, 2), (3, 2), (5, 3)):
         given = ",".join(f"config.peers.members[{n}].name=n{n},config.peers.members[{n}].address=192.0.2.{n + 1}"

@@ -134,6 +134,27 @@
 {{- if and (eq $state "persistentVolumeClaim") (eq $workload "DaemonSet") -}}
   {{- $wrong = append $wrong "state.kind: a DaemonSet has no claims; take hostPath or emptyDir" -}}
 {{- end -}}
+{{- if and $v.service.loadBalancerClass (ne $v.service.type "LoadBalancer") -}}
+  {{- $wrong = append $wrong (printf "service.loadBalancerClass: only for type LoadBalancer, and this is %s" $v.service.type) -}}
+{{- end -}}
+{{- $unit := regexFind "[a-z]+$" $v.cron.deadline -}}
+{{- $deadline := mul (trimSuffix $unit $v.cron.deadline) (get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) $unit) -}}
+{{- if ge $deadline (mul $v.cron.activeDeadlineSeconds 1000) -}}
+  {{- $wrong = append $wrong "cron.deadline: a pass would be ended before, by cron.activeDeadlineSeconds" -}}
+{{- end -}}
+{{- $paths := list -}}
+{{- range $v.secretFiles -}}
+  {{- if has .path $paths }}{{ $wrong = append $wrong (printf "secretFiles: one path for each; `%s` is there twice" .path) }}{{ end -}}
+  {{- $paths = append $paths .path -}}
+{{- end -}}
+{{- $own := keys (include "daymark.labels" . | fromYaml) (include "daymark.selectorLabels" . | fromYaml) | uniq -}}
+{{- $own = append $own "daymark/restart-checksum" -}}
+{{- $given := dict "podLabels" $v.podLabels "podAnnotations" $v.podAnnotations "podMonitor.labels" $v.podMonitor.labels -}}
+{{- range $where, $map := merge $given (dict "prometheusRule.labels" $v.prometheusRule.labels "dashboard.labels" $v.dashboard.labels) -}}
+  {{- range $key, $_ := $map -}}
+    {{- if has $key $own }}{{ $wrong = append $wrong (printf "%s: %s is set by the chart" $where $key) }}{{ end -}}
+  {{- end -}}
+{{- end -}}
 {{- range include "daymark.secretsInUse" . | fromYamlArray -}}
   {{- $secret := index $v.secrets .name -}}
   {{- if and $secret.existingSecret $secret.value -}}

@@ -68,7 +68,7 @@ spec:
 
 {{- define "daymark.probe" -}}
 {{- $root := index . 0 -}}
-{path: {{ index . 1 }}, port: admin{{ if include "daymark.adminIsLocal" $root }}, host: {{ include "daymark.adminListen" $root | hasPrefix "[" | ternary "\"::1\"" "127.0.0.1" }}{{ end }}}
+{path: {{ index . 1 }}, port: admin{{ if include "daymark.adminIsLocal" $root }}, host: {{ regexReplaceAll ":[0-9]+$" (include "daymark.adminListen" $root) "" | trimAll "[]" | quote }}{{ end }}}
 {{- end }}
 
 {{/* What all pods that run Daymark have in common. */}}
