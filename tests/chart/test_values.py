@@ -1,5 +1,6 @@
 """What the chart takes and what it refuses: lint, package, golden files, and each refusal by its sentence."""
 
+import json
 import os
 import re
 import tarfile
@@ -9,6 +10,7 @@ import yaml
 from stage import CHART, HERE, host_spec, read, test, value_files, write
 
 GOOD = os.path.join(CHART, "ci", "daemonset-with-peers.yaml")
+BEHIND_SERVICE = os.path.join(CHART, "ci", "statefulset-behind-service.yaml")
 
 # What is changed in a value file that is in order, and what is said of it: file, change, sentence.
 REFUSED = [
@@ -51,6 +53,8 @@ REFUSED = [
      "podAnnotations: daymark/restart-checksum is set by the chart"),
     ("every-switch", {"service": {"loadBalancerClass": "metallb.io/metallb"}},
      "service.loadBalancerClass: only for type LoadBalancer, and this is NodePort"),
+    ("every-switch", {"state": {"kind": "emptyDir"}},
+     "config.pools[1].nodes.seeds: a host that forgets (state.kind: emptyDir) needs two seeds or more"),
     ("cloudflare-records", {"replicas": 1}, "at '/replicas': minimum: got 1, want 2"),
     ("cloudflare-records", {"replicas": 16}, "at '/replicas': maximum: got 16, want 15"),
     ("cloudflare-records", {"replicas": "3"}, "at '/replicas': got string, want integer"),
@@ -142,6 +146,19 @@ def the_notes_are_as_before_and_say_what_to_do_next(stage):
             write(golden, made)
         stage.check(read(golden) == made, f"the notes of {name} are others; if they should, `tests/chart/run --bless`")
         stage.check("helm -n infra test dm --logs" in made, f"{name}: the notes name the test")
+
+
+@test
+def the_notes_warn_of_hosts_that_forget_the_nodes_they_found(stage):
+    seeds = [{"name": f"kube-cp-{n}", "addresses": [f"192.0.2.{n}"]} for n in (1, 2)]
+    pools = [{"name": "lb.kube-cp.com", "probe": {"ca": "cluster-ca.crt"}, "nodes": {"seeds": seeds, "fromKubernetes": {}}}]
+    for path, kind, warned in ((GOOD, "emptyDir", "hostPath"), (GOOD, "hostPath", None),
+                               (BEHIND_SERVICE, "emptyDir", "persistentVolumeClaim"), (BEHIND_SERVICE, "persistentVolumeClaim", None)):
+        done = stage.helm("install", "dm", CHART, "--dry-run=client", "--values", path, "--set", f"state.kind={kind}",
+                          "--set-json", f"config.pools={json.dumps(pools)}")
+        stage.check(done.returncode == 0, done.stderr)
+        found = re.search(r"knows the seeds alone.*\nstate.kind: (\w+)", done.stdout)
+        stage.check((found and found[1]) == warned, f"{path} with {kind}: {found}")
 
 
 @test

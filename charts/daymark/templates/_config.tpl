@@ -155,6 +155,11 @@
     {{- if has $key $own }}{{ $wrong = append $wrong (printf "%s: %s is set by the chart" $where $key) }}{{ end -}}
   {{- end -}}
 {{- end -}}
+{{- range $index, $pool := $v.config.pools -}}
+  {{- if and (kindIs "map" .nodes) (eq $state "emptyDir") (lt (len (.nodes.seeds | default list)) 2) -}}
+    {{- $wrong = append $wrong (printf "config.pools[%d].nodes.seeds: a host that forgets (state.kind: emptyDir) needs two seeds or more, for while a single one is gone it finds no other node" $index) -}}
+  {{- end -}}
+{{- end -}}
 {{- range include "daymark.secretsInUse" . | fromYamlArray -}}
   {{- $secret := index $v.secrets .name -}}
   {{- if and $secret.existingSecret $secret.value -}}
