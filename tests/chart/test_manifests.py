@@ -346,3 +346,22 @@ def the_policy_lets_in_metrics_only_where_they_are_read(stage):
     stage.check(admin("--set", "podMonitor.enabled=true") == [[{"namespaceSelector": {}}]], "every pod")
     chosen = yaml.safe_load(read(EVERY))["networkPolicy"]["adminFrom"]
     stage.check(admin("--set-json", f"networkPolicy.adminFrom={json.dumps(chosen)}") == [chosen], "the chosen")
+
+
+@test
+def the_policy_lets_out_to_the_ports_of_the_cluster_and_of_cloudflare(stage):
+    load_balancing = os.path.join(CHART, "ci", "cloudflare-load-balancing.yaml")
+
+    def ports(*given):
+        egress = only(stage.objects("--values", load_balancing, *given), "NetworkPolicy")["spec"]["egress"]
+        return [[(port["port"], port["protocol"]) for port in rule["ports"]] for rule in egress if "to" not in rule]
+
+    dns = [(53, "UDP"), (53, "TCP")]
+    stage.check(ports() == [dns, [(443, "TCP")]], f"{ports()}")
+    for api, port in (("https://api.example.org:8443/client/v4", 8443), ("https://api.example.org/v4:1", 443),
+                      ("https://[2001:db8::1]", 443), ("https://[2001:db8::1]:444", 444)):
+        found = ports("--set-json", f"config.providers[0].api={json.dumps(api)}", "--set", "config.providers[0].type=cloudflare",
+                      "--set", "config.providers[0].mode=records", "--set", "config.providers[0].zone=kube-cp.com")
+        stage.check(found == [dns, [(port, "TCP")]], f"{api}: {found}")
+    found = ports("--set-json", "networkPolicy.dnsPorts=[53,5353]")
+    stage.check(found[0] == [*dns, (5353, "UDP"), (5353, "TCP")], f"{found}")
