@@ -78,7 +78,7 @@ def without_credentials(config):
 def what_is_checked_is_what_the_hosts_get_but_for_credentials(stage):
     for name, path in value_files():
         objects = stage.objects("--values", path)
-        looked_at = yaml.safe_load(only(objects, "ConfigMap", f"{only(objects, 'Job')['metadata']['name']}")["data"]["daymark.yaml"])
+        looked_at = yaml.safe_load(only(objects, "ConfigMap", only(objects, "Job")["metadata"]["name"])["data"]["daymark.yaml"])
         theirs = yaml.safe_load(config_of(objects))
         stage.check(without_credentials(looked_at) == without_credentials(theirs), name)
 
