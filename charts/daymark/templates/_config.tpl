@@ -31,13 +31,6 @@
 {{- toYaml $config -}}
 {{- end }}
 
-{{/* The text files beside the configuration, as entries of a ConfigMap. */}}
-{{- define "daymark.files" -}}
-{{- range $name, $text := .Values.files }}
-{{ $name }}: {{ $text | toJson }}
-{{- end }}
-{{- end }}
-
 {{/* The configuration with one stand-in for all credentials, whose Secrets may come with the release itself. */}}
 {{- define "daymark.checkedConfig" -}}
 {{- $config := include "daymark.config" . | fromYaml -}}
