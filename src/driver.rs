@@ -26,7 +26,7 @@ use crate::complaint::Complaint;
 use crate::events::{Events, What};
 use crate::keeper::Kept;
 use crate::metrics::Metrics;
-use crate::status::{HostsStatus, Observed, PoolStatus, TargetStatus};
+use crate::status::{HostsStatus, Observed, PoolStatus, TargetStatus, Waiting};
 use crate::watchdog::Heart;
 
 pub use self::hosts::{Hosts, Letter};
@@ -284,9 +284,15 @@ impl Driver {
             ttl: answer.ttl,
             generation: answer.generation,
             targets: answer.reasons.iter().map(|(target, why)| self.target_status(target, why, &healths)).collect(),
+            waiting: self.waiting(&answer.pool),
             discovery: None,
         };
         self.told.decision.answers.iter().map(of_pool).collect()
+    }
+
+    fn waiting(&self, pool: &PoolName) -> Vec<Waiting> {
+        let of_pool = self.engine.waiting().filter(|(of, ..)| *of == pool);
+        of_pool.map(|(_, node, order)| Waiting { node: node.clone(), order: order.clone() }).collect()
     }
 
     fn target_status(&self, target: &Target, why: &Reason, healths: &BTreeMap<&Target, &Health>) -> TargetStatus {

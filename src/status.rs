@@ -1,10 +1,11 @@
 //! What a running host holds, as `/api/v1/status` gives it and `daymark status` and `explain` show it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use daymark_decision::{
-    Basis, Grade, HostName, Moment, NodeName, Observation, Override, Place, PoolName, Reason, Standing,
+    Basis, Grade, HostName, Moment, NodeName, Observation, Override, OverrideKind, Place, PoolName, Reason, Standing,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -187,9 +188,33 @@ pub struct PoolStatus {
     pub generation: u64,
     /// Its targets, in the operator's order.
     pub targets: Vec<TargetStatus>,
+    /// What operators have said of nodes that are not configured now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Waiting>,
     /// How its nodes are found; `None`: they are not looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discovery: Option<DiscoveryStatus>,
+}
+
+/// An override that has no effect until its node is configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// The node.
+    pub node: NodeName,
+    /// The override.
+    pub order: Override,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, order } = self;
+        let done = match order.kind {
+            OverrideKind::Drain => "drained",
+            OverrideKind::Force => "forced",
+        };
+        write!(f, "{node} is not configured, and {done} once it is, {order}; `daymark undrain {node}` lifts that")
+    }
 }
 
 impl PoolStatus {

@@ -31,13 +31,20 @@ pub(super) fn explain(arguments: &Arguments) -> Outcome {
     let targets: Vec<&TargetStatus> = pool.targets.iter().filter(of_node).collect();
     match arguments.output {
         Output::Json => json(&targets),
-        Output::Text => Ok(targets.into_iter().map(|target| text(pool, target)).collect()),
+        Output::Text => {
+            let waiting = pool.waiting.iter().filter(|waiting| waiting.node.as_str() == arguments.node);
+            let waiting = waiting.map(|waiting| format!("{waiting}\n"));
+            Ok(targets.into_iter().map(|target| text(pool, target)).chain(waiting).collect())
+        }
     }
 }
 
-/// The only pool that has the node, or the one that is named.
+/// The only pool that has the node, or a word on it, or the one that is named.
 pub(super) fn find<'a>(status: &'a Status, node: &str, pool: Option<&str>) -> Result<&'a PoolStatus, Failure> {
-    let has_node = |pool: &PoolStatus| pool.targets.iter().any(|target| target.node.as_str() == node);
+    let has_node = |pool: &PoolStatus| {
+        let waiting = pool.waiting.iter().map(|waiting| &waiting.node);
+        pool.targets.iter().map(|target| &target.node).chain(waiting).any(|known| known.as_str() == node)
+    };
     let named = |it: &&PoolStatus| pool.is_none_or(|name| daymark_decision::PoolName::new(name) == it.name);
     let found: Vec<&PoolStatus> = status.pools.iter().filter(named).filter(|pool| has_node(pool)).collect();
     match found[..] {

@@ -74,8 +74,8 @@ impl Lift {
         let path = format!("/api/v1/pools/{}/nodes/{}/override", segment(pool.as_str()), segment(&self.node));
         self.api.write(method, &path, body, Some(&self.secret))?;
         let status: Status = self.api.get("/api/v1/status")?;
-        let now = find(&status, &self.node, Some(pool.as_str()))?;
-        Ok(outcome(now, &self.node)? + &unheard(status.hosts.as_ref()))
+        let now = status.pools.iter().find(|it| it.name == pool);
+        Ok(now.map_or(Ok(String::new()), |now| outcome(now, &self.node))? + &unheard(status.hosts.as_ref()))
     }
 }
 

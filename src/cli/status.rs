@@ -143,8 +143,9 @@ fn pool(pool: &PoolStatus) -> String {
     let mut undone: Vec<String> = pool.targets.iter().filter_map(undone).collect();
     undone.dedup();
     let (name, basis, ttl, undone) = (&pool.name, pool.basis, pool.ttl, undone.concat());
+    let waiting: String = pool.waiting.iter().map(|waiting| format!("  {waiting}\n")).collect();
     let found: String = pool.discovery.iter().map(discovery).collect();
-    format!("{name} -> {} ({basis}, TTL {ttl} s)\n{table}{undone}{found}\n", addresses.join(" "))
+    format!("{name} -> {} ({basis}, TTL {ttl} s)\n{table}{undone}{waiting}{found}\n", addresses.join(" "))
 }
 
 /// How the nodes are found, and what is missing and stays.

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::dns::{A, ask, short};
 use crate::support::nodes::{Nodes, Plan, write};
-use crate::support::{Daymark, POOL, until};
+use crate::support::{Daymark, POOL, finish, until};
 
 /// Asks without a pause until it is told to stop.
 struct Asking {
@@ -131,6 +131,31 @@ fn the_swap_of_a_mounted_config_map_is_seen() {
     daymark.answers(&all, "ready");
     asking.was_answered();
     assert_eq!((grades(&daymark, all[0]), grades(&daymark, all[1])), (vec!["ready".into()], vec!["ready".into()]));
+}
+
+#[test]
+fn what_was_said_of_a_node_that_goes_is_shown_and_can_be_lifted() {
+    let nodes = Nodes::start(2);
+    let all = nodes.addresses();
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    daymark.answers(&all, "ready");
+    let token = nodes.path("state/admin.token");
+    let say = |arguments: &[&str]| {
+        let mut command = crate::support::daymark(arguments);
+        finish(command.env("DAYMARK_API", daymark.api()).env("DAYMARK_TOKEN_FILE", &token))
+    };
+    assert_eq!(say(&["drain", "cp-2", "--author", "ada"]).code, Some(0));
+    nodes.write(&only(&nodes, &[0]));
+    daymark.process.signal("HUP");
+    daymark.logs("daymark.yaml is applied");
+    for command in [&["status"][..], &["explain", "cp-2"]] {
+        let shown = say(command).stdout;
+        assert!(shown.contains("cp-2 is not configured, and drained once it is, by ada since "), "{shown}");
+    }
+    let done = say(&["undrain", "cp-2"]);
+    assert_eq!((done.code, done.stdout), (Some(0), format!("{POOL} -> {}\n", all[0])));
+    assert!(!say(&["status"]).stdout.contains("cp-2"));
+    assert_eq!(say(&["undrain", "cp-2"]).code, Some(1));
 }
 
 #[test]

@@ -97,6 +97,7 @@ pub(in crate::cli) fn pool_status() -> PoolStatus {
     };
     let other = TargetStatus { address: [192, 0, 2, 2].into(), ..target.clone() };
     PoolStatus {
+        waiting: Vec::new(),
         discovery: None,
         name: PoolName::new("lb.example.org"),
         addresses: Vec::new(),

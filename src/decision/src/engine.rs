@@ -169,7 +169,9 @@ impl Engine {
         self.overrides.configure(self.pools.values().map(|pool| &pool.policy));
         // A drain that has waited for its node is in force again.
         let names: Vec<_> = self.pools.keys().cloned().collect();
-        names.iter().for_each(|name| self.reconcile(name));
+        for name in &names {
+            self.reconcile(name);
+        }
         self.settle(self.now);
         self.generation = self.next_generation();
         self.revision += 1;

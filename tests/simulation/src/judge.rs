@@ -12,7 +12,7 @@ use crate::ending::Ending;
 use crate::faults::{Fault, State};
 use crate::timed::Timed;
 use crate::world::{Setup, World};
-use crate::writers::Writers;
+use crate::writers;
 
 /// How long an answer may hold nothing but dead targets while a host with a quorum knows a better one. It is the time to see
 /// that a host is no longer heard, and to hear of it.
@@ -68,15 +68,14 @@ pub fn play(setup: Setup, seed: u64, mut tell: impl FnMut(u64, &str)) -> Result<
 struct Watch {
     /// Since when each host has had nothing but dead targets in its answer though it could know better.
     wrong_since: Vec<Option<u64>>,
-    writers: Writers,
     drains: Drains,
     timed: Timed,
 }
 
 impl Watch {
     fn new(world: &World) -> Self {
-        let (writers, drains, timed) = (Writers::new(world), Drains::new(world), Timed::new(world));
-        Self { wrong_since: vec![None; world.hosts.len()], writers, drains, timed }
+        let (drains, timed) = (Drains::new(world), Timed::new(world));
+        Self { wrong_since: vec![None; world.hosts.len()], drains, timed }
     }
 
     fn run(&mut self, world: &mut World, began: u64, until: u64) -> Result<(), Violation> {
@@ -87,7 +86,7 @@ impl Watch {
     }
 
     fn look(&mut self, world: &mut World) -> Result<(), String> {
-        self.writers.look(world)?;
+        writers::judge(world)?;
         self.drains.look(world)?;
         self.timed.look(world)?;
         let known = known_to_a_quorum(world);

@@ -14,7 +14,7 @@ pub mod judge;
 pub mod network;
 mod timed;
 pub mod world;
-pub mod writers;
+mod writers;
 
 pub use judge::Violation;
 pub use world::{Setup, World};

@@ -1,7 +1,8 @@
 //! How long a word with an end lasts.
 //!
 //! By the clock of a host that restarts nothing can be told for sure, so this judges a host that has been in touch since its
-//! start with one that knows better; and the host on which the word was said, as long as it runs.
+//! start with one that knows better; and the host on which the word was said, as long as it runs. That a word has ended
+//! counts everywhere, so it may be said nowhere too early, unless a host has started that nobody could tell.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,8 @@ const SOONER: u64 = 10;
 pub(crate) struct Timed {
     /// The true end, and which run of its host said it.
     ends: BTreeMap<Stamp, (u64, u64)>,
+    /// The words that a host remembered when it started, and that nobody with whom it was in touch knew.
+    untold: BTreeSet<Stamp>,
     runs: Vec<Run>,
 }
 
@@ -33,7 +36,11 @@ struct Run {
 
 impl Timed {
     pub(crate) fn new(world: &World) -> Self {
-        Self { ends: BTreeMap::new(), runs: world.hosts.iter().map(|_| Run::default()).collect() }
+        Self {
+            ends: BTreeMap::new(),
+            untold: BTreeSet::new(),
+            runs: world.hosts.iter().map(|_| Run::default()).collect(),
+        }
     }
 
     pub(crate) fn look(&mut self, world: &World) -> Result<(), String> {
@@ -42,6 +49,7 @@ impl Timed {
         }
         for host in 0..world.hosts.len() {
             self.judge_own(world, host)?;
+            self.judge_over(world, host)?;
             self.judge_restarted(world, host)?;
         }
         Ok(())
@@ -69,6 +77,26 @@ impl Timed {
             self.runs[host]
                 .in_touch
                 .retain(|other| !is_bad && !is_cut(*other) && world.hosts[*other].running.is_some());
+            let told: BTreeSet<&Stamp> = self.runs[host]
+                .in_touch
+                .iter()
+                .flat_map(|other| words(world, *other))
+                .map(|word| &word.stamp)
+                .collect();
+            let own = words(world, host).map(|word| &word.stamp).filter(|_| self.runs[host].number > 0);
+            self.untold.extend(own.filter(|stamp| !told.contains(stamp)).cloned());
+        }
+    }
+
+    /// No word has ended before its time.
+    fn judge_over(&self, world: &World, host: usize) -> Result<(), String> {
+        let over = words(world, host).filter(|word| word.fate == Fate::Over && !self.untold.contains(&word.stamp));
+        let ends = over.filter_map(|word| Some((word, self.ends.get(&word.stamp)?.0)));
+        match ends.map(|(word, end)| (word, end.saturating_sub(world.now))).find(|(_, early)| *early > SOONER) {
+            Some((word, early)) => {
+                Err(format!("{word:?} is over on {}, {early} ms before its end", world.hosts[host].name()))
+            }
+            None => Ok(()),
         }
     }
 
