@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from . import machines, network
+from . import machines, network, table
 from .stage import ASK, LOOK, Failed, Stage
 from .story import seconds
 
@@ -253,8 +253,8 @@ class Play:
             answers[host] = [answer for answer, _ in itertools.groupby(told)]
             wrong[host] = sum(time for run, time in runs if run.answer is not None and run.answer != nodes)
             silent[host] = sum(time for run, time in runs if run.answer is None and nodes is not None)
-        happens = ", ".join(line.text for line in step.actions)
-        template = ", ".join(line.template for line in step.actions)
+        happens = table.cell(line.text for line in step.actions)
+        template = table.cell(line.template for line in step.actions)
         return {"happens": happens, "template": template, "answers": answers, "wrong": wrong, "silent": silent}
 
 

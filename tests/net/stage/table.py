@@ -34,9 +34,14 @@ def answers(by_host):
 
 
 def line(template, said, cases):
-    happens = sorted({row["happens"].replace("|", "\\|") for row in cases})
+    happens = sorted({row["happens"] for row in cases})
     what = happens[0] if len(happens) == 1 else f"{template} ({len(cases)} cases)"
     return f"| {what} | {said} | {longest(cases, 'wrong')} | {longest(cases, 'silent')} |\n"
+
+
+def cell(actions):
+    """What happens in a step, as a cell."""
+    return ", ".join(actions).replace("|", "\\|")
 
 
 def longest(cases, kind):

@@ -121,6 +121,16 @@ fn a_word_reaches_every_host_within_a_second_also_where_every_third_datagram_is_
 }
 
 #[test]
+fn a_word_reaches_a_host_that_hears_and_is_not_heard() {
+    let mut world = world(3);
+    cut(&mut world, &[(0, 1), (0, 2)]);
+    rest(&mut world, 8_000);
+    drain(&mut world, 1, 0, None);
+    rest(&mut world, 1_000);
+    assert_eq!(drained(&world), [0, 1, 2]);
+}
+
+#[test]
 fn a_timed_drain_lasts_over_a_restart_of_all_though_a_clock_is_wrong() {
     for ahead in [20 * 60_000, -20 * 60_000] {
         for apart in [0, 1_500] {

@@ -455,7 +455,7 @@ fn a_word_that_waits_for_its_node_shortens_no_ttl_and_can_be_lifted() {
         .unwrap();
     engine.handle_policy(vec![short], at(1));
     assert_eq!(engine.decide(at(8)).answers[0].ttl, long.ttl.max);
-    assert_eq!(engine.waiting().map(|(_, node, _)| node.clone()).collect::<Vec<_>>(), [node.clone()]);
+    assert_eq!(engine.waiting().map(|(_, node, _)| node.clone()).collect::<Vec<_>>(), std::slice::from_ref(&node));
     engine.handle_command(Command::Lift { pool: name, node }, at(9)).unwrap();
     assert_eq!(engine.waiting().count(), 0);
 }
