@@ -1,7 +1,6 @@
 //! Asks for the nodes of one pool again and again.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use daymark_decision::{Grade, PoolName};
@@ -9,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::ask::ask;
-use super::roster::Listing;
+use super::roster::{Listing, Sight};
 use super::settings::Settings;
 use crate::driver::{Gone, Handle};
 use crate::probe::Prober;
@@ -23,8 +22,8 @@ pub(super) struct Report {
     pub(super) number: u64,
     /// The list and who gave it, or why there is none.
     pub(super) asked: Result<(Listing, IpAddr), String>,
-    /// The addresses of the pool that clients can use.
-    pub(super) usable: BTreeSet<IpAddr>,
+    /// What is known of the nodes beside it.
+    pub(super) sight: Sight,
 }
 
 /// Asks until no one takes a report any more.
@@ -41,9 +40,11 @@ pub(super) async fn find(
             let grades = before.iter().map(|it| (it.grade, it.address)).collect();
             let asked = ask(&prober, &settings.source, &in_turn(grades, round)).await;
             // As it is once the list has come.
-            let usable = targets(&driver, &pool).await.map(|it| usable(&it)).unwrap_or_default();
-            if reports.send(Report { pool: pool.clone(), number, asked, usable }).await.is_err() {
-                return;
+            if let Ok(after) = targets(&driver, &pool).await {
+                let report = Report { pool: pool.clone(), number, asked, sight: sight(&after) };
+                if reports.send(report).await.is_err() {
+                    return;
+                }
             }
         }
         sleep(settings.interval).await;
@@ -63,8 +64,10 @@ fn in_turn(mut targets: Vec<(Grade, IpAddr)>, round: usize) -> Vec<IpAddr> {
     targets.into_iter().map(|(_, address)| address).collect()
 }
 
-fn usable(targets: &[TargetStatus]) -> BTreeSet<IpAddr> {
-    targets.iter().filter(|it| it.grade >= Grade::Live).map(|it| it.address).collect()
+fn sight(targets: &[TargetStatus]) -> Sight {
+    let usable = targets.iter().filter(|it| it.grade >= Grade::Live).map(|it| it.address).collect();
+    let ordered = targets.iter().filter(|it| it.order.is_some()).map(|it| it.node.clone()).collect();
+    Sight { usable, ordered }
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! One look for the nodes of every pool, for a pass that does not stay.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use daymark_decision::{Engine, Grade, Moment, PoolName};
@@ -9,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::ask::ask;
 use super::news::News;
+use super::roster::Sight;
 use super::rosters::Rosters;
 use crate::config::PoolConfig;
 use crate::probe::Prober;
@@ -46,7 +46,7 @@ pub async fn look(
             Err(fault) => Some(fault),
             Ok((listing, _)) => {
                 let roster = rosters.0.entry(pool.clone()).or_default();
-                let outcome = roster.take(&listing, &usable(engine, pool), pause, now);
+                let outcome = roster.take(&listing, &sight(engine, pool), pause, now);
                 look.news.extend(outcome.news.iter().map(|news| format!("{pool}: {news}")));
                 outcome.doubt
             }
@@ -56,8 +56,12 @@ pub async fn look(
     look
 }
 
-/// The addresses that clients can use, as far as is remembered.
-fn usable(engine: &Engine, pool: &PoolName) -> BTreeSet<IpAddr> {
+/// What is remembered of the nodes.
+fn sight(engine: &Engine, pool: &PoolName) -> Sight {
     let usable = engine.healths().filter(|(target, health)| target.pool == *pool && health.grade() >= Grade::Live);
-    usable.map(|(target, _)| target.address).collect()
+    let ordered = engine.overrides().filter(|(of, ..)| *of == pool);
+    Sight {
+        usable: usable.map(|(target, _)| target.address).collect(),
+        ordered: ordered.map(|(_, node, _)| node.clone()).collect(),
+    }
 }

@@ -50,12 +50,13 @@ pub(super) fn is_sought(pools: &[PoolConfig], name: &PoolName) -> bool {
     pools.iter().any(|config| config.pool.name == *name && config.discovery.is_some())
 }
 
-/// Each address once: that of the configuration comes first, and a node of the same name is the same node.
+/// Each address once: that of the configuration comes first, and a node of the same name is the same node. Of several nodes
+/// that were found with one address, the one that is known for longest has it: a new name alone changes nothing.
 fn with_found(pool: &Pool, roster: &Roster) -> Pool {
     let mut taken: BTreeSet<IpAddr> = pool.targets().map(|(target, _)| target.address).collect();
     let mut nodes = pool.nodes.clone();
     for (name, address, _) in roster.known() {
-        if !taken.insert(address) {
+        if roster.owner(address) != Some(name) || !taken.insert(address) {
             continue;
         }
         match nodes.iter_mut().find(|node| node.name == *name) {
@@ -77,7 +78,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::discovery::roster::Listing;
+    use crate::discovery::roster::{Listing, Sight};
 
     fn config(nodes: &str) -> Vec<PoolConfig> {
         let text = format!(
@@ -96,7 +97,7 @@ mod tests {
         for (node, address) in found {
             listing.nodes.entry(NodeName::new(node)).or_default().insert(address.parse().unwrap());
         }
-        roster.take(&listing, &BTreeSet::new(), Duration::ZERO, Moment::default());
+        roster.take(&listing, &Sight::default(), Duration::ZERO, Moment::default());
         Rosters([(PoolName::new("lb.example.org"), roster)].into())
     }
 
