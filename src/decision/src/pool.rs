@@ -53,13 +53,17 @@ impl PoolState {
         state
     }
 
-    /// Takes a new policy; the targets that stay keep their health, and the configuration wins over what was known.
+    /// Takes a new policy; the addresses that stay keep their health, also under another node's name, and the configuration
+    /// wins over what was known.
     pub(crate) fn configure(&mut self, policy: Pool) {
-        let healths = std::mem::take(&mut self.healths);
-        let known = |target: &Target| healths.get(target).cloned().unwrap_or_default();
-        self.healths = policy.targets().map(|(target, _)| (target.clone(), known(&target))).collect();
-        self.good.keep(|target| self.healths.contains_key(target));
-        self.verdicts.retain(|target, _| self.healths.contains_key(target));
+        let stays = |former: &Target| policy.targets().map(|(it, _)| it).find(|it| it.address == former.address);
+        let healths = std::mem::take(&mut self.healths).into_iter();
+        let mut known: BTreeMap<Target, Health> =
+            healths.filter_map(|(former, health)| Some((stays(&former)?, health))).collect();
+        self.healths = policy.targets().map(|(it, _)| (it.clone(), known.remove(&it).unwrap_or_default())).collect();
+        self.good.rename(stays);
+        let verdicts = std::mem::take(&mut self.verdicts).into_iter();
+        self.verdicts = verdicts.filter_map(|(former, verdict)| Some((stays(&former)?, verdict))).collect();
         self.policy = policy;
     }
 
