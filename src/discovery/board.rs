@@ -99,6 +99,11 @@ impl DiscoveryStatus {
         found.map_or(Origin::Seed, |found| Origin::Found(found.clone()))
     }
 
+    /// Whether nothing is known, not from an earlier run either.
+    pub fn is_blank(&self) -> bool {
+        self.known.is_empty() && self.complete.is_none()
+    }
+
     /// How many nodes are known.
     pub fn nodes(&self) -> usize {
         self.known.iter().map(|it| &it.node).collect::<BTreeSet<_>>().len()
