@@ -1,8 +1,10 @@
 //! Which nodes of one pool are known by discovery, and which of them may leave. Pure: it knows no API, no clock and no file.
 //!
 //! What is new comes at once. What is missing leaves only by lists that are complete, slowly, and never so that less than a
-//! majority is left, as [`leaving`] says; docs/discovery.md has the rules in words. An address under a name is what comes and leaves, so a node
-//! that changes its address gains one and loses one by the same rules.
+//! majority is left, as `leaving` says; docs/discovery.md has the rules in words. An address under a name is what comes and
+//! leaves, so a node that changes its address gains one and loses one by the same rules.
+
+mod leaving;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,8 +14,6 @@ use daymark_decision::{Moment, NodeName};
 use serde::{Deserialize, Serialize};
 
 use super::news::{Held, News};
-
-mod leaving;
 
 /// The most addresses that are known of one pool; the other ones of a list are left out.
 pub const MOST: usize = 100;
