@@ -117,7 +117,7 @@ impl Roster {
         let doubt = listing.gap.clone().or_else(|| unbelievable(&listing.nodes, is_strange));
         let mut outcome = Outcome::default();
         if doubt.is_none() {
-            // A silence, or a clock that was wrong at a start, is no time in which lists have told.
+            // A silence, or a clock that was wrong at a start, is no time in which lists have told. By halves it takes three.
             let passed = self.complete.map(|last| now.since(last)).unwrap_or_default().min(pause / 2);
             self.complete = Some(now);
             self.miss(&listing.nodes, millis(passed), now, &mut outcome.news);

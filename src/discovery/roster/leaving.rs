@@ -9,9 +9,6 @@ use daymark_decision::{Moment, NodeName};
 use super::{Missing, Roster, Sight, Standing, millis};
 use crate::discovery::news::{Held, News};
 
-/// In so many lists in a row an address must be missing before it leaves.
-const LISTS: u32 = 2;
-
 /// What a pool has once an address, or a whole node, has left.
 struct Loss {
     /// The addresses that leave under this name.
@@ -84,11 +81,8 @@ impl Roster {
         if loss.going != loss.gone && sight.ordered.contains(node) {
             return Some(Held::Word);
         }
-        self.guard(&loss, sight).or_else(|| match () {
-            () if wait > 0 => Some(Held::Pause { until: now.after(Duration::from_millis(wait)) }),
-            () if missing.lists < LISTS => Some(Held::NextList),
-            () => None,
-        })
+        let pause = || Held::Pause { until: now.after(Duration::from_millis(wait)) };
+        self.guard(&loss, sight).or_else(|| (wait > 0).then(pause))
     }
 
     /// Why the pool cannot lose these; a new name alone loses it nothing.
