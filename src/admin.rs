@@ -32,6 +32,7 @@ use crate::keeper::StateHealth;
 use crate::lines;
 use crate::metrics::{Metrics, Readings};
 use crate::publish::Progress;
+use crate::reload::Refused;
 use crate::status::{HostsStatus, PoolStatus, ProviderStatus, Status};
 use crate::watchdog::Watchdog;
 
@@ -57,6 +58,8 @@ pub struct Admin {
     pub providers: Vec<Progress>,
     /// How well remembering goes.
     pub state: StateHealth,
+    /// Whether the newest configuration is refused.
+    pub refused: Refused,
     /// How many queries there were.
     pub queries: QueryCounts,
     /// What writing needs.
@@ -138,6 +141,8 @@ impl Admin {
         let (providers, now) = (self.provider_statuses(), self.clock.timestamp());
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
         alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));
+        let refused = self.refused.why();
+        alarms.extend(refused.map(|why| format!("the configuration is refused, and the former one stays: {why}")));
         alarms.extend(self.state.faults());
         alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
         alarms.extend(self.watchdog.stuck().into_iter().map(|(part, silence)| stuck(&part, silence)));
@@ -212,6 +217,7 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
         queries: (admin.queries)(),
         state_failures: admin.state.failures(),
         state_writable: admin.state.faults().is_empty(),
+        config_refused: admin.refused.why().is_some(),
         stuck: admin.watchdog.stuck().len(),
         lost_lines: lines::lost(),
     };

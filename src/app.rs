@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use daymark_authoritative::Authoritative;
+use daymark_authoritative::{Authoritative, Given};
 use daymark_cloudflare::Cloudflare;
 use daymark_decision::{Decision, Engine, Membership, Memory};
 use daymark_gossip::Gossip;
@@ -87,12 +87,13 @@ pub(crate) type Remembering = (Cloudflare, Option<(StateFile<Value>, Option<Valu
 type Parts = JoinSet<Result<(), String>>;
 
 impl App {
-    /// Binds every socket and takes the state. `file` is where the configuration came from, to be read again when it changes.
-    pub fn bind(config: Config, file: Option<PathBuf>) -> Result<Self, StartErrors> {
+    /// Binds every socket that is not given and takes the state. `file` is where the configuration came from, to be read again
+    /// when it changes.
+    pub fn bind(config: Config, file: Option<PathBuf>, given: Given) -> Result<Self, StartErrors> {
         // From here on a signal is taken in, also one that comes before everything runs.
         let signals = Signals::new().map_err(|error| StartErrors(vec![format!("signals cannot be taken: {error}")]))?;
         let (clock, mut errors) = (Clock::start(), Vec::new());
-        let authoritative = bind_authoritative(&config).unwrap_or_else(|sentences| {
+        let authoritative = bind_authoritative(&config, given).unwrap_or_else(|sentences| {
             errors.extend(sentences);
             None
         });
@@ -208,6 +209,7 @@ impl App {
         let tell = Tell { clock, events: events.clone(), board: board.clone() };
         let discovery = Discovery::new(rosters, saver, handle.clone(), tell);
         let reloader = Reloader::new(self.file, self.config, handle.clone(), probers, discovery, authoritative.clone());
+        let refused = reloader.refused();
         parts.spawn(endless(reloader.run(reload.clone(), stop.clone())));
 
         let queries = query_counts(authoritative);
@@ -215,7 +217,9 @@ impl App {
         if let Some(dir) = missing_in {
             parts.spawn(endless(admin_token::keep_making(dir, stop.clone())));
         }
-        let admin = Admin { driver: handle, clock, events, board, metrics, watchdog, providers, state, queries, token };
+        let driver = handle;
+        let admin =
+            Admin { driver, clock, events, board, metrics, watchdog, providers, state, refused, queries, token };
         let routes = admin::routes(admin).merge(self.extra);
         info!("the admin API listens on {}", shown(self.admin.local_addr()));
         let stop = stop.clone();

@@ -11,6 +11,7 @@ pub mod driver;
 pub mod events;
 mod family;
 mod fault;
+mod given;
 pub mod keeper;
 mod lines;
 pub mod lock;

@@ -28,7 +28,18 @@ pub enum NoManifest {
     /// Files are mounted where they are.
     #[error("{0} is no absolute path, and a path on the node is needed")]
     Relative(PathBuf),
+    /// What is mounted takes the place of what the image has there.
+    #[error(
+        "{0} cannot be mounted, for the image has its binary below; a directory of its own is needed, such as /etc/daymark"
+    )]
+    Hiding(PathBuf),
+    /// The image is named otherwise.
+    #[error("{0:?} names no image; a name such as registry.example.net/daymark:0.1.0 is needed")]
+    Image(String),
 }
+
+/// Where the image has the binary.
+const BINARY: &str = "/usr/bin/daymark";
 
 /// The static Pod (<https://kubernetes.io/docs/tasks/configure-pod-container/static-pod/>) that runs this configuration
 /// from the file of that path, which has to be on every node, as every file that it names.
@@ -36,6 +47,10 @@ pub enum NoManifest {
 /// The process is root without a capability but `NET_BIND_SERVICE`: what the kubelet makes on the node, and the keys that
 /// nobody else may read, are root's.
 pub fn static_pod(config: &Config, file: &Path, image: &str) -> Result<Value, NoManifest> {
+    let is_of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "._-/:@".contains(letter);
+    if image.is_empty() || !image.chars().all(is_of_a_name) {
+        return Err(NoManifest::Image(image.to_owned()));
+    }
     let (mut mounts, mut volumes) = (Vec::new(), Vec::new());
     for (number, Mount { path, kind, is_read_only }) in mounts_of(config, file)?.into_iter().enumerate() {
         let name = format!("files-{number}");
@@ -95,18 +110,32 @@ struct Mount {
 /// The directory of the configuration as a whole, so that a file that takes the place of another is seen; each file
 /// elsewhere by itself, for beside a CA there is its key; and the state.
 fn mounts_of(config: &Config, file: &Path) -> Result<Vec<Mount>, NoManifest> {
+    if let Some((index, _)) = tokens(config).find(|(_, token)| matches!(token, TokenSource::Environment(_))) {
+        return Err(NoManifest::Variable(index));
+    }
     let file = without_dots(file);
     let home = file.parent().unwrap_or(Path::new("/"));
     let mut mounts = vec![Mount { path: home.to_owned(), kind: "Directory", is_read_only: true }];
-    let files: BTreeSet<PathBuf> = files(config)?.iter().map(|path| without_dots(path)).collect();
+    let files: BTreeSet<PathBuf> = files(config).iter().map(|path| without_dots(path)).collect();
     let elsewhere = files.into_iter().filter(|path| !path.starts_with(home));
     mounts.extend(elsewhere.map(|path| Mount { path, kind: "File", is_read_only: true }));
     let state = config.state_dir.iter().map(|path| without_dots(path));
     mounts.extend(state.map(|path| Mount { path, kind: "DirectoryOrCreate", is_read_only: false }));
-    match mounts.iter().find(|mount| !mount.path.is_absolute()) {
-        Some(mount) => Err(NoManifest::Relative(mount.path.clone())),
-        None => Ok(mounts),
+    for Mount { path, .. } in &mounts {
+        if !path.is_absolute() {
+            return Err(NoManifest::Relative(path.clone()));
+        }
+        if Path::new(BINARY).starts_with(path) {
+            return Err(NoManifest::Hiding(path.clone()));
+        }
     }
+    Ok(mounts)
+}
+
+/// The files outside the directory of the configuration, which a static Pod sees as they are when it starts.
+pub fn files_elsewhere(config: &Config, file: &Path) -> Vec<PathBuf> {
+    let mounts = mounts_of(config, file).unwrap_or_default().into_iter();
+    mounts.filter(|mount| mount.kind == "File").map(|mount| mount.path).collect()
 }
 
 /// The path without `.` and `..`, which Kubernetes takes in no path.
@@ -123,28 +152,28 @@ fn without_dots(path: &Path) -> PathBuf {
 }
 
 /// Every file that the configuration names.
-fn files(config: &Config) -> Result<BTreeSet<PathBuf>, NoManifest> {
+fn files(config: &Config) -> BTreeSet<PathBuf> {
     let mut files = zones::files(config);
     files.extend(config.pools.iter().flat_map(|pool| pool.probe.files()).map(Path::to_owned));
     files.extend(config.peers.iter().map(|peers| peers.key_file.clone()));
     files.extend(config.admin.token_file.clone());
-    for (index, provider) in config.providers.iter().enumerate() {
-        match provider {
-            ProviderConfig::Cloudflare(settings) => match &settings.calls.token {
-                TokenSource::File(path) => files.extend([path.clone()]),
-                TokenSource::Environment(_) => return Err(NoManifest::Variable(index)),
-            },
-            ProviderConfig::Authoritative(_) => {}
+    for token in tokens(config) {
+        if let (_, TokenSource::File(path)) = token {
+            files.insert(path.clone());
         }
     }
-    Ok(files)
+    files
 }
 
-/// Where the kubelet of the same node reaches what listens on an address.
+/// The token of each provider that has one, with the place of the provider.
+fn tokens(config: &Config) -> impl Iterator<Item = (usize, &TokenSource)> {
+    config.providers.iter().enumerate().filter_map(|(index, provider)| match provider {
+        ProviderConfig::Cloudflare(settings) => Some((index, &settings.calls.token)),
+        ProviderConfig::Authoritative(_) => None,
+    })
+}
+
+/// Where the kubelet of the same node reaches what listens on an address. On `[::]` that is IPv4 too, which every node has.
 fn reached(listen: IpAddr) -> IpAddr {
-    match listen {
-        IpAddr::V4(address) if address.is_unspecified() => [127, 0, 0, 1].into(),
-        IpAddr::V6(address) if address.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
-        address => address,
-    }
+    if listen.is_unspecified() { [127, 0, 0, 1].into() } else { listen }
 }

@@ -46,6 +46,7 @@ pub struct Metrics {
     queries: Family<QueryLabels, Counter>,
     state_failures: Counter,
     state_writable: Gauge,
+    config_refused: Gauge,
     stuck: Gauge,
     lost_lines: Counter,
     hosts: HostMetrics,
@@ -69,6 +70,8 @@ pub struct Readings {
     pub state_failures: u64,
     /// Whether the last save went well.
     pub state_writable: bool,
+    /// Whether the configuration that was read last is refused.
+    pub config_refused: bool,
     /// How many parts are stuck.
     pub stuck: usize,
     /// How many lines of the log were lost.
@@ -162,6 +165,7 @@ impl Default for Metrics {
             queries: Family::default(),
             state_failures: Counter::default(),
             state_writable: Gauge::default(),
+            config_refused: Gauge::default(),
             stuck: Gauge::default(),
             lost_lines: Counter::default(),
             hosts: HostMetrics::default(),
@@ -202,6 +206,8 @@ impl Metrics {
         all.register("dns_queries", "DNS queries answered, by transport and RCODE", self.queries.clone());
         all.register("state_save_failures", "Failures to write the state file", self.state_failures.clone());
         all.register("state_writable", "1 while the state file can be written", self.state_writable.clone());
+        let help = "1 while the configuration that was read last is refused, and a former one is in force";
+        all.register("config_refused", help, self.config_refused.clone());
         all.register("stuck_parts", "Parts of Daymark that the watchdog finds stuck", self.stuck.clone());
         all.register("log_lines_lost", "Lines of the log that could not be written in time", self.lost_lines.clone());
         self.hosts.register(&mut all);
@@ -288,6 +294,7 @@ impl Metrics {
         }
         self.state_failures.inner().store(readings.state_failures, Ordering::Relaxed);
         self.state_writable.set(readings.state_writable.into());
+        self.config_refused.set(readings.config_refused.into());
         self.stuck.set(i64::try_from(readings.stuck).unwrap_or(i64::MAX));
         self.lost_lines.inner().store(readings.lost_lines, Ordering::Relaxed);
         self.hosts.fill(readings.hosts.as_ref());

@@ -11,6 +11,7 @@ use std::time::Duration;
 use daymark_authoritative::Authoritative;
 use daymark_cloudflare::{Mode, Settings, TokenSource};
 use daymark_decision::{Pool, PoolName};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -28,6 +29,17 @@ use crate::zones;
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Why the configuration that was read last is not the one in force. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Refused(Arc<Mutex<Option<String>>>);
+
+impl Refused {
+    /// The first reason; `None` where what was read last is in force.
+    pub fn why(&self) -> Option<String> {
+        self.0.lock().clone()
+    }
+}
+
 /// What a change is applied to.
 pub struct Reloader {
     file: Option<PathBuf>,
@@ -39,6 +51,7 @@ pub struct Reloader {
     zone_files: BTreeSet<PathBuf>,
     /// The configuration that was refused last, for it is to be read again once one of its files is mended.
     refused: Option<Config>,
+    why: Refused,
     /// What the files were when this was made: what changes before the first look of the run is seen by it.
     seen: Look,
 }
@@ -56,10 +69,16 @@ impl Reloader {
         probers.configure(&discovery.pools(&config.pools));
         discovery.configure(&config.pools);
         let (zone_files, seen) = (zones::files(&config), Look::new());
-        let refused = None;
-        let mut reloader = Self { file, config, driver, probers, discovery, authoritative, zone_files, refused, seen };
+        let (refused, why) = (None, Refused::default());
+        let mut reloader =
+            Self { file, config, driver, probers, discovery, authoritative, zone_files, refused, why, seen };
         reloader.seen = reloader.look();
         reloader
+    }
+
+    /// Whether what was read last is refused, as it goes on.
+    pub fn refused(&self) -> Refused {
+        self.why.clone()
     }
 
     /// Applies changes until the shutdown, then stops every probe and every finder.
@@ -120,19 +139,28 @@ impl Reloader {
         };
         let config = match self.config.load_again(&file) {
             Ok(config) => config,
-            Err(errors) => return refuse(errors.0.iter().map(ToString::to_string).collect()),
+            Err(errors) => return self.refuse(&errors.0.iter().map(ToString::to_string).collect::<Vec<_>>()),
         };
         match self.apply(&config).await {
             Ok(()) => {
                 let is_new = |warning: &&Finding| !self.config.warnings.contains(warning);
                 config.warnings.iter().filter(is_new).for_each(|warning| warn!("{warning}"));
-                info!("the configuration {} is applied", file.display());
                 (self.config, self.refused) = (config, None);
+                *self.why.0.lock() = None;
+                info!("the configuration {} is applied", file.display());
             }
             Err(reasons) => {
-                refuse(reasons);
+                self.refuse(&reasons);
                 self.refused = Some(config);
             }
+        }
+    }
+
+    fn refuse(&self, reasons: &[String]) {
+        *self.why.0.lock() = reasons.first().cloned();
+        error!("the new configuration is refused, and the old one stays");
+        for reason in reasons {
+            error!("{reason}");
         }
     }
 
@@ -174,13 +202,6 @@ fn policies(pools: &[PoolConfig]) -> Vec<Pool> {
 
 /// What each file is.
 type Look = BTreeMap<PathBuf, Stamp>;
-
-fn refuse(reasons: Vec<String>) {
-    error!("the new configuration is refused, and the old one stays");
-    for reason in reasons {
-        error!("{reason}");
-    }
-}
 
 /// The keys that differ and are bound to sockets, files or calls under way.
 fn fixed_keys(old: &Config, new: &Config) -> Vec<String> {

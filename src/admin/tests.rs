@@ -63,6 +63,7 @@ fn bench() -> Bench {
         watchdog,
         providers: vec![Progress::of("memory", clock), Progress::elsewhere("cloudflare", clock, usage)],
         state: StateHealth::default(),
+        refused: Refused::default(),
         queries: Arc::new(|| vec![("udp", "NOERROR".to_owned(), 42)]),
         token: Token::in_file(&dir.path().join("token")),
     };
@@ -235,6 +236,7 @@ async fn the_metrics_tell_everything_that_is_promised() {
         "daymark_provider_calls_remaining{provider=\"cloudflare\"} 50",
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"NOERROR\"} 42",
         "daymark_state_writable 1",
+        "daymark_config_refused 0",
         "daymark_stuck_parts 0",
     ];
     for line in lines {

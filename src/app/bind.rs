@@ -1,9 +1,10 @@
 //! What is bound and taken before anything runs, each with the sentence on why it cannot be.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use daymark_authoritative::{Authoritative, BindError, Settings, SocketError};
+use daymark_authoritative::{Authoritative, BindError, Given, Settings, SocketError};
 use daymark_cloudflare::{BuildError, Cloudflare};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -24,8 +25,17 @@ use crate::zones;
 /// How long a DNS client over TCP may take to send a query (RFC 7766, section 6.2.3: a few seconds).
 const TCP_IDLE: Duration = Duration::from_secs(10);
 
-pub(super) fn bind_authoritative(config: &Config) -> Result<Option<Authoritative>, Vec<String>> {
-    let Some(authoritative) = zones::authoritative(config) else { return Ok(None) };
+pub(super) fn bind_authoritative(config: &Config, given: Given) -> Result<Option<Authoritative>, Vec<String>> {
+    let authoritative = zones::authoritative(config);
+    let is_wanted = |place: &SocketAddr| authoritative.is_some_and(|it| it.listen.contains(place));
+    // No reason not to start: what is configured is served, and who asks elsewhere is no worse off than without Daymark.
+    for (address, transport) in given.places().filter(|(address, _)| !is_wanted(address)) {
+        warn!(
+            "the service manager has bound {address} by {transport}, and no provider has that address in `listen`, so no one \
+             answers there; one of the two is to be changed"
+        );
+    }
+    let Some(authoritative) = authoritative else { return Ok(None) };
     let settings = Settings {
         listen: authoritative.listen.clone(),
         zones: zones::checked(config)?,
@@ -37,7 +47,7 @@ pub(super) fn bind_authoritative(config: &Config) -> Result<Option<Authoritative
         let key = zones::key(config, &format!("listen[{index}]"));
         config.finding(&key, "--listen", error.to_string()).to_string()
     };
-    Authoritative::bind(&settings).map(Some).map_err(|error| match error {
+    Authoritative::bind(&settings, given).map(Some).map_err(|error| match error {
         BindError::Zones(errors) => errors.0.iter().map(ToString::to_string).collect(),
         BindError::Sockets(errors) => errors.iter().map(at_its_key).collect(),
     })

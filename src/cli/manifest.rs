@@ -54,14 +54,24 @@ struct Rbac {
     #[command(flatten)]
     own: Own,
     /// The name of the account, and of what goes with it
-    #[arg(long, default_value = "daymark")]
+    #[arg(long, default_value = "daymark", value_parser = label)]
     name: String,
     /// The namespace of the account
-    #[arg(long, default_value = "kube-system")]
+    #[arg(long, default_value = "kube-system", value_parser = label)]
     namespace: String,
     /// With a Secret that holds a token without an end, for a Daymark outside the cluster
     #[arg(long)]
     token: bool,
+}
+
+/// A name as Kubernetes takes it for a namespace (RFC 1123, section 2.1).
+fn label(text: &str) -> Result<String, String> {
+    let is_of_one = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let is_one = (1..=63).contains(&text.len()) && text.chars().all(is_of_one);
+    if is_one && !text.starts_with('-') && !text.ends_with('-') {
+        return Ok(text.to_owned());
+    }
+    Err("a name of 1 to 63 lower-case letters, digits and inner hyphens is needed".to_owned())
 }
 
 pub(super) fn manifest(arguments: &Arguments) -> Outcome {
@@ -76,8 +86,7 @@ fn systemd(Systemd { config: file, own }: &Systemd) -> Outcome {
     let file = absolute(file)?;
     let config = Config::load(&file, own.name.as_deref())?;
     let binary = std::env::current_exe().map_err(|error| Failure::Run(format!("where is this binary? {error}")))?;
-    let unit = manifest::unit(&binary, &file, config.state_dir.as_deref());
-    unit.map_err(|fault| Failure::Usage(fault.to_string()))
+    manifest::unit(&binary, &file, &config).map_err(|fault| Failure::Usage(fault.to_string()))
 }
 
 fn absolute(file: &Path) -> Result<PathBuf, Failure> {
@@ -131,6 +140,14 @@ fn preface(config: &Config, file: &Path) -> String {
     if let Some(peers) = &config.peers {
         let names: Vec<&str> = peers.membership.members.iter().map(HostName::as_str).collect();
         lines.push(format!("Each host has the name of its node, so the nodes have to be called {}.", names.join(", ")));
+    }
+    let elsewhere = manifest::files_elsewhere(config, file);
+    if !elsewhere.is_empty() {
+        let files: Vec<_> = elsewhere.iter().map(|path| path.display().to_string()).collect();
+        lines.push(format!("The Pod sees {} as it is when it starts. What is replaced", files.join(", ")));
+        lines.push(
+            "while it runs, such as a token or a certificate that ends, belongs beside the configuration.".to_owned(),
+        );
     }
     lines.iter().map(|line| format!("# {line}\n")).collect()
 }

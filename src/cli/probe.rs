@@ -6,12 +6,16 @@ use clap::Args;
 use daymark_decision::{Observation, Target};
 use futures_util::future::join_all;
 use serde::Serialize;
+use tracing::warn;
 
 use super::explain::{day, times};
+use super::log::{self, Format};
 use super::table::table;
 use super::{Outcome, Output, Own, block_on, json};
-use crate::config::Config;
+use crate::app;
+use crate::config::{Config, PoolConfig};
 use crate::probe::Prober;
+use crate::state::StateFile;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -36,16 +40,29 @@ struct Probed {
 
 pub(super) fn probe(arguments: &Arguments) -> Outcome {
     let config = Config::load_without_keys(&arguments.config, arguments.own.name.as_deref())?;
-    let probed = block_on(async { Ok(probe_all(&config).await) })?;
+    let _log = log::start(Format::Text, "warn");
+    let pools = known(&config);
+    let probed = block_on(async { Ok(probe_all(&pools).await) })?;
     match arguments.output {
         Output::Json => json(&probed),
         Output::Text => Ok(text(&probed)),
     }
 }
 
-async fn probe_all(config: &Config) -> Vec<Probed> {
-    let probers: Vec<Prober> = config.pools.iter().map(|pool| Prober::new(pool.probe.clone())).collect();
-    let pairs = config.pools.iter().zip(&probers);
+/// The pools with the nodes that `run` has found, as far as its state tells.
+fn known(config: &Config) -> Vec<PoolConfig> {
+    let (rosters, _) = app::rosters(config, StateFile::look);
+    for PoolConfig { pool, .. } in config.pools.iter().filter(|it| it.discovery.is_some()) {
+        if rosters.0.get(&pool.name).is_none_or(|it| it.known().next().is_none()) {
+            warn!("{}: the state knows no node that was found, so the seeds alone are probed", pool.name);
+        }
+    }
+    rosters.pools(&config.pools)
+}
+
+async fn probe_all(pools: &[PoolConfig]) -> Vec<Probed> {
+    let probers: Vec<Prober> = pools.iter().map(|pool| Prober::new(pool.probe.clone())).collect();
+    let pairs = pools.iter().zip(&probers);
     let targets = pairs.flat_map(|(pool, prober)| pool.pool.targets().map(move |(target, _)| (target, prober)));
     join_all(targets.map(|(target, prober)| async move {
         let observation = prober.probe_once(target.address).await;

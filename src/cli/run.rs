@@ -10,6 +10,7 @@ use super::{Failure, Outcome, Own, block_on};
 use crate::app::App;
 use crate::config::{Config, Flags};
 use crate::fault::chain;
+use crate::given;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -45,6 +46,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Outcome {
+    let given = given::take().map_err(Failure::Usage)?;
     let log_format = arguments.log_format;
     let (config, file) = configuration(arguments)?;
     let _log = log::start(log_format, "info");
@@ -52,7 +54,7 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
         warn!("{warning}");
     }
     block_on(async {
-        let app = App::bind(config, file).map_err(|errors| Failure::Usage(errors.to_string()))?;
+        let app = App::bind(config, file, given).map_err(|errors| Failure::Usage(errors.to_string()))?;
         app.run().await.map_err(|error| Failure::Run(chain(&error)))
     })?;
     Ok(String::new())

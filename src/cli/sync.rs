@@ -150,6 +150,8 @@ async fn find(
     deadline: Instant,
 ) -> (Engine, Vec<PoolConfig>, Vec<String>) {
     let (mut rosters, file) = app::rosters(config, |file| state.look(file));
+    // Who only looks is told what is wrong, whoever was told before.
+    rosters.0.values_mut().filter(|_| !state.is_written).for_each(|roster| roster.trouble_told = false);
     let before = rosters.pools(&config.pools);
     let mut engine = app::engine(&before, Membership::sole(), memory, &state.clock);
     let (now, until) = (state.clock.now(), deadline.min(Instant::now() + LOOK));

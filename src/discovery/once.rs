@@ -1,5 +1,6 @@
 //! One look for the nodes of every pool, for a pass that does not stay.
 
+use std::mem;
 use std::time::Duration;
 
 use daymark_decision::{Engine, Grade, Moment, PoolName};
@@ -21,7 +22,7 @@ const SHARE: Duration = Duration::from_millis(2500);
 pub struct Look {
     /// What has changed.
     pub news: Vec<String>,
-    /// Why the nodes of a pool cannot be told for sure.
+    /// Why the nodes of a pool cannot be told for sure, where an earlier look has not told that they cannot.
     pub troubles: Vec<String>,
 }
 
@@ -44,16 +45,21 @@ pub async fn look(
     });
     let mut look = Look::default();
     for (pool, pause, asked) in join_all(asks).await {
+        let roster = rosters.0.entry(pool.clone()).or_default();
         let trouble = match asked {
             Err(fault) => Some(fault),
             Ok((listing, _)) => {
-                let roster = rosters.0.entry(pool.clone()).or_default();
                 let outcome = roster.take(&listing, &sight(engine, pool), pause, now);
                 look.news.extend(outcome.news.iter().map(|news| format!("{pool}: {news}")));
                 outcome.doubt
             }
         };
-        look.troubles.extend(trouble.map(|why| format!("{pool}: {}", News::Trouble { why })));
+        // One sentence when it begins, and one when it is over.
+        match (mem::replace(&mut roster.trouble_told, trouble.is_some()), trouble) {
+            (false, Some(why)) => look.troubles.push(format!("{pool}: {}", News::Trouble { why })),
+            (true, None) => look.news.push(format!("{pool}: {}", News::TroubleOver)),
+            _ => {}
+        }
     }
     look
 }

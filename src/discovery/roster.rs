@@ -67,6 +67,9 @@ pub struct Roster {
     rested: Option<u64>,
     /// When the last complete list came.
     complete: Option<Moment>,
+    /// Whether a pass that does not stay has told of trouble with the lists, and not yet that it is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trouble_told: bool,
 }
 
 /// One address of a node.

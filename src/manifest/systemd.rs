@@ -1,6 +1,8 @@
 //! The unit of systemd for a plain host: that of the Debian package, with the paths of another place. It writes nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+use crate::config::Config;
 
 /// The unit of the Debian package.
 const UNIT: &str = include_str!("../../packaging/debian/daymark.service");
@@ -17,7 +19,7 @@ const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 #[derive(Debug, thiserror::Error)]
 pub enum NoUnit {
     /// A unit has its own ways with spaces, quotes, `%` and `$`.
-    #[error("{0:?} cannot stand in a unit; an absolute path of letters, digits and _-+.,:@/ is needed")]
+    #[error("{0:?} cannot stand in a unit; an absolute path of letters, digits and _-+.,:@/, without .., is needed")]
     Unreadable(PathBuf),
     /// The service would not see it.
     #[error(
@@ -29,8 +31,15 @@ pub enum NoUnit {
     State(PathBuf),
 }
 
+/// The unit that runs this binary with this configuration from this file.
+pub fn unit(binary: &Path, file: &Path, config: &Config) -> Result<String, NoUnit> {
+    let unit = with_paths(binary, file, config.state_dir.as_deref())?;
+    super::files(config).iter().try_for_each(|named| seen(&super::without_dots(named)))?;
+    Ok(unit)
+}
+
 /// The unit that runs this binary with the configuration from this file, which keeps its state there.
-pub fn unit(binary: &Path, file: &Path, state: Option<&Path>) -> Result<String, NoUnit> {
+fn with_paths(binary: &Path, file: &Path, state: Option<&Path>) -> Result<String, NoUnit> {
     let unit = UNIT.replace(BINARY, plain(binary)?).replace(FILE, plain(file)?);
     let Some(state) = state else { return Ok(unit) };
     match plain(state)?.strip_prefix(STATES).and_then(|below| below.strip_prefix('/')) {
@@ -42,11 +51,16 @@ pub fn unit(binary: &Path, file: &Path, state: Option<&Path>) -> Result<String, 
 /// The path, as it can stand in a unit.
 fn plain(path: &Path) -> Result<&str, NoUnit> {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-+.,:@/".contains(letter);
-    let text = path.to_str().filter(|text| path.is_absolute() && text.chars().all(is_plain));
-    if HIDDEN.iter().any(|hidden| path.starts_with(hidden)) {
-        return Err(NoUnit::Hidden(path.to_owned()));
-    }
+    let is_straight = path.is_absolute() && !path.components().any(|part| part == Component::ParentDir);
+    let text = path.to_str().filter(|text| is_straight && text.chars().all(is_plain));
+    seen(path)?;
     text.ok_or_else(|| NoUnit::Unreadable(path.to_owned()))
+}
+
+/// Refuses a path that the service would not see.
+fn seen(path: &Path) -> Result<(), NoUnit> {
+    let is_hidden = HIDDEN.iter().any(|hidden| path.starts_with(hidden));
+    if is_hidden { Err(NoUnit::Hidden(path.to_owned())) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -54,7 +68,7 @@ mod tests {
     use super::*;
 
     fn of(binary: &str, file: &str, state: Option<&str>) -> Result<String, String> {
-        unit(Path::new(binary), Path::new(file), state.map(Path::new)).map_err(|error| error.to_string())
+        with_paths(Path::new(binary), Path::new(file), state.map(Path::new)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -77,6 +91,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_the_configuration_that_the_service_would_not_see_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let unit_with = |token: &str| {
+            let file = dir.path().join("daymark.yaml");
+            let pools = "pools: [{name: lb.example.org, nodes: [{name: cp-1, addresses: [192.0.2.1]}], probe: {insecure: true}}]";
+            let provider = format!("{{type: cloudflare, mode: records, zone: example.org, tokenFile: {token}}}");
+            std::fs::write(&file, format!("{pools}\nproviders: [{provider}]\n")).unwrap();
+            let config = Config::load(&file, None).unwrap();
+            unit(Path::new(BINARY), Path::new(FILE), &config).map_err(|error| error.to_string())
+        };
+        let token = dir.path().join("token").display().to_string();
+        std::fs::write(&token, "secret").unwrap();
+        for named in [token.clone(), format!("/etc/..{token}")] {
+            assert!(unit_with(&named).unwrap_err().starts_with(&format!("{token} is hidden from the service")));
+        }
+    }
+
+    #[test]
     fn a_path_that_the_service_would_not_find_is_refused() {
         for path in ["/home/ada/daymark", "/root/daymark", "/tmp/x/daymark"] {
             assert!(of(path, FILE, None).unwrap_err().starts_with(&format!("{path} is hidden from the service")));
@@ -87,5 +119,7 @@ mod tests {
         }
         assert!(of(BINARY, FILE, Some("/srv/state")).unwrap_err().ends_with("is needed, not /srv/state"));
         assert!(of(BINARY, FILE, Some("/var/library")).is_err());
+        let dotted = "/var/lib/../../srv/x";
+        assert!(of(BINARY, FILE, Some(dotted)).unwrap_err().contains("cannot stand in a unit"), "{dotted}");
     }
 }

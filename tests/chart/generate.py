@@ -84,3 +84,18 @@ def the_readme_has_every_value(stage):
             go(inner, (*path, key))
 
     go(yaml.safe_load(values), ())
+
+
+@test
+def the_schema_and_the_values_have_the_same_keys(stage):
+    schema = json.loads(read(os.path.join(CHART, "values.schema.json")))
+    told = {path for path, comment in documented(read(os.path.join(CHART, "values.yaml"))) if comment}
+
+    def leaves(part, path):
+        part = schema["$defs"][part["$ref"].removeprefix("#/$defs/")] if "$ref" in part else part
+        if path in told or "properties" not in part:
+            return {path}
+        return set().union(*(leaves(inner, (*path, key)) for key, inner in part["properties"].items()))
+
+    found = leaves(schema, ()) - {("global",)}  # That of helm, which a chart above this one may set.
+    stage.check(found == told, f"in one of the two alone: {sorted(found ^ told)}")

@@ -7,8 +7,10 @@ import tempfile
 import traceback
 
 import generate
+import test_check
 import test_config
 import test_manifests
+import test_rollouts
 import test_values
 from stage import Stage
 
@@ -32,7 +34,7 @@ def main():
     failed = []
     with tempfile.TemporaryDirectory(prefix="daymark-chart-") as directory:
         stage = Stage(options.helm, os.path.abspath(options.binary), directory, options.bless)
-        for module in (generate, test_values, test_manifests, test_config):
+        for module in (generate, test_values, test_manifests, test_rollouts, test_check, test_config):
             for name, test in vars(module).items():
                 if not getattr(test, "is_test", False) or options.only not in name:
                     continue

@@ -91,11 +91,17 @@ def pod_specs(objects):
             yield one["kind"], one["spec"]
         elif one["kind"] == "CronJob":
             yield one["kind"], one["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-        elif one["kind"] in ("DaemonSet", "StatefulSet"):
+        elif one["kind"] in ("DaemonSet", "StatefulSet", "Job"):
             yield one["kind"], one["spec"]["template"]["spec"]
 
 
 def host_spec(objects):
     """The spec of the pods that run Daymark."""
-    (found,) = [spec for kind, spec in pod_specs(objects) if kind != "Pod"]
+    (found,) = [spec for kind, spec in pod_specs(objects) if kind not in ("Pod", "Job")]
     return found
+
+
+def config_of(objects):
+    """The text of the configuration of the hosts."""
+    (volume,) = [volume for volume in host_spec(objects)["volumes"] if volume["name"] == "config"]
+    return only(objects, "ConfigMap", volume["projected"]["sources"][0]["configMap"]["name"])["data"]["daymark.yaml"]

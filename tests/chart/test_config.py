@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import urllib.request
 
 import yaml
 
-from stage import CHART, HERE, host_spec, only, read, test, value_files, write
+from stage import CHART, HERE, config_of, host_spec, only, read, test, value_files, write
 from test_manifests import fault
 
 KEY = "8acZQhrJkAkPd4PgEoWnRv6Usrm8px1mM5sF0R9QVT4=\n"
@@ -52,9 +53,10 @@ def secret_text(stage, objects, name, key):
     return KEY if key in ("gossip.key", "gossip", "keys") else "a-token-of-no-one\n"
 
 
-def lay_out(stage, objects, root):
-    """Lays out the files of the volume `config` below `root`, with the rights that the kubelet gives them."""
-    (volume,) = [volume for volume in host_spec(objects)["volumes"] if volume["name"] == "config"]
+def lay_out(stage, objects, root, spec=None):
+    """Lays out the files of the volume `config` of the hosts, or of another pod, below `root`, with the rights that the kubelet
+    gives them."""
+    (volume,) = [volume for volume in (spec or host_spec(objects))["volumes"] if volume["name"] == "config"]
     mode = volume["projected"]["defaultMode"]
     directory = os.path.join(root, "etc/daymark")
     for source in volume["projected"]["sources"]:
@@ -125,7 +127,7 @@ def what_the_schema_takes_the_binary_need_not(stage):
 @test
 def the_hosts_of_a_statefulset_are_its_pods(stage):
     objects = stage.objects("--values", os.path.join(CHART, "ci", "cloudflare-records.yaml"))
-    config = yaml.safe_load(only(objects, "ConfigMap")["data"]["daymark.yaml"])
+    config = yaml.safe_load(config_of(objects))
     one = only(objects, "StatefulSet")
     pods = [f"{one['metadata']['name']}-{n}" for n in range(one["spec"]["replicas"])]
     stage.check([member["name"] for member in config["peers"]["members"]] == pods, "they are called as the pods")
@@ -171,57 +173,99 @@ def status_of(url):
         return None
 
 
-@test
-def a_rendered_pod_answers_for_the_name(stage):
-    """The values of the README on one node: the pod's files, command and variables, with ports on loopback by values."""
-    pki = make_certificates(stage)
-    root = os.path.join(stage.directory, "pod")
-    nodes = ["127.0.0.21", "127.0.0.22", "127.0.0.23"]
-    apiserver, admin = free_port(socket.SOCK_STREAM, nodes[0]), free_port(socket.SOCK_STREAM, "127.0.0.1")
-    dns = free_port(socket.SOCK_DGRAM, "127.0.0.1")
+class Host:
+    """One pod of a DaemonSet, on a loopback address in the place of its node's."""
+
+    def __init__(self, stage, objects, number, gossip):
+        self.stage, self.name, self.address = stage, f"kube-cp-{number}", f"127.0.0.2{number}"
+        self._gossip = gossip
+        self._root = os.path.join(stage.directory, "hosts", self.name)
+        file = os.path.join(lay_out(stage, objects, self._root), "daymark.yaml")
+        os.chmod(file, 0o640)
+        write(file, self._moved(read(file)))
+        self.container = host_spec(objects)["containers"][0]
+        stage.check(self.container["command"] == ["/usr/bin/daymark"], "the command is the binary")
+        self.command = [stage.binary, *map(self._moved, self.container["args"])]
+        variables = environment(objects, self._root, self.name)
+        self.variables = {key: value if key == "PATH" else self._moved(value) for key, value in variables.items()}
+
+    def _moved(self, text):
+        """A text of the pod where it runs here: nothing is taken out of it, addresses and paths are others."""
+        text = re.sub(r"address: 192\.0\.2\.([1-3])\b", rf"address: 127.0.0.2\1:{self._gossip}", text)  # The members.
+        text = re.sub(r"\b192\.0\.2\.([1-3])\b", r"127.0.0.2\1", text)
+        text = text.replace("[::]:", f"{self.address}:").replace("127.0.0.1:", f"{self.address}:")
+        return re.sub(r"(^|[ =])(/etc|/var/lib)/daymark", rf"\1{self._root}\2/daymark", text)
+
+    def probe(self, kind):
+        """What the kubelet is answered: the status of `livenessProbe` or `readinessProbe`."""
+        asked = self.container[kind]["httpGet"]
+        self.stage.check(asked["host"] == "127.0.0.1", "it is asked on loopback")
+        return status_of(f"http://{self.address}:{self.port(asked['port'])}{asked['path']}")
+
+    def port(self, name):
+        return {port["name"]: port["containerPort"] for port in self.container["ports"]}[name]
+
+    def ask(self):
+        asked = self.stage.run("dig", "+short", f"@{self.address}", "-p", str(self.port("dns")), "lb.kube-cp.com")
+        return sorted(asked.stdout.split())
+
+    def execute(self, *command):
+        """What `kubectl exec POD -- /usr/bin/daymark …` prints."""
+        done = self.stage.run(self.stage.binary, *command, env=self.variables)
+        self.stage.check(done.returncode == 0, f"{self.name}: {command}: {done.stderr}")
+        return done.stdout
+
+
+def values_of_the_readme(apiserver, dns, gossip, admin):
+    """The first values of the README, with ports that are free here; all else is as it stands there."""
     values = yaml.safe_load(read(os.path.join(CHART, "README.md")).split("```yaml\n")[1].split("```")[0])
     config = values["config"]
-    del config["peers"]  # One node of the three.
-    for node, address in zip(config["pools"][0]["nodes"], nodes, strict=True):
-        node["addresses"] = [address]
     config["pools"][0]["port"] = apiserver
-    config["providers"][0]["listen"] = [f"127.0.0.1:{dns}"]
-    config |= {"admin": {"listen": f"127.0.0.1:{admin}"}, "stateDir": os.path.join(root, "state")}
-    file = os.path.join(root, "values.yaml")
-    write(file, yaml.safe_dump(values))
+    config["providers"][0]["listen"] = [f"[::]:{dns}"]
+    config["peers"]["listen"] = f"[::]:{gossip}"
+    config["admin"] = {"listen": f"127.0.0.1:{admin}"}
+    return values
+
+
+@test
+def the_hosts_of_the_readme_decide_together_and_answer_for_the_name(stage):
+    """From nothing to a right answer: the files, command and variables of the three pods, and what the notes say to do next."""
+    apiserver, admin = (free_port(socket.SOCK_STREAM, "0.0.0.0") for _ in range(2))
+    dns, gossip = (free_port(socket.SOCK_DGRAM, "0.0.0.0") for _ in range(2))
+    file = os.path.join(stage.directory, "hosts", "values.yaml")
+    write(file, yaml.safe_dump(values_of_the_readme(apiserver, dns, gossip, admin)))
     objects = stage.objects("--values", file)
-    lay_out(stage, objects, root)
+    hosts = [Host(stage, objects, number, gossip) for number in (1, 2, 3)]
+    stage.check(hosts[0].port("dns") == hosts[0].port("dns-tcp") == dns, "the Service leads to where they listen")
+    notes = stage.helm("install", "dm", CHART, "--dry-run=client", "--values", file).stdout.split("\nNOTES:\n")[1]
+    status, drain = [line.split() for line in re.findall(r"-- /usr/bin/daymark (.+)", notes)]
 
-    # Two of the three apiservers are there.
-    write(os.path.join(root, "ready"), "200\nok\n")
-    play = os.path.join(HERE, "../e2e/apiserver.py")
-    apiservers = [([sys.executable, play, address, str(apiserver), f"{pki}/tls.crt", f"{pki}/tls.key", f"{root}/ready"],
-                   None) for address in nodes[:2]]
-    container = host_spec(objects)["containers"][0]
-    stage.check(container["command"] == ["/usr/bin/daymark"], "the command is the binary")
-    command = [argument.replace("/etc/daymark", f"{root}/etc/daymark") for argument in container["args"]]
-    variables = environment(objects, root, "kube-cp-1")
-    with running(*apiservers, ([stage.binary, *command], variables)) as process:
-        probe = container["readinessProbe"]["httpGet"]
-        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        url = f"http://{probe['host']}:{ports[probe['port']]}"
-        wait_for(lambda: process.poll() is not None or status_of(url + probe["path"]) == 200, "the pod is not ready")
-        stage.check(process.poll() is None, "the container runs on")
-        stage.check(status_of(url + container["livenessProbe"]["httpGet"]["path"]) == 200, "it is live")
-        stage.check(ports["dns"] == ports["dns-tcp"] == dns, "the Service leads to where it listens")
+    # Two of the three apiservers are there, at the addresses of the nodes.
+    pki, answer = make_certificates(stage), os.path.join(stage.directory, "hosts", "ready")
+    write(answer, "200\nok\n")
+    play = [sys.executable, os.path.join(HERE, "../e2e/apiserver.py")]
+    apiservers = [([*play, host.address, str(apiserver), f"{pki}/tls.crt", f"{pki}/tls.key", answer], None) for host in hosts[:2]]
+    there = [host.address for host in hosts[:2]]
+    with running(*apiservers, *((host.command, host.variables) for host in hosts)):
+        for host in hosts:
+            wait_for(lambda host=host: host.probe("readinessProbe") == 200, f"{host.name} is not ready")
+            stage.check(host.probe("livenessProbe") == 200, f"{host.name} is live")
+            wanted = f"host {host.name}: quorum, hears 3 of 3\n"
+            wait_for(lambda host=host, wanted=wanted: wanted in host.execute(*status), f"no {wanted}")
+            wait_for(lambda host=host: host.ask() == there, f"{host.name} answers otherwise than {there}")
+            try_the_test_pod(stage, objects, host.address, dns)
+        told = [hosts[0].name if word == "NODE" else word for word in drain]
+        hosts[2].execute(*told)
+        for host in hosts:
+            wait_for(lambda host=host: host.ask() == there[1:], f"a node that is drained is still in the answer of {host.name}")
 
-        def ask():
-            done = stage.run("dig", "+short", "@127.0.0.1", "-p", str(dns), "lb.kube-cp.com")
-            return sorted(done.stdout.split())
 
-        wait_for(lambda: ask() == nodes[:2], "the two apiservers that are there are not the answer")
-        try_the_test_pod(stage, objects, dns)
-        # The commands of an operator, as `kubectl exec POD -- /usr/bin/daymark …` runs them.
-        done = stage.run(stage.binary, "drain", "kube-cp-1", "--for", "1h", env=variables)
-        stage.check(done.returncode == 0, done.stderr)
-        wait_for(lambda: ask() == nodes[1:2], "a drained node is still in the answer")
-        done = stage.run(stage.binary, "status", env=variables)
-        stage.check("kube-cp-2" in done.stdout, done.stderr)
+@test
+def a_node_that_is_no_member_says_so_and_does_not_start(stage):
+    objects = stage.objects("--values", SERVING)
+    directory = lay_out(stage, objects, os.path.join(stage.directory, "stranger"))
+    done = stage.run(stage.binary, "run", "-c", os.path.join(directory, "daymark.yaml"), env={"DAYMARK_SELF": "kube-cp-9"})
+    stage.check(done.returncode == 2 and "kube-cp-9 is no member" in done.stderr, f"{done.returncode}: {done.stderr}")
 
 
 @test
@@ -246,12 +290,12 @@ def a_rendered_pass_does_all_it_can_without_cloudflare(stage):
     stage.check(os.listdir(config["stateDir"]), "what it found is remembered for the next pass")
 
 
-def try_the_test_pod(stage, objects, port):
+def try_the_test_pod(stage, objects, address, port):
     """The container of `helm test`, asking there instead of by the name of the Service."""
     container = only(objects, "Pod")["spec"]["containers"][0]
     command, server, *names = container["args"]
     stage.check(server == "--server=dm-daymark.infra.svc.cluster.local", "it asks the Service")
-    asked = [stage.binary, command, f"--server=127.0.0.1:{port}"]
+    asked = [stage.binary, command, f"--server={address}:{port}"]
     done = stage.run(*asked, *names)
     stage.check(done.returncode == 0 and done.stdout.count("lb.kube-cp.com: ") == 2, f"{done.stdout}{done.stderr}")
     done = stage.run(*asked, "other.example.org")

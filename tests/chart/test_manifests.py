@@ -12,7 +12,7 @@ import yaml
 from cloudcoil.models.prometheus_operator import v1 as prometheus
 
 from cluster import cluster_with
-from stage import CHART, HERE, host_spec, only, pod_specs, read, test, value_files, write
+from stage import CHART, HERE, config_of, host_spec, only, pod_specs, read, test, value_files, write
 
 # The first version that the chart allows, and the newest whose schema the library has.
 VERSIONS = ("1.30", "1.37")
@@ -53,7 +53,7 @@ def every_manifest_is_valid_by_the_schemas_of_kubernetes_and_of_the_operator(sta
             kinds.add(manifest["kind"])
             wrong = fault(manifest)
             stage.check(wrong is None, f"{name}: {manifest['kind']} {manifest['metadata']['name']}: {wrong}")
-    stage.check(len(kinds) == 17, f"every kind of the chart is among them: {sorted(kinds)}")
+    stage.check(len(kinds) == 18, f"every kind of the chart is among them: {sorted(kinds)}")
 
 
 @test
@@ -133,7 +133,7 @@ def roles_allow_what_discovery_needs_and_no_more(stage):
         objects = stage.objects("--values", RECORDS, "--set-json", f"config.pools={json.dumps(pools)}")
         return [(one["kind"], one["metadata"].get("namespace"), one["rules"]) for one in objects if "rules" in one]
 
-    seeds = [{"name": "kube-cp-1", "addresses": ["192.0.2.1"]}]
+    seeds = [{"name": f"kube-cp-{n}", "addresses": [f"192.0.2.{n}"]} for n in (1, 2)]
     nodes = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}
     slices = {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]}
     readyz = {"nonResourceURLs": ["/readyz"], "verbs": ["get"]}
@@ -165,7 +165,7 @@ def granted(objects):
 def the_roles_are_those_that_the_binary_prints_for_the_same_configuration(stage):
     objects = stage.objects("--values", EVERY)
     file = os.path.join(stage.directory, "rbac", "daymark.yaml")
-    write(file, only(objects, "ConfigMap", "dm-daymark")["data"]["daymark.yaml"])
+    write(file, config_of(objects))
     account = only(objects, "ServiceAccount")["metadata"]
     done = stage.run(stage.binary, "manifest", "rbac", "-c", file, "--self", "dm-daymark-0", "--name", account["name"],
                      "--namespace", "infra", "--token")
@@ -177,43 +177,23 @@ def the_roles_are_those_that_the_binary_prints_for_the_same_configuration(stage)
 
 
 @test
-def no_rollout_takes_all_hosts_down(stage):
-    for name, path in value_files():
-        for one in stage.objects("--values", path):
-            if one["kind"] == "DaemonSet":
-                update = one["spec"]["updateStrategy"]
-                stage.check(update == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}, name)
-            elif one["kind"] == "StatefulSet":
-                stage.check(one["spec"]["updateStrategy"] == {"type": "RollingUpdate"}, name)
-                stage.check(one["spec"]["replicas"] >= 2, name)
-            elif one["kind"] == "CronJob":
-                stage.check(one["spec"]["concurrencyPolicy"] == "Forbid", name)
-                continue
-            else:
-                continue
-            stage.check(one["spec"]["minReadySeconds"] > 0, name)
-            container = one["spec"]["template"]["spec"]["containers"][0]
-            stage.check(container["livenessProbe"]["httpGet"]["path"] == "/livez", name)
-            stage.check(container["readinessProbe"]["httpGet"]["path"] == "/readyz", name)
-
-
-@test
-def a_budget_keeps_a_majority(stage):
-    for members, kept in ((2, 2), (3, 2), (5, 3)):
-        given = ",".join(f"config.peers.members[{n}].name=n{n},config.peers.members[{n}].address=192.0.2.{n + 1}"
-                         for n in range(members))
-        budget = only(stage.objects("--values", os.path.join(CHART, "ci", "daemonset-parent-zone.yaml"),
-                                    "--set", given), "PodDisruptionBudget")
-        stage.check(budget["spec"]["minAvailable"] == kept, f"of {members} hosts {kept} stay")
-    budget = only(stage.objects("--values", RECORDS), "PodDisruptionBudget")
-    stage.check(budget["spec"]["maxUnavailable"] == 1, "of a StatefulSet one may go")
+def the_kubelet_asks_where_the_host_listens(stage):
+    serving = os.path.join(CHART, "ci", "daemonset-with-peers.yaml")
+    for listen, asked in (("127.0.0.1:9353", "127.0.0.1"), ("127.0.0.2:9400", "127.0.0.2"), ("[::1]:9353", "::1"),
+                          ("[::]:9353", None), ("0.0.0.0:9353", None)):
+        given = ["--set-json", f"config.admin.listen={json.dumps(listen)}"]
+        container = host_spec(stage.objects("--values", serving, *given))["containers"][0]
+        (port,) = [port["containerPort"] for port in container["ports"] if port["name"] == "admin"]
+        stage.check(port == int(listen.rsplit(":", 1)[1]), listen)
+        for probe in ("livenessProbe", "readinessProbe"):
+            stage.check(container[probe]["httpGet"].get("host") == asked, f"{probe} of {listen}: {container[probe]}")
 
 
 @test
 def selectors_find_the_hosts_and_nothing_else(stage):
     for name, path in value_files():
         objects = stage.objects("--values", path)
-        tested = only(objects, "Pod")["metadata"]["labels"]
+        others = [only(objects, "Pod")["metadata"]["labels"], only(objects, "Job")["spec"]["template"]["metadata"]["labels"]]
         for one in objects:
             spec = one.get("spec", {})
             selector = spec.get("podSelector") or spec.get("selector")
@@ -221,7 +201,8 @@ def selectors_find_the_hosts_and_nothing_else(stage):
                 continue
             wanted = selector.get("matchLabels", selector) or {}
             stage.check(wanted.items() > {"app.kubernetes.io/component": "host"}.items(), f"{name}: {one['kind']}")
-            stage.check(not wanted.items() <= tested.items(), f"{name}: {one['kind']} finds the pod of `helm test`")
+            for labels in others:
+                stage.check(not wanted.items() <= labels.items(), f"{name}: {one['kind']} finds a pod that is no host")
 
 
 @test
@@ -332,3 +313,22 @@ def the_policy_lets_in_metrics_only_where_they_are_read(stage):
     stage.check(admin("--set", "podMonitor.enabled=true") == [[{"namespaceSelector": {}}]], "every pod")
     chosen = yaml.safe_load(read(EVERY))["networkPolicy"]["adminFrom"]
     stage.check(admin("--set-json", f"networkPolicy.adminFrom={json.dumps(chosen)}") == [chosen], "the chosen")
+
+
+@test
+def the_policy_lets_out_to_the_ports_of_the_cluster_and_of_cloudflare(stage):
+    load_balancing = os.path.join(CHART, "ci", "cloudflare-load-balancing.yaml")
+
+    def ports(*given):
+        egress = only(stage.objects("--values", load_balancing, *given), "NetworkPolicy")["spec"]["egress"]
+        return [[(port["port"], port["protocol"]) for port in rule["ports"]] for rule in egress if "to" not in rule]
+
+    dns = [(53, "UDP"), (53, "TCP")]
+    stage.check(ports() == [dns, [(443, "TCP")]], f"{ports()}")
+    for api, port in (("https://api.example.org:8443/client/v4", 8443), ("https://api.example.org/v4:1", 443),
+                      ("https://[2001:db8::1]", 443), ("https://[2001:db8::1]:444", 444)):
+        found = ports("--set-json", f"config.providers[0].api={json.dumps(api)}", "--set", "config.providers[0].type=cloudflare",
+                      "--set", "config.providers[0].mode=records", "--set", "config.providers[0].zone=kube-cp.com")
+        stage.check(found == [dns, [(port, "TCP")]], f"{api}: {found}")
+    found = ports("--set-json", "networkPolicy.dnsPorts=[53,5353]")
+    stage.check(found[0] == [*dns, (5353, "UDP"), (5353, "TCP")], f"{found}")

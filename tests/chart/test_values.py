@@ -1,13 +1,16 @@
 """What the chart takes and what it refuses: lint, package, golden files, and each refusal by its sentence."""
 
+import json
 import os
+import re
 import tarfile
 
 import yaml
 
-from stage import CHART, HERE, read, test, value_files, write
+from stage import CHART, HERE, host_spec, read, test, value_files, write
 
 GOOD = os.path.join(CHART, "ci", "daemonset-with-peers.yaml")
+BEHIND_SERVICE = os.path.join(CHART, "ci", "statefulset-behind-service.yaml")
 
 # What is changed in a value file that is in order, and what is said of it: file, change, sentence.
 REFUSED = [
@@ -34,9 +37,25 @@ REFUSED = [
     ("cron", {"mode": "authoritative", "authoritative": {"workload": "StatefulSet"}},
      "config.providers: mode authoritative needs a provider with `type: authoritative`"),
     ("cron", {"files": {"daymark.yaml": "x"}}, "invalid propertyName 'daymark.yaml'"),
+    ("cron", {"files": {"stand-in": "x"}}, "invalid propertyName 'stand-in'"),
     ("cron", {"files": {"a/b": "x"}}, "invalid propertyName 'a/b'"),
     ("cron", {"secretFiles": [{"existingSecret": "x", "path": "../x", "keys": ["a"]}]}, "at '/secretFiles/0/path'"),
     ("cron", {"env": [{"name": "DAYMARK_SELF", "value": "x"}]}, "at '/env/0/name'"),
+    ("cron", {"secretFiles": [{"existingSecret": "x", "path": "x", "keys": ["a", "a"]}]}, "at '/secretFiles/0/keys'"),
+    ("cron", {"secretFiles": [{"existingSecret": "x", "path": "x", "keys": ["a"]},
+                              {"existingSecret": "other", "path": "x", "keys": ["b"]}]},
+     "secretFiles: one path for each; `x` is there twice"),
+    ("cron", {"cron": {"deadline": "10m", "activeDeadlineSeconds": 600}},
+     "cron.deadline: a pass would be ended before, by cron.activeDeadlineSeconds"),
+    ("cron", {"cron": {"deadline": "30000ms", "activeDeadlineSeconds": 30}}, "cron.deadline: a pass would be ended before"),
+    ("cron", {"podLabels": {"app.kubernetes.io/component": "x"}}, "podLabels: app.kubernetes.io/component is set by the chart"),
+    ("cron", {"dashboard": {"labels": {"helm.sh/chart": "x"}}}, "dashboard.labels: helm.sh/chart is set by the chart"),
+    ("daemonset-with-peers", {"podAnnotations": {"daymark/restart-checksum": "x"}},
+     "podAnnotations: daymark/restart-checksum is set by the chart"),
+    ("every-switch", {"service": {"loadBalancerClass": "metallb.io/metallb"}},
+     "service.loadBalancerClass: only for type LoadBalancer, and this is NodePort"),
+    ("every-switch", {"state": {"kind": "emptyDir"}},
+     "config.pools[1].nodes.seeds: a host that forgets (state.kind: emptyDir) needs two seeds or more"),
     ("cloudflare-records", {"replicas": 1}, "at '/replicas': minimum: got 1, want 2"),
     ("cloudflare-records", {"replicas": 16}, "at '/replicas': maximum: got 16, want 15"),
     ("cloudflare-records", {"replicas": "3"}, "at '/replicas': got string, want integer"),
@@ -131,6 +150,18 @@ def the_notes_are_as_before_and_say_what_to_do_next(stage):
 
 
 @test
+def the_notes_warn_of_hosts_that_forget_the_nodes_they_found(stage):
+    seeds = [{"name": f"kube-cp-{n}", "addresses": [f"192.0.2.{n}"]} for n in (1, 2)]
+    pools = [{"name": "lb.kube-cp.com", "probe": {"ca": "cluster-ca.crt"}, "nodes": {"seeds": seeds, "fromKubernetes": {}}}]
+    for path, kind in ((GOOD, "hostPath"), (BEHIND_SERVICE, "persistentVolumeClaim")):
+        install = ["install", "dm", CHART, "--dry-run=client", "--values", path, "--set-json", f"config.pools={json.dumps(pools)}"]
+        said = stage.helm(*install).stdout
+        stage.check(re.search(rf"knows the seeds alone.*\nstate.kind: {kind}\n", said), said)
+        said = stage.helm(*install, "--set", f"state.kind={kind}").stdout
+        stage.check("NOTES:" in said and "knows the seeds alone" not in said, said)
+
+
+@test
 def the_chart_can_be_packaged(stage):
     done = stage.helm("package", CHART, "--destination", stage.directory)
     stage.check(done.returncode == 0, done.stderr)
@@ -142,3 +173,18 @@ def the_chart_can_be_packaged(stage):
     stage.check(not [name for name in names if "/ci/" in name], "the value files of the tests are not")
     done = stage.helm("template", "dm", package, "--namespace", "infra", "--values", GOOD)
     stage.check(done.stdout == stage.text("--values", GOOD), "the package renders as the directory does")
+
+
+@test
+def the_readme_installs_what_a_release_has(stage):
+    readme = read(os.path.join(CHART, "README.md"))
+    chart = yaml.safe_load(read(os.path.join(CHART, "Chart.yaml")))
+    version = chart["version"]
+    stage.check(f"helm install daymark daymark-{version}.tgz " in readme, "the chart is the file of a release")
+    (pushed,) = re.findall(r"skopeo copy (\S+) docker://(\S+)", readme)
+    file = os.path.join(stage.directory, "readme.yaml")
+    write(file, readme.split("```yaml\n")[1].split("```")[0])
+    image = host_spec(stage.objects("--values", file))["containers"][0]["image"]
+    stage.check(pushed == (f"oci-archive:daymark-{version}-image.tar", image), f"the image is where it was pushed to: {pushed}")
+    default = host_spec(stage.objects("--values", GOOD))["containers"][0]["image"]
+    stage.check(f"images tag daymark:{version} {default}\n" in readme, "or called as the chart calls it")

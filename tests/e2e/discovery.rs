@@ -351,6 +351,35 @@ fn one_pass_asks_once_and_the_next_one_knows_what_was_found() {
     assert_eq!((code, stdout.as_str()), (Some(0), "cloudflare: nothing to change\n"), "{stderr}");
     assert!(stderr.contains("those that are known stay") && stderr.contains("manifest rbac"), "{stderr}");
     assert_eq!(zone.addresses().len(), all);
+
+    // It is told once when it begins and once when it is over, and always to those who only look.
+    assert_eq!(sync().stderr, "");
+    let dry = finish(&mut daymark(&["sync", "--dry-run", "--deadline", "2m", "-c", file.to_str().unwrap()]));
+    assert!(dry.stderr.contains("those that are known stay"), "{}", dry.stderr);
+    scene.cluster.forbid(false);
+    let told = format!("{POOL}: the nodes can be told again\ncloudflare: nothing to change\n");
+    assert_eq!(sync().stdout, told);
+    assert_eq!(sync().stdout, "cloudflare: nothing to change\n");
+}
+
+#[test]
+fn a_probe_takes_the_nodes_that_a_run_has_found_and_says_where_it_knows_none() {
+    let scene = Scene::start(3);
+    let file = scene.write(HASTY);
+    let probe = || finish(&mut daymark(&["probe", "-c", file.to_str().unwrap()]));
+    let seeds = probe();
+    assert_eq!((seeds.code, seeds.stdout.matches("127.").count()), (Some(0), 1), "{}", seeds.stdout);
+    let said = format!("{POOL}: the state knows no node that was found, so the seeds alone are probed");
+    assert!(seeds.stderr.contains(&said), "{}", seeds.stderr);
+    assert!(!scene.nodes.path("state").exists(), "who only looks writes nothing");
+
+    let _daymark = scene.run();
+    let Finished { stdout, stderr, .. } = probe();
+    assert_eq!(stderr, "");
+    for (node, address) in ["cp-1", "cp-2", "cp-3"].into_iter().zip(scene.nodes.addresses()) {
+        let is_of = |line: &str| line.contains(node) && line.contains(&address.to_string()) && line.ends_with("ready");
+        assert!(stdout.lines().any(is_of), "{node} in {stdout}");
+    }
 }
 
 #[test]

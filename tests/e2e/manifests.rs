@@ -27,7 +27,7 @@ peers:
   self: cp-1
   members: [{{name: cp-1, address: 192.0.2.1}}, {{name: cp-2, address: 192.0.2.2}}]
   keyFile: gossip.key
-admin: {{listen: '0.0.0.0:9400'}}
+admin: {{listen: '[::]:9400'}}
 stateDir: {}
 ",
         dir.join("state").display()
@@ -45,6 +45,8 @@ fn a_static_pod_sees_what_the_configuration_names_and_no_more() {
         text.contains("# Each host has the name of its node, so the nodes have to be called cp-1, cp-2.\n"),
         "{text}"
     );
+    let ca = dir.path().join("pki/ca.crt");
+    assert!(text.contains(&format!("# The Pod sees {} as it is when it starts.", ca.display())), "{text}");
     let pod: Value = serde_saphyr::from_str(&text).unwrap();
     let container = &pod["spec"]["containers"][0];
     assert_eq!(container["image"], "registry.example/daymark:7");
@@ -60,6 +62,35 @@ fn a_static_pod_sees_what_the_configuration_names_and_no_more() {
     let mounts = container["volumeMounts"].as_array().unwrap();
     let writable: Vec<_> = mounts.iter().filter(|it| it["readOnly"] == false).map(|it| &it["mountPath"]).collect();
     assert_eq!(writable, [&state]);
+}
+
+#[test]
+fn a_static_pod_that_could_not_run_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(dir.path(), "{type: cloudflare, mode: records, zone: kube-cp.com, tokenFile: token}");
+    let refused = finish(&mut daymark(&["manifest", "static-pod", "-c", &file, "--image", "bad image"]));
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""));
+    assert!(refused.stderr.contains("\"bad image\" names no image"), "{}", refused.stderr);
+    let text = fs::read_to_string(&file).unwrap();
+    for state in ["/", "/usr", "/usr/bin"] {
+        fs::write(
+            &file,
+            text.replace(&format!("stateDir: {}", dir.path().join("state").display()), &format!("stateDir: {state}")),
+        )
+        .unwrap();
+        let refused = finish(&mut daymark(&["manifest", "static-pod", "-c", &file]));
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""));
+        assert!(refused.stderr.contains(&format!("{state} cannot be mounted")), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_name_that_kubernetes_would_not_take_is_refused() {
+    for names in [["--name", "A b"], ["--namespace", "x/y"], ["--name=-a", "--token"], ["--name", ""]] {
+        let refused = finish(&mut daymark(&[&["manifest", "rbac", "-c", "daymark.yaml"], &names[..]].concat()));
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""));
+        assert!(refused.stderr.contains("lower-case letters, digits and inner hyphens"), "{}", refused.stderr);
+    }
 }
 
 #[test]

@@ -150,6 +150,10 @@ fn a_bad_file_changes_nothing_and_the_log_says_why_with_line_and_key() {
     daymark.logs("the new configuration is refused, and the old one stays");
     daymark.logs(&format!("daymark.yaml:{}:17: pools[0].probe.interval: ", line("interval: 100")));
     daymark.logs(&format!("daymark.yaml:{}:7: pools[0].probe: unknown key `raise`", line("raise: 2")));
+    let alarms = || daymark.json("/api/v1/status")["alarms"].to_string();
+    let alarm = format!("the configuration is refused, and the former one stays: {}:", config.display());
+    assert!(alarms().contains(&alarm), "{}", alarms());
+    assert!(daymark.get("/metrics").1.contains("\ndaymark_config_refused 1\n"));
     fs::write(&config, "").unwrap();
     daymark.process.signal("HUP");
     daymark.logs("daymark.yaml:1:1: the file: is empty; ");
@@ -162,6 +166,9 @@ fn a_bad_file_changes_nothing_and_the_log_says_why_with_line_and_key() {
     nodes.write(&only(&nodes, &[0]));
     daymark.answers(&all[..1], "ready");
     asking.was_answered();
+    daymark.logs("daymark.yaml is applied");
+    assert_eq!(alarms(), "[]");
+    assert!(daymark.get("/metrics").1.contains("\ndaymark_config_refused 0\n"));
 }
 
 #[test]

@@ -1,13 +1,19 @@
 //! What a service manager is told, and which Daymark it is.
 
 use std::collections::VecDeque;
+use std::fs::{self, File};
 use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::nodes::Nodes;
-use crate::support::{Daymark, daymark, output, until};
+use crate::support::dns::{A, Asked, short};
+use crate::support::nodes::{Nodes, Plan};
+use crate::support::{BINARY, Daymark, POOL, Process, daymark, finish, output, until};
 
 /// A service manager, and what it was told and has not looked at yet.
 struct Manager {
@@ -59,6 +65,75 @@ fn a_service_manager_is_told_of_the_start_of_a_reload_of_the_end_and_that_nothin
     assert!(running.process.wait().success());
 }
 
+/// The sockets of one address, held as systemd does for a service with a socket unit.
+struct Held {
+    address: SocketAddr,
+    udp: UdpSocket,
+    tcp: TcpListener,
+}
+
+impl Held {
+    fn bind() -> Self {
+        let tries = (0..16).find_map(|_| {
+            let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = tcp.local_addr().unwrap();
+            // Another process may have the port by UDP.
+            Some(Self { address, udp: UdpSocket::bind(address).ok()?, tcp })
+        });
+        tries.expect("a port is free by both")
+    }
+
+    /// A run that gets them as its descriptors 3 and 4, and logs to a file.
+    fn run(&self, config: &Path, log: &Path) -> Process {
+        let passing = "LISTEN_PID=$$ LISTEN_FDS=2 exec \"$0\" run -c \"$1\" 3<&0 4<&1 </dev/null >/dev/null";
+        let mut command = Command::new("sh");
+        command.args(["-c", passing, BINARY, config.to_str().unwrap()]).stderr(File::create(log).unwrap());
+        command
+            .stdin(OwnedFd::from(self.udp.try_clone().unwrap()))
+            .stdout(OwnedFd::from(self.tcp.try_clone().unwrap()));
+        Process(command.spawn().unwrap())
+    }
+}
+
+#[test]
+fn queries_wait_in_the_sockets_of_a_service_manager_while_there_is_no_daymark() {
+    let (nodes, held) = (Nodes::start(1), Held::bind());
+    let config = nodes.write(&Plan { listen: held.address.to_string(), ..nodes.plan() });
+    let log = nodes.path("log");
+    for ending in ["TERM", "KILL"] {
+        let asked = Asked::send(held.address, POOL, A).unwrap();
+        let mut running = held.run(&config, &log);
+        assert_eq!(asked.reply().unwrap().addresses, nodes.addresses());
+        assert_eq!(short("dig", held.address, &[POOL, "+tcp"]), [nodes.addresses()[0].to_string()]);
+        running.signal(ending);
+        running.wait();
+    }
+    let log = fs::read_to_string(log).unwrap();
+    assert!(!log.contains("the service manager"), "{log}");
+}
+
+#[test]
+fn a_socket_of_a_service_manager_where_daymark_does_not_listen_is_warned_of() {
+    let (nodes, held) = (Nodes::start(1), Held::bind());
+    let log = nodes.path("log");
+    let _running = held.run(&nodes.write(&nodes.plan()), &log);
+    for transport in ["udp", "tcp"] {
+        let said = format!("the service manager has bound {} by {transport}, and no provider has that", held.address);
+        until(&said, || fs::read_to_string(&log).unwrap().contains(&said).then_some(()));
+    }
+    until("it serves all the same", || fs::read_to_string(&log).unwrap().contains("DNS is served on").then_some(()));
+}
+
+#[test]
+fn what_a_service_manager_passes_and_is_no_socket_of_dns_is_refused() {
+    let nodes = Nodes::start(1);
+    let config = nodes.write(&nodes.plan());
+    let passing = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" run -c \"$1\" 3</dev/null";
+    let done = finish(Command::new("sh").args(["-c", passing, BINARY, config.to_str().unwrap()]));
+    assert_eq!(done.code, Some(2));
+    assert!(done.stderr.contains("passed what is no socket of UDP or TCP: fd 3"), "{}", done.stderr);
+}
+
 #[test]
 fn the_version_has_the_commit_and_the_date() {
     let text = output(&["version"]);
@@ -74,7 +149,7 @@ fn the_version_has_the_commit_and_the_date() {
 fn every_command_has_a_man_page() {
     let dir = tempfile::tempdir().unwrap();
     output(&["man", dir.path().to_str().unwrap()]);
-    let page = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    let page = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
     assert!(page("daymark.1").contains("Kubernetes control plane"));
     assert!(page("daymark-drain.1").contains("Take a node out of the answer"));
 }

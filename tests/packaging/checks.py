@@ -176,6 +176,7 @@ def debian(checks, nodes, files, tree, stand_in, **_):
         watched(checks, machine)
         without_ipv6(checks, machine)
         by_timer(checks, nodes, machine, stand_in)
+        held(checks, machine)
         upgraded(checks, machine, glob.glob(f"{files}/*.deb")[0])
         removed(checks, machine)
     except AssertionError:
@@ -188,9 +189,9 @@ def debian(checks, nodes, files, tree, stand_in, **_):
 def installed(checks, nodes, machine):
     machine.sh("apt-get install -y ./daymark_*_amd64.deb")
     state = machine.sh("systemctl is-enabled daymark; systemctl is-active daymark || true; "
-                       "systemctl is-enabled daymark-sync.timer || true")
-    checks.check("without a configuration the service is enabled and does not run, nor does the timer",
-                 state.split() == ["enabled", "inactive", "disabled"])
+                       "systemctl is-enabled daymark-sync.timer daymark-dns.socket || true")
+    checks.check("without a configuration the service is enabled and does not run, nor do the timer and the socket",
+                 state.split() == ["enabled", "inactive", "disabled", "disabled"])
     do_as_told("From the Debian package", machine.command)
     checks.check("the page leads from the Debian package to a right answer")
     nodes.follow()
@@ -206,7 +207,7 @@ def installed(checks, nodes, machine):
                "bash -n /usr/share/bash-completion/completions/daymark; test -s /usr/share/zsh/vendor-completions/_daymark; test -s /usr/share/fish/vendor_completions.d/daymark.fish")
     checks.check("man pages and completions are there")
     verified = machine.sh("systemd-analyze verify --man=no /lib/systemd/system/daymark{,-sync}.service "
-                          "/lib/systemd/system/daymark-sync.timer")
+                          "/lib/systemd/system/daymark-{sync.timer,dns.socket}")
     checks.check(f"systemd finds nothing wrong with the units: {verified!r}", verified == "")
 
 
@@ -285,24 +286,90 @@ def passes(checks, nodes, machine, cloudflare):
                  failed.splitlines()[-1] == "2" and "CLOUDFLARE_API_TOKEN" in machine.sh("journalctl -u daymark-sync"))
 
 
+def held(checks, machine):
+    """Port 53 by the socket unit, which stays enabled from here on, for a service without any capability."""
+    do_as_told("Port 53 held by systemd", machine.command)
+    machine.put("/etc/held", "")
+    changed(machine, "AmbientCapabilities=", "CapabilityBoundingSet=", "Sockets=daymark-dns.socket",
+            "ExecStartPre=/bin/sh -c 'while ! test -e /etc/held; do sleep 0.1; done'")
+    until("it answers", lambda: answers() == list(NODES))
+    status = machine.sh(f"cat /proc/{machine.show('daymark', 'MainPID')}/status")
+    checks.check("with the socket unit the service answers without a capability",
+                 all(f"Cap{kind}:\t0000000000000000" in status for kind in ("Prm", "Bnd", "Amb")))
+    for ending in ("systemctl restart --no-block daymark", "systemctl kill --signal KILL daymark"):
+        pid = machine.show("daymark", "MainPID")
+        machine.sh(f"rm /etc/held; {ending}")
+        until("it has ended", lambda pid=pid: machine.show("daymark", "MainPID") != pid)
+        waiting = subprocess.Popen(["dig", "+short", "+time=30", "+tries=1", "@127.0.0.1", "lb.kube-cp.com"], text=True,
+                                   stdout=subprocess.PIPE)
+        until("the query waits", lambda: any(waits for _inode, waits in sockets()))
+        machine.put("/etc/held", "")
+        checks.check(f"a query waits for the next process: {ending}", sorted(waiting.communicate()[0].split()) == list(NODES))
+    machine.sh("systemctl stop daymark-dns.socket daymark")
+    checks.check("both end by one command", answers() is None and not sockets())
+    machine.sh("systemctl start daymark")
+    checks.check("and the service begins with its sockets", answers() == list(NODES))
+    right = read(machine.root + CONFIG)
+    machine.put(CONFIG, "wrong")
+    machine.sh("! systemctl restart daymark")
+    until("systemd gives the port up", lambda: answers() is None
+          and machine.show("daymark-dns.socket", "Result") == "trigger-limit-hit")
+    machine.put(CONFIG, right)
+    machine.sh("systemctl restart daymark-dns.socket daymark")
+    checks.check("after a wrong configuration both start again", answers() == list(NODES))
+
+
+def sockets():
+    """The UDP sockets of port 53: the inode of each, and whether datagrams wait in it."""
+    lines = [line.split() for name in ("udp", "udp6") for line in read(f"/proc/net/{name}").splitlines()[1:]]
+    return sorted((line[9], not line[4].endswith(":00000000")) for line in lines if line[1].endswith(":0035"))
+
+
+def newer(package):
+    """The package as a later version of it may be: each of its configuration files and its unit have another line."""
+    tree = f"{SCRATCH}/newer"
+    sh(f"dpkg-deb --raw-extract {package} {tree}; sed -i 's/^Version: .*/Version: 99.0.0/' {tree}/DEBIAN/control; "
+       f"sed -i 's/^Description=.*/& (newer)/' {tree}/usr/lib/systemd/system/daymark.service; "
+       f"for file in $(cat {tree}/DEBIAN/conffiles); do echo '# newer' >>{tree}/$file; done; "
+       f"dpkg-deb --build -Znone {tree} {tree}.deb")
+    return f"{tree}.deb"
+
+
 def upgraded(checks, machine, package):
-    newer = f"{SCRATCH}/newer"
-    sh(f"dpkg-deb --raw-extract {package} {newer}; sed -i 's/^Version: .*/Version: 99.0.0/' {newer}/DEBIAN/control; "
-       f"dpkg-deb --build -Znone {newer} {machine.root}/root/newer.deb")
-    machine.sh("echo DAYMARK_LOG=debug >>/etc/default/daymark; echo '# mine' >>/etc/daymark/example.yaml")
-    configuration = f"cat {CONFIG} /etc/default/daymark /etc/daymark/example.yaml"
-    before = machine.sh(configuration)
-    key = machine.sh("cat /var/lib/daymark/admin.token")
-    machine.sh("dpkg --install newer.deb; systemctl is-active daymark")
-    checks.check("the configuration survives an upgrade", before == machine.sh(configuration))
-    checks.check("so does the state", key == machine.sh("cat /var/lib/daymark/admin.token") and key)
-    until("the newer one answers", lambda: answers() == list(NODES))
-    checks.check("and the newer one answers")
+    sh(f"mv {newer(package)} {machine.root}/root/newer.deb")
+    machine.sh("echo DAYMARK_LOG=debug >>/etc/default/daymark")
+    machine.sh("daymark drain kube-cp-3 --reason 'a new disk'")
+    until("the drained node is not answered", lambda: answers() == list(NODES[:2]))
+    mine, before, bound = f"cat {CONFIG} /etc/default/daymark /var/lib/daymark/admin.token", serial(), sockets()
+    kept = machine.sh(mine)
+    machine.sh("dpkg --install --force-confold newer.deb; systemctl is-active daymark daymark-dns.socket")
+    checks.check("the configuration and the token survive an upgrade", machine.sh(mine) == kept)
+    machine.sh("tail -n 1 /etc/default/daymark.dpkg-dist /etc/daymark/example.yaml | grep -c '^# newer$' | grep -x 2")
+    checks.check("what the newer one says is beside what was changed, and in the place of what was not")
+    checks.check("the newer unit runs the newer binary",
+                 machine.show("daymark", "Description").endswith("(newer)")
+                 and machine.sh(f"test /proc/{machine.show('daymark', 'MainPID')}/exe -ef /usr/bin/daymark") == "")
+    checks.check("the first answer is without the drained node, and no older than the last one",
+                 answers() == list(NODES[:2]) and serial() >= before)
+    checks.check("why it is drained is known", "a new disk" in machine.sh("daymark explain kube-cp-3"))
+    checks.check("the sockets are the same", [inode for inode, _ in sockets()] == [inode for inode, _ in bound])
+    machine.sh("daymark undrain kube-cp-3")
+    until("the node is answered again", lambda: answers() == list(NODES))
+    unchanged(machine)
+    machine.sh("systemctl disable --now daymark-dns.socket daymark; dpkg --install newer.deb")
+    state = machine.sh("systemctl is-enabled daymark daymark-dns.socket || true; systemctl is-active daymark || true")
+    checks.check("what is disabled stays so, and is not started", state.split() == ["disabled", "disabled", "inactive"])
+    machine.sh("systemctl enable --now daymark-dns.socket; systemctl enable --now daymark")
+    until("it answers again", lambda: answers() == list(NODES))
+
+
+def serial():
+    return int(sh("dig +short @127.0.0.1 lb.kube-cp.com SOA").split()[2])
 
 
 def removed(checks, machine):
     machine.sh("dpkg --remove daymark")
-    checks.check("a removed one does not answer", answers() is None)
+    checks.check("a removed one does not answer, and holds no port", answers() is None and not sockets())
     machine.sh(f"test -e {CONFIG}; test -e /etc/default/daymark; test -e /var/lib/daymark/state.json; ! test -e /usr/bin/daymark")
     checks.check("its configuration and state stay")
     machine.sh("dpkg --purge daymark")

@@ -31,6 +31,28 @@
 {{- toYaml $config -}}
 {{- end }}
 
+{{/* The configuration with one stand-in for all credentials, whose Secrets may come with the release itself. */}}
+{{- define "daymark.checkedConfig" -}}
+{{- $config := include "daymark.config" . | fromYaml -}}
+{{- range $config.pools -}}
+  {{- if dig "probe" "auth" "" . }}{{ $_ := set .probe "auth" (dict "tokenFile" "stand-in") }}{{ end -}}
+{{- end -}}
+{{- range $config.providers -}}
+  {{- if .tokenFile }}{{ $_ := set . "tokenFile" "stand-in" }}{{ end -}}
+{{- end -}}
+{{- with $config.peers }}{{ $_ := set . "keyFile" "stand-in" }}{{ end -}}
+{{- with $config.admin }}{{ $_ := set . "tokenFile" "stand-in" }}{{ end -}}
+{{- toYaml $config -}}
+{{- end }}
+
+{{/* "true" where `daymark check` can look at the configuration: not where a CA or a zone file is in a Secret. */}}
+{{- define "daymark.isChecked" -}}
+{{- $needed := list -}}
+{{- range .Values.config.pools }}{{ $needed = append $needed (dig "probe" "ca" "" .) }}{{ end -}}
+{{- range .Values.config.providers }}{{ $needed = append $needed (.zoneFile | default "") }}{{ end -}}
+{{- if and .Values.check.enabled (not (contains "secrets/" (join " " $needed))) }}true{{ end -}}
+{{- end }}
+
 {{/* The hosts of a StatefulSet: their pods have names that stay, and a headless Service gives each an address. */}}
 {{- define "daymark.members" -}}
 {{- $name := include "daymark.fullname" . -}}
@@ -104,6 +126,32 @@
 {{- end -}}
 {{- if and (eq $state "persistentVolumeClaim") (eq $workload "DaemonSet") -}}
   {{- $wrong = append $wrong "state.kind: a DaemonSet has no claims; take hostPath or emptyDir" -}}
+{{- end -}}
+{{- if and $v.service.loadBalancerClass (ne $v.service.type "LoadBalancer") -}}
+  {{- $wrong = append $wrong (printf "service.loadBalancerClass: only for type LoadBalancer, and this is %s" $v.service.type) -}}
+{{- end -}}
+{{- $unit := regexFind "[a-z]+$" $v.cron.deadline -}}
+{{- $deadline := mul (trimSuffix $unit $v.cron.deadline) (get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) $unit) -}}
+{{- if ge $deadline (mul $v.cron.activeDeadlineSeconds 1000) -}}
+  {{- $wrong = append $wrong "cron.deadline: a pass would be ended before, by cron.activeDeadlineSeconds" -}}
+{{- end -}}
+{{- $paths := list -}}
+{{- range $v.secretFiles -}}
+  {{- if has .path $paths }}{{ $wrong = append $wrong (printf "secretFiles: one path for each; `%s` is there twice" .path) }}{{ end -}}
+  {{- $paths = append $paths .path -}}
+{{- end -}}
+{{- $own := keys (include "daymark.labels" . | fromYaml) (include "daymark.selectorLabels" . | fromYaml) | uniq -}}
+{{- $own = append $own "daymark/restart-checksum" -}}
+{{- $given := dict "podLabels" $v.podLabels "podAnnotations" $v.podAnnotations "podMonitor.labels" $v.podMonitor.labels -}}
+{{- range $where, $map := merge $given (dict "prometheusRule.labels" $v.prometheusRule.labels "dashboard.labels" $v.dashboard.labels) -}}
+  {{- range $key, $_ := $map -}}
+    {{- if has $key $own }}{{ $wrong = append $wrong (printf "%s: %s is set by the chart" $where $key) }}{{ end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $index, $pool := $v.config.pools -}}
+  {{- if and (kindIs "map" .nodes) (eq $state "emptyDir") (lt (len (.nodes.seeds | default list)) 2) -}}
+    {{- $wrong = append $wrong (printf "config.pools[%d].nodes.seeds: a host that forgets (state.kind: emptyDir) needs two seeds or more, for while a single one is gone it finds no other node" $index) -}}
+  {{- end -}}
 {{- end -}}
 {{- range include "daymark.secretsInUse" . | fromYamlArray -}}
   {{- $secret := index $v.secrets .name -}}

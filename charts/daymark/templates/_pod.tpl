@@ -68,26 +68,14 @@ spec:
 
 {{- define "daymark.probe" -}}
 {{- $root := index . 0 -}}
-{path: {{ index . 1 }}, port: admin{{ if include "daymark.adminIsLocal" $root }}, host: {{ include "daymark.adminListen" $root | hasPrefix "[" | ternary "\"::1\"" "127.0.0.1" }}{{ end }}}
+{path: {{ index . 1 }}, port: admin{{ if include "daymark.adminIsLocal" $root }}, host: {{ regexReplaceAll ":[0-9]+$" (include "daymark.adminListen" $root) "" | trimAll "[]" | quote }}{{ end }}}
 {{- end }}
 
 {{/* What all pods that run Daymark have in common. */}}
 {{- define "daymark.podSpec" -}}
 serviceAccountName: {{ include "daymark.serviceAccountName" . }}
 automountServiceAccountToken: {{ include "daymark.needsToken" . | eq "true" }}
-enableServiceLinks: false
-{{- with .Values.imagePullSecrets }}
-imagePullSecrets: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
-{{- end }}
-{{- with .Values.nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.tolerations }}
-tolerations: {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "daymark.placement" . }}
 {{- with .Values.affinity }}
 affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -124,6 +112,37 @@ volumes:
   {{- else if eq .Values.mode "cloudflareCron" }}
   - {name: state, persistentVolumeClaim: {claimName: {{ include "daymark.fullname" . }}-state}}
   {{- end }}
+{{- end }}
+
+{{/* The nodes that all pods of the release may run on, for the image may be on no other. */}}
+{{- define "daymark.placement" }}
+enableServiceLinks: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* What pods that do one thing and end have in common. They have no rights, and need none of the release's other objects. */}}
+{{- define "daymark.passingPod" -}}
+restartPolicy: Never
+{{- if not .Values.serviceAccount.create }}
+serviceAccountName: {{ include "daymark.serviceAccountName" . }}
+{{- end }}
+automountServiceAccountToken: false
+{{- include "daymark.placement" . }}
+{{- with .Values.affinity.nodeAffinity }}
+affinity: {nodeAffinity: {{ toJson . }}}
+{{- end }}
+{{ include "daymark.podSecurity" . }}
 {{- end }}
 
 {{- define "daymark.podSecurity" -}}

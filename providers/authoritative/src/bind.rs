@@ -1,4 +1,4 @@
-//! Binds sockets: each address by UDP and TCP at one port.
+//! Binds sockets: each address by UDP and TCP at one port. Those that are bound already are taken as they are.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -104,6 +104,31 @@ fn join(errors: &[SocketError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// Sockets that are bound already, by whoever has started this process. Each serves the address to listen on that it has.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// Those for datagrams.
+    pub udp: Vec<UdpSocket>,
+    /// Those that listen for connections.
+    pub tcp: Vec<TcpListener>,
+}
+
+impl Given {
+    /// Where each is bound, and by which transport.
+    pub fn places(&self) -> impl Iterator<Item = (SocketAddr, Transport)> {
+        let udp = self.udp.iter().filter_map(|it| Some((it.local_addr().ok()?, Transport::Udp)));
+        udp.chain(self.tcp.iter().filter_map(|it| Some((it.local_addr().ok()?, Transport::Tcp))))
+    }
+
+    fn take_udp(&mut self, address: SocketAddr) -> Option<UdpSocket> {
+        self.udp.extract_if(.., |it| it.local_addr().is_ok_and(|at| at == address)).next()
+    }
+
+    fn take_tcp(&mut self, address: SocketAddr) -> Option<TcpListener> {
+        self.tcp.extract_if(.., |it| it.local_addr().is_ok_and(|at| at == address)).next()
+    }
+}
+
 /// The two sockets of one address.
 #[derive(Debug)]
 pub(crate) struct Sockets {
@@ -119,13 +144,13 @@ pub(crate) struct Udp {
     pub(crate) state: Arc<UdpSocketState>,
 }
 
-/// Binds every address, or says of each why not. One of a family that the host does not have is left out, with a warning,
-/// while there is another: to listen on `[::]` as well is right for hosts of every kind.
-pub(crate) fn all(addresses: &[SocketAddr]) -> Result<Vec<Sockets>, BindError> {
+/// Binds every address that is not given, or says of each why not. One of a family that the host does not have is left out,
+/// with a warning, while there is another: to listen on `[::]` as well is right for hosts of every kind.
+pub(crate) fn all(addresses: &[SocketAddr], mut given: Given) -> Result<Vec<Sockets>, BindError> {
     let mut bound = Vec::new();
     let mut errors = Vec::new();
     for &address in addresses {
-        match both(address) {
+        match both(address, &mut given) {
             Ok(sockets) => bound.push(sockets),
             Err(more) => errors.extend(more),
         }
@@ -140,14 +165,14 @@ pub(crate) fn all(addresses: &[SocketAddr]) -> Result<Vec<Sockets>, BindError> {
     Ok(bound)
 }
 
-fn both(address: SocketAddr) -> Result<Sockets, Vec<SocketError>> {
+fn both(address: SocketAddr, given: &mut Given) -> Result<Sockets, Vec<SocketError>> {
     let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
-        let udp = udp(address);
+        let udp = udp(address, given.take_udp(address));
         // With port 0 the kernel has chosen one, and TCP follows.
         let at = udp.as_ref().map_or(address, |(_, at)| *at);
-        match (udp, tcp(at)) {
+        match (udp, tcp(at, given.take_tcp(at))) {
             (Ok((udp, address)), Ok(tcp)) => return Ok(Sockets { address, udp, tcp }),
             (Ok(_), Err(SocketError::InUse { .. })) if tries > 0 => {}
             (udp, tcp) => return Err(udp.err().into_iter().chain(tcp.err()).collect()),
@@ -155,11 +180,16 @@ fn both(address: SocketAddr) -> Result<Sockets, Vec<SocketError>> {
     }
 }
 
-fn udp(address: SocketAddr) -> Result<(Udp, SocketAddr), SocketError> {
-    let bound = socket(address, Type::DGRAM, Protocol::UDP).and_then(|socket| {
-        // Before it is bound, so that no datagram comes without the address that it was sent to.
+fn udp(address: SocketAddr, given: Option<UdpSocket>) -> Result<(Udp, SocketAddr), SocketError> {
+    let is_bound = given.is_some();
+    let made = given.map_or_else(|| socket(address, Type::DGRAM, Protocol::UDP), |given| Ok(given.into()));
+    let bound = made.and_then(|socket| {
+        // Before it is bound, so that no datagram comes without what is to be known of it. Linux tells the address that it was
+        // sent to also of those that wait in a socket that was given.
         let state = Arc::new(UdpSocketState::new((&socket).into())?);
-        socket.bind(&address.into())?;
+        if !is_bound {
+            socket.bind(&address.into())?;
+        }
         let socket = UdpSocket::from(socket);
         let address = socket.local_addr()?;
         Ok((Udp { socket, state }, address))
@@ -167,15 +197,21 @@ fn udp(address: SocketAddr) -> Result<(Udp, SocketAddr), SocketError> {
     bound.map_err(|cause| SocketError::new(address, Transport::Udp, cause))
 }
 
-fn tcp(address: SocketAddr) -> Result<TcpListener, SocketError> {
-    let bound = socket(address, Type::STREAM, Protocol::TCP).and_then(|socket| {
-        // Connections of an earlier process, closed and remembered by the kernel, must not keep this one from starting.
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(TcpListener::from(socket))
-    });
+fn tcp(address: SocketAddr, given: Option<TcpListener>) -> Result<TcpListener, SocketError> {
+    let bound = match given {
+        Some(given) => given.set_nonblocking(true).map(|()| given),
+        None => listening(address),
+    };
     bound.map_err(|cause| SocketError::new(address, Transport::Tcp, cause))
+}
+
+fn listening(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+    // Connections of an earlier process, closed and remembered by the kernel, must not keep this one from starting.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {

@@ -33,7 +33,7 @@ mod tcp;
 mod udp;
 mod zone;
 
-pub use bind::{BindError, SocketError};
+pub use bind::{BindError, Given, SocketError};
 pub use counts::Transport;
 pub use server::{Authoritative, ServeError};
 pub use settings::{MasterFile, Nameserver, Settings, ZoneSettings};

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::bind::{self, BindError, Sockets};
+use crate::bind::{self, BindError, Given, Sockets};
 use crate::content::Content;
 use crate::counts::Transport;
 use crate::respond::Responder;
@@ -54,10 +54,10 @@ pub enum ServeError {
 }
 
 impl Authoritative {
-    /// Builds the zones and binds every socket. Queries wait in the kernel until [`serve`](Self::serve).
-    pub fn bind(settings: &Settings) -> Result<Self, BindError> {
+    /// Builds the zones and binds every socket that is not given. Queries wait in the kernel until [`serve`](Self::serve).
+    pub fn bind(settings: &Settings, given: Given) -> Result<Self, BindError> {
         let zones = built(&settings.zones)?;
-        let sockets = bind::all(&settings.listen)?;
+        let sockets = bind::all(&settings.listen, given)?;
         let places = settings.max_tcp_connections.min(Semaphore::MAX_PERMITS);
         Ok(Self {
             sockets,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use daymark_authoritative::{Authoritative, Settings};
+use daymark_authoritative::{Authoritative, Given, Settings};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, UdpSocket};
@@ -27,7 +27,7 @@ async fn without_a_descriptor_a_connection_waits_and_datagrams_are_answered() {
     let _guard = tracing::subscriber::set_default(warnings.clone());
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
     let settings = Settings { listen, zones: Vec::new(), max_tcp_connections: 9, tcp_idle: Duration::from_mins(1) };
-    let server = Arc::new(Authoritative::bind(&settings).unwrap());
+    let server = Arc::new(Authoritative::bind(&settings, Given::default()).unwrap());
     let (address, stop) = (server.local_addrs()[0], CancellationToken::new());
     let until = stop.clone();
     let serving = tokio::spawn(async move { server.serve(until).await });

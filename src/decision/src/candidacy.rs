@@ -1,16 +1,17 @@
 //! Whether this host may write now, where only one of several may.
 //!
 //! [`Engine::writer`](crate::Engine::writer) is by what this host has heard. Here that becomes a leave to write that two hosts
-//! do not have at once where clocks tick alike: it must stand a while before it counts, and it lapses by itself where it
-//! is not confirmed, such as in a process that was stopped and goes on much later.
+//! do not have at once where clocks tick alike and what is said arrives within two seconds: it must stand a while before it
+//! counts, and it lapses by itself where it is not confirmed, such as in a process that was stopped and goes on much later.
 
 use std::time::Duration;
 
 use crate::moment::Moment;
+use crate::peers::FRESH_FOR;
 
-/// How long a host must be the one that writes before it may. The former one knows by then, where it can be told: what a
-/// host hears goes over with the next beat, which is half a second away at the most.
-const STANDS_FOR: Duration = Duration::from_secs(2);
+/// How long a host must be the one that writes before it may. The last that the former one has heard of those that heard it
+/// is [`FRESH_FOR`] old by then and does not count any more, also where that was two seconds under way.
+const STANDS_FOR: Duration = Duration::from_secs(FRESH_FOR.as_secs() + 2);
 /// How long a host may write after it was last confirmed, which it is twice a second.
 const LASTS: Duration = Duration::from_secs(2);
 
@@ -44,13 +45,17 @@ mod tests {
         let at = Moment::from_millis;
         let mut candidacy = Candidacy::default();
         assert_eq!(candidacy.confirm(false, at(0)), None);
-        assert_eq!(candidacy.confirm(true, at(100)), None);
-        assert_eq!(candidacy.confirm(true, at(2_099)), None);
-        assert_eq!(candidacy.confirm(true, at(2_100)), Some(at(4_100)));
-        assert_eq!(candidacy.confirm(true, at(4_100)), Some(at(6_100)), "it is confirmed");
-        assert_eq!(candidacy.confirm(false, at(4_200)), None);
-        assert_eq!(candidacy.confirm(true, at(4_201)), None, "it begins anew");
-        assert_eq!(candidacy.confirm(true, at(6_201)), Some(at(8_201)));
-        assert_eq!(candidacy.confirm(true, at(8_202)), None, "so does what has lapsed");
+        for millis in (100..7_100).step_by(500) {
+            assert_eq!(candidacy.confirm(true, at(millis)), None);
+        }
+        assert_eq!(candidacy.confirm(true, at(7_100)), Some(at(9_100)));
+        assert_eq!(candidacy.confirm(true, at(9_100)), Some(at(11_100)), "it is confirmed");
+        assert_eq!(candidacy.confirm(false, at(9_200)), None);
+        assert_eq!(candidacy.confirm(true, at(9_201)), None, "it begins anew");
+        for millis in (9_701..16_201).step_by(500) {
+            assert_eq!(candidacy.confirm(true, at(millis)), None);
+        }
+        assert_eq!(candidacy.confirm(true, at(16_201)), Some(at(18_201)));
+        assert_eq!(candidacy.confirm(true, at(18_202)), None, "so does what has lapsed");
     }
 }

@@ -1,5 +1,7 @@
 //! The whole core, composed. The engine hands inputs to the parts that decide, and keeps time and generation.
 
+mod verdicts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer::Decision;
@@ -9,11 +11,11 @@ use crate::listening::Listening;
 use crate::memory::Memory;
 use crate::moment::Moment;
 use crate::observation::Observation;
-use crate::overrides::{Override, Overrides};
+use crate::overrides::{Fitness, Override, Overrides};
 use crate::peers::{FRESH_FOR, News, Peers, View};
 use crate::policy::Pool;
 use crate::pool::PoolState;
-use crate::quorum::{HostName, Membership, Standing, Vote, is_majority, verdict, writer};
+use crate::quorum::{HostName, Membership, Standing, Vote, is_majority, writer};
 use crate::refusal::Refusal;
 use crate::target::{Grade, NodeName, PoolName, Target};
 use crate::word::Word;
@@ -114,6 +116,7 @@ impl Engine {
         if pools.is_empty() {
             return;
         }
+        self.overrides.trim();
         self.overrides.expire(self.now);
         for pool in &pools {
             self.reconcile(pool);
@@ -130,14 +133,15 @@ impl Engine {
         match command {
             Command::Set { pool, node, order, insist } => {
                 let state = self.find(&pool, &node)?;
-                self.overrides.admit(&state.policy, &node, &order, insist, |node| state.is_usable(node), self.now)?;
+                self.overrides.admit(&state.policy, &node, &order, insist, |node| state.fitness(node), self.now)?;
                 let host = &self.membership.own;
                 let order = Override { host: self.membership.has_others().then(|| host.clone()), ..order };
                 self.overrides.say(pool, node, Some(order), insist, host, self.now);
             }
             Command::Lift { pool, node } => {
-                self.find(&pool, &node)?;
+                // Also one that waits for its node.
                 if !self.overrides.lift(&pool, &node, &self.membership.own, self.now) {
+                    self.find(&pool, &node)?;
                     return Err(Refusal::NoOverride { pool, node });
                 }
             }
@@ -163,6 +167,9 @@ impl Engine {
             self.pools.insert(name, state);
         }
         self.overrides.configure(self.pools.values().map(|pool| &pool.policy));
+        // A drain that has waited for its node is in force again.
+        let names: Vec<_> = self.pools.keys().cloned().collect();
+        names.iter().for_each(|name| self.reconcile(name));
         self.settle(self.now);
         self.generation = self.next_generation();
         self.revision += 1;
@@ -185,10 +192,9 @@ impl Engine {
 
     /// When the decision may change without another input, and why.
     pub fn poll_timeout(&self) -> Option<(Moment, &'static str)> {
-        let expiries = self.pools.keys().filter_map(|pool| self.overrides.next_expiry(pool));
         let steps = self.pools.values().filter_map(|pool| pool.ttl_changes_at);
         [
-            (expiries.min(), "an override expires"),
+            (self.overrides.next_end(), "an override expires"),
             (steps.min(), "the TTL steps down towards the end of an override"),
             (self.peers.next_stale(self.now), "a host is no longer heard"),
             (self.listens.as_ref().map(|listens| listens.until), "the time to hear the other hosts is over"),
@@ -217,6 +223,11 @@ impl Engine {
     /// The overrides in force.
     pub fn overrides(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
         self.overrides.iter()
+    }
+
+    /// The overrides on nodes that are not configured. They have no effect until these are.
+    pub fn waiting(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
+        self.overrides.waiting()
     }
 
     /// The newest word on each node, also where it is over, or the node is not configured any more.
@@ -329,36 +340,16 @@ impl Engine {
     fn reconcile(&mut self, pool: &PoolName) {
         let is_known = self.standing() == Standing::Quorum;
         if let Some(state) = self.pools.get(pool) {
-            self.overrides.reconcile(&state.policy, is_known.then_some(&|node: &NodeName| state.is_usable(node)));
+            self.overrides.reconcile(
+                &state.policy,
+                is_known.then_some(&|node: &NodeName| state.fitness(node) > Fitness::Unusable),
+            );
         }
     }
 
     fn settle_pool(&mut self, name: &PoolName) {
         let Some(pool) = self.pools.get(name) else { return };
-        let mut found = BTreeMap::new();
-        let verdicts = match (self.standing(), &self.listens) {
-            (Standing::Listening, Some(listens)) => {
-                pool.judged(|target, health| listens.verdict(target, health.vote()))
-            }
-            (Standing::Quorum, listens) => {
-                let views: Vec<&View> = self.views().filter(|view| !view.abstains).collect();
-                let counts_itself = views.is_empty() || !self.is_blind();
-                let mut views: Vec<_> = views.iter().map(|view| view.votes_from(name)).collect();
-                let members = self.membership.members.len();
-                pool.judged(|target, health| {
-                    let peers = views.iter_mut().filter_map(|votes| votes.on(target));
-                    let votes: Vec<Vote> = peers.chain(counts_itself.then(|| health.vote())).collect();
-                    let kept = listens.as_ref().and_then(|listens| listens.unsure(target, &votes, members));
-                    let best = votes.iter().map(|vote| vote.grade).max().unwrap_or_default();
-                    let verdict = kept.or_else(|| verdict(votes));
-                    if best >= Grade::Live && verdict.is_some_and(|verdict| verdict < Grade::Live) {
-                        found.insert(target.clone(), best);
-                    }
-                    verdict
-                })
-            }
-            (Standing::Alone | Standing::Listening, _) => pool.judged(|_, health| verdict([health.vote()])),
-        };
+        let (verdicts, found) = self.judge(pool);
         let (next, now) = (self.next_generation(), self.now);
         self.revision += 1;
         let (peers, has_quorum) = (&self.peers, self.standing() == Standing::Quorum);
@@ -367,7 +358,7 @@ impl Engine {
             views.flat_map(View::was_good).filter(|of| of.pool == *name).cloned().collect()
         };
         if let Some(pool) = self.pools.get_mut(name)
-            && pool.settle(verdicts, &found, held_elsewhere, &self.overrides, next, now)
+            && pool.settle(verdicts, found, held_elsewhere, &self.overrides, next, now)
         {
             self.generation = next;
         }

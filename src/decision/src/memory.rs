@@ -34,6 +34,9 @@ pub struct PoolMemory {
     /// What the hosts agreed on, where it is not what this host found itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verdicts: Vec<(Target, Grade)>,
+    /// The best that any host found of each target, where it was better than that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<(Target, Grade)>,
     /// The newest word on each node, also where it is over.
     pub words: BTreeMap<NodeName, Word>,
 }

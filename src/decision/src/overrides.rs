@@ -18,6 +18,17 @@ use crate::refusal::Refusal;
 use crate::target::{NodeName, PoolName};
 use crate::word::{Fate, Stamp, Undone, Word};
 
+/// How well clients can use a node; a better one is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fitness {
+    /// No host finds that they can.
+    Unusable,
+    /// At least one host finds so.
+    Found,
+    /// The hosts agree that they can.
+    Usable,
+}
+
 /// What an operator wants of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -105,16 +116,17 @@ impl Overrides {
         self.words.get(&(pool.clone(), node.clone())).and_then(Word::order)
     }
 
-    /// Refuses an override that makes no sense, and a drain that leaves no node to be used, unless the operator insists.
+    /// Refuses an override that makes no sense, and a drain that leaves no node that can be used as well, unless the operator
+    /// insists.
     ///
-    /// `usable` tells whether a node has a target that clients can use. Where none has, a drain cannot make it worse.
+    /// `fitness` tells how well a node can be used. Where none can, a drain cannot make it worse.
     pub(crate) fn admit(
         &self,
         pool: &Pool,
         node: &NodeName,
         order: &Override,
         insist: bool,
-        usable: impl Fn(&NodeName) -> bool,
+        fitness: impl Fn(&NodeName) -> Fitness,
         now: Moment,
     ) -> Result<(), Refusal> {
         if let Some(until) = order.until.filter(|until| *until <= now) {
@@ -123,15 +135,14 @@ impl Overrides {
         if insist || order.kind == OverrideKind::Force {
             return Ok(());
         }
-        let mut others = self.undrained(pool).filter(|other| *other != node).peekable();
+        let fitness = |node: &NodeName| if self.is_forced(pool, node) { Fitness::Usable } else { fitness(node) };
+        let others = self.undrained(pool).filter(|other| *other != node);
         let (name, node) = (pool.name.clone(), node.clone());
-        if others.peek().is_none() {
-            return Err(Refusal::LastUndrained { pool: name, node });
+        match others.map(fitness).max() {
+            None => Err(Refusal::LastUndrained { pool: name, node }),
+            Some(best) if best < fitness(&node) => Err(Refusal::LastUsable { pool: name, node }),
+            Some(_) => Ok(()),
         }
-        if usable(&node) && !others.any(|other| usable(other) || self.is_forced(pool, other)) {
-            return Err(Refusal::LastUsable { pool: name, node });
-        }
-        Ok(())
     }
 
     /// Has a word said now, on this host: an override, or that there is none.
@@ -199,12 +210,13 @@ impl Overrides {
         }
     }
 
-    /// Lets every drain of a pool know of those before it.
+    /// Lets every drain of a pool know of those before it, beside those that it knows.
     fn introduce(&mut self, pool: &Pool) {
         let stamps: BTreeSet<Stamp> = self.drains(&pool.name).map(|(_, word)| word.stamp.clone()).collect();
         let words = self.words.iter_mut().filter(|((of, _), word)| *of == pool.name && word.is_drain());
         for (_, word) in words {
-            word.knew = Word::latest(stamps.range(..&word.stamp).cloned().collect());
+            let known = std::mem::take(&mut word.knew).into_iter();
+            word.knew = Word::latest(known.chain(stamps.range(..&word.stamp).cloned()).collect());
         }
     }
 
@@ -238,6 +250,11 @@ impl Overrides {
         }
         self.configured = configured;
         self.words.retain(|(pool, _), _| names.contains(pool));
+        self.trim();
+    }
+
+    /// Forgets the oldest words on nodes that are not configured, where there are too many.
+    pub(crate) fn trim(&mut self) {
         let waiting = self.words.iter().filter(|(of, _)| !self.configured.contains(of));
         let mut waiting: Vec<_> = waiting.map(|(of, word)| (word.stamp.clone(), of.clone())).collect();
         waiting.sort();
@@ -246,13 +263,19 @@ impl Overrides {
         }
     }
 
-    /// When the first of a pool's overrides ends by itself, or may.
+    /// When the first of a pool's overrides in force ends by itself, or may.
     pub(crate) fn next_expiry(&self, pool: &PoolName) -> Option<Moment> {
-        let end = |word: &Word| {
-            let until = word.order()?.until?;
-            Some(if word.is_doubted { until.max(self.doubted_until) } else { until })
-        };
-        self.words().filter(|(of, ..)| *of == pool).filter_map(|(.., word)| end(word)).min()
+        self.on_configured().filter(|(of, ..)| *of == pool).filter_map(|(.., word)| self.end(word)).min()
+    }
+
+    /// When the first word ends by itself, or may, also of those that wait.
+    pub(crate) fn next_end(&self) -> Option<Moment> {
+        self.words.values().filter_map(|word| self.end(word)).min()
+    }
+
+    fn end(&self, word: &Word) -> Option<Moment> {
+        let until = word.order()?.until?;
+        Some(if word.is_doubted { until.max(self.doubted_until) } else { until })
     }
 
     /// When no word is doubted any longer; `None` where none is.
@@ -263,6 +286,12 @@ impl Overrides {
     /// The overrides in force, of what is configured.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
         self.on_configured().filter_map(|(pool, node, word)| Some((pool, node, word.order()?)))
+    }
+
+    /// The overrides that wait for their nodes to be configured.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
+        let words = self.words.iter().filter(|(of, _)| !self.configured.contains(of));
+        words.filter_map(|((pool, node), word)| Some((pool, node, word.order()?)))
     }
 
     /// Every word, also those that are over, and those on what is not configured.

@@ -8,7 +8,7 @@ use crate::hold::LastGood;
 use crate::memory::PoolMemory;
 use crate::moment::Moment;
 use crate::observation::Kind;
-use crate::overrides::{OverrideKind, Overrides};
+use crate::overrides::{Fitness, OverrideKind, Overrides};
 use crate::policy::{Mode, Pool};
 use crate::quorum::Vote;
 use crate::reason::Reason;
@@ -22,6 +22,8 @@ pub(crate) struct PoolState {
     pub(crate) policy: Pool,
     healths: BTreeMap<Target, Health>,
     verdicts: BTreeMap<Target, Grade>,
+    /// The best that any host finds of each target, where that is better than the verdict.
+    found: BTreeMap<Target, Grade>,
     good: LastGood,
     answer: Answer,
     pub(crate) ttl_changes_at: Option<Moment>,
@@ -36,6 +38,7 @@ impl PoolState {
         let mut verdicts: BTreeMap<Target, Grade> =
             healths.iter().map(|(target, health)| (target.clone(), health.grade())).collect();
         verdicts.extend(memory.iter().flat_map(|memory| memory.verdicts.iter().cloned()));
+        let found = memory.iter().flat_map(|memory| memory.found.iter().cloned()).collect();
         let good = memory.map(|memory| LastGood::restored(memory.good)).unwrap_or_default();
         let answer = Answer {
             pool: policy.name.clone(),
@@ -48,7 +51,7 @@ impl PoolState {
             basis: Basis::Bootstrap,
             reasons: Vec::new(),
         };
-        let mut state = Self { policy: policy.clone(), healths, verdicts, good, answer, ttl_changes_at: None };
+        let mut state = Self { policy: policy.clone(), healths, verdicts, found, good, answer, ttl_changes_at: None };
         state.configure(policy);
         state
     }
@@ -57,13 +60,11 @@ impl PoolState {
     /// wins over what was known.
     pub(crate) fn configure(&mut self, policy: Pool) {
         let stays = |former: &Target| policy.targets().map(|(it, _)| it).find(|it| it.address == former.address);
-        let healths = std::mem::take(&mut self.healths).into_iter();
-        let mut known: BTreeMap<Target, Health> =
-            healths.filter_map(|(former, health)| Some((stays(&former)?, health))).collect();
+        let mut known = renamed(std::mem::take(&mut self.healths), stays);
         self.healths = policy.targets().map(|(it, _)| (it.clone(), known.remove(&it).unwrap_or_default())).collect();
         self.good.rename(stays);
-        let verdicts = std::mem::take(&mut self.verdicts).into_iter();
-        self.verdicts = verdicts.filter_map(|(former, verdict)| Some((stays(&former)?, verdict))).collect();
+        self.verdicts = renamed(std::mem::take(&mut self.verdicts), stays);
+        self.found = renamed(std::mem::take(&mut self.found), stays);
         self.policy = policy;
     }
 
@@ -86,9 +87,20 @@ impl PoolState {
         self.healths.contains_key(target)
     }
 
-    /// Whether a node has a target that clients can use, as far as the hosts agree.
-    pub(crate) fn is_usable(&self, node: &NodeName) -> bool {
-        self.verdicts.iter().any(|(target, verdict)| target.node == *node && *verdict >= Grade::Live)
+    /// How well clients can use a node, by the best of its targets.
+    pub(crate) fn fitness(&self, node: &NodeName) -> Fitness {
+        let has_one =
+            |of: &BTreeMap<Target, Grade>| of.iter().any(|(it, grade)| it.node == *node && *grade >= Grade::Live);
+        match (has_one(&self.verdicts), has_one(&self.found)) {
+            (true, _) => Fitness::Usable,
+            (false, true) => Fitness::Found,
+            (false, false) => Fitness::Unusable,
+        }
+    }
+
+    /// The best that any host found of a target when that was judged last, where it was better than the verdict.
+    pub(crate) fn found(&self, target: &Target) -> Grade {
+        self.found.get(target).copied().unwrap_or_default()
     }
 
     /// The grade that the hosts agree on, target by target.
@@ -113,23 +125,24 @@ impl PoolState {
         judged.collect()
     }
 
-    /// Makes the answer anew. `found` is the best that any host finds each target, where that is better than the verdict. Its generation becomes `next` where it differs from the one before; tells whether it did.
+    /// Makes the answer anew. `found` is the best that any host finds of each target, where that is better than the verdict. Its
+    /// generation becomes `next` where it differs from the one before; tells whether it did.
     pub(crate) fn settle(
         &mut self,
         verdicts: BTreeMap<Target, Grade>,
-        found: &BTreeMap<Target, Grade>,
+        found: BTreeMap<Target, Grade>,
         held_elsewhere: impl FnOnce() -> BTreeSet<Target>,
         overrides: &Overrides,
         next: u64,
         now: Moment,
     ) -> bool {
-        self.verdicts = verdicts;
+        (self.verdicts, self.found) = (verdicts, found);
         let policy = &self.policy;
         let candidates: Vec<_> = policy
             .targets()
             .map(|(target, node)| {
                 let verdict = self.verdicts.get(&target).copied().unwrap_or_default();
-                let found = found.get(&target).copied().unwrap_or_default();
+                let found = self.found(&target);
                 Candidate { order: overrides.get(&target.pool, &target.node), target, node, verdict, found }
             })
             .collect();
@@ -177,6 +190,7 @@ impl PoolState {
                 .filter(|(target, verdict)| *verdict != grade(target))
                 .map(|(target, verdict)| (target.clone(), verdict))
                 .collect(),
+            found: self.found.iter().map(|(target, grade)| (target.clone(), *grade)).collect(),
             words: words.map(|(_, node, word)| (node.clone(), word.clone())).collect(),
         }
     }
@@ -193,7 +207,7 @@ impl PoolState {
     }
 
     fn reason(&self, candidate: &Candidate<'_>, selection: &Selection) -> Reason {
-        let Candidate { target, node, verdict: _, found: _, order } = candidate;
+        let Candidate { target, node, verdict: _, found, order } = candidate;
         let unknown = Health::default();
         let health = self.healths.get(target).unwrap_or(&unknown);
         let lacks = || health.lack();
@@ -206,6 +220,11 @@ impl PoolState {
             Some(order) if is_chosen => return Reason::Forced { order: (*order).clone() },
             _ => {}
         }
+        let would_do = match selection.basis {
+            Basis::Ready => candidate.grade() == Grade::Ready,
+            Basis::Found => *found >= Grade::Live,
+            Basis::Live | Basis::Held | Basis::Bootstrap => candidate.grade() >= Grade::Live,
+        };
         match (is_chosen, selection.basis) {
             (true, Basis::Ready) if health.grade() == Grade::Ready => Reason::Ready { since: health.since() },
             (true, Basis::Ready) => Reason::Agreed { lacks: lacks() },
@@ -214,21 +233,12 @@ impl PoolState {
             (true, Basis::Held) => Reason::Held { lacks: lacks() },
             (true, Basis::Bootstrap) => Reason::Bootstrap { lacks: lacks() },
             (false, _) => match selection.priority {
-                Some(answered) if answered < node.priority && candidate.grade() >= best(selection.basis) => {
+                Some(answered) if answered < node.priority && would_do => {
                     Reason::LowerPriority { own: node.priority, answered }
                 }
                 _ => Reason::Unfit { lacks: lacks() },
             },
         }
-    }
-}
-
-/// The grade that the chosen targets have.
-fn best(basis: Basis) -> Grade {
-    match basis {
-        Basis::Ready => Grade::Ready,
-        Basis::Live => Grade::Live,
-        Basis::Found | Basis::Held | Basis::Bootstrap => Grade::Unknown,
     }
 }
 
@@ -249,4 +259,9 @@ fn same_publication(one: &Answer, other: &Answer) -> bool {
             &other.negative_ttl,
             &other.basis,
         )
+}
+
+/// What is known of targets, by what they are called from now on.
+fn renamed<T>(of: BTreeMap<Target, T>, stays: impl Fn(&Target) -> Option<Target>) -> BTreeMap<Target, T> {
+    of.into_iter().filter_map(|(former, it)| Some((stays(&former)?, it))).collect()
 }

@@ -19,12 +19,17 @@ const BEAT: Duration = Duration::from_millis(500);
 const LATE: Duration = Duration::from_secs(15);
 /// So many signs of life are remembered, which is a little more than [`LATE`].
 const BEATS: usize = 32;
+/// So many milliseconds above an earlier run a new one is at the most.
+const STEPS: u64 = 60_000;
 
 /// The gossip of one host with all others. Moments are its own clock's; none may be earlier than the one before.
 #[derive(Clone, Debug)]
 pub struct Gossip {
     own: HostName,
     incarnation: u64,
+    /// By how much this run goes above an earlier one of which it is told. Another run that is told of the same one goes
+    /// elsewhere, or the two would be taken for one.
+    step: u64,
     facts: Facts,
     beats: VecDeque<(u64, Moment)>,
     next_beat: Moment,
@@ -83,6 +88,7 @@ impl Gossip {
         Self {
             own: membership.own.clone(),
             incarnation,
+            step: 1 + incarnation % STEPS,
             facts: Facts::default(),
             beats: VecDeque::from([(0, now)]),
             next_beat: now.after(BEAT),
@@ -140,7 +146,7 @@ impl Gossip {
         if let Some(head) = message.head(&self.own).filter(|head| head.incarnation > self.incarnation) {
             // An earlier run had a clock ahead of this one. But who knew this run as the newest has heard another since.
             self.has_twin |= link.heard.is_some();
-            self.incarnation = head.incarnation.saturating_add(1);
+            self.incarnation = head.incarnation.saturating_add(self.step);
         }
         let brought = if is_current {
             self.learn(message, now)
@@ -259,7 +265,9 @@ impl Gossip {
 
     /// Takes in what a member says; tells whether any of it is new.
     fn learn(&mut self, message: Message, now: Moment) -> bool {
-        for head in message.heads.iter().filter(|head| self.links.contains_key(&head.host)) {
+        for head in &message.heads {
+            let Some(link) = self.links.get_mut(&head.host) else { continue };
+            link.begins(head.incarnation);
             let age = if head.host == message.from { Duration::ZERO } else { Duration::from_millis(head.age) };
             self.known.entry(head.host.clone()).or_default().raise(head, now.before(age));
         }

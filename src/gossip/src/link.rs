@@ -27,6 +27,8 @@ type Extent = (u64, u64);
 /// The traffic with one other host.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
+    /// The newest run of the other that is known of, over whatever way.
+    known_run: u64,
     /// The run of the other that speaks, and what has come of it.
     run: u64,
     window: Window,
@@ -54,6 +56,7 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn new(now: Moment) -> Self {
         Self {
+            known_run: 0,
             run: 0,
             window: Window::default(),
             last: None,
@@ -78,19 +81,29 @@ impl Link {
         }
         if message.incarnation > self.run {
             (self.run, self.window) = (message.incarnation, Window::default());
-            self.has.clear();
+            self.begins(message.incarnation);
         }
         if !self.window.take(message.number) {
             return false;
         }
         self.last = Some((message.incarnation, message.number, now));
         self.clocks = Some((message.clock, now));
-        // A message that is full of facts has not every head; what a run has had, it has.
-        for head in &message.heads {
+        // A message that is full of facts has not every head; what a run has had, it has, but no later one.
+        let is_newest = message.incarnation >= self.known_run;
+        for head in message.heads.iter().filter(|_| is_newest) {
             let has = self.has.entry(head.host.clone()).or_default();
             *has = (*has).max((head.incarnation, head.version));
         }
         true
+    }
+
+    /// Takes note that a run of the other is there, which has nothing yet of what an earlier one had.
+    pub(crate) fn begins(&mut self, run: u64) {
+        if run > self.known_run {
+            self.known_run = run;
+            self.has.clear();
+            self.told.clear();
+        }
     }
 
     /// Whether the other has answered in the last moments.

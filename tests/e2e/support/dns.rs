@@ -21,22 +21,40 @@ pub(crate) struct Reply {
 
 /// Asks by UDP, once.
 pub(crate) fn ask(server: SocketAddr, name: &str, rtype: u16) -> io::Result<Reply> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
-    socket.connect(server)?;
-    socket.set_read_timeout(Some(Duration::from_secs(20)))?;
-    // One question, no recursion wanted; a new socket a question makes the number needless.
-    let mut query = vec![0x0d, 0x0d, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in name.split('.') {
-        query.push(u8::try_from(label.len()).unwrap());
-        query.extend_from_slice(label.as_bytes());
+    Asked::send(server, name, rtype)?.reply()
+}
+
+/// A question by UDP that is under way.
+pub(crate) struct Asked {
+    socket: UdpSocket,
+    /// Bytes of the question.
+    length: usize,
+}
+
+impl Asked {
+    pub(crate) fn send(server: SocketAddr, name: &str, rtype: u16) -> io::Result<Self> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.connect(server)?;
+        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+        // One question, no recursion wanted; a new socket a question makes the number needless.
+        let mut query = vec![0x0d, 0x0d, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in name.split('.') {
+            query.push(u8::try_from(label.len()).unwrap());
+            query.extend_from_slice(label.as_bytes());
+        }
+        query.push(0);
+        query.extend_from_slice(&rtype.to_be_bytes());
+        query.extend_from_slice(&[0, 1]);
+        socket.send(&query)?;
+        Ok(Self { socket, length: query.len() })
     }
-    query.push(0);
-    query.extend_from_slice(&rtype.to_be_bytes());
-    query.extend_from_slice(&[0, 1]);
-    socket.send(&query)?;
-    let mut response = vec![0; 4096];
-    let length = socket.recv(&mut response)?;
-    read(&response[..length], query.len()).ok_or_else(|| io::Error::other("a response that makes no sense"))
+
+    /// Waits for the response.
+    pub(crate) fn reply(self) -> io::Result<Reply> {
+        let mut response = vec![0; 4096];
+        let length = self.socket.recv(&mut response)?;
+        read(&response[..length], self.length).ok_or_else(|| io::Error::other("a response that makes no sense"))
+    }
 }
 
 /// The addresses of the pool, as one question by UDP finds them.

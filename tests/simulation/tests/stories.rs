@@ -70,10 +70,38 @@ fn a_writer_that_is_cut_off_in_any_direction_stops_before_another_begins() {
             cut(&mut world, &ways);
             let (two, none) = watch_writers(&mut world, 20_000);
             assert_eq!(two, 0, "{ways:?} cut, {delay} ms");
-            assert!(none < 9_000, "{ways:?} cut, {delay} ms: nobody wrote for {none} ms");
+            assert!(none < 14_000, "{ways:?} cut, {delay} ms: nobody wrote for {none} ms");
             assert_eq!(writers(&world), [1]);
         }
     }
+}
+
+#[test]
+fn a_writer_that_goes_mute_and_then_deaf_stops_before_another_begins() {
+    for later in [1_000, 3_000, 4_900] {
+        for delay in [1, 300, 1_000] {
+            let mut world = world(3);
+            world.happen(&Fault::Weather { loss: 0, twice: 0, delay: (delay, delay) });
+            rest(&mut world, 15_000);
+            assert_eq!(writers(&world), [0]);
+            cut(&mut world, &[(0, 1), (0, 2)]);
+            let (two, _) = watch_writers(&mut world, later);
+            cut(&mut world, &[(1, 0), (2, 0)]);
+            let (two, none) = (two + watch_writers(&mut world, 20_000).0, writers(&world));
+            assert_eq!((two, none), (0, vec![1]), "deaf {later} ms later, {delay} ms");
+        }
+    }
+}
+
+#[test]
+fn a_writer_that_is_cut_off_while_the_others_restart_stops_before_another_begins() {
+    let mut world = world(3);
+    assert_eq!(writers(&world), [0]);
+    cut(&mut world, &[(0, 1), (0, 2), (1, 0), (2, 0)]);
+    for host in [1, 2] {
+        world.happen(&Fault::Start { host, has_memory: true, ahead: 0 });
+    }
+    assert_eq!((watch_writers(&mut world, 20_000).0, writers(&world)), (0, vec![1]));
 }
 
 #[test]

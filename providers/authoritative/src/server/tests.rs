@@ -7,7 +7,7 @@ use super::*;
 fn bound() -> Authoritative {
     let listen = vec!["127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()];
     let settings = Settings { listen, zones: Vec::new(), max_tcp_connections: 1, tcp_idle: Duration::from_secs(1) };
-    Authoritative::bind(&settings).unwrap()
+    Authoritative::bind(&settings, Given::default()).unwrap()
 }
 
 #[tokio::test]

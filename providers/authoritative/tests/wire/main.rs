@@ -4,6 +4,7 @@
 
 mod answers;
 mod edns;
+mod given;
 mod hostile;
 mod negative;
 mod parent;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use daymark_authoritative::{Authoritative, BindError, SocketError, Transport};
+use daymark_authoritative::{Authoritative, BindError, Given, SocketError, Transport};
 use daymark_decision::PoolName;
 use daymark_provider::Provider;
 use daymark_provider::contract::{self, Observed};
@@ -150,10 +150,10 @@ async fn udp_and_tcp_share_a_port_and_both_families_share_one_too() {
     let first = Running::with(&["192.0.2.1"]).await;
     let mut settings = settings(vec![own_zone()]);
     settings.listen = vec!["0.0.0.0:0".parse().unwrap()];
-    let wildcard = Authoritative::bind(&settings).unwrap();
+    let wildcard = Authoritative::bind(&settings, Given::default()).unwrap();
     let port = wildcard.local_addrs()[0].port();
     settings.listen = vec![format!("[::]:{port}").parse().unwrap()];
-    let beside = Authoritative::bind(&settings).expect("[::] sits beside 0.0.0.0");
+    let beside = Authoritative::bind(&settings, Given::default()).expect("[::] sits beside 0.0.0.0");
     assert_eq!(beside.local_addrs(), settings.listen);
     assert_eq!(addresses(&first.connect().await.ask(&Ask::new(LB, A)).await), ips(&["192.0.2.1"]));
 }
@@ -164,7 +164,9 @@ async fn every_address_that_cannot_be_bound_is_said() {
     let mut settings = settings(vec![own_zone()]);
     // The second is reserved for documentation, so no host has it.
     settings.listen = vec![running.address, "192.0.2.200:5353".parse().unwrap(), "127.0.0.1:0".parse().unwrap()];
-    let Err(BindError::Sockets(errors)) = Authoritative::bind(&settings).map(|_| ()) else { panic!("it binds") };
+    let Err(BindError::Sockets(errors)) = Authoritative::bind(&settings, Given::default()).map(|_| ()) else {
+        panic!("it binds")
+    };
     let [
         SocketError::InUse { transport: Transport::Udp, .. },
         SocketError::InUse { transport: Transport::Tcp, .. },
@@ -183,7 +185,9 @@ async fn zones_are_checked_before_any_socket_is_bound() {
     let running = Running::with(&["192.0.2.1"]).await;
     let mut settings = settings(vec![own_zone(), own_zone()]);
     settings.listen = vec![running.address];
-    let Err(BindError::Zones(errors)) = Authoritative::bind(&settings).map(|_| ()) else { panic!("it is wrong") };
+    let Err(BindError::Zones(errors)) = Authoritative::bind(&settings, Given::default()).map(|_| ()) else {
+        panic!("it is wrong")
+    };
     assert_eq!(errors.to_string(), "the zone lb.example.org is given twice; the pool lb.example.org is given twice");
     assert_eq!(addresses(&running.ask(LB, A).await).into_iter().collect::<BTreeSet<_>>(), set(&["192.0.2.1"]));
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_authoritative::{Authoritative, MasterFile, Nameserver, ServeError, Settings, ZoneSettings};
+use daymark_authoritative::{Authoritative, Given, MasterFile, Nameserver, ServeError, Settings, ZoneSettings};
 use daymark_decision::{Answer, Decision, PoolName};
 use daymark_provider::{Provider, contract};
 use hickory_proto::op::{Message, ResponseCode};
@@ -59,7 +59,12 @@ impl Drop for Running {
 
 impl Running {
     pub(crate) fn start(settings: &Settings) -> Self {
-        let server = Arc::new(Authoritative::bind(settings).expect("the server binds"));
+        Self::start_with(settings, Given::default())
+    }
+
+    /// One that has these sockets already.
+    pub(crate) fn start_with(settings: &Settings, given: Given) -> Self {
+        let server = Arc::new(Authoritative::bind(settings, given).expect("the server binds"));
         let (address, stop) = (server.local_addrs()[0], CancellationToken::new());
         let (serving, until) = (Arc::clone(&server), stop.clone());
         let task = Some(tokio::spawn(async move { serving.serve(until).await }));

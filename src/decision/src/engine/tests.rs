@@ -428,8 +428,58 @@ fn so_many_words_wait_for_their_nodes_and_the_latest_stay() {
     };
     engine.handle_words((1..=150).map(word), at(1));
     engine.handle_policy(vec![a.clone()], at(2));
-    let times: Vec<u64> = engine.words().map(|(.., word)| word.stamp.time).collect();
-    assert_eq!((times.len(), times.iter().min()), (100, Some(&51)));
+    let times = |engine: &Engine| -> Vec<u64> {
+        engine.words().map(|(.., word)| word.stamp.time).filter(|it| *it > 0).collect()
+    };
+    assert_eq!((times(&engine).len(), times(&engine).iter().min()), (100, Some(&51)));
+    engine.handle_words((1..=160).map(word), at(3));
+    assert_eq!((times(&engine).len(), times(&engine).iter().min()), (100, Some(&61)), "also what others say again");
+}
+
+#[test]
+fn drains_that_knew_of_each_other_do_so_still_after_one_has_waited_for_its_node() {
+    let addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"];
+    let long = pool("a.example.org", &addresses);
+    let shorter = Pool { nodes: long.nodes[1..].to_vec(), ..long.clone() };
+    let mut engine = engine(std::slice::from_ref(&long), 1);
+    (0..4).for_each(|n| see(&mut engine, &target(&long, n), Kind::Ready, 0));
+    let drain = |node: &str| {
+        let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
+        let order = Override { kind, reason, author, since: at(0), until: None, host: None };
+        Command::Set { pool: long.name.clone(), node: NodeName::new(node), order, insist: false }
+    };
+    engine.handle_command(drain("cp-1"), at(1)).unwrap();
+    engine.handle_command(drain("cp-2"), at(2)).unwrap();
+    engine.handle_policy(vec![shorter], at(3));
+    // Any word of another host.
+    let stamp = |n: u64| Stamp { time: n, host: HostName::new("dns-2") };
+    let lifted =
+        |n: u64| Word { stamp: stamp(n), knew: Vec::new(), insist: false, fate: Fate::Over, is_doubted: false };
+    engine.handle_words([(long.name.clone(), NodeName::new("cp-4"), lifted(1))], at(4));
+    engine.handle_policy(vec![long.clone()], at(5));
+    for n in [2, 3] {
+        (0..3).for_each(|_| see(&mut engine, &target(&long, n), Kind::Refused, 6));
+    }
+    engine.handle_words([(long.name.clone(), NodeName::new("cp-4"), lifted(2))], at(7));
+    assert_eq!(engine.overrides().count(), 2, "the later one is not undone");
+}
+
+#[test]
+fn a_word_that_waits_for_its_node_shortens_no_ttl_and_can_be_lifted() {
+    let (long, short) = (pool("a.example.org", &["192.0.2.1", "192.0.2.2"]), pool("a.example.org", &["192.0.2.1"]));
+    let mut engine = engine(std::slice::from_ref(&long), 1);
+    (0..2).for_each(|n| see(&mut engine, &target(&long, n), Kind::Ready, 0));
+    let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
+    let order = Override { kind, reason, author, since: at(0), until: Some(at(10)), host: None };
+    let (name, node) = (long.name.clone(), NodeName::new("cp-2"));
+    engine
+        .handle_command(Command::Set { pool: name.clone(), node: node.clone(), order, insist: false }, at(0))
+        .unwrap();
+    engine.handle_policy(vec![short], at(1));
+    assert_eq!(engine.decide(at(8)).answers[0].ttl, long.ttl.max);
+    assert_eq!(engine.waiting().map(|(_, node, _)| node.clone()).collect::<Vec<_>>(), [node.clone()]);
+    engine.handle_command(Command::Lift { pool: name, node }, at(9)).unwrap();
+    assert_eq!(engine.waiting().count(), 0);
 }
 
 #[test]

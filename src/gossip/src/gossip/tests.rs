@@ -384,6 +384,26 @@ fn a_host_that_comes_back_with_its_clock_set_back_is_heard_again() {
 }
 
 #[test]
+fn two_runs_with_the_clock_set_back_are_two_though_both_are_told_of_the_same_one() {
+    let mut net = Net::new(3);
+    net.run(10_000);
+    net.cut.extend([(0, 2), (2, 0), (1, 2), (2, 1)]);
+    net.restart(0, -60_000);
+    net.run(20_000);
+    let second = net.hosts[0].incarnation();
+    net.cut = [(0, 1), (1, 0), (1, 2), (2, 1)].into();
+    net.restart(0, -90_000);
+    net.run(100);
+    net.cut.clear();
+    let took = net.until("they know each other", |net| {
+        let hears = |from: usize, to: usize| net.hosts[from].is_there(&name(to), net.clock(from));
+        (0..3).all(|from| (0..3).all(|to| from == to || hears(from, to)))
+    });
+    assert!(took < 2_000, "{took} ms");
+    assert!(net.hosts[0].incarnation() != second);
+}
+
+#[test]
 fn hosts_that_were_cut_off_for_long_find_each_other_again() {
     let mut net = Net::new(2);
     net.run(2_000);
@@ -418,6 +438,19 @@ fn facts_go_round_where_every_way_is_cut_in_one_direction() {
     net.say(0, &votes([(1, Grade::Down)]));
     let took = net.until("it is known", |net| net.grade(1, 0, 1) == Some(Grade::Down));
     assert!(took < 1_000, "{took} ms");
+}
+
+#[test]
+fn a_host_that_starts_anew_gets_all_facts_though_it_reaches_nobody_but_over_others() {
+    let mut net = Net::new(3);
+    net.say(0, &votes([(1, Grade::Down)]));
+    net.say(2, &votes([(1, Grade::Live)]));
+    net.run(3_000);
+    net.cut.extend([(1, 0), (2, 1), (0, 2)]);
+    net.run(3_000);
+    net.restart(1, 0);
+    net.run(3_000);
+    assert_eq!((net.grade(1, 0, 1), net.grade(1, 2, 1)), (Some(Grade::Down), Some(Grade::Live)));
 }
 
 #[test]
