@@ -185,6 +185,8 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
         Ok(Some(_)) => vec![Ok("driver".to_owned()), Ok("sight".to_owned())],
         Err(gone) => vec![Err(gone.to_string())],
     });
+    let pools = admin.pools().await.unwrap_or_default();
+    checks.extend(pools.iter().filter_map(PoolStatus::nothing_known).map(Err));
     report("readyz", &checks)
 }
 

@@ -170,7 +170,7 @@ impl Discovery {
     }
 
     /// Takes a report in; tells whether the pool has other nodes now.
-    fn take(&mut self, Report { pool, number, asked, usable }: Report) -> bool {
+    fn take(&mut self, Report { pool, number, asked, sight }: Report) -> bool {
         // One of a finder that has ended since.
         let Some(finder) = self.finders.get_mut(&pool).filter(|finder| finder.number == number) else { return false };
         let now = self.tell.clock.now();
@@ -178,7 +178,7 @@ impl Discovery {
             Err(fault) => (Vec::new(), Some(fault)),
             Ok((listing, from)) => {
                 let roster = self.rosters.0.entry(pool.clone()).or_default();
-                let outcome = roster.take(&listing, &usable, finder.settings.shrink_pause, now);
+                let outcome = roster.take(&listing, &sight, finder.settings.shrink_pause, now);
                 (finder.asked, finder.held) = (Some(from), outcome.held);
                 (outcome.news, outcome.doubt)
             }

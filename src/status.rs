@@ -234,8 +234,17 @@ impl PoolStatus {
                 self.name, example.0.node, example.0.address, example.1.sentence
             ));
         }
+        alarms.extend(self.nothing_known());
         alarms.extend(self.discovery.iter().flat_map(|discovery| discovery.alarms(&self.name)));
         alarms
+    }
+
+    /// Why this host may lack every node that can be used, as a sentence: its nodes are looked for, it remembers none and has
+    /// found none, and no seed can be used.
+    pub fn nothing_known(&self) -> Option<String> {
+        let is_blank = self.discovery.as_ref().is_some_and(DiscoveryStatus::is_blank);
+        let is_lost = is_blank && !self.targets.iter().any(|target| target.grade >= Grade::Live);
+        is_lost.then(|| format!("{}: no seed can be used, and no list of its nodes is known", self.name))
     }
 
     /// Tells of each target where it comes from.

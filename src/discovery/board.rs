@@ -83,7 +83,7 @@ pub enum Origin {
 
 impl MissingStatus {
     pub(super) fn new(missing: Missing, why: Option<Held>) -> Self {
-        let Missing { since, lists } = missing;
+        let Missing { since, lists, .. } = missing;
         let stays = why.map_or("until a complete list comes".to_owned(), |why| why.to_string());
         let noun = if lists == 1 { "list" } else { "lists" };
         let sentence = format!("missing since {since} from {lists} {noun}, and stays {stays}");
@@ -99,6 +99,11 @@ impl DiscoveryStatus {
         found.map_or(Origin::Seed, |found| Origin::Found(found.clone()))
     }
 
+    /// Whether nothing is known, not from an earlier run either.
+    pub fn is_blank(&self) -> bool {
+        self.known.is_empty() && self.complete.is_none()
+    }
+
     /// How many nodes are known.
     pub fn nodes(&self) -> usize {
         self.known.iter().map(|it| &it.node).collect::<BTreeSet<_>>().len()
@@ -112,9 +117,7 @@ impl DiscoveryStatus {
     /// What an operator should look at, as sentences: also what no time will mend.
     pub fn alarms(&self, pool: &PoolName) -> Vec<String> {
         let trouble = self.trouble.clone().map(|why| format!("{pool}: {}", News::Trouble { why }));
-        let is_stuck =
-            |it: &&(&KnownStatus, &MissingStatus)| matches!(it.1.why, Some(Held::Majority { .. } | Held::LastUsable));
-        let stuck = self.missing().filter(|it| is_stuck(&it));
+        let stuck = self.missing().filter(|(_, missing)| missing.why.is_some_and(Held::is_stuck));
         let stuck = stuck.map(|(it, why)| format!("{pool}: {} {} is {}", it.node, it.address, why.sentence));
         trouble.into_iter().chain(stuck).collect()
     }

@@ -1,19 +1,23 @@
 //! Asks for the nodes of one pool again and again.
 
-use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use daymark_decision::{Grade, PoolName};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::ask::ask;
-use super::roster::Listing;
+use super::ask::{ask, in_turn};
+use super::roster::{Listing, Sight};
 use super::settings::Settings;
 use crate::driver::{Gone, Handle};
 use crate::probe::Prober;
 use crate::status::TargetStatus;
+
+/// How long one apiserver may take to give its list.
+const SHARE: Duration = Duration::from_secs(10);
+/// How long all of them may take that are asked at one time.
+const ROUND: Duration = Duration::from_secs(30);
 
 /// What came of one ask.
 #[derive(Debug)]
@@ -23,8 +27,8 @@ pub(super) struct Report {
     pub(super) number: u64,
     /// The list and who gave it, or why there is none.
     pub(super) asked: Result<(Listing, IpAddr), String>,
-    /// The addresses of the pool that clients can use.
-    pub(super) usable: BTreeSet<IpAddr>,
+    /// What is known of the nodes beside it.
+    pub(super) sight: Sight,
 }
 
 /// Asks until no one takes a report any more.
@@ -39,11 +43,13 @@ pub(super) async fn find(
         // Where the driver does not answer, there is no one to tell of nodes either.
         if let Ok(before) = targets(&driver, &pool).await {
             let grades = before.iter().map(|it| (it.grade, it.address)).collect();
-            let asked = ask(&prober, &settings.source, &in_turn(grades, round)).await;
+            let asked = ask(&prober, &settings.source, &in_turn(grades, round), (SHARE, Instant::now() + ROUND)).await;
             // As it is once the list has come.
-            let usable = targets(&driver, &pool).await.map(|it| usable(&it)).unwrap_or_default();
-            if reports.send(Report { pool: pool.clone(), number, asked, usable }).await.is_err() {
-                return;
+            if let Ok(after) = targets(&driver, &pool).await {
+                let report = Report { pool: pool.clone(), number, asked, sight: sight(&after) };
+                if reports.send(report).await.is_err() {
+                    return;
+                }
             }
         }
         sleep(settings.interval).await;
@@ -55,30 +61,8 @@ async fn targets(driver: &Handle, pool: &PoolName) -> Result<Vec<TargetStatus>, 
     Ok(pools.into_iter().filter(|it| it.name == *pool).flat_map(|it| it.targets).collect())
 }
 
-/// Every address of the pool, the best first, and those of one grade in turn.
-fn in_turn(mut targets: Vec<(Grade, IpAddr)>, round: usize) -> Vec<IpAddr> {
-    let first = round % targets.len().max(1);
-    targets.rotate_left(first);
-    targets.sort_by_key(|(grade, _)| Reverse(*grade));
-    targets.into_iter().map(|(_, address)| address).collect()
-}
-
-fn usable(targets: &[TargetStatus]) -> BTreeSet<IpAddr> {
-    targets.iter().filter(|it| it.grade >= Grade::Live).map(|it| it.address).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_ready_ones_are_asked_first_and_in_turn() {
-        let address = |n: u8| IpAddr::from([192, 0, 2, n]);
-        let grades = [Grade::Down, Grade::Ready, Grade::Unknown, Grade::Ready];
-        let targets: Vec<_> = grades.into_iter().zip((1..).map(address)).collect();
-        assert_eq!(in_turn(targets.clone(), 0), [2, 4, 1, 3].map(address));
-        assert_eq!(in_turn(targets.clone(), 2), [4, 2, 1, 3].map(address));
-        assert_eq!(in_turn(targets, 6), [4, 2, 1, 3].map(address));
-        assert_eq!(in_turn(Vec::new(), 1), [] as [IpAddr; 0]);
-    }
+fn sight(targets: &[TargetStatus]) -> Sight {
+    let usable = targets.iter().filter(|it| it.grade >= Grade::Live).map(|it| it.address).collect();
+    let ordered = targets.iter().filter(|it| it.order.is_some()).map(|it| it.node.clone()).collect();
+    Sight { usable, ordered }
 }

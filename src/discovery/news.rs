@@ -40,6 +40,15 @@ pub enum News {
         /// Since when they were missing.
         since: Moment,
     },
+    /// An address is in no list under this name any more, and has another from now on.
+    Renamed {
+        /// Its name so far.
+        node: NodeName,
+        /// The address.
+        address: IpAddr,
+        /// Its name from now on.
+        to: NodeName,
+    },
     /// They have left the pool with the discovery that had found them.
     TurnedOff {
         /// The node.
@@ -64,6 +73,7 @@ impl News {
             Self::Missing { .. } => "missing",
             Self::Back { .. } => "back",
             Self::Gone { .. } => "gone",
+            Self::Renamed { .. } => "renamed",
             Self::TurnedOff { .. } => "turned-off",
             Self::Trouble { .. } => "trouble",
             Self::TroubleOver => "trouble-over",
@@ -77,7 +87,7 @@ impl News {
 
     /// Whether the pool has other nodes from now on.
     pub fn changes_nodes(&self) -> bool {
-        matches!(self, Self::Found { .. } | Self::Gone { .. })
+        matches!(self, Self::Found { .. } | Self::Gone { .. } | Self::Renamed { .. })
     }
 }
 
@@ -92,6 +102,7 @@ impl fmt::Display for News {
             Self::Gone { node, addresses, since } => {
                 write!(f, "{node} {} leaves, for it was in no list since {since}", spaced(addresses))
             }
+            Self::Renamed { node, address, to } => write!(f, "{node} {address} is {to} from now on"),
             Self::TurnedOff { node, addresses } => {
                 write!(f, "{node} {} leaves, for it is not looked for any more", spaced(addresses))
             }
@@ -116,13 +127,29 @@ pub enum Held {
     },
     /// Less than a majority of what was known would be left.
     Majority {
-        /// How many addresses would be left.
+        /// How many addresses would be left of those that were known when pool and list last agreed, or can be used.
         left: usize,
-        /// How many were known when pool and list last agreed, or since.
+        /// How many were known when pool and list last agreed.
+        most: usize,
+    },
+    /// It can be used, and less than a majority of those that can would be left.
+    UsableMajority {
+        /// How many addresses would be left that can be used.
+        left: usize,
+        /// How many there are, and were when they left since pool and list last agreed.
         most: usize,
     },
     /// No other address of the pool can be used.
     LastUsable,
+    /// It is listed under another name, on which the operator's word would not be.
+    Word,
+}
+
+impl Held {
+    /// Whether no time will mend it.
+    pub fn is_stuck(self) -> bool {
+        !matches!(self, Self::NextList | Self::Pause { .. })
+    }
 }
 
 impl fmt::Display for Held {
@@ -133,6 +160,12 @@ impl fmt::Display for Held {
             Self::Majority { left, most } => {
                 write!(f, "for {left} of {most} known addresses would be left, which is no majority")
             }
+            Self::UsableMajority { left, most } => {
+                write!(f, "for {left} of {most} usable addresses would be left, which is no majority")
+            }
+            Self::Word => f.write_str(
+                "for it is listed under another name, and the override on this one has to be lifted before it changes",
+            ),
             Self::LastUsable => f.write_str("for no other address of the pool can be used"),
         }
     }

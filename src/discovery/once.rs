@@ -1,18 +1,21 @@
 //! One look for the nodes of every pool, for a pass that does not stay.
 
-use std::collections::BTreeSet;
 use std::mem;
-use std::net::IpAddr;
+use std::time::Duration;
 
 use daymark_decision::{Engine, Grade, Moment, PoolName};
 use futures_util::future::join_all;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::ask::ask;
+use super::ask::{ask, in_turn};
 use super::news::News;
+use super::roster::Sight;
 use super::rosters::Rosters;
 use crate::config::PoolConfig;
 use crate::probe::Prober;
+
+/// How long one apiserver may take to give its list: one that hangs must not be all that was asked.
+const SHARE: Duration = Duration::from_millis(2500);
 
 /// What one look has shown, as sentences.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,13 +35,12 @@ pub async fn look(
     now: Moment,
     deadline: Instant,
 ) -> Look {
-    let known = rosters.pools(pools);
-    let sought = known.iter().filter_map(|config| Some((config, config.discovery.as_ref()?)));
+    let sought = pools.iter().filter_map(|config| Some((config, config.discovery.as_ref()?)));
     let asks = sought.map(|(config, settings)| async move {
-        let apiservers: Vec<IpAddr> = config.pool.targets().map(|(target, _)| target.address).collect();
+        let targets = engine.healths().filter(|(target, _)| target.pool == config.pool.name);
+        let apiservers = in_turn(targets.map(|(target, health)| (health.grade(), target.address)).collect(), 0);
         let prober = Prober::new(config.probe.clone());
-        let asked = timeout_at(deadline, ask(&prober, &settings.source, &apiservers)).await;
-        let asked = asked.unwrap_or_else(|_| Err("no list came in time".to_owned()));
+        let asked = ask(&prober, &settings.source, &apiservers, (SHARE, deadline)).await;
         (&config.pool.name, settings.shrink_pause, asked)
     });
     let mut look = Look::default();
@@ -47,7 +49,7 @@ pub async fn look(
         let trouble = match asked {
             Err(fault) => Some(fault),
             Ok((listing, _)) => {
-                let outcome = roster.take(&listing, &usable(engine, pool), pause, now);
+                let outcome = roster.take(&listing, &sight(engine, pool), pause, now);
                 look.news.extend(outcome.news.iter().map(|news| format!("{pool}: {news}")));
                 outcome.doubt
             }
@@ -62,8 +64,12 @@ pub async fn look(
     look
 }
 
-/// The addresses that clients can use, as far as is remembered.
-fn usable(engine: &Engine, pool: &PoolName) -> BTreeSet<IpAddr> {
+/// What is remembered of the nodes.
+fn sight(engine: &Engine, pool: &PoolName) -> Sight {
     let usable = engine.healths().filter(|(target, health)| target.pool == *pool && health.grade() >= Grade::Live);
-    usable.map(|(target, _)| target.address).collect()
+    let ordered = engine.overrides().filter(|(of, ..)| *of == pool);
+    Sight {
+        usable: usable.map(|(target, _)| target.address).collect(),
+        ordered: ordered.map(|(_, node, _)| node.clone()).collect(),
+    }
 }

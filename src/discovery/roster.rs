@@ -1,8 +1,10 @@
 //! Which nodes of one pool are known by discovery, and which of them may leave. Pure: it knows no API, no clock and no file.
 //!
 //! What is new comes at once. What is missing leaves only by lists that are complete, slowly, and never so that less than a
-//! majority is left; docs/discovery.md has the rules in words. An address under a name is what comes and leaves, so a node
-//! that changes its address gains one and loses one by the same rules.
+//! majority is left, as `leaving` says; docs/discovery.md has the rules in words. An address under a name is what comes and
+//! leaves, so a node that changes its address gains one and loses one by the same rules.
+
+mod leaving;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,8 +17,6 @@ use super::news::{Held, News};
 
 /// The most addresses that are known of one pool; the other ones of a list are left out.
 pub const MOST: usize = 100;
-/// In so many lists in a row an address must be missing before it leaves.
-const LISTS: u32 = 2;
 
 /// Nodes with the addresses of each.
 pub type Nodes = BTreeMap<NodeName, BTreeSet<IpAddr>>;
@@ -43,15 +43,28 @@ pub struct Outcome {
     pub held: BTreeMap<(NodeName, IpAddr), Held>,
 }
 
+/// What is known of the nodes beside the lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// The addresses of the pool that clients can use.
+    pub usable: BTreeSet<IpAddr>,
+    /// The nodes on which an operator's word is.
+    pub ordered: BTreeSet<NodeName>,
+}
+
 /// Which nodes are known, as the state keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Roster {
     known: BTreeMap<NodeName, BTreeMap<IpAddr, Known>>,
-    /// The most addresses that were known since the pool and a list last agreed.
+    /// How many addresses were known when the pool and a list last agreed.
     most: usize,
-    /// When the last one left.
-    left: Option<Moment>,
+    /// How many that clients could use have left since.
+    #[serde(default)]
+    lost: usize,
+    /// How much time has counted since the last one left, in milliseconds; `None`: none has.
+    #[serde(default)]
+    rested: Option<u64>,
     /// When the last complete list came.
     complete: Option<Moment>,
     /// Whether a pass that does not stay has told of trouble with the lists, and not yet that it is over.
@@ -65,9 +78,25 @@ pub struct Roster {
 pub struct Known {
     /// Since when it is known.
     pub since: Moment,
+    /// How much it says for a list that has it.
+    #[serde(default)]
+    pub standing: Standing,
     /// Since when it is missing; `None`: it is in the last list that tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Missing>,
+}
+
+/// How much an address says for a list that has it, the least first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Standing {
+    /// Nothing: only lists that had none of the others have had it.
+    Stranger,
+    /// It was in one list with others that were known.
+    Joined,
+    /// It was known when the pool and a list last agreed.
+    #[default]
+    Agreed,
 }
 
 /// For how long an address is missing.
@@ -78,44 +107,40 @@ pub struct Missing {
     pub since: Moment,
     /// How many complete lists in a row were without it.
     pub lists: u32,
+    /// How much of the time since counts, in milliseconds.
+    #[serde(default)]
+    pub counted: u64,
 }
 
 impl Roster {
-    /// Takes a list in. `usable` are the addresses of the pool that clients can use; `pause` is for how long an address must be
-    /// missing, and how long after the last one it may leave.
-    pub fn take(&mut self, listing: &Listing, usable: &BTreeSet<IpAddr>, pause: Duration, now: Moment) -> Outcome {
-        let doubt = listing.gap.clone().or_else(|| self.stranger(&listing.nodes));
+    /// Takes a list in. `pause` is for how long an address must be missing, and how long after the last one it may leave.
+    pub fn take(&mut self, listing: &Listing, sight: &Sight, pause: Duration, now: Moment) -> Outcome {
+        self.doubt_future(now);
+        let is_strange = self.is_strange(&listing.nodes);
+        let doubt = listing.gap.clone().or_else(|| unbelievable(&listing.nodes, is_strange));
         let mut outcome = Outcome::default();
         if doubt.is_none() {
+            // A silence, or a clock that was wrong at a start, is no time in which lists have told. By halves it takes three.
+            let passed = self.complete.map(|last| now.since(last)).unwrap_or_default().min(pause / 2);
             self.complete = Some(now);
-            self.miss(&listing.nodes, now, &mut outcome.news);
+            self.miss(&listing.nodes, millis(passed), now, &mut outcome.news);
         }
-        let left_out = self.add(&listing.nodes, now, &mut outcome.news);
+        let standing = if is_strange { Standing::Stranger } else { Standing::Joined };
+        let left_out = self.add(&listing.nodes, standing, now, &mut outcome.news);
         self.see_again(&listing.nodes, &mut outcome.news);
-        self.most = self.most.max(self.addresses().len());
         if doubt.is_none() {
-            outcome.news.extend(self.let_one_go(usable, pause, now));
-            if self.missing().next().is_none() {
-                self.most = self.addresses().len();
-            }
+            outcome.news.extend(self.let_one_go(sight, pause, now));
         }
-        outcome.held = self.held(usable, pause, now);
+        if self.most == 0 || doubt.is_none() && self.missing().next().is_none() {
+            self.agree();
+        }
+        outcome.held = self.held(sight, pause, now);
         let too_many = || {
             let sentence = || format!("{left_out} addresses are left out, for {MOST} are the most that are taken");
             (left_out > 0).then(sentence)
         };
         outcome.doubt = doubt.or_else(too_many).or_else(|| listing.remark.clone());
         outcome
-    }
-
-    /// Why each address that is missing stays.
-    pub fn held(&self, usable: &BTreeSet<IpAddr>, pause: Duration, now: Moment) -> BTreeMap<(NodeName, IpAddr), Held> {
-        let why = |(node, address, missing): (&NodeName, IpAddr, Missing)| {
-            // One that could leave waits for the next list, which is at the most one away.
-            let why = self.hold(node, address, missing, usable, pause, now).unwrap_or(Held::NextList);
-            ((node.clone(), address), why)
-        };
-        self.missing().map(why).collect()
     }
 
     /// Every address that is known, by its node.
@@ -151,34 +176,41 @@ impl Roster {
         dropped
     }
 
-    /// Why a complete list says nothing on who may leave.
-    fn stranger(&self, listed: &Nodes) -> Option<String> {
-        if listed.is_empty() {
-            return Some("the list is empty, so it is not believed".to_owned());
+    /// Moments after now are of a clock that was wrong: they become earlier than all that is new, and nothing else.
+    fn doubt_future(&mut self, now: Moment) {
+        let latest = now.before(Duration::from_millis(1));
+        for known in self.known.values_mut().flat_map(BTreeMap::values_mut) {
+            let missing = known.missing.iter_mut().map(|missing| &mut missing.since);
+            missing.chain([&mut known.since]).filter(|at| **at > now).for_each(|at| *at = latest);
         }
-        let knows = |(node, addresses): (&NodeName, &BTreeSet<IpAddr>)| {
-            self.known.contains_key(node) || self.addresses().iter().any(|address| addresses.contains(address))
-        };
-        let is_strange = !self.known.is_empty() && !listed.iter().any(knows);
-        is_strange.then(|| "the list has none of the nodes that are known, so no node leaves by it".to_owned())
     }
 
-    /// Adds what is new; gives how many addresses found no room.
-    fn add(&mut self, listed: &Nodes, now: Moment, news: &mut Vec<News>) -> usize {
+    /// Whether a list has none of what is known. What strangers' lists gave speaks for no list.
+    fn is_strange(&self, listed: &Nodes) -> bool {
+        let of_list = |(node, address, _): (&NodeName, IpAddr, Known)| {
+            listed.contains_key(node) || listed.values().any(|addresses| addresses.contains(&address))
+        };
+        let mut known = self.known().filter(|(.., known)| known.standing > Standing::Stranger).peekable();
+        known.peek().is_some() && !known.any(of_list)
+    }
+
+    /// Adds what is new, and raises what is known to this standing; gives how many addresses found no room.
+    fn add(&mut self, listed: &Nodes, standing: Standing, now: Moment, news: &mut Vec<News>) -> usize {
         let mut left_out = 0;
         for (node, addresses) in listed {
             let mut added = Vec::new();
             for address in addresses {
-                if self.known.get(node).is_some_and(|known| known.contains_key(address)) {
-                    continue;
-                }
-                if self.known().count() == MOST {
+                // An address has its standing under every name.
+                let standing = self.standing(*address).max(Some(standing)).unwrap_or_default();
+                if let Some(known) = self.known.get_mut(node).and_then(|known| known.get_mut(address)) {
+                    known.standing = standing;
+                } else if self.known().count() == MOST {
                     left_out += 1;
-                    continue;
+                } else {
+                    let known = Known { since: now, standing, missing: None };
+                    self.known.entry(node.clone()).or_default().insert(*address, known);
+                    added.push(*address);
                 }
-                let known = Known { since: now, missing: None };
-                self.known.entry(node.clone()).or_default().insert(*address, known);
-                added.push(*address);
             }
             if !added.is_empty() {
                 news.push(News::Found { node: node.clone(), addresses: added });
@@ -187,16 +219,30 @@ impl Roster {
         left_out
     }
 
-    /// Counts what a complete list lacks.
-    fn miss(&mut self, listed: &Nodes, now: Moment, news: &mut Vec<News>) {
+    fn standing(&self, address: IpAddr) -> Option<Standing> {
+        self.known().filter(|(_, it, _)| *it == address).map(|(.., known)| known.standing).max()
+    }
+
+    /// The pool and a list agree.
+    fn agree(&mut self) {
+        (self.most, self.lost) = (self.addresses().len(), 0);
+        let known = self.known.values_mut().flat_map(BTreeMap::values_mut);
+        known.for_each(|known| known.standing = Standing::Agreed);
+    }
+
+    /// Counts what a complete list lacks, and the time that counts since the one before, in milliseconds.
+    fn miss(&mut self, listed: &Nodes, passed: u64, now: Moment, news: &mut Vec<News>) {
+        self.rested = self.rested.map(|rested| rested.saturating_add(passed));
         for (node, addresses) in &mut self.known {
             let mut begun = Vec::new();
             for (address, known) in addresses.iter_mut().filter(|(address, _)| !is_listed(listed, node, **address)) {
-                if known.missing.is_none() {
+                if let Some(missing) = &mut known.missing {
+                    missing.lists = missing.lists.saturating_add(1);
+                    missing.counted = missing.counted.saturating_add(passed);
+                } else {
+                    known.missing = Some(Missing { since: now, lists: 1, counted: 0 });
                     begun.push(*address);
                 }
-                let missing = known.missing.get_or_insert(Missing { since: now, lists: 0 });
-                missing.lists = missing.lists.saturating_add(1);
             }
             if !begun.is_empty() {
                 news.push(News::Missing { node: node.clone(), addresses: begun });
@@ -217,54 +263,6 @@ impl Roster {
         }
     }
 
-    /// Lets the one go that is missing for longest, of those that may: a whole node, or one address of a node that stays.
-    fn let_one_go(&mut self, usable: &BTreeSet<IpAddr>, pause: Duration, now: Moment) -> Option<News> {
-        let may_go = |(node, address, missing): &(&NodeName, IpAddr, Missing)| {
-            self.hold(node, *address, *missing, usable, pause, now).is_none()
-        };
-        let (node, address, missing) = self.missing().filter(may_go).min_by_key(|(.., missing)| missing.since)?;
-        let node = node.clone();
-        let going = self.going(&node, address);
-        let known = self.known.get_mut(&node)?;
-        known.retain(|address, _| !going.contains(address));
-        if known.is_empty() {
-            self.known.remove(&node);
-        }
-        self.left = Some(now);
-        Some(News::Gone { node, addresses: going.into_iter().collect(), since: missing.since })
-    }
-
-    /// Why an address that is missing stays; `None`: it may leave.
-    fn hold(
-        &self,
-        node: &NodeName,
-        address: IpAddr,
-        missing: Missing,
-        usable: &BTreeSet<IpAddr>,
-        pause: Duration,
-        now: Moment,
-    ) -> Option<Held> {
-        let going = self.going(node, address);
-        let left = self.known().filter(|(name, address, _)| *name != node || !going.contains(address));
-        let left = left.map(|(_, address, _)| address).collect::<BTreeSet<_>>().len();
-        let due = self.left.map_or(missing.since, |left| left.max(missing.since)).after(pause);
-        match () {
-            () if left < self.most / 2 + 1 => Some(Held::Majority { left, most: self.most }),
-            () if usable.is_subset(&going) => Some(Held::LastUsable),
-            () if now < due => Some(Held::Pause { until: due }),
-            () if missing.lists < LISTS => Some(Held::NextList),
-            () => None,
-        }
-    }
-
-    /// What leaves together: a node as a whole where all of it is missing, or else the one address.
-    fn going(&self, node: &NodeName, address: IpAddr) -> BTreeSet<IpAddr> {
-        match self.known.get(node) {
-            Some(known) if known.values().all(|it| it.missing.is_some()) => known.keys().copied().collect(),
-            _ => [address].into(),
-        }
-    }
-
     fn missing(&self) -> impl Iterator<Item = (&NodeName, IpAddr, Missing)> {
         self.known().filter_map(|(node, address, known)| Some((node, address, known.missing?)))
     }
@@ -272,6 +270,18 @@ impl Roster {
     fn addresses(&self) -> BTreeSet<IpAddr> {
         self.known().map(|(_, address, _)| address).collect()
     }
+}
+
+/// Why a complete list says nothing on who may leave.
+fn unbelievable(listed: &Nodes, is_strange: bool) -> Option<String> {
+    if listed.is_empty() {
+        return Some("the list is empty, so it is not believed".to_owned());
+    }
+    is_strange.then(|| "the list has none of the nodes that are known, so no node leaves by it".to_owned())
+}
+
+fn millis(of: Duration) -> u64 {
+    u64::try_from(of.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether a list has an address of a node, or the node without telling its addresses.

@@ -50,12 +50,13 @@ pub(super) fn is_sought(pools: &[PoolConfig], name: &PoolName) -> bool {
     pools.iter().any(|config| config.pool.name == *name && config.discovery.is_some())
 }
 
-/// Each address once: that of the configuration comes first, and a node of the same name is the same node.
+/// Each address once: that of the configuration comes first, and a node of the same name is the same node. Of several nodes
+/// that were found with one address, the one that is known for longest has it: a new name alone changes nothing.
 fn with_found(pool: &Pool, roster: &Roster) -> Pool {
     let mut taken: BTreeSet<IpAddr> = pool.targets().map(|(target, _)| target.address).collect();
     let mut nodes = pool.nodes.clone();
     for (name, address, _) in roster.known() {
-        if !taken.insert(address) {
+        if roster.owner(address) != Some(name) || !taken.insert(address) {
             continue;
         }
         match nodes.iter_mut().find(|node| node.name == *name) {
@@ -77,7 +78,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::discovery::roster::Listing;
+    use crate::discovery::roster::{Listing, Sight};
 
     fn config(nodes: &str) -> Vec<PoolConfig> {
         let text = format!(
@@ -92,12 +93,17 @@ mod tests {
     }
 
     fn rosters(found: &[(&str, &str)]) -> Rosters {
-        let (mut roster, mut listing) = (Roster::default(), Listing::default());
-        for (node, address) in found {
+        let mut roster = Roster::default();
+        take(&mut roster, found, Moment::default());
+        Rosters([(PoolName::new("lb.example.org"), roster)].into())
+    }
+
+    fn take(roster: &mut Roster, listed: &[(&str, &str)], now: Moment) {
+        let mut listing = Listing::default();
+        for (node, address) in listed {
             listing.nodes.entry(NodeName::new(node)).or_default().insert(address.parse().unwrap());
         }
-        roster.take(&listing, &BTreeSet::new(), Duration::ZERO, Moment::default());
-        Rosters([(PoolName::new("lb.example.org"), roster)].into())
+        roster.take(&listing, &Sight::default(), Duration::ZERO, now);
     }
 
     fn shown(pools: &[PoolConfig]) -> Vec<String> {
@@ -114,6 +120,14 @@ mod tests {
         );
         assert_eq!(found.pools(&seeds)[0].pool.nodes[0].priority, seeds[0].pool.nodes[0].priority);
         assert_eq!(shown(&Rosters::default().pools(&seeds)).len(), 2, "seeds are there without any roster");
+    }
+
+    #[test]
+    fn an_address_stays_with_the_node_that_is_known_with_it_for_longest() {
+        let (seeds, mut found) = (sought("{name: s, addresses: [192.0.2.1]}"), rosters(&[("b", "192.0.2.2")]));
+        let listed = [("a", "192.0.2.2"), ("a", "192.0.2.3"), ("b", "192.0.2.2")];
+        take(found.0.values_mut().next().unwrap(), &listed, Moment::from_millis(1));
+        assert_eq!(shown(&found.pools(&seeds))[1..], ["a [192.0.2.3] 1", "b [192.0.2.2] 1"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 use daymark_decision::{Membership, Memory};
 use tokio::sync::watch;
 
-use super::roster::Listing;
+use super::roster::{Listing, Sight};
 use super::*;
 use crate::config::Config;
 use crate::driver::{self, Driver, Outputs};
@@ -56,8 +56,8 @@ impl Bench {
         let node = |n: &u8| (NodeName::new(&format!("cp-{n}")), [[127, 0, 0, *n].into()].into());
         let listing = |nodes: &[u8]| Listing { nodes: nodes.iter().map(node).collect(), ..Listing::default() };
         let asked = listed.map(|nodes| (listing(nodes), [127, 0, 0, 1].into())).map_err(str::to_owned);
-        let usable = [[127, 0, 0, 1].into()].into();
-        self.discovery.take(Report { pool: self.pools[0].pool.name.clone(), number: 0, asked, usable })
+        let sight = Sight { usable: [[127, 0, 0, 1].into()].into(), ..Sight::default() };
+        self.discovery.take(Report { pool: self.pools[0].pool.name.clone(), number: 0, asked, sight })
     }
 
     fn nodes(&self) -> Vec<String> {

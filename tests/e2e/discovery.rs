@@ -203,6 +203,55 @@ fn a_label_that_moves_adds_at_once_and_takes_away_one_by_one_and_never_below_the
 }
 
 #[test]
+fn a_label_that_moves_to_wholly_other_nodes_takes_no_node_away_however_often_it_is_told() {
+    let scene = Scene::start(6);
+    scene.list(&[0, 1, 2]);
+    (3..6).for_each(|index| scene.nodes.set(index, Behaviour::Dead));
+    let daymark = Daymark::run(&scene.write(HASTY));
+    daymark.answers(&scene.of(&[0, 1, 2]), "ready");
+    scene.list(&[3, 4, 5]);
+    (0..3).for_each(|_| scene.lists());
+    daymark.answers(&scene.of(&[0, 1, 2]), "ready");
+    assert!(alarms(&daymark).contains("the list has none of the nodes that are known"), "{}", alarms(&daymark));
+    assert!(
+        !news(&daymark).iter().any(|it| it.starts_with("missing") || it.starts_with("gone")),
+        "{:?}",
+        news(&daymark)
+    );
+}
+
+#[test]
+fn a_node_with_another_name_keeps_its_drain_and_its_place_until_the_drain_is_lifted() {
+    let scene = Scene::start(3);
+    let daymark = scene.run();
+    let token = scene.nodes.path("state/admin.token");
+    let word = |word: &str| {
+        output(&[word, "cp-3", "--api", &daymark.api(), "--token-file", token.to_str().unwrap()]);
+    };
+    word("drain");
+    daymark.answers(&scene.of(&[0, 1]), "ready");
+    let all = scene.nodes.addresses();
+    let names = ["cp-1", "cp-2", "a-new-name"];
+    scene.cluster.set_nodes(names.iter().zip(&all).map(|(name, at)| Node::of_control_plane(name, *at)).collect());
+    until("it is told", || alarms(&daymark).contains("the override on this one has to be lifted").then_some(()));
+    scene.lists();
+    daymark.answers(&scene.of(&[0, 1]), "ready");
+    word("undrain");
+    until("it changes hands", || news(&daymark).contains(&"renamed cp-3".to_owned()).then_some(()));
+    until("it has its new name", || {
+        let targets = daymark.pool()["targets"].clone();
+        let new = targets.as_array().unwrap().iter().find(|it| it["node"] == "a-new-name")?.clone();
+        assert_eq!(
+            (&new["address"], &new["grade"]),
+            (&all[2].to_string().into(), &"ready".into()),
+            "it was probed before"
+        );
+        Some(())
+    });
+    daymark.answers(&all, "ready");
+}
+
+#[test]
 fn a_drain_outlives_the_absence_of_its_node() {
     let scene = Scene::start(3);
     let daymark = scene.run();
@@ -225,6 +274,22 @@ fn a_restart_while_the_api_is_silent_begins_with_what_was_found() {
     assert_eq!(targets(&daymark), scene.nodes.addresses());
     daymark.answers(&scene.of(&[1, 2]), "ready");
     assert!(!news(&daymark).iter().any(|it| it.starts_with("found")), "they were known");
+}
+
+#[test]
+fn a_host_that_has_lost_its_state_and_has_only_a_dead_seed_is_not_ready() {
+    let scene = Scene::start(3);
+    scene.run().kill();
+    fs::remove_file(scene.nodes.path("state/discovery.json")).unwrap();
+    scene.nodes.set(0, Behaviour::Dead);
+    let daymark = Daymark::run(&scene.nodes.path("daymark.yaml"));
+    let why = format!("{POOL}: no seed can be used, and no list of its nodes is known");
+    until("it is not ready", || daymark.get("/readyz").1.contains(&format!("[-]{why}")).then_some(()));
+    assert_eq!(daymark.get("/readyz").0, 503);
+    assert!(alarms(&daymark).contains(&why));
+    scene.nodes.set(0, Behaviour::Ready);
+    until("it is ready", || (daymark.get("/readyz").0 == 200).then_some(()));
+    daymark.answers(&scene.nodes.addresses(), "ready");
 }
 
 #[test]
@@ -315,6 +380,19 @@ fn a_probe_takes_the_nodes_that_a_run_has_found_and_says_where_it_knows_none() {
         let is_of = |line: &str| line.contains(node) && line.contains(&address.to_string()) && line.ends_with("ready");
         assert!(stdout.lines().any(is_of), "{node} in {stdout}");
     }
+}
+
+#[test]
+fn one_pass_asks_another_apiserver_where_the_first_one_hangs() {
+    let zone::Scene { nodes, zone, plan } = zone::Scene::new(3);
+    let (scene, all) = (Scene::of_nodes(nodes), plan.nodes.len());
+    let seeds = plan.nodes[..2].to_vec();
+    let file = scene.nodes.write(&Plan { nodes: seeds, from_kubernetes: Some(""), timeout: "1s", ..plan });
+    scene.nodes.set(0, Behaviour::TlsStall);
+    let Finished { code, stdout, stderr } =
+        finish(&mut daymark(&["sync", "--deadline", "2m", "-c", file.to_str().unwrap()]));
+    assert!(stdout.contains(&format!("{POOL}: cp-3 {} is found\n", scene.nodes.addresses()[2])), "{stdout}{stderr}");
+    assert_eq!((code, zone.addresses().len()), (Some(0), all - 1), "{stderr}");
 }
 
 #[test]

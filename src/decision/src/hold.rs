@@ -37,10 +37,10 @@ impl LastGood {
         self.targets.extend(left.into_iter().filter(|(_, at)| lately(*at)).map(|(target, _)| target));
     }
 
-    /// Forgets targets that are not configured any more.
-    pub(crate) fn keep(&mut self, known: impl Fn(&Target) -> bool) {
-        self.targets.retain(&known);
-        self.left.retain(|target, _| known(target));
+    /// Takes each target for what it is called from now on, and forgets those that are not configured any more.
+    pub(crate) fn rename(&mut self, stays: impl Fn(&Target) -> Option<Target>) {
+        self.targets = self.targets.iter().filter_map(&stays).collect();
+        self.left = self.left.iter().filter_map(|(former, at)| Some((stays(former)?, *at))).collect();
     }
 
     pub(crate) fn targets(&self) -> &BTreeSet<Target> {

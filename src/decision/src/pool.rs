@@ -56,14 +56,15 @@ impl PoolState {
         state
     }
 
-    /// Takes a new policy; the targets that stay keep their health, and the configuration wins over what was known.
+    /// Takes a new policy; the addresses that stay keep their health, also under another node's name, and the configuration
+    /// wins over what was known.
     pub(crate) fn configure(&mut self, policy: Pool) {
-        let healths = std::mem::take(&mut self.healths);
-        let known = |target: &Target| healths.get(target).cloned().unwrap_or_default();
-        self.healths = policy.targets().map(|(target, _)| (target.clone(), known(&target))).collect();
-        self.good.keep(|target| self.healths.contains_key(target));
-        self.verdicts.retain(|target, _| self.healths.contains_key(target));
-        self.found.retain(|target, _| self.healths.contains_key(target));
+        let stays = |former: &Target| policy.targets().map(|(it, _)| it).find(|it| it.address == former.address);
+        let mut known = renamed(std::mem::take(&mut self.healths), stays);
+        self.healths = policy.targets().map(|(it, _)| (it.clone(), known.remove(&it).unwrap_or_default())).collect();
+        self.good.rename(stays);
+        self.verdicts = renamed(std::mem::take(&mut self.verdicts), stays);
+        self.found = renamed(std::mem::take(&mut self.found), stays);
         self.policy = policy;
     }
 
@@ -258,4 +259,9 @@ fn same_publication(one: &Answer, other: &Answer) -> bool {
             &other.negative_ttl,
             &other.basis,
         )
+}
+
+/// What is known of targets, by what they are called from now on.
+fn renamed<T>(of: BTreeMap<Target, T>, stays: impl Fn(&Target) -> Option<Target>) -> BTreeMap<Target, T> {
+    of.into_iter().filter_map(|(former, it)| Some((stays(&former)?, it))).collect()
 }

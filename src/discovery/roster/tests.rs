@@ -8,7 +8,7 @@ const ALL: [&str; 3] = ["a=1", "b=2", "c=3"];
 /// A roster that is told lists, one a minute.
 struct Story {
     roster: Roster,
-    usable: BTreeSet<IpAddr>,
+    sight: Sight,
     now: Moment,
 }
 
@@ -37,7 +37,8 @@ impl Story {
     /// Everything known has been listed, and can be used.
     fn of(list: &[&str]) -> Self {
         let usable = (1..=99).map(|n| address(&n.to_string())).collect();
-        let mut story = Self { roster: Roster::default(), usable, now: Moment::from_millis(1_795_341_600_000) };
+        let sight = Sight { usable, ..Sight::default() };
+        let mut story = Self { roster: Roster::default(), sight, now: Moment::from_millis(1_795_341_600_000) };
         story.hear(&complete(list));
         story
     }
@@ -45,7 +46,7 @@ impl Story {
     /// One list, a minute later.
     fn hear(&mut self, listing: &Listing) -> Outcome {
         self.now = self.now.after(MINUTE);
-        self.roster.take(listing, &self.usable, HOUR, self.now)
+        self.roster.take(listing, &self.sight, HOUR, self.now)
     }
 
     /// The same list again and again; gives what has left.
@@ -53,9 +54,15 @@ impl Story {
         let until = self.now.after(time);
         let mut gone = Vec::new();
         while self.now < until {
-            gone.extend(self.hear(listing).news.iter().filter(|it| matches!(it, News::Gone { .. })).map(name));
+            let news = self.hear(listing).news;
+            gone.extend(news.iter().filter(|it| matches!(it, News::Gone { .. } | News::Renamed { .. })).map(name));
         }
         gone
+    }
+
+    /// Only these can be used.
+    fn can_use(&mut self, last: &[&str]) {
+        self.sight.usable = last.iter().map(|last| address(last)).collect();
     }
 
     fn is_known(&self, list: &[&str]) -> bool {
@@ -63,7 +70,7 @@ impl Story {
     }
 
     fn held(&self) -> Vec<Held> {
-        self.roster.held(&self.usable, HOUR, self.now).into_values().collect()
+        self.roster.held(&self.sight, HOUR, self.now).into_values().collect()
     }
 }
 
@@ -109,23 +116,24 @@ fn a_node_that_comes_back_has_to_be_missing_for_the_whole_hour_again() {
 }
 
 #[test]
-fn one_list_after_a_long_silence_takes_nothing_away_and_the_second_does() {
+fn a_silence_is_no_hour_in_which_a_node_was_missing() {
     let mut story = Story::of(&ALL);
     let without = complete(&["a=1", "b=2"]);
     story.hear(&without);
     story.now = story.now.after(24 * HOUR);
-    assert_eq!(story.hear_for(&without, MINUTE), ["c=3"], "the list before the silence was the first");
+    assert_eq!(story.hear_for(&without, HOUR / 2), [""; 0], "a silence counts for half an hour at the most");
+    assert_eq!(story.hear_for(&without, MINUTE), ["c=3"]);
 
     let mut story = Story::of(&ALL);
     story.now = story.now.after(24 * HOUR);
     assert_eq!(story.hear_for(&without, HOUR), [""; 0]);
 
     let mut story = Story::of(&ALL);
-    story.now = story.now.after(24 * HOUR);
-    let at_once = |story: &mut Story| story.roster.take(&without, &story.usable, Duration::ZERO, story.now).news;
-    assert!(!at_once(&mut story).iter().any(News::changes_nodes), "without any pause it still takes two lists");
-    assert_eq!(story.held(), [Held::Pause { until: story.now.after(HOUR) }]);
-    assert!(at_once(&mut story).iter().any(News::changes_nodes));
+    let mut hear_a_day_later = || {
+        story.now = story.now.after(24 * HOUR);
+        story.hear(&without).news.iter().any(News::changes_nodes)
+    };
+    assert_eq!([(); 3].map(|()| hear_a_day_later()), [false, false, true], "three lists are the least");
 }
 
 #[test]
@@ -138,13 +146,66 @@ fn a_list_that_is_cut_short_or_empty_or_of_strangers_takes_nothing_away_however_
         assert_eq!(story.hear_for(&listing, 24 * HOUR), [""; 0]);
         assert!(story.is_known(&ALL) && story.held().is_empty(), "{doubt}");
     }
-    let mut story = Story::of(&ALL);
-    let outcome = story.hear(&complete(&["x=21"]));
-    let doubt = "the list has none of the nodes that are known, so no node leaves by it";
-    assert_eq!(outcome.doubt.as_deref(), Some(doubt));
-    assert!(story.held().is_empty(), "nothing is missing by it");
 }
 
+#[test]
+fn a_list_of_strangers_takes_nothing_away_however_often_it_comes() {
+    let mut story = Story::of(&["s=1", "b=2", "c=3"]);
+    story.can_use(&["1", "2", "3"]);
+    let strangers = complete(&["x=21", "y=22", "z=23"]);
+    let doubt = "the list has none of the nodes that are known, so no node leaves by it";
+    for _ in 0..5 {
+        assert_eq!(story.hear(&strangers).doubt.as_deref(), Some(doubt));
+        assert_eq!(story.hear_for(&strangers, 24 * HOUR), [""; 0]);
+        story.hear(&cut(&["y=22", "w=24"]));
+    }
+    assert!(story.held().is_empty(), "nothing is missing by it");
+    assert_eq!(story.hear(&complete(&["y=22", "c=3"])).doubt, None, "one that is known speaks for the others");
+    assert_eq!(story.hear(&complete(&["y=22"])).doubt, None);
+    assert!(story.hear(&complete(&["x=21"])).doubt.is_some(), "they were not in that list");
+}
+
+#[test]
+fn usable_addresses_give_way_to_nothing_that_cannot_be_used() {
+    let mut story = Story::of(&["s=1", "b=2", "c=3", "d=4", "e=5"]);
+    story.can_use(&["1", "2", "3", "4", "5"]);
+    let dead = complete(&["s=1", "v=21", "w=22", "x=23", "y=24"]);
+    assert_eq!(story.hear_for(&dead, 48 * HOUR), ["b=2", "c=3"]);
+    assert_eq!(story.held(), [Held::Majority { left: 2, most: 5 }; 2]);
+    // The same where they were taken for known meanwhile.
+    let mut story = Story::of(&["s=1", "b=2", "c=3", "d=4", "e=5"]);
+    story.can_use(&["1", "2", "3", "4", "5"]);
+    story.hear(&complete(&["s=1", "b=2", "c=3", "d=4", "e=5", "v=21", "w=22", "x=23", "y=24"]));
+    assert_eq!(story.hear_for(&dead, 48 * HOUR), ["b=2", "c=3"]);
+    assert_eq!(story.held(), [Held::UsableMajority { left: 2, most: 5 }; 2]);
+}
+
+#[test]
+fn nodes_that_were_replaced_leave_all_once_they_are_dead() {
+    for (with, lists) in [
+        ("all at once", &[ALL.as_slice(), &["x=4", "y=5", "z=6"]].concat()[..]),
+        ("some at a time", &["c=3", "x=4", "y=5"]),
+    ] {
+        let mut story = Story::of(&ALL);
+        story.hear(&complete(lists));
+        let new = complete(&["x=4", "y=5", "z=6"]);
+        story.can_use(&["4", "5", "6"]);
+        assert_eq!(story.hear_for(&new, 4 * HOUR), ["a=1", "b=2", "c=3"], "{with}");
+        assert!(story.is_known(&["x=4", "y=5", "z=6"]) && story.held().is_empty());
+    }
+    let mut story = Story::of(&["a=1"]);
+    story.hear(&complete(&["a=1", "b=2"]));
+    story.can_use(&["2"]);
+    assert_eq!(story.hear_for(&complete(&["b=2"]), 2 * HOUR), ["a=1"], "one is replaced by one");
+}
+
+#[test]
+fn a_host_that_reaches_few_does_not_follow_a_list_of_few() {
+    let mut story = Story::of(&["a=1", "b=2", "c=3", "d=4", "e=5"]);
+    story.can_use(&["1"]);
+    assert_eq!(story.hear_for(&complete(&["a=1"]), 48 * HOUR), ["b=2", "c=3"]);
+    assert_eq!(story.held(), [Held::Majority { left: 2, most: 5 }; 2]);
+}
 #[test]
 fn at_most_one_node_leaves_an_hour() {
     let mut story = Story::of(&["a=1", "b=2", "c=3", "d=4", "e=5"]);
@@ -176,11 +237,10 @@ fn once_pool_and_list_agree_they_are_what_a_majority_is_counted_of() {
 #[test]
 fn a_label_that_moves_to_other_nodes_adds_them_and_takes_the_others_away_only_to_the_majority() {
     let mut story = Story::of(&ALL);
+    story.hear(&complete(&["c=3", "x=21", "y=22", "z=23"]));
     let moved = complete(&["x=21", "y=22", "z=23"]);
-    assert!(story.hear(&moved).doubt.is_some(), "they are strangers");
-    assert!(story.is_known(&["a=1", "b=2", "c=3", "x=21", "y=22", "z=23"]));
     assert_eq!(story.hear_for(&moved, 48 * HOUR), ["a=1", "b=2"]);
-    assert_eq!(story.held(), [Held::Majority { left: 3, most: 6 }]);
+    assert_eq!(story.held(), [Held::UsableMajority { left: 3, most: 6 }]);
 }
 
 #[test]
@@ -201,7 +261,7 @@ fn new_addresses_of_all_nodes_at_once_cannot_take_the_place_of_all_known_ones() 
     let mut story = Story::of(&ALL);
     let renumbered = complete(&["a=21", "b=22", "c=23"]);
     assert_eq!(story.hear_for(&renumbered, 48 * HOUR), ["a=1", "b=2"]);
-    assert_eq!(story.held(), [Held::Majority { left: 3, most: 6 }]);
+    assert_eq!(story.held(), [Held::UsableMajority { left: 3, most: 6 }]);
 }
 
 #[test]
@@ -218,12 +278,53 @@ fn a_node_that_tells_no_address_keeps_those_that_are_known() {
 }
 
 #[test]
-fn an_address_under_another_name_changes_hands_after_the_hour_and_counts_once() {
-    let mut story = Story::of(&ALL);
-    let renamed = complete(&["x=1", "y=2", "z=3"]);
+fn an_address_under_another_name_changes_hands_after_the_hour_and_is_never_lost() {
+    let mut story = Story::of(&["b=1", "c=2", "d=3"]);
+    story.can_use(&["1"]);
+    let renamed = complete(&["a=1", "y=2", "z=3"]);
     story.hear(&renamed);
-    assert!(story.is_known(&["a=1", "b=2", "c=3", "x=1", "y=2", "z=3"]));
-    assert_eq!(story.hear_for(&renamed, 4 * HOUR), ["a=1", "b=2", "c=3"]);
+    assert!(story.is_known(&["b=1", "c=2", "d=3", "a=1", "y=2", "z=3"]));
+    assert_eq!(story.roster.owner(address("1")), Some(&NodeName::new("b")), "a new name alone changes nothing");
+    assert!(story.held().iter().all(|held| matches!(held, Held::Pause { .. })), "the only usable one stays");
+    let told = story.hear_for(&renamed, HOUR);
+    assert_eq!(told, ["b 192.0.2.1 is a from now on"]);
+    assert_eq!(story.roster.owner(address("1")), Some(&NodeName::new("a")));
+    assert_eq!(story.hear_for(&renamed, 2 * HOUR).len(), 2);
+    assert!(story.is_known(&["a=1", "y=2", "z=3"]) && story.held().is_empty());
+}
+
+#[test]
+fn an_address_does_not_leave_the_name_on_which_a_word_is_for_another() {
+    for renamed in [complete(&["x=1", "b=2", "c=3"]), complete(&["x=1", "a=11", "b=2", "c=3"])] {
+        let mut story = Story::of(&ALL);
+        story.sight.ordered.insert(NodeName::new("a"));
+        assert_eq!(story.hear_for(&renamed, 5 * HOUR), [""; 0]);
+        assert_eq!(story.held(), [Held::Word]);
+        assert_eq!(story.roster.owner(address("1")), Some(&NodeName::new("a")));
+        story.sight.ordered.clear();
+        assert_eq!(story.hear_for(&renamed, MINUTE), ["a 192.0.2.1 is x from now on"]);
+    }
+    let mut story = Story::of(&ALL);
+    story.sight.ordered.insert(NodeName::new("a"));
+    assert_eq!(story.hear_for(&complete(&["b=2", "c=3"]), 2 * HOUR), ["a=1"], "one that is gone waits for no word");
+}
+
+#[test]
+fn a_clock_that_was_wrong_at_a_start_is_no_hour() {
+    let mut story = Story::of(&["a=1", "b=2", "c=3", "d=4", "e=5"]);
+    let (right, without) = (story.now, complete(&["a=1", "b=2", "c=3"]));
+    story.now = Moment::default().after(MINUTE);
+    story.hear(&without);
+    assert!(story.roster.known().all(|(_, _, known)| known.since < story.now));
+    story.hear_for(&complete(&["a=1", "b=2", "c=3", "x=2"]), MINUTE);
+    assert_eq!(story.roster.owner(address("2")), Some(&NodeName::new("b")), "it is still the one known for longest");
+    story.now = right;
+    assert_eq!(story.hear_for(&without, HOUR / 4), [""; 0], "the leap counts for half an hour at the most");
+    assert_eq!(story.hear_for(&without, HOUR / 2), ["d=4"]);
+    story.now = Moment::default();
+    story.hear(&without);
+    story.now = right.after(2 * HOUR);
+    assert_eq!(story.hear_for(&without, HOUR / 4), [""; 0], "one an hour leaves also then");
 }
 
 #[test]
@@ -231,11 +332,11 @@ fn the_last_usable_address_stays() {
     let mut story = Story::of(&ALL);
     let without = complete(&["a=1", "b=2"]);
     for usable in [vec!["3"], vec![]] {
-        story.usable = usable.into_iter().map(address).collect();
+        story.can_use(&usable);
         assert_eq!(story.hear_for(&without, 5 * HOUR), [""; 0]);
         assert_eq!(story.held(), [Held::LastUsable]);
     }
-    story.usable = [address("2")].into();
+    story.can_use(&["2"]);
     assert_eq!(story.hear_for(&without, MINUTE), ["c=3"], "it was missing all the time");
 }
 
@@ -280,4 +381,77 @@ fn what_someone_has_written_into_the_state_is_dropped_where_it_is_no_node() {
     }
     assert_eq!(story.roster.drop_nonsense().len(), 4);
     assert!(story.is_known(&ALL));
+}
+
+/// The nodes of which bits are set, each with the address of its number.
+fn some(bits: u16) -> Vec<String> {
+    (0..10).filter(|n| bits & (1 << n) != 0).map(|n| format!("n{n}={}", n + 1)).collect()
+}
+
+fn of_bits(bits: u16) -> Listing {
+    let some = some(bits);
+    complete(&some.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn usable(bits: u16) -> BTreeSet<IpAddr> {
+    of_bits(bits).nodes.into_values().flatten().collect()
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+    #[test]
+    fn no_lists_take_a_majority_of_what_can_be_used_nor_two_nodes_an_hour(
+        first in 1_u16..1024,
+        can in 0_u16..1024,
+        lists in proptest::collection::vec((0_u16..1024, 1_u32..150, proptest::bool::ANY), 1..30),
+    ) {
+        let mut story = Story::of(&[]);
+        story.hear(&of_bits(first));
+        story.sight.usable = usable(can);
+        let in_use = |story: &Story| story.roster.addresses().intersection(&story.sight.usable).count();
+        let (mut at_first, mut last) = (in_use(&story), None);
+        for (bits, minutes, is_cut) in lists {
+            let listing = Listing { gap: is_cut.then(|| "cut".to_owned()), ..of_bits(bits) };
+            let before = in_use(&story);
+            let mut gone = 0;
+            for _ in 0..minutes {
+                let news = story.hear(&listing).news;
+                if news.iter().any(|it| matches!(it, News::Gone { .. })) {
+                    gone += 1;
+                    let pause = last.map(|last| story.now.since(last));
+                    proptest::prop_assert!(pause.is_none_or(|pause| pause >= HOUR));
+                    last = Some(story.now);
+                }
+            }
+            proptest::prop_assert!(gone == 0 || !is_cut);
+            at_first = at_first.max(before);
+            proptest::prop_assert!(at_first == 0 || in_use(&story) > 0);
+            proptest::prop_assert!(in_use(&story) == before || 2 * in_use(&story) > before);
+            // Where pool and list agree, what there is then counts.
+            if story.roster.missing().next().is_none() {
+                at_first = in_use(&story);
+            }
+            proptest::prop_assert!(2 * in_use(&story) > at_first || at_first == 0);
+        }
+    }
+
+    #[test]
+    fn a_true_list_that_stays_is_followed_within_an_hour_for_each_node_that_is_missing(
+        first in 1_u16..1024,
+        is_true in 1_u16..1024,
+        strange in 0_u16..1024,
+    ) {
+        // A fourth of the nodes stays or is replaced, and one of them was known.
+        let is_enough = 4 * is_true.count_ones() > first.count_ones();
+        proptest::prop_assume!(first & is_true != 0 && is_enough);
+        let mut story = Story::of(&[]);
+        story.hear(&of_bits(first));
+        story.sight.usable = usable(is_true);
+        story.hear_for(&of_bits(strange & !first), 3 * HOUR);
+        let missing = (first | strange) & !is_true;
+        let hours = missing.count_ones() + 1;
+        story.hear_for(&of_bits(is_true), hours * HOUR);
+        proptest::prop_assert_eq!(story.roster.nodes(), of_bits(is_true).nodes);
+    }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use daymark_standin::{Authority, Behaviour, Standin};
 use tempfile::TempDir;
@@ -23,10 +23,16 @@ pub(crate) struct Nodes {
 
 /// Loopback addresses that no other test uses, be it in this process or in another.
 pub(crate) fn addresses(count: u8) -> Vec<IpAddr> {
-    static TAKEN: AtomicU8 = AtomicU8::new(0);
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
     let [_, _, high, low] = process::id().to_be_bytes();
-    let host = TAKEN.fetch_add(count, Ordering::Relaxed);
-    (1..=count).map(|n| Ipv4Addr::new(127, high | 128, low, host + n).into()).collect()
+    let first = TAKEN.fetch_add(count.into(), Ordering::Relaxed);
+    let address = |n: u16| {
+        let [block, host] = n.to_be_bytes();
+        // The second block is for what the first one has no room for, and there is no third.
+        let half = [high | 128, high & 63 | 64][usize::from(block)];
+        Ipv4Addr::new(127, half, low, host).into()
+    };
+    (first..first + u16::from(count)).map(address).collect()
 }
 
 impl Nodes {

@@ -88,6 +88,28 @@ fn a_reload_gives_every_answer_a_new_generation_and_ends_the_answers_of_pools_th
 }
 
 #[test]
+fn an_address_under_another_name_is_what_it_was() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    let mut engine = engine(std::slice::from_ref(&a), 1);
+    for (index, kind) in [Kind::Ready, Kind::Ready, Kind::ConnectTimeout].into_iter().enumerate() {
+        see(&mut engine, &target(&a, index), kind, 1);
+    }
+    let in_answer = |engine: &mut Engine| {
+        let decision = engine.decide(at(2));
+        let answer = decision.answer(&a.name).unwrap();
+        (answer.basis, answer.members.iter().map(|it| it.address).collect::<Vec<_>>())
+    };
+    let (before, mut renamed) = (in_answer(&mut engine), a.clone());
+    assert_eq!((before.0, before.1.len()), (Basis::Ready, 2));
+    renamed.nodes.iter_mut().for_each(|node| node.name = NodeName::new(&format!("new-{}", node.name)));
+    engine.handle_policy(vec![renamed.clone()], at(2));
+    assert_eq!(in_answer(&mut engine), before);
+    // What is held when nothing can be used any more has the new names too.
+    (0..2).for_each(|index| see(&mut engine, &target(&renamed, index), Kind::ConnectTimeout, 2));
+    assert_eq!(in_answer(&mut engine), (Basis::Held, before.1));
+}
+
+#[test]
 fn an_observation_of_an_unknown_target_changes_nothing() {
     let (a, other) = (pool("a.example.org", &["192.0.2.1"]), pool("x.example.org", &["192.0.2.9"]));
     let mut engine = engine(std::slice::from_ref(&a), 1);
