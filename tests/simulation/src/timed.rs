@@ -90,12 +90,11 @@ impl Timed {
 
     /// No word has ended before its time.
     fn judge_over(&self, world: &World, host: usize) -> Result<(), String> {
-        let over = words(world, host).filter(|word| word.fate == Fate::Over && !self.untold.contains(&word.stamp));
-        let ends = over.filter_map(|word| Some((word, self.ends.get(&word.stamp)?.0)));
-        match ends.map(|(word, end)| (word, end.saturating_sub(world.now))).find(|(_, early)| *early > SOONER) {
-            Some((word, early)) => {
-                Err(format!("{word:?} is over on {}, {early} ms before its end", world.hosts[host].name()))
-            }
+        let (name, now) = (world.hosts[host].name(), world.now);
+        let over = words(world, host).filter(|said| said.fate == Fate::Over && !self.untold.contains(&said.stamp));
+        let ends = over.filter_map(|said| Some((said, self.ends.get(&said.stamp)?.0.saturating_sub(now))));
+        match ends.into_iter().find(|(_, early)| *early > SOONER) {
+            Some((said, early)) => Err(format!("{said:?} is over on {name}, {early} ms before its end")),
             None => Ok(()),
         }
     }
