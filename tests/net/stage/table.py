@@ -21,7 +21,7 @@ def of(outcomes):
             for number, row in enumerate(outcome["rows"]):
                 rows.setdefault((case, number, row["template"], answers(row["answers"])), []).append(row)
         lines = [line(template, said, cases) for (*_, template, said), cases in rows.items()]
-        parts.append(f"## {name.replace('-', ' ').capitalize()}\n\n{about}\n\n{HEAD}{''.join(lines)}")
+        parts.append(f"## Story {name.replace('-', ' ')}\n\n{about}\n\n{HEAD}{''.join(lines)}")
     return "\n".join(parts)
 
 
