@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 
@@ -174,6 +175,7 @@ def debian(checks, nodes, files, tree, stand_in, **_):
     try:
         installed(checks, nodes, machine)
         watched(checks, machine)
+        persistent(checks, machine)
         without_ipv6(checks, machine)
         by_timer(checks, nodes, machine, stand_in)
         held(checks, machine)
@@ -233,6 +235,16 @@ def watched(checks, machine):
     checks.check("a process that hangs is killed, and another one answers",
                  machine.show("daymark", "NRestarts") == "1" and "Watchdog timeout" in machine.sh("journalctl -u daymark"))
     unchanged(machine)
+
+
+def persistent(checks, machine):
+    machine.sh("systemctl stop daymark")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("0.0.0.0", 53))
+        machine.sh("systemctl start --no-block daymark")
+        until("it has tried twice", lambda: int(machine.show("daymark", "NRestarts")) >= 2)
+    until("it answers", lambda: answers() == list(NODES))
+    checks.check("a service whose port is taken tries again until it is free")
 
 
 def without_ipv6(checks, machine):
