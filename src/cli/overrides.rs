@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use clap::Args;
-use daymark_decision::OverrideKind;
+use daymark_decision::{OverrideKind, PoolName};
 use hyper::Method;
 
 use super::client::{Api, Secret, segment};
 use super::explain::find;
 use super::{Failure, Outcome};
 use crate::admin::Wish;
-use crate::status::{HostsStatus, PoolStatus, Status};
+use crate::status::{HostsStatus, PeerStatus, PoolStatus, Status};
 
 #[derive(Debug, Args)]
 pub(super) struct Drain {
@@ -70,12 +70,16 @@ fn set(order: &Order, kind: OverrideKind, insist: bool) -> Outcome {
 
 impl Lift {
     fn send(&self, method: Method, body: Bytes) -> Outcome {
+        let is_set = method == Method::PUT;
         let pool = find(&self.api.get("/api/v1/status")?, &self.node, self.pool.as_deref())?.name.clone();
         let path = format!("/api/v1/pools/{}/nodes/{}/override", segment(pool.as_str()), segment(&self.node));
         self.api.write(method, &path, body, Some(&self.secret))?;
         let status: Status = self.api.get("/api/v1/status")?;
         let now = status.pools.iter().find(|it| it.name == pool);
-        Ok(now.map_or(Ok(String::new()), |now| outcome(now, &self.node))? + &unheard(status.hosts.as_ref()))
+        let outcome = now.map_or(Ok(String::new()), |now| outcome(now, &self.node))?;
+        let hosts = status.hosts.as_ref();
+        let unknown = if is_set { unknown(hosts, &pool, &self.node) } else { String::new() };
+        Ok(outcome + &unheard(hosts) + &unknown)
     }
 }
 
@@ -103,6 +107,16 @@ fn unheard(hosts: Option<&HostsStatus>) -> String {
     }
 }
 
+/// Who does not have the node, such as where it was found and others have not found it yet.
+fn unknown(hosts: Option<&HostsStatus>, pool: &PoolName, node: &str) -> String {
+    let peers = hosts.into_iter().flat_map(|hosts| &hosts.peers).filter(|peer| peer.heard);
+    let lacks = |peer: &&PeerStatus| {
+        let mut of_pool = peer.targets.iter().filter(|target| target.pool == *pool).peekable();
+        of_pool.peek().is_some() && !of_pool.any(|target| target.node.as_str() == node)
+    };
+    peers.filter(lacks).map(|peer| format!("{} has no node {node}, so it waits for one there\n", peer.host)).collect()
+}
+
 fn user() -> String {
     ["SUDO_USER", "USER"].into_iter().find_map(|key| std::env::var(key).ok()).unwrap_or_default()
 }
@@ -121,6 +135,15 @@ mod tests {
         hosts.peers[0].hears.clear();
         assert_eq!(unheard(Some(&hosts)), "dns-2, dns-3 are out of touch, and learn of it once they are back\n");
         assert_eq!(unheard(None), "");
+    }
+
+    #[test]
+    fn who_has_not_the_node_is_told() {
+        let (hosts, pool) = (hosts_status(), pool_status().name);
+        let known = hosts.peers[0].targets[0].node.to_string();
+        assert_eq!(unknown(Some(&hosts), &pool, &known), "");
+        let told = "dns-2 has no node cp-9, so it waits for one there\n";
+        assert_eq!(unknown(Some(&hosts), &pool, "cp-9"), told, "dns-3 is not heard");
     }
 
     #[test]

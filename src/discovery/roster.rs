@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::news::{Held, News};
 
-/// The most addresses that are known of one pool; the other ones of a list are left out.
+/// The most addresses that are known of one pool; the other ones of a list are left out. Under how many names they are known
+/// is bounded by twice as much: each may be getting another one.
 pub const MOST: usize = 100;
 
 /// Nodes with the addresses of each.
@@ -201,10 +202,11 @@ impl Roster {
             let mut added = Vec::new();
             for address in addresses {
                 // An address has its standing under every name.
-                let standing = self.standing(*address).max(Some(standing)).unwrap_or_default();
+                let former = self.standing(*address);
+                let standing = former.max(Some(standing)).unwrap_or_default();
                 if let Some(known) = self.known.get_mut(node).and_then(|known| known.get_mut(address)) {
                     known.standing = standing;
-                } else if self.known().count() == MOST {
+                } else if former.is_none() && self.addresses().len() >= MOST || self.known().count() >= 2 * MOST {
                     left_out += 1;
                 } else {
                     let known = Known { since: now, standing, missing: None };

@@ -34,13 +34,19 @@ pub struct View {
 }
 
 /// The votes of one host, read once through in the order of targets. Many hosts and targets make looking each up too slow.
-pub(crate) struct Votes<'a>(Peekable<Range<'a, Target, Vote>>);
+pub(crate) struct Votes<'a> {
+    of_pool: Range<'a, Target, Vote>,
+    ahead: Peekable<Range<'a, Target, Vote>>,
+}
 
 impl Votes<'_> {
-    /// The vote on a target, which is not before the one that was asked for last.
+    /// The vote on a target, which is not before the one that was asked for last. Where the other host has another name for
+    /// the node, that on the same address counts.
     pub(crate) fn on(&mut self, target: &Target) -> Option<Vote> {
-        while self.0.next_if(|(of, _)| *of < target).is_some() {}
-        self.0.next_if(|(of, _)| *of == target).map(|(_, vote)| *vote)
+        while self.ahead.next_if(|(of, _)| *of < target).is_some() {}
+        let named = self.ahead.next_if(|(of, _)| *of == target);
+        let of_pool = || self.of_pool.clone().take_while(|(of, _)| of.pool == target.pool);
+        named.or_else(|| of_pool().find(|(of, _)| of.address == target.address)).map(|(_, vote)| *vote)
     }
 }
 
@@ -48,7 +54,8 @@ impl View {
     /// Its votes on the targets of a pool and of those after it.
     pub(crate) fn votes_from(&self, pool: &PoolName) -> Votes<'_> {
         let least = Target { pool: pool.clone(), node: NodeName::new(""), address: Ipv4Addr::UNSPECIFIED.into() };
-        Votes(self.votes.range(least..).peekable())
+        let of_pool = self.votes.range(least..);
+        Votes { ahead: of_pool.clone().peekable(), of_pool }
     }
 
     /// What was in the last good answer of the host.

@@ -227,6 +227,21 @@ fn what_was_said_before_a_host_had_others_is_said_in_its_name_among_them() {
 }
 
 #[test]
+fn a_vote_on_an_address_counts_though_the_other_host_has_another_name_for_the_node() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let mut engine = engine(std::slice::from_ref(&a), 3);
+    let named = |of: Target, node: &str| Target { node: NodeName::new(node), ..of };
+    let ready = Vote { grade: Grade::Ready, ..Vote::default() };
+    for host in ["dns-2", "dns-3"] {
+        let votes = [(named(target(&a, 0), "other-1"), ready), (named(target(&a, 1), "another-2"), ready)];
+        engine.handle_peer_view(view(host, votes.into()), at(1), at(1));
+    }
+    see(&mut engine, &target(&a, 0), Kind::Ready, 2);
+    (0..3).for_each(|_| see(&mut engine, &target(&a, 1), Kind::Refused, 2));
+    assert!(engine.verdicts().all(|(_, verdict)| verdict == Grade::Ready), "two of three reach the second");
+}
+
+#[test]
 fn a_memory_of_what_is_not_configured_is_dropped() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let mut first = engine(std::slice::from_ref(&a), 1);
