@@ -43,7 +43,7 @@ enum Command {
     Run(run::Arguments),
     /// Do one pass for a timer: probe until every verdict is clear, publish to Cloudflare, and end
     Sync(sync::Arguments),
-    /// Try Daymark with three stand-in apiservers on this host; or, while it runs, break and heal them
+    /// Try Daymark with three fake apiservers on this host; or, while it runs, break and heal them
     Demo(demo::Arguments),
     /// Show every error of a configuration, and the worst-case time to a right answer
     Check(check::Arguments),

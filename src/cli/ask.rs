@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
-use daymark_names::Names;
+use daymark_resolver::Names;
 
 use super::{Failure, Outcome, block_on};
 use crate::fault::chain;
@@ -44,7 +44,7 @@ async fn found(name: &str, server: Option<&str>) -> Result<Found, Failure> {
     let server = resolved(server).await?;
     let mut ways = Vec::new();
     for (transport, by_tcp) in [("UDP", false), ("TCP", true)] {
-        let found = daymark_names::ask(name, server, by_tcp).await.map_err(|error| chain(&error));
+        let found = daymark_resolver::ask(name, server, by_tcp).await.map_err(|error| chain(&error));
         ways.push((format!("at {server} by {transport}"), found));
     }
     Ok(ways)

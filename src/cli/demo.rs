@@ -1,4 +1,4 @@
-//! `daymark demo`: Daymark at work on this host alone, with three stand-in apiservers that can be broken and healed.
+//! `daymark demo`: Daymark at work on this host alone, with three fake apiservers that can be broken and healed.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,7 +11,7 @@ use axum::routing::put;
 use bytes::Bytes;
 use clap::Args;
 use daymark_authoritative::Given;
-use daymark_standin::{Authority, Behaviour, Standin};
+use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver};
 use hyper::Method;
 
 use super::client::{Api, segment};
@@ -26,10 +26,10 @@ const NODES: [&str; 3] = ["kube-cp-1", "kube-cp-2", "kube-cp-3"];
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// What a stand-in of the running demo does from now on: fail, shutdown, heal, silent, not-ready=etcd and more
+    /// What a fake of the running demo does from now on: fail, shutdown, heal, silent, not-ready=etcd and more
     #[arg(requires = "node")]
     behaviour: Option<String>,
-    /// Which stand-in: kube-cp-1, kube-cp-2 or kube-cp-3
+    /// Which fake: kube-cp-1, kube-cp-2 or kube-cp-3
     node: Option<String>,
     /// Where to serve DNS
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5353")]
@@ -38,9 +38,9 @@ pub(super) struct Arguments {
     api: Api,
 }
 
-/// The stand-ins and where their files are. The files go with it.
+/// The fakes and where their files are. The files go with it.
 struct Stage {
-    standins: Vec<Standin>,
+    apiservers: Vec<FakeApiserver>,
     dir: tempfile::TempDir,
     port: u16,
 }
@@ -52,7 +52,7 @@ pub(super) fn demo(arguments: &Arguments) -> Outcome {
     }
 }
 
-/// Tells a running demo what one of its stand-ins does from now on.
+/// Tells a running demo what one of its fakes does from now on.
 fn act(api: &Api, behaviour: &str, node: &str) -> Outcome {
     let behaviour: Behaviour = behaviour.parse().map_err(|unknown| Failure::Usage(format!("{unknown}")))?;
     let body = behaviour.to_string();
@@ -61,19 +61,18 @@ fn act(api: &Api, behaviour: &str, node: &str) -> Outcome {
 }
 
 async fn perform(arguments: &Arguments) -> Result<(), Failure> {
-    let stage =
-        Stage::set().map_err(|error| Failure::Run(format!("the stand-ins cannot start: {}", chain(&*error))))?;
+    let stage = Stage::set().map_err(|error| Failure::Run(format!("the fakes cannot start: {}", chain(&*error))))?;
     let text = stage.configuration(arguments);
     let config = Config::parse(&text, "the demo's configuration", stage.dir.path())?;
     let bound = App::bind(config, None, Given::default());
     let app = bound.map_err(|it| Failure::Usage(format!("{it}\n--listen and --api take other addresses")))?;
     print(&stage.programme(arguments))?;
     let _log = log::start(Format::Text, "info");
-    let standins = Arc::new(stage.standins);
-    let outcome = app.with_routes(routes(standins.clone())).run().await;
-    if let Some(standins) = Arc::into_inner(standins) {
-        for standin in standins {
-            standin.stop().await;
+    let apiservers = Arc::new(stage.apiservers);
+    let outcome = app.with_routes(routes(apiservers.clone())).run().await;
+    if let Some(apiservers) = Arc::into_inner(apiservers) {
+        for apiserver in apiservers {
+            apiserver.stop().await;
         }
     }
     outcome.map_err(|error| Failure::Run(chain(&error)))
@@ -84,13 +83,13 @@ impl Stage {
         let dir = tempfile::Builder::new().prefix("daymark-demo-").tempdir()?;
         let authority = Authority::new("daymark-demo-ca")?;
         fs::write(dir.path().join("ca.crt"), authority.pem())?;
-        let mut standins: Vec<Standin> = Vec::new();
+        let mut apiservers: Vec<FakeApiserver> = Vec::new();
         for index in 0..NODES.len() {
-            let port = standins.first().map_or(0, |first| first.address().port());
-            standins.push(Standin::start((address(index), port).into(), &authority, &[POOL])?);
+            let port = apiservers.first().map_or(0, |first| first.address().port());
+            apiservers.push(FakeApiserver::start((address(index), port).into(), &authority, &[POOL])?);
         }
-        let port = standins.first().map_or(0, |first| first.address().port());
-        Ok(Self { standins, dir, port })
+        let port = apiservers.first().map_or(0, |first| first.address().port());
+        Ok(Self { apiservers, dir, port })
     }
 
     fn configuration(&self, arguments: &Arguments) -> String {
@@ -115,7 +114,7 @@ impl Stage {
         let api = if admin == "127.0.0.1:9353" { String::new() } else { format!(" --api {admin}") };
         let token = self.dir.path().join("state/admin.token");
         format!(
-            "Three stand-in apiservers are behind {POOL}: kube-cp-1, -2 and -3 on 127.0.0.11, .12 and .13, port {apiservers}.\n\
+            "Three fake apiservers are behind {POOL}: kube-cp-1, -2 and -3 on 127.0.0.11, .12 and .13, port {apiservers}.\n\
              DNS is on {dns}, the admin API on http://{admin}.\n\n\
              Ask, in another terminal:\n  \
              dig +short @{ip} -p {port} {POOL}\n  \
@@ -140,22 +139,22 @@ fn address(index: usize) -> IpAddr {
     Ipv4Addr::new(127, 0, 0, u8::try_from(11 + index).unwrap_or(u8::MAX)).into()
 }
 
-fn routes(standins: Arc<Vec<Standin>>) -> Router {
-    Router::new().route("/demo/{node}", put(behave)).with_state(standins)
+fn routes(apiservers: Arc<Vec<FakeApiserver>>) -> Router {
+    Router::new().route("/demo/{node}", put(behave)).with_state(apiservers)
 }
 
 async fn behave(
-    State(standins): State<Arc<Vec<Standin>>>,
+    State(apiservers): State<Arc<Vec<FakeApiserver>>>,
     Path(node): Path<String>,
     body: Bytes,
 ) -> Result<(), crate::admin::Problem> {
     let problem = crate::admin::Problem::new;
     let index = NODES.iter().position(|name| *name == node).ok_or_else(|| {
-        problem(StatusCode::NOT_FOUND, format!("there is no stand-in {node}; there are {}", NODES.join(", ")))
+        problem(StatusCode::NOT_FOUND, format!("there is no fake {node}; there are {}", NODES.join(", ")))
     })?;
     let behaviour = String::from_utf8_lossy(&body)
         .parse()
-        .map_err(|it: daymark_standin::UnknownBehaviour| problem(StatusCode::BAD_REQUEST, it.to_string()))?;
-    let standin = &standins[index];
-    standin.set(behaviour).await.map_err(|error| problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+        .map_err(|it: daymark_fake_apiserver::UnknownBehaviour| problem(StatusCode::BAD_REQUEST, it.to_string()))?;
+    let apiserver = &apiservers[index];
+    apiserver.set(behaviour).await.map_err(|error| problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }

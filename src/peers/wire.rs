@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use daymark_decision::HostName;
 use daymark_gossip::{KeyRing, Message, OVERHEAD, RANDOM_LENGTH, Transmit, Unsealed, open, seal};
-use daymark_names::{Names, Unresolved};
+use daymark_resolver::{Names, Unresolved};
 use ring::rand::{SecureRandom, SystemRandom};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;

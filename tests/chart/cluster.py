@@ -1,4 +1,4 @@
-"""A stand-in of a cluster's API that has one Secret: as much as helm's `lookup` asks for."""
+"""A fake of a cluster's API that has one Secret: as much as helm's `lookup` asks for."""
 
 import base64
 import contextlib

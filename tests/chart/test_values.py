@@ -37,7 +37,7 @@ REFUSED = [
     ("cron", {"mode": "authoritative", "authoritative": {"workload": "StatefulSet"}},
      "config.providers: mode authoritative needs a provider with `type: authoritative`"),
     ("cron", {"files": {"daymark.yaml": "x"}}, "invalid propertyName 'daymark.yaml'"),
-    ("cron", {"files": {"stand-in": "x"}}, "invalid propertyName 'stand-in'"),
+    ("cron", {"files": {"fake": "x"}}, "invalid propertyName 'fake'"),
     ("cron", {"files": {"a/b": "x"}}, "invalid propertyName 'a/b'"),
     ("cron", {"secretFiles": [{"existingSecret": "x", "path": "../x", "keys": ["a"]}]}, "at '/secretFiles/0/path'"),
     ("cron", {"env": [{"name": "DAYMARK_SELF", "value": "x"}]}, "at '/env/0/name'"),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use daymark_cloudflare::Cloudflare;
-use daymark_cloudflare_standin::{Call, Fault, Matching};
+use daymark_fake_cloudflare::{Call, Fault, Matching};
 use serde_json::{Value, json};
 
 use crate::scene::{ONE, Scene, THREE, TWO, addresses, decision};

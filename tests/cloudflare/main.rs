@@ -1,4 +1,4 @@
-//! The publisher and the Cloudflare provider together, against a stand-in of Cloudflare on a real socket, on time that the
+//! The publisher and the Cloudflare provider together, against a fake of Cloudflare on a real socket, on time that the
 //! test alone moves.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]

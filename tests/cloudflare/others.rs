@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daymark_cloudflare::Manage;
-use daymark_cloudflare_standin::{Fault, Matching, When};
+use daymark_fake_cloudflare::{Fault, Matching, When};
 use serde_json::json;
 
 use crate::scene::{ONE, Scene, THREE, TWO, addresses, decision};

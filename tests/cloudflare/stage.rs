@@ -11,8 +11,8 @@ use daymark::clock::Clock;
 use daymark::publish::{Progress, publish};
 use daymark::role::Role;
 use daymark_cloudflare::Cloudflare;
-use daymark_cloudflare_standin::{Fault, Standin};
 use daymark_decision::Decision;
+use daymark_fake_cloudflare::{FakeCloudflare, Fault};
 use daymark_provider::{Provider, PublishError};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -74,7 +74,7 @@ impl Stage {
     }
 
     /// Lets time pass, while every call that takes no time of its own is let to its end.
-    pub async fn pass(&self, cloudflare: &Standin, time: Duration) {
+    pub async fn pass(&self, cloudflare: &FakeCloudflare, time: Duration) {
         let end = tokio::time::Instant::now() + time;
         let step = (time / 200).clamp(STEP, LONG_STEP);
         self.settle(cloudflare).await;
@@ -85,7 +85,7 @@ impl Stage {
     }
 
     /// Lets time pass until something holds, at the most so long.
-    pub async fn until(&self, cloudflare: &Standin, limit: Duration, holds: impl Fn() -> bool) {
+    pub async fn until(&self, cloudflare: &FakeCloudflare, limit: Duration, holds: impl Fn() -> bool) {
         let end = tokio::time::Instant::now() + limit;
         self.settle(cloudflare).await;
         while !holds() {
@@ -107,7 +107,7 @@ impl Stage {
     }
 
     /// Waits until the provider rests, or waits for time itself.
-    async fn settle(&self, cloudflare: &Standin) {
+    async fn settle(&self, cloudflare: &FakeCloudflare) {
         let begun = std::time::Instant::now();
         for turn in 0.. {
             tokio::task::yield_now().await;
@@ -121,7 +121,7 @@ impl Stage {
 }
 
 /// Whether a call hangs until time has passed.
-fn waits_for_time(cloudflare: &Standin) -> bool {
+fn waits_for_time(cloudflare: &FakeCloudflare) -> bool {
     let hangs = |fault| matches!(fault, Fault::StallBefore | Fault::StallAfter | Fault::Slow(_));
     let calls = cloudflare.calls();
     cloudflare.busy() > 0 && calls.last().is_some_and(|call| call.status.is_none() && call.fault.is_some_and(hangs))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use daymark_standin::Behaviour;
+use daymark_fake_apiserver::Behaviour;
 use serde_json::Value;
 
 use crate::support::dns::{AAAA, ask, lines, look_up};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use daymark_standin::Behaviour;
+use daymark_fake_apiserver::Behaviour;
 
 use crate::support::dns::{A, AAAA, all_find, ask, lines, short};
 use crate::support::nodes::{Nodes, addresses};

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use daymark_cloudflare_standin::{Fault, Matching};
-use daymark_standin::Behaviour;
+use daymark_fake_apiserver::Behaviour;
+use daymark_fake_cloudflare::{Fault, Matching};
 
 use crate::support::dns::all_find;
 use crate::support::nodes::Plan;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use daymark_standin::Behaviour;
+use daymark_fake_apiserver::Behaviour;
 use serde_json::Value;
 
 use crate::support::dns::short;

@@ -1,4 +1,4 @@
-//! The demo: nothing to install, three stand-ins to break and to heal.
+//! The demo: nothing to install, three fakes to break and to heal.
 
 use std::net::SocketAddr;
 
@@ -29,7 +29,7 @@ fn the_demo_is_broken_and_healed_from_another_terminal_and_leaves_nothing_behind
     assert!(text.contains("kube-cp-3"), "{text}");
     let wrong = finish(&mut daymark(&["demo", "--api", &api, "fail", "kube-cp-9"]));
     assert_eq!(wrong.code, Some(1));
-    assert!(wrong.stderr.contains("there is no stand-in kube-cp-9; there are kube-cp-1"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("there is no fake kube-cp-9; there are kube-cp-1"), "{}", wrong.stderr);
     let wrong = finish(&mut daymark(&["demo", "--api", &api, "explode", "kube-cp-1"]));
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.stderr.contains("no behaviour `explode`; there are: ready, not-ready"), "{}", wrong.stderr);

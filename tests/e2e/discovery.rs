@@ -4,7 +4,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use daymark_standin::{Access, Behaviour, Cluster, Node};
+use daymark_fake_apiserver::{Access, Behaviour, Cluster, Node};
 use serde_json::Value;
 
 use crate::support::nodes::{Nodes, Plan};
@@ -27,18 +27,18 @@ impl Scene {
     }
 
     fn of_nodes(nodes: Nodes) -> Self {
-        let (count, cluster) = (nodes.standins.len(), Cluster::default());
+        let (count, cluster) = (nodes.apiservers.len(), Cluster::default());
         fs::write(nodes.path("token"), SECRET).unwrap();
-        for standin in &nodes.standins {
-            standin.require(Access::Token(SECRET.to_owned()));
-            standin.join(&cluster);
+        for apiserver in &nodes.apiservers {
+            apiserver.require(Access::Token(SECRET.to_owned()));
+            apiserver.join(&cluster);
         }
         let scene = Self { nodes, cluster };
         scene.list(&(0..count).collect::<Vec<_>>());
         scene
     }
 
-    /// The API tells of these stand-ins as nodes of the control plane, and of a worker.
+    /// The API tells of these fakes as nodes of the control plane, and of a worker.
     pub(crate) fn list(&self, indices: &[usize]) {
         let all = self.nodes.addresses();
         let mut nodes: Vec<Node> =
@@ -48,7 +48,7 @@ impl Scene {
         self.cluster.set_nodes(nodes);
     }
 
-    /// Writes a configuration with only the first stand-in as a seed.
+    /// Writes a configuration with only the first fake as a seed.
     fn write(&self, from_kubernetes: &'static str) -> PathBuf {
         self.nodes.write(&Plan { from_kubernetes: Some(from_kubernetes), ..self.seed() })
     }
@@ -58,7 +58,7 @@ impl Scene {
         Plan { nodes: plan.nodes[..1].to_vec(), timeout: "1s", ..plan }
     }
 
-    /// A running Daymark that has found every stand-in.
+    /// A running Daymark that has found every fake.
     fn run(&self) -> Daymark {
         let daymark = Daymark::run(&self.write(HASTY));
         daymark.answers(&self.nodes.addresses(), "ready");

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use daymark_cloudflare_standin::{Fault, Matching};
+use daymark_fake_cloudflare::{Fault, Matching};
 use tempfile::NamedTempFile;
 
 use crate::support::nodes::Nodes;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use daymark_cloudflare_standin::{Fault, Matching};
-use daymark_standin::{Behaviour, Node};
+use daymark_fake_apiserver::{Behaviour, Node};
+use daymark_fake_cloudflare::{Fault, Matching};
 
 use crate::discovery::{HASTY, Scene};
 use crate::support::nodes::{Nodes, Plan, addresses, write};
@@ -121,7 +121,7 @@ fn a_node_that_dies_goes_on_every_host_and_the_hosts_say_what_each_sees() {
     hosts.nodes.set(0, Behaviour::Dead);
     hosts.all_answer(&all[1..]);
     let metrics = hosts.host(0).get("/metrics").1;
-    assert!(metrics.contains("daymark_standing{standing=\"quorum\"} 1"), "{metrics}");
+    assert!(metrics.contains("daymark_fake_apiserverg{standing=\"quorum\"} 1"), "{metrics}");
     let grade = |peer: &str| {
         format!("peer=\"{peer}\",pool=\"lb.kube-cp.com\",node=\"cp-1\",address=\"{}\",grade=\"down\"}} 1", all[0])
     };

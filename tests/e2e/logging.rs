@@ -1,6 +1,6 @@
 //! What a running Daymark says: every change in one line, and nothing else.
 
-use daymark_standin::Behaviour;
+use daymark_fake_apiserver::Behaviour;
 use serde_json::Value;
 
 use crate::support::nodes::Nodes;
@@ -47,10 +47,10 @@ fn probes_and_queries_alone_are_no_line_at_the_default_level() {
     running.logs("unknown -> down");
     running.logs(&format!("-> {} (", nodes.addresses()[0]));
     let before = running.log();
-    let probes = nodes.standins[0].requests();
+    let probes = nodes.apiservers[0].requests();
     until("many probes have been made", || {
         crate::support::dns::look_up(running.dns);
-        (nodes.standins[0].requests() > probes + 40).then_some(())
+        (nodes.apiservers[0].requests() > probes + 40).then_some(())
     });
     assert_eq!(running.log(), before);
     // Warnings of loopback addresses, the two addresses served, and what has changed.

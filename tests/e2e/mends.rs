@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use daymark_standin::Behaviour;
+use daymark_fake_apiserver::Behaviour;
 use serde_json::Value;
 
 use crate::support::dns::{A, ask};
@@ -132,7 +132,7 @@ fn the_demo_goes_on_where_no_one_reads_what_it_says() {
     drop(command);
     let mut line = String::new();
     BufReader::new(reader).read_line(&mut line).unwrap();
-    assert!(line.starts_with("Three stand-in apiservers"), "{line}");
+    assert!(line.starts_with("Three fake apiservers"), "{line}");
     places.answer(&mut demo, 3);
     let broken = finish(&mut daymark(&["demo", "--api", &places.admin.to_string(), "fail", "kube-cp-2"]));
     assert_eq!(broken.code, Some(0), "{}", broken.stderr);

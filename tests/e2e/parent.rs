@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use daymark_standin::Behaviour;
+use daymark_fake_apiserver::Behaviour;
 
 use crate::support::dns::{all_find, short};
 use crate::support::nodes::{Nodes, Plan};

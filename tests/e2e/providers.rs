@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use daymark_standin::Behaviour;
+use daymark_fake_apiserver::Behaviour;
 
 use crate::support::nodes::{Nodes, Plan};
 use crate::support::{Daymark, addresses_in, daymark, finish, is_published, until};

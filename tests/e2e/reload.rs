@@ -66,7 +66,7 @@ fn grades(daymark: &Daymark, address: IpAddr) -> Vec<String> {
     turns.iter().filter(of_it).map(|it| it["what"]["to"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A plan with some of the stand-ins as its nodes.
+/// A plan with some of the fakes as its nodes.
 fn only(nodes: &Nodes, indices: &[usize]) -> Plan {
     let plan = nodes.plan();
     let chosen = indices.iter().map(|&index| plan.nodes[index].clone()).collect();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use daymark_standin::Behaviour;
+use daymark_fake_apiserver::Behaviour;
 
 use crate::support::dns::{look_up, serial};
 use crate::support::nodes::{Nodes, Plan};

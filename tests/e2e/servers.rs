@@ -5,7 +5,7 @@ use std::net::{IpAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use daymark_standin::{Authority, Validity};
+use daymark_fake_apiserver::{Authority, Validity};
 use tempfile::TempDir;
 
 use crate::support::dns::all_find;

@@ -53,7 +53,7 @@ fn works_without_state(nodes: &Nodes, daymark: &Daymark, why: &str) {
     let (_, metrics) = daymark.get("/metrics");
     assert!(metrics.contains("\ndaymark_state_writable 0\n"), "{metrics}");
     assert!(!metrics.contains("\ndaymark_state_save_failures_total 0\n"), "{metrics}");
-    nodes.set(0, daymark_standin::Behaviour::Dead);
+    nodes.set(0, daymark_fake_apiserver::Behaviour::Dead);
     daymark.answers(&all[1..], "ready");
     assert_eq!(look_up(daymark.dns), all[1..].iter().copied().collect());
     let (code, body) = daymark.get("/readyz");

@@ -1,4 +1,4 @@
-//! `daymark sync`: one pass against the stand-in of Cloudflare.
+//! `daymark sync`: one pass against the fake of Cloudflare.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,8 +6,8 @@ use std::net::{IpAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use daymark_cloudflare_standin::{Fault, Matching};
-use daymark_standin::Behaviour;
+use daymark_fake_apiserver::Behaviour;
+use daymark_fake_cloudflare::{Fault, Matching};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 

@@ -271,7 +271,7 @@ def by_timer(checks, nodes, machine, stand_in):
 
 
 def passes(checks, nodes, machine, cloudflare):
-    """One pass at a time, to a stand-in of Cloudflare."""
+    """One pass at a time, to a fake of Cloudflare."""
     said = dict(cloudflare.stdout.readline().split(maxsplit=1) for _ in range(3))
 
     def records():

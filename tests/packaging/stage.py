@@ -1,4 +1,4 @@
-"""Where the files of a release are tried: a network, stand-in apiservers, roots to change into, and the page's commands."""
+"""Where the files of a release are tried: a network, fake apiservers, roots to change into, and the page's commands."""
 
 import os
 import re

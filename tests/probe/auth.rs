@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use daymark::probe::Auth;
 use daymark_decision::Kind;
-use daymark_standin::{Access, Authority, Behaviour};
+use daymark_fake_apiserver::{Access, Authority, Behaviour};
 
 use crate::scene::Scene;
 
@@ -15,14 +15,14 @@ const DENIED: Kind = Kind::CannotJudge { status: 401 };
 
 fn with_token(contents: &str) -> Scene {
     let mut scene = Scene::new();
-    scene.standin.require(Access::Token(TOKEN.to_owned()));
+    scene.apiserver.require(Access::Token(TOKEN.to_owned()));
     scene.settings.auth = Some(Auth::TokenFile(scene.write("token", contents)));
     scene
 }
 
 fn with_certificate() -> Scene {
     let mut scene = Scene::new();
-    scene.standin.require(Access::ClientCertificate);
+    scene.apiserver.require(Access::ClientCertificate);
     let identity = scene.authority.issue_client("daymark").unwrap();
     let certificate = scene.write("client.crt", identity.certificate_pem());
     let key = scene.write("client.key", &identity.key_pem());
@@ -34,7 +34,7 @@ fn with_certificate() -> Scene {
 async fn without_credentials_a_server_that_wants_them_cannot_be_judged() {
     for access in [Access::Token(TOKEN.to_owned()), Access::ClientCertificate] {
         let scene = Scene::new();
-        scene.standin.require(access);
+        scene.apiserver.require(access);
         assert_eq!(scene.probe().await.kind, DENIED);
     }
 }
@@ -74,7 +74,7 @@ async fn a_token_missing_at_the_start_is_a_fault_of_our_own_until_it_is_there() 
     let kind = prober.probe_once(scene.address()).await.kind;
     let path = scene.file("token").display().to_string();
     assert!(matches!(&kind, Kind::OwnFault { detail } if detail.contains(&path)), "{kind}");
-    assert_eq!(scene.standin.connections(), 0);
+    assert_eq!(scene.apiserver.connections(), 0);
     scene.write("token", TOKEN);
     assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
 }
@@ -151,7 +151,7 @@ async fn the_token_is_in_no_log_and_in_no_debug_output() {
     assert_eq!(ready.kind, Kind::Ready);
     scene.write("token", &format!("{TOKEN} {TOKEN}"));
     let kept = prober.probe_once(scene.address()).await;
-    scene.standin.set(Behaviour::Unauthorized).await.unwrap();
+    scene.apiserver.set(Behaviour::Unauthorized).await.unwrap();
     let denied = prober.probe_once(scene.address()).await;
     drop(guard);
 

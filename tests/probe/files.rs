@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use daymark::probe::Trust;
 use daymark_decision::Kind;
-use daymark_standin::Authority;
+use daymark_fake_apiserver::Authority;
 
 use crate::scene::Scene;
 
@@ -17,7 +17,7 @@ async fn a_missing_ca_file_is_a_fault_of_our_own_until_it_is_there() {
     let kind = prober.probe_once(scene.address()).await.kind;
     let wanted = format!("cannot read {}: No such file or directory", scene.file("ca.crt").display());
     assert!(matches!(&kind, Kind::OwnFault { detail } if detail.starts_with(&wanted)), "{kind}");
-    assert_eq!(scene.standin.connections(), 0);
+    assert_eq!(scene.apiserver.connections(), 0);
     scene.write("ca.crt", scene.authority.pem());
     assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
 }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use daymark::probe::Trust;
 use daymark_decision::Kind;
-use daymark_standin::Behaviour;
+use daymark_fake_apiserver::Behaviour;
 
 use crate::scene::{NAME, Scene};
 

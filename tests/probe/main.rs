@@ -1,4 +1,4 @@
-//! The probe against a stand-in apiserver, over real sockets on loopback.
+//! The probe against a fake apiserver, over real sockets on loopback.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic in a helper of tests is a failing test")]
 

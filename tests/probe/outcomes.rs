@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use daymark::probe::Trust;
 use daymark_decision::{Kind, Observation};
-use daymark_standin::Behaviour;
+use daymark_fake_apiserver::Behaviour;
 
 use crate::scene::{NAME, Scene};
 
@@ -87,10 +87,10 @@ async fn a_503_is_starting() {
 async fn a_redirect_is_not_followed() {
     let scene = Scene::new();
     // It leads back to itself, so that following it would be one more request.
-    let location = format!("https://{}/livez", scene.standin.address());
-    scene.standin.set(Behaviour::Redirect { location: location.clone() }).await.unwrap();
+    let location = format!("https://{}/livez", scene.apiserver.address());
+    scene.apiserver.set(Behaviour::Redirect { location: location.clone() }).await.unwrap();
     assert_eq!(scene.probe().await.kind, Kind::Redirect { status: 302, location: Some(location) });
-    assert_eq!(scene.standin.requests(), 1);
+    assert_eq!(scene.apiserver.requests(), 1);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What every test here needs: a stand-in, the CA file of its authority, and settings that lead to it.
+//! What every test here needs: a fake, the CA file of its authority, and settings that lead to it.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use daymark::probe::{Prober, Settings, Trust};
 use daymark_decision::{Observation, Thresholds};
-use daymark_standin::{Authority, Behaviour, Standin};
+use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver};
 use tempfile::TempDir;
 
 pub(crate) const NAME: &str = "lb.kube-cp.com";
@@ -17,13 +17,13 @@ pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) struct Scene {
     pub(crate) authority: Authority,
-    pub(crate) standin: Standin,
+    pub(crate) apiserver: FakeApiserver,
     pub(crate) settings: Settings,
     pub(crate) directory: TempDir,
 }
 
 impl Scene {
-    /// A ready stand-in with a certificate for [`NAME`], and settings that wait [`LONG`].
+    /// A ready fake with a certificate for [`NAME`], and settings that wait [`LONG`].
     pub(crate) fn new() -> Self {
         Self::on(Ipv4Addr::LOCALHOST.into(), NAME)
     }
@@ -31,12 +31,12 @@ impl Scene {
     pub(crate) fn on(address: IpAddr, name: &str) -> Self {
         let authority = Authority::new("kubernetes").unwrap();
         let names = [name, "kubernetes", "10.96.0.1", "fd00::1"];
-        let standin = Standin::start(SocketAddr::new(address, 0), &authority, &names).unwrap();
+        let apiserver = FakeApiserver::start(SocketAddr::new(address, 0), &authority, &names).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let ca = directory.path().join("ca.crt");
         fs::write(&ca, authority.pem()).unwrap();
         let settings = Settings {
-            port: standin.address().port(),
+            port: apiserver.address().port(),
             path: "/readyz".to_owned(),
             server_name: name.to_owned(),
             interval: Duration::from_millis(20),
@@ -48,17 +48,17 @@ impl Scene {
             trust: Trust::File(ca),
             auth: None,
         };
-        Self { authority, standin, settings, directory }
+        Self { authority, apiserver, settings, directory }
     }
 
     pub(crate) async fn with(behaviour: Behaviour) -> Self {
         let scene = Self::new();
-        scene.standin.set(behaviour).await.unwrap();
+        scene.apiserver.set(behaviour).await.unwrap();
         scene
     }
 
     pub(crate) fn address(&self) -> IpAddr {
-        self.standin.address().ip()
+        self.apiserver.address().ip()
     }
 
     pub(crate) fn prober(&self) -> Prober {

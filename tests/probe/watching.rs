@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use daymark::probe::{Prober, Settings, Trust, offset, watch};
 use daymark_decision::{Kind, Observation};
-use daymark_standin::{Authority, Behaviour};
+use daymark_fake_apiserver::{Authority, Behaviour};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -78,7 +78,7 @@ async fn the_connection_is_kept_and_its_certificate_remembered() {
         assert_eq!(is_fresh(&observation), index == 0);
         assert!(observation.certificate.unwrap().names.contains(&NAME.to_owned()));
     }
-    assert_eq!(scene.standin.connections(), 1);
+    assert_eq!(scene.apiserver.connections(), 1);
     watching.stop().await;
 }
 
@@ -92,7 +92,7 @@ async fn one_probe_in_so_many_uses_a_fresh_connection() {
         fresh.push(is_fresh(&watching.next().await));
     }
     assert_eq!(fresh, [true, false, false, true, false, false, true]);
-    assert_eq!(scene.standin.connections(), 3);
+    assert_eq!(scene.apiserver.connections(), 3);
     watching.stop().await;
 }
 
@@ -102,11 +102,11 @@ async fn an_end_of_the_kept_connection_is_a_reason_to_probe_now_and_no_failure()
     scene.settings.interval = NEVER;
     let mut watching = Watching::start(scene.settings.clone(), scene.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
-    scene.standin.hang_up().await.unwrap();
+    scene.apiserver.hang_up().await.unwrap();
     let observation = watching.next().await;
     assert_eq!(observation.kind, Kind::Ready);
     assert!(is_fresh(&observation));
-    assert_eq!(scene.standin.connections(), 2);
+    assert_eq!(scene.apiserver.connections(), 2);
     watching.stop().await;
 }
 
@@ -118,7 +118,7 @@ async fn a_killed_apiserver_is_found_without_waiting_for_the_interval() {
     scene.settings.thresholds = thresholds(1, 3);
     let mut watching = Watching::start(scene.settings.clone(), scene.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
-    scene.standin.set(Behaviour::Dead).await.unwrap();
+    scene.apiserver.set(Behaviour::Dead).await.unwrap();
     for _ in 0..3 {
         assert_eq!(watching.next().await.kind, Kind::Refused);
     }
@@ -133,13 +133,13 @@ async fn a_silent_node_is_proved_by_overlapping_fresh_connections_beside_the_sil
     scene.settings.thresholds = thresholds(1, 3);
     let mut watching = Watching::start(scene.settings.clone(), scene.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
-    scene.standin.set(Behaviour::Silent).await.unwrap();
+    scene.apiserver.set(Behaviour::Silent).await.unwrap();
     watching.until(&Kind::ConnectTimeout).await;
     // The request on the kept connection would be silent for `LONG`, and is called off when the verdict is clear.
     for _ in 0..3 {
         assert_eq!(watching.next().await.kind, Kind::ConnectTimeout);
     }
-    scene.standin.set(Behaviour::Ready).await.unwrap();
+    scene.apiserver.set(Behaviour::Ready).await.unwrap();
     watching.until(&Kind::Ready).await;
     watching.stop().await;
 }
@@ -151,7 +151,7 @@ async fn hanging_etcd_is_not_ready_and_never_a_time_out() {
     scene.settings.thresholds = thresholds(1, 3);
     let mut watching = Watching::start(scene.settings.clone(), scene.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
-    scene.standin.set(Behaviour::Slow { after: Duration::from_millis(400) }).await.unwrap();
+    scene.apiserver.set(Behaviour::Slow { after: Duration::from_millis(400) }).await.unwrap();
     let not_ready = Kind::NotReady { failing: vec!["etcd".to_owned(), "etcd-readiness".to_owned()] };
     watching.until(&not_ready).await;
     for _ in 0..2 {
@@ -179,9 +179,9 @@ async fn a_target_that_shuts_down_is_told_on_the_kept_connection() {
     let scene = Scene::new();
     let mut watching = Watching::start(scene.settings.clone(), scene.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
-    scene.standin.set(Behaviour::ShuttingDown).await.unwrap();
+    scene.apiserver.set(Behaviour::ShuttingDown).await.unwrap();
     watching.until(&Kind::ShuttingDown).await;
-    assert_eq!(scene.standin.connections(), 1);
+    assert_eq!(scene.apiserver.connections(), 1);
     watching.stop().await;
 }
 
@@ -259,7 +259,7 @@ async fn many_targets_share_one_prober() {
     for last in 1..=100 {
         let sender = sender.clone();
         let sink = move |observation: Observation| drop(sender.send((last, observation.kind)));
-        // The stand-in listens on one address of 127/8; the others refuse.
+        // The fake listens on one address of 127/8; the others refuse.
         let target = IpAddr::from([127, 0, 0, last]);
         watches.spawn(watch(target, Duration::ZERO, Arc::clone(&prober), sink, || (), shutdown.clone()));
     }
@@ -311,7 +311,7 @@ async fn a_live_target_that_falls_silent_is_proved_by_overlapping_fresh_connecti
     for _ in 0..5 {
         assert_eq!(watching.next().await.kind, Kind::CannotJudge { status: 401 });
     }
-    scene.standin.set(Behaviour::Silent).await.unwrap();
+    scene.apiserver.set(Behaviour::Silent).await.unwrap();
     // The request on the kept connection alone would be silent for `LONG`.
     watching.until(&Kind::ConnectTimeout).await;
     for _ in 0..2 {

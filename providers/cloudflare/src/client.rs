@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_names::Names;
+use daymark_resolver::Names;
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -96,7 +96,7 @@ impl Client {
             .dns_resolver(Arc::new(ByNames(Names::system())))
             .connect_timeout(settings.timeout.min(CONNECT))
             .timeout(settings.timeout);
-        // An API without TLS is a stand-in on this machine, where no proxy leads.
+        // An API without TLS is a fake on this machine, where no proxy leads.
         let http = if is_plain(settings) { http.no_proxy() } else { http };
         Ok(Self {
             http: http.build()?,

@@ -1,4 +1,4 @@
-//! What a probe makes of a kept connection, against a stand-in apiserver.
+//! What a probe makes of a kept connection, against a fake apiserver.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -6,22 +6,22 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use daymark_decision::Thresholds;
-use daymark_standin::{Authority, Behaviour, Standin};
+use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver};
 
 use super::super::settings::Trust;
 use super::*;
 
 const NAME: &str = "lb.kube-cp.com";
 
-/// A prober that has asked a stand-in once, and the connection that it kept.
-async fn kept(timeout: Duration) -> (Standin, Prober, Connection) {
+/// A prober that has asked a fake once, and the connection that it kept.
+async fn kept(timeout: Duration) -> (FakeApiserver, Prober, Connection) {
     let authority = Authority::new("kubernetes").unwrap();
-    let standin = Standin::start(SocketAddr::from(([127, 0, 0, 1], 0)), &authority, &[NAME]).unwrap();
+    let apiserver = FakeApiserver::start(SocketAddr::from(([127, 0, 0, 1], 0)), &authority, &[NAME]).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let ca = directory.path().join("ca.crt");
     fs::write(&ca, authority.pem()).unwrap();
     let prober = Prober::new(Settings {
-        port: standin.address().port(),
+        port: apiserver.address().port(),
         path: "/readyz".to_owned(),
         server_name: NAME.to_owned(),
         interval: timeout,
@@ -33,71 +33,71 @@ async fn kept(timeout: Duration) -> (Standin, Prober, Connection) {
         trust: Trust::File(ca),
         auth: None,
     });
-    let found = prober.probe(standin.address().ip(), None).await;
+    let found = prober.probe(apiserver.address().ip(), None).await;
     assert_eq!(found.observation.kind, Kind::Ready);
     // The directory goes here: a CA file that goes leaves the last one in use.
     drop(directory);
-    (standin, prober, found.kept.expect("the connection can be kept"))
+    (apiserver, prober, found.kept.expect("the connection can be kept"))
 }
 
 const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_kept_connection_found_closed_is_replaced_within_the_probe() {
-    let (standin, prober, kept) = kept(LONG).await;
-    standin.hang_up().await.unwrap();
-    let found = prober.probe(standin.address().ip(), Some(kept)).await;
+    let (apiserver, prober, kept) = kept(LONG).await;
+    apiserver.hang_up().await.unwrap();
+    let found = prober.probe(apiserver.address().ip(), Some(kept)).await;
     assert_eq!(found.observation.kind, Kind::Ready);
     assert!(found.observation.timings.connect.is_some());
-    assert_eq!(standin.connections(), 2);
+    assert_eq!(apiserver.connections(), 2);
 }
 
 #[tokio::test]
 async fn a_kept_connection_closed_by_the_request_is_replaced_and_the_fresh_one_tells() {
     for (behaviour, kind) in [(Behaviour::ClosedEarly, Kind::ClosedEarly), (Behaviour::Reset, Kind::Reset)] {
-        let (standin, prober, kept) = kept(LONG).await;
-        standin.set(behaviour).await.unwrap();
-        let found = prober.probe(standin.address().ip(), Some(kept)).await;
+        let (apiserver, prober, kept) = kept(LONG).await;
+        apiserver.set(behaviour).await.unwrap();
+        let found = prober.probe(apiserver.address().ip(), Some(kept)).await;
         assert_eq!(found.observation.kind, kind);
-        assert_eq!(standin.connections(), 2, "{kind}");
+        assert_eq!(apiserver.connections(), 2, "{kind}");
         assert!(found.kept.is_none());
     }
 }
 
 #[tokio::test]
 async fn a_kept_connection_of_a_dead_target_is_refused_on_the_fresh_one() {
-    let (standin, prober, kept) = kept(LONG).await;
-    standin.set(Behaviour::Dead).await.unwrap();
-    let found = prober.probe(standin.address().ip(), Some(kept)).await;
+    let (apiserver, prober, kept) = kept(LONG).await;
+    apiserver.set(Behaviour::Dead).await.unwrap();
+    let found = prober.probe(apiserver.address().ip(), Some(kept)).await;
     assert_eq!(found.observation.kind, Kind::Refused);
 }
 
 #[tokio::test]
 async fn a_kept_connection_without_an_answer_times_out_and_is_given_up() {
-    let (standin, prober, kept) = kept(Duration::from_secs(2)).await;
-    standin.set(Behaviour::NoAnswer).await.unwrap();
-    let found = prober.probe(standin.address().ip(), Some(kept)).await;
+    let (apiserver, prober, kept) = kept(Duration::from_secs(2)).await;
+    apiserver.set(Behaviour::NoAnswer).await.unwrap();
+    let found = prober.probe(apiserver.address().ip(), Some(kept)).await;
     assert_eq!(found.observation.kind, Kind::AnswerTimeout);
     assert!(found.observation.timings.connect.is_none());
-    assert_eq!(standin.connections(), 1);
+    assert_eq!(apiserver.connections(), 1);
     assert!(found.kept.is_none());
 }
 
 #[tokio::test]
 async fn a_connection_is_kept_over_answers_that_are_not_ready() {
-    let (standin, prober, mut kept) = kept(LONG).await;
+    let (apiserver, prober, mut kept) = kept(LONG).await;
     for behaviour in [Behaviour::ShuttingDown, Behaviour::Overloaded, Behaviour::Unauthorized, Behaviour::Status(404)] {
-        standin.set(behaviour).await.unwrap();
-        kept = prober.probe(standin.address().ip(), Some(kept)).await.kept.expect("the connection can be kept");
+        apiserver.set(behaviour).await.unwrap();
+        kept = prober.probe(apiserver.address().ip(), Some(kept)).await.kept.expect("the connection can be kept");
     }
-    assert_eq!(standin.connections(), 1);
+    assert_eq!(apiserver.connections(), 1);
 }
 
 #[tokio::test]
 async fn a_connection_with_a_body_left_unread_is_not_kept() {
-    let (standin, prober, kept) = kept(LONG).await;
-    standin.set(Behaviour::TooLarge).await.unwrap();
-    assert!(prober.probe(standin.address().ip(), Some(kept)).await.kept.is_none());
+    let (apiserver, prober, kept) = kept(LONG).await;
+    apiserver.set(Behaviour::TooLarge).await.unwrap();
+    assert!(prober.probe(apiserver.address().ip(), Some(kept)).await.kept.is_none());
 }
 
 #[test]

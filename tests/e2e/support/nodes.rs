@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use daymark_standin::{Authority, Behaviour, Standin};
+use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -16,7 +16,7 @@ use super::POOL;
 /// Stand-ins, their CA and a directory for the files of the test. All of it goes with it.
 pub(crate) struct Nodes {
     pub(crate) authority: Authority,
-    pub(crate) standins: Vec<Standin>,
+    pub(crate) apiservers: Vec<FakeApiserver>,
     pub(crate) dir: TempDir,
     runtime: Runtime,
 }
@@ -40,44 +40,44 @@ impl Nodes {
         Self::at(&addresses(count))
     }
 
-    /// One stand-in an address, all at one port.
+    /// One fake an address, all at one port.
     pub(crate) fn at(addresses: &[IpAddr]) -> Self {
         let authority = Authority::new("kubernetes").unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let start = |address: &IpAddr, port| {
             let _inside = runtime.enter();
-            Standin::start((*address, port).into(), &authority, &[POOL])
+            FakeApiserver::start((*address, port).into(), &authority, &[POOL])
         };
-        let standins = (0..16).find_map(|_| {
+        let apiservers = (0..16).find_map(|_| {
             let first = start(&addresses[0], 0).ok()?;
             let port = first.address().port();
             let others = addresses[1..].iter().map(|address| start(address, port));
             // Another process may have the port on one of them.
             std::iter::once(Ok(first)).chain(others).collect::<Result<Vec<_>, _>>().ok()
         });
-        let (dir, standins) = (tempfile::tempdir().unwrap(), standins.expect("a port is free on every address"));
+        let (dir, apiservers) = (tempfile::tempdir().unwrap(), apiservers.expect("a port is free on every address"));
         fs::write(dir.path().join("ca.crt"), authority.pem()).unwrap();
-        Self { authority, standins, dir, runtime }
+        Self { authority, apiservers, dir, runtime }
     }
 
-    /// Tells a stand-in what to do from now on.
+    /// Tells a fake what to do from now on.
     pub(crate) fn set(&self, index: usize, behaviour: Behaviour) {
-        self.runtime.block_on(self.standins[index].set(behaviour)).unwrap();
+        self.runtime.block_on(self.apiservers[index].set(behaviour)).unwrap();
     }
 
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
-        self.standins.iter().map(|standin| standin.address().ip()).collect()
+        self.apiservers.iter().map(|apiserver| apiserver.address().ip()).collect()
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.standins[0].address().port()
+        self.apiservers[0].address().port()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// A plan with every stand-in as a node of its own.
+    /// A plan with every fake as a node of its own.
     pub(crate) fn plan(&self) -> Plan {
         Plan::of(&self.addresses(), self.port())
     }

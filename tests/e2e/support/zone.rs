@@ -1,11 +1,11 @@
-//! A stand-in of Cloudflare with one zone, the nodes that are published there, and the configuration that leads to both.
+//! A fake of Cloudflare with one zone, the nodes that are published there, and the configuration that leads to both.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use daymark_cloudflare_standin::{Plan as Tier, Scope, Standin, World};
+use daymark_fake_cloudflare::{FakeCloudflare, Plan as Tier, Scope, World};
 use tokio::runtime::Runtime;
 
 use super::nodes::{Nodes, Plan};
@@ -32,7 +32,7 @@ impl Scene {
 
 /// Cloudflare with one zone and a token that may write its records.
 pub(crate) struct Zone {
-    pub(crate) cloudflare: Standin,
+    pub(crate) cloudflare: FakeCloudflare,
     pub(crate) id: String,
     _runtime: Runtime,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Zone {
 impl Zone {
     pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let cloudflare = runtime.block_on(Standin::start());
+        let cloudflare = runtime.block_on(FakeCloudflare::start());
         let mut world = cloudflare.world();
         let account = world.add_account();
         let id = world.add_zone(&account, "kube-cp.com", Tier::Free);

@@ -170,11 +170,11 @@ class Host(Machine):
 
 
 class Cloudflare(Machine):
-    """A stand-in of Cloudflare's API, with one zone. It is told and asked by lines."""
+    """A fake of Cloudflare's API, with one zone. It is told and asked by lines."""
 
     def __init__(self, directory, binary):
         super().__init__("cloudflare", directory)
-        self._binary = os.path.join(os.path.dirname(binary), "daymark-cloudflare-standin")
+        self._binary = os.path.join(os.path.dirname(binary), "daymark-fake-cloudflare")
         command = ["nsenter", f"--net={network.namespace(self.name)}", "--", self._binary, "--bare",
                    "--listen", f"{self.address}:{network.CLOUDFLARE_PORT}"]
         with open(self.path("log"), "a", encoding="utf-8") as log:

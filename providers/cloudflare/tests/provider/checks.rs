@@ -1,7 +1,7 @@
 //! What the checks of the start say.
 
 use daymark_cloudflare::{Manage, Mode};
-use daymark_cloudflare_standin::{Fault, Matching, Scope, Status};
+use daymark_fake_cloudflare::{Fault, Matching, Scope, Status};
 use daymark_provider::Provider;
 use serde_json::json;
 

@@ -1,8 +1,8 @@
 //! What a hostile world may do: nodes that trade addresses, quarrels, lagging reads, foreign things that look like ours.
 
 use daymark_cloudflare::{Manage, Mode};
-use daymark_cloudflare_standin::{Fault, Matching, When};
 use daymark_decision::{Decision, PoolName};
+use daymark_fake_cloudflare::{Fault, Matching, When};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use std::fs::read_to_string;
 use std::sync::Mutex;
 
-use daymark_cloudflare_standin::{Fault, Matching};
+use daymark_fake_cloudflare::{Fault, Matching};
 use daymark_provider::Provider;
 use serde_json::json;
 use tempfile::NamedTempFile;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daymark_cloudflare_standin::{Fault, Matching, When};
+use daymark_fake_cloudflare::{Fault, Matching, When};
 use daymark_provider::{Provider, PublishError};
 
 use crate::scene::{ONE, Scene, TWO, addresses, decision, publish, sentence};

@@ -1,4 +1,4 @@
-//! The provider against a stand-in of Cloudflare on a real socket: what it shows, what it leaves alone, and what it says.
+//! The provider against a fake of Cloudflare on a real socket: what it shows, what it leaves alone, and what it says.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 

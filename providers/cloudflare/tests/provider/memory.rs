@@ -1,8 +1,8 @@
 //! What one run leaves to the next.
 
 use daymark_cloudflare::{Cloudflare, Manage, Mode};
-use daymark_cloudflare_standin::{Fault, Matching};
 use daymark_decision::{Decision, PoolName};
+use daymark_fake_cloudflare::{Fault, Matching};
 use daymark_provider::{Provider, contract};
 use jiff::Timestamp;
 use serde_json::{Value, json};

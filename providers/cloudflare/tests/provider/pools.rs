@@ -1,7 +1,7 @@
 //! The switches of an existing pool.
 
 use daymark_cloudflare::Manage;
-use daymark_cloudflare_standin::{Fault, Matching, Scope, When};
+use daymark_fake_cloudflare::{Fault, Matching, Scope, When};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::json;
 
@@ -141,7 +141,7 @@ async fn a_token_that_may_only_read_is_told_which_permission_it_lacks() {
 #[tokio::test]
 async fn an_operator_who_edits_between_two_calls_loses_nothing_but_in_the_gap_of_one_write() {
     let add = |name: &'static str, address: &'static str, pool: String| {
-        move |world: &mut daymark_cloudflare_standin::World| {
+        move |world: &mut daymark_fake_cloudflare::World| {
             let origins = world.pool(&pool)["origins"].as_array_mut().unwrap();
             origins.push(json!({"name": name, "address": address, "enabled": true}));
         }

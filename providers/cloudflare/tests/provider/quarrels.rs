@@ -1,8 +1,8 @@
 //! Others who write the same: an operator, and a second updater by mistake.
 
 use daymark_cloudflare::{Cloudflare, Manage};
-use daymark_cloudflare_standin::{Matching, When};
 use daymark_decision::{Decision, PoolName};
+use daymark_fake_cloudflare::{Matching, When};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::json;
 

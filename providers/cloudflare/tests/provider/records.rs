@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_cloudflare::Mode;
-use daymark_cloudflare_standin::{Fault, Matching, Plan, Scope, When};
 use daymark_decision::{Basis, Lack, PoolName, Reason};
+use daymark_fake_cloudflare::{Fault, Matching, Plan, Scope, When};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::{Value, json};
 use tokio::time::Instant;

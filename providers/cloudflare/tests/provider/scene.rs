@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use daymark_cloudflare::{CallSettings, Cloudflare, Manage, Mode, Served, Settings, TokenSource};
-use daymark_cloudflare_standin::{Example, Standin};
 use daymark_decision::{Decision, PoolName};
+use daymark_fake_cloudflare::{Example, FakeCloudflare};
 use daymark_provider::contract::{self, Observed};
 use daymark_provider::{Provider, PublishError};
 use serde_json::Value;
@@ -21,7 +21,7 @@ pub const THREE: &str = "2001:db8::3";
 pub const PUBLIC: [&str; 3] = ["203.0.112.1", "203.0.112.2", "2001:db7::3"];
 
 pub struct Scene {
-    pub cloudflare: Standin,
+    pub cloudflare: FakeCloudflare,
     pub ids: Example,
     files: TempDir,
 }
@@ -30,7 +30,7 @@ impl Scene {
     /// The zone kube-cp.com, with a Load Balancing pool `kube-cp` that has an origin for each node of the contract, all
     /// enabled, and a balancer.
     pub async fn new() -> Self {
-        let cloudflare = Standin::start().await;
+        let cloudflare = FakeCloudflare::start().await;
         let ids = cloudflare.world().example();
         cloudflare.world().pool(&ids.pool)["origins"][2]["address"] = THREE.into();
         let files = tempfile::tempdir().unwrap();

@@ -1,8 +1,8 @@
 //! A pool and a balancer of Daymark's own.
 
 use daymark_cloudflare::Pass;
-use daymark_cloudflare_standin::{Fault, Matching};
 use daymark_decision::{Decision, PoolName};
+use daymark_fake_cloudflare::{Fault, Matching};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::{Value, json};
 

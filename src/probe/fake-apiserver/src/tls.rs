@@ -1,4 +1,4 @@
-//! The TLS configurations of a stand-in, one a certificate.
+//! The TLS configurations of a fake, one a certificate.
 
 use std::sync::Arc;
 

@@ -87,7 +87,7 @@ fn everywhere(behaviour: &Behaviour, path: &str) -> Option<Response<Full<Bytes>>
     })
 }
 
-/// A list of the API, where the stand-in has a cluster.
+/// A list of the API, where the fake has a cluster.
 fn list(request: &Request<Incoming>, shared: &Shared) -> Option<Response<Full<Bytes>>> {
     let cluster = shared.cluster.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
     let (status, body) = cluster.list(request.uri().path(), request.uri().query().unwrap_or_default())?;

@@ -1,4 +1,4 @@
-//! The stand-in over its socket: what it keeps, what it refuses, and what is played to it.
+//! The fake over its socket: what it keeps, what it refuses, and what is played to it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -10,14 +10,14 @@ mod records;
 mod schema;
 mod tokens;
 
-use daymark_cloudflare_standin::{Example, Standin};
+use daymark_fake_cloudflare::{Example, FakeCloudflare};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-/// The stand-in with its example world, and a client of it.
+/// The fake with its example world, and a client of it.
 struct Setup {
-    cloudflare: Standin,
+    cloudflare: FakeCloudflare,
     ids: Example,
     http: Client,
 }
@@ -34,7 +34,7 @@ impl Setup {
     async fn new() -> Self {
         // reqwest is built for TLS and makes no client without this. Another test may have been first.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let cloudflare = Standin::start().await;
+        let cloudflare = FakeCloudflare::start().await;
         let ids = cloudflare.world().example();
         Self { cloudflare, ids, http: Client::new() }
     }

@@ -1,4 +1,4 @@
-//! The stand-in, asked by plain clients.
+//! The fake, asked by plain clients.
 
 #![expect(clippy::unwrap_used, reason = "a panic in a helper of tests is a failing test")]
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use daymark_standin::{Access, Authority, Behaviour, Cluster, Error, Node, Standin};
+use daymark_fake_apiserver::{Access, Authority, Behaviour, Cluster, Error, FakeApiserver, Node};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::{http1, http2};
@@ -24,13 +24,13 @@ use tokio_rustls::client::TlsStream;
 const NAME: &str = "lb.kube-cp.com";
 const LONG: Duration = Duration::from_mins(1);
 
-fn start() -> (Authority, Standin) {
+fn start() -> (Authority, FakeApiserver) {
     let authority = Authority::new("kubernetes").unwrap();
-    let standin = Standin::start(SocketAddr::from(([127, 0, 0, 1], 0)), &authority, &[NAME]).unwrap();
-    (authority, standin)
+    let apiserver = FakeApiserver::start(SocketAddr::from(([127, 0, 0, 1], 0)), &authority, &[NAME]).unwrap();
+    (authority, apiserver)
 }
 
-async fn connect(authority: &Authority, standin: &Standin, alpn: &[u8]) -> TlsStream<TcpStream> {
+async fn connect(authority: &Authority, apiserver: &FakeApiserver, alpn: &[u8]) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -39,13 +39,13 @@ async fn connect(authority: &Authority, standin: &Standin, alpn: &[u8]) -> TlsSt
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let stream = TcpStream::connect(standin.address()).await.unwrap();
+    let stream = TcpStream::connect(apiserver.address()).await.unwrap();
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(NAME).unwrap(), stream).await.unwrap()
 }
 
 /// The status and the body of each path, asked over one HTTP/1.1 connection.
-async fn get(authority: &Authority, standin: &Standin, paths: &[&str]) -> Vec<(StatusCode, String)> {
-    let tls = connect(authority, standin, b"http/1.1").await;
+async fn get(authority: &Authority, apiserver: &FakeApiserver, paths: &[&str]) -> Vec<(StatusCode, String)> {
+    let tls = connect(authority, apiserver, b"http/1.1").await;
     let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await.unwrap();
     let connection = tokio::spawn(connection);
     let mut answers = Vec::new();
@@ -64,9 +64,9 @@ async fn get(authority: &Authority, standin: &Standin, paths: &[&str]) -> Vec<(S
 
 #[tokio::test]
 async fn answers_are_those_of_kube_apiserver_over_one_connection() {
-    let (authority, standin) = start();
+    let (authority, apiserver) = start();
     let paths = ["/readyz", "/readyz?verbose", "/livez", "/healthz", "/version", "/readyz/etcd", "/api"];
-    let answers = get(&authority, &standin, &paths).await;
+    let answers = get(&authority, &apiserver, &paths).await;
     assert_eq!(answers[0], (StatusCode::OK, "ok".to_owned()));
     assert!(answers[1].1.starts_with("[+]ping ok\n") && answers[1].1.ends_with("readyz check passed\n"), "{answers:?}");
     assert!(answers[2..5].iter().all(|(status, _)| *status == StatusCode::OK), "{answers:?}");
@@ -74,15 +74,15 @@ async fn answers_are_those_of_kube_apiserver_over_one_connection() {
         assert_eq!(*status, StatusCode::FORBIDDEN);
         assert!(body.starts_with(r#"{"kind":"Status","#) && body.contains(&format!(r#"cannot get path \"{path}\""#)));
     }
-    assert_eq!((standin.connections(), standin.requests()), (1, 7));
-    standin.stop().await;
+    assert_eq!((apiserver.connections(), apiserver.requests()), (1, 7));
+    apiserver.stop().await;
 }
 
 #[tokio::test]
 async fn a_failing_check_is_in_the_list_whether_or_not_it_is_asked_for() {
-    let (authority, standin) = start();
-    standin.set(Behaviour::NotReady { failing: vec!["etcd".into(), "my-check".into()] }).await.unwrap();
-    for (status, body) in get(&authority, &standin, &["/readyz", "/readyz?verbose"]).await {
+    let (authority, apiserver) = start();
+    apiserver.set(Behaviour::NotReady { failing: vec!["etcd".into(), "my-check".into()] }).await.unwrap();
+    for (status, body) in get(&authority, &apiserver, &["/readyz", "/readyz?verbose"]).await {
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         for line in ["[+]ping ok", "[-]etcd failed: reason withheld", "[-]my-check failed: reason withheld"] {
             assert!(body.lines().any(|found| found == line), "{body}");
@@ -93,8 +93,8 @@ async fn a_failing_check_is_in_the_list_whether_or_not_it_is_asked_for() {
 
 #[tokio::test]
 async fn an_http2_connection_ends_after_each_answer() {
-    let (authority, standin) = start();
-    let tls = connect(&authority, &standin, b"h2").await;
+    let (authority, apiserver) = start();
+    let tls = connect(&authority, &apiserver, b"h2").await;
     assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await.unwrap();
     let connection = tokio::spawn(connection);
@@ -109,71 +109,71 @@ async fn an_http2_connection_ends_after_each_answer() {
 
 #[tokio::test]
 async fn a_dead_one_refuses_keeps_its_port_and_comes_back() {
-    let (authority, standin) = start();
-    let kept = connect(&authority, &standin, b"http/1.1").await;
+    let (authority, apiserver) = start();
+    let kept = connect(&authority, &apiserver, b"http/1.1").await;
     for _ in 0..3 {
-        standin.set(Behaviour::Dead).await.unwrap();
-        assert_eq!(TcpStream::connect(standin.address()).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
-        standin.set(Behaviour::Ready).await.unwrap();
-        assert_eq!(get(&authority, &standin, &["/readyz"]).await[0].0, StatusCode::OK);
+        apiserver.set(Behaviour::Dead).await.unwrap();
+        assert_eq!(TcpStream::connect(apiserver.address()).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        apiserver.set(Behaviour::Ready).await.unwrap();
+        assert_eq!(get(&authority, &apiserver, &["/readyz"]).await[0].0, StatusCode::OK);
     }
     drop(kept);
 }
 
 #[tokio::test]
 async fn silence_holds_for_connections_of_before_and_ends() {
-    let (authority, standin) = start();
-    let tls = connect(&authority, &standin, b"http/1.1").await;
+    let (authority, apiserver) = start();
+    let tls = connect(&authority, &apiserver, b"http/1.1").await;
     let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await.unwrap();
     let connection = tokio::spawn(connection);
-    standin.set(Behaviour::Silent).await.unwrap();
+    apiserver.set(Behaviour::Silent).await.unwrap();
     let request = || Request::get("/readyz").header("host", NAME).body(Empty::<Bytes>::new()).unwrap();
     let mut answer = std::pin::pin!(sender.send_request(request()));
     assert!(timeout(Duration::from_millis(100), answer.as_mut()).await.is_err());
-    assert!(timeout(Duration::from_millis(100), TcpStream::connect(standin.address())).await.is_err());
-    standin.set(Behaviour::Ready).await.unwrap();
+    assert!(timeout(Duration::from_millis(100), TcpStream::connect(apiserver.address())).await.is_err());
+    apiserver.set(Behaviour::Ready).await.unwrap();
     // Both sides only ever missed each other's packets, and send them again.
     assert_eq!(timeout(LONG, answer).await.unwrap().unwrap().status(), StatusCode::OK);
-    assert_eq!(get(&authority, &standin, &["/readyz"]).await[0].0, StatusCode::OK);
+    assert_eq!(get(&authority, &apiserver, &["/readyz"]).await[0].0, StatusCode::OK);
     drop(sender);
     connection.await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn a_stalled_one_goes_on_with_the_handshake_once_it_is_ready() {
-    let (authority, standin) = start();
-    standin.set(Behaviour::TlsStall).await.unwrap();
-    let mut handshake = std::pin::pin!(connect(&authority, &standin, b"http/1.1"));
+    let (authority, apiserver) = start();
+    apiserver.set(Behaviour::TlsStall).await.unwrap();
+    let mut handshake = std::pin::pin!(connect(&authority, &apiserver, b"http/1.1"));
     assert!(timeout(Duration::from_millis(100), handshake.as_mut()).await.is_err());
-    standin.set(Behaviour::Ready).await.unwrap();
+    apiserver.set(Behaviour::Ready).await.unwrap();
     timeout(LONG, handshake).await.expect("the handshake still stalls");
 }
 
 #[tokio::test]
 async fn a_taken_address_is_an_error() {
-    let (authority, standin) = start();
-    assert!(matches!(Standin::start(standin.address(), &authority, &[NAME]), Err(Error::Listen { .. })));
+    let (authority, apiserver) = start();
+    assert!(matches!(FakeApiserver::start(apiserver.address(), &authority, &[NAME]), Err(Error::Listen { .. })));
 }
 
 #[tokio::test]
 async fn a_stopped_one_frees_its_port() {
-    let (authority, standin) = start();
-    let address = standin.address();
-    standin.stop().await;
-    let again = Standin::start(address, &authority, &[NAME]).unwrap();
+    let (authority, apiserver) = start();
+    let address = apiserver.address();
+    apiserver.stop().await;
+    let again = FakeApiserver::start(address, &authority, &[NAME]).unwrap();
     assert_eq!(again.address(), address);
 }
 
 #[tokio::test]
 async fn the_nodes_of_a_cluster_are_listed_page_by_page_to_those_who_may_see_them() {
-    let (authority, standin) = start();
+    let (authority, apiserver) = start();
     let of = |path: &'static str| {
-        let (authority, standin) = (&authority, &standin);
-        async move { get(authority, standin, &[path]).await.remove(0) }
+        let (authority, apiserver) = (&authority, &apiserver);
+        async move { get(authority, apiserver, &[path]).await.remove(0) }
     };
     assert_eq!(of("/api/v1/nodes").await.0, StatusCode::FORBIDDEN, "by default it has no cluster");
     let cluster = Cluster::default();
-    standin.join(&cluster);
+    apiserver.join(&cluster);
     let mut nodes: Vec<Node> =
         (1..=3).map(|n| Node::of_control_plane(&format!("cp-{n}"), [192, 0, 2, n].into())).collect();
     nodes[2].labels.clear();
@@ -193,6 +193,6 @@ async fn the_nodes_of_a_cluster_are_listed_page_by_page_to_those_who_may_see_the
     assert_eq!(cluster.lists(), 4);
     cluster.forbid(true);
     assert_eq!(of(slices).await.0, StatusCode::FORBIDDEN);
-    standin.require(Access::Token("secret".to_owned()));
+    apiserver.require(Access::Token("secret".to_owned()));
     assert_eq!(of(slices).await.0, StatusCode::UNAUTHORIZED);
 }

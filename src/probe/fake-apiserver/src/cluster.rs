@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// The content of one cluster. Clones share it, so that several stand-ins are its apiservers.
+/// The content of one cluster. Clones share it, so that several fakes are its apiservers.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster(Arc<Mutex<Content>>);
 

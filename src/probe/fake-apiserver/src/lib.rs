@@ -1,4 +1,4 @@
-//! A stand-in apiserver, for the tests of Daymark and for its demo.
+//! A fake apiserver, for the tests of Daymark and for its demo.
 //!
 //! It answers `/readyz` as kube-apiserver does and can be told at run time to fail in every way that a probe must tell
 //! apart: [`Behaviour`]; and it lists the nodes of a [`Cluster`]. It knows nothing of probes, pools or names. Linux only: silence is made with a socket filter.
@@ -14,4 +14,4 @@ mod tls;
 pub use authority::{Authority, Identity, Validity};
 pub use behaviour::{Behaviour, UnknownBehaviour};
 pub use cluster::{Cluster, Node};
-pub use server::{Access, Error, Standin};
+pub use server::{Access, Error, FakeApiserver};

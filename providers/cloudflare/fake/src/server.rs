@@ -19,9 +19,9 @@ use tokio::time::Instant;
 
 use crate::api;
 use crate::envelope::Answer;
+use crate::fake::{Call, Shared};
 use crate::faults::{Edit, Fault, When};
 use crate::request::Request;
-use crate::standin::{Call, Shared};
 
 /// Serves until its task is aborted; the connections end with it.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {

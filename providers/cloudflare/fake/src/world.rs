@@ -177,7 +177,7 @@ impl World {
 
     /// Adds an active token of these scopes and gives its value.
     pub fn add_token(&mut self, scopes: impl IntoIterator<Item = Scope>) -> String {
-        let value = format!("stand-in_{}", &self.mint.id()[..31]);
+        let value = format!("fake_{}", &self.mint.id()[..31]);
         self.tokens.insert(value.clone(), Token { status: Status::Active, scopes: scopes.into_iter().collect() });
         value
     }

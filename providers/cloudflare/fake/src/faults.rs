@@ -11,10 +11,10 @@ pub enum Fault {
     CutBefore,
     /// It is done, then the connection ends without an answer.
     CutAfter,
-    /// No answer until [`Standin::release`](crate::Standin::release), and nothing is done before. A client that goes away
+    /// No answer until [`FakeCloudflare::release`](crate::FakeCloudflare::release), and nothing is done before. A client that goes away
     /// takes the request with it.
     StallBefore,
-    /// It is done, but there is no answer until [`Standin::release`](crate::Standin::release).
+    /// It is done, but there is no answer until [`FakeCloudflare::release`](crate::FakeCloudflare::release).
     StallAfter,
     /// So long by tokio's time nothing happens, then it is done and answered. A client that goes away before takes the
     /// request with it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daymark_cloudflare_standin::{Fault, Matching, When};
+use daymark_fake_cloudflare::{Fault, Matching, When};
 use serde_json::{Value, json};
 use tokio::time;
 

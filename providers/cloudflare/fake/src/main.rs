@@ -1,4 +1,4 @@
-//! The stand-in on its own, until it is ended: to try things by hand, or for tests of whole processes. Lines on its input
+//! The fake on its own, until it is ended: to try things by hand, or for tests of whole processes. Lines on its input
 //! hold calls back and tell what it has seen.
 
 use std::io::stdin;
@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Parser;
-use daymark_cloudflare_standin::{Fault, Matching, Plan, Standin};
+use daymark_fake_cloudflare::{FakeCloudflare, Fault, Matching, Plan};
 use serde_json::{Value, json};
 
-/// A stand-in of Cloudflare's API with an example world.
+/// A fake of Cloudflare's API with an example world.
 ///
 /// Lines on the input: `hold METHOD NTH [after]` gives no answer to the nth call of this method from now on, which is done
 /// after that or before; `release` gives them; `calls` tells every call so far, and `records` what the names lead to.
@@ -27,7 +27,7 @@ struct Arguments {
 #[expect(clippy::print_stdout, reason = "it tells the hand how to reach it")]
 async fn main() -> std::io::Result<()> {
     let arguments = Arguments::parse();
-    let cloudflare = Arc::new(Standin::listen(arguments.listen).await?);
+    let cloudflare = Arc::new(FakeCloudflare::listen(arguments.listen).await?);
     println!("api      {}", cloudflare.api());
     println!("token    {}", cloudflare.token());
     if arguments.bare {
@@ -51,7 +51,7 @@ async fn main() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-fn obey(cloudflare: &Standin, line: &str) -> Value {
+fn obey(cloudflare: &FakeCloudflare, line: &str) -> Value {
     match line.split_whitespace().collect::<Vec<_>>()[..] {
         ["hold", method, nth] => hold(cloudflare, Fault::StallBefore, method, nth),
         ["hold", method, nth, "after"] => hold(cloudflare, Fault::StallAfter, method, nth),
@@ -72,7 +72,7 @@ fn obey(cloudflare: &Standin, line: &str) -> Value {
     }
 }
 
-fn hold(cloudflare: &Standin, fault: Fault, method: &str, nth: &str) -> Value {
+fn hold(cloudflare: &FakeCloudflare, fault: Fault, method: &str, nth: &str) -> Value {
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     let (Some(method), Ok(nth)) = (methods.into_iter().find(|it| *it == method), nth.parse()) else {
         return json!({"error": "hold METHOD NTH [after]"});

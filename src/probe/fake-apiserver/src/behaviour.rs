@@ -1,10 +1,10 @@
-//! What the stand-in does. It is a value only: `conversation` and `answer` act on it.
+//! What the fake does. It is a value only: `conversation` and `answer` act on it.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What the stand-in does with connections and requests, until told otherwise.
+/// What the fake does with connections and requests, until told otherwise.
 ///
 /// As text, for the command line of the demo, it is one word, some with a value: `not-ready=etcd,ping`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub enum Behaviour {
     TlsRefused,
     /// A certificate of another CA with the same name.
     OtherCa,
-    /// A certificate without the names that the stand-in was started with.
+    /// A certificate without the names that the fake was started with.
     WrongNames,
     /// A certificate that has ended.
     Expired,

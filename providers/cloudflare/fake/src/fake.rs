@@ -1,4 +1,4 @@
-//! The stand-in as a test holds it, and what all its connections share.
+//! The fake as a test holds it, and what all its connections share.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,8 +21,8 @@ use crate::world::{Scope, Status, World};
 /// A Cloudflare of one's own. Its tasks run in the runtime that starts it and end when it is dropped.
 ///
 /// # Panics
-/// When dropped after requests that break the schema, unless [`Standin::violations`] has handed them over.
-pub struct Standin {
+/// When dropped after requests that break the schema, unless [`FakeCloudflare::violations`] has handed them over.
+pub struct FakeCloudflare {
     address: SocketAddr,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     pub(crate) violations: Mutex<Vec<String>>,
 }
 
-impl Standin {
+impl FakeCloudflare {
     /// Starts on a free port of loopback, with an empty world but for a token of every scope.
     ///
     /// # Panics
@@ -68,7 +68,7 @@ impl Standin {
         Self::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port of loopback")
     }
 
-    /// As [`Standin::start`], on this address. The error is the system's, about the address.
+    /// As [`FakeCloudflare::start`], on this address. The error is the system's, about the address.
     ///
     /// # Panics
     /// The schema cannot be read.
@@ -139,7 +139,7 @@ impl Standin {
     }
 }
 
-impl Drop for Standin {
+impl Drop for FakeCloudflare {
     fn drop(&mut self) {
         self.task.abort();
         let violations = self.violations();

@@ -38,7 +38,7 @@ fn end_with_reset(socket: &Socket) {
     drop(socket.set_linger(Some(Duration::ZERO)));
 }
 
-/// Serves one connection until it ends, deaf while the stand-in is silent.
+/// Serves one connection until it ends, deaf while the fake is silent.
 pub(crate) async fn hold(stream: TcpStream, shared: Arc<Shared>) {
     let Ok(socket) = SockRef::from(&stream).try_clone().map(Arc::new) else { return };
     let mut behaviour = shared.behaviour.subscribe();

@@ -1,4 +1,4 @@
-//! The stand-in itself: its port, its switch and its counters. What happens on a connection is told in `conversation`.
+//! The fake itself: its port, its switch and its counters. What happens on a connection is told in `conversation`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,9 +19,9 @@ use crate::cluster::Cluster;
 use crate::conversation;
 use crate::tls::Configs;
 
-/// One stand-in apiserver. Dropped, it ends with all its connections; [`Standin::stop`] also waits for that.
+/// One fake apiserver. Dropped, it ends with all its connections; [`FakeApiserver::stop`] also waits for that.
 #[derive(Debug)]
-pub struct Standin {
+pub struct FakeApiserver {
     address: SocketAddr,
     shared: Arc<Shared>,
     orders: mpsc::Sender<Order>,
@@ -41,7 +41,7 @@ pub enum Access {
     ClientCertificate,
 }
 
-/// Why a stand-in could not do what it was told.
+/// Why a fake could not do what it was told.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address cannot be listened on; the caller chooses another.
@@ -61,8 +61,8 @@ pub enum Error {
     /// As [`Error::Tls`], for the certificates of clients.
     #[error("cannot set up the verification of clients")]
     Verifier(#[from] VerifierBuilderError),
-    /// The runtime has ended the stand-in.
-    #[error("the stand-in has stopped")]
+    /// The runtime has ended the fake.
+    #[error("the fake has stopped")]
     Stopped,
 }
 
@@ -87,7 +87,7 @@ enum Change {
     HangUp,
 }
 
-impl Standin {
+impl FakeApiserver {
     /// Starts to serve on `address` (port 0: any free one) with a certificate of `authority` for these DNS names and
     /// IP addresses. It is [`Behaviour::Ready`]. Must be called within a tokio runtime.
     pub fn start(address: SocketAddr, authority: &Authority, names: &[&str]) -> Result<Self, Error> {
@@ -165,7 +165,7 @@ impl Standin {
     }
 }
 
-impl Drop for Standin {
+impl Drop for FakeApiserver {
     fn drop(&mut self) {
         self.stop.cancel();
     }

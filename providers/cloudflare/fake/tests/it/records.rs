@@ -1,6 +1,6 @@
 //! DNS records.
 
-use daymark_cloudflare_standin::Plan;
+use daymark_fake_cloudflare::Plan;
 use serde_json::{Value, json};
 
 use crate::{Reply, Setup};

@@ -1,6 +1,6 @@
 //! Tokens and scopes.
 
-use daymark_cloudflare_standin::{Scope, Status};
+use daymark_fake_cloudflare::{Scope, Status};
 use serde_json::{Value, json};
 
 use crate::{Reply, Setup};

@@ -60,12 +60,12 @@ impl Request {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The page asked for of `items`. A parameter that the stand-in does not know is refused: passed over, it would
+    /// The page asked for of `items`. A parameter that the fake does not know is refused: passed over, it would
     /// show more than was asked for.
     pub(crate) fn page(&self, listing: &Listing, items: &[Value]) -> Result<Answer, Answer> {
         let known = |key: &String| ["page", "per_page"].contains(&key.as_str()) || listing.filters.contains(&&**key);
         if let Some((key, _)) = self.query.iter().find(|(key, _)| !known(key)) {
-            return Err(Answer::invalid(&format!("the stand-in knows no parameter {key}")));
+            return Err(Answer::invalid(&format!("the fake knows no parameter {key}")));
         }
         let number = |name, default| self.parameter(name).map_or(Some(default), |text| text.parse().ok());
         let page = number("page", 1).filter(|page| *page >= 1);

@@ -1,4 +1,4 @@
-//! A stateful stand-in of Cloudflare's API, for the tests of Daymark.
+//! A stateful fake of Cloudflare's API, for the tests of Daymark.
 //!
 //! It serves plain HTTP on loopback and holds a [`World`] that requests change as they change Cloudflare's: pools, load
 //! balancers and DNS records, behind tokens with scopes and the limit on calls. A test edits the world as the dashboard
@@ -10,28 +10,28 @@
 //! are the service's where they are known; a test should not depend on the texts.
 //!
 //! Where the environment variable `CLOUDFLARE_OPENAPI` names Cloudflare's `OpenAPI` document, each request is validated
-//! against it, and the drop of a [`Standin`] panics for violations that nobody has asked about.
+//! against it, and the drop of a [`FakeCloudflare`] panics for violations that nobody has asked about.
 
-#![expect(clippy::expect_used, reason = "a stand-in that cannot go on ends the test")]
+#![expect(clippy::expect_used, reason = "a fake that cannot go on ends the test")]
 
 mod api;
 mod balancers;
 mod envelope;
+mod fake;
 mod faults;
 mod pools;
 mod rate;
 mod records;
 mod request;
 mod server;
-mod standin;
 mod tokens;
 mod validate;
 mod world;
 mod zones;
 
+pub use fake::{Call, FakeCloudflare};
 pub use faults::{Fault, Matching, When};
 pub use rate::Rate;
-pub use standin::{Call, Standin};
 pub use world::{Account, Example, Plan, Scope, Status, Token, World, Zone};
 
 /// What every path begins with.
