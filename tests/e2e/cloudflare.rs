@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use daymark_fake_apiserver::Behaviour;
-use daymark_fake_cloudflare::{Fault, Matching};
+use daymark_fake_cloudflare::{Fault, RequestMatcher};
 
 use crate::support::dns::all_find;
 use crate::support::nodes::Plan;
@@ -53,7 +53,7 @@ fn a_cloudflare_that_fails_is_told_and_dns_goes_on_without_it() {
     let daymark = scene.run();
     scene.shows(&daymark, &all);
     for _ in 0..1_000 {
-        scene.zone.cloudflare.play(Fault::Status(500), Matching::any());
+        scene.zone.cloudflare.inject(Fault::Status(500), RequestMatcher::any());
     }
     scene.nodes.set(0, Behaviour::Dead);
     until("DNS has the new answer", || {
@@ -76,7 +76,7 @@ fn a_cloudflare_that_fails_is_told_and_dns_goes_on_without_it() {
     assert_eq!(scene.zone.addresses(), all.iter().copied().collect(), "what stood there stands");
     assert_eq!(daymark.get("/readyz").0, 200);
 
-    scene.zone.cloudflare.mend();
+    scene.zone.cloudflare.clear_faults();
     scene.shows(&daymark, &all[1..]);
     assert!(!daymark.log().contains(&scene.zone.cloudflare.token()), "no token in the log");
 }

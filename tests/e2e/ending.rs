@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use daymark_fake_cloudflare::{Fault, Matching};
+use daymark_fake_cloudflare::{Fault, RequestMatcher};
 use tempfile::NamedTempFile;
 
 use crate::support::nodes::Nodes;
@@ -50,7 +50,7 @@ fn a_signal_right_after_the_start_ends_it_in_order_too() {
 fn a_second_signal_ends_at_once_what_the_first_lets_end_in_order() {
     for command in ["run", "sync"] {
         let (scene, log) = (Scene::new(1), NamedTempFile::new().unwrap());
-        scene.zone.cloudflare.play(Fault::StallAfter, Matching::method("POST"));
+        scene.zone.cloudflare.inject(Fault::StallAfter, RequestMatcher::method("POST"));
         let mut command = daymark(&[command, "-c", scene.config().to_str().unwrap()]);
         let mut process = Process::spawn(command.stderr(log.reopen().unwrap()));
         until("it writes", || (scene.zone.writes() > 0).then_some(()));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use daymark_fake_apiserver::{Behaviour, Node};
-use daymark_fake_cloudflare::{Fault, Matching};
+use daymark_fake_cloudflare::{Fault, RequestMatcher};
 
 use crate::discovery::{HASTY, Scene};
 use crate::support::nodes::{Nodes, Plan, addresses, write};
@@ -180,7 +180,7 @@ fn a_host_that_is_killed_in_the_middle_of_a_write_leaves_no_half_of_it() {
         let all = hosts.nodes.addresses();
         until("the records stand", || (zone.addresses() == all.iter().copied().collect()).then_some(()));
         // Two records go; the writer dies over the first.
-        zone.cloudflare.play(fault, Matching::method("DELETE"));
+        zone.cloudflare.inject(fault, RequestMatcher::method("DELETE"));
         hosts.nodes.set(0, Behaviour::Dead);
         hosts.nodes.set(1, Behaviour::Dead);
         let of_writes = || zone.cloudflare.calls().iter().filter(|call| call.method == "DELETE").count();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use daymark_fake_apiserver::Behaviour;
-use daymark_fake_cloudflare::{Fault, Matching};
+use daymark_fake_cloudflare::{Fault, RequestMatcher};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -24,8 +24,8 @@ impl Scene {
 
     /// Someone changes the TTL of every record by hand.
     fn meddle(&self) {
-        self.zone.world(|world| {
-            let records = world.zones.get_mut(&self.zone.id).unwrap().records.values_mut();
+        self.zone.store(|store| {
+            let records = store.zones.get_mut(&self.zone.id).unwrap().records.values_mut();
             records.for_each(|record| record["ttl"] = 300.into());
         });
     }
@@ -233,7 +233,7 @@ fn a_provider_that_fails_disturbs_no_other() {
     let mut scene = Scene::new(2);
     let other = Zone::new();
     scene.plan.provider += &other.provider(&scene.nodes, "other");
-    scene.zone.world(|world| world.tokens.clear());
+    scene.zone.store(|store| store.tokens.clear());
     let done = scene.sync(&[]);
     assert_eq!(done.code, Some(1));
     assert!(done.stderr.lines().any(|line| line.starts_with("cloudflare: not as it should be, ")), "{}", done.stderr);
@@ -245,7 +245,7 @@ fn a_provider_that_fails_disturbs_no_other() {
 #[test]
 fn what_fails_is_tried_again_while_the_deadline_allows() {
     let scene = Scene::new(2);
-    scene.zone.cloudflare.play(Fault::Status(500), Matching::method("POST").nth(2));
+    scene.zone.cloudflare.inject(Fault::Status(500), RequestMatcher::method("POST").nth(2));
     let done = scene.publishes(&[0, 1]);
     assert_eq!(
         done.stdout.matches("add the record").count(),
@@ -256,7 +256,7 @@ fn what_fails_is_tried_again_while_the_deadline_allows() {
 
     scene.nodes.set(0, Behaviour::Dead);
     for _ in 0..100 {
-        scene.zone.cloudflare.play(Fault::Status(500), Matching::method("DELETE"));
+        scene.zone.cloudflare.inject(Fault::Status(500), RequestMatcher::method("DELETE"));
     }
     let done = scene.sync(&["--deadline", "5s"]);
     assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
@@ -267,7 +267,7 @@ fn what_fails_is_tried_again_while_the_deadline_allows() {
 fn what_was_done_is_told_also_where_a_later_edit_failed() {
     let scene = Scene::new(2);
     for _ in 0..100 {
-        scene.zone.cloudflare.play(Fault::Status(500), Matching::method("POST").nth(2));
+        scene.zone.cloudflare.inject(Fault::Status(500), RequestMatcher::method("POST").nth(2));
     }
     let done = scene.sync(&["--deadline", "5s"]);
     assert_eq!(done.code, Some(1));
@@ -323,7 +323,7 @@ fn what_is_to_be_looked_at_is_told_where_there_is_news_and_not_in_a_quiet_pass()
 #[test]
 fn what_is_found_is_not_said_beside_a_fault_that_says_it() {
     let scene = Scene::new(1);
-    scene.zone.world(|world| world.zones.clear());
+    scene.zone.store(|store| store.zones.clear());
     let done = scene.sync(&["-o", "json"]);
     let report: Value = serde_json::from_str(&done.stdout).unwrap();
     let provider = &report["providers"][0];
@@ -350,7 +350,7 @@ fn what_someone_changes_again_and_again_is_left_alone_in_the_third_pass() {
 #[test]
 fn a_fault_is_told_also_where_the_output_is_lost() {
     let scene = Scene::new(1);
-    scene.zone.world(|world| world.tokens.clear());
+    scene.zone.store(|store| store.tokens.clear());
     let (log, config) = (NamedTempFile::new().unwrap(), scene.config());
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = daymark(&["sync", "--deadline", "2m", "-o", "json", "-c", config.to_str().unwrap()]);
@@ -364,7 +364,7 @@ fn a_fault_is_told_also_where_the_output_is_lost() {
 #[test]
 fn a_pause_that_goes_beyond_the_deadline_is_not_waited_for() {
     let scene = Scene::new(1);
-    scene.zone.cloudflare.play(Fault::TooMany { retry_after: Some(3_600) }, Matching::any());
+    scene.zone.cloudflare.inject(Fault::TooMany { retry_after: Some(3_600) }, RequestMatcher::any());
     let done = scene.sync(&[]);
     assert_eq!((done.code, scene.zone.cloudflare.calls().len()), (Some(1), 1), "{}", done.stderr);
 }
@@ -447,7 +447,7 @@ fn a_signal_ends_a_pass_before_or_after_what_it_writes() {
     assert!(scene.zone.cloudflare.calls().is_empty());
 
     scene.nodes.set(1, Behaviour::Ready);
-    scene.zone.cloudflare.play(Fault::StallAfter, Matching::method("POST"));
+    scene.zone.cloudflare.inject(Fault::StallAfter, RequestMatcher::method("POST"));
     let (mut pass, log) = scene.pass_that_hangs();
     until("it writes", || (scene.zone.writes() > 0).then_some(()));
     pass.signal("INT");

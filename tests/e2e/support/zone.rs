@@ -5,7 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use daymark_fake_cloudflare::{FakeCloudflare, Plan as Tier, Scope, World};
+use daymark_fake_cloudflare::{FakeCloudflare, Scope, Store, ZonePlan};
 use tokio::runtime::Runtime;
 
 use super::nodes::{Nodes, Plan};
@@ -41,11 +41,11 @@ impl Zone {
     pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let cloudflare = runtime.block_on(FakeCloudflare::start());
-        let mut world = cloudflare.world();
-        let account = world.add_account();
-        let id = world.add_zone(&account, "kube-cp.com", Tier::Free);
-        world.add_token([Scope::ZoneRead, Scope::DnsWrite, Scope::DnsRead]);
-        drop(world);
+        let mut store = cloudflare.store();
+        let account = store.add_account();
+        let id = store.add_zone(&account, "kube-cp.com", ZonePlan::Free);
+        store.add_token([Scope::ZoneRead, Scope::DnsWrite, Scope::DnsRead]);
+        drop(store);
         Self { cloudflare, id, _runtime: runtime }
     }
 
@@ -59,14 +59,14 @@ impl Zone {
         )
     }
 
-    pub(crate) fn world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
-        act(&mut self.cloudflare.world())
+    pub(crate) fn store<T>(&self, act: impl FnOnce(&mut Store) -> T) -> T {
+        act(&mut self.cloudflare.store())
     }
 
     /// What the name resolves to.
     pub(crate) fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.world(|world| {
-            world.zones[&self.id].records.values().map(|it| it["content"].as_str().unwrap().parse().unwrap()).collect()
+        self.store(|store| {
+            store.zones[&self.id].records.values().map(|it| it["content"].as_str().unwrap().parse().unwrap()).collect()
         })
     }
 

@@ -1,40 +1,40 @@
-//! From a request to the endpoint that answers it, and the scope that each needs.
+//! Routes each request to the endpoint that answers it, and says which scope the endpoint needs.
 
 use http::Method;
 
-use crate::envelope::{Answer, Outcome};
+use crate::envelope::{ApiResponse, Outcome};
 use crate::request::Request;
-use crate::world::{Scope, World};
+use crate::store::{Scope, Store};
 use crate::{balancers, pools, records, tokens, zones};
 
-/// Handles one request. Whatever the answer says, it has been done once this returns.
-pub(crate) fn answer(world: &mut World, request: &Request) -> Answer {
-    route(world, request).unwrap_or_else(|refusal| refusal)
+/// Handles one request completely before it returns.
+pub(crate) fn answer(store: &mut Store, request: &Request) -> ApiResponse {
+    route(store, request).unwrap_or_else(|refusal| refusal)
 }
 
-fn route(world: &mut World, request: &Request) -> Outcome {
+fn route(store: &mut Store, request: &Request) -> Outcome {
     let token = tokens::bearer(&request.headers)?;
     let parts: Vec<_> = request.path.split('/').skip(1).collect();
     if parts == ["user", "tokens", "verify"] {
-        return tokens::verify(world, token);
+        return tokens::verify(store, token);
     }
-    let scope = scope(&parts, &request.method).ok_or_else(|| Answer::no_route(&request.path))?;
-    tokens::require(world, token, scope)?;
+    let scope = scope(&parts, &request.method).ok_or_else(|| ApiResponse::no_route(&request.path))?;
+    tokens::require(store, token, scope)?;
     match parts[..] {
-        ["zones"] => zones::collection(world, request),
-        ["zones", zone] => zones::item(world, zone, request),
-        ["zones", zone, "load_balancers"] => balancers::collection(world, zone, request),
-        ["zones", zone, "load_balancers", id] => balancers::item(world, zone, id, request),
-        ["zones", zone, "dns_records"] => records::collection(world, zone, request),
-        ["zones", zone, "dns_records", id] => records::item(world, zone, id, request),
-        ["accounts", account, _, "pools"] => pools::collection(world, account, request),
-        ["accounts", account, _, "pools", id] => pools::item(world, account, id, request),
-        ["accounts", account, _, "pools", id, "health"] => pools::health(world, account, id, request),
-        _ => Err(Answer::no_route(&request.path)),
+        ["zones"] => zones::collection(store, request),
+        ["zones", zone] => zones::item(store, zone, request),
+        ["zones", zone, "load_balancers"] => balancers::collection(store, zone, request),
+        ["zones", zone, "load_balancers", id] => balancers::item(store, zone, id, request),
+        ["zones", zone, "dns_records"] => records::collection(store, zone, request),
+        ["zones", zone, "dns_records", id] => records::item(store, zone, id, request),
+        ["accounts", account, _, "pools"] => pools::collection(store, account, request),
+        ["accounts", account, _, "pools", id] => pools::item(store, account, id, request),
+        ["accounts", account, _, "pools", id, "health"] => pools::health(store, account, id, request),
+        _ => Err(ApiResponse::no_route(&request.path)),
     }
 }
 
-/// The scope that a path needs; none for a path that leads nowhere.
+/// The scope that a path needs. A path without an endpoint has none.
 fn scope(parts: &[&str], method: &Method) -> Option<Scope> {
     let (read, write) = match parts {
         ["zones"] | ["zones", _] => (Scope::ZoneRead, Scope::ZoneRead),

@@ -1,22 +1,22 @@
-//! Load balancers of a zone: what a write makes of them, and what is refused.
+//! Load balancers of a zone: creating, changing, listing, and the checks of each write.
 
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::envelope::{Answer, Outcome};
-use crate::request::{Listing, Request, forbidden};
-use crate::world::{Account, Mint, World, Zone};
+use crate::envelope::{ApiResponse, Outcome};
+use crate::request::{ListOptions, Request, forbidden};
+use crate::store::{Account, IdGenerator, Store, Zone};
 
-const LISTING: Listing = Listing { filters: &[], per_page: 50, most_per_page: 1_000 };
-/// Balancers that a zone without an Enterprise plan may have.
-const MOST: usize = 20;
+const LIST_OPTIONS: ListOptions = ListOptions { filters: &[], per_page: 50, max_per_page: 1_000 };
+/// The number of balancers that a zone without an Enterprise plan may have.
+const MAX_BALANCERS: usize = 20;
 const READ_ONLY: [&str; 4] = ["created_on", "modified_on", "zone_name", "networks"];
 const POLICIES: [&str; 8] =
     ["off", "geo", "random", "dynamic_latency", "proximity", "least_outstanding_requests", "least_connections", ""];
 
-/// A balancer that did not exist before, with its id.
-pub(crate) fn new(fields: Map<String, Value>, zone: &Zone, mint: &mut Mint) -> (String, Value) {
-    let (id, now) = (mint.id(), mint.time());
+/// Creates a balancer. Returns its ID and the balancer.
+pub(crate) fn new(fields: Map<String, Value>, zone: &Zone, ids: &mut IdGenerator) -> (String, Value) {
+    let (id, now) = (ids.id(), ids.time());
     let mut balancer = defaults();
     balancer.extend(fields);
     balancer.insert("id".into(), id.clone().into());
@@ -27,50 +27,50 @@ pub(crate) fn new(fields: Map<String, Value>, zone: &Zone, mint: &mut Mint) -> (
 }
 
 /// Answers for `/zones/{zone}/load_balancers`.
-pub(crate) fn collection(world: &mut World, zone: &str, request: &Request) -> Outcome {
-    let zone = world.zones.get_mut(zone).ok_or_else(|| Answer::no_route(&request.path))?;
+pub(crate) fn collection(store: &mut Store, zone: &str, request: &Request) -> Outcome {
+    let zone = store.zones.get_mut(zone).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     match request.method {
         Method::GET => {
             let balancers: Vec<_> = zone.balancers.values().cloned().collect();
-            request.page(&LISTING, &balancers)
+            request.page(&LIST_OPTIONS, &balancers)
         }
         Method::POST => {
             let fields = writable(request, None)?;
-            if zone.balancers.len() >= MOST {
-                return Err(Answer::invalid("the limit of 20 load balancers is reached"));
+            if zone.balancers.len() >= MAX_BALANCERS {
+                return Err(ApiResponse::invalid("the limit of 20 load balancers is reached"));
             }
-            check(&fields, &fields, None, zone, &world.accounts[&zone.account])?;
-            let (id, balancer) = new(fields, zone, &mut world.mint);
+            check(&fields, &fields, None, zone, &store.accounts[&zone.account])?;
+            let (id, balancer) = new(fields, zone, &mut store.ids);
             zone.balancers.insert(id, balancer.clone());
-            Ok(Answer::of(balancer))
+            Ok(ApiResponse::of(balancer))
         }
-        _ => Err(Answer::no_route(&request.path)),
+        _ => Err(ApiResponse::no_route(&request.path)),
     }
 }
 
 /// Answers for `/zones/{zone}/load_balancers/{balancer}`.
-pub(crate) fn item(world: &mut World, zone: &str, id: &str, request: &Request) -> Outcome {
-    let zone = world.zones.get_mut(zone).ok_or_else(|| Answer::no_route(&request.path))?;
-    let Some(Value::Object(old)) = zone.balancers.get(id) else { return Err(Answer::not_found("load balancer")) };
+pub(crate) fn item(store: &mut Store, zone: &str, id: &str, request: &Request) -> Outcome {
+    let zone = store.zones.get_mut(zone).ok_or_else(|| ApiResponse::no_route(&request.path))?;
+    let Some(Value::Object(old)) = zone.balancers.get(id) else { return Err(ApiResponse::not_found("load balancer")) };
     match request.method {
-        Method::GET => Ok(Answer::of(Value::Object(old.clone()))),
+        Method::GET => Ok(ApiResponse::of(Value::Object(old.clone()))),
         Method::PUT | Method::PATCH => {
             let sent = writable(request, Some(id))?;
             let mut balancer = if request.method == Method::PATCH { old.clone() } else { defaults() };
             balancer.extend(sent.clone());
-            check(&balancer, &sent, Some(id), zone, &world.accounts[&zone.account])?;
+            check(&balancer, &sent, Some(id), zone, &store.accounts[&zone.account])?;
             for kept in ["id", "created_on", "zone_name"] {
                 balancer.insert(kept.into(), old[kept].clone());
             }
-            finish(&mut balancer, world.mint.time());
+            finish(&mut balancer, store.ids.time());
             zone.balancers.insert(id.to_owned(), Value::Object(balancer.clone()));
-            Ok(Answer::of(Value::Object(balancer)))
+            Ok(ApiResponse::of(Value::Object(balancer)))
         }
         Method::DELETE => {
             zone.balancers.remove(id);
-            Ok(Answer::of(json!({"id": id})))
+            Ok(ApiResponse::of(json!({"id": id})))
         }
-        _ => Err(Answer::no_route(&request.path)),
+        _ => Err(ApiResponse::no_route(&request.path)),
     }
 }
 
@@ -85,7 +85,7 @@ fn defaults() -> Map<String, Value> {
     fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
 }
 
-/// Sets what the service sets itself. A proxied balancer has no TTL of its own.
+/// Sets the fields that the service sets itself. A proxied balancer has no TTL of its own.
 fn finish(balancer: &mut Map<String, Value>, now: Value) {
     if balancer["proxied"] == true {
         balancer.remove("ttl");
@@ -95,42 +95,42 @@ fn finish(balancer: &mut Map<String, Value>, now: Value) {
     balancer.insert("modified_on".into(), now);
 }
 
-fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, Answer> {
+fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, ApiResponse> {
     let fields = request.fields()?;
     match forbidden(&fields, &READ_ONLY, id) {
-        Some(field) => Err(Answer::invalid(&format!("{field} is read-only"))),
+        Some(field) => Err(ApiResponse::invalid(&format!("{field} is read-only"))),
         None => Ok(fields),
     }
 }
 
-/// Refuses what the service would, in the balancer as it would become; `sent` is what the request says of it.
+/// Refuses what the service would refuse in the balancer as it would become. `sent` holds the fields of the request.
 fn check(
     balancer: &Map<String, Value>,
     sent: &Map<String, Value>,
     id: Option<&str>,
     zone: &Zone,
     account: &Account,
-) -> Result<(), Answer> {
+) -> Result<(), ApiResponse> {
     let name = balancer.get("name").and_then(Value::as_str).unwrap_or_default();
     if name != zone.name && !name.ends_with(&format!(".{}", zone.name)) {
-        return Err(Answer::invalid("name must be a name in the zone"));
+        return Err(ApiResponse::invalid("name must be a name in the zone"));
     }
     if zone.balancers.iter().any(|(other, balancer)| Some(other.as_str()) != id && balancer["name"] == name) {
-        return Err(Answer::invalid("name must be unique"));
+        return Err(ApiResponse::invalid("name must be unique"));
     }
     let default = balancer.get("default_pools").and_then(Value::as_array).filter(|pools| !pools.is_empty());
     let Some((default, fallback)) = default.zip(balancer.get("fallback_pool")) else {
-        return Err(Answer::invalid("default_pools and fallback_pool are required"));
+        return Err(ApiResponse::invalid("default_pools and fallback_pool are required"));
     };
     let is_missing = |pool: &&Value| pool.as_str().is_none_or(|id| !account.pools.contains_key(id));
     if let Some(pool) = default.iter().chain([fallback]).find(is_missing) {
-        return Err(Answer::refusal(http::StatusCode::BAD_REQUEST, 1003, &format!("pool {pool} does not exist")));
+        return Err(ApiResponse::refusal(http::StatusCode::BAD_REQUEST, 1003, &format!("pool {pool} does not exist")));
     }
     if balancer.get("steering_policy").is_some_and(|policy| !policy.as_str().is_some_and(|p| POLICIES.contains(&p))) {
-        return Err(Answer::invalid("steering_policy is not one of the policies"));
+        return Err(ApiResponse::invalid("steering_policy is not one of the policies"));
     }
     if balancer.get("proxied") == Some(&json!(true)) && sent.contains_key("ttl") {
-        return Err(Answer::invalid("ttl must not be set on a proxied load balancer"));
+        return Err(ApiResponse::invalid("ttl must not be set on a proxied load balancer"));
     }
     Ok(())
 }

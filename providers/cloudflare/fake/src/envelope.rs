@@ -1,19 +1,19 @@
-//! The envelope that every answer comes in, and the refusals that several endpoints share. It knows nothing of sockets.
+//! The envelope of every response, and the refusals that several endpoints share. It knows nothing of sockets.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// An answer: a status and the whole body.
+/// A response: a status and the whole body.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
 }
 
-/// What handling a request comes to; a refusal is an answer as well.
-pub(crate) type Outcome = Result<Answer, Answer>;
+/// The outcome of handling a request. A refusal is a response as well.
+pub(crate) type Outcome = Result<ApiResponse, ApiResponse>;
 
-impl Answer {
+impl ApiResponse {
     /// A success with this result.
     pub(crate) fn of(result: Value) -> Self {
         let mut body = json!({"success": true, "errors": [], "messages": []});
@@ -21,7 +21,7 @@ impl Answer {
         Self { status: StatusCode::OK, body }
     }
 
-    /// The `page`th (from 1) of the pages of `per_page` that `items` make.
+    /// The page with this number (from 1) when `items` are split into pages of `per_page`.
     pub(crate) fn page(items: &[Value], page: usize, per_page: usize) -> Self {
         let shown: Vec<_> = items.iter().skip((page - 1) * per_page).take(per_page).cloned().collect();
         let info = json!({
@@ -38,23 +38,23 @@ impl Answer {
         Self::failure(status, json!({"code": code, "message": message}))
     }
 
-    /// A refusal whose error holds a second one, which says more.
+    /// A refusal whose error contains a second, more specific one.
     pub(crate) fn chained(status: StatusCode, error: (u32, &str), cause: (u32, &str)) -> Self {
         let chain = json!([{"code": cause.0, "message": cause.1}]);
         Self::failure(status, json!({"code": error.0, "message": error.1, "error_chain": chain}))
     }
 
-    /// Load Balancing's refusal of what a request says.
+    /// Load Balancing's refusal of an invalid request.
     pub(crate) fn invalid(message: &str) -> Self {
         Self::refusal(StatusCode::BAD_REQUEST, 1002, &format!("{message}: validation failed"))
     }
 
-    /// Load Balancing's answer for what does not exist.
+    /// Load Balancing's response for an entity that does not exist.
     pub(crate) fn not_found(what: &str) -> Self {
         Self::refusal(StatusCode::NOT_FOUND, 1001, &format!("{what} not found: not found"))
     }
 
-    /// The answer for a path that leads nowhere, also for an account or zone that does not exist.
+    /// The response for a path without an endpoint, also for an account or zone that does not exist.
     pub(crate) fn no_route(path: &str) -> Self {
         let message = format!("Could not route to {path}, perhaps your object identifier is invalid?");
         Self::refusal(StatusCode::NOT_FOUND, 7003, &message)

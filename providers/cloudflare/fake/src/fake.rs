@@ -1,4 +1,4 @@
-//! The fake as a test holds it, and what all its connections share.
+//! The handle that a test holds, and the state that all connections share.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,62 +13,62 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::BASE;
-use crate::faults::{Edit, Fault, Matching, Queue, When};
+use crate::faults::{Fault, Queue, RequestMatcher, ScheduledEdit, When};
 use crate::server;
+use crate::store::{Scope, Store, TokenStatus};
 use crate::validate::Schema;
-use crate::world::{Scope, Status, World};
 
-/// A Cloudflare of one's own. Its tasks run in the runtime that starts it and end when it is dropped.
+/// A running fake. Its tasks run in the runtime that starts it and end when it is dropped.
 ///
 /// # Panics
-/// When dropped after requests that break the schema, unless [`FakeCloudflare::violations`] has handed them over.
+/// When it is dropped after requests that violate the schema, unless [`FakeCloudflare::violations`] has returned them.
 pub struct FakeCloudflare {
     address: SocketAddr,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
 }
 
-/// One request that came.
+/// One request that the fake received.
 #[derive(Clone, Debug)]
-pub struct Call {
-    /// When, by tokio's time.
+pub struct RecordedCall {
+    /// The time of its arrival, by tokio's clock.
     pub at: Instant,
     /// The method, in capitals.
     pub method: String,
     /// The path and query, without `/client/v4`, decoded.
     pub path: String,
-    /// The body; null where there was none, a string where it was no JSON.
+    /// The body: null if there was none, a string if it was not JSON.
     pub body: Value,
-    /// The status answered, once it is; a connection that was cut has none.
+    /// The status of the response. `None` before the response, and for a connection that was cut.
     pub status: Option<u16>,
-    /// The fault played to it.
+    /// The fault that was injected into it.
     pub fault: Option<Fault>,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Default)]
 pub(crate) struct Shared {
-    pub(crate) world: Mutex<World>,
-    pub(crate) calls: Mutex<Vec<Call>>,
+    pub(crate) store: Mutex<Store>,
+    pub(crate) calls: Mutex<Vec<RecordedCall>>,
     pub(crate) busy: AtomicUsize,
     pub(crate) faults: Mutex<Queue<Fault>>,
-    pub(crate) edits: Mutex<Queue<Edit>>,
-    /// Changes whenever the stalled are let go.
+    pub(crate) edits: Mutex<Queue<ScheduledEdit>>,
+    /// Changes with every release of the stalled requests.
     pub(crate) releases: watch::Sender<()>,
     pub(crate) schema: Option<&'static Schema>,
     pub(crate) violations: Mutex<Vec<String>>,
 }
 
 impl FakeCloudflare {
-    /// Starts on a free port of loopback, with an empty world but for a token of every scope.
+    /// Starts on a free port of loopback, with a store that holds nothing but a token of every scope.
     ///
     /// # Panics
-    /// There is no port to be had, or the schema cannot be read.
+    /// No port is free, or the schema cannot be read.
     pub async fn start() -> Self {
         Self::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port of loopback")
     }
 
-    /// As [`FakeCloudflare::start`], on this address. The error is the system's, about the address.
+    /// Starts as [`FakeCloudflare::start`] does, but on this address. The error is the system's, about the address.
     ///
     /// # Panics
     /// The schema cannot be read.
@@ -76,7 +76,7 @@ impl FakeCloudflare {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared { schema: Schema::of_environment(), ..Shared::default() });
-        shared.world.lock().add_token(Scope::ALL);
+        shared.store.lock().add_token(Scope::ALL);
         let task = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, task })
     }
@@ -86,54 +86,54 @@ impl FakeCloudflare {
         format!("http://{}{BASE}", self.address)
     }
 
-    /// A token that is accepted now: the first active one.
+    /// The first active token.
     ///
     /// # Panics
     /// There is none.
     pub fn token(&self) -> String {
-        let world = self.world();
-        let mut tokens = world.tokens.iter().filter(|(_, token)| token.status == Status::Active);
+        let store = self.store();
+        let mut tokens = store.tokens.iter().filter(|(_, token)| token.status == TokenStatus::Active);
         tokens.next().expect("an active token").0.clone()
     }
 
-    /// What it holds, to look at and to edit. Requests wait while the guard is held.
-    pub fn world(&self) -> MutexGuard<'_, World> {
-        self.shared.world.lock()
+    /// The store, to read and to edit. Requests wait while the guard is held.
+    pub fn store(&self) -> MutexGuard<'_, Store> {
+        self.shared.store.lock()
     }
 
-    /// Every request so far, in the order in which they came.
-    pub fn calls(&self) -> Vec<Call> {
+    /// Every request so far, in the order of arrival.
+    pub fn calls(&self) -> Vec<RecordedCall> {
         self.shared.calls.lock().clone()
     }
 
-    /// How many requests have come and are not answered.
+    /// The number of requests that have arrived and are not answered.
     pub fn busy(&self) -> usize {
         self.shared.busy.load(Ordering::SeqCst)
     }
 
-    /// Plays a fault to one request. What is played first is met first. A request that the limit on calls refuses meets
-    /// none.
-    pub fn play(&self, fault: Fault, matching: Matching) {
-        self.shared.faults.lock().push(matching, fault);
+    /// Injects a fault into one request. Faults are injected in the order of these calls. A request that the rate limit
+    /// refuses gets none.
+    pub fn inject(&self, fault: Fault, matcher: RequestMatcher) {
+        self.shared.faults.lock().push(matcher, fault);
     }
 
-    /// Forgets the faults that are still to be played.
-    pub fn mend(&self) {
+    /// Drops the faults that no request has met yet.
+    pub fn clear_faults(&self) {
         *self.shared.faults.lock() = Queue::default();
     }
 
-    /// Has an operator edit the world just before or after one request is handled, with nothing in between. A request
-    /// that is not handled, because of a fault, counts for nothing here.
-    pub fn edit(&self, when: When, matching: Matching, act: impl FnOnce(&mut World) + Send + 'static) {
-        self.shared.edits.lock().push(matching, Edit { when, act: Box::new(act) });
+    /// Has an operator edit the store just before or after one request is handled, with nothing in between. A request that
+    /// a fault keeps from being handled does not count.
+    pub fn edit(&self, when: When, matcher: RequestMatcher, change: impl FnOnce(&mut Store) + Send + 'static) {
+        self.shared.edits.lock().push(matcher, ScheduledEdit { when, change: Box::new(change) });
     }
 
-    /// Lets the stalled requests go on.
+    /// Lets the stalled requests continue.
     pub fn release(&self) {
         self.shared.releases.send_replace(());
     }
 
-    /// Hands over the requests so far that break the schema, with what is wrong. Empty where there is no schema.
+    /// Takes the violations of the schema so far, one line each. Empty without a schema.
     pub fn violations(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.violations.lock())
     }
@@ -144,6 +144,6 @@ impl Drop for FakeCloudflare {
         self.task.abort();
         let violations = self.violations();
         let is_fine = violations.is_empty() || std::thread::panicking();
-        assert!(is_fine, "requests that break Cloudflare's schema:\n{}", violations.join("\n"));
+        assert!(is_fine, "requests that violate Cloudflare's schema:\n{}", violations.join("\n"));
     }
 }

@@ -1,52 +1,53 @@
-//! What is played to whom: faults, and operators who edit the world between two calls.
+//! Faults to inject into requests, and operators who edit the store between two calls.
 
 use std::time::Duration;
 
-use crate::world::World;
+use crate::store::Store;
 
-/// What happens to one request instead of the plain answer.
+/// A fault that one request meets instead of the plain response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The connection ends; nothing is done.
+    /// The connection ends and the request is not handled.
     CutBefore,
-    /// It is done, then the connection ends without an answer.
+    /// The request is handled, then the connection ends without a response.
     CutAfter,
-    /// No answer until [`FakeCloudflare::release`](crate::FakeCloudflare::release), and nothing is done before. A client that goes away
-    /// takes the request with it.
+    /// There is no response, and the request is not handled, until
+    /// [`FakeCloudflare::release`](crate::FakeCloudflare::release). A client that disconnects takes the request with it.
     StallBefore,
-    /// It is done, but there is no answer until [`FakeCloudflare::release`](crate::FakeCloudflare::release).
+    /// The request is handled, but there is no response until
+    /// [`FakeCloudflare::release`](crate::FakeCloudflare::release).
     StallAfter,
-    /// So long by tokio's time nothing happens, then it is done and answered. A client that goes away before takes the
-    /// request with it.
+    /// The request is handled and answered only after this time, by tokio's clock. A client that disconnects earlier takes
+    /// the request with it.
     Slow(Duration),
-    /// 429; nothing is done.
+    /// 429, and the request is not handled.
     TooMany {
-        /// Seconds to say in `retry-after`.
+        /// The seconds of the header `retry-after`.
         retry_after: Option<u64>,
     },
-    /// This status, in the envelope; nothing is done.
+    /// This status in the envelope, and the request is not handled.
     Status(u16),
-    /// This status and a page of HTML; nothing is done.
+    /// This status and a page of HTML, and the request is not handled.
     Html(u16),
-    /// 200 and no body; it is done.
+    /// 200 and no body, though the request is handled.
     Empty,
-    /// 200 and the first half of the body; it is done.
+    /// 200 and the first half of the body, though the request is handled.
     TornJson,
-    /// 200, yet `success` is false and there are errors; nothing is done.
+    /// 200 with `success: false` and errors, and the request is not handled.
     ErrorAsSuccess,
-    /// 200 and `success`, yet the result is null and there are errors; nothing is done.
+    /// 200 with `success: true`, a null result and errors, and the request is not handled.
     SuccessOfError,
 }
 
-/// Which request something is for.
+/// Selects one request by method, path and position.
 #[derive(Clone, Debug)]
-pub struct Matching {
+pub struct RequestMatcher {
     method: Option<&'static str>,
     path: String,
     nth: usize,
 }
 
-impl Matching {
+impl RequestMatcher {
     /// The next request.
     pub fn any() -> Self {
         Self { method: None, path: String::new(), nth: 1 }
@@ -57,14 +58,14 @@ impl Matching {
         Self { method: Some(method), ..Self::any() }
     }
 
-    /// Only those whose path (with its query, without `/client/v4`) holds this.
+    /// Only a request whose path (with its query, without `/client/v4`) contains this.
     #[must_use]
     pub fn path(self, part: impl Into<String>) -> Self {
         Self { path: part.into(), ..self }
     }
 
-    /// Not the next one but the `nth` from now, counted from 1. A request that meets what was played before
-    /// this is not counted.
+    /// The `nth` matching request from now on, counted from 1. A request that meets an earlier fault or edit does not
+    /// count.
     #[must_use]
     pub fn nth(self, nth: usize) -> Self {
         Self { nth, ..self }
@@ -75,22 +76,22 @@ impl Matching {
     }
 }
 
-/// Things to play, each once, the first one that fits first.
-pub(crate) struct Queue<T>(Vec<(Matching, T)>);
+/// A queue of faults or edits. Each is used once, by the first request that matches.
+pub(crate) struct Queue<T>(Vec<(RequestMatcher, T)>);
 
 impl<T> Queue<T> {
-    pub(crate) fn push(&mut self, matching: Matching, item: T) {
-        self.0.push((matching, item));
+    pub(crate) fn push(&mut self, matcher: RequestMatcher, item: T) {
+        self.0.push((matcher, item));
     }
 
-    /// Takes what is to be played to this request.
+    /// Takes the item for this request.
     pub(crate) fn take(&mut self, method: &str, target: &str) -> Option<T> {
-        for (at, (matching, _)) in self.0.iter_mut().enumerate() {
-            if !matching.is(method, target) {
+        for (at, (matcher, _)) in self.0.iter_mut().enumerate() {
+            if !matcher.is(method, target) {
                 continue;
             }
-            matching.nth = matching.nth.saturating_sub(1);
-            if matching.nth == 0 {
+            matcher.nth = matcher.nth.saturating_sub(1);
+            if matcher.nth == 0 {
                 return Some(self.0.remove(at).1);
             }
         }
@@ -104,17 +105,17 @@ impl<T> Default for Queue<T> {
     }
 }
 
-/// What an operator does, and whether before or after the request is handled.
-pub(crate) struct Edit {
+/// An operator's edit of the store, before or after the request is handled.
+pub(crate) struct ScheduledEdit {
     pub(crate) when: When,
-    pub(crate) act: Box<dyn FnOnce(&mut World) + Send>,
+    pub(crate) change: Box<dyn FnOnce(&mut Store) + Send>,
 }
 
-/// When an operator acts.
+/// The time of an operator's edit, relative to the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// Just before the request is handled.
     Before,
-    /// Just after it has been handled, before it is answered.
+    /// Just after the request is handled, before the response.
     After,
 }

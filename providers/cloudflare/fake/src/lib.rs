@@ -1,16 +1,15 @@
 //! A stateful fake of Cloudflare's API, for the tests of Daymark.
 //!
-//! It serves plain HTTP on loopback and holds a [`World`] that requests change as they change Cloudflare's: pools, load
-//! balancers and DNS records, behind tokens with scopes and the limit on calls. A test edits the world as the dashboard
-//! does, reads the calls that came, and plays a [`Fault`] or an operator's edit to a chosen request. It knows nothing of
-//! Daymark.
+//! It serves plain HTTP on loopback. Requests change its [`Store`] as they would change Cloudflare's: pools, load balancers
+//! and DNS records, behind tokens with scopes and a rate limit. A test edits the store as the dashboard does, reads the
+//! recorded calls, and injects a [`Fault`] or an operator's edit into a chosen request. The fake knows nothing of Daymark.
 //!
-//! It does not pretend to be more than what is known of the service. On purpose it is stricter in two things: read-only
-//! fields that a client sends are refused, and so are parameters of lists that it does not know. Error codes and messages
-//! are the service's where they are known; a test should not depend on the texts.
+//! It implements only what is known of the service. It is stricter on purpose in two ways: it refuses read-only fields that
+//! a client sends, and list parameters that it does not know. Error codes and messages are the service's if they are known;
+//! a test should not depend on the texts.
 //!
-//! Where the environment variable `CLOUDFLARE_OPENAPI` names Cloudflare's `OpenAPI` document, each request is validated
-//! against it, and the drop of a [`FakeCloudflare`] panics for violations that nobody has asked about.
+//! If the environment variable `CLOUDFLARE_OPENAPI` names Cloudflare's `OpenAPI` document, the fake validates each request
+//! against it. Dropping a [`FakeCloudflare`] then panics if there are violations that the test has not taken.
 
 #![expect(clippy::expect_used, reason = "a fake that cannot go on ends the test")]
 
@@ -20,19 +19,19 @@ mod envelope;
 mod fake;
 mod faults;
 mod pools;
-mod rate;
+mod rate_limit;
 mod records;
 mod request;
 mod server;
+mod store;
 mod tokens;
 mod validate;
-mod world;
 mod zones;
 
-pub use fake::{Call, FakeCloudflare};
-pub use faults::{Fault, Matching, When};
-pub use rate::Rate;
-pub use world::{Account, Example, Plan, Scope, Status, Token, World, Zone};
+pub use fake::{FakeCloudflare, RecordedCall};
+pub use faults::{Fault, RequestMatcher, When};
+pub use rate_limit::RateLimit;
+pub use store::{Account, Example, Scope, Store, Token, TokenStatus, Zone, ZonePlan};
 
-/// What every path begins with.
+/// The prefix of every path.
 pub(crate) const BASE: &str = "/client/v4";

@@ -1,4 +1,4 @@
-//! Pools of an account: what a write makes of them, and what is refused.
+//! Load Balancing pools of an account: creating, changing, listing, and the checks of each write.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -6,19 +6,19 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::envelope::{Answer, Outcome};
-use crate::request::{Listing, Request, forbidden};
-use crate::world::{Account, Mint, World, Zone};
+use crate::envelope::{ApiResponse, Outcome};
+use crate::request::{ListOptions, Request, forbidden};
+use crate::store::{Account, IdGenerator, Store, Zone};
 
-const LISTING: Listing = Listing { filters: &[], per_page: 50, most_per_page: 1_000 };
-/// Pools that an account without an Enterprise plan may have.
-const MOST: usize = 20;
+const LIST_OPTIONS: ListOptions = ListOptions { filters: &[], per_page: 50, max_per_page: 1_000 };
+/// The number of pools that an account without an Enterprise plan may have.
+const MAX_POOLS: usize = 20;
 const READ_ONLY: [&str; 5] = ["created_on", "modified_on", "disabled_at", "healthy", "networks"];
 const ORIGIN_READ_ONLY: [&str; 3] = ["disabled_at", "healthy", "failure_reason"];
 
-/// A pool that did not exist before, with its id.
-pub(crate) fn new(fields: Map<String, Value>, mint: &mut Mint) -> (String, Value) {
-    let (id, now) = (mint.id(), mint.time());
+/// Creates a pool. Returns its ID and the pool.
+pub(crate) fn new(fields: Map<String, Value>, ids: &mut IdGenerator) -> (String, Value) {
+    let (id, now) = (ids.id(), ids.time());
     let mut pool = defaults();
     pool.extend(fields);
     pool.insert("id".into(), id.clone().into());
@@ -28,34 +28,34 @@ pub(crate) fn new(fields: Map<String, Value>, mint: &mut Mint) -> (String, Value
 }
 
 /// Answers for `/accounts/{account}/load_balancers/pools`.
-pub(crate) fn collection(world: &mut World, account: &str, request: &Request) -> Outcome {
-    let account = world.accounts.get_mut(account).ok_or_else(|| Answer::no_route(&request.path))?;
+pub(crate) fn collection(store: &mut Store, account: &str, request: &Request) -> Outcome {
+    let account = store.accounts.get_mut(account).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     match request.method {
         Method::GET => {
-            let pools: Vec<_> = account.pools.values().map(|pool| with_health(shown(pool))).collect();
-            request.page(&LISTING, &pools)
+            let pools: Vec<_> = account.pools.values().map(|pool| with_health(rendered(pool))).collect();
+            request.page(&LIST_OPTIONS, &pools)
         }
         Method::POST => {
             let fields = writable(request, None)?;
-            if account.pools.len() >= MOST {
-                return Err(Answer::invalid("the limit of 20 pools is reached"));
+            if account.pools.len() >= MAX_POOLS {
+                return Err(ApiResponse::invalid("the limit of 20 pools is reached"));
             }
             check(&fields, None, account)?;
-            let (id, pool) = new(fields, &mut world.mint);
-            let answer = Answer::of(shown(&pool));
+            let (id, pool) = new(fields, &mut store.ids);
+            let answer = ApiResponse::of(rendered(&pool));
             account.pools.insert(id, pool);
             Ok(answer)
         }
-        _ => Err(Answer::no_route(&request.path)),
+        _ => Err(ApiResponse::no_route(&request.path)),
     }
 }
 
 /// Answers for `/accounts/{account}/load_balancers/pools/{pool}`.
-pub(crate) fn item(world: &mut World, account: &str, id: &str, request: &Request) -> Outcome {
-    let account = world.accounts.get_mut(account).ok_or_else(|| Answer::no_route(&request.path))?;
-    let Some(Value::Object(old)) = account.pools.get(id) else { return Err(Answer::not_found("pool")) };
+pub(crate) fn item(store: &mut Store, account: &str, id: &str, request: &Request) -> Outcome {
+    let account = store.accounts.get_mut(account).ok_or_else(|| ApiResponse::no_route(&request.path))?;
+    let Some(Value::Object(old)) = account.pools.get(id) else { return Err(ApiResponse::not_found("pool")) };
     match request.method {
-        Method::GET => Ok(Answer::of(shown(&account.pools[id]))),
+        Method::GET => Ok(ApiResponse::of(rendered(&account.pools[id]))),
         Method::PUT | Method::PATCH => {
             let old = old.clone();
             let mut pool = if request.method == Method::PATCH { old.clone() } else { defaults() };
@@ -64,32 +64,32 @@ pub(crate) fn item(world: &mut World, account: &str, id: &str, request: &Request
             for kept in ["id", "created_on"] {
                 pool.insert(kept.into(), old[kept].clone());
             }
-            finish(&mut pool, &old, world.mint.time());
-            let answer = Answer::of(shown(&Value::Object(pool.clone())));
+            finish(&mut pool, &old, store.ids.time());
+            let answer = ApiResponse::of(rendered(&Value::Object(pool.clone())));
             account.pools.insert(id.to_owned(), Value::Object(pool));
             Ok(answer)
         }
-        Method::DELETE if world.zones.values().any(|zone| uses(zone, id)) => {
+        Method::DELETE if store.zones.values().any(|zone| uses(zone, id)) => {
             let message = "the pool is referenced by a load balancer: resource in use";
-            Err(Answer::refusal(StatusCode::PRECONDITION_FAILED, 1005, message))
+            Err(ApiResponse::refusal(StatusCode::PRECONDITION_FAILED, 1005, message))
         }
         Method::DELETE => {
             account.pools.remove(id);
-            Ok(Answer::of(json!({"id": id})))
+            Ok(ApiResponse::of(json!({"id": id})))
         }
-        _ => Err(Answer::no_route(&request.path)),
+        _ => Err(ApiResponse::no_route(&request.path)),
     }
 }
 
 /// Answers for `/accounts/{account}/load_balancers/pools/{pool}/health`.
-pub(crate) fn health(world: &World, account: &str, id: &str, request: &Request) -> Outcome {
-    let account = world.accounts.get(account).filter(|_| request.method == Method::GET);
-    let account = account.ok_or_else(|| Answer::no_route(&request.path))?;
+pub(crate) fn health(store: &Store, account: &str, id: &str, request: &Request) -> Outcome {
+    let account = store.accounts.get(account).filter(|_| request.method == Method::GET);
+    let account = account.ok_or_else(|| ApiResponse::no_route(&request.path))?;
     if !account.pools.contains_key(id) {
-        return Err(Answer::not_found("pool"));
+        return Err(ApiResponse::not_found("pool"));
     }
     let health = account.health.get(id).cloned().unwrap_or_else(|| json!({}));
-    Ok(Answer::of(json!({"pool_id": id, "pop_health": health})))
+    Ok(ApiResponse::of(json!({"pool_id": id, "pop_health": health})))
 }
 
 fn defaults() -> Map<String, Value> {
@@ -103,7 +103,7 @@ fn defaults() -> Map<String, Value> {
     fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
 }
 
-/// Sets what the service sets itself: defaults of origins, and the times.
+/// Sets the fields that the service sets itself: defaults of origins, and the times.
 fn finish(pool: &mut Map<String, Value>, old: &Map<String, Value>, now: Value) {
     let before = old.get("origins").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for origin in pool.get_mut("origins").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -111,24 +111,24 @@ fn finish(pool: &mut Map<String, Value>, old: &Map<String, Value>, now: Value) {
         origin.entry("enabled").or_insert(json!(true));
         origin.entry("weight").or_insert(json!(1));
         let before = before.iter().find(|other| other["address"] == origin["address"]);
-        date_disabled(origin, before.and_then(Value::as_object), &now);
+        update_disabled_at(origin, before.and_then(Value::as_object), &now);
     }
-    date_disabled(pool, Some(old), &now);
+    update_disabled_at(pool, Some(old), &now);
     pool.insert("modified_on".into(), now);
 }
 
-/// `disabled_at` is there just as long as something is disabled.
-fn date_disabled(thing: &mut Map<String, Value>, before: Option<&Map<String, Value>>, now: &Value) {
-    if thing.get("enabled") == Some(&Value::Bool(false)) {
+/// Sets `disabled_at` on a disabled entity and removes it from an enabled one.
+fn update_disabled_at(entity: &mut Map<String, Value>, before: Option<&Map<String, Value>>, now: &Value) {
+    if entity.get("enabled") == Some(&Value::Bool(false)) {
         let since = before.and_then(|before| before.get("disabled_at")).unwrap_or(now);
-        thing.insert("disabled_at".into(), since.clone());
+        entity.insert("disabled_at".into(), since.clone());
     } else {
-        thing.remove("disabled_at");
+        entity.remove("disabled_at");
     }
 }
 
-/// The pool as it is shown: origins sorted by name, whatever order was written.
-fn shown(pool: &Value) -> Value {
+/// Renders the pool: origins come sorted by name, in whatever order they were written.
+fn rendered(pool: &Value) -> Value {
     let mut pool = pool.clone();
     if let Some(origins) = pool["origins"].as_array_mut() {
         origins.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
@@ -136,7 +136,7 @@ fn shown(pool: &Value) -> Value {
     pool
 }
 
-/// Adds what only the list tells.
+/// Adds the fields that only the list has.
 fn with_health(mut pool: Value) -> Value {
     for origin in pool["origins"].as_array_mut().into_iter().flatten() {
         origin["healthy"] = json!(true);
@@ -146,69 +146,69 @@ fn with_health(mut pool: Value) -> Value {
     pool
 }
 
-/// Whether any balancer of the zone speaks of the pool, in whatever field.
+/// Returns true if any field of any balancer of the zone names the pool.
 fn uses(zone: &Zone, pool: &str) -> bool {
     zone.balancers.values().any(|balancer| balancer.to_string().contains(pool))
 }
 
-/// The fields sent, refused where one of them is the service's own.
-fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, Answer> {
+/// The fields of the request. Refuses a field that is the service's own.
+fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, ApiResponse> {
     let fields = request.fields()?;
     let origins = fields.get("origins").and_then(Value::as_array).into_iter().flatten();
     let of_origin = origins.filter_map(Value::as_object).find_map(|origin| forbidden(origin, &ORIGIN_READ_ONLY, None));
     match forbidden(&fields, &READ_ONLY, id).or(of_origin) {
-        Some(field) => Err(Answer::invalid(&format!("{field} is read-only"))),
+        Some(field) => Err(ApiResponse::invalid(&format!("{field} is read-only"))),
         None => Ok(fields),
     }
 }
 
-/// Refuses what the service would, in the pool as it would become.
-fn check(pool: &Map<String, Value>, id: Option<&str>, account: &Account) -> Result<(), Answer> {
+/// Refuses what the service would refuse in the pool as it would become.
+fn check(pool: &Map<String, Value>, id: Option<&str>, account: &Account) -> Result<(), ApiResponse> {
     let name = pool.get("name").and_then(Value::as_str).unwrap_or_default();
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || !name.chars().all(is_allowed) {
-        return Err(Answer::invalid("name must hold only letters, digits, hyphens and underscores"));
+        return Err(ApiResponse::invalid("name must hold only letters, digits, hyphens and underscores"));
     }
     if account.pools.iter().any(|(other, pool)| Some(other.as_str()) != id && pool["name"] == name) {
-        return Err(Answer::invalid("name must be unique"));
+        return Err(ApiResponse::invalid("name must be unique"));
     }
     let origins = pool.get("origins").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if origins.is_empty() {
-        return Err(Answer::invalid("origin list length must be in range"));
+        return Err(ApiResponse::invalid("origin list length must be in range"));
     }
     let monitored = pool.get("monitor").and_then(Value::as_str).is_some_and(|monitor| !monitor.is_empty());
     let mut addresses = BTreeSet::new();
     for origin in origins {
         check_origin(origin, monitored)?;
         if !addresses.insert(origin["address"].as_str()) {
-            return Err(Answer::invalid("origin addresses must be unique"));
+            return Err(ApiResponse::invalid("origin addresses must be unique"));
         }
     }
     Ok(())
 }
 
-fn check_origin(origin: &Value, monitored: bool) -> Result<(), Answer> {
+fn check_origin(origin: &Value, monitored: bool) -> Result<(), ApiResponse> {
     if origin["name"].as_str().is_none_or(str::is_empty) {
-        return Err(Answer::invalid("origin name is required"));
+        return Err(ApiResponse::invalid("origin name is required"));
     }
     let Some(address) = origin["address"].as_str().filter(|address| !address.is_empty()) else {
-        return Err(Answer::invalid("origin address is required"));
+        return Err(ApiResponse::invalid("origin address is required"));
     };
     let own_network = origin.get("virtual_network_id").is_some_and(|id| !id.is_null());
     if monitored && !own_network && address.parse().is_ok_and(|address| !is_public(address)) {
-        return Err(Answer::invalid(&format!("address {address} is private or reserved")));
+        return Err(ApiResponse::invalid(&format!("address {address} is private or reserved")));
     }
     if origin.get("enabled").is_some_and(|enabled| !enabled.is_boolean()) {
-        return Err(Answer::invalid("origin enabled must be a boolean"));
+        return Err(ApiResponse::invalid("origin enabled must be a boolean"));
     }
     let in_range = |weight: &Value| weight.as_f64().is_some_and(|weight| (0.0..=1.0).contains(&weight));
     if !origin.get("weight").is_none_or(in_range) {
-        return Err(Answer::invalid("origin weight must be between 0 and 1"));
+        return Err(ApiResponse::invalid("origin weight must be between 0 and 1"));
     }
     Ok(())
 }
 
-/// Neither private nor reserved nor for documentation.
+/// Returns true for an address that is neither private nor reserved nor for documentation.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
@@ -223,7 +223,7 @@ fn is_public(address: IpAddr) -> bool {
         }
         IpAddr::V6(address) => {
             let documentation = address.segments()[..2] == [0x2001, 0xdb8];
-            // All that is handed out begins so (RFC 4291, section 2.4 and IANA's list).
+            // IANA has assigned global unicast addresses only from 2000::/3 (RFC 4291, section 2.4).
             address.segments()[0] >> 13 == 1 && !documentation
         }
     }

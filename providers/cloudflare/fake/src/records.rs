@@ -1,24 +1,24 @@
-//! DNS records of a zone: what a write makes of them, and what is refused.
+//! DNS records of a zone: creating, changing, listing, and the checks of each write.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::envelope::{Answer, Outcome};
-use crate::request::{Listing, Request, forbidden};
-use crate::world::{Mint, Plan, World, Zone};
+use crate::envelope::{ApiResponse, Outcome};
+use crate::request::{ListOptions, Request, forbidden};
+use crate::store::{IdGenerator, Store, Zone, ZonePlan};
 
-const LISTING: Listing = Listing {
+const LIST_OPTIONS: ListOptions = ListOptions {
     filters: &["name", "type", "content", "comment", "comment.exact", "comment.startswith"],
     per_page: 100,
-    most_per_page: 5_000_000,
+    max_per_page: 5_000_000,
 };
 const READ_ONLY: [&str; 6] = ["created_on", "modified_on", "proxiable", "meta", "zone_id", "zone_name"];
 
-/// A record that did not exist before, with its id.
-pub(crate) fn new(fields: Map<String, Value>, zone: &Zone, mint: &mut Mint) -> (String, Value) {
-    let (id, now) = (mint.id(), mint.time());
+/// Creates a record. Returns its ID and the record.
+pub(crate) fn new(fields: Map<String, Value>, zone: &Zone, ids: &mut IdGenerator) -> (String, Value) {
+    let (id, now) = (ids.id(), ids.time());
     let mut record = completed(defaults(), fields, zone);
     record.insert("id".into(), id.clone().into());
     record.insert("created_on".into(), now.clone());
@@ -27,32 +27,32 @@ pub(crate) fn new(fields: Map<String, Value>, zone: &Zone, mint: &mut Mint) -> (
 }
 
 /// Answers for `/zones/{zone}/dns_records`.
-pub(crate) fn collection(world: &mut World, zone: &str, request: &Request) -> Outcome {
-    let zone = world.zones.get_mut(zone).ok_or_else(|| Answer::no_route(&request.path))?;
+pub(crate) fn collection(store: &mut Store, zone: &str, request: &Request) -> Outcome {
+    let zone = store.zones.get_mut(zone).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     match request.method {
         Method::GET => {
             let records: Vec<_> = zone.records.values().filter(|record| matches(record, request)).cloned().collect();
-            request.page(&LISTING, &records)
+            request.page(&LIST_OPTIONS, &records)
         }
         Method::POST => {
             let sent = writable(request, None)?;
             check(&completed(defaults(), sent.clone(), zone), None, zone)?;
-            let (id, record) = new(sent, zone, &mut world.mint);
+            let (id, record) = new(sent, zone, &mut store.ids);
             zone.records.insert(id, record.clone());
-            Ok(Answer::of(record))
+            Ok(ApiResponse::of(record))
         }
-        _ => Err(Answer::no_route(&request.path)),
+        _ => Err(ApiResponse::no_route(&request.path)),
     }
 }
 
 /// Answers for `/zones/{zone}/dns_records/{record}`.
-pub(crate) fn item(world: &mut World, zone: &str, id: &str, request: &Request) -> Outcome {
-    let zone = world.zones.get_mut(zone).ok_or_else(|| Answer::no_route(&request.path))?;
+pub(crate) fn item(store: &mut Store, zone: &str, id: &str, request: &Request) -> Outcome {
+    let zone = store.zones.get_mut(zone).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     let Some(Value::Object(old)) = zone.records.get(id) else {
-        return Err(Answer::refusal(StatusCode::NOT_FOUND, 81_044, "Record does not exist."));
+        return Err(ApiResponse::refusal(StatusCode::NOT_FOUND, 81_044, "Record does not exist."));
     };
     match request.method {
-        Method::GET => Ok(Answer::of(Value::Object(old.clone()))),
+        Method::GET => Ok(ApiResponse::of(Value::Object(old.clone()))),
         Method::PUT | Method::PATCH => {
             let base = if request.method == Method::PATCH { old.clone() } else { defaults() };
             let mut record = completed(base, writable(request, Some(id))?, zone);
@@ -60,19 +60,19 @@ pub(crate) fn item(world: &mut World, zone: &str, id: &str, request: &Request) -
             for kept in ["id", "created_on"] {
                 record.insert(kept.into(), old[kept].clone());
             }
-            record.insert("modified_on".into(), world.mint.time());
+            record.insert("modified_on".into(), store.ids.time());
             zone.records.insert(id.to_owned(), Value::Object(record.clone()));
-            Ok(Answer::of(Value::Object(record)))
+            Ok(ApiResponse::of(Value::Object(record)))
         }
         Method::DELETE => {
             zone.records.remove(id);
-            Ok(Answer::of(json!({"id": id})))
+            Ok(ApiResponse::of(json!({"id": id})))
         }
-        _ => Err(Answer::no_route(&request.path)),
+        _ => Err(ApiResponse::no_route(&request.path)),
     }
 }
 
-/// Whether the record passes every filter of the request.
+/// Returns true if the record passes every filter of the request.
 fn matches(record: &Value, request: &Request) -> bool {
     let is = |field: &str, wanted: &str| record[field].as_str().unwrap_or_default() == wanted;
     request.query.iter().all(|(key, wanted)| match key.as_str() {
@@ -95,7 +95,7 @@ fn defaults() -> Map<String, Value> {
     fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
 }
 
-/// The record that `base` becomes by `fields`: its name in full and in small letters, its address in the short form.
+/// Applies `fields` to `base`: the name becomes complete and lower-case, the address takes its short form.
 fn completed(mut base: Map<String, Value>, fields: Map<String, Value>, zone: &Zone) -> Map<String, Value> {
     base.extend(fields);
     let text = |key: &str| base.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -117,7 +117,7 @@ fn completed(mut base: Map<String, Value>, fields: Map<String, Value>, zone: &Zo
     base
 }
 
-fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, Answer> {
+fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, ApiResponse> {
     let fields = request.fields()?;
     match forbidden(&fields, &READ_ONLY, id) {
         Some(field) => Err(invalid(9_000, &format!("{field} is read-only."))),
@@ -125,8 +125,8 @@ fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, A
     }
 }
 
-/// Refuses what the service would, in the record as it would become.
-fn check(record: &Map<String, Value>, id: Option<&str>, zone: &Zone) -> Result<(), Answer> {
+/// Refuses what the service would refuse in the record as it would become.
+fn check(record: &Map<String, Value>, id: Option<&str>, zone: &Zone) -> Result<(), ApiResponse> {
     let text = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default();
     let (name, kind, content) = (text("name"), text("type"), text("content"));
     if name.is_empty() || kind.is_empty() {
@@ -146,43 +146,43 @@ fn check(record: &Map<String, Value>, id: Option<&str>, zone: &Zone) -> Result<(
     let other =
         |kinds: &[&str]| others().any(|(_, record)| record["type"].as_str().is_some_and(|k| kinds.contains(&k)));
     if others().any(|(_, record)| record["type"] == kind && record["content"] == content) {
-        return Err(Answer::refusal(StatusCode::BAD_REQUEST, 81_058, "An identical record already exists."));
+        return Err(ApiResponse::refusal(StatusCode::BAD_REQUEST, 81_058, "An identical record already exists."));
     }
     if kind == "CNAME" && other(&["A", "AAAA", "CNAME"]) {
         let message = "An A, AAAA, or CNAME record with that host already exists.";
-        return Err(Answer::refusal(StatusCode::BAD_REQUEST, 81_053, message));
+        return Err(ApiResponse::refusal(StatusCode::BAD_REQUEST, 81_053, message));
     }
     if ["A", "AAAA"].contains(&kind) && other(&["CNAME"]) {
         let message = "A CNAME record with that host already exists.";
-        return Err(Answer::refusal(StatusCode::BAD_REQUEST, 81_054, message));
+        return Err(ApiResponse::refusal(StatusCode::BAD_REQUEST, 81_054, message));
     }
     Ok(())
 }
 
 /// Refuses the TTL, comment and tags that the plan does not allow.
-fn check_extras(record: &Map<String, Value>, plan: Plan) -> Result<(), Answer> {
-    let (least, longest) = match plan {
-        Plan::Free => (60, 100),
-        Plan::Enterprise => (30, 500),
+fn check_extras(record: &Map<String, Value>, plan: ZonePlan) -> Result<(), ApiResponse> {
+    let (min_ttl, max_comment) = match plan {
+        ZonePlan::Free => (60, 100),
+        ZonePlan::Enterprise => (30, 500),
     };
-    let in_range = |ttl: u64| ttl == 1 || (least..=86_400).contains(&ttl);
+    let in_range = |ttl: u64| ttl == 1 || (min_ttl..=86_400).contains(&ttl);
     if !record["ttl"].as_u64().is_some_and(in_range) {
-        let message = format!("TTL must be between {least} and 86400 seconds, or 1 for Automatic.");
+        let message = format!("TTL must be between {min_ttl} and 86400 seconds, or 1 for Automatic.");
         return Err(invalid(9_021, &message));
     }
     let comment = match &record["comment"] {
         Value::Null => "",
         comment => comment.as_str().ok_or_else(|| invalid(9_300, "The comment must be a string."))?,
     };
-    if comment.chars().count() > longest || comment.contains('\n') {
-        return Err(invalid(9_300, &format!("A comment has at most {longest} characters and one line.")));
+    if comment.chars().count() > max_comment || comment.contains('\n') {
+        return Err(invalid(9_300, &format!("A comment has at most {max_comment} characters and one line.")));
     }
-    if plan == Plan::Free && record["tags"].as_array().is_none_or(|tags| !tags.is_empty()) {
+    if plan == ZonePlan::Free && record["tags"].as_array().is_none_or(|tags| !tags.is_empty()) {
         return Err(invalid(9_300, "The quota of tags, 0, is exceeded."));
     }
     Ok(())
 }
 
-fn invalid(code: u32, message: &str) -> Answer {
-    Answer::chained(StatusCode::BAD_REQUEST, (1_004, "DNS Validation Error"), (code, message))
+fn invalid(code: u32, message: &str) -> ApiResponse {
+    ApiResponse::chained(StatusCode::BAD_REQUEST, (1_004, "DNS Validation Error"), (code, message))
 }

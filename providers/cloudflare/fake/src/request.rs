@@ -1,28 +1,28 @@
-//! A request as the handlers see it, and the checks of it that several of them share.
+//! The request as the handlers see it, and the checks that several of them share.
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Map, Value};
 
-use crate::envelope::Answer;
+use crate::envelope::ApiResponse;
 
 /// One request, its body read to the end.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
-    /// The path below `/client/v4`, or the whole path where it is another.
+    /// The path below `/client/v4`, or the whole path if it is not below it.
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
-/// What lists of one kind take: their filters and the sizes of their pages.
-pub(crate) struct Listing {
+/// The parameters that a list takes: its filters and the sizes of its pages.
+pub(crate) struct ListOptions {
     pub(crate) filters: &'static [&'static str],
     pub(crate) per_page: usize,
-    pub(crate) most_per_page: usize,
+    pub(crate) max_per_page: usize,
 }
 
 impl Request {
@@ -33,14 +33,14 @@ impl Request {
         Self { method: parts.method, path, query, headers: parts.headers, body }
     }
 
-    /// The path and the query as they were asked for, without the base.
+    /// The path and the query as the client sent them, without the base.
     pub(crate) fn target(&self) -> String {
         let query: Vec<_> = self.query.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let mark = if query.is_empty() { "" } else { "?" };
         format!("{}{mark}{}", self.path, query.join("&"))
     }
 
-    /// The body as JSON; null where it is empty, a string where it is no JSON.
+    /// The body as JSON: null if it is empty, a string if it is not JSON.
     pub(crate) fn json(&self) -> Value {
         if self.body.is_empty() {
             return Value::Null;
@@ -48,11 +48,11 @@ impl Request {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| String::from_utf8_lossy(&self.body).into())
     }
 
-    /// The fields of the body; it must be an object.
-    pub(crate) fn fields(&self) -> Result<Map<String, Value>, Answer> {
+    /// The fields of the body, which must be an object.
+    pub(crate) fn fields(&self) -> Result<Map<String, Value>, ApiResponse> {
         match self.json() {
             Value::Object(fields) => Ok(fields),
-            _ => Err(Answer::refusal(StatusCode::BAD_REQUEST, 9207, "Request body is invalid.")),
+            _ => Err(ApiResponse::refusal(StatusCode::BAD_REQUEST, 9207, "Request body is invalid.")),
         }
     }
 
@@ -60,24 +60,24 @@ impl Request {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The page asked for of `items`. A parameter that the fake does not know is refused: passed over, it would
-    /// show more than was asked for.
-    pub(crate) fn page(&self, listing: &Listing, items: &[Value]) -> Result<Answer, Answer> {
+    /// The requested page of `items`. Refuses a parameter that the fake does not know: ignoring a filter would return more
+    /// than the client asked for.
+    pub(crate) fn page(&self, listing: &ListOptions, items: &[Value]) -> Result<ApiResponse, ApiResponse> {
         let known = |key: &String| ["page", "per_page"].contains(&key.as_str()) || listing.filters.contains(&&**key);
         if let Some((key, _)) = self.query.iter().find(|(key, _)| !known(key)) {
-            return Err(Answer::invalid(&format!("the fake knows no parameter {key}")));
+            return Err(ApiResponse::invalid(&format!("the fake knows no parameter {key}")));
         }
         let number = |name, default| self.parameter(name).map_or(Some(default), |text| text.parse().ok());
         let page = number("page", 1).filter(|page| *page >= 1);
-        let per_page = number("per_page", listing.per_page).filter(|size| (1..=listing.most_per_page).contains(size));
+        let per_page = number("per_page", listing.per_page).filter(|size| (1..=listing.max_per_page).contains(size));
         match (page, per_page) {
-            (Some(page), Some(per_page)) => Ok(Answer::page(items, page, per_page)),
-            _ => Err(Answer::invalid("page and per_page must be in range")),
+            (Some(page), Some(per_page)) => Ok(ApiResponse::page(items, page, per_page)),
+            _ => Err(ApiResponse::invalid("page and per_page must be in range")),
         }
     }
 }
 
-/// The field that a client may not send: one of `read_only`, or an id that is not `id`.
+/// Returns a field that a client may not send: one of `read_only`, or an ID other than `id`.
 pub(crate) fn forbidden<'a>(fields: &'a Map<String, Value>, read_only: &[&str], id: Option<&str>) -> Option<&'a str> {
     let is_forbidden = |(key, value): (&'a String, &'a Value)| {
         let foreign = key == "id" && value.as_str() != id;

@@ -1,4 +1,4 @@
-//! The socket: reads requests, plays faults and writes answers. What a request means is told elsewhere.
+//! The HTTP server: reads requests, injects faults and writes responses. Handling a request is the `api` module's.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,21 +18,21 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::api;
-use crate::envelope::Answer;
-use crate::fake::{Call, Shared};
-use crate::faults::{Edit, Fault, When};
+use crate::envelope::ApiResponse;
+use crate::fake::{RecordedCall, Shared};
+use crate::faults::{Fault, ScheduledEdit, When};
 use crate::request::Request;
 
 /// Serves until its task is aborted; the connections end with it.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
-        // Only a lack of descriptors fails here; the test then fails for want of an answer.
+        // Only a lack of descriptors fails here. The test then fails because it gets no answer.
         let Ok((stream, _)) = listener.accept().await else { return };
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
             let service = service_fn(|request| handle(&shared, request));
-            // A connection that was cut ends in an error, as was wanted.
+            // A connection that a fault cut ends in an error, as intended.
             drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });
         while connections.try_join_next().is_some() {}
@@ -68,7 +68,7 @@ impl Drop for Busy<'_> {
 }
 
 async fn handle(shared: &Shared, request: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
-    // Before it counts as busy: whoever sees that it has come can release it.
+    // Subscribed before it counts as busy: a test that sees it can release it.
     let released = shared.releases.subscribe();
     let _busy = Busy::new(shared);
     let (parts, body) = request.into_parts();
@@ -77,12 +77,12 @@ async fn handle(shared: &Shared, request: http::Request<Incoming>) -> Result<Res
     if let Some(schema) = shared.schema {
         shared.violations.lock().extend(schema.violations(&request));
     }
-    let quota = shared.world.lock().rate.take(Instant::now());
+    let quota = shared.store.lock().rate_limit.take(Instant::now());
     let fault =
         if quota.blocked { None } else { shared.faults.lock().take(request.method.as_str(), &request.target()) };
     let call = note(shared, &request, fault);
     let mut response =
-        if quota.blocked { too_many(quota.retry_after) } else { play(shared, &request, fault, released).await? };
+        if quota.blocked { too_many(quota.retry_after) } else { inject(shared, &request, fault, released).await? };
     let headers = response.headers_mut();
     headers.insert("ratelimit", text(&format!("\"default\";r={};t={}", quota.left, quota.reset)));
     headers.insert("ratelimit-policy", text(&format!("\"default\";q={};w=300", quota.limit)));
@@ -90,15 +90,15 @@ async fn handle(shared: &Shared, request: http::Request<Incoming>) -> Result<Res
     Ok(response)
 }
 
-/// Writes the call down and gives its place.
+/// Records the call. Returns its index.
 fn note(shared: &Shared, request: &Request, fault: Option<Fault>) -> usize {
     let mut calls = shared.calls.lock();
     let (method, path) = (request.method.to_string(), request.target());
-    calls.push(Call { at: Instant::now(), method, path, body: request.json(), status: None, fault });
+    calls.push(RecordedCall { at: Instant::now(), method, path, body: request.json(), status: None, fault });
     calls.len() - 1
 }
 
-async fn play(
+async fn inject(
     shared: &Shared,
     request: &Request,
     fault: Option<Fault>,
@@ -125,7 +125,7 @@ async fn play(
             whole(&apply(shared, request))
         }
         Fault::TooMany { retry_after } => too_many(retry_after),
-        Fault::Status(status) => whole(&Answer::refusal(code(status), 10_013, "an unknown error occurred")),
+        Fault::Status(status) => whole(&ApiResponse::refusal(code(status), 10_013, "an unknown error occurred")),
         Fault::Html(status) => page(status),
         Fault::Empty => {
             apply(shared, request);
@@ -140,33 +140,33 @@ async fn play(
     })
 }
 
-/// Waits until the stalled are let go.
+/// Waits until [`FakeCloudflare::release`](crate::FakeCloudflare::release).
 async fn stall(mut released: watch::Receiver<()>) {
     // It cannot fail: the sender lives longer than any request.
     drop(released.changed().await);
 }
 
-/// Handles the request, with the operator's edit around it and nobody in between.
-fn apply(shared: &Shared, request: &Request) -> Answer {
+/// Handles the request together with the operator's edit. Nothing else comes in between.
+fn apply(shared: &Shared, request: &Request) -> ApiResponse {
     let edit = shared.edits.lock().take(request.method.as_str(), &request.target());
-    let mut world = shared.world.lock();
-    let Some(Edit { when, act }) = edit else { return api::answer(&mut world, request) };
+    let mut store = shared.store.lock();
+    let Some(ScheduledEdit { when, change }) = edit else { return api::answer(&mut store, request) };
     if when == When::Before {
-        act(&mut world);
-        return api::answer(&mut world, request);
+        change(&mut store);
+        return api::answer(&mut store, request);
     }
-    let answer = api::answer(&mut world, request);
-    act(&mut world);
+    let answer = api::answer(&mut store, request);
+    change(&mut store);
     answer
 }
 
-fn whole(answer: &Answer) -> Response<Full<Bytes>> {
+fn whole(answer: &ApiResponse) -> Response<Full<Bytes>> {
     json_response(answer.status, answer.body.to_string().into())
 }
 
 fn too_many(retry_after: Option<u64>) -> Response<Full<Bytes>> {
     let message = "Please wait and consider throttling your request speed";
-    let mut response = whole(&Answer::refusal(StatusCode::TOO_MANY_REQUESTS, 971, message));
+    let mut response = whole(&ApiResponse::refusal(StatusCode::TOO_MANY_REQUESTS, 971, message));
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -180,7 +180,7 @@ fn page(status: u16) -> Response<Full<Bytes>> {
     response
 }
 
-/// Errors and no result, with either word for whether it is a success.
+/// A body with errors and no result, and this value of `success`.
 fn spoiled(success: bool) -> Bytes {
     let errors = json!([{"code": 10_013, "message": "an unknown error occurred"}]);
     json!({"success": success, "errors": errors, "messages": [], "result": null}).to_string().into()
@@ -194,7 +194,7 @@ fn json_response(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
 }
 
 fn code(status: u16) -> StatusCode {
-    StatusCode::from_u16(status).expect("a test plays a status of three digits")
+    StatusCode::from_u16(status).expect("a test injects a status of three digits")
 }
 
 fn text(value: &str) -> HeaderValue {

@@ -1,4 +1,4 @@
-//! Requests against Cloudflare's `OpenAPI` document, where there is one. It knows the document and nothing of the world.
+//! Validates requests against Cloudflare's `OpenAPI` document, if there is one. It knows nothing of the store.
 
 use std::fs;
 use std::sync::{LazyLock, OnceLock};
@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::request::Request;
 
-/// The variable that names the document.
+/// The environment variable that names the document.
 const VARIABLE: &str = "CLOUDFLARE_OPENAPI";
 
-/// The document, its operations compiled as they are needed.
+/// The document. Each operation is compiled when it is first needed.
 pub(crate) struct Schema {
     document: Value,
     operations: Vec<Operation>,
@@ -29,11 +29,11 @@ struct Operation {
 }
 
 impl Schema {
-    /// The document that the environment names. Where it names none, that is said once.
+    /// Reads the document that the environment names. If it names none, a line on standard error says so once.
     pub(crate) fn of_environment() -> Option<&'static Self> {
         static SCHEMA: LazyLock<Option<Schema>> = LazyLock::new(|| {
             let Some(file) = std::env::var_os(VARIABLE) else {
-                #[expect(clippy::print_stderr, reason = "what is skipped must be seen")]
+                #[expect(clippy::print_stderr, reason = "a skipped validation must be visible")]
                 {
                     eprintln!("{VARIABLE} is not set: requests to Cloudflare are not validated");
                 }
@@ -46,7 +46,7 @@ impl Schema {
     }
 
     fn new(mut document: Value) -> Self {
-        mend(&mut document);
+        fix_document(&mut document);
         let mut operations = Vec::new();
         for (path, methods) in object(&document["paths"]) {
             for (method, operation) in object(methods) {
@@ -63,25 +63,25 @@ impl Schema {
         Self { document, operations }
     }
 
-    /// What is wrong with the request, one line each. A path that the document does not have is not wrong.
+    /// Describes each violation in one line. A path that the document does not have is no violation.
     pub(crate) fn violations(&self, request: &Request) -> Vec<String> {
         let parts: Vec<_> = request.path.split('/').collect();
         let here: Vec<_> = self.operations.iter().filter(|operation| operation.is_at(&parts)).collect();
         if here.is_empty() {
             return Vec::new();
         }
-        let told = |what: String| format!("{} {}: {what}", request.method, request.target());
+        let describe = |what: String| format!("{} {}: {what}", request.method, request.target());
         let Some(operation) = here.iter().find(|operation| operation.method == request.method.as_str()) else {
-            return vec![told("there is no such method".into())];
+            return vec![describe("there is no such method".into())];
         };
         let validator = operation.validator.get_or_init(|| self.compile(operation));
         let instance = operation.instance(request);
         let errors = validator.iter_errors(&instance);
         let mut violations: Vec<_> =
-            errors.map(|error| told(format!("{}: {}", error.instance_path(), error.masked()))).collect();
+            errors.map(|error| describe(format!("{}: {}", error.instance_path(), error.masked()))).collect();
         let is_json = request.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
         if !request.body.is_empty() && !is_json {
-            violations.push(told("the content type is not application/json".into()));
+            violations.push(describe("the content type is not application/json".into()));
         }
         violations
     }
@@ -135,24 +135,24 @@ impl Operation {
     }
 }
 
-/// Makes JSON Schema of what `OpenAPI` 3.0 writes in its own way, and sets right where the document is known to be wrong.
-fn mend(document: &mut Value) {
-    // What only the service sets is required of the client as well.
+/// Turns `OpenAPI` 3.0 into JSON Schema, and corrects known errors of the document.
+fn fix_document(document: &mut Value) {
+    // The document requires clients to send fields that only the service sets.
     if let Some(required) = document.pointer_mut("/components/schemas/dns-records_dns-record/required") {
         let set_by_service = ["id", "proxiable", "created_on", "modified_on"];
         required.as_array_mut().expect("a list").retain(|field| set_by_service.iter().all(|other| field != other));
     }
-    // DELETE "requires" a body of no schema, so none is required of it here: see `Schema::compile`.
+    // DELETE "requires" a body without a schema. `Schema::compile` therefore requires none.
     let schemas = object(&document["components"]["schemas"]).iter();
     let read_only = schemas.filter(|(_, schema)| schema["readOnly"] == true);
     let read_only: Vec<_> =
         read_only.map(|(name, _)| json!({"$ref": format!("#/components/schemas/{name}")})).collect();
-    mend_schema(document, &read_only);
+    fix_schema(document, &read_only);
 }
 
-fn mend_schema(schema: &mut Value, read_only: &[Value]) {
+fn fix_schema(schema: &mut Value, read_only: &[Value]) {
     match schema {
-        Value::Array(items) => items.iter_mut().for_each(|item| mend_schema(item, read_only)),
+        Value::Array(items) => items.iter_mut().for_each(|item| fix_schema(item, read_only)),
         Value::Object(fields) => {
             if fields.get("nullable") == Some(&json!(true)) {
                 let kind = fields.get("type").cloned();
@@ -170,13 +170,13 @@ fn mend_schema(schema: &mut Value, read_only: &[Value]) {
                     *property.1 = json!({"not": {}});
                 }
             }
-            fields.values_mut().for_each(|field| mend_schema(field, read_only));
+            fields.values_mut().for_each(|field| fix_schema(field, read_only));
         }
         _ => {}
     }
 }
 
-/// Whether a query parameter of this schema is a string, as it is where nothing else is said.
+/// Returns true if a query parameter of this schema is a string, which is the default type.
 fn is_text(document: &Value, schema: &Value) -> bool {
     let name = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     let schema = name.and_then(|pointer| document.pointer(pointer)).unwrap_or(schema);

@@ -1,35 +1,35 @@
-//! Zones, which are only looked at.
+//! Zones, read-only.
 
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::envelope::{Answer, Outcome};
-use crate::request::{Listing, Request};
-use crate::world::{Plan, World, Zone};
+use crate::envelope::{ApiResponse, Outcome};
+use crate::request::{ListOptions, Request};
+use crate::store::{Store, Zone, ZonePlan};
 
-const LISTING: Listing = Listing { filters: &["name", "account.id"], per_page: 20, most_per_page: 50 };
+const LIST_OPTIONS: ListOptions = ListOptions { filters: &["name", "account.id"], per_page: 20, max_per_page: 50 };
 
 /// Answers for `/zones`.
-pub(crate) fn collection(world: &World, request: &Request) -> Outcome {
+pub(crate) fn collection(store: &Store, request: &Request) -> Outcome {
     if request.method != Method::GET {
-        return Err(Answer::no_route(&request.path));
+        return Err(ApiResponse::no_route(&request.path));
     }
-    let passes = |name: &str, actual: &str| request.parameter(name).is_none_or(|wanted| wanted == actual);
-    let wanted = world.zones.iter().filter(|(_, z)| passes("name", &z.name) && passes("account.id", &z.account));
-    let zones: Vec<_> = wanted.map(|(id, zone)| shown(id, zone)).collect();
-    request.page(&LISTING, &zones)
+    let passes = |name: &str, actual: &str| request.parameter(name).is_none_or(|value| value == actual);
+    let selected = store.zones.iter().filter(|(_, z)| passes("name", &z.name) && passes("account.id", &z.account));
+    let zones: Vec<_> = selected.map(|(id, zone)| rendered(id, zone)).collect();
+    request.page(&LIST_OPTIONS, &zones)
 }
 
 /// Answers for `/zones/{zone}`.
-pub(crate) fn item(world: &World, id: &str, request: &Request) -> Outcome {
-    let zone = world.zones.get(id).filter(|_| request.method == Method::GET);
-    zone.map(|zone| Answer::of(shown(id, zone))).ok_or_else(|| Answer::no_route(&request.path))
+pub(crate) fn item(store: &Store, id: &str, request: &Request) -> Outcome {
+    let zone = store.zones.get(id).filter(|_| request.method == Method::GET);
+    zone.map(|zone| ApiResponse::of(rendered(id, zone))).ok_or_else(|| ApiResponse::no_route(&request.path))
 }
 
-fn shown(id: &str, zone: &Zone) -> Value {
+fn rendered(id: &str, zone: &Zone) -> Value {
     let plan = match zone.plan {
-        Plan::Free => "free",
-        Plan::Enterprise => "enterprise",
+        ZonePlan::Free => "free",
+        ZonePlan::Enterprise => "enterprise",
     };
     json!({
         "id": id, "name": zone.name, "status": zone.status, "paused": false, "type": "full",

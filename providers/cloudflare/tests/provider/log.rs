@@ -1,17 +1,17 @@
-//! What is in the log: who has changed what, what was overwritten, and what was left alone.
+//! The log: who has changed what, what Daymark has overwritten, and what it has left alone.
 
 use std::fs::read_to_string;
 use std::sync::Mutex;
 
-use daymark_fake_cloudflare::{Fault, Matching};
+use daymark_fake_cloudflare::{Fault, RequestMatcher};
 use daymark_provider::Provider;
 use serde_json::json;
 use tempfile::NamedTempFile;
 use tracing::subscriber::DefaultGuard;
 
-use crate::scene::{ONE, Scene, TWO, addresses, decision, publish};
+use crate::fixture::{Fixture, ONE, TWO, addresses, decision, publish};
 
-/// Everything that is logged on this thread, until the guard is dropped.
+/// Captures the log of this thread until the guard is dropped.
 fn logged() -> (NamedTempFile, DefaultGuard) {
     let file = NamedTempFile::new().unwrap();
     let writer = Mutex::new(file.reopen().unwrap());
@@ -19,7 +19,7 @@ fn logged() -> (NamedTempFile, DefaultGuard) {
     (file, tracing::subscriber::set_default(subscriber))
 }
 
-/// Asserts that there is a line of this level with this in it.
+/// Asserts that the log has a line of this level that contains `part`.
 fn has_line(log: &NamedTempFile, level: &str, part: &str) {
     let text = read_to_string(log.path()).unwrap();
     assert!(text.lines().any(|line| line.contains(level) && line.contains(part)), "{level} {part}: {text}");
@@ -27,12 +27,12 @@ fn has_line(log: &NamedTempFile, level: &str, part: &str) {
 
 #[tokio::test]
 async fn what_someone_else_has_done_and_what_is_written_over_it_are_in_the_log() {
-    let scene = Scene::new().await;
-    let provider = scene.pools();
+    let fixture = Fixture::new().await;
+    let provider = fixture.pools();
     let (log, _guard) = logged();
     publish(&provider, 1, &[ONE, TWO]).await;
     has_line(&log, "INFO", "provider cloudflare: lb.kube-cp.com: disable the origin kube-cp-3 (2001:db8::3) (");
-    scene.edit_origin(&scene.ids.pool, "kube-cp-1", "enabled", false);
+    fixture.edit_origin(&fixture.ids.pool, "kube-cp-1", "enabled", false);
     publish(&provider, 1, &[ONE, TWO]).await;
     let drift = "lb.kube-cp.com: someone else has disabled the origin kube-cp-1 (192.0.2.1); it is set right again";
     has_line(&log, "WARN", drift);
@@ -41,11 +41,11 @@ async fn what_someone_else_has_done_and_what_is_written_over_it_are_in_the_log()
 
 #[tokio::test]
 async fn who_disables_a_pool_of_daymarks_own_is_told() {
-    let scene = Scene::without_balancing().await;
-    let provider = scene.whole();
+    let fixture = Fixture::without_balancing().await;
+    let provider = fixture.whole();
     publish(&provider, 1, &[ONE]).await;
-    let id = scene.pool("daymark-lb")["id"].as_str().unwrap().to_owned();
-    scene.cloudflare.world().pool(&id)["enabled"] = false.into();
+    let id = fixture.pool("daymark-lb")["id"].as_str().unwrap().to_owned();
+    fixture.cloudflare.store().pool(&id)["enabled"] = false.into();
     let (log, _guard) = logged();
     publish(&provider, 1, &[ONE]).await;
     has_line(&log, "WARN", "someone else has disabled the Cloudflare pool daymark-lb; it is set right again");
@@ -53,42 +53,42 @@ async fn who_disables_a_pool_of_daymarks_own_is_told() {
 
 #[tokio::test]
 async fn who_undoes_what_the_name_cannot_do_without_is_told_each_time() {
-    let scene = Scene::new().await;
-    let (pools, records) = (scene.pools(), scene.records());
+    let fixture = Fixture::new().await;
+    let (pools, records) = (fixture.pools(), fixture.records());
     publish(&pools, 1, &[ONE]).await;
     publish(&records, 1, &[ONE]).await;
     for n in 0..5 {
-        scene.edit_origin(&scene.ids.pool, "kube-cp-1", "enabled", false);
-        scene.cloudflare.world().zones.get_mut(&scene.ids.zone).unwrap().records.clear();
+        fixture.edit_origin(&fixture.ids.pool, "kube-cp-1", "enabled", false);
+        fixture.cloudflare.store().zones.get_mut(&fixture.ids.zone).unwrap().records.clear();
         let (log, _guard) = logged();
         publish(&pools, 1, &[ONE]).await;
         publish(&records, 1, &[ONE]).await;
         for done in ["disabled the origin kube-cp-1 (192.0.2.1)", "deleted the record lb.kube-cp.com A 192.0.2.1"] {
-            let told = format!("someone else has {done}; it is set right again");
-            has_line(&log, "WARN", &told);
+            let expected = format!("someone else has {done}; it is set right again");
+            has_line(&log, "WARN", &expected);
         }
-        assert_eq!(scene.resolved(), addresses(&[ONE]), "{n}");
+        assert_eq!(fixture.resolved(), addresses(&[ONE]), "{n}");
     }
 }
 
 #[tokio::test]
 async fn a_write_whose_answer_was_lost_is_in_the_log_once_it_is_seen() {
-    let scene = Scene::new().await;
-    let provider = scene.pools();
+    let fixture = Fixture::new().await;
+    let provider = fixture.pools();
     let (log, _guard) = logged();
-    scene.cloudflare.play(Fault::CutAfter, Matching::method("PATCH"));
+    fixture.cloudflare.inject(Fault::CutAfter, RequestMatcher::method("PATCH"));
     provider.publish(&decision(1, &[ONE, TWO])).await.unwrap_err();
     publish(&provider, 1, &[ONE, TWO]).await;
-    assert_eq!(scene.enabled("kube-cp"), addresses(&[ONE, TWO]));
+    assert_eq!(fixture.enabled("kube-cp"), addresses(&[ONE, TWO]));
     has_line(&log, "INFO", "; Cloudflare's answer to it was lost");
 }
 
 #[tokio::test]
 async fn an_origin_that_belongs_to_no_node_is_said_to_be_left_alone() {
-    let scene = Scene::new().await;
+    let fixture = Fixture::new().await;
     let by_hand = json!({"name": "by-hand", "address": "192.0.2.66", "enabled": true});
-    scene.cloudflare.world().pool(&scene.ids.pool)["origins"].as_array_mut().unwrap().push(by_hand);
-    let provider = scene.pools();
+    fixture.cloudflare.store().pool(&fixture.ids.pool)["origins"].as_array_mut().unwrap().push(by_hand);
+    let provider = fixture.pools();
     publish(&provider, 1, &[ONE, TWO]).await;
     let (log, _guard) = logged();
     provider.check().await.unwrap();

@@ -1,14 +1,14 @@
-//! The provider against a fake of Cloudflare on a real socket: what it shows, what it leaves alone, and what it says.
+//! The provider against a fake of Cloudflare on a real socket: its writes, what it leaves alone, and its messages.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod checks;
+mod contention;
+mod drift_checks;
+mod fixture;
 mod hostile;
 mod log;
-mod looks;
 mod memory;
 mod pools;
-mod quarrels;
 mod records;
-mod scene;
 mod whole;

@@ -1,41 +1,41 @@
 //! The switches of an existing pool.
 
 use daymark_cloudflare::Manage;
-use daymark_fake_cloudflare::{Fault, Matching, Scope, When};
+use daymark_fake_cloudflare::{Fault, RequestMatcher, Scope, When};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::json;
 
-use crate::scene::{ByPool, NAME, ONE, Scene, THREE, TWO, addresses, decision, publish, sentence};
+use crate::fixture::{ByPool, Fixture, NAME, ONE, THREE, TWO, addresses, decision, publish, sentence};
 
 #[tokio::test]
 async fn load_balancing_keeps_the_contract() {
-    let scene = Scene::new().await;
-    contract::keeps(&scene.pools(), &ByPool(&scene, "kube-cp"), &daymark_decision::PoolName::new(NAME)).await;
+    let fixture = Fixture::new().await;
+    contract::keeps(&fixture.pools(), &ByPool(&fixture, "kube-cp"), &daymark_decision::PoolName::new(NAME)).await;
 }
 
 #[tokio::test]
 async fn a_change_is_one_patch_between_two_reads() {
-    let scene = Scene::new().await;
-    publish(&scene.pools(), 1, &[ONE, TWO]).await;
-    let methods: Vec<String> = scene.cloudflare.calls().iter().map(|it| it.method.clone()).collect();
+    let fixture = Fixture::new().await;
+    publish(&fixture.pools(), 1, &[ONE, TWO]).await;
+    let methods: Vec<String> = fixture.cloudflare.calls().iter().map(|call| call.method.clone()).collect();
     assert_eq!(methods, ["GET", "PATCH", "GET"]);
-    assert_eq!(scene.enabled("kube-cp"), addresses(&[ONE, TWO]));
+    assert_eq!(fixture.enabled("kube-cp"), addresses(&[ONE, TWO]));
 }
 
 #[tokio::test]
 async fn a_pool_may_be_named_by_its_id() {
-    let scene = Scene::new().await;
-    let by_id = scene.provider(scene.balancing(&scene.ids.pool, Manage::Origins));
+    let fixture = Fixture::new().await;
+    let by_id = fixture.provider(fixture.balancing(&fixture.ids.pool, Manage::Origins));
     publish(&by_id, 1, &[TWO]).await;
-    assert_eq!(scene.enabled("kube-cp"), addresses(&[TWO]));
+    assert_eq!(fixture.enabled("kube-cp"), addresses(&[TWO]));
 }
 
 #[tokio::test]
 async fn what_is_not_managed_stays_as_it_was_to_the_byte() {
-    let scene = Scene::new().await;
+    let fixture = Fixture::new().await;
     {
-        let mut world = scene.cloudflare.world();
-        let pool = world.pool(&scene.ids.pool);
+        let mut store = fixture.cloudflare.store();
+        let pool = store.pool(&fixture.ids.pool);
         pool["of_next_year"] = json!({"a": [1.50, "x"]});
         let origins = pool["origins"].as_array_mut().unwrap();
         origins[0]["weight"] = json!(0.1);
@@ -43,14 +43,14 @@ async fn what_is_not_managed_stays_as_it_was_to_the_byte() {
         origins[0]["of_next_year"] = json!({"b": null});
         origins.push(json!({"name": "by-hand", "address": "192.0.2.77", "enabled": true, "weight": 0.3}));
     }
-    let mut before = scene.pool("kube-cp");
-    publish(&scene.pools(), 1, &[TWO, THREE]).await;
-    let mut after = scene.pool("kube-cp");
+    let mut before = fixture.pool("kube-cp");
+    publish(&fixture.pools(), 1, &[TWO, THREE]).await;
+    let mut after = fixture.pool("kube-cp");
     for pool in [&mut before, &mut after] {
         pool["modified_on"].take();
         let origins = pool["origins"].as_array_mut().unwrap();
-        origins.sort_by_key(|it| it["name"].to_string());
-        for origin in origins.iter_mut().filter(|it| it["name"] == "kube-cp-1") {
+        origins.sort_by_key(|origin| origin["name"].to_string());
+        for origin in origins.iter_mut().filter(|origin| origin["name"] == "kube-cp-1") {
             assert!(origin["enabled"].is_boolean() || origin.get("enabled").is_none());
             origin.as_object_mut().unwrap().remove("enabled");
             origin.as_object_mut().unwrap().remove("disabled_at");
@@ -61,95 +61,95 @@ async fn what_is_not_managed_stays_as_it_was_to_the_byte() {
 
 #[tokio::test]
 async fn an_answer_that_shows_the_same_makes_no_call() {
-    let scene = Scene::new().await;
-    let provider = scene.pools();
+    let fixture = Fixture::new().await;
+    let provider = fixture.pools();
     publish(&provider, 1, &[ONE, TWO]).await;
-    let calls = scene.cloudflare.calls().len();
+    let calls = fixture.cloudflare.calls().len();
     publish(&provider, 2, &[ONE, TWO]).await;
-    assert_eq!(scene.cloudflare.calls().len(), calls, "the generation alone is no change");
+    assert_eq!(fixture.cloudflare.calls().len(), calls, "the generation alone is no change");
 }
 
 #[tokio::test]
 async fn a_look_finds_what_stands_with_one_read() {
-    let scene = Scene::new().await;
-    let provider = scene.pools();
+    let fixture = Fixture::new().await;
+    let provider = fixture.pools();
     publish(&provider, 1, &[ONE, TWO]).await;
-    let calls = scene.cloudflare.calls().len();
+    let calls = fixture.cloudflare.calls().len();
     publish(&provider, 1, &[ONE, TWO]).await;
-    assert_eq!(scene.cloudflare.calls().len(), calls + 1);
+    assert_eq!(fixture.cloudflare.calls().len(), calls + 1);
 }
 
 #[tokio::test]
 async fn a_restart_writes_nothing_where_the_answer_stands() {
-    let scene = Scene::new().await;
-    publish(&scene.pools(), 5, &[ONE]).await;
-    let writes = scene.writes();
-    publish(&scene.pools(), 6, &[ONE]).await;
-    assert_eq!(scene.writes(), writes);
+    let fixture = Fixture::new().await;
+    publish(&fixture.pools(), 5, &[ONE]).await;
+    let writes = fixture.writes();
+    publish(&fixture.pools(), 6, &[ONE]).await;
+    assert_eq!(fixture.writes(), writes);
 }
 
 #[tokio::test]
 async fn an_older_generation_makes_no_call_at_all() {
-    let scene = Scene::new().await;
-    let provider = scene.pools();
+    let fixture = Fixture::new().await;
+    let provider = fixture.pools();
     publish(&provider, 7, &[ONE]).await;
-    let calls = scene.cloudflare.calls().len();
+    let calls = fixture.cloudflare.calls().len();
     let stale = provider.publish(&decision(6, &[TWO])).await;
     assert!(matches!(stale, Err(PublishError::Stale { given: 6, published: 7 })), "{stale:?}");
-    assert_eq!(scene.cloudflare.calls().len(), calls);
+    assert_eq!(fixture.cloudflare.calls().len(), calls);
 }
 
 #[tokio::test]
 async fn an_older_generation_is_not_written_over_a_newer_one_that_failed_half_way() {
-    let scene = Scene::new().await;
-    let provider = scene.pools();
+    let fixture = Fixture::new().await;
+    let provider = fixture.pools();
     publish(&provider, 7, &[ONE]).await;
-    scene.cloudflare.play(Fault::CutAfter, Matching::method("PATCH"));
+    fixture.cloudflare.inject(Fault::CutAfter, RequestMatcher::method("PATCH"));
     assert!(provider.publish(&decision(9, &[TWO])).await.is_err());
     let stale = provider.publish(&decision(8, &[THREE])).await;
     assert!(matches!(stale, Err(PublishError::Stale { given: 8, published: 9 })), "{stale:?}");
-    assert_eq!(scene.enabled("kube-cp"), addresses(&[TWO]));
+    assert_eq!(fixture.enabled("kube-cp"), addresses(&[TWO]));
 }
 
 #[tokio::test]
 async fn a_pool_that_is_not_there_is_named_with_those_that_are() {
-    let scene = Scene::new().await;
-    let provider = scene.provider(scene.balancing("kube-pc", Manage::Origins));
+    let fixture = Fixture::new().await;
+    let provider = fixture.provider(fixture.balancing("kube-pc", Manage::Origins));
     let error = provider.publish(&decision(1, &[ONE])).await.unwrap_err();
     assert!(matches!(error, PublishError::Refused(_)));
-    let said = sentence(&error);
-    assert!(said.contains("the account has no Cloudflare pool kube-pc; it has kube-cp"), "{said}");
+    let message = sentence(&error);
+    assert!(message.contains("the account has no Cloudflare pool kube-pc; it has kube-cp"), "{message}");
 }
 
 #[tokio::test]
 async fn a_token_that_may_only_read_is_told_which_permission_it_lacks() {
-    let scene = Scene::new().await;
-    let token = scene.cloudflare.world().add_token([Scope::PoolsRead]);
-    scene.write_token(&token);
-    let provider = scene.pools();
+    let fixture = Fixture::new().await;
+    let token = fixture.cloudflare.store().add_token([Scope::PoolsRead]);
+    fixture.write_token(&token);
+    let provider = fixture.pools();
     let error = provider.publish(&decision(1, &[ONE])).await.unwrap_err();
-    let said = sentence(&error);
-    assert!(matches!(error, PublishError::Refused(_)), "{said}");
-    assert!(said.contains("Load Balancing: Monitors And Pools: Edit"), "{said}");
-    assert!(!said.contains(&token), "no token in {said}");
+    let message = sentence(&error);
+    assert!(matches!(error, PublishError::Refused(_)), "{message}");
+    assert!(message.contains("Load Balancing: Monitors And Pools: Edit"), "{message}");
+    assert!(!message.contains(&token), "no token in {message}");
 
-    scene.write_token(&scene.cloudflare.token());
+    fixture.write_token(&fixture.cloudflare.token());
     publish(&provider, 1, &[ONE]).await;
-    assert_eq!(scene.enabled("kube-cp"), addresses(&[ONE]), "a mended token file is read again");
+    assert_eq!(fixture.enabled("kube-cp"), addresses(&[ONE]), "a mended token file is read again");
 }
 
 #[tokio::test]
 async fn an_operator_who_edits_between_two_calls_loses_nothing_but_in_the_gap_of_one_write() {
     let add = |name: &'static str, address: &'static str, pool: String| {
-        move |world: &mut daymark_fake_cloudflare::World| {
-            let origins = world.pool(&pool)["origins"].as_array_mut().unwrap();
+        move |store: &mut daymark_fake_cloudflare::Store| {
+            let origins = store.pool(&pool)["origins"].as_array_mut().unwrap();
             origins.push(json!({"name": name, "address": address, "enabled": true}));
         }
     };
-    let scene = Scene::new().await;
-    let pool = || scene.ids.pool.clone();
-    scene.cloudflare.edit(When::Before, Matching::method("GET"), add("before-the-read", "192.0.2.91", pool()));
-    scene.cloudflare.edit(When::After, Matching::method("PATCH"), add("after-the-write", "192.0.2.92", pool()));
-    publish(&scene.pools(), 1, &[ONE]).await;
-    assert_eq!(scene.enabled("kube-cp"), addresses(&[ONE, "192.0.2.91", "192.0.2.92"]));
+    let fixture = Fixture::new().await;
+    let pool = || fixture.ids.pool.clone();
+    fixture.cloudflare.edit(When::Before, RequestMatcher::method("GET"), add("before-the-read", "192.0.2.91", pool()));
+    fixture.cloudflare.edit(When::After, RequestMatcher::method("PATCH"), add("after-the-write", "192.0.2.92", pool()));
+    publish(&fixture.pools(), 1, &[ONE]).await;
+    assert_eq!(fixture.enabled("kube-cp"), addresses(&[ONE, "192.0.2.91", "192.0.2.92"]));
 }

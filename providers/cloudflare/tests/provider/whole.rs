@@ -2,29 +2,29 @@
 
 use daymark_cloudflare::Pass;
 use daymark_decision::{Decision, PoolName};
-use daymark_fake_cloudflare::{Fault, Matching};
+use daymark_fake_cloudflare::{Fault, RequestMatcher};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::{Value, json};
 
-use crate::scene::{ByPool, NAME, ONE, Scene, THREE, TWO, addresses, decision, public, publish, sentence};
+use crate::fixture::{ByPool, Fixture, NAME, ONE, THREE, TWO, addresses, decision, public, publish, sentence};
 
-fn balancer(scene: &Scene) -> Value {
-    let world = scene.cloudflare.world();
-    let balancers: Vec<&Value> = world.zones[&scene.ids.zone].balancers.values().collect();
+fn balancer(fixture: &Fixture) -> Value {
+    let store = fixture.cloudflare.store();
+    let balancers: Vec<&Value> = store.zones[&fixture.ids.zone].balancers.values().collect();
     assert_eq!(balancers.len(), 1, "there is one balancer");
     balancers[0].clone()
 }
 
-fn pools(scene: &Scene) -> usize {
-    scene.cloudflare.world().accounts[&scene.ids.account].pools.len()
+fn pools(fixture: &Fixture) -> usize {
+    fixture.cloudflare.store().accounts[&fixture.ids.account].pools.len()
 }
 
 #[tokio::test]
 async fn a_setup_is_made_from_nothing_and_marked() {
-    let scene = Scene::without_balancing().await;
-    publish(&scene.whole(), 1, &[ONE, THREE]).await;
-    let (pool, balancer) = (scene.pool("daymark-lb"), balancer(&scene));
-    assert_eq!(scene.enabled("daymark-lb"), addresses(&[ONE, THREE]));
+    let fixture = Fixture::without_balancing().await;
+    publish(&fixture.whole(), 1, &[ONE, THREE]).await;
+    let (pool, balancer) = (fixture.pool("daymark-lb"), balancer(&fixture));
+    assert_eq!(fixture.enabled("daymark-lb"), addresses(&[ONE, THREE]));
     assert_eq!(pool["description"], format!("managed by daymark for {NAME}"));
     for (field, value) in [
         ("name", json!(NAME)),
@@ -41,68 +41,68 @@ async fn a_setup_is_made_from_nothing_and_marked() {
 
 #[tokio::test]
 async fn a_setup_of_daymarks_own_keeps_the_contract() {
-    let scene = Scene::without_balancing().await;
-    let provider = scene.whole();
+    let fixture = Fixture::without_balancing().await;
+    let provider = fixture.whole();
     publish(&provider, 1, &[ONE]).await;
-    contract::keeps(&provider, &ByPool(&scene, "daymark-lb"), &PoolName::new(NAME)).await;
+    contract::keeps(&provider, &ByPool(&fixture, "daymark-lb"), &PoolName::new(NAME)).await;
 }
 
 #[tokio::test]
 async fn a_cut_after_either_was_made_makes_none_twice() {
     for path in ["/pools", "/zones/"] {
-        let scene = Scene::without_balancing().await;
-        let provider = scene.whole();
-        scene.cloudflare.play(Fault::CutAfter, Matching::method("POST").path(path));
+        let fixture = Fixture::without_balancing().await;
+        let provider = fixture.whole();
+        fixture.cloudflare.inject(Fault::CutAfter, RequestMatcher::method("POST").path(path));
         assert!(provider.publish(&decision(1, &[ONE])).await.is_err());
         publish(&provider, 1, &[ONE]).await;
-        assert_eq!((scene.writes().len(), pools(&scene)), (2, 1), "{path}");
-        assert_eq!(balancer(&scene)["fallback_pool"], scene.pool("daymark-lb")["id"]);
+        assert_eq!((fixture.writes().len(), pools(&fixture)), (2, 1), "{path}");
+        assert_eq!(balancer(&fixture)["fallback_pool"], fixture.pool("daymark-lb")["id"]);
     }
 }
 
 #[tokio::test]
 async fn what_bears_no_mark_is_refused_and_stays_as_it_is() {
-    let scene = Scene::new().await;
-    let provider = scene.provider(scene.balancing("kube-cp", daymark_cloudflare::Manage::Full { ttl: 30 }));
-    let before = scene.pool("kube-cp");
+    let fixture = Fixture::new().await;
+    let provider = fixture.provider(fixture.balancing("kube-cp", daymark_cloudflare::Manage::Full { ttl: 30 }));
+    let before = fixture.pool("kube-cp");
     let error = provider.publish(&decision(1, &[ONE])).await.unwrap_err();
     assert!(matches!(error, PublishError::Refused(_)));
     assert!(sentence(&error).contains("the Cloudflare pool kube-cp is there already and is not Daymark's"));
-    assert_eq!((scene.pool("kube-cp"), scene.writes()), (before, Vec::new()));
+    assert_eq!((fixture.pool("kube-cp"), fixture.writes()), (before, Vec::new()));
 }
 
 #[tokio::test]
 async fn a_foreign_balancer_of_the_name_is_refused_and_stays_as_it_is() {
-    let scene = Scene::new().await;
-    let before = balancer(&scene);
-    let error = scene.whole().publish(&decision(1, &[ONE])).await.unwrap_err();
+    let fixture = Fixture::new().await;
+    let before = balancer(&fixture);
+    let error = fixture.whole().publish(&decision(1, &[ONE])).await.unwrap_err();
     assert!(sentence(&error).contains(&format!("the zone has a load balancer {NAME} that is not Daymark's")));
-    assert_eq!(balancer(&scene), before);
+    assert_eq!(balancer(&fixture), before);
 }
 
 #[tokio::test]
 async fn what_someone_changes_in_it_is_set_right_and_what_is_not_daymarks_stays() {
-    let scene = Scene::without_balancing().await;
-    let provider = scene.whole();
+    let fixture = Fixture::without_balancing().await;
+    let provider = fixture.whole();
     publish(&provider, 1, &[ONE, TWO, THREE]).await;
-    let (pool, balancer_id) = (scene.pool("daymark-lb"), balancer(&scene)["id"].clone());
+    let (pool, balancer_id) = (fixture.pool("daymark-lb"), balancer(&fixture)["id"].clone());
     {
-        let mut world = scene.cloudflare.world();
+        let mut store = fixture.cloudflare.store();
         let pool_id = pool["id"].clone();
-        let pool = world.pool(pool_id.as_str().unwrap());
+        let pool = store.pool(pool_id.as_str().unwrap());
         (pool["enabled"], pool["minimum_origins"]) = (json!(false), json!(2));
         let origins = pool["origins"].as_array_mut().unwrap();
-        origins.retain(|it| it["name"] != "daymark-node-2-ipv4");
+        origins.retain(|origin| origin["name"] != "daymark-node-2-ipv4");
         origins.push(json!({"name": "by-hand", "address": "192.0.2.66", "enabled": true}));
-        let balancer = world.balancer(balancer_id.as_str().unwrap());
+        let balancer = store.balancer(balancer_id.as_str().unwrap());
         (balancer["ttl"], balancer["session_affinity"]) = (json!(600), json!("none"));
         (balancer["steering_policy"], balancer["region_pools"]) = (json!("geo"), json!({"WEU": [pool_id]}));
     }
     publish(&provider, 1, &[ONE, TWO, THREE]).await;
-    assert_eq!(scene.enabled("daymark-lb"), addresses(&[ONE, TWO, THREE, "192.0.2.66"]));
-    let pool = scene.pool("daymark-lb");
+    assert_eq!(fixture.enabled("daymark-lb"), addresses(&[ONE, TWO, THREE, "192.0.2.66"]));
+    let pool = fixture.pool("daymark-lb");
     assert_eq!((&pool["enabled"], &pool["minimum_origins"]), (&json!(true), &json!(2)));
-    let balancer = balancer(&scene);
+    let balancer = balancer(&fixture);
     assert_eq!((&balancer["ttl"], &balancer["session_affinity"]), (&json!(30), &json!("none")));
     assert_eq!(
         (&balancer["steering_policy"], &balancer["region_pools"]),
@@ -110,36 +110,36 @@ async fn what_someone_changes_in_it_is_set_right_and_what_is_not_daymarks_stays(
     );
 }
 
-/// Deletes the balancer and its pool, as far as they are there.
-fn delete(scene: &Scene) {
-    let mut world = scene.cloudflare.world();
-    world.zones.get_mut(&scene.ids.zone).unwrap().balancers.clear();
-    world.accounts.get_mut(&scene.ids.account).unwrap().pools.clear();
+/// Deletes the balancer and its pool, if they exist.
+fn delete(fixture: &Fixture) {
+    let mut store = fixture.cloudflare.store();
+    store.zones.get_mut(&fixture.ids.zone).unwrap().balancers.clear();
+    store.accounts.get_mut(&fixture.ids.account).unwrap().pools.clear();
 }
 
 #[tokio::test]
 async fn a_setup_that_is_deleted_again_and_again_is_made_anew_after_longer_and_longer_pauses() {
-    let scene = Scene::without_balancing().await;
+    let fixture = Fixture::without_balancing().await;
     let mut memory = None;
     let mut pauses = vec![0];
     for _ in 0..40 {
-        // As from a timer: what is known of the quarrel is in the memory alone.
-        let mode = scene.balancing("daymark-lb", daymark_cloudflare::Manage::Full { ttl: 30 });
-        let provider = scene.provider_of(mode, memory);
+        // As from a timer: only the memory knows of the earlier deletions.
+        let mode = fixture.balancing("daymark-lb", daymark_cloudflare::Manage::Full { ttl: 30 });
+        let provider = fixture.provider_of(mode, memory);
         match provider.publish(&decision(1, &[ONE])).await {
             Ok(()) => {
-                assert_eq!((balancer(&scene)["name"].as_str(), pools(&scene)), (Some(NAME), 1));
-                delete(&scene);
+                assert_eq!((balancer(&fixture)["name"].as_str(), pools(&fixture)), (Some(NAME), 1));
+                delete(&fixture);
                 pauses.push(0);
             }
             Err(error) => {
-                let said = sentence(&error);
-                assert!(matches!(error, PublishError::Refused(_)), "{said}");
-                let told = format!(
+                let message = sentence(&error);
+                assert!(matches!(error, PublishError::Refused(_)), "{message}");
+                let expected = format!(
                     "someone else has deleted the Cloudflare pool daymark-lb and the load balancer {NAME} again and again, and \
                      without it the name has no address"
                 );
-                assert!(said.contains(&told), "{said}");
+                assert!(message.contains(&expected), "{message}");
                 *pauses.last_mut().unwrap() += 1;
             }
         }
@@ -150,29 +150,29 @@ async fn a_setup_that_is_deleted_again_and_again_is_made_anew_after_longer_and_l
 
 #[tokio::test]
 async fn a_balancer_that_is_left_deleted_for_a_while_keeps_no_dead_node_in_its_pool() {
-    let scene = Scene::without_balancing().await;
-    let provider = scene.whole();
+    let fixture = Fixture::without_balancing().await;
+    let provider = fixture.whole();
     for _ in 0..3 {
         publish(&provider, 1, &[ONE, TWO]).await;
-        scene.cloudflare.world().zones.get_mut(&scene.ids.zone).unwrap().balancers.clear();
+        fixture.cloudflare.store().zones.get_mut(&fixture.ids.zone).unwrap().balancers.clear();
     }
     let error = provider.publish(&decision(2, &[TWO])).await.unwrap_err();
     assert!(sentence(&error).contains("someone else has deleted the load balancer"), "{}", sentence(&error));
-    assert_eq!(scene.enabled("daymark-lb"), addresses(&[TWO]));
+    assert_eq!(fixture.enabled("daymark-lb"), addresses(&[TWO]));
     publish(&provider, 2, &[TWO]).await;
-    assert_eq!(balancer(&scene)["fallback_pool"], scene.pool("daymark-lb")["id"]);
+    assert_eq!(balancer(&fixture)["fallback_pool"], fixture.pool("daymark-lb")["id"]);
 }
 
 #[tokio::test]
 async fn a_dry_run_tells_each_change_once_as_the_pass_does() {
-    let scene = Scene::without_balancing().await;
-    let provider = scene.whole();
-    let over = |generation, nodes: &[(&str, &str, bool)]| {
+    let fixture = Fixture::without_balancing().await;
+    let provider = fixture.whole();
+    let decision_over = |generation, nodes: &[(&str, &str, bool)]| {
         let answer = contract::answer(&PoolName::new(NAME), generation, nodes.iter().copied());
         Decision { answers: vec![answer], generation }
     };
-    provider.publish(&over(1, &[("one", ONE, true), ("two", TWO, true)])).await.unwrap();
-    let changed = over(2, &[("one", ONE, false), ("two", TWO, true), ("three", THREE, true)]);
+    provider.publish(&decision_over(1, &[("one", ONE, true), ("two", TWO, true)])).await.unwrap();
+    let changed = decision_over(2, &[("one", ONE, false), ("two", TWO, true), ("three", THREE, true)]);
     let sentences = |pass: Pass| pass.edits.into_iter().flat_map(|edit| edit.changes).collect::<Vec<_>>();
     let (would, did) = (sentences(provider.plan(&changed).await), sentences(provider.pass(&changed).await));
     assert_eq!((would.len(), &would), (2, &did));
@@ -180,23 +180,23 @@ async fn a_dry_run_tells_each_change_once_as_the_pass_does() {
 
 #[tokio::test]
 async fn what_a_dry_run_would_set_right_is_not_asked_of_the_operator() {
-    let scene = Scene::without_balancing().await;
-    let provider = scene.whole();
+    let fixture = Fixture::without_balancing().await;
+    let provider = fixture.whole();
     provider.publish(&public(1)).await.unwrap();
-    let pool = scene.pool("daymark-lb")["id"].clone();
+    let pool = fixture.pool("daymark-lb")["id"].clone();
     let without_origin_and_balancer = || {
-        let mut world = scene.cloudflare.world();
-        let pool = world.pool(pool.as_str().unwrap());
+        let mut store = fixture.cloudflare.store();
+        let pool = store.pool(pool.as_str().unwrap());
         pool["origins"].as_array_mut().unwrap().pop();
         pool["enabled"] = json!(false);
-        world.zones.get_mut(&scene.ids.zone).unwrap().balancers.clear();
+        store.zones.get_mut(&fixture.ids.zone).unwrap().balancers.clear();
     };
     let proxied_with_another_pool = || {
         let other = json!({"name": "other", "origins": [{"name": "a", "address": "192.0.2.8"}]});
-        let id = balancer(&scene)["id"].clone();
-        let mut world = scene.cloudflare.world();
-        let other = world.add_pool(&scene.ids.account, other);
-        let balancer = world.balancer(id.as_str().unwrap());
+        let id = balancer(&fixture)["id"].clone();
+        let mut store = fixture.cloudflare.store();
+        let other = store.add_pool(&fixture.ids.account, other);
+        let balancer = store.balancer(id.as_str().unwrap());
         (balancer["proxied"], balancer["default_pools"], balancer["fallback_pool"]) =
             (json!(true), json!([other]), json!(other));
     };

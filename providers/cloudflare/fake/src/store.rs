@@ -1,33 +1,34 @@
-//! What Cloudflare holds: accounts, zones, pools, balancers, records and tokens. A test looks at it and edits it as the
-//! dashboard does, past every check. It knows nothing of requests.
+//! The state of the fake: accounts, zones, pools, balancers, records and tokens.
+//!
+//! A test reads and edits it as the dashboard does, past every check. This module knows nothing of requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::rate::Rate;
+use crate::rate_limit::RateLimit;
 use crate::{balancers, pools, records};
 
-/// All that one user of Cloudflare has, each by its id.
+/// Everything that one user of Cloudflare has, each entity by its ID.
 #[derive(Debug, Default)]
-pub struct World {
+pub struct Store {
     /// The accounts.
     pub accounts: BTreeMap<String, Account>,
     /// The zones of all accounts.
     pub zones: BTreeMap<String, Zone>,
     /// The API tokens, by their value.
     pub tokens: BTreeMap<String, Token>,
-    /// How many calls are left.
-    pub rate: Rate,
-    pub(crate) mint: Mint,
+    /// The limit on calls, and the calls counted so far.
+    pub rate_limit: RateLimit,
+    pub(crate) ids: IdGenerator,
 }
 
 /// One account.
 #[derive(Debug, Default)]
 pub struct Account {
-    /// The pools as the API shows them, but in the order in which their origins were written.
+    /// The pools as the API renders them, but with their origins in the order of the last write.
     pub pools: BTreeMap<String, Value>,
-    /// The `pop_health` of each pool; of one that is missing here, nothing is known.
+    /// The `pop_health` of each pool. Nothing is known of a pool that is missing here.
     pub health: BTreeMap<String, Value>,
 }
 
@@ -36,21 +37,21 @@ pub struct Account {
 pub struct Zone {
     /// Its name, without a dot at the end.
     pub name: String,
-    /// What is paid for it.
-    pub plan: Plan,
+    /// The plan that its owner pays for.
+    pub plan: ZonePlan,
     /// The id of its account.
     pub account: String,
-    /// `active` where its name servers are Cloudflare's.
+    /// `active` when its name servers are Cloudflare's.
     pub status: &'static str,
-    /// The load balancers as the API shows them.
+    /// The load balancers as the API renders them.
     pub balancers: BTreeMap<String, Value>,
-    /// The DNS records as the API shows them.
+    /// The DNS records as the API renders them.
     pub records: BTreeMap<String, Value>,
 }
 
 /// The plan of a zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plan {
+pub enum ZonePlan {
     /// TTL from 60, comments of 100 characters, no tags.
     Free,
     /// TTL from 30, comments of 500 characters.
@@ -60,15 +61,15 @@ pub enum Plan {
 /// An API token.
 #[derive(Clone, Debug)]
 pub struct Token {
-    /// Whether it may be used.
-    pub status: Status,
-    /// What it may be used for.
+    /// The status that verifying the token reports.
+    pub status: TokenStatus,
+    /// The permissions of the token.
     pub scopes: BTreeSet<Scope>,
 }
 
-/// The status of a token, as verifying it tells.
+/// The status of a token, as verifying it reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum TokenStatus {
     /// In use.
     Active,
     /// Switched off by its owner.
@@ -77,7 +78,7 @@ pub enum Status {
     Expired,
 }
 
-/// One permission of a token. Each to write holds the one to read.
+/// One permission of a token. A permission to write includes the one to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// Account: "Load Balancing: Monitors and Pools Read".
@@ -96,7 +97,7 @@ pub enum Scope {
     ZoneRead,
 }
 
-/// The ids of what [`World::example`] makes.
+/// The IDs of the entities that [`Store::example`] creates.
 #[derive(Clone, Debug)]
 pub struct Example {
     /// The account.
@@ -109,15 +110,15 @@ pub struct Example {
     pub balancer: String,
 }
 
-/// Makes ids and times that never repeat.
+/// Generates IDs and times that never repeat.
 #[derive(Debug, Default)]
-pub(crate) struct Mint(u64);
+pub(crate) struct IdGenerator(u64);
 
-impl World {
-    /// Adds an account and a free zone of it, with a pool of three origins and a balancer that uses it.
+impl Store {
+    /// Adds an account with a free zone, a pool of three origins, and a balancer that uses the pool.
     pub fn example(&mut self) -> Example {
         let account = self.add_account();
-        let zone = self.add_zone(&account, "kube-cp.com", Plan::Free);
+        let zone = self.add_zone(&account, "kube-cp.com", ZonePlan::Free);
         let origins: Vec<_> =
             (1..=3).map(|n| json!({"name": format!("kube-cp-{n}"), "address": format!("192.0.2.{n}")})).collect();
         let pool = self.add_pool(&account, json!({"name": "kube-cp", "origins": origins}));
@@ -126,63 +127,69 @@ impl World {
         Example { account, zone, pool, balancer }
     }
 
-    /// Adds an account and gives its id.
+    /// Adds an account. Returns its ID.
     pub fn add_account(&mut self) -> String {
-        let id = self.mint.id();
+        let id = self.ids.id();
         self.accounts.insert(id.clone(), Account::default());
         id
     }
 
-    /// Adds an active zone and gives its id.
-    pub fn add_zone(&mut self, account: &str, name: &str, plan: Plan) -> String {
-        let id = self.mint.id();
-        let (balancers, records) = Default::default();
-        let (name, account) = (name.to_owned(), account.to_owned());
-        let zone = Zone { name, plan, account, status: "active", balancers, records };
+    /// Adds an active zone. Returns its ID.
+    pub fn add_zone(&mut self, account: &str, name: &str, plan: ZonePlan) -> String {
+        let id = self.ids.id();
+
+        let zone = Zone {
+            name: name.to_owned(),
+            plan,
+            account: account.to_owned(),
+            status: "active",
+            balancers: BTreeMap::new(),
+            records: BTreeMap::new(),
+        };
         self.zones.insert(id.clone(), zone);
         id
     }
 
-    /// Adds a pool, its missing fields as the API sets them, and gives its id.
+    /// Adds a pool, its missing fields as the API sets them. Returns its ID.
     ///
     /// # Panics
     /// There is no such account, or the pool is no object.
     pub fn add_pool(&mut self, account: &str, pool: Value) -> String {
-        let (id, pool) = pools::new(object(pool), &mut self.mint);
+        let (id, pool) = pools::new(object(pool), &mut self.ids);
         self.accounts.get_mut(account).expect("an account of that id").pools.insert(id.clone(), pool);
         id
     }
 
-    /// Adds a load balancer, its missing fields as the API sets them, and gives its id.
+    /// Adds a load balancer, its missing fields as the API sets them. Returns its ID.
     ///
     /// # Panics
     /// There is no such zone, or the balancer is no object.
     pub fn add_balancer(&mut self, zone: &str, balancer: Value) -> String {
         let zone = self.zones.get_mut(zone).expect("a zone of that id");
-        let (id, balancer) = balancers::new(object(balancer), zone, &mut self.mint);
+        let (id, balancer) = balancers::new(object(balancer), zone, &mut self.ids);
         zone.balancers.insert(id.clone(), balancer);
         id
     }
 
-    /// Adds a DNS record, its missing fields as the API sets them, and gives its id.
+    /// Adds a DNS record, its missing fields as the API sets them. Returns its ID.
     ///
     /// # Panics
     /// There is no such zone, or the record is no object.
     pub fn add_record(&mut self, zone: &str, record: Value) -> String {
         let zone = self.zones.get_mut(zone).expect("a zone of that id");
-        let (id, record) = records::new(object(record), zone, &mut self.mint);
+        let (id, record) = records::new(object(record), zone, &mut self.ids);
         zone.records.insert(id.clone(), record);
         id
     }
 
-    /// Adds an active token of these scopes and gives its value.
+    /// Adds an active token of these scopes. Returns its value.
     pub fn add_token(&mut self, scopes: impl IntoIterator<Item = Scope>) -> String {
-        let value = format!("fake_{}", &self.mint.id()[..31]);
-        self.tokens.insert(value.clone(), Token { status: Status::Active, scopes: scopes.into_iter().collect() });
+        let value = format!("fake_{}", &self.ids.id()[..31]);
+        self.tokens.insert(value.clone(), Token { status: TokenStatus::Active, scopes: scopes.into_iter().collect() });
         value
     }
 
-    /// The pool of this id, of whatever account.
+    /// The pool of this ID, of any account.
     ///
     /// # Panics
     /// There is none.
@@ -190,7 +197,7 @@ impl World {
         self.accounts.values_mut().find_map(|account| account.pools.get_mut(id)).expect("a pool of that id")
     }
 
-    /// The balancer of this id, of whatever zone.
+    /// The balancer of this ID, of any zone.
     ///
     /// # Panics
     /// There is none.
@@ -198,7 +205,7 @@ impl World {
         self.zones.values_mut().find_map(|zone| zone.balancers.get_mut(id)).expect("a balancer of that id")
     }
 
-    /// The record of this id, of whatever zone.
+    /// The record of this ID, of any zone.
     ///
     /// # Panics
     /// There is none.
@@ -220,8 +227,8 @@ impl Scope {
     ];
 }
 
-impl Mint {
-    /// 32 hex digits that look like an id of Cloudflare's.
+impl IdGenerator {
+    /// Returns 32 hex digits that look like an ID of Cloudflare's.
     pub(crate) fn id(&mut self) -> String {
         self.0 += 1;
         // Odd factors mix without ever giving one id twice.
@@ -229,7 +236,7 @@ impl Mint {
         format!("{mixed:032x}")
     }
 
-    /// A time a second after the one before.
+    /// Returns a time one second after the one before.
     pub(crate) fn time(&mut self) -> Value {
         self.0 += 1;
         let (day, second) = (self.0 / 86_400 % 28 + 1, self.0 % 86_400);

@@ -1,6 +1,6 @@
 //! Tokens and scopes.
 
-use daymark_fake_cloudflare::{Scope, Status};
+use daymark_fake_cloudflare::{Scope, TokenStatus};
 use serde_json::{Value, json};
 
 use crate::{Reply, Setup};
@@ -32,10 +32,12 @@ async fn a_malformed_header_is_told_from_an_unknown_token() {
 async fn verifying_tells_the_status_and_only_an_active_token_may_do_anything() {
     let setup = Setup::new().await;
     let token = setup.cloudflare.token();
-    for (status, told, allowed) in
-        [(Status::Active, "active", 200), (Status::Disabled, "disabled", 403), (Status::Expired, "expired", 403)]
-    {
-        setup.cloudflare.world().tokens.get_mut(&token).unwrap().status = status;
+    for (status, told, allowed) in [
+        (TokenStatus::Active, "active", 200),
+        (TokenStatus::Disabled, "disabled", 403),
+        (TokenStatus::Expired, "expired", 403),
+    ] {
+        setup.cloudflare.store().tokens.get_mut(&token).unwrap().status = status;
         let verified = setup.as_token(&token, "GET", "/user/tokens/verify").await;
         assert_eq!(verified.result()["status"], told);
         assert_eq!(setup.as_token(&token, "GET", "/zones").await.status, allowed, "{told}");
@@ -56,8 +58,8 @@ async fn each_endpoint_needs_its_scope_and_writing_holds_reading() {
         let item = format!("{path}/{unknown}");
         let others = Scope::ALL.into_iter().filter(|scope| ![read, write].contains(scope));
         let (none, reader, writer) = {
-            let mut world = setup.cloudflare.world();
-            (world.add_token(others), world.add_token([read]), world.add_token([write]))
+            let mut store = setup.cloudflare.store();
+            (store.add_token(others), store.add_token([read]), store.add_token([write]))
         };
         assert_eq!(setup.as_token(&none, "GET", &path).await.error(), (403, 10_000, "Authentication error"));
         assert_eq!(setup.as_token(&reader, "GET", &path).await.status, 200);
@@ -65,7 +67,7 @@ async fn each_endpoint_needs_its_scope_and_writing_holds_reading() {
         assert_eq!(setup.as_token(&writer, "GET", &path).await.status, 200);
         assert_eq!(setup.as_token(&writer, "DELETE", &item).await.status, 404);
     }
-    let blind = setup.cloudflare.world().add_token([Scope::DnsWrite]);
+    let blind = setup.cloudflare.store().add_token([Scope::DnsWrite]);
     assert_eq!(setup.as_token(&blind, "GET", "/zones").await.status, 403);
 }
 
@@ -73,8 +75,8 @@ async fn each_endpoint_needs_its_scope_and_writing_holds_reading() {
 async fn the_token_accepted_now_is_an_active_one() {
     let setup = Setup::new().await;
     let old = setup.cloudflare.token();
-    let new = setup.cloudflare.world().add_token(Scope::ALL);
-    setup.cloudflare.world().tokens.remove(&old);
+    let new = setup.cloudflare.store().add_token(Scope::ALL);
+    setup.cloudflare.store().tokens.remove(&old);
     assert_eq!(setup.cloudflare.token(), new);
     assert_eq!(setup.get("/zones").await.result()[0]["name"], json!("kube-cp.com"));
 }

@@ -1,4 +1,4 @@
-//! The limit on calls: 1,200 in five minutes for all that a user does, and past it not one for five minutes.
+//! The limit on calls: 1,200 in five minutes for one user. A user who exceeds it is blocked for five minutes.
 
 use std::time::Duration;
 
@@ -9,31 +9,31 @@ const WINDOW: Duration = Duration::from_mins(5);
 
 /// Counts calls by tokio's time.
 #[derive(Debug)]
-pub struct Rate {
+pub struct RateLimit {
     /// Calls allowed in a window.
     pub limit: u64,
-    /// Whether a refusal says `retry-after`.
+    /// If true, a refusal has the header `retry-after`.
     pub retry_after: bool,
     spent: u64,
     /// The end of the window, or of the block.
     until: Option<Instant>,
 }
 
-/// What is left, as the headers tell.
+/// The calls that are left, as the headers report them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quota {
     pub(crate) limit: u64,
     pub(crate) left: u64,
     /// Seconds until all is left again.
     pub(crate) reset: u64,
-    /// The call is refused.
+    /// True if the call is refused.
     pub(crate) blocked: bool,
-    /// Seconds to say in `retry-after`, where it is said.
+    /// The seconds of `retry-after`, if the response has that header.
     pub(crate) retry_after: Option<u64>,
 }
 
-impl Rate {
-    /// Spends calls that came another way, such as the dashboard's. It may block, as calls do.
+impl RateLimit {
+    /// Counts calls that came another way, such as the dashboard's. They can exceed the limit as calls do.
     pub fn spend(&mut self, calls: u64) {
         self.settle(Instant::now(), calls);
     }
@@ -50,8 +50,8 @@ impl Rate {
         Quota { limit: self.limit, left, reset, blocked, retry_after }
     }
 
-    /// Counts the calls in the window that is open or opens now. The one that goes past the limit begins the block;
-    /// those within the block do not lengthen it.
+    /// Counts the calls in the open window, or opens one. The call that exceeds the limit starts the block; calls within
+    /// the block do not extend it.
     fn settle(&mut self, now: Instant, calls: u64) -> Instant {
         let mut until = match self.until {
             Some(until) if now < until => until,
@@ -70,7 +70,7 @@ impl Rate {
     }
 }
 
-impl Default for Rate {
+impl Default for RateLimit {
     fn default() -> Self {
         Self { limit: 1_200, retry_after: true, spent: 0, until: None }
     }

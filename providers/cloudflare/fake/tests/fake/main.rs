@@ -1,11 +1,11 @@
-//! The fake over its socket: what it keeps, what it refuses, and what is played to it.
+//! The fake over its socket: what it stores, what it refuses, and the faults it injects.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod balancers;
 mod faults;
 mod pools;
-mod rate;
+mod rate_limit;
 mod records;
 mod schema;
 mod tokens;
@@ -15,14 +15,14 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-/// The fake with its example world, and a client of it.
+/// The fake with its example data, and a client of it.
 struct Setup {
     cloudflare: FakeCloudflare,
     ids: Example,
     http: Client,
 }
 
-/// One answer, read to the end.
+/// One response, read to the end.
 #[derive(Debug)]
 struct Reply {
     status: u16,
@@ -35,11 +35,11 @@ impl Setup {
         // reqwest is built for TLS and makes no client without this. Another test may have been first.
         drop(rustls::crypto::ring::default_provider().install_default());
         let cloudflare = FakeCloudflare::start().await;
-        let ids = cloudflare.world().example();
+        let ids = cloudflare.store().example();
         Self { cloudflare, ids, http: Client::new() }
     }
 
-    /// The answer to a request; a null body is none.
+    /// Sends a request and returns the response. A null body means none.
     async fn call(&self, method: &str, path: &str, body: Value) -> Reply {
         self.send(method, path, body).await.unwrap()
     }
@@ -98,7 +98,7 @@ impl Reply {
         (self.status, error["code"].as_u64().unwrap(), error["message"].as_str().unwrap())
     }
 
-    /// The code that the first error holds within.
+    /// The code of the error inside the first error.
     fn cause(&self) -> u64 {
         self.body["errors"][0]["error_chain"][0]["code"].as_u64().unwrap()
     }

@@ -1,8 +1,8 @@
-//! What is played to chosen calls.
+//! Faults injected into chosen calls.
 
 use std::time::Duration;
 
-use daymark_fake_cloudflare::{Fault, Matching, When};
+use daymark_fake_cloudflare::{Fault, RequestMatcher, When};
 use serde_json::{Value, json};
 use tokio::time;
 
@@ -14,17 +14,17 @@ impl Setup {
     }
 
     fn described(&self) -> Value {
-        self.cloudflare.world().pool(&self.ids.pool)["description"].clone()
+        self.cloudflare.store().pool(&self.ids.pool)["description"].clone()
     }
 
-    async fn play(&self, fault: Fault) -> (reqwest::Result<Reply>, bool) {
-        self.cloudflare.play(fault, Matching::method("PATCH"));
+    async fn inject(&self, fault: Fault) -> (reqwest::Result<Reply>, bool) {
+        self.cloudflare.inject(fault, RequestMatcher::method("PATCH"));
         let answer = self.describe("new").await;
         (answer, self.described() == "new")
     }
 }
 
-/// Waits until so many requests are under way.
+/// Waits until this number of requests is in progress.
 async fn busy(setup: &Setup, count: usize) {
     let wait = async {
         while setup.cloudflare.busy() != count {
@@ -38,7 +38,7 @@ async fn busy(setup: &Setup, count: usize) {
 async fn a_cut_connection_gives_no_answer_whether_it_was_applied_or_not() {
     for (fault, is_applied) in [(Fault::CutBefore, false), (Fault::CutAfter, true)] {
         let setup = Setup::new().await;
-        let (answer, applied) = setup.play(fault).await;
+        let (answer, applied) = setup.inject(fault).await;
         assert!(answer.is_err(), "{answer:?}");
         assert_eq!(applied, is_applied, "{fault:?}");
         let call = setup.cloudflare.calls().pop().unwrap();
@@ -51,7 +51,7 @@ async fn a_cut_connection_gives_no_answer_whether_it_was_applied_or_not() {
 async fn a_stalled_request_is_answered_once_released() {
     for (fault, is_applied) in [(Fault::StallBefore, false), (Fault::StallAfter, true)] {
         let setup = Setup::new().await;
-        setup.cloudflare.play(fault, Matching::any());
+        setup.cloudflare.inject(fault, RequestMatcher::any());
         let (answer, ()) = tokio::join!(setup.describe("new"), async {
             busy(&setup, 1).await;
             // Others are answered meanwhile.
@@ -67,7 +67,7 @@ async fn a_stalled_request_is_answered_once_released() {
 #[tokio::test]
 async fn a_stalled_request_ends_with_its_client() {
     let setup = Setup::new().await;
-    setup.cloudflare.play(Fault::StallBefore, Matching::any());
+    setup.cloudflare.inject(Fault::StallBefore, RequestMatcher::any());
     tokio::select! {
         answer = setup.describe("new") => panic!("{answer:?}"),
         () = busy(&setup, 1) => {}
@@ -81,7 +81,7 @@ async fn a_stalled_request_ends_with_its_client() {
 #[tokio::test]
 async fn a_slow_request_takes_its_time() {
     let setup = Setup::new().await;
-    setup.cloudflare.play(Fault::Slow(Duration::from_secs(90)), Matching::any());
+    setup.cloudflare.inject(Fault::Slow(Duration::from_secs(90)), RequestMatcher::any());
     time::pause();
     let before = time::Instant::now();
     setup.describe("new").await.unwrap().result();
@@ -92,15 +92,16 @@ async fn a_slow_request_takes_its_time() {
 async fn refusals_are_in_the_envelope_and_change_nothing() {
     for status in [408, 409, 500, 502, 503] {
         let setup = Setup::new().await;
-        let (answer, applied) = setup.play(Fault::Status(status)).await;
+        let (answer, applied) = setup.inject(Fault::Status(status)).await;
         assert_eq!((answer.unwrap().error().0, applied), (status, false));
     }
     for retry_after in [None, Some(7)] {
         let setup = Setup::new().await;
-        let (answer, applied) = setup.play(Fault::TooMany { retry_after }).await;
+        let (answer, applied) = setup.inject(Fault::TooMany { retry_after }).await;
         let answer = answer.unwrap();
-        let told = answer.headers.get("retry-after").map(|value| value.to_str().unwrap().parse::<u64>().unwrap());
-        assert_eq!((answer.status, told, applied), (429, retry_after, false));
+        let retry_after_seconds =
+            answer.headers.get("retry-after").map(|value| value.to_str().unwrap().parse::<u64>().unwrap());
+        assert_eq!((answer.status, retry_after_seconds, applied), (429, retry_after, false));
     }
 }
 
@@ -122,7 +123,7 @@ async fn answers_can_be_spoiled() {
     ];
     for (fault, status, is_applied, fits) in cases {
         let setup = Setup::new().await;
-        let (answer, applied) = setup.play(fault).await;
+        let (answer, applied) = setup.inject(fault).await;
         let answer = answer.unwrap();
         assert_eq!((answer.status, applied), (status, is_applied), "{fault:?}");
         assert!(fits(&answer), "{fault:?}: {answer:?}");
@@ -134,8 +135,8 @@ async fn answers_can_be_spoiled() {
 #[tokio::test]
 async fn a_fault_meets_the_request_it_is_for_and_only_that() {
     let setup = Setup::new().await;
-    setup.cloudflare.play(Fault::Status(503), Matching::method("PATCH").path("/pools/").nth(2));
-    setup.cloudflare.play(Fault::Status(500), Matching::method("PATCH"));
+    setup.cloudflare.inject(Fault::Status(503), RequestMatcher::method("PATCH").path("/pools/").nth(2));
+    setup.cloudflare.inject(Fault::Status(500), RequestMatcher::method("PATCH"));
     setup.get(&setup.pool()).await.result();
     let mut seen = Vec::new();
     for _ in 0..3 {
@@ -149,13 +150,15 @@ async fn a_fault_meets_the_request_it_is_for_and_only_that() {
 async fn an_operator_edits_between_two_calls() {
     let setup = Setup::new().await;
     let pool = setup.ids.pool.clone();
-    setup.cloudflare.edit(When::After, Matching::method("GET").path("/pools/"), {
+    setup.cloudflare.edit(When::After, RequestMatcher::method("GET").path("/pools/"), {
         let pool = pool.clone();
-        move |world| world.pool(&pool)["description"] = json!("by hand")
+        move |store| store.pool(&pool)["description"] = json!("by hand")
     });
     assert_eq!(setup.get(&setup.pool()).await.result()["description"], "");
     assert_eq!(setup.get(&setup.pool()).await.result()["description"], "by hand");
-    setup.cloudflare.edit(When::Before, Matching::any(), move |world| world.pool(&pool)["enabled"] = json!(false));
+    setup
+        .cloudflare
+        .edit(When::Before, RequestMatcher::any(), move |store| store.pool(&pool)["enabled"] = json!(false));
     let patched = setup.describe("new").await.unwrap();
     assert_eq!((&patched.result()["enabled"], &patched.result()["description"]), (&json!(false), &json!("new")));
 }
@@ -166,8 +169,8 @@ async fn every_call_is_written_down() {
     setup.get("/zones?name=a%20b").await.result();
     setup.describe("new").await.unwrap().result();
     let calls = setup.cloudflare.calls();
-    let told: Vec<_> = calls.iter().map(|call| (call.method.as_str(), call.path.as_str(), call.status)).collect();
-    assert_eq!(told, [("GET", "/zones?name=a b", Some(200)), ("PATCH", setup.pool().as_str(), Some(200))]);
+    let recorded: Vec<_> = calls.iter().map(|call| (call.method.as_str(), call.path.as_str(), call.status)).collect();
+    assert_eq!(recorded, [("GET", "/zones?name=a b", Some(200)), ("PATCH", setup.pool().as_str(), Some(200))]);
     assert_eq!((&calls[0].body, &calls[1].body), (&Value::Null, &json!({"description": "new"})));
     assert!(calls[0].at <= calls[1].at);
 }

@@ -1,4 +1,4 @@
-//! A world with one name, three nodes, and every way to publish it.
+//! Fixture: a fake of Cloudflare with one name, three nodes, and every way to publish it.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -17,22 +17,22 @@ pub const NAME: &str = "lb.kube-cp.com";
 pub const ONE: &str = "192.0.2.1";
 pub const TWO: &str = "192.0.2.2";
 pub const THREE: &str = "2001:db8::3";
-/// Addresses of which the checks have nothing to say: those above are for documentation. Nothing connects there.
+/// Addresses without findings: those above are for documentation, which the checks report. Nothing connects to them.
 pub const PUBLIC: [&str; 3] = ["203.0.112.1", "203.0.112.2", "2001:db7::3"];
 
-pub struct Scene {
+pub struct Fixture {
     pub cloudflare: FakeCloudflare,
     pub ids: Example,
     files: TempDir,
 }
 
-impl Scene {
+impl Fixture {
     /// The zone kube-cp.com, with a Load Balancing pool `kube-cp` that has an origin for each node of the contract, all
     /// enabled, and a balancer.
     pub async fn new() -> Self {
         let cloudflare = FakeCloudflare::start().await;
-        let ids = cloudflare.world().example();
-        cloudflare.world().pool(&ids.pool)["origins"][2]["address"] = THREE.into();
+        let ids = cloudflare.store().example();
+        cloudflare.store().pool(&ids.pool)["origins"][2]["address"] = THREE.into();
         let files = tempfile::tempdir().unwrap();
         std::fs::write(files.path().join("token"), cloudflare.token() + "\n").unwrap();
         Self { cloudflare, ids, files }
@@ -40,24 +40,24 @@ impl Scene {
 
     /// The same with public addresses.
     pub async fn public() -> Self {
-        let scene = Self::new().await;
+        let fixture = Self::new().await;
         {
-            let mut world = scene.cloudflare.world();
-            let origins = world.pool(&scene.ids.pool)["origins"].as_array_mut().unwrap();
+            let mut store = fixture.cloudflare.store();
+            let origins = store.pool(&fixture.ids.pool)["origins"].as_array_mut().unwrap();
             origins.iter_mut().zip(PUBLIC).for_each(|(origin, address)| origin["address"] = address.into());
         }
-        scene
+        fixture
     }
 
-    /// The world of [`Scene::new`] without the pool and the balancer.
+    /// The fixture of [`Fixture::new`] without the pool and the balancer.
     pub async fn without_balancing() -> Self {
-        let scene = Self::new().await;
+        let fixture = Self::new().await;
         {
-            let mut world = scene.cloudflare.world();
-            world.zones.get_mut(&scene.ids.zone).unwrap().balancers.clear();
-            world.accounts.get_mut(&scene.ids.account).unwrap().pools.clear();
+            let mut store = fixture.cloudflare.store();
+            store.zones.get_mut(&fixture.ids.zone).unwrap().balancers.clear();
+            store.accounts.get_mut(&fixture.ids.account).unwrap().pools.clear();
         }
-        scene
+        fixture
     }
 
     pub fn records(&self) -> Cloudflare {
@@ -107,17 +107,18 @@ impl Scene {
 
     /// The pool `kube-cp`, or the one of this name.
     pub fn pool(&self, name: &str) -> Value {
-        let world = self.cloudflare.world();
-        let mut pools = world.accounts[&self.ids.account].pools.values();
+        let store = self.cloudflare.store();
+        let mut pools = store.accounts[&self.ids.account].pools.values();
         pools.find(|pool| pool["name"] == name).expect("a pool of this name").clone()
     }
 
     /// Changes the origin of this name as the dashboard does.
     pub fn edit_origin(&self, pool: &str, origin: &str, field: &str, value: impl Into<Value>) {
-        let mut world = self.cloudflare.world();
+        let mut store = self.cloudflare.store();
         let id = pool.to_owned();
-        let origins = world.pool(&id)["origins"].as_array_mut().unwrap();
-        origins.iter_mut().find(|it| it["name"] == origin).expect("an origin of this name")[field] = value.into();
+        let origins = store.pool(&id)["origins"].as_array_mut().unwrap();
+        origins.iter_mut().find(|candidate| candidate["name"] == origin).expect("an origin of this name")[field] =
+            value.into();
     }
 
     /// The addresses of the enabled origins of the pool of this name.
@@ -125,22 +126,25 @@ impl Scene {
         let pool = self.pool(pool);
         let origins = pool["origins"].as_array().unwrap().iter();
         origins
-            .filter(|it| it.get("enabled") != Some(&false.into()))
-            .map(|it| it["address"].as_str().unwrap().parse().unwrap())
+            .filter(|origin| origin.get("enabled") != Some(&false.into()))
+            .map(|origin| origin["address"].as_str().unwrap().parse().unwrap())
             .collect()
     }
 
     /// The A and AAAA records of the name that an unproxied answer holds.
     pub fn resolved(&self) -> BTreeSet<IpAddr> {
-        let world = self.cloudflare.world();
-        let records = world.zones[&self.ids.zone].records.values();
-        records.filter(|it| it["name"] == NAME).filter_map(|it| it["content"].as_str()?.parse().ok()).collect()
+        let store = self.cloudflare.store();
+        let records = store.zones[&self.ids.zone].records.values();
+        records
+            .filter(|record| record["name"] == NAME)
+            .filter_map(|record| record["content"].as_str()?.parse().ok())
+            .collect()
     }
 
-    /// The calls that write, so far: method and path.
+    /// The calls so far that write: method and path.
     pub fn writes(&self) -> Vec<String> {
         let calls = self.cloudflare.calls();
-        calls.iter().filter(|it| it.method != "GET").map(|it| format!("{} {}", it.method, it.path)).collect()
+        calls.iter().filter(|call| call.method != "GET").map(|call| format!("{} {}", call.method, call.path)).collect()
     }
 }
 
@@ -156,21 +160,21 @@ pub fn public(generation: u64) -> Decision {
 }
 
 pub fn addresses(list: &[&str]) -> BTreeSet<IpAddr> {
-    list.iter().map(|it| it.parse().unwrap()).collect()
+    list.iter().map(|address| address.parse().unwrap()).collect()
 }
 
 pub async fn publish(provider: &Cloudflare, generation: u64, addresses: &[&str]) {
     provider.publish(&decision(generation, addresses)).await.expect("it is published");
 }
 
-/// Why a publication failed, with its causes.
+/// The message of an error, with its causes.
 pub fn sentence(error: &PublishError) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// What a name has by its records.
-pub struct ByRecords<'a>(pub &'a Scene);
+/// Reads the addresses of a name from its records.
+pub struct ByRecords<'a>(pub &'a Fixture);
 
 impl Observed for ByRecords<'_> {
     async fn addresses(&self, _: &PoolName) -> BTreeSet<IpAddr> {
@@ -178,8 +182,8 @@ impl Observed for ByRecords<'_> {
     }
 }
 
-/// What a name has by the origins of this pool.
-pub struct ByPool<'a>(pub &'a Scene, pub &'static str);
+/// Reads the addresses of a name from the enabled origins of this pool.
+pub struct ByPool<'a>(pub &'a Fixture, pub &'static str);
 
 impl Observed for ByPool<'_> {
     async fn addresses(&self, _: &PoolName) -> BTreeSet<IpAddr> {

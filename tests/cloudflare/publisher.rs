@@ -1,7 +1,7 @@
-//! A publisher at work while time stands still, unless the test moves it.
+//! A publisher under test while time stands still, unless the test advances it.
 //!
-//! Tokio's paused time would jump ahead whenever every task waits, also where one waits for a socket. A blocking task that
-//! never ends keeps it from that, so that a call takes no time, however long it takes, and only what waits for time does.
+//! Tokio's paused time would jump ahead whenever every task waits, also for a socket. A blocking task that never ends
+//! prevents that. A call then takes no time, and only waiting for time does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,11 +19,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How finely time is moved, and how coarsely where much of it passes.
+/// The step by which time is advanced.
 const STEP: Duration = Duration::from_millis(50);
+/// The step when much time passes.
 const LONG_STEP: Duration = Duration::from_millis(500);
-/// How long a call may take on a busy machine before a test gives up.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The real time that a call may take on a busy machine before a test fails.
+const SETTLE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Time that stands still.
 pub struct Frozen(#[allow(dead_code, reason = "its drop ends the blocking task")] std::sync::mpsc::Sender<()>);
@@ -38,7 +39,7 @@ pub fn freeze() -> Frozen {
 }
 
 /// A publisher with its provider.
-pub struct Stage {
+pub struct PublisherFixture {
     provider: Arc<Watched>,
     decisions: watch::Sender<Decision>,
     pub progress: Progress,
@@ -46,14 +47,14 @@ pub struct Stage {
     task: JoinHandle<()>,
 }
 
-/// The provider, and whether it is at work.
+/// The provider, with the number of its calls in progress.
 struct Watched {
     inner: Cloudflare,
     busy: AtomicUsize,
 }
 
-impl Stage {
-    /// Begins to publish.
+impl PublisherFixture {
+    /// Starts to publish.
     pub fn begin(provider: Cloudflare, first: Decision) -> Self {
         let provider = Arc::new(Watched { inner: provider, busy: AtomicUsize::new(0) });
         let (decisions, newest) = watch::channel(first);
@@ -62,18 +63,18 @@ impl Stage {
         Self { provider, decisions, progress, stop, task }
     }
 
-    /// Gives the publisher something newer.
+    /// Gives the publisher a newer decision.
     pub fn decide(&self, decision: Decision) {
         self.decisions.send_replace(decision);
     }
 
-    /// Whether the newest decision stands.
+    /// Returns true if the newest decision is published.
     pub fn is_published(&self) -> bool {
         let status = self.progress.status();
         status.published == Some(self.decisions.borrow().generation) && status.fault.is_none()
     }
 
-    /// Lets time pass, while every call that takes no time of its own is let to its end.
+    /// Lets time pass. Every call that does not wait for time completes first.
     pub async fn pass(&self, cloudflare: &FakeCloudflare, time: Duration) {
         let end = tokio::time::Instant::now() + time;
         let step = (time / 200).clamp(STEP, LONG_STEP);
@@ -84,7 +85,7 @@ impl Stage {
         }
     }
 
-    /// Lets time pass until something holds, at the most so long.
+    /// Lets time pass until the condition holds, up to a limit.
     pub async fn until(&self, cloudflare: &FakeCloudflare, limit: Duration, holds: impl Fn() -> bool) {
         let end = tokio::time::Instant::now() + limit;
         self.settle(cloudflare).await;
@@ -94,33 +95,33 @@ impl Stage {
         }
     }
 
-    /// Ends the publisher at once, in the middle of whatever it does.
+    /// Ends the publisher at once, in the middle of its work.
     pub fn kill(self) {
         self.task.abort();
     }
 
-    /// Ends the publisher, and gives what the next run is to remember.
+    /// Ends the publisher. Returns the memory for the next run.
     pub async fn end(self) -> Option<Value> {
         self.stop.cancel();
         self.task.await.expect("the publisher ends");
         self.provider.inner.memory()
     }
 
-    /// Waits until the provider rests, or waits for time itself.
+    /// Waits until the provider is idle or waits for time itself.
     async fn settle(&self, cloudflare: &FakeCloudflare) {
         let begun = std::time::Instant::now();
         for turn in 0.. {
             tokio::task::yield_now().await;
-            // What time has woken gets its turn first.
+            // Tasks that the time has woken run first.
             if turn > 10 && (self.provider.busy.load(Ordering::SeqCst) == 0 || waits_for_time(cloudflare)) {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "the provider never rests");
+            assert!(begun.elapsed() < SETTLE_TIMEOUT, "the provider never rests");
         }
     }
 }
 
-/// Whether a call hangs until time has passed.
+/// Returns true if a call waits until time has passed.
 fn waits_for_time(cloudflare: &FakeCloudflare) -> bool {
     let hangs = |fault| matches!(fault, Fault::StallBefore | Fault::StallAfter | Fault::Slow(_));
     let calls = cloudflare.calls();

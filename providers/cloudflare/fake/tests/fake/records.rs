@@ -1,6 +1,6 @@
 //! DNS records.
 
-use daymark_fake_cloudflare::Plan;
+use daymark_fake_cloudflare::ZonePlan;
 use serde_json::{Value, json};
 
 use crate::{Reply, Setup};
@@ -128,8 +128,10 @@ async fn the_plan_decides_on_ttl_comment_and_tags() {
         ("tags", json!(["a:b"]), false, true),
     ];
     for (n, (field, value, free, enterprise)) in cases.into_iter().enumerate() {
-        for (net, plan, is_allowed) in [("192.0.2", Plan::Free, free), ("198.51.100", Plan::Enterprise, enterprise)] {
-            setup.cloudflare.world().zones.get_mut(&setup.ids.zone).unwrap().plan = plan;
+        for (net, plan, is_allowed) in
+            [("192.0.2", ZonePlan::Free, free), ("198.51.100", ZonePlan::Enterprise, enterprise)]
+        {
+            setup.cloudflare.store().zones.get_mut(&setup.ids.zone).unwrap().plan = plan;
             let mut record = a(&format!("{net}.{n}"));
             record[field] = value.clone();
             let answer = setup.add(record).await;
@@ -166,9 +168,9 @@ async fn contents_that_do_not_fit_the_type_are_refused() {
 async fn a_zone_is_found_by_name_and_account() {
     let setup = Setup::new().await;
     {
-        let mut world = setup.cloudflare.world();
-        let account = world.add_account();
-        world.add_zone(&account, "example.com", Plan::Enterprise);
+        let mut store = setup.cloudflare.store();
+        let account = store.add_account();
+        store.add_zone(&account, "example.com", ZonePlan::Enterprise);
     }
     let found = setup.get("/zones?name=kube-cp.com&per_page=50&page=1").await;
     assert_eq!(found.result()[0]["id"], setup.ids.zone);

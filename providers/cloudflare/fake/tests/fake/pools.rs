@@ -27,7 +27,7 @@ async fn origins_come_back_sorted_with_what_they_lack_filled_in() {
 #[tokio::test]
 async fn a_patch_keeps_what_it_does_not_name_but_replaces_all_origins() {
     let setup = Setup::new().await;
-    setup.cloudflare.world().pool(&setup.ids.pool)["description"] = json!("by hand");
+    setup.cloudflare.store().pool(&setup.ids.pool)["description"] = json!("by hand");
     let sent = json!({"origins": [{"name": "kube-cp-1", "address": "192.0.2.1", "enabled": false}]});
     let patched = setup.call("PATCH", &setup.pool(), sent).await;
     assert_eq!(patched.result()["description"], "by hand");
@@ -40,7 +40,7 @@ async fn a_patch_keeps_what_it_does_not_name_but_replaces_all_origins() {
 async fn a_put_sets_what_it_does_not_name_to_the_default() {
     let setup = Setup::new().await;
     let created = setup.get(&setup.pool()).await.result()["created_on"].clone();
-    setup.cloudflare.world().pool(&setup.ids.pool)["description"] = json!("by hand");
+    setup.cloudflare.store().pool(&setup.ids.pool)["description"] = json!("by hand");
     let sent = json!({"name": "kube-cp", "origins": origins("192.0.2.1", "192.0.2.2")});
     let put = setup.call("PUT", &setup.pool(), sent).await;
     assert_eq!(put.result()["description"], "");
@@ -163,7 +163,7 @@ async fn only_the_list_tells_of_health_and_the_health_call_is_a_map() {
     assert_eq!(list.result()[0]["origins"][0]["failure_reason"], "No failures");
     assert_eq!(setup.get(&setup.pool()).await.result().get("healthy"), None);
     let health = json!({"Amsterdam, NL": {"healthy": false, "origins": []}});
-    setup.cloudflare.world().accounts.get_mut(&setup.ids.account).unwrap().health =
+    setup.cloudflare.store().accounts.get_mut(&setup.ids.account).unwrap().health =
         [(setup.ids.pool.clone(), health.clone())].into();
     let told = setup.get(&format!("{}/health", setup.pool())).await;
     assert_eq!(told.result(), &json!({"pool_id": setup.ids.pool, "pop_health": health}));

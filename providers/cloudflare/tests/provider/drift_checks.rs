@@ -1,0 +1,96 @@
+//! The times of drift checks, and what postpones them.
+
+use std::time::Duration;
+
+use daymark_fake_cloudflare::{Fault, RequestMatcher, When};
+use daymark_provider::{Provider, PublishError};
+
+use crate::fixture::{Fixture, ONE, TWO, addresses, decision, publish, sentence};
+
+const USUALLY: Option<Duration> = Some(Duration::from_mins(5));
+const SOON: Option<Duration> = Some(Duration::from_secs(30));
+
+/// Lets the drift interval pass, which is also the window in which Cloudflare counts calls.
+async fn a_window_passes() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(5)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_look_that_is_left_out_for_want_of_calls_is_no_success_and_is_told_as_what_it_is() {
+    let fixture = Fixture::new().await;
+    let provider = fixture.pools();
+    fixture.cloudflare.store().rate_limit.spend(1_150);
+    publish(&provider, 1, &[ONE]).await;
+    let calls = fixture.cloudflare.calls().len();
+    let error = provider.publish(&decision(1, &[ONE])).await.unwrap_err();
+    let message = sentence(&error);
+    assert!(matches!(error, PublishError::Unlooked { pause, .. } if pause == SOON), "{message}");
+    assert!(message.starts_with("published, but not looked at again: lb.kube-cp.com: few calls are left"), "{message}");
+    assert_eq!(fixture.cloudflare.calls().len(), calls);
+}
+
+#[tokio::test]
+async fn a_look_while_every_call_is_refused_says_until_when() {
+    let fixture = Fixture::new().await;
+    let provider = fixture.pools();
+    publish(&provider, 1, &[ONE]).await;
+    fixture.cloudflare.inject(Fault::TooMany { retry_after: Some(60) }, RequestMatcher::any());
+    assert_eq!(provider.check().await, None);
+    for _ in 0..2 {
+        let message = sentence(&provider.publish(&decision(1, &[ONE])).await.unwrap_err());
+        assert!(message.contains("refuses reading Load Balancing pools like all calls until"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_decision_is_published_though_the_look_that_was_due_is_left_out_and_that_follows_soon() {
+    let fixture = Fixture::new().await;
+    let provider = fixture.pools();
+    publish(&provider, 1, &[ONE]).await;
+    assert_eq!(provider.look_again(), USUALLY);
+    a_window_passes().await;
+    fixture.cloudflare.store().rate_limit.spend(1_150);
+    provider.check().await.unwrap();
+    fixture.edit_origin(&fixture.ids.pool, "kube-cp-2", "enabled", true);
+    let calls = fixture.cloudflare.calls().len();
+    publish(&provider, 2, &[ONE]).await;
+    assert_eq!((fixture.cloudflare.calls().len(), provider.look_again()), (calls, SOON), "it shows the same");
+
+    a_window_passes().await;
+    publish(&provider, 2, &[ONE]).await;
+    assert_eq!((fixture.enabled("kube-cp"), provider.look_again()), (addresses(&[ONE]), USUALLY));
+}
+
+#[tokio::test]
+async fn after_a_write_whose_fate_is_unclear_the_next_two_looks_come_soon() {
+    let fixture = Fixture::new().await;
+    let provider = fixture.pools();
+    publish(&provider, 1, &[ONE]).await;
+    for fault in [Fault::CutBefore, Fault::CutAfter] {
+        fixture.cloudflare.inject(fault, RequestMatcher::method("PATCH"));
+        provider.publish(&decision(2, &[ONE, TWO])).await.unwrap_err();
+        assert_eq!(provider.look_again(), SOON, "{fault:?}");
+        publish(&provider, 2, &[ONE, TWO]).await;
+        assert_eq!(provider.look_again(), SOON, "{fault:?}");
+        publish(&provider, 2, &[ONE, TWO]).await;
+        assert_eq!(provider.look_again(), USUALLY, "{fault:?}");
+        fixture.edit_origin(&fixture.ids.pool, "kube-cp-2", "enabled", false);
+    }
+}
+
+#[tokio::test]
+async fn what_reads_back_otherwise_than_written_is_looked_at_again_soon() {
+    let fixture = Fixture::new().await;
+    let provider = fixture.pools();
+    let pool = fixture.ids.pool.clone();
+    fixture.cloudflare.edit(When::After, RequestMatcher::method("PATCH"), move |store| {
+        for origin in store.pool(&pool)["origins"].as_array_mut().unwrap() {
+            origin["enabled"] = true.into();
+        }
+    });
+    provider.publish(&decision(1, &[ONE])).await.unwrap_err();
+    publish(&provider, 1, &[ONE]).await;
+    assert_eq!(provider.look_again(), SOON);
+}
