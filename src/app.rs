@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use daymark_authoritative::{Authoritative, Given};
+use daymark_authoritative::{Authoritative, InheritedSockets};
 use daymark_cloudflare::Cloudflare;
 use daymark_decision::{Decision, Engine, Membership, Memory};
 use daymark_gossip::Gossip;
@@ -89,7 +89,7 @@ type Parts = JoinSet<Result<(), String>>;
 impl App {
     /// Binds every socket that is not given and takes the state. `file` is where the configuration came from, to be read again
     /// when it changes.
-    pub fn bind(config: Config, file: Option<PathBuf>, given: Given) -> Result<Self, StartErrors> {
+    pub fn bind(config: Config, file: Option<PathBuf>, given: InheritedSockets) -> Result<Self, StartErrors> {
         // From here on a signal is taken in, also one that comes before everything runs.
         let signals = Signals::new().map_err(|error| StartErrors(vec![format!("signals cannot be taken: {error}")]))?;
         let (clock, mut errors) = (Clock::start(), Vec::new());
@@ -298,8 +298,8 @@ fn write_elsewhere(
 
 fn query_counts(authoritative: Option<Arc<Authoritative>>) -> QueryCounts {
     Arc::new(move || {
-        let counts = authoritative.iter().flat_map(|it| it.query_counts());
-        counts.map(|(transport, code, count)| (transport.as_str(), code.to_owned(), count)).collect()
+        let counts = authoritative.iter().flat_map(|server| server.response_counts());
+        counts.map(|counted| (counted.transport.as_str(), counted.code.to_owned(), counted.count)).collect()
     })
 }
 

@@ -1,12 +1,12 @@
 //! The sockets that a service manager has bound for Daymark (`sd_listen_fds(3)`), as systemd does by a socket unit. It does not
 //! know what is served there.
 
-use daymark_authoritative::Given;
+use daymark_authoritative::InheritedSockets;
 use listenfd::ListenFd;
 
 /// Takes them; else says what cannot be one of them. Once, and before anything else runs, for it changes the environment.
-pub fn take() -> Result<Given, String> {
-    let (mut passed, mut given) = (ListenFd::from_env(), Given::default());
+pub fn take() -> Result<InheritedSockets, String> {
+    let (mut passed, mut given) = (ListenFd::from_env(), InheritedSockets::default());
     for index in 0..passed.len() {
         match passed.take_udp_socket(index) {
             Ok(udp) => given.udp.extend(udp),

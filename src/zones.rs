@@ -72,7 +72,7 @@ fn zones(config: &AuthoritativeConfig, pools: &[PoolConfig]) -> Result<Vec<ZoneS
         .collect();
     let mut names = pools.iter().map(|it| it.pool.name.clone());
     let Some(apex) = &config.zone else {
-        return Ok(names.map(|name| ZoneSettings::of_pool(&name, &nameservers)).collect());
+        return Ok(names.map(|name| ZoneSettings::for_pool(&name, &nameservers)).collect());
     };
     let master_file = config.zone_file.as_deref().map(read).transpose()?;
     Ok(vec![ZoneSettings { apex: apex.clone(), pools: names.by_ref().collect(), nameservers, master_file }])

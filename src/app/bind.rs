@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use daymark_authoritative::{Authoritative, BindError, Given, Settings, SocketError};
+use daymark_authoritative::{Authoritative, BindError, InheritedSockets, ListenAddress, ServerSettings, SocketError};
 use daymark_cloudflare::{BuildError, Cloudflare};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -25,22 +25,25 @@ use crate::zones;
 /// How long a DNS client over TCP may take to send a query (RFC 7766, section 6.2.3: a few seconds).
 const TCP_IDLE: Duration = Duration::from_secs(10);
 
-pub(super) fn bind_authoritative(config: &Config, given: Given) -> Result<Option<Authoritative>, Vec<String>> {
+pub(super) fn bind_authoritative(
+    config: &Config,
+    given: InheritedSockets,
+) -> Result<Option<Authoritative>, Vec<String>> {
     let authoritative = zones::authoritative(config);
     let is_wanted = |place: &SocketAddr| authoritative.is_some_and(|it| it.listen.contains(place));
     // No reason not to start: what is configured is served, and who asks elsewhere is no worse off than without Daymark.
-    for (address, transport) in given.places().filter(|(address, _)| !is_wanted(address)) {
+    for ListenAddress { address, transport } in given.addresses().filter(|listen| !is_wanted(&listen.address)) {
         warn!(
             "the service manager has bound {address} by {transport}, and no provider has that address in `listen`, so no one \
              answers there; one of the two is to be changed"
         );
     }
     let Some(authoritative) = authoritative else { return Ok(None) };
-    let settings = Settings {
+    let settings = ServerSettings {
         listen: authoritative.listen.clone(),
         zones: zones::checked(config)?,
         max_tcp_connections: authoritative.max_tcp_connections,
-        tcp_idle: TCP_IDLE,
+        tcp_idle_timeout: TCP_IDLE,
     };
     let at_its_key = |error: &SocketError| {
         let index = authoritative.listen.iter().position(|address| *address == error.address()).unwrap_or_default();

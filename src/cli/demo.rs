@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::routing::put;
 use bytes::Bytes;
 use clap::Args;
-use daymark_authoritative::Given;
+use daymark_authoritative::InheritedSockets;
 use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver};
 use hyper::Method;
 
@@ -64,7 +64,7 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
     let stage = Stage::set().map_err(|error| Failure::Run(format!("the fakes cannot start: {}", chain(&*error))))?;
     let text = stage.configuration(arguments);
     let config = Config::parse(&text, "the demo's configuration", stage.dir.path())?;
-    let bound = App::bind(config, None, Given::default());
+    let bound = App::bind(config, None, InheritedSockets::default());
     let app = bound.map_err(|it| Failure::Usage(format!("{it}\n--listen and --api take other addresses")))?;
     print(&stage.programme(arguments))?;
     let _log = log::start(Format::Text, "info");

@@ -1,4 +1,7 @@
-//! Binds sockets: each address by UDP and TCP at one port. Those that are bound already are taken as they are.
+//! Binds one UDP and one TCP socket for each address, both at the same port.
+//!
+//! Sockets that another process has bound already ([`InheritedSockets`]) are used as they are. The module does not know what is
+//! served on the sockets.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -8,93 +11,93 @@ use quinn_udp::UdpSocketState;
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::warn;
 
-use crate::counts::Transport;
+use crate::counters::Transport;
 use crate::zone::ZoneErrors;
 
-/// How many connections the kernel keeps until they are accepted.
-const BACKLOG: i32 = 1024;
-/// How many free UDP ports are tried for one that is free by TCP too.
-const PORT_TRIES: usize = 16;
+/// The number of connections that the kernel queues until they are accepted.
+const LISTEN_BACKLOG: i32 = 1024;
+/// The number of free UDP ports to try until one is free for TCP too.
+const MAX_PORT_ATTEMPTS: usize = 16;
 
-/// Why the server does not start. All of it is for the operator to mend.
+/// An error that keeps the server from starting. The operator can resolve each of them.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// The zones cannot be served; no socket was touched.
+    /// The zones cannot be served. No socket was bound.
     #[error(transparent)]
     Zones(#[from] ZoneErrors),
-    /// Sockets cannot be bound: every one that cannot.
+    /// Sockets cannot be bound. The list has every socket that failed.
     #[error("{}", join(.0))]
     Sockets(Vec<SocketError>),
 }
 
-/// Why a socket cannot be bound. It says its cause itself, since it stands in a list.
+/// An error of binding one socket. The message includes the cause, because messages are joined into a list.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Something listens there.
+    /// Another process listens on the address.
     #[error("cannot listen on {address} by {transport}: the address is in use; a free one is needed")]
-    InUse {
-        /// Where.
+    AddressInUse {
+        /// The address to listen on.
         address: SocketAddr,
-        /// By which transport.
+        /// The transport to listen by.
         transport: Transport,
     },
-    /// The process may not.
+    /// The process lacks the permission to bind the port.
     #[error(
         "cannot listen on {address} by {transport}: no right to bind port {}: run as root or give CAP_NET_BIND_SERVICE",
         .address.port()
     )]
-    NotAllowed {
-        /// Where.
+    PermissionDenied {
+        /// The address to listen on.
         address: SocketAddr,
-        /// By which transport.
+        /// The transport to listen by.
         transport: Transport,
     },
-    /// No interface has the address.
+    /// No interface of this host has the address.
     #[error("cannot listen on {address} by {transport}: this host does not have the address; one of its own is needed")]
-    NotHere {
-        /// Where.
+    AddressNotAvailable {
+        /// The address to listen on.
         address: SocketAddr,
-        /// By which transport.
+        /// The transport to listen by.
         transport: Transport,
     },
-    /// The kernel has nothing of the kind.
+    /// The kernel lacks the address family.
     #[error("cannot listen on {address} by {transport}: this host has no {}", if .address.is_ipv6() { "IPv6" } else { "IPv4" })]
-    NoFamily {
-        /// Where.
+    FamilyNotSupported {
+        /// The address to listen on.
         address: SocketAddr,
-        /// By which transport.
+        /// The transport to listen by.
         transport: Transport,
     },
-    /// Something else.
+    /// Any other error of the kernel.
     #[error("cannot listen on {address} by {transport}: {cause}")]
     Other {
-        /// Where.
+        /// The address to listen on.
         address: SocketAddr,
-        /// By which transport.
+        /// The transport to listen by.
         transport: Transport,
-        /// What the kernel says.
+        /// The kernel's error.
         cause: io::Error,
     },
 }
 
 impl SocketError {
-    /// Where the socket was to listen.
+    /// The address that the socket was to listen on.
     pub fn address(&self) -> SocketAddr {
         match self {
-            Self::InUse { address, .. }
-            | Self::NotAllowed { address, .. }
-            | Self::NotHere { address, .. }
-            | Self::NoFamily { address, .. }
+            Self::AddressInUse { address, .. }
+            | Self::PermissionDenied { address, .. }
+            | Self::AddressNotAvailable { address, .. }
+            | Self::FamilyNotSupported { address, .. }
             | Self::Other { address, .. } => *address,
         }
     }
 
     fn new(address: SocketAddr, transport: Transport, cause: io::Error) -> Self {
         match cause.kind() {
-            io::ErrorKind::AddrInUse => Self::InUse { address, transport },
-            io::ErrorKind::PermissionDenied => Self::NotAllowed { address, transport },
-            io::ErrorKind::AddrNotAvailable => Self::NotHere { address, transport },
-            _ if cause.raw_os_error() == Some(libc::EAFNOSUPPORT) => Self::NoFamily { address, transport },
+            io::ErrorKind::AddrInUse => Self::AddressInUse { address, transport },
+            io::ErrorKind::PermissionDenied => Self::PermissionDenied { address, transport },
+            io::ErrorKind::AddrNotAvailable => Self::AddressNotAvailable { address, transport },
+            _ if cause.raw_os_error() == Some(libc::EAFNOSUPPORT) => Self::FamilyNotSupported { address, transport },
             _ => Self::Other { address, transport, cause },
         }
     }
@@ -104,58 +107,80 @@ fn join(errors: &[SocketError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Sockets that are bound already, by whoever has started this process. Each serves the address to listen on that it has.
+/// Sockets that the process inherited from its service manager, already bound.
+///
+/// The server uses such a socket in place of one of its own if the socket is bound to an address that it is to listen on.
 #[derive(Debug, Default)]
-pub struct Given {
-    /// Those for datagrams.
+pub struct InheritedSockets {
+    /// UDP sockets.
     pub udp: Vec<UdpSocket>,
-    /// Those that listen for connections.
+    /// Listening TCP sockets.
     pub tcp: Vec<TcpListener>,
 }
 
-impl Given {
-    /// Where each is bound, and by which transport.
-    pub fn places(&self) -> impl Iterator<Item = (SocketAddr, Transport)> {
-        let udp = self.udp.iter().filter_map(|it| Some((it.local_addr().ok()?, Transport::Udp)));
-        udp.chain(self.tcp.iter().filter_map(|it| Some((it.local_addr().ok()?, Transport::Tcp))))
+/// The address of a socket, with its transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenAddress {
+    /// The local address.
+    pub address: SocketAddr,
+    /// The transport.
+    pub transport: Transport,
+}
+
+impl InheritedSockets {
+    /// The address of each socket.
+    pub fn addresses(&self) -> impl Iterator<Item = ListenAddress> {
+        let udp = self
+            .udp
+            .iter()
+            .filter_map(|socket| Some(ListenAddress { address: socket.local_addr().ok()?, transport: Transport::Udp }));
+        udp.chain(self.tcp.iter().filter_map(|listener| {
+            Some(ListenAddress { address: listener.local_addr().ok()?, transport: Transport::Tcp })
+        }))
     }
 
     fn take_udp(&mut self, address: SocketAddr) -> Option<UdpSocket> {
-        self.udp.extract_if(.., |it| it.local_addr().is_ok_and(|at| at == address)).next()
+        self.udp.extract_if(.., |socket| socket.local_addr().is_ok_and(|bound| bound == address)).next()
     }
 
     fn take_tcp(&mut self, address: SocketAddr) -> Option<TcpListener> {
-        self.tcp.extract_if(.., |it| it.local_addr().is_ok_and(|at| at == address)).next()
+        self.tcp.extract_if(.., |listener| listener.local_addr().is_ok_and(|bound| bound == address)).next()
     }
 }
 
-/// The two sockets of one address.
+/// The UDP and the TCP socket of one address.
 #[derive(Debug)]
-pub(crate) struct Sockets {
+pub(crate) struct SocketPair {
     pub(crate) address: SocketAddr,
-    pub(crate) udp: Udp,
+    pub(crate) udp: UdpEndpoint,
     pub(crate) tcp: TcpListener,
 }
 
-/// A UDP socket, and what it takes to learn and to set the local address of each datagram.
+/// A UDP socket that can read and set the local address of each datagram.
 #[derive(Debug)]
-pub(crate) struct Udp {
+pub(crate) struct UdpEndpoint {
+    pub(crate) address: SocketAddr,
     pub(crate) socket: UdpSocket,
     pub(crate) state: Arc<UdpSocketState>,
 }
 
-/// Binds every address that is not given, or says of each why not. One of a family that the host does not have is left out,
-/// with a warning, while there is another: to listen on `[::]` as well is right for hosts of every kind.
-pub(crate) fn all(addresses: &[SocketAddr], mut given: Given) -> Result<Vec<Sockets>, BindError> {
+/// Binds every address for which no socket was inherited. Returns every error, not only the first.
+///
+/// An address whose family the host lacks is skipped with a warning if another address can be bound. So one configuration that
+/// listens on `0.0.0.0` and `[::]` works on every host.
+pub(crate) fn bind_all(
+    addresses: &[SocketAddr],
+    mut inherited: InheritedSockets,
+) -> Result<Vec<SocketPair>, BindError> {
     let mut bound = Vec::new();
     let mut errors = Vec::new();
     for &address in addresses {
-        match both(address, &mut given) {
+        match bind_pair(address, &mut inherited) {
             Ok(sockets) => bound.push(sockets),
             Err(more) => errors.extend(more),
         }
     }
-    if errors.iter().any(|error| bound.is_empty() || !matches!(error, SocketError::NoFamily { .. })) {
+    if errors.iter().any(|error| bound.is_empty() || !matches!(error, SocketError::FamilyNotSupported { .. })) {
         return Err(BindError::Sockets(errors));
     }
     errors.dedup_by_key(|error| error.address());
@@ -165,67 +190,66 @@ pub(crate) fn all(addresses: &[SocketAddr], mut given: Given) -> Result<Vec<Sock
     Ok(bound)
 }
 
-fn both(address: SocketAddr, given: &mut Given) -> Result<Sockets, Vec<SocketError>> {
-    let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
+fn bind_pair(address: SocketAddr, inherited: &mut InheritedSockets) -> Result<SocketPair, Vec<SocketError>> {
+    let mut attempts = if address.port() == 0 { MAX_PORT_ATTEMPTS } else { 1 };
     loop {
-        tries -= 1;
-        let udp = udp(address, given.take_udp(address));
-        // With port 0 the kernel has chosen one, and TCP follows.
-        let at = udp.as_ref().map_or(address, |(_, at)| *at);
-        match (udp, tcp(at, given.take_tcp(at))) {
-            (Ok((udp, address)), Ok(tcp)) => return Ok(Sockets { address, udp, tcp }),
-            (Ok(_), Err(SocketError::InUse { .. })) if tries > 0 => {}
+        attempts -= 1;
+        let udp = bind_udp(address, inherited.take_udp(address));
+        // For port 0 the kernel has chosen a UDP port. TCP uses the same.
+        let address = udp.as_ref().map_or(address, |udp| udp.address);
+        match (udp, bind_tcp(address, inherited.take_tcp(address))) {
+            (Ok(udp), Ok(tcp)) => return Ok(SocketPair { address, udp, tcp }),
+            (Ok(_), Err(SocketError::AddressInUse { .. })) if attempts > 0 => {}
             (udp, tcp) => return Err(udp.err().into_iter().chain(tcp.err()).collect()),
         }
     }
 }
 
-fn udp(address: SocketAddr, given: Option<UdpSocket>) -> Result<(Udp, SocketAddr), SocketError> {
-    let is_bound = given.is_some();
-    let made = given.map_or_else(|| socket(address, Type::DGRAM, Protocol::UDP), |given| Ok(given.into()));
-    let bound = made.and_then(|socket| {
-        // Before it is bound, so that no datagram comes without what is to be known of it. Linux tells the address that it was
-        // sent to also of those that wait in a socket that was given.
+fn bind_udp(address: SocketAddr, inherited: Option<UdpSocket>) -> Result<UdpEndpoint, SocketError> {
+    let is_bound = inherited.is_some();
+    let socket = inherited.map_or_else(|| new_socket(address, Type::DGRAM, Protocol::UDP), |socket| Ok(socket.into()));
+    let bound = socket.and_then(|socket| {
+        // Set the options before binding, so that every datagram carries its destination address. For an inherited socket,
+        // Linux reports that address also for datagrams that are queued already.
         let state = Arc::new(UdpSocketState::new((&socket).into())?);
         if !is_bound {
             socket.bind(&address.into())?;
         }
         let socket = UdpSocket::from(socket);
-        let address = socket.local_addr()?;
-        Ok((Udp { socket, state }, address))
+        Ok(UdpEndpoint { address: socket.local_addr()?, socket, state })
     });
     bound.map_err(|cause| SocketError::new(address, Transport::Udp, cause))
 }
 
-fn tcp(address: SocketAddr, given: Option<TcpListener>) -> Result<TcpListener, SocketError> {
-    let bound = match given {
-        Some(given) => given.set_nonblocking(true).map(|()| given),
-        None => listening(address),
+fn bind_tcp(address: SocketAddr, inherited: Option<TcpListener>) -> Result<TcpListener, SocketError> {
+    let bound = match inherited {
+        Some(listener) => listener.set_nonblocking(true).map(|()| listener),
+        None => listen(address),
     };
     bound.map_err(|cause| SocketError::new(address, Transport::Tcp, cause))
 }
 
-fn listening(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
-    // Connections of an earlier process, closed and remembered by the kernel, must not keep this one from starting.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = new_socket(address, Type::STREAM, Protocol::TCP)?;
+    // Connections of an earlier process in TIME_WAIT must not keep this one from starting.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(LISTEN_BACKLOG)?;
     Ok(socket.into())
 }
 
-fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+fn new_socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
-        // So that [::] sits beside 0.0.0.0 at the same port.
+        // Lets [::] and 0.0.0.0 share a port.
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
-/// Whether a socket's error means that it will never work again, rather than that one use of it failed.
-pub(crate) fn is_dead(error: &io::Error) -> bool {
+/// Returns `true` if no later use of the socket can succeed.
+pub(crate) fn is_fatal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK))
 }
 
@@ -234,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_one_may_not_bind_is_said_with_what_to_do() {
+    fn a_denied_port_is_reported_with_the_permission_that_is_needed() {
         let address = "[::]:53".parse().unwrap();
         let error = SocketError::new(address, Transport::Udp, io::ErrorKind::PermissionDenied.into());
         assert_eq!(
@@ -244,16 +268,16 @@ mod tests {
     }
 
     #[test]
-    fn a_family_that_the_host_does_not_have_is_named() {
+    fn a_missing_address_family_is_named() {
         let cause = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
         let error = SocketError::new("[::]:53".parse().unwrap(), Transport::Tcp, cause);
         assert_eq!(error.to_string(), "cannot listen on [::]:53 by tcp: this host has no IPv6");
     }
 
     #[test]
-    fn a_socket_is_dead_only_where_it_can_never_work_again() {
-        for (code, dead) in [(libc::EBADF, true), (libc::EMFILE, false), (libc::ECONNREFUSED, false)] {
-            assert_eq!(is_dead(&io::Error::from_raw_os_error(code)), dead, "{code}");
+    fn an_error_is_fatal_only_if_the_socket_can_never_work_again() {
+        for (code, fatal) in [(libc::EBADF, true), (libc::EMFILE, false), (libc::ECONNREFUSED, false)] {
+            assert_eq!(is_fatal(&io::Error::from_raw_os_error(code)), fatal, "{code}");
         }
     }
 }

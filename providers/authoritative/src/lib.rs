@@ -1,40 +1,38 @@
-//! Serves the answers of Daymark as authoritative DNS, over UDP and TCP.
+//! An authoritative DNS server, over UDP and TCP, whose answers are the decisions of Daymark.
 //!
-//! A zone is either a pool's own, its apex being the pool's name, or a parent zone with several pools and the static
-//! records of a master file. [`Authoritative`] owns the sockets and the zones, and is told answers as a
-//! [`Provider`](daymark_provider::Provider). It knows nothing of probes or grades, and decides no answer.
+//! A zone has either one pool, whose name is the apex, or several pools beside the static records of a master file.
+//! [`Authoritative`] owns the sockets and the zones. As a [`Provider`](daymark_provider::Provider) it receives decisions and
+//! serves them. It knows nothing of probes or grades.
 //!
 //! ```text
 //! ZoneSettings ─> Zone ─┐
-//!                       ├─> Content ─> lookup ─> Response ─> respond ─> bytes
-//! Decision ─────────────┘  (swapped whole)      (borrows)   (EDNS, limits, TC)
+//!                       ├─> Catalog ─> response::answer ─> Response ─> Responder ─> bytes
+//! Decision ─────────────┘  (replaced as a whole)         (borrows)   (EDNS, limits, TC)
 //! ```
 //!
-//! A query takes no lock. It borrows the `Content` that stands when it comes, so it sees one decision
-//! from its first record to its last.
+//! A query takes no lock. It borrows the `Catalog` of its moment, so all records of a response are of one decision.
 //!
-//! Names, records, compression and master files are hickory-proto's. The loops over the sockets are ours:
-//! `docs/decisions/0003-dns-loops-of-our-own.md` says why, and when to take hickory-server's instead.
+//! hickory-proto provides names, records, compression and master files. The loops over the sockets are part of this crate:
+//! `docs/decisions/0003-dns-loops-of-our-own.md` gives the reasons, and says when to use hickory-server instead.
 //!
-//! Not here, on purpose: recursion, zone transfers, dynamic update, DNSSEC, TSIG. A signed query is answered unsigned.
+//! The server supports neither recursion, zone transfers, dynamic updates, DNSSEC nor TSIG. It answers a signed query unsigned.
 
 mod bind;
-mod content;
-mod counts;
-mod dice;
-mod lookup;
+mod catalog;
+mod counters;
 mod name;
 mod query;
-mod records;
-mod respond;
+mod responder;
+mod response;
+mod rrset;
 mod server;
 mod settings;
 mod tcp;
 mod udp;
 mod zone;
 
-pub use bind::{BindError, Given, SocketError};
-pub use counts::Transport;
+pub use bind::{BindError, InheritedSockets, ListenAddress, SocketError};
+pub use counters::{ResponseCount, Transport};
 pub use server::{Authoritative, ServeError};
-pub use settings::{MasterFile, Nameserver, Settings, ZoneSettings};
+pub use settings::{MasterFile, Nameserver, ServerSettings, ZoneSettings};
 pub use zone::{Zone, ZoneError, ZoneErrors};

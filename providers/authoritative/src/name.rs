@@ -1,14 +1,14 @@
-//! Names as the wire has them, in lower case: what zones are searched by.
+//! Names in wire format and lower case. Zones are searched by them.
 //!
-//! A name's suffix is a slice of its wire form. So a lookup walks a name without an allocation.
+//! A suffix of a name is a slice of its wire format, so a search from label to label allocates nothing.
 
 use hickory_proto::rr::Name;
 
-/// A name in wire form and lower case, the root label included.
-pub(crate) type Key = Box<[u8]>;
+/// A name in wire format and lower case, including the root label. It is the key of maps of names.
+pub(crate) type NameKey = Box<[u8]>;
 
 /// The key of a name.
-pub(crate) fn key(name: &Name) -> Key {
+pub(crate) fn name_key(name: &Name) -> NameKey {
     let mut wire = Vec::with_capacity(name.len() + 1);
     for label in name {
         // A label of a `Name` has at most 63 bytes (RFC 1035, section 2.3.4).
@@ -19,23 +19,24 @@ pub(crate) fn key(name: &Name) -> Key {
     wire.into()
 }
 
-/// A name as a query has it, in lower case.
+/// A name that was read from a query, in lower case.
 pub(crate) struct WireName {
-    wire: [u8; WireName::MOST_BYTES],
-    /// Where each label begins, and then the root label.
-    starts: [u8; WireName::MOST_LABELS + 1],
+    wire: [u8; WireName::MAX_BYTES],
+    /// The offset of each label, then the offset of the root label.
+    starts: [u8; WireName::MAX_LABELS + 1],
     labels: usize,
 }
 
 impl WireName {
-    /// RFC 1035, section 2.3.4.
-    const MOST_BYTES: usize = 255;
-    const MOST_LABELS: usize = 127;
+    /// The limit of RFC 1035, section 2.3.4.
+    const MAX_BYTES: usize = 255;
+    const MAX_LABELS: usize = 127;
 
-    /// Reads the name at the beginning of `bytes`; `None` where there is none. A compression pointer is none: nothing
-    /// stands before the first name of a query that it could point to.
+    /// Reads the name at the start of `bytes`. Returns `None` if there is no valid name.
+    ///
+    /// A compression pointer is not valid: the name of the question is the first of the message, so it has nothing to point to.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        let mut name = Self { wire: [0; Self::MOST_BYTES], starts: [0; Self::MOST_LABELS + 1], labels: 0 };
+        let mut name = Self { wire: [0; Self::MAX_BYTES], starts: [0; Self::MAX_LABELS + 1], labels: 0 };
         let mut at = 0;
         loop {
             let length = usize::from(*bytes.get(at)?);
@@ -44,7 +45,7 @@ impl WireName {
             let label = bytes.get(at..end)?;
             let copy = name.wire.get_mut(at..end)?;
             copy.copy_from_slice(label);
-            // The length byte stays as it is: a label has at most 63 bytes, and 63 is below `A`.
+            // This leaves the length byte as it is: a label has at most 63 bytes, and 63 is less than `A`.
             copy.make_ascii_lowercase();
             match length {
                 0 => return Some(name),
@@ -55,25 +56,25 @@ impl WireName {
         }
     }
 
-    /// How many labels it has, the root label aside.
+    /// The number of labels, without the root label.
     pub(crate) fn labels(&self) -> usize {
         self.labels
     }
 
-    /// How many bytes its wire form has.
+    /// The length of the wire format in bytes.
     pub(crate) fn len(&self) -> usize {
         self.start(0) + 1
     }
 
-    /// Its last labels, as a key.
+    /// The last `labels` labels, as a key.
     ///
     /// # Panics
-    /// Where it has fewer labels.
+    /// If the name has fewer labels.
     pub(crate) fn suffix(&self, labels: usize) -> &[u8] {
         &self.wire[self.start(labels)..self.len()]
     }
 
-    /// Where its last labels begin.
+    /// The offset at which the last `labels` labels start.
     pub(crate) fn start(&self, labels: usize) -> usize {
         usize::from(self.starts[self.labels - labels])
     }
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     fn wire(text: &str) -> WireName {
-        WireName::read(&key(&Name::from_ascii(text).unwrap())).unwrap()
+        WireName::read(&name_key(&Name::from_ascii(text).unwrap())).unwrap()
     }
 
     #[test]
@@ -98,10 +99,10 @@ mod tests {
 
     #[test]
     fn the_longest_names_are_read_and_longer_ones_are_not() {
-        let many = [[1, b'a'].repeat(127), vec![0]].concat();
-        assert_eq!(WireName::read(&many).unwrap().labels(), 127);
-        let long = [[vec![63], vec![b'a'; 63]].concat().repeat(3), vec![61], vec![b'a'; 61], vec![0]].concat();
-        assert_eq!(WireName::read(&long).unwrap().len(), 255);
+        let most_labels = [[1, b'a'].repeat(127), vec![0]].concat();
+        assert_eq!(WireName::read(&most_labels).unwrap().labels(), 127);
+        let longest = [[vec![63], vec![b'a'; 63]].concat().repeat(3), vec![61], vec![b'a'; 61], vec![0]].concat();
+        assert_eq!(WireName::read(&longest).unwrap().len(), 255);
         let too_long = [[vec![63], vec![b'a'; 63]].concat().repeat(3), vec![62], vec![b'a'; 62], vec![0]].concat();
         assert!(WireName::read(&too_long).is_none());
         let too_many = [[1, b'a'].repeat(128), vec![0]].concat();
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_name_a_pointer_and_a_reserved_label_are_no_names() {
+    fn a_truncated_name_a_pointer_and_a_reserved_label_type_are_not_names() {
         for bytes in [&b""[..], b"\x02", b"\x02lb", b"\xc0\x0c", b"\x40a\0", b"\x80a\0"] {
             assert!(WireName::read(bytes).is_none(), "{bytes:?}");
         }

@@ -1,4 +1,4 @@
-//! The server: it owns the sockets, the zones and the decision that stands.
+//! The server. It owns the sockets, the zones and the latest decision.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,85 +11,93 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::bind::{self, BindError, Given, Sockets};
-use crate::content::Content;
-use crate::counts::Transport;
-use crate::respond::Responder;
-use crate::settings::{Settings, ZoneSettings};
-use crate::tcp::{self, Limits};
+use crate::bind::{BindError, InheritedSockets, SocketPair, bind_all};
+use crate::catalog::Catalog;
+use crate::counters::{ResponseCount, Transport};
+use crate::responder::Responder;
+use crate::settings::{ServerSettings, ZoneSettings};
+use crate::tcp::{self, ConnectionLimits};
 use crate::udp;
 use crate::zone::{Zone, ZoneErrors};
 
-/// Serves zones, and the newest answers in them.
+/// An authoritative DNS server of zones whose pools have the answers of the latest decision.
 pub struct Authoritative {
-    sockets: Vec<Sockets>,
-    limits: Limits,
+    sockets: Vec<SocketPair>,
+    limits: ConnectionLimits,
     responder: Arc<Responder>,
-    /// What the content is made of. Locked by those who change it, never by a query.
-    source: Mutex<Source>,
+    /// The zones and the decision that the catalog is built from. Only changes take this lock; queries do not.
+    inputs: Mutex<CatalogInputs>,
 }
 
-struct Source {
+struct CatalogInputs {
     zones: Vec<Arc<Zone>>,
-    /// `None` before the first.
+    /// `None` before the first decision.
     decision: Option<Decision>,
 }
 
-/// Why the server stopped without having been told to. The caller stops the process: without its sockets it is of no use.
+/// An error that ended the server although it was not told to stop. The caller should end the process.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A socket gave up.
-    #[error("the socket on {address} by {transport} is dead")]
+    /// A socket can no longer be used.
+    #[error("the socket on {address} by {transport} failed")]
     Socket {
-        /// Where it listened.
+        /// The address of the socket.
         address: SocketAddr,
-        /// By which transport.
+        /// The transport of the socket.
         transport: Transport,
-        /// What the kernel says.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// A defect of ours.
+    /// A task panicked, which is a bug.
     #[error("a task of the DNS server failed")]
     Task(#[from] JoinError),
 }
 
 impl Authoritative {
-    /// Builds the zones and binds every socket that is not given. Queries wait in the kernel until [`serve`](Self::serve).
-    pub fn bind(settings: &Settings, given: Given) -> Result<Self, BindError> {
-        let zones = built(&settings.zones)?;
-        let sockets = bind::all(&settings.listen, given)?;
-        let places = settings.max_tcp_connections.min(Semaphore::MAX_PERMITS);
+    /// Builds the zones, and binds a socket for every address without an inherited one. The kernel queues queries until
+    /// [`serve`](Self::serve) is called.
+    pub fn bind(settings: &ServerSettings, inherited: InheritedSockets) -> Result<Self, BindError> {
+        let zones = build_zones(&settings.zones)?;
+        let sockets = bind_all(&settings.listen, inherited)?;
+        let permits = settings.max_tcp_connections.min(Semaphore::MAX_PERMITS);
         Ok(Self {
             sockets,
-            limits: Limits { places: Arc::new(Semaphore::new(places)), idle: settings.tcp_idle },
-            responder: Arc::new(Responder::new(Content::new(&zones, None))),
-            source: Mutex::new(Source { zones, decision: None }),
+            limits: ConnectionLimits {
+                permits: Arc::new(Semaphore::new(permits)),
+                idle_timeout: settings.tcp_idle_timeout,
+            },
+            responder: Arc::new(Responder::new(Catalog::new(&zones, None))),
+            inputs: Mutex::new(CatalogInputs { zones, decision: None }),
         })
     }
 
-    /// Where it listens, each by UDP and TCP, with the ports that port 0 became.
+    /// The addresses that the server listens on, each by UDP and TCP. Port 0 is replaced by the port that the kernel chose.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.sockets.iter().map(|sockets| sockets.address).collect()
     }
 
-    /// Serves until it is stopped. Every task has ended when it returns.
+    /// Serves until `stop` is cancelled. Every task has ended when this returns.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// If it is called outside a tokio runtime.
     pub async fn serve(&self, stop: CancellationToken) -> Result<(), ServeError> {
-        // Where one task fails, it stops the others.
+        // A child token, so that a task that fails can stop the others.
         let stop = stop.child_token();
         let mut tasks = JoinSet::new();
         for sockets in &self.sockets {
             let address = sockets.address;
-            let dead = move |transport| move |source| ServeError::Socket { address, transport, source };
-            let udp = sockets.udp.socket.try_clone().and_then(UdpSocket::from_std).map_err(dead(Transport::Udp))?;
-            let tcp = sockets.tcp.try_clone().and_then(TcpListener::from_std).map_err(dead(Transport::Tcp))?;
-            let (state, responder, until) = (Arc::clone(&sockets.udp.state), Arc::clone(&self.responder), stop.clone());
-            tasks.spawn(async move { udp::serve(udp, &state, &responder, &until).await.map_err(dead(Transport::Udp)) });
-            let (responder, limits, until) = (Arc::clone(&self.responder), self.limits.clone(), stop.clone());
-            tasks
-                .spawn(async move { tcp::serve(tcp, &responder, &limits, &until).await.map_err(dead(Transport::Tcp)) });
+            let udp_error = move |source| ServeError::Socket { address, transport: Transport::Udp, source };
+            let tcp_error = move |source| ServeError::Socket { address, transport: Transport::Tcp, source };
+            let udp = sockets.udp.socket.try_clone().and_then(UdpSocket::from_std).map_err(udp_error)?;
+            let tcp = sockets.tcp.try_clone().and_then(TcpListener::from_std).map_err(tcp_error)?;
+            let state = Arc::clone(&sockets.udp.state);
+            let responder = Arc::clone(&self.responder);
+            let stopped = stop.clone();
+            tasks.spawn(async move { udp::serve(udp, &state, &responder, &stopped).await.map_err(udp_error) });
+            let limits = self.limits.clone();
+            let responder = Arc::clone(&self.responder);
+            let stopped = stop.clone();
+            tasks.spawn(async move { tcp::serve(tcp, &responder, &limits, &stopped).await.map_err(tcp_error) });
         }
         let mut result = Ok(());
         while let Some(ended) = tasks.join_next().await {
@@ -99,33 +107,33 @@ impl Authoritative {
         result
     }
 
-    /// Serves other zones from now on, with the answers that stand. Where one of them is wrong, nothing changes.
+    /// Replaces the zones and keeps the current decision. If a zone has an error, nothing changes.
     ///
-    /// A reload calls this first, and then [publishes](Provider::publish) a decision of a newer generation: one of the
-    /// generation that stands changes nothing. Between the two, a pool that is new has no answer and gets SERVFAIL, so that
-    /// resolvers soon ask again, and a pool that is gone is no longer served. In the other order the names of new pools are
-    /// denied for longer, which resolvers keep, and pools that are gone get SERVFAIL.
+    /// A reload calls this first, then [publishes](Provider::publish) a decision of a newer generation. (A decision of the
+    /// current generation changes nothing.) Between the two calls, a new pool gets SERVFAIL, so resolvers soon ask again, and a
+    /// removed pool is no longer served. In the reverse order, new pools would get NXDOMAIN for longer, which resolvers cache,
+    /// and removed pools would get SERVFAIL.
     pub fn configure(&self, zones: &[ZoneSettings]) -> Result<(), ZoneErrors> {
-        let zones = built(zones)?;
-        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        source.zones = zones;
-        self.show(&source);
+        let zones = build_zones(zones)?;
+        let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        inputs.zones = zones;
+        self.replace_catalog(&inputs);
         Ok(())
     }
 
-    /// How many responses went out since the start, by transport and response code, those never given included.
-    pub fn query_counts(&self) -> Vec<(Transport, &'static str, u64)> {
-        self.responder.counts.read()
+    /// The number of responses since the start, for each transport and response code, including zeros.
+    pub fn response_counts(&self) -> Vec<ResponseCount> {
+        self.responder.counters.read()
     }
 
-    /// Swaps what is served, whole. Under the lock of the source, so that the last change is the one that stands.
-    fn show(&self, source: &Source) {
-        let content = Content::new(&source.zones, source.decision.as_ref());
-        self.responder.content.store(Arc::new(content));
+    /// Replaces the catalog. The caller holds the lock of the inputs, so the latest change takes effect last.
+    fn replace_catalog(&self, inputs: &CatalogInputs) {
+        let catalog = Catalog::new(&inputs.zones, inputs.decision.as_ref());
+        self.responder.catalog.store(Arc::new(catalog));
     }
 }
 
-fn built(zones: &[ZoneSettings]) -> Result<Vec<Arc<Zone>>, ZoneErrors> {
+fn build_zones(zones: &[ZoneSettings]) -> Result<Vec<Arc<Zone>>, ZoneErrors> {
     Ok(Zone::build_all(zones)?.into_iter().map(Arc::new).collect())
 }
 
@@ -135,12 +143,12 @@ impl Provider for Authoritative {
     }
 
     async fn publish(&self, decision: &Decision) -> Result<(), PublishError> {
-        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        let published = source.decision.as_ref().map(|published| published.generation);
+        let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        let published = inputs.decision.as_ref().map(|published| published.generation);
         admit(decision, published.unwrap_or(0))?;
         if published != Some(decision.generation) {
-            source.decision = Some(decision.clone());
-            self.show(&source);
+            inputs.decision = Some(decision.clone());
+            self.replace_catalog(&inputs);
         }
         Ok(())
     }

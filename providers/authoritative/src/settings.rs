@@ -1,4 +1,4 @@
-//! What the operator asked for: where to listen, and which zones to serve.
+//! The settings of the server: the addresses to listen on, and the zones to serve.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -6,35 +6,36 @@ use std::time::Duration;
 
 use daymark_decision::PoolName;
 
-/// Everything the server is told.
+/// The settings of an authoritative server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Where to listen, each by UDP and TCP. Port 0 takes a free port, the same for both.
+pub struct ServerSettings {
+    /// The addresses to listen on, each by UDP and TCP. Port 0 takes a free port, the same for both.
     pub listen: Vec<SocketAddr>,
-    /// The zones.
+    /// The zones to serve.
     pub zones: Vec<ZoneSettings>,
-    /// How many TCP connections may be open at once, over all addresses. One more is closed as it comes.
+    /// The number of TCP connections that may be open at once, over all addresses. The server closes any further connection as
+    /// soon as it arrives.
     pub max_tcp_connections: usize,
-    /// For how long a TCP client may take to send a whole query, and to take a whole response.
-    pub tcp_idle: Duration,
+    /// The time a TCP client has to send a whole query, and again to read the whole response.
+    pub tcp_idle_timeout: Duration,
 }
 
-/// One zone.
+/// The settings of one zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneSettings {
-    /// The name of the zone.
+    /// The name of the zone's apex.
     pub apex: String,
-    /// The pools whose names lie in the zone, its apex included.
+    /// The pools of the zone. The name of each is the apex or below it.
     pub pools: Vec<PoolName>,
-    /// The servers of the zone, the first as its primary (MNAME). The NS and SOA records of the master file win over them.
+    /// The nameservers of the zone. The first is the primary (MNAME). NS and SOA records of the master file take precedence.
     pub nameservers: Vec<Nameserver>,
-    /// Static records.
+    /// The static records of the zone.
     pub master_file: Option<MasterFile>,
 }
 
 impl ZoneSettings {
-    /// The zone that is a pool's own.
-    pub fn of_pool(pool: &PoolName, nameservers: &[Nameserver]) -> Self {
+    /// A zone with one pool, whose name is the apex.
+    pub fn for_pool(pool: &PoolName, nameservers: &[Nameserver]) -> Self {
         Self {
             apex: pool.as_str().to_owned(),
             pools: vec![pool.clone()],
@@ -44,20 +45,20 @@ impl ZoneSettings {
     }
 }
 
-/// One server of a zone.
+/// One nameserver of a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nameserver {
     /// Its DNS name.
     pub name: String,
-    /// Its addresses. Needed where the name lies in the zone, and unused elsewhere.
+    /// Its addresses. They are needed if the name is in the zone, and ignored otherwise.
     pub addresses: Vec<IpAddr>,
 }
 
-/// A master file (RFC 1035, section 5), as read.
+/// The contents of a master file (RFC 1035, section 5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MasterFile {
-    /// Where it was read: for errors, and to find what it includes.
+    /// The path of the file. Errors name it, and `$INCLUDE` is relative to it.
     pub path: PathBuf,
-    /// Its text. Relative names are relative to the apex.
+    /// The text of the file. Relative names are relative to the apex.
     pub text: String,
 }

@@ -1,7 +1,7 @@
-//! Answers queries over connections (RFC 7766).
+//! Answers queries by TCP (RFC 7766).
 //!
-//! A connection holds one place of a limited number. It gives it back when its client is done, or slower than allowed at
-//! sending a query or at taking a response: idle, dribbling and never reading are one and the same here.
+//! The number of connections is limited. The server closes a connection if its client takes too long to send a query or to read
+//! a response. One timeout covers clients that are idle, that send byte by byte, and that never read.
 
 use std::io;
 use std::sync::Arc;
@@ -15,111 +15,118 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::bind::is_dead;
-use crate::counts::Transport;
-use crate::respond::Responder;
+use crate::bind::is_fatal;
+use crate::counters::Transport;
+use crate::responder::Responder;
 
-/// How long to wait after a connection could not be accepted: with no descriptor left, the next try fails as fast.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The delay after a failed accept. If the process has no file descriptor left, the next accept would fail at once.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// What connections may take.
+/// The limits of connections.
 #[derive(Clone, Debug)]
-pub(crate) struct Limits {
-    /// One permit a connection.
-    pub(crate) places: Arc<Semaphore>,
-    /// For how long a client may take to send a whole query, and to take a whole response.
-    pub(crate) idle: Duration,
+pub(crate) struct ConnectionLimits {
+    /// One permit for each connection.
+    pub(crate) permits: Arc<Semaphore>,
+    /// The time a client has to send a whole query, and again to read the whole response.
+    pub(crate) idle_timeout: Duration,
 }
 
-/// Accepts connections until it is stopped, or until the socket is dead; then ends those that are open.
+/// Accepts connections until `stop` is cancelled, then closes the open ones.
+///
+/// Returns an error if the listener can no longer be used.
 pub(crate) async fn serve(
     listener: TcpListener,
     responder: &Arc<Responder>,
-    limits: &Limits,
+    limits: &ConnectionLimits,
     stop: &CancellationToken,
 ) -> io::Result<()> {
-    let mut open = JoinSet::new();
+    let mut connections = JoinSet::new();
     let mut is_failing = false;
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        while let Some(ended) = open.try_join_next() {
-            report(ended);
+        while let Some(ended) = connections.try_join_next() {
+            log_panic(ended);
         }
         let (stream, client) = match accepted {
             Ok(accepted) => accepted,
-            Err(error) if is_dead(&error) => return Err(error),
+            Err(error) if is_fatal(&error) => return Err(error),
             Err(error) => {
-                // Once, and not at every try: the log is for what changes.
+                // Log the first failure only: the log records changes.
                 if !std::mem::replace(&mut is_failing, true) {
                     warn!("DNS connections are not accepted any more: {error}");
                 }
-                stop.run_until_cancelled(sleep(PAUSE)).await;
+                stop.run_until_cancelled(sleep(ACCEPT_RETRY_DELAY)).await;
                 continue;
             }
         };
         if std::mem::take(&mut is_failing) {
             warn!("DNS connections are accepted again");
         }
-        let Ok(place) = Arc::clone(&limits.places).try_acquire_owned() else {
-            debug!("the connection of {client} was closed, since as many as allowed are open");
+        let Ok(permit) = Arc::clone(&limits.permits).try_acquire_owned() else {
+            debug!("the connection of {client} was closed: the limit of open connections is reached");
             continue;
         };
-        let (responder, idle, stop) = (Arc::clone(responder), limits.idle, stop.clone());
-        open.spawn(async move {
-            let _place = place;
-            if let Some(Err(error)) = stop.run_until_cancelled(converse(stream, &responder, idle)).await {
+        let responder = Arc::clone(responder);
+        let idle_timeout = limits.idle_timeout;
+        let stop = stop.clone();
+        connections.spawn(async move {
+            let _permit = permit;
+            let connection = serve_connection(stream, &responder, idle_timeout);
+            if let Some(Err(error)) = stop.run_until_cancelled(connection).await {
                 debug!("the connection of {client} was closed: {error}");
             }
         });
     }
-    while let Some(ended) = open.join_next().await {
-        report(ended);
+    while let Some(ended) = connections.join_next().await {
+        log_panic(ended);
     }
     Ok(())
 }
 
-/// Says where a connection ended by a defect of ours. Its client is gone; the others are served on.
-fn report(ended: Result<(), JoinError>) {
+/// Logs the panic of a connection's task. Other connections are not affected.
+fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         error!("a connection failed: {error}");
     }
 }
 
-/// Answers one query after the other, in their order.
-async fn converse(stream: TcpStream, responder: &Responder, idle: Duration) -> io::Result<()> {
+/// Answers the queries of one connection, in their order.
+async fn serve_connection(stream: TcpStream, responder: &Responder, idle_timeout: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
-    let (mut query, mut response, mut framed) = (Vec::new(), Vec::new(), Vec::new());
-    loop {
-        match timeout(idle, read(&mut stream, &mut query)).await?? {
-            Received::Query => {}
-            Received::End => return Ok(()),
-        }
-        // Who sends what deserves no answer has lost the thread, or never had it.
+    let mut query = Vec::new();
+    let mut response = Vec::new();
+    let mut framed = Vec::new();
+    while timeout(idle_timeout, read_query(&mut stream, &mut query)).await?? == ReadOutcome::Query {
+        // A client that sends a message without a response is broken or hostile, so its connection is closed.
         if !responder.respond(&query, Transport::Tcp, &mut response) {
             return Ok(());
         }
         framed.clear();
-        // A response has at most as many bytes as its length can say; the responder keeps to that.
+        // The responder limits responses to 65,535 bytes.
         framed.extend_from_slice(&u16::try_from(response.len()).unwrap_or(u16::MAX).to_be_bytes());
         framed.extend_from_slice(&response);
-        timeout(idle, stream.write_all(&framed)).await??;
+        timeout(idle_timeout, stream.write_all(&framed)).await??;
     }
+    Ok(())
 }
 
-/// What came.
-enum Received {
+/// The outcome of reading from a connection.
+#[derive(PartialEq, Eq)]
+enum ReadOutcome {
+    /// A whole query was read.
     Query,
-    End,
+    /// The client closed the connection.
+    EndOfStream,
 }
 
-/// Reads one query with the length before it (RFC 1035, section 4.2.2).
-async fn read(stream: &mut BufReader<TcpStream>, query: &mut Vec<u8>) -> io::Result<Received> {
+/// Reads one query, after its length (RFC 1035, section 4.2.2).
+async fn read_query(stream: &mut BufReader<TcpStream>, query: &mut Vec<u8>) -> io::Result<ReadOutcome> {
     let mut length = [0; 2];
     match stream.read_exact(&mut length).await {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Received::End),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(ReadOutcome::EndOfStream),
         read => read?,
     };
     query.resize(u16::from_be_bytes(length).into(), 0);
     stream.read_exact(query).await?;
-    Ok(Received::Query)
+    Ok(ReadOutcome::Query)
 }

@@ -1,7 +1,7 @@
-//! Answers datagrams, each from the address that it was sent to.
+//! Answers queries by UDP. Each response has the source address that its query was sent to.
 //!
-//! A client drops a response from another address than it asked. From a wildcard socket the kernel would send by its routes
-//! alone, which know nothing of the question; so every response says where it comes from.
+//! Clients drop a response from any other address. On a wildcard socket the kernel would choose the source address by its
+//! routes, so the server sets it for each response.
 
 use std::array;
 use std::io::{self, IoSliceMut};
@@ -12,82 +12,90 @@ use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::bind::is_dead;
-use crate::counts::Transport;
-use crate::respond::Responder;
+use crate::bind::is_fatal;
+use crate::counters::Transport;
+use crate::responder::Responder;
 
-/// How many reads one system call does at most. Under load that saves almost half of the calls, and there the calls are the cost.
-const MOST_READS: usize = 8;
-/// Bytes of the longest read: a datagram of any length, or several that the kernel has joined.
-const LONGEST_READ: usize = 65_536;
+/// The number of buffers that one system call fills at most. Under load, batches save almost half of the system calls, and
+/// these are the main cost.
+const MAX_READS: usize = 8;
+/// The size of one buffer in bytes. It holds a datagram of any length, or several datagrams that the kernel has joined.
+const READ_BYTES: usize = 65_536;
 
-/// Answers what comes until it is stopped, or until the socket is dead.
+/// Answers queries until `stop` is cancelled. Returns an error if the socket can no longer be used.
 pub(crate) async fn serve(
     socket: UdpSocket,
     state: &UdpSocketState,
     responder: &Responder,
     stop: &CancellationToken,
 ) -> io::Result<()> {
-    // Around the whole loop: waiting for the token takes a lock, which a query need not.
-    match stop.run_until_cancelled(answer(&socket, state, responder)).await {
-        Some(dead) => Err(dead),
+    // The token is awaited once for the whole loop, because it takes a lock that would slow down each query.
+    match stop.run_until_cancelled(answer_queries(&socket, state, responder)).await {
+        Some(fatal) => Err(fatal),
         None => Ok(()),
     }
 }
 
-/// Answers for ever; gives the error that ends it.
-async fn answer(socket: &UdpSocket, state: &UdpSocketState, responder: &Responder) -> io::Error {
-    let mut inbox = Inbox::new();
+/// Answers queries until the socket can no longer be used. Returns the error of the socket.
+async fn answer_queries(socket: &UdpSocket, state: &UdpSocketState, responder: &Responder) -> io::Error {
+    let mut buffers = ReceiveBuffers::new();
     let mut response = Vec::new();
     loop {
-        let queries = match inbox.receive(socket, state).await {
+        let queries = match buffers.receive(socket, state).await {
             Ok(queries) => queries,
-            Err(error) if is_dead(&error) => return error,
+            Err(error) if is_fatal(&error) => return error,
             Err(error) => {
                 debug!("a datagram was not received: {error}");
                 continue;
             }
         };
-        for (query, meta) in queries {
-            if !responder.respond(query, Transport::Udp, &mut response) {
+        for query in queries {
+            if !responder.respond(query.bytes, Transport::Udp, &mut response) {
                 continue;
             }
-            if let Err(error) = send(socket, state, &response, meta).await {
-                debug!("a response to {} was not sent: {error}", meta.addr);
+            if let Err(error) = send(socket, state, &response, query.meta).await {
+                debug!("a response to {} was not sent: {error}", query.meta.addr);
             }
         }
     }
 }
 
-/// Room for what is received at once. It is allocated once, and the system backs only what was ever used.
-struct Inbox {
-    reads: [Vec<u8>; MOST_READS],
-    metas: [RecvMeta; MOST_READS],
+/// A received datagram.
+struct Datagram<'a> {
+    bytes: &'a [u8],
+    /// The source and the destination address.
+    meta: &'a RecvMeta,
 }
 
-impl Inbox {
+/// The buffers of one receiving system call. They are allocated once, and the kernel backs only pages that were written.
+struct ReceiveBuffers {
+    reads: [Vec<u8>; MAX_READS],
+    metas: [RecvMeta; MAX_READS],
+}
+
+impl ReceiveBuffers {
     fn new() -> Self {
-        Self { reads: array::from_fn(|_| vec![0; LONGEST_READ]), metas: [RecvMeta::default(); MOST_READS] }
+        Self { reads: array::from_fn(|_| vec![0; READ_BYTES]), metas: [RecvMeta::default(); MAX_READS] }
     }
 
-    /// Waits for datagrams; gives each, with where it came from and to.
+    /// Waits for datagrams, and returns those that have arrived.
     async fn receive<'a>(
         &'a mut self,
         socket: &UdpSocket,
         state: &UdpSocketState,
-    ) -> io::Result<impl Iterator<Item = (&'a [u8], &'a RecvMeta)>> {
+    ) -> io::Result<impl Iterator<Item = Datagram<'a>>> {
         let Self { reads, metas } = self;
-        let mut room = reads.each_mut().map(|read| IoSliceMut::new(read));
-        let count = socket.async_io(Interest::READABLE, || state.recv(socket.into(), &mut room, metas)).await?;
-        // The kernel may join datagrams (GRO): all of one client to one address, and of one length but for the last.
-        let datagrams = |(read, meta): (&'a Vec<u8>, &'a RecvMeta)| {
-            read[..meta.len].chunks(meta.stride.max(1)).map(move |datagram| (datagram, meta))
-        };
-        Ok(reads.iter().zip(&metas[..count]).flat_map(datagrams))
+        let mut slices = reads.each_mut().map(|read| IoSliceMut::new(read));
+        let count = socket.async_io(Interest::READABLE, || state.recv(socket.into(), &mut slices, metas)).await?;
+        let reads = reads.iter().zip(&metas[..count]);
+        // The kernel may join datagrams from one client to one address (GRO). All but the last have the same length.
+        Ok(reads.flat_map(|(read, meta)| {
+            read[..meta.len].chunks(meta.stride.max(1)).map(move |bytes| Datagram { bytes, meta })
+        }))
     }
 }
 
-/// Sends a response to where a query came from, from where it came to.
+/// Sends a response to the source of its query, from the query's destination.
 async fn send(socket: &UdpSocket, state: &UdpSocketState, response: &[u8], query: &RecvMeta) -> io::Result<()> {
     let transmit =
         Transmit { destination: query.addr, ecn: None, contents: response, segment_size: None, src_ip: query.dst_ip };

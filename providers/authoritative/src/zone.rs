@@ -1,6 +1,7 @@
-//! A zone: its static records, the places of its pools, and the search for a name in it (RFC 1034, section 4.3.2).
+//! A zone: its static records, its pools, and the search for a name (RFC 1034, section 4.3.2).
 //!
-//! It is a pure value of its settings. It knows no answer: what its pools resolve to is in [`content`](crate::content).
+//! A zone is a pure value that is built from its settings. It does not know the answers of its pools: those are in
+//! [`catalog`](crate::catalog).
 
 mod build;
 mod error;
@@ -13,76 +14,86 @@ use daymark_decision::PoolName;
 use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{Name, RData, RecordType};
 
-use crate::name::{Key, WireName};
-use crate::records::RrSet;
+use crate::name::{NameKey, WireName};
+use crate::rrset::RrSet;
 use crate::settings::ZoneSettings;
 
 pub use error::{ZoneError, ZoneErrors};
 
-/// One zone, checked and ready to be served.
+/// One zone, validated and ready to be served.
 #[derive(Debug)]
 pub struct Zone {
     apex: Name,
-    key: Key,
+    key: NameKey,
+    /// The number of labels of the apex.
     labels: usize,
-    /// The serial and the minimum are of the time of [`Zone::build`]; a response has those of the decision.
+    /// The SOA record. A response replaces its serial and its minimum by those of the decision.
     soa: SOA,
-    nodes: HashMap<Key, Node>,
-    pools: Vec<PoolPlace>,
+    nodes: HashMap<NameKey, ZoneNode>,
+    pools: Vec<ZonePool>,
 }
 
-/// Where a pool is answered, and whose turn it is there.
+/// A pool of a zone, with the state of its rotation.
 #[derive(Debug)]
-pub(crate) struct PoolPlace {
+pub(crate) struct ZonePool {
     pub(crate) name: PoolName,
-    /// How many responses were rotated, for IPv4 and for IPv6. They are counted apart: a client asks for both, and by one
-    /// count it would get every other turn of each.
-    turns: [AtomicUsize; 2],
+    /// The number of rotated responses, for IPv4 and for IPv6.
+    ///
+    /// The counters are separate because clients ask for both families in turn. With one counter, such a client would get only
+    /// every second rotation of each family.
+    rotations: [AtomicUsize; 2],
 }
 
-/// One name of a zone.
+/// One node of a zone (RFC 1034, section 3.1).
 #[derive(Debug)]
-pub(crate) struct Node {
+pub(crate) struct ZoneNode {
     pub(crate) name: Name,
-    /// Its static records; none where it exists only since there are names below it (an empty non-terminal).
+    /// The static records. A node without records is an empty non-terminal, or has only a pool.
     pub(crate) sets: Vec<RrSet>,
-    /// The pool of this name, by its place among the pools of the zone.
+    /// The index of the node's pool in the pools of the zone.
     pub(crate) pool: Option<usize>,
-    /// Whether there is a wildcard right below it.
-    wildcard: bool,
-    /// Whether the zone ends here, and other servers go on (a zone cut).
-    cut: bool,
-    /// Where its NS records have names in this zone: those names.
-    glue: Vec<Key>,
+    /// `true` if the node has a wildcard as a child.
+    has_wildcard: bool,
+    /// `true` if the zone delegates this name, and the names below it, to other nameservers.
+    is_zone_cut: bool,
+    /// The nameservers of the node's NS records that have addresses in this zone.
+    nameservers: Vec<NameKey>,
 }
 
-/// Where the search for a name ends.
-pub(crate) enum Place<'a> {
-    /// At the name itself, or at the wildcard that stands for it (RFC 4592).
-    Node(&'a Node),
-    /// At a zone cut above it, or at it.
-    Cut(&'a Node),
-    /// Nowhere: the name does not exist.
-    Absent,
+/// The outcome of a search for a name.
+pub(crate) enum Lookup<'a> {
+    /// The node of the name, or the wildcard that matches it (RFC 4592).
+    Node(&'a ZoneNode),
+    /// The zone cut at the name or above it.
+    ZoneCut(&'a ZoneNode),
+    /// The name does not exist.
+    NoSuchName,
+}
+
+/// The CNAME record of a node.
+pub(crate) struct Alias<'a> {
+    pub(crate) cname: &'a RrSet,
+    /// The name that the record points to.
+    pub(crate) target: &'a Name,
 }
 
 impl Zone {
-    /// Builds a zone, or says everything that is wrong with it.
+    /// Builds a zone. Returns every error of the settings, not only the first.
     pub fn build(settings: &ZoneSettings) -> Result<Self, ZoneErrors> {
         build::zone(settings).map_err(ZoneErrors)
     }
 
-    /// Builds zones that are served together, or says everything that is wrong with any of them.
+    /// Builds zones that are served together. Returns every error of every zone, and names that are in two zones.
     pub fn build_all(settings: &[ZoneSettings]) -> Result<Vec<Self>, ZoneErrors> {
         build::zones(settings).map_err(ZoneErrors)
     }
 
-    /// The name of the zone.
+    /// The name of the zone's apex.
     pub(crate) fn apex(&self) -> &Name {
         &self.apex
     }
 
-    pub(crate) fn key(&self) -> &Key {
+    pub(crate) fn key(&self) -> &NameKey {
         &self.key
     }
 
@@ -94,74 +105,75 @@ impl Zone {
         &self.soa
     }
 
-    pub(crate) fn pools(&self) -> &[PoolPlace] {
+    pub(crate) fn pools(&self) -> &[ZonePool] {
         &self.pools
     }
 
-    /// Searches for a name of this zone.
+    /// Searches the zone for a name.
     ///
-    /// A zone cut ends the search at any name below it. At the cut itself, the DS records are on this side of it
-    /// (RFC 4035, section 3.1.4.1).
-    pub(crate) fn place(&self, name: &WireName, rtype: RecordType) -> Place<'_> {
-        let mut encloser: Option<&Node> = None;
+    /// The search stops at a zone cut. The only records on this side of a cut are its DS records (RFC 4035, section 3.1.4.1).
+    pub(crate) fn lookup(&self, name: &WireName, rtype: RecordType) -> Lookup<'_> {
+        let mut closest_encloser: Option<&ZoneNode> = None;
         for labels in self.labels..=name.labels() {
             let Some(node) = self.nodes.get(name.suffix(labels)) else {
-                let wildcard =
-                    encloser.filter(|above| above.wildcard).and_then(|_| self.wildcard(name.suffix(labels - 1)));
-                return wildcard.map_or(Place::Absent, Place::Node);
+                let has_wildcard = closest_encloser.is_some_and(|encloser| encloser.has_wildcard);
+                let wildcard = if has_wildcard { self.wildcard_below(name.suffix(labels - 1)) } else { None };
+                return wildcard.map_or(Lookup::NoSuchName, Lookup::Node);
             };
-            if node.cut && !(rtype == RecordType::DS && labels == name.labels()) {
-                return Place::Cut(node);
+            if node.is_zone_cut && !(rtype == RecordType::DS && labels == name.labels()) {
+                return Lookup::ZoneCut(node);
             }
-            encloser = Some(node);
+            closest_encloser = Some(node);
         }
-        encloser.map_or(Place::Absent, Place::Node)
+        closest_encloser.map_or(Lookup::NoSuchName, Lookup::Node)
     }
 
     /// The node of a key.
-    pub(crate) fn node(&self, key: &[u8]) -> Option<&Node> {
+    pub(crate) fn node(&self, key: &[u8]) -> Option<&ZoneNode> {
         self.nodes.get(key)
     }
 
-    /// The wildcard right below the name of a key.
-    fn wildcard(&self, below: &[u8]) -> Option<&Node> {
+    /// The wildcard that is a child of the name with this key.
+    fn wildcard_below(&self, parent: &[u8]) -> Option<&ZoneNode> {
         const LABEL: &[u8] = b"\x01*";
         let mut key = [0; LABEL.len() + 255];
-        let key = key.get_mut(..LABEL.len() + below.len())?;
+        let key = key.get_mut(..LABEL.len() + parent.len())?;
         key[..LABEL.len()].copy_from_slice(LABEL);
-        key[LABEL.len()..].copy_from_slice(below);
+        key[LABEL.len()..].copy_from_slice(parent);
         self.nodes.get(&*key)
     }
 }
 
-impl PoolPlace {
-    /// Whose turn it is to come first of `members`, which must not be none; `family` is 0 or 1.
-    pub(crate) fn turn(&self, family: usize, members: usize) -> usize {
-        self.turns[family].fetch_add(1, Ordering::Relaxed) % members
+impl ZonePool {
+    /// The index of the member that comes first in the next response.
+    ///
+    /// `family` is 0 for IPv4 and 1 for IPv6. `members` is the number of members, which must not be 0.
+    pub(crate) fn next_rotation(&self, family: usize, members: usize) -> usize {
+        self.rotations[family].fetch_add(1, Ordering::Relaxed) % members
     }
 }
 
-impl Node {
-    /// Its static records of a type.
+impl ZoneNode {
+    /// The static records of a type.
     pub(crate) fn set(&self, rtype: RecordType) -> Option<&RrSet> {
         self.sets.iter().find(|set| set.rtype == rtype)
     }
 
-    /// The name it is an alias of, with the CNAME record that says so.
-    pub(crate) fn alias(&self) -> Option<(&RrSet, &Name)> {
-        let set = self.set(RecordType::CNAME)?;
-        match set.data.first() {
-            Some(RData::CNAME(target)) => Some((set, &target.0)),
+    /// The CNAME record of the node, if it has one.
+    pub(crate) fn alias(&self) -> Option<Alias<'_>> {
+        let cname = self.set(RecordType::CNAME)?;
+        match cname.data.first() {
+            Some(RData::CNAME(target)) => Some(Alias { cname, target: &target.0 }),
             _ => None,
         }
     }
 
-    /// The names of this zone that its NS records point to.
-    pub(crate) fn glue(&self) -> &[Key] {
-        &self.glue
+    /// The nameservers of the node's NS records that have addresses in this zone.
+    pub(crate) fn nameservers(&self) -> &[NameKey] {
+        &self.nameservers
     }
 
-    /// Its static addresses.
+    /// The static A and AAAA records.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &RrSet> {
         self.sets.iter().filter(|set| set.rtype.is_ip_addr())
     }

@@ -1,4 +1,4 @@
-//! A process that has no descriptor left. A binary of its own, since the limit is that of the whole process.
+//! A process that has no file descriptor left. The limit holds for the whole process, so the test has a binary of its own.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests too")]
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use daymark_authoritative::{Authoritative, Given, Settings};
+use daymark_authoritative::{Authoritative, InheritedSockets, ServerSettings};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, UdpSocket};
@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Queries by datagram while there is no descriptor. A server that did not pause would fail to accept more often.
+/// The number of UDP queries while there is no descriptor. A server that does not pause fails to accept more often than that.
 const QUERIES: usize = 500;
-/// A question for the root, which is in no zone: it is refused, and that is an answer.
+/// A question for the root. It is in no zone, so the response is REFUSED.
 const QUERY: [u8; 17] = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1];
 
 #[tokio::test]
@@ -26,18 +26,20 @@ async fn without_a_descriptor_a_connection_waits_and_datagrams_are_answered() {
     let warnings = Warnings::default();
     let _guard = tracing::subscriber::set_default(warnings.clone());
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    let settings = Settings { listen, zones: Vec::new(), max_tcp_connections: 9, tcp_idle: Duration::from_mins(1) };
-    let server = Arc::new(Authoritative::bind(&settings, Given::default()).unwrap());
-    let (address, stop) = (server.local_addrs()[0], CancellationToken::new());
-    let until = stop.clone();
-    let serving = tokio::spawn(async move { server.serve(until).await });
+    let settings =
+        ServerSettings { listen, zones: Vec::new(), max_tcp_connections: 9, tcp_idle_timeout: Duration::from_mins(1) };
+    let server = Arc::new(Authoritative::bind(&settings, InheritedSockets::default()).unwrap());
+    let address = server.local_addrs()[0];
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let serving = tokio::spawn(async move { server.serve(stopped).await });
     let by_udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     by_udp.connect(address).await.unwrap();
     ask(&by_udp).await;
 
     let by_tcp = TcpSocket::new_v4().unwrap();
     let taken = take_all_descriptors();
-    // The kernel accepts it on behalf of the server, which cannot.
+    // The kernel completes the handshake although the server cannot accept the connection.
     let mut connection = by_tcp.connect(address).await.unwrap();
     connection.write_all(&[&[0, 17], &QUERY[..]].concat()).await.unwrap();
     while warnings.count() == 0 {
@@ -50,25 +52,25 @@ async fn without_a_descriptor_a_connection_waits_and_datagrams_are_answered() {
 
     drop(taken);
     let mut response = [0; 4];
-    soon(connection.read_exact(&mut response)).await.unwrap();
+    within_timeout(connection.read_exact(&mut response)).await.unwrap();
     assert_eq!(response, [0, 17, 0, 7]);
     stop.cancel();
     assert!(serving.await.unwrap().is_ok());
 }
 
-/// A bound on what the test waits for, never reached where the server works.
-async fn soon<T>(what: impl Future<Output = T>) -> T {
-    timeout(Duration::from_mins(1), what).await.expect("it comes soon")
+/// Fails the test if a future does not finish within a minute. With a correct server it always does.
+async fn within_timeout<T>(future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_mins(1), future).await.expect("the future finishes within a minute")
 }
 
 async fn ask(client: &UdpSocket) {
     client.send(&QUERY).await.unwrap();
-    assert_eq!(soon(client.recv(&mut [0; 512])).await.unwrap(), QUERY.len());
+    assert_eq!(within_timeout(client.recv(&mut [0; 512])).await.unwrap(), QUERY.len());
 }
 
 /// Opens files until no more can be opened.
 fn take_all_descriptors() -> Vec<File> {
-    // Few, so that it is soon.
+    // A low limit, so that it is reached quickly.
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(100), ..limit }).unwrap();
     let mut taken = Vec::new();
@@ -78,7 +80,7 @@ fn take_all_descriptors() -> Vec<File> {
     taken
 }
 
-/// Counts warnings.
+/// A subscriber that counts warnings.
 #[derive(Clone, Default)]
 struct Warnings(Arc<AtomicUsize>);
 

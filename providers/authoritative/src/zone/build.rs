@@ -1,4 +1,4 @@
-//! Builds a zone of its settings, and finds everything that is wrong with them.
+//! Builds zones from their settings, and collects every error of the settings.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -8,184 +8,190 @@ use daymark_decision::PoolName;
 use hickory_proto::rr::rdata::{NS, SOA};
 use hickory_proto::rr::{Name, RData, RecordType};
 
-use crate::name::{Key, key};
-use crate::records::RrSet;
+use crate::name::{NameKey, name_key};
+use crate::rrset::RrSet;
 use crate::settings::{Nameserver, ZoneSettings};
-use crate::zone::error::shown;
-use crate::zone::{Node, PoolPlace, Zone, ZoneError, master};
+use crate::zone::error::display_name;
+use crate::zone::{Zone, ZoneError, ZoneNode, ZonePool, master};
 
-/// Seconds that generated NS records and the addresses of nameservers may be kept. They change with the machines.
+/// The TTL of generated NS records and of the addresses of nameservers, in seconds. They change rarely: with the machines.
 const NAMESERVER_TTL: u32 = 3600;
 
-/// The timers of a generated SOA record, in seconds. No secondary reads them, since the zone is never transferred.
-const REFRESH: i32 = 3600;
-const RETRY: i32 = 600;
-const EXPIRE: i32 = 604_800;
+// The timers of a generated SOA record, in seconds. No secondary uses them, because the zone is never transferred.
+const SOA_REFRESH: i32 = 3600;
+const SOA_RETRY: i32 = 600;
+const SOA_EXPIRE: i32 = 604_800;
 
-/// Every zone, and that none stands twice.
+/// Builds every zone. Checks that no apex and no pool is listed twice.
 pub(super) fn zones(settings: &[ZoneSettings]) -> Result<Vec<Zone>, Vec<ZoneError>> {
-    let (mut zones, mut errors): (Vec<Zone>, _) = (Vec::new(), Vec::new());
-    for one in settings {
-        match zone(one) {
+    let mut zones: Vec<Zone> = Vec::new();
+    let mut errors = Vec::new();
+    for zone_settings in settings {
+        match zone(zone_settings) {
             Ok(zone) => zones.push(zone),
             Err(more) => errors.extend(more),
         }
     }
-    let (mut apexes, mut pools) = (HashSet::new(), HashSet::new());
+    let mut apexes = HashSet::new();
+    let mut pools = HashSet::new();
     for zone in &zones {
         if !apexes.insert(&zone.key) {
-            errors.push(ZoneError::ZoneTwice(shown(&zone.apex)));
+            errors.push(ZoneError::DuplicateZone(display_name(&zone.apex)));
         }
-        let twice = zone.pools.iter().filter(|pool| !pools.insert(&pool.name));
-        errors.extend(twice.map(|pool| ZoneError::PoolTwice(pool.name.clone())));
+        let duplicates = zone.pools.iter().filter(|pool| !pools.insert(&pool.name));
+        errors.extend(duplicates.map(|pool| ZoneError::DuplicatePool(pool.name.clone())));
     }
     if errors.is_empty() { Ok(zones) } else { Err(errors) }
 }
 
-/// One zone.
+/// Builds one zone.
 pub(super) fn zone(settings: &ZoneSettings) -> Result<Zone, Vec<ZoneError>> {
     let apex = host_name(&settings.apex).map_err(|error| vec![error])?;
     let mut builder = Builder { apex, nodes: HashMap::new(), pools: Vec::new(), errors: Vec::new() };
-    let soa = builder.statics(settings);
-    builder.mark();
-    builder.pools(&settings.pools);
-    let primary = builder.nameservers(&settings.nameservers);
-    builder.find_glue();
+    let soa = builder.add_static_records(settings);
+    builder.mark_cuts_and_wildcards();
+    builder.add_pools(&settings.pools);
+    let primary = builder.add_nameservers(&settings.nameservers);
+    builder.link_nameservers();
     let Builder { apex, nodes, pools, errors } = builder;
     match primary {
         Some(primary) if errors.is_empty() => {
-            let soa = soa.unwrap_or_else(|| generated(&apex, primary));
-            let key = key(&apex);
+            let soa = soa.unwrap_or_else(|| generated_soa(&apex, primary));
+            let key = name_key(&apex);
             Ok(Zone { labels: apex.iter().count(), apex, key, soa, nodes, pools })
         }
         _ => Err(errors),
     }
 }
 
-/// A name for a zone, a pool or a nameserver.
+/// Parses the name of a zone, a pool or a nameserver.
 fn host_name(text: &str) -> Result<Name, ZoneError> {
-    let mut name = Name::from_ascii(text).map_err(|cause| ZoneError::Name { name: text.to_owned(), cause })?;
+    let mut name = Name::from_ascii(text).map_err(|cause| ZoneError::InvalidName { name: text.to_owned(), cause })?;
     if name.is_root() || name.iter().any(|label| label == b"*") {
-        return Err(ZoneError::NameUnfit { name: text.to_owned() });
+        return Err(ZoneError::UnsuitableName { name: text.to_owned() });
     }
     name.set_fqdn(true);
     Ok(name.to_lowercase())
 }
 
-/// The SOA record of a zone without one of its own.
-fn generated(apex: &Name, primary: Name) -> SOA {
-    // A label more can make the name too long; the zone's own name is then as good a mailbox as any.
+/// The SOA record of a zone whose master file has none.
+fn generated_soa(apex: &Name, primary: Name) -> SOA {
+    // The additional label can make the name too long. Then the apex itself serves as the mailbox.
     let mailbox = apex.prepend_label("hostmaster").unwrap_or_else(|_| apex.clone());
-    SOA::new(primary, mailbox, 0, REFRESH, RETRY, EXPIRE, 0)
+    SOA::new(primary, mailbox, 0, SOA_REFRESH, SOA_RETRY, SOA_EXPIRE, 0)
 }
 
+/// A zone that is being built, with the errors so far.
 struct Builder {
     apex: Name,
-    nodes: HashMap<Key, Node>,
-    pools: Vec<PoolPlace>,
+    nodes: HashMap<NameKey, ZoneNode>,
+    pools: Vec<ZonePool>,
     errors: Vec<ZoneError>,
 }
 
 impl Builder {
-    /// The node of a name of the zone, made where it is not there yet, with every node above it.
-    fn node(&mut self, name: &Name) -> &mut Node {
-        let mut above = name.clone();
-        while above.iter().count() > self.apex.iter().count() {
-            above = above.base_name();
-            self.nodes.entry(key(&above)).or_insert_with(|| Node::at(&above));
+    /// The node of a name of the zone. Inserts it, and the nodes between it and the apex, if they do not exist yet.
+    fn node(&mut self, name: &Name) -> &mut ZoneNode {
+        let mut ancestor = name.clone();
+        while ancestor.iter().count() > self.apex.iter().count() {
+            ancestor = ancestor.base_name();
+            self.nodes.entry(name_key(&ancestor)).or_insert_with(|| ZoneNode::new(&ancestor));
         }
-        self.nodes.entry(key(name)).or_insert_with(|| Node::at(name))
+        self.nodes.entry(name_key(name)).or_insert_with(|| ZoneNode::new(name))
     }
 
-    /// Takes in the static records; gives the SOA record of the file.
-    fn statics(&mut self, settings: &ZoneSettings) -> Option<SOA> {
+    /// Adds the records of the master file. Returns its SOA record, if it has one.
+    fn add_static_records(&mut self, settings: &ZoneSettings) -> Option<SOA> {
         let apex = self.apex.clone();
         self.node(&apex);
         let mut soa = None;
         let Some(file) = &settings.master_file else { return soa };
-        for (name, set) in master::read(file, &apex, &mut self.errors) {
-            match set.data.first() {
-                Some(RData::SOA(of_file)) => soa = Some(of_file.clone()),
-                _ => self.node(&name).sets.push(set),
+        for record in master::read(file, &apex, &mut self.errors) {
+            match record.set.data.first() {
+                Some(RData::SOA(data)) => soa = Some(data.clone()),
+                _ => self.node(&record.name).sets.push(record.set),
             }
         }
         for node in self.nodes.values().filter(|node| node.alias().is_some() && node.sets.len() > 1) {
-            self.errors.push(ZoneError::RecordUnfit {
+            self.errors.push(ZoneError::UnsupportedRecord {
                 path: file.path.clone(),
-                name: shown(&node.name),
+                name: display_name(&node.name),
                 rtype: RecordType::CNAME,
-                why: "an alias has no other records (RFC 1034, section 3.6.2)",
+                reason: "a name with a CNAME record has no other records (RFC 1034, section 3.6.2)",
             });
         }
         soa
     }
 
-    /// Marks the zone cuts, and the names with a wildcard right below them.
-    fn mark(&mut self) {
-        let mut wild = Vec::new();
+    /// Marks the zone cuts, and the nodes that have a wildcard as a child.
+    fn mark_cuts_and_wildcards(&mut self) {
+        let mut wildcard_parents = Vec::new();
         for node in self.nodes.values_mut() {
-            node.cut = node.name != self.apex && node.set(RecordType::NS).is_some();
+            node.is_zone_cut = node.name != self.apex && node.set(RecordType::NS).is_some();
             if node.name.iter().next() == Some(b"*") {
-                wild.push(key(&node.name.base_name()));
+                wildcard_parents.push(name_key(&node.name.base_name()));
             }
         }
-        for key in wild {
+        for key in wildcard_parents {
             if let Some(node) = self.nodes.get_mut(&key) {
-                node.wildcard = true;
+                node.has_wildcard = true;
             }
         }
     }
 
-    /// Sets the pools in their places.
-    fn pools(&mut self, pools: &[PoolName]) {
+    /// Adds the pools, each at the node of its name.
+    fn add_pools(&mut self, pools: &[PoolName]) {
         for pool in pools {
             match host_name(pool.as_str()) {
-                Ok(name) if self.apex.zone_of(&name) => self.pool(pool, &name),
-                Ok(_) => self.errors.push(ZoneError::PoolOutside { zone: shown(&self.apex), pool: pool.clone() }),
+                Ok(name) if self.apex.zone_of(&name) => self.add_pool(pool, &name),
+                Ok(_) => {
+                    self.errors.push(ZoneError::PoolOutsideZone { zone: display_name(&self.apex), pool: pool.clone() });
+                }
                 Err(error) => self.errors.push(error),
             }
         }
     }
 
-    fn pool(&mut self, pool: &PoolName, name: &Name) {
-        let (zone, pool) = (shown(&self.apex), pool.clone());
-        if let Some(cut) = self.cut_above(name) {
-            return self.errors.push(ZoneError::PoolDelegated { zone, pool, cut: shown(&cut) });
+    fn add_pool(&mut self, pool: &PoolName, name: &Name) {
+        let zone = display_name(&self.apex);
+        if let Some(cut) = self.zone_cut_of(name) {
+            return self.errors.push(ZoneError::PoolDelegated { zone, pool: pool.clone(), cut: display_name(&cut) });
         }
-        let place = self.pools.len();
+        let index = self.pools.len();
         let node = self.node(name);
-        let taken = node.sets.iter().map(|set| set.rtype).filter(|rtype| rtype.is_ip_addr() || rtype.is_cname());
-        let taken: Vec<RecordType> = taken.collect();
-        let twice = node.pool.replace(place).is_some();
-        self.pools.push(PoolPlace { name: pool.clone(), turns: [AtomicUsize::new(0), AtomicUsize::new(0)] });
-        if twice {
-            self.errors.push(ZoneError::PoolTwice(pool.clone()));
+        let conflicts = node.sets.iter().map(|set| set.rtype).filter(|rtype| rtype.is_ip_addr() || rtype.is_cname());
+        let conflicts: Vec<RecordType> = conflicts.collect();
+        let is_duplicate = node.pool.replace(index).is_some();
+        self.pools.push(ZonePool { name: pool.clone(), rotations: [AtomicUsize::new(0), AtomicUsize::new(0)] });
+        if is_duplicate {
+            self.errors.push(ZoneError::DuplicatePool(pool.clone()));
         }
-        let error = |rtype| ZoneError::PoolTaken { zone: zone.clone(), pool: pool.clone(), rtype };
-        self.errors.extend(taken.into_iter().map(error));
+        for rtype in conflicts {
+            self.errors.push(ZoneError::StaticRecordAtPool { zone: zone.clone(), pool: pool.clone(), rtype });
+        }
     }
 
     /// The zone cut at a name or above it.
-    fn cut_above(&self, name: &Name) -> Option<Name> {
-        let mut above = name.clone();
-        while above.iter().count() > self.apex.iter().count() {
-            if self.nodes.get(&key(&above)).is_some_and(|node| node.cut) {
-                return Some(above);
+    fn zone_cut_of(&self, name: &Name) -> Option<Name> {
+        let mut ancestor = name.clone();
+        while ancestor.iter().count() > self.apex.iter().count() {
+            if self.nodes.get(&name_key(&ancestor)).is_some_and(|node| node.is_zone_cut) {
+                return Some(ancestor);
             }
-            above = above.base_name();
+            ancestor = ancestor.base_name();
         }
         None
     }
 
-    /// Sets the NS records and the addresses of the nameservers; gives the name of the primary.
-    fn nameservers(&mut self, given: &[Nameserver]) -> Option<Name> {
+    /// Adds the NS records and the addresses of the nameservers. Returns the name of the primary.
+    fn add_nameservers(&mut self, configured: &[Nameserver]) -> Option<Name> {
         let mut addresses = HashMap::new();
         let mut names = Vec::new();
-        for nameserver in given {
+        for nameserver in configured {
             match host_name(&nameserver.name) {
                 Ok(name) => {
-                    if addresses.insert(key(&name), nameserver.addresses.as_slice()).is_some() {
-                        self.errors.push(ZoneError::NameserverTwice(shown(&name)));
+                    if addresses.insert(name_key(&name), nameserver.addresses.as_slice()).is_some() {
+                        self.errors.push(ZoneError::DuplicateNameserver(display_name(&name)));
                     }
                     names.push(name);
                 }
@@ -195,25 +201,26 @@ impl Builder {
         let apex = self.apex.clone();
         let node = self.node(&apex);
         match node.set(RecordType::NS) {
-            Some(of_file) => names = targets(of_file),
-            None if names.is_empty() => self.errors.push(ZoneError::NoNameserver(shown(&apex))),
+            Some(in_file) => names = nameserver_names(in_file),
+            None if names.is_empty() => self.errors.push(ZoneError::NoNameserver(display_name(&apex))),
             None => {
                 let data = names.iter().map(|name| RData::NS(NS(name.clone()))).collect();
                 node.sets.push(RrSet { rtype: RecordType::NS, ttl: NAMESERVER_TTL, data });
             }
         }
         for name in &names {
-            self.nameserver(name, addresses.get(&key(name)).copied().unwrap_or_default());
+            self.ensure_nameserver_address(name, addresses.get(&name_key(name)).copied().unwrap_or_default());
         }
         names.into_iter().next()
     }
 
-    /// Sees to it that a nameserver in the zone has an address. Those of the master file win over those given.
-    fn nameserver(&mut self, name: &Name, given: &[IpAddr]) {
+    /// Ensures that a nameserver has an address if its name is in the zone. Addresses of the master file take precedence.
+    fn ensure_nameserver_address(&mut self, name: &Name, configured: &[IpAddr]) {
         if !self.apex.zone_of(name) {
             return;
         }
-        let (zone, nameserver) = (shown(&self.apex), shown(name));
+        let zone = display_name(&self.apex);
+        let nameserver = display_name(name);
         let node = self.node(name);
         if node.pool.is_some() {
             return self.errors.push(ZoneError::NameserverIsPool { zone, nameserver });
@@ -221,36 +228,38 @@ impl Builder {
         if node.addresses().next().is_some() {
             return;
         }
-        if given.is_empty() || node.alias().is_some() {
+        if configured.is_empty() || node.alias().is_some() {
             return self.errors.push(ZoneError::NameserverWithoutAddress { zone, nameserver });
         }
         for rtype in [RecordType::A, RecordType::AAAA] {
-            let data: Vec<RData> =
-                given.iter().map(|&ip| RData::from(ip)).filter(|of| of.record_type() == rtype).collect();
+            let data = configured.iter().map(|&ip| RData::from(ip));
+            let data: Vec<RData> = data.filter(|data| data.record_type() == rtype).collect();
             if !data.is_empty() {
                 node.sets.push(RrSet { rtype, ttl: NAMESERVER_TTL, data });
             }
         }
     }
 
-    /// Notes, at each name with NS records, which of their names this zone has addresses for.
-    fn find_glue(&mut self) {
-        let has_address = |key: &Key| self.nodes.get(key).is_some_and(|node| node.addresses().next().is_some());
-        let glue = self.nodes.iter().filter_map(|(at, node)| {
-            let names = targets(node.set(RecordType::NS)?);
-            Some((at.clone(), names.iter().map(key).filter(has_address).collect()))
-        });
-        let glue: Vec<(Key, Vec<Key>)> = glue.collect();
-        for (at, names) in glue {
-            if let Some(node) = self.nodes.get_mut(&at) {
-                node.glue = names;
+    /// Links each node that has NS records to those of its nameservers that have addresses in this zone.
+    fn link_nameservers(&mut self) {
+        let has_address = |key: &NameKey| self.nodes.get(key).is_some_and(|node| node.addresses().next().is_some());
+        let mut links: HashMap<NameKey, Vec<NameKey>> = HashMap::new();
+        for (key, node) in &self.nodes {
+            if let Some(set) = node.set(RecordType::NS) {
+                let nameservers = nameserver_names(set);
+                links.insert(key.clone(), nameservers.iter().map(name_key).filter(has_address).collect());
+            }
+        }
+        for (key, nameservers) in links {
+            if let Some(node) = self.nodes.get_mut(&key) {
+                node.nameservers = nameservers;
             }
         }
     }
 }
 
-/// The names that NS records point to.
-fn targets(set: &RrSet) -> Vec<Name> {
+/// The names in the data of NS records.
+fn nameserver_names(set: &RrSet) -> Vec<Name> {
     let names = set.data.iter().filter_map(|data| match data {
         RData::NS(target) => Some(target.0.clone()),
         _ => None,
@@ -258,8 +267,15 @@ fn targets(set: &RrSet) -> Vec<Name> {
     names.collect()
 }
 
-impl Node {
-    fn at(name: &Name) -> Self {
-        Self { name: name.clone(), sets: Vec::new(), pool: None, wildcard: false, cut: false, glue: Vec::new() }
+impl ZoneNode {
+    fn new(name: &Name) -> Self {
+        Self {
+            name: name.clone(),
+            sets: Vec::new(),
+            pool: None,
+            has_wildcard: false,
+            is_zone_cut: false,
+            nameservers: Vec::new(),
+        }
     }
 }

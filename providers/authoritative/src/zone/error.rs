@@ -1,14 +1,14 @@
-//! What can be wrong with a zone. All of it is for the operator to mend.
+//! The errors of zone settings. The operator can correct each of them.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use daymark_decision::PoolName;
 use hickory_proto::ProtoError;
 use hickory_proto::rr::{Name, RecordType};
 use hickory_proto::serialize::txt::ParseError;
 
-/// Everything that is wrong with the zones.
+/// All errors of the zones.
 #[derive(Debug, thiserror::Error)]
 pub struct ZoneErrors(pub Vec<ZoneError>);
 
@@ -21,40 +21,40 @@ impl fmt::Display for ZoneErrors {
     }
 }
 
-/// One thing that is wrong with a zone. It says its cause itself, since it stands in a list.
+/// One error of a zone. The message includes the cause, because messages are joined into a list.
 #[derive(Debug, thiserror::Error)]
 pub enum ZoneError {
-    /// A name cannot be one.
+    /// A name is not a valid DNS name.
     #[error("{name:?} is not a DNS name: {cause}")]
-    Name {
-        /// As given.
+    InvalidName {
+        /// The name in the settings.
         name: String,
-        /// What is wrong with it.
+        /// The error of the parser.
         cause: ProtoError,
     },
-    /// A name can be one, but not here.
-    #[error("{name:?} cannot be the name of a zone, a pool or a nameserver")]
-    NameUnfit {
-        /// As given.
+    /// A name is the root or has a wildcard label.
+    #[error("{name:?} cannot be the name of a zone, a pool or a nameserver: the root and wildcards are not allowed")]
+    UnsuitableName {
+        /// The name in the settings.
         name: String,
     },
-    /// Two zones have one name.
-    #[error("the zone {0} is given twice")]
-    ZoneTwice(String),
-    /// A pool is given twice, in one zone or in two.
-    #[error("the pool {0} is given twice")]
-    PoolTwice(PoolName),
-    /// A pool's name lies elsewhere.
-    #[error("the pool {pool} is not in the zone {zone}")]
-    PoolOutside {
+    /// Two zones have the same apex.
+    #[error("the zone {0} is listed twice; once is allowed")]
+    DuplicateZone(String),
+    /// A pool is listed twice, in one zone or in two.
+    #[error("the pool {0} is listed twice; once is allowed")]
+    DuplicatePool(PoolName),
+    /// The name of a pool is not in its zone.
+    #[error("the pool {pool} is not in the zone {zone}; its name must be {zone} or end in .{zone}")]
+    PoolOutsideZone {
         /// The zone.
         zone: String,
         /// The pool.
         pool: PoolName,
     },
-    /// A static record stands where the answer of a pool goes.
-    #[error("the name {pool} is a pool, so the zone {zone} cannot have a static {rtype} record there")]
-    PoolTaken {
+    /// A static record conflicts with the answer of a pool.
+    #[error("the zone {zone} has a static {rtype} record at {pool}, which is a pool; remove the record or the pool")]
+    StaticRecordAtPool {
         /// The zone.
         zone: String,
         /// The pool.
@@ -62,76 +62,78 @@ pub enum ZoneError {
         /// The type of the record.
         rtype: RecordType,
     },
-    /// The zone delegates the pool's name to other servers.
-    #[error("the pool {pool} is below {cut}, which the zone {zone} delegates to other servers")]
+    /// The zone delegates the name of a pool.
+    #[error(
+        "the zone {zone} delegates {cut} to other nameservers, so the pool {pool} cannot be served; remove one of them"
+    )]
     PoolDelegated {
         /// The zone.
         zone: String,
         /// The pool.
         pool: PoolName,
-        /// Where the delegation stands.
+        /// The zone cut.
         cut: String,
     },
-    /// The zone has no server.
-    #[error("the zone {0} has no nameserver")]
+    /// The zone has no nameserver.
+    #[error("the zone {0} has no nameserver; at least one is needed")]
     NoNameserver(String),
-    /// A nameserver is given twice, and with it its addresses.
-    #[error("the nameserver {0} is given twice")]
-    NameserverTwice(String),
-    /// A nameserver has a pool's name, whose addresses are those of the pool.
-    #[error("the nameserver {nameserver} of the zone {zone} has the name of a pool")]
+    /// A nameserver is listed twice.
+    #[error("the nameserver {0} is listed twice; once is allowed")]
+    DuplicateNameserver(String),
+    /// A nameserver has the name of a pool.
+    #[error("the nameserver {nameserver} of the zone {zone} has the name of a pool; it needs a name of its own")]
     NameserverIsPool {
         /// The zone.
         zone: String,
         /// The nameserver.
         nameserver: String,
     },
-    /// A nameserver in the zone cannot be found.
-    #[error("the nameserver {nameserver} is in its own zone {zone} and has no address")]
+    /// A nameserver in the zone has no address.
+    #[error("the nameserver {nameserver} has no address; one is needed because its name is in the zone {zone}")]
     NameserverWithoutAddress {
         /// The zone.
         zone: String,
         /// The nameserver.
         nameserver: String,
     },
-    /// The master file cannot be read.
-    #[error("{}{}: {cause}", .path.display(), Line(*.line))]
-    Master {
-        /// Where it was read.
+    /// The master file has a syntax error.
+    #[error("{}: {cause}", Location { path, line: *line })]
+    Syntax {
+        /// The path of the file.
         path: PathBuf,
-        /// The line, counted from 1, where it can be told.
+        /// The line, counted from 1, if it is known.
         line: Option<usize>,
-        /// What is wrong there.
+        /// The error of the parser.
         cause: ParseError,
     },
-    /// The master file has a record of another zone.
+    /// The master file has a record that is not in the zone.
     #[error("{}: the {rtype} record of {name} is not in the zone {zone}", .path.display())]
-    RecordOutside {
-        /// Where it was read.
+    RecordOutsideZone {
+        /// The path of the file.
         path: PathBuf,
         /// The zone.
         zone: String,
-        /// The name of the record.
+        /// The owner of the record.
         name: String,
-        /// Its type.
+        /// The type of the record.
         rtype: RecordType,
     },
     /// The master file has a record that this server does not serve.
-    #[error("{}: the {rtype} record of {name} cannot be served: {why}", .path.display())]
-    RecordUnfit {
-        /// Where it was read.
+    #[error("{}: the {rtype} record of {name} cannot be served: {reason}", .path.display())]
+    UnsupportedRecord {
+        /// The path of the file.
         path: PathBuf,
-        /// The name of the record.
+        /// The owner of the record.
         name: String,
-        /// Its type.
+        /// The type of the record.
         rtype: RecordType,
-        /// Why not.
-        why: &'static str,
+        /// The reason, as the rest of the message.
+        reason: &'static str,
     },
 }
 
-/// A name as errors say it: without the final dot, as the operator wrote it.
-pub(super) fn shown(name: &Name) -> String {
+/// A name in the form of errors: without the final dot.
+pub(super) fn display_name(name: &Name) -> String {
     let mut text = name.to_ascii();
     if text.len() > 1 && text.ends_with('.') {
         text.pop();
@@ -139,12 +141,16 @@ pub(super) fn shown(name: &Name) -> String {
     text
 }
 
-/// The end of a place in a file.
-struct Line(Option<usize>);
+/// A location in a file: `PATH:LINE`, or `PATH` if the line is unknown.
+struct Location<'a> {
+    path: &'a Path,
+    line: Option<usize>,
+}
 
-impl fmt::Display for Line {
+impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        write!(f, "{}", self.path.display())?;
+        match self.line {
             Some(line) => write!(f, ":{line}"),
             None => Ok(()),
         }

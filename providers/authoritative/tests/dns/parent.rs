@@ -7,8 +7,8 @@ use daymark_decision::PoolName;
 use hickory_proto::op::ResponseCode;
 
 use crate::support::{
-    A, AAAA, ANY, Ask, CNAME, DS, NS, Running, SOA, TXT, addresses, assert_negative, decision, ips, lines, nameserver,
-    settings, zone,
+    A, AAAA, ANY, CNAME, DS, NS, SOA, TXT, TestQuery, TestServer, addresses, assert_negative, decision, ips, lines,
+    nameserver, settings, zone,
 };
 
 const FILE: &str = r#"
@@ -39,38 +39,42 @@ ns2.sub   IN A    192.0.2.54
 to-sub    IN CNAME www.sub
 "#;
 
-async fn server() -> Running {
+async fn server() -> TestServer {
     let mut parent = zone("kube-cp.com", &["a.kube-cp.com", "b.kube-cp.com", "c.d.kube-cp.com"], FILE);
     parent.nameservers.clear();
-    let server = Running::start(&settings(vec![parent]));
+    let server = TestServer::start(&settings(vec![parent]));
     let answers: [(&str, &[&str]); 2] =
         [("a.kube-cp.com", &["192.0.2.1"]), ("b.kube-cp.com", &["192.0.2.2", "2001:db8::2"])];
-    server.show(&decision(77, &answers)).await;
+    server.publish_decision(&decision(77, &answers)).await;
     server
 }
 
 #[tokio::test]
 async fn every_pool_of_a_parent_zone_is_answered() {
     let server = server().await;
-    assert_eq!(addresses(&server.ask("a.kube-cp.com", A).await), ips(&["192.0.2.1"]));
-    assert_eq!(addresses(&server.ask("b.kube-cp.com", A).await), ips(&["192.0.2.2"]));
-    assert_eq!(addresses(&server.ask("B.kube-cp.com", AAAA).await), ips(&["2001:db8::2"]));
-    assert_negative(&server.ask("a.kube-cp.com", AAAA).await, ResponseCode::NoError, "kube-cp.com", 1);
-    assert_eq!(server.ask("c.d.kube-cp.com", A).await.metadata.response_code, ResponseCode::ServFail, "no answer yet");
-    assert_negative(&server.ask("d.kube-cp.com", A).await, ResponseCode::NoError, "kube-cp.com", 1);
+    assert_eq!(addresses(&server.query("a.kube-cp.com", A).await), ips(&["192.0.2.1"]));
+    assert_eq!(addresses(&server.query("b.kube-cp.com", A).await), ips(&["192.0.2.2"]));
+    assert_eq!(addresses(&server.query("B.kube-cp.com", AAAA).await), ips(&["2001:db8::2"]));
+    assert_negative(&server.query("a.kube-cp.com", AAAA).await, ResponseCode::NoError, "kube-cp.com", 1);
+    assert_eq!(
+        server.query("c.d.kube-cp.com", A).await.metadata.response_code,
+        ResponseCode::ServFail,
+        "no answer yet"
+    );
+    assert_negative(&server.query("d.kube-cp.com", A).await, ResponseCode::NoError, "kube-cp.com", 1);
 }
 
 #[tokio::test]
-async fn the_soa_of_the_file_is_served_with_our_serial_and_negative_ttl() {
-    let response = server().await.ask("kube-cp.com", SOA).await;
+async fn the_soa_of_the_file_is_served_with_the_serial_and_negative_ttl_of_the_decision() {
+    let response = server().await.query("kube-cp.com", SOA).await;
     let expected = "kube-cp.com. 1 SOA ns1.kube-cp.com. admin.example.net. 77 7200 900 1209600 1";
     assert_eq!(lines(&response.answers), [expected]);
     assert!(response.metadata.authoritative);
 }
 
 #[tokio::test]
-async fn the_nameservers_of_the_file_are_served_with_glue_from_below_a_cut_too() {
-    let response = server().await.ask("kube-cp.com", NS).await;
+async fn the_nameservers_of_the_file_are_served_with_addresses_also_from_below_a_zone_cut() {
+    let response = server().await.query("kube-cp.com", NS).await;
     assert_eq!(
         lines(&response.answers),
         ["kube-cp.com. 600 NS ns1.kube-cp.com.", "kube-cp.com. 600 NS ns2.sub.kube-cp.com."]
@@ -86,104 +90,104 @@ async fn the_nameservers_of_the_file_are_served_with_glue_from_below_a_cut_too()
 #[tokio::test]
 async fn static_records_are_served_with_their_own_ttl() {
     let server = server().await;
-    assert_eq!(lines(&server.ask("Mail.kube-cp.com", A).await.answers), ["Mail.kube-cp.com. 60 A 192.0.2.25"]);
-    assert_eq!(server.ask("text.kube-cp.com", TXT).await.answers[0].ttl, 600);
-    assert_negative(&server.ask("text.kube-cp.com", A).await, ResponseCode::NoError, "kube-cp.com", 1);
-    let any = server.ask("kube-cp.com", ANY).await.answers;
+    assert_eq!(lines(&server.query("Mail.kube-cp.com", A).await.answers), ["Mail.kube-cp.com. 60 A 192.0.2.25"]);
+    assert_eq!(server.query("text.kube-cp.com", TXT).await.answers[0].ttl, 600);
+    assert_negative(&server.query("text.kube-cp.com", A).await, ResponseCode::NoError, "kube-cp.com", 1);
+    let any = server.query("kube-cp.com", ANY).await.answers;
     assert!(!any.is_empty() && any.iter().all(|record| record.record_type() == any[0].record_type()), "one set");
-    assert_negative(&server.ask("kube-cp.com", DS).await, ResponseCode::NoError, "kube-cp.com", 1);
-    assert_negative(&server.ask("nowhere.kube-cp.com", A).await, ResponseCode::NXDomain, "kube-cp.com", 1);
-    assert_negative(&server.ask("y.kube-cp.com", A).await, ResponseCode::NoError, "kube-cp.com", 1);
+    assert_negative(&server.query("kube-cp.com", DS).await, ResponseCode::NoError, "kube-cp.com", 1);
+    assert_negative(&server.query("nowhere.kube-cp.com", A).await, ResponseCode::NXDomain, "kube-cp.com", 1);
+    assert_negative(&server.query("y.kube-cp.com", A).await, ResponseCode::NoError, "kube-cp.com", 1);
 }
 
 #[tokio::test]
 async fn an_alias_is_followed_in_the_zone() {
     let server = server().await;
-    let response = server.ask("www.kube-cp.com", A).await;
+    let response = server.query("www.kube-cp.com", A).await;
     let expected = ["www.kube-cp.com. 600 CNAME mail.kube-cp.com.", "mail.kube-cp.com. 60 A 192.0.2.25"];
     assert_eq!(lines(&response.answers), expected);
     assert!(response.metadata.authoritative);
 
-    let response = server.ask("api.kube-cp.com", A).await;
+    let response = server.query("api.kube-cp.com", A).await;
     assert_eq!(lines(&response.answers), ["api.kube-cp.com. 600 CNAME a.kube-cp.com.", "a.kube-cp.com. 5 A 192.0.2.1"]);
 
-    assert_eq!(lines(&server.ask("www.kube-cp.com", CNAME).await.answers), expected[..1]);
-    assert_eq!(lines(&server.ask("www.kube-cp.com", ANY).await.answers), expected[..1]);
+    assert_eq!(lines(&server.query("www.kube-cp.com", CNAME).await.answers), expected[..1]);
+    assert_eq!(lines(&server.query("www.kube-cp.com", ANY).await.answers), expected[..1]);
 }
 
 #[tokio::test]
-async fn the_end_of_an_alias_is_said_of_its_last_name() {
+async fn the_code_of_an_alias_is_that_of_its_last_name() {
     let server = server().await;
-    let response = server.ask("www.kube-cp.com", TXT).await;
+    let response = server.query("www.kube-cp.com", TXT).await;
     assert_eq!((response.metadata.response_code, response.answers.len()), (ResponseCode::NoError, 1));
     assert_eq!(response.authorities.len(), 1, "the SOA record of no data");
 
-    let response = server.ask("deep.kube-cp.com", A).await;
+    let response = server.query("deep.kube-cp.com", A).await;
     assert_eq!((response.metadata.response_code, response.answers.len()), (ResponseCode::NXDomain, 1));
     assert_eq!(response.authorities[0].name.to_string(), "kube-cp.com.");
 
-    let response = server.ask("out.kube-cp.com", A).await;
+    let response = server.query("out.kube-cp.com", A).await;
     assert_eq!(lines(&response.answers), ["out.kube-cp.com. 600 CNAME www.example.net."]);
     assert_eq!(response.metadata.response_code, ResponseCode::NoError);
     assert!(response.authorities.is_empty());
 }
 
 #[tokio::test]
-async fn an_alias_of_a_pool_without_an_answer_is_unknown_too() {
-    let response = server().await.ask("unknown.kube-cp.com", A).await;
+async fn an_alias_of_a_pool_without_an_answer_gets_servfail_too() {
+    let response = server().await.query("unknown.kube-cp.com", A).await;
     assert_eq!(response.metadata.response_code, ResponseCode::ServFail);
     assert!(response.answers.is_empty() && !response.metadata.authoritative);
 }
 
 #[tokio::test]
-async fn an_alias_is_followed_into_another_zone_of_ours() {
-    let pool = ZoneSettings::of_pool(&PoolName::new("lb.kube-cp.com"), &[nameserver("ns.example.net", &[])]);
+async fn an_alias_is_followed_into_another_served_zone() {
+    let pool = ZoneSettings::for_pool(&PoolName::new("lb.kube-cp.com"), &[nameserver("ns.example.net", &[])]);
     let parent = zone("kube-cp.com", &[], "$TTL 60\nwww CNAME lb\ngone CNAME no.lb\n");
-    let server = Running::start(&settings(vec![parent, pool]));
-    server.show(&decision(1, &[("lb.kube-cp.com", &["192.0.2.1"])])).await;
-    let response = server.ask("www.kube-cp.com", A).await;
+    let server = TestServer::start(&settings(vec![parent, pool]));
+    server.publish_decision(&decision(1, &[("lb.kube-cp.com", &["192.0.2.1"])])).await;
+    let response = server.query("www.kube-cp.com", A).await;
     assert_eq!(
         lines(&response.answers),
         ["www.kube-cp.com. 60 CNAME lb.kube-cp.com.", "lb.kube-cp.com. 5 A 192.0.2.1"]
     );
-    let response = server.ask("gone.kube-cp.com", A).await;
+    let response = server.query("gone.kube-cp.com", A).await;
     assert_eq!((response.metadata.response_code, response.answers.len()), (ResponseCode::NXDomain, 1));
     assert_eq!(response.authorities[0].name.to_string(), "lb.kube-cp.com.");
 }
 
 #[tokio::test]
-async fn a_pool_may_have_static_records_that_are_no_addresses() {
+async fn a_pool_may_have_static_records_other_than_addresses() {
     let server =
-        Running::start(&settings(vec![zone("kube-cp.com", &["kube-cp.com"], "$TTL 60\n@ TXT note\n@ MX 10 lb\n")]));
-    server.show(&decision(1, &[("kube-cp.com", &["192.0.2.1"])])).await;
-    assert_eq!(addresses(&server.ask("kube-cp.com", A).await), ips(&["192.0.2.1"]));
-    assert_eq!(lines(&server.ask("kube-cp.com", TXT).await.answers), ["kube-cp.com. 60 TXT note"]);
-    assert_negative(&server.ask("kube-cp.com", AAAA).await, ResponseCode::NoError, "kube-cp.com", 1);
+        TestServer::start(&settings(vec![zone("kube-cp.com", &["kube-cp.com"], "$TTL 60\n@ TXT note\n@ MX 10 lb\n")]));
+    server.publish_decision(&decision(1, &[("kube-cp.com", &["192.0.2.1"])])).await;
+    assert_eq!(addresses(&server.query("kube-cp.com", A).await), ips(&["192.0.2.1"]));
+    assert_eq!(lines(&server.query("kube-cp.com", TXT).await.answers), ["kube-cp.com. 60 TXT note"]);
+    assert_negative(&server.query("kube-cp.com", AAAA).await, ResponseCode::NoError, "kube-cp.com", 1);
 }
 
 #[tokio::test]
-async fn a_ring_of_aliases_has_an_end() {
-    let response = server().await.ask("ring.kube-cp.com", A).await;
+async fn a_loop_of_aliases_ends() {
+    let response = server().await.query("ring.kube-cp.com", A).await;
     assert_eq!(response.metadata.response_code, ResponseCode::NoError);
     let ring = ["ring.kube-cp.com. 600 CNAME gnir.kube-cp.com.", "gnir.kube-cp.com. 600 CNAME ring.kube-cp.com."];
-    assert_eq!(lines(&response.answers), ring, "each of them once");
+    assert_eq!(lines(&response.answers), ring, "each record once");
 }
 
 #[tokio::test]
-async fn a_wildcard_stands_for_the_names_that_do_not_exist() {
+async fn a_wildcard_matches_names_that_do_not_exist() {
     let server = server().await;
     for name in ["q.wild.kube-cp.com", "p.q.wild.kube-cp.com", "*.wild.kube-cp.com"] {
-        let response = server.ask(name, TXT).await;
-        assert_eq!(response.answers[0].name.to_string(), format!("{name}."), "the name that was asked for");
+        let response = server.query(name, TXT).await;
+        assert_eq!(response.answers[0].name.to_string(), format!("{name}."), "the owner is the name of the question");
         assert!(response.metadata.authoritative);
-        assert_negative(&server.ask(name, A).await, ResponseCode::NoError, "kube-cp.com", 1);
+        assert_negative(&server.query(name, A).await, ResponseCode::NoError, "kube-cp.com", 1);
     }
-    // A name that exists is not the wildcard's, and neither is one below it (RFC 4592, section 2.2.1).
-    assert_negative(&server.ask("here.wild.kube-cp.com", TXT).await, ResponseCode::NoError, "kube-cp.com", 1);
-    assert_negative(&server.ask("q.here.wild.kube-cp.com", TXT).await, ResponseCode::NXDomain, "kube-cp.com", 1);
-    assert_negative(&server.ask("wild.kube-cp.com", TXT).await, ResponseCode::NoError, "kube-cp.com", 1);
+    // A wildcard matches neither a name that exists nor a name below one (RFC 4592, section 2.2.1).
+    assert_negative(&server.query("here.wild.kube-cp.com", TXT).await, ResponseCode::NoError, "kube-cp.com", 1);
+    assert_negative(&server.query("q.here.wild.kube-cp.com", TXT).await, ResponseCode::NXDomain, "kube-cp.com", 1);
+    assert_negative(&server.query("wild.kube-cp.com", TXT).await, ResponseCode::NoError, "kube-cp.com", 1);
 
-    let response = server.ask("any.alias.kube-cp.com", A).await;
+    let response = server.query("any.alias.kube-cp.com", A).await;
     let expected = ["any.alias.kube-cp.com. 600 CNAME mail.kube-cp.com.", "mail.kube-cp.com. 60 A 192.0.2.25"];
     assert_eq!(lines(&response.answers), expected);
 }
@@ -192,7 +196,7 @@ async fn a_wildcard_stands_for_the_names_that_do_not_exist() {
 async fn a_delegation_is_a_referral_with_glue_and_without_authority() {
     let server = server().await;
     for (name, rtype) in [("sub", A), ("sub", NS), ("sub", SOA), ("www.sub", A), ("www.sub", DS), ("ns2.sub", A)] {
-        let response = server.ask(&format!("{name}.kube-cp.com"), rtype).await;
+        let response = server.query(&format!("{name}.kube-cp.com"), rtype).await;
         assert_eq!(response.metadata.response_code, ResponseCode::NoError);
         assert!(!response.metadata.authoritative, "AA is clear");
         assert!(response.answers.is_empty());
@@ -201,10 +205,10 @@ async fn a_delegation_is_a_referral_with_glue_and_without_authority() {
         let glue = ["ns2.sub.kube-cp.com. 600 A 192.0.2.54", "ns2.sub.kube-cp.com. 600 AAAA 2001:db8::54"];
         assert_eq!(lines(&response.additionals), glue);
     }
-    assert_negative(&server.ask("sub.kube-cp.com", DS).await, ResponseCode::NoError, "kube-cp.com", 1);
+    assert_negative(&server.query("sub.kube-cp.com", DS).await, ResponseCode::NoError, "kube-cp.com", 1);
 
-    let response = server.ask("to-sub.kube-cp.com", A).await;
-    assert!(response.metadata.authoritative, "of the alias");
+    let response = server.query("to-sub.kube-cp.com", A).await;
+    assert!(response.metadata.authoritative, "AA is set for the alias");
     assert_eq!((response.answers.len(), response.authorities.len()), (1, 2));
 }
 
@@ -216,44 +220,45 @@ async fn a_referral_that_cannot_hold_its_glue_is_truncated() {
         lines.push(format!("ns.sub AAAA 2001:db8::{n}"));
     }
     let file = lines.join("\n");
-    let server = Running::start(&settings(vec![zone("kube-cp.com", &[], &file)]));
-    let asked = Ask::new("www.sub.kube-cp.com", A);
+    let server = TestServer::start(&settings(vec![zone("kube-cp.com", &[], &file)]));
+    let asked = TestQuery::new("www.sub.kube-cp.com", A);
     assert!(server.send(&asked).await.metadata.truncation);
-    let whole = server.connect().await.ask(&asked).await;
+    let whole = server.connect().await.query(&asked).await;
     assert_eq!((whole.metadata.truncation, whole.additionals.len()), (false, 40));
 }
 
 #[tokio::test]
-async fn additional_records_that_have_no_room_are_left_out_without_a_word() {
+async fn additional_records_that_do_not_fit_are_left_out_without_truncation() {
     let servers: Vec<_> =
         (1..=20).map(|n| nameserver(&format!("ns{n}.kube-cp.com"), &["192.0.2.53", "2001:db8::53"])).collect();
     let parent =
         ZoneSettings { apex: "kube-cp.com".to_owned(), pools: Vec::new(), nameservers: servers, master_file: None };
-    let server = Running::start(&settings(vec![parent]));
-    let response = server.ask("kube-cp.com", NS).await;
+    let server = TestServer::start(&settings(vec![parent]));
+    let response = server.query("kube-cp.com", NS).await;
     assert!(!response.metadata.truncation);
     assert_eq!(response.answers.len(), 20);
     assert!(response.additionals.len() < 40);
 }
 
 #[tokio::test]
-async fn a_zone_within_a_zone_is_the_nearest_one_for_its_names() {
+async fn a_zone_within_a_zone_answers_for_its_names() {
     let file = |ip| format!("$TTL 60\nwww A {ip}\n");
     let zones = vec![zone("kube-cp.com", &[], &file("192.0.2.1")), zone("in.kube-cp.com", &[], &file("192.0.2.2"))];
-    let server = Running::start(&settings(zones));
-    assert_eq!(addresses(&server.ask("www.kube-cp.com", A).await), ips(&["192.0.2.1"]));
-    assert_eq!(addresses(&server.ask("www.in.kube-cp.com", A).await), ips(&["192.0.2.2"]));
-    assert_negative(&server.ask("no.in.kube-cp.com", A).await, ResponseCode::NXDomain, "in.kube-cp.com", 1);
+    let server = TestServer::start(&settings(zones));
+    assert_eq!(addresses(&server.query("www.kube-cp.com", A).await), ips(&["192.0.2.1"]));
+    assert_eq!(addresses(&server.query("www.in.kube-cp.com", A).await), ips(&["192.0.2.2"]));
+    assert_negative(&server.query("no.in.kube-cp.com", A).await, ResponseCode::NXDomain, "in.kube-cp.com", 1);
 }
 
 #[tokio::test]
-async fn names_of_rdata_are_compressed_only_where_they_may_be() {
+async fn names_in_rdata_are_compressed_only_in_types_that_allow_it() {
     let text = "$TTL 60\n_x._tcp SRV 1 2 6443 mail\n@ MX 10 mail\nmail A 192.0.2.1\n";
     let mut parent = zone("kube-cp.com", &[], "");
     parent.master_file = Some(MasterFile { path: PathBuf::from("zone.db"), text: text.to_owned() });
-    let server = Running::start(&settings(vec![parent]));
-    let (srv, mx) = (Ask::new("_x._tcp.kube-cp.com", 33), Ask::new("kube-cp.com", 15));
-    // Pointer, type, class, TTL and length take 12 bytes; a whole target 18, and a compressed one 7.
+    let server = TestServer::start(&settings(vec![parent]));
+    let srv = TestQuery::new("_x._tcp.kube-cp.com", 33);
+    let mx = TestQuery::new("kube-cp.com", 15);
+    // Pointer, type, class, TTL and length take 12 bytes, an uncompressed target 18, and a compressed one 7.
     assert_eq!(server.udp(&srv.bytes()).await.len() - srv.bytes().len(), 12 + 6 + 18);
     assert_eq!(server.udp(&mx.bytes()).await.len() - mx.bytes().len(), 12 + 2 + 7);
 }

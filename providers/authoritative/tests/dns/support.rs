@@ -1,4 +1,4 @@
-//! A running server, and a client that says exactly which bytes it sends.
+//! A running server, and a client that controls every byte that it sends.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_authoritative::{Authoritative, Given, MasterFile, Nameserver, ServeError, Settings, ZoneSettings};
+use daymark_authoritative::{
+    Authoritative, InheritedSockets, MasterFile, Nameserver, ServeError, ServerSettings, ZoneSettings,
+};
 use daymark_decision::{Answer, Decision, PoolName};
 use daymark_provider::{Provider, contract};
 use hickory_proto::op::{Message, ResponseCode};
@@ -27,23 +29,23 @@ pub(crate) const AAAA: u16 = 28;
 pub(crate) const DS: u16 = 43;
 pub(crate) const ANY: u16 = 255;
 
-/// The pool of most tests, and its zone.
-pub(crate) const LB: &str = "lb.example.org";
+/// The pool of most tests. It is also the apex of its zone.
+pub(crate) const POOL: &str = "lb.example.org";
 
-/// A bound on what a test waits for, never reached where the server works.
-pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_mins(1), what).await.expect("it comes soon")
+/// Fails the test if a future does not finish within a minute. With a correct server it always does.
+pub(crate) async fn within_timeout<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_mins(1), future).await.expect("the future finishes within a minute")
 }
 
 /// A server that runs until it is dropped.
-pub(crate) struct Running {
+pub(crate) struct TestServer {
     server: Arc<Authoritative>,
     pub(crate) address: SocketAddr,
     stop: CancellationToken,
     task: Option<JoinHandle<Result<(), ServeError>>>,
 }
 
-impl Deref for Running {
+impl Deref for TestServer {
     type Target = Authoritative;
 
     fn deref(&self) -> &Authoritative {
@@ -51,60 +53,63 @@ impl Deref for Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for TestServer {
     fn drop(&mut self) {
         self.stop.cancel();
     }
 }
 
-impl Running {
-    pub(crate) fn start(settings: &Settings) -> Self {
-        Self::start_with(settings, Given::default())
+impl TestServer {
+    pub(crate) fn start(settings: &ServerSettings) -> Self {
+        Self::start_with_sockets(settings, InheritedSockets::default())
     }
 
-    /// One that has these sockets already.
-    pub(crate) fn start_with(settings: &Settings, given: Given) -> Self {
-        let server = Arc::new(Authoritative::bind(settings, given).expect("the server binds"));
-        let (address, stop) = (server.local_addrs()[0], CancellationToken::new());
-        let (serving, until) = (Arc::clone(&server), stop.clone());
-        let task = Some(tokio::spawn(async move { serving.serve(until).await }));
+    /// Starts a server with inherited sockets.
+    pub(crate) fn start_with_sockets(settings: &ServerSettings, inherited: InheritedSockets) -> Self {
+        let server = Arc::new(Authoritative::bind(settings, inherited).expect("the server binds"));
+        let address = server.local_addrs()[0];
+        let stop = CancellationToken::new();
+        let serving = Arc::clone(&server);
+        let stopped = stop.clone();
+        let task = Some(tokio::spawn(async move { serving.serve(stopped).await }));
         Self { server, address, stop, task }
     }
 
-    /// One that serves the zone of the pool `LB`, with these addresses.
-    pub(crate) async fn with(addresses: &[&str]) -> Self {
-        let server = Self::start(&settings(vec![own_zone()]));
-        server.show(&contract::decision(&PoolName::new(LB), 7, addresses)).await;
+    /// Starts a server of the zone of `POOL`, with these addresses as its answer.
+    pub(crate) async fn with_addresses(addresses: &[&str]) -> Self {
+        let server = Self::start(&settings(vec![pool_zone()]));
+        server.publish_decision(&contract::decision(&PoolName::new(POOL), 7, addresses)).await;
         server
     }
 
-    pub(crate) async fn show(&self, decision: &Decision) {
-        self.publish(decision).await.expect("it is published");
+    pub(crate) async fn publish_decision(&self, decision: &Decision) {
+        self.publish(decision).await.expect("the decision is published");
     }
 
-    pub(crate) async fn stopped(mut self) -> Result<(), ServeError> {
+    /// Stops the server, and returns its result.
+    pub(crate) async fn stop(mut self) -> Result<(), ServeError> {
         self.stop.cancel();
-        soon(self.task.take().expect("it runs")).await.expect("the server does not panic")
+        within_timeout(self.task.take().expect("the server runs")).await.expect("the server does not panic")
     }
 
-    /// The response to a datagram.
+    /// Sends a datagram, and returns the response.
     pub(crate) async fn udp(&self, query: &[u8]) -> Vec<u8> {
         let client = self.client().await;
         client.send(query).await.unwrap();
         receive(&client).await
     }
 
-    /// Sends datagrams that get no response. A question after them does, and its response is the first to come.
-    pub(crate) async fn ignores(&self, datagrams: &[&[u8]]) {
+    /// Asserts that datagrams get no response. The response to a query after them must be the first to arrive.
+    pub(crate) async fn assert_ignores(&self, datagrams: &[&[u8]]) {
         let client = self.client().await;
         for datagram in datagrams {
             client.send(datagram).await.unwrap();
         }
-        client.send(&Ask::new(LB, A).id(0xd1ff).bytes()).await.unwrap();
-        assert_eq!(receive(&client).await[..2], [0xd1, 0xff], "only the question gets a response");
+        client.send(&TestQuery::new(POOL, A).id(0xd1ff).bytes()).await.unwrap();
+        assert_eq!(receive(&client).await[..2], [0xd1, 0xff], "only the query gets a response");
     }
 
-    /// A socket that talks to the server alone.
+    /// A socket that is connected to the server.
     pub(crate) async fn client(&self) -> UdpSocket {
         let local = if self.address.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
         let client = UdpSocket::bind(local).await.unwrap();
@@ -112,24 +117,24 @@ impl Running {
         client
     }
 
-    /// The response to a question by UDP.
-    pub(crate) async fn ask(&self, name: &str, rtype: u16) -> Message {
-        self.send(&Ask::new(name, rtype)).await
+    /// Asks a question by UDP.
+    pub(crate) async fn query(&self, name: &str, rtype: u16) -> Message {
+        self.send(&TestQuery::new(name, rtype)).await
     }
 
-    /// The response to a question by UDP, decoded.
-    pub(crate) async fn send(&self, ask: &Ask) -> Message {
-        Message::from_vec(&self.udp(&ask.bytes()).await).expect("the response is a message")
+    /// Sends a query by UDP.
+    pub(crate) async fn send(&self, query: &TestQuery) -> Message {
+        Message::from_vec(&self.udp(&query.bytes()).await).expect("the response is a message")
     }
 
     pub(crate) async fn connect(&self) -> Connection {
-        Connection(soon(TcpStream::connect(self.address)).await.expect("it connects"))
+        Connection(within_timeout(TcpStream::connect(self.address)).await.expect("the client connects"))
     }
 }
 
 pub(crate) async fn receive(client: &UdpSocket) -> Vec<u8> {
     let mut response = vec![0; 65_535];
-    let length = soon(client.recv(&mut response)).await.unwrap();
+    let length = within_timeout(client.recv(&mut response)).await.unwrap();
     response.truncate(length);
     response
 }
@@ -144,39 +149,39 @@ impl Connection {
     }
 
     pub(crate) async fn receive(&mut self) -> Vec<u8> {
-        let length = soon(self.0.read_u16()).await.expect("a response comes");
+        let length = within_timeout(self.0.read_u16()).await.expect("a response arrives");
         let mut message = vec![0; length.into()];
-        soon(self.0.read_exact(&mut message)).await.unwrap();
+        within_timeout(self.0.read_exact(&mut message)).await.unwrap();
         message
     }
 
-    pub(crate) async fn ask(&mut self, ask: &Ask) -> Message {
-        self.send(&ask.bytes()).await;
+    pub(crate) async fn query(&mut self, query: &TestQuery) -> Message {
+        self.send(&query.bytes()).await;
         Message::from_vec(&self.receive().await).unwrap()
     }
 
-    /// Waits until the server has closed it; nothing comes before.
-    pub(crate) async fn is_closed(&mut self) {
-        match soon(self.0.read_u8()).await {
+    /// Asserts that the server closes the connection without sending anything.
+    pub(crate) async fn assert_closed(&mut self) {
+        match within_timeout(self.0.read_u8()).await {
             Err(_end_or_reset) => {}
-            Ok(byte) => panic!("{byte} came instead of the end"),
+            Ok(byte) => panic!("the server sent {byte} instead of closing the connection"),
         }
     }
 }
 
-/// A question, byte by byte.
+/// A query whose bytes a test controls.
 #[derive(Clone)]
-pub(crate) struct Ask {
+pub(crate) struct TestQuery {
     id: u16,
     flags: u16,
-    /// In wire form.
+    /// The name in wire format.
     pub(crate) name: Vec<u8>,
     rtype: u16,
     class: u16,
     opts: Vec<Vec<u8>>,
 }
 
-impl Ask {
+impl TestQuery {
     pub(crate) fn new(name: &str, rtype: u16) -> Self {
         let labels = name.split('.').filter(|label| !label.is_empty());
         let mut wire: Vec<u8> =
@@ -205,7 +210,7 @@ impl Ask {
         self
     }
 
-    /// With EDNS of version 0 and without flags.
+    /// Adds an OPT record of version 0 without flags.
     pub(crate) fn edns(self, payload: u16) -> Self {
         self.opt(payload, 0, 0, &[])
     }
@@ -217,7 +222,7 @@ impl Ask {
         self
     }
 
-    /// With its length before it, as a connection has it.
+    /// The query after its length, as it is sent by TCP.
     pub(crate) fn framed(&self) -> Vec<u8> {
         let bytes = self.bytes();
         [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), &bytes[..]].concat()
@@ -234,16 +239,16 @@ impl Ask {
     }
 }
 
-/// Zones on a free port of the loopback.
-pub(crate) fn settings(zones: Vec<ZoneSettings>) -> Settings {
+/// Settings of a server on a free port of the loopback address.
+pub(crate) fn settings(zones: Vec<ZoneSettings>) -> ServerSettings {
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    Settings { listen, zones, max_tcp_connections: 100, tcp_idle: Duration::from_mins(1) }
+    ServerSettings { listen, zones, max_tcp_connections: 100, tcp_idle_timeout: Duration::from_mins(1) }
 }
 
-/// The zone of the pool `LB`, with one nameserver in it and one outside.
-pub(crate) fn own_zone() -> ZoneSettings {
+/// The zone of `POOL`, with one nameserver in the zone and one outside.
+pub(crate) fn pool_zone() -> ZoneSettings {
     let inside = nameserver("ns1.lb.example.org", &["192.0.2.53", "2001:db8::53"]);
-    ZoneSettings::of_pool(&PoolName::new(LB), &[inside, nameserver("ns2.example.net", &[])])
+    ZoneSettings::for_pool(&PoolName::new(POOL), &[inside, nameserver("ns2.example.net", &[])])
 }
 
 pub(crate) fn nameserver(name: &str, addresses: &[&str]) -> Nameserver {
@@ -260,7 +265,7 @@ pub(crate) fn zone(apex: &str, pools: &[&str], text: &str) -> ZoneSettings {
     }
 }
 
-/// One decision with these answers, each with its addresses.
+/// A decision with the addresses of each pool.
 pub(crate) fn decision(generation: u64, answers: &[(&str, &[&str])]) -> Decision {
     let answers = answers.iter().map(|(pool, addresses)| answer(pool, addresses));
     Decision { answers: answers.collect(), generation }
@@ -270,7 +275,7 @@ pub(crate) fn answer(pool: &str, addresses: &[&str]) -> Answer {
     contract::decision(&PoolName::new(pool), 1, addresses).answers.remove(0)
 }
 
-/// The addresses of the answer section, in order.
+/// The addresses of the answer section, in their order.
 pub(crate) fn addresses(message: &Message) -> Vec<IpAddr> {
     message.answers.iter().filter_map(|record| record.data.ip_addr()).collect()
 }
@@ -279,7 +284,7 @@ pub(crate) fn ips(addresses: &[&str]) -> Vec<IpAddr> {
     addresses.iter().map(|ip| ip.parse().unwrap()).collect()
 }
 
-pub(crate) fn set(addresses: &[&str]) -> BTreeSet<IpAddr> {
+pub(crate) fn address_set(addresses: &[&str]) -> BTreeSet<IpAddr> {
     ips(addresses).into_iter().collect()
 }
 
@@ -289,7 +294,7 @@ pub(crate) fn lines(records: &[Record]) -> Vec<String> {
     records.iter().map(line).collect()
 }
 
-/// Asserts that a response is of our own zone, has no answer, and says for how long that may be kept.
+/// Asserts that a response is authoritative, has no answer, and has an SOA record with this negative TTL.
 pub(crate) fn assert_negative(message: &Message, code: ResponseCode, zone: &str, ttl: u32) {
     assert_eq!(message.metadata.response_code, code);
     assert!(message.metadata.authoritative);

@@ -1,14 +1,14 @@
-//! The server as its clients see it: every test asks a running server over a socket of the loopback.
+//! Black-box tests of the server: each asks a running server over the loopback device.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests too")]
 
 mod answers;
 mod edns;
-mod given;
 mod hostile;
+mod inherited_sockets;
 mod negative;
 mod parent;
 mod provider;
-mod source;
+mod source_address;
 mod support;
 mod tcp;

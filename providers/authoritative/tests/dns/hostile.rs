@@ -2,22 +2,22 @@
 
 use hickory_proto::op::{Message, OpCode, ResponseCode};
 
-use crate::support::{A, Ask, LB, Running, addresses, assert_negative, ips, receive, soon};
+use crate::support::{A, POOL, TestQuery, TestServer, addresses, assert_negative, ips, receive, within_timeout};
 
 #[tokio::test]
 async fn responses_and_fragments_are_not_answered() {
-    let server = Running::with(&["192.0.2.1"]).await;
-    let response = Ask::new(LB, A).flags(0x8000).bytes();
+    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let response = TestQuery::new(POOL, A).flags(0x8000).bytes();
     let malformed_response = &response[..20];
-    let update_response = Ask::new(LB, A).flags(0xa800).bytes();
-    let fragment = &Ask::new(LB, A).bytes()[..11];
-    server.ignores(&[&response, malformed_response, &update_response, fragment, &[], &[0]]).await;
+    let update_response = TestQuery::new(POOL, A).flags(0xa800).bytes();
+    let fragment = &TestQuery::new(POOL, A).bytes()[..11];
+    server.assert_ignores(&[&response, malformed_response, &update_response, fragment, &[], &[0]]).await;
 }
 
 #[tokio::test]
-async fn any_other_number_of_questions_than_one_is_a_format_error() {
-    let server = Running::with(&["192.0.2.1"]).await;
-    let query = Ask::new(LB, A).bytes();
+async fn a_number_of_questions_other_than_one_is_a_format_error() {
+    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let query = TestQuery::new(POOL, A).bytes();
     let question = &query[12..];
     let counted = |count: [u8; 2], body: &[u8]| [&query[..4], &count, &query[6..12], body].concat();
     let with_cookie = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
@@ -26,32 +26,32 @@ async fn any_other_number_of_questions_than_one_is_a_format_error() {
     let two = counted([0, 2], &[question, question].concat());
     let many = counted([0xff, 0xff], question);
     for query in [counted([0, 0], &[]), none_but_edns, two, counted([1, 1], question), many] {
-        is_format_error(&server, &query).await;
+        assert_format_error(&server, &query).await;
     }
 }
 
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_a_format_error() {
-    let server = Running::with(&["192.0.2.1"]).await;
-    let query = Ask::new(LB, A).bytes();
+    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let query = TestQuery::new(POOL, A).bytes();
     let header = &query[..12];
     for length in 12..query.len() {
-        is_format_error(&server, &query[..length]).await;
+        assert_format_error(&server, &query[..length]).await;
     }
-    // Pointers to themselves and into the header, a reserved kind of label, and noise.
+    // A pointer to itself, a pointer into the header, a reserved label type, and noise.
     for body in [&[0xc0, 12, 0, 1, 0, 1][..], &[0xc0, 0, 0, 1, 0, 1], &[0x40, 0, 0, 1, 0, 1], &[0xff; 40]] {
-        is_format_error(&server, &[header, body].concat()).await;
+        assert_format_error(&server, &[header, body].concat()).await;
     }
-    // A record that is announced and does not come.
+    // The header counts a record that is missing.
     let mut short = query.clone();
     for counter in [7, 9, 11] {
         short[counter] = 1;
-        is_format_error(&server, &short).await;
+        assert_format_error(&server, &short).await;
         short[counter] = 0;
     }
 }
 
-async fn is_format_error(server: &Running, query: &[u8]) {
+async fn assert_format_error(server: &TestServer, query: &[u8]) {
     let response = server.udp(query).await;
     assert_eq!(response[..2], query[..2], "the ID");
     assert_eq!(response[2..12], [0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0], "FORMERR and nothing else, for {query:?}");
@@ -60,8 +60,8 @@ async fn is_format_error(server: &Running, query: &[u8]) {
 
 #[tokio::test]
 async fn other_operations_are_not_implemented_whatever_their_body() {
-    let server = Running::with(&["192.0.2.1"]).await;
-    let query = Ask::new(LB, A).bytes();
+    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let query = TestQuery::new(POOL, A).bytes();
     for opcode in 1..16_u8 {
         for body in [&query[12..], &[0xff; 30], &[]] {
             let mut message = [&query[..12], body].concat();
@@ -76,18 +76,18 @@ async fn other_operations_are_not_implemented_whatever_their_body() {
 
 #[tokio::test]
 async fn bytes_after_the_message_are_ignored() {
-    let server = Running::with(&["192.0.2.1"]).await;
-    let query = [&Ask::new(LB, A).bytes()[..], &[7; 100]].concat();
+    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let query = [&TestQuery::new(POOL, A).bytes()[..], &[7; 100]].concat();
     let response = Message::from_vec(&server.udp(&query).await).unwrap();
     assert_eq!(addresses(&response), ips(&["192.0.2.1"]));
 }
 
 #[tokio::test]
 async fn a_signed_query_is_answered_unsigned() {
-    let server = Running::with(&["192.0.2.1"]).await;
-    // A TSIG record of class ANY whose name points into the question, and a tail that nobody reads.
+    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    // A TSIG record of class ANY whose name points to the question, and whose data is ignored.
     let tsig = [&[0xc0, 12, 0, 250, 0, 255, 0, 0, 0, 0, 0, 20][..], &[7; 20]].concat();
-    let mut query = [&Ask::new(LB, A).bytes()[..], &tsig].concat();
+    let mut query = [&TestQuery::new(POOL, A).bytes()[..], &tsig].concat();
     query[11] = 1;
     let response = Message::from_vec(&server.udp(&query).await).unwrap();
     assert_eq!(addresses(&response), ips(&["192.0.2.1"]));
@@ -95,9 +95,9 @@ async fn a_signed_query_is_answered_unsigned() {
 }
 
 #[tokio::test]
-async fn the_longest_names_and_labels_of_any_bytes_are_names() {
-    let server = Running::with(&["192.0.2.1"]).await;
-    let apex = Ask::new(LB, A).name;
+async fn the_longest_names_and_labels_of_any_bytes_are_valid() {
+    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let apex = TestQuery::new(POOL, A).name;
     let label = |length: u8, byte: u8| [vec![length], vec![byte; length.into()]].concat();
     // 239 bytes before the 16 of the apex.
     let long = [label(63, 1), label(63, b'.'), label(63, 0xff), label(46, b'A'), apex.clone()].concat();
@@ -105,23 +105,23 @@ async fn the_longest_names_and_labels_of_any_bytes_are_names() {
     let many = [label(1, 0).repeat(119), label(0, 0)[..0].to_vec(), apex.clone()].concat();
     let binary = [vec![4, 0, b'.', 0xc0, 12], apex.clone()].concat();
     for name in [long, many, binary] {
-        let ask = Ask::new("", A).name(&name);
-        let response = server.udp(&ask.bytes()).await;
-        assert_eq!(response[12..12 + name.len()], name[..], "the question as it came");
-        assert_negative(&Message::from_vec(&response).unwrap(), ResponseCode::NXDomain, LB, 1);
+        let query = TestQuery::new("", A).name(&name);
+        let response = server.udp(&query.bytes()).await;
+        assert_eq!(response[12..12 + name.len()], name[..], "the question, byte by byte");
+        assert_negative(&Message::from_vec(&response).unwrap(), ResponseCode::NXDomain, POOL, 1);
     }
     let too_long = [label(63, 1), label(63, 1), label(63, 1), label(47, 1), apex].concat();
-    is_format_error(&server, &Ask::new("", A).name(&too_long).bytes()).await;
+    assert_format_error(&server, &TestQuery::new("", A).name(&too_long).bytes()).await;
 }
 
 #[tokio::test]
 async fn ten_thousand_mutated_queries_do_no_harm() {
-    let server = Running::with(&["192.0.2.1", "2001:db8::1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1", "2001:db8::1"]).await;
     let client = server.client().await;
     let seeds = [
-        Ask::new(LB, A).edns(1232).bytes(),
-        Ask::new("a.b.ns1.lb.example.org", 255).opt(512, 0, 0x8000, &[0, 10, 0, 2, 1, 2]).bytes(),
-        Ask::new("lb.example.org", 6).bytes(),
+        TestQuery::new(POOL, A).edns(1232).bytes(),
+        TestQuery::new("a.b.ns1.lb.example.org", 255).opt(512, 0, 0x8000, &[0, 10, 0, 2, 1, 2]).bytes(),
+        TestQuery::new("lb.example.org", 6).bytes(),
     ];
     let mut random = Random(0x5eed);
     for round in 0..10_000_u32 {
@@ -130,25 +130,25 @@ async fn ten_thousand_mutated_queries_do_no_harm() {
             random.mutate(&mut query);
         }
         client.send(&query).await.unwrap();
-        // Often enough that the mutated ones are read, and not dropped by the kernel.
+        // Wait often enough that the kernel does not drop queries.
         if round % 50 == 0 {
             sync(&client, &round.to_be_bytes()[2..]).await;
         }
     }
     sync(&client, &[0xff, 0xff]).await;
-    assert_eq!(addresses(&server.connect().await.ask(&Ask::new(LB, A)).await), ips(&["192.0.2.1"]));
-    assert!(server.stopped().await.is_ok());
+    assert_eq!(addresses(&server.connect().await.query(&TestQuery::new(POOL, A)).await), ips(&["192.0.2.1"]));
+    assert!(server.stop().await.is_ok());
 }
 
-/// Asks and waits for that response, past all others.
+/// Sends a query and waits for its response. Ignores other responses.
 async fn sync(client: &tokio::net::UdpSocket, id: &[u8]) {
-    // A question that no mutation makes.
-    let ask = Ask::new("sync.lb.example.org", 16).id(u16::from_be_bytes([id[0], id[1]])).bytes();
-    client.send(&ask).await.unwrap();
-    soon(async { while receive(client).await.get(12..ask.len()) != Some(&ask[12..]) {} }).await;
+    // No mutation produces this question.
+    let query = TestQuery::new("sync.lb.example.org", 16).id(u16::from_be_bytes([id[0], id[1]])).bytes();
+    client.send(&query).await.unwrap();
+    within_timeout(async { while receive(client).await.get(12..query.len()) != Some(&query[12..]) {} }).await;
 }
 
-/// A small generator of numbers (xorshift), the same in each run.
+/// A random number generator (xorshift) with the same sequence in each run.
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! The address that a response comes from: the one that was asked, or the client drops it.
+//! The source address of responses. It must be the address that was asked, or the client drops the response.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,29 +8,29 @@ use quinn_udp::{Transmit, UdpSocketState};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use crate::support::{A, Ask, LB, Running, own_zone, receive, settings, soon};
+use crate::support::{A, POOL, TestQuery, TestServer, pool_zone, receive, settings, within_timeout};
 
-/// A server on every address of the host.
-async fn everywhere(wildcard: &str) -> Running {
-    let mut settings = settings(vec![own_zone()]);
+/// A server on a wildcard address.
+async fn server_on(wildcard: &str) -> TestServer {
+    let mut settings = settings(vec![pool_zone()]);
     settings.listen = vec![wildcard.parse().unwrap()];
-    let server = Running::start(&settings);
-    server.show(&contract::decision(&PoolName::new(LB), 7, &["192.0.2.1"])).await;
+    let server = TestServer::start(&settings);
+    server.publish_decision(&contract::decision(&PoolName::new(POOL), 7, &["192.0.2.1"])).await;
     server
 }
 
-/// Asks several addresses of a server with one socket, which does not mind who answers.
-async fn assert_answers_from(server: &Running, client: &str, asked: &[IpAddr]) {
+/// Asserts that each address of a server answers a query that was sent to it. The client socket accepts any source address.
+async fn assert_answers_from(server: &TestServer, client: &str, asked: &[IpAddr]) {
     let client = UdpSocket::bind(client).await.unwrap();
     for &address in asked {
         let asked = SocketAddr::new(address, server.address.port());
-        client.send_to(&Ask::new(LB, A).bytes(), asked).await.unwrap();
-        let (_, from) = soon(client.recv_from(&mut [0; 512])).await.unwrap();
+        client.send_to(&TestQuery::new(POOL, A).bytes(), asked).await.unwrap();
+        let (_, from) = within_timeout(client.recv_from(&mut [0; 512])).await.unwrap();
         assert_eq!(from, asked, "the address that answers is the one asked");
     }
 }
 
-/// The address from which this host reaches another; `None` where it cannot.
+/// The local address from which this host reaches another. `None` if there is no route.
 async fn own_address(wildcard: &str, other: &str) -> Option<IpAddr> {
     let socket = UdpSocket::bind(wildcard).await.unwrap();
     socket.connect(other).await.ok()?;
@@ -39,7 +39,7 @@ async fn own_address(wildcard: &str, other: &str) -> Option<IpAddr> {
 
 #[tokio::test]
 async fn a_server_on_every_ipv4_address_answers_from_the_one_that_was_asked() {
-    let server = everywhere("0.0.0.0:0").await;
+    let server = server_on("0.0.0.0:0").await;
     let mut asked: Vec<IpAddr> =
         ["127.0.0.2", "127.0.0.3", "127.0.0.1"].into_iter().map(|ip| ip.parse().unwrap()).collect();
     asked.extend(own_address("0.0.0.0:0", "192.0.2.200:53").await);
@@ -48,19 +48,19 @@ async fn a_server_on_every_ipv4_address_answers_from_the_one_that_was_asked() {
 
 #[tokio::test]
 async fn a_server_on_every_ipv6_address_answers_from_the_one_that_was_asked() {
-    let server = everywhere("[::]:0").await;
+    let server = server_on("[::]:0").await;
     let mut asked: Vec<IpAddr> = vec!["::1".parse().unwrap()];
     asked.extend(own_address("[::]:0", "[2001:db8::1]:53").await);
     assert_answers_from(&server, "[::1]:0", &asked).await;
 }
 
 #[tokio::test]
-async fn a_client_that_hears_one_address_only_hears_its_answer() {
-    let server = everywhere("0.0.0.0:0").await;
+async fn a_connected_client_receives_the_response() {
+    let server = server_on("0.0.0.0:0").await;
     for address in ["127.0.0.2", "127.0.0.3"] {
         let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         client.connect((address, server.address.port())).await.unwrap();
-        client.send(&Ask::new(LB, A).id(7).bytes()).await.unwrap();
+        client.send(&TestQuery::new(POOL, A).id(7).bytes()).await.unwrap();
         assert_eq!(receive(&client).await[..2], [0, 7]);
     }
 }
@@ -68,14 +68,14 @@ async fn a_client_that_hears_one_address_only_hears_its_answer() {
 #[tokio::test]
 async fn datagrams_that_the_kernel_joins_are_answered_one_by_one() {
     for (wildcard, address) in [("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "::1")] {
-        let server = everywhere(wildcard).await;
+        let server = server_on(wildcard).await;
         let client = UdpSocket::bind(wildcard).await.unwrap();
         client.connect((address, server.address.port())).await.unwrap();
         let state = UdpSocketState::new((&client).into()).unwrap();
-        // As one piece through the loopback, where the kernel can: there it stays one piece up to the server.
+        // If the kernel supports it, the datagrams stay joined on the loopback device until they reach the server.
         let together = u16::try_from(state.max_gso_segments().min(10)).unwrap();
-        let length = Ask::new(LB, A).bytes().len();
-        let contents: Vec<u8> = (0..together).flat_map(|id| Ask::new(LB, A).id(id).bytes()).collect();
+        let length = TestQuery::new(POOL, A).bytes().len();
+        let contents: Vec<u8> = (0..together).flat_map(|id| TestQuery::new(POOL, A).id(id).bytes()).collect();
         let transmit = Transmit {
             destination: client.peer_addr().unwrap(),
             ecn: None,
