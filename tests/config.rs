@@ -1,6 +1,6 @@
-//! The configuration from outside: whole files and flags, and what is said of them.
+//! Whole configuration files and flags, read as a user gives them, and the errors and warnings that they cause.
 
-#![allow(clippy::unwrap_used, reason = "what a test cannot read, it reports by ending")]
+#![allow(clippy::unwrap_used, reason = "a panic in a helper of tests is a failing test")]
 
 #[path = "config/support.rs"]
 mod support;

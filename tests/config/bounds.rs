@@ -1,4 +1,4 @@
-//! Files that are no configuration at all: each is one error, and none costs more than a bounded amount of work.
+//! Files that are no configuration at all. Each is one error, and none costs more than a bounded amount of work.
 
 use std::path::Path;
 
@@ -13,21 +13,21 @@ fn load_error(path: &Path) -> String {
 }
 
 #[test]
-fn an_empty_file_is_told_what_belongs_in_it() {
+fn an_empty_file_is_an_error_that_lists_the_allowed_keys() {
     let expected = "the file: is empty; a mapping with keys among pools, providers, peers, admin, stateDir is allowed";
     assert_eq!(error(""), format!("daymark.yaml:1:1: {expected}"));
     assert!(error("# only a comment\n").contains(expected));
 }
 
 #[test]
-fn a_file_that_is_a_list_or_a_word_is_no_mapping() {
+fn a_file_that_is_a_list_or_a_text_is_refused() {
     let rest = "a mapping with keys among pools, providers, peers, admin, stateDir is allowed";
     assert_eq!(error("- pools\n"), format!("daymark.yaml:1:1: the file: is a list; {rest}"));
     assert_eq!(error("pools\n"), format!("daymark.yaml:1:1: the file: is the text \"pools\"; {rest}"));
 }
 
 #[test]
-fn a_file_that_does_not_exist_is_named() {
+fn a_missing_file_is_named() {
     let dir = files();
     let message = load_error(&dir.path().join("absent.yaml"));
     assert!(message.starts_with("FILE: the file: cannot be read: No such file or directory"), "{message}");
@@ -35,12 +35,12 @@ fn a_file_that_does_not_exist_is_named() {
 }
 
 #[test]
-fn a_directory_is_no_file() {
+fn a_directory_is_refused() {
     assert_eq!(load_error(files().path()), "FILE: the file: is a directory; a YAML file is needed");
 }
 
 #[test]
-fn a_file_that_is_not_utf_8_is_refused_with_the_byte() {
+fn a_file_that_is_not_utf_8_is_refused_with_the_position_of_the_byte() {
     let dir = files();
     let path = dir.path().join("latin.yaml");
     std::fs::write(&path, b"pools: \xe4\n").unwrap();
@@ -64,14 +64,14 @@ fn a_file_without_an_end_is_refused() {
 }
 
 #[test]
-fn a_tab_as_indentation_is_an_error_with_its_place() {
+fn a_tab_as_indentation_is_an_error_with_its_location() {
     let message = error("pools:\n\t- name: x\n");
     assert!(message.starts_with("daymark.yaml:2:2: the file: is no valid YAML: tabs disallowed"), "{message}");
     assert_eq!(message.lines().count(), 1);
 }
 
 #[test]
-fn broken_yaml_is_one_error_with_its_place() {
+fn broken_yaml_is_one_error_with_its_location() {
     assert_eq!(error("pools: [\n"), "daymark.yaml:1:8: the file: is no valid YAML: unclosed bracket '['");
     assert_eq!(error("pools: \"x\n"), "daymark.yaml:1:8: the file: is no valid YAML: unclosed quote");
     assert_eq!(error("pools: *x\n"), "daymark.yaml:1:8: the file: is no valid YAML: alias references unknown anchor");
@@ -114,7 +114,7 @@ fn long_and_odd_texts_stay_on_one_short_line() {
 
 proptest! {
     #[test]
-    fn a_damaged_file_is_good_or_told_its_errors_one_a_line(
+    fn a_damaged_file_is_accepted_or_refused_with_one_line_an_error(
         cut in any::<prop::sample::Index>(),
         length in 0_usize..20,
         insert in "[ \\n:,{}\\[\\]&*!|>'\"%#?0-9a-z~-]{0,8}",

@@ -1,4 +1,4 @@
-//! Cloudflare providers: what becomes of their keys, which belong to which mode, and what is doubtful.
+//! The keys of Cloudflare providers: their settings, the mode that each belongs to, and the warnings.
 
 use std::time::Duration;
 
@@ -34,14 +34,14 @@ fn settings(provider: &str) -> Settings {
 
 /// The only error of a provider with one part changed, from its key on.
 fn fault(provider: &str, old: &str, new: &str) -> String {
-    let message = error(&file(&with(provider, old, new)));
-    let (place, sentence) = message.split_once(" providers").unwrap();
-    assert!(place.starts_with("daymark.yaml:7:"), "{message}");
-    format!("providers{sentence}")
+    let error = error(&file(&with(provider, old, new)));
+    let (location, message) = error.split_once(" providers").unwrap();
+    assert!(location.starts_with("daymark.yaml:7:"), "{error}");
+    format!("providers{message}")
 }
 
 #[test]
-fn what_is_not_said_of_records_has_its_default() {
+fn a_key_of_records_that_is_left_out_has_its_default() {
     let settings = settings(RECORDS);
     assert_eq!((settings.name.as_str(), settings.drift_interval), ("cloudflare", Duration::from_mins(5)));
     assert_eq!(settings.calls.api, "https://api.cloudflare.com/client/v4");
@@ -55,7 +55,7 @@ fn what_is_not_said_of_records_has_its_default() {
 }
 
 #[test]
-fn the_modes_of_load_balancing_are_told_apart() {
+fn origins_and_full_management_are_different_settings() {
     let account = "0123456789abcdef0123456789abcdef".to_owned();
     let zone = Some("kube-cp.com".to_owned());
     let origins = Mode::LoadBalancing {
@@ -75,7 +75,7 @@ fn the_modes_of_load_balancing_are_told_apart() {
 }
 
 #[test]
-fn what_is_said_is_taken_over() {
+fn every_key_of_records_has_its_effect() {
     let keys = "tokenVariable: CF_TOKEN, ttl: 2m, driftInterval: 24h, timeout: 1s, callShare: 100, api: \
                 \"http://127.0.0.1:8080/v4/\", name: edge";
     let settings = settings(&with(RECORDS, "tokenFile: token", keys));
@@ -123,7 +123,7 @@ fn a_key_of_another_mode_is_refused() {
 }
 
 #[test]
-fn what_a_mode_needs_is_asked_for() {
+fn a_key_that_the_mode_needs_is_required() {
     let zone = "providers[0].zone: is missing; a DNS name or an ID of 32 hexadecimal digits is needed";
     assert_eq!(fault(RECORDS, "zone: kube-cp.com, ", ""), zone);
     assert_eq!(fault(FULL, "zone: kube-cp.com, ", ""), zone);
@@ -147,7 +147,7 @@ fn what_a_mode_needs_is_asked_for() {
 }
 
 #[test]
-fn only_where_it_is_needed_an_empty_list_of_pools_asks_for_a_cloudflare_pool() {
+fn the_error_of_an_empty_list_of_pools_names_a_cloudflare_pool_only_for_origins() {
     let empty = |provider: &str| fault(provider, "tokenFile", "pools: [], tokenFile");
     for provider in [RECORDS, FULL] {
         assert_eq!(empty(provider), "providers[0].pools: is an empty list; at least one pool is needed");
@@ -159,7 +159,7 @@ fn only_where_it_is_needed_an_empty_list_of_pools_asks_for_a_cloudflare_pool() {
 }
 
 #[test]
-fn every_published_pool_is_a_pool_of_the_file_and_lies_in_the_zone() {
+fn every_published_pool_is_in_the_file_and_in_the_zone() {
     assert_eq!(
         fault(ORIGINS, "name: lb.kube-cp.com", "name: lb.kube-cp.org"),
         "providers[0].pools[0].name: lb.kube-cp.org is no pool of this file; there are: lb.kube-cp.com"
@@ -213,7 +213,7 @@ fn a_password_in_the_address_of_the_api_is_not_shown() {
 }
 
 #[test]
-fn providers_have_names_of_their_own() {
+fn each_provider_has_a_name_of_its_own() {
     let second = with(RECORDS, "tokenFile", "pools: [{name: lb.kube-cp.com}], api: \"https://a.example\", tokenFile");
     let config = parse(&file(&format!("{RECORDS}{second}")), files().path()).unwrap();
     let names: Vec<_> = config
@@ -237,7 +237,7 @@ fn providers_have_names_of_their_own() {
 }
 
 #[test]
-fn no_two_providers_write_the_same() {
+fn no_two_providers_write_the_same_object() {
     let twice = |first: &str, second: &str| error(&file(&format!("{first}{second}")));
     assert_eq!(
         twice(RECORDS, RECORDS),
@@ -253,7 +253,7 @@ fn no_two_providers_write_the_same() {
 }
 
 #[test]
-fn two_pools_of_one_default_cloudflare_pool_are_told_by_their_names() {
+fn two_pools_with_one_default_cloudflare_pool_are_an_error_with_their_names() {
     let second =
         "  - {name: lb-kube.cp.com, nodes: [{name: a, addresses: [8.8.8.8]}], probe: {ca: ca.crt}}\nproviders:";
     let two = |provider: &str| error(&with(&file(provider), "providers:", second));
@@ -263,17 +263,20 @@ fn two_pools_of_one_default_cloudflare_pool_are_told_by_their_names() {
         "daymark.yaml:8:5: providers[0]: the pools lb.kube-cp.com and lb-kube.cp.com both have the Cloudflare pool \
          daymark-lb-kube-cp-com; give one of them another with `cloudflarePool`"
     );
-    let said = with(ORIGINS, "zone: kube-cp.com", by_id);
-    let said =
-        two(&with(&said, "cloudflarePool: kube-cp}", "cloudflarePool: x}, {name: lb-kube.cp.com, cloudflarePool: x}"));
+    let origins = with(ORIGINS, "zone: kube-cp.com", by_id);
+    let message = two(&with(
+        &origins,
+        "cloudflarePool: kube-cp}",
+        "cloudflarePool: x}, {name: lb-kube.cp.com, cloudflarePool: x}",
+    ));
     assert!(
-        said.contains("providers[0].pools[1].name: the pools lb.kube-cp.com and lb-kube.cp.com both have"),
-        "{said}"
+        message.contains("providers[0].pools[1].name: the pools lb.kube-cp.com and lb-kube.cp.com both have"),
+        "{message}"
     );
 }
 
 #[test]
-fn what_is_doubtful_is_a_warning() {
+fn a_doubtful_setting_is_a_warning() {
     let warning = |text: &str| {
         let warnings = warnings(text);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -309,7 +312,7 @@ fn full_management_of_an_address_that_is_not_public_is_a_warning() {
 }
 
 #[test]
-fn the_report_tells_the_worst_case_through_cloudflare() {
+fn the_report_has_the_worst_case_through_cloudflare() {
     let report = |providers: &str| report(&parse(&file(providers), files().path()).unwrap()).to_string();
     let own = "and Cloudflare's own time, which was never measured\n";
     let records = report(RECORDS);

@@ -1,4 +1,4 @@
-//! The examples are good, and what the page of the design shows is.
+//! The files in `examples/` and the example of the design are valid and fit the schema.
 
 use daymark::config::Config;
 use serde_json::Value;
@@ -33,7 +33,7 @@ admin: {listen: "127.0.0.1:9353"}
 stateDir: /var/lib/daymark
 "#;
 
-/// The example, with the files that it names where a test can put them.
+/// Reads an example with the paths of its files replaced by those of the test directory.
 fn read(example: &str) -> Config {
     let dir = files();
     let text = [
@@ -53,14 +53,14 @@ fn read(example: &str) -> Config {
 }
 
 #[test]
-fn every_example_is_good_and_without_a_warning() {
+fn every_example_is_valid_and_has_no_warning() {
     for example in [MINIMAL, FULL, DESIGN, LOAD_BALANCING, THREE_HOSTS, DISCOVERY] {
         assert_eq!(read(example).warnings, []);
     }
 }
 
 #[test]
-fn an_example_that_has_to_be_doubtful_says_so() {
+fn an_example_with_a_known_weakness_has_a_warning() {
     for (example, expected) in [(RECORDS, "at the worst"), (CLOUDFLARE_FULL, "192.0.2.1 is not public")] {
         let warnings = read(example).warnings;
         assert!(warnings.len() == 1 && warnings[0].sentence.contains(expected), "{warnings:?}");
@@ -76,7 +76,7 @@ fn every_example_fits_the_schema() {
 }
 
 #[test]
-fn the_design_says_nothing_but_defaults() {
+fn the_example_of_the_design_has_only_defaults() {
     let (minimal, design) = (read(MINIMAL), read(DESIGN));
     let pool = |config: &Config| config.pools[0].pool.clone();
     assert_eq!(pool(&minimal), pool(&design));

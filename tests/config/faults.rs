@@ -1,4 +1,4 @@
-//! Every way in which one value can be wrong: its key path, its line, what is wrong and what is allowed.
+//! Invalid values. Each error names the line, the path of the key, what is wrong and what is allowed.
 
 use crate::support::{SMALL, error, errors, warnings, with};
 
@@ -14,7 +14,7 @@ fn probe_fault(keys: &str) -> String {
 }
 
 #[test]
-fn an_unknown_key_comes_with_the_one_that_was_meant_and_all_that_are_allowed() {
+fn an_unknown_key_is_an_error_with_the_nearest_key_and_all_allowed_keys() {
     assert_eq!(
         fault("addresses", "adresses"),
         "4:27: pools[0].nodes[0]: unknown key `adresses`; did you mean `addresses`? allowed are: name, addresses, \
@@ -32,7 +32,7 @@ fn an_unknown_key_comes_with_the_one_that_was_meant_and_all_that_are_allowed() {
 }
 
 #[test]
-fn a_misspelt_key_is_judged_as_the_one_that_was_meant() {
+fn the_value_of_a_misspelt_key_is_checked_as_that_of_the_nearest_key() {
     let message = error(&with(SMALL, "addresses: [10.10.1.1]", "Adresses: [10.10.1]"));
     let [first, second] = message.lines().collect::<Vec<_>>()[..] else { panic!("{message}") };
     assert!(first.contains("did you mean `addresses`?"), "{first}");
@@ -46,7 +46,7 @@ fn a_key_given_twice_is_an_error() {
 }
 
 #[test]
-fn a_value_of_the_wrong_type_is_told_which_is_right() {
+fn a_value_of_the_wrong_type_is_an_error_with_the_right_type() {
     let port = |value: &str| fault("    nodes:", &format!("    port: {value}\n    nodes:"));
     let allowed = "a whole number from 1 to 65535 is allowed";
     assert_eq!(
@@ -78,7 +78,7 @@ fn a_value_of_the_wrong_type_is_told_which_is_right() {
 }
 
 #[test]
-fn a_key_with_nothing_behind_it_is_empty() {
+fn a_key_without_a_value_is_empty() {
     let message = fault("pools:", "stateDir:\npools:");
     assert!(message.ends_with("stateDir: is empty; the path of a file or directory is allowed"), "{message}");
     assert!(message.starts_with("1:"), "{message}");
@@ -87,7 +87,7 @@ fn a_key_with_nothing_behind_it_is_empty() {
 }
 
 #[test]
-fn a_key_that_must_be_there_is_missed() {
+fn a_missing_required_key_is_an_error() {
     assert_eq!(
         error("{}"),
         "daymark.yaml:1:1: pools: is missing; a list of at least one pool is needed\n\
@@ -108,7 +108,7 @@ fn a_key_that_must_be_there_is_missed() {
 }
 
 #[test]
-fn a_number_out_of_its_range_is_told_the_range() {
+fn a_number_out_of_its_range_is_an_error_with_the_range() {
     assert_eq!(
         fault("    nodes:", "    port: 70000\n    nodes:"),
         "3:11: pools[0].port: 70000 is too large; a whole number from 1 to 65535 is allowed"
@@ -128,7 +128,7 @@ fn a_number_out_of_its_range_is_told_the_range() {
 }
 
 #[test]
-fn a_node_or_pool_named_twice_is_named_with_its_first_place() {
+fn a_repeated_node_or_pool_is_an_error_with_its_first_location() {
     assert_eq!(
         fault("    probe:", "      - {name: kube-cp-1, addresses: [10.10.1.2]}\n    probe:"),
         "5:16: pools[0].nodes[1].name: kube-cp-1 is the same node as pools[0].nodes[0].name on line 4; each is allowed once"
@@ -142,7 +142,7 @@ fn a_node_or_pool_named_twice_is_named_with_its_first_place() {
 }
 
 #[test]
-fn an_address_given_twice_in_a_pool_is_named_with_its_first_place() {
+fn a_repeated_address_of_a_pool_is_an_error_with_its_first_location() {
     assert_eq!(
         fault("    probe:", "      - {name: kube-cp-2, addresses: [\"2001:db8::1\", 10.10.1.1]}\n    probe:"),
         "5:54: pools[0].nodes[1].addresses[1]: 10.10.1.1 is the same address as pools[0].nodes[0].addresses[0] on line 4; \
@@ -151,7 +151,7 @@ fn an_address_given_twice_in_a_pool_is_named_with_its_first_place() {
 }
 
 #[test]
-fn an_address_that_no_machine_has_is_refused() {
+fn an_address_that_belongs_to_no_machine_is_refused() {
     let address = |value: &str| {
         let message = fault("[10.10.1.1]", &format!("[\"{value}\"]"));
         let message = message.strip_prefix("4:39: pools[0].nodes[0].addresses[0]: ").unwrap();
@@ -169,7 +169,7 @@ fn an_address_that_no_machine_has_is_refused() {
 }
 
 #[test]
-fn a_name_that_is_no_dns_name_is_refused() {
+fn a_name_that_is_not_a_dns_name_is_refused() {
     let name = |value: &str| {
         let message = fault("name: lb.kube-cp.com", &format!("name: \"{value}\""));
         let allowed =
@@ -208,7 +208,7 @@ fn a_duration_needs_its_unit_and_has_its_range() {
 }
 
 #[test]
-fn a_time_out_longer_than_sense_is_refused() {
+fn a_timeout_longer_than_its_bound_is_refused() {
     assert_eq!(
         probe_fault("timeout: 61s"),
         "5:34: pools[0].probe.timeout: \"61s\" is too long; a duration with its unit (ms, s, m or h) from 10ms to 1m is allowed"
@@ -232,12 +232,12 @@ fn a_time_out_longer_than_sense_is_refused() {
 }
 
 #[test]
-fn a_fault_of_one_duration_is_not_told_again_of_another() {
+fn an_error_of_one_duration_is_not_repeated_for_another() {
     assert_eq!(errors(&with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, timeout: 90s, connectTimeout: 20s}")).len(), 1);
 }
 
 #[test]
-fn a_ttl_is_whole_seconds_in_order() {
+fn a_ttl_is_whole_seconds_and_min_is_at_most_max() {
     let ttl = |value: &str| fault("    nodes:", &format!("    ttl: {{{value}}}\n    nodes:"));
     assert_eq!(
         ttl("max: 1500ms"),
@@ -320,7 +320,7 @@ fn credentials_are_exactly_one_kind_with_good_files() {
 }
 
 #[test]
-fn what_stands_beside_a_misspelt_type_is_judged_too() {
+fn the_keys_beside_a_misspelt_type_are_checked_too() {
     let text = with(SMALL, "type: authoritative", "type: autoritative\n    listen: [\"192.0.2.1\"]");
     let [of_type, of_listen] = &errors(&text)[..] else { panic!("two errors") };
     assert!(of_type.contains("providers[0].type: unknown type `autoritative`"), "{of_type}");
@@ -353,7 +353,7 @@ fn one_authoritative_provider_is_allowed() {
 }
 
 #[test]
-fn an_address_to_listen_on_has_a_port_and_comes_once() {
+fn an_address_to_listen_on_needs_a_port_and_may_come_once() {
     let listen = |value: &str| fault("nameservers:", &format!("listen: {value}\n    nameservers:"));
     assert_eq!(
         listen("[\":53\"]"),
@@ -420,7 +420,7 @@ fn the_token_of_the_admin_api_is_a_file_with_a_token() {
 }
 
 #[test]
-fn ten_faults_are_reported_at_once_in_the_order_of_the_lines() {
+fn ten_errors_are_reported_at_once_in_the_order_of_their_lines() {
     let text = "\
 pools:
   - name: 10.10.1.1
@@ -457,7 +457,7 @@ providers:
 }
 
 #[test]
-fn what_is_doubtful_is_a_warning_with_its_place() {
+fn a_doubtful_value_is_a_warning_with_its_location() {
     let warning = |old: &str, new: &str| warnings(&with(SMALL, old, new)).join("\n");
     assert_eq!(warnings(SMALL), Vec::<String>::new());
     assert_eq!(
@@ -490,7 +490,7 @@ fn what_is_doubtful_is_a_warning_with_its_place() {
 }
 
 #[test]
-fn nodes_are_a_list_or_some_of_them_and_how_to_find_the_others() {
+fn nodes_are_a_list_or_seeds_with_a_way_to_find_the_others() {
     const WRITTEN: &str = "nodes:\n      - {name: kube-cp-1, addresses: [10.10.1.1]}";
     let of = |nodes: &str| error(&with(SMALL, WRITTEN, &format!("nodes: {nodes}")));
     assert_eq!(of("5"), "daymark.yaml:3:12: pools[0].nodes: is the number 5; a list or a mapping is allowed");

@@ -62,7 +62,7 @@ fn every_flag_has_its_effect() {
 }
 
 #[test]
-fn every_fault_is_reported_at_once_with_its_flag() {
+fn all_errors_of_flags_are_reported_at_once_with_their_flags() {
     let flags = Flags {
         pool: "lb_1:70000".to_owned(),
         nodes: vec!["kube-cp-1=10.10.1.300".to_owned(), "kube-cp-2".to_owned()],

@@ -1,4 +1,4 @@
-//! Files that are good: what becomes of them.
+//! Valid files and the settings that they become.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use daymark_decision::{Mode, TtlRange};
 use crate::support::{SMALL, files, meaning, parse, with};
 
 #[test]
-fn what_is_not_said_has_its_default() {
+fn a_key_that_is_left_out_has_its_default() {
     let config = parse(SMALL, Path::new("")).unwrap_err();
     assert_eq!(config, ["daymark.yaml:5:17: pools[0].probe.ca: ca.crt does not exist; a file is needed"]);
 
@@ -39,7 +39,7 @@ fn what_is_not_said_has_its_default() {
 }
 
 #[test]
-fn the_core_and_the_probes_are_told_the_same() {
+fn the_core_and_the_probes_get_the_same_thresholds_and_times() {
     let config =
         parse(&with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, interval: 2s, rise: 5, fall: 4}"), files().path()).unwrap();
     let (pool, probe) = (&config.pools[0].pool, &config.pools[0].probe);
@@ -50,14 +50,14 @@ fn the_core_and_the_probes_are_told_the_same() {
 }
 
 #[test]
-fn names_lose_their_final_dot_and_their_letter_case() {
+fn names_become_lower_case_without_a_final_dot() {
     let config = parse(&with(SMALL, "name: lb.kube-cp.com", "name: LB.Kube-CP.com."), files().path()).unwrap();
     assert_eq!(config.pools[0].pool.name.as_str(), "lb.kube-cp.com");
     assert_eq!(config.pools[0].probe.server_name, "lb.kube-cp.com");
 }
 
 #[test]
-fn the_longest_names_are_good() {
+fn a_name_of_253_characters_is_valid() {
     let label = "a".repeat(63);
     let name = format!("{label}.{label}.{label}.{}", "a".repeat(61));
     assert_eq!(name.len(), 253);
@@ -65,7 +65,7 @@ fn the_longest_names_are_good() {
 }
 
 #[test]
-fn anchors_aliases_and_merges_are_good() {
+fn anchors_aliases_and_merges_are_valid() {
     let text = with(SMALL, "    probe: {ca: ca.crt}", "    probe: &probe {ca: ca.crt, timeout: 3s}");
     let second = [
         "  - name: other.kube-cp.com",
@@ -79,7 +79,7 @@ fn anchors_aliases_and_merges_are_good() {
 }
 
 #[test]
-fn the_bounds_of_every_range_are_inside() {
+fn the_bounds_of_every_range_are_valid() {
     for probe in [
         "interval: 100ms, confirmInterval: 10ms, timeout: 10ms, connectTimeout: 10ms, rise: 1, fall: 1, freshEvery: 1",
         "interval: 1h, confirmInterval: 1h, timeout: 1m, connectTimeout: 60s, rise: 100, fall: 100, freshEvery: 10000",
@@ -127,7 +127,7 @@ fn a_file_and_its_text_give_the_same() {
 }
 
 #[test]
-fn check_shows_the_terms_of_both_sums() {
+fn check_prints_the_terms_of_both_sums() {
     let dir = files();
     let path = dir.path().join("daymark.yaml");
     std::fs::write(&path, SMALL).unwrap();
@@ -144,7 +144,7 @@ pool lb.kube-cp.com
 }
 
 #[test]
-fn check_warns_of_a_sum_that_clients_would_not_wait_for() {
+fn check_warns_of_a_sum_longer_than_clients_wait() {
     let dir = files();
     let path = dir.path().join("daymark.yaml");
     std::fs::write(&path, with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, interval: 38s}")).unwrap();
@@ -158,7 +158,7 @@ fn check_warns_of_a_sum_that_clients_would_not_wait_for() {
 }
 
 #[test]
-fn nodes_may_be_found_beside_some_that_are_written() {
+fn discovery_may_find_more_nodes_beside_the_seeds() {
     let found = "nodes: {seeds: [{name: kube-cp-1, addresses: [10.10.1.1]}], fromKubernetes: {}}";
     let text = with(SMALL, "nodes:\n      - {name: kube-cp-1, addresses: [10.10.1.1]}", found);
     let with_auth = with(&text, "{ca: ca.crt}", "{ca: ca.crt, auth: {tokenFile: token}}");

@@ -1,4 +1,4 @@
-//! The hosts that decide together: what becomes of them, and every way in which they can be wrong.
+//! The `peers` of a configuration: valid ones and their settings, invalid ones and their errors.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -26,26 +26,26 @@ fn faults(old: &str, new: &str) -> Vec<String> {
     errors.iter().map(|error| error.split_once(": ").unwrap().1.to_owned()).collect()
 }
 
-/// The only one of them.
+/// The only error of [`text`] with one part changed.
 fn fault(old: &str, new: &str) -> String {
     let faults = faults(old, new);
     let [fault] = &faults[..] else { panic!("{faults:#?}") };
     fault.clone()
 }
 
-/// Some members of these names.
+/// The key `members` with members of these names.
 fn members(names: impl IntoIterator<Item = String>) -> String {
     let members = names.into_iter().map(|name| format!("{{name: {name}, address: {name}.example.org}}"));
     format!("members: [{}]", members.collect::<Vec<_>>().join(", "))
 }
 
-/// `text` with so many members.
+/// The text of [`text`] with another number of members.
 fn with_members(number: usize) -> String {
     let (text, _) = PEERS.split_once("members").unwrap();
     format!("{SMALL}peers: {{{text}{}}}\n", members((1..=number).map(|n| format!("dns-{n}"))))
 }
 
-/// What the configuration is, read from a file by the host that is named beside it.
+/// Reads the text from a file, with `named` as the name of this host from the command line.
 fn load(text: &str, named: Option<&str>) -> Result<Config, String> {
     let dir = files();
     let path = dir.path().join("daymark.yaml");
@@ -65,7 +65,7 @@ fn three_hosts_are_three_members_with_an_address_each() {
 }
 
 #[test]
-fn what_is_said_of_the_peers_is_taken_over() {
+fn every_key_of_the_peers_has_its_effect() {
     let peers = peers(&with(&text(), "self: dns-1", "self: dns-2, listen: \"[::]:7000\", cluster: Prod_1.eu-west"));
     assert_eq!(peers.membership.own, HostName::new("dns-2"));
     assert_eq!((peers.listen.to_string().as_str(), peers.cluster.as_str()), ("[::]:7000", "Prod_1.eu-west"));
@@ -73,20 +73,20 @@ fn what_is_said_of_the_peers_is_taken_over() {
 }
 
 #[test]
-fn without_peers_a_host_decides_alone_also_where_it_is_named() {
+fn without_peers_a_host_decides_alone_even_if_it_is_named() {
     assert_eq!(load(SMALL, None).unwrap().peers, None);
     assert_eq!(load(SMALL, Some("dns-1")).unwrap().peers, None);
 }
 
 #[test]
-fn a_name_beside_the_file_comes_before_the_one_in_it() {
+fn a_name_on_the_command_line_overrides_the_one_in_the_file() {
     let own = |text: &str| load(text, Some("dns-3")).unwrap().peers.unwrap().membership.own;
     assert_eq!(own(&text()), HostName::new("dns-3"));
     assert_eq!(own(&with(&text(), "self: dns-1, ", "")), HostName::new("dns-3"));
 }
 
 #[test]
-fn a_file_is_read_again_as_the_host_that_was_named_beside_it() {
+fn a_reload_keeps_the_name_from_the_command_line() {
     let dir = files();
     let path = dir.path().join("daymark.yaml");
     std::fs::write(&path, text()).unwrap();
@@ -99,7 +99,7 @@ fn a_file_is_read_again_as_the_host_that_was_named_beside_it() {
 }
 
 #[test]
-fn a_host_without_a_name_is_told_both_ways_to_give_one() {
+fn a_host_without_a_name_is_an_error_with_both_ways_to_give_one() {
     assert_eq!(
         fault("self: dns-1, ", ""),
         "peers.self: is missing; the name of this host among the members is needed, here or by --self or DAYMARK_SELF"
@@ -107,7 +107,7 @@ fn a_host_without_a_name_is_told_both_ways_to_give_one() {
 }
 
 #[test]
-fn a_host_that_is_no_member_is_told_who_is() {
+fn a_host_that_is_no_member_is_an_error_with_the_members() {
     assert_eq!(
         fault("self: dns-1", "self: dns-9"),
         "peers.self: dns-9 is no member; one of dns-1, dns-2, dns-3 is allowed"
@@ -123,13 +123,13 @@ fn a_host_that_is_no_member_is_told_who_is() {
 }
 
 #[test]
-fn who_is_a_member_is_not_judged_where_a_name_cannot_be_read() {
+fn the_membership_is_not_checked_if_a_name_is_invalid() {
     let fault = fault("{name: dns-1,", "{name: dns 1,");
     assert!(fault.starts_with("peers.members[0].name: \"dns 1\" is no name of a host; "), "{fault}");
 }
 
 #[test]
-fn names_have_their_longest() {
+fn names_have_a_maximum_length() {
     let name = |length: usize| with(&text(), "name: dns-2", &format!("name: {}", "a".repeat(length)));
     let cluster = |length: usize| with(&text(), "self:", &format!("cluster: {}, self:", "a".repeat(length)));
     assert_eq!(peers(&name(63)).membership.members.len(), 3);
@@ -156,8 +156,8 @@ fn a_host_may_serve_at_its_own_address() {
         |listen: &str| with(&text(), "type: authoritative", &format!("type: authoritative\n    listen: {listen}"));
     let text = serving("[\"self:53\", \"127.0.0.1:53\"]");
     let listen = |named| {
-        let ProviderConfig::Authoritative(it) = load(&text, named)?.providers.remove(0) else { panic!() };
-        Ok::<_, String>(it.listen.iter().map(ToString::to_string).collect::<Vec<_>>())
+        let ProviderConfig::Authoritative(settings) = load(&text, named)?.providers.remove(0) else { panic!() };
+        Ok::<_, String>(settings.listen.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     assert_eq!(listen(None).unwrap(), ["192.0.2.11:53", "127.0.0.1:53"]);
     assert_eq!(listen(Some("dns-3")).unwrap(), ["[2001:db8::13]:53", "127.0.0.1:53"]);
@@ -187,7 +187,7 @@ fn names_with_which_a_drain_would_fit_in_no_message_are_refused() {
 }
 
 #[test]
-fn an_address_of_a_family_that_is_not_listened_on_is_refused() {
+fn an_address_of_a_family_without_a_listener_is_refused() {
     let listen = |listen: &str| faults("self:", &format!("listen: \"{listen}\", self:"));
     assert_eq!(
         listen("192.0.2.11:7000"),
@@ -203,17 +203,17 @@ fn an_address_of_a_family_that_is_not_listened_on_is_refused() {
 }
 
 #[test]
-fn an_own_port_other_than_the_one_that_is_listened_on_is_doubtful() {
-    let sentence = "the others reach this host at port 7000, and it listens on port 7946; that is right only where something \
+fn a_port_that_differs_from_that_of_the_listener_is_a_warning() {
+    let message = "the others reach this host at port 7000, and it listens on port 7946; that is right only where something \
                     between them translates the one into the other";
-    assert_eq!(warnings(&text()), [format!("daymark.yaml:9:76: peers.members[0].address: {sentence}")]);
+    assert_eq!(warnings(&text()), [format!("daymark.yaml:9:76: peers.members[0].address: {message}")]);
     assert_eq!(warnings(&with(&text(), "self:", "listen: \"[::]:7000\", self:")), [""; 0]);
     let named = with(&text(), "self: dns-1", "self: dns-2");
     assert_eq!(warnings(&named), [""; 0], "the others' ports are their own");
 }
 
 #[test]
-fn a_host_and_an_address_come_once() {
+fn a_host_and_an_address_may_come_only_once() {
     assert_eq!(
         fault("name: dns-2", "name: dns-3"),
         "peers.members[2].name: dns-3 is the same host as peers.members[1].name on line 9; each is allowed once"
@@ -249,7 +249,7 @@ fn an_address_that_no_other_host_can_reach_is_refused() {
 }
 
 #[test]
-fn two_to_fifteen_hosts_are_members() {
+fn two_to_fifteen_members_are_allowed() {
     let number = |number: usize| errors(&with_members(number)).concat();
     assert_eq!(
         number(1),
@@ -263,7 +263,7 @@ fn two_to_fifteen_hosts_are_members() {
 }
 
 #[test]
-fn an_even_number_of_hosts_is_doubtful() {
+fn an_even_number_of_hosts_is_a_warning() {
     assert_eq!(
         warnings(&with_members(4)),
         ["daymark.yaml:9:52: peers.members: 4 hosts stand no more losses than 3: more than half must be left"]
@@ -272,7 +272,7 @@ fn an_even_number_of_hosts_is_doubtful() {
 }
 
 #[test]
-fn check_says_how_many_hosts_may_fail() {
+fn check_prints_the_number_of_hosts_that_may_fail() {
     let line = |number: usize| {
         let report = budget::report(&parse(&with_members(number), files().path()).unwrap()).to_string();
         report.lines().find(|line| line.starts_with("hosts: ")).unwrap().to_owned()
@@ -292,7 +292,7 @@ fn check_says_how_many_hosts_may_fail() {
 }
 
 #[test]
-fn what_is_needed_is_missed_all_at_once() {
+fn all_missing_keys_are_reported_at_once() {
     let errors = errors(&format!("{SMALL}peers: {{}}\n")).join("\n");
     for expected in [
         "peers.self: is missing; ",
@@ -310,7 +310,7 @@ fn what_is_needed_is_missed_all_at_once() {
 }
 
 #[test]
-fn a_key_file_holds_keys_that_only_those_see_who_should() {
+fn a_key_file_must_exist_be_private_and_hold_keys() {
     let key_file = |name: &str| fault("gossip.key", name);
     assert_eq!(key_file("absent"), "peers.keyFile: absent does not exist; `daymark keygen` makes a key");
     let dir = files();
@@ -325,7 +325,7 @@ fn a_key_file_holds_keys_that_only_those_see_who_should() {
 }
 
 #[test]
-fn one_pass_needs_no_key_file() {
+fn a_pass_of_sync_needs_no_key_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("daymark.yaml");
     let text = with(&text(), "probe: {ca: ca.crt}", "probe: {insecure: true}");

@@ -1,4 +1,4 @@
-//! The schema says what the reader does, and the page of the configuration says what the schema does.
+//! The JSON schema agrees with the reader, and `docs/configuration.md` agrees with the schema.
 
 use daymark::config::json_schema;
 use serde_json::{Value, json};
@@ -8,18 +8,18 @@ use crate::support::{SMALL, error, meaning, parse, with};
 
 const PAGE: &str = include_str!("../../docs/configuration.md");
 
-/// Every key of a schema, each once a mapping that has it.
+/// The keys of a schema; a key of several mappings comes several times.
 pub(crate) fn keys(schema: &Value) -> Vec<String> {
     properties(schema).into_iter().map(|(key, _)| key).collect()
 }
 
-/// Where a value breaks the schema of the configuration, and how.
+/// The violations of the configuration's schema, each with its location.
 pub(crate) fn violations(value: &Value) -> Vec<String> {
     let validator = jsonschema::validator_for(&json_schema()).unwrap();
     validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
-/// Every key with its schema.
+/// The keys of a schema, each with its own schema.
 fn properties(schema: &Value) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     match schema {
@@ -58,14 +58,14 @@ fn every_mapping_of_the_schema_refuses_unknown_keys() {
 }
 
 #[test]
-fn every_key_of_the_schema_says_what_it_is() {
+fn every_key_of_the_schema_has_a_description() {
     for (key, schema) in properties(&json_schema()) {
         assert!(schema["description"].is_string() || schema["const"].is_string(), "{key} has no description");
     }
 }
 
 #[test]
-fn every_key_of_the_schema_is_required_or_may_be_left_out_by_the_reader_too() {
+fn the_schema_and_the_reader_require_the_same_keys() {
     let cases = [
         ("pools", "{}"),
         ("providers", "{}"),
@@ -94,9 +94,9 @@ fn every_key_of_the_schema_is_required_or_may_be_left_out_by_the_reader_too() {
         .collect();
     required.sort();
     required.dedup();
-    let mut told: Vec<_> = cases.iter().map(|(key, _)| (*key).to_owned()).collect();
-    told.sort();
-    assert_eq!(required, told);
+    let mut tested: Vec<_> = cases.iter().map(|(key, _)| (*key).to_owned()).collect();
+    tested.sort();
+    assert_eq!(required, tested);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn the_schema_has_the_defaults_and_bounds_of_the_reader() {
 }
 
 #[test]
-fn what_the_schema_gives_as_default_is_what_leaving_out_gives() {
+fn a_key_that_is_left_out_means_the_default_in_the_schema() {
     let dir = crate::support::files();
     let expected = parse(SMALL, dir.path()).unwrap();
     let schema = json_schema();
@@ -168,7 +168,7 @@ fn what_the_schema_gives_as_default_is_what_leaving_out_gives() {
 }
 
 #[test]
-fn the_schema_finds_what_is_wrong() {
+fn the_schema_refuses_invalid_values() {
     let value = json!({"pools": [{"name": 5, "nodes": [], "port": 70000, "colour": 1, "steering": {"mode": "x"}}]});
     let violations = violations(&value).join("\n");
     for expected in [
@@ -183,111 +183,147 @@ fn the_schema_finds_what_is_wrong() {
     }
 }
 
-/// A kind of text: where the schema has it, a file with `@` in its place, and texts that are good and bad.
-type Sample = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
+/// Valid and invalid texts for one pattern of the schema.
+struct Sample {
+    /// The JSON pointer of the pattern in the schema.
+    pointer: &'static str,
+    /// A configuration with `@` instead of the text.
+    file: &'static str,
+    good: &'static [&'static str],
+    bad: &'static [&'static str],
+}
 
 const SAMPLES: [Sample; 14] = [
-    (
-        "/$defs/Pool/properties/name",
-        "pools: [{name: @}]",
-        &["lb.kube-cp.com", "a", "A-b.C.", "1.2.3", "10.1.1.1.1", "256.1.1.1"],
-        &["", ".", "a..b", "-a.b", "a-.b", "a_b.c", "a.b..", "10.1.1.1", "ä.de", "a b", "a\n"],
-    ),
-    (
-        "/$defs/Node/properties/name",
-        "pools: [{nodes: [{name: @}]}]",
-        &["cp-1", "a/b", "Köln", "#"],
-        &["", "a b", "a\tb", "a\n"],
-    ),
-    (
-        "/$defs/FromKubernetes/properties/selector",
-        "pools: [{nodes: {fromKubernetes: {selector: @}}}]",
-        &["node-role.kubernetes.io/control-plane", "a=b,c in (d, e)", "!a"],
-        &["", " a", "a ", "ä", "a\tb", "a\n"],
-    ),
-    (
-        "/$defs/Probe/properties/path",
-        "pools: [{probe: {path: @}}]",
-        &["/", "/readyz?exclude=etcd"],
-        &["", "readyz", "/a b", "/a#b", "/ä", "/a\n"],
-    ),
-    (
-        "/$defs/Probe/properties/interval",
-        "pools: [{probe: {interval: @}}]",
-        &["2s", "20000ms", "0030s", "1h"],
-        &["", "2", "s", "2 s", "2d", "-2s", "2.5s", "2S", "2s\n"],
-    ),
-    (
-        "/$defs/Provider/oneOf/1/properties/name",
-        "providers: [{type: cloudflare, name: @}]",
-        &["a", "edge-2", "Authoritative", "authoritative-2"],
-        &["", "authoritative", "a_b", "a.b", "a/b", "a\n"],
-    ),
-    (
-        "/$defs/Provider/oneOf/1/properties/tokenVariable",
-        "providers: [{type: cloudflare, tokenVariable: @}]",
-        &["T", "_t", "CF_TOKEN_2"],
-        &["", "2T", "A-B", "A B", "Ä", "T\n"],
-    ),
-    (
-        "/$defs/Provider/oneOf/1/properties/zone",
-        "providers: [{type: cloudflare, zone: @}]",
-        &["kube-cp.com", "com.", "0123456789abcdef0123456789abcdef"],
-        &["", "kube_cp.com", "10.1.1.1", "a b"],
-    ),
-    (
-        "/$defs/Provider/oneOf/1/properties/account",
-        "providers: [{type: cloudflare, account: @}]",
-        &["0123456789abcdef0123456789ABCDEF"],
-        &["", "0123", "g123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef0"],
-    ),
-    (
-        "/$defs/Provider/oneOf/1/properties/api",
-        "providers: [{type: cloudflare, api: @}]",
-        &["https://api.cloudflare.com/client/v4", "https://a:1/", "http://127.0.0.1:8080/v4", "http://[::1]:80"],
-        &["", "a.example", "http://a.example", "http://127.a.example", "https://", "https://u:p@a", "https://a/?b"],
-    ),
-    (
-        "/$defs/Served/properties/cloudflarePool",
-        "providers: [{type: cloudflare, pools: [{cloudflarePool: @}]}]",
-        &["kube-cp", "a_B-2"],
-        &["", "a b", "a.b", "a/b", "a\n"],
-    ),
-    (
-        "/$defs/Member/properties/name",
-        "peers: {members: [{name: @}]}",
-        &["dns-1", "DNS_1.example.org", "1", "-"],
-        &["", "a b", "a/b", "a:1", "ä", "a\n"],
-    ),
-    (
-        "/$defs/Member/properties/address",
-        "peers: {members: [{address: @}]}",
-        &["192.0.2.11", "192.0.2.11:1", "[2001:db8::1]", "[::1]:65535", "dns-1", "dns-1.example.org.:7946", "1.a"],
-        &["", ":7946", "2001:db8::1", "[::1]7946", "[::1", "[]", "dns_1", "dns-1:", "dns-1:x", "a:1:2", "a b", "a\n"],
-    ),
-    (
-        "/$defs/Peers/properties/cluster",
-        "peers: {cluster: @}",
-        &["daymark", "Prod_1.eu-west"],
-        &["", "a b", "a/b", "ä", "a\n"],
-    ),
+    Sample {
+        pointer: "/$defs/Pool/properties/name",
+        file: "pools: [{name: @}]",
+        good: &["lb.kube-cp.com", "a", "A-b.C.", "1.2.3", "10.1.1.1.1", "256.1.1.1"],
+        bad: &["", ".", "a..b", "-a.b", "a-.b", "a_b.c", "a.b..", "10.1.1.1", "ä.de", "a b", "a\n"],
+    },
+    Sample {
+        pointer: "/$defs/Node/properties/name",
+        file: "pools: [{nodes: [{name: @}]}]",
+        good: &["cp-1", "a/b", "Köln", "#"],
+        bad: &["", "a b", "a\tb", "a\n"],
+    },
+    Sample {
+        pointer: "/$defs/FromKubernetes/properties/selector",
+        file: "pools: [{nodes: {fromKubernetes: {selector: @}}}]",
+        good: &["node-role.kubernetes.io/control-plane", "a=b,c in (d, e)", "!a"],
+        bad: &["", " a", "a ", "ä", "a\tb", "a\n"],
+    },
+    Sample {
+        pointer: "/$defs/Probe/properties/path",
+        file: "pools: [{probe: {path: @}}]",
+        good: &["/", "/readyz?exclude=etcd"],
+        bad: &["", "readyz", "/a b", "/a#b", "/ä", "/a\n"],
+    },
+    Sample {
+        pointer: "/$defs/Probe/properties/interval",
+        file: "pools: [{probe: {interval: @}}]",
+        good: &["2s", "20000ms", "0030s", "1h"],
+        bad: &["", "2", "s", "2 s", "2d", "-2s", "2.5s", "2S", "2s\n"],
+    },
+    Sample {
+        pointer: "/$defs/Provider/oneOf/1/properties/name",
+        file: "providers: [{type: cloudflare, name: @}]",
+        good: &["a", "edge-2", "Authoritative", "authoritative-2"],
+        bad: &["", "authoritative", "a_b", "a.b", "a/b", "a\n"],
+    },
+    Sample {
+        pointer: "/$defs/Provider/oneOf/1/properties/tokenVariable",
+        file: "providers: [{type: cloudflare, tokenVariable: @}]",
+        good: &["T", "_t", "CF_TOKEN_2"],
+        bad: &["", "2T", "A-B", "A B", "Ä", "T\n"],
+    },
+    Sample {
+        pointer: "/$defs/Provider/oneOf/1/properties/zone",
+        file: "providers: [{type: cloudflare, zone: @}]",
+        good: &["kube-cp.com", "com.", "0123456789abcdef0123456789abcdef"],
+        bad: &["", "kube_cp.com", "10.1.1.1", "a b"],
+    },
+    Sample {
+        pointer: "/$defs/Provider/oneOf/1/properties/account",
+        file: "providers: [{type: cloudflare, account: @}]",
+        good: &["0123456789abcdef0123456789ABCDEF"],
+        bad: &["", "0123", "g123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef0"],
+    },
+    Sample {
+        pointer: "/$defs/Provider/oneOf/1/properties/api",
+        file: "providers: [{type: cloudflare, api: @}]",
+        good: &["https://api.cloudflare.com/client/v4", "https://a:1/", "http://127.0.0.1:8080/v4", "http://[::1]:80"],
+        bad: &[
+            "",
+            "a.example",
+            "http://a.example",
+            "http://127.a.example",
+            "https://",
+            "https://u:p@a",
+            "https://a/?b",
+        ],
+    },
+    Sample {
+        pointer: "/$defs/Served/properties/cloudflarePool",
+        file: "providers: [{type: cloudflare, pools: [{cloudflarePool: @}]}]",
+        good: &["kube-cp", "a_B-2"],
+        bad: &["", "a b", "a.b", "a/b", "a\n"],
+    },
+    Sample {
+        pointer: "/$defs/Member/properties/name",
+        file: "peers: {members: [{name: @}]}",
+        good: &["dns-1", "DNS_1.example.org", "1", "-"],
+        bad: &["", "a b", "a/b", "a:1", "ä", "a\n"],
+    },
+    Sample {
+        pointer: "/$defs/Member/properties/address",
+        file: "peers: {members: [{address: @}]}",
+        good: &[
+            "192.0.2.11",
+            "192.0.2.11:1",
+            "[2001:db8::1]",
+            "[::1]:65535",
+            "dns-1",
+            "dns-1.example.org.:7946",
+            "1.a",
+        ],
+        bad: &[
+            "",
+            ":7946",
+            "2001:db8::1",
+            "[::1]7946",
+            "[::1",
+            "[]",
+            "dns_1",
+            "dns-1:",
+            "dns-1:x",
+            "a:1:2",
+            "a b",
+            "a\n",
+        ],
+    },
+    Sample {
+        pointer: "/$defs/Peers/properties/cluster",
+        file: "peers: {cluster: @}",
+        good: &["daymark", "Prod_1.eu-west"],
+        bad: &["", "a b", "a/b", "ä", "a\n"],
+    },
 ];
 
 #[test]
 fn the_schema_and_the_reader_agree_on_every_text_with_a_pattern() {
     let schema = json_schema();
-    for (pointer, file, good, bad) in SAMPLES {
+    for Sample { pointer, file, good, bad } in SAMPLES {
         let kind = schema.pointer(pointer).unwrap();
         let validator = jsonschema::validator_for(kind).unwrap();
         let allowed = format!("; {} is allowed", kind["title"].as_str().unwrap());
-        for (text, is_good) in good.iter().map(|it| (it, true)).chain(bad.iter().map(|it| (it, false))) {
+        for (text, is_good) in good.iter().map(|text| (text, true)).chain(bad.iter().map(|text| (text, false))) {
             let value = json!(text);
             assert_eq!(validator.is_valid(&value), is_good, "the schema on {value} for {pointer}");
             let is_refused = error(&file.replace('@', &value.to_string())).contains(&allowed);
             assert_eq!(is_refused, !is_good, "the reader on {value} for {pointer}");
         }
     }
-    let of_samples: Vec<_> = SAMPLES.iter().map(|(pointer, ..)| &schema.pointer(pointer).unwrap()["pattern"]).collect();
+    let of_samples: Vec<_> = SAMPLES.iter().map(|sample| &schema.pointer(sample.pointer).unwrap()["pattern"]).collect();
     for (key, schema) in properties(&schema) {
         let pattern = &schema["pattern"];
         assert!(pattern.is_null() || of_samples.contains(&pattern), "no sample has the pattern of {key}, {pattern}");

@@ -1,4 +1,4 @@
-//! A directory with the files that a configuration names, and short ways to read one.
+//! A directory with the files that a configuration names, and helpers that read a configuration.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use daymark::config::{AdminConfig, Config, Finding, PeersConfig, PoolConfig, ProviderConfig};
 use tempfile::TempDir;
 
-/// A directory with `ca.crt`, `client.crt`, `client.key`, `other.key`, `token`, `zone`, `gossip.key` and files that are no such thing.
+/// Creates a directory with `ca.crt`, `client.crt`, `client.key`, `other.key`, `token`, `zone`, `gossip.key` and broken files.
 pub(crate) fn files() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let ca = rcgen::KeyPair::generate().unwrap();
@@ -38,12 +38,19 @@ providers:
     nameservers: [{name: ns1.kube-cp.com}]
 ";
 
-/// What a configuration says, apart from where it says it.
-type Meaning = (Vec<PoolConfig>, Vec<ProviderConfig>, Option<PeersConfig>, AdminConfig, Option<PathBuf>);
+/// The settings of a configuration, without their locations in the file.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Meaning {
+    pools: Vec<PoolConfig>,
+    providers: Vec<ProviderConfig>,
+    peers: Option<PeersConfig>,
+    admin: AdminConfig,
+    state_dir: Option<PathBuf>,
+}
 
 pub(crate) fn meaning(config: Config) -> Meaning {
     let Config { pools, providers, peers, admin, state_dir, .. } = config;
-    (pools, providers, peers, admin, state_dir)
+    Meaning { pools, providers, peers, admin, state_dir }
 }
 
 /// Reads a text whose paths are relative to `base`.
@@ -51,7 +58,7 @@ pub(crate) fn parse(text: &str, base: &Path) -> Result<Config, Vec<String>> {
     Config::parse(text, "daymark.yaml", base).map_err(|errors| lines(&errors.0))
 }
 
-/// Every error of a text, which must have some.
+/// The errors of a text, which must have at least one.
 pub(crate) fn errors(text: &str) -> Vec<String> {
     let dir = files();
     let hidden = format!("{}/", dir.path().display());
@@ -59,12 +66,12 @@ pub(crate) fn errors(text: &str) -> Vec<String> {
     errors.into_iter().map(|line| line.replace(&hidden, "")).collect()
 }
 
-/// The errors of a text as lines.
+/// The errors of a text, one a line.
 pub(crate) fn error(text: &str) -> String {
     errors(text).join("\n")
 }
 
-/// Every warning of a text, which must have no error.
+/// The warnings of a text, which must have no error.
 pub(crate) fn warnings(text: &str) -> Vec<String> {
     lines(&parse(text, files().path()).unwrap().warnings)
 }

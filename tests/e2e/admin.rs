@@ -1,4 +1,4 @@
-//! The admin API as its clients meet it: health, metrics, status, history, operators' words, and clients that behave badly.
+//! The admin API from a client's side: health, metrics, status, events, overrides, and clients that misbehave.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ fn running(count: u8) -> (Nodes, Daymark) {
 }
 
 #[test]
-fn health_is_told_in_the_form_of_the_apiserver() {
+fn health_is_reported_in_the_form_of_the_apiserver() {
     let (_nodes, daymark) = running(1);
     assert_eq!(daymark.get("/livez"), (200, "livez check passed\n".to_owned()));
     let ready = "[+]listeners ok\n[+]answer of authoritative ok\n[+]driver ok\nreadyz check passed\n";
@@ -30,7 +30,7 @@ fn health_is_told_in_the_form_of_the_apiserver() {
 }
 
 #[test]
-fn every_metric_is_there_and_the_text_is_open_metrics() {
+fn every_metric_is_exported_as_open_metrics() {
     let (nodes, daymark) = running(2);
     nodes.set(1, Behaviour::Dead);
     daymark.answers(&nodes.addresses()[..1], "ready");
@@ -70,7 +70,7 @@ fn every_metric_is_there_and_the_text_is_open_metrics() {
     }
     assert!(text.ends_with("# EOF\n"), "{text}");
     let families: BTreeSet<&str> =
-        text.lines().filter_map(|it| it.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     for name in samples.map(|line| line.split(['{', ' ']).next().unwrap()) {
         assert!(families.iter().any(|family| name.starts_with(family)), "{name} is of a family that is described");
@@ -78,7 +78,7 @@ fn every_metric_is_there_and_the_text_is_open_metrics() {
 }
 
 #[test]
-fn status_and_events_tell_what_is_and_what_was_with_the_reasons() {
+fn status_and_events_have_the_present_and_the_past_with_their_reasons() {
     let (nodes, daymark) = running(2);
     let not_ready = Behaviour::NotReady { failing: vec!["etcd".to_owned()] };
     nodes.set(0, not_ready);
@@ -102,7 +102,7 @@ fn status_and_events_tell_what_is_and_what_was_with_the_reasons() {
 }
 
 #[test]
-fn an_operators_word_needs_the_token_and_is_refused_where_it_makes_no_sense() {
+fn an_override_needs_the_token_and_is_refused_if_it_is_invalid() {
     let (nodes, daymark) = running(2);
     let token = nodes.token();
     let send = |method, node: &str, token, body| {
@@ -160,7 +160,7 @@ fn an_operators_word_needs_the_token_and_is_refused_where_it_makes_no_sense() {
 }
 
 #[test]
-fn an_override_ends_by_itself() {
+fn an_override_expires() {
     let (nodes, daymark) = running(2);
     let path = format!("/api/v1/pools/{POOL}/nodes/cp-1/override");
     let (code, body) = http(daymark.admin, "PUT", &path, Some(&nodes.token()), r#"{"kind": "drain", "for": "2s"}"#);
@@ -170,7 +170,7 @@ fn an_override_ends_by_itself() {
 }
 
 #[test]
-fn slow_and_idle_clients_of_the_admin_api_hurt_neither_dns_nor_the_next_client() {
+fn slow_and_idle_clients_of_the_admin_api_delay_neither_dns_nor_the_next_client() {
     let (nodes, daymark) = running(2);
     let mut idle: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(daymark.admin).unwrap()).collect();
     for slow in idle.iter_mut().take(20) {
@@ -179,10 +179,10 @@ fn slow_and_idle_clients_of_the_admin_api_hurt_neither_dns_nor_the_next_client()
     for _ in 0..100 {
         assert_eq!(look_up(daymark.dns).len(), 2);
     }
-    // No API is asked: the answer on the wire follows the nodes.
+    // DNS is asked instead of the API: its answer follows the nodes.
     nodes.set(0, Behaviour::Dead);
     until("the answer follows", || (look_up(daymark.dns).len() == 1).then_some(()));
-    // The first of them is turned out for its silence.
+    // The first idle connection is closed after its time limit.
     idle[0].set_read_timeout(Some(LONG)).unwrap();
     let mut rest = Vec::new();
     let _ = idle[0].read_to_end(&mut rest);

@@ -1,4 +1,4 @@
-//! Answers of two families, and the answer when nothing is left.
+//! Answers of both address families, and the answer when no node is usable.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use crate::support::nodes::{Nodes, addresses};
 use crate::support::{Daymark, POOL, addresses_in, daymark, finish, until};
 
 #[test]
-fn a_node_of_both_families_is_in_both_answers_and_each_address_is_judged_by_itself() {
+fn a_dual_stack_node_is_in_both_answers_and_each_address_has_its_own_verdict() {
     let (v6, v4): (IpAddr, _) = ("::1".parse().unwrap(), addresses(2));
     if std::net::TcpListener::bind((v6, 0)).is_err() {
         return eprintln!("skipped: this host has no IPv6");
@@ -38,7 +38,7 @@ fn a_node_of_both_families_is_in_both_answers_and_each_address_is_judged_by_itse
 }
 
 #[test]
-fn when_every_node_is_dead_the_last_good_answer_is_held_and_that_is_an_alarm() {
+fn the_last_good_answer_stays_with_an_alarm_when_every_node_is_dead() {
     let nodes = Nodes::start(3);
     let all = nodes.addresses();
     let running = Daymark::run(&nodes.write(&nodes.plan()));
@@ -52,7 +52,7 @@ fn when_every_node_is_dead_the_last_good_answer_is_held_and_that_is_an_alarm() {
     nodes.set(1, Behaviour::Dead);
     nodes.set(2, Behaviour::Dead);
     until("the answer is held", || (running.pool()["basis"] == "held").then_some(()));
-    // What left a short while before the last may be among them: what cuts off all is seen target by target.
+    // Nodes that left shortly before the last one may be among them, since a total outage is noticed target by target.
     let held = addresses_in(&running.pool()["addresses"]);
     assert!(all[1..].iter().all(|address| held.contains(address)), "{held:?}");
     let held: Vec<IpAddr> = held.into_iter().collect();

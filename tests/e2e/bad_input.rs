@@ -1,4 +1,4 @@
-//! What is wrong is said whole, before anything starts: exit code 2, and no file, socket or line beside the errors.
+//! Invalid input ends the process before anything starts: exit code 2, all errors, and no file, socket or other line.
 
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::support::nodes::{Nodes, Plan, addresses};
 use crate::support::{BINARY, daymark, finish};
 
-/// Runs to the end, which must be a refusal, and gives the lines of the errors.
+/// Runs a command that must be refused, and returns the lines of its errors.
 fn refused(command: &mut Command, nodes: &Nodes) -> Vec<String> {
     let done = finish(command);
     assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{}", done.stderr);
@@ -21,7 +21,7 @@ fn run(config: &Path) -> Command {
 }
 
 #[test]
-fn every_error_of_a_configuration_is_said_at_once_by_run_check_and_probe() {
+fn run_check_and_probe_report_every_error_of_a_configuration_at_once() {
     let nodes = Nodes::start(1);
     let good = nodes.plan().to_string();
     let bad = good
@@ -69,7 +69,7 @@ fn a_missing_file_and_an_unknown_flag_are_refused() {
 }
 
 #[test]
-fn ports_in_use_are_said_with_their_transport_and_all_at_once() {
+fn ports_in_use_are_reported_with_their_transport_and_all_at_once() {
     let nodes = Nodes::start(1);
     let at = addresses(3);
     let (udp, tcp) = (UdpSocket::bind((at[0], 0)).unwrap(), TcpListener::bind((at[1], 0)).unwrap());
@@ -102,7 +102,7 @@ fn ports_in_use_are_said_with_their_transport_and_all_at_once() {
 }
 
 #[test]
-fn a_lack_of_the_right_to_bind_port_53_is_said_with_what_to_do() {
+fn a_missing_permission_to_bind_port_53_is_reported_with_the_remedy() {
     let limit = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
     if limit.trim().parse().is_ok_and(|limit: u16| limit <= 53) {
         return eprintln!("skipped: everyone may bind port 53 here");
@@ -110,7 +110,7 @@ fn a_lack_of_the_right_to_bind_port_53_is_said_with_what_to_do() {
     let nodes = Nodes::start(1);
     let listen = format!("{}:53", addresses(1)[0]);
     let config = nodes.write(&Plan { listen: listen.clone(), ..nodes.plan() });
-    // The superuser without this one capability; for anyone else the prefix changes nothing and may be refused.
+    // This drops one capability of the superuser. Another user lacks it anyway, and may not call this at all.
     let setpriv = ["--bounding-set", "-net_bind_service", "--inh-caps", "-net_bind_service"];
     let mut command = run(&config);
     if finish(Command::new("setpriv").args(setpriv).arg("true")).code == Some(0) {

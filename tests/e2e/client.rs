@@ -1,4 +1,4 @@
-//! A client that looks the name up before each request, as every new dial of a Kubernetes client does.
+//! A client that resolves the name before each request, as a Kubernetes client does for each new connection.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -17,7 +17,7 @@ use crate::support::nodes::Nodes;
 use crate::support::{Daymark, POOL, addresses_in, is_published, until};
 
 const REQUESTS: usize = 200;
-/// How long the client waits for a silent node before it goes on to the next address.
+/// The time after which the client leaves a silent node for the next address.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 struct Client {
@@ -35,7 +35,7 @@ impl Client {
         Self { tls, port: nodes.port() }
     }
 
-    /// Whether the node says that it is ready.
+    /// Sends one request; true if the node answers that it is ready.
     fn request(&self, to: IpAddr) -> io::Result<bool> {
         let stream = TcpStream::connect_timeout(&SocketAddr::new(to, self.port), PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -48,17 +48,17 @@ impl Client {
     }
 }
 
-/// What the client met.
+/// The client's requests, by their outcome.
 #[derive(Debug, Default)]
 struct Tally {
-    /// By the first address of the answer.
+    /// Served by the first address of the answer.
     at_once: usize,
-    /// By a later address of the answer.
+    /// Served by a later address of the answer.
     by_another: usize,
     failed: usize,
 }
 
-/// The addresses that are out of what is published already, and those that are in what is decided.
+/// Reads the addresses that are out of the published answer, and those that are in the decided one.
 fn known(daymark: &Daymark, out_before: &BTreeSet<IpAddr>) -> (BTreeSet<IpAddr>, BTreeSet<IpAddr>) {
     let status = daymark.json("/api/v1/status");
     let pool = &status["pools"][0];
@@ -66,7 +66,7 @@ fn known(daymark: &Daymark, out_before: &BTreeSet<IpAddr>) -> (BTreeSet<IpAddr>,
     let targets = pool["targets"].as_array().unwrap().iter();
     let out: BTreeSet<IpAddr> = targets.map(|target| target["address"].as_str().unwrap().parse().unwrap()).collect();
     let out: BTreeSet<IpAddr> = out.difference(&within).copied().collect();
-    // What is decided and not yet published proves nothing yet; what was out and still is stays so.
+    // A decision that is not published yet proves nothing. An address that was out before and still is stays out.
     let out = if is_published(&status) { out } else { out.intersection(out_before).copied().collect() };
     (out, within)
 }
@@ -78,7 +78,7 @@ fn ask_until(stop: &AtomicBool, done: &AtomicUsize, daymark: &Daymark, client: &
         let answer = look_up(daymark.dns);
         let wrong: Vec<_> = answer.intersection(&out).collect();
         if !wrong.is_empty() {
-            // One that came back between the two questions is right.
+            // An address that came back between the two queries is right.
             let (_, within) = known(daymark, &out);
             assert!(wrong.iter().all(|address| within.contains(address)), "{answer:?}, though {out:?} were known out");
         }
@@ -93,7 +93,7 @@ fn ask_until(stop: &AtomicBool, done: &AtomicUsize, daymark: &Daymark, client: &
     tally
 }
 
-/// Stops the client, also where a test fails.
+/// Stops the client when it is dropped, even if the test fails.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -103,7 +103,7 @@ impl Drop for Stop<'_> {
 }
 
 #[test]
-fn a_client_never_meets_a_node_that_is_known_to_be_out() {
+fn no_client_is_sent_to_a_node_that_is_known_to_be_out() {
     let nodes = Nodes::start(5);
     let (daymark, client) = (Daymark::run(&nodes.write(&nodes.plan())), Client::new(&nodes));
     let all = nodes.addresses();

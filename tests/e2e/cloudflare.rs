@@ -1,4 +1,4 @@
-//! One run that serves DNS and writes to Cloudflare.
+//! One process that serves DNS and writes to Cloudflare.
 
 use std::net::IpAddr;
 
@@ -7,15 +7,15 @@ use daymark_fake_cloudflare::{Fault, RequestMatcher};
 
 use crate::support::dns::all_find;
 use crate::support::nodes::Plan;
-use crate::support::zone::Scene;
+use crate::support::zone::ZoneFixture;
 use crate::support::{Daymark, POOL, addresses_in, daymark, finish, is_published, output, until};
 
-impl Scene {
+impl ZoneFixture {
     fn run(&self) -> Daymark {
         Daymark::run(&self.config())
     }
 
-    /// Waits until DNS and Cloudflare both show exactly these addresses.
+    /// Waits until DNS and Cloudflare both have exactly these addresses.
     fn shows(&self, daymark: &Daymark, addresses: &[IpAddr]) {
         daymark.answers(addresses, "ready");
         all_find(daymark.dns, addresses);
@@ -24,15 +24,15 @@ impl Scene {
 }
 
 #[test]
-fn one_run_serves_dns_and_writes_records_as_nodes_go_and_come() {
-    let scene = Scene::new(3);
-    let all = scene.nodes.addresses();
-    let daymark = scene.run();
-    scene.shows(&daymark, &all);
-    scene.nodes.set(1, Behaviour::Dead);
-    scene.shows(&daymark, &[all[0], all[2]]);
-    scene.nodes.set(1, Behaviour::Ready);
-    scene.shows(&daymark, &all);
+fn one_process_serves_dns_and_writes_records_when_nodes_leave_and_return() {
+    let fixture = ZoneFixture::new(3);
+    let all = fixture.nodes.addresses();
+    let daymark = fixture.run();
+    fixture.shows(&daymark, &all);
+    fixture.nodes.set(1, Behaviour::Dead);
+    fixture.shows(&daymark, &[all[0], all[2]]);
+    fixture.nodes.set(1, Behaviour::Ready);
+    fixture.shows(&daymark, &all);
 
     daymark.logs(&format!("add the record {POOL} A {} (in: ready since", all[1]));
     let metrics = daymark.get("/metrics").1;
@@ -47,15 +47,15 @@ fn one_run_serves_dns_and_writes_records_as_nodes_go_and_come() {
 }
 
 #[test]
-fn a_cloudflare_that_fails_is_told_and_dns_goes_on_without_it() {
-    let scene = Scene::new(3);
-    let all = scene.nodes.addresses();
-    let daymark = scene.run();
-    scene.shows(&daymark, &all);
+fn a_failing_cloudflare_is_reported_and_dns_goes_on() {
+    let fixture = ZoneFixture::new(3);
+    let all = fixture.nodes.addresses();
+    let daymark = fixture.run();
+    fixture.shows(&daymark, &all);
     for _ in 0..1_000 {
-        scene.zone.cloudflare.inject(Fault::Status(500), RequestMatcher::any());
+        fixture.zone.cloudflare.inject(Fault::Status(500), RequestMatcher::any());
     }
-    scene.nodes.set(0, Behaviour::Dead);
+    fixture.nodes.set(0, Behaviour::Dead);
     until("DNS has the new answer", || {
         let mut status = daymark.json("/api/v1/status");
         status["providers"].as_array_mut().unwrap().truncate(1);
@@ -73,38 +73,38 @@ fn a_cloudflare_that_fails_is_told_and_dns_goes_on_without_it() {
         let (_, rest) = metrics.split_once("daymark_provider_behind_seconds{provider=\"cloudflare\"} ")?;
         (rest.lines().next()?.parse::<u64>().unwrap() > 0).then_some(())
     });
-    assert_eq!(scene.zone.addresses(), all.iter().copied().collect(), "what stood there stands");
+    assert_eq!(fixture.zone.addresses(), all.iter().copied().collect(), "what stood there stands");
     assert_eq!(daymark.get("/readyz").0, 200);
 
-    scene.zone.cloudflare.clear_faults();
-    scene.shows(&daymark, &all[1..]);
-    assert!(!daymark.log().contains(&scene.zone.cloudflare.token()), "no token in the log");
+    fixture.zone.cloudflare.clear_faults();
+    fixture.shows(&daymark, &all[1..]);
+    assert!(!daymark.log().contains(&fixture.zone.cloudflare.token()), "no token in the log");
 }
 
 #[test]
-fn a_restart_writes_nothing_where_the_answer_stands() {
-    let scene = Scene::new(3);
-    let all = scene.nodes.addresses();
-    scene.nodes.set(2, Behaviour::Dead);
-    let first = scene.run();
-    scene.shows(&first, &all[..2]);
-    let writes = scene.zone.writes();
+fn a_restart_writes_nothing_if_the_published_answer_is_right() {
+    let fixture = ZoneFixture::new(3);
+    let all = fixture.nodes.addresses();
+    fixture.nodes.set(2, Behaviour::Dead);
+    let first = fixture.run();
+    fixture.shows(&first, &all[..2]);
+    let writes = fixture.zone.writes();
     first.kill();
-    let second = scene.run();
-    scene.shows(&second, &all[..2]);
-    assert_eq!(scene.zone.writes(), writes);
+    let second = fixture.run();
+    fixture.shows(&second, &all[..2]);
+    assert_eq!(fixture.zone.writes(), writes);
 }
 
 #[test]
-fn a_token_variable_that_is_not_set_is_told_at_its_key_and_nothing_starts() {
-    let scene = Scene::new(1);
-    let provider = scene.plan.provider.replace("tokenFile: cloudflare.token", "tokenVariable: NEVER_SET_BY_ANYONE");
-    let config = scene.nodes.write(&Plan { provider, ..scene.plan.clone() });
-    let wanted = "providers[1].tokenVariable: the environment variable NEVER_SET_BY_ANYONE, which should hold the token, is not \
+fn an_unset_token_variable_is_an_error_at_its_key_and_nothing_starts() {
+    let fixture = ZoneFixture::new(1);
+    let provider = fixture.plan.provider.replace("tokenFile: cloudflare.token", "tokenVariable: NEVER_SET_BY_ANYONE");
+    let config = fixture.nodes.write(&Plan { provider, ..fixture.plan.clone() });
+    let expected = "providers[1].tokenVariable: the environment variable NEVER_SET_BY_ANYONE, which should hold the token, is not \
                   set";
     let run = finish(&mut daymark(&["run", "-c", config.to_str().unwrap()]));
-    assert!(run.code == Some(2) && run.stderr.contains(wanted), "{}", run.stderr);
+    assert!(run.code == Some(2) && run.stderr.contains(expected), "{}", run.stderr);
     let sync = finish(&mut daymark(&["sync", "-c", config.to_str().unwrap()]));
-    assert!(sync.code == Some(2) && sync.stderr.contains(wanted), "{}", sync.stderr);
-    assert_eq!(scene.zone.cloudflare.calls().len(), 0);
+    assert!(sync.code == Some(2) && sync.stderr.contains(expected), "{}", sync.stderr);
+    assert_eq!(fixture.zone.cloudflare.calls().len(), 0);
 }

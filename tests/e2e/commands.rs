@@ -1,4 +1,4 @@
-//! The commands, as a person or a script types them.
+//! The commands of the command line, as a person or a script uses them.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -22,7 +22,7 @@ fn json(arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn run_takes_everything_from_flags() {
+fn run_needs_only_flags() {
     let nodes = Nodes::start(2);
     let pool = format!("{POOL}:{}", nodes.port());
     let named: Vec<String> = (1..).zip(nodes.addresses()).map(|(n, address)| format!("cp-{n}={address}")).collect();
@@ -37,7 +37,7 @@ fn run_takes_everything_from_flags() {
 }
 
 #[test]
-fn check_shows_both_sums_and_warns_of_what_takes_longer_than_clients_do() {
+fn check_prints_both_sums_and_warns_of_one_longer_than_clients_wait() {
     let nodes = Nodes::start(1);
     let config = nodes.write(&Plan { interval: "1s", ..nodes.plan() });
     let text = output(&["check", "-c", config.to_str().unwrap()]);
@@ -54,7 +54,7 @@ fn check_shows_both_sums_and_warns_of_what_takes_longer_than_clients_do() {
 }
 
 #[test]
-fn one_file_serves_all_hosts_where_each_is_told_which_it_is() {
+fn one_file_serves_all_hosts_if_each_gets_its_name_by_a_flag() {
     const PEERS: &str = "peers: {keyFile: gossip.key, members: [{name: dns-1, address: 192.0.2.11}, \
                          {name: dns-2, address: 192.0.2.12}, {name: dns-3, address: 192.0.2.13}]}";
     let nodes = Nodes::start(1);
@@ -75,7 +75,7 @@ fn one_file_serves_all_hosts_where_each_is_told_which_it_is() {
 }
 
 #[test]
-fn probe_shows_what_each_target_is_found_to_be() {
+fn probe_prints_the_observation_of_each_target() {
     let nodes = Nodes::start(3);
     nodes.set(1, Behaviour::Dead);
     nodes.set(2, Behaviour::WrongNames);
@@ -89,13 +89,13 @@ fn probe_shows_what_each_target_is_found_to_be() {
     assert!(text.contains(&format!("certificate of cp-1: {POOL}\n")), "{text}");
 
     let found = json(&["probe", "-c", config.to_str().unwrap(), "-o", "json"]);
-    let kinds: Vec<&Value> = found.as_array().unwrap().iter().map(|it| &it["kind"]["kind"]).collect();
+    let kinds: Vec<&Value> = found.as_array().unwrap().iter().map(|probe| &probe["kind"]["kind"]).collect();
     assert_eq!(kinds, ["ready", "refused", "wrong-name"]);
     assert_eq!(found[0]["certificate"]["names"], serde_json::json!([POOL]));
 }
 
 #[test]
-fn status_explain_and_events_show_the_same_reason() {
+fn status_explain_and_events_print_the_same_reason() {
     let (nodes, daymark) = running(2);
     nodes.set(1, Behaviour::Dead);
     daymark.answers(&nodes.addresses()[..1], "ready");
@@ -120,7 +120,13 @@ fn status_explain_and_events_show_the_same_reason() {
     let line = text.lines().rfind(|line| line.contains("->") && line.contains(" out: ")).unwrap();
     assert!(line.contains(&why), "{text}");
     let events = json(&["events", "--api", &api, "-o", "json"]);
-    assert!(events.as_array().unwrap().iter().any(|it| it["sentence"].as_str().is_some_and(|it| it.contains(&why))));
+    assert!(
+        events
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|event| event["sentence"].as_str().is_some_and(|message| message.contains(&why)))
+    );
 
     let Finished { code, stderr, .. } = finish(&mut daymark_at(&["explain", "cp-9"], &api));
     assert_eq!((code, stderr.as_str()), (Some(1), "there is no node cp-9; there are: cp-1, cp-2\n"));
@@ -133,7 +139,7 @@ fn daymark_at(arguments: &[&str], api: &str) -> Command {
 }
 
 #[test]
-fn a_node_is_drained_forced_and_given_free_again() {
+fn a_node_is_drained_forced_and_cleared() {
     let (nodes, daymark) = running(2);
     let (api, all, token) = (daymark.api(), nodes.addresses(), nodes.path("state/admin.token"));
     let say = |arguments: &[&str]| finish(daymark_at(arguments, &api).env("DAYMARK_TOKEN_FILE", &token));
@@ -169,7 +175,7 @@ fn a_node_is_drained_forced_and_given_free_again() {
 }
 
 #[test]
-fn a_host_that_does_not_run_is_said_with_what_to_do() {
+fn a_host_that_does_not_run_is_reported_with_the_remedy() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let done = finish(&mut daymark_at(&["status"], &port.to_string()));
     assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
@@ -178,7 +184,7 @@ fn a_host_that_does_not_run_is_said_with_what_to_do() {
 }
 
 #[test]
-fn a_name_of_the_api_that_leads_nowhere_is_said() {
+fn an_unresolvable_name_of_the_api_is_reported() {
     let done = finish(&mut daymark_at(&["status"], "dns-1.invalid:9353"));
     assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
     let said = "no Daymark answers at dns-1.invalid:9353: the name dns-1.invalid leads nowhere: ";
@@ -186,14 +192,14 @@ fn a_name_of_the_api_that_leads_nowhere_is_said() {
 }
 
 #[test]
-fn the_api_is_found_by_a_name() {
+fn the_api_is_reached_by_a_name() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let done = finish(&mut daymark_at(&["status"], &format!("localhost:{port}")));
     assert!(done.stderr.contains("Connection refused"), "{}", done.stderr);
 }
 
 #[test]
-fn the_schema_is_json_and_takes_the_examples_keys() {
+fn the_schema_is_json_and_has_the_keys_of_the_examples() {
     let schema = json(&["schema"]);
     assert_eq!(schema["additionalProperties"], false);
     for key in ["pools", "providers", "admin", "stateDir"] {
@@ -202,7 +208,7 @@ fn the_schema_is_json_and_takes_the_examples_keys() {
 }
 
 #[test]
-fn completions_are_what_the_shell_can_read() {
+fn the_shell_can_read_the_completions() {
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("completions");
     fs::write(&script, output(&["completions", "bash"])).unwrap();
@@ -213,7 +219,7 @@ fn completions_are_what_the_shell_can_read() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_failure() {
+fn a_closed_output_is_no_failure() {
     let (_nodes, daymark) = running(1);
     for arguments in [&["status", "--api", &daymark.api()][..], &["schema"], &["completions", "bash"]] {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -230,7 +236,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[test]
-fn help_and_version_are_told_with_exit_code_0() {
+fn help_and_version_end_with_exit_code_0() {
     assert_eq!(output(&["--version"]), format!("daymark {}\n", env!("CARGO_PKG_VERSION")));
     let help = output(&["--help"]);
     let commands =
@@ -242,7 +248,7 @@ fn help_and_version_are_told_with_exit_code_0() {
 }
 
 #[test]
-fn ask_tells_what_a_server_answers_in_each_way() {
+fn ask_prints_the_answer_of_a_server_for_each_transport() {
     let (nodes, host) = running(2);
     host.answers(&nodes.addresses(), "ready");
     let server = host.dns.to_string();
@@ -263,7 +269,7 @@ fn ask_tells_what_a_server_answers_in_each_way() {
     let wrong = finish(&mut daymark(&["ask", POOL, "--server", "dns-1:dns"]));
     assert_eq!(
         (wrong.code, wrong.stderr.as_str()),
-        (Some(2), "dns-1:dns: HOST or HOST:PORT is wanted, such as 192.0.2.1:53\n")
+        (Some(2), "dns-1:dns: HOST or HOST:PORT is expected, such as 192.0.2.1:53\n")
     );
     let hosts = finish(&mut daymark(&["ask", "localhost"]));
     assert_eq!(hosts.code, Some(0), "{}", hosts.stderr);

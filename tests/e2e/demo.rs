@@ -1,4 +1,4 @@
-//! The demo: nothing to install, three fakes to break and to heal.
+//! The demo, with its three fake apiservers to break and to heal.
 
 use std::net::SocketAddr;
 
@@ -40,9 +40,9 @@ fn the_demo_is_broken_and_healed_from_another_terminal_and_leaves_nothing_behind
 }
 
 #[test]
-fn what_the_demo_says_to_type_can_be_typed() {
+fn the_commands_that_the_demo_prints_work() {
     let dir = tempfile::tempdir().unwrap();
-    // Ports below those that the kernel gives to clients, on addresses of this test alone.
+    // These ports are below those that the kernel gives to clients, on addresses of this test.
     let own = addresses(2);
     let (dns, api) = (SocketAddr::new(own[0], 5300), SocketAddr::new(own[1], 9300));
     let said = tempfile::NamedTempFile::new().unwrap();

@@ -1,4 +1,4 @@
-//! The first signal ends everything in order, the second at once.
+//! The first signal ends the process cleanly, the second at once.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -8,11 +8,11 @@ use daymark_fake_cloudflare::{Fault, RequestMatcher};
 use tempfile::NamedTempFile;
 
 use crate::support::nodes::Nodes;
-use crate::support::zone::Scene;
+use crate::support::zone::ZoneFixture;
 use crate::support::{Daymark, LONG, Process, daymark, until};
 
 #[test]
-fn the_first_signal_ends_it_in_order_also_while_connections_are_open() {
+fn the_first_signal_ends_the_process_cleanly_even_with_open_connections() {
     for signal in ["TERM", "INT"] {
         let nodes = Nodes::start(2);
         let mut daymark = Daymark::run(&nodes.write(&nodes.plan()));
@@ -31,7 +31,7 @@ fn the_first_signal_ends_it_in_order_also_while_connections_are_open() {
         assert_eq!(daymark.process.wait().code(), Some(0), "{signal}: {}", daymark.log());
         assert!(daymark.log().contains("stopping; a second signal stops at once"));
         half_a_query.set_read_timeout(Some(LONG)).unwrap();
-        // Closed or reset, but not left open.
+        // The connection may be closed or reset, but not left open.
         let _ = half_a_query.read(&mut begun);
         let again = Daymark::run(&nodes.write(&nodes.plan()));
         again.answers(&nodes.addresses(), "ready");
@@ -39,7 +39,7 @@ fn the_first_signal_ends_it_in_order_also_while_connections_are_open() {
 }
 
 #[test]
-fn a_signal_right_after_the_start_ends_it_in_order_too() {
+fn a_signal_right_after_the_start_ends_the_process_cleanly() {
     let nodes = Nodes::start(1);
     let mut daymark = Daymark::run(&nodes.write(&nodes.plan()));
     daymark.process.signal("TERM");
@@ -47,14 +47,14 @@ fn a_signal_right_after_the_start_ends_it_in_order_too() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once_what_the_first_lets_end_in_order() {
+fn a_second_signal_ends_the_process_at_once() {
     for command in ["run", "sync"] {
-        let (scene, log) = (Scene::new(1), NamedTempFile::new().unwrap());
-        scene.zone.cloudflare.inject(Fault::StallAfter, RequestMatcher::method("POST"));
-        let mut command = daymark(&[command, "-c", scene.config().to_str().unwrap()]);
+        let (fixture, log) = (ZoneFixture::new(1), NamedTempFile::new().unwrap());
+        fixture.zone.cloudflare.inject(Fault::StallAfter, RequestMatcher::method("POST"));
+        let mut command = daymark(&[command, "-c", fixture.config().to_str().unwrap()]);
         let mut process = Process::spawn(command.stderr(log.reopen().unwrap()));
-        until("it writes", || (scene.zone.writes() > 0).then_some(()));
-        // Two of the same kind could be taken as one.
+        until("it writes", || (fixture.zone.writes() > 0).then_some(()));
+        // The kernel may merge two pending signals of one kind.
         process.signal("TERM");
         process.signal("INT");
         let code = process.wait().code();

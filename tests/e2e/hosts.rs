@@ -1,4 +1,4 @@
-//! Several hosts that decide together, each a process of its own.
+//! Several hosts that decide together, each a separate process.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -6,12 +6,12 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use daymark_fake_apiserver::{Behaviour, Node};
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
 
-use crate::discovery::{HASTY, Scene};
+use crate::discovery::{DiscoveryFixture, HASTY};
 use crate::support::nodes::{Nodes, Plan, addresses, write};
 use crate::support::zone::Zone;
 use crate::support::{BINARY, Daymark, finish, is_published, output, until};
 
-/// Nodes, and hosts that share a key.
+/// Fake nodes, and hosts that share a key.
 struct Hosts {
     nodes: Nodes,
     gossip: Vec<IpAddr>,
@@ -19,7 +19,7 @@ struct Hosts {
 }
 
 impl Hosts {
-    /// Three hosts, each with its own form of the plan.
+    /// Starts three hosts; `plan` adapts the plan of each.
     fn start(nodes: Nodes, plan: impl Fn(usize, Plan) -> Plan) -> Self {
         output(&["keygen", "--out", nodes.path("gossip.key").to_str().unwrap()]);
         let mut hosts = Self { gossip: addresses(3), nodes, running: Vec::new() };
@@ -60,7 +60,7 @@ impl Hosts {
         });
     }
 
-    /// Has an operator say something on a host, with the token of that host.
+    /// Sends an override to a host, with the token of that host.
     fn say(&self, host: usize, words: &[&str]) -> String {
         let (api, token) = (self.host(host).api(), self.nodes.path(&format!("state-{host}/admin.token")));
         let mut command = std::process::Command::new(BINARY);
@@ -76,7 +76,7 @@ impl Hosts {
 }
 
 #[test]
-fn a_word_on_one_host_holds_on_all_and_says_where_it_was_said() {
+fn an_override_on_one_host_counts_on_all_and_names_that_host() {
     let hosts = Hosts::start(Nodes::start(3), |_, plan| plan);
     let all = hosts.nodes.addresses();
     hosts.all_answer(&all);
@@ -92,11 +92,11 @@ fn a_word_on_one_host_holds_on_all_and_says_where_it_was_said() {
 }
 
 #[test]
-fn hosts_that_find_nodes_at_different_moments_have_the_same_configuration_and_words() {
-    let scene = Scene::start(3);
-    let all = scene.nodes.addresses();
-    scene.list(&[0]);
-    let (nodes, cluster) = scene.apart();
+fn hosts_that_discover_nodes_at_different_times_agree_on_configuration_and_overrides() {
+    let fixture = DiscoveryFixture::start(3);
+    let all = fixture.nodes.addresses();
+    fixture.list(&[0]);
+    let (nodes, cluster) = fixture.apart();
     let only_seed = |plan: Plan| Plan { nodes: plan.nodes[..1].to_vec(), from_kubernetes: Some(HASTY), ..plan };
     let hosts = Hosts::start(nodes, |_, plan| only_seed(plan));
     hosts.all_answer(&all[..1]);
@@ -114,7 +114,7 @@ fn hosts_that_find_nodes_at_different_moments_have_the_same_configuration_and_wo
 }
 
 #[test]
-fn a_node_that_dies_goes_on_every_host_and_the_hosts_say_what_each_sees() {
+fn a_dead_node_leaves_on_every_host_and_the_status_has_the_vote_of_each() {
     let hosts = Hosts::start(Nodes::start(2), |_, plan| plan);
     let all = hosts.nodes.addresses();
     hosts.all_answer(&all);
@@ -132,7 +132,7 @@ fn a_node_that_dies_goes_on_every_host_and_the_hosts_say_what_each_sees() {
 }
 
 #[test]
-fn one_host_writes_and_the_next_takes_over_without_a_needless_write() {
+fn one_host_writes_and_the_next_takes_over_without_an_extra_write() {
     let (nodes, zone) = (Nodes::start(2), Zone::new());
     let provider = zone.provider(&nodes, "cloudflare");
     let mut hosts = Hosts::start(nodes, |_, plan| Plan { provider: provider.clone(), ..plan });
@@ -172,14 +172,14 @@ fn a_host_without_the_provider_is_passed_over() {
 }
 
 #[test]
-fn a_host_that_is_killed_in_the_middle_of_a_write_leaves_no_half_of_it() {
+fn a_host_that_is_killed_during_a_write_leaves_no_partial_write() {
     for fault in [Fault::StallBefore, Fault::StallAfter] {
         let (nodes, zone) = (Nodes::start(3), Zone::new());
         let provider = zone.provider(&nodes, "cloudflare");
         let mut hosts = Hosts::start(nodes, |_, plan| Plan { provider: provider.clone(), ..plan });
         let all = hosts.nodes.addresses();
         until("the records stand", || (zone.addresses() == all.iter().copied().collect()).then_some(()));
-        // Two records go; the writer dies over the first.
+        // Two records are to be deleted; the writer is killed at the first.
         zone.cloudflare.inject(fault, RequestMatcher::method("DELETE"));
         hosts.nodes.set(0, Behaviour::Dead);
         hosts.nodes.set(1, Behaviour::Dead);
@@ -196,7 +196,7 @@ fn a_host_that_is_killed_in_the_middle_of_a_write_leaves_no_half_of_it() {
 }
 
 #[test]
-fn what_is_no_datagram_of_a_host_is_counted_and_never_answered() {
+fn a_foreign_datagram_is_counted_and_never_answered() {
     let hosts = Hosts::start(Nodes::start(1), |_, plan| plan);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = SocketAddr::new(hosts.gossip[0], 7946);
@@ -207,14 +207,14 @@ fn what_is_no_datagram_of_a_host_is_counted_and_never_answered() {
     until("all of it is counted", || {
         let metrics = hosts.host(0).get("/metrics").1;
         let counted = |reason: &str| metrics.contains(&format!("daymark_gossip_refused_total{{reason=\"{reason}\"}}"));
-        ["too-short", "unknown-version", "unknown-key"].iter().all(|it| counted(it)).then_some(())
+        ["too-short", "unknown-version", "unknown-key"].iter().all(|reason| counted(reason)).then_some(())
     });
     socket.set_nonblocking(true).unwrap();
     assert_eq!(socket.recv(&mut [0; 2_000]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]
-fn hosts_with_different_configurations_both_say_so() {
+fn hosts_with_different_configurations_both_report_a_mismatch() {
     let other = |host, plan| if host == 2 { Plan { rise: 3, ..plan } } else { plan };
     let hosts = Hosts::start(Nodes::start(2), other);
     for (host, of) in [(0, 2), (2, 0)] {
@@ -229,7 +229,7 @@ fn hosts_with_different_configurations_both_say_so() {
     assert!(!alarms.contains("dns-1"), "{alarms}");
 }
 
-/// Three hosts of which `peers` makes each one's own form of the section.
+/// Starts three hosts; `peers` makes the section `peers` of each.
 fn mistaken(peers: impl Fn(usize, String) -> String) -> Hosts {
     let nodes = Nodes::start(1);
     output(&["keygen", "--out", nodes.path("gossip.key").to_str().unwrap()]);
@@ -246,7 +246,7 @@ fn mistaken(peers: impl Fn(usize, String) -> String) -> Hosts {
 }
 
 impl Hosts {
-    /// A host says this in its log, in its status and by a metric.
+    /// Waits until a host reports this in its log, its status and a metric.
     fn complains(&self, host: usize, of: usize, label: &str, sentence: &str) {
         let daymark = self.host(host);
         until(sentence, || {
@@ -259,7 +259,7 @@ impl Hosts {
 }
 
 #[test]
-fn another_key_and_another_cluster_are_told_by_host() {
+fn another_key_and_another_cluster_are_reported_with_the_host() {
     let hosts = mistaken(|host, peers| match host {
         1 => peers.replace("gossip.key", "other.key"),
         2 => peers.replace("self:", "cluster: other, self:"),
@@ -280,7 +280,7 @@ fn another_key_and_another_cluster_are_told_by_host() {
     );
     let told = output(&["events", "--api", &hosts.host(0).api()]);
     assert!(told.contains("the address of host dns-1 is sealed with a key"), "{told}");
-    // The key file is mended on the one that has the wrong one.
+    // The key file is corrected on the host with the wrong one.
     std::fs::copy(hosts.nodes.path("gossip.key"), hosts.nodes.path("other.key")).unwrap();
     hosts.host(0).logs("no longer so: what comes from the address of host dns-1 is sealed");
     let alarms = hosts.host(0).json("/api/v1/status")["alarms"].to_string();
@@ -288,7 +288,7 @@ fn another_key_and_another_cluster_are_told_by_host() {
 }
 
 #[test]
-fn two_hosts_with_one_name_are_told_by_the_third_and_by_the_one_that_is_wrong() {
+fn two_hosts_with_one_name_are_reported_by_the_third_and_by_the_wrong_one() {
     let hosts = mistaken(|host, peers| if host == 2 { peers.replace("self: dns-2", "self: dns-1") } else { peers });
     hosts.complains(0, 2, "name", "what comes from the address of host dns-2 calls itself dns-1");
     hosts.complains(
@@ -300,13 +300,13 @@ fn two_hosts_with_one_name_are_told_by_the_third_and_by_the_one_that_is_wrong() 
 }
 
 #[test]
-fn a_host_that_bears_the_name_of_the_first_is_told_so() {
+fn a_host_with_the_name_of_another_reports_the_conflict() {
     let hosts = mistaken(|host, peers| if host == 1 { peers.replace("self: dns-1", "self: dns-0") } else { peers });
     hosts.complains(1, 0, "own-name", "another host bears the name dns-0 of this host, or sends from its address");
 }
 
 #[test]
-fn other_members_are_told_by_name() {
+fn other_members_are_reported_by_name() {
     let hosts = mistaken(|host, peers| if host == 2 { peers.replace("name: dns-1", "name: dns-9") } else { peers });
     hosts.complains(
         0,
@@ -324,7 +324,7 @@ fn other_members_are_told_by_name() {
 }
 
 #[test]
-fn a_name_that_leads_nowhere_is_told_once() {
+fn an_unresolvable_name_is_reported_once() {
     let mut hosts = Hosts { gossip: addresses(3), nodes: Nodes::start(1), running: Vec::new() };
     output(&["keygen", "--out", hosts.nodes.path("gossip.key").to_str().unwrap()]);
     let config = hosts.nodes.path("host-0.yaml");

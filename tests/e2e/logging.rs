@@ -1,4 +1,4 @@
-//! What a running Daymark says: every change in one line, and nothing else.
+//! The log of a running Daymark has one line for each change, and no other.
 
 use daymark_fake_apiserver::Behaviour;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::support::nodes::Nodes;
 use crate::support::{Daymark, POOL, daymark, until};
 
 #[test]
-fn every_line_of_the_json_log_is_an_object_and_a_change_of_the_answer_has_its_fields() {
+fn every_line_of_the_json_log_is_an_object_and_an_answer_has_its_fields() {
     let nodes = Nodes::start(2);
     let config = nodes.write(&nodes.plan());
     let arguments = ["run", "-c", config.to_str().unwrap(), "--log-format", "json"];
@@ -26,7 +26,7 @@ fn every_line_of_the_json_log_is_an_object_and_a_change_of_the_answer_has_its_fi
         assert!(is_whole, "{line}");
     }
     let changes: Vec<&Value> = lines.iter().filter(|line| line["event"] == "answer").collect();
-    // The last such: at the start either node may be the first that is found ready.
+    // The last such line is taken, since at the start either node may become ready first.
     let one = changes.iter().rfind(|line| line["new"] == all[1].to_string().as_str()).unwrap();
     assert_eq!((&one["pool"], &one["basis"], &one["level"]), (&POOL.into(), &"ready".into(), &"INFO".into()));
     assert_eq!(one["old"], format!("{} {}", all[0], all[1]));
@@ -38,7 +38,7 @@ fn every_line_of_the_json_log_is_an_object_and_a_change_of_the_answer_has_its_fi
 }
 
 #[test]
-fn probes_and_queries_alone_are_no_line_at_the_default_level() {
+fn probes_and_queries_log_nothing_at_the_default_level() {
     let nodes = Nodes::start(2);
     let running = Daymark::run(&nodes.write(&nodes.plan()));
     nodes.set(1, Behaviour::Dead);
@@ -53,7 +53,7 @@ fn probes_and_queries_alone_are_no_line_at_the_default_level() {
         (nodes.apiservers[0].requests() > probes + 40).then_some(())
     });
     assert_eq!(running.log(), before);
-    // Warnings of loopback addresses, the two addresses served, and what has changed.
+    // These are warnings of loopback addresses, the two addresses served, and the changes.
     assert!(before.lines().all(|line| line.contains(" INFO ") || line.contains(" WARN ")), "{before}");
     assert!(!before.contains('\u{1b}'), "a log that goes to a file has no colours: {before}");
 }

@@ -1,5 +1,5 @@
-//! The whole program, from its command line to the answers on the wire: the real binary, with real configuration files, on
-//! loopback addresses, asked by independent clients. Nothing here looks inside.
+//! The whole program, from its command line to its DNS answers: the real binary with real configuration files, on loopback
+//! addresses, tested by independent clients. Nothing here uses an internal interface.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Manifests for what runs Daymark.
+//! The manifests that `daymark manifest` prints.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{daymark, finish, output};
 
-/// A configuration of two hosts in a directory, whose CA lies elsewhere, with this provider.
+/// Writes a configuration of two hosts with this provider and a CA outside its directory.
 fn write(dir: &Path, provider: &str) -> String {
     let (home, pki) = (dir.join("etc"), dir.join("pki"));
     fs::create_dir(&home).unwrap();
@@ -37,7 +37,7 @@ stateDir: {}
 }
 
 #[test]
-fn a_static_pod_sees_what_the_configuration_names_and_no_more() {
+fn a_static_pod_mounts_only_the_paths_that_the_configuration_names() {
     let dir = tempfile::tempdir().unwrap();
     let file = write(dir.path(), "{type: cloudflare, mode: records, zone: kube-cp.com, tokenFile: token}");
     let text = output(&["manifest", "static-pod", "-c", &file, "--image", "registry.example/daymark:7"]);
@@ -55,17 +55,18 @@ fn a_static_pod_sees_what_the_configuration_names_and_no_more() {
     assert_eq!(container["livenessProbe"]["httpGet"]["host"], "127.0.0.1");
     assert_eq!(container["livenessProbe"]["httpGet"]["port"], 9400);
     let volumes = pod["spec"]["volumes"].as_array().unwrap().iter();
-    let paths: Vec<_> = volumes.map(|it| (&it["hostPath"]["path"], &it["hostPath"]["type"])).collect();
+    let paths: Vec<_> = volumes.map(|volume| (&volume["hostPath"]["path"], &volume["hostPath"]["type"])).collect();
     let path = |name: &str| Value::from(dir.path().join(name).to_str().unwrap());
     let (home, ca, state) = (path("etc"), path("pki/ca.crt"), path("state"));
     assert_eq!(paths, [(&home, &"Directory".into()), (&ca, &"File".into()), (&state, &"DirectoryOrCreate".into())]);
     let mounts = container["volumeMounts"].as_array().unwrap();
-    let writable: Vec<_> = mounts.iter().filter(|it| it["readOnly"] == false).map(|it| &it["mountPath"]).collect();
+    let writable: Vec<_> =
+        mounts.iter().filter(|mount| mount["readOnly"] == false).map(|mount| &mount["mountPath"]).collect();
     assert_eq!(writable, [&state]);
 }
 
 #[test]
-fn a_static_pod_that_could_not_run_is_refused() {
+fn a_configuration_that_cannot_run_as_a_static_pod_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = write(dir.path(), "{type: cloudflare, mode: records, zone: kube-cp.com, tokenFile: token}");
     let refused = finish(&mut daymark(&["manifest", "static-pod", "-c", &file, "--image", "bad image"]));
@@ -85,7 +86,7 @@ fn a_static_pod_that_could_not_run_is_refused() {
 }
 
 #[test]
-fn a_name_that_kubernetes_would_not_take_is_refused() {
+fn a_name_that_kubernetes_would_refuse_is_refused() {
     for names in [["--name", "A b"], ["--namespace", "x/y"], ["--name=-a", "--token"], ["--name", ""]] {
         let refused = finish(&mut daymark(&[&["manifest", "rbac", "-c", "daymark.yaml"], &names[..]].concat()));
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""));
@@ -94,7 +95,7 @@ fn a_name_that_kubernetes_would_not_take_is_refused() {
 }
 
 #[test]
-fn a_token_that_a_static_pod_cannot_get_is_refused() {
+fn a_token_that_a_static_pod_cannot_read_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = write(dir.path(), "{type: cloudflare, mode: records, zone: kube-cp.com, tokenVariable: TOKEN}");
     let refused = finish(&mut daymark(&["manifest", "static-pod", "-c", &file]));

@@ -1,4 +1,4 @@
-//! What went wrong once and must not again: full disks, readers that go away, odd names, idle clients.
+//! Regressions: full disks, closed readers, unusual names, idle clients.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
@@ -19,7 +19,7 @@ fn full_disk() -> File {
     OpenOptions::new().write(true).open("/dev/full").unwrap()
 }
 
-/// Where a Daymark serves that cannot say so: ports that the kernel gives to no client, on addresses of one test.
+/// The addresses of a Daymark without a readable log: ports that the kernel gives to no client, on addresses of one test.
 struct Places {
     dns: SocketAddr,
     admin: SocketAddr,
@@ -36,11 +36,11 @@ impl Places {
         Plan { nodes: plan.nodes[..count].to_vec(), ..plan }
     }
 
-    /// Waits until the answer on the wire has this many addresses.
+    /// Waits until the DNS answer has this many addresses.
     fn answer(&self, process: &mut Process, count: usize) {
         until(&format!("the answer has {count} addresses"), || {
             assert_eq!(process.0.try_wait().unwrap(), None, "it runs");
-            // Before it listens, the question is refused.
+            // Before the server listens, the query is refused.
             (ask(self.dns, POOL, A).ok()?.addresses.len() == count).then_some(())
         });
     }
@@ -50,13 +50,13 @@ fn reloads(admin: SocketAddr) -> usize {
     let (code, body) = http(admin, "GET", "/api/v1/events", None, "");
     assert_eq!(code, 200, "{body}");
     let events: Vec<Value> = serde_json::from_str(&body).unwrap();
-    events.iter().filter(|it| it["what"]["event"] == "reload").count()
+    events.iter().filter(|event| event["what"]["event"] == "reload").count()
 }
 
-/// Asserts that a Daymark whose log goes nowhere serves, and applies a new configuration.
+/// Asserts that a Daymark without a readable log serves, and applies a new configuration.
 fn serves_and_reloads(mut process: Process, nodes: &Nodes, places: &Places) {
     places.answer(&mut process, 2);
-    // The same file again, so that nothing but the signal is the reason.
+    // The file is unchanged, so that only the signal can cause the reload.
     process.signal("HUP");
     until("the signal is followed", || (reloads(places.admin) > 0).then_some(()));
     nodes.write(&places.plan(nodes, 1));
@@ -67,7 +67,7 @@ fn serves_and_reloads(mut process: Process, nodes: &Nodes, places: &Places) {
 }
 
 #[test]
-fn a_log_on_a_full_disk_stops_nothing() {
+fn a_log_on_a_full_disk_does_not_stop_the_service() {
     for format in ["text", "json"] {
         let (nodes, places) = (Nodes::start(2), Places::own());
         let config = nodes.write(&places.plan(&nodes, 2));
@@ -78,7 +78,7 @@ fn a_log_on_a_full_disk_stops_nothing() {
 }
 
 #[test]
-fn a_log_whose_reader_goes_away_stops_nothing() {
+fn a_log_with_a_closed_reader_does_not_stop_the_service() {
     let (nodes, places) = (Nodes::start(2), Places::own());
     let config = nodes.write(&places.plan(&nodes, 2));
     let (reader, writer) = std::io::pipe().unwrap();
@@ -90,10 +90,10 @@ fn a_log_whose_reader_goes_away_stops_nothing() {
     serves_and_reloads(process, &nodes, &places);
 }
 
-/// A pipe that takes no byte more: who writes to it waits until someone reads.
+/// Creates a full pipe, whose writers wait until someone reads.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = std::io::pipe().unwrap();
-    // Opened anew, for not to wait must not go for who gets the writer.
+    // The writer is opened anew, since it must not inherit the non-blocking mode.
     let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
     let mut filler = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path).unwrap();
     while filler.write(b"\n").is_ok() {}
@@ -101,7 +101,7 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
 }
 
 #[test]
-fn a_log_that_no_one_reads_stops_nothing() {
+fn a_log_that_nobody_reads_does_not_stop_the_service() {
     let (nodes, places) = (Nodes::start(2), Places::own());
     let config = nodes.write(&places.plan(&nodes, 2));
     let (_reader, writer) = full_pipe();
@@ -115,20 +115,20 @@ fn a_log_that_no_one_reads_stops_nothing() {
 }
 
 #[test]
-fn a_failure_that_no_one_reads_ends_the_process_too() {
+fn an_error_that_nobody_reads_still_ends_the_process() {
     let (_reader, writer) = full_pipe();
     let mut process = Process::spawn(daymark(&["status", "--api", "127.0.0.1:1"]).stderr(writer));
     assert_eq!(process.wait().code(), Some(1));
 }
 
 #[test]
-fn the_demo_goes_on_where_no_one_reads_what_it_says() {
+fn the_demo_goes_on_if_nobody_reads_its_output() {
     let (dir, places) = (tempfile::tempdir().unwrap(), Places::own());
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = daymark(&["demo", "--listen", &places.dns.to_string(), "--api", &places.admin.to_string()]);
     command.env("TMPDIR", dir.path()).stdout(writer.try_clone().unwrap()).stderr(writer);
     let mut demo = Process::spawn(&mut command);
-    // The command holds the writing end too.
+    // The command holds the writing end too, so it is dropped.
     drop(command);
     let mut line = String::new();
     BufReader::new(reader).read_line(&mut line).unwrap();
@@ -140,7 +140,7 @@ fn the_demo_goes_on_where_no_one_reads_what_it_says() {
 }
 
 #[test]
-fn output_that_a_full_disk_does_not_take_is_a_failure() {
+fn output_to_a_full_disk_is_a_failure() {
     let nodes = Nodes::start(1);
     let config = nodes.write(&nodes.plan());
     let check = ["check", "-c", config.to_str().unwrap()];
@@ -160,7 +160,7 @@ fn output_that_a_full_disk_does_not_take_is_a_failure() {
 }
 
 #[test]
-fn a_failure_that_cannot_be_told_keeps_its_exit_code() {
+fn an_error_that_cannot_be_printed_keeps_its_exit_code() {
     let mut process = Process::spawn(daymark(&["check", "-c", "/nonexistent"]).stderr(full_disk()));
     assert_eq!(process.wait().code(), Some(2));
     let mut process = Process::spawn(daymark(&["explode"]).stderr(full_disk()));
@@ -168,7 +168,7 @@ fn a_failure_that_cannot_be_told_keeps_its_exit_code() {
 }
 
 #[test]
-fn a_node_of_any_name_is_drained_and_given_free_again() {
+fn a_node_with_any_name_is_drained_and_cleared() {
     let nodes = Nodes::start(2);
     for name in ["a/b", "50%", "%2F", "what?", "#1", "..", "Köln", "a+b&c=d;e"] {
         let mut plan = nodes.plan();
@@ -192,7 +192,7 @@ fn a_node_of_any_name_is_drained_and_given_free_again() {
 }
 
 #[test]
-fn insisting_is_for_drain_alone() {
+fn only_drain_has_the_flag_insist() {
     let done = finish(&mut daymark(&["force", "cp-1", "--insist"]));
     assert_eq!(done.code, Some(2));
     assert!(done.stderr.contains("unexpected argument '--insist'"), "{}", done.stderr);
@@ -200,23 +200,23 @@ fn insisting_is_for_drain_alone() {
 }
 
 #[test]
-fn many_idle_connections_do_not_keep_livez_from_answering() {
-    livez_answers_beside_300_that_said("");
+fn many_idle_connections_do_not_block_livez() {
+    livez_answers_beside_300_connections_that_sent("");
 }
 
 #[test]
-fn many_requests_whose_body_never_comes_do_not_keep_livez_from_answering() {
+fn many_requests_without_their_body_do_not_block_livez() {
     let head =
         format!("PUT /api/v1/pools/{POOL}/nodes/cp-1/override HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n");
-    livez_answers_beside_300_that_said(&head);
-    livez_answers_beside_300_that_said(&head.replace("PUT", "GET"));
+    livez_answers_beside_300_connections_that_sent(&head);
+    livez_answers_beside_300_connections_that_sent(&head.replace("PUT", "GET"));
 }
 
-fn livez_answers_beside_300_that_said(words: &str) {
+fn livez_answers_beside_300_connections_that_sent(bytes: &str) {
     let nodes = Nodes::start(1);
     let daymark = Daymark::run(&nodes.write(&nodes.plan()));
-    let say = |mut stream: TcpStream| stream.write_all(words.as_bytes()).map(|()| stream);
-    let _idle: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(daymark.admin).and_then(say).unwrap()).collect();
+    let send = |mut stream: TcpStream| stream.write_all(bytes.as_bytes()).map(|()| stream);
+    let _idle: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(daymark.admin).and_then(send).unwrap()).collect();
     let mut stream = TcpStream::connect(daymark.admin).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.write_all(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
@@ -226,7 +226,7 @@ fn livez_answers_beside_300_that_said(words: &str) {
 }
 
 #[test]
-fn a_body_that_is_too_long_is_a_problem() {
+fn a_body_that_is_too_long_is_answered_with_a_problem() {
     let nodes = Nodes::start(1);
     let daymark = Daymark::run(&nodes.write(&nodes.plan()));
     let path = format!("/api/v1/pools/{POOL}/nodes/cp-1/override");
@@ -237,7 +237,7 @@ fn a_body_that_is_too_long_is_a_problem() {
 }
 
 #[test]
-fn an_empty_token_of_an_earlier_start_is_made_anew() {
+fn an_empty_token_file_is_filled_at_the_start() {
     let nodes = Nodes::start(2);
     std::fs::create_dir(nodes.path("state")).unwrap();
     std::fs::write(nodes.path("state/admin.token"), "").unwrap();

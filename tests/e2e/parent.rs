@@ -1,4 +1,4 @@
-//! A parent zone: static records beside the pools.
+//! A parent zone serves static records beside the pools.
 
 use std::fs;
 
@@ -55,7 +55,7 @@ fn static_records_are_served_beside_the_pool_and_a_changed_zone_file_after_a_rel
 }
 
 #[test]
-fn a_change_is_seen_also_in_a_file_that_a_zone_file_includes() {
+fn a_change_of_an_included_zone_file_is_noticed() {
     let nodes = Nodes::start(1);
     let write = |name: &str, text: &str| fs::write(nodes.path(name), text).unwrap();
     fs::create_dir(nodes.path("parts")).unwrap();
@@ -76,7 +76,7 @@ fn a_change_is_seen_also_in_a_file_that_a_zone_file_includes() {
 }
 
 #[test]
-fn a_zone_file_with_a_fault_is_refused_and_the_records_of_before_stay() {
+fn an_invalid_zone_file_is_refused_and_the_old_records_stay() {
     let nodes = Nodes::start(1);
     let zone = nodes.path("kube-cp.com.zone");
     fs::write(&zone, RECORDS).unwrap();
@@ -85,7 +85,7 @@ fn a_zone_file_with_a_fault_is_refused_and_the_records_of_before_stay() {
     daymark.process.signal("HUP");
     daymark.logs("the new configuration is refused, and the old one stays");
     let fault = until("the log says why", || {
-        daymark.log().lines().find(|it| it.contains("ERROR") && it.contains(POOL)).map(str::to_owned)
+        daymark.log().lines().find(|line| line.contains("ERROR") && line.contains(POOL)).map(str::to_owned)
     });
     assert!(fault.contains("daymark.yaml:") && fault.contains(": providers[0].zoneFile: "), "{fault}");
     daymark.answers(&nodes.addresses(), "ready");
@@ -94,7 +94,7 @@ fn a_zone_file_with_a_fault_is_refused_and_the_records_of_before_stay() {
 }
 
 #[test]
-fn a_zone_file_that_only_a_refused_configuration_names_is_read_again_once_it_is_mended() {
+fn a_zone_file_of_a_refused_configuration_is_read_again_once_it_is_corrected() {
     let nodes = Nodes::start(1);
     let (zone, other) = (nodes.path("kube-cp.com.zone"), nodes.path("other.zone"));
     fs::write(&zone, RECORDS).unwrap();

@@ -1,4 +1,4 @@
-//! Several providers in one run: one that cannot be reached disturbs no other, and is told.
+//! Several providers in one process: an unreachable one delays no other, and is reported.
 
 use std::net::TcpListener;
 
@@ -7,7 +7,7 @@ use daymark_fake_apiserver::Behaviour;
 use crate::support::nodes::{Nodes, Plan};
 use crate::support::{Daymark, addresses_in, daymark, finish, is_published, until};
 
-/// A Cloudflare provider whose API is at an address where no one listens.
+/// A Cloudflare provider whose API address has no listener.
 fn unreachable() -> String {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     format!(
@@ -17,7 +17,7 @@ fn unreachable() -> String {
 }
 
 #[test]
-fn a_provider_that_cannot_be_reached_is_an_alarm_and_disturbs_no_other() {
+fn an_unreachable_provider_is_an_alarm_and_delays_no_other() {
     let nodes = Nodes::start(2);
     let config = nodes.write(&Plan { provider: unreachable(), ..nodes.plan() });
     let daymark = Daymark::start(daymark(&["run", "-c", config.to_str().unwrap()]).env("CF_TOKEN", "secret-word"));
@@ -42,7 +42,7 @@ fn a_provider_that_cannot_be_reached_is_an_alarm_and_disturbs_no_other() {
 }
 
 #[test]
-fn a_run_without_dns_of_its_own_is_ready_though_its_provider_is_late() {
+fn a_host_without_a_dns_server_is_ready_before_its_provider() {
     let nodes = Nodes::start(1);
     let text = nodes.plan().to_string();
     let (before, rest) = text.split_once("  - type: authoritative").unwrap();
@@ -58,7 +58,7 @@ fn a_run_without_dns_of_its_own_is_ready_though_its_provider_is_late() {
 }
 
 #[test]
-fn check_tells_of_a_token_that_is_not_there_and_of_the_time_through_cloudflare() {
+fn check_reports_a_missing_token_and_the_time_through_cloudflare() {
     let nodes = Nodes::start(1);
     let config = nodes.write(&Plan { provider: unreachable(), ..nodes.plan() });
     let check = |token: &str| {

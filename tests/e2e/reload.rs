@@ -1,4 +1,4 @@
-//! A changed configuration is applied whole or not at all, and nobody who asks meanwhile notices.
+//! A changed configuration is applied whole or not at all, and no query is lost meanwhile.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use crate::support::dns::{A, ask, short};
 use crate::support::nodes::{Nodes, Plan, write};
 use crate::support::{Daymark, POOL, finish, until};
 
-/// Asks without a pause until it is told to stop.
+/// Sends queries without a pause until it is stopped.
 struct Asking {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<io::Result<usize>>>,
@@ -39,7 +39,7 @@ impl Asking {
         Self { stop, thread: Some(thread) }
     }
 
-    /// Asserts that every question got an answer.
+    /// Asserts that every query got an answer.
     fn was_answered(mut self) {
         self.stop.store(true, Ordering::Relaxed);
         let count = self.thread.take().unwrap().join().unwrap().unwrap();
@@ -55,18 +55,18 @@ impl Drop for Asking {
 
 fn events(daymark: &Daymark, kind: &str) -> Vec<Value> {
     let events = daymark.json("/api/v1/events");
-    events.as_array().unwrap().iter().filter(|it| it["what"]["event"] == kind).cloned().collect()
+    events.as_array().unwrap().iter().filter(|event| event["what"]["event"] == kind).cloned().collect()
 }
 
-/// The grades that an address has had, in words.
+/// The grades that an address has had, by their names.
 fn grades(daymark: &Daymark, address: IpAddr) -> Vec<String> {
     let address = address.to_string();
-    let of_it = |it: &&Value| it["what"]["target"]["address"] == address.as_str();
+    let of_address = |event: &&Value| event["what"]["target"]["address"] == address.as_str();
     let turns = events(daymark, "grade");
-    turns.iter().filter(of_it).map(|it| it["what"]["to"].as_str().unwrap().to_owned()).collect()
+    turns.iter().filter(of_address).map(|event| event["what"]["to"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A plan with some of the fakes as its nodes.
+/// Makes a plan with some of the fakes as its nodes.
 fn only(nodes: &Nodes, indices: &[usize]) -> Plan {
     let plan = nodes.plan();
     let chosen = indices.iter().map(|&index| plan.nodes[index].clone()).collect();
@@ -74,7 +74,7 @@ fn only(nodes: &Nodes, indices: &[usize]) -> Plan {
 }
 
 #[test]
-fn nodes_come_and_go_by_signal_and_by_a_changed_file_and_those_that_stay_keep_their_health() {
+fn a_reload_by_signal_or_changed_file_adds_and_removes_nodes_and_keeps_the_health_of_the_others() {
     let nodes = Nodes::start(3);
     let all = nodes.addresses();
     let daymark = Daymark::run(&nodes.write(&only(&nodes, &[0, 1])));
@@ -94,15 +94,15 @@ fn nodes_come_and_go_by_signal_and_by_a_changed_file_and_those_that_stay_keep_th
     assert_eq!(pool["targets"][0]["since"], since, "the grade of a node that stays has not turned");
     assert_eq!(grades(&daymark, all[1]), ["ready"]);
     assert_eq!(grades(&daymark, all[2]), ["ready"]);
-    let mut counts: Vec<_> = events(&daymark, "reload").iter().map(|it| it["what"]["targets"].clone()).collect();
-    // The look may have come before the signal; then the same file is applied twice.
+    let mut counts: Vec<_> = events(&daymark, "reload").iter().map(|event| event["what"]["targets"].clone()).collect();
+    // The file may be noticed before the signal; then it is applied twice.
     counts.dedup();
     assert_eq!(counts, [3, 2]);
     let (_, metrics) = daymark.get("/metrics");
     assert!(!metrics.contains(&format!("\"{}\"", all[0])), "no metric of the node that has gone is left: {metrics}");
 }
 
-/// A directory as the kubelet mounts a `ConfigMap`: `..data` leads to one version, and every file leads through it.
+/// A directory like a mounted `ConfigMap`: `..data` links to one version, and every file links through it.
 fn publish_version(mount: &Path, version: &str, plan: &Plan, ca: &str) {
     fs::create_dir(mount.join(version)).unwrap();
     write(&mount.join(version).join("daymark.yaml"), plan);
@@ -112,7 +112,7 @@ fn publish_version(mount: &Path, version: &str, plan: &Plan, ca: &str) {
 }
 
 #[test]
-fn the_swap_of_a_mounted_config_map_is_seen() {
+fn the_swap_of_a_mounted_config_map_is_noticed() {
     let nodes = Nodes::start(3);
     let (all, mount) = (nodes.addresses(), nodes.path("etc"));
     fs::create_dir(&mount).unwrap();
@@ -134,7 +134,7 @@ fn the_swap_of_a_mounted_config_map_is_seen() {
 }
 
 #[test]
-fn what_was_said_of_a_node_that_goes_is_shown_and_can_be_lifted() {
+fn the_override_of_a_removed_node_is_pending_and_can_be_cleared() {
     let nodes = Nodes::start(2);
     let all = nodes.addresses();
     let daymark = Daymark::run(&nodes.write(&nodes.plan()));
@@ -159,7 +159,7 @@ fn what_was_said_of_a_node_that_goes_is_shown_and_can_be_lifted() {
 }
 
 #[test]
-fn a_bad_file_changes_nothing_and_the_log_says_why_with_line_and_key() {
+fn an_invalid_file_changes_nothing_and_the_log_has_the_line_and_the_key() {
     let nodes = Nodes::start(2);
     let all = nodes.addresses();
     let config = nodes.write(&nodes.plan());
@@ -197,7 +197,7 @@ fn a_bad_file_changes_nothing_and_the_log_says_why_with_line_and_key() {
 }
 
 #[test]
-fn what_is_bound_to_sockets_and_files_cannot_change_and_is_said_all_at_once() {
+fn changes_that_need_a_restart_are_refused_and_reported_all_at_once() {
     let nodes = Nodes::start(2);
     let all = nodes.addresses();
     let daymark = Daymark::run(&nodes.write(&nodes.plan()));
@@ -219,7 +219,7 @@ fn what_is_bound_to_sockets_and_files_cannot_change_and_is_said_all_at_once() {
 }
 
 #[test]
-fn a_daymark_that_was_started_with_flags_says_that_it_has_no_file_to_read_again() {
+fn a_reload_of_a_daymark_started_with_flags_says_that_there_is_no_file() {
     let nodes = Nodes::start(1);
     let (pool, node) = (format!("{POOL}:{}", nodes.port()), format!("cp-1={}", nodes.addresses()[0]));
     let ca = nodes.path("ca.crt");

@@ -1,4 +1,4 @@
-//! A restart alone changes no answer, and serials only rise.
+//! A restart changes no answer, and serials only rise.
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,12 +9,12 @@ use crate::support::dns::{look_up, serial};
 use crate::support::nodes::{Nodes, Plan};
 use crate::support::{Daymark, is_published, output, until};
 
-/// A node comes back only after some seconds of good probes, so that the first query is surely earlier.
+/// Makes a plan by which a node returns only after some seconds, so that the first query surely comes earlier.
 fn slow_to_believe(nodes: &Nodes) -> Plan {
     Plan { rise: 100, ..nodes.plan() }
 }
 
-/// Ends it as `kill -9` does, when what it has published is on the disk: it does not wait for one that is very slow.
+/// Kills the process once its published answer is on the disk. The process itself does not wait for a very slow disk.
 fn kill(daymark: Daymark) {
     until("the state file is written", || {
         let alarms = daymark.json("/api/v1/status")["alarms"].to_string();
@@ -24,7 +24,7 @@ fn kill(daymark: Daymark) {
 }
 
 #[test]
-fn after_a_kill_the_first_query_gets_the_answer_of_before_and_a_healed_node_has_to_prove_itself() {
+fn after_a_kill_the_first_query_gets_the_previous_answer_and_a_healed_node_needs_new_proof() {
     let nodes = Nodes::start(3);
     let (config, all) = (nodes.write(&slow_to_believe(&nodes)), nodes.addresses());
     let daymark = Daymark::run(&config);
@@ -40,7 +40,7 @@ fn after_a_kill_the_first_query_gets_the_answer_of_before_and_a_healed_node_has_
     assert_eq!(daymark.pool()["targets"][1]["grade"], "down");
     daymark.answers(&all, "ready");
     let events = daymark.json("/api/v1/events");
-    let grades: Vec<_> = events.as_array().unwrap().iter().filter(|it| it["what"]["event"] == "grade").collect();
+    let grades: Vec<_> = events.as_array().unwrap().iter().filter(|event| event["what"]["event"] == "grade").collect();
     assert_eq!(grades.len(), 1, "the grades of the other nodes are remembered: {grades:?}");
     assert_eq!((&grades[0]["what"]["from"], &grades[0]["what"]["to"]), (&"down".into(), &"ready".into()));
 }
@@ -62,7 +62,7 @@ fn after_a_kill_a_node_that_is_still_dead_stays_out() {
 }
 
 #[test]
-fn a_drain_and_a_held_answer_outlive_a_kill() {
+fn a_drain_and_a_last_known_good_answer_survive_a_kill() {
     let nodes = Nodes::start(3);
     let (config, all) = (nodes.write(&nodes.plan()), nodes.addresses());
     let daymark = Daymark::run(&config);
@@ -92,7 +92,7 @@ fn a_drain_and_a_held_answer_outlive_a_kill() {
 }
 
 #[test]
-fn the_serial_rises_over_changes_restarts_and_the_loss_of_the_state() {
+fn the_serial_rises_across_changes_restarts_and_the_loss_of_the_state() {
     let nodes = Nodes::start(2);
     let (config, all) = (nodes.write(&nodes.plan()), nodes.addresses());
     let daymark = Daymark::run(&config);
@@ -111,7 +111,7 @@ fn the_serial_rises_over_changes_restarts_and_the_loss_of_the_state() {
     kill(daymark);
 
     fs::remove_dir_all(nodes.path("state")).unwrap();
-    // Without memory the clock has to be beyond the last serial, which many changes in one second run ahead of.
+    // Without memory the clock must have passed the last serial, which many changes in one second push ahead of it.
     until("the clock has passed the serial", || (now() > u64::from(restarted)).then_some(()));
     let daymark = Daymark::run(&config);
     let forgotten = serial(daymark.dns);

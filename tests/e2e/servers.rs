@@ -1,4 +1,4 @@
-//! Servers of another make, each a process of its own, broken as the processes of a real node are.
+//! Apiservers by another implementation, each a separate process, broken like those of a real node.
 
 use std::fs;
 use std::net::{IpAddr, TcpListener, TcpStream};
@@ -13,11 +13,11 @@ use crate::support::nodes::{Plan, addresses, write};
 use crate::support::{Daymark, POOL, Process, until};
 
 const OK: &str = "200\nok";
-/// What kube-apiserver says while it has lost etcd.
+/// The answer of kube-apiserver while it has lost etcd.
 const NO_ETCD: &str = "500\n[+]ping ok\n[+]log ok\n[-]etcd failed: reason withheld\n[-]etcd-readiness failed: reason \
                        withheld\n[+]informer-sync ok\n[+]shutdown ok\nreadyz check failed\n";
 
-/// Apiservers as processes, all at one port.
+/// Apiserver processes, all at one port.
 struct Servers {
     dir: TempDir,
     addresses: Vec<IpAddr>,
@@ -59,7 +59,7 @@ impl Servers {
     }
 
     fn say(&self, index: usize, answer: &str) {
-        // A reader must never see half of it.
+        // The file is renamed into place, so that no reader sees half of it.
         let new = self.path("new");
         fs::write(&new, answer).unwrap();
         fs::rename(new, self.answer(index)).unwrap();
@@ -75,7 +75,7 @@ impl Servers {
 }
 
 #[test]
-fn killed_stopped_and_unready_processes_leave_the_answer_and_come_back() {
+fn killed_stopped_and_unready_processes_leave_the_answer_and_return() {
     let mut servers = Servers::start(4);
     let all = servers.addresses.clone();
     let config = write(&servers.path("daymark.yaml"), &Plan::of(&all, servers.port));

@@ -1,4 +1,4 @@
-//! What a service manager is told, and which Daymark it is.
+//! Notifications to the service manager, inherited sockets, version and man pages.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -15,14 +15,14 @@ use crate::support::dns::{A, Asked, short};
 use crate::support::nodes::{Nodes, Plan};
 use crate::support::{BINARY, Daymark, POOL, Process, daymark, finish, output, until};
 
-/// A service manager, and what it was told and has not looked at yet.
+/// A service manager and the notifications that it has not read yet.
 struct Manager {
     socket: UnixDatagram,
     told: VecDeque<String>,
 }
 
 impl Manager {
-    /// Waits until it is told that, and forgets what was told before.
+    /// Waits for this notification, and drops those before it.
     fn hears(&mut self, line: &str) {
         until(&format!("{line} is told"), || {
             self.receive();
@@ -45,7 +45,7 @@ impl Manager {
 }
 
 #[test]
-fn a_service_manager_is_told_of_the_start_of_a_reload_of_the_end_and_that_nothing_is_stuck() {
+fn the_service_manager_is_notified_of_start_reload_stop_and_watchdog() {
     let (nodes, dir) = (Nodes::start(1), tempfile::tempdir().unwrap());
     let path = dir.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -65,7 +65,7 @@ fn a_service_manager_is_told_of_the_start_of_a_reload_of_the_end_and_that_nothin
     assert!(running.process.wait().success());
 }
 
-/// The sockets of one address, held as systemd does for a service with a socket unit.
+/// The sockets of one address, held open as systemd does for a socket unit.
 struct Held {
     address: SocketAddr,
     udp: UdpSocket,
@@ -77,13 +77,13 @@ impl Held {
         let tries = (0..16).find_map(|_| {
             let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = tcp.local_addr().unwrap();
-            // Another process may have the port by UDP.
+            // Another process may use this port by UDP.
             Some(Self { address, udp: UdpSocket::bind(address).ok()?, tcp })
         });
         tries.expect("a port is free by both")
     }
 
-    /// A run that gets them as its descriptors 3 and 4, and logs to a file.
+    /// Makes a command that inherits them as descriptors 3 and 4, and logs to a file.
     fn run(&self, config: &Path, log: &Path) -> Process {
         let passing = "LISTEN_PID=$$ LISTEN_FDS=2 exec \"$0\" run -c \"$1\" 3<&0 4<&1 </dev/null >/dev/null";
         let mut command = Command::new("sh");
@@ -96,7 +96,7 @@ impl Held {
 }
 
 #[test]
-fn queries_wait_in_the_sockets_of_a_service_manager_while_there_is_no_daymark() {
+fn queries_wait_in_the_sockets_of_the_service_manager_while_daymark_is_stopped() {
     let (nodes, held) = (Nodes::start(1), Held::bind());
     let config = nodes.write(&Plan { listen: held.address.to_string(), ..nodes.plan() });
     let log = nodes.path("log");
@@ -113,7 +113,7 @@ fn queries_wait_in_the_sockets_of_a_service_manager_while_there_is_no_daymark() 
 }
 
 #[test]
-fn a_socket_of_a_service_manager_where_daymark_does_not_listen_is_warned_of() {
+fn an_inherited_socket_on_an_unconfigured_address_is_a_warning() {
     let (nodes, held) = (Nodes::start(1), Held::bind());
     let log = nodes.path("log");
     let _running = held.run(&nodes.write(&nodes.plan()), &log);
@@ -125,7 +125,7 @@ fn a_socket_of_a_service_manager_where_daymark_does_not_listen_is_warned_of() {
 }
 
 #[test]
-fn what_a_service_manager_passes_and_is_no_socket_of_dns_is_refused() {
+fn an_inherited_descriptor_that_is_no_dns_socket_is_refused() {
     let nodes = Nodes::start(1);
     let config = nodes.write(&nodes.plan());
     let passing = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" run -c \"$1\" 3</dev/null";

@@ -1,4 +1,4 @@
-//! A state file that cannot be read, and a state directory that cannot be written, keep nothing from working.
+//! Daymark works with an unreadable state file and with an unwritable state directory.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::support::dns::look_up;
 use crate::support::nodes::{Nodes, Plan};
 use crate::support::{BINARY, Daymark, POOL, finish, http, until};
 
-/// Starts on a state file with this content, works, and gives the log.
+/// Starts with a state file of this content, checks that Daymark works, and returns the log.
 fn log_with_state(content: &str) -> String {
     let nodes = Nodes::start(2);
     fs::create_dir(nodes.path("state")).unwrap();
@@ -29,7 +29,7 @@ fn log_with_state(content: &str) -> String {
 }
 
 #[test]
-fn a_torn_a_foreign_and_a_newer_state_file_are_set_aside_with_a_warning() {
+fn a_truncated_a_foreign_and_a_newer_state_file_are_set_aside_with_a_warning() {
     for (content, words) in [
         (r#"{"format": "daymark-state", "version": 1, "mem"#, "is torn"),
         (r#"{"kind": "Status", "apiVersion": "v1"}"#, "is not a state file of Daymark"),
@@ -41,15 +41,15 @@ fn a_torn_a_foreign_and_a_newer_state_file_are_set_aside_with_a_warning() {
     }
 }
 
-/// The alarm and the metrics say that the state cannot be written, and answers follow the nodes.
-fn works_without_state(nodes: &Nodes, daymark: &Daymark, why: &str) {
+/// Asserts that alarm and metrics report an unwritable state, and that answers follow the nodes.
+fn works_without_state(nodes: &Nodes, daymark: &Daymark, reason: &str) {
     let all = nodes.addresses();
     daymark.answers(&all, "ready");
     let alarms = until("there is an alarm", || {
         let alarms = daymark.json("/api/v1/status")["alarms"].to_string();
         alarms.contains("cannot be written").then_some(alarms)
     });
-    assert!(alarms.contains("state.json") && alarms.contains(why), "{alarms}");
+    assert!(alarms.contains("state.json") && alarms.contains(reason), "{alarms}");
     let (_, metrics) = daymark.get("/metrics");
     assert!(metrics.contains("\ndaymark_state_writable 0\n"), "{metrics}");
     assert!(!metrics.contains("\ndaymark_state_save_failures_total 0\n"), "{metrics}");
@@ -61,7 +61,7 @@ fn works_without_state(nodes: &Nodes, daymark: &Daymark, why: &str) {
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_made_is_an_alarm_and_answers_go_on() {
+fn a_state_directory_that_cannot_be_created_is_an_alarm_and_answers_go_on() {
     let nodes = Nodes::start(2);
     fs::write(nodes.path("state"), "a file where the directory should be").unwrap();
     let daymark = Daymark::run(&nodes.write(&nodes.plan()));
@@ -72,7 +72,7 @@ fn a_state_directory_that_cannot_be_made_is_an_alarm_and_answers_go_on() {
     assert_eq!(lines, 1, "one line when it begins, not one a try");
 }
 
-/// Runs Daymark with a small file system of its own at `state`, which goes with the process; `None` where that is not allowed.
+/// Runs Daymark with a small file system at `state`, which ends with the process; `None` if mounting is not allowed.
 fn with_disk(nodes: &Nodes, options: &str, fill: &str) -> Option<Daymark> {
     let state = nodes.path("state");
     fs::create_dir(&state).unwrap();
@@ -105,7 +105,7 @@ fn a_full_disk_is_an_alarm_until_there_is_room_again() {
     let Some(daymark) = with_disk(&nodes, "size=64k", fill) else { return };
     works_without_state(&nodes, &daymark, "No space left on device");
 
-    // The mount is seen by that process alone, and through it by who may look into it.
+    // Only that process sees the mount, so the test reaches it through `/proc`.
     let seen = format!("/proc/{}/root{}", daymark.process.0.id(), nodes.path("state").display());
     fs::remove_file(Path::new(&seen).join("filler")).unwrap();
     until("the alarm is over", || {

@@ -1,4 +1,4 @@
-//! Processes that end with their test, conditions that are waited for, and the admin API as a client sees it.
+//! Processes that end with their test, waiting for conditions, and a client of the admin API.
 
 pub(crate) mod dns;
 pub(crate) mod nodes;
@@ -17,12 +17,12 @@ use tempfile::NamedTempFile;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_daymark");
 pub(crate) const POOL: &str = "lb.kube-cp.com";
-/// Long enough for every machine, and only waited out by a test that fails.
+/// A time limit that only a failing test reaches.
 pub(crate) const LONG: Duration = Duration::from_mins(1);
-/// How often a condition is looked at.
+/// The pause between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Looks until there is something to see.
+/// Waits until `look` returns something.
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let since = Instant::now();
     loop {
@@ -42,7 +42,7 @@ impl Process {
         Self(command.stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{command:?} starts: {error}")))
     }
 
-    /// Sends a signal by its name, such as `TERM`.
+    /// Sends a signal, by its name such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.0.id().to_string();
         let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status().unwrap();
@@ -56,13 +56,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// What a command that has ended left behind.
+/// The exit code and the output of a finished command.
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -79,7 +79,7 @@ pub(crate) fn finish(command: &mut Command) -> Finished {
     Finished { code, stdout: read(&stdout), stderr: read(&stderr) }
 }
 
-/// `daymark` with these arguments.
+/// Makes a command of `daymark` with these arguments.
 pub(crate) fn daymark(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(arguments);
@@ -89,14 +89,14 @@ pub(crate) fn daymark(arguments: &[&str]) -> Command {
     command
 }
 
-/// The output of a command of `daymark` that must go well.
+/// Runs a command of `daymark` that must succeed, and returns its output.
 pub(crate) fn output(arguments: &[&str]) -> String {
     let Finished { code, stdout, stderr } = finish(&mut daymark(arguments));
     assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
     stdout
 }
 
-/// A running Daymark, killed when the test ends. Its log is shown where the test fails.
+/// A running Daymark, killed when the test ends. Its log is printed if the test fails.
 pub(crate) struct Daymark {
     pub(crate) process: Process,
     log: NamedTempFile,
@@ -109,14 +109,14 @@ impl Daymark {
         Self::start(&mut daymark(&["run", "-c", config.to_str().unwrap()]))
     }
 
-    /// Starts it with a command of its own, and waits until it says where it listens.
+    /// Starts Daymark by a command, and waits until it logs its addresses.
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut running = Self::start_without_dns(command);
         running.dns = running.address_after("DNS is served on ");
         running
     }
 
-    /// The same where no provider serves DNS.
+    /// The same for a configuration without a DNS server.
     pub(crate) fn start_without_dns(command: &mut Command) -> Self {
         let log = NamedTempFile::new().unwrap();
         let process = Process::spawn(command.stdout(Stdio::null()).stderr(log.reopen().unwrap()));
@@ -140,7 +140,7 @@ impl Daymark {
         fs::read_to_string(self.log.path()).unwrap()
     }
 
-    /// Waits for words in the log.
+    /// Waits for a text in the log.
     pub(crate) fn logs(&self, words: &str) {
         until(words, || self.log().contains(words).then_some(()));
     }
@@ -159,23 +159,23 @@ impl Daymark {
         serde_json::from_str(&body).unwrap()
     }
 
-    /// What it holds of its only pool.
+    /// The status of the only pool.
     pub(crate) fn pool(&self) -> Value {
         self.json("/api/v1/status")["pools"][0].clone()
     }
 
-    /// Waits until it answers with exactly these addresses, on this ground, and has published that.
+    /// Waits until exactly these addresses, on this basis, are published.
     pub(crate) fn answers(&self, addresses: &[IpAddr], basis: &str) {
-        let wanted: BTreeSet<IpAddr> = addresses.iter().copied().collect();
+        let expected: BTreeSet<IpAddr> = addresses.iter().copied().collect();
         until(&format!("the answer is {addresses:?} because {basis}"), || {
             let status = self.json("/api/v1/status");
             let pool = &status["pools"][0];
-            let is_right = addresses_in(&pool["addresses"]) == wanted && pool["basis"] == basis;
+            let is_right = addresses_in(&pool["addresses"]) == expected && pool["basis"] == basis;
             (is_right && is_published(&status)).then_some(())
         });
     }
 
-    /// Ends it as `kill -9` does, and gives the log.
+    /// Kills the process by SIGKILL, and returns the log.
     pub(crate) fn kill(mut self) -> String {
         self.process.0.kill().unwrap();
         self.process.0.wait().unwrap();
@@ -191,22 +191,22 @@ impl Drop for Daymark {
     }
 }
 
-/// Whether the answers of a status are what providers serve already.
+/// True if the providers of a status have published its answers.
 pub(crate) fn is_published(status: &Value) -> bool {
     let newest = status["pools"].as_array().unwrap().iter().filter_map(|pool| pool["generation"].as_u64()).max();
-    status["providers"].as_array().unwrap().iter().all(|it| it["published"].as_u64() >= newest)
+    status["providers"].as_array().unwrap().iter().all(|provider| provider["published"].as_u64() >= newest)
 }
 
-/// A list of addresses in JSON.
+/// Reads a list of addresses from JSON.
 pub(crate) fn addresses_in(list: &Value) -> BTreeSet<IpAddr> {
-    list.as_array().unwrap().iter().map(|it| it.as_str().unwrap().parse().unwrap()).collect()
+    list.as_array().unwrap().iter().map(|address| address.as_str().unwrap().parse().unwrap()).collect()
 }
 
-/// One exchange with the admin API.
+/// Sends one request to the admin API; returns the status code and the body.
 pub(crate) fn http(to: SocketAddr, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect_timeout(&to, LONG).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
-    let secret = token.map(|it| format!("Authorization: Bearer {it}\r\n")).unwrap_or_default();
+    let secret = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let length = body.len();
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{secret}");
     stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()).unwrap();

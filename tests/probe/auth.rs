@@ -1,4 +1,4 @@
-//! Credentials: given, read again, and never told.
+//! Credentials are presented, read again when they change, and never logged.
 
 use std::fs;
 use std::io::Write;
@@ -8,34 +8,34 @@ use daymark::probe::Auth;
 use daymark_decision::Kind;
 use daymark_fake_apiserver::{Access, Authority, Behaviour};
 
-use crate::scene::Scene;
+use crate::fixture::Fixture;
 
 const TOKEN: &str = "eyJ-very-secret";
 const DENIED: Kind = Kind::CannotJudge { status: 401 };
 
-fn with_token(contents: &str) -> Scene {
-    let mut scene = Scene::new();
-    scene.apiserver.require(Access::Token(TOKEN.to_owned()));
-    scene.settings.auth = Some(Auth::TokenFile(scene.write("token", contents)));
-    scene
+fn with_token(contents: &str) -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.apiserver.require(Access::Token(TOKEN.to_owned()));
+    fixture.settings.auth = Some(Auth::TokenFile(fixture.write("token", contents)));
+    fixture
 }
 
-fn with_certificate() -> Scene {
-    let mut scene = Scene::new();
-    scene.apiserver.require(Access::ClientCertificate);
-    let identity = scene.authority.issue_client("daymark").unwrap();
-    let certificate = scene.write("client.crt", identity.certificate_pem());
-    let key = scene.write("client.key", &identity.key_pem());
-    scene.settings.auth = Some(Auth::ClientCertificate { certificate, key });
-    scene
+fn with_certificate() -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.apiserver.require(Access::ClientCertificate);
+    let identity = fixture.authority.issue_client("daymark").unwrap();
+    let certificate = fixture.write("client.crt", identity.certificate_pem());
+    let key = fixture.write("client.key", &identity.key_pem());
+    fixture.settings.auth = Some(Auth::ClientCertificate { certificate, key });
+    fixture
 }
 
 #[tokio::test]
 async fn without_credentials_a_server_that_wants_them_cannot_be_judged() {
     for access in [Access::Token(TOKEN.to_owned()), Access::ClientCertificate] {
-        let scene = Scene::new();
-        scene.apiserver.require(access);
-        assert_eq!(scene.probe().await.kind, DENIED);
+        let fixture = Fixture::new();
+        fixture.apiserver.require(access);
+        assert_eq!(fixture.probe().await.kind, DENIED);
     }
 }
 
@@ -46,83 +46,83 @@ async fn a_token_is_sent_without_the_white_space_around_it() {
 
 #[tokio::test]
 async fn a_changed_token_is_read_again() {
-    let scene = with_token("old");
-    let prober = scene.prober();
-    assert_eq!(prober.probe_once(scene.address()).await.kind, DENIED);
-    scene.write("token", TOKEN);
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
+    let fixture = with_token("old");
+    let prober = fixture.prober();
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, DENIED);
+    fixture.write("token", TOKEN);
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
 }
 
 #[tokio::test]
 async fn a_token_file_that_becomes_empty_leaves_the_last_token_in_use() {
-    let scene = with_token(TOKEN);
-    let prober = scene.prober();
+    let fixture = with_token(TOKEN);
+    let prober = fixture.prober();
     for contents in ["", "two words", "\u{7f}"] {
-        assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready, "before {contents:?}");
-        scene.write("token", contents);
-        assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready, "after {contents:?}");
+        assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready, "before {contents:?}");
+        fixture.write("token", contents);
+        assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready, "after {contents:?}");
     }
-    fs::remove_file(scene.file("token")).unwrap();
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
+    fs::remove_file(fixture.file("token")).unwrap();
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
 }
 
 #[tokio::test]
-async fn a_token_missing_at_the_start_is_a_fault_of_our_own_until_it_is_there() {
-    let scene = with_token(TOKEN);
-    fs::remove_file(scene.file("token")).unwrap();
-    let prober = scene.prober();
-    let kind = prober.probe_once(scene.address()).await.kind;
-    let path = scene.file("token").display().to_string();
+async fn a_token_missing_at_the_start_is_a_local_error_until_it_is_there() {
+    let fixture = with_token(TOKEN);
+    fs::remove_file(fixture.file("token")).unwrap();
+    let prober = fixture.prober();
+    let kind = prober.probe_once(fixture.address()).await.kind;
+    let path = fixture.file("token").display().to_string();
     assert!(matches!(&kind, Kind::OwnFault { detail } if detail.contains(&path)), "{kind}");
-    assert_eq!(scene.apiserver.connections(), 0);
-    scene.write("token", TOKEN);
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
+    assert_eq!(fixture.apiserver.connections(), 0);
+    fixture.write("token", TOKEN);
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
 }
 
 #[tokio::test]
-async fn a_token_file_without_a_token_is_told_without_its_contents() {
-    let scene = with_token("secret words");
-    let kind = scene.probe().await.kind;
+async fn a_token_file_without_a_token_is_reported_without_its_contents() {
+    let fixture = with_token("secret words");
+    let kind = fixture.probe().await.kind;
     let Kind::OwnFault { detail } = kind else { panic!("{kind}") };
     assert!(detail.contains("holds no token") && !detail.contains("secret"), "{detail}");
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_shown() {
+async fn a_client_certificate_is_presented() {
     assert_eq!(with_certificate().probe().await.kind, Kind::Ready);
 }
 
 #[tokio::test]
 async fn a_client_certificate_is_read_again_and_waits_for_its_key() {
-    let scene = with_certificate();
-    let prober = scene.prober();
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
+    let fixture = with_certificate();
+    let prober = fixture.prober();
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
 
-    // Half of the pair: what was good stays.
-    let identity = scene.authority.issue_client("daymark-2").unwrap();
-    scene.write("client.crt", identity.certificate_pem());
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
-    scene.write("client.key", &identity.key_pem());
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
+    // Half of a new pair: the old pair stays in use.
+    let identity = fixture.authority.issue_client("daymark-2").unwrap();
+    fixture.write("client.crt", identity.certificate_pem());
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
+    fixture.write("client.key", &identity.key_pem());
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
 
-    // A pair of another CA is refused by the server: so it is the new pair that is in use.
+    // The server refuses a pair of another CA, which shows that the new pair is in use.
     let other = Authority::new("kubernetes").unwrap().issue_client("daymark").unwrap();
-    scene.write("client.crt", other.certificate_pem());
-    scene.write("client.key", &other.key_pem());
-    let kind = prober.probe_once(scene.address()).await.kind;
-    // In TLS 1.3 the refusal comes after the handshake, and may be overtaken by the end of the connection.
+    fixture.write("client.crt", other.certificate_pem());
+    fixture.write("client.key", &other.key_pem());
+    let kind = prober.probe_once(fixture.address()).await.kind;
+    // In TLS 1.3 the refusal comes after the handshake, and the connection may end before it arrives.
     assert!(matches!(kind, Kind::TlsFailed { .. } | Kind::Reset | Kind::ClosedEarly), "{kind}");
 }
 
 #[tokio::test]
-async fn a_client_certificate_with_the_key_of_another_is_a_fault_of_our_own() {
-    let scene = with_certificate();
-    scene.write("client.key", &scene.authority.issue_client("other").unwrap().key_pem());
-    let kind = scene.probe().await.kind;
+async fn a_client_certificate_with_the_key_of_another_is_a_local_error() {
+    let fixture = with_certificate();
+    fixture.write("client.key", &fixture.authority.issue_client("other").unwrap().key_pem());
+    let kind = fixture.probe().await.kind;
     assert!(matches!(&kind, Kind::OwnFault { detail } if detail.contains("cannot be used together")), "{kind}");
 }
 
-/// Where a subscriber writes for a test to read.
+/// A log in memory, written by a subscriber and read by a test.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -145,35 +145,35 @@ async fn the_token_is_in_no_log_and_in_no_debug_output() {
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
     let guard = tracing::subscriber::set_default(subscriber);
 
-    let scene = with_token(TOKEN);
-    let prober = scene.prober();
-    let ready = prober.probe_once(scene.address()).await;
+    let fixture = with_token(TOKEN);
+    let prober = fixture.prober();
+    let ready = prober.probe_once(fixture.address()).await;
     assert_eq!(ready.kind, Kind::Ready);
-    scene.write("token", &format!("{TOKEN} {TOKEN}"));
-    let kept = prober.probe_once(scene.address()).await;
-    scene.apiserver.set(Behaviour::Unauthorized).await.unwrap();
-    let denied = prober.probe_once(scene.address()).await;
+    fixture.write("token", &format!("{TOKEN} {TOKEN}"));
+    let after_change = prober.probe_once(fixture.address()).await;
+    fixture.apiserver.set(Behaviour::Unauthorized).await.unwrap();
+    let denied = prober.probe_once(fixture.address()).await;
     drop(guard);
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("what it held before stays in use"), "{log}");
-    let told = format!("{log} {prober:?} {ready:?} {kept:?} {denied:?} {}", denied.kind);
-    assert!(!told.contains(TOKEN), "{told}");
+    let output = format!("{log} {prober:?} {ready:?} {after_change:?} {denied:?} {}", denied.kind);
+    assert!(!output.contains(TOKEN), "{output}");
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_used_is_told_once_a_version() {
+async fn an_unusable_file_is_reported_once_a_version() {
     let log = Log::default();
     let writer = log.clone();
     let guard =
         tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || writer.clone()).finish());
-    let scene = with_token(TOKEN);
-    let prober = scene.prober();
-    prober.probe_once(scene.address()).await;
+    let fixture = with_token(TOKEN);
+    let prober = fixture.prober();
+    prober.probe_once(fixture.address()).await;
     for contents in ["not one", "not one word"] {
-        scene.write("token", contents);
+        fixture.write("token", contents);
         for _ in 0..3 {
-            prober.probe_once(scene.address()).await;
+            prober.probe_once(fixture.address()).await;
         }
     }
     drop(guard);

@@ -1,4 +1,4 @@
-//! The CA file: read when it is needed, and again when it changes.
+//! The CA file is read when it is first needed, and again when it changes.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,75 +7,75 @@ use daymark::probe::Trust;
 use daymark_decision::Kind;
 use daymark_fake_apiserver::Authority;
 
-use crate::scene::Scene;
+use crate::fixture::Fixture;
 
 #[tokio::test]
-async fn a_missing_ca_file_is_a_fault_of_our_own_until_it_is_there() {
-    let scene = Scene::new();
-    fs::remove_file(scene.file("ca.crt")).unwrap();
-    let prober = scene.prober();
-    let kind = prober.probe_once(scene.address()).await.kind;
-    let wanted = format!("cannot read {}: No such file or directory", scene.file("ca.crt").display());
-    assert!(matches!(&kind, Kind::OwnFault { detail } if detail.starts_with(&wanted)), "{kind}");
-    assert_eq!(scene.apiserver.connections(), 0);
-    scene.write("ca.crt", scene.authority.pem());
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
+async fn a_missing_ca_file_is_a_local_error_until_it_is_there() {
+    let fixture = Fixture::new();
+    fs::remove_file(fixture.file("ca.crt")).unwrap();
+    let prober = fixture.prober();
+    let kind = prober.probe_once(fixture.address()).await.kind;
+    let expected = format!("cannot read {}: No such file or directory", fixture.file("ca.crt").display());
+    assert!(matches!(&kind, Kind::OwnFault { detail } if detail.starts_with(&expected)), "{kind}");
+    assert_eq!(fixture.apiserver.connections(), 0);
+    fixture.write("ca.crt", fixture.authority.pem());
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
 }
 
 #[tokio::test]
-async fn a_ca_file_without_a_certificate_is_a_fault_of_our_own() {
-    let scene = Scene::new();
+async fn a_ca_file_without_a_certificate_is_a_local_error() {
+    let fixture = Fixture::new();
     for contents in ["", "nonsense", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
-        scene.write("ca.crt", contents);
-        let kind = scene.probe().await.kind;
-        let path = scene.file("ca.crt").display().to_string();
+        fixture.write("ca.crt", contents);
+        let kind = fixture.probe().await.kind;
+        let path = fixture.file("ca.crt").display().to_string();
         assert!(matches!(&kind, Kind::OwnFault { detail } if detail.contains(&path)), "{contents:?}: {kind}");
     }
 }
 
 #[tokio::test]
 async fn a_replaced_ca_file_takes_effect() {
-    let scene = Scene::new();
-    let prober = scene.prober();
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
+    let fixture = Fixture::new();
+    let prober = fixture.prober();
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
     let other = Authority::new("kubernetes").unwrap();
-    scene.write("ca.crt.new", other.pem());
-    fs::rename(scene.file("ca.crt.new"), scene.file("ca.crt")).unwrap();
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::UntrustedCa);
+    fixture.write("ca.crt.new", other.pem());
+    fs::rename(fixture.file("ca.crt.new"), fixture.file("ca.crt")).unwrap();
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::UntrustedCa);
     // Both CAs in one file, as during a rotation.
-    scene.write("ca.crt", &[other.pem(), scene.authority.pem()].concat());
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
+    fixture.write("ca.crt", &[other.pem(), fixture.authority.pem()].concat());
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
 }
 
 #[tokio::test]
 async fn a_ca_file_replaced_by_a_swapped_link_takes_effect() {
-    // As the kubelet updates the volume of a ConfigMap: file -> ..data/file, ..data -> a new directory.
-    let mut scene = Scene::new();
+    // The kubelet updates the volume of a ConfigMap like this: file -> ..data/file, ..data -> a new directory.
+    let mut fixture = Fixture::new();
     let other = Authority::new("kubernetes").unwrap();
-    for (version, pem) in [("..1", scene.authority.pem()), ("..2", other.pem())] {
-        fs::create_dir(scene.file(version)).unwrap();
-        fs::write(scene.file(version).join("ca.crt"), pem).unwrap();
+    for (version, pem) in [("..1", fixture.authority.pem()), ("..2", other.pem())] {
+        fs::create_dir(fixture.file(version)).unwrap();
+        fs::write(fixture.file(version).join("ca.crt"), pem).unwrap();
     }
-    symlink("..1", scene.file("..data")).unwrap();
-    symlink("..data/ca.crt", scene.file("linked.crt")).unwrap();
-    scene.settings.trust = Trust::File(scene.file("linked.crt"));
-    let prober = scene.prober();
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
+    symlink("..1", fixture.file("..data")).unwrap();
+    symlink("..data/ca.crt", fixture.file("linked.crt")).unwrap();
+    fixture.settings.trust = Trust::File(fixture.file("linked.crt"));
+    let prober = fixture.prober();
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
 
-    symlink("..2", scene.file("..data_tmp")).unwrap();
-    fs::rename(scene.file("..data_tmp"), scene.file("..data")).unwrap();
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::UntrustedCa);
+    symlink("..2", fixture.file("..data_tmp")).unwrap();
+    fs::rename(fixture.file("..data_tmp"), fixture.file("..data")).unwrap();
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::UntrustedCa);
 }
 
 #[tokio::test]
 async fn a_ca_file_that_goes_or_breaks_leaves_the_last_one_in_use() {
-    let scene = Scene::new();
-    let prober = scene.prober();
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
-    scene.write("ca.crt", "");
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
-    fs::remove_file(scene.file("ca.crt")).unwrap();
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::Ready);
-    scene.write("ca.crt", Authority::new("kubernetes").unwrap().pem());
-    assert_eq!(prober.probe_once(scene.address()).await.kind, Kind::UntrustedCa);
+    let fixture = Fixture::new();
+    let prober = fixture.prober();
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
+    fixture.write("ca.crt", "");
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
+    fs::remove_file(fixture.file("ca.crt")).unwrap();
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
+    fixture.write("ca.crt", Authority::new("kubernetes").unwrap().pem());
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::UntrustedCa);
 }

@@ -4,8 +4,8 @@
 
 mod auth;
 mod files;
+mod fixture;
 mod identity;
 mod outcomes;
-mod scene;
+mod protocol;
 mod watching;
-mod wire;

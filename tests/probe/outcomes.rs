@@ -1,4 +1,4 @@
-//! One test an outcome. `Kind::Unreachable` takes a router, and is tested where errors are told apart.
+//! One test for each outcome. `Kind::Unreachable` needs a router, and is tested with the classification of errors.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use daymark::probe::Trust;
 use daymark_decision::{Kind, Observation};
 use daymark_fake_apiserver::Behaviour;
 
-use crate::scene::{NAME, Scene};
+use crate::fixture::{Fixture, NAME};
 
 async fn observe(behaviour: Behaviour) -> Observation {
-    Scene::with(behaviour).await.probe().await
+    Fixture::with(behaviour).await.probe().await
 }
 
 #[tokio::test]
@@ -26,9 +26,9 @@ async fn a_200_is_ready_with_every_time_and_the_certificate() {
 
 #[tokio::test]
 async fn a_verbose_200_is_ready() {
-    let mut scene = Scene::new();
-    scene.settings.path = "/readyz?verbose".to_owned();
-    assert_eq!(scene.probe().await.kind, Kind::Ready);
+    let mut fixture = Fixture::new();
+    fixture.settings.path = "/readyz?verbose".to_owned();
+    assert_eq!(fixture.probe().await.kind, Kind::Ready);
 }
 
 #[tokio::test]
@@ -68,9 +68,9 @@ async fn a_403_cannot_judge() {
 
 #[tokio::test]
 async fn a_path_that_may_not_be_read_cannot_judge() {
-    let mut scene = Scene::new();
-    scene.settings.path = "/readyz/etcd".to_owned();
-    assert_eq!(scene.probe().await.kind, Kind::CannotJudge { status: 403 });
+    let mut fixture = Fixture::new();
+    fixture.settings.path = "/readyz/etcd".to_owned();
+    assert_eq!(fixture.probe().await.kind, Kind::CannotJudge { status: 403 });
 }
 
 #[tokio::test]
@@ -85,16 +85,16 @@ async fn a_503_is_starting() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let scene = Scene::new();
-    // It leads back to itself, so that following it would be one more request.
-    let location = format!("https://{}/livez", scene.apiserver.address());
-    scene.apiserver.set(Behaviour::Redirect { location: location.clone() }).await.unwrap();
-    assert_eq!(scene.probe().await.kind, Kind::Redirect { status: 302, location: Some(location) });
-    assert_eq!(scene.apiserver.requests(), 1);
+    let fixture = Fixture::new();
+    // The redirect leads back to the fake, so following it would be one more request.
+    let location = format!("https://{}/livez", fixture.apiserver.address());
+    fixture.apiserver.set(Behaviour::Redirect { location: location.clone() }).await.unwrap();
+    assert_eq!(fixture.probe().await.kind, Kind::Redirect { status: 302, location: Some(location) });
+    assert_eq!(fixture.apiserver.requests(), 1);
 }
 
 #[tokio::test]
-async fn any_other_status_is_told() {
+async fn any_other_status_is_reported() {
     assert_eq!(observe(Behaviour::Status(418)).await.kind, Kind::OtherStatus { status: 418 });
 }
 
@@ -107,29 +107,29 @@ async fn a_port_without_listener_is_refused() {
 }
 
 #[tokio::test]
-async fn a_reset_is_told() {
+async fn a_reset_is_reported() {
     assert_eq!(observe(Behaviour::Reset).await.kind, Kind::Reset);
 }
 
 #[tokio::test]
 async fn silence_is_a_connect_time_out() {
-    let mut scene = Scene::with(Behaviour::Silent).await;
-    scene.settings.connect_timeout = Duration::from_millis(200);
-    assert_eq!(scene.probe().await.kind, Kind::ConnectTimeout);
+    let mut fixture = Fixture::with(Behaviour::Silent).await;
+    fixture.settings.connect_timeout = Duration::from_millis(200);
+    assert_eq!(fixture.probe().await.kind, Kind::ConnectTimeout);
 }
 
 #[tokio::test]
-async fn silence_is_a_connect_time_out_also_where_the_whole_probe_has_less_time() {
-    let mut scene = Scene::with(Behaviour::Silent).await;
-    scene.settings.timeout = Duration::from_millis(200);
-    assert_eq!(scene.probe().await.kind, Kind::ConnectTimeout);
+async fn silence_is_a_connect_time_out_even_if_the_whole_probe_has_less_time() {
+    let mut fixture = Fixture::with(Behaviour::Silent).await;
+    fixture.settings.timeout = Duration::from_millis(200);
+    assert_eq!(fixture.probe().await.kind, Kind::ConnectTimeout);
 }
 
 #[tokio::test]
 async fn a_connection_without_a_handshake_is_a_tls_stall() {
-    let mut scene = Scene::with(Behaviour::TlsStall).await;
-    scene.settings.timeout = Duration::from_millis(500);
-    let observation = scene.probe().await;
+    let mut fixture = Fixture::with(Behaviour::TlsStall).await;
+    fixture.settings.timeout = Duration::from_millis(500);
+    let observation = fixture.probe().await;
     assert_eq!(observation.kind, Kind::TlsStall);
     assert!(observation.timings.tls.is_some() && observation.timings.http.is_none(), "{observation:?}");
 }
@@ -147,7 +147,7 @@ async fn an_alert_is_a_failed_handshake() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_ca_with_the_same_name_is_untrusted_and_still_shown() {
+async fn a_certificate_of_another_ca_with_the_same_name_is_untrusted_and_still_reported() {
     let observation = observe(Behaviour::OtherCa).await;
     assert_eq!(observation.kind, Kind::UntrustedCa);
     assert!(observation.certificate.unwrap().names.contains(&NAME.to_owned()));
@@ -155,23 +155,23 @@ async fn a_certificate_of_another_ca_with_the_same_name_is_untrusted_and_still_s
 
 #[tokio::test]
 async fn a_certificate_that_no_ca_of_the_system_has_signed_is_untrusted() {
-    let mut scene = Scene::new();
-    scene.settings.trust = Trust::System;
-    let kind = scene.probe().await.kind;
+    let mut fixture = Fixture::new();
+    fixture.settings.trust = Trust::System;
+    let kind = fixture.probe().await.kind;
     // A machine without any CA certificate cannot judge.
     let without = matches!(&kind, Kind::OwnFault { detail } if detail.starts_with("the system has no CA certificates"));
     assert!(kind == Kind::UntrustedCa || without, "{kind}");
 }
 
 #[tokio::test]
-async fn a_certificate_without_the_name_tells_the_names_it_has() {
+async fn a_certificate_without_the_name_is_reported_with_its_names() {
     let observation = observe(Behaviour::WrongNames).await;
     let names = vec!["kubernetes.default.svc".to_owned(), "192.0.2.1".to_owned()];
     assert_eq!(observation.kind, Kind::WrongName { expected: NAME.to_owned(), names });
 }
 
 #[tokio::test]
-async fn a_certificate_that_has_ended_is_expired_and_its_end_is_shown() {
+async fn an_expired_certificate_is_reported_with_its_end() {
     let observation = observe(Behaviour::Expired).await;
     assert_eq!(observation.kind, Kind::Expired);
     // 2021-01-01T00:00:00Z
@@ -185,9 +185,9 @@ async fn a_certificate_that_has_not_begun_is_not_yet_valid() {
 
 #[tokio::test]
 async fn a_request_without_an_answer_times_out() {
-    let mut scene = Scene::with(Behaviour::NoAnswer).await;
-    scene.settings.timeout = Duration::from_secs(1);
-    assert_eq!(scene.probe().await.kind, Kind::AnswerTimeout);
+    let mut fixture = Fixture::with(Behaviour::NoAnswer).await;
+    fixture.settings.timeout = Duration::from_secs(1);
+    assert_eq!(fixture.probe().await.kind, Kind::AnswerTimeout);
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn an_end_before_the_answer_is_closed_early() {
 }
 
 #[tokio::test]
-async fn something_else_over_tls_is_not_http() {
+async fn another_protocol_over_tls_is_not_http() {
     assert_eq!(observe(Behaviour::NotHttp).await.kind, Kind::NotHttp);
 }
 
@@ -206,16 +206,16 @@ async fn a_body_beyond_the_limit_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_none_is_a_fault_of_our_own() {
-    let mut scene = Scene::new();
-    scene.settings.path = "no path".to_owned();
-    assert!(matches!(scene.probe().await.kind, Kind::OwnFault { .. }));
+async fn an_invalid_path_is_a_local_error() {
+    let mut fixture = Fixture::new();
+    fixture.settings.path = "no path".to_owned();
+    assert!(matches!(fixture.probe().await.kind, Kind::OwnFault { .. }));
 }
 
 #[tokio::test]
-async fn a_server_name_that_is_none_is_a_fault_of_our_own() {
-    let mut scene = Scene::new();
-    scene.settings.server_name = "no name".to_owned();
-    let kind = scene.probe().await.kind;
+async fn an_invalid_server_name_is_a_local_error() {
+    let mut fixture = Fixture::new();
+    fixture.settings.server_name = "no name".to_owned();
+    let kind = fixture.probe().await.kind;
     assert!(matches!(&kind, Kind::OwnFault { detail } if detail.contains("no name")), "{kind}");
 }

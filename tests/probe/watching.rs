@@ -1,4 +1,4 @@
-//! The loop of one target.
+//! The probe loop of one target.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
@@ -16,15 +16,15 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::scene::{LONG, NAME, Scene, thresholds};
+use crate::fixture::{Fixture, LONG, NAME, thresholds};
 
-/// An interval that no test waits for.
+/// An interval that never ends within a test.
 const NEVER: Duration = Duration::from_hours(1);
 
-/// A watch under way, and what it hands on.
+/// A running watch, with the observations and heartbeats that it sends.
 struct Watching {
     observations: mpsc::UnboundedReceiver<Observation>,
-    beats: Arc<AtomicU64>,
+    heartbeats: Arc<AtomicU64>,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -32,18 +32,18 @@ struct Watching {
 impl Watching {
     fn start(settings: Settings, target: IpAddr) -> Self {
         let (sender, observations) = mpsc::unbounded_channel();
-        let beats = Arc::new(AtomicU64::new(0));
+        let heartbeats = Arc::new(AtomicU64::new(0));
         let shutdown = CancellationToken::new();
-        let beat = {
-            let beats = Arc::clone(&beats);
+        let heartbeat = {
+            let heartbeats = Arc::clone(&heartbeats);
             move || {
-                beats.fetch_add(1, Ordering::Relaxed);
+                heartbeats.fetch_add(1, Ordering::Relaxed);
             }
         };
         let sink = move |observation| drop(sender.send(observation));
         let prober = Arc::new(Prober::new(settings));
-        let task = tokio::spawn(watch(target, Duration::ZERO, prober, sink, beat, shutdown.clone()));
-        Self { observations, beats, shutdown, task }
+        let task = tokio::spawn(watch(target, Duration::ZERO, prober, sink, heartbeat, shutdown.clone()));
+        Self { observations, heartbeats, shutdown, task }
     }
 
     async fn next(&mut self) -> Observation {
@@ -70,55 +70,55 @@ fn is_fresh(observation: &Observation) -> bool {
 
 #[tokio::test]
 async fn the_connection_is_kept_and_its_certificate_remembered() {
-    let scene = Scene::new();
-    let mut watching = Watching::start(scene.settings.clone(), scene.address());
+    let fixture = Fixture::new();
+    let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     for index in 0..8 {
         let observation = watching.next().await;
         assert_eq!(observation.kind, Kind::Ready);
         assert_eq!(is_fresh(&observation), index == 0);
         assert!(observation.certificate.unwrap().names.contains(&NAME.to_owned()));
     }
-    assert_eq!(scene.apiserver.connections(), 1);
+    assert_eq!(fixture.apiserver.connections(), 1);
     watching.stop().await;
 }
 
 #[tokio::test]
-async fn one_probe_in_so_many_uses_a_fresh_connection() {
-    let mut scene = Scene::new();
-    scene.settings.fresh_every = NonZeroU32::new(3).unwrap();
-    let mut watching = Watching::start(scene.settings.clone(), scene.address());
+async fn every_third_probe_uses_a_fresh_connection_if_so_configured() {
+    let mut fixture = Fixture::new();
+    fixture.settings.fresh_every = NonZeroU32::new(3).unwrap();
+    let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     let mut fresh = Vec::new();
     for _ in 0..7 {
         fresh.push(is_fresh(&watching.next().await));
     }
     assert_eq!(fresh, [true, false, false, true, false, false, true]);
-    assert_eq!(scene.apiserver.connections(), 3);
+    assert_eq!(fixture.apiserver.connections(), 3);
     watching.stop().await;
 }
 
 #[tokio::test]
-async fn an_end_of_the_kept_connection_is_a_reason_to_probe_now_and_no_failure() {
-    let mut scene = Scene::new();
-    scene.settings.interval = NEVER;
-    let mut watching = Watching::start(scene.settings.clone(), scene.address());
+async fn a_closed_kept_connection_starts_a_probe_at_once_and_is_no_failure() {
+    let mut fixture = Fixture::new();
+    fixture.settings.interval = NEVER;
+    let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
-    scene.apiserver.hang_up().await.unwrap();
+    fixture.apiserver.hang_up().await.unwrap();
     let observation = watching.next().await;
     assert_eq!(observation.kind, Kind::Ready);
     assert!(is_fresh(&observation));
-    assert_eq!(scene.apiserver.connections(), 2);
+    assert_eq!(fixture.apiserver.connections(), 2);
     watching.stop().await;
 }
 
 #[tokio::test]
-async fn a_killed_apiserver_is_found_without_waiting_for_the_interval() {
-    let mut scene = Scene::new();
-    scene.settings.interval = NEVER;
-    scene.settings.confirm_interval = Duration::from_millis(10);
-    scene.settings.thresholds = thresholds(1, 3);
-    let mut watching = Watching::start(scene.settings.clone(), scene.address());
+async fn a_killed_apiserver_is_noticed_before_the_interval_ends() {
+    let mut fixture = Fixture::new();
+    fixture.settings.interval = NEVER;
+    fixture.settings.confirm_interval = Duration::from_millis(10);
+    fixture.settings.thresholds = thresholds(1, 3);
+    let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
-    scene.apiserver.set(Behaviour::Dead).await.unwrap();
+    fixture.apiserver.set(Behaviour::Dead).await.unwrap();
     for _ in 0..3 {
         assert_eq!(watching.next().await.kind, Kind::Refused);
     }
@@ -127,31 +127,31 @@ async fn a_killed_apiserver_is_found_without_waiting_for_the_interval() {
 
 #[tokio::test]
 async fn a_silent_node_is_proved_by_overlapping_fresh_connections_beside_the_silent_request() {
-    let mut scene = Scene::new();
-    scene.settings.confirm_interval = Duration::from_millis(50);
-    scene.settings.connect_timeout = Duration::from_millis(500);
-    scene.settings.thresholds = thresholds(1, 3);
-    let mut watching = Watching::start(scene.settings.clone(), scene.address());
+    let mut fixture = Fixture::new();
+    fixture.settings.confirm_interval = Duration::from_millis(50);
+    fixture.settings.connect_timeout = Duration::from_millis(500);
+    fixture.settings.thresholds = thresholds(1, 3);
+    let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
-    scene.apiserver.set(Behaviour::Silent).await.unwrap();
+    fixture.apiserver.set(Behaviour::Silent).await.unwrap();
     watching.until(&Kind::ConnectTimeout).await;
-    // The request on the kept connection would be silent for `LONG`, and is called off when the verdict is clear.
+    // The request on the kept connection would wait for `LONG`; it is cancelled when the verdict is certain.
     for _ in 0..3 {
         assert_eq!(watching.next().await.kind, Kind::ConnectTimeout);
     }
-    scene.apiserver.set(Behaviour::Ready).await.unwrap();
+    fixture.apiserver.set(Behaviour::Ready).await.unwrap();
     watching.until(&Kind::Ready).await;
     watching.stop().await;
 }
 
 #[tokio::test]
 async fn hanging_etcd_is_not_ready_and_never_a_time_out() {
-    let mut scene = Scene::new();
-    scene.settings.confirm_interval = Duration::from_millis(20);
-    scene.settings.thresholds = thresholds(1, 3);
-    let mut watching = Watching::start(scene.settings.clone(), scene.address());
+    let mut fixture = Fixture::new();
+    fixture.settings.confirm_interval = Duration::from_millis(20);
+    fixture.settings.thresholds = thresholds(1, 3);
+    let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
-    scene.apiserver.set(Behaviour::Slow { after: Duration::from_millis(400) }).await.unwrap();
+    fixture.apiserver.set(Behaviour::Slow { after: Duration::from_millis(400) }).await.unwrap();
     let not_ready = Kind::NotReady { failing: vec!["etcd".to_owned(), "etcd-readiness".to_owned()] };
     watching.until(&not_ready).await;
     for _ in 0..2 {
@@ -162,64 +162,64 @@ async fn hanging_etcd_is_not_ready_and_never_a_time_out() {
 
 #[tokio::test]
 async fn a_changed_ca_takes_effect_on_a_kept_connection() {
-    let scene = Scene::new();
-    let mut watching = Watching::start(scene.settings.clone(), scene.address());
+    let fixture = Fixture::new();
+    let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
     assert!(!is_fresh(&watching.next().await));
-    scene.write("new.crt", Authority::new("kubernetes").unwrap().pem());
-    std::fs::rename(scene.file("new.crt"), scene.file("ca.crt")).unwrap();
+    fixture.write("new.crt", Authority::new("kubernetes").unwrap().pem());
+    std::fs::rename(fixture.file("new.crt"), fixture.file("ca.crt")).unwrap();
     watching.until(&Kind::UntrustedCa).await;
-    scene.write("ca.crt", scene.authority.pem());
+    fixture.write("ca.crt", fixture.authority.pem());
     watching.until(&Kind::Ready).await;
     watching.stop().await;
 }
 
 #[tokio::test]
-async fn a_target_that_shuts_down_is_told_on_the_kept_connection() {
-    let scene = Scene::new();
-    let mut watching = Watching::start(scene.settings.clone(), scene.address());
+async fn a_shutdown_is_reported_on_the_kept_connection() {
+    let fixture = Fixture::new();
+    let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
-    scene.apiserver.set(Behaviour::ShuttingDown).await.unwrap();
+    fixture.apiserver.set(Behaviour::ShuttingDown).await.unwrap();
     watching.until(&Kind::ShuttingDown).await;
-    assert_eq!(scene.apiserver.connections(), 1);
+    assert_eq!(fixture.apiserver.connections(), 1);
     watching.stop().await;
 }
 
 #[tokio::test]
-async fn a_fault_of_our_own_is_handed_on_and_probing_goes_on() {
-    let mut scene = Scene::new();
-    scene.settings.trust = Trust::File(scene.file("later.crt"));
-    scene.settings.confirm_interval = Duration::from_millis(10);
-    let mut watching = Watching::start(scene.settings.clone(), scene.address());
+async fn a_local_error_is_reported_and_probing_goes_on() {
+    let mut fixture = Fixture::new();
+    fixture.settings.trust = Trust::File(fixture.file("later.crt"));
+    fixture.settings.confirm_interval = Duration::from_millis(10);
+    let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     for _ in 0..2 {
         assert!(matches!(watching.next().await.kind, Kind::OwnFault { .. }));
     }
-    scene.write("later.crt", scene.authority.pem());
+    fixture.write("later.crt", fixture.authority.pem());
     watching.until(&Kind::Ready).await;
     watching.stop().await;
 }
 
 #[tokio::test]
-async fn every_round_beats() {
-    let scene = Scene::new();
-    let mut watching = Watching::start(scene.settings.clone(), scene.address());
+async fn every_round_sends_a_heartbeat() {
+    let fixture = Fixture::new();
+    let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     for _ in 0..5 {
         watching.next().await;
     }
-    // Each probe is a round for its start and one for its end.
-    assert!(watching.beats.load(Ordering::Relaxed) >= 9);
+    // Each probe takes two rounds: one for its start and one for its end.
+    assert!(watching.heartbeats.load(Ordering::Relaxed) >= 9);
     watching.stop().await;
 }
 
-/// A server that accepts and says nothing, and a watch of it with three probes under way.
+/// A server that accepts and sends nothing, and a watch with three unfinished probes of it.
 async fn three_probes_under_way() -> (Watching, Vec<TcpStream>) {
-    let mut scene = Scene::new();
+    let mut fixture = Fixture::new();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    scene.settings.port = listener.local_addr().unwrap().port();
-    scene.settings.confirm_interval = Duration::from_millis(10);
-    scene.settings.thresholds = thresholds(3, 3);
-    // The CA file has been read by then, so the scene may go.
-    let watching = Watching::start(scene.settings.clone(), scene.address());
+    fixture.settings.port = listener.local_addr().unwrap().port();
+    fixture.settings.confirm_interval = Duration::from_millis(10);
+    fixture.settings.thresholds = thresholds(3, 3);
+    // The fixture may be dropped, since the CA file has been read by then.
+    let watching = Watching::start(fixture.settings.clone(), fixture.address());
     let mut accepted = Vec::new();
     for _ in 0..3 {
         accepted.push(timeout(LONG, listener.accept()).await.expect("no connection came").unwrap().0);
@@ -230,7 +230,7 @@ async fn three_probes_under_way() -> (Watching, Vec<TcpStream>) {
 async fn all_ended(accepted: Vec<TcpStream>) {
     for mut stream in accepted {
         let mut hello = Vec::new();
-        // To the end of the stream; a reset is an end as well.
+        // Reads to the end of the stream; a reset is an end as well.
         drop(timeout(LONG, stream.read_to_end(&mut hello)).await.expect("the connection is still open"));
     }
 }
@@ -251,8 +251,8 @@ async fn a_watch_that_is_dropped_leaves_no_connection() {
 
 #[tokio::test]
 async fn many_targets_share_one_prober() {
-    let scene = Scene::new();
-    let prober = Arc::new(scene.prober());
+    let fixture = Fixture::new();
+    let prober = Arc::new(fixture.prober());
     let shutdown = CancellationToken::new();
     let (sender, mut observations) = mpsc::unbounded_channel();
     let mut watches = tokio::task::JoinSet::new();
@@ -275,12 +275,12 @@ async fn many_targets_share_one_prober() {
 }
 
 #[tokio::test]
-async fn a_place_late_in_a_long_interval_does_not_put_off_the_first_verdict() {
-    let mut scene = Scene::new();
-    scene.settings.interval = NEVER;
-    scene.settings.confirm_interval = Duration::from_millis(10);
-    scene.settings.thresholds = thresholds(2, 3);
-    let prober = Arc::new(scene.prober());
+async fn a_late_offset_in_a_long_interval_does_not_delay_the_first_verdict() {
+    let mut fixture = Fixture::new();
+    fixture.settings.interval = NEVER;
+    fixture.settings.confirm_interval = Duration::from_millis(10);
+    fixture.settings.thresholds = thresholds(2, 3);
+    let prober = Arc::new(fixture.prober());
     let shutdown = CancellationToken::new();
     let (sender, mut observations) = mpsc::unbounded_channel();
     let mut watches = tokio::task::JoinSet::new();
@@ -288,7 +288,7 @@ async fn a_place_late_in_a_long_interval_does_not_put_off_the_first_verdict() {
         let sender = sender.clone();
         let sink = move |observation: Observation| drop(sender.send((index, observation.kind)));
         let offset = offset(NEVER, index, 3);
-        watches.spawn(watch(scene.address(), offset, Arc::clone(&prober), sink, || (), shutdown.clone()));
+        watches.spawn(watch(fixture.address(), offset, Arc::clone(&prober), sink, || (), shutdown.clone()));
     }
     let mut found = [0; 3];
     while found != [2; 3] {
@@ -302,17 +302,17 @@ async fn a_place_late_in_a_long_interval_does_not_put_off_the_first_verdict() {
 
 #[tokio::test]
 async fn a_live_target_that_falls_silent_is_proved_by_overlapping_fresh_connections() {
-    let mut scene = Scene::with(Behaviour::Unauthorized).await;
-    scene.settings.confirm_interval = Duration::from_millis(50);
-    scene.settings.connect_timeout = Duration::from_millis(500);
-    scene.settings.thresholds = thresholds(1, 3);
-    let mut watching = Watching::start(scene.settings.clone(), scene.address());
-    // Beyond the three that make it live.
+    let mut fixture = Fixture::with(Behaviour::Unauthorized).await;
+    fixture.settings.confirm_interval = Duration::from_millis(50);
+    fixture.settings.connect_timeout = Duration::from_millis(500);
+    fixture.settings.thresholds = thresholds(1, 3);
+    let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
+    // More than the three that make it live.
     for _ in 0..5 {
         assert_eq!(watching.next().await.kind, Kind::CannotJudge { status: 401 });
     }
-    scene.apiserver.set(Behaviour::Silent).await.unwrap();
-    // The request on the kept connection alone would be silent for `LONG`.
+    fixture.apiserver.set(Behaviour::Silent).await.unwrap();
+    // The request on the kept connection alone would wait for `LONG`.
     watching.until(&Kind::ConnectTimeout).await;
     for _ in 0..2 {
         assert_eq!(watching.next().await.kind, Kind::ConnectTimeout);

@@ -82,7 +82,7 @@ def functions(code):
 
 
 def fields(group):
-    """How many entries a bracketed group has at its own level."""
+    """The number of entries that a bracketed group has at its own level."""
     depth = angle = count = 0
     filled = False
     for index, char in enumerate(group):

@@ -1,4 +1,4 @@
-//! Questions: by `dig` and `kdig`, and by a small client of our own where many are asked.
+//! DNS queries by `dig` and `kdig`, and by a small client if there are many.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,23 +11,23 @@ use super::{POOL, finish};
 pub(crate) const A: u16 = 1;
 pub(crate) const AAAA: u16 = 28;
 
-/// What a response says.
+/// A DNS response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) code: u8,
-    /// In the order of the response.
+    /// The addresses in the order of the response.
     pub(crate) addresses: Vec<IpAddr>,
 }
 
-/// Asks by UDP, once.
+/// Sends one query by UDP and waits for the response.
 pub(crate) fn ask(server: SocketAddr, name: &str, rtype: u16) -> io::Result<Reply> {
     Asked::send(server, name, rtype)?.reply()
 }
 
-/// A question by UDP that is under way.
+/// A query by UDP that has no response yet.
 pub(crate) struct Asked {
     socket: UdpSocket,
-    /// Bytes of the question.
+    /// The bytes of the query.
     length: usize,
 }
 
@@ -36,7 +36,7 @@ impl Asked {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.connect(server)?;
         socket.set_read_timeout(Some(Duration::from_secs(20)))?;
-        // One question, no recursion wanted; a new socket a question makes the number needless.
+        // The header has one question and asks for no recursion. Each query has a new socket, so its ID may be constant.
         let mut query = vec![0x0d, 0x0d, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         for label in name.split('.') {
             query.push(u8::try_from(label.len()).unwrap());
@@ -57,7 +57,7 @@ impl Asked {
     }
 }
 
-/// The addresses of the pool, as one question by UDP finds them.
+/// Queries the addresses of the pool once by UDP.
 pub(crate) fn look_up(server: SocketAddr) -> BTreeSet<IpAddr> {
     let reply = ask(server, POOL, A).unwrap();
     assert_eq!(reply.code, 0);
@@ -98,20 +98,20 @@ pub(crate) fn short(tool: &str, server: SocketAddr, arguments: &[&str]) -> Vec<S
 pub(crate) fn lines(tool: &str, server: SocketAddr, arguments: &[&str]) -> Vec<String> {
     let (at, port) = (format!("@{}", server.ip()), server.port().to_string());
     let mut command = Command::new(tool);
-    // No file of the user may add options.
+    // A configuration file of the user could add options.
     command.env("HOME", "/nonexistent").args([&at, "-p", &port]).args(arguments);
     let done = finish(&mut command);
     assert_eq!(done.code, Some(0), "{tool} {arguments:?}: {}{}", done.stdout, done.stderr);
     done.stdout.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// Asserts that every tool finds exactly these addresses, by UDP and by TCP.
+/// Asserts that every tool gets exactly these addresses, by UDP and by TCP.
 pub(crate) fn all_find(server: SocketAddr, addresses: &[IpAddr]) {
-    let wanted: BTreeSet<String> = addresses.iter().map(ToString::to_string).collect();
+    let expected: BTreeSet<String> = addresses.iter().map(ToString::to_string).collect();
     for tool in ["dig", "kdig"] {
         for transport in ["+notcp", "+tcp"] {
             let found: BTreeSet<String> = short(tool, server, &[POOL, "A", transport]).into_iter().collect();
-            assert_eq!(found, wanted, "{tool} {transport}");
+            assert_eq!(found, expected, "{tool} {transport}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Stand-in nodes on addresses of their own, and the configuration that leads to them.
+//! Fake nodes on separate addresses, and a configuration with them.
 
 use std::fmt;
 use std::fs;
@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use super::POOL;
 
-/// Stand-ins, their CA and a directory for the files of the test. All of it goes with it.
+/// Fake nodes, their CA and a directory for the files of the test. Dropping it removes them all.
 pub(crate) struct Nodes {
     pub(crate) authority: Authority,
     pub(crate) apiservers: Vec<FakeApiserver>,
@@ -21,14 +21,14 @@ pub(crate) struct Nodes {
     runtime: Runtime,
 }
 
-/// Loopback addresses that no other test uses, be it in this process or in another.
+/// Returns loopback addresses that no other test uses, neither in this process nor in another.
 pub(crate) fn addresses(count: u8) -> Vec<IpAddr> {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let [_, _, high, low] = process::id().to_be_bytes();
     let first = TAKEN.fetch_add(count.into(), Ordering::Relaxed);
     let address = |n: u16| {
         let [block, host] = n.to_be_bytes();
-        // The second block is for what the first one has no room for, and there is no third.
+        // The second block continues the first one, and there is no third.
         let half = [high | 128, high & 63 | 64][usize::from(block)];
         Ipv4Addr::new(127, half, low, host).into()
     };
@@ -40,7 +40,7 @@ impl Nodes {
         Self::at(&addresses(count))
     }
 
-    /// One fake an address, all at one port.
+    /// Starts a fake on each address, all at one port.
     pub(crate) fn at(addresses: &[IpAddr]) -> Self {
         let authority = Authority::new("kubernetes").unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -52,7 +52,7 @@ impl Nodes {
             let first = start(&addresses[0], 0).ok()?;
             let port = first.address().port();
             let others = addresses[1..].iter().map(|address| start(address, port));
-            // Another process may have the port on one of them.
+            // Another process may use the port on one of the addresses.
             std::iter::once(Ok(first)).chain(others).collect::<Result<Vec<_>, _>>().ok()
         });
         let (dir, apiservers) = (tempfile::tempdir().unwrap(), apiservers.expect("a port is free on every address"));
@@ -60,7 +60,7 @@ impl Nodes {
         Self { authority, apiservers, dir, runtime }
     }
 
-    /// Tells a fake what to do from now on.
+    /// Sets the behaviour of a fake from now on.
     pub(crate) fn set(&self, index: usize, behaviour: Behaviour) {
         self.runtime.block_on(self.apiservers[index].set(behaviour)).unwrap();
     }
@@ -77,17 +77,17 @@ impl Nodes {
         self.dir.path().join(name)
     }
 
-    /// A plan with every fake as a node of its own.
+    /// Makes a plan with every fake as a node.
     pub(crate) fn plan(&self) -> Plan {
         Plan::of(&self.addresses(), self.port())
     }
 
-    /// Writes a plan where Daymark finds it.
+    /// Writes a plan to the configuration file, and returns its path.
     pub(crate) fn write(&self, plan: &Plan) -> PathBuf {
         write(&self.path("daymark.yaml"), plan)
     }
 
-    /// The token that Daymark has made in its state directory.
+    /// Reads the token that Daymark has created in its state directory.
     pub(crate) fn token(&self) -> String {
         fs::read_to_string(self.path("state/admin.token")).unwrap().trim().to_owned()
     }
@@ -98,13 +98,13 @@ pub(crate) fn write(path: &Path, plan: &Plan) -> PathBuf {
     path.to_owned()
 }
 
-/// A configuration. As text it is the file.
+/// A configuration, which is displayed as the text of its file.
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) port: u16,
-    /// Names and addresses, the latter as the file has them.
+    /// The names and the addresses, the latter as in the file.
     pub(crate) nodes: Vec<(String, String)>,
-    /// The keys of `fromKubernetes`, by which further nodes are found with the token in the file `token`.
+    /// The keys of `fromKubernetes`; discovery uses the token in the file `token`.
     pub(crate) from_kubernetes: Option<&'static str>,
     pub(crate) rise: u32,
     pub(crate) interval: &'static str,
@@ -117,7 +117,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The nodes cp-1, cp-2 and so on at one port, probed often and with patience.
+    /// Makes a plan with the nodes cp-1, cp-2 and so on at one port, probed often and with long timeouts.
     pub(crate) fn of(addresses: &[IpAddr], port: u16) -> Self {
         let named = addresses.iter().zip(1..).map(|(address, n)| (format!("cp-{n}"), format!("\"{address}\"")));
         Self {

@@ -1,4 +1,4 @@
-//! A fake of Cloudflare with one zone, the nodes that are published there, and the configuration that leads to both.
+//! A fake of Cloudflare with one zone, fake nodes, and a configuration that publishes them there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,17 +10,17 @@ use tokio::runtime::Runtime;
 
 use super::nodes::{Nodes, Plan};
 
-/// Nodes, one zone at Cloudflare, and the configuration that leads to both.
-pub(crate) struct Scene {
+/// Fake nodes, one zone at Cloudflare, and a configuration that publishes them there.
+pub(crate) struct ZoneFixture {
     pub(crate) nodes: Nodes,
     pub(crate) zone: Zone,
     pub(crate) plan: Plan,
 }
 
-impl Scene {
+impl ZoneFixture {
     pub(crate) fn new(count: u8) -> Self {
         let (nodes, zone) = (Nodes::start(count), Zone::new());
-        // A silent node is so for longer than any test takes.
+        // A probe of a silent node takes longer than any test.
         let plan = Plan { provider: zone.provider(&nodes, "cloudflare"), timeout: "1m", ..nodes.plan() };
         Self { nodes, zone, plan }
     }
@@ -30,7 +30,7 @@ impl Scene {
     }
 }
 
-/// Cloudflare with one zone and a token that may write its records.
+/// A fake of Cloudflare with one zone and a token that may write its records.
 pub(crate) struct Zone {
     pub(crate) cloudflare: FakeCloudflare,
     pub(crate) id: String,
@@ -49,7 +49,7 @@ impl Zone {
         Self { cloudflare, id, _runtime: runtime }
     }
 
-    /// What the file says of it. The token is in a file beside it.
+    /// Makes the entry of the provider in the configuration, and writes its token to a file beside it.
     pub(crate) fn provider(&self, nodes: &Nodes, name: &str) -> String {
         let token = format!("{name}.token");
         fs::write(nodes.path(&token), self.cloudflare.token()).unwrap();
@@ -63,10 +63,14 @@ impl Zone {
         act(&mut self.cloudflare.store())
     }
 
-    /// What the name resolves to.
+    /// The addresses in the records of the zone.
     pub(crate) fn addresses(&self) -> BTreeSet<IpAddr> {
         self.store(|store| {
-            store.zones[&self.id].records.values().map(|it| it["content"].as_str().unwrap().parse().unwrap()).collect()
+            store.zones[&self.id]
+                .records
+                .values()
+                .map(|record| record["content"].as_str().unwrap().parse().unwrap())
+                .collect()
         })
     }
 

@@ -1,4 +1,4 @@
-//! What every test here needs: a fake, the CA file of its authority, and settings that lead to it.
+//! A fake apiserver, the CA file of its authority, and probe settings that lead to it.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,22 +12,24 @@ use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver};
 use tempfile::TempDir;
 
 pub(crate) const NAME: &str = "lb.kube-cp.com";
-/// Long enough for every machine, and only waited out by a test that fails.
+/// A time limit that only a failing test reaches.
 pub(crate) const LONG: Duration = Duration::from_mins(1);
 
-pub(crate) struct Scene {
+/// A fake apiserver and the settings to probe it.
+pub(crate) struct Fixture {
     pub(crate) authority: Authority,
     pub(crate) apiserver: FakeApiserver,
     pub(crate) settings: Settings,
     pub(crate) directory: TempDir,
 }
 
-impl Scene {
+impl Fixture {
     /// A ready fake with a certificate for [`NAME`], and settings that wait [`LONG`].
     pub(crate) fn new() -> Self {
         Self::on(Ipv4Addr::LOCALHOST.into(), NAME)
     }
 
+    /// The same on another address and with another server name.
     pub(crate) fn on(address: IpAddr, name: &str) -> Self {
         let authority = Authority::new("kubernetes").unwrap();
         let names = [name, "kubernetes", "10.96.0.1", "fd00::1"];
@@ -52,9 +54,9 @@ impl Scene {
     }
 
     pub(crate) async fn with(behaviour: Behaviour) -> Self {
-        let scene = Self::new();
-        scene.apiserver.set(behaviour).await.unwrap();
-        scene
+        let fixture = Self::new();
+        fixture.apiserver.set(behaviour).await.unwrap();
+        fixture
     }
 
     pub(crate) fn address(&self) -> IpAddr {

@@ -1,4 +1,4 @@
-//! What goes over the wire: what a target hears, and answers that no apiserver gives.
+//! The bytes of a probe: the request that a target receives, and answers that no apiserver gives.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::scene::{NAME, Scene};
+use crate::fixture::{Fixture, NAME};
 
-/// What the target heard.
-struct Heard {
+/// A TLS handshake and a request, as the target received them.
+struct Received {
     server_name: Option<String>,
     alpn: Option<Vec<u8>>,
     request: String,
 }
 
-/// Takes one connection and one request, gives this answer and ends the connection in order.
-async fn answer_once(scene: &mut Scene, answer: Vec<u8>) -> JoinHandle<Heard> {
-    let identity = scene.authority.issue(&[NAME, "10.10.1.1"], Validity::Current).unwrap();
+/// Accepts one connection and one request, sends this answer and closes the connection properly.
+async fn answer_once(fixture: &mut Fixture, answer: Vec<u8>) -> JoinHandle<Received> {
+    let identity = fixture.authority.issue(&[NAME, "10.10.1.1"], Validity::Current).unwrap();
     let certificate = CertificateDer::from_pem_slice(identity.certificate_pem().as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem().as_bytes()).unwrap();
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -35,7 +35,7 @@ async fn answer_once(scene: &mut Scene, answer: Vec<u8>) -> JoinHandle<Heard> {
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    scene.settings.port = listener.local_addr().unwrap().port();
+    fixture.settings.port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let mut tls = TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
@@ -43,11 +43,11 @@ async fn answer_once(scene: &mut Scene, answer: Vec<u8>) -> JoinHandle<Heard> {
         while !request.ends_with(b"\r\n\r\n") {
             request.push(tls.read_u8().await.unwrap());
         }
-        // The probe may have had enough before the end.
+        // The probe may close the connection before the end of the answer.
         let _ = tls.write_all(&answer).await;
         let _ = tls.shutdown().await;
         let session = tls.get_ref().1;
-        Heard {
+        Received {
             server_name: session.server_name().map(str::to_owned),
             alpn: session.alpn_protocol().map(<[u8]>::to_vec),
             request: String::from_utf8(request).unwrap(),
@@ -56,37 +56,37 @@ async fn answer_once(scene: &mut Scene, answer: Vec<u8>) -> JoinHandle<Heard> {
 }
 
 async fn observe(answer: impl Into<Vec<u8>>) -> Kind {
-    let mut scene = Scene::new();
-    let target = answer_once(&mut scene, answer.into()).await;
-    let kind = scene.probe().await.kind;
+    let mut fixture = Fixture::new();
+    let target = answer_once(&mut fixture, answer.into()).await;
+    let kind = fixture.probe().await.kind;
     target.await.unwrap();
     kind
 }
 
 #[tokio::test]
-async fn a_target_hears_what_a_client_of_the_name_would_say() {
-    let mut scene = Scene::new();
-    let target = answer_once(&mut scene, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec()).await;
-    assert_eq!(scene.probe().await.kind, Kind::Ready);
-    let heard = target.await.unwrap();
-    assert_eq!(heard.server_name.as_deref(), Some(NAME));
-    assert_eq!(heard.alpn.as_deref(), Some(&b"http/1.1"[..]));
-    let port = scene.settings.port;
+async fn a_target_receives_the_request_of_an_ordinary_client() {
+    let mut fixture = Fixture::new();
+    let target = answer_once(&mut fixture, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec()).await;
+    assert_eq!(fixture.probe().await.kind, Kind::Ready);
+    let received = target.await.unwrap();
+    assert_eq!(received.server_name.as_deref(), Some(NAME));
+    assert_eq!(received.alpn.as_deref(), Some(&b"http/1.1"[..]));
+    let port = fixture.settings.port;
     let version = env!("CARGO_PKG_VERSION");
-    let wanted = format!("GET /readyz HTTP/1.1\r\nhost: {NAME}:{port}\r\nuser-agent: daymark/{version}\r\n\r\n");
-    assert_eq!(heard.request, wanted);
+    let expected = format!("GET /readyz HTTP/1.1\r\nhost: {NAME}:{port}\r\nuser-agent: daymark/{version}\r\n\r\n");
+    assert_eq!(received.request, expected);
 }
 
 #[tokio::test]
 async fn an_address_as_server_name_is_no_sni() {
     // RFC 6066, section 3: literal addresses are not permitted there.
-    let mut scene = Scene::new();
-    scene.settings.server_name = "10.10.1.1".to_owned();
-    let target = answer_once(&mut scene, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec()).await;
-    assert_eq!(scene.probe().await.kind, Kind::Ready);
-    let heard = target.await.unwrap();
-    assert_eq!(heard.server_name, None);
-    assert!(heard.request.contains("host: 10.10.1.1:"), "{}", heard.request);
+    let mut fixture = Fixture::new();
+    fixture.settings.server_name = "10.10.1.1".to_owned();
+    let target = answer_once(&mut fixture, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec()).await;
+    assert_eq!(fixture.probe().await.kind, Kind::Ready);
+    let received = target.await.unwrap();
+    assert_eq!(received.server_name, None);
+    assert!(received.request.contains("host: 10.10.1.1:"), "{}", received.request);
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn a_head_cut_short_is_closed_early() {
 }
 
 #[tokio::test]
-async fn chunks_that_are_none_are_not_http() {
+async fn malformed_chunks_are_not_http() {
     assert_eq!(observe("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n").await, Kind::NotHttp);
 }
 
@@ -126,6 +126,6 @@ async fn a_body_of_the_limit_is_read_and_one_byte_more_is_not() {
 #[tokio::test]
 async fn a_location_with_control_characters_is_not_repeated() {
     let kind = observe("HTTP/1.1 302 Found\r\nlocation: \x1b[31mred\r\ncontent-length: 0\r\n\r\n").await;
-    // Whether the library takes such a header or not, it goes to no terminal.
+    // The library may accept or refuse such a header; in both cases it must not reach a terminal.
     assert!(matches!(kind, Kind::NotHttp | Kind::Redirect { status: 302, location: None }), "{kind}");
 }
