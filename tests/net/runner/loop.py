@@ -1,4 +1,4 @@
-"""One thread that waits for sockets and for moments, so that nothing that blocks elsewhere holds either up."""
+"""A thread that serves sockets and timers, so that blocking work elsewhere delays neither."""
 
 import heapq
 import itertools
@@ -11,8 +11,11 @@ import time
 class Loop(threading.Thread):
     def __init__(self):
         super().__init__(daemon=True)
-        self._readers, self._later, self._order = {}, [], itertools.count()
-        self._poll, self._lock = select.epoll(), threading.Lock()
+        self._readers = {}
+        self._timers = []
+        self._order = itertools.count()
+        self._poll = select.epoll()
+        self._lock = threading.Lock()
         self._wake, self._waker = os.pipe()
         self.add(self._wake, lambda: os.read(self._wake, 4096))
 
@@ -22,7 +25,7 @@ class Loop(threading.Thread):
 
     def at(self, moment, callback):
         with self._lock:
-            heapq.heappush(self._later, (moment, next(self._order), callback))
+            heapq.heappush(self._timers, (moment, next(self._order), callback))
         if threading.current_thread() is not self:
             os.write(self._waker, b"x")
 
@@ -30,13 +33,14 @@ class Loop(threading.Thread):
         while True:
             for callback in self._due():
                 callback()
-            wait = self._later[0][0] - time.monotonic() if self._later else 1
+            wait = self._timers[0][0] - time.monotonic() if self._timers else 1
             for descriptor, _ in self._poll.poll(max(0, wait)):
                 self._readers[descriptor]()
 
     def _due(self):
-        now, due = time.monotonic(), []
+        now = time.monotonic()
+        due = []
         with self._lock:
-            while self._later and self._later[0][0] <= now:
-                due.append(heapq.heappop(self._later)[2])
+            while self._timers and self._timers[0][0] <= now:
+                due.append(heapq.heappop(self._timers)[2])
         return due

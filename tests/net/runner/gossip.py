@@ -1,7 +1,7 @@
-"""The path of the gossip, in our hands: it loses, delays, reorders and repeats datagrams, remembers what it carried,
-and brings in what no host has sent. It cannot open any of it.
+"""The path of the gossip between the hosts. It loses, delays, reorders and duplicates datagrams, records them, and
+injects datagrams that no host has sent. It has no gossip key.
 
-The kernel's netem does the first four too, but is not in every kernel, and the rest it cannot do.
+The kernel's netem can do the first four, but not every kernel has it, and it can do neither of the others.
 """
 
 import collections
@@ -16,14 +16,16 @@ from . import network
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 ADDRESS = {name: socket.inet_aton(address) for name, address in network.HOSTS.items()}
-ADDRESS["elsewhere"] = socket.inet_aton(network.ELSEWHERE)
+ADDRESS["unknown"] = socket.inet_aton(network.UNKNOWN)
 
 
-class Gossip:
+class GossipPath:
     def __init__(self, loop, seed):
         self.carried = collections.deque(maxlen=4096)  # (from, to, payload)
-        self.bytes = self.astray = 0
-        self._loop, self._random = loop, random.Random(seed)
+        self.bytes = 0
+        self.stray = 0  # Datagrams to the unknown address.
+        self._loop = loop
+        self._random = random.Random(seed)
         self._faults = {}
         self._tunnel = os.open("/dev/net/tun", os.O_RDWR)
         fcntl.ioctl(self._tunnel, TUNSETIFF, struct.pack("16sH22x", network.TUNNEL.encode(), IFF_TUN | IFF_NO_PI))
@@ -37,12 +39,12 @@ class Gossip:
     def heal(self):
         self._faults = {}
 
-    def follow(self, host):
-        """Knows a host by the address that it has now."""
+    def update_address(self, host):
+        """Uses the present address of a host from now on."""
         ADDRESS[host] = socket.inet_aton(network.HOSTS[host])
 
-    def bring(self, sender, to, payload):
-        """A datagram that seems to come from a host, or from elsewhere."""
+    def inject(self, sender, to, payload):
+        """Sends a datagram to a host from the address of another host, or from the unknown one."""
         head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), 0, 0, 64, 17, 0, ADDRESS[sender],
                            ADDRESS[to])
         total = sum(struct.unpack(">10H", head))
@@ -56,11 +58,12 @@ class Gossip:
             return
         pair = packet[12:16], packet[16:20]
         self.bytes += len(packet)
-        if pair[1] == ADDRESS["elsewhere"]:
-            self.astray += 1
+        if pair[1] == ADDRESS["unknown"]:
+            self.stray += 1
             return
         self.carried.append((*pair, packet[(packet[0] & 15) * 4 + 8:]))
-        fault, draw = self._faults.get(pair, {}), self._random
+        fault = self._faults.get(pair, {})
+        draw = self._random
         if draw.random() < fault.get("loss", 0):
             return
         for copy in range(1 + (draw.randrange(3) if "duplicate" in fault else 0)):

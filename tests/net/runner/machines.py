@@ -1,4 +1,4 @@
-"""The processes on the machines: an apiserver on each node, Daymark on each host, and what they need to run."""
+"""The processes on the machines: an apiserver on each node, Daymark on each host, and the files that they need."""
 
 import base64
 import datetime
@@ -12,12 +12,13 @@ import time
 
 from . import network
 
-NAME, ADMIN = "lb.kube-cp.com", ("127.0.0.1", 9353)
+NAME = "lb.kube-cp.com"
+ADMIN = ("127.0.0.1", 9353)
 HERE = os.path.dirname(os.path.abspath(__file__))
 APISERVER = os.path.join(HERE, "../../e2e/apiserver.py")
 OK = "200\nok"
-# What an apiserver says, by what happens to it.
-SAYS = {
+# The response of an apiserver to `/readyz`, by its condition.
+READYZ = {
     "ok": OK,
     "shutdown": "500\n[+]ping ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n",
     "no-etcd": "500\n[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n",
@@ -25,15 +26,15 @@ SAYS = {
 EXTENSIONS = f"subjectAltName=DNS:{NAME},DNS:kubernetes\nbasicConstraints=critical,CA:FALSE\n"
 
 
-# What is the same at Cloudflare is looked at often, and a call that is held back is waited for.
-PUBLISHES = f"""\
+# A short drift interval, and a timeout that outlasts a stalled call.
+CLOUDFLARE_PROVIDER = f"""\
   - {{type: cloudflare, mode: records, zone: kube-cp.com, tokenFile: cloudflare.token, driftInterval: 10s, timeout: 1m,
      callShare: 100, api: "http://{network.CLOUDFLARE}:{network.CLOUDFLARE_PORT}/client/v4"}}
 """
 
 
 def make_certificates(directory):
-    """A CA and a server certificate, both two days old, so that a clock may be behind."""
+    """Makes a CA and a server certificate, both two days old, so that they are valid on a clock that is behind."""
     def openssl(*arguments):
         network.run("faketime", "-f", "-2d", "openssl", *arguments)
 
@@ -49,17 +50,18 @@ def make_certificates(directory):
 
 
 def write(path, text):
-    """A reader never sees half of it, and only the owner sees it."""
+    """Writes a file that only its owner can read. It is replaced at once, so that no reader sees half of it."""
     with open(path + ".new", "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(text)
     os.replace(path + ".new", path)
 
 
 class Machine:
-    """A process on a machine, which can be ended and started again."""
+    """A process on a machine, which can be started, paused and ended."""
 
     def __init__(self, name, directory):
-        self.name, self.address = name, network.MACHINES[name]
+        self.name = name
+        self.address = network.MACHINES[name]
         self.directory = os.path.join(directory, name)
         os.makedirs(self.directory)
         self.process = None
@@ -68,7 +70,7 @@ class Machine:
         return os.path.join(self.directory, name)
 
     def start(self):
-        """Starts the process where it has ended, and lets it go on where it was stopped."""
+        """Starts the process if it has ended, and resumes it if it is paused."""
         if self.process and self.process.poll() is None:
             self.signal(signal.SIGCONT)
             return
@@ -91,14 +93,14 @@ class Node(Machine):
     def __init__(self, name, directory, certificates):
         super().__init__(name, directory)
         self._certificates = certificates
-        self.say("ok")
+        self.report("ok")
 
     def listens(self):
-        with socket.socket() as tried:
-            return tried.connect_ex((self.address, network.NODE_PORT)) == 0
+        with socket.socket() as client:
+            return client.connect_ex((self.address, network.NODE_PORT)) == 0
 
-    def say(self, what):
-        write(self.path("readyz"), SAYS[what])
+    def report(self, condition):
+        write(self.path("readyz"), READYZ[condition])
 
     def command(self):
         certificate, key = (os.path.join(self._certificates, f"server.{kind}") for kind in ("crt", "key"))
@@ -108,12 +110,13 @@ class Node(Machine):
 class Host(Machine):
     def __init__(self, name, directory, certificates, binary, has_clock, by_name, token):
         super().__init__(name, directory)
-        self._binary, self._preloaded = binary, clock_library() if has_clock else None
+        self._binary = binary
+        self._preloaded = clock_library() if has_clock else None
         self.set_clock(0)
         text = configuration(name, os.path.join(certificates, "ca.crt"), by_name)
         if token:
             write(self.path("cloudflare.token"), token)
-            text += PUBLISHES
+            text += CLOUDFLARE_PROVIDER
         write(self.path("daymark.yaml"), text)
 
     def command(self):
@@ -126,11 +129,11 @@ class Host(Machine):
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
 
     def set_clock(self, seconds):
-        """Sets the wall clock of the host apart from all others, while it runs."""
+        """Sets the wall clock of the host this many seconds ahead of the true time, while it runs."""
         write(self.path("clock"), f"{seconds:+d}\n")
 
     def get(self, path):
-        """Status and body of an answer of the admin API; `None` where there is none."""
+        """Returns status and body of a response of the admin API; `None` if there is none."""
         try:
             with network.inside(self.name):
                 stream = socket.create_connection(ADMIN, timeout=5)
@@ -143,22 +146,22 @@ class Host(Machine):
             return None
 
     def status(self):
-        """What the host holds, or an empty mapping where it tells nothing."""
-        got = self.get("/api/v1/status")
-        return json.loads(got[1]) if got and got[0] == 200 else {}
+        """Returns the status of the host, or an empty dictionary if it does not respond."""
+        response = self.get("/api/v1/status")
+        return json.loads(response[1]) if response and response[0] == 200 else {}
 
     def clock(self):
-        """What its clock says, in seconds since 1970."""
+        """Returns the time of the host's clock, in seconds since 1970."""
         now = self.status().get("now", "1970-01-01T00:00:00Z")
         return datetime.datetime.fromisoformat(now[:19] + "+00:00").timestamp()
 
-    def counted(self, metric):
-        """The sum of a counter over all its labels."""
+    def counter(self, metric):
+        """Returns the sum of a counter over all its labels."""
         _, text = self.get("/metrics") or (0, "")
         return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"daymark_{metric}_total"))
 
     def command_line(self, *arguments):
-        """Runs a command of Daymark on this host; gives its code and what it says."""
+        """Runs a command of Daymark on this host; returns its exit code and its output."""
         command = ["nsenter", f"--net={network.namespace(self.name)}", "--", self._binary, *arguments]
         environment = os.environ | {"DAYMARK_TOKEN_FILE": self.path("state/admin.token")}
         done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
@@ -170,7 +173,7 @@ class Host(Machine):
 
 
 class Cloudflare(Machine):
-    """A fake of Cloudflare's API, with one zone. It is told and asked by lines."""
+    """The fake of Cloudflare's API, with one zone. It reads commands, one a line, and prints JSON."""
 
     def __init__(self, directory, binary):
         super().__init__("cloudflare", directory)
@@ -180,8 +183,8 @@ class Cloudflare(Machine):
         with open(self.path("log"), "a", encoding="utf-8") as log:
             self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=log)
-        said = dict(self.process.stdout.readline().split(maxsplit=1) for _ in range(3))
-        self.token = said["token"].strip()
+        printed = dict(self.process.stdout.readline().split(maxsplit=1) for _ in range(3))
+        self.token = printed["token"].strip()
 
     def ask(self, line):
         self.process.stdin.write(line + "\n")
@@ -189,16 +192,16 @@ class Cloudflare(Machine):
         return json.loads(self.process.stdout.readline())
 
     def nodes(self):
-        """The nodes that the name leads to."""
+        """Returns the nodes whose addresses the name has at Cloudflare."""
         name_of_node = {address: name for name, address in network.NODES.items()}
         return {name_of_node[record["content"]] for record in self.ask("records")}
 
-    def hangs(self):
-        """Whether a call waits for its answer."""
+    def has_pending_call(self):
+        """Returns whether a call waits for its response."""
         return any(call["status"] is None for call in self.ask("calls"))
 
     def writes(self):
-        """How many calls have changed anything."""
+        """Returns the number of calls that have changed anything."""
         return sum(call["method"] != "GET" and call["status"] == 200 for call in self.ask("calls"))
 
 
@@ -211,7 +214,7 @@ def new_key():
 
 
 def configuration(own, ca, by_name):
-    """The file of a host. It listens on all addresses, for it may move."""
+    """Returns the configuration of a host. It listens on all addresses, because its address may change."""
     nodes = "".join(f"      - {{name: {name}, addresses: [{at}]}}\n" for name, at in network.NODES.items())
     members = "".join(f"    - {{name: {name}, address: \"{name_of(name) if by_name else at}:{network.GOSSIP_PORT}\"}}\n"
                       for name, at in network.HOSTS.items())
@@ -227,17 +230,17 @@ def name_of(host):
     return f"{host}.example.net"
 
 
-class Names:
-    """The names of the hosts, in a file that every machine has for `/etc/hosts`. In the beginning they lead to them."""
+class HostNames:
+    """The names of the hosts, in a file that replaces `/etc/hosts` on every machine."""
 
     def __init__(self, directory):
-        self._leads = dict(network.HOSTS)
+        self._addresses = dict(network.HOSTS)
         self._path = os.path.join(directory, "hosts")
-        self.follow([])
+        self.update([])
         network.run("mount", "--bind", self._path, "/etc/hosts")
 
-    def follow(self, hosts):
-        """Has the names of these hosts lead to where they are now."""
-        self._leads |= {host: network.HOSTS[host] for host in hosts}
-        with open(self._path, "w", encoding="ascii") as file:  # In its place, for it is mounted.
-            file.write("".join(f"{address} {name_of(host)}\n" for host, address in self._leads.items()))
+    def update(self, hosts):
+        """Lets the names of these hosts resolve to their present addresses."""
+        self._addresses |= {host: network.HOSTS[host] for host in hosts}
+        with open(self._path, "w", encoding="ascii") as file:  # Not replaced, because it is mounted.
+            file.write("".join(f"{address} {name_of(host)}\n" for host, address in self._addresses.items()))
