@@ -1,4 +1,4 @@
-"""A fake of a cluster's API that has one Secret: as much as helm's `lookup` asks for."""
+"""A fake cluster API with one Secret: the part of the API that helm's `lookup` needs."""
 
 import base64
 import contextlib
@@ -6,7 +6,7 @@ import http.server
 import json
 import threading
 
-# The kinds that it knows, by group and version.
+# The supported kinds, by group and version.
 KINDS = {
     "v1": ["ConfigMap", "Secret", "Service", "ServiceAccount", "Pod"],
     "apps/v1": ["StatefulSet"],
@@ -21,15 +21,15 @@ def group(group_version):
 
 
 def resources(group_version):
-    made = [{"name": ("networkpolicies" if kind == "NetworkPolicy" else f"{kind.lower()}s"), "singularName": "",
+    kinds = [{"name": ("networkpolicies" if kind == "NetworkPolicy" else f"{kind.lower()}s"), "singularName": "",
              "namespaced": True, "kind": kind, "verbs": ["get"]} for kind in KINDS[group_version]]
-    return {"kind": "APIResourceList", "groupVersion": group_version, "resources": made}
+    return {"kind": "APIResourceList", "groupVersion": group_version, "resources": kinds}
 
 
 @contextlib.contextmanager
 def cluster_with(namespace, name, data):
-    """Gives the text of a kubeconfig for a cluster in which the Secret `name` has these texts."""
-    # Marked as helm marks what is of a release, here of one that is called `dm`.
+    """Yields the text of a kubeconfig for a cluster in which the Secret `name` has these texts."""
+    # Marked as helm marks the objects of a release, here of the release `dm`.
     metadata = {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/managed-by": "Helm"},
                 "annotations": {"meta.helm.sh/release-name": "dm", "meta.helm.sh/release-namespace": namespace}}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata,
@@ -37,9 +37,9 @@ def cluster_with(namespace, name, data):
     answers = {
         "/version": {"major": "1", "minor": "35", "gitVersion": "v1.35.0"},
         "/api": {"kind": "APIVersions", "versions": ["v1"]},
-        "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group(it) for it in KINDS if "/" in it]},
+        "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group(version) for version in KINDS if "/" in version]},
         f"/api/v1/namespaces/{namespace}/secrets/{name}": secret,
-    } | {("/apis/" if "/" in it else "/api/") + it: resources(it) for it in KINDS}
+    } | {("/apis/" if "/" in version else "/api/") + version: resources(version) for version in KINDS}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -57,7 +57,7 @@ def cluster_with(namespace, name, data):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield json.dumps({
-            "apiVersion": "v1", "kind": "Config", "current-context": "it",
-            "clusters": [{"name": "it", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": ""}}]})
+            "apiVersion": "v1", "kind": "Config", "current-context": "fake",
+            "clusters": [{"name": "fake", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+            "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": ""}}]})
         server.shutdown()

@@ -1,5 +1,5 @@
-"""What of the chart is made: values.schema.json, from values.base.json and `daymark schema`; and the table of the README,
-from the comments of values.yaml that begin with `# --`."""
+"""The generated files of the chart: values.schema.json, from values.base.json and `daymark schema`; and the table of the
+README, from the comments of values.yaml that begin with `# --`."""
 
 import json
 import os
@@ -7,32 +7,34 @@ import re
 
 import yaml
 
-from stage import CHART, HERE, read, test, write
+from fixture import CHART, HERE, read, test, write
 
-BEGIN, END = "<!-- made from values.yaml -->\n", "<!-- end -->\n"
+BEGIN = "<!-- generated from values.yaml -->\n"
+END = "<!-- end -->\n"
 
 
-def schema(stage):
+def schema(fixture):
     base = json.loads(read(os.path.join(HERE, "values.base.json")))
-    config = json.loads(stage.run(stage.binary, "schema").stdout)
+    config = json.loads(fixture.run(fixture.binary, "schema").stdout)
     definitions = config.pop("$defs")
     del config["$schema"]
-    # The chart fills these in.
+    # The chart adds these.
     del definitions["Peers"]["required"]
     base["$defs"] |= {"Config": config, **definitions}
     return json.dumps(base, indent=1) + "\n"
 
 
 def documented(text):
-    """Path, comment and indentation of each key of values.yaml in order."""
-    path, comment = [], None
+    """Yields path and comment of each key of values.yaml, in order."""
+    path = []
+    comment = None
     for line in text.splitlines():
-        if found := re.match(r" *# -- (.*)", line):
-            comment = found[1]
-        elif comment is not None and (found := re.match(r" *# (.*)", line)):
-            comment += " " + found[1]
-        elif found := re.match(r"( *)([A-Za-z]\w*):", line):
-            path = [*path[: len(found[1]) // 2], found[2]]
+        if matched := re.match(r" *# -- (.*)", line):
+            comment = matched[1]
+        elif comment is not None and (matched := re.match(r" *# (.*)", line)):
+            comment += " " + matched[1]
+        elif matched := re.match(r"( *)([A-Za-z]\w*):", line):
+            path = [*path[: len(matched[1]) // 2], matched[2]]
             yield tuple(path), comment
             comment = None
         else:
@@ -58,44 +60,45 @@ def readme(text, values):
     return head + BEGIN + "\n" + table(values) + "\n" + END + rest.split(END)[1]
 
 
-def same_or_blessed(stage, name, made):
+def check_generated(fixture, name, generated):
+    """Checks that a file of the chart is up to date; with `--bless` it is updated first."""
     path = os.path.join(CHART, name)
-    if stage.is_blessing:
-        write(path, made)
-    stage.check(read(path) == made, f"{name} is not what is made today; `tests/chart/run --bless` makes it anew")
+    if fixture.updates_golden:
+        write(path, generated)
+    fixture.check(read(path) == generated, f"{name} is outdated; `tests/chart/run --bless` updates it")
 
 
 @test
-def the_schema_of_the_values_has_the_schema_of_the_binary_in_it(stage):
-    same_or_blessed(stage, "values.schema.json", schema(stage))
+def the_schema_of_the_values_contains_the_schema_of_the_binary(fixture):
+    check_generated(fixture, "values.schema.json", schema(fixture))
 
 
 @test
-def the_readme_has_every_value(stage):
+def the_readme_has_every_value(fixture):
     values = read(os.path.join(CHART, "values.yaml"))
-    same_or_blessed(stage, "README.md", readme(read(os.path.join(CHART, "README.md")), values))
-    told = {path for path, comment in documented(values) if comment}
+    check_generated(fixture, "README.md", readme(read(os.path.join(CHART, "README.md")), values))
+    documented_paths = {path for path, comment in documented(values) if comment}
 
-    def go(value, path):
-        if path in told:
+    def visit(value, path):
+        if path in documented_paths:
             return
-        stage.check(isinstance(value, dict) and value, f"{'.'.join(path)} has no comment in values.yaml")
+        fixture.check(isinstance(value, dict) and value, f"{'.'.join(path)} has no comment in values.yaml")
         for key, inner in value.items():
-            go(inner, (*path, key))
+            visit(inner, (*path, key))
 
-    go(yaml.safe_load(values), ())
+    visit(yaml.safe_load(values), ())
 
 
 @test
-def the_schema_and_the_values_have_the_same_keys(stage):
+def the_schema_and_the_values_have_the_same_keys(fixture):
     schema = json.loads(read(os.path.join(CHART, "values.schema.json")))
-    told = {path for path, comment in documented(read(os.path.join(CHART, "values.yaml"))) if comment}
+    documented_paths = {path for path, comment in documented(read(os.path.join(CHART, "values.yaml"))) if comment}
 
     def leaves(part, path):
         part = schema["$defs"][part["$ref"].removeprefix("#/$defs/")] if "$ref" in part else part
-        if path in told or "properties" not in part:
+        if path in documented_paths or "properties" not in part:
             return {path}
         return set().union(*(leaves(inner, (*path, key)) for key, inner in part["properties"].items()))
 
-    found = leaves(schema, ()) - {("global",)}  # That of helm, which a chart above this one may set.
-    stage.check(found == told, f"in one of the two alone: {sorted(found ^ told)}")
+    paths = leaves(schema, ()) - {("global",)}  # Helm's own, which a parent chart may set.
+    fixture.check(paths == documented_paths, f"only in one of the two: {sorted(paths ^ documented_paths)}")

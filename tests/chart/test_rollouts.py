@@ -1,43 +1,44 @@
-"""How many hosts may be down at once: computed of what Kubernetes goes by."""
+"""Computes the largest number of hosts that Kubernetes takes down at once, from the fields that it uses."""
 
 import itertools
 import json
 import os
 
-from stage import CHART, only, test
+from fixture import CHART, only, test
 
 
-def counts_only_who_answers(workload):
-    """Whether Kubernetes takes a host for available only when it has answered for a while, which rollouts and budgets go by."""
+def counts_only_ready_hosts(workload):
+    """Returns whether a host counts as available only after it has been ready for a while, in rollouts and budgets."""
     (container,) = workload["spec"]["template"]["spec"]["containers"]
     return workload["spec"]["minReadySeconds"] > 0 and container["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
 def down_by_rollout(workload):
-    """How many hosts the controller takes down at once at the most, those included that are not ready yet."""
+    """Returns the largest number of hosts that a rollout takes down at once, including those that are not ready yet."""
     spec = workload["spec"]
     if workload["kind"] == "StatefulSet":
         assert spec["updateStrategy"] == {"type": "RollingUpdate"}, "one after the other, whatever podManagementPolicy is"
         return 1
     update = spec["updateStrategy"]["rollingUpdate"]
-    # A second host on a node could not bind the port of the first.
+    # A second host on a node cannot bind the port of the first.
     assert update["maxSurge"] == 0 and isinstance(update["maxUnavailable"], int), update
     return update["maxUnavailable"]
 
 
 def down_by_evictions(objects, workload, hosts):
-    """How many hosts may be evicted at once of so many, if none is down by a rollout: what that has taken counts as down here."""
+    """Returns the largest number of hosts that may be evicted at once without a rollout. A host that a rollout has taken down
+    counts here too."""
     budget = only(objects, "PodDisruptionBudget")["spec"]
     labels = workload["spec"]["template"]["metadata"]["labels"]
-    assert budget["selector"]["matchLabels"].items() <= labels.items(), "a budget of other pods"
+    assert budget["selector"]["matchLabels"].items() <= labels.items(), "the budget selects other pods"
     return budget["maxUnavailable"] if "maxUnavailable" in budget else max(0, hosts - budget["minAvailable"])
 
 
 @test
-def a_rollout_and_evictions_together_leave_a_majority(stage):
+def a_rollout_and_evictions_together_leave_a_majority(fixture):
     def members(hosts):
-        made = [{"name": f"n{n}", "address": f"192.0.2.{n + 1}"} for n in range(hosts)]
-        return "--set-json", f"config.peers.members={json.dumps(made)}"
+        peers = [{"name": f"n{n}", "address": f"192.0.2.{n + 1}"} for n in range(hosts)]
+        return "--set-json", f"config.peers.members={json.dumps(peers)}"
 
     def replicas(hosts):
         return "--set", f"replicas={hosts}"
@@ -45,30 +46,30 @@ def a_rollout_and_evictions_together_leave_a_majority(stage):
     ways = [("daemonset-with-peers", members), ("serve-and-cloudflare", members), ("statefulset-behind-service", replicas),
             ("cloudflare-records", replicas)]
     for (name, sized), hosts in itertools.product(ways, range(2, 10)):
-        objects = stage.objects("--values", os.path.join(CHART, "ci", f"{name}.yaml"), *sized(hosts))
+        objects = fixture.objects("--values", os.path.join(CHART, "ci", f"{name}.yaml"), *sized(hosts))
         (workload,) = [one for one in objects if one["kind"] in ("DaemonSet", "StatefulSet")]
-        stage.check(workload["spec"].get("replicas", hosts) == hosts, f"{name}: {hosts} hosts")
-        stage.check(counts_only_who_answers(workload), name)
+        fixture.check(workload["spec"].get("replicas", hosts) == hosts, f"{name}: {hosts} hosts")
+        fixture.check(counts_only_ready_hosts(workload), name)
         left = hosts - max(down_by_rollout(workload), down_by_evictions(objects, workload, hosts))
-        # Of two a majority is both, so one must do.
-        stage.check(left >= (hosts // 2 + 1 if hosts > 2 else 1), f"{name}: of {hosts} hosts {left} are left")
+        # The majority of two is both, so one must suffice.
+        fixture.check(left >= (hosts // 2 + 1 if hosts > 2 else 1), f"{name}: {left} of {hosts} hosts are left")
 
 
 @test
-def hosts_that_each_decide_alone_are_not_all_down_at_once(stage):
-    objects = stage.objects("--values", os.path.join(CHART, "ci", "daemonset-parent-zone.yaml"))
+def hosts_without_peers_are_not_all_down_at_once(fixture):
+    objects = fixture.objects("--values", os.path.join(CHART, "ci", "daemonset-parent-zone.yaml"))
     workload = only(objects, "DaemonSet")
-    stage.check(counts_only_who_answers(workload), "which of them answer is known")
-    for hosts in range(2, 10):  # As many as nodes are chosen, which the chart does not know.
+    fixture.check(counts_only_ready_hosts(workload), "only ready hosts count")
+    for hosts in range(2, 10):  # The number of chosen nodes, which the chart does not know.
         left = hosts - max(down_by_rollout(workload), down_by_evictions(objects, workload, hosts))
-        stage.check(left >= 1, f"of {hosts} hosts {left} are left")
+        fixture.check(left >= 1, f"{left} of {hosts} hosts are left")
 
 
 @test
-def passes_never_run_side_by_side(stage):
+def passes_never_run_side_by_side(fixture):
     for name in ("cron", "cron-without-claim"):
-        spec = only(stage.objects("--values", os.path.join(CHART, "ci", f"{name}.yaml")), "CronJob")["spec"]
-        stage.check(spec["concurrencyPolicy"] == "Forbid", name)
+        spec = only(fixture.objects("--values", os.path.join(CHART, "ci", f"{name}.yaml")), "CronJob")["spec"]
+        fixture.check(spec["concurrencyPolicy"] == "Forbid", name)
         job = spec["jobTemplate"]["spec"]
-        stage.check((job["backoffLimit"], job.get("parallelism", 1), job.get("completions", 1)) == (0, 1, 1), name)
-        stage.check(job["activeDeadlineSeconds"] >= 30, f"{name}: one that hangs is ended")
+        fixture.check((job["backoffLimit"], job.get("parallelism", 1), job.get("completions", 1)) == (0, 1, 1), name)
+        fixture.check(job["activeDeadlineSeconds"] >= 30, f"{name}: a pass that hangs is ended")

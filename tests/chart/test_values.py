@@ -1,4 +1,4 @@
-"""What the chart takes and what it refuses: lint, package, golden files, and each refusal by its sentence."""
+"""The values that the chart accepts and refuses: lint, package, golden files, and each refusal by its message."""
 
 import json
 import os
@@ -7,12 +7,12 @@ import tarfile
 
 import yaml
 
-from stage import CHART, HERE, host_spec, read, test, value_files, write
+from fixture import CHART, HERE, host_spec, read, test, value_files, write
 
 GOOD = os.path.join(CHART, "ci", "daemonset-with-peers.yaml")
 BEHIND_SERVICE = os.path.join(CHART, "ci", "statefulset-behind-service.yaml")
 
-# What is changed in a value file that is in order, and what is said of it: file, change, sentence.
+# Wrong changes of valid value files: file, change, and a part of the error message.
 REFUSED = [
     ("cron", {"nodeselector": {}}, "additional properties 'nodeselector' not allowed"),
     ("cron", {"mode": "cloudflareCronJob"}, "value must be one of 'authoritative', 'cloudflare', 'cloudflareCron'"),
@@ -25,37 +25,37 @@ REFUSED = [
     ("cron", {"config": {"pools": []}}, "at '/config/pools': minItems"),
     ("cron", {"config": {"pools": [{"name": "lb.kube-cp.com"}]}}, "at '/config/pools/0': missing property 'nodes'"),
     ("cron", {"config": {"pools": [{"name": "lb_1", "nodes": []}]}}, "at '/config/pools/0/name'"),
-    ("cron", {"state": {"kind": "hostPath"}}, "state.kind: hostPath is for a DaemonSet, and this is a CronJob"),
+    ("cron", {"state": {"kind": "hostPath"}}, "state.kind: hostPath needs a DaemonSet, and this is a CronJob"),
     ("cron", {"state": {"size": "64M"}}, "at '/state/size'"),
     ("cron", {"podMonitor": {"enabled": True}}, "podMonitor.enabled: a pass of cloudflareCron has no metrics"),
-    ("cron", {"config": {"peers": {}}}, "config: a pass of cloudflareCron hears no peers and has no admin API"),
+    ("cron", {"config": {"peers": {}}}, "config: a pass of cloudflareCron has no peers and no admin API"),
     ("cron", {"secrets": {"cloudflareToken": {"existingSecret": ""}}},
-     "secrets.cloudflareToken.existingSecret: name the Secret that has the API token"),
+     "secrets.cloudflareToken.existingSecret: name the Secret with the API token"),
     ("cron", {"secrets": {"cloudflareToken": {"value": "x"}}},
-     "secrets.cloudflareToken: give existingSecret or value, not both"),
+     "secrets.cloudflareToken: set existingSecret or value, not both"),
     ("cron", {"secrets": {"cloudflare": {}}}, "at '/secrets': additional properties 'cloudflare' not allowed"),
     ("cron", {"mode": "authoritative", "authoritative": {"workload": "StatefulSet"}},
      "config.providers: mode authoritative needs a provider with `type: authoritative`"),
     ("cron", {"files": {"daymark.yaml": "x"}}, "invalid propertyName 'daymark.yaml'"),
-    ("cron", {"files": {"fake": "x"}}, "invalid propertyName 'fake'"),
+    ("cron", {"files": {"placeholder": "x"}}, "invalid propertyName 'placeholder'"),
     ("cron", {"files": {"a/b": "x"}}, "invalid propertyName 'a/b'"),
     ("cron", {"secretFiles": [{"existingSecret": "x", "path": "../x", "keys": ["a"]}]}, "at '/secretFiles/0/path'"),
     ("cron", {"env": [{"name": "DAYMARK_SELF", "value": "x"}]}, "at '/env/0/name'"),
     ("cron", {"secretFiles": [{"existingSecret": "x", "path": "x", "keys": ["a", "a"]}]}, "at '/secretFiles/0/keys'"),
     ("cron", {"secretFiles": [{"existingSecret": "x", "path": "x", "keys": ["a"]},
                               {"existingSecret": "other", "path": "x", "keys": ["b"]}]},
-     "secretFiles: one path for each; `x` is there twice"),
+     "secretFiles: each path must be unique; `x` occurs twice"),
     ("cron", {"cron": {"deadline": "10m", "activeDeadlineSeconds": 600}},
-     "cron.deadline: a pass would be ended before, by cron.activeDeadlineSeconds"),
-    ("cron", {"cron": {"deadline": "30000ms", "activeDeadlineSeconds": 30}}, "cron.deadline: a pass would be ended before"),
-    ("cron", {"podLabels": {"app.kubernetes.io/component": "x"}}, "podLabels: app.kubernetes.io/component is set by the chart"),
-    ("cron", {"dashboard": {"labels": {"helm.sh/chart": "x"}}}, "dashboard.labels: helm.sh/chart is set by the chart"),
+     "cron.deadline: must be less than cron.activeDeadlineSeconds, which ends the pass"),
+    ("cron", {"cron": {"deadline": "30000ms", "activeDeadlineSeconds": 30}}, "cron.deadline: must be less than cron.activeDeadlineSeconds"),
+    ("cron", {"podLabels": {"app.kubernetes.io/component": "x"}}, "podLabels: the chart sets app.kubernetes.io/component; leave it out"),
+    ("cron", {"dashboard": {"labels": {"helm.sh/chart": "x"}}}, "dashboard.labels: the chart sets helm.sh/chart; leave it out"),
     ("daemonset-with-peers", {"podAnnotations": {"daymark/restart-checksum": "x"}},
-     "podAnnotations: daymark/restart-checksum is set by the chart"),
+     "podAnnotations: the chart sets daymark/restart-checksum; leave it out"),
     ("every-switch", {"service": {"loadBalancerClass": "metallb.io/metallb"}},
      "service.loadBalancerClass: only for type LoadBalancer, and this is NodePort"),
     ("every-switch", {"state": {"kind": "emptyDir"}},
-     "config.pools[1].nodes.seeds: a host that forgets (state.kind: emptyDir) needs two seeds or more"),
+     "config.pools[1].nodes.seeds: with state.kind emptyDir a host needs at least two seeds"),
     ("cloudflare-records", {"replicas": 1}, "at '/replicas': minimum: got 1, want 2"),
     ("cloudflare-records", {"replicas": 16}, "at '/replicas': maximum: got 16, want 15"),
     ("cloudflare-records", {"replicas": "3"}, "at '/replicas': got string, want integer"),
@@ -73,18 +73,18 @@ REFUSED = [
      "at '/authoritative/workload': value must be one of 'DaemonSet', 'StatefulSet'"),
     ("daemonset-with-peers", {"nodeSelector": None}, "nodeSelector: choose the nodes of the DaemonSet"),
     ("daemonset-with-peers", {"config": {"peers": {"self": "kube-cp-1"}}},
-     "config.peers.self: each host of a DaemonSet is called as its node; leave it out"),
+     "config.peers.self: each host of a DaemonSet has the name of its node; leave it out"),
     ("daemonset-with-peers", {"config": {"peers": {"members": None}}},
      "config.peers.members: name every node of the DaemonSet and its address"),
     ("daemonset-with-peers", {"state": {"kind": "persistentVolumeClaim"}},
-     "state.kind: a DaemonSet has no claims; take hostPath or emptyDir"),
+     "state.kind: a DaemonSet has no claims; use hostPath or emptyDir"),
     ("daemonset-with-peers", {"podMonitor": {"enabled": True}},
-     "podMonitor.enabled: in the network of the nodes the metrics are on loopback alone"),
+     "podMonitor.enabled: in the network of the nodes the metrics are on loopback only"),
 ]
 
 
 def merged(values, change):
-    """As helm merges values: maps are merged, and null removes."""
+    """Merges values as helm does: maps are merged, and null removes a key."""
     for key, value in change.items():
         if value is None:
             values.pop(key, None)
@@ -96,95 +96,95 @@ def merged(values, change):
 
 
 @test
-def values_that_are_wrong_are_refused_with_their_sentence(stage):
-    for name, change, sentence in REFUSED:
+def wrong_values_are_refused_with_their_message(fixture):
+    for name, change, message in REFUSED:
         values = merged(yaml.safe_load(read(os.path.join(CHART, "ci", f"{name}.yaml"))), change)
-        said = stage.refusal(yaml.safe_dump(values))
-        stage.check(sentence in said, f"{name} with {change} is refused with {sentence!r}, not: {said or 'taken'}")
+        error = fixture.refusal(yaml.safe_dump(values))
+        fixture.check(message in error, f"{name} with {change} is refused with {message!r}, not: {error or 'accepted'}")
 
 
 @test
-def everything_that_does_not_fit_is_said_at_once(stage):
+def all_contradictions_are_reported_at_once(fixture):
     values = yaml.safe_load(read(GOOD))
-    said = stage.refusal(yaml.safe_dump(merged(values, {
+    error = fixture.refusal(yaml.safe_dump(merged(values, {
         "nodeSelector": None, "state": {"kind": "persistentVolumeClaim"}, "podMonitor": {"enabled": True}})))
-    stage.check(said.count("\n  - ") == 3, said)
+    fixture.check(error.count("\n  - ") == 3, error)
 
 
 @test
-def a_chart_without_values_says_what_is_missing(stage):
-    stage.check("at '/config': missing properties 'pools', 'providers'" in stage.refusal("{}"), "it is refused")
+def a_chart_without_values_names_the_missing_keys(fixture):
+    fixture.check("at '/config': missing properties 'pools', 'providers'" in fixture.refusal("{}"), "the message names both")
 
 
 @test
-def every_value_file_passes_lint(stage):
+def every_value_file_passes_lint(fixture):
     for name, path in value_files():
-        done = stage.helm("lint", "--strict", CHART, "--values", path)
-        stage.check(done.returncode == 0, f"{name}: {done.stdout}{done.stderr}")
+        result = fixture.helm("lint", "--strict", CHART, "--values", path)
+        fixture.check(result.returncode == 0, f"{name}: {result.stdout}{result.stderr}")
 
 
 @test
-def every_value_file_renders_as_before(stage):
-    stage.check(len(value_files()) >= 10, "there are ten value files")
+def every_value_file_renders_as_before(fixture):
+    fixture.check(len(value_files()) >= 10, "there are ten value files")
     for name, path in value_files():
         golden = os.path.join(HERE, "golden", f"{name}.yaml")
-        made = stage.text("--values", path)
-        if stage.is_blessing:
-            write(golden, made)
-        stage.check(read(golden) == made, f"{name} renders otherwise; if it should, `tests/chart/run --bless`")
+        rendered = fixture.text("--values", path)
+        if fixture.updates_golden:
+            write(golden, rendered)
+        fixture.check(read(golden) == rendered, f"{name} renders differently; if that is right, run `tests/chart/run --bless`")
     known = {f"{name}.yaml" for name, _ in value_files()} | {f"{name}.notes.txt" for name, _ in value_files()}
-    stage.check(set(os.listdir(os.path.join(HERE, "golden"))) <= known, "no golden file is left over")
+    fixture.check(set(os.listdir(os.path.join(HERE, "golden"))) <= known, "no golden file is left over")
 
 
 @test
-def the_notes_are_as_before_and_say_what_to_do_next(stage):
+def the_notes_are_as_before_and_name_the_next_steps(fixture):
     for name, path in value_files():
-        done = stage.helm("install", "dm", CHART, "--namespace", "infra", "--dry-run=client", "--values", path)
-        stage.check(done.returncode == 0, f"{name}: {done.stderr}")
-        made = done.stdout.split("\nNOTES:\n")[1]
+        result = fixture.helm("install", "dm", CHART, "--namespace", "infra", "--dry-run=client", "--values", path)
+        fixture.check(result.returncode == 0, f"{name}: {result.stderr}")
+        notes = result.stdout.split("\nNOTES:\n")[1]
         golden = os.path.join(HERE, "golden", f"{name}.notes.txt")
-        if stage.is_blessing:
-            write(golden, made)
-        stage.check(read(golden) == made, f"the notes of {name} are others; if they should, `tests/chart/run --bless`")
-        stage.check("helm -n infra test dm --logs" in made, f"{name}: the notes name the test")
+        if fixture.updates_golden:
+            write(golden, notes)
+        fixture.check(read(golden) == notes, f"the notes of {name} differ; if that is right, run `tests/chart/run --bless`")
+        fixture.check("helm -n infra test dm --logs" in notes, f"{name}: the notes name the test")
 
 
 @test
-def the_notes_warn_of_hosts_that_forget_the_nodes_they_found(stage):
+def the_notes_warn_of_hosts_that_lose_the_discovered_nodes(fixture):
     seeds = [{"name": f"kube-cp-{n}", "addresses": [f"192.0.2.{n}"]} for n in (1, 2)]
     pools = [{"name": "lb.kube-cp.com", "probe": {"ca": "cluster-ca.crt"}, "nodes": {"seeds": seeds, "fromKubernetes": {}}}]
     for path, kind in ((GOOD, "hostPath"), (BEHIND_SERVICE, "persistentVolumeClaim")):
         install = ["install", "dm", CHART, "--dry-run=client", "--values", path, "--set-json", f"config.pools={json.dumps(pools)}"]
-        said = stage.helm(*install).stdout
-        stage.check(re.search(rf"knows the seeds alone.*\nstate.kind: {kind}\n", said), said)
-        said = stage.helm(*install, "--set", f"state.kind={kind}").stdout
-        stage.check("NOTES:" in said and "knows the seeds alone" not in said, said)
+        output = fixture.helm(*install).stdout
+        fixture.check(re.search(rf"knows only the seeds.*\nstate.kind: {kind}\n", output), output)
+        output = fixture.helm(*install, "--set", f"state.kind={kind}").stdout
+        fixture.check("NOTES:" in output and "knows only the seeds" not in output, output)
 
 
 @test
-def the_chart_can_be_packaged(stage):
-    done = stage.helm("package", CHART, "--destination", stage.directory)
-    stage.check(done.returncode == 0, done.stderr)
-    package = os.path.join(stage.directory, "daymark-0.1.0.tgz")
+def the_chart_can_be_packaged(fixture):
+    result = fixture.helm("package", CHART, "--destination", fixture.directory)
+    fixture.check(result.returncode == 0, result.stderr)
+    package = os.path.join(fixture.directory, "daymark-0.1.0.tgz")
     with tarfile.open(package) as tar:
         names = tar.getnames()
     for name in ("values.schema.json", "README.md", "files/rules.yaml", "templates/tests/answer.yaml"):
-        stage.check(f"daymark/{name}" in names, f"{name} is in the package")
-    stage.check(not [name for name in names if "/ci/" in name], "the value files of the tests are not")
-    done = stage.helm("template", "dm", package, "--namespace", "infra", "--values", GOOD)
-    stage.check(done.stdout == stage.text("--values", GOOD), "the package renders as the directory does")
+        fixture.check(f"daymark/{name}" in names, f"{name} is in the package")
+    fixture.check(not [name for name in names if "/ci/" in name], "the value files of the tests are not")
+    result = fixture.helm("template", "dm", package, "--namespace", "infra", "--values", GOOD)
+    fixture.check(result.stdout == fixture.text("--values", GOOD), "the package renders as the directory does")
 
 
 @test
-def the_readme_installs_what_a_release_has(stage):
+def the_readme_installs_the_files_of_a_release(fixture):
     readme = read(os.path.join(CHART, "README.md"))
     chart = yaml.safe_load(read(os.path.join(CHART, "Chart.yaml")))
     version = chart["version"]
-    stage.check(f"helm install daymark daymark-{version}.tgz " in readme, "the chart is the file of a release")
+    fixture.check(f"helm install daymark daymark-{version}.tgz " in readme, "the chart is a file of a release")
     (pushed,) = re.findall(r"skopeo copy (\S+) docker://(\S+)", readme)
-    file = os.path.join(stage.directory, "readme.yaml")
+    file = os.path.join(fixture.directory, "readme.yaml")
     write(file, readme.split("```yaml\n")[1].split("```")[0])
-    image = host_spec(stage.objects("--values", file))["containers"][0]["image"]
-    stage.check(pushed == (f"oci-archive:daymark-{version}-image.tar", image), f"the image is where it was pushed to: {pushed}")
-    default = host_spec(stage.objects("--values", GOOD))["containers"][0]["image"]
-    stage.check(f"images tag daymark:{version} {default}\n" in readme, "or called as the chart calls it")
+    image = host_spec(fixture.objects("--values", file))["containers"][0]["image"]
+    fixture.check(pushed == (f"oci-archive:daymark-{version}-image.tar", image), f"the image is where it was pushed to: {pushed}")
+    default = host_spec(fixture.objects("--values", GOOD))["containers"][0]["image"]
+    fixture.check(f"images tag daymark:{version} {default}\n" in readme, "an imported image has the chart's default name")

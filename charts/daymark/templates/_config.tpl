@@ -1,4 +1,4 @@
-{{/* The configuration of the operator, with what the chart knows filled in. */}}
+{{/* The configuration of the operator, with the chart's additions. */}}
 {{- define "daymark.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- $workload := include "daymark.workload" . -}}
@@ -31,21 +31,21 @@
 {{- toYaml $config -}}
 {{- end }}
 
-{{/* The configuration with one stand-in for all credentials, whose Secrets may come with the release itself. */}}
+{{/* The configuration with a placeholder for every credential, because a Secret may be part of the release itself. */}}
 {{- define "daymark.checkedConfig" -}}
 {{- $config := include "daymark.config" . | fromYaml -}}
 {{- range $config.pools -}}
-  {{- if dig "probe" "auth" "" . }}{{ $_ := set .probe "auth" (dict "tokenFile" "stand-in") }}{{ end -}}
+  {{- if dig "probe" "auth" "" . }}{{ $_ := set .probe "auth" (dict "tokenFile" "placeholder") }}{{ end -}}
 {{- end -}}
 {{- range $config.providers -}}
-  {{- if .tokenFile }}{{ $_ := set . "tokenFile" "stand-in" }}{{ end -}}
+  {{- if .tokenFile }}{{ $_ := set . "tokenFile" "placeholder" }}{{ end -}}
 {{- end -}}
-{{- with $config.peers }}{{ $_ := set . "keyFile" "stand-in" }}{{ end -}}
-{{- with $config.admin }}{{ $_ := set . "tokenFile" "stand-in" }}{{ end -}}
+{{- with $config.peers }}{{ $_ := set . "keyFile" "placeholder" }}{{ end -}}
+{{- with $config.admin }}{{ $_ := set . "tokenFile" "placeholder" }}{{ end -}}
 {{- toYaml $config -}}
 {{- end }}
 
-{{/* "true" where `daymark check` can look at the configuration: not where a CA or a zone file is in a Secret. */}}
+{{/* "true" if `daymark check` can read the configuration, with no CA and no zone file in a Secret. */}}
 {{- define "daymark.isChecked" -}}
 {{- $needed := list -}}
 {{- range .Values.config.pools }}{{ $needed = append $needed (dig "probe" "ca" "" .) }}{{ end -}}
@@ -53,7 +53,7 @@
 {{- if and .Values.check.enabled (not (contains "secrets/" (join " " $needed))) }}true{{ end -}}
 {{- end }}
 
-{{/* The hosts of a StatefulSet: their pods have names that stay, and a headless Service gives each an address. */}}
+{{/* The members of a StatefulSet. Its pods have stable names, and a headless Service gives each an address. */}}
 {{- define "daymark.members" -}}
 {{- $name := include "daymark.fullname" . -}}
 {{- $domain := printf "%s-peers.%s.svc.%s" $name .Release.Namespace .Values.clusterDomain -}}
@@ -62,7 +62,7 @@
 {{- end }}
 {{- end }}
 
-{{/* A sum over what Daymark cannot change while it runs, so that only such a change restarts the hosts. */}}
+{{/* A checksum of the settings that Daymark cannot reload, so that only their change restarts the hosts. */}}
 {{- define "daymark.restartChecksum" -}}
 {{- $config := include "daymark.config" . | fromYaml -}}
 {{- $providers := list -}}
@@ -76,7 +76,7 @@
 {{- dict "pools" $pools "providers" $providers "rest" (omit $config "pools" "providers") | toJson | sha256sum -}}
 {{- end }}
 
-{{/* What does not fit together: every sentence at once. */}}
+{{/* Fails if values contradict each other, with all messages at once. */}}
 {{- define "daymark.validate" -}}
 {{- $v := .Values -}}
 {{- $workload := include "daymark.workload" . -}}
@@ -84,85 +84,85 @@
 {{- $authoritative := include "daymark.has" (list "authoritative" $v.config) -}}
 {{- $cloudflare := include "daymark.has" (list "cloudflare" $v.config) -}}
 {{- $peers := $v.config.peers | default dict -}}
-{{- $wrong := list -}}
+{{- $errors := list -}}
 {{- if and (eq $v.mode "authoritative") (not $authoritative) -}}
-  {{- $wrong = append $wrong "config.providers: mode authoritative needs a provider with `type: authoritative`" -}}
+  {{- $errors = append $errors "config.providers: mode authoritative needs a provider with `type: authoritative`" -}}
 {{- end -}}
 {{- if and (ne $v.mode "authoritative") (not $cloudflare) -}}
-  {{- $wrong = append $wrong (printf "config.providers: mode %s needs a provider with `type: cloudflare`" $v.mode) -}}
+  {{- $errors = append $errors (printf "config.providers: mode %s needs a provider with `type: cloudflare`" $v.mode) -}}
 {{- end -}}
 {{- if and (ne $v.mode "authoritative") $authoritative -}}
-  {{- $wrong = append $wrong (printf "config.providers: mode %s serves no DNS; use mode authoritative, which may write to Cloudflare as well" $v.mode) -}}
+  {{- $errors = append $errors (printf "config.providers: mode %s serves no DNS; use mode authoritative, which may write to Cloudflare as well" $v.mode) -}}
 {{- end -}}
 {{- if and (eq $workload "StatefulSet") (or $peers.members $peers.self) -}}
-  {{- $wrong = append $wrong "config.peers: the chart makes `members` and `self` of a StatefulSet; leave them out" -}}
+  {{- $errors = append $errors "config.peers: the chart makes `members` and `self` of a StatefulSet; leave them out" -}}
 {{- end -}}
 {{- if and (eq $workload "DaemonSet") $peers.self -}}
-  {{- $wrong = append $wrong "config.peers.self: each host of a DaemonSet is called as its node; leave it out" -}}
+  {{- $errors = append $errors "config.peers.self: each host of a DaemonSet has the name of its node; leave it out" -}}
 {{- end -}}
 {{- if and (eq $workload "DaemonSet") (hasKey $v.config "peers") (not $peers.members) -}}
-  {{- $wrong = append $wrong "config.peers.members: name every node of the DaemonSet and its address" -}}
+  {{- $errors = append $errors "config.peers.members: name every node of the DaemonSet and its address" -}}
 {{- end -}}
 {{- if and (eq $workload "DaemonSet") $cloudflare (not $peers) -}}
-  {{- $wrong = append $wrong "config.peers: without it every host of the DaemonSet writes to Cloudflare; name every node and its address in `members`" -}}
+  {{- $errors = append $errors "config.peers: without it every host of the DaemonSet writes to Cloudflare; name every node and its address in `members`" -}}
 {{- end -}}
 {{- if and (eq $workload "DaemonSet") (not $v.nodeSelector) (not $v.affinity) -}}
-  {{- $wrong = append $wrong "nodeSelector: choose the nodes of the DaemonSet, such as `node-role.kubernetes.io/control-plane: \"\"`" -}}
+  {{- $errors = append $errors "nodeSelector: choose the nodes of the DaemonSet, such as `node-role.kubernetes.io/control-plane: \"\"`" -}}
 {{- end -}}
 {{- if and (eq $workload "CronJob") (or (hasKey $v.config "peers") (hasKey $v.config "admin")) -}}
-  {{- $wrong = append $wrong "config: a pass of cloudflareCron hears no peers and has no admin API; leave `peers` and `admin` out" -}}
+  {{- $errors = append $errors "config: a pass of cloudflareCron has no peers and no admin API; leave `peers` and `admin` out" -}}
 {{- end -}}
 {{- if and (eq $workload "StatefulSet") (include "daymark.adminIsLocal" .) -}}
-  {{- $wrong = append $wrong "config.admin.listen: on loopback the kubelet cannot probe the pod; leave it out" -}}
+  {{- $errors = append $errors "config.admin.listen: on loopback the kubelet cannot probe the pod; leave it out" -}}
 {{- end -}}
 {{- if and $v.podMonitor.enabled (eq $workload "CronJob") -}}
-  {{- $wrong = append $wrong "podMonitor.enabled: a pass of cloudflareCron has no metrics" -}}
+  {{- $errors = append $errors "podMonitor.enabled: a pass of cloudflareCron has no metrics" -}}
 {{- end -}}
 {{- if and $v.podMonitor.enabled (eq $workload "DaemonSet") (include "daymark.adminIsLocal" .) -}}
-  {{- $wrong = append $wrong "podMonitor.enabled: in the network of the nodes the metrics are on loopback alone; set config.admin.listen to [::]:9353, and keep strangers from that port" -}}
+  {{- $errors = append $errors "podMonitor.enabled: in the network of the nodes the metrics are on loopback only; set config.admin.listen to [::]:9353, and protect that port by a firewall" -}}
 {{- end -}}
 {{- if and (eq $state "hostPath") (ne $workload "DaemonSet") -}}
-  {{- $wrong = append $wrong (printf "state.kind: hostPath is for a DaemonSet, and this is a %s" $workload) -}}
+  {{- $errors = append $errors (printf "state.kind: hostPath needs a DaemonSet, and this is a %s" $workload) -}}
 {{- end -}}
 {{- if and (eq $state "persistentVolumeClaim") (eq $workload "DaemonSet") -}}
-  {{- $wrong = append $wrong "state.kind: a DaemonSet has no claims; take hostPath or emptyDir" -}}
+  {{- $errors = append $errors "state.kind: a DaemonSet has no claims; use hostPath or emptyDir" -}}
 {{- end -}}
 {{- if and $v.service.loadBalancerClass (ne $v.service.type "LoadBalancer") -}}
-  {{- $wrong = append $wrong (printf "service.loadBalancerClass: only for type LoadBalancer, and this is %s" $v.service.type) -}}
+  {{- $errors = append $errors (printf "service.loadBalancerClass: only for type LoadBalancer, and this is %s" $v.service.type) -}}
 {{- end -}}
 {{- $unit := regexFind "[a-z]+$" $v.cron.deadline -}}
 {{- $deadline := mul (trimSuffix $unit $v.cron.deadline) (get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) $unit) -}}
 {{- if ge $deadline (mul $v.cron.activeDeadlineSeconds 1000) -}}
-  {{- $wrong = append $wrong "cron.deadline: a pass would be ended before, by cron.activeDeadlineSeconds" -}}
+  {{- $errors = append $errors "cron.deadline: must be less than cron.activeDeadlineSeconds, which ends the pass" -}}
 {{- end -}}
 {{- $paths := list -}}
 {{- range $v.secretFiles -}}
-  {{- if has .path $paths }}{{ $wrong = append $wrong (printf "secretFiles: one path for each; `%s` is there twice" .path) }}{{ end -}}
+  {{- if has .path $paths }}{{ $errors = append $errors (printf "secretFiles: each path must be unique; `%s` occurs twice" .path) }}{{ end -}}
   {{- $paths = append $paths .path -}}
 {{- end -}}
 {{- $own := keys (include "daymark.labels" . | fromYaml) (include "daymark.selectorLabels" . | fromYaml) | uniq -}}
 {{- $own = append $own "daymark/restart-checksum" -}}
-{{- $given := dict "podLabels" $v.podLabels "podAnnotations" $v.podAnnotations "podMonitor.labels" $v.podMonitor.labels -}}
-{{- range $where, $map := merge $given (dict "prometheusRule.labels" $v.prometheusRule.labels "dashboard.labels" $v.dashboard.labels) -}}
+{{- $labels := dict "podLabels" $v.podLabels "podAnnotations" $v.podAnnotations "podMonitor.labels" $v.podMonitor.labels -}}
+{{- range $path, $map := merge $labels (dict "prometheusRule.labels" $v.prometheusRule.labels "dashboard.labels" $v.dashboard.labels) -}}
   {{- range $key, $_ := $map -}}
-    {{- if has $key $own }}{{ $wrong = append $wrong (printf "%s: %s is set by the chart" $where $key) }}{{ end -}}
+    {{- if has $key $own }}{{ $errors = append $errors (printf "%s: the chart sets %s; leave it out" $path $key) }}{{ end -}}
   {{- end -}}
 {{- end -}}
 {{- range $index, $pool := $v.config.pools -}}
   {{- if and (kindIs "map" .nodes) (eq $state "emptyDir") (lt (len (.nodes.seeds | default list)) 2) -}}
-    {{- $wrong = append $wrong (printf "config.pools[%d].nodes.seeds: a host that forgets (state.kind: emptyDir) needs two seeds or more, for while a single one is gone it finds no other node" $index) -}}
+    {{- $errors = append $errors (printf "config.pools[%d].nodes.seeds: with state.kind emptyDir a host needs at least two seeds; while a single one is down, a new host finds no other node" $index) -}}
   {{- end -}}
 {{- end -}}
 {{- range include "daymark.secretsInUse" . | fromYamlArray -}}
   {{- $secret := index $v.secrets .name -}}
   {{- if and $secret.existingSecret $secret.value -}}
-    {{- $wrong = append $wrong (printf "secrets.%s: give existingSecret or value, not both" .name) -}}
+    {{- $errors = append $errors (printf "secrets.%s: set existingSecret or value, not both" .name) -}}
   {{- end -}}
   {{- if and (eq .name "cloudflareToken") (not $secret.existingSecret) (not $secret.value) -}}
-    {{- $wrong = append $wrong "secrets.cloudflareToken.existingSecret: name the Secret that has the API token" -}}
+    {{- $errors = append $errors "secrets.cloudflareToken.existingSecret: name the Secret with the API token" -}}
   {{- end -}}
 {{- end -}}
-{{- if $wrong -}}
-  {{- fail (printf "these values do not fit together:\n  - %s" (join "\n  - " $wrong)) -}}
+{{- if $errors -}}
+  {{- fail (printf "these values contradict each other:\n  - %s" (join "\n  - " $errors)) -}}
 {{- end -}}
 {{- end }}

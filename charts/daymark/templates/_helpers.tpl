@@ -1,12 +1,12 @@
-{{/* What every object is called and labelled. CronJobs allow names of 52 characters, and pods of a StatefulSet add two. */}}
+{{/* The names and labels of all objects. CronJobs allow names of 52 characters, and pods of a StatefulSet add two. */}}
 {{- define "daymark.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 50 | trimSuffix "-" -}}
 {{- end }}
 
 {{- define "daymark.fullname" -}}
 {{- $name := include "daymark.name" . -}}
-{{- $made := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
-{{- .Values.fullnameOverride | default $made | trunc 50 | trimSuffix "-" -}}
+{{- $default := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- .Values.fullnameOverride | default $default | trunc 50 | trimSuffix "-" -}}
 {{- end }}
 
 {{- define "daymark.selectorLabels" -}}
@@ -42,7 +42,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
-{{/* "true" where a provider of this type is in the configuration: list TYPE CONFIG. */}}
+{{/* "true" if the configuration has a provider of this type. Arguments: list TYPE CONFIG. */}}
 {{- define "daymark.has" -}}
 {{- range (index . 1).providers }}{{ if eq .type (index $ 0) }}true{{ break }}{{ end }}{{ end -}}
 {{- end }}
@@ -51,7 +51,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 /var/run/secrets/kubernetes.io/serviceaccount/token
 {{- end }}
 
-{{/* The pools that are asked with the token of the pod, as JSON: those of this cluster. */}}
+{{/* The pools of this cluster, as JSON: those that Daymark probes with the token of the pod. */}}
 {{- define "daymark.ownPools" -}}
 {{- $own := list -}}
 {{- range (include "daymark.config" . | fromYaml).pools -}}
@@ -60,7 +60,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $own | toJson -}}
 {{- end }}
 
-{{/* What the token has to allow, as YAML, the same as `daymark manifest rbac` prints for these pools. */}}
+{{/* The permissions that the token needs, as YAML: the same as `daymark manifest rbac` prints for these pools. */}}
 {{- define "daymark.reads" -}}
 {{- $paths := list -}}
 {{- $nodes := false -}}
@@ -82,7 +82,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.state.kind | default (eq .Values.mode "cloudflareCron" | ternary "persistentVolumeClaim" "emptyDir") -}}
 {{- end }}
 
-{{/* What follows the last colon of an address. */}}
+{{/* The port of an address. */}}
 {{- define "daymark.port" -}}
 {{- regexFind "[0-9]+$" . -}}
 {{- end }}
@@ -106,7 +106,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- include "daymark.port" (dig "peers" "listen" "[::]:7946" .Values.config) -}}
 {{- end }}
 
-{{/* The Secret and the key of a secret, as YAML: the one of the operator, or the one that the chart makes. */}}
+{{/* The Secret and the key of a secret, as YAML: the operator's, or the one that the chart generates. */}}
 {{- define "daymark.secretRef" -}}
 {{- $root := index . 0 -}}
 {{- $secret := index $root.Values.secrets (index . 1) -}}
@@ -117,7 +117,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
-{{/* Which secrets this release needs, as a YAML list of: name in the values, path below /etc/daymark. */}}
+{{/* The secrets that this release needs, as a YAML list: the name in the values, and the path below /etc/daymark. */}}
 {{- define "daymark.secretsInUse" -}}
 {{- $config := .Values.config -}}
 {{- $isCron := eq .Values.mode "cloudflareCron" -}}

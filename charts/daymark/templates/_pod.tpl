@@ -6,13 +6,13 @@ metadata:
     {{- include "daymark.selectorLabels" . | nindent 4 }}
     {{- with .Values.podLabels }}{{ toYaml . | nindent 4 }}{{ end }}
   annotations:
-    # Only what Daymark cannot change while it runs: a changed node or TTL restarts no host.
+    # Only settings that Daymark cannot reload: a changed node or TTL restarts no host.
     daymark/restart-checksum: {{ include "daymark.restartChecksum" . }}
     {{- with .Values.podAnnotations }}{{ toYaml . | nindent 4 }}{{ end }}
 spec:
   {{- if $isDaemonSet }}
   hostNetwork: true
-  # The resolvers of the node: those of the cluster may need the name that is served here.
+  # The resolvers of the node, because those of the cluster may depend on the name that is served here.
   dnsPolicy: Default
   {{- end }}
   {{- include "daymark.podSpec" . | nindent 2 }}
@@ -34,7 +34,7 @@ spec:
       env:
         - name: DAYMARK_SELF
           valueFrom: {fieldRef: {fieldPath: {{ $isDaemonSet | ternary "spec.nodeName" "metadata.name" }}}}
-        # For the commands that ask a running host, such as `kubectl exec POD -- /usr/bin/daymark status`.
+        # For commands inside the pod, such as `kubectl exec POD -- /usr/bin/daymark status`.
         - name: DAYMARK_API
           value: {{ include "daymark.adminListen" . | replace "0.0.0.0:" "127.0.0.1:" | replace "[::]:" "127.0.0.1:" | quote }}
         - name: DAYMARK_TOKEN_FILE
@@ -61,7 +61,7 @@ spec:
         failureThreshold: 2
       {{- if and (eq .Values.mode "authoritative") (not $isDaemonSet) }}
       lifecycle:
-        # Queries come until every node has taken this pod out of the Service.
+        # Queries arrive until every node has removed this pod from the Service.
         preStop: {sleep: {seconds: 5}}
       {{- end }}
 {{- end }}
@@ -71,7 +71,7 @@ spec:
 {path: {{ index . 1 }}, port: admin{{ if include "daymark.adminIsLocal" $root }}, host: {{ regexReplaceAll ":[0-9]+$" (include "daymark.adminListen" $root) "" | trimAll "[]" | quote }}{{ end }}}
 {{- end }}
 
-{{/* What all pods that run Daymark have in common. */}}
+{{/* The common part of all pods that run Daymark. */}}
 {{- define "daymark.podSpec" -}}
 serviceAccountName: {{ include "daymark.serviceAccountName" . }}
 automountServiceAccountToken: {{ include "daymark.needsToken" . | eq "true" }}
@@ -86,7 +86,7 @@ topologySpreadConstraints: {{- toYaml . | nindent 2 }}
 volumes:
   - name: config
     projected:
-      # Read by the group of `fsGroup` alone: Daymark refuses a key that other users may read.
+      # Readable by the group of `fsGroup` only: Daymark refuses a key that other users may read.
       defaultMode: 0440
       sources:
         - configMap: {name: {{ include "daymark.fullname" . }}}
@@ -114,7 +114,7 @@ volumes:
   {{- end }}
 {{- end }}
 
-{{/* The nodes that all pods of the release may run on, for the image may be on no other. */}}
+{{/* The nodes for all pods of the release, because the image may be missing on others. */}}
 {{- define "daymark.placement" }}
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
@@ -131,8 +131,8 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* What pods that do one thing and end have in common. They have no rights, and need none of the release's other objects. */}}
-{{- define "daymark.passingPod" -}}
+{{/* The common part of pods that do one thing and end. They have no permissions, and need no other object of the release. */}}
+{{- define "daymark.oneShotPod" -}}
 restartPolicy: Never
 {{- if not .Values.serviceAccount.create }}
 serviceAccountName: {{ include "daymark.serviceAccountName" . }}
@@ -154,7 +154,7 @@ securityContext:
   seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* The binary of the image, as Pod security `restricted` allows it. */}}
+{{/* The binary of the image, as the Pod Security Standard `restricted` allows it. */}}
 {{- define "daymark.binary" -}}
 image: {{ include "daymark.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
@@ -162,8 +162,8 @@ command: [/usr/bin/daymark]
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
-  # In every mode: the binary of the image has this capability for port 53, and the kernel starts no file that has one
-  # which its container lacks. Pod security `restricted` allows it.
+  # Needed in every mode: the file of the binary has this capability for port 53, and the kernel refuses to start a file whose
+  # capability the container lacks. The Pod Security Standard `restricted` allows it.
   capabilities: {drop: [ALL], add: [NET_BIND_SERVICE]}
 {{- end }}
 
@@ -175,7 +175,7 @@ volumeMounts:
   - {name: state, mountPath: {{ .Values.config.stateDir | default "/var/lib/daymark" }}}
 {{- end }}
 
-{{/* A claim for the state. */}}
+{{/* The spec of the claim for the state. */}}
 {{- define "daymark.claimSpec" -}}
 accessModes: [ReadWriteOnce]
 resources: {requests: {storage: {{ .Values.state.size }}}}

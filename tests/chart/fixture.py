@@ -1,4 +1,4 @@
-"""What the tests of the chart share: helm, the binary, the value files, and the count of checks."""
+"""The fixture of the chart's tests: helm, the binary, the value files, and the count of checks."""
 
 import glob
 import os
@@ -28,25 +28,26 @@ def write(path, text, mode=0o644):
     os.chmod(path, mode)
 
 
-class Stage:
-    def __init__(self, helm, binary, directory, is_blessing):
+class Fixture:
+    def __init__(self, helm, binary, directory, updates_golden):
         self.helm_binary = helm
         self.binary = binary
         self.directory = directory
-        self.is_blessing = is_blessing
+        self.updates_golden = updates_golden
         self.checks = 0
         self._rendered = {}
 
-    def check(self, is_so, sentence):
+    def check(self, condition, message):
+        """Counts a check, and fails with the message unless the condition holds."""
         self.checks += 1
-        if not is_so:
-            raise AssertionError(sentence)
+        if not condition:
+            raise AssertionError(message)
 
     def run(self, *command, stdin=None, **kwargs):
         return subprocess.run(command, text=True, capture_output=True, input=stdin, timeout=120, **kwargs)
 
     def helm(self, *arguments, **kwargs):
-        """Runs helm with nothing of this machine's own: no repositories, no cluster."""
+        """Runs helm without the repositories and clusters of this machine."""
         home = os.path.join(self.directory, "home")
         environment = {"PATH": os.environ["PATH"], "HOME": home, "KUBECONFIG": os.path.join(home, "none")}
         return self.run(self.helm_binary, *arguments, env=environment, **kwargs)
@@ -55,37 +56,37 @@ class Stage:
         return self.helm("template", "dm", CHART, "--namespace", "infra", *arguments, stdin=stdin)
 
     def text(self, *arguments):
-        """What the chart renders with these arguments, which must be in order."""
+        """Renders the chart with these arguments, which it must accept."""
         if arguments not in self._rendered:
-            done = self.template(*arguments)
-            if done.returncode:
-                raise AssertionError(f"{arguments}: {done.stderr}")
-            self._rendered[arguments] = done.stdout
+            result = self.template(*arguments)
+            if result.returncode:
+                raise AssertionError(f"{arguments}: {result.stderr}")
+            self._rendered[arguments] = result.stdout
         return self._rendered[arguments]
 
     def objects(self, *arguments):
         return [one for one in yaml.safe_load_all(self.text(*arguments)) if one]
 
     def refusal(self, values):
-        """Why these values, as YAML, are refused; empty where they are taken."""
-        done = self.template("--values", "-", stdin=values)
-        return done.stderr if done.returncode else ""
+        """Returns the error for these values, as YAML; empty if the chart accepts them."""
+        result = self.template("--values", "-", stdin=values)
+        return result.stderr if result.returncode else ""
 
 
 def value_files():
-    """Name and path of each value file."""
+    """Returns name and path of each value file."""
     paths = sorted(glob.glob(os.path.join(CHART, "ci", "*.yaml")))
     return [(os.path.basename(path).removesuffix(".yaml"), path) for path in paths]
 
 
 def only(objects, kind, name=None):
-    """The one object of a kind."""
-    (found,) = [one for one in objects if one["kind"] == kind and name in (None, one["metadata"]["name"])]
-    return found
+    """Returns the one object of a kind."""
+    (matching,) = [one for one in objects if one["kind"] == kind and name in (None, one["metadata"]["name"])]
+    return matching
 
 
 def pod_specs(objects):
-    """Every pod of a release: its kind and its spec."""
+    """Yields each pod of a release: the kind of its owner, and its spec."""
     for one in objects:
         if one["kind"] == "Pod":
             yield one["kind"], one["spec"]
@@ -96,12 +97,12 @@ def pod_specs(objects):
 
 
 def host_spec(objects):
-    """The spec of the pods that run Daymark."""
-    (found,) = [spec for kind, spec in pod_specs(objects) if kind not in ("Pod", "Job")]
-    return found
+    """Returns the spec of the pods that run Daymark."""
+    (host,) = [spec for kind, spec in pod_specs(objects) if kind not in ("Pod", "Job")]
+    return host
 
 
 def config_of(objects):
-    """The text of the configuration of the hosts."""
+    """Returns the text of the configuration of the hosts."""
     (volume,) = [volume for volume in host_spec(objects)["volumes"] if volume["name"] == "config"]
     return only(objects, "ConfigMap", volume["projected"]["sources"][0]["configMap"]["name"])["data"]["daymark.yaml"]
