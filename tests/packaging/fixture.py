@@ -1,4 +1,5 @@
-"""Where the files of a release are tried: a network, fake apiservers, roots to change into, and the page's commands."""
+"""The fixture of the packaging tests: a network, fake apiservers, file trees with systemd, and the commands of
+docs/install.md."""
 
 import os
 import re
@@ -9,45 +10,45 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-SCRATCH = "/mnt"  # A file system in memory, in this mount namespace alone.
+SCRATCH = "/mnt"  # A file system in memory, only in this mount namespace.
 NODES = ("10.10.1.1", "10.10.1.2", "10.10.1.3")
-BOUND = 30  # Seconds that anything may take to come true.
+WAIT_TIMEOUT = 30  # Seconds until a condition must hold.
 
 
 def sh(command, **more):
-    """Runs a command, and gives its output; a failure tells all of it."""
-    told = ["bash", "-ec", command] if isinstance(command, str) else command
-    done = subprocess.run(told, text=True, stdout=subprocess.PIPE,
+    """Runs a command and returns its output. An error contains all of it."""
+    arguments = ["bash", "-ec", command] if isinstance(command, str) else command
+    result = subprocess.run(arguments, text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False, **more)
-    if done.returncode:
-        raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}")
-    return done.stdout
+    if result.returncode:
+        raise AssertionError(f"{command} ended with {result.returncode}:\n{result.stdout}")
+    return result.stdout
 
 
-def until(what, condition):
-    """Waits until the condition holds."""
-    end = time.monotonic() + BOUND
+def until(message, condition):
+    """Waits until the condition holds, and returns its value."""
+    end = time.monotonic() + WAIT_TIMEOUT
     while not (result := condition()):
         if time.monotonic() > end:
-            raise AssertionError(f"this did not come true: {what}")
+            raise AssertionError(f"not within {WAIT_TIMEOUT} s: {message}")
         time.sleep(0.05)
     return result
 
 
 def answers():
-    """The addresses that 127.0.0.1 answers for the name, in order of their value."""
-    done = subprocess.run(["dig", "+short", "+time=1", "+tries=1", "@127.0.0.1", "lb.kube-cp.com"], text=True,
+    """Returns the addresses that 127.0.0.1 answers for the name, sorted; `None` without an answer."""
+    result = subprocess.run(["dig", "+short", "+time=1", "+tries=1", "@127.0.0.1", "lb.kube-cp.com"], text=True,
                           stdout=subprocess.PIPE, check=False)
-    return sorted(done.stdout.split()) if done.returncode == 0 else None
+    return sorted(result.stdout.split()) if result.returncode == 0 else None
 
 
 def listens(address):
-    with socket.socket() as tried:
-        return tried.connect_ex((address, 6443)) == 0
+    with socket.socket() as client:
+        return client.connect_ex((address, 6443)) == 0
 
 
 class Nodes:
-    """Stand-in apiservers, at the addresses of the examples."""
+    """Fake apiservers, at the addresses of the examples."""
 
     def __init__(self):
         sh(f"mount -t tmpfs tmpfs {SCRATCH}; ip link set lo up")
@@ -65,17 +66,17 @@ class Nodes:
             self.start(address)
 
     def start(self, address):
-        stand_in = os.path.join(ROOT, "tests/e2e/apiserver.py")
+        fake = os.path.join(ROOT, "tests/e2e/apiserver.py")
         self.running[address] = subprocess.Popen(
-            [sys.executable, stand_in, address, "6443", f"{SCRATCH}/node.crt", f"{SCRATCH}/node.key", f"{SCRATCH}/readyz"])
+            [sys.executable, fake, address, "6443", f"{SCRATCH}/node.crt", f"{SCRATCH}/node.key", f"{SCRATCH}/readyz"])
         until(f"{address} listens", lambda: listens(address))
 
     def stop(self, address):
         self.running[address].kill()
         self.running.pop(address).wait()
 
-    def follow(self):
-        """The answer holds the healthy nodes, without one that ends, and with it again."""
+    def check_answers(self):
+        """Waits until all nodes are answered, then without one that has ended, then with it again."""
         until("all nodes are answered", lambda: answers() == list(NODES))
         self.stop(NODES[1])
         until("the ended node is not answered", lambda: answers() == [NODES[0], NODES[2]])
@@ -84,7 +85,7 @@ class Nodes:
 
 
 def copy(tree, name):
-    """A copy of a file tree that costs nothing, with devices, and gives its path."""
+    """Makes a copy-on-write copy of a file tree, with devices, and returns its path."""
     base = f"{SCRATCH}/{name}"
     root = f"{base}/root"
     sh(f"mkdir -p {base}/upper {base}/work {root}; mount -t overlay overlay {root} "
@@ -121,11 +122,11 @@ class Machine:
         return sh(self.command(command))
 
     def show(self, unit, name):
-        """A property of a unit."""
+        """Returns a property of a unit."""
         return self.sh(f"systemctl show --property {name} --value {unit}").strip()
 
     def put(self, path, text):
-        """Writes a file, with the rights of a new one."""
+        """Writes a file with the default mode."""
         path = self.root + path
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:
@@ -137,22 +138,23 @@ class Machine:
 
 
 def page(heading):
-    """The commands of a section of docs/install.md, each with the lines that it shows."""
+    """Returns the commands of a section of docs/install.md, each with the output that the page shows."""
     with open(os.path.join(ROOT, "docs/install.md"), encoding="utf-8") as file:
         sections = re.split(r"^##+ ", file.read(), flags=re.M)
     section = next(one for one in sections if one.startswith(heading + "\n"))
-    found = []
+    commands = []
     for block in re.findall(r"```console\n(.*?)```", section, flags=re.S):
         for line in block.splitlines():
             if line[:2] in ("# ", "$ "):
-                found.append((line[2:], []))
+                commands.append((line[2:], []))
             else:
-                found[-1][1].append(line)
-    return found
+                commands[-1][1].append(line)
+    return commands
 
 
-def do_as_told(heading, wrap):
-    """Runs the commands of a section. One that stays runs on; dig is repeated on this system until it shows what is told."""
+def run_section(heading, wrap):
+    """Runs the commands of a section. `daymark run` stays in the background; `dig` is repeated on this system until it prints
+    the output of the page."""
     for command, shown in page(heading):
         if command.startswith("daymark run"):
             subprocess.Popen(wrap(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
