@@ -29,7 +29,6 @@ use crate::discovery::board::Board;
 use crate::discovery::{Discovery, Tell};
 use crate::driver::{self, Driver, Hosts, Letter, Outputs};
 use crate::events::Events;
-use crate::fault::chain;
 use crate::keeper::{self, Kept, Saver, StateHealth};
 use crate::lock::StateLock;
 use crate::metrics::Metrics;
@@ -42,6 +41,7 @@ use crate::role::Role;
 use crate::signals::{Asked, Signals};
 use crate::state::StateFile;
 use crate::watchdog::Watchdog;
+use daymark_files::error_chain;
 
 /// How many messages to other hosts may wait to be sent.
 const WAITING: usize = 1024;
@@ -268,7 +268,7 @@ async fn serve_dns(
 ) -> Progress {
     let first = decisions.borrow().clone();
     if let Err(error) = authoritative.publish(&first).await {
-        warn!("the first answer is not published: {}", chain(&error));
+        warn!("the first answer is not published: {}", error_chain(&error));
     }
     let progress = Progress::of(authoritative.name(), clock);
     let (served, told) = (authoritative.clone(), progress.clone());
@@ -276,7 +276,7 @@ async fn serve_dns(
     let addresses: Vec<String> = authoritative.local_addrs().iter().map(ToString::to_string).collect();
     info!("DNS is served on {}", addresses.join(", "));
     let stop = stop.clone();
-    parts.spawn(async move { authoritative.serve(stop).await.map_err(|error| chain(&error)) });
+    parts.spawn(async move { authoritative.serve(stop).await.map_err(|error| error_chain(&error)) });
     progress
 }
 

@@ -34,9 +34,9 @@ pub use self::progress::{Calls, Progress};
 pub(crate) use self::backoff::Backoff;
 
 use self::backoff::Pauses;
-use crate::fault::chain;
 use crate::keeper::Saver;
 use crate::role::Role;
+use daymark_files::error_chain;
 
 /// How long the first decision waits for the first verdicts, where something stands that is better than a guess.
 const FIRST_VERDICTS: Duration = Duration::from_secs(30);
@@ -237,7 +237,7 @@ impl<P: Provider> Publisher<'_, P> {
             }
             Err(fault) => {
                 let Pauses { same, changed } = backoff.after(&fault);
-                let fault = chain(&fault);
+                let fault = error_chain(&fault);
                 if self.shutdown.is_cancelled() {
                     warn!("provider {name}: {fault}");
                 } else {

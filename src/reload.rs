@@ -19,11 +19,11 @@ use tracing::{error, info, warn};
 use crate::config::{Config, Finding, PeersConfig, PoolConfig, ProviderConfig};
 use crate::discovery::Discovery;
 use crate::driver::Handle;
-use crate::fault::chain;
 use crate::notify;
 use crate::peers;
 use crate::probers::Probers;
-use crate::stamp::Stamp;
+use daymark_files::{FileVersion, error_chain};
+
 use crate::zones;
 
 /// How often the files are looked at.
@@ -177,7 +177,7 @@ impl Reloader {
         }
         let zones = zones::checked(config)?;
         if let Some(authoritative) = &self.authoritative {
-            authoritative.configure(&zones).map_err(|errors| vec![chain(&errors)])?;
+            authoritative.configure(&zones).map_err(|errors| vec![error_chain(&errors)])?;
         }
         self.discovery.configure(&config.pools);
         self.discovery.save().await;
@@ -191,7 +191,7 @@ impl Reloader {
 
     fn look(&self) -> Look {
         let files = self.file.iter().chain(&self.zone_files);
-        files.map(|file| (file.clone(), Stamp::of(file))).collect()
+        files.map(|file| (file.clone(), FileVersion::of(file))).collect()
     }
 }
 
@@ -201,7 +201,7 @@ fn policies(pools: &[PoolConfig]) -> Vec<Pool> {
 }
 
 /// What each file is.
-type Look = BTreeMap<PathBuf, Stamp>;
+type Look = BTreeMap<PathBuf, FileVersion>;
 
 /// The keys that differ and are bound to sockets, files or calls under way.
 fn fixed_keys(old: &Config, new: &Config) -> Vec<String> {

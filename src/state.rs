@@ -3,12 +3,13 @@
 //! A file is a help, never a condition: where it cannot be read, Daymark starts without memory; where it cannot be
 //! written, that is an alarm and a metric. What it does not understand it sets aside and does not overwrite.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use daymark_decision::{Memory, Moment};
+use daymark_files::StagedFile;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -125,13 +126,7 @@ impl<M: Serialize + DeserializeOwned> StateFile<M> {
         let mut bytes = serde_json::to_vec_pretty(&envelope)?;
         bytes.push(b'\n');
         fs::create_dir_all(&self.dir)?;
-        let temporary = self.dir.join(format!("{}.new", self.name));
-        let mut file = File::create(&temporary)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, self.path())?;
-        // The new name is on the disk only when the directory is.
-        File::open(&self.dir)?.sync_all()
+        StagedFile::shared(&self.path(), &bytes)?.replace()
     }
 
     /// Where the file is.

@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::PoolConfig;
-use crate::fault::chain;
 use crate::probe::{self, Prober};
 use crate::publish::Backoff;
 use crate::status;
+use daymark_files::error_chain;
 
 /// What the probes have shown when they end.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ impl Done {
 
     fn of(cloudflare: &Cloudflare, edits: Vec<Edit>, fault: Option<&PublishError>) -> Self {
         let is_passing = fault.is_some_and(is_passing);
-        let (provider, fault) = (cloudflare.name().to_owned(), fault.map(|fault| chain(fault)));
+        let (provider, fault) = (cloudflare.name().to_owned(), fault.map(|fault| error_chain(fault)));
         Self { provider, edits, fault, findings: Vec::new(), is_passing }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use daymark_authoritative::{MasterFile, Nameserver, Zone, ZoneSettings};
 
 use crate::config::{AuthoritativeConfig, Config, PoolConfig, ProviderConfig};
-use crate::fault::chain;
+use daymark_files::error_chain;
 
 /// A zone file that went between the check of the configuration and now.
 #[derive(Debug, thiserror::Error)]
@@ -38,10 +38,10 @@ pub fn checked(config: &Config) -> Result<Vec<ZoneSettings>, Vec<String>> {
     let Some(authoritative) = authoritative(config) else { return Ok(Vec::new()) };
     let key = key(config, if authoritative.zone_file.is_some() { "zoneFile" } else { "nameservers" });
     let at_its_key = |sentence| config.finding(&key, "--nameserver", sentence).to_string();
-    let zones = zones(authoritative, &config.pools).map_err(|error| vec![at_its_key(chain(&error))])?;
+    let zones = zones(authoritative, &config.pools).map_err(|error| vec![at_its_key(error_chain(&error))])?;
     match Zone::build_all(&zones) {
         Ok(_) => Ok(zones),
-        Err(errors) => Err(errors.0.iter().map(|error| at_its_key(chain(error))).collect()),
+        Err(errors) => Err(errors.0.iter().map(|error| at_its_key(error_chain(error))).collect()),
     }
 }
 

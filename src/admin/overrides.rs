@@ -78,7 +78,7 @@ fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), Problem> {
         let code = match denied {
             Denied::Off => StatusCode::FORBIDDEN,
             Denied::Wrong => StatusCode::UNAUTHORIZED,
-            Denied::Unreadable { .. } | Denied::Empty(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Denied::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Problem::new(code, denied)
     })

@@ -1,10 +1,11 @@
 //! The secret that writing needs.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use daymark_files::{FileError, StagedFile};
 use subtle::ConstantTimeEq;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -26,17 +27,9 @@ pub enum Denied {
     /// There is no secret, so no one may.
     #[error("writing is off: set admin.tokenFile, or stateDir so that Daymark makes a token there")]
     Off,
-    /// The secret cannot be read.
-    #[error("the token file {} cannot be read: {source}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file has no secret in it.
-    #[error("the token file {} is empty", .0.display())]
-    Empty(PathBuf),
+    /// The file of the token cannot be used.
+    #[error("{0}")]
+    File(FileError),
     /// The request has none, or another.
     #[error("this needs the admin token, as `Authorization: Bearer TOKEN`")]
     Wrong,
@@ -61,13 +54,9 @@ impl Token {
     /// Whether a request with this `Authorization` header may write.
     pub fn admit(&self, authorization: Option<&str>) -> Result<(), Denied> {
         let path = self.0.as_ref().ok_or(Denied::Off)?;
-        let secret = fs::read_to_string(path).map_err(|source| Denied::Unreadable { path: path.clone(), source })?;
-        let secret = secret.trim();
-        if secret.is_empty() {
-            return Err(Denied::Empty(path.clone()));
-        }
+        let token = daymark_files::Token::read(path).map_err(Denied::File)?;
         let given = authorization.and_then(bearer).unwrap_or_default();
-        if bool::from(given.as_bytes().ct_eq(secret.as_bytes())) { Ok(()) } else { Err(Denied::Wrong) }
+        if bool::from(given.as_bytes().ct_eq(token.as_str().as_bytes())) { Ok(()) } else { Err(Denied::Wrong) }
     }
 }
 
@@ -76,7 +65,7 @@ pub fn make_in(dir: &Path) -> io::Result<()> {
     let path = dir.join(FILE);
     fs::create_dir_all(dir)?;
     let is_empty = fs::read(&path).is_ok_and(|secret| secret.trim_ascii().is_empty());
-    if is_empty || !path.exists() { make(dir, &path, is_empty) } else { Ok(()) }
+    if is_empty || !path.exists() { make(&path, is_empty) } else { Ok(()) }
 }
 
 /// Tries again and again to make a secret in a directory that could not be written. Ends with the shutdown.
@@ -102,19 +91,16 @@ fn bearer(authorization: &str) -> Option<&str> {
 }
 
 /// Makes a secret that is whole as soon as it is seen, for a full disk must not leave an empty file for ever.
-fn make(dir: &Path, path: &Path, is_empty: bool) -> io::Result<()> {
-    // Only its owner may read or write it: mode 0600.
-    let mut file = tempfile::Builder::new().prefix("admin.token.").tempfile_in(dir)?;
-    writeln!(file, "{:032x}{:032x}", random()?, random()?)?;
-    file.as_file().sync_all()?;
+fn make(path: &Path, is_empty: bool) -> io::Result<()> {
+    let token = format!("{:032x}{:032x}\n", random()?, random()?);
+    let file = StagedFile::private(path, token.as_bytes())?;
     if is_empty {
-        file.persist(path)?;
-        return Ok(());
+        return file.replace();
     }
-    match file.persist_noclobber(path) {
+    match file.create() {
         // Another host that starts in the same directory was first.
-        Err(lost) if lost.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => Ok(made.map(|_| ())?),
+        Err(lost) if lost.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
     }
 }
 
@@ -165,9 +151,9 @@ mod tests {
     fn an_empty_or_missing_token_file_admits_no_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
-        assert!(matches!(Token::in_file(&path).admit(Some("Bearer ")), Err(Denied::Unreadable { .. })));
+        assert!(matches!(Token::in_file(&path).admit(Some("Bearer ")), Err(Denied::File(FileError::Missing(_)))));
         fs::write(&path, "\n").unwrap();
-        assert!(matches!(Token::in_file(&path).admit(Some("Bearer ")), Err(Denied::Empty(_))));
+        assert!(matches!(Token::in_file(&path).admit(Some("Bearer ")), Err(Denied::File(FileError::EmptyToken(_)))));
         assert!(matches!(Token::off().admit(Some("Bearer ")), Err(Denied::Off)));
     }
 
@@ -213,7 +199,7 @@ mod tests {
         let shutdown = CancellationToken::new();
         let making = tokio::spawn(keep_making(dir.clone(), shutdown.clone()));
         sleep(RETRY * 3).await;
-        assert!(matches!(token.admit(Some("Bearer x")), Err(Denied::Unreadable { .. })));
+        assert!(matches!(token.admit(Some("Bearer x")), Err(Denied::File(FileError::Unreadable { .. }))));
         fs::remove_file(&dir).unwrap();
         sleep(RETRY * 2).await;
         let secret = fs::read_to_string(dir.join(FILE)).unwrap();

@@ -15,12 +15,12 @@ use crate::admin::{Token, token};
 use crate::config::{Config, ProviderConfig};
 use crate::discovery::rosters::Rosters;
 use crate::family;
-use crate::fault::chain;
 use crate::lock::{NotLocked, StateLock};
 use crate::metrics::Metrics;
 use crate::peers::{Wire, WireError};
 use crate::state::{Found, StateFile};
 use crate::zones;
+use daymark_files::error_chain;
 
 /// How long a DNS client over TCP may take to send a query (RFC 7766, section 6.2.3: a few seconds).
 const TCP_IDLE: Duration = Duration::from_secs(10);
@@ -77,7 +77,7 @@ pub(crate) fn cloudflares(
                     BuildError::Token(_) => format!("providers[{index}].tokenVariable"),
                     _ => format!("providers[{index}]"),
                 };
-                errors.push(config.finding(&key, "", chain(&error)).to_string());
+                errors.push(config.finding(&key, "", error_chain(&error)).to_string());
             }
         }
     }
@@ -101,7 +101,7 @@ pub(super) fn lock(config: &Config) -> Result<Option<StateLock>, String> {
             Err(config.finding("stateDir", "--state-dir", held.to_string()).to_string())
         }
         Err(impossible) => {
-            warn!("{}", chain(&impossible));
+            warn!("{}", error_chain(&impossible));
             Ok(None)
         }
     }
@@ -136,7 +136,7 @@ pub(super) fn bind_wire(config: &Config, metrics: &Metrics) -> Result<Option<Wir
             WireError::Bind { .. } => "peers.listen",
             WireError::Keys(_) => "peers.keyFile",
         };
-        config.finding(key, "", chain(&error)).to_string()
+        config.finding(key, "", error_chain(&error)).to_string()
     })
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use daymark_resolver::Names;
 
 use super::{Failure, Outcome, block_on};
-use crate::fault::chain;
+use daymark_files::error_chain;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -38,13 +38,13 @@ type Found = Vec<(String, Result<Vec<IpAddr>, String>)>;
 
 async fn found(name: &str, server: Option<&str>) -> Result<Found, Failure> {
     let Some(server) = server else {
-        let found = Names::system().addresses(name).await.map_err(|error| chain(&error));
+        let found = Names::system().addresses(name).await.map_err(|error| error_chain(&error));
         return Ok(vec![("by the name servers of the system".to_owned(), found)]);
     };
     let server = resolved(server).await?;
     let mut ways = Vec::new();
     for (transport, by_tcp) in [("UDP", false), ("TCP", true)] {
-        let found = daymark_resolver::ask(name, server, by_tcp).await.map_err(|error| chain(&error));
+        let found = daymark_resolver::ask(name, server, by_tcp).await.map_err(|error| error_chain(&error));
         ways.push((format!("at {server} by {transport}"), found));
     }
     Ok(ways)
@@ -62,6 +62,7 @@ async fn resolved(server: &str) -> Result<SocketAddr, Failure> {
     let port =
         port.ok_or_else(|| Failure::Usage(format!("{server}: HOST or HOST:PORT is wanted, such as 192.0.2.1:53")))?;
     let found = Names::system().addresses(host).await;
-    let found = found.map_err(|error| Failure::Run(format!("the name {host} leads nowhere: {}", chain(&error))))?;
+    let found =
+        found.map_err(|error| Failure::Run(format!("the name {host} leads nowhere: {}", error_chain(&error))))?;
     Ok(SocketAddr::new(found[0], port))
 }

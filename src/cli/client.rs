@@ -1,15 +1,16 @@
 //! The way to the admin API of a running host.
 
 use std::fmt::Display;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
+use daymark_files::Token;
 use daymark_resolver::Names;
 use http_body_util::{BodyExt, Full};
+use hyper::header::HeaderValue;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -18,7 +19,7 @@ use tokio::net::TcpStream;
 
 use super::{Failure, block_on};
 use crate::admin::Problem;
-use crate::fault;
+use daymark_files::error_chain;
 
 /// How long an exchange may take; the API itself gives up on a stuck part sooner.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -59,12 +60,10 @@ pub(super) struct Secret {
 }
 
 impl Secret {
-    fn header(&self) -> Result<String, Failure> {
-        let path = self.token_file.display();
-        let secret = fs::read_to_string(&self.token_file).map_err(|error| {
-            Failure::Run(format!("the admin token {path} cannot be read: {error}; name it with --token-file"))
-        })?;
-        Ok(format!("Bearer {}", secret.trim()))
+    fn header(&self) -> Result<HeaderValue, Failure> {
+        let token = Token::read(&self.token_file)
+            .map_err(|error| Failure::Run(format!("the admin token: {error}; name its file with --token-file")))?;
+        Ok(token.header().clone())
     }
 }
 
@@ -103,7 +102,7 @@ impl Api {
             match exchange.await {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(error)) => {
-                    let cause = fault::chain(&*error);
+                    let cause = error_chain(&*error);
                     Err(Failure::Run(format!("no Daymark answers at {}: {cause}; name it with --api", self.address)))
                 }
                 Err(_) => Err(Failure::Run(format!("{} does not answer in time", self.address))),
@@ -128,7 +127,7 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 async fn connect(address: &str) -> Result<TcpStream, Fault> {
     let (host, port) = parts(address).ok_or("it is no HOST:PORT")?;
     let found = Names::system().addresses(host).await;
-    let found = found.map_err(|error| format!("the name {host} leads nowhere: {}", fault::chain(&error)))?;
+    let found = found.map_err(|error| format!("the name {host} leads nowhere: {}", error_chain(&error)))?;
     let addresses: Vec<SocketAddr> = found.into_iter().map(|address| (address, port).into()).collect();
     Ok(TcpStream::connect(&addresses[..]).await?)
 }

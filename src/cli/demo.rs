@@ -19,7 +19,7 @@ use super::log::{self, Format};
 use super::{Failure, Outcome, block_on, print};
 use crate::app::App;
 use crate::config::Config;
-use crate::fault::chain;
+use daymark_files::error_chain;
 
 const POOL: &str = "lb.kube-cp.com";
 const NODES: [&str; 3] = ["kube-cp-1", "kube-cp-2", "kube-cp-3"];
@@ -61,7 +61,8 @@ fn act(api: &Api, behaviour: &str, node: &str) -> Outcome {
 }
 
 async fn perform(arguments: &Arguments) -> Result<(), Failure> {
-    let stage = Stage::set().map_err(|error| Failure::Run(format!("the fakes cannot start: {}", chain(&*error))))?;
+    let stage =
+        Stage::set().map_err(|error| Failure::Run(format!("the fakes cannot start: {}", error_chain(&*error))))?;
     let text = stage.configuration(arguments);
     let config = Config::parse(&text, "the demo's configuration", stage.dir.path())?;
     let bound = App::bind(config, None, InheritedSockets::default());
@@ -75,7 +76,7 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
             apiserver.stop().await;
         }
     }
-    outcome.map_err(|error| Failure::Run(chain(&error)))
+    outcome.map_err(|error| Failure::Run(error_chain(&error)))
 }
 
 impl Stage {

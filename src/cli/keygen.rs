@@ -1,20 +1,18 @@
 //! `daymark keygen`: a new key for the hosts, and the file that holds it.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, fchown};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use daymark_gossip::{Key, KeyId, SECRET_LENGTH};
+use daymark_files::{SecretFile, StagedFile, error_chain};
+use daymark_gossip::{Key, KeyId, KeyRing, SECRET_LENGTH};
 use ring::rand::{SecureRandom, SystemRandom};
-use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use super::{Failure, Outcome};
 use crate::clock::Clock;
-use crate::fault::chain;
-use crate::peers::keyfile::{self, KeyFileError};
+use crate::peers::keyfile::KeyFileError;
 
 const ROTATION: &str = "\
 Every host needs the same key file. To replace a key without a gap, do each step on every host
@@ -49,9 +47,8 @@ pub(super) fn keygen(arguments: &Arguments) -> Outcome {
 }
 
 fn create(path: &Path, line: &str, id: KeyId) -> Outcome {
-    let made = beside(path, line).and_then(|file| Ok(file.persist_noclobber(path)?));
-    match made {
-        Ok(_) => Ok(format!("{} is made, with the key {id}\n", path.display())),
+    match StagedFile::private(path, line.as_bytes()).and_then(StagedFile::create) {
+        Ok(()) => Ok(format!("{} is made, with the key {id}\n", path.display())),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(Failure::Usage(format!("{} exists and stays as it is; --append adds a key to it", path.display())))
         }
@@ -60,30 +57,22 @@ fn create(path: &Path, line: &str, id: KeyId) -> Outcome {
 }
 
 fn append(path: &Path, line: &str, id: KeyId) -> Outcome {
-    let unusable = |error: KeyFileError| Failure::Usage(chain(&error));
-    let (old, metadata) = keyfile::read(path).map_err(unusable)?;
+    let unusable = |error: KeyFileError| Failure::Usage(error_chain(&error));
+    let file = SecretFile::read(path).map_err(unusable)?;
+    let old = file.text();
     let gap = if old.is_empty() || old.ends_with('\n') { "" } else { "\n" };
-    let text = Zeroizing::new([old.as_str(), gap, line].concat());
-    let count = keyfile::parse(path, &text).map_err(unusable)?.ids().count();
+    let text = Zeroizing::new([old, gap, line].concat());
+    let keys =
+        KeyRing::parse(&text).map_err(|source| unusable(KeyFileError::Content { path: path.to_owned(), source }))?;
     let replace = || {
-        // Where the path is a link, the file behind it is replaced.
+        // If the path is a link, the file behind it is replaced.
         let path = fs::canonicalize(path)?;
-        let file = beside(&path, &text)?;
-        fchown(&file, Some(metadata.uid()), Some(metadata.gid()))?;
-        file.as_file().set_permissions(metadata.permissions())?;
-        Ok(file.persist(&path)?)
+        let new = StagedFile::private(&path, text.as_bytes())?;
+        new.own_like(file.metadata())?;
+        new.replace()
     };
     replace().map_err(|error: io::Error| not_written(path, &error))?;
-    Ok(format!("{} has the key {id} as the last of {count}\n", path.display()))
-}
-
-/// A file in the same directory that takes the place of `path` once it is whole. Only its owner may read or write it.
-fn beside(path: &Path, text: &str) -> io::Result<NamedTempFile> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".daymark-key.").tempfile_in(dir)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    Ok(file)
+    Ok(format!("{} has the key {id} as the last of {}\n", path.display(), keys.ids().count()))
 }
 
 fn not_written(path: &Path, error: &io::Error) -> Failure {

@@ -9,8 +9,8 @@ use super::log::{self, Format};
 use super::{Failure, Outcome, Own, block_on};
 use crate::app::App;
 use crate::config::{Config, Flags};
-use crate::fault::chain;
 use crate::given;
+use daymark_files::error_chain;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -55,7 +55,7 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
     }
     block_on(async {
         let app = App::bind(config, file, given).map_err(|errors| Failure::Usage(errors.to_string()))?;
-        app.run().await.map_err(|error| Failure::Run(chain(&error)))
+        app.run().await.map_err(|error| Failure::Run(error_chain(&error)))
     })?;
     Ok(String::new())
 }

@@ -22,11 +22,11 @@ use crate::app::{self, Remembering};
 use crate::clock::Clock;
 use crate::config::{self, Config, PoolConfig, ProviderConfig};
 use crate::discovery::once::{Look, look};
-use crate::fault::chain;
 use crate::lock::{NotLocked, StateLock};
 use crate::signals::{Asked, Signals};
 use crate::state::{Found, StateFile};
 use crate::sync::{Done, Verdicts, judge};
+use daymark_files::error_chain;
 
 /// How long a disk may take to save.
 const DISK: Duration = Duration::from_secs(2);
@@ -232,7 +232,7 @@ impl State<'_> {
             Ok(lock) => Ok(Some(lock)),
             Err(held @ NotLocked::Held { .. }) => Err(Failure::Run(held.to_string())),
             Err(impossible) => {
-                warn!("{}", chain(&impossible));
+                warn!("{}", error_chain(&impossible));
                 Ok(None)
             }
         }

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use daymark_files::error_chain;
+
 use self::provider::Rest;
 use super::findings::{Findings, Place, Places};
 use super::raw::{self, RawAdmin, RawConfig};
@@ -129,13 +131,13 @@ impl Stage<'_> {
     }
 
     /// A file that must be there and pass its check.
-    fn file(&mut self, key: Key<Text<FilePath>>, check: fn(&Path) -> Result<(), String>) -> Option<PathBuf> {
+    fn file(&mut self, key: Key<Text<FilePath>>, check: files::Check) -> Option<PathBuf> {
         let (Text(FilePath(path)), place) = key.given()?;
         let path = self.base.join(path);
         if self.source != Source::FileAlone
-            && let Err(sentence) = check(&path)
+            && let Err(error) = check(&path)
         {
-            self.findings.error(place, sentence);
+            self.findings.error(place, error_chain(&error));
         }
         Some(path)
     }
@@ -146,7 +148,7 @@ impl Stage<'_> {
         key: Key<Text<FilePath>>,
         name: &str,
         parent: Place,
-        check: fn(&Path) -> Result<(), String>,
+        check: files::Check,
     ) -> Option<PathBuf> {
         if matches!(key, Key::Absent) {
             self.findings.missing(parent, name, "the path of a file is needed");

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::listing;
 use super::roster::Listing;
 use super::settings::Source;
-use crate::fault::chain;
 use crate::probe::Prober;
+use daymark_files::error_chain;
 
 /// The most bytes of a list. A Node tells its images and has some 20 kB, and a page has 200 of them at the most.
 const LIMIT: usize = 8 << 20;
@@ -54,9 +54,9 @@ pub fn in_turn(mut targets: Vec<(Grade, IpAddr)>, round: usize) -> Vec<IpAddr> {
 }
 
 async fn ask_one(prober: &Prober, source: &Source, address: IpAddr, deadline: Instant) -> Result<Listing, String> {
-    let path = listing::path(source).map_err(|fault| chain(&fault))?;
+    let path = listing::path(source).map_err(|fault| error_chain(&fault))?;
     let answer = prober.fetch(address, &path, LIMIT, deadline).await.map_err(|it| it.to_string())?;
-    listing::read(source, answer.status(), answer.body(), prober.settings().port).map_err(|fault| chain(&fault))
+    listing::read(source, answer.status(), answer.body(), prober.settings().port).map_err(|fault| error_chain(&fault))
 }
 
 #[cfg(test)]

@@ -19,14 +19,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::keyfile::{KeyFile, KeyFileError};
+use super::keyfile::{self, KeyFile, KeyFileError};
 use crate::complaint::Complaint;
 use crate::config::{PeerAddress, PeersConfig};
 use crate::driver::{Handle, Letter};
 use crate::family;
-use crate::fault::chain;
 use crate::metrics::Metrics;
 use crate::watchdog::Heart;
+use daymark_files::error_chain;
 
 /// How often the names of hosts are resolved again.
 const RESOLVE: Duration = Duration::from_secs(15);
@@ -76,7 +76,7 @@ type Resolved = (HostName, String, Result<BTreeSet<SocketAddr>, Unresolved>);
 impl Wire {
     /// Binds the socket and reads the keys.
     pub fn bind(config: &PeersConfig, metrics: Metrics) -> Result<Self, WireError> {
-        let keys = KeyFile::new(&config.key_file);
+        let keys = keyfile::watch(&config.key_file);
         keys.current()?;
         let address = config.listen;
         let socket = family::bind(address, bind).map_err(|source| WireError::Bind { address, source })?;
@@ -256,7 +256,7 @@ impl Wire {
             Err(_) if self.resolved.contains_key(&host) => {
                 return debug!("the name {name} of host {host} cannot be resolved now");
             }
-            Err(error) => format!("the name {name} of host {host} cannot be resolved: {}", chain(&error)),
+            Err(error) => format!("the name {name} of host {host} cannot be resolved: {}", error_chain(&error)),
         };
         // Where the driver is stuck, that is told.
         let _ = driver.complain(host, Complaint::Unresolved { why });

@@ -6,7 +6,7 @@ use std::io;
 use daymark_decision::{Certificate, Kind};
 use rustls::{CertificateError, InvalidMessage};
 
-use crate::fault::chain;
+use daymark_files::error_chain;
 
 /// How many bytes of the body of an answer are read. A head may be as long, and is given up before it is twice that.
 pub(super) const LIMIT: usize = 64 * 1024;
@@ -96,7 +96,7 @@ fn of_system(error: &io::Error, silence: Kind) -> Kind {
         Some(libc::EHOSTUNREACH | libc::EHOSTDOWN | libc::ENONET | libc::ENOPROTOOPT | libc::EOPNOTSUPP) => {
             Kind::Unreachable
         }
-        _ => Kind::OwnFault { detail: chain(error) },
+        _ => Kind::OwnFault { detail: error_chain(error) },
     }
 }
 

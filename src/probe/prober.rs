@@ -17,9 +17,9 @@ use tokio_rustls::client::TlsStream;
 
 use super::connection::Connection;
 use super::failure::{of_connect, of_handshake, of_request};
-use super::material::{Material, Source};
+use super::material::{self, Material, Source};
 use super::settings::Settings;
-use crate::fault::chain;
+use daymark_files::error_chain;
 
 /// Probes the targets of one pool. One is enough for all of them, and they share its TLS configuration.
 pub struct Prober {
@@ -43,7 +43,7 @@ impl Probed {
 impl Prober {
     /// Takes the settings; files are read by the first probe.
     pub fn new(settings: Settings) -> Self {
-        let source = Source::new(settings.trust.clone(), settings.auth.clone());
+        let source = material::watch(settings.trust.clone(), settings.auth.clone());
         Self { settings, source, places: AtomicU32::new(0) }
     }
 
@@ -68,7 +68,7 @@ impl Prober {
         let deadline = Instant::now() + self.settings.timeout;
         let material = match self.source.current() {
             Ok(material) => material,
-            Err(error) => return Probed::failed(Kind::OwnFault { detail: chain(&error) }, unseen()),
+            Err(error) => return Probed::failed(Kind::OwnFault { detail: error_chain(&error) }, unseen()),
         };
         // A connection of before a change of files has neither the trust nor the credentials of now.
         if let Some(kept) = kept.filter(|kept| kept.was_made_with(&material)) {
@@ -94,8 +94,8 @@ impl Prober {
         deadline: Instant,
     ) -> Result<Response<Bytes>, Kind> {
         let own = |detail| Kind::OwnFault { detail };
-        let material = self.source.current().map_err(|error| own(chain(&error)))?;
-        let request = self.request(path, &material).map_err(|error| own(chain(&error)))?;
+        let material = self.source.current().map_err(|error| own(error_chain(&error)))?;
+        let request = self.request(path, &material).map_err(|error| own(error_chain(&error)))?;
         let mut connection = self.dial(address, &material, deadline, &mut unseen()).await?;
         let answer = timeout_at(deadline, connection.fetch(request, limit)).await.map_err(|_| Kind::AnswerTimeout)?;
         answer.map_err(|broken| broken.kind)
@@ -151,7 +151,7 @@ impl Prober {
     async fn ask(&self, mut on: Connection, material: &Material, deadline: Instant, seen: Observation) -> Asked {
         let request = match self.request(&self.settings.path, material) {
             Ok(request) => request,
-            Err(error) => return Asked::answered(Probed::failed(Kind::OwnFault { detail: chain(&error) }, seen)),
+            Err(error) => return Asked::answered(Probed::failed(Kind::OwnFault { detail: error_chain(&error) }, seen)),
         };
         let begun = Instant::now();
         let asked = timeout_at(deadline, on.ask(request)).await;

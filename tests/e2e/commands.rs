@@ -171,7 +171,7 @@ fn a_node_is_drained_forced_and_cleared() {
 
     let done = finish(&mut daymark_at(&["drain", "cp-1", "--token-file", "/nonexistent"], &api));
     assert_eq!(done.code, Some(1));
-    assert!(done.stderr.contains("/nonexistent cannot be read") && done.stderr.contains("--token-file"));
+    assert!(done.stderr.contains("/nonexistent does not exist") && done.stderr.contains("--token-file"));
 }
 
 #[test]

@@ -84,7 +84,7 @@ async fn a_token_file_without_a_token_is_reported_without_its_contents() {
     let fixture = with_token("secret words");
     let kind = fixture.probe().await.kind;
     let Kind::OwnFault { detail } = kind else { panic!("{kind}") };
-    assert!(detail.contains("holds no token") && !detail.contains("secret"), "{detail}");
+    assert!(detail.contains("is no token") && !detail.contains("secret"), "{detail}");
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn the_token_is_in_no_log_and_in_no_debug_output() {
     drop(guard);
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("what it held before stays in use"), "{log}");
+    assert!(log.contains("the last good version stays in use"), "{log}");
     let output = format!("{log} {prober:?} {ready:?} {after_change:?} {denied:?} {}", denied.kind);
     assert!(!output.contains(TOKEN), "{output}");
 }

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use daymark_files::{Token, system_roots};
 use daymark_resolver::Names;
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
@@ -29,7 +30,7 @@ use serde_json::Value;
 use crate::settings::CallSettings;
 use budget::{Block, Budget};
 use envelope::{Answer, ResultInfo};
-use token::{Secret, Token};
+use token::ApiToken;
 
 pub use call::Call;
 pub use error::{ApiError, BuildError, CallError, Retry};
@@ -68,7 +69,7 @@ impl Resolve for ByNames {
 pub(crate) struct Client {
     http: reqwest::Client,
     settings: CallSettings,
-    token: Token,
+    token: ApiToken,
     budget: Budget,
     calls: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
 }
@@ -80,11 +81,11 @@ impl Client {
     /// Sets up a client. Nothing is called yet, and no file is read.
     pub(crate) fn new(settings: &CallSettings) -> Result<Self, BuildError> {
         // Without TLS nothing is verified, so a machine without CA certificates will do.
-        let roots = if is_plain(settings) { RootCertStore::empty() } else { system_roots()? };
+        let roots = if is_plain(settings) { Arc::new(RootCertStore::empty()) } else { system_roots()? };
         Self::trusting(roots, settings)
     }
 
-    fn trusting(roots: RootCertStore, settings: &CallSettings) -> Result<Self, BuildError> {
+    fn trusting(roots: impl Into<Arc<RootCertStore>>, settings: &CallSettings) -> Result<Self, BuildError> {
         let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
@@ -101,7 +102,7 @@ impl Client {
         Ok(Self {
             http: http.build()?,
             settings: settings.clone(),
-            token: Token::new(settings.token.clone())?,
+            token: ApiToken::new(settings.token.clone())?,
             budget: Budget::new(settings.share),
             calls: Mutex::default(),
         })
@@ -208,9 +209,9 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Answer<T>, CallError> {
-        let secret = self.token.current().map_err(|source| CallError::Token { call, source })?;
+        let token = self.token.current().map_err(|source| CallError::Token { call, source })?;
         let mut request = self.http.request(method, format!("{}{path}", self.settings.api));
-        request = request.header(AUTHORIZATION, secret.header());
+        request = request.header(AUTHORIZATION, token.header());
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -218,7 +219,7 @@ impl Client {
         if !query.is_empty() {
             request.url_mut().query_pairs_mut().extend_pairs(query);
         }
-        let answer = self.exchange(call, request, &secret).await;
+        let answer = self.exchange(call, request, &token).await;
         let outcome = answer.as_ref().map_or_else(CallError::outcome, |_| "ok");
         *self.calls.lock().entry((call.as_str(), outcome)).or_default() += 1;
         answer
@@ -228,7 +229,7 @@ impl Client {
         &self,
         call: Call,
         request: Request,
-        secret: &Secret,
+        token: &Token,
     ) -> Result<Answer<T>, CallError> {
         let mut response = self.http.execute(request).await.map_err(|error| self.broken(call, error))?;
         if let Some(said) = ratelimit::ratelimit(response.headers()) {
@@ -239,7 +240,7 @@ impl Client {
             return Err(limited(call, self.budget.block(ratelimit::retry_after(response.headers()))));
         }
         let body = self.body(call, &mut response).await?;
-        envelope::read(call, status, &body, secret, self.token.source())
+        envelope::read(call, status, &body, token, self.token.source())
     }
 
     async fn body(&self, call: Call, response: &mut Response) -> Result<Vec<u8>, CallError> {
@@ -281,19 +282,6 @@ fn limited(call: Call, block: Block) -> CallError {
 
 fn is_plain(settings: &CallSettings) -> bool {
     settings.api.starts_with("http://")
-}
-
-/// The CA certificates of the system.
-fn system_roots() -> Result<RootCertStore, BuildError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    // Stores of systems hold certificates from long ago that no library takes any more.
-    let (usable, _) = roots.add_parsable_certificates(found.certs);
-    if usable == 0 {
-        let detail = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
-        return Err(BuildError::NoSystemRoots(detail));
-    }
-    Ok(roots)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv6Addr, SocketAddr};
-use std::path::Path;
 
 use daymark_decision::{HostName, Membership, Pool};
 use daymark_gossip::{crowding, excess};
@@ -28,7 +27,8 @@ impl Stage<'_> {
         for (host, (address, place)) in &members {
             self.reached_from(listen, own.as_ref().is_some_and(|(own, _)| own == host), address, *place);
         }
-        let key_check = if self.source == Source::FileWithoutKeys { |_: &Path| Ok(()) } else { files::gossip_keys };
+        let key_check: files::Check =
+            if self.source == Source::FileWithoutKeys { |_| Ok(()) } else { files::gossip_keys };
         let key_file = self.required_file(raw.key_file, "keyFile", place, key_check);
         let names = members.keys().cloned().collect();
         self.names_fit(&names, pools, place);

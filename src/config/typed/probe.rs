@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use daymark_decision::Thresholds;
+use daymark_files::{FileError, check_key_fits};
 
 use super::{Setting, Stage, files};
 use crate::config::findings::Place;
@@ -89,8 +90,9 @@ impl Stage<'_> {
         let certificate = self.required_file(raw.certificate, "certificate", place, files::chain);
         let key = self.required_file(raw.key, "key", place, files::key);
         let (certificate, key) = (certificate?, key?);
-        if let Err(sentence) = files::belong_together(&certificate, &key) {
-            self.findings.error(key_place.unwrap_or(place), sentence);
+        // Any other error was found with the file itself.
+        if let Err(error @ FileError::OtherKey { .. }) = check_key_fits(&certificate, &key) {
+            self.findings.error(key_place.unwrap_or(place), error.to_string());
         }
         Some(Auth::ClientCertificate { certificate, key })
     }

@@ -1,10 +1,16 @@
 use std::fs::{self, File, Permissions};
-use std::sync::Mutex as Lock;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use data_encoding::BASE64;
+use daymark_files::error_chain;
 use tempfile::TempDir;
 
 use super::*;
+
+/// In bytes, the longest key file.
+const MAX_BYTES: usize = 64 * 1024;
 
 /// The line of a key file for one of several keys, each known by its number.
 fn line(number: u8) -> String {
@@ -18,14 +24,16 @@ fn ids(text: &str) -> Vec<String> {
 
 struct Scene {
     dir: TempDir,
+    path: PathBuf,
     file: KeyFile,
 }
 
 impl Scene {
     fn new(text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let file = KeyFile::new(&dir.path().join("gossip.key"));
-        let scene = Self { dir, file };
+        let path = dir.path().join("gossip.key");
+        let file = watch(&path);
+        let scene = Self { dir, path, file };
         scene.write(text.as_bytes());
         scene
     }
@@ -39,7 +47,7 @@ impl Scene {
     }
 
     fn path(&self) -> &Path {
-        &self.file.path
+        &self.path
     }
 
     fn chmod(&self, mode: u32) {
@@ -52,7 +60,7 @@ impl Scene {
 
     /// The refusal, with PATH for the path.
     fn refusal(&self) -> String {
-        chain(&self.file.current().unwrap_err()).replace(&self.path().display().to_string(), "PATH")
+        error_chain(&self.file.current().unwrap_err()).replace(&self.path().display().to_string(), "PATH")
     }
 }
 
@@ -89,7 +97,7 @@ fn what_is_no_key_file_is_refused_with_the_reason() {
     assert!(refusal.starts_with("the key file PATH cannot be used: line 1 begins with no key: "), "{refusal}");
     scene.write(b"\xff");
     assert_eq!(scene.refusal(), "the key file PATH cannot be read: stream did not contain valid UTF-8");
-    let longest = format!("{}{}", line(1), " ".repeat(LONGEST - line(1).len()));
+    let longest = format!("{}{}", line(1), " ".repeat(MAX_BYTES - line(1).len()));
     scene.write(format!("{longest} ").as_bytes());
     assert_eq!(scene.refusal(), "the key file PATH is longer than 65536 bytes, so it is something else");
     scene.write(longest.as_bytes());
@@ -126,7 +134,7 @@ fn the_last_good_keys_stay_until_the_file_has_others() {
 #[test]
 fn each_version_is_told_once_and_without_what_it_holds() {
     let log = tempfile::NamedTempFile::new().unwrap();
-    let writer = Lock::new(File::options().append(true).open(log.path()).unwrap());
+    let writer = Mutex::new(File::options().append(true).open(log.path()).unwrap());
     let guard = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(writer).finish());
     let scene = Scene::new(&line(1));
     for text in [line(1), format!("{}!", line(1)), format!("{}\n{}", line(1), &line(2)[..40])] {
@@ -139,6 +147,6 @@ fn each_version_is_told_once_and_without_what_it_holds() {
     let log = fs::read_to_string(log.path()).unwrap();
     let seals = format!("seals with the first of its keys: {}\n", ids(&line(1))[0]);
     assert_eq!(log.matches(&seals).count(), 1, "{log}");
-    assert_eq!(log.matches("the keys that were read before stay in use: the key file ").count(), 2, "{log}");
+    assert_eq!(log.matches("gossip keys: the last good version stays in use: the key file ").count(), 2, "{log}");
     assert!([line(1), line(2)].iter().all(|line| !log.contains(&line[..8])), "{log}");
 }

@@ -1,11 +1,11 @@
 //! What an answer says: the envelope `{success, errors, result, result_info}`, and what the HTTP status makes of it.
 
+use daymark_files::Token;
 use http::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::token::Secret;
 use super::{ApiError, Call, CallError};
 use crate::settings::TokenSource;
 
@@ -47,20 +47,20 @@ pub(super) fn read<T: DeserializeOwned>(
     call: Call,
     status: StatusCode,
     body: &[u8],
-    secret: &Secret,
-    token: &TokenSource,
+    token: &Token,
+    source: &TokenSource,
 ) -> Result<Answer<T>, CallError> {
     let envelope = serde_json::from_slice::<Envelope>(body);
     let code = status.as_u16();
     if matches!(code, 408 | 409 | 425) || status.is_server_error() {
         let errors = envelope.ok().and_then(|envelope| envelope.errors).unwrap_or_default();
-        return Err(CallError::Busy { call, status: code, errors: tidied(errors, secret) });
+        return Err(CallError::Busy { call, status: code, errors: tidied(errors, token) });
     }
     let unreadable = |detail| CallError::Unreadable { call, status: code, detail };
-    let envelope = envelope.map_err(|_| unreadable(beginning(body, secret)))?;
-    let errors = tidied(envelope.errors.unwrap_or_default(), secret);
+    let envelope = envelope.map_err(|_| unreadable(beginning(body, token)))?;
+    let errors = tidied(envelope.errors.unwrap_or_default(), token);
     if !envelope.success || !status.is_success() {
-        return Err(CallError::Refused { call, status: code, errors, token: token.clone() });
+        return Err(CallError::Refused { call, status: code, errors, token: source.clone() });
     }
     if let Some(error) = errors.first()
         && envelope.result.is_null()
@@ -68,27 +68,27 @@ pub(super) fn read<T: DeserializeOwned>(
         return Err(unreadable(format!("it says that it succeeded, without a result but with an error: {error}")));
     }
     let result = T::deserialize(&envelope.result)
-        .map_err(|error| unreadable(tidy(&format!("its result is not what it should be: {error}"), secret)))?;
+        .map_err(|error| unreadable(tidy(&format!("its result is not what it should be: {error}"), token)))?;
     Ok(Answer { result, raw: envelope.result, info: envelope.result_info.unwrap_or_default() })
 }
 
-fn tidied(errors: Vec<ApiError>, secret: &Secret) -> Vec<ApiError> {
+fn tidied(errors: Vec<ApiError>, token: &Token) -> Vec<ApiError> {
     let tidied = errors.into_iter().map(|error| ApiError {
-        message: tidy(&error.message, secret),
-        error_chain: tidied(error.error_chain, secret),
+        message: tidy(&error.message, token),
+        error_chain: tidied(error.error_chain, token),
         ..error
     });
     tidied.collect()
 }
 
 /// A text of others, fit to be shown: without the token, in one line, and short.
-fn tidy(text: &str, secret: &Secret) -> String {
-    let line = secret.hide(text).split_whitespace().collect::<Vec<_>>().join(" ");
+fn tidy(text: &str, token: &Token) -> String {
+    let line = token.redact(text).split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|char| !char.is_control()).take(SHOWN).collect()
 }
 
-fn beginning(body: &[u8], secret: &Secret) -> String {
-    match tidy(&String::from_utf8_lossy(body), secret) {
+fn beginning(body: &[u8], token: &Token) -> String {
+    match tidy(&String::from_utf8_lossy(body), token) {
         text if text.is_empty() => "it is empty".to_owned(),
         text => format!("it is no envelope of the API, and begins with {text:?}"),
     }

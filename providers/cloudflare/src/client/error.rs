@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use daymark_files::NoSystemRoots;
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::Call;
-use super::token::TokenError;
+use super::token::NoToken;
 use crate::settings::TokenSource;
 
 /// What Cloudflare says of a header `Authorization` that cannot be one: "invalid request headers", and what is beneath it.
@@ -19,11 +20,11 @@ const UNAUTHORISED: [u32; 5] = [9103, 9106, 9109, 10000, 10001];
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The system has no usable CA certificates.
-    #[error("the system has no CA certificates, and without them Cloudflare cannot be verified: {0}")]
-    NoSystemRoots(String),
+    #[error("Cloudflare cannot be verified: {0}")]
+    NoSystemRoots(#[from] NoSystemRoots),
     /// The environment holds no token.
     #[error(transparent)]
-    Token(#[from] TokenError),
+    Token(#[from] NoToken),
     /// The HTTP library refuses its settings.
     #[error("the HTTP client cannot be set up")]
     Http(#[from] reqwest::Error),
@@ -66,7 +67,7 @@ pub enum CallError {
         /// What was to be called.
         call: Call,
         /// Why there is none.
-        source: TokenError,
+        source: NoToken,
     },
     /// Too many calls were made (HTTP 429), by this call or an earlier one; until then none is.
     #[error(

@@ -1,5 +1,6 @@
-use std::fs::Permissions;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 
@@ -9,13 +10,13 @@ use crate::client::tests::Log;
 /// A token file, and the token as it is read from it.
 struct Scene {
     directory: TempDir,
-    token: Token,
+    token: ApiToken,
 }
 
 impl Scene {
     fn new(content: &[u8]) -> Self {
         let directory = TempDir::new().unwrap();
-        let token = Token::new(TokenSource::File(directory.path().join("token"))).unwrap();
+        let token = ApiToken::new(TokenSource::File(directory.path().join("token"))).unwrap();
         let scene = Self { directory, token };
         scene.write(content);
         scene
@@ -33,7 +34,7 @@ impl Scene {
     }
 
     fn read(&self) -> Result<String, String> {
-        self.token.current().map(|secret| secret.text.clone()).map_err(|error| error.to_string())
+        self.token.current().map(|token| token.as_str().to_owned()).map_err(|error| error.to_string())
     }
 }
 
@@ -41,24 +42,26 @@ impl Scene {
 fn white_space_around_the_token_is_ignored() {
     let scene = Scene::new(b"\r\n  v1.0-abc_DEF \n\n");
     assert_eq!(scene.read().as_deref(), Ok("v1.0-abc_DEF"));
-    let secret = scene.token.current().unwrap();
-    assert_eq!(secret.header().to_str().unwrap(), "Bearer v1.0-abc_DEF");
-    assert!(secret.header().is_sensitive());
+    let token = scene.token.current().unwrap();
+    assert_eq!(token.header().to_str().unwrap(), "Bearer v1.0-abc_DEF");
+    assert!(token.header().is_sensitive());
 }
 
 #[test]
-fn what_is_not_one_word_of_printable_ascii_is_no_token() {
+fn anything_but_one_word_of_printable_ascii_is_no_token() {
     for content in [&b""[..], b" \n", b"two words", b"Bearer abc", b"a\nb", b"a\0b", b"t\xc3\xb6ken", b"\xff\xfe"] {
         let refusal = Scene::new(content).read().unwrap_err();
-        assert!(refusal.ends_with("holds no token: a token is one word of printable ASCII"), "{content:?}: {refusal}");
+        let empty = refusal.ends_with(" is empty; a token is needed");
+        let other = refusal.ends_with(" is no token; one word of visible ASCII characters is needed");
+        assert!(if content.trim_ascii().is_empty() { empty } else { other }, "{content:?}: {refusal}");
     }
 }
 
 #[test]
 fn a_missing_file_or_variable_is_told_by_name() {
-    let missing = Token::new(TokenSource::File("/nowhere/token".into())).unwrap().current().err().unwrap();
-    assert_eq!(missing.to_string(), "the token file /nowhere/token cannot be read");
-    let unset = Token::new(TokenSource::Environment("DAYMARK_NEVER_SET".into())).err().unwrap();
+    let missing = ApiToken::new(TokenSource::File("/nowhere/token".into())).unwrap().current().err().unwrap();
+    assert_eq!(missing.to_string(), "/nowhere/token does not exist; a file is needed");
+    let unset = ApiToken::new(TokenSource::Environment("DAYMARK_NEVER_SET".into())).err().unwrap();
     assert_eq!(
         unset.to_string(),
         "the environment variable DAYMARK_NEVER_SET, which should hold the token, is not set"
@@ -68,8 +71,8 @@ fn a_missing_file_or_variable_is_told_by_name() {
 #[test]
 fn the_environment_may_hold_the_token() {
     // Cargo sets it wherever it runs a test.
-    let token = Token::new(TokenSource::Environment("CARGO_PKG_NAME".into())).unwrap();
-    assert_eq!(token.current().ok().unwrap().text, "daymark-cloudflare");
+    let token = ApiToken::new(TokenSource::Environment("CARGO_PKG_NAME".into())).unwrap();
+    assert_eq!(token.current().ok().unwrap().as_str(), "daymark-cloudflare");
 }
 
 #[test]

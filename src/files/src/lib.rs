@@ -1,0 +1,23 @@
+//! The files that Daymark reads and writes: PEM, tokens and secrets, watched files, and atomic writes.
+//!
+//! It knows what kinds of files there are. It does not know which part of Daymark uses a file, nor what keys or states mean.
+
+mod chain;
+mod pem;
+mod plain;
+mod roots;
+mod secret;
+mod staged;
+mod token;
+mod version;
+mod watched;
+
+pub use self::chain::error_chain;
+pub use self::pem::{ca_certificates, certificates, check_key_fits, private_key};
+pub use self::plain::{FileError, read};
+pub use self::roots::{NoSystemRoots, system_roots};
+pub use self::secret::{SecretFile, SecretFileError};
+pub use self::staged::StagedFile;
+pub use self::token::{Token, TokenError};
+pub use self::version::FileVersion;
+pub use self::watched::WatchedFiles;

@@ -1,0 +1,86 @@
+//! Reads small files of bounded size. It knows the errors of every kind of file, for they are told alike.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// In bytes. No bundle of certificates is larger.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// A file cannot be used. Every message names the file and what is needed in its place.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// There is no such file.
+    #[error("{} does not exist; a file is needed", .0.display())]
+    Missing(PathBuf),
+    /// The system refuses to read it.
+    #[error("{} cannot be read: {error}; a readable file is needed", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The refusal.
+        error: io::Error,
+    },
+    /// It is a directory, a pipe or a device.
+    #[error("{} is no regular file; one is needed", .0.display())]
+    NotRegular(PathBuf),
+    /// No file of its kind is as large.
+    #[error("{} is larger than {} MiB; that is not the right file", .0.display(), MAX_FILE_BYTES >> 20)]
+    TooLarge(PathBuf),
+    /// A PEM section in it is broken.
+    #[error("{} is no valid PEM: {error}", path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// The first broken section.
+        error: rustls::pki_types::pem::Error,
+    },
+    /// It has no PEM section with a certificate.
+    #[error("{} holds no certificate; at least one in PEM is needed", .0.display())]
+    NoCertificate(PathBuf),
+    /// It has a certificate that is none, or that no CA has.
+    #[error("certificate {number} of {} cannot be used: {error}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// The place of the certificate in the file, from 1.
+        number: usize,
+        /// The refusal of the TLS library.
+        error: rustls::Error,
+    },
+    /// It has no PEM section with a private key.
+    #[error("{} holds no private key; one in PEM is needed", .0.display())]
+    NoPrivateKey(PathBuf),
+    /// The private key is not that of the certificate.
+    #[error("{} does not fit the certificate: {error}", path.display())]
+    OtherKey {
+        /// The file of the key.
+        path: PathBuf,
+        /// The refusal of the TLS library.
+        error: rustls::Error,
+    },
+    /// It has nothing but white space where a token is needed.
+    #[error("{} is empty; a token is needed", .0.display())]
+    EmptyToken(PathBuf),
+    /// It has something else where a token is needed.
+    #[error("{} is no token; one word of visible ASCII characters is needed", .0.display())]
+    NotAToken(PathBuf),
+}
+
+/// Reads a regular file of at most 4 MiB.
+pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    let refused = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => FileError::Missing(path.to_owned()),
+        _ => FileError::Unreadable { path: path.to_owned(), error },
+    };
+    // Opening a pipe would wait for its writer, and a device may have no end.
+    if !path.metadata().map_err(refused)?.is_file() {
+        return Err(FileError::NotRegular(path.to_owned()));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).map_err(refused)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(refused)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(FileError::TooLarge(path.to_owned()));
+    }
+    Ok(bytes)
+}
