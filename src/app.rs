@@ -13,6 +13,7 @@ use daymark_authoritative::{Authoritative, InheritedSockets};
 use daymark_cloudflare::Cloudflare;
 use daymark_decision::{Decision, Engine, Membership, Memory};
 use daymark_gossip::Gossip;
+use daymark_probe::{Supervisor, WatchOutputs};
 use daymark_provider::Provider;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -34,7 +35,6 @@ use crate::lock::StateLock;
 use crate::metrics::Metrics;
 use crate::notify;
 use crate::peers::{self, Wire};
-use crate::probers::Probers;
 use crate::publish::{self, Progress};
 use crate::reload::Reloader;
 use crate::role::Role;
@@ -203,12 +203,12 @@ impl App {
         drop(decisions);
 
         parts.spawn(endless(notify::keep_alive(watchdog.clone(), stop.clone())));
-        let probers = Probers::new(handle.clone(), watchdog.clone());
+        let probes = supervisor(handle.clone(), watchdog.clone());
         let authoritative = self.authoritative.clone();
         let board = Board::default();
         let tell = Tell { clock, events: events.clone(), board: board.clone() };
         let discovery = Discovery::new(rosters, saver, handle.clone(), tell);
-        let reloader = Reloader::new(self.file, self.config, handle.clone(), probers, discovery, authoritative.clone());
+        let reloader = Reloader::new(self.file, self.config, handle.clone(), probes, discovery, authoritative.clone());
         let refused = reloader.refused();
         parts.spawn(endless(reloader.run(reload.clone(), stop.clone())));
 
@@ -232,6 +232,21 @@ impl App {
 pub(crate) fn engine(pools: &[PoolConfig], membership: Membership, memory: Memory, clock: &Clock) -> Engine {
     let pools = pools.iter().map(|it| it.pool.clone()).collect();
     Engine::new(membership, pools, memory, clock.now())
+}
+
+/// The supervisor of the probes. Observations go to the driver, heartbeats to the watchdog.
+fn supervisor(driver: driver::Handle, watchdog: Watchdog) -> Supervisor {
+    Supervisor::new(WatchOutputs {
+        observe: Arc::new(move |target, observation| {
+            if driver.observe(target.clone(), observation).is_err() {
+                warn!("the driver takes no observation of {target}");
+            }
+        }),
+        heartbeat: Box::new(move |name, allowed| {
+            let heart = watchdog.watch(name, allowed);
+            Box::new(move || heart.beat())
+        }),
+    })
 }
 
 fn membership(config: &Config) -> Membership {

@@ -36,7 +36,7 @@ use self::tree::Node;
 use self::typed::Source;
 use self::values::Kind as _;
 use crate::discovery;
-use crate::probe::{self, Auth, Trust};
+use daymark_probe::{self as probe, ProbedPool};
 
 /// Everything that `daymark run` is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,16 +115,7 @@ impl Config {
     pub fn files(&self) -> Vec<&Path> {
         let mut files = Vec::new();
         for PoolConfig { probe, .. } in &self.pools {
-            if let Trust::File(path) = &probe.trust {
-                files.push(path.as_path());
-            }
-            match &probe.auth {
-                Some(Auth::ClientCertificate { certificate, key }) => {
-                    files.extend([certificate.as_path(), key.as_path()]);
-                }
-                Some(Auth::TokenFile(path)) => files.push(path),
-                None => {}
-            }
+            files.extend(probe.files());
         }
         for provider in &self.providers {
             match provider {
@@ -202,6 +193,13 @@ pub struct PoolConfig {
     pub probe: probe::Settings,
     /// Where further nodes are looked for; `None`: there are no others.
     pub discovery: Option<discovery::settings::Settings>,
+}
+
+impl PoolConfig {
+    /// The pool and the settings of its probes.
+    pub fn probed(&self) -> ProbedPool<'_> {
+        ProbedPool { pool: &self.pool, settings: &self.probe }
+    }
 }
 
 /// What publishes the answers.

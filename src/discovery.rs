@@ -32,7 +32,7 @@ use crate::config::PoolConfig;
 use crate::driver::Handle;
 use crate::events::{Events, What};
 use crate::keeper::Saver;
-use crate::probe::{self, Prober};
+use daymark_probe::{self as probe, Prober};
 
 /// How many reports may wait.
 const QUEUE: usize = 16;

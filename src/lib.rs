@@ -18,8 +18,6 @@ pub mod manifest;
 pub mod metrics;
 mod notify;
 pub mod peers;
-pub mod probe;
-pub mod probers;
 pub mod publish;
 pub mod reload;
 pub mod role;

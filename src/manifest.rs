@@ -151,17 +151,10 @@ fn without_dots(path: &Path) -> PathBuf {
     clean
 }
 
-/// Every file that the configuration names.
+/// Every file that the configuration names, and every file that its zone file includes.
 fn files(config: &Config) -> BTreeSet<PathBuf> {
     let mut files = zones::files(config);
-    files.extend(config.pools.iter().flat_map(|pool| pool.probe.files()).map(Path::to_owned));
-    files.extend(config.peers.iter().map(|peers| peers.key_file.clone()));
-    files.extend(config.admin.token_file.clone());
-    for token in tokens(config) {
-        if let (_, TokenSource::File(path)) = token {
-            files.insert(path.clone());
-        }
-    }
+    files.extend(config.files().into_iter().map(Path::to_owned));
     files
 }
 

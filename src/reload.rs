@@ -11,6 +11,8 @@ use std::time::Duration;
 use daymark_authoritative::Authoritative;
 use daymark_cloudflare::{Mode, Settings, TokenSource};
 use daymark_decision::{Pool, PoolName};
+use daymark_files::{FileVersion, error_chain};
+use daymark_probe::Supervisor;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -21,9 +23,6 @@ use crate::discovery::Discovery;
 use crate::driver::Handle;
 use crate::notify;
 use crate::peers;
-use crate::probers::Probers;
-use daymark_files::{FileVersion, error_chain};
-
 use crate::zones;
 
 /// How often the files are looked at.
@@ -45,7 +44,7 @@ pub struct Reloader {
     file: Option<PathBuf>,
     config: Config,
     driver: Handle,
-    probers: Probers,
+    probes: Supervisor,
     discovery: Discovery,
     authoritative: Option<Arc<Authoritative>>,
     zone_files: BTreeSet<PathBuf>,
@@ -57,21 +56,21 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Applies the configuration of the start to the probers and the discovery, and is ready for the next.
+    /// Applies the configuration of the start to the probes and the discovery, and is ready for the next.
     pub fn new(
         file: Option<PathBuf>,
         config: Config,
         driver: Handle,
-        mut probers: Probers,
+        mut probes: Supervisor,
         mut discovery: Discovery,
         authoritative: Option<Arc<Authoritative>>,
     ) -> Self {
-        probers.configure(&discovery.pools(&config.pools));
+        probes.configure(discovery.pools(&config.pools).iter().map(PoolConfig::probed));
         discovery.configure(&config.pools);
         let (zone_files, seen) = (zones::files(&config), Look::new());
         let (refused, why) = (None, Refused::default());
         let mut reloader =
-            Self { file, config, driver, probers, discovery, authoritative, zone_files, refused, why, seen };
+            Self { file, config, driver, probes, discovery, authoritative, zone_files, refused, why, seen };
         reloader.seen = reloader.look();
         reloader
     }
@@ -106,7 +105,7 @@ impl Reloader {
                 }
             }
         }
-        self.probers.stop().await;
+        self.probes.stop().await;
         self.discovery.stop().await;
     }
 
@@ -117,7 +116,7 @@ impl Reloader {
         if let Err(gone) = self.driver.change_nodes(policies(&pools)).await {
             return warn!("the nodes that were found are not taken in: {gone}");
         }
-        self.probers.configure(&pools);
+        self.probes.configure(pools.iter().map(PoolConfig::probed));
     }
 
     /// Reloads, and gives what was seen before, for what changes meanwhile may have been missed. A file that is named only now
@@ -185,7 +184,7 @@ impl Reloader {
         // The new generation that this gives is what raises the serial of the zones.
         let digests = peers::digests(&config.pools);
         self.driver.reload(policies(&pools), digests).await.map_err(|gone| vec![gone.to_string()])?;
-        self.probers.configure(&pools);
+        self.probes.configure(pools.iter().map(PoolConfig::probed));
         Ok(())
     }
 

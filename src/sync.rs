@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::PoolConfig;
-use crate::probe::{self, Prober};
 use crate::publish::Backoff;
 use crate::status;
 use daymark_files::error_chain;
+use daymark_probe::Prober;
 
 /// What the probes have shown when they end.
 #[derive(Debug)]
@@ -61,11 +61,11 @@ fn watch(pools: &[PoolConfig], to_engine: &UnboundedSender<(Target, Observation)
         let prober = Arc::new(Prober::new(probe.clone()));
         let count = pool.targets().count();
         for (index, (target, _)) in pool.targets().enumerate() {
-            let (offset, to_engine) = (probe::offset(probe.interval, index, count), to_engine.clone());
+            let (offset, to_engine) = (daymark_probe::offset(probe.interval, index, count), to_engine.clone());
             let address = target.address;
             // Once no one takes it, no one needs it.
             let sink = move |observation| _ = to_engine.send((target.clone(), observation));
-            watches.spawn(probe::watch(address, offset, prober.clone(), sink, || {}, CancellationToken::new()));
+            watches.spawn(daymark_probe::watch(address, offset, prober.clone(), sink, || {}, CancellationToken::new()));
         }
     }
     watches

@@ -14,8 +14,8 @@ use super::table::table;
 use super::{Outcome, Output, Own, block_on, json};
 use crate::app;
 use crate::config::{Config, PoolConfig};
-use crate::probe::Prober;
 use crate::state::StateFile;
+use daymark_probe::Prober;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -11,7 +11,7 @@ use super::findings::Finding;
 use super::values::duration_text;
 use super::{Config, PoolConfig, ProviderConfig};
 use crate::discovery::settings::Settings;
-use crate::probe;
+use daymark_probe as probe;
 
 /// One duration of a sum, with the keys it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

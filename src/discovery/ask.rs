@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::listing;
 use super::roster::Listing;
 use super::settings::Source;
-use crate::probe::Prober;
 use daymark_files::error_chain;
+use daymark_probe::Prober;
 
 /// The most bytes of a list. A Node tells its images and has some 20 kB, and a page has 200 of them at the most.
 const LIMIT: usize = 8 << 20;

@@ -11,8 +11,8 @@ use super::ask::{ask, in_turn};
 use super::roster::{Listing, Sight};
 use super::settings::Settings;
 use crate::driver::{Gone, Handle};
-use crate::probe::Prober;
 use crate::status::TargetStatus;
+use daymark_probe::Prober;
 
 /// How long one apiserver may take to give its list.
 const SHARE: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use super::news::News;
 use super::roster::Sight;
 use super::rosters::Rosters;
 use crate::config::PoolConfig;
-use crate::probe::Prober;
+use daymark_probe::Prober;
 
 /// How long one apiserver may take to give its list: one that hangs must not be all that was asked.
 const SHARE: Duration = Duration::from_millis(2500);

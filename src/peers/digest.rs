@@ -8,7 +8,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::config::PoolConfig;
 use crate::discovery::settings::Settings;
-use crate::probe::{Auth, Trust};
+use daymark_probe::{Auth, Trust};
 
 /// The first bytes of SHA-256 of what decides on the answers of each pool, so of every key but those that name a file. What is
 /// in a file may differ for a while, as where a CA is replaced host by host.
@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::discovery::settings as discovery;
-    use crate::probe::Settings;
+    use daymark_probe::Settings;
 
     fn config() -> PoolConfig {
         let thresholds = Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN };

@@ -1,7 +1,7 @@
 //! The configuration of `daymark run` without a file.
 
 use daymark::config::{Config, Flags, ProviderConfig};
-use daymark::probe::Trust;
+use daymark_probe::Trust;
 
 use crate::support::files;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use daymark::config::budget::report;
 use daymark::config::{Config, ProviderConfig};
 use daymark::discovery::settings::{AddressType, Settings, Source};
-use daymark::probe::{Auth, Trust};
 use daymark_decision::{Mode, TtlRange};
+use daymark_probe::{Auth, Trust};
 
 use crate::support::{SMALL, files, meaning, parse, with};
 

@@ -6,7 +6,7 @@ use crate::config::raw::{self, RawFromKubernetes};
 use crate::config::reader::Key;
 use crate::config::values::{AddressKind, LabelSelector, NodeSource, Text};
 use crate::discovery::settings::{AddressType, Settings, Source};
-use crate::probe;
+use daymark_probe as probe;
 
 impl Stage<'_> {
     /// Where the nodes of a pool that is probed so are looked for; `None` where that is not said, or wrong.

@@ -10,7 +10,7 @@ use crate::config::findings::Place;
 use crate::config::raw::{self, RawAuth, RawProbe};
 use crate::config::reader::Key;
 use crate::config::values::{FilePath, RequestPath, ServerName, Text, Whole};
-use crate::probe::{Auth, Settings, Trust};
+use daymark_probe::{Auth, Settings, Trust};
 
 impl Stage<'_> {
     /// The probe of a pool with this name and port.

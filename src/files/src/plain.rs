@@ -1,4 +1,4 @@
-//! Reads small files of bounded size. It knows the errors of every kind of file, for they are told alike.
+//! Reads small files of bounded size, and has the errors of every kind of file.
 
 use std::fs::File;
 use std::io::{self, Read};

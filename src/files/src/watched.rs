@@ -63,11 +63,11 @@ impl<T, E: Error + 'static> WatchedFiles<T, E> {
                 *state = State { loaded: Some(Loaded { versions, value: Arc::clone(&value) }), refused: None };
                 Ok(value)
             }
-            Err(error) => self.last_good(&mut state, versions, error),
+            Err(error) => self.keep_former(&mut state, versions, error),
         }
     }
 
-    fn last_good(&self, state: &mut State<T>, versions: Vec<FileVersion>, error: E) -> Result<Arc<T>, E> {
+    fn keep_former(&self, state: &mut State<T>, versions: Vec<FileVersion>, error: E) -> Result<Arc<T>, E> {
         let Some(loaded) = &state.loaded else { return Err(error) };
         let value = Arc::clone(&loaded.value);
         if state.refused.as_ref() != Some(&versions) {

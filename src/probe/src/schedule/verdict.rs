@@ -1,24 +1,23 @@
-//! What the probes of one target prove: the thresholds of the core, with the length of the run, which says how many
-//! more probes are needed. It leaves out the core's penalty: a target that flaps is trusted less, and watched no less
-//! closely.
+//! The verdict that the probes of one target prove, by the thresholds of the core, with the number of probes that are still
+//! needed. It leaves out the penalty of the core: a target that flaps is trusted less, but watched no less closely.
 
 use std::num::NonZeroU32;
 
 use daymark_decision::{Grade, Kind, Thresholds};
 
-/// What the probes of one target prove so far.
+/// The verdict on one target so far.
 #[derive(Debug)]
 pub(super) struct Verdict {
     thresholds: Thresholds,
     grade: Grade,
-    run: Option<Run>,
+    streak: Option<Streak>,
 }
 
-/// Findings in a row that all speak for a turn in one direction.
+/// Observations in a row that all support one transition.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+struct Streak {
     direction: Direction,
-    /// What every finding of the run proves.
+    /// The grade that every observation of the streak proves.
     grade: Grade,
     /// At least 1, and less than the threshold.
     length: u32,
@@ -32,65 +31,65 @@ enum Direction {
 
 impl Verdict {
     pub(super) fn new(thresholds: Thresholds) -> Self {
-        Self { thresholds, grade: Grade::Unknown, run: None }
+        Self { thresholds, grade: Grade::Unknown, streak: None }
     }
 
     pub(super) fn grade(&self) -> Grade {
         self.grade
     }
 
-    /// Takes what a probe found; a fault of this host is nothing. True where it leaves no doubt: the target is judged,
-    /// and this is at least as good.
+    /// Takes an observation; a local error counts for nothing. True if no doubt is left: there is a verdict, and the observation is
+    /// at least as good.
     pub(super) fn take(&mut self, kind: &Kind) -> bool {
         let Some(found) = kind.grade() else { return false };
         let worse = if self.grade == Grade::Unknown { found < Grade::Ready } else { found < self.grade };
         let direction = if worse { Direction::Worse } else { Direction::Better };
         if worse && kind.is_decisive() {
-            self.turn(found);
+            self.transition(found);
         } else if found == self.grade {
-            self.run = None;
+            self.streak = None;
         } else {
-            self.extend_run(direction, found);
+            self.extend_streak(direction, found);
         }
         self.grade != Grade::Unknown && found >= self.grade
     }
 
-    /// Whether the findings ask for more in haste: there is no verdict yet, or the last one was worse than it.
+    /// True if more observations are needed in haste: there is no verdict yet, or the last observation was worse.
     pub(super) fn is_doubtful(&self) -> bool {
         self.doubt().is_some()
     }
 
-    /// How many more findings turn the verdict, if they are like those that put it in doubt; without a doubt, how many
-    /// would prove the worse.
+    /// The number of further observations that change the verdict, if they are like those that put it in doubt. Without doubt, the
+    /// number that would prove a worse one.
     pub(super) fn wanted(&self) -> u32 {
         let fall = self.thresholds.fall.get();
-        self.doubt().map_or(fall, |run| self.needed(run.direction).get() - run.length)
+        self.doubt().map_or(fall, |streak| self.needed(streak.direction).get() - streak.length)
     }
 
-    fn doubt(&self) -> Option<Run> {
-        self.run.filter(|run| run.direction == Direction::Worse || self.grade == Grade::Unknown)
+    fn doubt(&self) -> Option<Streak> {
+        self.streak.filter(|streak| streak.direction == Direction::Worse || self.grade == Grade::Unknown)
     }
 
-    fn extend_run(&mut self, direction: Direction, found: Grade) {
-        let run = match self.run.filter(|run| run.direction == direction) {
-            None => Run { direction, grade: found, length: 1 },
-            Some(Run { grade, length, .. }) => {
+    fn extend_streak(&mut self, direction: Direction, found: Grade) {
+        let streak = match self.streak.filter(|streak| streak.direction == direction) {
+            None => Streak { direction, grade: found, length: 1 },
+            Some(Streak { grade, length, .. }) => {
                 let grade = match direction {
                     Direction::Better => grade.min(found),
                     Direction::Worse => grade.max(found),
                 };
-                Run { direction, grade, length: length + 1 }
+                Streak { direction, grade, length: length + 1 }
             }
         };
-        self.run = Some(run);
-        if run.length >= self.needed(direction).get() {
-            self.turn(run.grade);
+        self.streak = Some(streak);
+        if streak.length >= self.needed(direction).get() {
+            self.transition(streak.grade);
         }
     }
 
-    fn turn(&mut self, to: Grade) {
+    fn transition(&mut self, to: Grade) {
         self.grade = to;
-        self.run = None;
+        self.streak = None;
     }
 
     fn needed(&self, direction: Direction) -> NonZeroU32 {
@@ -112,7 +111,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_the_grade_of_the_core_without_its_penalty(
+        fn the_verdict_is_the_grade_of_the_core_without_its_penalty(
             kinds in proptest::collection::vec(0_usize..5, 0..60),
             (rise, fall) in (1_u32..5, 1_u32..5),
         ) {
@@ -127,7 +126,7 @@ mod tests {
                 verdict.take(kind);
                 health.observe(kind, thresholds, now);
                 prop_assert_eq!(verdict.grade(), health.grade());
-                prop_assert_eq!(verdict.run.is_some(), health.is_turning());
+                prop_assert_eq!(verdict.streak.is_some(), health.is_turning());
                 prop_assert!((1..=rise.max(fall)).contains(&verdict.wanted()));
             }
         }

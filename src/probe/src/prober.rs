@@ -1,4 +1,4 @@
-//! One probe: from the settings to an observation, within its time limits. It does not know when to probe.
+//! One probe: from the settings to an observation, within its deadlines. It does not know the schedule.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use daymark_decision::{Kind, Observation, Timings};
+use daymark_files::error_chain;
 use http::header::{AUTHORIZATION, HOST, USER_AGENT};
 use http::{Request, Response};
 use http_body_util::Empty;
@@ -15,20 +16,19 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::connection::Connection;
-use super::failure::{of_connect, of_handshake, of_request};
-use super::material::{self, Material, Source};
-use super::settings::Settings;
-use daymark_files::error_chain;
+use crate::connection::Connection;
+use crate::credentials::{self, CredentialFiles, Credentials};
+use crate::failure::{of_connect, of_handshake, of_request};
+use crate::settings::Settings;
 
 /// Probes the targets of one pool. One is enough for all of them, and they share its TLS configuration.
 pub struct Prober {
     settings: Settings,
-    source: Source,
-    places: AtomicU32,
+    credentials: CredentialFiles,
+    watches: AtomicU32,
 }
 
-/// What a probe found, and the connection where it can be kept.
+/// The observation of a probe, and its connection if it can be kept.
 pub(super) struct Probed {
     pub(super) observation: Observation,
     pub(super) kept: Option<Connection>,
@@ -41,71 +41,70 @@ impl Probed {
 }
 
 impl Prober {
-    /// Takes the settings; files are read by the first probe.
+    /// A prober with these settings. The first probe reads the files.
     pub fn new(settings: Settings) -> Self {
-        let source = material::watch(settings.trust.clone(), settings.auth.clone());
-        Self { settings, source, places: AtomicU32::new(0) }
+        let credentials = credentials::watch(settings.trust.clone(), settings.auth.clone());
+        Self { settings, credentials, watches: AtomicU32::new(0) }
     }
 
-    /// How it probes.
+    /// The settings of its probes.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// How many watches have asked before.
-    pub(super) fn next_place(&self) -> u32 {
-        self.places.fetch_add(1, Ordering::Relaxed)
+    /// The number of watches that called this before.
+    pub(super) fn next_watch(&self) -> u32 {
+        self.watches.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// One probe over a connection of its own. What goes wrong is in the observation: on this host, as
-    /// [`Kind::OwnFault`].
+    /// Makes one probe over a new connection. The observation holds every error, a local one as [`Kind::OwnFault`].
     pub async fn probe_once(&self, address: IpAddr) -> Observation {
         self.probe(address, None).await.observation
     }
 
-    /// One probe, over the kept connection where there is one and it still serves.
+    /// Makes one probe, over the kept connection if it still works.
     pub(super) async fn probe(&self, address: IpAddr, kept: Option<Connection>) -> Probed {
         let deadline = Instant::now() + self.settings.timeout;
-        let material = match self.source.current() {
-            Ok(material) => material,
+        let credentials = match self.credentials.current() {
+            Ok(credentials) => credentials,
             Err(error) => return Probed::failed(Kind::OwnFault { detail: error_chain(&error) }, unseen()),
         };
-        // A connection of before a change of files has neither the trust nor the credentials of now.
-        if let Some(kept) = kept.filter(|kept| kept.was_made_with(&material)) {
-            let probed = self.ask(kept, &material, deadline, unseen()).await;
+        // A connection from before a change of the files has other trust and other credentials.
+        if let Some(kept) = kept.filter(|kept| kept.was_made_with(&credentials)) {
+            let probed = self.ask(kept, &credentials, deadline, unseen()).await;
             if !probed.found_an_end {
                 return probed.probed;
             }
         }
         let mut seen = unseen();
-        match self.dial(address, &material, deadline, &mut seen).await {
-            Ok(fresh) => self.ask(fresh, &material, deadline, seen).await.probed,
+        match self.dial(address, &credentials, deadline, &mut seen).await {
+            Ok(fresh) => self.ask(fresh, &credentials, deadline, seen).await.probed,
             Err(kind) => Probed::failed(kind, seen),
         }
     }
 
-    /// Asks for another path, over a connection of its own, with the same trust and credentials; gives the whole answer with up
-    /// to `limit` bytes of body, or why there is none.
-    pub(crate) async fn fetch(
+    /// Asks for another path over a new connection, with the same trust and credentials. Gives the whole answer with up to
+    /// `limit` bytes of body.
+    pub async fn fetch(
         &self,
         address: IpAddr,
         path: &str,
         limit: usize,
         deadline: Instant,
     ) -> Result<Response<Bytes>, Kind> {
-        let own = |detail| Kind::OwnFault { detail };
-        let material = self.source.current().map_err(|error| own(error_chain(&error)))?;
-        let request = self.request(path, &material).map_err(|error| own(error_chain(&error)))?;
-        let mut connection = self.dial(address, &material, deadline, &mut unseen()).await?;
+        let local = |detail| Kind::OwnFault { detail };
+        let credentials = self.credentials.current().map_err(|error| local(error_chain(&error)))?;
+        let request = self.request(path, &credentials).map_err(|error| local(error_chain(&error)))?;
+        let mut connection = self.dial(address, &credentials, deadline, &mut unseen()).await?;
         let answer = timeout_at(deadline, connection.fetch(request, limit)).await.map_err(|_| Kind::AnswerTimeout)?;
         answer.map_err(|broken| broken.kind)
     }
 
-    /// Makes a verified connection, and notes times and certificate on the way.
+    /// Makes a verified connection, and notes the times and the certificate in `seen`.
     async fn dial(
         &self,
         address: IpAddr,
-        material: &Arc<Material>,
+        credentials: &Arc<Credentials>,
         deadline: Instant,
         seen: &mut Observation,
     ) -> Result<Connection, Kind> {
@@ -115,9 +114,9 @@ impl Prober {
         let stream = stream?;
 
         let begun = Instant::now();
-        let tls = self.secure(stream, material, deadline, seen).await;
+        let tls = self.secure(stream, credentials, deadline, seen).await;
         seen.timings.tls = Some(begun.elapsed());
-        let connection = Connection::new(tls?, Arc::clone(material), seen.certificate.clone()).await;
+        let connection = Connection::new(tls?, Arc::clone(credentials), seen.certificate.clone()).await;
         connection.map_err(|error| of_request(&error))
     }
 
@@ -134,22 +133,22 @@ impl Prober {
     async fn secure(
         &self,
         stream: TcpStream,
-        material: &Material,
+        credentials: &Credentials,
         deadline: Instant,
         seen: &mut Observation,
     ) -> Result<TlsStream<TcpStream>, Kind> {
         let name = &self.settings.server_name;
         let server_name = ServerName::try_from(name.clone())
             .map_err(|error| Kind::OwnFault { detail: format!("the server name {name}: {error}") })?;
-        let (config, recorder) = material.handshake();
-        let shaken = timeout_at(deadline, TlsConnector::from(config).connect(server_name, stream)).await;
-        seen.certificate = recorder.certificate();
+        let handshake = credentials.handshake();
+        let shaken = timeout_at(deadline, TlsConnector::from(handshake.config).connect(server_name, stream)).await;
+        seen.certificate = handshake.recorder.certificate();
         let shaken = shaken.map_err(|_| Kind::TlsStall)?;
         shaken.map_err(|error| of_handshake(&error, seen.certificate.as_ref(), name))
     }
 
-    async fn ask(&self, mut on: Connection, material: &Material, deadline: Instant, seen: Observation) -> Asked {
-        let request = match self.request(&self.settings.path, material) {
+    async fn ask(&self, mut on: Connection, credentials: &Credentials, deadline: Instant, seen: Observation) -> Asked {
+        let request = match self.request(&self.settings.path, credentials) {
             Ok(request) => request,
             Err(error) => return Asked::answered(Probed::failed(Kind::OwnFault { detail: error_chain(&error) }, seen)),
         };
@@ -171,21 +170,21 @@ impl Prober {
         }
     }
 
-    fn request(&self, path: &str, material: &Material) -> Result<Request<Empty<Bytes>>, http::Error> {
+    fn request(&self, path: &str, credentials: &Credentials) -> Result<Request<Empty<Bytes>>, http::Error> {
         let mut request = Request::get(path)
             .header(HOST, host(&self.settings.server_name, self.settings.port))
             .header(USER_AGENT, concat!("daymark/", env!("CARGO_PKG_VERSION")));
-        if let Some(authorization) = material.authorization() {
+        if let Some(authorization) = credentials.authorization() {
             request = request.header(AUTHORIZATION, authorization);
         }
         request.body(Empty::new())
     }
 }
 
-/// What came of asking on a connection.
+/// The result of a request on a connection.
 struct Asked {
     probed: Probed,
-    /// The connection had ended before any answer: on a kept one, no failure of the target.
+    /// True if the connection had ended before any answer. On a kept one, that is no failure of the target.
     found_an_end: bool,
 }
 
@@ -195,12 +194,12 @@ impl Asked {
     }
 }
 
-/// An observation before anything was seen.
+/// An observation before anything is known.
 fn unseen() -> Observation {
     Observation { kind: Kind::AnswerTimeout, timings: Timings::default(), certificate: None }
 }
 
-/// RFC 9110, section 7.2: the port is left out where it is that of the scheme.
+/// The value of the header `Host`, without the port if it is that of the scheme (RFC 9110, section 7.2).
 fn host(name: &str, port: u16) -> String {
     let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
     if port == 443 { name } else { format!("{name}:{port}") }

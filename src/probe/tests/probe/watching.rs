@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use daymark::probe::{Prober, Settings, Trust, offset, watch};
 use daymark_decision::{Kind, Observation};
 use daymark_fake_apiserver::{Authority, Behaviour};
+use daymark_probe::{Prober, Settings, Trust, offset, watch};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;

@@ -1,4 +1,4 @@
-//! What a probe trusts and proves itself with, and the files it comes from. It knows nothing of targets.
+//! The credentials of a probe and the CAs that it trusts, and their files. It knows nothing of targets.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 
-use super::certificate::{AcceptAny, Recorder};
-use super::settings::{Auth, Trust, files};
+use crate::certificate::{AcceptAny, Recorder};
+use crate::settings::{Auth, Trust, files};
 
-/// What a probe trusts and proves itself with. Has no `Debug`: it holds secrets.
-pub(super) struct Material {
+/// The CAs that a probe trusts and the credentials that it shows. Has no `Debug`: it holds secrets.
+pub(super) struct Credentials {
     tls: ClientConfig,
     verifier: Arc<dyn ServerCertVerifier>,
     authorization: Option<HeaderValue>,
 }
 
-/// The material as the files have it, read again when one changes.
-pub(super) type Source = WatchedFiles<Material, Error>;
+/// The credentials as the files have them, read again when one changes.
+pub(super) type CredentialFiles = WatchedFiles<Credentials, CredentialsError>;
 
-/// Why there is no material. Always this host's fault; the caller tries again with the next probe.
+/// There are no credentials. It is a local error of this host; the caller tries again with the next probe.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(super) enum CredentialsError {
     #[error(transparent)]
     File(#[from] FileError),
     #[error("{certificate} and {key} cannot be used together")]
@@ -40,13 +40,20 @@ pub(super) enum Error {
     Tls(#[from] rustls::Error),
 }
 
-impl Material {
-    /// The TLS configuration for one handshake, and what records its certificate. Everything large in it is shared.
-    pub(super) fn handshake(&self) -> (Arc<ClientConfig>, Arc<Recorder>) {
+/// The TLS configuration of one handshake.
+pub(super) struct Handshake {
+    pub(super) config: Arc<ClientConfig>,
+    /// Remembers the certificate of the target.
+    pub(super) recorder: Arc<Recorder>,
+}
+
+impl Credentials {
+    /// The TLS configuration of one handshake, with the recorder of its certificate. Everything large in it is shared.
+    pub(super) fn handshake(&self) -> Handshake {
         let recorder = Arc::new(Recorder::new(Arc::clone(&self.verifier)));
         let mut config = self.tls.clone();
         config.dangerous().set_certificate_verifier(Arc::<Recorder>::clone(&recorder));
-        (Arc::new(config), recorder)
+        Handshake { config: Arc::new(config), recorder }
     }
 
     /// The value of the header `Authorization`, marked as sensitive.
@@ -54,7 +61,7 @@ impl Material {
         self.authorization.as_ref()
     }
 
-    fn load(trust: &Trust, auth: Option<&Auth>) -> Result<Self, Error> {
+    fn load(trust: &Trust, auth: Option<&Auth>) -> Result<Self, CredentialsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = verifier(trust, &provider)?;
         let builder = ClientConfig::builder_with_provider(provider)
@@ -64,7 +71,7 @@ impl Material {
         let mut tls = match auth {
             Some(Auth::ClientCertificate { certificate, key }) => {
                 builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?).map_err(|source| {
-                    Error::ClientCertificate { certificate: certificate.clone(), key: key.clone(), source }
+                    CredentialsError::ClientCertificate { certificate: certificate.clone(), key: key.clone(), source }
                 })?
             }
             _ => builder.with_no_client_auth(),
@@ -80,13 +87,13 @@ impl Material {
     }
 }
 
-/// Watches the files of the material.
-pub(super) fn watch(trust: Trust, auth: Option<Auth>) -> Source {
+/// Watches the files of the credentials.
+pub(super) fn watch(trust: Trust, auth: Option<Auth>) -> CredentialFiles {
     let paths = files(&trust, auth.as_ref()).into_iter().map(Path::to_owned).collect();
-    WatchedFiles::new("probe credentials", paths, move || Material::load(&trust, auth.as_ref()))
+    WatchedFiles::new("probe credentials", paths, move || Credentials::load(&trust, auth.as_ref()))
 }
 
-fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, CredentialsError> {
     let roots = match trust {
         Trust::File(path) => Arc::new(ca_certificates(path)?),
         Trust::System => system_roots()?,

@@ -1,4 +1,4 @@
-//! What a probe makes of a kept connection, against a fake apiserver.
+//! Probes over kept connections, against a fake apiserver.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use daymark_decision::Thresholds;
 use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver};
 
-use super::super::settings::Trust;
 use super::*;
+use crate::settings::Trust;
 
 const NAME: &str = "lb.kube-cp.com";
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use daymark::probe::Trust;
 use daymark_decision::{Kind, Observation};
 use daymark_fake_apiserver::Behaviour;
+use daymark_probe::Trust;
 
 use crate::fixture::{Fixture, NAME};
 

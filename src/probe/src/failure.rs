@@ -1,23 +1,22 @@
-//! From the error of a phase to what it says of the target, or of this host.
+//! Turns the error of a phase into a kind of observation: a fault of the target, or a local error of this host.
 
 use std::error::Error;
 use std::io;
 
 use daymark_decision::{Certificate, Kind};
+use daymark_files::error_chain;
 use rustls::{CertificateError, InvalidMessage};
 
-use daymark_files::error_chain;
+/// In bytes, the longest body of an answer. A head may be as long, and is given up before it is twice that.
+pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// How many bytes of the body of an answer are read. A head may be as long, and is given up before it is twice that.
-pub(super) const LIMIT: usize = 64 * 1024;
-
-/// What the failure of a TCP connection says.
+/// The kind of observation that a failed TCP connection makes.
 pub(super) fn of_connect(error: &io::Error) -> Kind {
     of_system(error, Kind::ConnectTimeout)
 }
 
-/// What the failure of a TLS handshake says, the certificate seen in it, and the name it had to have. A connection that
-/// just ends during the handshake is closed early: nothing was refused.
+/// The kind of observation that a failed TLS handshake makes. `certificate` was seen in it, and `expected` is the name that it
+/// needs. A connection that just ends during the handshake is closed early: nothing was refused.
 pub(super) fn of_handshake(error: &io::Error, certificate: Option<&Certificate>, expected: &str) -> Kind {
     match tls(error) {
         Some(rustls::Error::InvalidCertificate(error)) => of_certificate(error, certificate, expected),
@@ -48,10 +47,10 @@ fn of_certificate(error: &CertificateError, certificate: Option<&Certificate>, e
     }
 }
 
-/// What the failure of a request says.
+/// The kind of observation that a failed request makes.
 pub(super) fn of_request(error: &hyper::Error) -> Kind {
     if error.is_parse_too_large() {
-        return Kind::TooLarge { limit: LIMIT };
+        return Kind::TooLarge { limit: MAX_BODY_BYTES };
     }
     let mut sources = std::iter::successors(error.source(), |&error| error.source());
     match sources.find_map(|source| source.downcast_ref::<io::Error>()) {
@@ -66,7 +65,7 @@ fn of_transport(error: &io::Error) -> Kind {
     if let Some(error) = tls(error) {
         return Kind::TlsFailed { detail: error.to_string() };
     }
-    // An error of hyper's own, as for a chunk that is none.
+    // An error of hyper itself, as of a malformed chunk.
     if error.raw_os_error().is_none() && is_malformed(error) {
         return Kind::NotHttp;
     }
@@ -81,7 +80,7 @@ fn tls(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// What the system's error says; `silence` is for the time-out of its own.
+/// The kind of observation that an error of the system makes; `silence` if the system itself ran out of time.
 fn of_system(error: &io::Error, silence: Kind) -> Kind {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => return Kind::Refused,
@@ -91,8 +90,8 @@ fn of_system(error: &io::Error, silence: Kind) -> Kind {
         _ => {}
     }
     match error.raw_os_error() {
-        // What Linux makes of ICMP errors (net/ipv4/icmp.c, icmp_err_convert). ENETUNREACH is among them, but also what
-        // a host without a route has, and a host that reaches nothing must not judge.
+        // Linux turns ICMP errors into these (net/ipv4/icmp.c, icmp_err_convert). ENETUNREACH is one of them too, but a host
+        // without a route has it as well, and a host that reaches nothing must not judge.
         Some(libc::EHOSTUNREACH | libc::EHOSTDOWN | libc::ENONET | libc::ENOPROTOOPT | libc::EOPNOTSUPP) => {
             Kind::Unreachable
         }
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_network_says_of_the_target_is_of_the_target() {
+    fn an_error_from_the_network_is_a_fault_of_the_target() {
         assert_eq!(of(libc::ECONNREFUSED), Kind::Refused);
         assert_eq!(of(libc::ECONNRESET), Kind::Reset);
         assert_eq!(of(libc::EPIPE), Kind::Reset);
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_host_lacks_is_a_fault_of_its_own() {
+    fn a_missing_resource_of_this_host_is_a_local_error() {
         let own = [
             libc::EMFILE,
             libc::ENFILE,
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_systems_own_time_out_is_the_silence_of_its_phase() {
+    fn the_systems_own_timeout_is_the_silence_of_its_phase() {
         let error = io::Error::from_raw_os_error(libc::ETIMEDOUT);
         assert_eq!(of_handshake(&error, None, "lb"), Kind::TlsStall);
     }

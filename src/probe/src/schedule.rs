@@ -1,25 +1,25 @@
-//! When to probe one target. Pure: it starts nothing itself and is told every time.
+//! The times at which one target is probed. Pure: it starts nothing itself, and each time is an argument.
 //!
-//! A settled target is probed once an interval, one probe at a time. Where a verdict is in doubt, probes on fresh
-//! connections follow each other at the confirm interval and overlap, as many as the verdict still needs; they leave
-//! the round of the interval as it is. As soon as the verdict is clear, what is still under way is called off. In doubt
-//! is a verdict
+//! A settled target is probed once an interval, one probe at a time. If a verdict is in doubt, probes on fresh connections
+//! follow each other at the confirm interval and overlap, as many as the verdict still needs. They leave the rhythm of the
+//! interval as it is. When the verdict is clear, the probes still under way are called off. A verdict is in doubt if
 //!
-//! - that there is not yet, from the first probe on;
-//! - `ready` or `live`, after a worse finding;
-//! - `ready` or `live`, beside a probe that has been silent for the confirm interval longer than the last answer took,
-//!   of which one interval counts at the most.
+//! - there is none yet, from the first probe on;
+//! - it is `ready` or `live`, and the last observation was worse;
+//! - it is `ready` or `live`, and a probe has been silent for the confirm interval longer than the last answer took (at
+//!   most one interval of that counts).
 //!
-//! A better finding is no reason for haste, and nothing is worse than `down`.
+//! A better observation is no reason for haste, and nothing is worse than `down`.
 //!
-//! To wait for the time of the last answer puts off no verdict: by so much sooner after that answer does the next probe
-//! start. So from the last answer of a target that hangs to the last finding of `fall` that prove it is never more than
-//! `interval + fall × confirmInterval + timeout`, and `connectTimeout` takes the place of `timeout` for a target whose
-//! packets go nowhere, unless a confirmation had its connection by then. And to wait keeps the peace of a target that
-//! is slow as a rule: only one whose answers take longer than the interval and the confirm interval together, or now
-//! and then the confirm interval longer than the one before, has company at such a probe, `fall` more at the most and
-//! until the first of them is answered. With a hanging etcd (each answer takes 4 s) and the defaults, that is 4 probes
-//! in 4 s.
+//! Waiting for the time of the last answer delays no verdict: the next probe starts by that much sooner after that answer. So
+//! from the last answer of a target that hangs to the last of the `fall` observations that prove it, never more than
+//! `interval + fall × confirmInterval + timeout` pass. For a target whose packets get lost, `connectTimeout` takes the place of
+//! `timeout`, unless a confirmation had its connection by then.
+//!
+//! The wait also spares a target that is always slow. A probe of it gets others beside it only if its answers take longer than
+//! the interval and the confirm interval together, or now and then the confirm interval longer than the one before. Then there
+//! are at most `fall` more, until the first of them is answered. Example: with a hanging etcd each answer takes 4 s, which with
+//! the defaults makes 4 probes in 4 s.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -28,29 +28,29 @@ use daymark_decision::{Grade, Kind, Thresholds};
 use tokio::time::Instant;
 
 use self::verdict::Verdict;
-use super::settings::Settings;
+use crate::settings::Settings;
 
 mod verdict;
 
-/// When to probe one target.
+/// The times at which one target is probed.
 #[derive(Debug)]
 pub(super) struct Schedule {
     pacing: Pacing,
     verdict: Verdict,
-    /// How long the last answer took, of any status; the interval at the most.
-    patience: Duration,
+    /// The time that the last answer took, of any status; at most the interval.
+    last_answer_took: Duration,
     under_way: Vec<UnderWay>,
     next_id: u64,
     last_start: Option<Instant>,
-    /// When the next probe of the interval starts.
+    /// The start of the next probe of the interval.
     next: Instant,
-    /// When the one after the first starts, which came before its turn.
+    /// The start of the probe after the first, which came before its time.
     second: Option<Instant>,
-    /// No probe starts before, since this host could not probe.
+    /// No probe starts before this time, because this host could not probe.
     held_until: Option<Instant>,
-    /// When an ended connection last brought a probe forward.
+    /// The last time that an ended connection brought a probe forward.
     prompted: Option<Instant>,
-    /// Probes of the interval since one of them was fresh.
+    /// The number of probes of the interval since one of them was fresh.
     since_fresh: u32,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Pacing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Start {
     pub(super) id: u64,
-    /// Whether it must not use the kept connection.
+    /// True if it must not use the kept connection.
     pub(super) fresh: bool,
 }
 
@@ -75,13 +75,13 @@ pub(super) struct Start {
 struct UnderWay {
     id: u64,
     started: Instant,
-    /// Whether it was started because the verdict is missing or in doubt.
+    /// True if it was started because the verdict is missing or in doubt.
     confirms: bool,
 }
 
 impl Pacing {
-    /// Where in its round of probes a target begins that is probed `offset` into each interval. Targets that all began
-    /// at the same place would all make their fresh connections in the same interval.
+    /// The first position in the cycle of `fresh_every` probes, for a target that is probed `offset` into each interval. If all
+    /// targets began at the same position, they would all make their fresh connections in the same interval.
     fn phase(&self, offset: Duration) -> u32 {
         let round = self.fresh_every.get();
         let phase = offset.as_nanos() * u128::from(round) / self.interval.as_nanos().max(1);
@@ -101,13 +101,13 @@ impl From<&Settings> for Pacing {
 }
 
 impl Schedule {
-    /// The first probe starts `first` after `now`, the second one of the interval `offset` after it, or an interval
-    /// after the first where that is past.
+    /// A schedule that starts the first probe `first` after `now`. The second one starts `offset` after `now`, or an interval
+    /// after the first if that is past.
     pub(super) fn new(pacing: Pacing, now: Instant, first: Duration, offset: Duration) -> Self {
         Self {
             pacing,
             verdict: Verdict::new(pacing.thresholds),
-            patience: Duration::ZERO,
+            last_answer_took: Duration::ZERO,
             under_way: Vec::new(),
             next_id: 0,
             last_start: None,
@@ -119,7 +119,7 @@ impl Schedule {
         }
     }
 
-    /// When the next probe starts, maybe in the past; `None` while that hangs on a probe under way.
+    /// The start of the next probe, maybe in the past; `None` while it depends on a probe under way.
     pub(super) fn due(&self) -> Option<Instant> {
         let due = match self.last_start.filter(|_| self.is_in_doubt()) {
             Some(last) if self.confirming() < self.verdict.wanted() as usize => last + self.pause(),
@@ -137,7 +137,7 @@ impl Schedule {
             self.next = second.unwrap_or(now + self.pacing.interval);
         }
         let confirms = in_doubt || self.verdict.grade() == Grade::Unknown;
-        let fresh = confirms || self.is_turn_of_a_fresh_one();
+        let fresh = confirms || self.is_fresh_due();
         let id = self.next_id;
         self.next_id += 1;
         self.under_way.push(UnderWay { id, started: now, confirms });
@@ -145,15 +145,15 @@ impl Schedule {
         Start { id, fresh }
     }
 
-    /// Takes what a probe found. True where the verdict is clear: every other probe under way is called off, and what
-    /// it may still find is no observation.
+    /// Takes the result of a probe. True if the verdict is clear: then every other probe under way is called off, and its result
+    /// is no observation.
     pub(super) fn finish(&mut self, id: u64, kind: &Kind, now: Instant) -> bool {
         let Some(at) = self.under_way.iter().position(|probe| probe.id == id) else { return false };
         let probe = self.under_way.swap_remove(at);
-        // In haste, a host that lacks something would only lack more of it.
+        // A host that lacks a resource would only lack more of it in haste.
         self.held_until = kind.grade().is_none().then(|| probe.started + self.pacing.interval);
         if kind.grade() >= Some(Grade::Live) {
-            self.patience = now.duration_since(probe.started).min(self.pacing.interval);
+            self.last_answer_took = now.duration_since(probe.started).min(self.pacing.interval);
         }
         let clear = self.verdict.take(kind);
         if clear {
@@ -162,8 +162,8 @@ impl Schedule {
         clear
     }
 
-    /// Takes note that the peer has ended the kept connection while it was idle: a reason to probe now. At most once an
-    /// interval, or a target that ends every connection would be probed without a pause.
+    /// Brings the next probe forward to now, because the target ended the kept connection while it was idle. This works at most
+    /// once an interval, or a target that ends every connection would be probed without a pause.
     pub(super) fn kept_has_ended(&mut self, now: Instant) {
         let prompted_lately = self.prompted.is_some_and(|prompted| now < prompted + self.pacing.interval);
         if !prompted_lately && now < self.next {
@@ -172,21 +172,21 @@ impl Schedule {
         }
     }
 
-    /// Whether the next probe confirms. One under way is doubt enough, once it has been silent for the pause; but
-    /// nothing worse can be found of a target that is down.
+    /// True if the next probe confirms. A probe under way is doubt enough when it has been silent for the pause; but nothing is
+    /// worse than `down`.
     fn is_in_doubt(&self) -> bool {
         self.verdict.grade() != Grade::Down && (self.verdict.is_doubtful() || !self.under_way.is_empty())
     }
 
-    /// From one start to the next while the verdict is in doubt. Where silence alone is the reason, the first one waits
-    /// for as long as the last answer took as well.
+    /// The time from one start to the next while the verdict is in doubt. If silence is the only reason, the first one also waits
+    /// for as long as the last answer took.
     fn pause(&self) -> Duration {
         let is_first_beside_silence = !self.verdict.is_doubtful() && self.confirming() == 0;
-        let patience = if is_first_beside_silence { self.patience } else { Duration::ZERO };
-        self.pacing.confirm_interval + patience
+        let extra = if is_first_beside_silence { self.last_answer_took } else { Duration::ZERO };
+        self.pacing.confirm_interval + extra
     }
 
-    fn is_turn_of_a_fresh_one(&mut self) -> bool {
+    fn is_fresh_due(&mut self) -> bool {
         self.since_fresh = (self.since_fresh + 1) % self.pacing.fresh_every;
         self.since_fresh == 0
     }

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use daymark::probe::Auth;
 use daymark_decision::Kind;
 use daymark_fake_apiserver::{Access, Authority, Behaviour};
+use daymark_probe::Auth;
 
 use crate::fixture::Fixture;
 

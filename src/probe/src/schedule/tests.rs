@@ -63,12 +63,12 @@ impl<T: Fn(u64, bool) -> (u64, Kind)> Play<T> {
         let first = (0..self.under_way.len()).min_by_key(|&i| self.under_way[i].0).unwrap();
         let (_, id, kind) = self.under_way.remove(first);
         let clear = self.schedule.finish(id, &kind, self.origin + ms(at));
-        let found = kind.label();
+        let observed = kind.label();
         let called_off = if clear { std::mem::take(&mut self.under_way).len() } else { 0 };
         self.log.push(match (clear, called_off) {
-            (false, _) => format!("{at} found {found}"),
-            (true, 0) => format!("{at} found {found}, clear"),
-            (true, _) => format!("{at} found {found}, clear, {called_off} called off"),
+            (false, _) => format!("{at} observed {observed}"),
+            (true, 0) => format!("{at} observed {observed}, clear"),
+            (true, _) => format!("{at} observed {observed}, clear, {called_off} called off"),
         });
     }
 
@@ -92,15 +92,18 @@ fn ready(_: u64, _: bool) -> (u64, Kind) {
 #[test]
 fn at_the_start_probes_hurry_until_the_verdict_is_clear_and_then_keep_the_interval() {
     let mut play = Play::new(pacing(), 250, ready);
-    assert_eq!(play.until(400), ["250 fresh", "255 found ready", "350 fresh", "355 found ready, clear"]);
-    assert_eq!(play.until(2400), ["1250 kept", "1255 found ready, clear", "2250 kept", "2255 found ready, clear"]);
+    assert_eq!(play.until(400), ["250 fresh", "255 observed ready", "350 fresh", "355 observed ready, clear"]);
+    assert_eq!(
+        play.until(2400),
+        ["1250 kept", "1255 observed ready, clear", "2250 kept", "2255 observed ready, clear"]
+    );
 }
 
 #[test]
-fn one_probe_in_so_many_is_fresh() {
+fn one_probe_of_fresh_every_is_fresh() {
     let mut play = Play::new(pacing(), 0, ready);
     play.until(900);
-    let starts = |log: Vec<String>| log.into_iter().filter(|line| !line.contains("found")).collect::<Vec<_>>();
+    let starts = |log: Vec<String>| log.into_iter().filter(|line| !line.contains("observed")).collect::<Vec<_>>();
     assert_eq!(starts(play.until(5200)), ["1000 kept", "2000 kept", "3000 kept", "4000 fresh", "5000 kept"]);
 }
 
@@ -109,7 +112,7 @@ fn targets_spread_over_the_interval_spread_their_fresh_connections_over_the_roun
     let phases = |offsets: [u64; 4]| offsets.map(|offset| pacing().phase(ms(offset)));
     assert_eq!(phases([0, 250, 500, 750]), [0, 1, 2, 3]);
     assert_eq!(phases([249, 999, 1000, 5250]), [0, 3, 0, 1]);
-    let starts = |log: Vec<String>| log.into_iter().filter(|line| !line.contains("found")).collect::<Vec<_>>();
+    let starts = |log: Vec<String>| log.into_iter().filter(|line| !line.contains("observed")).collect::<Vec<_>>();
     let mut play = Play::new(pacing(), 500, ready);
     play.until(1000);
     assert_eq!(starts(play.until(4000)), ["1500 kept", "2500 fresh", "3500 kept"]);
@@ -132,15 +135,15 @@ fn a_target_that_refuses_is_confirmed_quickly_and_then_left_at_the_interval() {
         play.until(3400),
         [
             "1000 kept",
-            "1001 found refused",
+            "1001 observed refused",
             "1100 fresh",
-            "1101 found refused",
+            "1101 observed refused",
             "1200 fresh",
-            "1201 found refused, clear",
+            "1201 observed refused, clear",
             "2000 kept",
-            "2001 found refused, clear",
+            "2001 observed refused, clear",
             "3000 kept",
-            "3001 found refused, clear",
+            "3001 observed refused, clear",
         ]
     );
 }
@@ -161,9 +164,9 @@ fn a_silent_target_costs_about_one_time_out_and_no_more_probes_than_prove_it() {
             "1105 fresh",
             "1205 fresh",
             "1305 fresh",
-            "2105 found refused",
-            "2205 found refused",
-            "2305 found refused, clear, 1 called off",
+            "2105 observed refused",
+            "2205 observed refused",
+            "2305 observed refused, clear, 1 called off",
             "2305 kept",
         ]
     );
@@ -172,16 +175,19 @@ fn a_silent_target_costs_about_one_time_out_and_no_more_probes_than_prove_it() {
 #[test]
 fn a_settled_silent_target_has_one_probe_at_a_time() {
     let mut play = Play::new(pacing(), 0, |_, _| (1500, Kind::Refused));
-    assert_eq!(play.until(1699), ["0 fresh", "100 fresh", "200 fresh", "1500 found refused", "1600 found refused"]);
+    assert_eq!(
+        play.until(1699),
+        ["0 fresh", "100 fresh", "200 fresh", "1500 observed refused", "1600 observed refused"]
+    );
     // One ends later than the next is due: that one starts at once, and none is made up for.
     assert_eq!(
         play.until(5000),
         [
-            "1700 found refused, clear",
+            "1700 observed refused, clear",
             "1700 kept",
-            "3200 found refused, clear",
+            "3200 observed refused, clear",
             "3200 kept",
-            "4700 found refused, clear",
+            "4700 observed refused, clear",
             "4700 kept",
         ]
     );
@@ -202,9 +208,9 @@ fn a_slow_answer_is_waited_for_and_counts() {
             "1105 fresh",
             "1205 fresh",
             "1305 fresh",
-            "5000 found overloaded",
-            "5105 found overloaded",
-            "5205 found overloaded, clear, 1 called off",
+            "5000 observed overloaded",
+            "5105 observed overloaded",
+            "5205 observed overloaded, clear, 1 called off",
             "5205 kept",
         ]
     );
@@ -218,7 +224,7 @@ fn a_ready_answer_that_came_late_ends_the_suspicion() {
         _ => (5, Kind::Ready),
     });
     play.until(999);
-    assert_eq!(play.until(1500), ["1000 kept", "1105 fresh", "1150 found ready, clear, 1 called off"]);
+    assert_eq!(play.until(1500), ["1000 kept", "1105 fresh", "1150 observed ready, clear, 1 called off"]);
 }
 
 #[test]
@@ -232,11 +238,11 @@ fn one_failure_between_ready_answers_is_confirmed_away() {
         play.until(2300),
         [
             "1000 kept",
-            "1005 found refused",
+            "1005 observed refused",
             "1100 fresh",
-            "1105 found ready, clear",
+            "1105 observed ready, clear",
             "2000 kept",
-            "2005 found ready, clear"
+            "2005 observed ready, clear"
         ]
     );
 }
@@ -248,7 +254,10 @@ fn a_target_comes_back_at_the_interval() {
         _ => (5, Kind::Ready),
     });
     play.until(999);
-    assert_eq!(play.until(2300), ["1000 kept", "1005 found ready, clear", "2000 kept", "2005 found ready, clear"]);
+    assert_eq!(
+        play.until(2300),
+        ["1000 kept", "1005 observed ready, clear", "2000 kept", "2005 observed ready, clear"]
+    );
     // Ready again: from here on a failure is confirmed again.
     assert_eq!(play.schedule.verdict.grade(), Grade::Ready);
 }
@@ -286,9 +295,9 @@ fn a_live_target_that_falls_silent_is_confirmed_like_a_ready_one() {
             "5105 fresh",
             "5205 fresh",
             "5305 fresh",
-            "6105 found connect-timeout",
-            "6205 found connect-timeout",
-            "6305 found connect-timeout, clear, 1 called off",
+            "6105 observed connect-timeout",
+            "6205 observed connect-timeout",
+            "6305 observed connect-timeout, clear, 1 called off",
             "6305 kept",
         ]
     );
@@ -306,13 +315,13 @@ fn a_live_target_that_refuses_is_confirmed_quickly() {
         play.until(3100),
         [
             "2000 kept",
-            "2001 found refused",
+            "2001 observed refused",
             "2100 fresh",
-            "2101 found refused",
+            "2101 observed refused",
             "2200 fresh",
-            "2201 found refused, clear",
+            "2201 observed refused, clear",
             "3000 kept",
-            "3001 found refused, clear",
+            "3001 observed refused, clear",
         ]
     );
 }
@@ -324,7 +333,10 @@ fn a_live_target_gets_better_at_the_interval() {
         _ => ready(at, fresh),
     });
     play.until(1999);
-    assert_eq!(play.until(3900), ["2000 kept", "2005 found ready, clear", "3000 kept", "3005 found ready, clear"]);
+    assert_eq!(
+        play.until(3900),
+        ["2000 kept", "2005 observed ready, clear", "3000 kept", "3005 observed ready, clear"]
+    );
     assert_eq!(play.schedule.verdict.grade(), Grade::Ready);
 }
 
@@ -332,10 +344,10 @@ fn a_live_target_gets_better_at_the_interval() {
 fn a_target_whose_answers_are_slow_as_a_rule_has_company_only_while_that_is_new() {
     let mut play = Play::new(pacing(), 0, live(600));
     play.until(2000);
-    assert_eq!(play.until(3999), ["2600 found overloaded, clear", "3000 kept", "3600 found overloaded, clear"]);
+    assert_eq!(play.until(3999), ["2600 observed overloaded, clear", "3000 kept", "3600 observed overloaded, clear"]);
     let mut play = Play::new(pacing(), 0, |_, _| (600, Kind::Ready));
     play.until(999);
-    assert_eq!(play.until(2500), ["1000 kept", "1600 found ready, clear", "2000 kept"]);
+    assert_eq!(play.until(2500), ["1000 kept", "1600 observed ready, clear", "2000 kept"]);
 }
 
 #[test]
@@ -344,7 +356,7 @@ fn a_live_target_that_answers_slower_than_the_interval_has_as_many_more_as_would
     play.until(9205);
     assert_eq!(
         play.until(13205),
-        ["10305 fresh", "10405 fresh", "10505 fresh", "13205 found overloaded, clear, 3 called off", "13205 fresh",]
+        ["10305 fresh", "10405 fresh", "10505 fresh", "13205 observed overloaded, clear, 3 called off", "13205 fresh",]
     );
 }
 
@@ -396,7 +408,7 @@ fn a_decisive_finding_is_clear_at_once() {
         _ => (5, Kind::ShuttingDown),
     });
     play.until(999);
-    assert_eq!(play.until(1999), ["1000 kept", "1005 found shutting-down, clear"]);
+    assert_eq!(play.until(1999), ["1000 kept", "1005 observed shutting-down, clear"]);
 }
 
 #[test]
@@ -405,7 +417,14 @@ fn a_fault_of_this_host_says_nothing_and_is_not_met_with_haste() {
     let log = play.until(2500);
     assert_eq!(
         log,
-        ["0 fresh", "1 found own-fault", "1000 fresh", "1001 found own-fault", "2000 fresh", "2001 found own-fault"]
+        [
+            "0 fresh",
+            "1 observed own-fault",
+            "1000 fresh",
+            "1001 observed own-fault",
+            "2000 fresh",
+            "2001 observed own-fault"
+        ]
     );
     assert_eq!(play.schedule.verdict.grade(), Grade::Unknown);
 }
@@ -415,12 +434,12 @@ fn the_end_of_the_kept_connection_brings_one_probe_forward_an_interval() {
     let mut play = Play::new(pacing(), 0, ready);
     play.until(1300);
     play.kept_has_ended();
-    assert_eq!(play.until(1310), ["1300 kept", "1305 found ready, clear"]);
+    assert_eq!(play.until(1310), ["1300 kept", "1305 observed ready, clear"]);
     // A target that ends every connection after its answer is not probed without a pause.
     play.kept_has_ended();
-    assert_eq!(play.until(2310), ["2300 kept", "2305 found ready, clear"]);
+    assert_eq!(play.until(2310), ["2300 kept", "2305 observed ready, clear"]);
     play.kept_has_ended();
-    assert_eq!(play.until(2320), ["2310 fresh", "2315 found ready, clear"]);
+    assert_eq!(play.until(2320), ["2310 fresh", "2315 observed ready, clear"]);
 }
 
 #[test]
@@ -431,7 +450,7 @@ fn with_a_threshold_of_one_nothing_is_confirmed() {
         _ => (5, Kind::Refused),
     });
     let log = play.until(1500);
-    assert_eq!(log, ["0 fresh", "5 found ready, clear", "1000 kept", "1005 found refused, clear"]);
+    assert_eq!(log, ["0 fresh", "5 observed ready, clear", "1000 kept", "1005 observed refused, clear"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The loop of one target: it starts the probes that the schedule wants and hands on what they find.
+//! The loop of one target: starts the probes that the schedule wants and hands on their observations.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,49 +14,50 @@ use super::connection::Connection;
 use super::prober::{Probed, Prober};
 use super::schedule::Schedule;
 
-/// From the start of one watch of a prober to that of the next: so long do the first probes wait for each other.
-const STAGGER: Duration = Duration::from_millis(10);
+/// The pause between the first probes of one prober, so that they do not all start at once.
+const FIRST_PROBE_PAUSE: Duration = Duration::from_millis(10);
 
-/// Where in the interval the target at `index` of `count` is probed: targets are spread over it.
+/// The time within the interval at which the target at `index` of `count` is probed. Targets are spread over the interval.
 pub fn offset(interval: Duration, index: usize, count: usize) -> Duration {
     let part = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
     interval.saturating_mul(part(index)) / part(count).max(1)
 }
 
 /// Probes one target until `shutdown`, `offset` into each interval, and hands each observation to `sink` in the order
-/// in which they come. A fault of this host is handed on too; a probe that was called off is not.
+/// in which they come. A local error is handed on too; a probe that
+/// was called off is not.
 ///
-/// The first probe does not wait for that: it starts 10 ms after the first one of the watch that was made with this
-/// prober before, and at `offset` at the latest. So a long interval does not put off the first verdict.
+/// The first probe does not wait for `offset`: it starts 10 ms after the first one of the watch that was made with this prober
+/// before, and at `offset` at the latest. So a long interval does not put off the first verdict.
 ///
-/// `beat` is called each time round: at least once in the longer of the interval and the time-out of a probe.
+/// `heartbeat` is called each time round: at least once in the longer of the interval and the timeout of a probe.
 ///
-/// Everything it opens and starts is its own: once it returns or is dropped, no connection and no probe is left.
+/// When it returns or is dropped, no connection and no probe is left.
 pub fn watch(
     target: IpAddr,
     offset: Duration,
     prober: Arc<Prober>,
     sink: impl Fn(Observation) + Send,
-    beat: impl Fn() + Send,
+    heartbeat: impl Fn() + Send,
     shutdown: CancellationToken,
 ) -> impl Future<Output = ()> + Send {
-    // Here and not in the future, so that the order is that of the calls.
-    let first = offset.min(STAGGER.saturating_mul(prober.next_place()));
+    // Taken here and not in the future, so that the order is that of the calls.
+    let first = offset.min(FIRST_PROBE_PAUSE.saturating_mul(prober.next_watch()));
     async move {
         let mut schedule = Schedule::new(prober.settings().into(), Instant::now(), first, offset);
         let mut kept: Option<Connection> = None;
         let mut under_way = FuturesUnordered::new();
         loop {
-            beat();
+            heartbeat();
             let due = schedule.due();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                Some((id, Probed { observation, kept: left })) = under_way.next() => {
+                Some((id, Probed { observation, kept: returned })) = under_way.next() => {
                     if schedule.finish(id, &observation.kind, Instant::now()) {
                         under_way.clear();
                     }
-                    kept = next_kept(kept, left, &observation);
+                    kept = next_kept(kept, returned, &observation);
                     sink(observation);
                 }
                 () = ended(kept.as_mut()), if kept.is_some() => {
@@ -74,12 +75,17 @@ pub fn watch(
     }
 }
 
-/// The connection to keep, of the one kept so far and the one that a probe has left. A target that is down for some has
-/// its kept connection given up: it may outlive what clients can still dial.
-fn next_kept(so_far: Option<Connection>, left: Option<Connection>, observation: &Observation) -> Option<Connection> {
+/// Chooses the connection to keep: the one that the probe returned, or else the one kept so far.
+///
+/// If the target is down, its kept connection is given up: it may still work after new connections have begun to fail.
+fn next_kept(
+    so_far: Option<Connection>,
+    returned: Option<Connection>,
+    observation: &Observation,
+) -> Option<Connection> {
     match observation.kind.grade() {
         Some(Grade::Down) => None,
-        _ => left.or(so_far),
+        _ => returned.or(so_far),
     }
 }
 

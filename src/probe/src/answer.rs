@@ -1,20 +1,21 @@
-//! From an HTTP answer to what it says of the target. It knows nothing of connections.
+//! Turns an HTTP answer into a kind of observation. It knows nothing of connections.
 
 use daymark_decision::Kind;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 
-/// The most checks that an observation names, and the longest name of one: the body is the target's word, not ours.
-const MAX_FAILING: usize = 64;
-const MAX_NAME: usize = 128;
-/// The longest `Location` that an observation shows, in bytes.
-const MAX_LOCATION: usize = 512;
+/// The most failing checks that an observation names. The target writes the body, so it is bounded.
+const MAX_FAILING_CHECKS: usize = 64;
+/// In bytes, the longest name of a check.
+const MAX_CHECK_BYTES: usize = 128;
+/// In characters, the longest `Location` that an observation shows.
+const MAX_LOCATION_CHARS: usize = 512;
 
-/// What a whole answer says.
+/// The kind of observation that a whole answer makes.
 pub(super) fn kind(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Kind {
     match status.as_u16() {
         200 => Kind::Ready,
-        500 => of_checks(&String::from_utf8_lossy(body)),
+        500 => from_checks(&String::from_utf8_lossy(body)),
         status @ (401 | 403) => Kind::CannotJudge { status },
         429 => Kind::Overloaded,
         503 => Kind::Starting,
@@ -24,18 +25,18 @@ pub(super) fn kind(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Kind
 }
 
 /// Reads the list of checks: `apiserver/pkg/server/healthz/healthz.go`, `handleRootHealth`.
-fn of_checks(body: &str) -> Kind {
+fn from_checks(body: &str) -> Kind {
     let failing = body.lines().filter_map(|line| line.strip_prefix("[-]")?.split_whitespace().next());
     if failing.clone().any(|check| check == "shutdown") {
         return Kind::ShuttingDown;
     }
-    let named = failing.filter(|check| check.len() <= MAX_NAME && check.chars().all(|c| c.is_ascii_graphic()));
-    Kind::NotReady { failing: named.take(MAX_FAILING).map(str::to_owned).collect() }
+    let named = failing.filter(|check| check.len() <= MAX_CHECK_BYTES && check.chars().all(|c| c.is_ascii_graphic()));
+    Kind::NotReady { failing: named.take(MAX_FAILING_CHECKS).map(str::to_owned).collect() }
 }
 
 fn location(headers: &HeaderMap) -> Option<String> {
     let location = headers.get(LOCATION)?.to_str().ok()?;
-    Some(location.chars().take(MAX_LOCATION).collect())
+    Some(location.chars().take(MAX_LOCATION_CHARS).collect())
 }
 
 #[cfg(test)]
@@ -76,10 +77,10 @@ mod tests {
     #[test]
     fn names_that_no_check_has_are_left_out_and_many_are_cut() {
         let escape = "[-]\u{1b}[31mred failed\n";
-        let long = format!("[-]{} failed\n", "x".repeat(MAX_NAME + 1));
-        let many = "[-]a failed\n".repeat(MAX_FAILING + 1);
+        let long = format!("[-]{} failed\n", "x".repeat(MAX_CHECK_BYTES + 1));
+        let many = "[-]a failed\n".repeat(MAX_FAILING_CHECKS + 1);
         let Kind::NotReady { failing } = of(500, &format!("{escape}{long}{many}")) else { panic!("not a 500") };
-        assert_eq!(failing, vec!["a"; MAX_FAILING]);
+        assert_eq!(failing, vec!["a"; MAX_FAILING_CHECKS]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What certificate a target showed, whether or not it was accepted.
+//! The certificate that a target showed, accepted or not.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -18,7 +18,7 @@ pub(super) struct Recorder {
     seen: OnceLock<CertificateDer<'static>>,
 }
 
-/// Accepts every certificate, but still wants the target to have its key.
+/// Accepts every certificate, but still demands that the target has the private key of it.
 #[derive(Debug)]
 pub(super) struct AcceptAny(pub(super) Arc<CryptoProvider>);
 
@@ -27,7 +27,7 @@ impl Recorder {
         Self { verifier, seen: OnceLock::new() }
     }
 
-    /// What matters of the certificate; `None` where none was shown, or what was shown is none.
+    /// The names and the end of the certificate; `None` if none was shown, or if it cannot be parsed.
     pub(super) fn certificate(&self) -> Option<Certificate> {
         describe(self.seen.get()?)
     }
@@ -44,7 +44,7 @@ fn describe(der: &[u8]) -> Option<Certificate> {
 
 fn name(name: &GeneralName<'_>) -> Option<String> {
     match name {
-        // A name is the target's word and goes to logs and terminals.
+        // The name comes from the target and goes to logs and terminals.
         GeneralName::DNSName(name) => Some(name.escape_default().to_string()),
         GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
         _ => None,

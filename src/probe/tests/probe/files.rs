@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use daymark::probe::Trust;
 use daymark_decision::Kind;
 use daymark_fake_apiserver::Authority;
+use daymark_probe::Trust;
 
 use crate::fixture::Fixture;
 

@@ -1,4 +1,4 @@
-//! How the targets of one pool are probed.
+//! The settings of the probes of one pool.
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -6,42 +6,41 @@ use std::time::Duration;
 
 use daymark_decision::Thresholds;
 
-/// How the targets of one pool are probed, as the configuration says.
+/// The settings of the probes of one pool, as the configuration gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The TCP port of every target.
     pub port: u16,
     /// The path and query of the request, such as `/readyz`.
     pub path: String,
-    /// What SNI and Host say and the certificate must be valid for: the pool's name unless configured otherwise.
+    /// The name in SNI and `Host`, for which the certificate must be valid. It is the name of the pool by default.
     pub server_name: String,
     /// From the start of one probe of a settled target to the start of the next.
     pub interval: Duration,
-    /// How long TCP may take.
+    /// The longest time that TCP may take.
     pub connect_timeout: Duration,
-    /// How long a whole probe may take.
+    /// The longest time that a whole probe may take.
     pub timeout: Duration,
-    /// The pace after a first failure, and how much longer than the last answer a probe may take before the next is
-    /// started beside it.
+    /// The interval after a first failure. A probe that takes so much longer than the last answer gets another one beside it.
     pub confirm_interval: Duration,
-    /// One probe in so many uses a fresh connection.
+    /// One probe of this many uses a fresh connection.
     pub fresh_every: NonZeroU32,
-    /// How many observations in a row make the verdict clear.
+    /// The numbers of observations in a row that change the verdict.
     pub thresholds: Thresholds,
-    /// What the certificate of a target is verified against.
+    /// The CAs that verify the certificate of a target.
     pub trust: Trust,
-    /// How the probe proves who it is.
+    /// The credentials that the probe shows.
     pub auth: Option<Auth>,
 }
 
 impl Settings {
-    /// Every file that a probe reads.
+    /// The files that a probe reads.
     pub fn files(&self) -> Vec<&Path> {
         files(&self.trust, self.auth.as_ref())
     }
 }
 
-/// Every file that these name.
+/// The files that these name.
 pub(super) fn files<'a>(trust: &'a Trust, auth: Option<&'a Auth>) -> Vec<&'a Path> {
     let trust = match trust {
         Trust::File(path) => Some(path),
@@ -55,18 +54,18 @@ pub(super) fn files<'a>(trust: &'a Trust, auth: Option<&'a Auth>) -> Vec<&'a Pat
     trust.into_iter().chain(auth).map(PathBuf::as_path).collect()
 }
 
-/// What the certificate of a target is verified against. Files are read again when they change.
+/// The CAs that verify the certificate of a target. Files are read again when they change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// The CA certificates of a PEM file.
     File(PathBuf),
     /// The CA certificates of the system.
     System,
-    /// Nothing: every certificate will do (`insecure`).
+    /// None: every certificate is accepted (`insecure`).
     Nothing,
 }
 
-/// How the probe proves who it is. Files are read again when they change.
+/// The credentials that a probe shows. Files are read again when they change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Auth {
     /// A client certificate with its key, both PEM.

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection over TLS: how it is made, asked on, and seen to end. It knows nothing of time limits.
+//! One HTTP/1.1 connection over TLS: making it, requests on it, and its end. It knows nothing of time limits.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -13,33 +13,32 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::answer;
-use super::failure::{LIMIT, of_request};
-use super::material::Material;
+use crate::answer;
+use crate::credentials::Credentials;
+use crate::failure::{MAX_BODY_BYTES, of_request};
 
 type Transport = http1::Connection<TokioIo<TlsStream<TcpStream>>, Empty<Bytes>>;
 
-/// A connection that has been verified, to be asked on again and again.
+/// A verified connection, for one request after the other.
 pub(super) struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     driver: Driver,
-    material: Arc<Material>,
+    credentials: Arc<Credentials>,
     certificate: Option<Certificate>,
 }
 
-/// Why there was no whole answer.
+/// The failure of a request without a whole answer.
 pub(super) struct Broken {
     pub(super) kind: Kind,
-    /// Whether the head of an answer had come.
+    /// True if the head of an answer had come.
     pub(super) answered: bool,
 }
 
-/// The side of a connection that moves its bytes. It is polled by who asks or waits, so that no task is needed for it.
+/// The side of a connection that moves its bytes. The caller polls it while it waits, so that it needs no task.
 struct Driver(Option<Pin<Box<Transport>>>);
 
 impl Driver {
-    /// Waits for what needs the connection to move. Goes on without it once it has ended: hyper then tells the waiting
-    /// side.
+    /// Waits for a future that needs the connection to move. If the connection ends, hyper tells the waiting side.
     async fn drive<F: Future>(&mut self, until: F) -> F::Output {
         let mut until = pin!(until);
         poll_fn(|cx| {
@@ -56,7 +55,7 @@ impl Driver {
     /// Waits for the peer to end it.
     async fn end(&mut self) {
         if let Some(transport) = &mut self.0 {
-            // However it ends, it has ended.
+            // An error is an end too.
             drop(transport.await);
         }
         self.0 = None;
@@ -67,16 +66,17 @@ impl Connection {
     /// Takes over a TLS session.
     pub(super) async fn new(
         tls: TlsStream<TcpStream>,
-        material: Arc<Material>,
+        credentials: Arc<Credentials>,
         certificate: Option<Certificate>,
     ) -> Result<Self, hyper::Error> {
-        let (sender, transport) = http1::Builder::new().max_buf_size(LIMIT).handshake(TokioIo::new(tls)).await?;
-        Ok(Self { sender, driver: Driver(Some(Box::pin(transport))), material, certificate })
+        let (sender, transport) =
+            http1::Builder::new().max_buf_size(MAX_BODY_BYTES).handshake(TokioIo::new(tls)).await?;
+        Ok(Self { sender, driver: Driver(Some(Box::pin(transport))), credentials, certificate })
     }
 
-    /// Whether it was made with this very material.
-    pub(super) fn was_made_with(&self, material: &Arc<Material>) -> bool {
-        Arc::ptr_eq(&self.material, material)
+    /// True if it was made with these credentials.
+    pub(super) fn was_made_with(&self, credentials: &Arc<Credentials>) -> bool {
+        Arc::ptr_eq(&self.credentials, credentials)
     }
 
     /// The certificate that the target showed on it.
@@ -89,13 +89,13 @@ impl Connection {
         self.driver.end().await;
     }
 
-    /// Sends a request and tells what the whole answer says of readiness, with up to [`LIMIT`] bytes of body.
+    /// Sends a request and judges the whole answer, with up to [`MAX_BODY_BYTES`] bytes of body.
     pub(super) async fn ask(&mut self, request: Request<Empty<Bytes>>) -> Result<Kind, Broken> {
-        let answer = self.fetch(request, LIMIT).await?;
+        let answer = self.fetch(request, MAX_BODY_BYTES).await?;
         Ok(answer::kind(answer.status(), answer.headers(), answer.body()))
     }
 
-    /// Sends a request and reads the whole answer, up to so many bytes of body.
+    /// Sends a request and reads the whole answer, with up to `limit` bytes of body.
     pub(super) async fn fetch(
         &mut self,
         request: Request<Empty<Bytes>>,
@@ -113,7 +113,7 @@ impl Connection {
         }
     }
 
-    /// Whether it can be asked on again, once an answer has been read.
+    /// True if it can take another request after an answer has been read.
     pub(super) async fn is_reusable(&mut self) -> bool {
         let Self { sender, driver, .. } = self;
         driver.drive(sender.ready()).await.is_ok()

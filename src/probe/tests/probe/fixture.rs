@@ -6,9 +6,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use daymark::probe::{Prober, Settings, Trust};
 use daymark_decision::{Observation, Thresholds};
 use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver};
+use daymark_probe::{Prober, Settings, Trust};
 use tempfile::TempDir;
 
 pub(crate) const NAME: &str = "lb.kube-cp.com";

@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use daymark::probe::Trust;
 use daymark_decision::Kind;
 use daymark_fake_apiserver::Behaviour;
+use daymark_probe::Trust;
 
 use crate::fixture::{Fixture, NAME};
 

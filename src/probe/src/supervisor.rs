@@ -1,0 +1,113 @@
+//! Keeps one watch for each target: starts those that are new, stops those that are gone, leaves the others undisturbed.
+//!
+//! It does not know who takes the observations, nor who looks after the heartbeats.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daymark_decision::{Observation, Pool, Target};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Prober, Settings, offset, watch};
+
+/// The time beyond its own deadlines after which a silent watch counts as stuck.
+const HEARTBEAT_SLACK: Duration = Duration::from_secs(5);
+
+/// A pool and the settings of its probes.
+#[derive(Clone, Copy, Debug)]
+pub struct ProbedPool<'a> {
+    /// The pool, with every node that is known.
+    pub pool: &'a Pool,
+    /// The way its targets are probed.
+    pub settings: &'a Settings,
+}
+
+/// The receivers of what the watches give off.
+pub struct WatchOutputs {
+    /// Takes each observation of a target.
+    pub observe: Observe,
+    /// Makes the heartbeat of a new watch, from a name for people and the longest silence that is allowed.
+    pub heartbeat: MakeHeartbeat,
+}
+
+/// Takes one observation of a target.
+type Observe = Arc<dyn Fn(&Target, Observation) + Send + Sync>;
+/// Makes the heartbeat of a watch.
+type MakeHeartbeat = Box<dyn Fn(&str, Duration) -> Heartbeat + Send>;
+/// Called each time round by a watch.
+type Heartbeat = Box<dyn Fn() + Send>;
+
+/// The watches of every target of every pool.
+pub struct Supervisor {
+    outputs: WatchOutputs,
+    watches: BTreeMap<Target, Watch>,
+    tasks: JoinSet<()>,
+}
+
+struct Watch {
+    settings: Settings,
+    stop: CancellationToken,
+}
+
+impl Supervisor {
+    /// A supervisor without any watch.
+    pub fn new(outputs: WatchOutputs) -> Self {
+        Self { outputs, watches: BTreeMap::new(), tasks: JoinSet::new() }
+    }
+
+    /// Watches the targets of these pools and no others. A watch whose settings are the same goes on undisturbed.
+    pub fn configure<'a>(&mut self, pools: impl IntoIterator<Item = ProbedPool<'a>>) {
+        let mut former = std::mem::take(&mut self.watches);
+        for ProbedPool { pool, settings } in pools {
+            let prober = Arc::new(Prober::new(settings.clone()));
+            let count = pool.targets().count();
+            for (index, (target, _)) in pool.targets().enumerate() {
+                let watch = match former.remove(&target) {
+                    Some(watch) if watch.settings == *settings => watch,
+                    other => {
+                        other.iter().for_each(Watch::stop);
+                        let offset = offset(settings.interval, index, count);
+                        Watch { settings: settings.clone(), stop: self.start(target.clone(), offset, prober.clone()) }
+                    }
+                };
+                self.watches.insert(target, watch);
+            }
+        }
+        former.values().for_each(Watch::stop);
+        // Joins the tasks that have ended. They fail only by a panic, which has told its story.
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Stops every watch and waits for its end.
+    pub async fn stop(mut self) {
+        self.watches.values().for_each(Watch::stop);
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    fn start(&mut self, target: Target, offset: Duration, prober: Arc<Prober>) -> CancellationToken {
+        let stop = CancellationToken::new();
+        let settings = prober.settings();
+        let allowed = settings.interval.max(settings.timeout) + HEARTBEAT_SLACK;
+        let heartbeat = (self.outputs.heartbeat)(&format!("probe of {} {target}", target.pool), allowed);
+        let observe = Arc::clone(&self.outputs.observe);
+        let address = target.address;
+        let sink = move |observation| observe(&target, observation);
+        self.tasks.spawn(watch(address, offset, prober, sink, heartbeat, stop.clone()));
+        stop
+    }
+}
+
+impl Watch {
+    fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor").field("targets", &self.watches.keys()).finish_non_exhaustive()
+    }
+}
