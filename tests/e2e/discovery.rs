@@ -4,7 +4,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use daymark_fake_apiserver::{Access, Behaviour, Cluster, Node};
+use daymark_fake_apiserver::{Access, Behaviour, Cluster, ClusterNode};
 use serde_json::Value;
 
 use crate::support::nodes::{Nodes, Plan};
@@ -31,7 +31,7 @@ impl DiscoveryFixture {
         fs::write(nodes.path("token"), SECRET).unwrap();
         for apiserver in &nodes.apiservers {
             apiserver.require(Access::Token(SECRET.to_owned()));
-            apiserver.join(&cluster);
+            apiserver.set_cluster(&cluster);
         }
         let fixture = Self { nodes, cluster };
         fixture.list(&(0..count).collect::<Vec<_>>());
@@ -41,10 +41,10 @@ impl DiscoveryFixture {
     /// Makes the API list these fakes as nodes of the control plane, and a worker.
     pub(crate) fn list(&self, indices: &[usize]) {
         let all = self.nodes.addresses();
-        let mut nodes: Vec<Node> =
-            indices.iter().map(|&index| Node::of_control_plane(&format!("cp-{}", index + 1), all[index])).collect();
-        let worker = Node::of_control_plane("worker", [127, 0, 0, 99].into());
-        nodes.push(Node { labels: [].into(), ..worker });
+        let mut nodes: Vec<ClusterNode> =
+            indices.iter().map(|&index| ClusterNode::control_plane(&format!("cp-{}", index + 1), all[index])).collect();
+        let worker = ClusterNode::control_plane("worker", [127, 0, 0, 99].into());
+        nodes.push(ClusterNode { labels: [].into(), ..worker });
         self.cluster.set_nodes(nodes);
     }
 
@@ -179,10 +179,10 @@ fn a_silent_api_removes_no_node_after_any_time() {
 fn a_truncated_or_empty_list_removes_no_node() {
     let fixture = DiscoveryFixture::start(3);
     let daymark = fixture.run();
-    fixture.cluster.set_page(Some(1));
+    fixture.cluster.set_max_page_items(Some(1));
     fixture.lists();
     assert!(alarms(&daymark).contains("the list is cut short, so no node leaves by it"));
-    fixture.cluster.set_page(None);
+    fixture.cluster.set_max_page_items(None);
     fixture.list(&[]);
     fixture.lists();
     assert!(alarms(&daymark).contains("the list is empty, so it is not believed"));
@@ -240,7 +240,7 @@ fn a_renamed_node_keeps_its_name_and_its_drain_until_the_drain_is_cleared() {
     daymark.answers(&fixture.of(&[0, 1]), "ready");
     let all = fixture.nodes.addresses();
     let names = ["cp-1", "cp-2", "a-new-name"];
-    fixture.cluster.set_nodes(names.iter().zip(&all).map(|(name, at)| Node::of_control_plane(name, *at)).collect());
+    fixture.cluster.set_nodes(names.iter().zip(&all).map(|(name, at)| ClusterNode::control_plane(name, *at)).collect());
     until("it is told", || alarms(&daymark).contains("the override on this one has to be lifted").then_some(()));
     fixture.lists();
     daymark.answers(&fixture.of(&[0, 1]), "ready");

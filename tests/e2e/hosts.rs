@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use daymark_fake_apiserver::{Behaviour, Node};
+use daymark_fake_apiserver::{Behaviour, ClusterNode};
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
 
 use crate::discovery::{DiscoveryFixture, HASTY};
@@ -100,7 +100,7 @@ fn hosts_that_discover_nodes_at_different_times_agree_on_configuration_and_overr
     let only_seed = |plan: Plan| Plan { nodes: plan.nodes[..1].to_vec(), from_kubernetes: Some(HASTY), ..plan };
     let hosts = Hosts::start(nodes, |_, plan| only_seed(plan));
     hosts.all_answer(&all[..1]);
-    cluster.set_nodes((1..).zip(&all).map(|(n, it)| Node::of_control_plane(&format!("cp-{n}"), *it)).collect());
+    cluster.set_nodes((1..).zip(&all).map(|(n, it)| ClusterNode::control_plane(&format!("cp-{n}"), *it)).collect());
     until("one host has found them", || (hosts.host(0).pool()["targets"].as_array().unwrap().len() == 3).then_some(()));
     hosts.say(0, &["drain", "cp-3"]);
     hosts.all_answer(&all[..2]);

@@ -1,4 +1,4 @@
-//! A certificate authority made on the spot. It knows nothing of sockets.
+//! A certificate authority for tests.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -6,9 +6,9 @@ use rcgen::{
 };
 use rustls::pki_types::CertificateDer;
 
-use crate::server::Error;
+use crate::server::FakeApiserverError;
 
-/// A CA like that of kubeadm: one self-signed certificate and its key, in memory only.
+/// A CA like that of kubeadm: a self-signed certificate and its key. Both are kept in memory only.
 #[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -16,27 +16,27 @@ pub struct Authority {
     pem: String,
 }
 
-/// A certificate of an [`Authority`] and its key.
+/// A certificate that an [`Authority`] issued, with its private key.
 pub struct Identity {
     pub(crate) certificate: CertificateDer<'static>,
     pub(crate) key: KeyPair,
     pem: String,
 }
 
-/// When a certificate is valid.
+/// The validity period of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Validity {
-    /// Today, and for years.
+    /// It includes today and the next years.
     Current,
-    /// It has ended.
+    /// It is over.
     Past,
-    /// It has not begun.
+    /// It has not started.
     Future,
 }
 
 impl Authority {
-    /// Makes a new CA. kubeadm calls its own `kubernetes`.
-    pub fn new(common_name: &str) -> Result<Self, Error> {
+    /// Generates a new CA. The common name of kubeadm's CA is `kubernetes`.
+    pub fn new(common_name: &str) -> Result<Self, FakeApiserverError> {
         let mut params = params(&[], common_name, Validity::Current)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
@@ -46,7 +46,7 @@ impl Authority {
         Ok(Self { issuer: Issuer::new(params, key), certificate: certificate.into(), pem })
     }
 
-    /// The certificate of the CA, as PEM.
+    /// The CA certificate in PEM.
     pub fn pem(&self) -> &str {
         &self.pem
     }
@@ -55,21 +55,21 @@ impl Authority {
         &self.certificate
     }
 
-    /// A serving certificate for DNS names and IP addresses, both as text.
-    pub fn issue(&self, names: &[&str], validity: Validity) -> Result<Identity, Error> {
+    /// Issues a serving certificate. `names` are DNS names and IP addresses.
+    pub fn issue(&self, names: &[&str], validity: Validity) -> Result<Identity, FakeApiserverError> {
         let mut params = params(names, "kube-apiserver", validity)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign(&params)
     }
 
-    /// A client certificate for the user `common_name`.
-    pub fn issue_client(&self, common_name: &str) -> Result<Identity, Error> {
+    /// Issues a client certificate for the user `common_name`.
+    pub fn issue_client(&self, common_name: &str) -> Result<Identity, FakeApiserverError> {
         let mut params = params(&[], common_name, Validity::Current)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(&params)
     }
 
-    fn sign(&self, params: &CertificateParams) -> Result<Identity, Error> {
+    fn sign(&self, params: &CertificateParams) -> Result<Identity, FakeApiserverError> {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         let pem = certificate.pem();
@@ -78,27 +78,27 @@ impl Authority {
 }
 
 impl Identity {
-    /// The certificate, as PEM.
+    /// The certificate in PEM.
     pub fn certificate_pem(&self) -> &str {
         &self.pem
     }
 
-    /// The private key, as PEM.
+    /// The private key in PEM.
     pub fn key_pem(&self) -> String {
         self.key.serialize_pem()
     }
 }
 
-fn params(names: &[&str], common_name: &str, validity: Validity) -> Result<CertificateParams, Error> {
+fn params(names: &[&str], common_name: &str, validity: Validity) -> Result<CertificateParams, FakeApiserverError> {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, common_name);
-    let (from, to) = match validity {
-        Validity::Current => (2020, 2120),
-        Validity::Past => (2020, 2021),
-        Validity::Future => (2119, 2120),
+    let [first_year, last_year] = match validity {
+        Validity::Current => [2020, 2120],
+        Validity::Past => [2020, 2021],
+        Validity::Future => [2119, 2120],
     };
-    params.not_before = date_time_ymd(from, 1, 1);
-    params.not_after = date_time_ymd(to, 1, 1);
+    params.not_before = date_time_ymd(first_year, 1, 1);
+    params.not_after = date_time_ymd(last_year, 1, 1);
     Ok(params)
 }

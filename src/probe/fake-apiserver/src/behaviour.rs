@@ -1,84 +1,85 @@
-//! What the fake does. It is a value only: `conversation` and `answer` act on it.
+//! The behaviours of a fake apiserver, as values. The modules `connection` and `response` implement them.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What the fake does with connections and requests, until told otherwise.
+/// The behaviour of a fake apiserver towards connections and requests.
 ///
-/// As text, for the command line of the demo, it is one word, some with a value: `not-ready=etcd,ping`.
+/// Its text form, for the command line of the demo, is a word. Some words take a value: `not-ready=etcd,ping`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Behaviour {
-    /// 200 `ok`.
+    /// Answers 200 `ok`.
     Ready,
-    /// 500 with the list of checks, these of them failing.
+    /// Answers 500 with the list of checks, some of which fail.
     NotReady {
         /// The names of the failing checks.
         failing: Vec<String>,
     },
-    /// 500 with the failing check `shutdown`, as after SIGTERM.
+    /// Answers 500 with the failing check `shutdown`, like an apiserver after SIGTERM.
     ShuttingDown,
-    /// 401 to everyone.
+    /// Answers 401 to every request.
     Unauthorized,
-    /// 403 to everyone.
+    /// Answers 403 to every request.
     Forbidden,
-    /// 429.
+    /// Answers 429.
     Overloaded,
-    /// 503.
+    /// Answers 503.
     Starting,
-    /// 302 to elsewhere.
+    /// Answers 302.
     Redirect {
-        /// The `Location`.
+        /// The `Location` header.
         location: String,
     },
-    /// This status, with an empty body.
+    /// Answers this status code, with an empty body.
     Status(u16),
-    /// 500 after this time, as with etcd hanging (4 s in kube-apiserver).
+    /// Answers 500 after a delay, like kube-apiserver when etcd hangs (4 s).
     Slow {
-        /// From the request to the answer.
+        /// The delay of the answer.
         after: Duration,
     },
-    /// As after SIGKILL: every connection has ended, and new ones are refused.
+    /// Closes every connection and refuses new ones, like a killed process.
     Dead,
-    /// Connections are reset: new ones at once, others at their next request.
+    /// Resets connections: new ones at once, open ones at their next request.
     Reset,
-    /// As after a power loss: no packet is taken, neither to connect nor on a connection.
+    /// Drops every packet of new and open connections, like a host without power.
     Silent,
-    /// Connections are taken, and nothing more happens on any of them.
+    /// Accepts connections, and then does nothing on any connection.
     TlsStall,
-    /// Plain HTTP on the port.
+    /// Serves plain HTTP on the port.
     NotTls,
-    /// Every handshake is refused with an alert.
+    /// Refuses every TLS handshake with an alert.
     TlsRefused,
-    /// A certificate of another CA with the same name.
+    /// Presents a certificate of another CA that has the same name.
     OtherCa,
-    /// A certificate without the names that the fake was started with.
+    /// Presents a certificate without the names that the fake was started with.
     WrongNames,
-    /// A certificate that has ended.
+    /// Presents a certificate that has expired.
     Expired,
-    /// A certificate that has not begun.
+    /// Presents a certificate that is not valid yet.
     NotYetValid,
-    /// Requests are read and never answered.
+    /// Reads requests and never answers.
     NoAnswer,
-    /// Connections end when a request comes.
+    /// Closes a connection when a request arrives.
     ClosedEarly,
-    /// 200 with a body of [`Behaviour::LARGE`] bytes.
+    /// Answers 200 with a body of [`Behaviour::LARGE_BODY_BYTES`].
     TooLarge,
-    /// TLS, and then something that is not HTTP.
+    /// Accepts TLS, then sends data that is not HTTP.
     NotHttp,
 }
 
 impl Behaviour {
-    /// How many bytes the body of [`Behaviour::TooLarge`] has.
-    pub const LARGE: usize = 1 << 20;
+    /// The size of the body of [`Behaviour::TooLarge`].
+    pub const LARGE_BODY_BYTES: usize = 1 << 20;
 
-    /// Whether connections wait for the next behaviour: nothing happens on them.
-    pub(crate) fn is_still(&self) -> bool {
+    /// Returns `true` if nothing happens on connections until the behaviour changes.
+    pub(crate) fn is_unresponsive(&self) -> bool {
         matches!(self, Self::Silent | Self::TlsStall)
     }
 
-    /// Whether it takes a restart of the server to come to this behaviour, and one to leave it.
-    pub(crate) fn is_another_server(&self) -> bool {
+    /// Returns `true` if a real apiserver would have to restart to get this behaviour, and again to lose it. A restart closes all
+    /// connections.
+    pub(crate) fn needs_restart(&self) -> bool {
         matches!(
             self,
             Self::Dead
@@ -93,10 +94,10 @@ impl Behaviour {
     }
 }
 
-/// A text that names no [`Behaviour`].
+/// The error of a text that is not a [`Behaviour`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no behaviour `{0}`; there are: ready, not-ready[=CHECK,…], shutdown, unauthorized, forbidden, overloaded, starting, \
+    "unknown behaviour `{0}`; the behaviours are: ready, not-ready[=CHECK,…], shutdown, unauthorized, forbidden, overloaded, starting, \
      redirect[=LOCATION], status=CODE, slow[=MILLISECONDS], dead, reset, silent, stall, not-tls, tls-refused, other-ca, \
      wrong-names, expired, not-yet-valid, no-answer, closed-early, too-large, not-http"
 )]
@@ -105,11 +106,11 @@ pub struct UnknownBehaviour(String);
 impl FromStr for Behaviour {
     type Err = UnknownBehaviour;
 
-    /// Takes the words that [`fmt::Display`] gives, and for the demo `heal` (ready) and `fail` (dead).
+    /// Parses the output of [`fmt::Display`]. Also accepts the demo's words `heal` (ready) and `fail` (dead).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (word, value) = text.split_once('=').map_or((text, None), |(word, value)| (word, Some(value)));
         with_value(word, value)
-            .or_else(|| plain(word).filter(|_| value.is_none()))
+            .or_else(|| without_value(word).filter(|_| value.is_none()))
             .ok_or_else(|| UnknownBehaviour(text.to_owned()))
     }
 }
@@ -127,7 +128,7 @@ fn with_value(word: &str, value: Option<&str>) -> Option<Behaviour> {
     })
 }
 
-fn plain(word: &str) -> Option<Behaviour> {
+fn without_value(word: &str) -> Option<Behaviour> {
     Some(match word {
         "ready" | "heal" => Behaviour::Ready,
         "shutdown" => Behaviour::ShuttingDown,
@@ -189,25 +190,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_behaviour_reads_back_from_its_own_text() {
+    fn every_behaviour_is_parsed_from_its_own_text() {
         let all = "ready not-ready=etcd,ping shutdown unauthorized forbidden overloaded starting redirect=https://a/ \
                    status=418 slow=4000 dead reset silent stall not-tls tls-refused other-ca wrong-names expired \
                    not-yet-valid no-answer closed-early too-large not-http";
         for word in all.split_whitespace() {
-            let read: Behaviour = word.parse().unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(read.to_string(), word);
+            let parsed: Behaviour = word.parse().unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(parsed.to_string(), word);
         }
     }
 
     #[test]
-    fn the_demo_may_say_fail_and_heal() {
+    fn the_demo_words_fail_and_heal_are_behaviours() {
         assert_eq!("fail".parse(), Ok(Behaviour::Dead));
         assert_eq!("heal".parse(), Ok(Behaviour::Ready));
         assert_eq!("not-ready".parse(), Ok(Behaviour::NotReady { failing: vec!["etcd".into()] }));
     }
 
     #[test]
-    fn a_text_that_names_none_is_an_error() {
+    fn any_other_text_is_an_error() {
         for text in ["", "nonsense", "dead=1", "status", "status=99", "status=teapot", "slow=soon"] {
             assert_eq!(text.parse::<Behaviour>(), Err(UnknownBehaviour(text.to_owned())));
         }

@@ -1,5 +1,6 @@
-//! What the API of the cluster shows of its nodes: lists of Nodes and of the slices of the Service `kubernetes`, with
-//! label selectors and pages as kube-apiserver has them.
+//! The nodes of a cluster in the Kubernetes API: the list of Nodes, and the list of `EndpointSlice`s of the Service `kubernetes`.
+//!
+//! Lists support label selectors and pages like those of kube-apiserver.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,101 +9,127 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// The content of one cluster. Clones share it, so that several fakes are its apiservers.
+/// The state of one cluster. Clones share it, so several fakes can be apiservers of one cluster.
 #[derive(Clone, Debug, Default)]
-pub struct Cluster(Arc<Mutex<Content>>);
+pub struct Cluster(Arc<Mutex<ClusterState>>);
 
 #[derive(Debug, Default)]
-struct Content {
-    nodes: Vec<Node>,
-    endpoints: (u16, Vec<IpAddr>),
-    /// No page is longer.
-    page: Option<usize>,
+struct ClusterState {
+    nodes: Vec<ClusterNode>,
+    endpoint_port: u16,
+    endpoints: Vec<IpAddr>,
+    max_page_items: Option<usize>,
     is_forbidden: bool,
     lists: u64,
 }
 
-/// A Node, as far as it is of interest.
+/// A Node of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// Its name.
+pub struct ClusterNode {
+    /// The name.
     pub name: String,
-    /// Its labels; one without a value has an empty one.
+    /// The labels. A label without a value has an empty value.
     pub labels: BTreeMap<String, String>,
-    /// Its addresses with their types, such as `InternalIP`.
-    pub addresses: Vec<(String, IpAddr)>,
+    /// The addresses.
+    pub addresses: Vec<NodeAddress>,
 }
 
-impl Node {
-    /// A node of the control plane, with one address inside the network.
-    pub fn of_control_plane(name: &str, address: IpAddr) -> Self {
+/// An address of a Node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeAddress {
+    /// The type of the address, such as `InternalIP`.
+    pub kind: String,
+    /// The address.
+    pub address: IpAddr,
+}
+
+impl ClusterNode {
+    /// A control-plane node with one internal address.
+    pub fn control_plane(name: &str, address: IpAddr) -> Self {
         let labels = [("node-role.kubernetes.io/control-plane".to_owned(), String::new())].into();
-        Self { name: name.to_owned(), labels, addresses: vec![("InternalIP".to_owned(), address)] }
+        Self { name: name.to_owned(), labels, addresses: vec![NodeAddress { kind: "InternalIP".to_owned(), address }] }
     }
 }
 
 impl Cluster {
-    /// Has these Nodes from now on.
-    pub fn set_nodes(&self, nodes: Vec<Node>) {
-        self.with(|content| content.nodes = nodes);
+    /// Replaces the Nodes.
+    pub fn set_nodes(&self, nodes: Vec<ClusterNode>) {
+        self.with(|state| state.nodes = nodes);
     }
 
-    /// The Service `kubernetes` has these endpoints from now on, at this port.
+    /// Replaces the endpoints of the Service `kubernetes`.
     pub fn set_endpoints(&self, port: u16, addresses: Vec<IpAddr>) {
-        self.with(|content| content.endpoints = (port, addresses));
+        self.with(|state| {
+            state.endpoint_port = port;
+            state.endpoints = addresses;
+        });
     }
 
-    /// No page of a list has more items from now on, whatever limit is asked for.
-    pub fn set_page(&self, most: Option<usize>) {
-        self.with(|content| content.page = most);
+    /// Limits the items of a page. The limit of a request can be lower.
+    pub fn set_max_page_items(&self, max: Option<usize>) {
+        self.with(|state| state.max_page_items = max);
     }
 
-    /// Says whether lists are forbidden to everyone.
+    /// Makes lists forbidden to everyone, or allowed.
     pub fn forbid(&self, is_forbidden: bool) {
-        self.with(|content| content.is_forbidden = is_forbidden);
+        self.with(|state| state.is_forbidden = is_forbidden);
     }
 
-    /// How many lists were given.
+    /// The number of pages of lists that were served.
     pub fn lists(&self) -> u64 {
-        self.with(|content| content.lists)
+        self.with(|state| state.lists)
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut Content) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut ClusterState) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The answer to a request for a list, with its status; `None`: this path is none.
-    pub(crate) fn list(&self, path: &str, query: &str) -> Option<(StatusCode, Value)> {
+    /// The response to a request for a list. `None` if the path is not that of a list.
+    pub(crate) fn list(&self, path: &str, query: &str) -> Option<ListResponse> {
         let query: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let (kind, version) = match path {
             "/api/v1/nodes" => ("Node", "v1"),
             "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices" => ("EndpointSlice", "discovery.k8s.io/v1"),
             _ => return None,
         };
-        Some(self.with(|content| {
-            if content.is_forbidden {
+        Some(self.with(|state| {
+            if state.is_forbidden {
                 let message = format!("{kind} is forbidden: User \"system:anonymous\" cannot list resource");
                 let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
                     "message": message, "reason": "Forbidden", "code": 403});
-                return (StatusCode::FORBIDDEN, status);
+                return ListResponse { status: StatusCode::FORBIDDEN, body: status };
             }
-            content.lists += 1;
+            state.lists += 1;
             let selector = query.get("labelSelector").map(String::as_str).unwrap_or_default();
-            let items = if kind == "Node" { content.nodes(selector) } else { content.slices(selector) };
-            let (metadata, page) = content.page(items, &query);
-            (
-                StatusCode::OK,
-                json!({"kind": format!("{kind}List"), "apiVersion": version, "metadata": metadata, "items": page}),
-            )
+            let items = if kind == "Node" { state.nodes(selector) } else { state.slices(selector) };
+            let page = state.page(items, &query);
+            let body = json!({"kind": format!("{kind}List"), "apiVersion": version, "metadata": page.metadata,
+                "items": page.items});
+            ListResponse { status: StatusCode::OK, body }
         }))
     }
 }
 
-impl Content {
+/// The response to a request for a list.
+pub(crate) struct ListResponse {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
+}
+
+/// One page of a list.
+struct Page {
+    metadata: Value,
+    items: Vec<Value>,
+}
+
+impl ClusterState {
     fn nodes(&self, selector: &str) -> Vec<Value> {
-        let item = |node: &Node| {
-            let addresses: Vec<Value> =
-                node.addresses.iter().map(|(kind, address)| json!({"type": kind, "address": address})).collect();
+        let item = |node: &ClusterNode| {
+            let addresses: Vec<Value> = node
+                .addresses
+                .iter()
+                .map(|of_type| json!({"type": of_type.kind, "address": of_type.address}))
+                .collect();
             json!({"metadata": {"name": node.name, "labels": node.labels}, "spec": {}, "status": {"addresses": addresses}})
         };
         self.nodes.iter().filter(|node| is_selected(&node.labels, selector)).map(item).collect()
@@ -110,42 +137,47 @@ impl Content {
 
     fn slices(&self, selector: &str) -> Vec<Value> {
         let labels = [("kubernetes.io/service-name".to_owned(), "kubernetes".to_owned())].into();
-        let (port, addresses) = &self.endpoints;
-        let slice = |(family, of_family): (&str, fn(&IpAddr) -> bool)| {
-            let endpoints: Vec<Value> =
-                addresses.iter().filter(|it| of_family(it)).map(|it| json!({"addresses": [it]})).collect();
-            let ports = json!([{"name": "https", "protocol": "TCP", "port": port}]);
-            let is_there = !endpoints.is_empty() && is_selected(&labels, selector);
-            is_there.then(|| json!({"metadata": {"name": "kubernetes", "labels": labels}, "addressType": family, "endpoints": endpoints, "ports": ports}))
-        };
-        [("IPv4", IpAddr::is_ipv4 as fn(&IpAddr) -> bool), ("IPv6", IpAddr::is_ipv6)]
-            .into_iter()
-            .filter_map(slice)
-            .collect()
-    }
-
-    /// One page, and the metadata of its list. What is left is counted only without a selector, as there.
-    fn page(&self, mut items: Vec<Value>, query: &BTreeMap<String, String>) -> (Value, Vec<Value>) {
-        let number = |key: &str| query.get(key).and_then(|text| text.parse::<usize>().ok());
-        let begin = number("continue").unwrap_or_default().min(items.len());
-        let limit = number("limit").unwrap_or(usize::MAX).min(self.page.unwrap_or(usize::MAX));
-        let rest = items.split_off(begin);
-        let left = rest.len().saturating_sub(limit);
-        let mut metadata = json!({"resourceVersion": "1"});
-        if left > 0 {
-            metadata["continue"] = json!((begin + limit).to_string());
-            if !query.contains_key("labelSelector") {
-                metadata["remainingItemCount"] = json!(left);
+        if !is_selected(&labels, selector) {
+            return Vec::new();
+        }
+        let mut slices = Vec::new();
+        for family in ["IPv4", "IPv6"] {
+            let addresses = self.endpoints.iter().filter(|address| address.is_ipv6() == (family == "IPv6"));
+            let endpoints: Vec<Value> = addresses.map(|address| json!({"addresses": [address]})).collect();
+            if !endpoints.is_empty() {
+                slices.push(json!({
+                    "metadata": {"name": "kubernetes", "labels": labels},
+                    "addressType": family,
+                    "endpoints": endpoints,
+                    "ports": [{"name": "https", "protocol": "TCP", "port": self.endpoint_port}],
+                }));
             }
         }
-        (metadata, rest.into_iter().take(limit).collect())
+        slices
+    }
+
+    /// Cuts one page from a list. Like kube-apiserver, counts the remaining items only without a selector.
+    fn page(&self, mut items: Vec<Value>, query: &BTreeMap<String, String>) -> Page {
+        let number = |key: &str| query.get(key).and_then(|text| text.parse::<usize>().ok());
+        let start = number("continue").unwrap_or_default().min(items.len());
+        let limit = number("limit").unwrap_or(usize::MAX).min(self.max_page_items.unwrap_or(usize::MAX));
+        let rest = items.split_off(start);
+        let remaining = rest.len().saturating_sub(limit);
+        let mut metadata = json!({"resourceVersion": "1"});
+        if remaining > 0 {
+            metadata["continue"] = json!((start + limit).to_string());
+            if !query.contains_key("labelSelector") {
+                metadata["remainingItemCount"] = json!(remaining);
+            }
+        }
+        Page { metadata, items: rest.into_iter().take(limit).collect() }
     }
 }
 
-/// Whether labels fit a selector of keys and equalities.
+/// Returns `true` if labels match a selector. The selector consists of keys and equalities.
 fn is_selected(labels: &BTreeMap<String, String>, selector: &str) -> bool {
     selector.split(',').filter(|part| !part.is_empty()).all(|part| match part.split_once('=') {
-        Some((key, value)) => labels.get(key).is_some_and(|it| it == value.trim_start_matches('=')),
+        Some((key, value)) => labels.get(key).is_some_and(|label| label == value.trim_start_matches('=')),
         None => labels.contains_key(part),
     })
 }

@@ -1,17 +1,18 @@
-//! A fake apiserver, for the tests of Daymark and for its demo.
+//! A fake kube-apiserver, for the tests of Daymark and for its demo.
 //!
-//! It answers `/readyz` as kube-apiserver does and can be told at run time to fail in every way that a probe must tell
-//! apart: [`Behaviour`]; and it lists the nodes of a [`Cluster`]. It knows nothing of probes, pools or names. Linux only: silence is made with a socket filter.
+//! It answers `/readyz` like kube-apiserver and lists the nodes of a [`Cluster`]. At run time its [`Behaviour`] can be changed
+//! to each failure that a probe must distinguish. The crate knows nothing of probes or pools. It works on Linux only, because
+//! [`Behaviour::Silent`] needs a socket filter.
 
-mod answer;
 mod authority;
 mod behaviour;
 mod cluster;
-mod conversation;
+mod connection;
+mod response;
 mod server;
 mod tls;
 
 pub use authority::{Authority, Identity, Validity};
 pub use behaviour::{Behaviour, UnknownBehaviour};
-pub use cluster::{Cluster, Node};
-pub use server::{Access, Error, FakeApiserver};
+pub use cluster::{Cluster, ClusterNode, NodeAddress};
+pub use server::{Access, FakeApiserver, FakeApiserverError};

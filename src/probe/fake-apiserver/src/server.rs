@@ -1,4 +1,4 @@
-//! The fake itself: its port, its switch and its counters. What happens on a connection is told in `conversation`.
+//! The fake apiserver: its port, its behaviour and its counters. The module `connection` serves its connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,150 +16,155 @@ use tokio_util::sync::CancellationToken;
 use crate::authority::Authority;
 use crate::behaviour::Behaviour;
 use crate::cluster::Cluster;
-use crate::conversation;
-use crate::tls::Configs;
+use crate::connection;
+use crate::tls::TlsConfigs;
 
-/// One fake apiserver. Dropped, it ends with all its connections; [`FakeApiserver::stop`] also waits for that.
+/// A fake apiserver. Dropping it closes all its connections. [`FakeApiserver::stop`] also waits for that.
 #[derive(Debug)]
 pub struct FakeApiserver {
     address: SocketAddr,
     shared: Arc<Shared>,
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<Command>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
 
-/// Who may ask for `/readyz` and its like.
+/// The clients that are authenticated. Others get 401.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Access {
-    /// Everyone, as by default.
+    /// Every client. This is the default.
     #[default]
     Anonymous,
-    /// Who has this bearer token; all others get 401.
+    /// Clients with this bearer token.
     Token(String),
-    /// Who has a client certificate of the authority; all others get 401.
+    /// Clients with a certificate of the authority.
     ClientCertificate,
 }
 
-/// Why a fake could not do what it was told.
+/// An error of a fake apiserver.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The address cannot be listened on; the caller chooses another.
+pub enum FakeApiserverError {
+    /// The fake cannot listen on the address. The caller can choose another.
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// A certificate could not be made; the names are at fault.
-    #[error("cannot make a certificate")]
+    /// A certificate cannot be issued for the names.
+    #[error("cannot issue a certificate")]
     Certificate(#[from] rcgen::Error),
-    /// The certificates made are not to the liking of the TLS library; a fault of this crate.
+    /// The TLS library rejects a certificate, which is a bug of this crate.
     #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
-    /// As [`Error::Tls`], for the certificates of clients.
-    #[error("cannot set up the verification of clients")]
+    /// The TLS library rejects the verifier of client certificates, which is a bug of this crate.
+    #[error("cannot set up the verification of client certificates")]
     Verifier(#[from] VerifierBuilderError),
-    /// The runtime has ended the fake.
+    /// The task of the fake has ended.
     #[error("the fake has stopped")]
     Stopped,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 pub(crate) struct Shared {
     pub(crate) behaviour: watch::Sender<Behaviour>,
     pub(crate) access: Mutex<Access>,
     pub(crate) cluster: Mutex<Option<Cluster>>,
-    pub(crate) tls: Configs,
+    pub(crate) tls: TlsConfigs,
     pub(crate) requests: AtomicU64,
     connections: AtomicU64,
 }
 
-/// What is to be done, and where to say that it has been.
-struct Order {
+/// A change, and the channel for its result.
+struct Command {
     change: Change,
-    done: oneshot::Sender<Result<(), Error>>,
+    done: oneshot::Sender<Result<(), FakeApiserverError>>,
 }
 
 enum Change {
-    To(Behaviour),
-    HangUp,
+    SetBehaviour(Behaviour),
+    CloseConnections,
 }
 
 impl FakeApiserver {
-    /// Starts to serve on `address` (port 0: any free one) with a certificate of `authority` for these DNS names and
-    /// IP addresses. It is [`Behaviour::Ready`]. Must be called within a tokio runtime.
-    pub fn start(address: SocketAddr, authority: &Authority, names: &[&str]) -> Result<Self, Error> {
-        let (port, listener) = Port::take(address)?;
+    /// Starts a fake on `address`, with [`Behaviour::Ready`]. Port 0 takes a free port.
+    ///
+    /// Its certificate is issued by `authority` for `names`, which are DNS names and IP addresses.
+    ///
+    /// # Panics
+    /// If it is called outside a tokio runtime.
+    pub fn start(address: SocketAddr, authority: &Authority, names: &[&str]) -> Result<Self, FakeApiserverError> {
+        let (port, listener) = Port::bind(address)?;
         let shared = Arc::new(Shared {
             behaviour: watch::Sender::new(Behaviour::Ready),
             access: Mutex::default(),
             cluster: Mutex::default(),
-            tls: Configs::new(authority, names)?,
+            tls: TlsConfigs::new(authority, names)?,
             requests: AtomicU64::new(0),
             connections: AtomicU64::new(0),
         });
-        let (orders, to_do) = mpsc::channel(1);
+        let (commands, received) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let address = port.address;
-        let task = tokio::spawn(serve(port, listener, Arc::clone(&shared), to_do, stop.clone()));
-        Ok(Self { address, shared, orders, stop, task: Some(task) })
+        let task = tokio::spawn(serve(port, listener, Arc::clone(&shared), received, stop.clone()));
+        Ok(Self { address, shared, commands, stop, task: Some(task) })
     }
 
-    /// Where it listens.
+    /// The address that the fake listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes what it does. Once this returns, new connections and new requests meet the new behaviour; connections
-    /// kept from before go on where a real apiserver's would, and have ended where they would not (the behaviours that
-    /// take another process).
-    pub async fn set(&self, behaviour: Behaviour) -> Result<(), Error> {
-        self.order(Change::To(behaviour)).await
+    /// Changes the behaviour. It applies to every connection and request after this returns.
+    ///
+    /// Open connections stay open if those of a real apiserver would. A behaviour that needs a restart of the process closes them
+    /// before this returns.
+    pub async fn set(&self, behaviour: Behaviour) -> Result<(), FakeApiserverError> {
+        self.apply(Change::SetBehaviour(behaviour)).await
     }
 
-    /// Ends every connection and goes on as before, as a proxy does with idle ones. They have ended once this returns.
-    pub async fn hang_up(&self) -> Result<(), Error> {
-        self.order(Change::HangUp).await
+    /// Closes every connection, as a proxy closes idle ones, and keeps the behaviour. They are closed when this returns.
+    pub async fn close_connections(&self) -> Result<(), FakeApiserverError> {
+        self.apply(Change::CloseConnections).await
     }
 
-    async fn order(&self, change: Change) -> Result<(), Error> {
+    async fn apply(&self, change: Change) -> Result<(), FakeApiserverError> {
         let (done, outcome) = oneshot::channel();
-        self.orders.send(Order { change, done }).await.map_err(|_| Error::Stopped)?;
-        outcome.await.map_err(|_| Error::Stopped)?
+        self.commands.send(Command { change, done }).await.map_err(|_| FakeApiserverError::Stopped)?;
+        outcome.await.map_err(|_| FakeApiserverError::Stopped)?
     }
 
-    /// What it does now.
+    /// The current behaviour.
     pub fn behaviour(&self) -> Behaviour {
         self.shared.behaviour.borrow().clone()
     }
 
-    /// Says who may ask, from the next request on.
+    /// Changes the clients that are authenticated, from the next request on.
     pub fn require(&self, access: Access) {
         *self.shared.access.lock().unwrap_or_else(PoisonError::into_inner) = access;
     }
 
-    /// Is an apiserver of this cluster from the next request on; by default it is one of none and lists nothing.
-    pub fn join(&self, cluster: &Cluster) {
+    /// Makes the fake an apiserver of a cluster, from the next request on. Without a cluster it serves no lists.
+    pub fn set_cluster(&self, cluster: &Cluster) {
         *self.shared.cluster.lock().unwrap_or_else(PoisonError::into_inner) = Some(cluster.clone());
     }
 
-    /// How many HTTP requests have come.
+    /// The number of HTTP requests that were received.
     pub fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::Relaxed)
     }
 
-    /// How many TCP connections have been accepted.
+    /// The number of TCP connections that were accepted.
     pub fn connections(&self) -> u64 {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// Ends every connection, frees the port and waits for both.
+    /// Closes every connection and the port. Waits until both are closed.
     pub async fn stop(mut self) {
         self.stop.cancel();
         if let Some(task) = self.task.take() {
-            // A panic inside is of no use to who stops it.
+            // The caller cannot handle a panic of the task.
             drop(task.await);
         }
     }
@@ -187,53 +192,54 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// The port, kept also while nothing listens on it: a bound socket that does not listen has connections refused, and
-/// lets a listener bind beside it.
+/// A port that stays reserved while nothing listens on it.
+///
+/// The kernel refuses connections to a socket that is bound but does not listen, and a listener can bind to the same port.
 struct Port {
     address: SocketAddr,
-    _keeper: Socket,
+    _reservation: Socket,
 }
 
 impl Port {
-    fn take(address: SocketAddr) -> Result<(Self, TcpListener), Error> {
-        let keep = || {
-            let keeper = bound(address)?;
-            let address = keeper.local_addr()?.as_socket().unwrap_or(address);
-            Ok(Self { address, _keeper: keeper })
-        };
-        let port = keep().map_err(|source| Error::Listen { address, source })?;
+    fn bind(address: SocketAddr) -> Result<(Self, TcpListener), FakeApiserverError> {
+        let reserved = bind_socket(address).and_then(|socket| {
+            let address = socket.local_addr()?.as_socket().unwrap_or(address);
+            Ok(Self { address, _reservation: socket })
+        });
+        let port = reserved.map_err(|source| FakeApiserverError::Listen { address, source })?;
         let listener = port.listen()?;
         Ok((port, listener))
     }
 
-    fn listen(&self) -> Result<TcpListener, Error> {
-        let listen = || {
-            let socket = bound(self.address)?;
+    fn listen(&self) -> Result<TcpListener, FakeApiserverError> {
+        let listener = bind_socket(self.address).and_then(|socket| {
             socket.listen(1024)?;
             socket.set_nonblocking(true)?;
             TcpListener::from_std(socket.into())
-        };
-        listen().map_err(|source| Error::Listen { address: self.address, source })
+        });
+        listener.map_err(|source| FakeApiserverError::Listen { address: self.address, source })
     }
 }
 
-fn bound(address: SocketAddr) -> io::Result<Socket> {
+fn bind_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.cloexec(), None)?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
-/// Makes a socket deaf, or lets it hear again. A filter that takes no byte of any packet drops them all, SYNs on a
-/// listener included, and the peer gets no sign of life: not even an ACK.
-pub(crate) fn silence(socket: &Socket, silent: bool) -> io::Result<()> {
-    /// `BPF_RET | BPF_K`: ends the filter, with the number of bytes taken of the packet.
+/// Makes a socket drop every packet, or receive packets again.
+///
+/// A socket filter that accepts 0 bytes of each packet drops it. On a listener that includes SYN packets. The peer gets no
+/// response, not even an ACK.
+pub(crate) fn set_silent(socket: &Socket, silent: bool) -> io::Result<()> {
+    /// `BPF_RET | BPF_K`: ends the filter and returns the number of bytes to accept.
     const RETURN: u16 = 0x06;
     if silent {
         return socket.attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)]);
     }
     match socket.detach_filter() {
-        // None was attached.
+        // No filter was attached.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
@@ -243,52 +249,56 @@ async fn serve(
     port: Port,
     listener: TcpListener,
     shared: Arc<Shared>,
-    mut orders: mpsc::Receiver<Order>,
+    mut commands: mpsc::Receiver<Command>,
     stop: CancellationToken,
 ) {
     let mut listener = Some(listener);
-    let mut conversations = JoinSet::new();
+    let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(Order { change, done }) = orders.recv() => {
-                let outcome = carry_out(change, &port, &mut listener, &mut conversations, &shared).await;
-                // Who asked may have gone.
+            Some(Command { change, done }) = commands.recv() => {
+                let outcome = apply(change, &port, &mut listener, &mut connections, &shared).await;
+                // The caller may have stopped waiting.
                 drop(done.send(outcome));
             }
-            Some(_) = conversations.join_next() => {}
+            Some(_) = connections.join_next() => {}
             Some(stream) = accept(listener.as_ref()) => {
                 shared.connections.fetch_add(1, Ordering::Relaxed);
-                conversations.spawn(conversation::hold(stream, Arc::clone(&shared)));
+                connections.spawn(connection::serve(stream, Arc::clone(&shared)));
             }
         }
     }
-    conversations.shutdown().await;
+    connections.shutdown().await;
 }
 
-async fn carry_out(
+async fn apply(
     change: Change,
     port: &Port,
     listener: &mut Option<TcpListener>,
-    conversations: &mut JoinSet<()>,
+    connections: &mut JoinSet<()>,
     shared: &Shared,
-) -> Result<(), Error> {
-    let Change::To(behaviour) = change else {
-        conversations.shutdown().await;
+) -> Result<(), FakeApiserverError> {
+    let Change::SetBehaviour(behaviour) = change else {
+        connections.shutdown().await;
         return Ok(());
     };
-    turn(port, listener, &behaviour)?;
-    if behaviour.is_another_server() || shared.behaviour.borrow().is_another_server() {
-        conversations.shutdown().await;
+    update_listener(port, listener, &behaviour)?;
+    if behaviour.needs_restart() || shared.behaviour.borrow().needs_restart() {
+        connections.shutdown().await;
     }
     shared.behaviour.send_replace(behaviour);
     Ok(())
 }
 
-/// Opens, closes, silences the listener as the behaviour wants it.
-fn turn(port: &Port, listener: &mut Option<TcpListener>, to: &Behaviour) -> Result<(), Error> {
-    if *to == Behaviour::Dead {
+/// Opens, closes or silences the listener for a behaviour.
+fn update_listener(
+    port: &Port,
+    listener: &mut Option<TcpListener>,
+    behaviour: &Behaviour,
+) -> Result<(), FakeApiserverError> {
+    if *behaviour == Behaviour::Dead {
         *listener = None;
         return Ok(());
     }
@@ -296,10 +306,10 @@ fn turn(port: &Port, listener: &mut Option<TcpListener>, to: &Behaviour) -> Resu
         Some(open) => open,
         None => listener.insert(port.listen()?),
     };
-    let dup = || SockRef::from(&*listener).try_clone();
-    dup()
-        .and_then(|socket| silence(&socket, *to == Behaviour::Silent))
-        .map_err(|source| Error::Listen { address: port.address, source })
+    SockRef::from(&*listener)
+        .try_clone()
+        .and_then(|socket| set_silent(&socket, *behaviour == Behaviour::Silent))
+        .map_err(|source| FakeApiserverError::Listen { address: port.address, source })
 }
 
 async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {
@@ -308,7 +318,7 @@ async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {
         if let Ok((stream, _)) = listener.accept().await {
             return Some(stream);
         }
-        // A connection that has already gone, or a lack of descriptors, which would come again at once.
+        // The client has gone, or the process has no file descriptor left. Then the next accept would fail at once.
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The TLS configurations of a fake, one a certificate.
+//! The TLS configurations of a fake, one for each certificate.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use rustls::{RootCertStore, ServerConfig};
 
 use crate::authority::{Authority, Identity, Validity};
 use crate::behaviour::Behaviour;
-use crate::server::Error;
+use crate::server::FakeApiserverError;
 
-pub(crate) struct Configs {
+pub(crate) struct TlsConfigs {
     current: Arc<ServerConfig>,
     other_ca: Arc<ServerConfig>,
     wrong_names: Arc<ServerConfig>,
@@ -18,11 +18,11 @@ pub(crate) struct Configs {
     not_yet_valid: Arc<ServerConfig>,
 }
 
-impl Configs {
-    pub(crate) fn new(authority: &Authority, names: &[&str]) -> Result<Self, Error> {
-        // CAs of kubeadm all have the same name, so a foreign one differs by its key only.
+impl TlsConfigs {
+    pub(crate) fn new(authority: &Authority, names: &[&str]) -> Result<Self, FakeApiserverError> {
+        // All CAs of kubeadm have the same name, so the other CA differs only by its key.
         let other = Authority::new("kubernetes")?;
-        let config = |identity: Result<Identity, Error>| server_config(authority, &identity?);
+        let config = |identity: Result<Identity, FakeApiserverError>| server_config(authority, &identity?);
         Ok(Self {
             current: config(authority.issue(names, Validity::Current))?,
             other_ca: config(other.issue(names, Validity::Current))?,
@@ -32,7 +32,8 @@ impl Configs {
         })
     }
 
-    pub(crate) fn of(&self, behaviour: &Behaviour) -> Arc<ServerConfig> {
+    /// The configuration for a behaviour.
+    pub(crate) fn for_behaviour(&self, behaviour: &Behaviour) -> Arc<ServerConfig> {
         Arc::clone(match behaviour {
             Behaviour::OtherCa => &self.other_ca,
             Behaviour::WrongNames => &self.wrong_names,
@@ -43,11 +44,11 @@ impl Configs {
     }
 }
 
-fn server_config(clients: &Authority, identity: &Identity) -> Result<Arc<ServerConfig>, Error> {
+fn server_config(clients: &Authority, identity: &Identity) -> Result<Arc<ServerConfig>, FakeApiserverError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(clients.certificate().clone())?;
-    // kube-apiserver asks every client for a certificate and leaves it to authentication whether it must have one.
+    // kube-apiserver requests a certificate from every client. Authentication decides later if one is required.
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
         .allow_unauthenticated()
         .build()?;

@@ -1,4 +1,4 @@
-//! The fake, asked by plain clients.
+//! Tests of the fake with plain HTTP clients.
 
 #![expect(clippy::unwrap_used, reason = "a panic in a helper of tests is a failing test")]
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use daymark_fake_apiserver::{Access, Authority, Behaviour, Cluster, Error, FakeApiserver, Node};
+use daymark_fake_apiserver::{Access, Authority, Behaviour, Cluster, ClusterNode, FakeApiserver, FakeApiserverError};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::{http1, http2};
@@ -22,7 +22,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 const NAME: &str = "lb.kube-cp.com";
-const LONG: Duration = Duration::from_mins(1);
+const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 fn start() -> (Authority, FakeApiserver) {
     let authority = Authority::new("kubernetes").unwrap();
@@ -43,8 +43,15 @@ async fn connect(authority: &Authority, apiserver: &FakeApiserver, alpn: &[u8]) 
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(NAME).unwrap(), stream).await.unwrap()
 }
 
-/// The status and the body of each path, asked over one HTTP/1.1 connection.
-async fn get(authority: &Authority, apiserver: &FakeApiserver, paths: &[&str]) -> Vec<(StatusCode, String)> {
+/// A response.
+#[derive(Debug, PartialEq, Eq)]
+struct Received {
+    status: StatusCode,
+    body: String,
+}
+
+/// Requests each path over one HTTP/1.1 connection.
+async fn get(authority: &Authority, apiserver: &FakeApiserver, paths: &[&str]) -> Vec<Received> {
     let tls = connect(authority, apiserver, b"http/1.1").await;
     let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await.unwrap();
     let connection = tokio::spawn(connection);
@@ -55,7 +62,7 @@ async fn get(authority: &Authority, apiserver: &FakeApiserver, paths: &[&str]) -
         let answer = sender.send_request(request).await.unwrap();
         let status = answer.status();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
-        answers.push((status, String::from_utf8(body.to_vec()).unwrap()));
+        answers.push(Received { status, body: String::from_utf8(body.to_vec()).unwrap() });
     }
     drop(sender);
     connection.await.unwrap().unwrap();
@@ -67,10 +74,13 @@ async fn answers_are_those_of_kube_apiserver_over_one_connection() {
     let (authority, apiserver) = start();
     let paths = ["/readyz", "/readyz?verbose", "/livez", "/healthz", "/version", "/readyz/etcd", "/api"];
     let answers = get(&authority, &apiserver, &paths).await;
-    assert_eq!(answers[0], (StatusCode::OK, "ok".to_owned()));
-    assert!(answers[1].1.starts_with("[+]ping ok\n") && answers[1].1.ends_with("readyz check passed\n"), "{answers:?}");
-    assert!(answers[2..5].iter().all(|(status, _)| *status == StatusCode::OK), "{answers:?}");
-    for ((status, body), path) in answers[5..].iter().zip(&paths[5..]) {
+    assert_eq!(answers[0], Received { status: StatusCode::OK, body: "ok".to_owned() });
+    assert!(
+        answers[1].body.starts_with("[+]ping ok\n") && answers[1].body.ends_with("readyz check passed\n"),
+        "{answers:?}"
+    );
+    assert!(answers[2..5].iter().all(|answer| answer.status == StatusCode::OK), "{answers:?}");
+    for (Received { status, body }, path) in answers[5..].iter().zip(&paths[5..]) {
         assert_eq!(*status, StatusCode::FORBIDDEN);
         assert!(body.starts_with(r#"{"kind":"Status","#) && body.contains(&format!(r#"cannot get path \"{path}\""#)));
     }
@@ -79,10 +89,10 @@ async fn answers_are_those_of_kube_apiserver_over_one_connection() {
 }
 
 #[tokio::test]
-async fn a_failing_check_is_in_the_list_whether_or_not_it_is_asked_for() {
+async fn a_failing_check_is_listed_in_verbose_and_other_responses() {
     let (authority, apiserver) = start();
     apiserver.set(Behaviour::NotReady { failing: vec!["etcd".into(), "my-check".into()] }).await.unwrap();
-    for (status, body) in get(&authority, &apiserver, &["/readyz", "/readyz?verbose"]).await {
+    for Received { status, body } in get(&authority, &apiserver, &["/readyz", "/readyz?verbose"]).await {
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         for line in ["[+]ping ok", "[-]etcd failed: reason withheld", "[-]my-check failed: reason withheld"] {
             assert!(body.lines().any(|found| found == line), "{body}");
@@ -92,7 +102,7 @@ async fn a_failing_check_is_in_the_list_whether_or_not_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn an_http2_connection_ends_after_each_answer() {
+async fn an_http2_connection_is_closed_after_each_response() {
     let (authority, apiserver) = start();
     let tls = connect(&authority, &apiserver, b"h2").await;
     assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
@@ -102,26 +112,26 @@ async fn an_http2_connection_ends_after_each_answer() {
     let answer = sender.send_request(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok");
-    // The sender is still there: it is the server that ends the connection.
-    timeout(LONG, connection).await.expect("the connection goes on").unwrap().unwrap();
+    // The sender is still alive, so it is the server that closes the connection.
+    timeout(TEST_TIMEOUT, connection).await.expect("the server closes the connection").unwrap().unwrap();
     assert!(sender.is_closed());
 }
 
 #[tokio::test]
-async fn a_dead_one_refuses_keeps_its_port_and_comes_back() {
+async fn a_dead_fake_refuses_connections_keeps_its_port_and_comes_back() {
     let (authority, apiserver) = start();
     let kept = connect(&authority, &apiserver, b"http/1.1").await;
     for _ in 0..3 {
         apiserver.set(Behaviour::Dead).await.unwrap();
         assert_eq!(TcpStream::connect(apiserver.address()).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
         apiserver.set(Behaviour::Ready).await.unwrap();
-        assert_eq!(get(&authority, &apiserver, &["/readyz"]).await[0].0, StatusCode::OK);
+        assert_eq!(get(&authority, &apiserver, &["/readyz"]).await[0].status, StatusCode::OK);
     }
     drop(kept);
 }
 
 #[tokio::test]
-async fn silence_holds_for_connections_of_before_and_ends() {
+async fn silence_applies_to_open_connections_too_and_ends() {
     let (authority, apiserver) = start();
     let tls = connect(&authority, &apiserver, b"http/1.1").await;
     let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await.unwrap();
@@ -132,31 +142,34 @@ async fn silence_holds_for_connections_of_before_and_ends() {
     assert!(timeout(Duration::from_millis(100), answer.as_mut()).await.is_err());
     assert!(timeout(Duration::from_millis(100), TcpStream::connect(apiserver.address())).await.is_err());
     apiserver.set(Behaviour::Ready).await.unwrap();
-    // Both sides only ever missed each other's packets, and send them again.
-    assert_eq!(timeout(LONG, answer).await.unwrap().unwrap().status(), StatusCode::OK);
-    assert_eq!(get(&authority, &apiserver, &["/readyz"]).await[0].0, StatusCode::OK);
+    // Both sides send the dropped packets again.
+    assert_eq!(timeout(TEST_TIMEOUT, answer).await.unwrap().unwrap().status(), StatusCode::OK);
+    assert_eq!(get(&authority, &apiserver, &["/readyz"]).await[0].status, StatusCode::OK);
     drop(sender);
     connection.await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn a_stalled_one_goes_on_with_the_handshake_once_it_is_ready() {
+async fn a_stalled_handshake_continues_when_the_fake_is_ready() {
     let (authority, apiserver) = start();
     apiserver.set(Behaviour::TlsStall).await.unwrap();
     let mut handshake = std::pin::pin!(connect(&authority, &apiserver, b"http/1.1"));
     assert!(timeout(Duration::from_millis(100), handshake.as_mut()).await.is_err());
     apiserver.set(Behaviour::Ready).await.unwrap();
-    timeout(LONG, handshake).await.expect("the handshake still stalls");
+    timeout(TEST_TIMEOUT, handshake).await.expect("the handshake continues");
 }
 
 #[tokio::test]
 async fn a_taken_address_is_an_error() {
     let (authority, apiserver) = start();
-    assert!(matches!(FakeApiserver::start(apiserver.address(), &authority, &[NAME]), Err(Error::Listen { .. })));
+    assert!(matches!(
+        FakeApiserver::start(apiserver.address(), &authority, &[NAME]),
+        Err(FakeApiserverError::Listen { .. })
+    ));
 }
 
 #[tokio::test]
-async fn a_stopped_one_frees_its_port() {
+async fn a_stopped_fake_frees_its_port() {
     let (authority, apiserver) = start();
     let address = apiserver.address();
     apiserver.stop().await;
@@ -167,32 +180,33 @@ async fn a_stopped_one_frees_its_port() {
 #[tokio::test]
 async fn the_nodes_of_a_cluster_are_listed_page_by_page_to_those_who_may_see_them() {
     let (authority, apiserver) = start();
-    let of = |path: &'static str| {
+    let list = |path: &'static str| {
         let (authority, apiserver) = (&authority, &apiserver);
         async move { get(authority, apiserver, &[path]).await.remove(0) }
     };
-    assert_eq!(of("/api/v1/nodes").await.0, StatusCode::FORBIDDEN, "by default it has no cluster");
+    assert_eq!(list("/api/v1/nodes").await.status, StatusCode::FORBIDDEN, "a new fake has no cluster");
     let cluster = Cluster::default();
-    apiserver.join(&cluster);
-    let mut nodes: Vec<Node> =
-        (1..=3).map(|n| Node::of_control_plane(&format!("cp-{n}"), [192, 0, 2, n].into())).collect();
+    apiserver.set_cluster(&cluster);
+    let mut nodes: Vec<ClusterNode> =
+        (1..=3).map(|n| ClusterNode::control_plane(&format!("cp-{n}"), [192, 0, 2, n].into())).collect();
     nodes[2].labels.clear();
     cluster.set_nodes(nodes);
-    let (status, body) = of("/api/v1/nodes?labelSelector=node-role.kubernetes.io%2Fcontrol-plane&limit=1").await;
+    let Received { status, body } =
+        list("/api/v1/nodes?labelSelector=node-role.kubernetes.io%2Fcontrol-plane&limit=1").await;
     assert!(status == StatusCode::OK && body.contains("cp-1") && !body.contains("cp-2"), "{body}");
     assert!(body.contains("\"continue\":\"1\"") && !body.contains("remainingItemCount"), "{body}");
-    let (_, body) = of("/api/v1/nodes?limit=1&continue=2").await;
+    let Received { body, .. } = list("/api/v1/nodes?limit=1&continue=2").await;
     assert!(body.contains("cp-3") && !body.contains("continue"), "{body}");
-    cluster.set_page(Some(2));
-    let (_, body) = of("/api/v1/nodes?limit=500").await;
+    cluster.set_max_page_items(Some(2));
+    let Received { body, .. } = list("/api/v1/nodes?limit=500").await;
     assert!(body.contains("cp-2") && !body.contains("cp-3") && body.contains("\"remainingItemCount\":1"), "{body}");
     cluster.set_endpoints(6443, vec![[192, 0, 2, 1].into(), "2001:db8::1".parse().unwrap()]);
     let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name=kubernetes";
-    let (_, body) = of(slices).await;
+    let Received { body, .. } = list(slices).await;
     assert!(body.contains("192.0.2.1") && body.contains("2001:db8::1") && body.contains("\"port\":6443"), "{body}");
     assert_eq!(cluster.lists(), 4);
     cluster.forbid(true);
-    assert_eq!(of(slices).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(list(slices).await.status, StatusCode::FORBIDDEN);
     apiserver.require(Access::Token("secret".to_owned()));
-    assert_eq!(of(slices).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(list(slices).await.status, StatusCode::UNAUTHORIZED);
 }

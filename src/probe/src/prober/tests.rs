@@ -45,7 +45,7 @@ const LONG: Duration = Duration::from_mins(1);
 #[tokio::test]
 async fn a_kept_connection_found_closed_is_replaced_within_the_probe() {
     let (apiserver, prober, kept) = kept(LONG).await;
-    apiserver.hang_up().await.unwrap();
+    apiserver.close_connections().await.unwrap();
     let found = prober.probe(apiserver.address().ip(), Some(kept)).await;
     assert_eq!(found.observation.kind, Kind::Ready);
     assert!(found.observation.timings.connect.is_some());

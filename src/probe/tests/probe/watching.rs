@@ -102,7 +102,7 @@ async fn a_closed_kept_connection_starts_a_probe_at_once_and_is_no_failure() {
     fixture.settings.interval = NEVER;
     let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
-    fixture.apiserver.hang_up().await.unwrap();
+    fixture.apiserver.close_connections().await.unwrap();
     let observation = watching.next().await;
     assert_eq!(observation.kind, Kind::Ready);
     assert!(is_fresh(&observation));
