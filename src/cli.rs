@@ -43,13 +43,13 @@ enum Command {
     Run(run::Arguments),
     /// Do one pass for a timer: probe until every verdict is clear, publish to Cloudflare, and end
     Sync(sync::Arguments),
-    /// Try Daymark with three fake apiservers on this host; or, while it runs, break and heal them
+    /// Run Daymark with three fake apiservers on this host, or change the behaviour of a fake of the running demo
     Demo(demo::Arguments),
     /// Show every error of a configuration, and the worst-case time to a right answer
     Check(check::Arguments),
     /// Probe each target once and show what was found
     Probe(probe::Arguments),
-    /// Show what names lead to
+    /// Resolve names
     Ask(ask::Arguments),
     /// Show what a running host holds
     Status(status::Arguments),

@@ -1,20 +1,22 @@
-//! `daymark ask`: what names lead to, for where there is no `dig`, as in the image.
+//! `daymark ask`: resolves names. It serves hosts without `dig`, such as a container of the image.
 
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
-use daymark_resolver::Names;
+use daymark_files::error_chain;
+use daymark_resolver::{Protocol, ResolveError, SystemResolver, resolve_at};
 
 use super::{Failure, Outcome, block_on};
-use daymark_files::error_chain;
+
+/// The port of a server without one in `--server`.
+const DNS_PORT: u16 = 53;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The names
+    /// The names to resolve
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
-    /// The server that is asked, by UDP and by TCP, at port 53 unless told otherwise; without it the name servers of the
-    /// system
+    /// Ask this server by UDP and by TCP, at port 53 unless PORT is given; by default the nameservers of the system are asked
     #[arg(long, value_name = "HOST[:PORT]")]
     server: Option<String>,
 }
@@ -23,46 +25,64 @@ pub(super) fn ask(arguments: &Arguments) -> Outcome {
     block_on(async {
         let mut lines = String::new();
         for name in &arguments.names {
-            for (way, found) in found(name, arguments.server.as_deref()).await? {
-                let addresses = found.map_err(|cause| Failure::Run(format!("{name}: no address {way}: {cause}")))?;
-                let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-                lines.push_str(&format!("{name}: {} {way}\n", addresses.join(" ")));
+            for resolution in resolve(name, arguments.server.as_deref()).await? {
+                lines.push_str(&resolution.line(name)?);
             }
         }
         Ok(lines)
     })
 }
 
-/// What was found in each way that there is to ask, or why nothing was.
-type Found = Vec<(String, Result<Vec<IpAddr>, String>)>;
-
-async fn found(name: &str, server: Option<&str>) -> Result<Found, Failure> {
-    let Some(server) = server else {
-        let found = Names::system().addresses(name).await.map_err(|error| error_chain(&error));
-        return Ok(vec![("by the name servers of the system".to_owned(), found)]);
-    };
-    let server = resolved(server).await?;
-    let mut ways = Vec::new();
-    for (transport, by_tcp) in [("UDP", false), ("TCP", true)] {
-        let found = daymark_resolver::ask(name, server, by_tcp).await.map_err(|error| error_chain(&error));
-        ways.push((format!("at {server} by {transport}"), found));
-    }
-    Ok(ways)
+/// The result of resolving a name in one way.
+struct Resolution {
+    /// The server and the protocol, such as `at 192.0.2.1:53 by UDP`.
+    via: String,
+    result: Result<Vec<IpAddr>, ResolveError>,
 }
 
-/// Where a server is that is given as address or name, with or without a port.
-async fn resolved(server: &str) -> Result<SocketAddr, Failure> {
+impl Resolution {
+    fn line(&self, name: &str) -> Outcome {
+        let via = &self.via;
+        match &self.result {
+            Ok(addresses) => {
+                let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                Ok(format!("{name}: {} {via}\n", addresses.join(" ")))
+            }
+            Err(error) => Err(Failure::Run(format!("{name}: no address {via}: {}", error_chain(error)))),
+        }
+    }
+}
+
+/// Resolves a name, by both protocols if a server is given.
+async fn resolve(name: &str, server: Option<&str>) -> Result<Vec<Resolution>, Failure> {
+    let Some(server) = server else {
+        let result = SystemResolver::new().addresses(name).await;
+        return Ok(vec![Resolution { via: "by the nameservers of the system".to_owned(), result }]);
+    };
+    let server = server_address(server).await?;
+    let mut resolutions = Vec::new();
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        let result = resolve_at(name, server, protocol).await;
+        resolutions.push(Resolution { via: format!("at {server} by {protocol}"), result });
+    }
+    Ok(resolutions)
+}
+
+/// The address of a server that is given as an address or a name, with or without a port.
+async fn server_address(server: &str) -> Result<SocketAddr, Failure> {
     if let Ok(address) = server.parse() {
         return Ok(address);
     }
+    // An IPv6 address without a port has several colons.
     let (host, port) = match server.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') => (host, port.parse().ok()),
-        _ => (server, Some(53)),
+        _ => (server, Some(DNS_PORT)),
     };
-    let port =
-        port.ok_or_else(|| Failure::Usage(format!("{server}: HOST or HOST:PORT is wanted, such as 192.0.2.1:53")))?;
-    let found = Names::system().addresses(host).await;
-    let found =
-        found.map_err(|error| Failure::Run(format!("the name {host} leads nowhere: {}", error_chain(&error))))?;
-    Ok(SocketAddr::new(found[0], port))
+    let Some(port) = port else {
+        return Err(Failure::Usage(format!("{server}: HOST or HOST:PORT is expected, such as 192.0.2.1:53")));
+    };
+    let addresses = SystemResolver::new().addresses(host).await;
+    let addresses = addresses
+        .map_err(|error| Failure::Run(format!("the name {host} cannot be resolved: {}", error_chain(&error))))?;
+    Ok(SocketAddr::new(addresses[0], port))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use daymark_files::Token;
-use daymark_resolver::Names;
+use daymark_resolver::SystemResolver;
 use http_body_util::{BodyExt, Full};
 use hyper::header::HeaderValue;
 use hyper::{Method, Request, StatusCode, header};
@@ -126,7 +126,7 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 /// A connection to the first address of the host that takes one.
 async fn connect(address: &str) -> Result<TcpStream, Fault> {
     let (host, port) = parts(address).ok_or("it is no HOST:PORT")?;
-    let found = Names::system().addresses(host).await;
+    let found = SystemResolver::new().addresses(host).await;
     let found = found.map_err(|error| format!("the name {host} leads nowhere: {}", error_chain(&error)))?;
     let addresses: Vec<SocketAddr> = found.into_iter().map(|address| (address, port).into()).collect();
     Ok(TcpStream::connect(&addresses[..]).await?)

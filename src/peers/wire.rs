@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use daymark_decision::HostName;
 use daymark_gossip::{KeyRing, Message, OVERHEAD, RANDOM_LENGTH, Transmit, Unsealed, open, seal};
-use daymark_resolver::{Names, Unresolved};
+use daymark_resolver::{ResolveError, SystemResolver};
 use ring::rand::{SecureRandom, SystemRandom};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
@@ -50,7 +50,7 @@ pub struct Wire {
     resolved: BTreeMap<HostName, BTreeSet<SocketAddr>>,
     /// What was said last of the member with an address, and when.
     complained: BTreeMap<(HostName, &'static str), Instant>,
-    names: Names,
+    names: SystemResolver,
     random: SystemRandom,
     metrics: Metrics,
 }
@@ -71,7 +71,7 @@ pub enum WireError {
     Keys(#[from] KeyFileError),
 }
 
-type Resolved = (HostName, String, Result<BTreeSet<SocketAddr>, Unresolved>);
+type Resolved = (HostName, String, Result<BTreeSet<SocketAddr>, ResolveError>);
 
 impl Wire {
     /// Binds the socket and reads the keys.
@@ -94,7 +94,7 @@ impl Wire {
             resolved: fixed.collect(),
             configured: others.map(|(host, address)| (host.clone(), address.clone())).collect(),
             complained: BTreeMap::new(),
-            names: Names::system(),
+            names: SystemResolver::new(),
             random: SystemRandom::new(),
             metrics,
         })

@@ -32,7 +32,11 @@ fn the_demo_is_broken_and_healed_from_another_terminal_and_leaves_nothing_behind
     assert!(wrong.stderr.contains("there is no fake kube-cp-9; there are kube-cp-1"), "{}", wrong.stderr);
     let wrong = finish(&mut daymark(&["demo", "--api", &api, "explode", "kube-cp-1"]));
     assert_eq!(wrong.code, Some(2));
-    assert!(wrong.stderr.contains("no behaviour `explode`; there are: ready, not-ready"), "{}", wrong.stderr);
+    assert!(
+        wrong.stderr.contains("unknown behaviour `explode`; the behaviours are: ready, not-ready"),
+        "{}",
+        wrong.stderr
+    );
 
     demo.process.signal("TERM");
     assert_eq!(demo.process.wait().code(), Some(0));

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_files::{Token, system_roots};
-use daymark_resolver::Names;
+use daymark_resolver::SystemResolver;
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -52,7 +52,7 @@ pub struct Usage {
 }
 
 /// Resolves the API's name.
-struct ByNames(Names);
+struct ByNames(SystemResolver);
 
 impl Resolve for ByNames {
     fn resolve(&self, name: Name) -> Resolving {
@@ -94,7 +94,7 @@ impl Client {
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("daymark/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(Arc::new(ByNames(Names::system())))
+            .dns_resolver(Arc::new(ByNames(SystemResolver::new())))
             .connect_timeout(settings.timeout.min(CONNECT))
             .timeout(settings.timeout);
         // An API without TLS is a fake on this machine, where no proxy leads.

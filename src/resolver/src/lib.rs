@@ -1,8 +1,8 @@
-//! Names to addresses, by the hosts file and the name servers of the system.
+//! Resolves names to addresses, by the hosts file and the nameservers of the system.
 //!
-//! The C library would do it through modules that it loads, which a static binary in an empty image does not have. So what
-//! `nsswitch.conf` says counts for nothing here: the hosts file comes first, then the name servers. Both files are read again
-//! once they change.
+//! The C library resolves names through modules that it loads at run time. A static binary in an empty image does not have them,
+//! so this crate replaces the C library. It ignores `nsswitch.conf`: it uses the hosts file first, then the nameservers. It reads
+//! both files again when they change.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -22,102 +22,137 @@ use hickory_resolver::{Hosts, Resolver, TokioResolver};
 use parking_lot::Mutex;
 use tracing::warn;
 
-/// Resolves names. Clones share what they know.
+/// Resolves names as the system is configured. Clones share the configuration.
 #[derive(Clone, Debug)]
-pub struct Names(Arc<Inner>);
+pub struct SystemResolver(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     resolv_conf: PathBuf,
     hosts: PathBuf,
-    newest: Mutex<Option<(Files, System)>>,
+    loaded: Mutex<Option<Loaded>>,
 }
 
-/// What the two files hold; `None` where there is none.
+/// The contents of the two files. `None` if a file cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 struct Files {
     resolv_conf: Option<Vec<u8>>,
     hosts: Option<Vec<u8>>,
 }
 
-/// What is made of the two files.
-#[derive(Clone)]
-struct System {
-    hosts: Arc<Hosts>,
-    servers: Result<TokioResolver, NetError>,
+/// A configuration, with the files that it was parsed from.
+#[derive(Debug)]
+struct Loaded {
+    files: Files,
+    configuration: Configuration,
 }
 
-/// A name has no address that could be found now.
+/// The hosts file and the resolver of the nameservers.
+#[derive(Clone)]
+struct Configuration {
+    hosts: Arc<Hosts>,
+    nameservers: Result<TokioResolver, NetError>,
+}
+
+/// The protocol of a query to a nameserver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// UDP. A lost datagram is sent again.
+    Udp,
+    /// TCP.
+    Tcp,
+}
+
+/// The error of a name for which no address was found.
 #[derive(Debug, thiserror::Error)]
-pub enum Unresolved {
-    /// The name servers are not configured in a way that can be used.
+pub enum ResolveError {
+    /// The configuration of the nameservers cannot be used.
     #[error("{path} cannot be used")]
     Configuration {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error in the file.
         source: NetError,
     },
-    /// Nobody knows the name, or nobody answers.
+    /// The name does not exist, or no nameserver answers.
     #[error(transparent)]
     Lookup(#[from] NetError),
 }
 
-impl Names {
-    /// Resolves as `/etc/resolv.conf` and `/etc/hosts` say.
-    pub fn system() -> Self {
-        Self::of("/etc/resolv.conf", "/etc/hosts")
+impl SystemResolver {
+    /// A resolver that is configured by `/etc/resolv.conf` and `/etc/hosts`.
+    pub fn new() -> Self {
+        Self::from_files("/etc/resolv.conf", "/etc/hosts")
     }
 
-    fn of(resolv_conf: impl Into<PathBuf>, hosts: impl Into<PathBuf>) -> Self {
-        let (resolv_conf, hosts) = (resolv_conf.into(), hosts.into());
-        Self(Arc::new(Inner { resolv_conf, hosts, newest: Mutex::default() }))
+    fn from_files(resolv_conf: impl Into<PathBuf>, hosts: impl Into<PathBuf>) -> Self {
+        let inner = Inner { resolv_conf: resolv_conf.into(), hosts: hosts.into(), loaded: Mutex::default() };
+        Self(Arc::new(inner))
     }
 
-    /// The addresses of a name, IPv4 before IPv6; never none. An address is its own.
-    pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Unresolved> {
+    /// Resolves a name to at least one address. IPv4 addresses come first. The text of an address resolves to itself.
+    pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
         if let Ok(address) = name.parse() {
             return Ok(vec![address]);
         }
-        let System { hosts, servers } = self.system_now();
-        let of_hosts = of_hosts(&hosts, &name.into_name().map_err(NetError::from)?);
-        if !of_hosts.is_empty() {
-            return Ok(of_hosts);
+        let Configuration { hosts, nameservers } = self.configuration();
+        let static_addresses = static_addresses(&hosts, &name.into_name().map_err(NetError::from)?);
+        if !static_addresses.is_empty() {
+            return Ok(static_addresses);
         }
-        let broken = |source| Unresolved::Configuration { path: self.0.resolv_conf.clone(), source };
-        let found = servers.map_err(broken)?.lookup_ip(name).await?;
-        Ok(found.iter().collect())
+        let nameservers =
+            nameservers.map_err(|source| ResolveError::Configuration { path: self.0.resolv_conf.clone(), source })?;
+        Ok(nameservers.lookup_ip(name).await?.iter().collect())
     }
 
-    /// What the files say now. They are small, and on no network.
-    fn system_now(&self) -> System {
-        let Inner { resolv_conf, hosts, newest } = &*self.0;
+    /// Parses the files if they have changed. They are small local files, so reading them does not block for long.
+    fn configuration(&self) -> Configuration {
+        let Inner { resolv_conf, hosts, loaded } = &*self.0;
         let files = Files { resolv_conf: fs::read(resolv_conf).ok(), hosts: fs::read(hosts).ok() };
-        let mut newest = newest.lock();
-        match &*newest {
-            Some((known, system)) if *known == files => system.clone(),
+        let mut loaded = loaded.lock();
+        match &*loaded {
+            Some(current) if current.files == files => current.configuration.clone(),
             _ => {
-                let system = files.system();
-                *newest = Some((files, system.clone()));
-                system
+                let configuration = files.parse();
+                *loaded = Some(Loaded { files, configuration: configuration.clone() });
+                configuration
             }
         }
     }
 }
 
-/// The addresses of a name as one server gives them, by TCP or by UDP alone; never none. A lost datagram is tried again.
-pub async fn ask(name: &str, server: SocketAddr, by_tcp: bool) -> Result<Vec<IpAddr>, Unresolved> {
-    let mut connection = if by_tcp { ConnectionConfig::tcp() } else { ConnectionConfig::udp() };
+impl Default for SystemResolver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        })
+    }
+}
+
+/// Resolves a name to at least one address, by a query to one server over one protocol.
+pub async fn resolve_at(name: &str, server: SocketAddr, protocol: Protocol) -> Result<Vec<IpAddr>, ResolveError> {
+    let mut connection = match protocol {
+        Protocol::Udp => ConnectionConfig::udp(),
+        Protocol::Tcp => ConnectionConfig::tcp(),
+    };
     connection.port = server.port();
     let server = NameServerConfig::new(server.ip(), true, vec![connection]);
     let mut options = ResolverOpts::default();
-    (options.timeout, options.attempts) = (Duration::from_secs(2), 5);
-    let resolver = resolver(ResolverConfig::from_parts(None, Vec::new(), vec![server]), options)?;
+    options.timeout = Duration::from_secs(2);
+    options.attempts = 5;
+    let resolver = nameserver_resolver(ResolverConfig::from_parts(None, Vec::new(), vec![server]), options)?;
     Ok(resolver.lookup_ip(name).await?.iter().collect())
 }
 
-/// For both families, without the hosts file.
-fn resolver(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, NetError> {
+/// A resolver of A and AAAA records that ignores the hosts file.
+fn nameserver_resolver(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, NetError> {
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     options.use_hosts_file = ResolveHosts::Never;
     let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
@@ -126,92 +161,101 @@ fn resolver(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioRe
 }
 
 impl Files {
-    fn system(&self) -> System {
+    fn parse(&self) -> Configuration {
         let mut hosts = Hosts::default();
         if let Some(Err(error)) = self.hosts.as_deref().map(|text| hosts.read_hosts_conf(text)) {
-            warn!("the hosts file cannot be read to its end: {error}");
+            warn!("the hosts file has an error, so the rest of it is ignored: {error}");
         }
-        System { hosts: Arc::new(hosts), servers: self.servers() }
+        Configuration { hosts: Arc::new(hosts), nameservers: self.nameservers() }
     }
 
-    fn servers(&self) -> Result<TokioResolver, NetError> {
+    fn nameservers(&self) -> Result<TokioResolver, NetError> {
         let (config, options) = if let Some(text) = &self.resolv_conf {
             parse_resolv_conf(text)?
         } else {
-            // As the C library does: resolv.conf(5), `nameserver`.
-            let own = NameServerConfig::udp_and_tcp([127, 0, 0, 1].into());
-            (ResolverConfig::from_parts(None, Vec::new(), vec![own]), ResolverOpts::default())
+            // Without the file, the C library asks the local host: resolv.conf(5), `nameserver`.
+            let local = NameServerConfig::udp_and_tcp([127, 0, 0, 1].into());
+            (ResolverConfig::from_parts(None, Vec::new(), vec![local]), ResolverOpts::default())
         };
-        resolver(config, options)
+        nameserver_resolver(config, options)
     }
 }
 
-impl fmt::Debug for System {
+impl fmt::Debug for Configuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("System").field("hosts", &self.hosts).finish_non_exhaustive()
+        f.debug_struct("Configuration").field("hosts", &self.hosts).finish_non_exhaustive()
     }
 }
 
-/// The addresses by the hosts file alone. What has one there is asked of no server, also not for the other family.
-fn of_hosts(hosts: &Hosts, name: &Name) -> Vec<IpAddr> {
-    let of_type = |rtype| hosts.lookup_static_host(&Query::query(name.clone(), rtype));
-    let found = [RecordType::A, RecordType::AAAA].into_iter().filter_map(of_type);
-    found.flat_map(|lookup| lookup.answers().iter().filter_map(|it| it.data.ip_addr()).collect::<Vec<_>>()).collect()
+/// The addresses of a name in the hosts file. If there is one, no nameserver is asked, not even for the other family.
+fn static_addresses(hosts: &Hosts, name: &Name) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    for rtype in [RecordType::A, RecordType::AAAA] {
+        if let Some(lookup) = hosts.lookup_static_host(&Query::query(name.clone(), rtype)) {
+            addresses.extend(lookup.answers().iter().filter_map(|record| record.data.ip_addr()));
+        }
+    }
+    addresses
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
-    fn names(resolv_conf: &str, hosts: &str) -> (tempfile::TempDir, Names) {
-        let files = tempfile::tempdir().unwrap();
-        fs::write(files.path().join("resolv.conf"), resolv_conf).unwrap();
-        fs::write(files.path().join("hosts"), hosts).unwrap();
-        let names = Names::of(files.path().join("resolv.conf"), files.path().join("hosts"));
-        (files, names)
+    /// Writes both files to a directory, and reads them through a resolver.
+    fn files_in(dir: &Path, resolv_conf: &str, hosts: &str) -> SystemResolver {
+        fs::write(dir.join("resolv.conf"), resolv_conf).unwrap();
+        fs::write(dir.join("hosts"), hosts).unwrap();
+        SystemResolver::from_files(dir.join("resolv.conf"), dir.join("hosts"))
     }
 
-    async fn found(names: &Names, name: &str) -> Vec<String> {
-        names.addresses(name).await.unwrap().iter().map(ToString::to_string).collect()
+    async fn addresses(resolver: &SystemResolver, name: &str) -> Vec<String> {
+        resolver.addresses(name).await.unwrap().iter().map(ToString::to_string).collect()
     }
 
     #[tokio::test]
-    async fn the_hosts_file_is_read_again_once_it_changes() {
+    async fn the_hosts_file_is_read_again_when_it_changes() {
         let text = "192.0.2.7 dns-1.example.org dns-1 # the first\n2001:db8::7 dns-1.example.org\n";
-        let (files, names) = names("nameserver 127.0.0.1\n", text);
-        assert_eq!(found(&names, "dns-1.example.org").await, ["192.0.2.7", "2001:db8::7"]);
-        assert_eq!(found(&names, "dns-1").await, ["192.0.2.7"]);
-        fs::write(files.path().join("hosts"), "192.0.2.8 dns-1.example.org\n").unwrap();
-        assert_eq!(found(&names, "DNS-1.example.org.").await, ["192.0.2.8"]);
+        let dir = tempfile::tempdir().unwrap();
+        let resolver = files_in(dir.path(), "nameserver 127.0.0.1\n", text);
+        assert_eq!(addresses(&resolver, "dns-1.example.org").await, ["192.0.2.7", "2001:db8::7"]);
+        assert_eq!(addresses(&resolver, "dns-1").await, ["192.0.2.7"]);
+        fs::write(dir.path().join("hosts"), "192.0.2.8 dns-1.example.org\n").unwrap();
+        assert_eq!(addresses(&resolver, "DNS-1.example.org.").await, ["192.0.2.8"]);
     }
 
     #[tokio::test]
     async fn an_address_needs_no_files() {
-        let names = Names::of("/nonexistent/resolv.conf", "/nonexistent/hosts");
-        assert_eq!(found(&names, "192.0.2.1").await, ["192.0.2.1"]);
-        assert_eq!(found(&names, "2001:db8::1").await, ["2001:db8::1"]);
+        let resolver = SystemResolver::from_files("/nonexistent/resolv.conf", "/nonexistent/hosts");
+        assert_eq!(addresses(&resolver, "192.0.2.1").await, ["192.0.2.1"]);
+        assert_eq!(addresses(&resolver, "2001:db8::1").await, ["2001:db8::1"]);
     }
 
     #[tokio::test]
-    async fn without_name_servers_the_hosts_file_counts_all_the_same() {
-        let (files, names) = names("", "192.0.2.7 dns-1.example.org\n");
-        fs::remove_file(files.path().join("resolv.conf")).unwrap();
-        assert_eq!(found(&names, "dns-1.example.org").await, ["192.0.2.7"]);
-        fs::write(files.path().join("resolv.conf"), "options timeout:1\n").unwrap();
-        assert_eq!(found(&names, "dns-1.example.org").await, ["192.0.2.7"]);
+    async fn without_nameservers_the_hosts_file_is_still_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let resolver = files_in(dir.path(), "", "192.0.2.7 dns-1.example.org\n");
+        fs::remove_file(dir.path().join("resolv.conf")).unwrap();
+        assert_eq!(addresses(&resolver, "dns-1.example.org").await, ["192.0.2.7"]);
+        fs::write(dir.path().join("resolv.conf"), "options timeout:1\n").unwrap();
+        assert_eq!(addresses(&resolver, "dns-1.example.org").await, ["192.0.2.7"]);
     }
 
     #[tokio::test]
-    async fn a_file_without_a_name_server_is_named() {
-        let (_files, names) = names("options timeout:1\n", "");
-        let error = names.addresses("nowhere.invalid").await.unwrap_err();
+    async fn a_file_without_a_nameserver_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let resolver = files_in(dir.path(), "options timeout:1\n", "");
+        let error = resolver.addresses("nowhere.invalid").await.unwrap_err();
         assert!(error.to_string().ends_with("resolv.conf cannot be used"), "{error}");
     }
 
     #[tokio::test]
-    async fn who_does_not_answer_is_an_error_in_the_end() {
-        let (_files, names) = names("nameserver 127.0.0.254\noptions timeout:1 attempts:1\n", "");
-        let error = names.addresses("nowhere.invalid").await.unwrap_err();
-        assert!(matches!(error, Unresolved::Lookup(_)), "{error:?}");
+    async fn a_nameserver_that_does_not_answer_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let resolver = files_in(dir.path(), "nameserver 127.0.0.254\noptions timeout:1 attempts:1\n", "");
+        let error = resolver.addresses("nowhere.invalid").await.unwrap_err();
+        assert!(matches!(error, ResolveError::Lookup(_)), "{error:?}");
     }
 }
