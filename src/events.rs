@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use daymark_decision::{
-    Basis, Change, Grade, HostName, Moment, NodeName, Override, OverrideKind, PoolName, Standing, Target, Undone,
+    Basis, Change, Grade, HostName, Moment, NodeName, Override, OverrideKind, PoolName, RevertedDrain, Standing, Target,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -67,13 +67,13 @@ pub enum What {
         node: NodeName,
     },
     /// The hosts have undone a drain.
-    OverrideUndone {
+    OverrideReverted {
         /// The pool.
         pool: PoolName,
         /// The node.
         node: NodeName,
         /// The drain, and why it is undone.
-        undone: Undone,
+        undone: RevertedDrain,
     },
     /// Another host is heard again, or no longer.
     Heard {
@@ -168,7 +168,7 @@ impl What {
             }
             Self::Override { pool, node, .. } => info!(event = "override", %pool, %node, "{sentence}"),
             Self::OverrideEnded { pool, node } => info!(event = "override-ended", %pool, %node, "{sentence}"),
-            Self::OverrideUndone { pool, node, .. } => warn!(event = "override-undone", %pool, %node, "{sentence}"),
+            Self::OverrideReverted { pool, node, .. } => warn!(event = "override-undone", %pool, %node, "{sentence}"),
             Self::Heard { host, heard: true } => info!(event = "heard", %host, heard = true, "{sentence}"),
             Self::Heard { host, heard: false } => warn!(event = "heard", %host, heard = false, "{sentence}"),
             Self::Standing { standing: Standing::Alone } => warn!(event = "standing", standing = "alone", "{sentence}"),
@@ -205,7 +205,7 @@ impl fmt::Display for What {
                 write!(f, "{pool}: {node} {done} {order}")
             }
             Self::OverrideEnded { pool, node } => write!(f, "{pool}: {node} is no longer drained or forced"),
-            Self::OverrideUndone { pool, node, undone } => write!(f, "{pool}: {node} was {undone}"),
+            Self::OverrideReverted { pool, node, undone } => write!(f, "{pool}: {node} was {undone}"),
             Self::Heard { host, heard: true } => write!(f, "host {host} is heard"),
             Self::Heard { host, heard: false } => write!(f, "host {host} is no longer heard"),
             Self::Standing { standing: Standing::Quorum } => {

@@ -46,7 +46,7 @@ pub(super) async fn set(
     let wish: Wish = serde_json::from_slice(&body).map_err(|error| bad(format!("the body is no override: {error}")))?;
     let order = order(&wish, admin.clock.now()).map_err(bad)?;
     let (pool, node) = (PoolName::new(&pool), NodeName::new(&node));
-    carry_out(&admin, Command::Set { pool, node, order, insist: wish.insist }).await
+    carry_out(&admin, Command::SetOverride { pool, node, order, insist: wish.insist }).await
 }
 
 pub(super) async fn lift(
@@ -56,7 +56,7 @@ pub(super) async fn lift(
 ) -> Result<Json<Vec<PoolStatus>>, Problem> {
     admit(&admin, &headers)?;
     let Path((pool, node)) = names?;
-    carry_out(&admin, Command::Lift { pool: PoolName::new(&pool), node: NodeName::new(&node) }).await
+    carry_out(&admin, Command::ClearOverride { pool: PoolName::new(&pool), node: NodeName::new(&node) }).await
 }
 
 fn order(wish: &Wish, now: daymark_decision::Moment) -> Result<Override, String> {

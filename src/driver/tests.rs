@@ -68,7 +68,7 @@ impl Bench {
         let until = length.map(|length| self.clock.now().after(length));
         let (reason, author) = ("disk".to_owned(), "ada".to_owned());
         let order = Override { kind: OverrideKind::Drain, reason, author, since: self.clock.now(), until, host: None };
-        Command::Set { pool: pool.name.clone(), node: NodeName::new(node), order, insist: false }
+        Command::SetOverride { pool: pool.name.clone(), node: NodeName::new(node), order, insist: false }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daymark_decision::{Decision, Engine, Fate, Grade, HostName, NodeName, PoolName, Standing, Target, Word};
+use daymark_decision::{
+    Decision, Engine, Grade, HostName, NodeName, OverrideEntry, OverrideState, PoolName, Standing, Target,
+};
 
 use crate::events::What;
 
@@ -12,7 +14,7 @@ pub(super) struct Told {
     pub(super) revision: u64,
     pub(super) decision: Decision,
     pub(super) grades: BTreeMap<Target, Grade>,
-    words: BTreeMap<(PoolName, NodeName), Word>,
+    words: BTreeMap<(PoolName, NodeName), OverrideEntry>,
     /// What there is to tell of other hosts, where there are any.
     together: Option<Together>,
 }
@@ -28,7 +30,7 @@ struct Together {
 impl Told {
     /// What there is to tell now, with the decision.
     pub(super) fn of(engine: &Engine, decision: Decision) -> Self {
-        let words = engine.words().map(|(pool, node, word)| ((pool.clone(), node.clone()), word.clone()));
+        let words = engine.override_entries().map(|(pool, node, word)| ((pool.clone(), node.clone()), word.clone()));
         let together = engine.membership().has_others().then(|| Together {
             heard: engine.hears(),
             standing: engine.standing(),
@@ -59,8 +61,8 @@ impl Told {
     /// Why the last word on the node of a target was undone, where that is what became of it.
     pub(super) fn undone(&self, target: &Target) -> Option<String> {
         match &self.words.get(&(target.pool.clone(), target.node.clone()))?.fate {
-            Fate::Undone(undone) => Some(undone.to_string()),
-            Fate::InForce(_) | Fate::Over => None,
+            OverrideState::Reverted(undone) => Some(undone.to_string()),
+            OverrideState::Active(_) | OverrideState::Cleared => None,
         }
     }
 }
@@ -77,18 +79,22 @@ impl Together {
     }
 }
 
-fn of_word(pool: &PoolName, node: &NodeName, former: Option<&Word>, word: &Word) -> Option<What> {
+fn of_word(pool: &PoolName, node: &NodeName, former: Option<&OverrideEntry>, word: &OverrideEntry) -> Option<What> {
     let (pool, node) = (pool.clone(), node.clone());
     match &word.fate {
-        Fate::InForce(order) if former.is_none_or(|former| former.stamp != word.stamp) => {
+        OverrideState::Active(order) if former.is_none_or(|former| former.stamp != word.stamp) => {
             Some(What::Override { pool, node, order: order.clone() })
         }
-        Fate::Over if former.is_some_and(|former| former.order().is_some()) => Some(What::OverrideEnded { pool, node }),
+        OverrideState::Cleared if former.is_some_and(|former| former.order().is_some()) => {
+            Some(What::OverrideEnded { pool, node })
+        }
         // Two hosts may have undone it for different others, but that is one event.
-        Fate::Undone(undone)
-            if !former.is_some_and(|former| matches!(former.fate, Fate::Undone(_)) && former.stamp == word.stamp) =>
+        OverrideState::Reverted(undone)
+            if !former.is_some_and(|former| {
+                matches!(former.fate, OverrideState::Reverted(_)) && former.stamp == word.stamp
+            }) =>
         {
-            Some(What::OverrideUndone { pool, node, undone: undone.clone() })
+            Some(What::OverrideReverted { pool, node, undone: undone.clone() })
         }
         _ => None,
     }

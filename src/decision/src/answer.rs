@@ -1,4 +1,4 @@
-//! What is to be published.
+//! The answers to publish.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::reason::Reason;
 use crate::target::{NodeName, PoolName, Target};
 
-/// Everything that is to be published, as whole state.
+/// Everything to publish, as whole state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
-    /// One answer a pool, by name.
+    /// One answer per pool, by name.
     pub answers: Vec<Answer>,
-    /// The generation of the newest answer. It rises with every change and never goes back, also over restarts.
+    /// The generation of the newest answer. It rises with every change and never falls, also over restarts.
     pub generation: u64,
 }
 
@@ -24,34 +24,33 @@ impl Decision {
     }
 }
 
-/// The addresses of one pool, and why these.
+/// The addresses of one pool, with the reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The name that is answered.
+    /// The pool.
     pub pool: PoolName,
-    /// What the name resolves to, in the operator's order. Never empty.
+    /// The members of the answer, in the operator's order. Never empty.
     pub members: Vec<Member>,
-    /// How each response orders the members.
+    /// The order of the members in each response.
     pub order: Order,
-    /// How many addresses of one family one response holds at the most.
+    /// The most addresses of one family in one response.
     pub max_answers: u16,
-    /// Seconds for which a resolver may keep the answer.
+    /// The TTL of the records, in seconds.
     pub ttl: u32,
-    /// Seconds for which a resolver may keep the absence of a record: the floor of the TTL.
+    /// The TTL of a negative answer, in seconds: the minimum of the TTL.
     pub negative_ttl: u32,
     /// Rises with every change of the fields above.
     pub generation: u64,
-    /// On what ground the members were chosen.
+    /// The basis on which the members were chosen.
     pub basis: Basis,
-    /// Why each target of the pool is in or out, in the operator's order.
+    /// The reason of each target of the pool, in the operator's order.
     pub reasons: Vec<(Target, Reason)>,
 }
 
 impl Answer {
-    /// Whether every target has its verdict, so that the answer is no guess for want of time. Verdicts of an earlier run
-    /// count.
-    pub fn is_judged(&self) -> bool {
-        self.reasons.iter().all(|(_, reason)| reason.is_judged())
+    /// True if every target has a verdict, so that the answer is no guess. Verdicts of an earlier run count.
+    pub fn has_verdicts(&self) -> bool {
+        self.reasons.iter().all(|(_, reason)| reason.has_verdict())
     }
 }
 
@@ -62,44 +61,47 @@ pub struct Member {
     pub node: NodeName,
     /// Its address.
     pub address: IpAddr,
-    /// How often it comes first under [`Order::Weighted`], relative to the others. At least 1.
+    /// Its share of first places under [`Order::Weighted`], relative to the others. At least 1.
     pub weight: u16,
 }
 
-/// How each response orders the members.
+/// The order of the members in a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// Each response begins one member later than the one before.
+    /// Each response starts one member later than the one before.
     Rotated,
-    /// Each response draws the order, by weight.
+    /// Each response draws the order by weight.
     Weighted,
 }
 
-/// On what ground the members of an answer were chosen.
+/// The basis on which the members of an answer were chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "camelCase")]
 pub enum Basis {
     /// They are ready, or forced.
     Ready,
     /// None is ready; they are live.
     Live,
-    /// None is ready or live as most hosts find, but at least one finds these so; and this is an alarm.
-    Found,
-    /// None is ready or live; the last good answer stands, and this is an alarm.
-    Held,
-    /// None was ever ready or live; every node is answered until one is.
+    /// None is ready or live by the verdict of the hosts, but a minority of the hosts can use these. An alarm.
+    Minority,
+    /// None is ready or live, so the last known good answer stands. An alarm.
+    LastKnownGood,
+    /// None has been ready or live yet, so every node is answered.
     Bootstrap,
 }
 
 impl Basis {
-    /// The word for the basis, in lower case.
+    /// Every basis.
+    pub const ALL: [Self; 5] = [Self::Ready, Self::Live, Self::Minority, Self::LastKnownGood, Self::Bootstrap];
+
+    /// The basis as a JSON value and metric label.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "ready",
             Self::Live => "live",
-            Self::Found => "found",
-            Self::Held => "held",
+            Self::Minority => "minority",
+            Self::LastKnownGood => "lastKnownGood",
             Self::Bootstrap => "bootstrap",
         }
     }
@@ -107,6 +109,9 @@ impl Basis {
 
 impl fmt::Display for Basis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(match self {
+            Self::LastKnownGood => "last known good",
+            other => other.as_str(),
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! What differs between two answers of a pool.
+//! The difference between two answers of a pool.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use crate::answer::{Answer, Basis, Decision};
 use crate::reason::Reason;
 use crate::target::{PoolName, Target};
 
-/// A change of the addresses of a pool, or of the ground on which they were chosen.
+/// A change of the addresses of a pool, or of their basis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
@@ -19,25 +19,25 @@ pub struct Change {
     pub generation: u64,
     /// The addresses before; empty for the first answer.
     pub old: Vec<IpAddr>,
-    /// The addresses from now on.
+    /// The new addresses.
     pub new: Vec<IpAddr>,
-    /// On what ground the new addresses were chosen.
+    /// The basis of the new addresses.
     pub basis: Basis,
-    /// The targets that came, went, or are now in on another ground, each with its reason.
-    pub causes: Vec<Cause>,
+    /// The targets that entered, left, or are in for another kind of reason.
+    pub targets: Vec<TargetChange>,
 }
 
 /// One target's part in a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
+pub struct TargetChange {
     /// The target.
     pub target: Target,
-    /// Why it is now in, or out.
-    pub why: Reason,
+    /// The reason for which it is in or out now.
+    pub reason: Reason,
 }
 
 impl Change {
-    /// What changed in each pool from one decision to the next. A change of the TTL alone is none, nor is a pool's end.
+    /// The change of each pool from one decision to the next. A change of the TTL alone is none, nor is the end of a pool.
     pub fn between(old: &Decision, new: &Decision) -> Vec<Self> {
         new.answers.iter().filter_map(|answer| Self::of(old.answer(&answer.pool), answer)).collect()
     }
@@ -56,14 +56,20 @@ impl Change {
         let differs = |(target, reason): &&(Target, Reason)| {
             former(target).is_none_or(|former| std::mem::discriminant(former) != std::mem::discriminant(reason))
         };
-        let causes = new.reasons.iter().filter(differs).cloned().map(|(target, why)| Cause { target, why }).collect();
+        let targets = new
+            .reasons
+            .iter()
+            .filter(differs)
+            .cloned()
+            .map(|(target, reason)| TargetChange { target, reason })
+            .collect();
         Some(Self {
             pool: new.pool.clone(),
             generation: new.generation,
             old: old_addresses,
             new: new_addresses,
             basis: new.basis,
-            causes,
+            targets,
         })
     }
 }
@@ -81,12 +87,12 @@ impl fmt::Display for Change {
         }
         let mut before = " (";
         // Targets with the same reason share its sentence.
-        for alike in self.causes.chunk_by(|one, next| one.why == next.why) {
-            let targets: Vec<String> = alike.iter().map(|cause| cause.target.to_string()).collect();
-            write!(f, "{before}{} {}", targets.join(", "), alike[0].why)?;
+        for alike in self.targets.chunk_by(|one, next| one.reason == next.reason) {
+            let targets: Vec<String> = alike.iter().map(|change| change.target.to_string()).collect();
+            write!(f, "{before}{} {}", targets.join(", "), alike[0].reason)?;
             before = "; ";
         }
-        f.write_str(if self.causes.is_empty() { "" } else { ")" })
+        f.write_str(if self.targets.is_empty() { "" } else { ")" })
     }
 }
 
@@ -95,27 +101,30 @@ mod tests {
     use super::*;
     use crate::moment::Moment;
     use crate::observation::Kind;
-    use crate::reason::Lack;
+    use crate::reason::NotReadyReason;
     use crate::target::NodeName;
 
-    fn cause(n: u8, why: Reason) -> Cause {
+    fn target(n: u8, reason: Reason) -> TargetChange {
         let node = NodeName::new(&format!("cp-{n}"));
-        Cause { target: Target { pool: PoolName::new("lb.example.org"), node, address: [192, 0, 2, n].into() }, why }
+        TargetChange {
+            target: Target { pool: PoolName::new("lb.example.org"), node, address: [192, 0, 2, n].into() },
+            reason,
+        }
     }
 
-    fn change(old: &[u8], new: &[u8], causes: Vec<Cause>) -> String {
+    fn change(old: &[u8], new: &[u8], targets: Vec<TargetChange>) -> String {
         let addresses = |of: &[u8]| of.iter().map(|&n| [192, 0, 2, n].into()).collect();
         let pool = PoolName::new("lb.example.org");
-        let (old, new) = (addresses(old), addresses(new));
-        Change { pool, generation: 1, old, new, basis: Basis::Ready, causes }.to_string()
+        Change { pool, generation: 1, old: addresses(old), new: addresses(new), basis: Basis::Ready, targets }
+            .to_string()
     }
 
     #[test]
     fn a_change_is_one_line_with_old_new_and_reason() {
         let since = Moment::from_millis(1_795_341_600_000);
-        let lacks = Lack::Down { since, seen: Some(Kind::Refused) };
+        let cause = NotReadyReason::Down { since, observed: Some(Kind::Refused) };
         assert_eq!(
-            change(&[1, 2], &[1], vec![cause(2, Reason::Unfit { lacks })]),
+            change(&[1, 2], &[1], vec![target(2, Reason::NotReady { cause })]),
             "lb.example.org: 192.0.2.1 192.0.2.2 -> 192.0.2.1 (cp-2 192.0.2.2 out: down since 2026-11-22T10:00:00Z: \
              connection refused: nothing listens on the port)"
         );
@@ -123,11 +132,11 @@ mod tests {
 
     #[test]
     fn targets_with_the_same_reason_share_its_sentence() {
-        let bootstrap = || Reason::Bootstrap { lacks: Lack::Unjudged { seen: None } };
+        let bootstrap = || Reason::Bootstrap { cause: NotReadyReason::NoVerdict { observed: None } };
         assert_eq!(
-            change(&[], &[1, 2], vec![cause(1, bootstrap()), cause(2, bootstrap())]),
-            "lb.example.org: 192.0.2.1 192.0.2.2 (cp-1 192.0.2.1, cp-2 192.0.2.2 in, for no target was ever ready or live and \
-             every node is answered until one is: no verdict yet)"
+            change(&[], &[1, 2], vec![target(1, bootstrap()), target(2, bootstrap())]),
+            "lb.example.org: 192.0.2.1 192.0.2.2 (cp-1 192.0.2.1, cp-2 192.0.2.2 in (bootstrap): no node has been \
+             ready yet, so all are answered: no verdict yet)"
         );
     }
 }

@@ -1,24 +1,24 @@
-//! What an operator has an engine do.
+//! The commands that an operator gives an engine.
 
-use crate::overrides::Override;
+use crate::operator_override::Override;
 use crate::target::{NodeName, PoolName};
 
-/// An operator's word.
+/// An operator's command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Sets the override of a node, in the place of any it has.
-    Set {
+    /// Sets the override of a node, in place of any it has.
+    SetOverride {
         /// The pool.
         pool: PoolName,
         /// The node.
         node: NodeName,
-        /// The override.
-        order: Override,
-        /// Whether to drain even where no usable node is left.
+        /// The override to set.
+        requested: Override,
+        /// Drains the node even if no usable node is left.
         insist: bool,
     },
-    /// Lifts the override of a node.
-    Lift {
+    /// Clears the override of a node.
+    ClearOverride {
         /// The pool.
         pool: PoolName,
         /// The node.

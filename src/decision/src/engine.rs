@@ -7,151 +7,174 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::answer::Decision;
 use crate::command::Command;
 use crate::health::Health;
-use crate::listening::Listening;
 use crate::memory::Memory;
 use crate::moment::Moment;
 use crate::observation::Observation;
-use crate::overrides::{Fitness, Override, Overrides};
-use crate::peers::{FRESH_FOR, News, Peers, View};
+use crate::operator_override::Override;
+use crate::override_entry::OverrideEntry;
+use crate::overrides::{Overrides, Usability};
+use crate::peers::{PeerView, Peers, REACHABLE_FOR, ViewEffect};
 use crate::policy::Pool;
 use crate::pool::PoolState;
-use crate::quorum::{HostName, Membership, Standing, Vote, is_majority, writer};
+use crate::quorum::{HostName, Membership, QuorumState, Vote, elect_writer, is_majority};
 use crate::refusal::Refusal;
+use crate::starting::Starting;
 use crate::target::{Grade, NodeName, PoolName, Target};
-use crate::word::Word;
 
-/// A generation that a state file may at the most begin with, so that there always is a next one.
-const LAST_GENERATION: u64 = u64::MAX / 2;
+/// The greatest generation that a state file may begin with, so that there always is a next one.
+const MAX_RESTORED_GENERATION: u64 = u64::MAX / 2;
 
-/// The decision core: inputs with their moments in, the [`Decision`] out.
+/// The decision core: inputs with their moments go in, the [`Decision`] comes out.
 ///
-/// Moments may stand still; one that is earlier than the last counts as the last. Between two inputs the decision changes
+/// Moments may stand still. A moment before the last one counts as the last one. Between two inputs, the decision changes
 /// only at the moments that [`Engine::poll_timeout`] announces.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    membership: Membership,
+    membership: Option<Membership>,
     pools: BTreeMap<PoolName, PoolState>,
     overrides: Overrides,
     peers: Peers,
-    listens: Option<Listening>,
+    starting: Option<Starting>,
     had_quorum: bool,
     now: Moment,
     generation: u64,
     revision: u64,
 }
 
+/// The next deadline of an [`Engine`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// The time.
+    pub at: Moment,
+    /// The event at that time, as a sentence for a log of a debugging session.
+    pub event: &'static str,
+}
+
 impl Engine {
-    /// An engine for these pools that knows what an earlier run remembers, as far as it is still configured.
-    pub fn new(membership: Membership, pools: Vec<Pool>, memory: Memory, now: Moment) -> Self {
+    /// An engine for these pools, with the memory of an earlier run. `membership` is `None` for a host without peers. Memory of
+    /// pools and nodes that are not configured is dropped.
+    pub fn new(membership: Option<Membership>, pools: Vec<Pool>, memory: Memory, now: Moment) -> Self {
         let mut engine = Self {
-            listens: None,
-            had_quorum: false,
             membership,
             pools: BTreeMap::new(),
             overrides: Overrides::default(),
             peers: Peers::default(),
+            starting: None,
+            had_quorum: false,
             now,
-            generation: memory.generation.min(LAST_GENERATION),
+            generation: memory.generation.min(MAX_RESTORED_GENERATION),
             revision: 0,
         };
-        let mut remembered: BTreeMap<_, _> = memory.pools.into_iter().map(|it| (it.pool.clone(), it)).collect();
+        let own = engine.own().cloned();
+        let mut remembered: BTreeMap<_, _> =
+            memory.pools.into_iter().map(|memory| (memory.pool.clone(), memory)).collect();
         for policy in pools {
             let memory = remembered.remove(&policy.name);
-            for (node, word) in memory.iter().flat_map(|memory| &memory.words) {
-                engine.overrides.take(policy.name.clone(), node.clone(), word.as_of(now, &engine.membership.own), now);
+            for (node, entry) in memory.iter().flat_map(|memory| &memory.overrides) {
+                let entry = entry.restored(own.as_ref(), now);
+                engine.overrides.merge(policy.name.clone(), node.clone(), entry, now);
             }
             engine.pools.insert(policy.name.clone(), PoolState::new(policy, memory, now));
         }
         engine.overrides.configure(engine.pools.values().map(|pool| &pool.policy));
-        if engine.membership.has_others() {
-            let agreed = engine.verdicts().map(|(target, verdict)| (target.clone(), verdict)).collect();
-            engine.listens = Some(Listening { until: now.after(FRESH_FOR), agreed });
-            engine.overrides.doubt(now.after(FRESH_FOR));
+        if engine.membership.is_some() {
+            let verdicts = engine.verdicts().map(|(target, verdict)| (target.clone(), verdict)).collect();
+            engine.starting = Some(Starting { until: now.after(REACHABLE_FOR), verdicts });
+            engine.overrides.mark_expiry_uncertain(now.after(REACHABLE_FOR));
         }
-        engine.settle(now);
+        engine.recompute(now);
         engine
     }
 
-    /// Takes the outcome of one probe in. One of a target that is not configured changes nothing.
+    /// Takes in the outcome of one probe. A target that is not configured changes nothing.
     pub fn handle_observation(&mut self, target: &Target, observation: &Observation, now: Moment) {
         self.advance(now);
-        let was_blind = self.is_blind();
+        let was_isolated = self.is_isolated();
         let Some(pool) = self.pools.get_mut(&target.pool) else { return };
         if !pool.observe(target, &observation.kind, self.now) {
             return;
         }
-        // Whether this host sees at all matters to every pool.
-        if self.is_blind() == was_blind { self.settle_pool(&target.pool) } else { self.settle(self.now) }
+        // Isolation matters to every pool.
+        if self.is_isolated() == was_isolated { self.recompute_pool(&target.pool) } else { self.recompute(self.now) }
     }
 
-    /// Whether the target is configured.
+    /// True if the target is configured.
     pub fn has(&self, target: &Target) -> bool {
         self.pools.get(&target.pool).is_some_and(|pool| pool.has(target))
     }
 
-    /// Takes in what another member said at `said`; a stale or replayed view changes nothing. Tells whether it was newer
-    /// than what was known.
-    pub fn handle_peer_view(&mut self, view: View, said: Moment, now: Moment) -> bool {
+    /// Takes in the view that another member reported at `reported`. Returns false if the view is stale or replayed; then it
+    /// changes nothing.
+    pub fn handle_peer_view(&mut self, view: PeerView, reported: Moment, now: Moment) -> bool {
         self.advance(now);
-        if view.host == self.membership.own || !self.membership.members.contains(&view.host) {
+        let is_peer = self
+            .membership
+            .as_ref()
+            .is_some_and(|membership| view.host != membership.own && membership.members.contains(&view.host));
+        if !is_peer {
             return false;
         }
-        let news = self.peers.take(view, said, self.now);
-        if news == News::Changed {
-            self.settle(self.now);
+        let effect = self.peers.update(view, reported, self.now);
+        if effect == ViewEffect::Changed {
+            self.recompute(self.now);
         }
-        news != News::Stale
+        effect != ViewEffect::Stale
     }
 
-    /// Takes in what was said on other hosts; the newest word on each node counts. Where two drains did not know of each
-    /// other and leave no node to be used, the later one is undone. Words on nodes that are not configured wait for them.
-    pub fn handle_words(&mut self, words: impl IntoIterator<Item = (PoolName, NodeName, Word)>, now: Moment) {
+    /// Merges override entries of other hosts: the newest entry of each node counts. Two drains that did not know of each other
+    /// and leave no usable node: the later one is reverted. Entries on nodes that are not configured stay pending.
+    pub fn handle_override_entries(
+        &mut self,
+        entries: impl IntoIterator<Item = (PoolName, NodeName, OverrideEntry)>,
+        now: Moment,
+    ) {
         self.advance(now);
-        let mut pools = BTreeSet::new();
-        for (pool, node, word) in words {
-            if self.pools.contains_key(&pool) && self.overrides.take(pool.clone(), node, word, self.now) {
-                pools.insert(pool);
+        let mut changed = BTreeSet::new();
+        for (pool, node, entry) in entries {
+            if self.pools.contains_key(&pool) && self.overrides.merge(pool.clone(), node, entry, self.now) {
+                changed.insert(pool);
             }
         }
-        if pools.is_empty() {
+        if changed.is_empty() {
             return;
         }
-        self.overrides.trim();
+        self.overrides.trim_pending();
         self.overrides.expire(self.now);
-        for pool in &pools {
+        for pool in &changed {
             self.reconcile(pool);
         }
-        self.settle(self.now);
+        self.recompute(self.now);
     }
 
-    /// Carries an operator's word out, or refuses it and changes nothing.
+    /// Carries out an operator's command, or refuses it and changes nothing.
     pub fn handle_command(&mut self, command: Command, now: Moment) -> Result<(), Refusal> {
         self.advance(now);
-        if self.standing() == Standing::Listening {
-            return Err(Refusal::Listening { until: self.listens.as_ref().map(|it| it.until).unwrap_or_default() });
+        if let (QuorumState::Starting, Some(starting)) = (self.quorum_state(), &self.starting) {
+            return Err(Refusal::Starting { until: starting.until });
         }
+        let own = self.own().cloned();
         match command {
-            Command::Set { pool, node, order, insist } => {
+            Command::SetOverride { pool, node, requested, insist } => {
                 let state = self.find(&pool, &node)?;
-                self.overrides.admit(&state.policy, &node, &order, insist, |node| state.fitness(node), self.now)?;
-                let host = &self.membership.own;
-                let order = Override { host: self.membership.has_others().then(|| host.clone()), ..order };
-                self.overrides.say(pool, node, Some(order), insist, host, self.now);
+                let usability = |node: &NodeName| state.usability(node);
+                self.overrides.check(&state.policy, &node, &requested, insist, usability, self.now)?;
+                let requested = Override { host: own.clone(), ..requested };
+                self.overrides.set(pool, node, requested, insist, own.as_ref(), self.now);
             }
-            Command::Lift { pool, node } => {
-                // Also one that waits for its node.
-                if !self.overrides.lift(&pool, &node, &self.membership.own, self.now) {
+            Command::ClearOverride { pool, node } => {
+                // A pending override can be cleared as well.
+                if !self.overrides.clear(&pool, &node, own.as_ref(), self.now) {
                     self.find(&pool, &node)?;
                     return Err(Refusal::NoOverride { pool, node });
                 }
             }
         }
-        self.settle(self.now);
+        self.recompute(self.now);
         Ok(())
     }
 
-    /// Takes a new configuration. Targets that stay keep their health. Every answer gets a new generation, for what
-    /// surrounds it where it is published may have changed too.
+    /// Takes a new configuration. Targets that stay keep their health. Every answer gets a new generation, because its
+    /// surroundings, such as the zone, may have changed too.
     pub fn handle_policy(&mut self, pools: Vec<Pool>, now: Moment) {
         self.advance(now);
         let mut former = std::mem::take(&mut self.pools);
@@ -167,12 +190,12 @@ impl Engine {
             self.pools.insert(name, state);
         }
         self.overrides.configure(self.pools.values().map(|pool| &pool.policy));
-        // A drain that has waited for its node is in force again.
+        // A pending drain is active again if its node is configured now.
         let names: Vec<_> = self.pools.keys().cloned().collect();
         for name in &names {
             self.reconcile(name);
         }
-        self.settle(self.now);
+        self.recompute(self.now);
         self.generation = self.next_generation();
         self.revision += 1;
         for pool in self.pools.values_mut() {
@@ -180,31 +203,31 @@ impl Engine {
         }
     }
 
-    /// Lets time pass; to be called at the moment that [`Engine::poll_timeout`] gives, or later.
+    /// Lets time pass. To be called at the moment that [`Engine::poll_timeout`] gives, or later.
     pub fn handle_timeout(&mut self, now: Moment) {
         self.advance(now);
     }
 
-    /// What is to be published now.
+    /// The decision to publish now.
     pub fn decide(&mut self, now: Moment) -> Decision {
         self.advance(now);
         let answers = self.pools.values().map(|pool| pool.answer().clone()).collect();
         Decision { answers, generation: self.generation }
     }
 
-    /// When the decision may change without another input, and why.
-    pub fn poll_timeout(&self) -> Option<(Moment, &'static str)> {
-        let steps = self.pools.values().filter_map(|pool| pool.ttl_changes_at);
+    /// The next time at which the decision may change without another input.
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        let ttl_steps = self.pools.values().filter_map(|pool| pool.ttl_changes_at);
         [
-            (self.overrides.next_end(), "an override expires"),
-            (steps.min(), "the TTL steps down towards the end of an override"),
-            (self.peers.next_stale(self.now), "a host is no longer heard"),
-            (self.listens.as_ref().map(|listens| listens.until), "the time to hear the other hosts is over"),
-            (self.overrides.doubted_until(), "when a word of an earlier run ends is not doubted any more"),
+            (self.overrides.next_expiry(), "an override expires"),
+            (ttl_steps.min(), "the TTL steps down towards the expiry of an override"),
+            (self.peers.next_unreachable(self.now), "a host becomes unreachable"),
+            (self.starting.as_ref().map(|starting| starting.until), "the wait for the other hosts ends"),
+            (self.overrides.uncertain_until(), "the expiry of restored overrides becomes certain"),
         ]
         .into_iter()
-        .filter_map(|(at, why)| Some((at?, why)))
-        .min_by_key(|(at, _)| *at)
+        .filter_map(|(at, event)| Some(Deadline { at: at?, event }))
+        .min_by_key(|deadline| deadline.at)
     }
 
     /// A number that rises whenever the decision, a health or an override may have changed.
@@ -217,156 +240,164 @@ impl Engine {
         self.pools.values().flat_map(PoolState::healths)
     }
 
-    /// Whether the verdict on every target is clear, by what was observed since the start. See [`Health::is_settled`].
+    /// True if every target is settled. See [`Health::is_settled`].
     pub fn is_settled(&self) -> bool {
         self.healths().all(|(_, health)| health.is_settled())
     }
 
-    /// The overrides in force.
+    /// The active overrides.
     pub fn overrides(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
         self.overrides.iter()
     }
 
-    /// The overrides on nodes that are not configured. They have no effect until these are.
-    pub fn waiting(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
-        self.overrides.waiting()
+    /// The overrides on nodes that are not configured. They have no effect until the node is.
+    pub fn pending_overrides(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
+        self.overrides.pending()
     }
 
-    /// The newest word on each node, also where it is over, or the node is not configured any more.
-    pub fn words(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Word)> {
-        self.overrides.words()
+    /// The newest override entry of each node, also if it has ended, or the node is not configured any more.
+    pub fn override_entries(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &OverrideEntry)> {
+        self.overrides.entries()
     }
 
-    /// The grade that the hosts agree on, target by target.
+    /// The verdict of the hosts on each target.
     pub fn verdicts(&self) -> impl Iterator<Item = (&Target, Grade)> {
-        self.pools.values().flat_map(PoolState::verdicts)
+        let verdicts = self.pools.values().flat_map(|pool| &pool.judgement().verdicts);
+        verdicts.map(|(target, verdict)| (target, *verdict))
     }
 
-    /// What this host says of each target.
+    /// This host's vote on each target.
     pub fn votes(&self) -> BTreeMap<Target, Vote> {
         self.pools.values().flat_map(PoolState::votes).collect()
     }
 
-    /// The newest view of each other host that is heard now.
-    pub fn views(&self) -> impl Iterator<Item = &View> {
-        self.peers.heard(self.now)
+    /// The newest view of each other host that is reachable now.
+    pub fn views(&self) -> impl Iterator<Item = &PeerView> {
+        self.peers.reachable(self.now)
     }
 
-    /// The hosts that are heard now, this one included.
-    pub fn hears(&self) -> BTreeSet<HostName> {
-        self.views().map(|view| view.host.clone()).chain([self.membership.own.clone()]).collect()
+    /// The hosts that are reachable now, this one included. Empty for a host without peers.
+    pub fn reachable_hosts(&self) -> BTreeSet<HostName> {
+        self.views().map(|view| view.host.clone()).chain(self.own().cloned()).collect()
     }
 
-    /// The host that writes where only one may; `None` where this host hears no majority, or no host is heard by one.
+    /// The elected writer. `None` without a quorum, without peers, and if a majority reaches no eligible host.
     pub fn writer(&self) -> Option<&HostName> {
-        if self.standing() != Standing::Quorum {
-            return None;
-        }
-        let own = self.hears();
-        let hears: Vec<_> = self.views().map(|view| &view.hears).chain([&own]).collect();
-        writer(&self.membership.members, &hears, |member| {
-            let is_own = *member == self.membership.own;
-            if is_own {
-                !self.would_write()
+        let membership = self.membership.as_ref().filter(|_| self.quorum_state() == QuorumState::Quorum)?;
+        let own = self.reachable_hosts();
+        let reachable: Vec<_> = self.views().map(|view| &view.reachable).chain([&own]).collect();
+        elect_writer(&membership.members, &reachable, |member| {
+            if *member == membership.own {
+                self.is_eligible_writer()
             } else {
-                self.views().any(|view| view.host == *member && !view.would_write)
+                // A host that is not reachable has not declined.
+                !self.views().any(|view| view.host == *member && !view.eligible_writer)
             }
         })
     }
 
-    /// Whether this host would write where only one may: it publishes there, and knows a quorum.
-    pub fn would_write(&self) -> bool {
-        self.membership.publishes && self.standing() == Standing::Quorum
+    /// True if this host may be elected as the writer: it has such a provider and a quorum.
+    pub fn is_eligible_writer(&self) -> bool {
+        self.membership.as_ref().is_some_and(|membership| membership.can_write)
+            && self.quorum_state() == QuorumState::Quorum
     }
 
-    /// Who decides, this host among them.
-    pub fn membership(&self) -> &Membership {
-        &self.membership
+    /// The hosts that decide together; `None` for a host without peers.
+    pub fn membership(&self) -> Option<&Membership> {
+        self.membership.as_ref()
     }
 
-    /// What the next run must know.
+    /// The memory for the next run.
     pub fn memory(&self) -> Memory {
         let pools = self.pools.values().map(|pool| pool.memory(&self.overrides)).collect();
         Memory { generation: self.generation, pools }
     }
 
-    /// Who decides on the verdicts.
-    pub fn standing(&self) -> Standing {
-        if is_majority(1 + self.views().count(), self.membership.members.len()) {
-            Standing::Quorum
-        } else if self.listens.is_some() {
-            Standing::Listening
+    /// The state of the quorum. A host without peers always has one.
+    pub fn quorum_state(&self) -> QuorumState {
+        if is_majority(1 + self.views().count(), self.member_count()) {
+            QuorumState::Quorum
+        } else if self.starting.is_some() {
+            QuorumState::Starting
         } else {
-            Standing::Alone
+            QuorumState::NoQuorum
         }
     }
 
-    /// Whether this host reaches no target at all, of those it has judged or lost sight of; then it abstains.
-    pub fn is_blind(&self) -> bool {
-        let known = |health: &&Health| health.grade() != Grade::Unknown || health.is_out_of_sight();
+    /// True if this host reaches none of the targets that it has a grade of or that have become unobservable. It then abstains.
+    pub fn is_isolated(&self) -> bool {
+        let known = |health: &&Health| health.grade() != Grade::Unknown || health.is_unobservable();
         let mut known = self.healths().map(|(_, health)| health).filter(known).peekable();
-        known.peek().is_some() && known.all(|health| health.is_out_of_sight() || health.grade() == Grade::Down)
+        known.peek().is_some() && known.all(|health| health.is_unobservable() || health.grade() == Grade::Down)
     }
 
-    /// Goes through every deadline up to `now` in its turn, so that one that is seen late has the effect it would have had.
+    fn own(&self) -> Option<&HostName> {
+        self.membership.as_ref().map(|membership| &membership.own)
+    }
+
+    fn member_count(&self) -> usize {
+        self.membership.as_ref().map_or(1, |membership| membership.members.len())
+    }
+
+    /// Goes through every deadline up to `now` in turn. A deadline that is noticed late has the effect that it would have had.
     fn advance(&mut self, now: Moment) {
-        while let Some((due, _)) = self.poll_timeout().filter(|(due, _)| *due <= now) {
-            self.now = self.now.max(due);
-            self.settle(self.now);
+        while let Some(deadline) = self.poll_timeout().filter(|deadline| deadline.at <= now) {
+            self.now = self.now.max(deadline.at);
+            self.recompute(self.now);
         }
         self.now = self.now.max(now);
     }
 
-    fn settle(&mut self, now: Moment) {
+    fn recompute(&mut self, now: Moment) {
         self.overrides.expire(now);
-        // Once all were heard, none is waited for again.
-        let hears_all = 1 + self.views().count() == self.membership.members.len();
-        if hears_all || self.listens.as_ref().is_some_and(|listens| listens.until <= now) {
-            self.listens = None;
+        // Once all hosts were reachable, the wait is over for good.
+        let reaches_all = 1 + self.views().count() == self.member_count();
+        if reaches_all || self.starting.as_ref().is_some_and(|starting| starting.until <= now) {
+            self.starting = None;
         }
         let names: Vec<_> = self.pools.keys().cloned().collect();
         for name in &names {
-            self.settle_pool(name);
+            self.recompute_pool(name);
         }
-        // What was heard before the quorum is judged by it now.
-        let has_quorum = self.standing() == Standing::Quorum;
+        // Entries that came before the quorum are reconciled by it now.
+        let has_quorum = self.quorum_state() == QuorumState::Quorum;
         if !std::mem::replace(&mut self.had_quorum, has_quorum) && has_quorum {
             for name in &names {
                 self.reconcile(name);
-                self.settle_pool(name);
+                self.recompute_pool(name);
             }
         }
     }
 
-    /// Undoes a drain of a pool that together with one that it did not know of leaves no node to be used.
+    /// Reverts a drain of a pool if it and a drain that it did not know of leave no usable node.
     fn reconcile(&mut self, pool: &PoolName) {
-        let is_known = self.standing() == Standing::Quorum;
+        let has_quorum = self.quorum_state() == QuorumState::Quorum;
         if let Some(state) = self.pools.get(pool) {
-            self.overrides.reconcile(
-                &state.policy,
-                is_known.then_some(&|node: &NodeName| state.fitness(node) > Fitness::Unusable),
-            );
+            let is_usable = |node: &NodeName| state.usability(node) > Usability::Unusable;
+            self.overrides.reconcile(&state.policy, has_quorum.then_some(&is_usable));
         }
     }
 
-    fn settle_pool(&mut self, name: &PoolName) {
+    fn recompute_pool(&mut self, name: &PoolName) {
         let Some(pool) = self.pools.get(name) else { return };
-        let (verdicts, found) = self.judge(pool);
-        let (next, now) = (self.next_generation(), self.now);
+        let judgement = self.judge(pool);
+        let next = self.next_generation();
+        let now = self.now;
         self.revision += 1;
-        let (peers, has_quorum) = (&self.peers, self.standing() == Standing::Quorum);
-        let held_elsewhere = || {
-            let views = peers.heard(now).filter(|_| has_quorum);
-            views.flat_map(View::was_good).filter(|of| of.pool == *name).cloned().collect()
+        let has_quorum = self.quorum_state() == QuorumState::Quorum;
+        let peers = &self.peers;
+        let good_of_peers = || {
+            let views = peers.reachable(now).filter(|_| has_quorum);
+            views.flat_map(PeerView::last_known_good).filter(|target| target.pool == *name).cloned().collect()
         };
         if let Some(pool) = self.pools.get_mut(name)
-            && pool.settle(verdicts, found, held_elsewhere, &self.overrides, next, now)
+            && pool.recompute(judgement, good_of_peers, &self.overrides, next, now)
         {
             self.generation = next;
         }
     }
 
-    /// Above the last generation, and above that of any earlier run whose memory was lost, as far as the clock is right.
+    /// A generation above the last one, and above those of an earlier run whose memory was lost, if the clock is right.
     fn next_generation(&self) -> u64 {
         self.generation.saturating_add(1).max(self.now.as_secs())
     }

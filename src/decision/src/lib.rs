@@ -2,26 +2,26 @@
 //!
 //! Everything in this crate is synchronous and deterministic. It reads no clock, opens no socket or file, starts no task,
 //! takes no lock and draws no random number: time is an argument ([`Moment`]), and the same inputs at the same times give
-//! an equal [`Decision`]. What it depends on, in its `Cargo.toml`, is the proof.
+//! an equal [`Decision`]. The dependencies in its `Cargo.toml` are the proof.
 //!
 //! The [`Engine`] composes small parts, one noun a file, and decides nothing itself:
 //!
 //! ```text
 //! Observation ─> Health ─> Votes ─> verdict ─> Selection ─> Answer
-//!  (one probe)  (thresholds) (quorum)  (grade)  (hold, overrides, steering)
+//!  (one probe)  (thresholds) (quorum)  (grade)  (overrides, last known good, steering)
 //! ```
 
 mod answer;
-mod candidacy;
 mod change;
 mod command;
 mod engine;
 mod health;
-mod hold;
-mod listening;
+mod last_known_good;
 mod memory;
 mod moment;
 mod observation;
+mod operator_override;
+mod override_entry;
 mod overrides;
 mod peers;
 mod penalty;
@@ -31,24 +31,27 @@ mod quorum;
 mod reason;
 mod refusal;
 mod selection;
+mod starting;
 mod target;
+mod thresholded_grade;
 mod ttl;
-mod word;
+mod writer_election;
 
 pub use answer::{Answer, Basis, Decision, Member, Order};
-pub use candidacy::Candidacy;
-pub use change::{Cause, Change};
+pub use change::{Change, TargetChange};
 pub use command::Command;
-pub use engine::Engine;
+pub use engine::{Deadline, Engine};
 pub use health::Health;
 pub use memory::{Memory, PoolMemory, TargetMemory};
 pub use moment::Moment;
 pub use observation::{Certificate, Kind, Observation, Timings};
-pub use overrides::{Override, OverrideKind};
-pub use peers::View;
-pub use policy::{Mode, Node, Pace, Pool, Steering, Thresholds, TtlRange};
-pub use quorum::{HostName, Membership, Standing, Vote};
-pub use reason::{Lack, Place, Reason};
+pub use operator_override::{Override, OverrideKind};
+pub use override_entry::{HybridTimestamp, OverrideEntry, OverrideState, RevertedDrain};
+pub use peers::PeerView;
+pub use policy::{Mode, Node, Pool, ProbeTiming, Steering, Thresholds, TtlRange};
+pub use quorum::{HostName, Membership, QuorumState, Vote, is_majority};
+pub use reason::{AnswerStatus, NotReadyReason, Reason};
 pub use refusal::Refusal;
 pub use target::{Grade, NodeName, PoolName, Target};
-pub use word::{Fate, Stamp, Undone, Word};
+pub use thresholded_grade::{Direction, PendingTransition, ThresholdedGrade};
+pub use writer_election::WriterElection;

@@ -1,4 +1,4 @@
-//! A point in time, as the shell's clock tells it.
+//! A point in time, as the shell's clock gives it.
 
 use std::fmt;
 use std::time::Duration;
@@ -29,19 +29,19 @@ impl Moment {
         self.0 / 1000
     }
 
-    /// The moment `by` later, rounded down to the millisecond; the last moment there is where that overflows.
+    /// The moment `by` later, rounded down to the millisecond; the last possible moment if that overflows.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {
         Self(self.0.saturating_add(millis(by)))
     }
 
-    /// The moment `by` earlier; the first moment there is where that underflows.
+    /// The moment `by` earlier; the first possible moment if that underflows.
     #[must_use]
     pub fn before(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(millis(by)))
     }
 
-    /// How long after `earlier` this moment is; nothing where it is before.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }

@@ -10,15 +10,15 @@ use crate::target::Grade;
 /// The outcome of one probe of one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
-    /// What was found.
+    /// The finding.
     pub kind: Kind,
-    /// How long each phase took that was reached.
+    /// The durations of the phases.
     pub timings: Timings,
-    /// The certificate that the target showed, also where it was not accepted.
+    /// The certificate that the target showed, also if it was not accepted.
     pub certificate: Option<Certificate>,
 }
 
-/// How long each phase of a probe took; `None` for a phase that was not reached, or not needed on a kept connection.
+/// The duration of each phase of a probe; `None` for a phase that was not reached, or not needed on a kept connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
     /// TCP, from SYN to the connection.
@@ -29,7 +29,7 @@ pub struct Timings {
     pub http: Option<Duration>,
 }
 
-/// What matters of a serving certificate.
+/// The relevant parts of a serving certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Certificate {
@@ -39,21 +39,21 @@ pub struct Certificate {
     pub not_after: i64,
 }
 
-/// What one probe found. [`fmt::Display`] gives the sentence for people, [`Kind::label`] the word for metrics.
+/// The finding of one probe. [`fmt::Display`] gives the sentence for people, [`Kind::label`] the label for metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Kind {
     /// 200.
     Ready,
-    /// 500, with the names of the failing checks where the body had them.
+    /// 500, with the names of the failing checks if the body had them.
     NotReady {
         /// The names behind `[-]`, such as `etcd`.
         failing: Vec<String>,
     },
     /// 500 with the failing check `shutdown`: the apiserver has begun to stop.
     ShuttingDown,
-    /// 401 or 403: the probe may not ask, so nothing is known of readiness.
-    CannotJudge {
+    /// 401 or 403: the probe is not authorised, so readiness is unknown.
+    Unauthorized {
         /// 401 or 403.
         status: u16,
     },
@@ -77,7 +77,7 @@ pub enum Kind {
     Refused,
     /// The connection was reset before an answer.
     Reset,
-    /// The network says that the address cannot be reached (ICMP, or no neighbour answers).
+    /// The network reports that the address cannot be reached (ICMP, or no neighbour answers).
     Unreachable,
     /// No TCP connection in time.
     ConnectTimeout,
@@ -87,7 +87,7 @@ pub enum Kind {
     NotTls,
     /// The TLS handshake was refused or broken off by the target.
     TlsFailed {
-        /// What the TLS library says.
+        /// The message of the TLS library.
         detail: String,
     },
     /// The certificate is from a CA that is not the pool's.
@@ -111,24 +111,24 @@ pub enum Kind {
     NotHttp,
     /// The body was longer than is read.
     TooLarge {
-        /// How many bytes are read at the most.
+        /// The most bytes that are read.
         limit: usize,
     },
-    /// A fault of our own: no observation of the target at all.
-    OwnFault {
-        /// What went wrong.
+    /// A local error: no observation of the target at all.
+    LocalError {
+        /// The error.
         detail: String,
     },
 }
 
 impl Kind {
-    /// What the observation says of the target; `None` for a fault of our own.
+    /// The grade that the observation proves; `None` for a local error.
     pub fn grade(&self) -> Option<Grade> {
         match self {
             Self::Ready => Some(Grade::Ready),
             Self::NotReady { .. }
             | Self::ShuttingDown
-            | Self::CannotJudge { .. }
+            | Self::Unauthorized { .. }
             | Self::Overloaded
             | Self::Starting
             | Self::Redirect { .. }
@@ -148,42 +148,42 @@ impl Kind {
             | Self::AnswerTimeout
             | Self::ClosedEarly
             | Self::NotHttp => Some(Grade::Down),
-            Self::OwnFault { .. } => None,
+            Self::LocalError { .. } => None,
         }
     }
 
-    /// Whether one such observation is proof enough to take the target out.
+    /// True if one such observation is proof enough to take the target out.
     pub fn is_decisive(&self) -> bool {
         matches!(self, Self::ShuttingDown)
     }
 
-    /// A short word, the same for every observation of the kind.
+    /// The label of the kind, the same as in JSON.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Ready => "ready",
-            Self::NotReady { .. } => "not-ready",
-            Self::ShuttingDown => "shutting-down",
-            Self::CannotJudge { .. } => "cannot-judge",
+            Self::NotReady { .. } => "notReady",
+            Self::ShuttingDown => "shuttingDown",
+            Self::Unauthorized { .. } => "unauthorized",
             Self::Overloaded => "overloaded",
             Self::Starting => "starting",
             Self::Redirect { .. } => "redirect",
-            Self::OtherStatus { .. } => "other-status",
+            Self::OtherStatus { .. } => "otherStatus",
             Self::Refused => "refused",
             Self::Reset => "reset",
             Self::Unreachable => "unreachable",
-            Self::ConnectTimeout => "connect-timeout",
-            Self::TlsStall => "tls-stall",
-            Self::NotTls => "not-tls",
-            Self::TlsFailed { .. } => "tls-failed",
-            Self::UntrustedCa => "untrusted-ca",
-            Self::WrongName { .. } => "wrong-name",
+            Self::ConnectTimeout => "connectTimeout",
+            Self::TlsStall => "tlsStall",
+            Self::NotTls => "notTls",
+            Self::TlsFailed { .. } => "tlsFailed",
+            Self::UntrustedCa => "untrustedCa",
+            Self::WrongName { .. } => "wrongName",
             Self::Expired => "expired",
-            Self::NotYetValid => "not-yet-valid",
-            Self::AnswerTimeout => "answer-timeout",
-            Self::ClosedEarly => "closed-early",
-            Self::NotHttp => "not-http",
-            Self::TooLarge { .. } => "too-large",
-            Self::OwnFault { .. } => "own-fault",
+            Self::NotYetValid => "notYetValid",
+            Self::AnswerTimeout => "answerTimeout",
+            Self::ClosedEarly => "closedEarly",
+            Self::NotHttp => "notHttp",
+            Self::TooLarge { .. } => "tooLarge",
+            Self::LocalError { .. } => "localError",
         }
     }
 }
@@ -195,9 +195,9 @@ impl fmt::Display for Kind {
             Self::NotReady { failing } if failing.is_empty() => f.write_str("500: not ready, no failing check named"),
             Self::NotReady { failing } => write!(f, "500: not ready, failing checks: {}", failing.join(", ")),
             Self::ShuttingDown => f.write_str("shutting down: the check `shutdown` fails"),
-            Self::CannotJudge { status } => write!(
+            Self::Unauthorized { status } => write!(
                 f,
-                "{status}: the probe may not ask, so readiness cannot be judged; allow anonymous reading of the path \
+                "{status}: the probe is not authorised, so readiness is unknown; allow anonymous reading of the path \
                  (--anonymous-auth, or its AuthenticationConfiguration) or give credentials under probe.auth"
             ),
             Self::Overloaded => f.write_str("429: overloaded, the apiserver sheds load"),
@@ -207,8 +207,8 @@ impl fmt::Display for Kind {
             Self::OtherStatus { status } => write!(f, "{status}: not an answer that an apiserver gives on this path"),
             Self::Refused => f.write_str("connection refused: nothing listens on the port"),
             Self::Reset => f.write_str("connection reset"),
-            Self::Unreachable => f.write_str("unreachable: the network has no way to the address"),
-            Self::ConnectTimeout => f.write_str("no TCP connection in time: silence"),
+            Self::Unreachable => f.write_str("unreachable: the network has no route to the address"),
+            Self::ConnectTimeout => f.write_str("no TCP connection in time"),
             Self::TlsStall => f.write_str("connected, but the TLS handshake did not end in time"),
             Self::NotTls => f.write_str("what answers is not TLS"),
             Self::TlsFailed { detail } => write!(f, "the TLS handshake failed: {detail}"),
@@ -225,7 +225,7 @@ impl fmt::Display for Kind {
             Self::ClosedEarly => f.write_str("the connection closed before an answer"),
             Self::NotHttp => f.write_str("the answer is not HTTP"),
             Self::TooLarge { limit } => write!(f, "the answer is larger than {limit} bytes"),
-            Self::OwnFault { detail } => write!(f, "not judged, the fault is on this host: {detail}"),
+            Self::LocalError { detail } => write!(f, "not probed, because of an error on this host: {detail}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the other hosts have said lately.
+//! The latest views of the other hosts.
 
 use std::collections::btree_map::Range;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,108 +11,119 @@ use crate::moment::Moment;
 use crate::quorum::{HostName, Vote};
 use crate::target::{NodeName, PoolName, Target};
 
-/// A host counts as heard for so long after it last said anything.
-pub(crate) const FRESH_FOR: Duration = Duration::from_secs(5);
+/// The time for which a host counts as reachable after its last sign of life.
+pub(crate) const REACHABLE_FOR: Duration = Duration::from_secs(5);
 
-/// All that one host says of the targets and of the other hosts.
+/// Everything that one host reports of the targets and of the other hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct PeerView {
     /// The host.
     pub host: HostName,
-    /// Which run of the host this is from; a later run has a greater one.
+    /// The incarnation (run) of the host; a later run has a greater one.
     pub incarnation: u64,
-    /// Which view of that run this is; a later view has a greater one.
+    /// The number of the view within its incarnation; a later view has a greater one.
     pub sequence: u64,
     /// Its vote on each target.
     pub votes: Arc<BTreeMap<Target, Vote>>,
-    /// Whether it takes itself for blind, so that its votes do not count.
+    /// True if the host is isolated, so that its votes do not count.
     pub abstains: bool,
-    /// Whether it would write where only one host may: it publishes there, and knows a quorum.
-    pub would_write: bool,
-    /// The hosts that it hears, itself included.
-    pub hears: BTreeSet<HostName>,
+    /// True if the host may be elected as the writer: it has such a provider and a quorum.
+    pub eligible_writer: bool,
+    /// The hosts that it reaches, itself included.
+    pub reachable: BTreeSet<HostName>,
 }
 
-/// The votes of one host, read once through in the order of targets. Many hosts and targets make looking each up too slow.
+/// The votes of one host, read once in the order of targets. With many hosts and targets, single look-ups are too slow.
 pub(crate) struct Votes<'a> {
     of_pool: Range<'a, Target, Vote>,
     ahead: Peekable<Range<'a, Target, Vote>>,
 }
 
 impl Votes<'_> {
-    /// The vote on a target, which is not before the one that was asked for last. Where the other host has another name for
-    /// the node, that on the same address counts.
+    /// The vote on a target that is not before the last one. If the other host has another name for the node, its vote on the
+    /// same address counts.
     pub(crate) fn on(&mut self, target: &Target) -> Option<Vote> {
         while self.ahead.next_if(|(of, _)| *of < target).is_some() {}
         let named = self.ahead.next_if(|(of, _)| *of == target);
-        let of_pool = || self.of_pool.clone().take_while(|(of, _)| of.pool == target.pool);
-        named.or_else(|| of_pool().find(|(of, _)| of.address == target.address)).map(|(_, vote)| *vote)
+        let mut of_pool = self.of_pool.clone().take_while(|(of, _)| of.pool == target.pool);
+        named.or_else(|| of_pool.find(|(of, _)| of.address == target.address)).map(|(_, vote)| *vote)
     }
 }
 
-impl View {
-    /// Its votes on the targets of a pool and of those after it.
+impl PeerView {
+    /// Its votes on the targets of a pool and of the pools after it.
     pub(crate) fn votes_from(&self, pool: &PoolName) -> Votes<'_> {
-        let least = Target { pool: pool.clone(), node: NodeName::new(""), address: Ipv4Addr::UNSPECIFIED.into() };
+        let least = Target { pool: pool.clone(), node: NodeName::least(), address: Ipv4Addr::UNSPECIFIED.into() };
         let of_pool = self.votes.range(least..);
         Votes { ahead: of_pool.clone().peekable(), of_pool }
     }
 
-    /// What was in the last good answer of the host.
-    pub(crate) fn was_good(&self) -> impl Iterator<Item = &Target> {
-        self.votes.iter().filter(|(_, vote)| vote.was_good).map(|(target, _)| target)
+    /// The targets of its last known good answer.
+    pub(crate) fn last_known_good(&self) -> impl Iterator<Item = &Target> {
+        self.votes.iter().filter(|(_, vote)| vote.in_last_good).map(|(target, _)| target)
     }
 }
 
-/// The newest view of each other host, and when it said so.
+/// The newest view of each other host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Peers(BTreeMap<HostName, (Moment, View)>);
+pub(crate) struct Peers(BTreeMap<HostName, Reported>);
 
-/// What a view changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Reported {
+    view: PeerView,
+    /// The time of the host's last sign of life.
+    at: Moment,
+}
+
+/// The effect of a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
-    /// Nothing, for a newer one is known, or the same.
+pub(crate) enum ViewEffect {
+    /// None: the same view or a newer one is known.
     Stale,
-    /// Only that its host is still there.
-    StillThere,
-    /// What the hosts say together.
+    /// A sign of life only.
+    SignOfLife,
+    /// The votes or the reachable hosts have changed.
     Changed,
 }
 
 impl Peers {
-    /// Keeps a view that is newer than the one of the same host. It was said at `at`, which is not after `now`.
-    pub(crate) fn take(&mut self, view: View, at: Moment, now: Moment) -> News {
-        let order = |view: &View| (view.incarnation, view.sequence);
+    /// Keeps a view if it is newer than the known one of its host. The host reported it at `at`, which is not after `now`.
+    pub(crate) fn update(&mut self, view: PeerView, at: Moment, now: Moment) -> ViewEffect {
         let at = at.min(now);
-        let news = match self.0.get(&view.host) {
-            Some((_, known)) if order(known) >= order(&view) => return News::Stale,
-            Some((heard, known)) if is_fresh(*heard, now) == is_fresh(at, now) && says_the_same(known, &view) => {
-                News::StillThere
-            }
-            _ => News::Changed,
-        };
-        let heard = self.0.get(&view.host).map_or(at, |(heard, _)| at.max(*heard));
-        self.0.insert(view.host.clone(), (heard, view));
-        news
+        let known = self.0.get(&view.host);
+        if known.is_some_and(|known| age_key(&known.view) >= age_key(&view)) {
+            return ViewEffect::Stale;
+        }
+        let is_same = known
+            .is_some_and(|known| is_fresh(known.at, now) == is_fresh(at, now) && is_same_content(&known.view, &view));
+        let at = known.map_or(at, |known| at.max(known.at));
+        self.0.insert(view.host.clone(), Reported { view, at });
+        if is_same { ViewEffect::SignOfLife } else { ViewEffect::Changed }
     }
 
-    /// The newest view of each host that is heard now.
-    pub(crate) fn heard(&self, now: Moment) -> impl Iterator<Item = &View> {
-        self.0.values().filter(move |(at, _)| is_fresh(*at, now)).map(|(_, view)| view)
+    /// The newest view of each host that is reachable now.
+    pub(crate) fn reachable(&self, now: Moment) -> impl Iterator<Item = &PeerView> {
+        self.0.values().filter(move |reported| is_fresh(reported.at, now)).map(|reported| &reported.view)
     }
 
-    /// When the next host that is heard now ceases to be.
-    pub(crate) fn next_stale(&self, now: Moment) -> Option<Moment> {
-        self.0.values().filter(|(at, _)| is_fresh(*at, now)).map(|(at, _)| at.after(FRESH_FOR)).min()
+    /// The time at which the next reachable host becomes unreachable.
+    pub(crate) fn next_unreachable(&self, now: Moment) -> Option<Moment> {
+        let fresh = self.0.values().filter(|reported| is_fresh(reported.at, now));
+        fresh.map(|reported| reported.at.after(REACHABLE_FOR)).min()
     }
 }
 
 fn is_fresh(at: Moment, now: Moment) -> bool {
-    now.since(at) < FRESH_FOR
+    now.since(at) < REACHABLE_FOR
 }
 
-fn says_the_same(known: &View, new: &View) -> bool {
-    let View { host: _, incarnation: _, sequence: _, votes, abstains, would_write, hears } = known;
+/// Orders the views of one host by age.
+fn age_key(view: &PeerView) -> (u64, u64) {
+    (view.incarnation, view.sequence)
+}
+
+fn is_same_content(known: &PeerView, new: &PeerView) -> bool {
+    let PeerView { host: _, incarnation: _, sequence: _, votes, abstains, eligible_writer, reachable } = known;
     let same_votes = Arc::ptr_eq(votes, &new.votes) || *votes == new.votes;
-    same_votes && *abstains == new.abstains && *would_write == new.would_write && *hears == new.hears
+    same_votes && *abstains == new.abstains && *eligible_writer == new.eligible_writer && *reachable == new.reachable
 }

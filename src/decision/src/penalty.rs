@@ -1,4 +1,4 @@
-//! How much a target that changes often is mistrusted.
+//! The penalty of a target that changes often.
 
 use std::time::Duration;
 
@@ -6,20 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::moment::{Moment, millis};
 
-/// What one fall from `ready` adds, in thousandths of a fall.
+/// The penalty of one fall from `ready`, in thousandths of a fall.
 const FALL: u64 = 1000;
-/// After so long without a fall the penalty is half of what it was.
+/// The time without a fall that halves the penalty.
 const HALF_LIFE: Duration = Duration::from_mins(10);
-/// How much longer a target must wait for each fall beyond the first.
+/// The wait for each fall beyond the first.
 const STEP: Duration = Duration::from_secs(10);
 /// The longest wait.
-pub(crate) const LONGEST: Duration = Duration::from_mins(5);
+pub(crate) const MAX_WAIT: Duration = Duration::from_mins(5);
 
 /// A count of falls that halves every ten minutes.
 ///
-/// A target's first fall costs nothing; each fall beyond it, as far as it has not decayed, makes the target wait ten
-/// seconds more before it is believed to be ready again, up to five minutes. Integer arithmetic, so that every host
-/// computes the same.
+/// A target's first fall costs nothing. Each further fall that has not decayed adds ten seconds, up to five minutes, to the
+/// wait before the target is believed to be ready again. The arithmetic is in integers, so every host computes the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Penalty {
     /// Thousandths of a fall, as of `at`.
@@ -28,20 +27,20 @@ pub(crate) struct Penalty {
 }
 
 impl Penalty {
-    /// Counts a fall, and tells when the target may be believed to be ready again.
+    /// Counts a fall. Returns the end of the wait before the target is believed to be ready again.
     pub(crate) fn fall(&mut self, now: Moment) -> Moment {
         self.level = self.level_at(now).saturating_add(FALL);
         self.at = now;
         now.after(self.wait())
     }
 
-    /// How long the target has to wait as of the last fall.
+    /// The wait after the last fall.
     fn wait(self) -> Duration {
         let beyond = self.level.saturating_sub(FALL);
-        Duration::from_millis(beyond.saturating_mul(millis(STEP)) / FALL).min(LONGEST)
+        Duration::from_millis(beyond.saturating_mul(millis(STEP)) / FALL).min(MAX_WAIT)
     }
 
-    /// The level after the time since the last fall: halved for each whole half-life, and in a straight line between.
+    /// The level at `now`: halved for each whole half-life since the last fall, linear in between.
     fn level_at(self, now: Moment) -> u64 {
         let half_life = millis(HALF_LIFE);
         let elapsed = millis(now.since(self.at));

@@ -1,4 +1,4 @@
-//! What the operator asked for: pools, their nodes, and how to judge and answer with them.
+//! The operator's policy: pools, their nodes, and the rules to judge and answer with them.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -9,15 +9,15 @@ use crate::target::{NodeName, PoolName, Target};
 /// One name, its nodes, and the rules for both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
-    /// The name that is answered.
+    /// Its name.
     pub name: PoolName,
     /// The nodes behind it, in the operator's order. Never empty; no node and no address twice.
     pub nodes: Vec<Node>,
-    /// How many observations in a row turn a grade.
+    /// The observations in a row that change a grade.
     pub thresholds: Thresholds,
-    /// How quickly observations follow each other.
-    pub pace: Pace,
-    /// Which healthy addresses an answer holds, and in which order.
+    /// The timing of the probes.
+    pub timing: ProbeTiming,
+    /// The choice and order of the healthy addresses in an answer.
     pub steering: Steering,
     /// The bounds of the TTL.
     pub ttl: TtlRange,
@@ -43,11 +43,11 @@ pub struct Node {
     pub addresses: Vec<IpAddr>,
     /// For [`Mode::Failover`]: lower is preferred.
     pub priority: u16,
-    /// For [`Mode::Weighted`]: how often it comes first, relative to the others. At least 1.
+    /// For [`Mode::Weighted`]: its share of first places, relative to the others. At least 1.
     pub weight: u16,
 }
 
-/// How many observations in a row turn a grade.
+/// The observations in a row that change a grade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     /// Observations in a row to a better grade.
@@ -56,27 +56,27 @@ pub struct Thresholds {
     pub fall: NonZeroU32,
 }
 
-/// How quickly observations follow each other, and how long a failure takes to show.
+/// The timing of the probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// From one observation of a target to the next.
+pub struct ProbeTiming {
+    /// The time from one probe of a target to the next.
     pub interval: Duration,
     /// The same after a first failure.
     pub confirm_interval: Duration,
-    /// From a node's silence to the last of the observations that prove it, at the longest.
+    /// The longest time from a node's silence to the last of the observations that prove it.
     pub detection: Duration,
 }
 
-/// Which healthy addresses an answer holds, and in which order.
+/// The choice and order of the healthy addresses in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Steering {
-    /// How the order and the cut are made.
+    /// The mode.
     pub mode: Mode,
-    /// How many addresses of one family one response holds at the most. At least 1.
+    /// The most addresses of one family in one response. At least 1.
     pub max_answers: u16,
 }
 
-/// How the addresses of an answer are ordered and cut.
+/// The mode of choice and order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Every healthy address, rotated from response to response.

@@ -1,4 +1,4 @@
-//! What several hosts agree on.
+//! The agreement of several hosts.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,16 +18,6 @@ impl HostName {
     pub fn new(name: &str) -> Self {
         Self(name.into())
     }
-}
-
-impl HostName {
-    /// What a host is called that has no others. No configured host is called so.
-    const NAMELESS: &str = "this host";
-
-    /// Whether it is one.
-    pub(crate) fn is_name(&self) -> bool {
-        self.as_str() != Self::NAMELESS
-    }
 
     /// The name.
     pub fn as_str(&self) -> &str {
@@ -41,93 +31,91 @@ impl fmt::Display for HostName {
     }
 }
 
-/// Who decides: this host, and all hosts that are configured.
+/// The hosts that decide together. A host without peers has no membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
     /// This host.
     pub own: HostName,
     /// All hosts, this one included.
     pub members: BTreeSet<HostName>,
-    /// Whether this host publishes where only one host may write.
-    pub publishes: bool,
+    /// True if this host has a provider that only one host may write to.
+    pub can_write: bool,
 }
 
-impl Membership {
-    /// Only this host, which needs no name.
-    pub fn sole() -> Self {
-        let own = HostName::new(HostName::NAMELESS);
-        Self { members: [own.clone()].into(), own, publishes: true }
-    }
-
-    /// Whether there are other hosts.
-    pub fn has_others(&self) -> bool {
-        self.members.len() > 1
-    }
-}
-
-/// What one host says of one target.
+/// One host's vote on one target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Vote {
     /// Its grade after thresholds; `unknown` is no vote.
     pub grade: Grade,
-    /// Whether it has seen the target's orderly shutdown.
+    /// True if the host has seen the target's orderly shutdown.
     pub shutting_down: bool,
-    /// Whether its last good answer has the target: what is to be held when nothing can be used.
-    pub was_good: bool,
+    /// True if the target is in the host's last known good answer.
+    pub in_last_good: bool,
 }
 
-/// Who decides on the verdicts of this host.
+/// The state of the quorum as this host sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Standing {
-    /// A majority of the configured hosts is heard, this one included, and their views decide.
+#[serde(rename_all = "camelCase")]
+pub enum QuorumState {
+    /// A majority of the configured hosts is reachable, this one included. Their votes decide.
     Quorum,
-    /// Too few hosts are heard: this host's own view decides.
-    Alone,
-    /// This host began a moment ago and has not heard a majority yet: what was agreed before stands.
-    Listening,
+    /// Too few hosts are reachable. This host's own view decides.
+    NoQuorum,
+    /// This host has just started and reaches no majority yet. The verdicts of its last run stand.
+    Starting,
 }
 
-impl Standing {
-    /// The word for the standing, in lower case.
+impl QuorumState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Quorum, Self::NoQuorum, Self::Starting];
+
+    /// The state as a JSON value and metric label.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Quorum => "quorum",
-            Self::Alone => "alone",
-            Self::Listening => "listening",
+            Self::NoQuorum => "noQuorum",
+            Self::Starting => "starting",
         }
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for QuorumState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(match self {
+            Self::Quorum => "quorum",
+            Self::NoQuorum => "no quorum",
+            Self::Starting => "starting",
+        })
     }
 }
 
-/// Whether some are more than half of the configured hosts.
-pub(crate) fn is_majority(some: usize, members: usize) -> bool {
-    some * 2 > members
+/// True if `count` is more than half of the configured hosts.
+pub fn is_majority(count: usize, members: usize) -> bool {
+    count * 2 > members
 }
 
-/// The host that writes where only one may: the lowest name among the members that a majority hears, but for those that say
-/// that they do not. `hears` is whom each heard host hears, itself included.
-pub(crate) fn writer<'a>(
-    members: &'a BTreeSet<HostName>,
-    hears: &[&BTreeSet<HostName>],
-    declines: impl Fn(&HostName) -> bool,
-) -> Option<&'a HostName> {
-    let heard_by = |member: &HostName| hears.iter().filter(|of_one| of_one.contains(member)).count();
-    members.iter().filter(|member| !declines(member)).find(|member| is_majority(heard_by(member), members.len()))
-}
-
-/// The verdict of some votes on one target; `None` where nobody knows.
+/// The elected writer: the lowest name among the eligible members that a majority reaches.
 ///
-/// It is less than `ready` only where a majority of the votes says so, and `down` only where a majority says `down`. One
-/// vote that the target shuts down is enough for less than `ready`, for the apiserver itself has said so.
+/// `reachable` has one set a host: the hosts that it reaches, itself included.
+pub(crate) fn elect_writer<'a>(
+    members: &'a BTreeSet<HostName>,
+    reachable: &[&BTreeSet<HostName>],
+    is_eligible: impl Fn(&HostName) -> bool,
+) -> Option<&'a HostName> {
+    let reached_by = |member: &HostName| reachable.iter().filter(|set| set.contains(member)).count();
+    members.iter().filter(|member| is_eligible(member)).find(|member| is_majority(reached_by(member), members.len()))
+}
+
+/// The verdict of the votes on one target; `None` if nobody knows the target.
+///
+/// The verdict is below `ready` only if a majority of the votes is, and `down` only if a majority says `down`. One vote that
+/// saw the orderly shutdown is enough for less than `ready`, because the apiserver itself announced it.
 pub(crate) fn verdict(votes: impl IntoIterator<Item = Vote>) -> Option<Grade> {
-    let (mut all, mut below_ready, mut down, mut shutting_down) = (0_usize, 0, 0, false);
+    let mut all = 0;
+    let mut below_ready = 0;
+    let mut down = 0;
+    let mut shutting_down = false;
     for vote in votes.into_iter().filter(|vote| vote.grade != Grade::Unknown) {
         all += 1;
         below_ready += usize::from(vote.grade < Grade::Ready);
@@ -136,17 +124,17 @@ pub(crate) fn verdict(votes: impl IntoIterator<Item = Vote>) -> Option<Grade> {
     }
     match all {
         0 => None,
-        _ if down * 2 > all => Some(Grade::Down),
-        _ if below_ready * 2 > all || shutting_down => Some(Grade::Live),
+        _ if is_majority(down, all) => Some(Grade::Down),
+        _ if is_majority(below_ready, all) || shutting_down => Some(Grade::Live),
         _ => Some(Grade::Ready),
     }
 }
 
-/// The verdict of some votes that the votes of the hosts which are not heard could not change; `None` where they could.
-pub(crate) fn sure_verdict(votes: &[Vote], members: usize) -> Option<Grade> {
-    let of = |grade| votes.iter().filter(|vote| vote.grade == grade).count();
-    let is_sure = [Grade::Down, Grade::Ready].into_iter().any(|grade| is_majority(of(grade), members));
-    verdict(votes.iter().copied()).filter(|_| is_sure)
+/// The verdict of the votes, if the votes of the hosts that are not reachable could not change it; `None` if they could.
+pub(crate) fn final_verdict(votes: &[Vote], members: usize) -> Option<Grade> {
+    let votes_for = |grade| votes.iter().filter(|vote| vote.grade == grade).count();
+    let is_final = is_majority(votes_for(Grade::Down), members) || is_majority(votes_for(Grade::Ready), members);
+    verdict(votes.iter().copied()).filter(|_| is_final)
 }
 
 #[cfg(test)]
@@ -155,7 +143,8 @@ mod tests {
     use Grade::{Down, Live, Ready, Unknown};
 
     fn of(grades: &[Grade]) -> Grade {
-        verdict(grades.iter().map(|&grade| Vote { grade, shutting_down: false, was_good: false })).unwrap_or_default()
+        verdict(grades.iter().map(|&grade| Vote { grade, shutting_down: false, in_last_good: false }))
+            .unwrap_or_default()
     }
 
     fn names(names: &[&str]) -> BTreeSet<HostName> {
@@ -183,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_know_does_not_vote() {
+    fn a_host_that_does_not_know_a_target_has_no_vote() {
         assert_eq!(of(&[Unknown, Unknown, Down]), Down);
         assert_eq!(of(&[Unknown, Ready]), Ready);
         assert_eq!(of(&[]), Unknown);
@@ -191,8 +180,8 @@ mod tests {
 
     #[test]
     fn one_host_that_saw_the_shutdown_is_enough() {
-        let seen = Vote { grade: Live, shutting_down: true, was_good: false };
-        let ready = Vote { grade: Ready, shutting_down: false, was_good: false };
+        let seen = Vote { grade: Live, shutting_down: true, in_last_good: false };
+        let ready = Vote { grade: Ready, shutting_down: false, in_last_good: false };
         assert_eq!(verdict([ready, ready, seen]), Some(Live));
     }
 
@@ -203,30 +192,30 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_is_sure_where_no_vote_to_come_could_change_it() {
-        let sure = |grades: &[Grade], members| {
+    fn a_verdict_is_final_if_no_missing_vote_could_change_it() {
+        let final_of = |grades: &[Grade], members| {
             let votes: Vec<Vote> =
-                grades.iter().map(|&grade| Vote { grade, shutting_down: false, was_good: false }).collect();
-            sure_verdict(&votes, members)
+                grades.iter().map(|&grade| Vote { grade, shutting_down: false, in_last_good: false }).collect();
+            final_verdict(&votes, members)
         };
-        assert_eq!(sure(&[Ready, Down], 3), None, "the third decides");
-        assert_eq!(sure(&[Down, Down], 3), Some(Down));
-        assert_eq!(sure(&[Ready, Ready], 3), Some(Ready));
-        assert_eq!(sure(&[Ready, Ready], 5), None);
-        assert_eq!(sure(&[Ready, Unknown], 3), None);
+        assert_eq!(final_of(&[Ready, Down], 3), None, "the third decides");
+        assert_eq!(final_of(&[Down, Down], 3), Some(Down));
+        assert_eq!(final_of(&[Ready, Ready], 3), Some(Ready));
+        assert_eq!(final_of(&[Ready, Ready], 5), None);
+        assert_eq!(final_of(&[Ready, Unknown], 3), None);
     }
 
     #[test]
-    fn the_lowest_name_that_a_majority_hears_writes() {
+    fn the_lowest_name_that_a_majority_reaches_is_the_writer() {
         let members = names(&["dns-1", "dns-2", "dns-3"]);
-        let writer = |hears: &[&[&str]]| {
-            let hears: Vec<_> = hears.iter().map(|it| names(it)).collect();
-            writer(&members, &hears.iter().collect::<Vec<_>>(), |_| false).map(ToString::to_string)
+        let writer = |reachable: &[&[&str]]| {
+            let reachable: Vec<_> = reachable.iter().map(|set| names(set)).collect();
+            elect_writer(&members, &reachable.iter().collect::<Vec<_>>(), |_| true).map(ToString::to_string)
         };
         let all: &[&str] = &["dns-1", "dns-2", "dns-3"];
         assert_eq!(writer(&[all, all, all]).as_deref(), Some("dns-1"));
-        assert_eq!(writer(&[all, &["dns-2", "dns-3"]]).as_deref(), Some("dns-2"), "one of three hears the first");
-        assert_eq!(writer(&[&["dns-2"]]), None, "nobody is heard by a majority");
+        assert_eq!(writer(&[all, &["dns-2", "dns-3"]]).as_deref(), Some("dns-2"), "one of three reaches the first");
+        assert_eq!(writer(&[&["dns-2"]]), None, "a majority reaches nobody");
         assert_eq!(writer(&[&["dns-0", "dns-3"], &["dns-0", "dns-3"]]).as_deref(), Some("dns-3"), "only members write");
     }
 }

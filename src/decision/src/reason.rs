@@ -1,4 +1,4 @@
-//! Why a target is in an answer, or out of it.
+//! The reason for which a target is in an answer, or out of it.
 
 use std::fmt;
 
@@ -6,146 +6,147 @@ use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
 use crate::observation::Kind;
-use crate::overrides::Override;
+use crate::operator_override::Override;
 
-/// Whether a target is in the answer.
+/// The place of a target: in the answer, or out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Place {
+#[serde(rename_all = "camelCase")]
+pub enum AnswerStatus {
     /// In the answer.
     In,
     /// Out of the answer.
     Out,
 }
 
-/// Why a target is in the answer or out of it. The log, the API, the metrics and `daymark explain` all show this value.
+/// The reason for which a target is in the answer or out of it. The log, the API and `daymark explain` show this value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reason", rename_all = "kebab-case")]
+#[serde(tag = "reason", rename_all = "camelCase")]
 pub enum Reason {
     /// In: it is ready.
     Ready {
-        /// Since when.
+        /// The time of its last transition.
         since: Moment,
     },
-    /// In: the majority of the hosts finds it ready, and this one does not.
+    /// In: the hosts agree that it is ready, though this host does not find it so.
     Agreed {
-        /// What it lacks as this host sees it.
-        lacks: Lack,
+        /// This host's own finding.
+        cause: NotReadyReason,
     },
     /// In: an operator forces it.
     Forced {
-        /// The operator's word.
-        order: Override,
+        /// The override.
+        by: Override,
     },
     /// In: no target is ready, and this one is live.
-    BestOfLive {
-        /// What it lacks.
-        lacks: Lack,
+    Live {
+        /// The reason for which it is not ready.
+        cause: NotReadyReason,
     },
-    /// In: no target is ready or live as most hosts find, but one host at least finds this one so.
-    Found {
-        /// What it lacks as this host sees it.
-        lacks: Lack,
+    /// In: the hosts agree on no usable target, but a minority of them can use this one.
+    Minority {
+        /// This host's own finding.
+        cause: NotReadyReason,
     },
-    /// In: no target is ready or live, and this one was in the last good answer.
-    Held {
-        /// What it lacks.
-        lacks: Lack,
+    /// In: no target is usable, and this one is in the last known good answer.
+    LastKnownGood {
+        /// The reason for which it is not ready.
+        cause: NotReadyReason,
     },
-    /// In: there never was a good answer.
+    /// In: no target has been usable yet.
     Bootstrap {
-        /// What it lacks.
-        lacks: Lack,
+        /// The reason for which it is not ready.
+        cause: NotReadyReason,
     },
-    /// In, though drained: no node of the pool is left undrained.
-    NoneUndrained {
-        /// The operator's word.
-        order: Override,
+    /// In, though drained: every node of the pool is drained.
+    AllDrained {
+        /// The override.
+        by: Override,
     },
-    /// Out: it is not ready, and others are better.
-    Unfit {
-        /// What it lacks.
-        lacks: Lack,
+    /// Out: it is not ready, and other targets are better.
+    NotReady {
+        /// The reason for which it is not ready.
+        cause: NotReadyReason,
     },
     /// Out: an operator drained the node.
     Drained {
-        /// The operator's word.
-        order: Override,
+        /// The override.
+        by: Override,
     },
-    /// Out: a better priority has a healthy target.
+    /// Out: a better priority has a usable target.
     LowerPriority {
         /// Its own priority.
         own: u16,
-        /// The priority that is answered.
+        /// The priority of the answer.
         answered: u16,
     },
 }
 
-/// What keeps a target from being ready.
+/// The reason for which a target is not ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "lack", rename_all = "kebab-case")]
-pub enum Lack {
-    /// There is no verdict on it yet.
-    Unjudged {
-        /// What was seen last.
-        seen: Option<Kind>,
+#[serde(tag = "notReady", rename_all = "camelCase")]
+pub enum NotReadyReason {
+    /// It has no verdict yet.
+    NoVerdict {
+        /// The last observation.
+        observed: Option<Kind>,
     },
-    /// It has a valid TLS session and an HTTP answer, but is not ready.
-    NotReady {
-        /// Since when.
+    /// It has a valid TLS session and answers HTTP, but does not say that it is ready.
+    Live {
+        /// The time of its last transition.
         since: Moment,
-        /// What was seen last.
-        seen: Option<Kind>,
+        /// The last observation.
+        observed: Option<Kind>,
     },
     /// It is down.
     Down {
-        /// Since when.
+        /// The time of its last transition.
         since: Moment,
-        /// What was seen last.
-        seen: Option<Kind>,
+        /// The last observation.
+        observed: Option<Kind>,
     },
-    /// It answers that it is ready, but has changed too often to be believed at once.
+    /// It says that it is ready, but it has changed too often to be believed at once.
     Flapping {
-        /// It is believed from then on.
+        /// The end of its wait.
         until: Moment,
     },
-    /// This host finds it ready and the others do not: a majority of them, or one that has seen its orderly shutdown.
+    /// This host finds it ready. A majority of the hosts does not, or one host has seen its orderly shutdown.
     Outvoted {
-        /// Since when this host finds it ready.
+        /// The time of its last transition on this host.
         since: Moment,
     },
 }
 
 impl Reason {
-    /// Whether there is a verdict on the target, or none is needed for its place.
-    pub fn is_judged(&self) -> bool {
+    /// True if the target has a verdict, or needs none for its place.
+    pub fn has_verdict(&self) -> bool {
         match self {
-            Self::BestOfLive { lacks } | Self::Held { lacks } | Self::Bootstrap { lacks } | Self::Unfit { lacks } => {
-                !matches!(lacks, Lack::Unjudged { .. })
-            }
-            // This host, other hosts, or an operator has judged.
+            Self::Live { cause }
+            | Self::LastKnownGood { cause }
+            | Self::Bootstrap { cause }
+            | Self::NotReady { cause } => !matches!(cause, NotReadyReason::NoVerdict { .. }),
+            // This host, the other hosts, or an operator gave one.
             Self::Ready { .. }
             | Self::Agreed { .. }
             | Self::Forced { .. }
-            | Self::Found { .. }
-            | Self::NoneUndrained { .. }
+            | Self::Minority { .. }
+            | Self::AllDrained { .. }
             | Self::Drained { .. }
             | Self::LowerPriority { .. } => true,
         }
     }
 
-    /// Whether the target is in the answer.
-    pub fn place(&self) -> Place {
+    /// The place of the target.
+    pub fn answer_status(&self) -> AnswerStatus {
         match self {
             Self::Ready { .. }
             | Self::Agreed { .. }
             | Self::Forced { .. }
-            | Self::BestOfLive { .. }
-            | Self::Found { .. }
-            | Self::Held { .. }
+            | Self::Live { .. }
+            | Self::Minority { .. }
+            | Self::LastKnownGood { .. }
             | Self::Bootstrap { .. }
-            | Self::NoneUndrained { .. } => Place::In,
-            Self::Unfit { .. } | Self::Drained { .. } | Self::LowerPriority { .. } => Place::Out,
+            | Self::AllDrained { .. } => AnswerStatus::In,
+            Self::NotReady { .. } | Self::Drained { .. } | Self::LowerPriority { .. } => AnswerStatus::Out,
         }
     }
 }
@@ -154,55 +155,50 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready { since } => write!(f, "in: ready since {since}"),
-            Self::Agreed { lacks } => write!(f, "in: the hosts find it ready, but as this one sees it: {lacks}"),
-            Self::Forced { order } => write!(f, "in: forced {order}"),
-            Self::BestOfLive { lacks } => write!(f, "in, for no target is ready: {lacks}"),
-            Self::Found { lacks } => {
-                write!(
-                    f,
-                    "in, for no target can be used as most hosts find and one finds that this can; as this one sees it: {lacks}"
-                )
+            Self::Agreed { cause } => write!(f, "in: ready by the votes of the hosts, though on this host: {cause}"),
+            Self::Forced { by } => write!(f, "in: forced {by}"),
+            Self::Live { cause } => write!(f, "in (live): no target is ready: {cause}"),
+            Self::Minority { cause } => {
+                write!(f, "in (minority): only a minority of the hosts can use it: {cause}")
             }
-            Self::Held { lacks } => {
-                write!(f, "in, for no target can be used and the last good answer is held: {lacks}")
+            Self::LastKnownGood { cause } => {
+                write!(f, "in (last known good): no target is usable, so the last good answer stands: {cause}")
             }
-            Self::Bootstrap { lacks } => {
-                write!(f, "in, for no target was ever ready or live and every node is answered until one is: {lacks}")
+            Self::Bootstrap { cause } => {
+                write!(f, "in (bootstrap): no node has been ready yet, so all are answered: {cause}")
             }
-            Self::NoneUndrained { order } => write!(f, "in, for every node of the pool is drained: drained {order}"),
-            Self::Unfit { lacks } => write!(f, "out: {lacks}"),
-            Self::Drained { order } => write!(f, "out: drained {order}"),
+            Self::AllDrained { by } => write!(f, "in: every node of the pool is drained: drained {by}"),
+            Self::NotReady { cause } => write!(f, "out: {cause}"),
+            Self::Drained { by } => write!(f, "out: drained {by}"),
             Self::LowerPriority { own, answered } => {
-                write!(f, "out: its priority is {own}, and priority {answered} has a healthy target")
+                write!(f, "out: its priority is {own}, and priority {answered} has a usable target")
             }
         }
     }
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for NotReadyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unjudged { seen } => write!(f, "no verdict yet{}", Seen(seen)),
-            Self::NotReady { since, seen } => write!(f, "not ready since {since}{}", Seen(seen)),
-            Self::Down { since, seen } => write!(f, "down since {since}{}", Seen(seen)),
-            Self::Flapping { until } => {
-                write!(f, "ready again, but it changed often and is not believed until {until}")
-            }
+            Self::NoVerdict { observed } => write!(f, "no verdict yet{}", LastObserved(observed)),
+            Self::Live { since, observed } => write!(f, "not ready since {since}{}", LastObserved(observed)),
+            Self::Down { since, observed } => write!(f, "down since {since}{}", LastObserved(observed)),
+            Self::Flapping { until } => write!(f, "flapping: ready again, but kept out until {until}"),
             Self::Outvoted { since } => {
-                write!(f, "ready since {since} as this host sees it, but not as the other hosts do")
+                write!(f, "ready since {since} on this host, but not by the votes of the hosts")
             }
         }
     }
 }
 
-/// What was seen last, as the end of a sentence.
-struct Seen<'a>(&'a Option<Kind>);
+/// The last observation as the end of a sentence.
+struct LastObserved<'a>(&'a Option<Kind>);
 
-impl fmt::Display for Seen<'_> {
+impl fmt::Display for LastObserved<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            // Against what was just said of it: the thresholds are not reached.
-            Some(Kind::Ready) => f.write_str("; it answers ready now, which is to be confirmed"),
+            // It contradicts the grade, because the threshold is not reached yet.
+            Some(Kind::Ready) => f.write_str("; the last probe found it ready, to be confirmed"),
             Some(kind) => write!(f, ": {kind}"),
             None => Ok(()),
         }

@@ -1,54 +1,54 @@
-//! Why an operator's word is not carried out.
+//! The refusal of an operator's command.
 
 use std::fmt;
 
 use crate::moment::Moment;
 use crate::target::{NodeName, PoolName};
 
-/// Why an operator's word was not carried out. Nothing has changed.
+/// The reason for which a command was refused. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The host began a moment ago and has not heard the others: it does not know the newest words yet.
-    Listening {
-        /// Until when it waits for them at the longest.
+    /// The host has just started and does not know the newest overrides of the other hosts yet.
+    Starting {
+        /// The latest end of the wait for them.
         until: Moment,
     },
-    /// There is no such pool.
+    /// The configuration has no such pool.
     UnknownPool {
-        /// The pool that was named.
+        /// The pool in the command.
         pool: PoolName,
-        /// The pools there are.
+        /// The configured pools.
         known: Vec<PoolName>,
     },
-    /// There is no such node in the pool.
+    /// The pool has no such node.
     UnknownNode {
         /// The pool.
         pool: PoolName,
-        /// The node that was named.
+        /// The node in the command.
         node: NodeName,
         /// The nodes of the pool.
         known: Vec<NodeName>,
     },
-    /// The node has no override to lift.
+    /// The node has no override to clear.
     NoOverride {
         /// The pool.
         pool: PoolName,
         /// The node.
         node: NodeName,
     },
-    /// The override would end before it begins.
-    Ended {
+    /// The override would expire before it begins.
+    Expired {
         /// Its end.
         until: Moment,
     },
-    /// Every node of the pool would be drained.
+    /// The drain would leave no undrained node in the pool.
     LastUndrained {
         /// The pool.
         pool: PoolName,
         /// The node.
         node: NodeName,
     },
-    /// The node can be used, and no other undrained node of the pool can.
+    /// The drain would leave no undrained node that is as usable as this one.
     LastUsable {
         /// The pool.
         pool: PoolName,
@@ -62,27 +62,23 @@ impl std::error::Error for Refusal {}
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listening { until } => {
-                write!(
-                    f,
-                    "this host began a moment ago and waits until {until} to hear what was said on the others; say it again then"
-                )
-            }
-            Self::UnknownPool { pool, known } => write!(f, "there is no pool {pool}; there are {}", list(known)),
+            Self::Starting { until } => write!(
+                f,
+                "this host has just started and waits until {until} for the overrides of the other hosts; try again then"
+            ),
+            Self::UnknownPool { pool, known } => write!(f, "there is no pool {pool}; the pools are {}", list(known)),
             Self::UnknownNode { pool, node, known } => {
-                write!(f, "pool {pool} has no node {node}; it has {}", list(known))
+                write!(f, "pool {pool} has no node {node}; its nodes are {}", list(known))
             }
             Self::NoOverride { pool, node } => write!(f, "node {node} of pool {pool} is neither drained nor forced"),
-            Self::Ended { until } => write!(f, "{until} is past; an override must end later than now"),
+            Self::Expired { until } => write!(f, "{until} is in the past; an override must end later than now"),
             Self::LastUndrained { pool, node } => {
-                write!(f, "{node} is the last node of pool {pool} that is not drained, and stays unless you insist")
+                write!(f, "{node} is the last undrained node of pool {pool}; drain it with --insist if you must")
             }
-            Self::LastUsable { pool, node } => {
-                write!(
-                    f,
-                    "no other undrained node of pool {pool} is ready or live, so {node} must stay unless you insist"
-                )
-            }
+            Self::LastUsable { pool, node } => write!(
+                f,
+                "no other undrained node of pool {pool} is ready or live; drain {node} with --insist if you must"
+            ),
         }
     }
 }

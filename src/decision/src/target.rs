@@ -1,4 +1,4 @@
-//! What is probed, and what a probe can find it good for.
+//! The targets of the probes, and their grades.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -29,6 +29,11 @@ impl PoolName {
 }
 
 impl NodeName {
+    /// A lower bound of all names, for the start of a range.
+    pub(crate) fn least() -> Self {
+        Self("".into())
+    }
+
     /// Takes the name as it is.
     pub fn new(name: &str) -> Self {
         Self(name.into())
@@ -52,7 +57,7 @@ impl fmt::Display for NodeName {
     }
 }
 
-/// One address of one node of one pool: what is probed, and what an answer holds.
+/// One address of one node of one pool. Probes go to targets, and answers hold them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Target {
     /// The pool.
@@ -69,16 +74,16 @@ impl fmt::Display for Target {
     }
 }
 
-/// What a target is good for; a better grade is greater.
+/// The usability of a target; a better grade is greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
-    /// Not judged yet.
+    /// No verdict yet.
     #[default]
     Unknown,
     /// No TCP, no TLS, a wrong identity or no answer.
     Down,
-    /// A valid TLS session and an HTTP answer, but not that it is ready.
+    /// A valid TLS session and an HTTP answer other than 200.
     Live,
     /// `/readyz` answered 200.
     Ready,
@@ -88,7 +93,7 @@ impl Grade {
     /// Every grade, from the worst to the best.
     pub const ALL: [Self; 4] = [Self::Unknown, Self::Down, Self::Live, Self::Ready];
 
-    /// The word for the grade, in lower case.
+    /// The grade as text, JSON value and metric label.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",

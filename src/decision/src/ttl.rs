@@ -1,11 +1,11 @@
-//! How long an answer may be kept.
+//! The TTL of an answer.
 
 use std::time::Duration;
 
 use crate::moment::{Moment, millis};
 use crate::policy::TtlRange;
 
-/// A TTL, and when it changes by the passing of time alone.
+/// A TTL, and the time at which it changes without an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ttl {
     pub(crate) seconds: u32,
@@ -13,22 +13,22 @@ pub(crate) struct Ttl {
 }
 
 impl Ttl {
-    /// The floor, where a change is wanted at any moment.
+    /// The minimum, for an answer that should change soon.
     pub(crate) fn floor(range: TtlRange) -> Self {
         Self { seconds: range.min, changes_at: None }
     }
 
     /// The time until the earliest change that is under way, within the range, in whole seconds.
     ///
-    /// `turn` is the time until the first grade that is turning can turn, `expiry` when the next override ends. A change
-    /// that nothing announces is not foreseen; the ceiling bounds how long a resolver then keeps the old answer.
-    pub(crate) fn until(range: TtlRange, turn: Option<Duration>, expiry: Option<Moment>, now: Moment) -> Self {
+    /// `transition` is the time until the next grade can change, `expiry` the time at which the next override expires. Nothing
+    /// announces a first failure. The maximum bounds how long a resolver keeps an answer after one.
+    pub(crate) fn until(range: TtlRange, transition: Option<Duration>, expiry: Option<Moment>, now: Moment) -> Self {
         let within = |left: Duration| u32::try_from(left.as_secs()).unwrap_or(u32::MAX).clamp(range.min, range.max);
-        let by_turn = turn.map_or(range.max, within);
-        let Some(expiry) = expiry else { return Self { seconds: by_turn, changes_at: None } };
+        let by_transition = transition.map_or(range.max, within);
+        let Some(expiry) = expiry else { return Self { seconds: by_transition, changes_at: None } };
 
         let by_expiry = within(expiry.since(now));
-        let seconds = by_turn.min(by_expiry);
+        let seconds = by_transition.min(by_expiry);
         // One millisecond past the point where `seconds` are left, one fewer whole second is.
         let step = millis(Duration::from_secs(u64::from(seconds)));
         let changes_at = Moment::from_millis((expiry.as_millis() + 1).saturating_sub(step));
@@ -47,12 +47,12 @@ mod tests {
     }
 
     #[test]
-    fn at_rest_the_ttl_is_the_ceiling() {
+    fn at_rest_the_ttl_is_the_maximum() {
         assert_eq!(Ttl::until(RANGE, None, None, at(0)), Ttl { seconds: 5, changes_at: None });
     }
 
     #[test]
-    fn a_turn_under_way_shortens_it_down_to_the_floor() {
+    fn a_transition_under_way_shortens_it_down_to_the_minimum() {
         let ttl = |millis| Ttl::until(RANGE, Some(Duration::from_millis(millis)), None, at(0)).seconds;
         assert_eq!([ttl(100), ttl(1_999), ttl(3_000), ttl(60_000)], [1, 1, 3, 5]);
     }

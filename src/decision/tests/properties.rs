@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use daymark_decision::{
     Answer, Basis, Command, Decision, Engine, Grade, HostName, Kind, Memory, Mode, Moment, NodeName, Override,
-    OverrideKind, Pool, Target, View, Vote,
+    OverrideKind, PeerView, Pool, Target, Vote,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -33,8 +33,7 @@ enum Input {
 type Step = (i64, Input);
 
 fn kinds() -> impl Strategy<Value = Kind> {
-    let words =
-        ["ready", "ready", "ready", "not-ready:etcd", "shutting-down", "refused", "connect-timeout", "own-fault"];
+    let words = ["ready", "ready", "ready", "notReady:etcd", "shuttingDown", "refused", "connectTimeout", "localError"];
     select(words.map(|word| build::kind(word).expect("a kind")).to_vec())
 }
 
@@ -110,7 +109,7 @@ struct Pair {
 
 impl Pair {
     fn new(pool: &Pool, members: usize) -> Self {
-        let engine = Engine::new(build::members("dns-0", members), vec![pool.clone()], Memory::default(), START);
+        let engine = Engine::new(build::membership("dns-0", members), vec![pool.clone()], Memory::default(), START);
         Self { pool: pool.clone(), engine, naive: Naive::new(pool.clone()), now: START }
     }
 
@@ -131,15 +130,15 @@ impl Pair {
             Input::Force { node, length } => self.order(*node, OverrideKind::Force, *length, false, clock),
             Input::Lift(node) => {
                 let node = pick(&self.nodes(), *node);
-                self.say(Command::Lift { pool: self.pool.name.clone(), node }, clock);
+                self.say(Command::ClearOverride { pool: self.pool.name.clone(), node }, clock);
             }
             Input::Peer { host, incarnation, sequence, grades, shutting_down, abstains } => {
-                let vote = |grade: &Grade| Vote { grade: *grade, shutting_down: *shutting_down, was_good: false };
+                let vote = |grade: &Grade| Vote { grade: *grade, shutting_down: *shutting_down, in_last_good: false };
                 let votes = Arc::new(self.targets().into_iter().zip(grades.iter().map(vote)).collect());
                 let host = HostName::new(&format!("dns-{host}"));
                 let (incarnation, sequence, abstains) = (*incarnation, *sequence, *abstains);
-                let hears = self.engine.membership().members.clone();
-                let view = View { host, incarnation, sequence, votes, abstains, would_write: true, hears };
+                let reachable = self.engine.membership().map(|of| of.members.clone()).unwrap_or_default();
+                let view = PeerView { host, incarnation, sequence, votes, abstains, eligible_writer: true, reachable };
                 self.engine.handle_peer_view(view, self.now, clock);
             }
             Input::Nothing => self.engine.handle_timeout(clock),
@@ -149,8 +148,9 @@ impl Pair {
     fn order(&mut self, node: Index, kind: OverrideKind, length: Option<u64>, insist: bool, clock: Moment) {
         let node = pick(&self.nodes(), node);
         let until = length.map(|millis| self.now.after(Duration::from_millis(millis)));
-        let order = Override { kind, reason: String::new(), author: String::new(), since: self.now, until, host: None };
-        self.say(Command::Set { pool: self.pool.name.clone(), node, order, insist }, clock);
+        let requested =
+            Override { kind, reason: String::new(), author: String::new(), since: self.now, until, host: None };
+        self.say(Command::SetOverride { pool: self.pool.name.clone(), node, requested, insist }, clock);
     }
 
     fn say(&mut self, command: Command, clock: Moment) {
@@ -236,7 +236,7 @@ proptest! {
             pair.feed(step);
             let now = pair.engine.decide(pair.now);
             let year = pair.now.after(Duration::from_hours(365 * 24));
-            let deadline = pair.engine.poll_timeout().map_or(year, |(at, _)| at);
+            let deadline = pair.engine.poll_timeout().map_or(year, |deadline| deadline.at);
             prop_assert!(deadline > pair.now, "a deadline lies ahead");
             let between = pair.now.after(deadline.since(pair.now).mul_f64(part)).min(last_moment_before(deadline));
             prop_assert_eq!(&pair.engine.clone().decide(between), &now);
@@ -361,7 +361,7 @@ proptest! {
         let before = pair.answer();
         let memory = serde_json::to_string(&pair.engine.memory()).unwrap();
         let memory = serde_json::from_str(&memory).unwrap();
-        let mut again = Engine::new(build::members("dns-0", 1), vec![pool], memory, pair.now);
+        let mut again = Engine::new(build::membership("dns-0", 1), vec![pool], memory, pair.now);
         let after = again.decide(pair.now).answers.remove(0);
         prop_assert_eq!((&after.members, after.basis), (&before.members, before.basis));
         prop_assert!(after.generation > before.generation);
@@ -377,7 +377,7 @@ fn published(decision: &Decision) -> Vec<(BTreeSet<Target>, u32, Basis)> {
     decision.answers.iter().map(|answer| (members(answer), answer.ttl, answer.basis)).collect()
 }
 
-/// When the answer would change if what has begun went on: a grade that is turning, at the pace of the probes, or the end
+/// When the answer would change if what has begun went on: a grade that is turning, at the timing of the probes, or the end
 /// of an override.
 fn changes_under_way(pair: &Pair) -> Vec<Moment> {
     let mut found = Vec::new();
@@ -389,9 +389,10 @@ fn changes_under_way(pair: &Pair) -> Vec<Moment> {
     found.extend(ends.into_iter().filter(|end| answered(&mut engine.clone(), *end) != before));
 
     for (target, health) in engine.healths() {
-        let (true, Some(seen)) = (health.is_turning(), health.seen()) else { continue };
+        let is_under_way = health.earliest_transition(pair.pool.thresholds, pair.pool.timing).is_some();
+        let (true, Some(seen)) = (is_under_way, health.observed()) else { continue };
         let rises = seen.grade() > Some(health.grade()) && health.grade() != Grade::Unknown;
-        let pace = if rises { pair.pool.pace.interval } else { pair.pool.pace.confirm_interval };
+        let timing = if rises { pair.pool.timing.interval } else { pair.pool.timing.confirm_interval };
         let mut goes_on = engine.clone();
         let mut at = pair.now;
         for _ in 0..10 {
@@ -400,7 +401,7 @@ fn changes_under_way(pair: &Pair) -> Vec<Moment> {
                 found.push(at);
                 break;
             }
-            at = at.after(pace);
+            at = at.after(timing);
         }
     }
     found

@@ -1,4 +1,4 @@
-//! Plays every story in `tests/scenarios/`. The language is told in `tests/scenarios/README.md`.
+//! Runs every scenario in `tests/scenarios/`. Their language is described in `tests/scenarios/README.md`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -18,32 +18,33 @@ fn scenario_files() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_story_goes_as_it_is_told() {
+fn every_scenario_gives_its_expected_answers() {
     let files = scenario_files();
     let faults: Vec<String> = files
         .iter()
         .filter_map(|path| {
-            let fault = script::play(&fs::read_to_string(path).unwrap()).err()?;
+            let fault = script::run(&fs::read_to_string(path).unwrap()).err()?;
             Some(format!("{}:{fault}", path.display()))
         })
         .collect();
-    assert!(faults.is_empty(), "{} of {} stories fail:\n{}", faults.len(), files.len(), faults.join("\n"));
-    assert!(files.len() >= 25, "only {} stories were found", files.len());
+    assert!(faults.is_empty(), "{} of {} scenarios fail:\n{}", faults.len(), files.len(), faults.join("\n"));
+    assert!(files.len() >= 25, "only {} scenarios were found", files.len());
 }
 
 #[test]
-fn every_story_expects_something() {
+fn every_scenario_expects_something() {
     for path in scenario_files() {
         let text = fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("# "), "{} begins with its story", path.display());
+        assert!(text.starts_with("# "), "{} begins with its title", path.display());
         assert!(text.contains("\n  expect "), "{} expects an answer", path.display());
     }
 }
 
 #[test]
-fn a_story_that_goes_otherwise_is_found_out() {
-    let text = "# A story\npool lb.example.org\nnode a 192.0.2.1\nat 0s\n  probe a ready ready\n  expect held a\n";
-    assert_eq!(script::play(text).unwrap_err(), "6: expected `held a`, got `ready a ttl 5`");
-    let text = "# A story\npool lb.example.org\nnode a 192.0.2.1\nat 0s\n  prob a ready\n";
-    assert_eq!(script::play(text).unwrap_err(), "5: `prob` is no word of a story");
+fn a_scenario_with_a_wrong_answer_fails() {
+    let text =
+        "# A scenario\npool lb.example.org\nnode a 192.0.2.1\nat 0s\n  probe a ready ready\n  expect lastKnownGood a\n";
+    assert_eq!(script::run(text).unwrap_err(), "6: expected `lastKnownGood a`, got `ready a ttl 5`");
+    let text = "# A scenario\npool lb.example.org\nnode a 192.0.2.1\nat 0s\n  prob a ready\n";
+    assert_eq!(script::run(text).unwrap_err(), "5: `prob` is no keyword of a scenario");
 }

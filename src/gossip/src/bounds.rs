@@ -3,7 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use daymark_decision::{Fate, HostName, Moment, NodeName, Override, OverrideKind, PoolName, Stamp, Undone, Word};
+use daymark_decision::{
+    HostName, HybridTimestamp, Moment, NodeName, Override, OverrideEntry, OverrideKind, OverrideState, PoolName,
+    RevertedDrain,
+};
 
 use crate::facts::{Entry, Fact, Topic};
 use crate::message::{Echo, Head, MOST_BYTES, Message, News, length};
@@ -36,7 +39,7 @@ pub fn excess(members: &BTreeSet<HostName>, pool: &PoolName, node: &NodeName, no
     hosts.sort_by_key(|host| Reverse(host.as_str().len()));
     let longest = *hosts.first()?;
     let word = word(longest, &hosts, node, nodes);
-    let entry: Entry = (COUNT, Topic::Word(pool.clone(), node.clone()), Some(Fact::Word(word)));
+    let entry: Entry = (COUNT, Topic::OverrideEntry(pool.clone(), node.clone()), Some(Fact::OverrideEntry(word)));
     too_long(&message(longest, vec![head(longest); 3], vec![entry]))
 }
 
@@ -65,8 +68,8 @@ fn head(host: &HostName) -> Head {
 }
 
 /// The longest word that such hosts can say, the longest named ones first: an undone drain that knew as many others as the pool has.
-fn word(longest: &HostName, hosts: &[&HostName], node: &NodeName, nodes: usize) -> Word {
-    let knew = hosts.iter().cycle().take(nodes.saturating_sub(1).min(Word::MOST_KNOWN));
+fn word(longest: &HostName, hosts: &[&HostName], node: &NodeName, nodes: usize) -> OverrideEntry {
+    let causal_context = hosts.iter().cycle().take(nodes.saturating_sub(1).min(OverrideEntry::MOST_KNOWN));
     let order = Override {
         kind: OverrideKind::Drain,
         reason: "x".repeat(LONGEST_REASON),
@@ -75,12 +78,12 @@ fn word(longest: &HostName, hosts: &[&HostName], node: &NodeName, nodes: usize) 
         until: Some(Moment::from_millis(LATE)),
         host: Some(longest.clone()),
     };
-    Word {
-        stamp: Stamp { time: LATE, host: longest.clone() },
-        knew: knew.map(|host| Stamp { time: LATE, host: (*host).clone() }).collect(),
+    OverrideEntry {
+        stamp: HybridTimestamp { time: LATE, host: longest.clone() },
+        causal_context: causal_context.map(|host| HybridTimestamp { time: LATE, host: (*host).clone() }).collect(),
         insist: false,
-        fate: Fate::Undone(Undone { order, node: node.clone(), host: longest.clone() }),
-        is_doubted: false,
+        fate: OverrideState::Reverted(RevertedDrain { order, node: node.clone(), host: longest.clone() }),
+        expiry_uncertain: false,
     }
 }
 

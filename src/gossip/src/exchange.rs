@@ -14,9 +14,9 @@ pub fn exchange(engine: &mut Engine, gossip: &mut Gossip, configuration: &BTreeM
         engine.handle_peer_view(view, said, now);
     }
     gossip.configure(configuration);
-    let words = gossip.take_words();
+    let words = gossip.take_override_entries();
     if !words.is_empty() {
-        engine.handle_words(words, now);
+        engine.handle_override_entries(words, now);
     }
     // To go through everything costs more than most inputs do.
     if gossip.is_behind(engine.revision()) {
@@ -26,8 +26,8 @@ pub fn exchange(engine: &mut Engine, gossip: &mut Gossip, configuration: &BTreeM
 
 fn facts(engine: &Engine, configuration: &BTreeMap<PoolName, Digest>) -> BTreeMap<Topic, Fact> {
     let votes = engine.votes().into_iter().map(|(target, vote)| (Topic::Vote(target), Fact::Vote(vote)));
-    let word = |(pool, node, word): (&PoolName, &_, &daymark_decision::Word)| {
-        (Topic::Word(pool.clone(), Clone::clone(node)), Fact::Word(word.clone()))
+    let word = |(pool, node, word): (&PoolName, &_, &daymark_decision::OverrideEntry)| {
+        (Topic::OverrideEntry(pool.clone(), Clone::clone(node)), Fact::OverrideEntry(word.clone()))
     };
     let configuration =
         configuration.iter().map(|(pool, digest)| (Topic::Configuration(pool.clone()), Fact::Configuration(*digest)));
@@ -36,7 +36,7 @@ fn facts(engine: &Engine, configuration: &BTreeMap<PoolName, Digest>) -> BTreeMa
         (Topic::Hears, Fact::Hears(engine.hears())),
         (Topic::Members, Fact::Members(engine.membership().members.clone())),
     ];
-    votes.chain(engine.words().map(word)).chain(configuration).chain(of_itself).collect()
+    votes.chain(engine.override_entries().map(word)).chain(configuration).chain(of_itself).collect()
 }
 
 #[cfg(test)]
@@ -115,7 +115,7 @@ mod tests {
             host: None,
         };
         let (pool_name, node) = (PoolName::new("lb.kube-cp.com"), NodeName::new("kube-cp-3"));
-        let command = Command::Set { pool: pool_name, node, order, insist: false };
+        let command = Command::SetOverride { pool: pool_name, node, order, insist: false };
         let run = |hosts: &mut [Host; 2], from: u64| {
             for ms in (from..from + 3_000).step_by(10) {
                 for (sender, receiver) in [(0, 1), (1, 0)] {
@@ -130,7 +130,7 @@ mod tests {
         hosts[0].engine.handle_command(command, at(3_000)).unwrap();
         run(&mut hosts, 3_000);
         assert_eq!((hosts[0].drained(), hosts[1].drained()), (vec!["kube-cp-3"], vec![]));
-        assert_eq!(hosts[1].gossip.take_words(), [], "the word has come");
+        assert_eq!(hosts[1].gossip.take_override_entries(), [], "the word has come");
         hosts[1].configure(3, at(6_000));
         hosts[1].exchange(at(6_000));
         assert_eq!(hosts[1].drained(), ["kube-cp-3"]);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daymark_decision::{HostName, Moment, NodeName, PoolName, Target, Vote, Word};
+use daymark_decision::{HostName, Moment, NodeName, OverrideEntry, PoolName, Target, Vote};
 use serde::{Deserialize, Serialize};
 
 /// The first bytes of a hash of what is configured.
@@ -22,7 +22,7 @@ pub enum Topic {
     /// The host's vote on a target.
     Vote(Target),
     /// The newest word on a node that the host knows.
-    Word(PoolName, NodeName),
+    OverrideEntry(PoolName, NodeName),
 }
 
 /// What is said about it.
@@ -43,15 +43,15 @@ pub enum Fact {
     Configuration(Digest),
     /// See [`Topic::Vote`].
     Vote(Vote),
-    /// See [`Topic::Word`].
-    Word(#[serde(with = "packed")] Word),
+    /// See [`Topic::OverrideEntry`].
+    OverrideEntry(#[serde(with = "packed")] OverrideEntry),
 }
 
 impl Fact {
     /// The fact with its moments by this host's clock.
     pub(crate) fn shifted(self, there: Moment, here: Moment) -> Self {
         match self {
-            Self::Word(word) => Self::Word(word.shifted(there, here)),
+            Self::OverrideEntry(word) => Self::OverrideEntry(word.shifted(there, here)),
             timeless => timeless,
         }
     }
@@ -59,35 +59,35 @@ impl Fact {
 
 /// A word on the wire: of the drains that it knew, each host is named once.
 mod packed {
-    use super::{Deserialize, HostName, Serialize, Word};
-    use daymark_decision::Stamp;
+    use super::{Deserialize, HostName, OverrideEntry, Serialize};
+    use daymark_decision::HybridTimestamp;
     use serde::{Deserializer, Serializer, de::Error};
 
     #[derive(Serialize, Deserialize)]
     struct Packed {
         hosts: Vec<HostName>,
         /// The time, and which of the hosts.
-        knew: Vec<(u64, u8)>,
-        rest: Word,
+        causal_context: Vec<(u64, u8)>,
+        rest: OverrideEntry,
     }
 
-    pub(super) fn serialize<S: Serializer>(word: &Word, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut hosts: Vec<HostName> = word.knew.iter().map(|stamp| stamp.host.clone()).collect();
+    pub(super) fn serialize<S: Serializer>(word: &OverrideEntry, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut hosts: Vec<HostName> = word.causal_context.iter().map(|stamp| stamp.host.clone()).collect();
         hosts.sort();
         hosts.dedup();
         let index = |host| hosts.binary_search(host).ok().and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX);
-        let knew = word.knew.iter().map(|stamp| (stamp.time, index(&stamp.host))).collect();
-        let rest = Word { knew: Vec::new(), ..word.clone() };
-        Packed { hosts, knew, rest }.serialize(serializer)
+        let causal_context = word.causal_context.iter().map(|stamp| (stamp.time, index(&stamp.host))).collect();
+        let rest = OverrideEntry { causal_context: Vec::new(), ..word.clone() };
+        Packed { hosts, causal_context, rest }.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
-        let Packed { hosts, knew, rest } = Packed::deserialize(deserializer)?;
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OverrideEntry, D::Error> {
+        let Packed { hosts, causal_context, rest } = Packed::deserialize(deserializer)?;
         let stamp = |(time, index): (u64, u8)| {
             let host = hosts.get(usize::from(index)).cloned();
-            host.map(|host| Stamp { time, host }).ok_or_else(|| D::Error::custom("a host without a name"))
+            host.map(|host| HybridTimestamp { time, host }).ok_or_else(|| D::Error::custom("a host without a name"))
         };
-        Ok(Word { knew: knew.into_iter().map(stamp).collect::<Result<_, _>>()?, ..rest })
+        Ok(OverrideEntry { causal_context: causal_context.into_iter().map(stamp).collect::<Result<_, _>>()?, ..rest })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::{HostName, Membership, Moment, NodeName, PoolName, View, Word};
+use daymark_decision::{HostName, Membership, Moment, NodeName, OverrideEntry, PoolName, View};
 
 use crate::facts::{Digest, Fact, Facts, Topic};
 use crate::known::Known;
@@ -36,7 +36,7 @@ pub struct Gossip {
     known: BTreeMap<HostName, Known>,
     links: BTreeMap<HostName, Link>,
     /// The words that have come and are not taken yet.
-    words: Vec<(PoolName, NodeName, Word)>,
+    words: Vec<(PoolName, NodeName, OverrideEntry)>,
     /// With which configuration the words were taken.
     configuration: BTreeMap<PoolName, Digest>,
     /// Whether another host speaks in the name of this one.
@@ -193,7 +193,7 @@ impl Gossip {
     }
 
     /// The words that have come since the last time.
-    pub fn take_words(&mut self) -> Vec<(PoolName, NodeName, Word)> {
+    pub fn take_override_entries(&mut self) -> Vec<(PoolName, NodeName, OverrideEntry)> {
         std::mem::take(&mut self.words)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use daymark_decision::{HostName, Moment, NodeName, PoolName, Target, Vote, Word};
+use daymark_decision::{HostName, Moment, NodeName, OverrideEntry, PoolName, Target, Vote};
 
 use crate::facts::{Digest, Fact, Facts, Topic};
 use crate::link::SILENT;
@@ -75,9 +75,11 @@ impl Known {
         }
     }
 
-    pub(crate) fn word(&self, topic: &Topic) -> Option<(PoolName, NodeName, Word)> {
+    pub(crate) fn word(&self, topic: &Topic) -> Option<(PoolName, NodeName, OverrideEntry)> {
         match (topic, self.facts.get(topic)?) {
-            (Topic::Word(pool, node), Fact::Word(word)) => Some((pool.clone(), node.clone(), word.clone())),
+            (Topic::OverrideEntry(pool, node), Fact::OverrideEntry(word)) => {
+                Some((pool.clone(), node.clone(), word.clone()))
+            }
             _ => None,
         }
     }

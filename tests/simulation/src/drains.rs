@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daymark_decision::{Grade, OverrideKind, Stamp, Standing, Word};
+use daymark_decision::{Grade, HybridTimestamp, OverrideEntry, OverrideKind, Standing};
 
 use crate::faults::{self, Fault, State};
 use crate::judge::BOUND;
@@ -19,7 +19,7 @@ struct Known {
     /// The run of the host that knows it.
     run: u64,
     nodes: BTreeSet<usize>,
-    stamps: BTreeSet<Stamp>,
+    stamps: BTreeSet<HybridTimestamp>,
     /// When the last of them came into force here, as far as all the others of its nodes are the same since.
     came: Option<u64>,
     /// The nodes that are dead, which every host that is heard has found out, and since when.
@@ -52,10 +52,14 @@ impl Drains {
     }
 
     /// Which drains of a fault are to be refused: the host and the node, and what was said there before.
-    pub(crate) fn hopeless(&self, world: &World, fault: &Fault) -> Vec<(usize, usize, Option<Stamp>)> {
+    pub(crate) fn hopeless(&self, world: &World, fault: &Fault) -> Vec<(usize, usize, Option<HybridTimestamp>)> {
         let said = match *fault {
             Fault::DrainBoth { hosts, nodes } => vec![(hosts.0, nodes.0), (hosts.1, nodes.1)],
-            Fault::Say { host, node, word: faults::Word::Set { kind: OverrideKind::Drain, insist: false, .. } } => {
+            Fault::Say {
+                host,
+                node,
+                word: faults::OverrideEntry::Set { kind: OverrideKind::Drain, insist: false, .. },
+            } => {
                 vec![(host, node)]
             }
             _ => Vec::new(),
@@ -75,7 +79,7 @@ impl Drains {
 }
 
 /// Whether any of these was carried out all the same.
-pub(crate) fn refused(world: &World, hopeless: &[(usize, usize, Option<Stamp>)]) -> Result<(), String> {
+pub(crate) fn refused(world: &World, hopeless: &[(usize, usize, Option<HybridTimestamp>)]) -> Result<(), String> {
     for (host, node, before) in hopeless {
         if word(world, *host, *node).map(|word| &word.stamp) != before.as_ref() {
             return Err(format!("host {host} has drained node {node}, though every other one is known to be dead"));
@@ -93,7 +97,7 @@ impl Known {
         };
         let nodes: BTreeSet<usize> =
             (0..world.nodes.len()).filter(|node| running.engine.has(&world.nodes[*node].0)).collect();
-        let stamps: BTreeSet<Stamp> = drained(world, host).values().map(|word| word.stamp.clone()).collect();
+        let stamps: BTreeSet<HybridTimestamp> = drained(world, host).values().map(|word| word.stamp.clone()).collect();
         let is_new = self.run != running.number;
         if is_new {
             *self = Self { run: running.number, ..Self::default() };
@@ -121,21 +125,23 @@ fn left(world: &World, host: usize, known: &Known) -> impl Iterator<Item = usize
 }
 
 /// The drains in force on a host, of what is configured there.
-fn drained(world: &World, host: usize) -> BTreeMap<usize, &Word> {
+fn drained(world: &World, host: usize) -> BTreeMap<usize, &OverrideEntry> {
     let Some(running) = &world.hosts[host].running else { return BTreeMap::new() };
-    let is_drain = |word: &&Word| word.order().is_some_and(|order| order.kind == OverrideKind::Drain);
+    let is_drain = |word: &&OverrideEntry| word.order().is_some_and(|order| order.kind == OverrideKind::Drain);
     let nodes = (0..world.nodes.len()).filter(|node| running.engine.has(&world.nodes[*node].0));
     nodes.filter_map(|node| Some((node, word(world, host, node).filter(is_drain)?))).collect()
 }
 
-fn word(world: &World, host: usize, node: usize) -> Option<&Word> {
+fn word(world: &World, host: usize, node: usize) -> Option<&OverrideEntry> {
     let engine = &world.hosts[host].running.as_ref()?.engine;
-    engine.words().find(|(_, of, _)| **of == world.nodes[node].0.node).map(|(.., word)| word)
+    engine.override_entries().find(|(_, of, _)| **of == world.nodes[node].0.node).map(|(.., word)| word)
 }
 
 /// Whether one of them was said without knowledge of an earlier one.
-fn are_strangers(drained: &BTreeMap<usize, &Word>) -> bool {
-    let is_unknown = |word: &Word, other: &Word| other.stamp < word.stamp && !word.knew.contains(&other.stamp);
+fn are_strangers(drained: &BTreeMap<usize, &OverrideEntry>) -> bool {
+    let is_unknown = |word: &OverrideEntry, other: &OverrideEntry| {
+        other.stamp < word.stamp && !word.causal_context.contains(&other.stamp)
+    };
     drained.values().any(|word| drained.values().any(|other| is_unknown(word, other)))
 }
 
@@ -143,7 +149,8 @@ fn are_strangers(drained: &BTreeMap<usize, &Word>) -> bool {
 fn is_known_dead(world: &World, host: usize, node: usize) -> bool {
     let Some(running) = &world.hosts[host].running else { return false };
     let (target, state) = &world.nodes[node];
-    let is_forced = word(world, host, node).and_then(Word::order).is_some_and(|it| it.kind == OverrideKind::Force);
+    let is_forced =
+        word(world, host, node).and_then(OverrideEntry::active).is_some_and(|it| it.kind == OverrideKind::Force);
     let sees = running.engine.healths().any(|(of, health)| of == target && health.grade() == Grade::Down);
     let others = running.engine.views().filter(|view| !view.abstains);
     let mut votes = others.filter_map(|view| view.votes.get(target));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use daymark_decision::{Fate, OverrideKind, Standing};
+use daymark_decision::{OverrideKind, OverrideState, Standing};
 use fastrand::Rng;
 
 use crate::faults::State;
@@ -102,12 +102,15 @@ fn stands(world: &World, host: usize, is_majority: bool) -> Result<(), String> {
     if writer.is_some() != is_majority {
         return Err(format!("{name} takes {writer:?} for the one that writes"));
     }
-    let mut words =
-        running.engine.words().filter(|(.., word)| word.order().is_some_and(|it| it.kind == OverrideKind::Drain));
+    let mut words = running
+        .engine
+        .override_entries()
+        .filter(|(.., word)| word.order().is_some_and(|it| it.kind == OverrideKind::Drain));
     let drained = overridden(world, host, OverrideKind::Drain).len();
     // A reload that takes the last other one away is nobody's drain.
     if drained == world.configured.len() && !world.has_removed && words.all(|(.., word)| !word.insist) {
-        let words: Vec<String> = running.engine.words().map(|(_, node, word)| format!("{node} {word:?}")).collect();
+        let words: Vec<String> =
+            running.engine.override_entries().map(|(_, node, word)| format!("{node} {word:?}")).collect();
         return Err(format!("{name} has every node drained, though nobody insisted: {}", words.join("; ")));
     }
     Ok(())
@@ -143,11 +146,11 @@ fn says(world: &mut World, host: usize) -> Option<String> {
     let now = world.now;
     let answer = world.hosts[host].answer(now)?;
     let engine = &world.hosts[host].running.as_ref()?.engine;
-    let words = engine.words().map(|(_, node, word)| {
+    let words = engine.override_entries().map(|(_, node, word)| {
         let fate = match &word.fate {
-            Fate::InForce(order) => format!("{:?} {}", order.kind, order.until.is_some()),
-            Fate::Over => "over".to_owned(),
-            Fate::Undone(undone) => format!("undone for {} on {}", undone.node, undone.host),
+            OverrideState::Active(order) => format!("{:?} {}", order.kind, order.until.is_some()),
+            OverrideState::Cleared => "over".to_owned(),
+            OverrideState::Reverted(undone) => format!("undone for {} on {}", undone.node, undone.host),
         };
         format!("{node} {:?} {fate}", word.stamp)
     });

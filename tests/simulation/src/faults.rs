@@ -29,12 +29,12 @@ pub enum Fault {
     /// The hosts get another configuration and reload, each in its own time: with a node more, or with one less.
     Reload { node: usize },
     /// An operator's word on a host.
-    Say { host: usize, node: usize, word: Word },
+    Say { host: usize, node: usize, word: OverrideEntry },
 }
 
 /// What an operator says of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum OverrideEntry {
     /// Drain or force, for so many milliseconds.
     Set { kind: OverrideKind, length: Option<u64>, insist: bool },
     /// Neither.
@@ -76,12 +76,12 @@ impl Fault {
             }
             92..94 => Self::Reload { node },
             94..95 => Self::Storm { millis: rng.u64(1_000..10_000) },
-            _ => Self::Say { host, node, word: Word::draw(rng) },
+            _ => Self::Say { host, node, word: OverrideEntry::draw(rng) },
         }
     }
 }
 
-impl Word {
+impl OverrideEntry {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         let kind = match rng.u8(0..10) {
             0..6 => OverrideKind::Drain,

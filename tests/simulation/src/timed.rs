@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daymark_decision::{Fate, Stamp, Word};
+use daymark_decision::{HybridTimestamp, OverrideEntry, OverrideState};
 
 use crate::world::World;
 
@@ -20,9 +20,9 @@ const SOONER: u64 = 10;
 /// When each word ends, and what each run of a host can know.
 pub(crate) struct Timed {
     /// The true end, and which run of its host said it.
-    ends: BTreeMap<Stamp, (u64, u64)>,
+    ends: BTreeMap<HybridTimestamp, (u64, u64)>,
     /// The words that a host remembered when it started, and that nobody with whom it was in touch knew.
-    untold: BTreeSet<Stamp>,
+    untold: BTreeSet<HybridTimestamp>,
     runs: Vec<Run>,
 }
 
@@ -77,7 +77,7 @@ impl Timed {
             self.runs[host]
                 .in_touch
                 .retain(|other| !is_bad && !is_cut(*other) && world.hosts[*other].running.is_some());
-            let told: BTreeSet<&Stamp> = self.runs[host]
+            let told: BTreeSet<&HybridTimestamp> = self.runs[host]
                 .in_touch
                 .iter()
                 .flat_map(|other| words(world, *other))
@@ -91,7 +91,8 @@ impl Timed {
     /// No word has ended before its time.
     fn judge_over(&self, world: &World, host: usize) -> Result<(), String> {
         let (name, now) = (world.hosts[host].name(), world.now);
-        let over = words(world, host).filter(|said| said.fate == Fate::Over && !self.untold.contains(&said.stamp));
+        let over =
+            words(world, host).filter(|said| said.fate == OverrideState::Cleared && !self.untold.contains(&said.stamp));
         let ends = over.filter_map(|said| Some((said, self.ends.get(&said.stamp)?.0.saturating_sub(now))));
         match ends.into_iter().find(|(_, early)| *early > SOONER) {
             Some((said, early)) => Err(format!("{said:?} is over on {name}, {early} ms before its end")),
@@ -125,9 +126,9 @@ impl Timed {
             }
             let Some(own) = words(world, host).find(|own| own.stamp == word.stamp) else { continue };
             let is_well = match &own.fate {
-                Fate::InForce(_) => ends(world, host, own).is_some_and(|end| ends_well(end, *truly)),
-                Fate::Over => world.now + SOONER >= *truly,
-                Fate::Undone(_) => true,
+                OverrideState::Active(_) => ends(world, host, own).is_some_and(|end| ends_well(end, *truly)),
+                OverrideState::Cleared => world.now + SOONER >= *truly,
+                OverrideState::Reverted(_) => true,
             };
             if !is_well {
                 let name = world.hosts[host].name();
@@ -138,12 +139,12 @@ impl Timed {
     }
 }
 
-fn words(world: &World, host: usize) -> impl Iterator<Item = &Word> {
-    world.hosts[host].running.iter().flat_map(|running| running.engine.words().map(|(.., word)| word))
+fn override_entries(world: &World, host: usize) -> impl Iterator<Item = &OverrideEntry> {
+    world.hosts[host].running.iter().flat_map(|running| running.engine.override_entries().map(|(.., word)| word))
 }
 
 /// When a word ends on a host, by the clock of the world.
-fn ends(world: &World, host: usize, told: &Word) -> Option<u64> {
+fn ends(world: &World, host: usize, told: &OverrideEntry) -> Option<u64> {
     let until = told.order()?.until?;
     Some(until.as_millis().saturating_add_signed(-world.hosts[host].ahead))
 }

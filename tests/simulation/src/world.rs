@@ -13,7 +13,7 @@ use daymark_decision::{
 use daymark_gossip::Message;
 use fastrand::Rng;
 
-use crate::faults::{Fault, State, Word};
+use crate::faults::{Fault, OverrideEntry, State};
 use crate::host::Host;
 use crate::network::Network;
 
@@ -131,7 +131,7 @@ impl World {
             }
             Fault::Exhaust { host, is_exhausted } => self.hosts[host].is_exhausted = is_exhausted,
             Fault::DrainBoth { hosts, nodes } => {
-                let word = Word::Set { kind: OverrideKind::Drain, length: None, insist: false };
+                let word = OverrideEntry::Set { kind: OverrideKind::Drain, length: None, insist: false };
                 self.say(hosts.0, nodes.0, word);
                 self.say(hosts.1, nodes.1, word);
             }
@@ -221,7 +221,7 @@ impl World {
             }
             What::Gust { until } => {
                 let (host, node) = (self.rng.usize(0..self.hosts.len()), self.rng.usize(0..self.nodes.len()));
-                let word = Word::draw(&mut self.rng);
+                let word = OverrideEntry::draw(&mut self.rng);
                 self.say(host, node, word);
                 if self.now + GUST <= until {
                     self.plan(self.now + GUST, What::Gust { until });
@@ -253,15 +253,20 @@ impl World {
         }
     }
 
-    fn say(&mut self, host: usize, node: usize, word: Word) {
+    fn say(&mut self, host: usize, node: usize, word: OverrideEntry) {
         let Target { pool, node, .. } = self.nodes[node].0.clone();
         let since = self.hosts[host].clock(self.now);
         let command = match word {
-            Word::Lift => Command::Lift { pool, node },
-            Word::Set { kind, length, insist } => {
+            OverrideEntry::Lift => Command::ClearOverride { pool, node },
+            OverrideEntry::Set { kind, length, insist } => {
                 let until = length.map(|millis| since.after(Duration::from_millis(millis)));
                 let (author, reason) = ("ada".to_owned(), "it is to be".to_owned());
-                Command::Set { pool, node, order: Override { kind, reason, author, since, until, host: None }, insist }
+                Command::SetOverride {
+                    pool,
+                    node,
+                    order: Override { kind, reason, author, since, until, host: None },
+                    insist,
+                }
             }
         };
         self.hosts[host].command(command, self.now);

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use daymark_decision::{Basis, OverrideKind};
-use daymark_simulation::faults::{Fault, State, Word};
+use daymark_simulation::faults::{Fault, OverrideEntry, State};
 use daymark_simulation::{Setup, World};
 
 const MINUTE: u64 = 60_000;
@@ -27,7 +27,7 @@ fn cut(world: &mut World, ways: &[(usize, usize)]) {
 }
 
 fn drain(world: &mut World, host: usize, node: usize, length: Option<u64>) {
-    let drain = Word::Set { kind: OverrideKind::Drain, length, insist: false };
+    let drain = OverrideEntry::Set { kind: OverrideKind::Drain, length, insist: false };
     world.happen(&Fault::Say { host, node, word: drain });
 }
 
@@ -114,7 +114,7 @@ fn a_word_reaches_every_host_within_a_second_also_where_every_third_datagram_is_
         drain(&mut world, 1, 0, None);
         rest(&mut world, 1_000);
         assert_eq!(drained(&world), [0, 1, 2], "{loss} % lost, {ways:?} cut");
-        world.happen(&Fault::Say { host: 2, node: 0, word: Word::Lift });
+        world.happen(&Fault::Say { host: 2, node: 0, word: OverrideEntry::Lift });
         rest(&mut world, 1_000);
         assert_eq!(drained(&world), [0; 0], "{loss} % lost, {ways:?} cut");
     }
@@ -177,7 +177,7 @@ fn what_was_lifted_stays_lifted_though_the_node_went_and_came_while_a_host_was_a
     drain(&mut world, 1, 0, None);
     rest(&mut world, 3_000);
     world.happen(&Fault::Kill(2));
-    world.happen(&Fault::Say { host: 1, node: 0, word: Word::Lift });
+    world.happen(&Fault::Say { host: 1, node: 0, word: OverrideEntry::Lift });
     for _ in 0..2 {
         rest(&mut world, 5_000);
         world.happen(&Fault::Reload { node: 0 });

@@ -1,47 +1,65 @@
-//! What the hosts together find of each target of a pool.
+//! The verdicts of the hosts on the targets of a pool.
 
 use std::collections::BTreeMap;
 
 use super::Engine;
-use crate::peers::View;
-use crate::pool::PoolState;
-use crate::quorum::{Standing, Vote, verdict};
+use crate::peers::PeerView;
+use crate::pool::{Judgement, PoolState};
+use crate::quorum::{QuorumState, Vote, verdict};
+use crate::starting::Starting;
 use crate::target::{Grade, Target};
 
 impl Engine {
-    /// The verdict on each target of a pool, and the best that any host whose vote counts finds it, where that is better.
-    pub(super) fn judge(&self, pool: &PoolState) -> (BTreeMap<Target, Grade>, BTreeMap<Target, Grade>) {
-        let mut found = BTreeMap::new();
-        let mut note = |target: &Target, verdict: Option<Grade>, best: Grade| {
-            if best >= Grade::Live && verdict.is_some_and(|verdict| verdict < Grade::Live) {
-                found.insert(target.clone(), best);
-            }
-        };
-        let verdicts = match (self.standing(), &self.listens) {
-            (Standing::Listening, Some(listens)) => pool.judged(|target, health| {
-                let verdict = listens.verdict(target, health.vote());
-                note(target, verdict, pool.found(target).max(health.vote().grade));
-                verdict
-            }),
-            (Standing::Quorum, listens) => {
-                let views: Vec<&View> = self.views().filter(|view| !view.abstains).collect();
-                let counts_itself = views.is_empty() || !self.is_blind();
-                let mut views: Vec<_> = views.iter().map(|view| view.votes_from(&pool.policy.name)).collect();
-                let members = self.membership.members.len();
-                pool.judged(|target, health| {
-                    let peers = views.iter_mut().filter_map(|votes| votes.on(target));
-                    let votes: Vec<Vote> = peers.chain(counts_itself.then(|| health.vote())).collect();
-                    let kept = listens.as_ref().and_then(|listens| listens.unsure(target, &votes, members));
-                    // Where what was agreed on stands, so does what was found.
-                    let before = kept.map(|_| pool.found(target));
-                    let best = votes.iter().map(|vote| vote.grade).chain(before).max().unwrap_or_default();
-                    let verdict = kept.or_else(|| verdict(votes));
-                    note(target, verdict, best);
-                    verdict
-                })
-            }
-            (Standing::Alone | Standing::Listening, _) => pool.judged(|_, health| verdict([health.vote()])),
-        };
-        (verdicts, found)
+    /// Judges each target of a pool by the votes that count.
+    pub(super) fn judge(&self, pool: &PoolState) -> Judgement {
+        match (self.quorum_state(), &self.starting) {
+            (QuorumState::Starting, Some(starting)) => by_last_run(pool, starting),
+            (QuorumState::Quorum, starting) => self.by_quorum(pool, starting.as_ref()),
+            (QuorumState::NoQuorum | QuorumState::Starting, _) => Judgement {
+                verdicts: pool.verdicts_by(|_, health| verdict([health.vote()])),
+                minority: BTreeMap::new(),
+            },
+        }
+    }
+
+    /// The votes of the reachable hosts decide. During the start, a verdict of the last run stands if missing votes could
+    /// change the outcome.
+    fn by_quorum(&self, pool: &PoolState, starting: Option<&Starting>) -> Judgement {
+        let views: Vec<&PeerView> = self.views().filter(|view| !view.abstains).collect();
+        let own_counts = views.is_empty() || !self.is_isolated();
+        let mut views: Vec<_> = views.iter().map(|view| view.votes_from(&pool.policy.name)).collect();
+        let members = self.member_count();
+        let mut minority = BTreeMap::new();
+        let verdicts = pool.verdicts_by(|target, health| {
+            let peers = views.iter_mut().filter_map(|votes| votes.on(target));
+            let votes: Vec<Vote> = peers.chain(own_counts.then(|| health.vote())).collect();
+            let standing = starting.and_then(|starting| starting.standing_verdict(target, &votes, members));
+            // If the last verdict stands, so does the last minority grade.
+            let last_minority = standing.map(|_| pool.judgement().minority(target));
+            let best = votes.iter().map(|vote| vote.grade).chain(last_minority).max().unwrap_or_default();
+            let verdict = standing.or_else(|| verdict(votes));
+            note_minority(&mut minority, target, verdict, best);
+            verdict
+        });
+        Judgement { verdicts, minority }
+    }
+}
+
+/// The verdicts of the last run stand.
+fn by_last_run(pool: &PoolState, starting: &Starting) -> Judgement {
+    let mut minority = BTreeMap::new();
+    let verdicts = pool.verdicts_by(|target, health| {
+        let vote = health.vote();
+        let verdict = starting.verdict(target, vote);
+        note_minority(&mut minority, target, verdict, pool.judgement().minority(target).max(vote.grade));
+        verdict
+    });
+    Judgement { verdicts, minority }
+}
+
+/// Notes the best grade of a target if it is usable and the verdict is not.
+fn note_minority(minority: &mut BTreeMap<Target, Grade>, target: &Target, verdict: Option<Grade>, best: Grade) {
+    if best >= Grade::Live && verdict.is_some_and(|verdict| verdict < Grade::Live) {
+        minority.insert(target.clone(), best);
     }
 }

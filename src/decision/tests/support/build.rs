@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use daymark_decision::{
-    HostName, Kind, Membership, Mode, Moment, Node, NodeName, Observation, Pace, Pool, PoolName, Steering, Thresholds,
-    Timings, TtlRange,
+    HostName, Kind, Membership, Mode, Moment, Node, NodeName, Observation, Pool, PoolName, ProbeTiming, Steering,
+    Thresholds, Timings, TtlRange,
 };
 
 /// 2026-01-01T00:00:00Z, where every story begins.
@@ -16,7 +16,7 @@ pub fn pool(name: &str) -> Pool {
         name: PoolName::new(name),
         nodes: Vec::new(),
         thresholds: thresholds(2, 3),
-        pace: Pace {
+        timing: ProbeTiming {
             interval: Duration::from_secs(1),
             confirm_interval: Duration::from_millis(100),
             detection: Duration::from_millis(6_300),
@@ -36,19 +36,20 @@ pub fn thresholds(rise: u32, fall: u32) -> Thresholds {
     Thresholds { rise: at_least_one(rise), fall: at_least_one(fall) }
 }
 
-/// This host and others that are counted on from it: `dns-1` with `dns-2` and `dns-3`.
-pub fn members(own: &str, members: usize) -> Membership {
+/// A host with the hosts after it: `dns-1` with `dns-2` and `dns-3`. `None` for one host.
+pub fn membership(own: &str, members: usize) -> Option<Membership> {
     let (stem, first) = own.rsplit_once('-').expect("a name with a number");
     let first: usize = first.parse().expect("a number");
     let names = (first..first + members).map(|n| HostName::new(&format!("{stem}-{n}")));
-    Membership { own: HostName::new(own), members: names.collect(), publishes: true }
+    let membership = Membership { own: HostName::new(own), members: names.collect(), can_write: true };
+    (members > 1).then_some(membership)
 }
 
 pub fn observation(kind: Kind) -> Observation {
     Observation { kind, timings: Timings::default(), certificate: None }
 }
 
-/// A kind from its label, with failing checks after a colon: `not-ready:etcd,ping`.
+/// A kind from its label, with failing checks after a colon: `notReady:etcd,ping`.
 pub fn kind(word: &str) -> Option<Kind> {
     let (label, rest) = word.split_once(':').unwrap_or((word, ""));
     let list = || rest.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect();
@@ -57,7 +58,7 @@ pub fn kind(word: &str) -> Option<Kind> {
         Kind::Ready,
         Kind::NotReady { failing: list() },
         Kind::ShuttingDown,
-        Kind::CannotJudge { status: status(401) },
+        Kind::Unauthorized { status: status(401) },
         Kind::Overloaded,
         Kind::Starting,
         Kind::Redirect { status: 302, location: None },
@@ -77,7 +78,7 @@ pub fn kind(word: &str) -> Option<Kind> {
         Kind::ClosedEarly,
         Kind::NotHttp,
         Kind::TooLarge { limit: 65_536 },
-        Kind::OwnFault { detail: "no route".to_owned() },
+        Kind::LocalError { detail: "no route".to_owned() },
     ];
     kinds.into_iter().find(|kind| kind.label() == label)
 }

@@ -54,9 +54,9 @@ impl Naive {
                 match last.0 {
                     Basis::Ready | Basis::Live => good.push((at, last.1.clone())),
                     // What is held counts as good until something is.
-                    Basis::Held => good.extend(held.clone().map(|held| (at, held))),
+                    Basis::LastKnownGood => good.extend(held.clone().map(|held| (at, held))),
                     // One host is all there are.
-                    Basis::Bootstrap | Basis::Found => {}
+                    Basis::Bootstrap | Basis::Minority => {}
                 }
             }
         }
@@ -72,7 +72,7 @@ impl Naive {
 
     fn ends(&self) -> impl Iterator<Item = Moment> {
         self.events.iter().filter_map(|(_, event)| match event {
-            Event::Said(Command::Set { order, .. }) => order.until,
+            Event::Said(Command::SetOverride { requested, .. }) => requested.until,
             _ => None,
         })
     }
@@ -108,14 +108,14 @@ impl Naive {
             // Whatever any good answer of the last detection time had, up to what the present moment replaced.
             let lately = |index: usize| {
                 let ended = good.get(index + 1).map_or(now, |(at, _)| *at);
-                now.since(ended) <= self.pool.pace.detection
+                now.since(ended) <= self.pool.timing.detection
             };
             let recent =
                 good.iter().enumerate().filter(|(index, _)| lately(*index)).flat_map(|(_, (_, it))| it.clone());
             recent.chain(last_good.clone()).collect()
         });
         let kept: BTreeSet<Target> = usable.intersection(held).cloned().collect();
-        (Basis::Held, if kept.is_empty() { usable } else { kept })
+        (Basis::LastKnownGood, if kept.is_empty() { usable } else { kept })
     }
 
     fn steer(&self, fit: BTreeSet<Target>) -> BTreeSet<Target> {
@@ -131,10 +131,10 @@ impl Naive {
         let mut orders = BTreeMap::new();
         for (_, event) in &self.events[..upto] {
             match event {
-                Event::Said(Command::Set { node, order, .. }) => {
-                    orders.insert(node.to_string(), (order.kind, order.until));
+                Event::Said(Command::SetOverride { node, requested, .. }) => {
+                    orders.insert(node.to_string(), (requested.kind, requested.until));
                 }
-                Event::Said(Command::Lift { node, .. }) => {
+                Event::Said(Command::ClearOverride { node, .. }) => {
                     orders.remove(node.as_str());
                 }
                 Event::Observed(..) => {}
@@ -173,10 +173,10 @@ impl Naive {
     }
 
     /// What the last observations turn the grade to, if they do.
-    fn turned(&self, grade: Grade, seen: &[Grade]) -> Option<Grade> {
+    fn turned(&self, grade: Grade, observed: &[Grade]) -> Option<Grade> {
         let up = |it: &Grade| if grade == Grade::Unknown { *it == Grade::Ready } else { *it > grade };
         let down = |it: &Grade| if grade == Grade::Unknown { *it < Grade::Ready } else { *it < grade };
-        let last = |n: u32| seen.len().checked_sub(n as usize).map(|from| &seen[from..]);
+        let last = |n: u32| observed.len().checked_sub(n as usize).map(|from| &observed[from..]);
         if let Some(run) = last(self.pool.thresholds.rise.get()).filter(|run| run.iter().all(up)) {
             return run.iter().min().copied();
         }

@@ -1,19 +1,19 @@
-//! The language of the stories: lines of events with times, and what is expected then.
+//! The language of the scenarios: lines of events with times, and expectations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_decision::{
-    Answer, Command, Decision, Engine, Fate, HostName, Memory, Mode, Moment, NodeName, Override, OverrideKind, Pool,
-    Stamp, Target, View, Vote, Word,
+    Answer, Command, Decision, Engine, HostName, HybridTimestamp, Memory, Mode, Moment, NodeName, Override,
+    OverrideEntry, OverrideKind, OverrideState, PeerView, Pool, Target, Vote,
 };
 
 use super::build;
 
-/// Plays a story to its end, or to the first line that goes otherwise: its number and what happened.
-pub fn play(text: &str) -> Result<(), String> {
-    let mut stage = Stage::new();
+/// Runs a scenario to its end, or to the first line that fails. The error has its number and the reason.
+pub fn run(text: &str) -> Result<(), String> {
+    let mut scenario = Scenario::new();
     for (line, number) in text.lines().zip(1..) {
         let line = line.split(" # ").next().unwrap_or_default();
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -21,12 +21,12 @@ pub fn play(text: &str) -> Result<(), String> {
         if first.starts_with('#') {
             continue;
         }
-        stage.line(first, rest).map_err(|fault| format!("{number}: {fault}"))?;
+        scenario.line(first, rest).map_err(|fault| format!("{number}: {fault}"))?;
     }
     Ok(())
 }
 
-struct Stage {
+struct Scenario {
     pool: Pool,
     own: String,
     members: usize,
@@ -35,12 +35,12 @@ struct Stage {
     refusal: Option<String>,
     generation: u64,
     sequences: BTreeMap<String, u64>,
-    last_view: Option<View>,
+    last_view: Option<PeerView>,
 }
 
 type Outcome = Result<(), String>;
 
-impl Stage {
+impl Scenario {
     fn new() -> Self {
         Self {
             pool: build::pool("lb.kube-cp.com"),
@@ -61,17 +61,19 @@ impl Stage {
             "at" => self.at(rest),
             "probe" => self.probe(rest),
             "drain" | "drain!" | "force" => self.set_override(word, rest),
-            "undrain" => self.lift(rest),
+            "undrain" => self.clear(rest),
             "refused" => self.refused(&rest.join(" ")),
             "peer" => self.peer(rest),
             "replay" => self.replay(),
-            "hear" => self.hear(rest),
-            "standing" => self.told("standing", rest, |engine| engine.standing().to_string()),
+            "receive" => self.receive(rest),
+            "quorumState" => self.compare("quorumState", rest, |engine| engine.quorum_state().as_str().to_owned()),
             "writer" => {
-                self.told("writer", rest, |engine| engine.writer().map_or("none".to_owned(), ToString::to_string))
+                self.compare("writer", rest, |engine| engine.writer().map_or("none".to_owned(), ToString::to_string))
             }
-            "blind" => self.told("blind", rest, |engine| if engine.is_blind() { "yes" } else { "no" }.to_owned()),
-            "undone" => self.undone(rest),
+            "isolated" => {
+                self.compare("isolated", rest, |engine| if engine.is_isolated() { "yes" } else { "no" }.to_owned())
+            }
+            "reverted" => self.reverted(rest),
             "restart" => self.restart(rest),
             "reload" => {
                 self.reload();
@@ -82,7 +84,7 @@ impl Stage {
             "because" => self.because(rest),
             "generation" => self.generation(rest),
             "deadline" => self.deadline(rest),
-            other => Err(format!("`{other}` is no word of a story")),
+            other => Err(format!("`{other}` is no keyword of a scenario")),
         }
     }
 
@@ -95,7 +97,7 @@ impl Stage {
             "node" => self.node(rest)?,
             "rise" => self.pool.thresholds = build::thresholds(number(0)?, thresholds.fall.get()),
             "fall" => self.pool.thresholds = build::thresholds(thresholds.rise.get(), number(0)?),
-            "interval" => self.pool.pace.interval = length(rest.first())?,
+            "interval" => self.pool.timing.interval = length(rest.first())?,
             "ttl" => (self.pool.ttl.min, self.pool.ttl.max) = (number(0)?, number(1)?),
             "hosts" => self.members = number(0)? as usize,
             _ => {
@@ -128,7 +130,7 @@ impl Stage {
     fn engine(&mut self) -> &mut Engine {
         let (own, members, pool, now) = (&self.own, self.members, &self.pool, self.now);
         self.engine.get_or_insert_with(|| {
-            Engine::new(build::members(own, members), vec![pool.clone()], Memory::default(), now)
+            Engine::new(build::membership(own, members), vec![pool.clone()], Memory::default(), now)
         })
     }
 
@@ -180,17 +182,17 @@ impl Stage {
             _ => (None, rest),
         };
         let kind = if word == "force" { OverrideKind::Force } else { OverrideKind::Drain };
-        let order =
+        let requested =
             Override { kind, reason: rest.join(" "), author: "ada".to_owned(), since: self.now, until, host: None };
         let (pool, node) = (self.pool.name.clone(), NodeName::new(node));
-        self.command(Command::Set { pool, node, order, insist: word.ends_with('!') });
+        self.command(Command::SetOverride { pool, node, requested, insist: word.ends_with('!') });
         Ok(())
     }
 
-    fn lift(&mut self, rest: &[&str]) -> Outcome {
+    fn clear(&mut self, rest: &[&str]) -> Outcome {
         let node = NodeName::new(rest.first().ok_or("undrain needs a node")?);
         let pool = self.pool.name.clone();
-        self.command(Command::Lift { pool, node });
+        self.command(Command::ClearOverride { pool, node });
         Ok(())
     }
 
@@ -207,14 +209,14 @@ impl Stage {
         }
     }
 
-    /// `peer dns-2 cp-1=ready cp-2=down! abstains hears=dns-2,dns-3`, the `!` for a shutdown seen.
+    /// `peer dns-2 cp-1=ready cp-2=down! abstains reaches=dns-2,dns-3`, the `!` for a shutdown seen.
     fn peer(&mut self, rest: &[&str]) -> Outcome {
         let (host, rest) = rest.split_first().ok_or("peer needs a host")?;
         let mut votes = BTreeMap::new();
-        let mut hears = build::members(&self.own, self.members).members;
+        let mut reachable = build::membership(&self.own, self.members).map(|of| of.members).unwrap_or_default();
         for word in rest.iter().filter(|word| !["abstains", "declines"].contains(*word)) {
-            if let Some(names) = word.strip_prefix("hears=") {
-                hears = names.split(',').map(HostName::new).collect();
+            if let Some(names) = word.strip_prefix("reaches=") {
+                reachable = names.split(',').map(HostName::new).collect();
                 continue;
             }
             let (who, vote) = word.split_once('=').ok_or(format!("`{word}` is no vote"))?;
@@ -224,14 +226,14 @@ impl Stage {
                 "down" => daymark_decision::Grade::Down,
                 other => return Err(format!("`{other}` is no grade")),
             };
-            let vote = Vote { grade, shutting_down: vote.ends_with('!'), was_good: false };
+            let vote = Vote { grade, shutting_down: vote.ends_with('!'), in_last_good: false };
             votes.extend(self.targets(who)?.into_iter().map(|target| (target, vote)));
         }
         let sequence = self.sequences.entry((*host).to_owned()).or_default();
         *sequence += 1;
-        let (abstains, would_write) = (rest.contains(&"abstains"), !rest.contains(&"declines"));
+        let (abstains, eligible_writer) = (rest.contains(&"abstains"), !rest.contains(&"declines"));
         let (host, votes) = (HostName::new(host), Arc::new(votes));
-        let view = View { host, incarnation: 1, sequence: *sequence, votes, abstains, would_write, hears };
+        let view = PeerView { host, incarnation: 1, sequence: *sequence, votes, abstains, eligible_writer, reachable };
         self.last_view = Some(view.clone());
         let now = self.now;
         if self.engine().handle_peer_view(view, now, now) { Ok(()) } else { Err("the view was no news".to_owned()) }
@@ -243,59 +245,60 @@ impl Stage {
         if self.engine().handle_peer_view(view, now, now) { Err("a replayed view was news".to_owned()) } else { Ok(()) }
     }
 
-    /// `hear HOST drain NODE said 3s`: a word that was said on another host, which knew of no drain.
-    fn hear(&mut self, rest: &[&str]) -> Outcome {
+    /// `receive HOST drain NODE set 3s`: an override that was set on another host, which knew of no other drain.
+    fn receive(&mut self, rest: &[&str]) -> Outcome {
         let (rest, known) = match rest.iter().position(|word| *word == "knowing") {
             Some(at) => (&rest[..at], &rest[at + 1..]),
             None => (rest, &rest[..0]),
         };
-        let [host, what, node, "said", said] = rest else {
-            return Err("hear needs: HOST drain|force|undrain NODE said T [knowing NODE…]".to_owned());
+        let [host, what, node, "set", set] = rest else {
+            return Err("receive needs: HOST drain|force|undrain NODE set T [knowing NODE…]".to_owned());
         };
         let of_known = |node: &&str| {
-            let mut words = self.engine.iter().flat_map(Engine::words);
-            words.find(|(_, of, _)| of.as_str() == *node).map(|(.., word)| word.stamp.clone())
+            let mut words = self.engine.iter().flat_map(Engine::override_entries);
+            words.find(|(_, of, _)| of.as_str() == *node).map(|(.., word)| word.timestamp.clone())
         };
-        let knew: Vec<Stamp> = known.iter().filter_map(of_known).collect();
-        let said = build::START.after(length(Some(said))?);
+        let causal_context: Vec<HybridTimestamp> = known.iter().filter_map(of_known).collect();
+        let set = build::START.after(length(Some(set))?);
         let host = HostName::new(host);
         let order = |kind| Override {
             kind,
             reason: String::new(),
             author: "bob".to_owned(),
-            since: said,
+            since: set,
             until: None,
             host: Some(host.clone()),
         };
-        let fate = match what.trim_end_matches('!') {
-            "drain" => Fate::InForce(order(OverrideKind::Drain)),
-            "force" => Fate::InForce(order(OverrideKind::Force)),
-            "undrain" => Fate::Over,
-            other => return Err(format!("`{other}` is no word of an operator")),
+        let state = match what.trim_end_matches('!') {
+            "drain" => OverrideState::Active(order(OverrideKind::Drain)),
+            "force" => OverrideState::Active(order(OverrideKind::Force)),
+            "undrain" => OverrideState::Cleared,
+            other => return Err(format!("`{other}` is no command of an operator")),
         };
-        let stamp = Stamp { time: said.as_millis(), host: host.clone() };
-        let word = Word { stamp, knew, insist: what.ends_with('!'), fate, is_doubted: false };
+        let timestamp = HybridTimestamp { time: set.as_millis(), host: Some(host.clone()) };
+        let word =
+            OverrideEntry { timestamp, causal_context, insist: what.ends_with('!'), state, expiry_uncertain: false };
         let (pool, now) = (self.pool.name.clone(), self.now);
-        self.engine().handle_words([(pool, NodeName::new(node), word)], now);
+        self.engine().handle_override_entries([(pool, NodeName::new(node), word)], now);
         Ok(())
     }
 
-    /// `undone NODE TEXT`: the word on that node is undone, and why contains the text.
-    fn undone(&mut self, rest: &[&str]) -> Outcome {
-        let (node, text) = rest.split_first().ok_or("undone needs a node and a text")?;
-        let why = self.engine().words().find_map(|(_, of, word)| match &word.fate {
-            Fate::Undone(undone) if of.as_str() == *node => Some(undone.to_string()),
+    /// `reverted NODE TEXT`: the drain of that node is reverted, and the reason contains the text.
+    fn reverted(&mut self, rest: &[&str]) -> Outcome {
+        let (node, text) = rest.split_first().ok_or("reverted needs a node and a text")?;
+        let why = self.engine().override_entries().find_map(|(_, of, word)| match &word.state {
+            OverrideState::Reverted(undone) if of.as_str() == *node => Some(undone.to_string()),
             _ => None,
         });
         match why {
             Some(why) if why.contains(&text.join(" ")) => Ok(()),
-            Some(why) => Err(format!("it is undone, but with `{why}`")),
-            None => Err("it is not undone".to_owned()),
+            Some(why) => Err(format!("it is reverted, but with `{why}`")),
+            None => Err("it is not reverted".to_owned()),
         }
     }
 
-    fn told(&mut self, what: &str, rest: &[&str], tell: impl Fn(&Engine) -> String) -> Outcome {
-        let (expected, got) = (rest.join(" "), tell(self.engine()));
+    fn compare(&mut self, what: &str, rest: &[&str], read: impl Fn(&Engine) -> String) -> Outcome {
+        let (expected, got) = (rest.join(" "), read(self.engine()));
         if got == expected { Ok(()) } else { Err(format!("expected {what} `{expected}`, got `{got}`")) }
     }
 
@@ -308,7 +311,7 @@ impl Stage {
         };
         let json = serde_json::to_string(&memory).map_err(|error| error.to_string())?;
         let memory = serde_json::from_str(&json).map_err(|error| error.to_string())?;
-        let membership = build::members(&self.own, self.members);
+        let membership = build::membership(&self.own, self.members);
         self.engine = Some(Engine::new(membership, vec![self.pool.clone()], memory, self.now));
         Ok(())
     }
@@ -334,7 +337,7 @@ impl Stage {
     fn expect(&mut self, rest: &[&str]) -> Outcome {
         let answer = self.answer()?;
         let reached = |it: &&(Target, _)| answer.members.iter().any(|member| member.address == it.0.address);
-        let mut got = vec![answer.basis.to_string()];
+        let mut got = vec![answer.basis.as_str().to_owned()];
         got.extend(answer.reasons.iter().filter(reached).map(|(target, _)| self.short(target)));
         let brief = got.join(" ");
         let whole = format!("{brief} ttl {}", answer.ttl);
@@ -369,7 +372,9 @@ impl Stage {
     /// `deadline 10m an override expires`, or `deadline none`.
     fn deadline(&mut self, rest: &[&str]) -> Outcome {
         let got = self.engine().poll_timeout();
-        let got = got.map_or("none".to_owned(), |(at, why)| format!("{}s {why}", at.since(build::START).as_secs_f64()));
+        let got = got.map_or("none".to_owned(), |deadline| {
+            format!("{}s {}", deadline.at.since(build::START).as_secs_f64(), deadline.event)
+        });
         let expected = rest.join(" ");
         if got == expected { Ok(()) } else { Err(format!("expected `{expected}`, got `{got}`")) }
     }

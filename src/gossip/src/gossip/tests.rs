@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use daymark_decision::{Fate, Grade, Override, OverrideKind, Stamp, Target, Vote};
+use daymark_decision::{Grade, HybridTimestamp, Override, OverrideKind, OverrideState, Target, Vote};
 use fastrand::Rng;
 
 use super::*;
@@ -46,7 +46,7 @@ struct Net {
     rng: Rng,
     /// The views that each host has got, newest last.
     views: Vec<BTreeMap<HostName, (View, Moment)>>,
-    words: Vec<Vec<Word>>,
+    words: Vec<Vec<OverrideEntry>>,
     sent: Vec<(usize, Vec<u8>)>,
 }
 
@@ -88,7 +88,7 @@ impl Net {
     fn deliver(&mut self, to: usize, bytes: &[u8]) -> Result<Heard, Unheard> {
         let now = self.clock(to);
         let outcome = self.hosts[to].handle(Message::decode(bytes).unwrap(), now);
-        self.words[to].extend(self.hosts[to].take_words().into_iter().map(|(.., word)| word));
+        self.words[to].extend(self.hosts[to].take_override_entries().into_iter().map(|(.., word)| word));
         for (view, said) in self.hosts[to].take_views() {
             self.views[to].insert(view.host.clone(), (view, said));
         }
@@ -211,7 +211,7 @@ fn much_arrives_in_small_messages_also_where_many_are_lost() {
 }
 
 /// A drain with a reason of so many letters, that knew so many others.
-fn word(reason: usize, knew: u64) -> Fact {
+fn word(reason: usize, causal_context: u64) -> Fact {
     let order = Override {
         kind: OverrideKind::Drain,
         reason: "x".repeat(reason),
@@ -220,18 +220,18 @@ fn word(reason: usize, knew: u64) -> Fact {
         until: None,
         host: Some(name(0)),
     };
-    let stamp = |n: u64| Stamp { time: START + n, host: name(usize::from(n.is_multiple_of(2))) };
-    Fact::Word(Word {
+    let stamp = |n: u64| HybridTimestamp { time: START + n, host: name(usize::from(n.is_multiple_of(2))) };
+    Fact::OverrideEntry(OverrideEntry {
         stamp: stamp(100),
-        knew: (0..knew).map(stamp).collect(),
+        causal_context: (0..causal_context).map(stamp).collect(),
         insist: false,
-        fate: Fate::InForce(order),
-        is_doubted: false,
+        fate: OverrideState::Active(order),
+        expiry_uncertain: false,
     })
 }
 
 fn topic(n: u32) -> Topic {
-    Topic::Word(target(n).pool, target(n).node)
+    Topic::OverrideEntry(target(n).pool, target(n).node)
 }
 
 #[test]
@@ -258,8 +258,8 @@ fn a_long_word_finds_room_also_among_the_most_hosts() {
     net.say(0, &[(topic(1), long.clone())].into());
     let all_know = |net: &Net| (1..15).all(|host| net.words[host].len() == 1);
     assert!(net.until("the word is known", all_know) < 1_000);
-    let Fact::Word(said) = long else { unreachable!() };
-    assert_eq!(net.words[14][0].knew, said.knew, "whole");
+    let Fact::OverrideEntry(said) = long else { unreachable!() };
+    assert_eq!(net.words[14][0].causal_context, said.causal_context, "whole");
     assert!(net.sent.iter().all(|(_, bytes)| bytes.len() <= MOST_BYTES), "no message is too long");
 }
 
@@ -336,10 +336,16 @@ fn a_word_lasts_as_long_everywhere_whatever_the_clocks_say() {
         until: Some(now.after(Duration::from_mins(2))),
         host: Some(name(0)),
     };
-    let stamp = Stamp { time: now.as_millis(), host: name(0) };
-    let word = Word { stamp, knew: Vec::new(), insist: false, fate: Fate::InForce(order), is_doubted: false };
-    let topic = Topic::Word(target(1).pool, target(1).node);
-    net.say(0, &[(topic, Fact::Word(word.clone()))].into());
+    let stamp = HybridTimestamp { time: now.as_millis(), host: name(0) };
+    let word = OverrideEntry {
+        stamp,
+        causal_context: Vec::new(),
+        insist: false,
+        fate: OverrideState::Active(order),
+        expiry_uncertain: false,
+    };
+    let topic = Topic::OverrideEntry(target(1).pool, target(1).node);
+    net.say(0, &[(topic, Fact::OverrideEntry(word.clone()))].into());
     net.until("the word is known", |net| !net.words[1].is_empty());
     let (heard, clock) = (net.words[1][0].clone(), net.clock(1));
     assert_eq!(heard.stamp, word.stamp);
@@ -358,17 +364,23 @@ fn words_are_given_once_more_where_the_configuration_is_another() {
         until: None,
         host: Some(name(0)),
     };
-    let stamp = Stamp { time: START, host: name(0) };
-    let word = Word { stamp, knew: Vec::new(), insist: false, fate: Fate::InForce(order), is_doubted: false };
-    net.say(0, &[(Topic::Word(target(1).pool, target(1).node), Fact::Word(word))].into());
+    let stamp = HybridTimestamp { time: START, host: name(0) };
+    let word = OverrideEntry {
+        stamp,
+        causal_context: Vec::new(),
+        insist: false,
+        fate: OverrideState::Active(order),
+        expiry_uncertain: false,
+    };
+    net.say(0, &[(Topic::OverrideEntry(target(1).pool, target(1).node), Fact::OverrideEntry(word))].into());
     net.until("the word is known", |net| !net.words[1].is_empty());
     let [former, newer] = [[1; 8], [2; 8]].map(|digest| BTreeMap::from([(target(1).pool, digest)]));
     net.hosts[1].configure(&former);
-    assert_eq!(net.hosts[1].take_words().len(), 1);
+    assert_eq!(net.hosts[1].take_override_entries().len(), 1);
     net.hosts[1].configure(&former);
-    assert_eq!(net.hosts[1].take_words().len(), 0, "nothing is new");
+    assert_eq!(net.hosts[1].take_override_entries().len(), 0, "nothing is new");
     net.hosts[1].configure(&newer);
-    assert_eq!(net.hosts[1].take_words().len(), 1);
+    assert_eq!(net.hosts[1].take_override_entries().len(), 1);
 }
 
 #[test]
