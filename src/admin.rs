@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use serde::{Deserialize, Serialize};
 
-pub use self::overrides::Wish;
+pub use self::overrides::OverrideRequest;
 pub use self::server::serve;
 pub use self::token::Token;
 
@@ -115,7 +115,7 @@ pub fn routes(admin: Admin) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
         .route("/api/v1/events", get(events))
-        .route("/api/v1/pools/{pool}/nodes/{node}/override", put(overrides::set).delete(overrides::lift))
+        .route("/api/v1/pools/{pool}/nodes/{node}/override", put(overrides::set).delete(overrides::clear))
         .method_not_allowed_fallback(wrong_method)
         .fallback(nothing_here)
         .with_state(admin)

@@ -174,7 +174,7 @@ impl App {
         let file = self.config.state_dir.as_deref().map(StateFile::new);
         let memory = file.as_ref().and_then(|file| told(file.load(clock.now()))).unwrap_or_default();
         let membership = membership(&self.config);
-        let (hosts, to_others, role) = hosts(&self.config, &membership, &clock, &metrics);
+        let (hosts, to_others, role) = hosts(&self.config, membership.as_ref(), &clock, &metrics);
         let (rosters, saver) = rosters(&self.config, |file| file.load(clock.now()));
         let saver = saver.map(|(file, saved)| Saver::new(file, state.clone(), Some(saved)));
         let engine = engine(&rosters.pools(&self.config.pools), membership, memory, &clock);
@@ -229,8 +229,8 @@ impl App {
 }
 
 /// The core for these pools, with what it remembers.
-pub(crate) fn engine(pools: &[PoolConfig], membership: Membership, memory: Memory, clock: &Clock) -> Engine {
-    let pools = pools.iter().map(|it| it.pool.clone()).collect();
+pub(crate) fn engine(pools: &[PoolConfig], membership: Option<Membership>, memory: Memory, clock: &Clock) -> Engine {
+    let pools = pools.iter().map(|config| config.pool.clone()).collect();
     Engine::new(membership, pools, memory, clock.now())
 }
 
@@ -249,20 +249,20 @@ fn supervisor(driver: driver::Handle, watchdog: Watchdog) -> Supervisor {
     })
 }
 
-fn membership(config: &Config) -> Membership {
-    config.peers.as_ref().map_or_else(Membership::sole, |peers| peers.membership.clone())
+fn membership(config: &Config) -> Option<Membership> {
+    config.peers.as_ref().map(|peers| peers.membership.clone())
 }
 
 /// The gossip with the other hosts, where there are any; where its messages wait to be sent; and the role of this host.
 fn hosts(
     config: &Config,
-    membership: &Membership,
+    membership: Option<&Membership>,
     clock: &Clock,
     metrics: &Metrics,
 ) -> (Option<Hosts>, mpsc::Receiver<Letter>, watch::Receiver<Role>) {
     let (to_others, waiting) = mpsc::channel(WAITING);
-    let (role, told) = watch::channel(if membership.has_others() { Role::Unclear } else { Role::Sole });
-    let hosts = membership.has_others().then(|| {
+    let (role, told) = watch::channel(if membership.is_some() { Role::Unclear } else { Role::Sole });
+    let hosts = membership.map(|membership| {
         let gossip = Gossip::new(membership, clock.started().as_millis(), clock.now());
         Hosts::new(gossip, peers::digests(&config.pools), to_others, role, metrics.clone())
     });

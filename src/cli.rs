@@ -60,9 +60,9 @@ enum Command {
     /// Take a node out of the answer
     Drain(overrides::Drain),
     /// Keep a node in the answer, whatever the probes find
-    Force(overrides::Order),
+    Force(overrides::SetOverride),
     /// Lift the drain or the force of a node
-    Undrain(overrides::Lift),
+    Undrain(overrides::ClearOverride),
     /// Make a key for what hosts tell each other
     Keygen(keygen::Arguments),
     /// Print the JSON Schema of the configuration

@@ -30,7 +30,7 @@ use self::settings::Settings;
 use crate::clock::Clock;
 use crate::config::PoolConfig;
 use crate::driver::Handle;
-use crate::events::{Events, What};
+use crate::events::{EventKind, Events};
 use crate::keeper::Saver;
 use daymark_probe::{self as probe, Prober};
 
@@ -199,7 +199,7 @@ impl Discovery {
     }
 
     fn record(&self, pool: &PoolName, news: News) {
-        self.tell.events.record(self.tell.clock.now(), What::Discovery { pool: pool.clone(), news });
+        self.tell.events.record(self.tell.clock.now(), EventKind::Discovery { pool: pool.clone(), news });
     }
 
     fn show(&self) {

@@ -22,11 +22,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::complaint::Complaint;
-use crate::events::{Events, What};
+use crate::complaint::PeerMismatch;
+use crate::events::{EventKind, Events};
 use crate::keeper::Kept;
 use crate::metrics::Metrics;
-use crate::status::{HostsStatus, Observed, PoolStatus, TargetStatus, Waiting};
+use crate::status::{HostsStatus, Observed, PendingOverride, PoolStatus, TargetStatus};
 use crate::watchdog::Heart;
 
 pub use self::hosts::{Hosts, Letter};
@@ -49,7 +49,7 @@ enum Input {
     Nodes(Vec<Pool>, oneshot::Sender<()>),
     Status(oneshot::Sender<Vec<PoolStatus>>),
     Message(Box<Message>, SocketAddr),
-    Complaint(HostName, Complaint),
+    Mismatch(HostName, PeerMismatch),
     Hosts(oneshot::Sender<Option<HostsStatus>>),
 }
 
@@ -79,8 +79,8 @@ impl Handle {
     }
 
     /// Hands over what is wrong with another host, without waiting; where the driver is stuck it is dropped.
-    pub fn complain(&self, host: HostName, complaint: Complaint) -> Result<(), Gone> {
-        self.0.try_send(Input::Complaint(host, complaint)).map_err(|_| Gone)
+    pub fn complain(&self, host: HostName, mismatch: PeerMismatch) -> Result<(), Gone> {
+        self.0.try_send(Input::Mismatch(host, mismatch)).map_err(|_| Gone)
     }
 
     /// Has a new configuration applied. `digests` is what the other hosts are told of it.
@@ -154,7 +154,7 @@ impl Driver {
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(QUEUE);
         loop {
-            let engine = self.engine.poll_timeout().map(|(at, _)| at);
+            let engine = self.engine.poll_timeout().map(|deadline| deadline.at);
             let deadline = engine.into_iter().chain(self.hosts.as_ref().map(Hosts::poll_timeout)).min();
             let timer = async {
                 match deadline {
@@ -187,7 +187,7 @@ impl Driver {
                 self.outputs.metrics.observe(&target, &observation);
                 self.engine.handle_observation(&target, &observation, now);
                 let former = self.observed.insert(target.clone(), (now, observation.clone()));
-                log_own_fault(&target, former.map(|(_, former)| former.kind).as_ref(), &observation.kind);
+                log_local_error(&target, former.map(|(_, former)| former.kind).as_ref(), &observation.kind);
             }
             // Who no longer waits for a reply does not need it.
             Input::Command(command, reply) => {
@@ -199,7 +199,7 @@ impl Driver {
                 if let Some(hosts) = &mut self.hosts {
                     hosts.configure(digests);
                 }
-                self.outputs.events.record(now, What::Reload { targets: self.engine.healths().count() });
+                self.outputs.events.record(now, EventKind::Reload { targets: self.engine.healths().count() });
                 let _ = reply.send(());
             }
             Input::Nodes(pools, reply) => {
@@ -214,9 +214,9 @@ impl Driver {
                     hosts.hear(*message, from, now);
                 }
             }
-            Input::Complaint(host, complaint) => {
+            Input::Mismatch(host, mismatch) => {
                 if let Some(hosts) = &mut self.hosts {
-                    hosts.complain(host, complaint, now);
+                    hosts.complain(host, mismatch, now);
                 }
             }
             Input::Hosts(reply) => {
@@ -255,16 +255,16 @@ impl Driver {
         for (target, health) in self.engine.healths() {
             let from = former.grades.get(target).copied().unwrap_or_default();
             if from != health.grade() {
-                let seen = match health.flapping() {
-                    Some(_) => health.lack().to_string(),
-                    None => health.seen().map(ToString::to_string).unwrap_or_default(),
+                let observed = match health.flapping() {
+                    Some(_) => health.not_ready_reason().to_string(),
+                    None => health.observed().map(ToString::to_string).unwrap_or_default(),
                 };
-                whats.push(What::Grade { target: target.clone(), from, to: health.grade(), seen });
+                whats.push(EventKind::Grade { target: target.clone(), from, to: health.grade(), observed });
             }
         }
-        whats.extend(Change::between(&former.decision, &decision).into_iter().map(What::Answer));
-        let is_writing = self.engine.membership().publishes;
-        whats.retain(|what| is_writing || !matches!(what, What::Writer { .. }));
+        whats.extend(Change::between(&former.decision, &decision).into_iter().map(EventKind::Answer));
+        let can_write = self.engine.membership().is_some_and(|membership| membership.can_write);
+        whats.retain(|what| can_write || !matches!(what, EventKind::Writer { .. }));
         for what in whats {
             self.outputs.events.record(now, what);
         }
@@ -283,49 +283,55 @@ impl Driver {
             basis: answer.basis,
             ttl: answer.ttl,
             generation: answer.generation,
-            targets: answer.reasons.iter().map(|(target, why)| self.target_status(target, why, &healths)).collect(),
-            waiting: self.waiting(&answer.pool),
+            targets: answer
+                .reasons
+                .iter()
+                .map(|(target, reason)| self.target_status(target, reason, &healths))
+                .collect(),
+            pending_overrides: self.pending_overrides(&answer.pool),
             discovery: None,
         };
         self.told.decision.answers.iter().map(of_pool).collect()
     }
 
-    fn waiting(&self, pool: &PoolName) -> Vec<Waiting> {
-        let of_pool = self.engine.waiting().filter(|(of, ..)| *of == pool);
-        of_pool.map(|(_, node, order)| Waiting { node: node.clone(), order: order.clone() }).collect()
+    fn pending_overrides(&self, pool: &PoolName) -> Vec<PendingOverride> {
+        let of_pool = self.engine.pending_overrides().filter(|(of, ..)| *of == pool);
+        of_pool
+            .map(|(_, node, pending)| PendingOverride { node: node.clone(), active_override: pending.clone() })
+            .collect()
     }
 
-    fn target_status(&self, target: &Target, why: &Reason, healths: &BTreeMap<&Target, &Health>) -> TargetStatus {
+    fn target_status(&self, target: &Target, reason: &Reason, healths: &BTreeMap<&Target, &Health>) -> TargetStatus {
         let health = healths.get(target).copied();
         let grade = health.map(Health::grade).unwrap_or_default();
         let mut overrides = self.engine.overrides();
-        let order = overrides.find(|(pool, node, _)| **pool == target.pool && **node == target.node);
+        let active = overrides.find(|(pool, node, _)| **pool == target.pool && **node == target.node);
         TargetStatus {
             node: target.node.clone(),
             address: target.address,
             grade,
             since: health.filter(|_| grade != Grade::Unknown).map(Health::since),
-            place: why.place(),
-            why: why.to_string(),
-            reason: why.clone(),
+            answer_status: reason.answer_status(),
+            message: reason.to_string(),
+            reason: reason.clone(),
             observed: self.observed.get(target).map(|(at, observation)| Observed {
                 at: *at,
-                sentence: observation.kind.to_string(),
+                message: observation.kind.to_string(),
                 observation: observation.clone(),
             }),
-            order: order.map(|(.., order)| order.clone()),
+            active_override: active.map(|(.., active)| active.clone()),
             votes: hosts::votes(&self.engine, target, health.map(Health::vote).unwrap_or_default()),
-            undone: self.told.undone(target),
+            reverted: self.told.reverted(target),
             origin: None,
         }
     }
 }
 
-/// Says once when a target cannot be probed any more, and once when it can be again.
-fn log_own_fault(target: &Target, former: Option<&Kind>, kind: &Kind) {
-    let was_own = former.is_some_and(|former| former.grade().is_none());
-    match (was_own, kind.grade()) {
-        (false, None) => warn!("{}: {target} {kind}; its grade stays as it was", target.pool),
+/// Logs once when a target cannot be probed any more, and once when it can be again.
+fn log_local_error(target: &Target, former: Option<&Kind>, kind: &Kind) {
+    let was_local = former.is_some_and(|former| former.grade().is_none());
+    match (was_local, kind.grade()) {
+        (false, None) => warn!("{}: {target} {kind}; its grade stays", target.pool),
         (true, Some(_)) => info!("{}: {target} can be probed again", target.pool),
         _ => {}
     }

@@ -1,42 +1,42 @@
-//! A bounded history of what changed, and the one place that logs it.
+//! A bounded history of the changes, and the one place that logs them.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
 use daymark_decision::{
-    Basis, Change, Grade, HostName, Moment, NodeName, Override, OverrideKind, PoolName, RevertedDrain, Standing, Target,
+    Basis, Change, Grade, HostName, Moment, NodeName, Override, PoolName, QuorumState, RevertedDrain, Target,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use crate::complaint::Complaint;
+use crate::complaint::PeerMismatch;
 use crate::discovery::news::News;
 
-/// How many events are kept; the oldest goes first.
-const KEPT: usize = 1_000;
+/// The most events that are kept; the oldest is dropped first.
+const MAX_EVENTS: usize = 1_000;
 
-/// Something that changed.
+/// A change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// Its number since the start of the run, without gaps.
     pub number: u64,
-    /// When.
+    /// The time.
     pub at: Moment,
     /// The same as RFC 3339 in UTC.
     pub time: String,
-    /// What changed.
-    pub what: What,
+    /// The change.
+    pub what: EventKind,
     /// The same as a sentence.
-    pub sentence: String,
+    pub message: String,
 }
 
-/// What changed.
+/// The kind of a change, with its details.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "camelCase")]
-pub enum What {
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum EventKind {
     /// The answer of a pool.
     Answer(Change),
     /// The grade of a target, as this host sees it.
@@ -47,8 +47,8 @@ pub enum What {
         from: Grade,
         /// The grade from now on.
         to: Grade,
-        /// What was observed last, as a sentence.
-        seen: String,
+        /// The last observation, as a sentence.
+        observed: String,
     },
     /// An operator set an override.
     Override {
@@ -57,67 +57,68 @@ pub enum What {
         /// The node.
         node: NodeName,
         /// The override.
-        order: Override,
+        #[serde(rename = "override")]
+        active_override: Override,
     },
-    /// An override was lifted or has ended.
+    /// An override was cleared or has expired.
     OverrideEnded {
         /// The pool.
         pool: PoolName,
         /// The node.
         node: NodeName,
     },
-    /// The hosts have undone a drain.
+    /// The hosts have reverted a drain.
     OverrideReverted {
         /// The pool.
         pool: PoolName,
         /// The node.
         node: NodeName,
-        /// The drain, and why it is undone.
-        undone: RevertedDrain,
+        /// The drain, and the reason for which it is reverted.
+        reverted: RevertedDrain,
     },
-    /// Another host is heard again, or no longer.
-    Heard {
+    /// Another host has become reachable or unreachable.
+    Peer {
         /// The host.
         host: HostName,
-        /// Whether it is heard.
-        heard: bool,
+        /// True if it is reachable.
+        reachable: bool,
     },
-    /// Who decides on the verdicts.
-    Standing {
-        /// Who.
-        standing: Standing,
+    /// The state of the quorum has changed.
+    QuorumState {
+        /// The new state.
+        quorum_state: QuorumState,
     },
-    /// This host has lost sight of every target, or sees again.
-    Sight {
-        /// Whether it is blind.
-        blind: bool,
+    /// This host has become isolated, or is no longer.
+    Isolation {
+        /// True if it is isolated.
+        isolated: bool,
     },
-    /// Which host writes where only one may.
+    /// The hosts have elected another writer.
     Writer {
         /// The host; `None` for none.
         host: Option<HostName>,
     },
-    /// Something is wrong with another host, or no longer.
-    Complaint {
+    /// A mismatch with another host has begun or ended.
+    Mismatch {
         /// The host.
         host: HostName,
-        /// What is wrong.
+        /// The mismatch.
         #[serde(flatten)]
-        complaint: Complaint,
-        /// Whether it begins.
+        mismatch: PeerMismatch,
+        /// True if it has begun.
         begins: bool,
     },
-    /// Discovery has learned something of the nodes of a pool.
+    /// Discovery has news of the nodes of a pool.
     Discovery {
         /// The pool.
         pool: PoolName,
-        /// What.
+        /// The news.
         #[serde(flatten)]
         news: News,
     },
     /// A new configuration was applied.
     Reload {
-        /// How many targets it has.
+        /// The number of its targets.
         targets: usize,
     },
 }
@@ -133,104 +134,106 @@ struct History {
 }
 
 impl Events {
-    /// Logs what changed, in one line, and keeps it.
-    pub fn record(&self, at: Moment, what: What) {
-        let sentence = what.to_string();
-        what.log(&sentence);
+    /// Logs a change in one line, and keeps it.
+    pub fn record(&self, at: Moment, what: EventKind) {
+        let message = what.to_string();
+        what.log(&message);
         let mut history = self.0.lock();
-        if history.kept.len() == KEPT {
+        if history.kept.len() == MAX_EVENTS {
             history.kept.pop_front();
         }
         let number = history.next;
         history.next += 1;
-        history.kept.push_back(Event { number, at, time: at.to_string(), what, sentence });
+        history.kept.push_back(Event { number, at, time: at.to_string(), what, message });
     }
 
-    /// What is kept, oldest first.
+    /// The kept events, oldest first.
     pub fn all(&self) -> Vec<Event> {
         self.0.lock().kept.iter().cloned().collect()
     }
 }
 
-impl What {
-    fn log(&self, sentence: &str) {
+impl EventKind {
+    fn log(&self, message: &str) {
         match self {
             Self::Answer(Change { pool, generation, old, new, basis, .. }) => {
                 let (old, new) = (spaced(old), spaced(new));
-                if matches!(basis, Basis::Held | Basis::Found) {
-                    warn!(event = "answer", %pool, old, new, %basis, generation, "{sentence}");
+                if matches!(basis, Basis::LastKnownGood | Basis::Minority) {
+                    warn!(event = "answer", %pool, old, new, basis = basis.as_str(), generation, "{message}");
                 } else {
-                    info!(event = "answer", %pool, old, new, %basis, generation, "{sentence}");
+                    info!(event = "answer", %pool, old, new, basis = basis.as_str(), generation, "{message}");
                 }
             }
             Self::Grade { target: Target { pool, node, address }, from, to, .. } => {
-                info!(event = "grade", %pool, %node, %address, %from, %to, "{sentence}");
+                info!(event = "grade", %pool, %node, %address, %from, %to, "{message}");
             }
-            Self::Override { pool, node, .. } => info!(event = "override", %pool, %node, "{sentence}"),
-            Self::OverrideEnded { pool, node } => info!(event = "override-ended", %pool, %node, "{sentence}"),
-            Self::OverrideReverted { pool, node, .. } => warn!(event = "override-undone", %pool, %node, "{sentence}"),
-            Self::Heard { host, heard: true } => info!(event = "heard", %host, heard = true, "{sentence}"),
-            Self::Heard { host, heard: false } => warn!(event = "heard", %host, heard = false, "{sentence}"),
-            Self::Standing { standing: Standing::Alone } => warn!(event = "standing", standing = "alone", "{sentence}"),
-            Self::Standing { standing } => info!(event = "standing", %standing, "{sentence}"),
-            Self::Sight { blind: true } => warn!(event = "sight", blind = true, "{sentence}"),
-            Self::Sight { blind: false } => info!(event = "sight", blind = false, "{sentence}"),
-            Self::Writer { host: Some(host) } => info!(event = "writer", %host, "{sentence}"),
-            Self::Writer { host: None } => warn!(event = "writer", "{sentence}"),
-            Self::Complaint { host, complaint, begins: true } => {
-                warn!(event = "complaint", %host, complaint = complaint.label(), begins = true, "{sentence}");
+            Self::Override { pool, node, .. } => info!(event = "override", %pool, %node, "{message}"),
+            Self::OverrideEnded { pool, node } => info!(event = "overrideEnded", %pool, %node, "{message}"),
+            Self::OverrideReverted { pool, node, .. } => warn!(event = "overrideReverted", %pool, %node, "{message}"),
+            Self::Peer { host, reachable: true } => info!(event = "peer", %host, reachable = true, "{message}"),
+            Self::Peer { host, reachable: false } => warn!(event = "peer", %host, reachable = false, "{message}"),
+            Self::QuorumState { quorum_state: state @ QuorumState::NoQuorum } => {
+                warn!(event = "quorumState", quorumState = state.as_str(), "{message}");
             }
-            Self::Complaint { host, complaint, begins: false } => {
-                info!(event = "complaint", %host, complaint = complaint.label(), begins = false, "{sentence}");
+            Self::QuorumState { quorum_state } => {
+                info!(event = "quorumState", quorumState = quorum_state.as_str(), "{message}");
+            }
+            Self::Isolation { isolated: true } => warn!(event = "isolation", isolated = true, "{message}"),
+            Self::Isolation { isolated: false } => info!(event = "isolation", isolated = false, "{message}"),
+            Self::Writer { host: Some(host) } => info!(event = "writer", %host, "{message}"),
+            Self::Writer { host: None } => warn!(event = "writer", "{message}"),
+            Self::Mismatch { host, mismatch, begins: true } => {
+                warn!(event = "mismatch", %host, mismatch = mismatch.label(), begins = true, "{message}");
+            }
+            Self::Mismatch { host, mismatch, begins: false } => {
+                info!(event = "mismatch", %host, mismatch = mismatch.label(), begins = false, "{message}");
             }
             Self::Discovery { pool, news } if news.is_warning() => {
-                warn!(event = "discovery", %pool, news = news.label(), "{sentence}");
+                warn!(event = "discovery", %pool, news = news.label(), "{message}");
             }
-            Self::Discovery { pool, news } => info!(event = "discovery", %pool, news = news.label(), "{sentence}"),
-            Self::Reload { targets } => info!(event = "reload", targets, "{sentence}"),
+            Self::Discovery { pool, news } => info!(event = "discovery", %pool, news = news.label(), "{message}"),
+            Self::Reload { targets } => info!(event = "reload", targets, "{message}"),
         }
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer(change) => change.fmt(f),
-            Self::Grade { target, from, to, seen } => write!(f, "{}: {target} {from} -> {to} ({seen})", target.pool),
-            Self::Override { pool, node, order } => {
-                let done = match order.kind {
-                    OverrideKind::Drain => "drained",
-                    OverrideKind::Force => "forced",
-                };
-                write!(f, "{pool}: {node} {done} {order}")
+            Self::Grade { target, from, to, observed } => {
+                write!(f, "{}: {target} {from} -> {to} ({observed})", target.pool)
+            }
+            Self::Override { pool, node, active_override } => {
+                write!(f, "{pool}: {node} {} {active_override}", active_override.kind.participle())
             }
             Self::OverrideEnded { pool, node } => write!(f, "{pool}: {node} is no longer drained or forced"),
-            Self::OverrideReverted { pool, node, undone } => write!(f, "{pool}: {node} was {undone}"),
-            Self::Heard { host, heard: true } => write!(f, "host {host} is heard"),
-            Self::Heard { host, heard: false } => write!(f, "host {host} is no longer heard"),
-            Self::Standing { standing: Standing::Quorum } => {
-                f.write_str("a majority of the hosts is heard, and their votes decide")
+            Self::OverrideReverted { pool, node, reverted } => write!(f, "{pool}: {node} was {reverted}"),
+            Self::Peer { host, reachable: true } => write!(f, "host {host}: reachable"),
+            Self::Peer { host, reachable: false } => write!(f, "host {host}: unreachable"),
+            Self::QuorumState { quorum_state: QuorumState::Quorum } => {
+                f.write_str("quorum: a majority of the hosts is reachable, so their votes decide")
             }
-            Self::Standing { standing: Standing::Alone } => {
-                f.write_str("no majority of the hosts is heard; this host is alone and decides by its own view")
+            Self::QuorumState { quorum_state: QuorumState::NoQuorum } => {
+                f.write_str("no quorum: no majority of the hosts is reachable, so this host decides by its own view")
             }
-            Self::Standing { standing: Standing::Listening } => {
-                f.write_str("this host listens for the others; what was agreed on before stands")
+            Self::QuorumState { quorum_state: QuorumState::Starting } => {
+                f.write_str("starting: this host waits for the others, and the verdicts of its last run stand")
             }
-            Self::Sight { blind: true } => {
-                f.write_str("this host finds no target that can be used; it abstains, and the others decide")
+            Self::Isolation { isolated: true } => {
+                f.write_str("isolated: this host reaches no target, so it abstains and the other hosts decide")
             }
-            Self::Sight { blind: false } => f.write_str("this host finds targets that can be used again, and votes"),
-            Self::Writer { host: Some(host) } => write!(f, "host {host} writes where only one host may"),
+            Self::Isolation { isolated: false } => {
+                f.write_str("no longer isolated: this host reaches targets and votes")
+            }
+            Self::Writer { host: Some(host) } => write!(f, "writer: host {host} is elected"),
             Self::Writer { host: None } => {
-                f.write_str("no host is known to write, for this host knows of none that a majority hears")
+                f.write_str("no writer: this host knows of no eligible host that a majority reaches")
             }
-            Self::Complaint { host, complaint, begins: true } => f.write_str(&complaint.sentence(host)),
-            Self::Complaint { host, complaint, begins: false } => {
-                write!(f, "no longer so: {}", complaint.sentence(host))
-            }
+            Self::Mismatch { host, mismatch, begins: true } => f.write_str(&mismatch.message(host)),
+            Self::Mismatch { host, mismatch, begins: false } => write!(f, "resolved: {}", mismatch.message(host)),
             Self::Discovery { pool, news } => write!(f, "{pool}: {news}"),
-            Self::Reload { targets } => write!(f, "a new configuration with {targets} targets is applied"),
+            Self::Reload { targets } => write!(f, "configuration applied: {targets} targets"),
         }
     }
 }
@@ -246,10 +249,10 @@ mod tests {
     #[test]
     fn the_history_is_bounded_and_its_numbers_go_on() {
         let events = Events::default();
-        for targets in 0..KEPT + 10 {
-            events.record(Moment::default(), What::Reload { targets });
+        for targets in 0..MAX_EVENTS + 10 {
+            events.record(Moment::default(), EventKind::Reload { targets });
         }
         let all = events.all();
-        assert_eq!((all.len(), all[0].number, all[KEPT - 1].number), (KEPT, 10, KEPT as u64 + 9));
+        assert_eq!((all.len(), all[0].number, all[MAX_EVENTS - 1].number), (MAX_EVENTS, 10, MAX_EVENTS as u64 + 9));
     }
 }

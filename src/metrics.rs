@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use daymark_decision::{Basis, Grade, Observation, Place, Target};
+use daymark_decision::{AnswerStatus, Basis, Grade, Observation, Target};
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -34,9 +34,9 @@ pub struct Metrics {
     in_answer: Family<TargetLabels, Gauge>,
     addresses: Family<PoolLabels, Gauge>,
     generation: Family<PoolLabels, Gauge<u64, AtomicU64>>,
-    holding: Family<PoolLabels, Gauge>,
+    basis: Family<BasisLabels, Gauge>,
     ttl: Family<PoolLabels, Gauge>,
-    unjudged: Family<PoolLabels, Gauge>,
+    local_errors: Family<PoolLabels, Gauge>,
     desired: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
     published: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
     behind: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
@@ -115,6 +115,12 @@ struct PoolLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BasisLabels {
+    pool: String,
+    basis: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ProviderLabels {
     provider: String,
 }
@@ -153,9 +159,9 @@ impl Default for Metrics {
             in_answer: Family::default(),
             addresses: Family::default(),
             generation: Family::default(),
-            holding: Family::default(),
+            basis: Family::default(),
             ttl: Family::default(),
-            unjudged: Family::default(),
+            local_errors: Family::default(),
             desired: Family::default(),
             published: Family::default(),
             behind: Family::default(),
@@ -195,20 +201,20 @@ impl Metrics {
         all.register("target_in_answer", "1 while the target is in the answer", self.in_answer.clone());
         all.register("pool_answer_addresses", "Addresses in the answer of the pool", self.addresses.clone());
         all.register("pool_generation", "Generation of the answer of the pool", self.generation.clone());
-        all.register("pool_holding", "1 while no target can be used as most hosts find: the last good answer is held, or what a host finds usable is answered", self.holding.clone());
+        all.register("pool_basis", "1 for the basis of the answer of the pool", self.basis.clone());
         all.register("pool_ttl_seconds", "TTL of the answer of the pool", self.ttl.clone());
         all.register(
-            "pool_unjudged_targets",
-            "Targets that this host cannot probe, by a fault of its own",
-            self.unjudged.clone(),
+            "pool_local_error_targets",
+            "Targets that this host cannot probe because of a local error",
+            self.local_errors.clone(),
         );
         self.register_providers(&mut all);
         all.register("dns_queries", "DNS queries answered, by transport and RCODE", self.queries.clone());
         all.register("state_save_failures", "Failures to write the state file", self.state_failures.clone());
         all.register("state_writable", "1 while the state file can be written", self.state_writable.clone());
-        let help = "1 while the configuration that was read last is refused, and a former one is in force";
+        let help = "1 while the newest configuration is refused and an earlier one is in force";
         all.register("config_refused", help, self.config_refused.clone());
-        all.register("stuck_parts", "Parts of Daymark that the watchdog finds stuck", self.stuck.clone());
+        all.register("stuck_tasks", "Tasks of Daymark that the watchdog finds stuck", self.stuck.clone());
         all.register("log_lines_lost", "Lines of the log that could not be written in time", self.lost_lines.clone());
         self.hosts.register(&mut all);
         self.discovery.register(&mut all);
@@ -216,22 +222,22 @@ impl Metrics {
     }
 
     fn register_providers(&self, all: &mut Registry) {
-        all.register("provider_desired_generation", "Generation that is to be published", self.desired.clone());
+        all.register("provider_desired_generation", "Generation to publish", self.desired.clone());
         all.register("provider_published_generation", "Generation that is published", self.published.clone());
         all.register(
             "provider_behind_seconds",
-            "For how long the published generation has not been the desired one",
+            "Time for which the published generation has not been the desired one",
             self.behind.clone(),
         );
         all.register(
             "provider_last_success_timestamp_seconds",
-            "When publishing, or looking whether it still stands, succeeded last, in Unix time",
+            "Last success of publishing or of a drift check, in Unix time",
             self.last_success.clone(),
         );
-        all.register("provider_calls", "Calls of a provider by what was called and outcome", self.calls.clone());
+        all.register("provider_calls", "Calls to the API of the provider, by call and outcome", self.calls.clone());
         all.register(
             "provider_calls_remaining",
-            "Calls that the provider is still allowed in this window, as it was last told",
+            "Calls that the API of the provider still allows in this window, as last reported",
             self.calls_remaining.clone(),
         );
     }
@@ -258,9 +264,9 @@ impl Metrics {
         self.hosts.count(direction, bytes);
     }
 
-    /// Counts a datagram that came to nothing.
-    pub fn refuse_datagram(&self, reason: &'static str) {
-        self.hosts.refuse(reason);
+    /// Counts a datagram that was rejected or not sent.
+    pub fn reject_datagram(&self, reason: &'static str) {
+        self.hosts.reject(reason);
     }
 
     /// Forgets every target, so that none that is gone stays; the counters begin anew.
@@ -283,9 +289,9 @@ impl Metrics {
         self.in_answer.clear();
         self.addresses.clear();
         self.generation.clear();
-        self.holding.clear();
+        self.basis.clear();
         self.ttl.clear();
-        self.unjudged.clear();
+        self.local_errors.clear();
         readings.pools.iter().for_each(|pool| self.fill_pool(pool));
         readings.providers.iter().for_each(|(provider, calls)| self.fill_provider(provider, calls, readings.now));
         for (transport, rcode, count) in &readings.queries {
@@ -322,9 +328,12 @@ impl Metrics {
         let of = PoolLabels { pool: pool.name.to_string() };
         self.addresses.get_or_create(&of).set(i64::try_from(pool.addresses.len()).unwrap_or(i64::MAX));
         self.generation.get_or_create(&of).set(pool.generation);
-        self.holding.get_or_create(&of).set(matches!(pool.basis, Basis::Held | Basis::Found).into());
+        for basis in Basis::ALL {
+            let labels = BasisLabels { pool: of.pool.clone(), basis: basis.as_str() };
+            self.basis.get_or_create(&labels).set((basis == pool.basis).into());
+        }
         self.ttl.get_or_create(&of).set(pool.ttl.into());
-        self.unjudged.get_or_create(&of).set(i64::try_from(pool.unjudged()).unwrap_or(i64::MAX));
+        self.local_errors.get_or_create(&of).set(i64::try_from(pool.local_error_count()).unwrap_or(i64::MAX));
         for target in &pool.targets {
             let (pool, node, address) = (of.pool.clone(), target.node.to_string(), target.address.to_string());
             for grade in Grade::ALL {
@@ -333,7 +342,9 @@ impl Metrics {
                 let grade = GradeLabels { pool, node, address, grade: grade.as_str() };
                 self.grade.get_or_create(&grade).set(is_it.into());
             }
-            self.in_answer.get_or_create(&TargetLabels { pool, node, address }).set((target.place == Place::In).into());
+            self.in_answer
+                .get_or_create(&TargetLabels { pool, node, address })
+                .set((target.answer_status == AnswerStatus::In).into());
         }
     }
 }

@@ -167,7 +167,7 @@ impl<P: Provider> Publisher<'_, P> {
         if self.provider.look_again().is_none() {
             return;
         }
-        let judged = self.decisions.wait_for(|decision| decision.answers.iter().all(Answer::is_judged));
+        let judged = self.decisions.wait_for(|decision| decision.answers.iter().all(Answer::has_verdicts));
         tokio::select! {
             () = self.shutdown.cancelled() => {}
             judged = timeout(FIRST_VERDICTS, judged) => if judged.is_err() {
@@ -289,7 +289,7 @@ impl<P: Provider> Publisher<'_, P> {
 type News = (u64, Vec<bool>);
 
 fn news(decision: &Decision) -> News {
-    (decision.generation, decision.answers.iter().map(Answer::is_judged).collect())
+    (decision.generation, decision.answers.iter().map(Answer::has_verdicts).collect())
 }
 
 /// Checks whenever it is asked to; for ever.

@@ -1,30 +1,30 @@
-//! What a running host holds, as `/api/v1/status` gives it and `daymark status` and `explain` show it.
+//! The state of a running host, as `/api/v1/status` gives it and `daymark status` and `explain` show it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use daymark_decision::{
-    Basis, Grade, HostName, Moment, NodeName, Observation, Override, OverrideKind, Place, PoolName, Reason, Standing,
+    AnswerStatus, Basis, Grade, HostName, Moment, NodeName, Observation, Override, PoolName, QuorumState, Reason,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::complaint::Complaint;
+use crate::complaint::PeerMismatch;
 use crate::discovery::board::{DiscoveryStatus, Origin};
 
-/// A provider that has been behind for more seconds says so in its alarm.
-const PATIENCE: u64 = 30;
+/// A provider that lags for more seconds is an alarm.
+const LAG_TOLERANCE: u64 = 30;
 
-/// What a running host holds.
+/// The state of a running host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The version of Daymark.
     pub version: String,
-    /// When the run started, RFC 3339 in UTC.
+    /// The start of the run, RFC 3339 in UTC.
     pub started: String,
-    /// When this was told.
+    /// The time of this report, RFC 3339 in UTC.
     pub now: String,
     /// The pools, by name.
     pub pools: Vec<PoolStatus>,
@@ -33,7 +33,7 @@ pub struct Status {
     /// This host among the others; `None` where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosts: Option<HostsStatus>,
-    /// What an operator should look at, as sentences.
+    /// The alarms, as sentences.
     pub alarms: Vec<String>,
 }
 
@@ -43,65 +43,70 @@ pub struct Status {
 pub struct HostsStatus {
     /// Its name.
     pub own: HostName,
-    /// How many hosts are configured, this one included.
+    /// The number of configured hosts, this one included.
     pub members: usize,
-    /// Who decides on the verdicts here.
-    pub standing: Standing,
-    /// Whether this host reaches no target at all, so that it abstains.
-    pub blind: bool,
-    /// The host that writes where only one may.
+    /// The state of the quorum as this host sees it.
+    pub quorum_state: QuorumState,
+    /// True if this host reaches no target, so that it abstains.
+    pub isolated: bool,
+    /// The elected writer, for providers that only one host may write to.
     pub writer: Option<HostName>,
-    /// Whether this host has a provider that only one host may write to.
+    /// True if this host has a provider that only one host may write to.
     #[serde(default)]
-    pub is_writing: bool,
-    /// Whether this host may write there now.
+    pub can_write: bool,
+    /// True if this host holds the writer lease now.
     #[serde(default)]
-    pub may_write: bool,
-    /// What is wrong with other hosts.
+    pub holds_writer_lease: bool,
+    /// The mismatches with other hosts.
     #[serde(default)]
-    pub complaints: Vec<ComplaintStatus>,
+    pub mismatches: Vec<PeerMismatchStatus>,
     /// The others, by name.
     pub peers: Vec<PeerStatus>,
 }
 
 impl HostsStatus {
-    /// Whether another host would serve clients better than this one: it is blind, and the nodes are not known to be gone, for
-    /// some host sees them or no other is heard.
+    /// True if another host would serve clients better: this one is isolated, and either some other host reaches targets or no
+    /// other host is reachable.
     pub fn is_better_avoided(&self) -> bool {
-        let mut heard = self.peers.iter().filter(|peer| peer.heard).peekable();
-        self.blind && (heard.peek().is_none() || heard.any(|peer| !peer.abstains))
+        let mut reachable = self.peers.iter().filter(|peer| peer.reachable).peekable();
+        self.isolated && (reachable.peek().is_none() || reachable.any(|peer| !peer.abstains))
     }
 
-    /// What an operator should look at, as sentences.
+    /// The number of reachable hosts, this one included.
+    pub fn reachable(&self) -> usize {
+        1 + self.peers.iter().filter(|peer| peer.reachable).count()
+    }
+
+    /// The alarms, as sentences.
     pub fn alarms(&self) -> Vec<String> {
         let mut alarms = Vec::new();
-        if self.standing == Standing::Alone {
-            let heard = 1 + self.peers.iter().filter(|peer| peer.heard).count();
+        if self.quorum_state == QuorumState::NoQuorum {
             alarms.push(format!(
-                "this host is alone: it hears {heard} of {} hosts, itself included, and decides by its own view",
+                "no quorum: {} of {} hosts are reachable, so this host decides by its own view",
+                self.reachable(),
                 self.members
             ));
         }
-        if self.blind {
-            alarms.push("this host finds no target that can be used, so it abstains".to_owned());
+        if self.isolated {
+            alarms.push("this host reaches no target, so it abstains".to_owned());
         }
-        alarms.extend(self.peers.iter().filter_map(PeerStatus::silence));
-        alarms.extend(self.complaints.iter().map(|complaint| complaint.sentence.clone()));
+        alarms.extend(self.peers.iter().filter_map(PeerStatus::unreachability));
+        alarms.extend(self.mismatches.iter().map(|mismatch| mismatch.message.clone()));
         alarms
     }
 }
 
-/// What is wrong with another host.
+/// A mismatch with another host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ComplaintStatus {
+pub struct PeerMismatchStatus {
     /// The host, which may be no member.
     pub host: HostName,
-    /// What is wrong.
+    /// The mismatch.
     #[serde(flatten)]
-    pub complaint: Complaint,
-    /// The same as a sentence, with what to compare.
-    pub sentence: String,
+    pub mismatch: PeerMismatch,
+    /// The same as a sentence, with the settings to compare.
+    pub message: String,
 }
 
 /// Another host.
@@ -110,34 +115,34 @@ pub struct ComplaintStatus {
 pub struct PeerStatus {
     /// Its name.
     pub host: HostName,
-    /// Whether it counts as heard.
-    pub heard: bool,
-    /// Seconds since it said anything, over whatever way; `None` for never.
-    pub age: Option<f64>,
-    /// Seconds since this host and it heard each other without a third; `None` for never.
-    pub direct_age: Option<f64>,
-    /// Seconds to it and back.
+    /// True if it is reachable.
+    pub reachable: bool,
+    /// Seconds since its last sign of life, direct or over a third host; `None` for never.
+    pub last_contact: Option<f64>,
+    /// Seconds since the last direct exchange with it; `None` for never.
+    pub last_direct_contact: Option<f64>,
+    /// The round-trip time to it in seconds.
     pub round_trip: Option<f64>,
     /// Seconds that its clock is ahead of this host's, as of its last message; below zero, it is behind.
     pub clock_ahead: Option<f64>,
-    /// Whether it takes itself for blind, so that its votes do not count.
+    /// True if it is isolated, so that its votes do not count.
     pub abstains: bool,
-    /// Whom it hears, itself included.
-    pub hears: Vec<HostName>,
-    /// The digest of its configuration of each pool.
+    /// The hosts that it reaches, itself included.
+    pub reachable_hosts: Vec<HostName>,
+    /// The hash of its configuration of each pool, in hex.
     pub configuration: BTreeMap<PoolName, String>,
-    /// The pools that it has with another configuration than this host, or that only one of both has.
+    /// The pools whose configuration differs from this host's, and those that only one of both hosts has.
     pub differs: Vec<PoolName>,
     /// Its grade of every target.
     pub targets: Vec<PeerTarget>,
 }
 
 impl PeerStatus {
-    fn silence(&self) -> Option<String> {
+    fn unreachability(&self) -> Option<String> {
         let host = &self.host;
-        (!self.heard).then(|| match self.age {
-            Some(age) => format!("host {host} has not been heard for {age:.0} s"),
-            None => format!("host {host} was not heard in this run"),
+        (!self.reachable).then(|| match self.last_contact {
+            Some(seconds) => format!("host {host}: unreachable for {seconds:.0} s"),
+            None => format!("host {host}: unreachable since this run began"),
         })
     }
 }
@@ -154,11 +159,11 @@ pub struct PeerTarget {
     pub address: IpAddr,
     /// Its grade there.
     pub grade: Grade,
-    /// Whether that host has seen its orderly shutdown.
+    /// True if that host has seen its orderly shutdown.
     pub shutting_down: bool,
 }
 
-/// What one host votes on a target.
+/// One host's vote on a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostVote {
@@ -166,9 +171,9 @@ pub struct HostVote {
     pub host: HostName,
     /// Its grade; `unknown` is no vote.
     pub grade: Grade,
-    /// Whether it has seen the target's orderly shutdown.
+    /// True if it has seen the target's orderly shutdown.
     pub shutting_down: bool,
-    /// Whether it abstains from every vote.
+    /// True if it abstains from every vote.
     pub abstains: bool,
 }
 
@@ -178,9 +183,9 @@ pub struct HostVote {
 pub struct PoolStatus {
     /// Its name.
     pub name: PoolName,
-    /// What it is answered with, in the operator's order.
+    /// The addresses of its answer, in the operator's order.
     pub addresses: Vec<IpAddr>,
-    /// On what ground these were chosen.
+    /// The basis of the answer.
     pub basis: Basis,
     /// The TTL in seconds.
     pub ttl: u32,
@@ -188,10 +193,10 @@ pub struct PoolStatus {
     pub generation: u64,
     /// Its targets, in the operator's order.
     pub targets: Vec<TargetStatus>,
-    /// What operators have said of nodes that are not configured now.
+    /// The overrides on nodes that are not configured now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub waiting: Vec<Waiting>,
-    /// How its nodes are found; `None`: they are not looked for.
+    pub pending_overrides: Vec<PendingOverride>,
+    /// The discovery of its nodes; `None` if it is not enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discovery: Option<DiscoveryStatus>,
 }
@@ -199,39 +204,44 @@ pub struct PoolStatus {
 /// An override that has no effect until its node is configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Waiting {
+pub struct PendingOverride {
     /// The node.
     pub node: NodeName,
     /// The override.
-    pub order: Override,
+    #[serde(rename = "override")]
+    pub active_override: Override,
 }
 
-impl fmt::Display for Waiting {
+impl fmt::Display for PendingOverride {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, order } = self;
-        let done = match order.kind {
-            OverrideKind::Drain => "drained",
-            OverrideKind::Force => "forced",
-        };
-        write!(f, "{node} is not configured, and {done} once it is, {order}; `daymark undrain {node}` lifts that")
+        let Self { node, active_override } = self;
+        let participle = active_override.kind.participle();
+        write!(
+            f,
+            "{node} is not configured; it will be {participle} once it is: {active_override}; `daymark undrain {node}` clears this"
+        )
     }
 }
 
 impl PoolStatus {
-    /// How many targets this host could not probe the last time, by a fault of its own.
-    pub fn unjudged(&self) -> usize {
-        self.own_faults().count()
+    /// The number of targets whose last probe failed because of a local error.
+    pub fn local_error_count(&self) -> usize {
+        self.local_errors().count()
     }
 
-    /// What an operator should look at, as sentences.
+    /// The alarms, as sentences.
     pub fn alarms(&self) -> Vec<String> {
-        let is_judged = self.targets.iter().all(|target| target.reason.is_judged());
-        let mut alarms: Vec<String> = none_usable(&self.name, self.basis, is_judged).into_iter().collect();
-        if let Some(example) = self.own_faults().next() {
-            let (unjudged, all) = (self.unjudged(), self.targets.len());
+        let has_verdicts = self.targets.iter().all(|target| target.reason.has_verdict());
+        let mut alarms: Vec<String> = none_usable(&self.name, self.basis, has_verdicts).into_iter().collect();
+        if let Some((target, observed)) = self.local_errors().next() {
             alarms.push(format!(
-                "{}: {unjudged} of {all} targets cannot be judged, and their grades stay as they were; {} {}: {}",
-                self.name, example.0.node, example.0.address, example.1.sentence
+                "{}: {} of {} targets cannot be probed because of an error on this host, so their grades stay; {} {}: {}",
+                self.name,
+                self.local_error_count(),
+                self.targets.len(),
+                target.node,
+                target.address,
+                observed.message
             ));
         }
         alarms.extend(self.nothing_known());
@@ -239,15 +249,14 @@ impl PoolStatus {
         alarms
     }
 
-    /// Why this host may lack every node that can be used, as a sentence: its nodes are looked for, it remembers none and has
-    /// found none, and no seed can be used.
+    /// The alarm that this host may know no usable node: discovery is enabled, no list of nodes is known, and no seed is usable.
     pub fn nothing_known(&self) -> Option<String> {
         let is_blank = self.discovery.as_ref().is_some_and(DiscoveryStatus::is_blank);
         let is_lost = is_blank && !self.targets.iter().any(|target| target.grade >= Grade::Live);
-        is_lost.then(|| format!("{}: no seed can be used, and no list of its nodes is known", self.name))
+        is_lost.then(|| format!("{}: no seed is usable and no list of its nodes is known", self.name))
     }
 
-    /// Tells of each target where it comes from.
+    /// Adds the discovery, and its origin to each target.
     #[must_use]
     pub fn with_discovery(self, discovery: Option<DiscoveryStatus>) -> Self {
         let origin = |it: &TargetStatus| discovery.as_ref().map(|discovery| discovery.origin(&it.node, it.address));
@@ -255,23 +264,23 @@ impl PoolStatus {
         Self { targets, discovery, ..self }
     }
 
-    fn own_faults(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
+    fn local_errors(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
         let observed = self.targets.iter().filter_map(|target| Some((target, target.observed.as_ref()?)));
         observed.filter(|(_, observed)| observed.observation.kind.grade().is_none())
     }
 }
 
-/// What an operator should know of an answer for which no target speaks, as a sentence. `is_judged`: whether every target
-/// has its verdict.
-pub(crate) fn none_usable(pool: &PoolName, basis: Basis, is_judged: bool) -> Option<String> {
-    let fate = match basis {
-        Basis::Found => "what one host at least finds so is answered",
-        Basis::Held => "the last good answer is held",
-        Basis::Bootstrap if is_judged => "every node is answered until one is",
+/// The alarm of an answer without a usable target. `has_verdicts` is true if every target has a verdict.
+pub(crate) fn none_usable(pool: &PoolName, basis: Basis, has_verdicts: bool) -> Option<String> {
+    let state = match basis {
+        Basis::Minority => {
+            "no target is usable by the votes of the hosts, so those that a minority can use are answered"
+        }
+        Basis::LastKnownGood => "no target is usable, so the last good answer stands",
+        Basis::Bootstrap if has_verdicts => "no target has been usable yet, so all nodes are answered",
         _ => return None,
     };
-    let by = if basis == Basis::Found { " as most hosts find" } else { "" };
-    Some(format!("{pool}: no target is ready or live{by}, and {fate}"))
+    Some(format!("{pool}: {state}"))
 }
 
 /// One target.
@@ -284,38 +293,38 @@ pub struct TargetStatus {
     pub address: IpAddr,
     /// Its grade after thresholds, as this host sees it.
     pub grade: Grade,
-    /// When the grade turned last; `None` before the first verdict.
+    /// The time of the last transition; `None` before the first grade.
     pub since: Option<Moment>,
-    /// Whether it is in the answer.
-    pub place: Place,
-    /// Why.
+    /// Its place: in the answer or out of it.
+    pub answer_status: AnswerStatus,
+    /// The reason.
     pub reason: Reason,
     /// The same as a sentence.
-    pub why: String,
+    pub message: String,
     /// The last observation of this run.
     pub observed: Option<Observed>,
-    /// The operator's word on the node.
+    /// The override of the node.
     #[serde(rename = "override")]
-    pub order: Option<Override>,
-    /// What each heard host votes, this one first; empty where there are no others.
+    pub active_override: Option<Override>,
+    /// The vote of each reachable host, this one first; empty for a host without peers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub votes: Vec<HostVote>,
-    /// Where it comes from; `None`: the nodes of the pool are not looked for.
+    /// Its origin; `None` if discovery is not enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// Why the last drain of the node was undone by the hosts, as a sentence.
+    /// The reason for which the hosts reverted the last drain of the node, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undone: Option<String>,
+    pub reverted: Option<String>,
 }
 
 /// One observation with its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Observed {
-    /// When.
+    /// The time.
     pub at: Moment,
-    /// What was found, as a sentence.
-    pub sentence: String,
+    /// The finding, as a sentence.
+    pub message: String,
     /// The observation.
     #[serde(flatten)]
     pub observation: Observation,
@@ -327,24 +336,24 @@ pub struct Observed {
 pub struct ProviderStatus {
     /// Its name.
     pub name: String,
-    /// The generation that is to be published.
+    /// The generation to publish.
     pub desired: u64,
     /// The generation that is published; `None` before the first.
     pub published: Option<u64>,
-    /// Whether another host writes there, or none does.
+    /// True if this host does not write: another one does, or none may.
     #[serde(default)]
-    pub stands_by: bool,
-    /// Why the last attempt failed; `None` where it did not.
-    pub fault: Option<String>,
-    /// Since when an attempt has been under way, where one is.
+    pub standby: bool,
+    /// The error of the last attempt; `None` if it succeeded.
+    pub error: Option<String>,
+    /// The start of the attempt under way.
     pub attempt_since: Option<Timestamp>,
-    /// When publishing, or looking whether it still stands, succeeded last.
+    /// The last success of publishing or of a drift check.
     pub last_success: Option<Timestamp>,
-    /// Since when the published generation is not the desired one.
+    /// The time since which the published generation is not the desired one.
     pub behind_since: Option<Timestamp>,
-    /// What an operator should look at where the answers are published.
+    /// The findings of the provider's checks, as sentences.
     pub findings: Vec<String>,
-    /// How many calls the world still allows in this window, as it last said.
+    /// The calls that the provider's API still allows in this window, as last reported.
     pub remaining: Option<u32>,
 }
 
@@ -355,24 +364,25 @@ impl ProviderStatus {
         behind.and_then(|secs| u64::try_from(secs).ok()).unwrap_or_default()
     }
 
-    /// Why the published generation may not be the desired one, as far as that is known.
-    pub fn why(&self) -> Option<String> {
+    /// The known reason for which the published generation may not be the desired one.
+    pub fn lag_reason(&self) -> Option<String> {
         let under_way = self.attempt_since.map(|since| format!("an attempt is under way since {since}"));
-        self.fault.clone().or(under_way.filter(|_| self.behind_since.is_some()))
+        self.error.clone().or(under_way.filter(|_| self.behind_since.is_some()))
     }
 
-    /// What an operator should look at, as sentences.
+    /// The alarms, as sentences.
     pub fn alarms(&self, now: Timestamp) -> Vec<String> {
         let behind = self.behind(now);
-        let lag = (behind > PATIENCE).then(|| {
-            let why = self.why().unwrap_or_else(|| "no attempt has ended yet".to_owned());
+        let lag = (behind > LAG_TOLERANCE).then(|| {
+            let reason = self.lag_reason().unwrap_or_else(|| "no attempt has ended yet".to_owned());
             let published =
                 self.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
-            format!("{published} is published and {} wanted for {behind} s: {why}", self.desired)
+            format!("{published} is published, but {} has been desired for {behind} s: {reason}", self.desired)
         });
-        let trouble = lag.or_else(|| self.fault.clone());
-        // What the check has found may be why publishing fails.
-        let more = self.findings.iter().filter(|it| !trouble.as_ref().is_some_and(|told| told.contains(it.as_str())));
-        trouble.iter().chain(more).map(|sentence| format!("provider {}: {sentence}", self.name)).collect()
+        let trouble = lag.or_else(|| self.error.clone());
+        // A finding may be the reason for which publishing fails.
+        let is_included = |finding: &String| trouble.as_ref().is_some_and(|message| message.contains(finding.as_str()));
+        let more = self.findings.iter().filter(|finding| !is_included(finding));
+        trouble.iter().chain(more).map(|message| format!("provider {}: {message}", self.name)).collect()
     }
 }

@@ -81,7 +81,7 @@ fn verdicts(engine: &mut Engine, seen: &BTreeMap<Target, Kind>, clock: Clock) ->
     let unjudged = unjudged.iter().map(|answer| {
         format!("{} is not published: none of its targets could be judged, and unknown is not empty", answer.pool)
     });
-    let alarm = |answer: &Answer| status::none_usable(&answer.pool, answer.basis, answer.is_judged());
+    let alarm = |answer: &Answer| status::none_usable(&answer.pool, answer.basis, answer.has_verdicts());
     Verdicts {
         alarms: decision.answers.iter().filter_map(alarm).collect(),
         decision,

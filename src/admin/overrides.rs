@@ -1,4 +1,4 @@
-//! Operators' words: drain, force, and the end of both.
+//! The overrides of operators: set and clear.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -14,22 +14,22 @@ use super::{Admin, Problem};
 use crate::config;
 use crate::status::PoolStatus;
 
-/// What an operator wants, as the body of a request.
+/// The body of a request that sets an override.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Wish {
+pub struct OverrideRequest {
     /// `drain` or `force`.
     pub kind: OverrideKind,
-    /// For how long, such as `10m`; without it, until it is lifted.
+    /// Its length, such as `10m`; without it, it holds until it is cleared.
     #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
     pub length: Option<String>,
-    /// Why.
+    /// The reason; one line.
     #[serde(default)]
     pub reason: String,
-    /// Who.
+    /// The author; one line.
     #[serde(default)]
     pub author: String,
-    /// Drain also where no usable node is left.
+    /// Drain the node even if no usable node is left.
     #[serde(default)]
     pub insist: bool,
 }
@@ -42,14 +42,16 @@ pub(super) async fn set(
 ) -> Result<Json<Vec<PoolStatus>>, Problem> {
     admit(&admin, &headers)?;
     let Path((pool, node)) = names?;
-    let bad = |sentence: String| Problem::new(StatusCode::BAD_REQUEST, sentence);
-    let wish: Wish = serde_json::from_slice(&body).map_err(|error| bad(format!("the body is no override: {error}")))?;
-    let order = order(&wish, admin.clock.now()).map_err(bad)?;
-    let (pool, node) = (PoolName::new(&pool), NodeName::new(&node));
-    carry_out(&admin, Command::SetOverride { pool, node, order, insist: wish.insist }).await
+    let bad = |message: String| Problem::new(StatusCode::BAD_REQUEST, message);
+    let request: OverrideRequest =
+        serde_json::from_slice(&body).map_err(|error| bad(format!("the body is no override: {error}")))?;
+    let requested = requested(&request, admin.clock.now()).map_err(bad)?;
+    let pool = PoolName::new(&pool);
+    let node = NodeName::new(&node);
+    carry_out(&admin, Command::SetOverride { pool, node, requested, insist: request.insist }).await
 }
 
-pub(super) async fn lift(
+pub(super) async fn clear(
     State(admin): State<Admin>,
     names: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
@@ -59,21 +61,28 @@ pub(super) async fn lift(
     carry_out(&admin, Command::ClearOverride { pool: PoolName::new(&pool), node: NodeName::new(&node) }).await
 }
 
-fn order(wish: &Wish, now: daymark_decision::Moment) -> Result<Override, String> {
-    // They are kept, told to the other hosts, and shown in one line.
-    for (key, text, most) in [("reason", &wish.reason, LONGEST_REASON), ("author", &wish.author, LONGEST_AUTHOR)] {
-        if text.len() > most || text.chars().any(char::is_control) {
-            return Err(format!("{key}: one line of at most {most} bytes is allowed"));
+fn requested(request: &OverrideRequest, now: daymark_decision::Moment) -> Result<Override, String> {
+    // Both are stored, replicated to the other hosts, and shown in one line.
+    for (key, text, max) in [("reason", &request.reason, LONGEST_REASON), ("author", &request.author, LONGEST_AUTHOR)] {
+        if text.len() > max || text.chars().any(char::is_control) {
+            return Err(format!("{key}: one line of at most {max} bytes is allowed"));
         }
     }
-    let length = wish.length.as_deref().map(config::duration).transpose().map_err(|wrong| format!("for: {wrong}"))?;
+    let length =
+        request.length.as_deref().map(config::duration).transpose().map_err(|wrong| format!("for: {wrong}"))?;
     let until = length.map(|length| now.after(length));
-    let (kind, reason, author) = (wish.kind, wish.reason.clone(), wish.author.clone());
-    Ok(Override { kind, reason, author, since: now, until, host: None })
+    Ok(Override {
+        kind: request.kind,
+        reason: request.reason.clone(),
+        author: request.author.clone(),
+        since: now,
+        until,
+        host: None,
+    })
 }
 
 fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), Problem> {
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     admin.token.admit(authorization).map_err(|denied| {
         let code = match denied {
             Denied::Off => StatusCode::FORBIDDEN,
@@ -87,7 +96,7 @@ fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), Problem> {
 async fn carry_out(admin: &Admin, command: Command) -> Result<Json<Vec<PoolStatus>>, Problem> {
     let done = admin.driver.command(command).await?;
     let revision = done.map_err(|refusal| Problem::new(code(&refusal), refusal))?;
-    // Who is told that it is done must find it done after a crash as well.
+    // A confirmed override must survive a crash.
     admin.state.kept(revision).await;
     Ok(Json(admin.driver.status().await?))
 }
@@ -95,8 +104,8 @@ async fn carry_out(admin: &Admin, command: Command) -> Result<Json<Vec<PoolStatu
 fn code(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::UnknownPool { .. } | Refusal::UnknownNode { .. } | Refusal::NoOverride { .. } => StatusCode::NOT_FOUND,
-        Refusal::Ended { .. } => StatusCode::BAD_REQUEST,
-        Refusal::Listening { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Expired { .. } => StatusCode::BAD_REQUEST,
+        Refusal::Starting { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::LastUndrained { .. } | Refusal::LastUsable { .. } => StatusCode::CONFLICT,
     }
 }

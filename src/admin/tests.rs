@@ -1,7 +1,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use daymark_cloudflare::Usage;
-use daymark_decision::{Decision, Engine, Kind, Membership, Memory, Observation, PoolName, Target, Timings};
+use daymark_decision::{Decision, Engine, Kind, Memory, Observation, PoolName, Target, Timings};
 use daymark_provider::{InMemory, contract};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ fn bench() -> Bench {
     let pools: Vec<_> = config.pools.iter().map(|it| it.pool.clone()).collect();
     let (clock, events, metrics, watchdog) =
         (Clock::start(), Events::default(), Metrics::default(), Watchdog::default());
-    let membership = Membership::sole();
+    let membership = None;
     let engine = Engine::new(membership, pools.clone(), Memory::default(), clock.now());
     let (sender, newest) = watch::channel(Kept::default());
     let heart = watchdog.watch("the driver", driver::PATIENCE);
@@ -190,7 +190,7 @@ async fn a_node_is_drained_forced_and_let_be_again() {
 
     let (_, events) = bench.get("/api/v1/events").await;
     let events: Vec<Event> = serde_json::from_str(&events).unwrap();
-    assert!(events.iter().any(|event| event.sentence.contains("cp-2 is no longer drained or forced")), "{events:?}");
+    assert!(events.iter().any(|event| event.message.contains("cp-2 is no longer drained or forced")), "{events:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -213,7 +213,9 @@ async fn a_bad_override_is_refused_with_a_sentence_and_changes_nothing() {
     let (code, text) = bench.put("cp-9", &json!({"kind": "drain"})).await;
     assert_eq!(code, StatusCode::NOT_FOUND);
     assert!(text.contains("has no node cp-9; it has cp-1, cp-2"), "{text}");
-    assert!(bench.admin.driver.status().await.unwrap()[0].targets.iter().all(|target| target.order.is_none()));
+    assert!(
+        bench.admin.driver.status().await.unwrap()[0].targets.iter().all(|target| target.active_override.is_none())
+    );
 }
 
 #[tokio::test(start_paused = true)]

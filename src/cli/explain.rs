@@ -1,4 +1,4 @@
-//! `daymark explain`: everything that is known of one node.
+//! `daymark explain`: the full state of one node.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ use crate::status::{HostVote, PoolStatus, Status, TargetStatus};
 pub(super) struct Arguments {
     /// The node
     node: String,
-    /// Its pool; needed where several pools have a node of this name
+    /// Its pool; needed if several pools have a node of this name
     #[arg(long, value_name = "NAME")]
     pool: Option<String>,
     #[command(flatten)]
@@ -32,27 +32,27 @@ pub(super) fn explain(arguments: &Arguments) -> Outcome {
     match arguments.output {
         Output::Json => json(&targets),
         Output::Text => {
-            let waiting = pool.waiting.iter().filter(|waiting| waiting.node.as_str() == arguments.node);
-            let waiting = waiting.map(|waiting| format!("{waiting}\n"));
-            Ok(targets.into_iter().map(|target| text(pool, target)).chain(waiting).collect())
+            let pending = pool.pending_overrides.iter().filter(|pending| pending.node.as_str() == arguments.node);
+            let pending = pending.map(|pending| format!("{pending}\n"));
+            Ok(targets.into_iter().map(|target| text(pool, target)).chain(pending).collect())
         }
     }
 }
 
-/// The only pool that has the node, or a word on it, or the one that is named.
+/// The only pool that has the node or a pending override of it, or the named one.
 pub(super) fn find<'a>(status: &'a Status, node: &str, pool: Option<&str>) -> Result<&'a PoolStatus, Failure> {
     let has_node = |pool: &PoolStatus| {
-        let waiting = pool.waiting.iter().map(|waiting| &waiting.node);
-        pool.targets.iter().map(|target| &target.node).chain(waiting).any(|known| known.as_str() == node)
+        let pending = pool.pending_overrides.iter().map(|pending| &pending.node);
+        pool.targets.iter().map(|target| &target.node).chain(pending).any(|known| known.as_str() == node)
     };
-    let named = |it: &&PoolStatus| pool.is_none_or(|name| daymark_decision::PoolName::new(name) == it.name);
-    let found: Vec<&PoolStatus> = status.pools.iter().filter(named).filter(|pool| has_node(pool)).collect();
+    let is_named = |of: &&PoolStatus| pool.is_none_or(|name| daymark_decision::PoolName::new(name) == of.name);
+    let found: Vec<&PoolStatus> = status.pools.iter().filter(is_named).filter(|pool| has_node(pool)).collect();
     match found[..] {
         [one] => Ok(one),
-        [] => Err(Failure::Run(format!("there is no node {node}; there are: {}", nodes(&status.pools).join(", ")))),
+        [] => Err(Failure::Run(format!("there is no node {node}; the nodes are {}", nodes(&status.pools).join(", ")))),
         _ => {
             let pools: Vec<String> = found.iter().map(|pool| pool.name.to_string()).collect();
-            Err(Failure::Run(format!("several pools have a node {node}; say which with --pool: {}", pools.join(", "))))
+            Err(Failure::Run(format!("several pools have a node {node}; choose one with --pool: {}", pools.join(", "))))
         }
     }
 }
@@ -66,18 +66,18 @@ fn nodes(pools: &[PoolStatus]) -> Vec<String> {
 fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
     let mut lines = vec![
         format!("{} {} of {}", target.node, target.address, pool.name),
-        format!("  answer       {}", target.why),
+        format!("  answer       {}", target.message),
         match target.since {
             Some(since) => format!("  grade        {} since {since}", target.grade),
             None => format!("  grade        {}", target.grade),
         },
     ];
-    lines.extend(target.origin.iter().map(|origin| format!("  from         {}", from(origin))));
-    if let Some(order) = &target.order {
-        lines.push(format!("  override     {}, {order}", serde_json::json!(order.kind).as_str().unwrap_or_default()));
+    lines.extend(target.origin.iter().map(|origin| format!("  origin       {}", origin_text(origin))));
+    if let Some(active) = &target.active_override {
+        lines.push(format!("  override     {} {active}", active.kind.participle()));
     }
-    if let Some(undone) = &target.undone {
-        lines.push(format!("  override     {undone}"));
+    if let Some(reverted) = &target.reverted {
+        lines.push(format!("  override     {reverted}"));
     }
     if !target.votes.is_empty() {
         lines.push(format!("  votes        {}", votes(&target.votes)));
@@ -85,8 +85,8 @@ fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
     match &target.observed {
         None => lines.push("  last probe   none in this run".to_owned()),
         Some(observed) => {
-            lines.push(format!("  last probe   {} at {}", observed.sentence, observed.at));
-            lines.push(format!("  times        {}", times(observed.observation.timings)));
+            lines.push(format!("  last probe   {} at {}", observed.message, observed.at));
+            lines.push(format!("  durations    {}", times(observed.observation.timings)));
             if let Some(certificate) = &observed.observation.certificate {
                 lines.push(format!("  certificate  until {}", day(certificate.not_after)));
                 lines.push(format!("  its names    {}", certificate.names.join(", ")));
@@ -96,7 +96,7 @@ fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
     lines.join("\n") + "\n\n"
 }
 
-fn from(origin: &Origin) -> String {
+fn origin_text(origin: &Origin) -> String {
     match origin {
         Origin::Seed => "the configuration, as a seed".to_owned(),
         Origin::Found(KnownStatus { since, missing: None, .. }) => format!("discovery, found {since}"),
@@ -110,13 +110,14 @@ fn from(origin: &Origin) -> String {
 fn votes(votes: &[HostVote]) -> String {
     let vote = |vote: &HostVote| match vote {
         HostVote { abstains: true, .. } => "abstains".to_owned(),
-        HostVote { grade: Grade::Unknown, .. } => "does not know".to_owned(),
+        HostVote { grade: Grade::Unknown, .. } => "has no verdict".to_owned(),
         HostVote { grade, shutting_down: true, .. } => format!("{grade}, shutting down"),
         HostVote { grade, .. } => grade.to_string(),
     };
-    // This host's comes first.
-    let who = |index: usize, host: &HostName| if index == 0 { format!("{host} (this host)") } else { host.to_string() };
-    let each = votes.iter().enumerate().map(|(index, it)| format!("{} {}", who(index, &it.host), vote(it)));
+    // This host's vote comes first.
+    let name =
+        |index: usize, host: &HostName| if index == 0 { format!("{host} (this host)") } else { host.to_string() };
+    let each = votes.iter().enumerate().map(|(index, of)| format!("{} {}", name(index, &of.host), vote(of)));
     each.collect::<Vec<_>>().join(", ")
 }
 
@@ -135,5 +136,5 @@ pub(super) fn times(timings: Timings) -> String {
 
 /// A time in Unix seconds as RFC 3339.
 pub(super) fn day(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| format!("{seconds} s after 1970"), |it| it.to_string())
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| format!("{seconds} s after 1970"), |at| at.to_string())
 }

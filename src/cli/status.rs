@@ -1,7 +1,7 @@
-//! `daymark status` and `daymark events`: what a running host holds, and what has changed.
+//! `daymark status` and `daymark events`: the state of a running host, and its history.
 
 use clap::Args;
-use daymark_decision::{Grade, Place};
+use daymark_decision::{AnswerStatus, Grade};
 use jiff::Timestamp;
 
 use super::client::Api;
@@ -32,22 +32,22 @@ pub(super) fn events(arguments: &Arguments) -> Outcome {
     let events: Vec<Event> = arguments.api.get("/api/v1/events")?;
     match arguments.output {
         Output::Json => json(&events),
-        Output::Text => Ok(events.iter().map(|event| format!("{} {}\n", event.time, event.sentence)).collect()),
+        Output::Text => Ok(events.iter().map(|event| format!("{} {}\n", event.time, event.message)).collect()),
     }
 }
 
 fn text(status: &Status) -> String {
     let mut text: String = status.pools.iter().map(pool).collect();
-    text.extend(status.hosts.iter().map(|it| hosts(it, &status.pools)));
+    text.extend(status.hosts.iter().map(|of| hosts(of, &status.pools)));
     let now = status.now.parse().unwrap_or_default();
-    text.extend(status.providers.iter().map(|it| provider(it, now)));
+    text.extend(status.providers.iter().map(|of| provider(of, now)));
     text.extend(status.alarms.iter().map(|alarm| format!("ALARM: {alarm}\n")));
     text
 }
 
 fn provider(provider: &ProviderStatus, now: Timestamp) -> String {
-    if provider.stands_by {
-        return format!("provider {}: stands by\n", provider.name);
+    if provider.standby {
+        return format!("provider {}: standby\n", provider.name);
     }
     let published = provider.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
     let mut text = format!("provider {}: {published}", provider.name);
@@ -57,36 +57,41 @@ fn provider(provider: &ProviderStatus, now: Timestamp) -> String {
     if let Some(at) = provider.last_success {
         text.push_str(&format!(", last success {at}"));
     }
-    if let Some(why) = provider.why() {
-        text.push_str(&format!(": {why}"));
+    if let Some(reason) = provider.lag_reason() {
+        text.push_str(&format!(": {reason}"));
     }
     text.push('\n');
-    text.extend(provider.findings.iter().map(|finding| format!("  found: {finding}\n")));
+    text.extend(provider.findings.iter().map(|finding| format!("  finding: {finding}\n")));
     text
 }
 
 fn hosts(hosts: &HostsStatus, pools: &[PoolStatus]) -> String {
     let writer = match &hosts.writer {
-        _ if !hosts.is_writing => String::new(),
-        Some(writer) => format!("; {writer} writes"),
-        None => "; no host writes".to_owned(),
+        _ if !hosts.can_write => String::new(),
+        Some(writer) => format!("; writer {writer}"),
+        None => "; no writer".to_owned(),
     };
-    let blind = if hosts.blind { ", blind" } else { "" };
-    let heard = 1 + hosts.peers.iter().filter(|peer| peer.heard).count();
+    let isolated = if hosts.isolated { ", reaches no node" } else { "" };
     let rows: Vec<Vec<String>> = hosts.peers.iter().map(peer).collect();
-    let table = table(&["HOST", "HEARD", "DIRECT", "ROUND TRIP", "CLOCK", "TARGETS", "CONFIGURATION"], &rows);
-    let differing: String = hosts.peers.iter().filter(|it| it.heard).map(|peer| differing(peer, pools)).collect();
-    let (own, standing, members) = (&hosts.own, hosts.standing, hosts.members);
-    format!("host {own}: {standing}{blind}, hears {heard} of {members}{writer}\n{table}{differing}\n")
+    let table = table(&["HOST", "LAST CONTACT", "DIRECT", "ROUND TRIP", "CLOCK", "TARGETS", "CONFIGURATION"], &rows);
+    let reachable = hosts.peers.iter().filter(|peer| peer.reachable);
+    let differing: String = reachable.map(|peer| differing(peer, pools)).collect();
+    format!(
+        "host {}: {} ({} of {} hosts reachable){isolated}{writer}\n{table}{differing}\n",
+        hosts.own,
+        hosts.quorum_state,
+        hosts.reachable(),
+        hosts.members
+    )
 }
 
-/// A line for each target that another host grades otherwise than this one.
+/// A line for each target that another host gives another grade.
 fn differing(peer: &PeerStatus, pools: &[PoolStatus]) -> String {
     let line = |target: &PeerTarget| {
         let pool = pools.iter().find(|pool| pool.name == target.pool)?;
         let here = pool.targets.iter().find(|here| here.node == target.node && here.address == target.address)?;
         let PeerTarget { pool, node, address, grade, .. } = target;
-        let line = || format!("  {} finds {node} {address} of {pool} {grade}, here it is {}\n", peer.host, here.grade);
+        let line = || format!("  {pool}: {node} {address} is {grade} on {}, {} here\n", peer.host, here.grade);
         (here.grade != *grade).then(line)
     };
     peer.targets.iter().filter_map(line).collect()
@@ -94,12 +99,13 @@ fn differing(peer: &PeerStatus, pools: &[PoolStatus]) -> String {
 
 fn peer(peer: &PeerStatus) -> Vec<String> {
     let ago = |age: Option<f64>| age.map_or("never".to_owned(), |age| format!("{age:.1} s ago"));
-    let heard = if peer.heard { ago(peer.age) } else { format!("no, {}", ago(peer.age)) };
+    let last_contact = ago(peer.last_contact);
+    let contact = if peer.reachable { last_contact } else { format!("unreachable, {last_contact}") };
     let round_trip = peer.round_trip.map_or("-".to_owned(), |secs| match (secs * 1000.0).round() {
         0.0 => "under 1 ms".to_owned(),
         millis => format!("{millis} ms"),
     });
-    // What is less than the way takes is no difference.
+    // A difference below the round-trip time cannot be told from none.
     let clock = peer.clock_ahead.map_or("-".to_owned(), |secs| match secs.round() {
         0.0 => "the same".to_owned(),
         secs => format!("{secs:+} s"),
@@ -113,15 +119,15 @@ fn peer(peer: &PeerStatus) -> Vec<String> {
         .map(|(count, grade)| format!("{count} {grade}"))
         .collect();
     let abstains = if peer.abstains { "abstains, " } else { "" };
-    let when = if peer.heard { abstains } else { "then: " };
+    let when = if peer.reachable { abstains } else { "then: " };
     let targets = if counts.is_empty() { "-".to_owned() } else { format!("{when}{}", counts.join(", ")) };
     let pools: Vec<String> = peer.differs.iter().map(ToString::to_string).collect();
     let configuration = match (peer.configuration.is_empty(), pools.is_empty()) {
         (true, _) => "-".to_owned(),
         (false, true) => "the same".to_owned(),
-        (false, false) => format!("another of {}", pools.join(", ")),
+        (false, false) => format!("differs for {}", pools.join(", ")),
     };
-    vec![peer.host.to_string(), heard, ago(peer.direct_age), round_trip, clock, targets, configuration]
+    vec![peer.host.to_string(), contact, ago(peer.last_direct_contact), round_trip, clock, targets, configuration]
 }
 
 fn pool(pool: &PoolStatus) -> String {
@@ -130,25 +136,37 @@ fn pool(pool: &PoolStatus) -> String {
         .targets
         .iter()
         .map(|target| {
-            let place = match target.place {
-                Place::In => "in",
-                Place::Out => "out",
+            let answer_status = match target.answer_status {
+                AnswerStatus::In => "in",
+                AnswerStatus::Out => "out",
             };
-            let why = target.why.split_once([':', ',']).map_or(target.why.as_str(), |(_, why)| why.trim_start());
-            [target.node.to_string(), target.address.to_string(), target.grade.to_string(), place.into(), why.into()]
-                .to_vec()
+            // The column before has the status already.
+            let reason = target.message.split_once(": ").map_or(target.message.as_str(), |(_, reason)| reason);
+            vec![
+                target.node.to_string(),
+                target.address.to_string(),
+                target.grade.to_string(),
+                answer_status.to_owned(),
+                reason.to_owned(),
+            ]
         })
         .collect();
-    let table = table(&["NODE", "ADDRESS", "GRADE", "ANSWER", "WHY"], &rows);
-    let mut undone: Vec<String> = pool.targets.iter().filter_map(undone).collect();
-    undone.dedup();
-    let (name, basis, ttl, undone) = (&pool.name, pool.basis, pool.ttl, undone.concat());
-    let waiting: String = pool.waiting.iter().map(|waiting| format!("  {waiting}\n")).collect();
-    let found: String = pool.discovery.iter().map(discovery).collect();
-    format!("{name} -> {} ({basis}, TTL {ttl} s)\n{table}{undone}{waiting}{found}\n", addresses.join(" "))
+    let table = table(&["NODE", "ADDRESS", "GRADE", "ANSWER", "REASON"], &rows);
+    let mut reverted: Vec<String> = pool.targets.iter().filter_map(reverted).collect();
+    reverted.dedup();
+    let reverted = reverted.concat();
+    let pending: String = pool.pending_overrides.iter().map(|pending| format!("  {pending}\n")).collect();
+    let discovery: String = pool.discovery.iter().map(discovery).collect();
+    format!(
+        "{} -> {} ({}, TTL {} s)\n{table}{reverted}{pending}{discovery}\n",
+        pool.name,
+        addresses.join(" "),
+        pool.basis,
+        pool.ttl
+    )
 }
 
-/// How the nodes are found, and what is missing and stays.
+/// The state of discovery, with the missing nodes that stay for now.
 fn discovery(discovery: &DiscoveryStatus) -> String {
     let DiscoveryStatus { source, asked, complete, trouble, .. } = discovery;
     let nodes = discovery.nodes();
@@ -165,9 +183,9 @@ fn discovery(discovery: &DiscoveryStatus) -> String {
     text
 }
 
-/// The line on a node whose last drain the hosts have undone.
-fn undone(target: &TargetStatus) -> Option<String> {
-    target.undone.as_ref().map(|undone| format!("  {} was {undone}\n", target.node))
+/// The line of a node whose last drain the hosts have reverted.
+fn reverted(target: &TargetStatus) -> Option<String> {
+    target.reverted.as_ref().map(|reverted| format!("  {} was {reverted}\n", target.node))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use daymark_cloudflare::Cloudflare;
-use daymark_decision::{Decision, Engine, Membership, Memory};
+use daymark_decision::{Decision, Engine, Memory};
 use daymark_provider::Provider;
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -153,7 +153,7 @@ async fn find(
     // Who only looks is told what is wrong, whoever was told before.
     rosters.0.values_mut().filter(|_| !state.is_written).for_each(|roster| roster.trouble_told = false);
     let before = rosters.pools(&config.pools);
-    let mut engine = app::engine(&before, Membership::sole(), memory, &state.clock);
+    let mut engine = app::engine(&before, None, memory, &state.clock);
     let (now, until) = (state.clock.now(), deadline.min(Instant::now() + LOOK));
     let Look { news, troubles } = look(&mut rosters, &config.pools, &engine, now, until).await;
     for sentence in troubles {

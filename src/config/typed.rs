@@ -51,7 +51,7 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
         (providers, _) => stage.providers(providers, root, Rest { pools: &pools, peers: peers.as_ref(), has_peers }),
     };
     if let Some(peers) = &mut peers {
-        peers.membership.publishes = providers.iter().any(|it| matches!(it, ProviderConfig::Cloudflare(_)));
+        peers.membership.can_write = providers.iter().any(|it| matches!(it, ProviderConfig::Cloudflare(_)));
     }
     let admin = stage.admin(raw.admin);
     let state_dir = match (raw.state_dir, source) {

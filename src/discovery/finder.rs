@@ -63,6 +63,6 @@ async fn targets(driver: &Handle, pool: &PoolName) -> Result<Vec<TargetStatus>, 
 
 fn sight(targets: &[TargetStatus]) -> Sight {
     let usable = targets.iter().filter(|it| it.grade >= Grade::Live).map(|it| it.address).collect();
-    let ordered = targets.iter().filter(|it| it.order.is_some()).map(|it| it.node.clone()).collect();
+    let ordered = targets.iter().filter(|it| it.active_override.is_some()).map(|it| it.node.clone()).collect();
     Sight { usable, ordered }
 }

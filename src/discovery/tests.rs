@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use daymark_decision::{Membership, Memory};
+use daymark_decision::Memory;
 use tokio::sync::watch;
 
 use super::roster::{Listing, Sight};
@@ -36,7 +36,7 @@ fn pools(nodes: &str) -> Vec<PoolConfig> {
 impl Bench {
     fn start() -> Self {
         let (clock, events, board, pools) = (Clock::start(), Events::default(), Board::default(), pools(SOUGHT));
-        let membership = Membership::sole();
+        let membership = None;
         let policies = pools.iter().map(|it| it.pool.clone()).collect();
         let engine = daymark_decision::Engine::new(membership, policies, Memory::default(), clock.now());
         let heart = Watchdog::default().watch("the driver", driver::PATIENCE);
@@ -65,7 +65,7 @@ impl Bench {
     }
 
     fn sentences(&self) -> Vec<String> {
-        self.events.all().into_iter().map(|event| event.sentence).collect()
+        self.events.all().into_iter().map(|event| event.message).collect()
     }
 
     fn status(&self) -> DiscoveryStatus {

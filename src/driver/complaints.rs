@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use daymark_decision::{HostName, Moment};
 
-use crate::complaint::Complaint;
-use crate::events::What;
+use crate::complaint::PeerMismatch;
+use crate::events::EventKind;
 
 /// What was not seen again for so long is over. Names are resolved more often than that.
 const LASTS: Duration = Duration::from_mins(1);
 /// How often to look.
 const EVERY: Duration = Duration::from_secs(1);
 
-type Of = (HostName, Complaint);
+type Of = (HostName, PeerMismatch);
 
 /// What is wrong now.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(super) struct Complaints {
 
 impl Complaints {
     /// Takes note of what a datagram or a lookup shows.
-    pub(super) fn see(&mut self, host: HostName, complaint: Complaint, now: Moment) {
+    pub(super) fn see(&mut self, host: HostName, complaint: PeerMismatch, now: Moment) {
         // Why a name leads nowhere is told in ever other words.
         let same = |(of, known): &&Of| *of == host && is_unresolved(known) && is_unresolved(&complaint);
         let known = self.seen.keys().find(same).cloned();
@@ -52,7 +52,7 @@ impl Complaints {
         heard: &BTreeSet<HostName>,
         there: &BTreeSet<HostName>,
         now: Moment,
-    ) -> Vec<What> {
+    ) -> Vec<EventKind> {
         self.seen.retain(|(host, complaint), at| {
             now.since(*at) < LASTS && !(is_of_datagrams(complaint) && there.contains(host))
         });
@@ -60,9 +60,9 @@ impl Complaints {
         let mut wrong = said;
         wrong.extend(self.told.iter().filter(is_unheard).cloned());
         wrong.extend(self.seen.keys().cloned());
-        let what = |(host, complaint): &Of, begins| What::Complaint {
+        let what = |(host, complaint): &Of, begins| EventKind::Mismatch {
             host: host.clone(),
-            complaint: complaint.clone(),
+            mismatch: complaint.clone(),
             begins,
         };
         let over = self.told.difference(&wrong).map(|of| what(of, false));
@@ -77,18 +77,18 @@ impl Complaints {
     }
 }
 
-fn is_unresolved(complaint: &Complaint) -> bool {
-    matches!(complaint, Complaint::Unresolved { .. })
+fn is_unresolved(complaint: &PeerMismatch) -> bool {
+    matches!(complaint, PeerMismatch::Unresolved { .. })
 }
 
 /// Whether it is of what a host says of itself.
-fn is_said(complaint: &Complaint) -> bool {
-    matches!(complaint, Complaint::Members { .. } | Complaint::Configuration { .. })
+fn is_said(complaint: &PeerMismatch) -> bool {
+    matches!(complaint, PeerMismatch::Members { .. } | PeerMismatch::Configuration { .. })
 }
 
 /// Whether datagrams have shown it that its host may not have sent.
-fn is_of_datagrams(complaint: &Complaint) -> bool {
-    use Complaint::{Addressee, Key, Name, Version};
+fn is_of_datagrams(complaint: &PeerMismatch) -> bool {
+    use PeerMismatch::{Addressee, Key, Name, Version};
     matches!(complaint, Key | Addressee | Version | Name { .. })
 }
 
@@ -106,7 +106,7 @@ mod tests {
         Moment::from_millis(secs * 1_000)
     }
 
-    fn sentences(whats: Vec<What>) -> Vec<String> {
+    fn sentences(whats: Vec<EventKind>) -> Vec<String> {
         whats.into_iter().map(|what| what.to_string()).collect()
     }
 
@@ -114,22 +114,22 @@ mod tests {
     fn what_datagrams_show_is_told_once_and_once_when_its_host_is_understood() {
         let (mut complaints, host, none) = (Complaints::default(), HostName::new("dns-2"), BTreeSet::new());
         for secs in 100..110 {
-            complaints.see(host.clone(), Complaint::Key, at(secs));
+            complaints.see(host.clone(), PeerMismatch::Key, at(secs));
             let told = sentences(complaints.look(BTreeSet::new(), &none, &none, at(secs)));
             assert_eq!(told.len(), usize::from(secs == 100), "{told:?}");
         }
         let there = hosts(&["dns-2"]);
-        complaints.see(host.clone(), Complaint::Key, at(110));
+        complaints.see(host.clone(), PeerMismatch::Key, at(110));
         let told = sentences(complaints.look(BTreeSet::new(), &there, &there, at(110)));
         assert!(told.len() == 1 && told[0].starts_with("no longer so: what comes from the address of host dns-2"));
-        complaints.see(host, Complaint::Key, at(111));
+        complaints.see(host, PeerMismatch::Key, at(111));
         assert_eq!(complaints.look(BTreeSet::new(), &there, &there, at(111)), [], "anyone can forge an address");
     }
 
     #[test]
     fn what_is_not_seen_again_is_over() {
         let (mut complaints, none) = (Complaints::default(), BTreeSet::new());
-        complaints.see(HostName::new("dns-9"), Complaint::Stranger, at(100));
+        complaints.see(HostName::new("dns-9"), PeerMismatch::UnknownPeer, at(100));
         assert_eq!(complaints.look(BTreeSet::new(), &none, &none, at(100)).len(), 1);
         assert_eq!(complaints.look(BTreeSet::new(), &none, &none, at(159)), []);
         assert_eq!(complaints.look(BTreeSet::new(), &none, &none, at(160)).len(), 1);
@@ -140,7 +140,7 @@ mod tests {
         let (mut complaints, none) = (Complaints::default(), BTreeSet::new());
         for secs in 100..200 {
             let why = ["it timed out", "nobody answers"][usize::try_from(secs).unwrap() / 3 % 2].to_owned();
-            complaints.see(HostName::new("dns-2"), Complaint::Unresolved { why }, at(secs));
+            complaints.see(HostName::new("dns-2"), PeerMismatch::Unresolved { error: why }, at(secs));
             let told = complaints.look(BTreeSet::new(), &none, &none, at(secs));
             assert_eq!(told.len(), usize::from(secs == 100), "{told:?}");
         }
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn what_a_silent_host_has_said_last_is_not_mended() {
         let (mut complaints, none, heard) = (Complaints::default(), BTreeSet::new(), hosts(&["dns-2"]));
-        let differs = (HostName::new("dns-2"), Complaint::Configuration { pool: PoolName::new("lb.example.org") });
+        let differs = (HostName::new("dns-2"), PeerMismatch::Configuration { pool: PoolName::new("lb.example.org") });
         assert_eq!(complaints.look([differs].into(), &heard, &heard, at(1)).len(), 1);
         assert_eq!(complaints.look(BTreeSet::new(), &none, &none, at(2)), []);
         let told = sentences(complaints.look(BTreeSet::new(), &heard, &heard, at(3)));

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use daymark_decision::{Candidacy, Engine, HostName, Moment, PoolName, Target, Vote};
+use daymark_decision::{Engine, HostName, Moment, PoolName, Target, Vote, WriterElection};
 use daymark_gossip::{Digest, Gossip, Heard, Message, Peer, Transmit, Unheard, exchange};
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
-use crate::complaint::Complaint;
-use crate::events::What;
+use crate::complaint::PeerMismatch;
+use crate::events::EventKind;
 use crate::metrics::Metrics;
 use crate::role::Role;
-use crate::status::{ComplaintStatus, HostVote, HostsStatus, PeerStatus, PeerTarget};
+use crate::status::{HostVote, HostsStatus, PeerMismatchStatus, PeerStatus, PeerTarget};
 
 use super::complaints::Complaints;
 
@@ -30,7 +30,7 @@ pub struct Hosts {
     answer_to: BTreeMap<HostName, SocketAddr>,
     /// Whether this host writes where only one may.
     role: watch::Sender<Role>,
-    candidacy: Candidacy,
+    candidacy: WriterElection,
     metrics: Metrics,
     complaints: Complaints,
 }
@@ -57,30 +57,31 @@ impl Hosts {
         metrics: Metrics,
     ) -> Self {
         let (spoken_from, answer_to) = (BTreeMap::new(), BTreeMap::new());
-        let (complaints, candidacy) = (Complaints::default(), Candidacy::default());
+        let (complaints, candidacy) = (Complaints::default(), WriterElection::default());
         Self { gossip, digests, to_send, spoken_from, answer_to, role, candidacy, metrics, complaints }
     }
 
-    pub(super) fn complain(&mut self, host: HostName, complaint: Complaint, now: Moment) {
+    pub(super) fn complain(&mut self, host: HostName, complaint: PeerMismatch, now: Moment) {
         self.complaints.see(host, complaint, now);
     }
 
     /// What has begun to be wrong with the others since the last time, and what no longer is.
-    pub(super) fn look(&mut self, engine: &Engine, now: Moment) -> Vec<What> {
+    pub(super) fn look(&mut self, engine: &Engine, now: Moment) -> Vec<EventKind> {
         if !self.complaints.is_due(now) {
             return Vec::new();
         }
-        let (own, heard) = (engine.membership(), engine.hears());
+        let Some(own) = engine.membership() else { return Vec::new() };
+        let heard = engine.reachable_hosts();
         let there = self.gossip.peers().map(|peer| peer.host).filter(|host| self.gossip.is_there(host, now)).collect();
         let mut said = BTreeSet::new();
         for peer in self.gossip.peers().filter(|peer| heard.contains(&peer.host)) {
             if let Some(members) = peer.members.as_ref().filter(|members| **members != own.members) {
                 let without = |some: &BTreeSet<HostName>, others| some.difference(others).cloned().collect();
                 let (lacks, adds) = (without(&own.members, members), without(members, &own.members));
-                said.insert((peer.host.clone(), Complaint::Members { lacks, adds }));
+                said.insert((peer.host.clone(), PeerMismatch::Members { missing: lacks, extra: adds }));
             }
             let differs = self.differs(&peer.configuration);
-            said.extend(differs.into_iter().map(|pool| (peer.host.clone(), Complaint::Configuration { pool })));
+            said.extend(differs.into_iter().map(|pool| (peer.host.clone(), PeerMismatch::Configuration { pool })));
         }
         self.complaints.look(said, &heard, &there, now)
     }
@@ -104,7 +105,7 @@ impl Hosts {
         let host = message.from.clone();
         let handled = self.gossip.handle(message, now);
         if self.gossip.take_twin() {
-            self.complaints.see(self.gossip.own().clone(), Complaint::OwnName, now);
+            self.complaints.see(self.gossip.own().clone(), PeerMismatch::IdentityConflict, now);
         }
         let unheard = match handled {
             Ok(Heard::Now) => {
@@ -121,10 +122,10 @@ impl Hosts {
         let (reason, complaint) = match unheard {
             // What comes twice on its way is nobody's fault.
             Unheard::Replayed(_) => ("replayed", None),
-            Unheard::Stranger(_) => ("stranger", Some(Complaint::Stranger)),
-            Unheard::OwnName(_) => ("own-name", Some(Complaint::OwnName)),
+            Unheard::Stranger(_) => ("unknownPeer", Some(PeerMismatch::UnknownPeer)),
+            Unheard::OwnName(_) => ("identityConflict", Some(PeerMismatch::IdentityConflict)),
         };
-        self.metrics.refuse_datagram(reason);
+        self.metrics.reject_datagram(reason);
         if let Some(complaint) = complaint {
             self.complaints.see(host, complaint, now);
         }
@@ -140,26 +141,26 @@ impl Hosts {
             let spoken_from = once.or_else(|| self.spoken_from.get(&transmit.to).copied());
             let answers = self.gossip.answers(&transmit.to, now);
             if self.to_send.try_send(Letter { transmit, spoken_from, answers }).is_err() {
-                self.metrics.refuse_datagram("unsent");
+                self.metrics.reject_datagram("unsent");
             }
         }
-        let (own, writer) = (&engine.membership().own, engine.writer());
+        let own = self.gossip.own();
+        let writer = engine.writer();
         let until = self.candidacy.confirm(writer == Some(own), now);
         self.role.send_replace(Role::of(own, writer, until.map(|until| clock.instant(until))));
     }
 
     pub(super) fn status(&self, engine: &Engine, now: Moment) -> HostsStatus {
-        let heard = engine.hears();
-        let members = engine.membership();
+        let heard = engine.reachable_hosts();
         HostsStatus {
-            own: members.own.clone(),
-            members: members.members.len(),
-            standing: engine.standing(),
-            blind: engine.is_blind(),
+            own: self.gossip.own().clone(),
+            members: engine.membership().map_or(1, |membership| membership.members.len()),
+            quorum_state: engine.quorum_state(),
+            isolated: engine.is_isolated(),
             writer: engine.writer().cloned(),
-            is_writing: members.publishes,
-            may_write: self.role.borrow().may_write(),
-            complaints: self.complaints.iter().map(complaint).collect(),
+            can_write: engine.membership().is_some_and(|membership| membership.can_write),
+            holds_writer_lease: self.role.borrow().may_write(),
+            mismatches: self.complaints.iter().map(complaint).collect(),
             peers: self.gossip.peers().map(|peer| self.peer(peer, &heard, now)).collect(),
         }
     }
@@ -175,13 +176,13 @@ impl Hosts {
             shutting_down: vote.shutting_down,
         };
         PeerStatus {
-            heard: is_heard,
-            age: ago(peer.said),
-            direct_age: ago(peer.heard),
+            reachable: is_heard,
+            last_contact: ago(peer.said),
+            last_direct_contact: ago(peer.heard),
             round_trip: peer.round_trip.map(|it| it.as_secs_f64()),
             clock_ahead: peer.clocks.map(|clocks| ahead(clocks, peer.round_trip.unwrap_or_default())),
             abstains: peer.abstains,
-            hears: peer.hears.iter().cloned().collect(),
+            reachable_hosts: peer.hears.iter().cloned().collect(),
             configuration: peer.configuration.iter().map(|(pool, digest)| (pool.clone(), hex(*digest))).collect(),
             differs: self.differs(&peer.configuration),
             targets: peer.votes.iter().map(target).collect(),
@@ -192,10 +193,8 @@ impl Hosts {
 
 /// What each heard host votes on a target, this one first; nothing where there are no others.
 pub(super) fn votes(engine: &Engine, target: &Target, own: Vote) -> Vec<HostVote> {
-    if !engine.membership().has_others() {
-        return Vec::new();
-    }
-    let own = vote(&engine.membership().own, own, engine.is_blind());
+    let Some(membership) = engine.membership() else { return Vec::new() };
+    let own = vote(&membership.own, own, engine.is_isolated());
     let others = engine.views().map(|view| {
         let of_target = view.votes.get(target).copied().unwrap_or_default();
         vote(&view.host, of_target, view.abstains)
@@ -213,8 +212,8 @@ fn ahead((theirs, ours): (Moment, Moment), round_trip: Duration) -> f64 {
     theirs.since(ours).as_secs_f64() - ours.since(theirs).as_secs_f64()
 }
 
-fn complaint((host, complaint): &(HostName, Complaint)) -> ComplaintStatus {
-    ComplaintStatus { host: host.clone(), sentence: complaint.sentence(host), complaint: complaint.clone() }
+fn complaint((host, complaint): &(HostName, PeerMismatch)) -> PeerMismatchStatus {
+    PeerMismatchStatus { host: host.clone(), message: complaint.message(host), mismatch: complaint.clone() }
 }
 
 fn hex(digest: Digest) -> String {

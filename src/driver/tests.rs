@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 
 use daymark_decision::{
-    Basis, Kind, Membership, Memory, Mode, Node, NodeName, Override, OverrideKind, Pace, Place, Steering, Thresholds,
+    AnswerStatus, Basis, Kind, Memory, Mode, Node, NodeName, Override, OverrideKind, ProbeTiming, Steering, Thresholds,
     Timings, TtlRange,
 };
 use tokio::task::JoinHandle;
@@ -29,7 +29,7 @@ fn pool(nodes: &[&str]) -> Pool {
         name: PoolName::new("lb.example.org"),
         nodes: nodes.iter().zip(1..).map(node).collect(),
         thresholds: Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN },
-        pace: Pace {
+        timing: ProbeTiming {
             interval: Duration::from_secs(1),
             confirm_interval: Duration::from_millis(100),
             detection: Duration::from_secs(2),
@@ -41,7 +41,7 @@ fn pool(nodes: &[&str]) -> Pool {
 
 fn start(pool: Pool) -> Bench {
     let (clock, events, watchdog) = (Clock::start(), Events::default(), Watchdog::default());
-    let membership = Membership::sole();
+    let membership = None;
     let engine = Engine::new(membership, vec![pool], Memory::default(), clock.now());
     let (newest, decisions) = watch::channel(Kept::default());
     let heart = watchdog.watch("driver", PATIENCE);
@@ -61,14 +61,14 @@ impl Bench {
     }
 
     fn sentences(&self) -> Vec<String> {
-        self.events.all().into_iter().map(|event| event.sentence).collect()
+        self.events.all().into_iter().map(|event| event.message).collect()
     }
 
     fn drain(&self, pool: &Pool, node: &str, length: Option<Duration>) -> Command {
         let until = length.map(|length| self.clock.now().after(length));
         let (reason, author) = ("disk".to_owned(), "ada".to_owned());
         let order = Override { kind: OverrideKind::Drain, reason, author, since: self.clock.now(), until, host: None };
-        Command::SetOverride { pool: pool.name.clone(), node: NodeName::new(node), order, insist: false }
+        Command::SetOverride { pool: pool.name.clone(), node: NodeName::new(node), requested: order, insist: false }
     }
 }
 
@@ -147,8 +147,8 @@ async fn the_status_tells_place_and_reason_of_every_target() {
     bench.until(|decision| members(decision) == ["cp-1"]).await;
     let status = bench.handle.status().await.unwrap();
     let [one, two] = &status[0].targets[..] else { panic!("two targets") };
-    assert_eq!((one.place, two.place), (Place::In, Place::Out));
-    assert!(two.why.contains("connection refused"), "{}", two.why);
+    assert_eq!((one.answer_status, two.answer_status), (AnswerStatus::In, AnswerStatus::Out));
+    assert!(two.message.contains("connection refused"), "{}", two.message);
     let json = serde_json::to_string(&status).unwrap();
     assert_eq!(serde_json::from_str::<Vec<PoolStatus>>(&json).unwrap(), status);
 }
@@ -170,9 +170,9 @@ async fn targets_that_cannot_be_probed_are_an_alarm_until_they_can_be() {
     let mut bench = start(pool.clone());
     bench.see(&pool, 0, Kind::Ready);
     bench.until(|decision| members(decision) == ["cp-1"]).await;
-    bench.see(&pool, 0, Kind::OwnFault { detail: "no route".to_owned() });
+    bench.see(&pool, 0, Kind::LocalError { detail: "no route".to_owned() });
     let status = bench.handle.status().await.unwrap();
-    assert_eq!((status[0].unjudged(), status[0].targets[0].grade), (1, Grade::Ready));
+    assert_eq!((status[0].local_error_count(), status[0].targets[0].grade), (1, Grade::Ready));
     assert_eq!(
         status[0].alarms(),
         [
@@ -182,7 +182,7 @@ async fn targets_that_cannot_be_probed_are_an_alarm_until_they_can_be() {
     );
     bench.see(&pool, 0, Kind::Ready);
     let status = bench.handle.status().await.unwrap();
-    assert_eq!((status[0].unjudged(), status[0].alarms()), (0, Vec::new()));
+    assert_eq!((status[0].local_error_count(), status[0].alarms()), (0, Vec::new()));
 }
 
 #[tokio::test(start_paused = true)]

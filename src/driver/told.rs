@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daymark_decision::{
-    Decision, Engine, Grade, HostName, NodeName, OverrideEntry, OverrideState, PoolName, Standing, Target,
+    Decision, Engine, Grade, HostName, NodeName, OverrideEntry, OverrideState, PoolName, QuorumState, Target,
 };
 
-use crate::events::What;
+use crate::events::EventKind;
 
 /// What was told last.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub(super) struct Told {
 #[derive(Debug)]
 struct Together {
     heard: BTreeSet<HostName>,
-    standing: Standing,
-    is_blind: bool,
+    quorum_state: QuorumState,
+    isolated: bool,
     writer: Option<HostName>,
 }
 
@@ -31,10 +31,10 @@ impl Told {
     /// What there is to tell now, with the decision.
     pub(super) fn of(engine: &Engine, decision: Decision) -> Self {
         let words = engine.override_entries().map(|(pool, node, word)| ((pool.clone(), node.clone()), word.clone()));
-        let together = engine.membership().has_others().then(|| Together {
-            heard: engine.hears(),
-            standing: engine.standing(),
-            is_blind: engine.is_blind(),
+        let together = engine.membership().map(|_| Together {
+            heard: engine.reachable_hosts(),
+            quorum_state: engine.quorum_state(),
+            isolated: engine.is_isolated(),
             writer: engine.writer().cloned(),
         });
         Self {
@@ -47,20 +47,20 @@ impl Told {
     }
 
     /// What has changed since then, but for grades and answers.
-    pub(super) fn until(&self, now: &Self) -> Vec<What> {
+    pub(super) fn until(&self, now: &Self) -> Vec<EventKind> {
         let words = now.words.iter().filter_map(|((pool, node), word)| {
             let former = self.words.get(&(pool.clone(), node.clone()));
             of_word(pool, node, former, word)
         });
-        let gone = self.words.iter().filter(|(of, word)| word.order().is_some() && !now.words.contains_key(of));
-        let gone = gone.map(|((pool, node), _)| What::OverrideEnded { pool: pool.clone(), node: node.clone() });
+        let gone = self.words.iter().filter(|(of, word)| word.active().is_some() && !now.words.contains_key(of));
+        let gone = gone.map(|((pool, node), _)| EventKind::OverrideEnded { pool: pool.clone(), node: node.clone() });
         let together = self.together.iter().zip(&now.together).flat_map(|(then, now)| then.until(now));
         words.chain(gone).chain(together).collect()
     }
 
     /// Why the last word on the node of a target was undone, where that is what became of it.
-    pub(super) fn undone(&self, target: &Target) -> Option<String> {
-        match &self.words.get(&(target.pool.clone(), target.node.clone()))?.fate {
+    pub(super) fn reverted(&self, target: &Target) -> Option<String> {
+        match &self.words.get(&(target.pool.clone(), target.node.clone()))?.state {
             OverrideState::Reverted(undone) => Some(undone.to_string()),
             OverrideState::Active(_) | OverrideState::Cleared => None,
         }
@@ -68,33 +68,41 @@ impl Told {
 }
 
 impl Together {
-    fn until(&self, now: &Self) -> Vec<What> {
-        let heard = |host: &HostName, heard| What::Heard { host: host.clone(), heard };
-        let mut whats: Vec<What> = now.heard.difference(&self.heard).map(|host| heard(host, true)).collect();
+    fn until(&self, now: &Self) -> Vec<EventKind> {
+        let heard = |host: &HostName, heard| EventKind::Peer { host: host.clone(), reachable: heard };
+        let mut whats: Vec<EventKind> = now.heard.difference(&self.heard).map(|host| heard(host, true)).collect();
         whats.extend(self.heard.difference(&now.heard).map(|host| heard(host, false)));
-        whats.extend((self.standing != now.standing).then_some(What::Standing { standing: now.standing }));
-        whats.extend((self.is_blind != now.is_blind).then_some(What::Sight { blind: now.is_blind }));
-        whats.extend((self.writer != now.writer).then(|| What::Writer { host: now.writer.clone() }));
+        whats.extend(
+            (self.quorum_state != now.quorum_state)
+                .then_some(EventKind::QuorumState { quorum_state: now.quorum_state }),
+        );
+        whats.extend((self.isolated != now.isolated).then_some(EventKind::Isolation { isolated: now.isolated }));
+        whats.extend((self.writer != now.writer).then(|| EventKind::Writer { host: now.writer.clone() }));
         whats
     }
 }
 
-fn of_word(pool: &PoolName, node: &NodeName, former: Option<&OverrideEntry>, word: &OverrideEntry) -> Option<What> {
+fn of_word(
+    pool: &PoolName,
+    node: &NodeName,
+    former: Option<&OverrideEntry>,
+    word: &OverrideEntry,
+) -> Option<EventKind> {
     let (pool, node) = (pool.clone(), node.clone());
-    match &word.fate {
-        OverrideState::Active(order) if former.is_none_or(|former| former.stamp != word.stamp) => {
-            Some(What::Override { pool, node, order: order.clone() })
+    match &word.state {
+        OverrideState::Active(order) if former.is_none_or(|former| former.timestamp != word.timestamp) => {
+            Some(EventKind::Override { pool, node, active_override: order.clone() })
         }
-        OverrideState::Cleared if former.is_some_and(|former| former.order().is_some()) => {
-            Some(What::OverrideEnded { pool, node })
+        OverrideState::Cleared if former.is_some_and(|former| former.active().is_some()) => {
+            Some(EventKind::OverrideEnded { pool, node })
         }
         // Two hosts may have undone it for different others, but that is one event.
         OverrideState::Reverted(undone)
             if !former.is_some_and(|former| {
-                matches!(former.fate, OverrideState::Reverted(_)) && former.stamp == word.stamp
+                matches!(former.state, OverrideState::Reverted(_)) && former.timestamp == word.timestamp
             }) =>
         {
-            Some(What::OverrideReverted { pool, node, undone: undone.clone() })
+            Some(EventKind::OverrideReverted { pool, node, reverted: undone.clone() })
         }
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! The metrics of nodes that are found.
+//! The metrics of discovery.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
@@ -7,7 +7,7 @@ use prometheus_client::registry::Registry;
 
 use crate::status::PoolStatus;
 
-/// The metrics of nodes that are found. Clones share them.
+/// The metrics of discovery. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DiscoveryMetrics {
     last_list: Family<PoolLabels, Gauge>,
@@ -25,16 +25,16 @@ impl DiscoveryMetrics {
     pub(super) fn register(&self, all: &mut Registry) {
         all.register(
             "discovery_last_list_timestamp_seconds",
-            "When the last complete list of nodes came, in Unix time",
+            "Time of the last complete list of nodes, in Unix time",
             self.last_list.clone(),
         );
-        all.register("discovery_nodes", "Nodes that are known by discovery", self.nodes.clone());
+        all.register("discovery_nodes", "Nodes known by discovery", self.nodes.clone());
         all.register(
             "discovery_missing_addresses",
-            "Addresses that lists lack and that stay for now",
+            "Addresses that are missing from the lists and stay for now",
             self.missing.clone(),
         );
-        all.register("discovery_trouble", "1 while the nodes cannot be told for sure", self.trouble.clone());
+        all.register("discovery_failing", "1 while no complete list of nodes can be had", self.trouble.clone());
     }
 
     pub(super) fn fill(&self, pools: &[PoolStatus]) {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use daymark_decision::Standing;
+use daymark_decision::QuorumState;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -19,17 +19,17 @@ type NoLabels = [(String, String); 0];
 pub(super) struct HostMetrics {
     datagrams: Family<DirectionLabels, Counter>,
     bytes: Family<DirectionLabels, Counter>,
-    refused: Family<ReasonLabels, Counter>,
-    standing: Family<StandingLabels, Gauge>,
-    blind: Gauge,
-    writes: Family<NoLabels, Gauge>,
-    heard: Family<PeerLabels, Gauge>,
-    age: Family<PeerLabels, Float>,
+    rejected: Family<ReasonLabels, Counter>,
+    quorum_state: Family<QuorumStateLabels, Gauge>,
+    isolated: Gauge,
+    writer: Family<NoLabels, Gauge>,
+    reachable: Family<PeerLabels, Gauge>,
+    last_contact: Family<PeerLabels, Float>,
     round_trip: Family<PeerLabels, Float>,
     clock_ahead: Family<PeerLabels, Float>,
     differs: Family<PoolLabels, Gauge>,
     grade: Family<GradeLabels, Gauge>,
-    complaint: Family<ComplaintLabels, Gauge>,
+    mismatch: Family<MismatchLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -43,8 +43,8 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct StandingLabels {
-    standing: &'static str,
+struct QuorumStateLabels {
+    state: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -59,9 +59,9 @@ struct PoolLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ComplaintLabels {
+struct MismatchLabels {
     peer: String,
-    complaint: &'static str,
+    mismatch: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -75,27 +75,39 @@ struct GradeLabels {
 
 impl HostMetrics {
     pub(super) fn register(&self, all: &mut Registry) {
-        all.register("gossip_datagrams", "Datagrams of the hosts by direction", self.datagrams.clone());
-        all.register("gossip_bytes", "Bytes in datagrams of the hosts by direction, sealed", self.bytes.clone());
-        all.register("gossip_refused", "Datagrams of the hosts that came to nothing, by reason", self.refused.clone());
-        all.register("standing", "1 for who decides: quorum, alone or listening", self.standing.clone());
-        all.register("blind", "1 while this host finds no target that can be used", self.blind.clone());
+        all.register("gossip_datagrams", "Gossip datagrams by direction", self.datagrams.clone());
+        all.register("gossip_bytes", "Bytes in sealed gossip datagrams by direction", self.bytes.clone());
         all.register(
-            "writes",
-            "1 while this host may write to the provider that only one host may write to; absent where there is none",
-            self.writes.clone(),
+            "gossip_rejected",
+            "Gossip datagrams that were rejected or not sent, by reason",
+            self.rejected.clone(),
         );
-        all.register("peer_heard", "1 while the host is heard", self.heard.clone());
-        all.register("peer_age_seconds", "Time since the host said anything", self.age.clone());
-        all.register("peer_round_trip_seconds", "Time to the host and back", self.round_trip.clone());
         all.register(
-            "peer_clock_ahead_seconds",
-            "How far the host's clock is ahead of this one's",
-            self.clock_ahead.clone(),
+            "quorum_state",
+            "1 for the state of the quorum: quorum, noQuorum or starting",
+            self.quorum_state.clone(),
         );
-        all.register("peer_configuration_differs", "1 where the host has another configuration", self.differs.clone());
+        all.register("isolated", "1 while this host reaches no target", self.isolated.clone());
+        all.register(
+            "writer",
+            "1 while this host holds the writer lease; absent without a provider that only one host may write to",
+            self.writer.clone(),
+        );
+        all.register("peer_reachable", "1 while the host is reachable", self.reachable.clone());
+        all.register(
+            "peer_last_contact_seconds",
+            "Time since the last sign of life of the host",
+            self.last_contact.clone(),
+        );
+        all.register("peer_round_trip_seconds", "Round-trip time to the host", self.round_trip.clone());
+        all.register("peer_clock_ahead_seconds", "Lead of the host's clock over this host's", self.clock_ahead.clone());
+        all.register(
+            "peer_configuration_differs",
+            "1 if the configuration of the pool differs on the host",
+            self.differs.clone(),
+        );
         all.register("peer_target_grade", "1 for the grade that the host gives the target", self.grade.clone());
-        all.register("peer_complaint", "1 while something is wrong with the host", self.complaint.clone());
+        all.register("peer_mismatch", "1 while there is a mismatch with the host", self.mismatch.clone());
     }
 
     pub(super) fn count(&self, direction: &'static str, bytes: usize) {
@@ -104,42 +116,44 @@ impl HostMetrics {
         self.bytes.get_or_create(&direction).inc_by(bytes as u64);
     }
 
-    pub(super) fn refuse(&self, reason: &'static str) {
-        self.refused.get_or_create(&ReasonLabels { reason }).inc();
+    pub(super) fn reject(&self, reason: &'static str) {
+        self.rejected.get_or_create(&ReasonLabels { reason }).inc();
     }
 
-    /// Shows this; `None` where there are no other hosts.
+    /// Fills the gauges; `hosts` is `None` for a host without peers.
     pub(super) fn fill(&self, hosts: Option<&HostsStatus>) {
-        self.heard.clear();
-        self.age.clear();
+        self.reachable.clear();
+        self.last_contact.clear();
         self.round_trip.clear();
         self.clock_ahead.clear();
         self.differs.clear();
         self.grade.clear();
-        self.complaint.clear();
-        self.writes.clear();
+        self.mismatch.clear();
+        self.writer.clear();
         let Some(hosts) = hosts else { return };
-        for standing in [Standing::Quorum, Standing::Alone, Standing::Listening] {
-            let is_it = standing == hosts.standing;
-            self.standing.get_or_create(&StandingLabels { standing: standing.as_str() }).set(is_it.into());
+        for state in QuorumState::ALL {
+            let is_present = state == hosts.quorum_state;
+            self.quorum_state.get_or_create(&QuorumStateLabels { state: state.as_str() }).set(is_present.into());
         }
-        self.blind.set(hosts.blind.into());
-        if hosts.is_writing {
-            self.writes.get_or_create(&[]).set(hosts.may_write.into());
+        self.isolated.set(hosts.isolated.into());
+        if hosts.can_write {
+            self.writer.get_or_create(&[]).set(hosts.holds_writer_lease.into());
         }
         hosts.peers.iter().for_each(|peer| self.fill_peer(peer));
-        for complaint in &hosts.complaints {
-            let (peer, complaint) = (complaint.host.to_string(), complaint.complaint.label());
-            self.complaint.get_or_create(&ComplaintLabels { peer, complaint }).set(1);
+        for status in &hosts.mismatches {
+            let labels = MismatchLabels { peer: status.host.to_string(), mismatch: status.mismatch.label() };
+            self.mismatch.get_or_create(&labels).set(1);
         }
     }
 
     fn fill_peer(&self, peer: &PeerStatus) {
         let of = PeerLabels { peer: peer.host.to_string() };
-        self.heard.get_or_create(&of).set(peer.heard.into());
-        for (gauge, value) in
-            [(&self.age, peer.age), (&self.round_trip, peer.round_trip), (&self.clock_ahead, peer.clock_ahead)]
-        {
+        self.reachable.get_or_create(&of).set(peer.reachable.into());
+        for (gauge, value) in [
+            (&self.last_contact, peer.last_contact),
+            (&self.round_trip, peer.round_trip),
+            (&self.clock_ahead, peer.clock_ahead),
+        ] {
             if let Some(value) = value {
                 gauge.get_or_create(&of).set(value);
             }
@@ -150,7 +164,7 @@ impl HostMetrics {
             self.differs.get_or_create(&labels).set(peer.differs.contains(pool).into());
         }
         // What a silent host saw is not what it sees.
-        for target in peer.targets.iter().filter(|_| peer.heard) {
+        for target in peer.targets.iter().filter(|_| peer.reachable) {
             let labels = GradeLabels {
                 peer: of.peer.clone(),
                 pool: target.pool.to_string(),
@@ -182,12 +196,12 @@ mod tests {
         metrics.fill(Some(&HostsStatus {
             own: HostName::new("dns-1"),
             members: 2,
-            standing: Standing::Quorum,
-            blind: false,
+            quorum_state: QuorumState::Quorum,
+            isolated: false,
             writer: None,
-            is_writing: may_write.is_some(),
-            may_write: may_write.unwrap_or_default(),
-            complaints: Vec::new(),
+            can_write: may_write.is_some(),
+            holds_writer_lease: may_write.unwrap_or_default(),
+            mismatches: Vec::new(),
             peers: vec![peer],
         }));
         encode(&mut text, &all).unwrap();

@@ -46,7 +46,7 @@ fn text(config: &PoolConfig) -> String {
         format!("path {} {} name {}", probe.path.len(), probe.path, probe.server_name),
         format!("connect {} timeout {}", probe.connect_timeout.as_millis(), probe.timeout.as_millis()),
         format!("confirm {} fresh {}", probe.confirm_interval.as_millis(), probe.fresh_every),
-        format!("rise {} fall {} interval {}", thresholds.rise, thresholds.fall, pool.pace.interval.as_millis()),
+        format!("rise {} fall {} interval {}", thresholds.rise, thresholds.fall, pool.timing.interval.as_millis()),
         format!("steering {mode} {} ttl {} {}", steering.max_answers, ttl.min, ttl.max),
     ];
     let mut nodes: Vec<String> = pool
@@ -73,7 +73,7 @@ mod tests {
     use std::num::NonZeroU32;
     use std::time::Duration;
 
-    use daymark_decision::{Mode, Node, NodeName, Pace, Pool, Steering, Thresholds, TtlRange};
+    use daymark_decision::{Mode, Node, NodeName, Pool, ProbeTiming, Steering, Thresholds, TtlRange};
 
     use super::*;
     use crate::discovery::settings as discovery;
@@ -87,7 +87,7 @@ mod tests {
             name: PoolName::new("lb.example.org"),
             nodes: vec![node],
             thresholds,
-            pace: Pace { interval, confirm_interval, detection: Duration::from_secs(2) },
+            timing: ProbeTiming { interval, confirm_interval, detection: Duration::from_secs(2) },
             steering: Steering { mode: Mode::All, max_answers: 8 },
             ttl: TtlRange { min: 1, max: 5 },
         };
@@ -126,7 +126,7 @@ mod tests {
             &|it| it.probe.trust = Trust::Nothing,
             &|it| it.probe.auth = Some(Auth::TokenFile("token".into())),
             &|it| it.pool.thresholds.rise = NonZeroU32::MAX,
-            &|it| it.pool.pace.interval *= 2,
+            &|it| it.pool.timing.interval *= 2,
             &|it| it.pool.steering.max_answers = 2,
             &|it| it.pool.ttl.max = 6,
             &|it| it.pool.nodes[0].addresses[0] = [192, 0, 2, 2].into(),

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::keyfile::{self, KeyFile, KeyFileError};
-use crate::complaint::Complaint;
+use crate::complaint::PeerMismatch;
 use crate::config::{PeerAddress, PeersConfig};
 use crate::driver::{Handle, Letter};
 use crate::family;
@@ -142,39 +142,39 @@ impl Wire {
         let (message, complaint) = match self.opened(&keys, datagram) {
             Ok(message) => {
                 let called = message.from.clone();
-                (Some(message), Complaint::Name { called })
+                (Some(message), PeerMismatch::Name { name: called })
             }
             Err((reason, complaint)) => {
-                self.metrics.refuse_datagram(reason);
+                self.metrics.reject_datagram(reason);
                 (None, complaint)
             }
         };
         self.complain(from, complaint, driver);
         let Some(message) = message else { return };
         if driver.hear(message, from).is_err() {
-            self.metrics.refuse_datagram("busy");
+            self.metrics.reject_datagram("busy");
         }
     }
 
-    fn opened(&self, keys: &KeyRing, datagram: &[u8]) -> Result<Message, (&'static str, Complaint)> {
+    fn opened(&self, keys: &KeyRing, datagram: &[u8]) -> Result<Message, (&'static str, PeerMismatch)> {
         let plain = open(keys, &self.cluster, self.own.as_str(), datagram).map_err(|unsealed| {
             let complaint = match unsealed {
-                Unsealed::UnknownKey(_) => Complaint::Key,
-                Unsealed::Forged => Complaint::Addressee,
-                Unsealed::TooShort(_) | Unsealed::UnknownVersion(_) => Complaint::Version,
+                Unsealed::UnknownKey(_) => PeerMismatch::Key,
+                Unsealed::Forged => PeerMismatch::Addressee,
+                Unsealed::TooShort(_) | Unsealed::UnknownVersion(_) => PeerMismatch::Version,
             };
             (unsealed.label(), complaint)
         })?;
-        Message::decode(&plain).map_err(|_| ("no-message", Complaint::Version))
+        Message::decode(&plain).map_err(|_| ("no-message", PeerMismatch::Version))
     }
 
     /// Says what a datagram shows of the member from whose address it came, if it came from one.
-    fn complain(&mut self, from: SocketAddr, complaint: Complaint, driver: &Handle) {
+    fn complain(&mut self, from: SocketAddr, complaint: PeerMismatch, driver: &Handle) {
         let is_own = matches!(self.own_address, Some(PeerAddress::Ip(own)) if own == from);
         let about = match (self.whose(from), &complaint) {
-            _ if is_own => Some((&self.own, Complaint::OwnName)),
+            _ if is_own => Some((&self.own, PeerMismatch::IdentityConflict)),
             // Who is where it should be, or where no other member is, is called as it should be.
-            (_, Complaint::Name { called }) if self.is_at(called, from) => None,
+            (_, PeerMismatch::Name { name: called }) if self.is_at(called, from) => None,
             (host, _) => host.map(|host| (host, complaint)),
         };
         let Some((host, complaint)) = about else { return };
@@ -202,19 +202,19 @@ impl Wire {
         let Transmit { to, message } = &letter.transmit;
         let known = self.resolved.get(to).cloned().unwrap_or_default();
         let (Ok(keys), Ok(plain)) = (self.keys.current(), message.encode()) else {
-            return self.metrics.refuse_datagram("unsent");
+            return self.metrics.reject_datagram("unsent");
         };
         for address in destinations(known, letter.spoken_from, letter.answers) {
             let mut random = [0; RANDOM_LENGTH];
             if self.random.fill(&mut random).is_err() {
-                return self.metrics.refuse_datagram("unsent");
+                return self.metrics.reject_datagram("unsent");
             }
             let datagram = seal(&keys, &self.cluster, to.as_str(), &plain, random);
             match self.socket.send_to(&datagram, self.reachable(address)).await {
                 Ok(length) => self.metrics.count_datagram("sent", length),
                 Err(error) => {
                     debug!("nothing was sent to host {to} at {address}: {error}");
-                    self.metrics.refuse_datagram("unsent");
+                    self.metrics.reject_datagram("unsent");
                 }
             }
         }
@@ -259,7 +259,7 @@ impl Wire {
             Err(error) => format!("the name {name} of host {host} cannot be resolved: {}", error_chain(&error)),
         };
         // Where the driver is stuck, that is told.
-        let _ = driver.complain(host, Complaint::Unresolved { why });
+        let _ = driver.complain(host, PeerMismatch::Unresolved { error: why });
     }
 }
 

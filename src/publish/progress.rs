@@ -66,14 +66,14 @@ impl Progress {
 
     pub(super) fn done(&self, generation: u64) {
         let mut status = self.0.status.lock();
-        (status.published, status.fault, status.attempt_since) = (Some(generation), None, None);
+        (status.published, status.error, status.attempt_since) = (Some(generation), None, None);
         status.last_success = Some(self.now());
         self.settle(&mut status);
     }
 
     pub(super) fn failed(&self, fault: String) {
         let mut status = self.0.status.lock();
-        (status.fault, status.attempt_since) = (Some(fault), None);
+        (status.error, status.attempt_since) = (Some(fault), None);
     }
 
     pub(super) fn has_findings(&self) -> bool {
@@ -88,14 +88,14 @@ impl Progress {
     /// Whether another host writes, or none does. What was published by then says nothing of what stands.
     pub(super) fn stands_by(&self, stands_by: bool) {
         let mut status = self.0.status.lock();
-        status.stands_by = stands_by;
-        (status.published, status.fault, status.attempt_since) = (None, None, None);
+        status.standby = stands_by;
+        (status.published, status.error, status.attempt_since) = (None, None, None);
         status.findings.clear();
         self.settle(&mut status);
     }
 
     fn settle(&self, status: &mut ProviderStatus) {
-        if status.stands_by || status.published == Some(status.desired) {
+        if status.standby || status.published == Some(status.desired) {
             status.behind_since = None;
         } else {
             status.behind_since = status.behind_since.or_else(|| Some(self.now()));

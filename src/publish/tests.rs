@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use daymark_cloudflare::Usage;
-use daymark_decision::{Basis, Lack, PoolName, Reason, Target};
+use daymark_decision::{Basis, NotReadyReason, PoolName, Reason, Target};
 use daymark_provider::{InMemory, contract};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
@@ -187,7 +187,7 @@ fn guess(generation: u64) -> Decision {
     let member = &answer.members[0];
     let target = Target { pool: answer.pool.clone(), node: member.node.clone(), address: member.address };
     answer.basis = Basis::Bootstrap;
-    answer.reasons = vec![(target, Reason::Bootstrap { lacks: Lack::Unjudged { seen: None } })];
+    answer.reasons = vec![(target, Reason::Bootstrap { cause: NotReadyReason::NoVerdict { observed: None } })];
     decision
 }
 
@@ -244,7 +244,7 @@ async fn a_provider_is_told_of_a_newer_decision_while_it_publishes_an_older_one(
 async fn a_newer_decision_replaces_the_one_that_fails_and_waits_for_the_back_off() {
     let bench = Bench::start(scripted(std::iter::repeat_with(unavailable).take(6)), decision(1));
     bench.until("a sixth failure", |it| it.generations().len() == 6).await;
-    assert_eq!(bench.progress.status().fault.unwrap(), "not published, to be tried again: the line is cut");
+    assert_eq!(bench.progress.status().error.unwrap(), "not published, to be tried again: the line is cut");
     for generation in 2..=9 {
         bench.decisions.send(decision(generation)).unwrap();
         sleep(Duration::from_millis(50)).await;
@@ -253,7 +253,7 @@ async fn a_newer_decision_replaces_the_one_that_fails_and_waits_for_the_back_off
     assert_eq!(bench.generations(), [1, 1, 1, 1, 1, 1, 9], "only the newest is sent");
     assert!(*bench.pauses().last().unwrap() >= Duration::from_millis(3_200), "{:?}", bench.pauses());
     let status = bench.progress.status();
-    assert_eq!((status.desired, status.fault), (9, None));
+    assert_eq!((status.desired, status.error), (9, None));
     bench.end().await;
 }
 
@@ -273,7 +273,7 @@ async fn a_changed_decision_goes_out_at_once_where_nothing_fails() {
 async fn the_pause_that_the_world_asks_for_is_kept() {
     let pause = Duration::from_mins(5);
     let bench = Bench::start(scripted([asking(Some(pause))]), decision(1));
-    bench.until("a failure", |it| it.progress.status().fault.is_some()).await;
+    bench.until("a failure", |it| it.progress.status().error.is_some()).await;
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;
     assert!(bench.pauses()[0] >= pause);
@@ -297,7 +297,7 @@ async fn a_stale_decision_is_not_tried_again() {
     let bench = Bench::start(scripted([]), decision(5));
     bench.until_published(5).await;
     bench.decisions.send(decision(4)).unwrap();
-    bench.until("a fault", |it| it.progress.status().fault.is_some()).await;
+    bench.until("a fault", |it| it.progress.status().error.is_some()).await;
     sleep(Duration::from_mins(5)).await;
     assert_eq!(bench.generations(), [5, 4]);
     bench.end().await;
@@ -360,9 +360,9 @@ async fn a_provider_that_answers_by_itself_gets_the_first_guess_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_a_fault_of_the_provider_and_is_tried_again() {
     let bench = Bench::start(scripted([Step::Panic, unavailable()]), decision(1));
-    bench.until("a fault", |it| it.progress.status().fault.is_some()).await;
+    bench.until("a fault", |it| it.progress.status().error.is_some()).await;
     assert_eq!(
-        bench.progress.status().fault.unwrap(),
+        bench.progress.status().error.unwrap(),
         "not published, to be tried again: it has crashed: the script says so"
     );
     bench.until_published(1).await;
@@ -456,7 +456,7 @@ async fn a_check_that_cannot_be_made_is_made_later() {
 async fn the_status_tells_since_when_a_provider_is_behind_and_why() {
     let pause = Duration::from_mins(10);
     let bench = Bench::start(scripted([asking(Some(pause))]), decision(1));
-    bench.until("a fault", |it| it.progress.status().fault.is_some()).await;
+    bench.until("a fault", |it| it.progress.status().error.is_some()).await;
     let since = bench.progress.status().behind_since.unwrap();
     sleep(Duration::from_mins(2)).await;
     bench.decisions.send(decision(2)).unwrap();
@@ -638,7 +638,7 @@ async fn a_host_that_does_not_write_calls_nobody_and_is_not_behind() {
     let bench = Bench::with(Scripted::default(), decision(1), None, writer());
     bench.until_published(1).await;
     bench.role.send_replace(Role::Reader);
-    bench.until("standing by", |it| it.progress.status().stands_by).await;
+    bench.until("standing by", |it| it.progress.status().standby).await;
     bench.decisions.send_replace(decision(2));
     sleep(Duration::from_mins(10)).await;
     assert_eq!((bench.generations(), *bench.provider.taken_over.lock()), (vec![1], 1));
@@ -646,7 +646,7 @@ async fn a_host_that_does_not_write_calls_nobody_and_is_not_behind() {
     assert_eq!((status.behind_since, status.published), (None, None));
     bench.role.send_replace(writer());
     bench.until_published(2).await;
-    assert_eq!((bench.progress.status().stands_by, *bench.provider.taken_over.lock()), (false, 2));
+    assert_eq!((bench.progress.status().standby, *bench.provider.taken_over.lock()), (false, 2));
     bench.end().await;
 }
 
@@ -667,7 +667,7 @@ async fn only_where_there_is_no_other_host_does_what_is_remembered_hold() {
 async fn a_role_that_is_not_confirmed_lapses_also_in_the_middle_of_an_attempt() {
     let until = Instant::now() + Duration::from_secs(2);
     let bench = Bench::with(scripted([Step::Take(Duration::from_secs(3))]), decision(1), None, Role::Writer { until });
-    bench.until("standing by", |it| it.progress.status().stands_by).await;
+    bench.until("standing by", |it| it.progress.status().standby).await;
     assert_eq!(*bench.provider.may_write_until.lock(), Some(until), "it was told, and could end it itself");
     bench.decisions.send_replace(decision(2));
     sleep(Duration::from_mins(1)).await;

@@ -46,7 +46,7 @@ async fn two_updaters_of_one_pool_come_to_rest_in_an_hour_of_looks_and_lose_no_o
         one.pass(&fixture.cloudflare, Duration::from_secs(30)).await;
         two.pass(&fixture.cloudflare, Duration::from_secs(30)).await;
     }
-    let alarmed = [&one, &two].into_iter().filter(|publisher| publisher.progress.status().fault.is_some()).count();
+    let alarmed = [&one, &two].into_iter().filter(|publisher| publisher.progress.status().error.is_some()).count();
     assert_eq!(alarmed, 1, "the one that has given up says so");
     one.end().await;
     two.end().await;

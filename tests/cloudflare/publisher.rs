@@ -71,7 +71,7 @@ impl PublisherFixture {
     /// Returns true if the newest decision is published.
     pub fn is_published(&self) -> bool {
         let status = self.progress.status();
-        status.published == Some(self.decisions.borrow().generation) && status.fault.is_none()
+        status.published == Some(self.decisions.borrow().generation) && status.error.is_none()
     }
 
     /// Lets time pass. Every call that does not wait for time completes first.

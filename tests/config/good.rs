@@ -44,9 +44,9 @@ fn the_core_and_the_probes_get_the_same_thresholds_and_times() {
         parse(&with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, interval: 2s, rise: 5, fall: 4}"), files().path()).unwrap();
     let (pool, probe) = (&config.pools[0].pool, &config.pools[0].probe);
     assert_eq!(pool.thresholds, probe.thresholds);
-    assert_eq!((pool.pace.interval, pool.pace.confirm_interval), (probe.interval, probe.confirm_interval));
+    assert_eq!((pool.timing.interval, pool.timing.confirm_interval), (probe.interval, probe.confirm_interval));
     // interval 2s + fall 4 × confirmInterval 100ms + timeout 5s
-    assert_eq!(pool.pace.detection, Duration::from_millis(7400));
+    assert_eq!(pool.timing.detection, Duration::from_millis(7400));
 }
 
 #[test]

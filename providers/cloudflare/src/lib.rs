@@ -385,7 +385,7 @@ impl Provider for Cloudflare {
 
 /// Whether an answer was chosen though nothing is known yet. Something stands at Cloudflare, and that is more than a guess.
 fn is_guess(answer: &Answer) -> bool {
-    answer.basis == Basis::Bootstrap && !answer.is_judged()
+    answer.basis == Basis::Bootstrap && !answer.has_verdicts()
 }
 
 fn shape(answer: &Answer) -> Shape {

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::IpAddr;
 
-use daymark_decision::{Answer, Basis, Decision, Lack, Member, Moment, NodeName, Order, PoolName, Reason, Target};
+use daymark_decision::{
+    Answer, Basis, Decision, Member, Moment, NodeName, NotReadyReason, Order, PoolName, Reason, Target,
+};
 
 use crate::{Provider, PublishError};
 
@@ -64,7 +66,7 @@ pub fn answer<'a>(
     nodes: impl IntoIterator<Item = (impl AsRef<str>, &'a str, bool)>,
 ) -> Answer {
     let since = Moment::from_millis(0);
-    let out = Reason::Unfit { lacks: Lack::Down { since, seen: None } };
+    let out = Reason::NotReady { cause: NotReadyReason::Down { since, observed: None } };
     let reason = |is_in| if is_in { Reason::Ready { since } } else { out.clone() };
     let targets = nodes.into_iter().map(|(node, address, is_in)| {
         (Target { pool: pool.clone(), node: NodeName::new(node.as_ref()), address: parse(address) }, is_in)

@@ -34,7 +34,7 @@ impl Stage<'_> {
         self.names_fit(&names, pools, place);
         let (own, _) = own?;
         Some(PeersConfig {
-            membership: Membership { own, members: names, publishes: false },
+            membership: Membership { own, members: names, can_write: false },
             listen,
             cluster: raw.cluster.or(Text(ClusterName(raw::CLUSTER.to_owned()))).0.0,
             addresses: members.into_iter().map(|(host, (address, _))| (host, address)).collect(),

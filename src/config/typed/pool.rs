@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use daymark_decision::{Mode, Node, NodeName, Pace, Pool, PoolName, Steering, TtlRange};
+use daymark_decision::{Mode, Node, NodeName, Pool, PoolName, ProbeTiming, Steering, TtlRange};
 
 use super::{Setting, Stage, seconds};
 use crate::config::findings::Place;
@@ -33,14 +33,14 @@ impl Stage<'_> {
         let ttl = self.ttl(raw.ttl);
         let probe = self.probe(raw.probe, root, name.as_deref().unwrap_or_default(), port);
         let discovery = sought.and_then(|(raw, place)| self.discovery(raw, place, &probe));
-        let pace = Pace {
+        let pace = ProbeTiming {
             interval: probe.interval,
             confirm_interval: probe.confirm_interval,
             detection: budget::hung(&probe).total(),
         };
         let steering = steering.unwrap_or(Steering { mode: Mode::All, max_answers: raw::MAX_ANSWERS });
         let name = PoolName::new(&name?);
-        let pool = Pool { name, nodes, thresholds: probe.thresholds, pace, steering, ttl };
+        let pool = Pool { name, nodes, thresholds: probe.thresholds, timing: pace, steering, ttl };
         let typed = PoolConfig { pool, probe, discovery };
         for sentence in budget::PoolReport::new(&typed).warnings() {
             self.findings.warn(ttl_place, sentence);

@@ -69,8 +69,8 @@ fn head(host: &HostName) -> Head {
 
 /// The longest word that such hosts can say, the longest named ones first: an undone drain that knew as many others as the pool has.
 fn word(longest: &HostName, hosts: &[&HostName], node: &NodeName, nodes: usize) -> OverrideEntry {
-    let causal_context = hosts.iter().cycle().take(nodes.saturating_sub(1).min(OverrideEntry::MOST_KNOWN));
-    let order = Override {
+    let causal_context = hosts.iter().cycle().take(nodes.saturating_sub(1).min(OverrideEntry::MAX_CONTEXT));
+    let drain = Override {
         kind: OverrideKind::Drain,
         reason: "x".repeat(LONGEST_REASON),
         author: "x".repeat(LONGEST_AUTHOR),
@@ -79,10 +79,12 @@ fn word(longest: &HostName, hosts: &[&HostName], node: &NodeName, nodes: usize) 
         host: Some(longest.clone()),
     };
     OverrideEntry {
-        stamp: HybridTimestamp { time: LATE, host: longest.clone() },
-        causal_context: causal_context.map(|host| HybridTimestamp { time: LATE, host: (*host).clone() }).collect(),
+        timestamp: HybridTimestamp { time: LATE, host: Some(longest.clone()) },
+        causal_context: causal_context
+            .map(|host| HybridTimestamp { time: LATE, host: Some((*host).clone()) })
+            .collect(),
         insist: false,
-        fate: OverrideState::Reverted(RevertedDrain { order, node: node.clone(), host: longest.clone() }),
+        state: OverrideState::Reverted(RevertedDrain { drain, node: node.clone(), host: Some(longest.clone()) }),
         expiry_uncertain: false,
     }
 }

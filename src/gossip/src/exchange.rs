@@ -32,9 +32,9 @@ fn facts(engine: &Engine, configuration: &BTreeMap<PoolName, Digest>) -> BTreeMa
     let configuration =
         configuration.iter().map(|(pool, digest)| (Topic::Configuration(pool.clone()), Fact::Configuration(*digest)));
     let of_itself = [
-        (Topic::Sight, Fact::Sight { abstains: engine.is_blind(), would_write: engine.would_write() }),
-        (Topic::Hears, Fact::Hears(engine.hears())),
-        (Topic::Members, Fact::Members(engine.membership().members.clone())),
+        (Topic::Sight, Fact::Sight { abstains: engine.is_isolated(), eligible_writer: engine.is_eligible_writer() }),
+        (Topic::Hears, Fact::Hears(engine.reachable_hosts())),
+        (Topic::Members, Fact::Members(engine.membership().map(|of| of.members.clone()).unwrap_or_default())),
     ];
     votes.chain(engine.override_entries().map(word)).chain(configuration).chain(of_itself).collect()
 }
@@ -42,8 +42,8 @@ fn facts(engine: &Engine, configuration: &BTreeMap<PoolName, Digest>) -> BTreeMa
 #[cfg(test)]
 mod tests {
     use daymark_decision::{
-        Command, HostName, Membership, Memory, Mode, Node, NodeName, Override, OverrideKind, Pace, Pool, Steering,
-        Thresholds, TtlRange,
+        Command, HostName, Membership, Memory, Mode, Node, NodeName, Override, OverrideKind, Pool, ProbeTiming,
+        Steering, Thresholds, TtlRange,
     };
     use std::num::NonZeroU32;
     use std::time::Duration;
@@ -61,7 +61,7 @@ mod tests {
             name: PoolName::new("lb.kube-cp.com"),
             nodes: (1..=nodes).map(node).collect(),
             thresholds: Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN },
-            pace: Pace {
+            timing: ProbeTiming {
                 interval: Duration::from_secs(1),
                 confirm_interval: Duration::from_millis(100),
                 detection: Duration::from_secs(2),
@@ -80,8 +80,8 @@ mod tests {
     impl Host {
         fn new(own: &str, nodes: u8, now: Moment) -> Self {
             let members = ["dns-1", "dns-2"].map(HostName::new).into();
-            let membership = Membership { own: HostName::new(own), members, publishes: true };
-            let engine = Engine::new(membership.clone(), vec![pool(nodes)], Memory::default(), now);
+            let membership = Membership { own: HostName::new(own), members, can_write: true };
+            let engine = Engine::new(Some(membership.clone()), vec![pool(nodes)], Memory::default(), now);
             Self { engine, gossip: Gossip::new(&membership, now.as_millis(), now), digest: [nodes; 8] }
         }
 
@@ -106,7 +106,7 @@ mod tests {
         let at = |ms| start.after(Duration::from_millis(ms));
         let mut hosts = [Host::new("dns-1", 3, start), Host::new("dns-2", 2, start)];
         let since = start;
-        let order = Override {
+        let requested = Override {
             kind: OverrideKind::Drain,
             reason: String::new(),
             author: String::new(),
@@ -115,7 +115,7 @@ mod tests {
             host: None,
         };
         let (pool_name, node) = (PoolName::new("lb.kube-cp.com"), NodeName::new("kube-cp-3"));
-        let command = Command::SetOverride { pool: pool_name, node, order, insist: false };
+        let command = Command::SetOverride { pool: pool_name, node, requested, insist: false };
         let run = |hosts: &mut [Host; 2], from: u64| {
             for ms in (from..from + 3_000).step_by(10) {
                 for (sender, receiver) in [(0, 1), (1, 0)] {

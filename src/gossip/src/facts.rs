@@ -33,7 +33,7 @@ pub enum Fact {
         /// Whether the host takes itself for blind, so that its votes do not count.
         abstains: bool,
         /// Whether it would write where only one host may: it publishes there, and knows a quorum.
-        would_write: bool,
+        eligible_writer: bool,
     },
     /// See [`Topic::Hears`]; itself included.
     Hears(BTreeSet<HostName>),
@@ -65,14 +65,14 @@ mod packed {
 
     #[derive(Serialize, Deserialize)]
     struct Packed {
-        hosts: Vec<HostName>,
+        hosts: Vec<Option<HostName>>,
         /// The time, and which of the hosts.
         causal_context: Vec<(u64, u8)>,
         rest: OverrideEntry,
     }
 
     pub(super) fn serialize<S: Serializer>(word: &OverrideEntry, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut hosts: Vec<HostName> = word.causal_context.iter().map(|stamp| stamp.host.clone()).collect();
+        let mut hosts: Vec<Option<HostName>> = word.causal_context.iter().map(|stamp| stamp.host.clone()).collect();
         hosts.sort();
         hosts.dedup();
         let index = |host| hosts.binary_search(host).ok().and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX);
@@ -83,11 +83,14 @@ mod packed {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OverrideEntry, D::Error> {
         let Packed { hosts, causal_context, rest } = Packed::deserialize(deserializer)?;
-        let stamp = |(time, index): (u64, u8)| {
+        let timestamp = |(time, index): (u64, u8)| {
             let host = hosts.get(usize::from(index)).cloned();
             host.map(|host| HybridTimestamp { time, host }).ok_or_else(|| D::Error::custom("a host without a name"))
         };
-        Ok(OverrideEntry { causal_context: causal_context.into_iter().map(stamp).collect::<Result<_, _>>()?, ..rest })
+        Ok(OverrideEntry {
+            causal_context: causal_context.into_iter().map(timestamp).collect::<Result<_, _>>()?,
+            ..rest
+        })
     }
 }
 

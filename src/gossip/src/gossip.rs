@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::{HostName, Membership, Moment, NodeName, OverrideEntry, PoolName, View};
+use daymark_decision::{HostName, Membership, Moment, NodeName, OverrideEntry, PeerView, PoolName};
 
 use crate::facts::{Digest, Fact, Facts, Topic};
 use crate::known::Known;
@@ -214,19 +214,19 @@ impl Gossip {
     }
 
     /// The views that are new since the last time, each with when it was said.
-    pub fn take_views(&mut self) -> Vec<(View, Moment)> {
+    pub fn take_views(&mut self) -> Vec<(PeerView, Moment)> {
         let news = self.known.iter_mut().filter(|(_, known)| known.has_news && known.is_whole);
         news.map(|(host, known)| {
             known.has_news = false;
             known.views += 1;
-            let view = View {
+            let view = PeerView {
                 host: host.clone(),
                 incarnation: known.incarnation,
                 sequence: known.views,
                 votes: Arc::clone(&known.votes),
                 abstains: known.abstains(),
-                would_write: known.would_write(),
-                hears: known.hears(),
+                eligible_writer: known.eligible_writer(),
+                reachable: known.hears(),
             };
             (view, known.said)
         })

@@ -88,8 +88,8 @@ impl Known {
         matches!(self.facts.get(&Topic::Sight), Some(Fact::Sight { abstains: true, .. }))
     }
 
-    pub(crate) fn would_write(&self) -> bool {
-        matches!(self.facts.get(&Topic::Sight), Some(Fact::Sight { would_write: true, .. }))
+    pub(crate) fn eligible_writer(&self) -> bool {
+        matches!(self.facts.get(&Topic::Sight), Some(Fact::Sight { eligible_writer: true, .. }))
     }
 
     pub(crate) fn hears(&self) -> BTreeSet<HostName> {

@@ -16,7 +16,7 @@ pub(super) fn kind(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Kind
     match status.as_u16() {
         200 => Kind::Ready,
         500 => from_checks(&String::from_utf8_lossy(body)),
-        status @ (401 | 403) => Kind::CannotJudge { status },
+        status @ (401 | 403) => Kind::Unauthorized { status },
         429 => Kind::Overloaded,
         503 => Kind::Starting,
         status @ 300..=399 => Kind::Redirect { status, location: location(headers) },
@@ -88,8 +88,8 @@ mod tests {
         assert_eq!(of(200, "anything"), Kind::Ready);
         assert_eq!(of(204, ""), Kind::OtherStatus { status: 204 });
         assert_eq!(of(307, ""), Kind::Redirect { status: 307, location: None });
-        assert_eq!(of(401, ""), Kind::CannotJudge { status: 401 });
-        assert_eq!(of(403, ""), Kind::CannotJudge { status: 403 });
+        assert_eq!(of(401, ""), Kind::Unauthorized { status: 401 });
+        assert_eq!(of(403, ""), Kind::Unauthorized { status: 403 });
         assert_eq!(of(404, ""), Kind::OtherStatus { status: 404 });
         assert_eq!(of(429, ""), Kind::Overloaded);
         assert_eq!(of(502, ""), Kind::OtherStatus { status: 502 });

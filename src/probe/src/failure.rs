@@ -95,7 +95,7 @@ fn of_system(error: &io::Error, silence: Kind) -> Kind {
         Some(libc::EHOSTUNREACH | libc::EHOSTDOWN | libc::ENONET | libc::ENOPROTOOPT | libc::EOPNOTSUPP) => {
             Kind::Unreachable
         }
-        _ => Kind::OwnFault { detail: error_chain(error) },
+        _ => Kind::LocalError { detail: error_chain(error) },
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
             libc::EPERM,
         ];
         for code in own {
-            assert!(matches!(of(code), Kind::OwnFault { .. }), "{}", io::Error::from_raw_os_error(code));
+            assert!(matches!(of(code), Kind::LocalError { .. }), "{}", io::Error::from_raw_os_error(code));
         }
     }
 

@@ -57,7 +57,7 @@ impl Prober {
         self.watches.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Makes one probe over a new connection. The observation holds every error, a local one as [`Kind::OwnFault`].
+    /// Makes one probe over a new connection. The observation holds every error, a local one as [`Kind::LocalError`].
     pub async fn probe_once(&self, address: IpAddr) -> Observation {
         self.probe(address, None).await.observation
     }
@@ -67,7 +67,7 @@ impl Prober {
         let deadline = Instant::now() + self.settings.timeout;
         let credentials = match self.credentials.current() {
             Ok(credentials) => credentials,
-            Err(error) => return Probed::failed(Kind::OwnFault { detail: error_chain(&error) }, unseen()),
+            Err(error) => return Probed::failed(Kind::LocalError { detail: error_chain(&error) }, unseen()),
         };
         // A connection from before a change of the files has other trust and other credentials.
         if let Some(kept) = kept.filter(|kept| kept.was_made_with(&credentials)) {
@@ -92,7 +92,7 @@ impl Prober {
         limit: usize,
         deadline: Instant,
     ) -> Result<Response<Bytes>, Kind> {
-        let local = |detail| Kind::OwnFault { detail };
+        let local = |detail| Kind::LocalError { detail };
         let credentials = self.credentials.current().map_err(|error| local(error_chain(&error)))?;
         let request = self.request(path, &credentials).map_err(|error| local(error_chain(&error)))?;
         let mut connection = self.dial(address, &credentials, deadline, &mut unseen()).await?;
@@ -139,7 +139,7 @@ impl Prober {
     ) -> Result<TlsStream<TcpStream>, Kind> {
         let name = &self.settings.server_name;
         let server_name = ServerName::try_from(name.clone())
-            .map_err(|error| Kind::OwnFault { detail: format!("the server name {name}: {error}") })?;
+            .map_err(|error| Kind::LocalError { detail: format!("the server name {name}: {error}") })?;
         let handshake = credentials.handshake();
         let shaken = timeout_at(deadline, TlsConnector::from(handshake.config).connect(server_name, stream)).await;
         seen.certificate = handshake.recorder.certificate();
@@ -150,7 +150,9 @@ impl Prober {
     async fn ask(&self, mut on: Connection, credentials: &Credentials, deadline: Instant, seen: Observation) -> Asked {
         let request = match self.request(&self.settings.path, credentials) {
             Ok(request) => request,
-            Err(error) => return Asked::answered(Probed::failed(Kind::OwnFault { detail: error_chain(&error) }, seen)),
+            Err(error) => {
+                return Asked::answered(Probed::failed(Kind::LocalError { detail: error_chain(&error) }, seen));
+            }
         };
         let begun = Instant::now();
         let asked = timeout_at(deadline, on.ask(request)).await;

@@ -122,7 +122,7 @@ impl Schedule {
     /// The start of the next probe, maybe in the past; `None` while it depends on a probe under way.
     pub(super) fn due(&self) -> Option<Instant> {
         let due = match self.last_start.filter(|_| self.is_in_doubt()) {
-            Some(last) if self.confirming() < self.verdict.wanted() as usize => last + self.pause(),
+            Some(last) if self.confirming() < self.verdict.missing() as usize => last + self.pause(),
             None if self.under_way.is_empty() => self.next,
             _ => return None,
         };
@@ -155,7 +155,7 @@ impl Schedule {
         if kind.grade() >= Some(Grade::Live) {
             self.last_answer_took = now.duration_since(probe.started).min(self.pacing.interval);
         }
-        let clear = self.verdict.take(kind);
+        let clear = self.verdict.observe(kind);
         if clear {
             self.under_way.clear();
         }
@@ -175,13 +175,13 @@ impl Schedule {
     /// True if the next probe confirms. A probe under way is doubt enough when it has been silent for the pause; but nothing is
     /// worse than `down`.
     fn is_in_doubt(&self) -> bool {
-        self.verdict.grade() != Grade::Down && (self.verdict.is_doubtful() || !self.under_way.is_empty())
+        self.verdict.grade() != Grade::Down && (self.verdict.is_in_doubt() || !self.under_way.is_empty())
     }
 
     /// The time from one start to the next while the verdict is in doubt. If silence is the only reason, the first one also waits
     /// for as long as the last answer took.
     fn pause(&self) -> Duration {
-        let is_first_beside_silence = !self.verdict.is_doubtful() && self.confirming() == 0;
+        let is_first_beside_silence = !self.verdict.is_in_doubt() && self.confirming() == 0;
         let extra = if is_first_beside_silence { self.last_answer_took } else { Duration::ZERO };
         self.pacing.confirm_interval + extra
     }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daymark_decision::{Grade, HybridTimestamp, OverrideEntry, OverrideKind, Standing};
+use daymark_decision::{Grade, HybridTimestamp, OverrideEntry, OverrideKind, QuorumState};
 
 use crate::faults::{self, Fault, State};
 use crate::judge::BOUND;
@@ -73,7 +73,7 @@ impl Drains {
                 && is_usable(world, *host, *node)
                 && left(world, *host, known).filter(|other| other != node).all(is_dead)
         };
-        let before = |(host, node)| (host, node, word(world, host, node).map(|word| word.stamp.clone()));
+        let before = |(host, node)| (host, node, word(world, host, node).map(|word| word.timestamp.clone()));
         said.into_iter().filter(is_hopeless).map(before).collect()
     }
 }
@@ -81,7 +81,7 @@ impl Drains {
 /// Whether any of these was carried out all the same.
 pub(crate) fn refused(world: &World, hopeless: &[(usize, usize, Option<HybridTimestamp>)]) -> Result<(), String> {
     for (host, node, before) in hopeless {
-        if word(world, *host, *node).map(|word| &word.stamp) != before.as_ref() {
+        if word(world, *host, *node).map(|word| &word.timestamp) != before.as_ref() {
             return Err(format!("host {host} has drained node {node}, though every other one is known to be dead"));
         }
     }
@@ -90,14 +90,16 @@ pub(crate) fn refused(world: &World, hopeless: &[(usize, usize, Option<HybridTim
 
 impl Known {
     fn update(&mut self, world: &World, host: usize) {
-        let Some(running) = world.hosts[host].running.as_ref().filter(|it| it.engine.standing() == Standing::Quorum)
+        let Some(running) =
+            world.hosts[host].running.as_ref().filter(|it| it.engine.quorum_state() == QuorumState::Quorum)
         else {
             *self = Self::default();
             return;
         };
         let nodes: BTreeSet<usize> =
             (0..world.nodes.len()).filter(|node| running.engine.has(&world.nodes[*node].0)).collect();
-        let stamps: BTreeSet<HybridTimestamp> = drained(world, host).values().map(|word| word.stamp.clone()).collect();
+        let stamps: BTreeSet<HybridTimestamp> =
+            drained(world, host).values().map(|word| word.timestamp.clone()).collect();
         let is_new = self.run != running.number;
         if is_new {
             *self = Self { run: running.number, ..Self::default() };
@@ -127,7 +129,7 @@ fn left(world: &World, host: usize, known: &Known) -> impl Iterator<Item = usize
 /// The drains in force on a host, of what is configured there.
 fn drained(world: &World, host: usize) -> BTreeMap<usize, &OverrideEntry> {
     let Some(running) = &world.hosts[host].running else { return BTreeMap::new() };
-    let is_drain = |word: &&OverrideEntry| word.order().is_some_and(|order| order.kind == OverrideKind::Drain);
+    let is_drain = |word: &&OverrideEntry| word.active().is_some_and(|order| order.kind == OverrideKind::Drain);
     let nodes = (0..world.nodes.len()).filter(|node| running.engine.has(&world.nodes[*node].0));
     nodes.filter_map(|node| Some((node, word(world, host, node).filter(is_drain)?))).collect()
 }
@@ -140,7 +142,7 @@ fn word(world: &World, host: usize, node: usize) -> Option<&OverrideEntry> {
 /// Whether one of them was said without knowledge of an earlier one.
 fn are_strangers(drained: &BTreeMap<usize, &OverrideEntry>) -> bool {
     let is_unknown = |word: &OverrideEntry, other: &OverrideEntry| {
-        other.stamp < word.stamp && !word.causal_context.contains(&other.stamp)
+        other.timestamp < word.timestamp && !word.causal_context.contains(&other.timestamp)
     };
     drained.values().any(|word| drained.values().any(|other| is_unknown(word, other)))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use daymark_decision::{OverrideKind, OverrideState, Standing};
+use daymark_decision::{OverrideKind, OverrideState, QuorumState};
 use fastrand::Rng;
 
 use crate::faults::State;
@@ -94,8 +94,8 @@ impl Ending {
 fn stands(world: &World, host: usize, is_majority: bool) -> Result<(), String> {
     let name = world.hosts[host].name();
     let Some(running) = &world.hosts[host].running else { return Err(format!("{name} does not run")) };
-    let expected = if is_majority { Standing::Quorum } else { Standing::Alone };
-    let (standing, writer) = (running.engine.standing(), running.engine.writer());
+    let expected = if is_majority { QuorumState::Quorum } else { QuorumState::NoQuorum };
+    let (standing, writer) = (running.engine.quorum_state(), running.engine.writer());
     if standing != expected {
         return Err(format!("{name} is {standing}, and should be {expected}"));
     }
@@ -105,7 +105,7 @@ fn stands(world: &World, host: usize, is_majority: bool) -> Result<(), String> {
     let mut words = running
         .engine
         .override_entries()
-        .filter(|(.., word)| word.order().is_some_and(|it| it.kind == OverrideKind::Drain));
+        .filter(|(.., word)| word.active().is_some_and(|it| it.kind == OverrideKind::Drain));
     let drained = overridden(world, host, OverrideKind::Drain).len();
     // A reload that takes the last other one away is nobody's drain.
     if drained == world.configured.len() && !world.has_removed && words.all(|(.., word)| !word.insist) {
@@ -147,12 +147,16 @@ fn says(world: &mut World, host: usize) -> Option<String> {
     let answer = world.hosts[host].answer(now)?;
     let engine = &world.hosts[host].running.as_ref()?.engine;
     let words = engine.override_entries().map(|(_, node, word)| {
-        let fate = match &word.fate {
+        let state = match &word.state {
             OverrideState::Active(order) => format!("{:?} {}", order.kind, order.until.is_some()),
             OverrideState::Cleared => "over".to_owned(),
-            OverrideState::Reverted(undone) => format!("undone for {} on {}", undone.node, undone.host),
+            OverrideState::Reverted(undone) => format!(
+                "undone for {} on {}",
+                undone.node,
+                undone.host.as_ref().map_or("no host", daymark_decision::HostName::as_str)
+            ),
         };
-        format!("{node} {:?} {fate}", word.stamp)
+        format!("{node} {:?} {state}", word.timestamp)
     });
     let words: Vec<String> = words.collect();
     let addresses: Vec<IpAddr> = answer.members.iter().map(|member| member.address).collect();

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daymark_decision::{
-    Answer, Candidacy, Engine, HostName, Kind, Membership, Memory, Moment, Observation, Pool, PoolName, Target, Timings,
+    Answer, Engine, HostName, Kind, Membership, Memory, Moment, Observation, Pool, PoolName, Target, Timings,
+    WriterElection,
 };
 use daymark_gossip::{Digest, Gossip, Message, Transmit, exchange};
 
 /// One host.
 pub struct Host {
     pub membership: Membership,
-    pool: Pool,
+    /// Its pool.
+    pub pool: Pool,
     configuration: BTreeMap<PoolName, Digest>,
     /// Milliseconds that its clock is ahead.
     pub ahead: i64,
@@ -33,7 +35,7 @@ pub struct Running {
     pub engine: Engine,
     pub gossip: Gossip,
     /// Whether it may write where only one host may, and by its own clock until when.
-    candidacy: Candidacy,
+    candidacy: WriterElection,
     writes_until: Option<Moment>,
     /// The nodes that are probed.
     probed: BTreeSet<usize>,
@@ -69,10 +71,10 @@ impl Host {
         if !has_memory {
             self.memory = Memory::default();
         }
-        let engine = Engine::new(self.membership.clone(), vec![self.pool.clone()], self.memory.clone(), now);
+        let engine = Engine::new(Some(self.membership.clone()), vec![self.pool.clone()], self.memory.clone(), now);
         let gossip = Gossip::new(&self.membership, now.as_millis(), now);
         self.runs += 1;
-        let (candidacy, probed) = (Candidacy::default(), BTreeSet::new());
+        let (candidacy, probed) = (WriterElection::default(), BTreeSet::new());
         let (number, remembered, writes_until) = (self.runs, 0, None);
         self.running = Some(Running { number, remembered, engine, gossip, candidacy, writes_until, probed });
         self.after(at);
@@ -134,7 +136,7 @@ impl Host {
     pub fn turn(&mut self, at: u64) -> Vec<Transmit> {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return Vec::new() };
-        if running.engine.poll_timeout().is_some_and(|(due, _)| due <= now) {
+        if running.engine.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
             running.engine.handle_timeout(now);
             self.after(at);
         }
@@ -147,7 +149,7 @@ impl Host {
     /// When it has something to do next of itself.
     pub fn next(&self) -> Option<u64> {
         let running = self.running.as_ref()?;
-        let engine = running.engine.poll_timeout().map(|(due, _)| due);
+        let engine = running.engine.poll_timeout().map(|deadline| deadline.at);
         let due = engine.into_iter().chain([running.gossip.poll_timeout()]).min()?;
         Some(due.as_millis().saturating_add_signed(-self.ahead))
     }

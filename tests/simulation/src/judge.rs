@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use daymark_decision::{Grade, OverrideKind, Standing, Target};
+use daymark_decision::{Grade, OverrideKind, QuorumState, Target};
 use fastrand::Rng;
 
 use crate::drains::{self, Drains};
@@ -105,7 +105,7 @@ impl Watch {
             let forced = overridden(world, host, OverrideKind::Force);
             let is_forced = answer.members.iter().any(|member| forced.contains(&member.address));
             let has_quorum =
-                world.hosts[host].running.as_ref().is_some_and(|it| it.engine.standing() == Standing::Quorum);
+                world.hosts[host].running.as_ref().is_some_and(|it| it.engine.quorum_state() == QuorumState::Quorum);
             let drained = overridden(world, host, OverrideKind::Drain);
             let has = |address: &IpAddr| has(world, host, *address);
             let knows_better = known.iter().any(|address| !drained.contains(address) && has(address));
@@ -126,7 +126,7 @@ impl Watch {
 fn known_to_a_quorum(world: &World) -> BTreeSet<IpAddr> {
     let mut known = BTreeSet::new();
     for running in world.hosts.iter().filter_map(|host| host.running.as_ref()) {
-        if running.engine.standing() == Standing::Quorum && !running.engine.is_blind() {
+        if running.engine.quorum_state() == QuorumState::Quorum && !running.engine.is_isolated() {
             let found = running.engine.healths().filter(|(_, health)| health.grade() == Grade::Ready);
             known.extend(found.map(|(target, _)| target.address));
         }

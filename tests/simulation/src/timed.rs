@@ -60,9 +60,11 @@ impl Timed {
             self.runs[host] = Run::default();
             return;
         };
-        for (stamp, end) in words(world, host).filter_map(|word| Some((&word.stamp, ends(world, host, word)?))) {
-            if stamp.host == *world.hosts[host].name() && !self.ends.contains_key(stamp) {
-                self.ends.insert(stamp.clone(), (end, running.number));
+        for (timestamp, end) in
+            entries(world, host).filter_map(|word| Some((&word.timestamp, ends(world, host, word)?)))
+        {
+            if timestamp.host.as_ref() == Some(world.hosts[host].name()) && !self.ends.contains_key(timestamp) {
+                self.ends.insert(timestamp.clone(), (end, running.number));
             }
         }
         if self.runs[host].number != running.number {
@@ -80,20 +82,20 @@ impl Timed {
             let told: BTreeSet<&HybridTimestamp> = self.runs[host]
                 .in_touch
                 .iter()
-                .flat_map(|other| words(world, *other))
-                .map(|word| &word.stamp)
+                .flat_map(|other| entries(world, *other))
+                .map(|word| &word.timestamp)
                 .collect();
-            let own = words(world, host).map(|word| &word.stamp).filter(|_| self.runs[host].number > 0);
-            self.untold.extend(own.filter(|stamp| !told.contains(stamp)).cloned());
+            let own = entries(world, host).map(|word| &word.timestamp).filter(|_| self.runs[host].number > 0);
+            self.untold.extend(own.filter(|timestamp| !told.contains(timestamp)).cloned());
         }
     }
 
     /// No word has ended before its time.
     fn judge_over(&self, world: &World, host: usize) -> Result<(), String> {
         let (name, now) = (world.hosts[host].name(), world.now);
-        let over =
-            words(world, host).filter(|said| said.fate == OverrideState::Cleared && !self.untold.contains(&said.stamp));
-        let ends = over.filter_map(|said| Some((said, self.ends.get(&said.stamp)?.0.saturating_sub(now))));
+        let over = entries(world, host)
+            .filter(|said| said.state == OverrideState::Cleared && !self.untold.contains(&said.timestamp));
+        let ends = over.filter_map(|said| Some((said, self.ends.get(&said.timestamp)?.0.saturating_sub(now))));
         match ends.into_iter().find(|(_, early)| *early > SOONER) {
             Some((said, early)) => Err(format!("{said:?} is over on {name}, {early} ms before its end")),
             None => Ok(()),
@@ -103,8 +105,10 @@ impl Timed {
     /// A word ends in time on the host on which it was said.
     fn judge_own(&self, world: &World, host: usize) -> Result<(), String> {
         let (name, number) = (world.hosts[host].name(), self.runs[host].number);
-        for word in words(world, host).filter(|word| word.stamp.host == *name && word.order().is_some()) {
-            let late = self.ends.get(&word.stamp).filter(|(end, of)| *of == number && world.now > end + LATER);
+        for word in
+            entries(world, host).filter(|word| word.timestamp.host.as_ref() == Some(name) && word.active().is_some())
+        {
+            let late = self.ends.get(&word.timestamp).filter(|(end, of)| *of == number && world.now > end + LATER);
             if let Some((end, _)) = late {
                 return Err(format!("{word:?} is in force on {name}, {} ms after its end", world.now - end));
             }
@@ -119,13 +123,13 @@ impl Timed {
             return Ok(());
         }
         let ends_well = |end: u64, truly: u64| (truly.saturating_sub(SOONER)..=truly + LATER).contains(&end);
-        for (other, word) in run.in_touch.iter().flat_map(|other| words(world, *other).map(|word| (*other, word))) {
-            let Some((truly, _)) = self.ends.get(&word.stamp) else { continue };
+        for (other, word) in run.in_touch.iter().flat_map(|other| entries(world, *other).map(|word| (*other, word))) {
+            let Some((truly, _)) = self.ends.get(&word.timestamp) else { continue };
             if !ends(world, other, word).is_some_and(|end| ends_well(end, *truly)) {
                 continue;
             }
-            let Some(own) = words(world, host).find(|own| own.stamp == word.stamp) else { continue };
-            let is_well = match &own.fate {
+            let Some(own) = entries(world, host).find(|own| own.timestamp == word.timestamp) else { continue };
+            let is_well = match &own.state {
                 OverrideState::Active(_) => ends(world, host, own).is_some_and(|end| ends_well(end, *truly)),
                 OverrideState::Cleared => world.now + SOONER >= *truly,
                 OverrideState::Reverted(_) => true,
@@ -139,12 +143,12 @@ impl Timed {
     }
 }
 
-fn override_entries(world: &World, host: usize) -> impl Iterator<Item = &OverrideEntry> {
+fn entries(world: &World, host: usize) -> impl Iterator<Item = &OverrideEntry> {
     world.hosts[host].running.iter().flat_map(|running| running.engine.override_entries().map(|(.., word)| word))
 }
 
 /// When a word ends on a host, by the clock of the world.
 fn ends(world: &World, host: usize, told: &OverrideEntry) -> Option<u64> {
-    let until = told.order()?.until?;
+    let until = told.active()?.until?;
     Some(until.as_millis().saturating_add_signed(-world.hosts[host].ahead))
 }

@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use daymark_decision::{
-    Command, HostName, Kind, Membership, Mode, Node, NodeName, Override, OverrideKind, Pace, Pool, PoolName, Steering,
-    Target, Thresholds, TtlRange,
+    Command, Health, HostName, Kind, Membership, Mode, Node, NodeName, Override, OverrideKind, Pool, PoolName,
+    ProbeTiming, Steering, Target, Thresholds, TtlRange,
 };
 use daymark_gossip::Message;
 use fastrand::Rng;
@@ -85,7 +85,7 @@ enum Seen {
     Stopping,
     Refused,
     Silent,
-    OwnFault,
+    LocalError,
 }
 
 impl World {
@@ -96,7 +96,7 @@ impl World {
         let (pool, all) = (pool(&configured), pool(&(0..=setup.nodes).collect()));
         let names: BTreeSet<HostName> = (0..setup.hosts).map(host_name).collect();
         let host =
-            |n| Host::new(Membership { own: host_name(n), members: names.clone(), publishes: true }, pool.clone());
+            |n| Host::new(Membership { own: host_name(n), members: names.clone(), can_write: true }, pool.clone());
         let mut world = Self {
             now: START,
             hosts: (0..setup.hosts).map(host).collect(),
@@ -215,7 +215,7 @@ impl World {
             What::Outcome { host, node, run, state } => {
                 let target = self.nodes[node].0.clone();
                 self.hosts[host].observe(&target, kind(state), self.now);
-                let pause = if self.is_turning(host, &target) { CONFIRM } else { INTERVAL };
+                let pause = if self.is_in_transition(host, &target) { CONFIRM } else { INTERVAL };
                 let at = self.now + pause + self.rng.u64(0..20);
                 self.plan(at, What::Probe { host, node, run });
             }
@@ -264,7 +264,7 @@ impl World {
                 Command::SetOverride {
                     pool,
                     node,
-                    order: Override { kind, reason, author, since, until, host: None },
+                    requested: Override { kind, reason, author, since, until, host: None },
                     insist,
                 }
             }
@@ -274,7 +274,7 @@ impl World {
 
     fn seen(&self, host: usize, node: usize) -> Seen {
         if self.hosts[host].is_exhausted {
-            return Seen::OwnFault;
+            return Seen::LocalError;
         }
         if self.network.cut_off.contains(&(host, node)) {
             return Seen::Silent;
@@ -287,9 +287,11 @@ impl World {
         }
     }
 
-    fn is_turning(&self, host: usize, target: &Target) -> bool {
+    fn is_in_transition(&self, host: usize, target: &Target) -> bool {
         let Some(running) = &self.hosts[host].running else { return false };
-        running.engine.healths().any(|(of, health)| of == target && health.is_turning())
+        let pool = &self.hosts[host].pool;
+        let is_in_transition = |health: &Health| health.earliest_transition(pool.thresholds, pool.timing).is_some();
+        running.engine.healths().any(|(of, health)| of == target && is_in_transition(health))
     }
 
     /// Which run of a host it is; 0 while it is stopped.
@@ -318,7 +320,7 @@ fn kind(seen: Seen) -> Kind {
         Seen::Stopping => Kind::ShuttingDown,
         Seen::Refused => Kind::Refused,
         Seen::Silent => Kind::ConnectTimeout,
-        Seen::OwnFault => Kind::OwnFault { detail: "no descriptors are left".to_owned() },
+        Seen::LocalError => Kind::LocalError { detail: "no descriptors are left".to_owned() },
     }
 }
 
@@ -337,7 +339,7 @@ fn pool(nodes: &BTreeSet<usize>) -> Pool {
         name: PoolName::new("lb.kube-cp.com"),
         nodes: nodes.iter().copied().map(node).collect(),
         thresholds: Thresholds { rise, fall },
-        pace: Pace {
+        timing: ProbeTiming {
             interval: Duration::from_millis(INTERVAL),
             confirm_interval: Duration::from_millis(CONFIRM),
             detection: Duration::from_millis(2_300),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_cloudflare::Mode;
-use daymark_decision::{Basis, Lack, PoolName, Reason};
+use daymark_decision::{Basis, NotReadyReason, PoolName, Reason};
 use daymark_fake_cloudflare::{Fault, RequestMatcher, Scope, When, ZonePlan};
 use daymark_provider::{Provider, PublishError, contract};
 use serde_json::{Value, json};
@@ -264,7 +264,7 @@ async fn a_guess_is_not_published() {
     let mut guess = decision(1, &[ONE, TWO, THREE]);
     guess.answers[0].basis = Basis::Bootstrap;
     for (_, reason) in &mut guess.answers[0].reasons {
-        *reason = Reason::Bootstrap { lacks: Lack::Unjudged { seen: None } };
+        *reason = Reason::Bootstrap { cause: NotReadyReason::NoVerdict { observed: None } };
     }
     let provider = fixture.records();
     for outcome in [provider.publish(&guess).await, provider.plan(&guess).await.outcome] {

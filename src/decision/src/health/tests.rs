@@ -44,7 +44,7 @@ fn an_observation_of_the_present_grade_ends_a_streak() {
     let mut health = after(&[Kind::Ready, Kind::Ready, Kind::Refused, Kind::Refused]);
     assert!(health.thresholded.streak().is_some());
     health.observe(&Kind::Ready, THRESHOLDS, at(1_001));
-    assert!(!health.thresholded.streak().is_some());
+    assert!(health.thresholded.streak().is_none());
 }
 
 #[test]

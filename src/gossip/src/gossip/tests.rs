@@ -14,7 +14,7 @@ fn name(n: usize) -> HostName {
 }
 
 fn membership(own: usize, hosts: usize) -> Membership {
-    Membership { own: name(own), members: (0..hosts).map(name).collect(), publishes: true }
+    Membership { own: name(own), members: (0..hosts).map(name).collect(), can_write: true }
 }
 
 fn target(n: u32) -> Target {
@@ -27,7 +27,7 @@ fn target(n: u32) -> Target {
 }
 
 fn votes(of: impl IntoIterator<Item = (u32, Grade)>) -> BTreeMap<Topic, Fact> {
-    let vote = |grade| Fact::Vote(Vote { grade, shutting_down: false, was_good: true });
+    let vote = |grade| Fact::Vote(Vote { grade, shutting_down: false, in_last_good: true });
     of.into_iter().map(|(n, grade)| (Topic::Vote(target(n)), vote(grade))).collect()
 }
 
@@ -45,7 +45,7 @@ struct Net {
     loss: u8,
     rng: Rng,
     /// The views that each host has got, newest last.
-    views: Vec<BTreeMap<HostName, (View, Moment)>>,
+    views: Vec<BTreeMap<HostName, (PeerView, Moment)>>,
     words: Vec<Vec<OverrideEntry>>,
     sent: Vec<(usize, Vec<u8>)>,
 }
@@ -220,12 +220,12 @@ fn word(reason: usize, causal_context: u64) -> Fact {
         until: None,
         host: Some(name(0)),
     };
-    let stamp = |n: u64| HybridTimestamp { time: START + n, host: name(usize::from(n.is_multiple_of(2))) };
+    let timestamp = |n: u64| HybridTimestamp { time: START + n, host: Some(name(usize::from(n.is_multiple_of(2)))) };
     Fact::OverrideEntry(OverrideEntry {
-        stamp: stamp(100),
-        causal_context: (0..causal_context).map(stamp).collect(),
+        timestamp: timestamp(100),
+        causal_context: (0..causal_context).map(timestamp).collect(),
         insist: false,
-        fate: OverrideState::Active(order),
+        state: OverrideState::Active(order),
         expiry_uncertain: false,
     })
 }
@@ -270,7 +270,7 @@ fn the_longest_names_that_many_hosts_may_have_fit() {
     let length = (1..crate::LONGEST_HOST).take_while(|length| crate::crowding(&all(*length)).is_none()).last().unwrap();
     let (long, members) = (|n| named(n, length), all(length));
     let gossip = |own| {
-        let membership = Membership { own, members: members.clone(), publishes: true };
+        let membership = Membership { own, members: members.clone(), can_write: true };
         Gossip::new(&membership, START, Moment::from_millis(START))
     };
     let (mut one, mut other) = (gossip(long(0)), gossip(long(1)));
@@ -336,20 +336,20 @@ fn a_word_lasts_as_long_everywhere_whatever_the_clocks_say() {
         until: Some(now.after(Duration::from_mins(2))),
         host: Some(name(0)),
     };
-    let stamp = HybridTimestamp { time: now.as_millis(), host: name(0) };
+    let timestamp = HybridTimestamp { time: now.as_millis(), host: Some(name(0)) };
     let word = OverrideEntry {
-        stamp,
+        timestamp,
         causal_context: Vec::new(),
         insist: false,
-        fate: OverrideState::Active(order),
+        state: OverrideState::Active(order),
         expiry_uncertain: false,
     };
     let topic = Topic::OverrideEntry(target(1).pool, target(1).node);
     net.say(0, &[(topic, Fact::OverrideEntry(word.clone()))].into());
     net.until("the word is known", |net| !net.words[1].is_empty());
     let (heard, clock) = (net.words[1][0].clone(), net.clock(1));
-    assert_eq!(heard.stamp, word.stamp);
-    let left = heard.order().unwrap().until.unwrap().since(clock);
+    assert_eq!(heard.timestamp, word.timestamp);
+    let left = heard.active().unwrap().until.unwrap().since(clock);
     assert!(left <= Duration::from_mins(2) && left > Duration::from_secs(118), "{left:?}");
 }
 
@@ -364,12 +364,12 @@ fn words_are_given_once_more_where_the_configuration_is_another() {
         until: None,
         host: Some(name(0)),
     };
-    let stamp = HybridTimestamp { time: START, host: name(0) };
+    let timestamp = HybridTimestamp { time: START, host: Some(name(0)) };
     let word = OverrideEntry {
-        stamp,
+        timestamp,
         causal_context: Vec::new(),
         insist: false,
-        fate: OverrideState::Active(order),
+        state: OverrideState::Active(order),
         expiry_uncertain: false,
     };
     net.say(0, &[(Topic::OverrideEntry(target(1).pool, target(1).node), Fact::OverrideEntry(word))].into());

@@ -82,7 +82,7 @@ impl<T: Fn(u64, bool) -> (u64, Kind)> Play<T> {
 }
 
 fn own_fault() -> Kind {
-    Kind::OwnFault { detail: String::new() }
+    Kind::LocalError { detail: String::new() }
 }
 
 fn ready(_: u64, _: bool) -> (u64, Kind) {

@@ -11,7 +11,7 @@ use daymark_probe::Auth;
 use crate::fixture::Fixture;
 
 const TOKEN: &str = "eyJ-very-secret";
-const DENIED: Kind = Kind::CannotJudge { status: 401 };
+const DENIED: Kind = Kind::Unauthorized { status: 401 };
 
 fn with_token(contents: &str) -> Fixture {
     let mut fixture = Fixture::new();
@@ -73,7 +73,7 @@ async fn a_token_missing_at_the_start_is_a_local_error_until_it_is_there() {
     let prober = fixture.prober();
     let kind = prober.probe_once(fixture.address()).await.kind;
     let path = fixture.file("token").display().to_string();
-    assert!(matches!(&kind, Kind::OwnFault { detail } if detail.contains(&path)), "{kind}");
+    assert!(matches!(&kind, Kind::LocalError { detail } if detail.contains(&path)), "{kind}");
     assert_eq!(fixture.apiserver.connections(), 0);
     fixture.write("token", TOKEN);
     assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
@@ -83,7 +83,7 @@ async fn a_token_missing_at_the_start_is_a_local_error_until_it_is_there() {
 async fn a_token_file_without_a_token_is_reported_without_its_contents() {
     let fixture = with_token("secret words");
     let kind = fixture.probe().await.kind;
-    let Kind::OwnFault { detail } = kind else { panic!("{kind}") };
+    let Kind::LocalError { detail } = kind else { panic!("{kind}") };
     assert!(detail.contains("is no token") && !detail.contains("secret"), "{detail}");
 }
 
@@ -119,7 +119,7 @@ async fn a_client_certificate_with_the_key_of_another_is_a_local_error() {
     let fixture = with_certificate();
     fixture.write("client.key", &fixture.authority.issue_client("other").unwrap().key_pem());
     let kind = fixture.probe().await.kind;
-    assert!(matches!(&kind, Kind::OwnFault { detail } if detail.contains("cannot be used together")), "{kind}");
+    assert!(matches!(&kind, Kind::LocalError { detail } if detail.contains("cannot be used together")), "{kind}");
 }
 
 /// A log in memory, written by a subscriber and read by a test.

@@ -16,7 +16,7 @@ async fn a_missing_ca_file_is_a_local_error_until_it_is_there() {
     let prober = fixture.prober();
     let kind = prober.probe_once(fixture.address()).await.kind;
     let expected = format!("{} does not exist", fixture.file("ca.crt").display());
-    assert!(matches!(&kind, Kind::OwnFault { detail } if detail.starts_with(&expected)), "{kind}");
+    assert!(matches!(&kind, Kind::LocalError { detail } if detail.starts_with(&expected)), "{kind}");
     assert_eq!(fixture.apiserver.connections(), 0);
     fixture.write("ca.crt", fixture.authority.pem());
     assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
@@ -29,7 +29,7 @@ async fn a_ca_file_without_a_certificate_is_a_local_error() {
         fixture.write("ca.crt", contents);
         let kind = fixture.probe().await.kind;
         let path = fixture.file("ca.crt").display().to_string();
-        assert!(matches!(&kind, Kind::OwnFault { detail } if detail.contains(&path)), "{contents:?}: {kind}");
+        assert!(matches!(&kind, Kind::LocalError { detail } if detail.contains(&path)), "{contents:?}: {kind}");
     }
 }
 

@@ -58,19 +58,19 @@ async fn a_slow_500_is_not_ready_and_no_time_out() {
 
 #[tokio::test]
 async fn a_401_cannot_judge() {
-    assert_eq!(observe(Behaviour::Unauthorized).await.kind, Kind::CannotJudge { status: 401 });
+    assert_eq!(observe(Behaviour::Unauthorized).await.kind, Kind::Unauthorized { status: 401 });
 }
 
 #[tokio::test]
 async fn a_403_cannot_judge() {
-    assert_eq!(observe(Behaviour::Forbidden).await.kind, Kind::CannotJudge { status: 403 });
+    assert_eq!(observe(Behaviour::Forbidden).await.kind, Kind::Unauthorized { status: 403 });
 }
 
 #[tokio::test]
 async fn a_path_that_may_not_be_read_cannot_judge() {
     let mut fixture = Fixture::new();
     fixture.settings.path = "/readyz/etcd".to_owned();
-    assert_eq!(fixture.probe().await.kind, Kind::CannotJudge { status: 403 });
+    assert_eq!(fixture.probe().await.kind, Kind::Unauthorized { status: 403 });
 }
 
 #[tokio::test]
@@ -159,7 +159,8 @@ async fn a_certificate_that_no_ca_of_the_system_has_signed_is_untrusted() {
     fixture.settings.trust = Trust::System;
     let kind = fixture.probe().await.kind;
     // A machine without any CA certificate cannot judge.
-    let without = matches!(&kind, Kind::OwnFault { detail } if detail.starts_with("the system has no CA certificates"));
+    let without =
+        matches!(&kind, Kind::LocalError { detail } if detail.starts_with("the system has no CA certificates"));
     assert!(kind == Kind::UntrustedCa || without, "{kind}");
 }
 
@@ -209,7 +210,7 @@ async fn a_body_beyond_the_limit_is_not_read() {
 async fn an_invalid_path_is_a_local_error() {
     let mut fixture = Fixture::new();
     fixture.settings.path = "no path".to_owned();
-    assert!(matches!(fixture.probe().await.kind, Kind::OwnFault { .. }));
+    assert!(matches!(fixture.probe().await.kind, Kind::LocalError { .. }));
 }
 
 #[tokio::test]
@@ -217,5 +218,5 @@ async fn an_invalid_server_name_is_a_local_error() {
     let mut fixture = Fixture::new();
     fixture.settings.server_name = "no name".to_owned();
     let kind = fixture.probe().await.kind;
-    assert!(matches!(&kind, Kind::OwnFault { detail } if detail.contains("no name")), "{kind}");
+    assert!(matches!(&kind, Kind::LocalError { detail } if detail.contains("no name")), "{kind}");
 }

@@ -192,7 +192,7 @@ async fn a_local_error_is_reported_and_probing_goes_on() {
     fixture.settings.confirm_interval = Duration::from_millis(10);
     let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     for _ in 0..2 {
-        assert!(matches!(watching.next().await.kind, Kind::OwnFault { .. }));
+        assert!(matches!(watching.next().await.kind, Kind::LocalError { .. }));
     }
     fixture.write("later.crt", fixture.authority.pem());
     watching.until(&Kind::Ready).await;
@@ -309,7 +309,7 @@ async fn a_live_target_that_falls_silent_is_proved_by_overlapping_fresh_connecti
     let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     // More than the three that make it live.
     for _ in 0..5 {
-        assert_eq!(watching.next().await.kind, Kind::CannotJudge { status: 401 });
+        assert_eq!(watching.next().await.kind, Kind::Unauthorized { status: 401 });
     }
     fixture.apiserver.set(Behaviour::Silent).await.unwrap();
     // The request on the kept connection alone would wait for `LONG`.
