@@ -1,4 +1,4 @@
-//! What is left of the faults at the end, and what must hold then.
+//! The faults that remain at the end, and the checks for each.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,22 +7,22 @@ use std::net::IpAddr;
 use daymark_decision::{OverrideKind, OverrideState, QuorumState};
 use fastrand::Rng;
 
-use crate::faults::State;
-use crate::judge::{has, overridden, state};
-use crate::world::World;
+use crate::checks::{has, overridden, state};
+use crate::faults::NodeState;
+use crate::simulation::Simulation;
 
-/// What is left of the faults. Everything else is as it should be.
+/// The faults that remain at the end. Everything else is healed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Nothing.
-    Whole,
-    /// Two hosts do not reach each other; where there is a third, it reaches both.
-    Apart(usize, usize),
-    /// The first so many hosts and the rest do not reach each other.
+    /// No fault remains.
+    Healed,
+    /// Two hosts do not reach each other. A third one reaches both.
+    Separated(usize, usize),
+    /// The first hosts, as many as given, and the other hosts do not reach each other.
     Split(usize),
     /// These hosts reach no node.
-    Blind(BTreeSet<usize>),
-    /// Each host reaches only some of the nodes, and no two hosts the same.
+    Isolated(BTreeSet<usize>),
+    /// Each host reaches only some of the nodes, and no two hosts reach the same.
     Scattered,
 }
 
@@ -30,152 +30,155 @@ impl Ending {
     pub fn draw(rng: &mut Rng, hosts: usize) -> Self {
         let one = rng.usize(0..hosts);
         match rng.u8(0..5) {
-            0 => Self::Apart(one, (one + rng.usize(1..hosts)) % hosts),
+            0 => Self::Separated(one, (one + rng.usize(1..hosts)) % hosts),
             1 => Self::Split(rng.usize(1..hosts)),
             3 => Self::Scattered,
-            2 => Self::Blind((0..hosts).filter(|_| rng.bool()).filter(|host| *host != one).collect()),
-            _ => Self::Whole,
+            2 => Self::Isolated((0..hosts).filter(|_| rng.bool()).filter(|host| *host != one).collect()),
+            _ => Self::Healed,
         }
     }
 
-    pub(crate) fn set(&self, world: &mut World) {
-        let (hosts, nodes) = (world.hosts.len(), world.nodes.len());
+    pub(crate) fn set(&self, simulation: &mut Simulation) {
+        let (hosts, nodes) = (simulation.hosts.len(), simulation.nodes.len());
         match self {
-            Self::Whole => {}
-            Self::Apart(one, other) => world.network.cut.extend([(*one, *other), (*other, *one)]),
+            Self::Healed => {}
+            Self::Separated(one, other) => simulation.network.cut.extend([(*one, *other), (*other, *one)]),
             Self::Split(first) => {
                 let across =
                     (0..*first).flat_map(|one| (*first..hosts).flat_map(move |other| [(one, other), (other, one)]));
-                world.network.cut.extend(across);
+                simulation.network.cut.extend(across);
             }
             Self::Scattered => {
-                let ways = (0..hosts).flat_map(|host| (0..nodes).map(move |node| (host, node)));
-                world.network.cut_off.extend(ways.filter(|(host, node)| node % hosts != *host));
+                let paths = (0..hosts).flat_map(|host| (0..nodes).map(move |node| (host, node)));
+                simulation.network.cut_off.extend(paths.filter(|(host, node)| node % hosts != *host));
             }
-            Self::Blind(blind) => {
-                world.network.cut_off.extend(blind.iter().flat_map(|host| (0..nodes).map(move |node| (*host, node))));
+            Self::Isolated(isolated) => {
+                simulation
+                    .network
+                    .cut_off
+                    .extend(isolated.iter().flat_map(|host| (0..nodes).map(move |node| (*host, node))));
             }
         }
     }
 
-    /// The hosts that reach each other, over one or more ways.
+    /// The groups of hosts that reach each other, directly or through others.
     fn groups(&self, hosts: usize) -> Vec<Vec<usize>> {
         match self {
             Self::Split(first) => vec![(0..*first).collect(), (*first..hosts).collect()],
-            Self::Apart(..) if hosts == 2 => vec![vec![0], vec![1]],
-            Self::Whole | Self::Apart(..) | Self::Blind(_) | Self::Scattered => vec![(0..hosts).collect()],
+            Self::Separated(..) if hosts == 2 => vec![vec![0], vec![1]],
+            Self::Healed | Self::Separated(..) | Self::Isolated(_) | Self::Scattered => vec![(0..hosts).collect()],
         }
     }
 
-    /// Whether all who reach each other say the same, and what is right.
-    pub(crate) fn check(&self, world: &mut World) -> Result<(), String> {
-        let hosts = world.hosts.len();
+    /// Fails if hosts that reach each other disagree, or if one is wrong.
+    pub(crate) fn check(&self, simulation: &mut Simulation) -> Result<(), String> {
+        let hosts = simulation.hosts.len();
         for group in self.groups(hosts) {
             let is_majority = group.len() * 2 > hosts;
-            let mut said = BTreeSet::new();
+            let mut summaries = BTreeSet::new();
             for &host in &group {
-                stands(world, host, is_majority)?;
-                answers_well(world, host, &group)?;
-                let sentence = says(world, host).ok_or("a host does not run")?;
-                // Who is alone has a view of its own.
+                check_quorum(simulation, host, is_majority)?;
+                check_answer(simulation, host, &group)?;
+                let summary = summary(simulation, host).ok_or("a host does not run")?;
+                // A host without a quorum may have a different answer.
                 if is_majority {
-                    said.insert(sentence);
+                    summaries.insert(summary);
                 }
             }
-            if said.len() > 1 {
-                let said: Vec<String> = said.into_iter().collect();
-                return Err(format!("the hosts do not agree:\n  {}", said.join("\n  ")));
+            if summaries.len() > 1 {
+                let summaries: Vec<String> = summaries.into_iter().collect();
+                return Err(format!("the hosts do not agree:\n  {}", summaries.join("\n  ")));
             }
         }
         Ok(())
     }
 }
 
-fn stands(world: &World, host: usize, is_majority: bool) -> Result<(), String> {
-    let name = world.hosts[host].name();
-    let Some(running) = &world.hosts[host].running else { return Err(format!("{name} does not run")) };
+fn check_quorum(simulation: &Simulation, host: usize, is_majority: bool) -> Result<(), String> {
+    let name = simulation.hosts[host].name();
+    let Some(running) = &simulation.hosts[host].running else { return Err(format!("{name} does not run")) };
     let expected = if is_majority { QuorumState::Quorum } else { QuorumState::NoQuorum };
-    let (standing, writer) = (running.engine.quorum_state(), running.engine.writer());
-    if standing != expected {
-        return Err(format!("{name} is {standing}, and should be {expected}"));
+    let (quorum_state, writer) = (running.engine.quorum_state(), running.engine.writer());
+    if quorum_state != expected {
+        return Err(format!("{name} is {quorum_state}, and should be {expected}"));
     }
     if writer.is_some() != is_majority {
-        return Err(format!("{name} takes {writer:?} for the one that writes"));
+        return Err(format!("{name} takes {writer:?} for the writer"));
     }
-    let mut words = running
+    let mut entries = running
         .engine
         .override_entries()
-        .filter(|(.., word)| word.active().is_some_and(|it| it.kind == OverrideKind::Drain));
-    let drained = overridden(world, host, OverrideKind::Drain).len();
-    // A reload that takes the last other one away is nobody's drain.
-    if drained == world.configured.len() && !world.has_removed && words.all(|(.., word)| !word.insist) {
-        let words: Vec<String> =
-            running.engine.override_entries().map(|(_, node, word)| format!("{node} {word:?}")).collect();
-        return Err(format!("{name} has every node drained, though nobody insisted: {}", words.join("; ")));
+        .filter(|(.., entry)| entry.active().is_some_and(|active| active.kind == OverrideKind::Drain));
+    let drained = overridden(simulation, host, OverrideKind::Drain).len();
+    // If a reload removes the last other node, no drain is at fault.
+    if drained == simulation.configured.len() && !simulation.has_removed && entries.all(|(.., entry)| !entry.insist) {
+        let entries: Vec<String> =
+            running.engine.override_entries().map(|(_, node, entry)| format!("{node} {entry:?}")).collect();
+        return Err(format!("{name} has every node drained, though nobody insisted: {}", entries.join("; ")));
     }
     Ok(())
 }
 
-/// No dead node is answered while a host of the group reaches a better one.
-fn answers_well(world: &mut World, host: usize, group: &[usize]) -> Result<(), String> {
-    let (now, name) = (world.now, world.hosts[host].name().clone());
-    let answer = world.hosts[host].answer(now).ok_or("a host does not run")?;
-    let is_majority = group.len() * 2 > world.hosts.len();
-    let who = if is_majority { group.to_vec() } else { vec![host] };
+/// Fails if a host answers with a dead node while a host of the group reaches a better one.
+fn check_answer(simulation: &mut Simulation, host: usize, group: &[usize]) -> Result<(), String> {
+    let (now, name) = (simulation.now, simulation.hosts[host].name().clone());
+    let answer = simulation.hosts[host].answer(now).ok_or("a host does not run")?;
+    let is_majority = group.len() * 2 > simulation.hosts.len();
+    let deciding = if is_majority { group.to_vec() } else { vec![host] };
     let (drained, forced) =
-        (overridden(world, host, OverrideKind::Drain), overridden(world, host, OverrideKind::Force));
-    let is_reached = |node: usize| who.iter().any(|host| !world.network.cut_off.contains(&(*host, node)));
-    let is_better = |(node, (target, state)): (usize, &(_, State))| {
+        (overridden(simulation, host, OverrideKind::Drain), overridden(simulation, host, OverrideKind::Force));
+    let is_reached = |node: usize| deciding.iter().any(|host| !simulation.network.cut_off.contains(&(*host, node)));
+    let is_better = |(node, (target, state)): (usize, &(_, NodeState))| {
         let target: &daymark_decision::Target = target;
-        matches!(state, State::Ready | State::Live)
+        matches!(state, NodeState::Ready | NodeState::Live)
             && is_reached(node)
             && !drained.contains(&target.address)
-            && has(world, host, target.address)
+            && has(simulation, host, target.address)
     };
-    if !world.nodes.iter().enumerate().any(is_better) {
+    if !simulation.nodes.iter().enumerate().any(is_better) {
         return Ok(());
     }
-    let is_wrong = |address: &IpAddr| state(world, *address) == Some(State::Dead) && !forced.contains(address);
+    let is_wrong = |address: &IpAddr| state(simulation, *address) == Some(NodeState::Dead) && !forced.contains(address);
     match answer.members.iter().map(|member| member.address).find(is_wrong) {
         Some(address) => Err(format!("{name} answers with {address}, which is dead, though there is a better one")),
         None => Ok(()),
     }
 }
 
-fn says(world: &mut World, host: usize) -> Option<String> {
-    let now = world.now;
-    let answer = world.hosts[host].answer(now)?;
-    let engine = &world.hosts[host].running.as_ref()?.engine;
-    let words = engine.override_entries().map(|(_, node, word)| {
-        let state = match &word.state {
-            OverrideState::Active(order) => format!("{:?} {}", order.kind, order.until.is_some()),
-            OverrideState::Cleared => "over".to_owned(),
-            OverrideState::Reverted(undone) => format!(
-                "undone for {} on {}",
-                undone.node,
-                undone.host.as_ref().map_or("no host", daymark_decision::HostName::as_str)
+fn summary(simulation: &mut Simulation, host: usize) -> Option<String> {
+    let now = simulation.now;
+    let answer = simulation.hosts[host].answer(now)?;
+    let engine = &simulation.hosts[host].running.as_ref()?.engine;
+    let entries = engine.override_entries().map(|(_, node, entry)| {
+        let state = match &entry.state {
+            OverrideState::Active(active) => format!("{:?} {}", active.kind, active.until.is_some()),
+            OverrideState::Cleared => "cleared".to_owned(),
+            OverrideState::Reverted(reverted) => format!(
+                "reverted for {} on {}",
+                reverted.node,
+                reverted.host.as_ref().map_or("no host", daymark_decision::HostName::as_str)
             ),
         };
-        format!("{node} {:?} {state}", word.timestamp)
+        format!("{node} {:?} {state}", entry.timestamp)
     });
-    let words: Vec<String> = words.collect();
+    let entries: Vec<String> = entries.collect();
     let addresses: Vec<IpAddr> = answer.members.iter().map(|member| member.address).collect();
     let writer = engine.writer().map(ToString::to_string).unwrap_or_default();
-    Some(format!("{} {addresses:?}, writer {writer}, words {words:?}", answer.basis))
+    Some(format!("{} {addresses:?}, writer {writer}, entries {entries:?}", answer.basis))
 }
 
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Whole => f.write_str("every fault of the network and of the hosts ends"),
-            Self::Apart(one, other) => {
-                write!(f, "every fault ends but that hosts {one} and {other} do not reach each other")
+            Self::Healed => f.write_str("all faults of the network and of the hosts end"),
+            Self::Separated(one, other) => {
+                write!(f, "all faults end, except that hosts {one} and {other} do not reach each other")
             }
-            Self::Split(first) => write!(f, "every fault ends but a split before host {first}"),
+            Self::Split(first) => write!(f, "all faults end, except a split before host {first}"),
             Self::Scattered => {
-                f.write_str("every fault ends but that each host reaches only some nodes, and no two the same")
+                f.write_str("all faults end, except that each host reaches only some nodes, and no two reach the same")
             }
-            Self::Blind(hosts) => write!(f, "every fault ends but that hosts {hosts:?} reach no node"),
+            Self::Isolated(hosts) => write!(f, "all faults end, except that hosts {hosts:?} reach no node"),
         }
     }
 }

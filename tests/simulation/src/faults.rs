@@ -1,71 +1,78 @@
-//! What happens to the world, drawn from the seed.
+//! The faults that happen during a simulation, drawn from the seed.
 
 use std::fmt;
 
 use daymark_decision::OverrideKind;
 use fastrand::Rng;
 
-/// One thing that happens. Hosts and nodes are numbered from 0.
+/// A fault, or the end of one. Hosts and nodes are numbered from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A node dies, or comes back, or shuts down in order.
-    Node(usize, State),
-    /// A host loses its way to a node, or finds it again.
-    Way { host: usize, node: usize, is_cut: bool },
-    /// Messages from one host to another are lost, or are not any more.
-    Line { from: usize, to: usize, is_cut: bool },
-    /// The whole network of the hosts: how many of a hundred messages are lost and come twice, and how long they take.
-    Weather { loss: u8, twice: u8, delay: (u64, u64) },
+    /// A node dies, returns, or shuts down cleanly.
+    Node(usize, NodeState),
+    /// The path from a host to a node is cut or restored.
+    HostToNode { host: usize, node: usize, is_cut: bool },
+    /// The path from one host to another is cut or restored, in this direction.
+    HostToHost { from: usize, to: usize, is_cut: bool },
+    /// All paths between hosts: the percentages of lost and of duplicate messages, and the least and the most delay.
+    Network { loss: u8, duplicates: u8, delay: (u64, u64) },
     /// A host is killed.
     Kill(usize),
-    /// A host starts, or starts anew where it runs, with its state file or without, and with a clock that is so many milliseconds ahead.
+    /// A host starts or restarts, with its state file or without. Its clock is `ahead` by some milliseconds.
     Start { host: usize, has_memory: bool, ahead: i64 },
-    /// A host runs out of descriptors, or has some again.
+    /// A host runs out of file descriptors, or has some again.
     Exhaust { host: usize, is_exhausted: bool },
-    /// Two operators drain two nodes at the same time, each on a host of its own.
+    /// Two operators drain two nodes at the same time, on two hosts.
     DrainBoth { hosts: (usize, usize), nodes: (usize, usize) },
-    /// Operators say something on some host every tenth of a second, for so many milliseconds.
-    Storm { millis: u64 },
-    /// The hosts get another configuration and reload, each in its own time: with a node more, or with one less.
+    /// For some milliseconds, an operator acts on some host every tenth of a second.
+    Operators { millis: u64 },
+    /// The hosts reload at different times, with one node more or less.
     Reload { node: usize },
-    /// An operator's word on a host.
-    Say { host: usize, node: usize, word: OverrideEntry },
+    /// An operator acts on a host.
+    Operator { host: usize, node: usize, action: OperatorAction },
 }
 
-/// What an operator says of a node.
+/// An action of an operator on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OverrideEntry {
-    /// Drain or force, for so many milliseconds.
+pub enum OperatorAction {
+    /// Drains or forces the node, for a number of milliseconds or without an end.
     Set { kind: OverrideKind, length: Option<u64>, insist: bool },
-    /// Neither.
-    Lift,
+    /// Clears the override.
+    Clear,
 }
 
-/// How a node is.
+/// The state of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum NodeState {
     Ready,
-    /// It answers, but is not ready.
+    /// The node answers, but is not ready.
     Live,
-    /// It has begun to stop, and says so.
+    /// The node shuts down, and says so.
     Stopping,
     Dead,
 }
 
 impl Fault {
-    /// Something that may happen to so many hosts and nodes.
+    /// Draws a fault for a number of hosts and nodes.
     pub fn draw(rng: &mut Rng, hosts: usize, nodes: usize) -> Self {
         let (host, node) = (rng.usize(0..hosts), rng.usize(0..nodes));
         match rng.u8(0..100) {
             0..25 => {
-                let state = [State::Ready, State::Ready, State::Live, State::Stopping, State::Dead, State::Dead];
+                let state = [
+                    NodeState::Ready,
+                    NodeState::Ready,
+                    NodeState::Live,
+                    NodeState::Stopping,
+                    NodeState::Dead,
+                    NodeState::Dead,
+                ];
                 Self::Node(node, state[rng.usize(0..state.len())])
             }
-            25..45 => Self::Way { host, node, is_cut: rng.bool() },
-            45..60 => Self::Line { from: host, to: (host + rng.usize(1..hosts)) % hosts, is_cut: rng.bool() },
+            25..45 => Self::HostToNode { host, node, is_cut: rng.bool() },
+            45..60 => Self::HostToHost { from: host, to: (host + rng.usize(1..hosts)) % hosts, is_cut: rng.bool() },
             60..68 => {
                 let slowest = [1, 50, 400, 2_000][rng.usize(0..4)];
-                Self::Weather { loss: [0, 0, 10, 30][rng.usize(0..4)], twice: rng.u8(0..20), delay: (1, slowest) }
+                Self::Network { loss: [0, 0, 10, 30][rng.usize(0..4)], duplicates: rng.u8(0..20), delay: (1, slowest) }
             }
             68..74 => Self::Kill(host),
             74..84 => Self::Start { host, has_memory: rng.u8(0..4) > 0, ahead: rng.i64(-300_000..300_000) },
@@ -75,18 +82,18 @@ impl Fault {
                 Self::DrainBoth { hosts: (host, other(host, rng, hosts)), nodes: (node, other(node, rng, nodes)) }
             }
             92..94 => Self::Reload { node },
-            94..95 => Self::Storm { millis: rng.u64(1_000..10_000) },
-            _ => Self::Say { host, node, word: OverrideEntry::draw(rng) },
+            94..95 => Self::Operators { millis: rng.u64(1_000..10_000) },
+            _ => Self::Operator { host, node, action: OperatorAction::draw(rng) },
         }
     }
 }
 
-impl OverrideEntry {
+impl OperatorAction {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         let kind = match rng.u8(0..10) {
             0..6 => OverrideKind::Drain,
             6..7 => OverrideKind::Force,
-            _ => return Self::Lift,
+            _ => return Self::Clear,
         };
         Self::Set { kind, length: rng.bool().then(|| rng.u64(500..40_000)), insist: rng.u8(0..10) == 0 }
     }
@@ -94,13 +101,20 @@ impl OverrideEntry {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is = |is_cut: &bool| if *is_cut { "is cut" } else { "is whole again" };
+        let change = |is_cut: &bool| if *is_cut { "is cut" } else { "is restored" };
         match self {
             Self::Node(node, state) => write!(f, "node {node} is {state:?}"),
-            Self::Way { host, node, is_cut } => write!(f, "the way from host {host} to node {node} {}", is(is_cut)),
-            Self::Line { from, to, is_cut } => write!(f, "the way from host {from} to host {to} {}", is(is_cut)),
-            Self::Weather { loss, twice, delay: (least, most) } => {
-                write!(f, "{loss} % of the messages are lost, {twice} % come twice, and they take {least} to {most} ms")
+            Self::HostToNode { host, node, is_cut } => {
+                write!(f, "the path from host {host} to node {node} {}", change(is_cut))
+            }
+            Self::HostToHost { from, to, is_cut } => {
+                write!(f, "the path from host {from} to host {to} {}", change(is_cut))
+            }
+            Self::Network { loss, duplicates, delay: (min, max) } => {
+                write!(
+                    f,
+                    "{loss} % of the messages are lost, {duplicates} % come twice, and they take {min} to {max} ms"
+                )
             }
             Self::Kill(host) => write!(f, "host {host} is killed"),
             Self::Start { host, has_memory, ahead } => {
@@ -112,11 +126,13 @@ impl fmt::Display for Fault {
             Self::DrainBoth { hosts: (one, other), nodes: (first, second) } => {
                 write!(f, "node {first} is drained on host {one}, and node {second} at the same time on host {other}")
             }
-            Self::Storm { millis } => write!(f, "operators say something every tenth of a second for {millis} ms"),
+            Self::Operators { millis } => write!(f, "an operator acts every tenth of a second for {millis} ms"),
             Self::Reload { node } => {
-                write!(f, "the hosts reload one by one, with node {node} where it was not there, and else without it")
+                write!(f, "the hosts reload one by one, with node {node} if it was absent, without it if it was there")
             }
-            Self::Say { host, node, word } => write!(f, "on host {host} an operator says of node {node}: {word:?}"),
+            Self::Operator { host, node, action } => {
+                write!(f, "an operator acts on host {host} on node {node}: {action:?}")
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One host: an engine, its gossip, and a clock that may be wrong.
+//! A host: an engine, its gossip, and a clock that may be wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,36 +8,36 @@ use daymark_decision::{
 };
 use daymark_gossip::{Digest, Gossip, Message, Transmit, exchange};
 
-/// One host.
+/// A host, which may be stopped and started.
 pub struct Host {
     pub membership: Membership,
     /// Its pool.
     pub pool: Pool,
     configuration: BTreeMap<PoolName, Digest>,
-    /// Milliseconds that its clock is ahead.
+    /// The milliseconds by which its clock is ahead.
     pub ahead: i64,
-    /// What runs; `None` while it is stopped.
+    /// The present run; `None` while the host is stopped.
     pub running: Option<Running>,
-    /// What its state file holds.
+    /// The content of its state file.
     memory: Memory,
-    /// Whether it has run out of descriptors.
+    /// True while the host has no file descriptors left.
     pub is_exhausted: bool,
-    /// How often it has started.
+    /// The number of its starts.
     runs: u64,
 }
 
 /// A run of a host.
 pub struct Running {
-    /// Which run of the host it is, from 1 on.
+    /// The number of the run, from 1 on.
     pub number: u64,
-    /// Up to which revision its state file has what it knows.
-    remembered: u64,
+    /// The revision of the engine that the state file has.
+    saved_revision: u64,
     pub engine: Engine,
     pub gossip: Gossip,
-    /// Whether it may write where only one host may, and by its own clock until when.
-    candidacy: WriterElection,
-    writes_until: Option<Moment>,
-    /// The nodes that are probed.
+    /// The election of the writer, and the end of this host's lease by its own clock.
+    election: WriterElection,
+    lease_until: Option<Moment>,
+    /// The nodes that the host probes.
     probed: BTreeSet<usize>,
 }
 
@@ -60,12 +60,12 @@ impl Host {
         &self.membership.own
     }
 
-    /// The time by its own clock.
+    /// The time by the host's own clock.
     pub fn clock(&self, at: u64) -> Moment {
         Moment::from_millis(at.saturating_add_signed(self.ahead))
     }
 
-    /// Begins a run, with its memory or without.
+    /// Starts a run, with the state file or without.
     pub fn start(&mut self, at: u64, has_memory: bool) {
         let now = self.clock(at);
         if !has_memory {
@@ -74,79 +74,79 @@ impl Host {
         let engine = Engine::new(Some(self.membership.clone()), vec![self.pool.clone()], self.memory.clone(), now);
         let gossip = Gossip::new(&self.membership, now.as_millis(), now);
         self.runs += 1;
-        let (candidacy, probed) = (WriterElection::default(), BTreeSet::new());
-        let (number, remembered, writes_until) = (self.runs, 0, None);
-        self.running = Some(Running { number, remembered, engine, gossip, candidacy, writes_until, probed });
-        self.after(at);
+        let (election, probed) = (WriterElection::default(), BTreeSet::new());
+        let (number, saved_revision, lease_until) = (self.runs, 0, None);
+        self.running = Some(Running { number, saved_revision, engine, gossip, election, lease_until, probed });
+        self.exchange_and_save(at);
     }
 
-    /// Ends the run as `kill -9` does: what the state file has is what was decided last.
+    /// Kills the run. The state file has the last decision.
     pub fn stop(&mut self) {
         self.running = None;
     }
 
-    /// Takes another configuration.
+    /// Reloads with another configuration.
     pub fn reload(&mut self, pool: Pool, at: u64) {
         let now = self.clock(at);
         (self.pool, self.configuration) = (pool.clone(), configuration(&pool));
         if let Some(running) = &mut self.running {
             running.engine.handle_policy(vec![pool], now);
-            self.after(at);
+            self.exchange_and_save(at);
         }
     }
 
-    /// Whether a node is configured and not probed yet; it counts as probed from now on.
-    pub fn has_to_begin(&mut self, node: usize, target: &Target) -> bool {
+    /// Marks a configured node as probed; returns false if it was marked before or is not configured.
+    pub fn start_probing(&mut self, node: usize, target: &Target) -> bool {
         self.running.as_mut().is_some_and(|running| running.engine.has(target) && running.probed.insert(node))
     }
 
-    /// Whether a node is not configured any more; it counts as probed no longer.
-    pub fn ceases(&mut self, node: usize, target: &Target) -> bool {
+    /// Marks a removed node as no longer probed; returns false if it is configured.
+    pub fn stop_probing(&mut self, node: usize, target: &Target) -> bool {
         self.running.as_mut().is_some_and(|running| !running.engine.has(target) && running.probed.remove(&node))
     }
 
-    /// Takes the outcome of a probe in.
+    /// Handles the outcome of a probe.
     pub fn observe(&mut self, target: &Target, kind: Kind, at: u64) {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return };
         let observation = Observation { kind, timings: Timings::default(), certificate: None };
         running.engine.handle_observation(target, &observation, now);
-        self.after(at);
+        self.exchange_and_save(at);
     }
 
-    /// Takes a message in.
+    /// Handles a message.
     pub fn receive(&mut self, message: Message, at: u64) {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return };
         if running.gossip.handle(message, now).is_ok() {
-            self.after(at);
+            self.exchange_and_save(at);
         }
     }
 
-    /// Has an operator's word carried out; tells whether it was.
+    /// Carries out a command of an operator; returns false if it was refused.
     pub fn command(&mut self, command: daymark_decision::Command, at: u64) -> bool {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return false };
         let is_done = running.engine.handle_command(command, now).is_ok();
-        self.after(at);
+        self.exchange_and_save(at);
         is_done
     }
 
-    /// Lets time pass, and tells what is to be sent.
-    pub fn turn(&mut self, at: u64) -> Vec<Transmit> {
+    /// Handles timeouts, and returns the messages to be sent.
+    pub fn poll(&mut self, at: u64) -> Vec<Transmit> {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return Vec::new() };
         if running.engine.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
             running.engine.handle_timeout(now);
-            self.after(at);
+            self.exchange_and_save(at);
         }
         let Some(running) = &mut self.running else { return Vec::new() };
         let is_writer = running.engine.writer() == Some(&self.membership.own);
-        running.writes_until = running.candidacy.confirm(is_writer, now);
+        running.lease_until = running.election.confirm(is_writer, now);
         std::iter::from_fn(|| running.gossip.poll_transmit(now)).collect()
     }
 
-    /// When it has something to do next of itself.
+    /// The time of the next timeout.
     pub fn next(&self) -> Option<u64> {
         let running = self.running.as_ref()?;
         let engine = running.engine.poll_timeout().map(|deadline| deadline.at);
@@ -154,9 +154,9 @@ impl Host {
         Some(due.as_millis().saturating_add_signed(-self.ahead))
     }
 
-    /// Whether it may write now, where only one host may.
+    /// True while the host has the writer lease.
     pub fn may_write(&self, at: u64) -> bool {
-        let until = self.running.as_ref().and_then(|running| running.writes_until);
+        let until = self.running.as_ref().and_then(|running| running.lease_until);
         until.is_some_and(|until| self.clock(at) < until)
     }
 
@@ -165,18 +165,18 @@ impl Host {
         self.running.as_mut()?.engine.decide(now).answers.into_iter().next()
     }
 
-    fn after(&mut self, at: u64) {
+    fn exchange_and_save(&mut self, at: u64) {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return };
         exchange(&mut running.engine, &mut running.gossip, &self.configuration, now);
-        if running.remembered != running.engine.revision() {
-            running.remembered = running.engine.revision();
+        if running.saved_revision != running.engine.revision() {
+            running.saved_revision = running.engine.revision();
             self.memory = running.engine.memory();
         }
     }
 }
 
-/// Stands for the digest of a configuration: another one for other nodes.
+/// A hash in the place of the real one: it differs if the nodes differ.
 fn configuration(pool: &Pool) -> BTreeMap<PoolName, Digest> {
     let names = pool.nodes.iter().flat_map(|node| node.name.as_str().bytes());
     let digest = names.fold(0_u64, |digest, byte| digest.wrapping_mul(31).wrapping_add(byte.into()));

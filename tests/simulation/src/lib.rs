@@ -1,20 +1,20 @@
-//! Several hosts of Daymark in one process, on a clock and a network of their own, with faults drawn from a seed.
+//! Several hosts of Daymark in one process, on a simulated clock and network, with faults drawn from a seed.
 //!
-//! What runs is what runs in `daymark run`: the decision engine, the gossip and what goes between them. Sockets, probes and
-//! the wall clock are played: a [`World`] moves from event to event, and everything random comes from the seed,
-//! so one number tells a whole story, and tells it again.
+//! The decision engine, the gossip and the exchange between them are those of `daymark run`. Sockets, probes and the wall clock
+//! are simulated: a [`Simulation`] moves from event to event, and everything random comes from the seed. So one number stands
+//! for a whole history, which can be repeated.
 
 #![allow(missing_docs, reason = "a test of the hosts; nothing is built on it")]
 
+pub mod checks;
 mod drains;
 pub mod ending;
+mod expiry;
 pub mod faults;
 pub mod host;
-pub mod judge;
 pub mod network;
-mod timed;
-pub mod world;
+pub mod simulation;
 mod writers;
 
-pub use judge::Violation;
-pub use world::{Setup, World};
+pub use checks::Violation;
+pub use simulation::{Setup, Simulation};

@@ -1,4 +1,4 @@
-//! Plays many seeds, or one, told step by step.
+//! Runs many seeds, or one with a report of each step.
 
 #![allow(clippy::print_stdout, reason = "it is a command, and this is its output")]
 
@@ -8,23 +8,23 @@ use std::thread;
 
 use clap::Parser;
 use daymark_simulation::Setup;
-use daymark_simulation::judge::{BOUND, REST, TROUBLE, Violation, play};
+use daymark_simulation::checks::{FAULT_PERIOD, MAX_STALE, SETTLE, Violation, run_seed};
 
-/// Plays Daymark's hosts on a simulated network, with faults drawn from a seed.
+/// Simulates several hosts of Daymark on a network with faults drawn from a seed
 #[derive(Parser)]
 struct Arguments {
-    /// Plays this seed alone, and tells what happens.
+    /// Run only this seed, and print its steps
     #[arg(long)]
     seed: Option<u64>,
-    /// Plays so many seeds.
+    /// The number of seeds to run
     #[arg(long, default_value_t = 10_000)]
     seeds: u64,
-    /// The first of them.
+    /// The first seed
     #[arg(long, default_value_t = 0)]
     from: u64,
 }
 
-/// The worlds of the seeds: mostly three hosts, sometimes two or five.
+/// The size of a seed's simulation: mostly three hosts, sometimes two or five.
 fn setup(seed: u64) -> Setup {
     let hosts = [3, 3, 3, 2, 5][usize::try_from(seed % 5).unwrap_or_default()];
     let nodes = 1 + usize::try_from(seed / 5 % 4).unwrap_or_default();
@@ -42,9 +42,9 @@ fn main() -> ExitCode {
 fn one(seed: u64) -> ExitCode {
     let setup = setup(seed);
     println!("seed {seed}: {} hosts, {} nodes", setup.hosts, setup.nodes);
-    match play(setup, seed, |at, what| println!("{at:>6} ms  {what}")) {
+    match run_seed(setup, seed, |at, fault| println!("{at:>6} ms  {fault}")) {
         Ok(()) => {
-            println!("all of it held");
+            println!("no violation");
             ExitCode::SUCCESS
         }
         Err(violation) => {
@@ -64,7 +64,7 @@ fn many(from: u64, seeds: u64) -> ExitCode {
             if seed >= from.saturating_add(seeds) {
                 return found;
             }
-            if let Err(violation) = play(setup(seed), seed, |_, _| {}) {
+            if let Err(violation) = run_seed(setup(seed), seed, |_, _| {}) {
                 found.push((seed, violation));
             }
         }
@@ -77,12 +77,12 @@ fn many(from: u64, seeds: u64) -> ExitCode {
         println!("seed {seed}: {violation}");
     }
     println!(
-        "simulation: {seeds} seeds of {} s each, {} violations (dead nodes alone for more than {BOUND} ms, no agreement {REST} ms after)",
-        (TROUBLE + 2 * REST) / 1_000,
+        "simulation: {seeds} seeds of {} s each, {} violations (only dead nodes for more than {MAX_STALE} ms, no agreement {SETTLE} ms after)",
+        (FAULT_PERIOD + 2 * SETTLE) / 1_000,
         found.len()
     );
     if let Some((seed, _)) = found.first() {
-        println!("to see one again: cargo run --locked --package daymark-simulation -- --seed {seed}");
+        println!("to repeat one: cargo run --locked --package daymark-simulation -- --seed {seed}");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

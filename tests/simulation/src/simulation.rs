@@ -1,4 +1,4 @@
-//! The world: hosts, nodes, the network between them, and what happens next.
+//! The simulation: hosts, nodes, the network between them, and the queue of events.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -13,49 +13,50 @@ use daymark_decision::{
 use daymark_gossip::Message;
 use fastrand::Rng;
 
-use crate::faults::{Fault, OverrideEntry, State};
+use crate::faults::{Fault, NodeState, OperatorAction};
 use crate::host::Host;
 use crate::network::Network;
 
-/// Every story begins on 2026-01-01.
+/// Every history begins on 2026-01-01, in milliseconds.
 const START: u64 = 1_767_225_600_000;
-/// Milliseconds from one probe of a target to the next, at rest and to confirm.
+/// Milliseconds from one probe of a target to the next, at rest.
 const INTERVAL: u64 = 1_000;
+/// The same while a transition is to be confirmed.
 const CONFIRM: u64 = 100;
-/// Milliseconds that a probe of a target takes that does not answer.
-const SILENCE: u64 = 1_000;
+/// Milliseconds that a probe of a silent target takes.
+const PROBE_TIMEOUT: u64 = 1_000;
 
-/// Milliseconds from one word of a storm to the next.
-const GUST: u64 = 100;
-/// Milliseconds within which all hosts have reloaded.
-const RELOADS: u64 = 3_000;
+/// Milliseconds from one action to the next during [`Fault::Operators`].
+const OPERATOR_INTERVAL: u64 = 100;
+/// Milliseconds within which all hosts reload.
+const RELOAD_PERIOD: u64 = 3_000;
 
-/// How large a world is.
+/// The size of a simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
     pub hosts: usize,
     pub nodes: usize,
 }
 
-/// The world.
-pub struct World {
+/// Hosts and nodes, the network between them, and the events to come.
+pub struct Simulation {
     pub now: u64,
     pub hosts: Vec<Host>,
-    /// All that there are, also those that are not configured.
-    pub nodes: Vec<(Target, State)>,
-    /// Which of them are configured, where a host has reloaded.
+    /// All nodes, even those that are not configured.
+    pub nodes: Vec<(Target, NodeState)>,
+    /// The nodes in the newest configuration, which a host has once it has reloaded.
     pub configured: BTreeSet<usize>,
-    /// Whether any was ever taken away.
+    /// True once a reload has removed a node.
     pub has_removed: bool,
     pub network: Network,
     pub rng: Rng,
-    /// What was sent between hosts.
+    /// The messages that hosts have sent to each other.
     pub traffic: Traffic,
-    agenda: BinaryHeap<Reverse<Item>>,
-    numbered: u64,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    scheduled: u64,
 }
 
-/// What was sent between hosts.
+/// The number and the size of messages between hosts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     pub messages: u64,
@@ -63,23 +64,23 @@ pub struct Traffic {
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Item {
+struct Scheduled {
     at: u64,
     number: u64,
-    what: What,
+    event: Event,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum What {
+enum Event {
     Probe { host: usize, node: usize, run: u64 },
-    Outcome { host: usize, node: usize, run: u64, state: Seen },
+    Observation { host: usize, node: usize, run: u64, outcome: Outcome },
     Arrive { to: usize, bytes: Vec<u8> },
     Reload { host: usize },
-    Gust { until: u64 },
+    Operator { until: u64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Seen {
+enum Outcome {
     Ready,
     NotReady,
     Stopping,
@@ -88,41 +89,41 @@ enum Seen {
     LocalError,
 }
 
-impl World {
-    /// A sound world: every node ready, every host started at about the same time.
+impl Simulation {
+    /// A simulation without faults: every node is ready, and the hosts start at about the same time.
     pub fn new(setup: Setup, seed: u64) -> Self {
         let configured: BTreeSet<usize> = (0..setup.nodes).collect();
-        // One more may come.
+        // A reload may add one more node.
         let (pool, all) = (pool(&configured), pool(&(0..=setup.nodes).collect()));
         let names: BTreeSet<HostName> = (0..setup.hosts).map(host_name).collect();
         let host =
             |n| Host::new(Membership { own: host_name(n), members: names.clone(), can_write: true }, pool.clone());
-        let mut world = Self {
+        let mut simulation = Self {
             now: START,
             hosts: (0..setup.hosts).map(host).collect(),
-            nodes: all.targets().map(|(target, _)| (target, State::Ready)).collect(),
+            nodes: all.targets().map(|(target, _)| (target, NodeState::Ready)).collect(),
             configured,
             has_removed: false,
             network: Network::sound(),
             rng: Rng::with_seed(seed),
             traffic: Traffic::default(),
-            agenda: BinaryHeap::new(),
-            numbered: 0,
+            queue: BinaryHeap::new(),
+            scheduled: 0,
         };
         for host in 0..setup.hosts {
-            world.start(host, true);
+            simulation.start(host, true);
         }
-        world
+        simulation
     }
 
-    /// Has something happen now.
-    pub fn happen(&mut self, fault: &Fault) {
+    /// Applies a fault now.
+    pub fn apply(&mut self, fault: &Fault) {
         match *fault {
             Fault::Node(node, state) => self.nodes[node].1 = state,
-            Fault::Way { host, node, is_cut } => put(&mut self.network.cut_off, (host, node), is_cut),
-            Fault::Line { from, to, is_cut } => put(&mut self.network.cut, (from, to), is_cut),
-            Fault::Weather { loss, twice, delay } => {
-                (self.network.loss, self.network.twice, self.network.delay) = (loss, twice, delay);
+            Fault::HostToNode { host, node, is_cut } => set_cut(&mut self.network.cut_off, (host, node), is_cut),
+            Fault::HostToHost { from, to, is_cut } => set_cut(&mut self.network.cut, (from, to), is_cut),
+            Fault::Network { loss, duplicates, delay } => {
+                (self.network.loss, self.network.duplicates, self.network.delay) = (loss, duplicates, delay);
             }
             Fault::Kill(host) => self.hosts[host].stop(),
             Fault::Start { host, has_memory, ahead } => {
@@ -131,18 +132,18 @@ impl World {
             }
             Fault::Exhaust { host, is_exhausted } => self.hosts[host].is_exhausted = is_exhausted,
             Fault::DrainBoth { hosts, nodes } => {
-                let word = OverrideEntry::Set { kind: OverrideKind::Drain, length: None, insist: false };
-                self.say(hosts.0, nodes.0, word);
-                self.say(hosts.1, nodes.1, word);
+                let action = OperatorAction::Set { kind: OverrideKind::Drain, length: None, insist: false };
+                self.operate(hosts.0, nodes.0, action);
+                self.operate(hosts.1, nodes.1, action);
             }
-            Fault::Storm { millis } => self.plan(self.now, What::Gust { until: self.now + millis }),
+            Fault::Operators { millis } => self.schedule(self.now, Event::Operator { until: self.now + millis }),
             Fault::Reload { node } => self.configure(node),
-            Fault::Say { host, node, word } => self.say(host, node, word),
+            Fault::Operator { host, node, action } => self.operate(host, node, action),
         }
         self.send_all();
     }
 
-    /// Ends every fault of the network and of the hosts. The nodes stay as they are.
+    /// Ends all faults of the network and of the hosts. The nodes keep their states.
     pub fn heal(&mut self) {
         self.network = Network::sound();
         for host in 0..self.hosts.len() {
@@ -154,18 +155,18 @@ impl World {
         self.send_all();
     }
 
-    /// Goes to the next event, if there is one until then; `false` where there is none.
+    /// Handles the next event that is due at `until` or before; returns false if there is none.
     pub fn step(&mut self, until: u64) -> bool {
         let due = |host: &Host| host.next();
-        let next = self.hosts.iter().filter_map(due).chain(self.agenda.peek().map(|Reverse(item)| item.at)).min();
+        let next = self.hosts.iter().filter_map(due).chain(self.queue.peek().map(|Reverse(item)| item.at)).min();
         let Some(next) = next.filter(|next| *next <= until) else {
             self.now = until;
             return false;
         };
         self.now = self.now.max(next);
-        while self.agenda.peek().is_some_and(|Reverse(item)| item.at <= self.now) {
-            if let Some(Reverse(item)) = self.agenda.pop() {
-                self.carry_out(item.what);
+        while self.queue.peek().is_some_and(|Reverse(item)| item.at <= self.now) {
+            if let Some(Reverse(item)) = self.queue.pop() {
+                self.handle(item.event);
             }
         }
         self.send_all();
@@ -177,18 +178,18 @@ impl World {
         self.probe(host);
     }
 
-    /// Begins to probe what is configured on a host, and is not probed yet.
+    /// Starts to probe the nodes of a host that are configured and not probed yet.
     fn probe(&mut self, host: usize) {
         let run = self.run_of(host);
         for node in 0..self.nodes.len() {
-            if self.hosts[host].has_to_begin(node, &self.nodes[node].0) {
+            if self.hosts[host].start_probing(node, &self.nodes[node].0) {
                 let at = self.now + self.rng.u64(0..50);
-                self.plan(at, What::Probe { host, node, run });
+                self.schedule(at, Event::Probe { host, node, run });
             }
         }
     }
 
-    /// Takes a node into the configuration, or out of it where it is there and not the last.
+    /// Adds a node to the configuration, or removes it if it is there and not the last one.
     fn configure(&mut self, node: usize) {
         let is_removed = self.configured.len() > 1 && self.configured.remove(&node);
         if !is_removed {
@@ -196,42 +197,42 @@ impl World {
         }
         self.has_removed |= is_removed;
         for host in 0..self.hosts.len() {
-            let at = self.now + self.rng.u64(0..RELOADS);
-            self.plan(at, What::Reload { host });
+            let at = self.now + self.rng.u64(0..RELOAD_PERIOD);
+            self.schedule(at, Event::Reload { host });
         }
     }
 
-    fn carry_out(&mut self, what: What) {
-        match what {
-            // The probes of a run end with it.
-            What::Probe { host, run, .. } | What::Outcome { host, run, .. } if self.run_of(host) != run => {}
-            // As do those of a node that is not configured any more.
-            What::Probe { host, node, .. } if self.hosts[host].ceases(node, &self.nodes[node].0) => {}
-            What::Probe { host, node, run } => {
-                let seen = self.seen(host, node);
-                let takes = if seen == Seen::Silent { SILENCE } else { 1 };
-                self.plan(self.now + takes, What::Outcome { host, node, run, state: seen });
+    fn handle(&mut self, event: Event) {
+        match event {
+            // The probes of an earlier run end with it.
+            Event::Probe { host, run, .. } | Event::Observation { host, run, .. } if self.run_of(host) != run => {}
+            // The probes of a removed node end too.
+            Event::Probe { host, node, .. } if self.hosts[host].stop_probing(node, &self.nodes[node].0) => {}
+            Event::Probe { host, node, run } => {
+                let outcome = self.outcome(host, node);
+                let duration = if outcome == Outcome::Silent { PROBE_TIMEOUT } else { 1 };
+                self.schedule(self.now + duration, Event::Observation { host, node, run, outcome });
             }
-            What::Outcome { host, node, run, state } => {
+            Event::Observation { host, node, run, outcome } => {
                 let target = self.nodes[node].0.clone();
-                self.hosts[host].observe(&target, kind(state), self.now);
+                self.hosts[host].observe(&target, kind(outcome), self.now);
                 let pause = if self.is_in_transition(host, &target) { CONFIRM } else { INTERVAL };
                 let at = self.now + pause + self.rng.u64(0..20);
-                self.plan(at, What::Probe { host, node, run });
+                self.schedule(at, Event::Probe { host, node, run });
             }
-            What::Gust { until } => {
+            Event::Operator { until } => {
                 let (host, node) = (self.rng.usize(0..self.hosts.len()), self.rng.usize(0..self.nodes.len()));
-                let word = OverrideEntry::draw(&mut self.rng);
-                self.say(host, node, word);
-                if self.now + GUST <= until {
-                    self.plan(self.now + GUST, What::Gust { until });
+                let action = OperatorAction::draw(&mut self.rng);
+                self.operate(host, node, action);
+                if self.now + OPERATOR_INTERVAL <= until {
+                    self.schedule(self.now + OPERATOR_INTERVAL, Event::Operator { until });
                 }
             }
-            What::Reload { host } => {
+            Event::Reload { host } => {
                 self.hosts[host].reload(pool(&self.configured), self.now);
                 self.probe(host);
             }
-            What::Arrive { to, bytes } => {
+            Event::Arrive { to, bytes } => {
                 if let Ok(message) = Message::decode(&bytes) {
                     self.hosts[to].receive(message, self.now);
                 }
@@ -241,26 +242,26 @@ impl World {
 
     fn send_all(&mut self) {
         for from in 0..self.hosts.len() {
-            for transmit in self.hosts[from].turn(self.now) {
+            for transmit in self.hosts[from].poll(self.now) {
                 let Some(to) = self.hosts.iter().position(|host| *host.name() == transmit.to) else { continue };
                 let bytes = transmit.message.encode().unwrap_or_default();
                 self.traffic.messages += 1;
                 self.traffic.bytes += bytes.len() as u64;
                 for after in self.network.carry(from, to, &mut self.rng) {
-                    self.plan(self.now + after, What::Arrive { to, bytes: bytes.clone() });
+                    self.schedule(self.now + after, Event::Arrive { to, bytes: bytes.clone() });
                 }
             }
         }
     }
 
-    fn say(&mut self, host: usize, node: usize, word: OverrideEntry) {
+    fn operate(&mut self, host: usize, node: usize, action: OperatorAction) {
         let Target { pool, node, .. } = self.nodes[node].0.clone();
         let since = self.hosts[host].clock(self.now);
-        let command = match word {
-            OverrideEntry::Lift => Command::ClearOverride { pool, node },
-            OverrideEntry::Set { kind, length, insist } => {
+        let command = match action {
+            OperatorAction::Clear => Command::ClearOverride { pool, node },
+            OperatorAction::Set { kind, length, insist } => {
                 let until = length.map(|millis| since.after(Duration::from_millis(millis)));
-                let (author, reason) = ("ada".to_owned(), "it is to be".to_owned());
+                let (author, reason) = ("ada".to_owned(), "maintenance".to_owned());
                 Command::SetOverride {
                     pool,
                     node,
@@ -272,18 +273,18 @@ impl World {
         self.hosts[host].command(command, self.now);
     }
 
-    fn seen(&self, host: usize, node: usize) -> Seen {
+    fn outcome(&self, host: usize, node: usize) -> Outcome {
         if self.hosts[host].is_exhausted {
-            return Seen::LocalError;
+            return Outcome::LocalError;
         }
         if self.network.cut_off.contains(&(host, node)) {
-            return Seen::Silent;
+            return Outcome::Silent;
         }
         match self.nodes[node].1 {
-            State::Ready => Seen::Ready,
-            State::Live => Seen::NotReady,
-            State::Stopping => Seen::Stopping,
-            State::Dead => Seen::Refused,
+            NodeState::Ready => Outcome::Ready,
+            NodeState::Live => Outcome::NotReady,
+            NodeState::Stopping => Outcome::Stopping,
+            NodeState::Dead => Outcome::Refused,
         }
     }
 
@@ -294,33 +295,33 @@ impl World {
         running.engine.healths().any(|(of, health)| of == target && is_in_transition(health))
     }
 
-    /// Which run of a host it is; 0 while it is stopped.
+    /// The number of a host's run; 0 while it is stopped.
     fn run_of(&self, host: usize) -> u64 {
         self.hosts[host].running.as_ref().map(|running| running.number).unwrap_or_default()
     }
 
-    fn plan(&mut self, at: u64, what: What) {
-        self.numbered += 1;
-        self.agenda.push(Reverse(Item { at, number: self.numbered, what }));
+    fn schedule(&mut self, at: u64, event: Event) {
+        self.scheduled += 1;
+        self.queue.push(Reverse(Scheduled { at, number: self.scheduled, event }));
     }
 }
 
-fn put(set: &mut BTreeSet<(usize, usize)>, way: (usize, usize), is_in: bool) {
-    if is_in {
-        set.insert(way);
+fn set_cut(set: &mut BTreeSet<(usize, usize)>, path: (usize, usize), is_cut: bool) {
+    if is_cut {
+        set.insert(path);
     } else {
-        set.remove(&way);
+        set.remove(&path);
     }
 }
 
-fn kind(seen: Seen) -> Kind {
-    match seen {
-        Seen::Ready => Kind::Ready,
-        Seen::NotReady => Kind::NotReady { failing: vec!["etcd".to_owned()] },
-        Seen::Stopping => Kind::ShuttingDown,
-        Seen::Refused => Kind::Refused,
-        Seen::Silent => Kind::ConnectTimeout,
-        Seen::LocalError => Kind::LocalError { detail: "no descriptors are left".to_owned() },
+fn kind(outcome: Outcome) -> Kind {
+    match outcome {
+        Outcome::Ready => Kind::Ready,
+        Outcome::NotReady => Kind::NotReady { failing: vec!["etcd".to_owned()] },
+        Outcome::Stopping => Kind::ShuttingDown,
+        Outcome::Refused => Kind::Refused,
+        Outcome::Silent => Kind::ConnectTimeout,
+        Outcome::LocalError => Kind::LocalError { detail: "no descriptors are left".to_owned() },
     }
 }
 
