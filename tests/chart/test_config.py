@@ -204,6 +204,11 @@ class Host:
         self.fixture.check(request["host"] == "127.0.0.1", "the probe uses loopback")
         return status_of(f"http://{self.address}:{self.port(request['port'])}{request['path']}")
 
+    def metrics(self):
+        """Returns the text of the metrics."""
+        with urllib.request.urlopen(f"http://{self.address}:{self.port('admin')}/metrics", timeout=5) as response:
+            return response.read().decode()
+
     def port(self, name):
         return {port["name"]: port["containerPort"] for port in self.container["ports"]}[name]
 
@@ -216,6 +221,17 @@ class Host:
         result = self.fixture.run(self.fixture.binary, *command, env=self.variables)
         self.fixture.check(result.returncode == 0, f"{self.name}: {command}: {result.stderr}")
         return result.stdout
+
+
+def check_labels(fixture, metrics):
+    """Checks that a host exports each label value that the alerts compare with."""
+    rules = yaml.safe_load(read(os.path.join(CHART, "files/rules.yaml")))[0]["rules"]
+    matchers = {found for rule in rules for found in re.findall(r'(daymark_\w+)\{(\w+)=~?"([^"]+)"\}', rule["expr"])}
+    fixture.check(len(matchers) >= 4, f"the alerts compare labels: {sorted(matchers)}")
+    for metric, label, values in matchers:
+        for value in values.split("|"):
+            exported = re.search(rf'^{metric}\{{.*\b{label}="{value}".*\}} ', metrics, re.M)
+            fixture.check(exported, f'a host exports {metric} with {label}="{value}"')
 
 
 def values_of_the_readme(apiserver, dns, gossip, admin):
@@ -257,6 +273,7 @@ def the_hosts_of_the_readme_decide_together_and_answer_for_the_name(fixture):
             wait_for(lambda host=host, expected=expected: expected in host.execute(*status), f"the status lacks {expected!r}")
             wait_for(lambda host=host: host.ask() == ready, f"{host.name} does not answer {ready}")
             try_the_test_pod(fixture, objects, host.address, dns)
+        check_labels(fixture, hosts[0].metrics())
         arguments = [hosts[0].name if argument == "NODE" else argument for argument in drain]
         hosts[2].execute(*arguments)
         for host in hosts:

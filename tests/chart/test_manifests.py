@@ -1,6 +1,7 @@
 """Kubernetes accepts the manifests of the chart, and they are as secure as the README promises."""
 
 import base64
+import glob
 import json
 import os
 import re
@@ -16,8 +17,10 @@ from fixture import CHART, HERE, config_of, host_spec, only, pod_specs, read, te
 
 # The oldest version that the chart supports, and the newest whose schema the library has.
 VERSIONS = ("1.30", "1.37")
+SOURCES = os.path.join(HERE, "../../src")
 EVERY = os.path.join(CHART, "ci", "every-switch.yaml")
 RECORDS = os.path.join(CHART, "ci", "cloudflare-records.yaml")
+WITHOUT_SECRETS = ("--set", "secrets.gossipKey.existingSecret=", "--set", "secrets.adminToken.existingSecret=")
 
 
 def operator_schema(model):
@@ -234,8 +237,7 @@ def only_settings_without_reload_restart_the_hosts(fixture):
 
 @test
 def secrets_are_generated_only_if_none_is_named(fixture):
-    generated = only(fixture.objects("--values", RECORDS, "--set", "secrets.gossipKey.existingSecret=",
-                              "--set", "secrets.adminToken.existingSecret="), "Secret")["data"]
+    generated = only(fixture.objects("--values", RECORDS, *WITHOUT_SECRETS), "Secret")["data"]
     fixture.check(set(generated) == {"gossipKey", "adminToken"}, f"{set(generated)}")
     key = base64.b64decode(generated["gossipKey"]).decode()
     fixture.check(len(base64.b64decode(key)) == 32, "a key has 32 bytes")
@@ -252,9 +254,9 @@ def an_upgrade_keeps_the_generated_secrets(fixture):
     before = {"gossipKey": "the key before", "adminToken": "the token before"}
     with cluster_with("infra", "dm-daymark", before) as kubeconfig:
         write(config, kubeconfig)
-        after = only(fixture.objects("--values", RECORDS, "--set", "secrets.gossipKey.existingSecret=",
-                                  "--set", "secrets.adminToken.existingSecret=",
-                                  "--dry-run=server", "--disable-openapi-validation", "--kubeconfig", config), "Secret")["data"]
+        objects = fixture.objects("--values", RECORDS, *WITHOUT_SECRETS, "--dry-run=server", "--disable-openapi-validation",
+                                  "--kubeconfig", config)
+    after = only(objects, "Secret")["data"]
     fixture.check({key: base64.b64decode(text).decode() for key, text in after.items()} == before, f"{after}")
 
 
@@ -270,9 +272,9 @@ def other_users_cannot_read_keys_and_tokens(fixture):
 def metrics():
     """Returns the names of all metrics, from the sources."""
     names = set()
-    for source in ("metrics.rs", "metrics/discovery.rs", "metrics/hosts.rs"):
-        text = read(os.path.join(HERE, "../../src", source))
-        names |= {f"daymark_{name}" for name in re.findall(r"\.register\(\s*\"([a-z_]+)\"", text)}
+    sources = glob.glob("metrics/**/*.rs", root_dir=SOURCES, recursive=True) + glob.glob("metrics.rs", root_dir=SOURCES)
+    for source in sources:
+        names |= {f"daymark_{name}" for name in re.findall(r"\.register\(\s*\"([a-z_]+)\"", read(os.path.join(SOURCES, source)))}
     return names
 
 
