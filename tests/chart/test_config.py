@@ -269,7 +269,7 @@ def the_hosts_of_the_readme_decide_together_and_answer_for_the_name(fixture):
         for host in hosts:
             wait_for(lambda host=host: host.probe("readinessProbe") == 200, f"{host.name} is not ready")
             fixture.check(host.probe("livenessProbe") == 200, f"{host.name} is live")
-            expected = f"host {host.name}: quorum, hears 3 of 3\n"
+            expected = f"host {host.name}: quorum (3 of 3 hosts reachable)\n"
             wait_for(lambda host=host, expected=expected: expected in host.execute(*status), f"the status lacks {expected!r}")
             wait_for(lambda host=host: host.ask() == ready, f"{host.name} does not answer {ready}")
             try_the_test_pod(fixture, objects, host.address, dns)

@@ -116,7 +116,7 @@ class Execution:
         return answer >= line.nodes() if line.kind == "include" else answer == line.nodes()
 
     def _check_quorum(self, host, line):
-        expected = {"quorum": "quorum", "no quorum": "alone"}[line.args["quorum"]]
+        expected = {"quorum": "quorum", "no quorum": "noQuorum"}[line.args["quorum"]]
         return self.fixture.quorum_state(host.status()) == expected
 
     def _check_finds_ready(self, host, line):
@@ -133,16 +133,16 @@ class Execution:
 
     def _check_reaches(self, host, line):
         peers = host.status().get("hosts", {}).get("peers", [])
-        directly = {peer["host"] for peer in peers if peer["directAge"] is not None and peer["directAge"] < 2}
-        return directly >= set(line.args["others"].split())
+        contacts = {peer["host"]: peer["lastDirectContact"] for peer in peers}
+        return all(contacts.get(other) is not None and contacts[other] < 2 for other in line.args["others"].split())
 
     def _check_clock(self, host, line):
         return abs(host.clock() - time.time() - clock_offset(line)) < 10
 
     def _check_reverted(self, host, line):
         [pool] = host.status().get("pools") or [{"targets": []}]
-        reasons = [target.get("undone") or "" for target in pool["targets"] if target["node"] == line.args["node"]]
-        return any(f"undone: {line.args['other']} was drained on" in reason for reason in reasons)
+        messages = [target.get("reverted") or "" for target in pool["targets"] if target["node"] == line.args["node"]]
+        return any(f"reverted, because {line.args['other']} was drained" in message for message in messages)
 
     def _dig(self, step, host, nodes):
         command = ["dig", f"@{network.HOSTS[host]}", machines.NAME, "A", "+short", "+tries=5"]
@@ -252,7 +252,7 @@ class Execution:
         is_forged = line.args["how"] == "forge"
         payloads = (forged if is_forged else replayed)(self.fixture.random, list(gossip.carried), target.name)
         senders = ["unknown"] if line.args["unknown"] else [host for host in network.HOSTS if host != target.name]
-        metric = "gossip_refused" if is_forged else "gossip_datagrams"
+        metric = "gossip_rejected" if is_forged else "gossip_datagrams"
         before = target.counter(metric)
         for number, payload in zip(range(count), payloads):
             gossip.inject(self.fixture.random.choice(senders), target.name, payload)

@@ -70,7 +70,7 @@ class Fixture:
 
     @staticmethod
     def quorum_state(status):
-        return status.get("hosts", {}).get("standing")
+        return status.get("hosts", {}).get("quorumState")
 
     def answers(self, host, nodes, since):
         """Returns whether a host answers these nodes now, asked at `since` or later."""
