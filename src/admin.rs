@@ -9,7 +9,6 @@ pub mod token;
 
 use std::fmt::Display;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -24,17 +23,17 @@ pub use self::overrides::OverrideRequest;
 pub use self::server::serve;
 pub use self::token::Token;
 
-use crate::clock::Clock;
 use crate::discovery::board::Board;
 use crate::driver::{Gone, Handle};
 use crate::events::{Event, Events};
 use crate::keeper::StateHealth;
-use crate::lines;
 use crate::metrics::{Metrics, Readings};
+use crate::os::clock::Clock;
+use crate::os::log_writer;
 use crate::publish::Progress;
 use crate::reload::Refused;
 use crate::status::{HostsStatus, PoolStatus, ProviderStatus, Status};
-use crate::watchdog::Watchdog;
+use crate::watchdog::{StuckTask, Watchdog};
 
 /// Queries since the start by transport and RCODE, as the DNS server counts them.
 pub type QueryCounts = Arc<dyn Fn() -> Vec<(&'static str, String, u64)> + Send + Sync>;
@@ -145,7 +144,7 @@ impl Admin {
         alarms.extend(refused.map(|why| format!("the configuration is refused, and the former one stays: {why}")));
         alarms.extend(self.state.faults());
         alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
-        alarms.extend(self.watchdog.stuck().into_iter().map(|(part, silence)| stuck(&part, silence)));
+        alarms.extend(self.watchdog.stuck_tasks().iter().map(stuck));
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.clock.started().to_string(),
@@ -159,8 +158,8 @@ impl Admin {
 }
 
 async fn livez(State(admin): State<Admin>) -> (StatusCode, String) {
-    let stuck_parts = admin.watchdog.stuck();
-    let checks: Vec<_> = stuck_parts.iter().map(|(part, silence)| Err(stuck(part, *silence))).collect();
+    let stuck_tasks = admin.watchdog.stuck_tasks();
+    let checks: Vec<_> = stuck_tasks.iter().map(|task| Err(stuck(task))).collect();
     report("livez", &checks)
 }
 
@@ -190,8 +189,8 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
     report("readyz", &checks)
 }
 
-fn stuck(part: &str, silence: Duration) -> String {
-    format!("{part} is stuck: silent for {} s", silence.as_secs())
+fn stuck(task: &StuckTask) -> String {
+    format!("{} is stuck: no heartbeat for {} s", task.name, task.silence.as_secs())
 }
 
 /// The list of checks in the form of the apiserver's own.
@@ -218,8 +217,8 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
         state_failures: admin.state.failures(),
         state_writable: admin.state.faults().is_empty(),
         config_refused: admin.refused.why().is_some(),
-        stuck: admin.watchdog.stuck().len(),
-        lost_lines: lines::lost(),
+        stuck: admin.watchdog.stuck_tasks().len(),
+        lost_lines: log_writer::lost_lines(),
     };
     let text = admin.metrics.encode(&readings).map_err(|it| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, it))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -24,7 +24,6 @@ use tracing::{info, warn};
 
 use self::bind::{bind_admin, bind_authoritative, bind_wire, lock, token};
 use crate::admin::{self, Admin, QueryCounts, Token, token as admin_token};
-use crate::clock::Clock;
 use crate::config::{Config, PoolConfig};
 use crate::discovery::board::Board;
 use crate::discovery::{Discovery, Tell};
@@ -33,12 +32,13 @@ use crate::events::Events;
 use crate::keeper::{self, Kept, Saver, StateHealth};
 use crate::lock::StateLock;
 use crate::metrics::Metrics;
-use crate::notify;
+use crate::os::clock::Clock;
+use crate::os::notify;
+use crate::os::signals::{SignalRequest, Signals};
 use crate::peers::{self, Wire};
 use crate::publish::{self, Progress};
 use crate::reload::Reloader;
 use crate::role::Role;
-use crate::signals::{Asked, Signals};
 use crate::state::StateFile;
 use crate::watchdog::Watchdog;
 use daymark_files::error_chain;
@@ -143,9 +143,9 @@ impl App {
         loop {
             tokio::select! {
                 asked = signals.next() => match asked {
-                    Asked::Reload => reload.notify_one(),
-                    Asked::Stop if stop.is_cancelled() => return Err(RunError::Aborted),
-                    Asked::Stop => {
+                    SignalRequest::Reload => reload.notify_one(),
+                    SignalRequest::Stop if stop.is_cancelled() => return Err(RunError::Aborted),
+                    SignalRequest::Stop => {
                         info!("stopping; a second signal stops at once");
                         notify::stopping();
                         stop.cancel();
@@ -178,14 +178,14 @@ impl App {
         let (rosters, saver) = rosters(&self.config, |file| file.load(clock.now()));
         let saver = saver.map(|(file, saved)| Saver::new(file, state.clone(), Some(saved)));
         let engine = engine(&rosters.pools(&self.config.pools), membership, memory, &clock);
-        let heart = watchdog.watch("the driver", driver::PATIENCE);
-        let outputs = Outputs { newest, events: events.clone(), metrics: metrics.clone(), heart };
+        let watchdog_handle = watchdog.watch("the driver", driver::PATIENCE);
+        let outputs = Outputs { newest, events: events.clone(), metrics: metrics.clone(), watchdog_handle };
         let (driver, handle) = Driver::new(engine, hosts, clock, outputs);
         parts.spawn(endless(driver.run()));
         if let Some(wire) = self.wire {
             info!("the other hosts are talked to from {}", shown(wire.local_addr()));
-            let heart = watchdog.watch("the gossip", peers::PATIENCE);
-            parts.spawn(endless(wire.run(to_others, handle.clone(), heart, stop.clone())));
+            let watchdog_handle = watchdog.watch("the gossip", peers::PATIENCE);
+            parts.spawn(endless(wire.run(to_others, handle.clone(), watchdog_handle, stop.clone())));
         }
 
         let first = from_driver.borrow().decision.clone();
@@ -243,8 +243,8 @@ fn supervisor(driver: driver::Handle, watchdog: Watchdog) -> Supervisor {
             }
         }),
         heartbeat: Box::new(move |name, allowed| {
-            let heart = watchdog.watch(name, allowed);
-            Box::new(move || heart.beat())
+            let watchdog_handle = watchdog.watch(name, allowed);
+            Box::new(move || watchdog_handle.heartbeat())
         }),
     })
 }

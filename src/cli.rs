@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config;
-use crate::lines::Lines;
+use crate::os::log_writer::LogWriter;
 
 /// Keeps one name pointed at the healthy nodes of a Kubernetes control plane.
 #[derive(Debug, Parser)]
@@ -146,7 +146,7 @@ fn tell(failure: &Failure) {
     let text = format!("{failure}\n");
     // What ran must end, also where no one reads. But the errors of a file may be many, and their reader slow.
     let is_run = matches!(failure, Failure::Run(_));
-    let _ = match is_run.then(|| Lines::to(io::stderr())) {
+    let _ = match is_run.then(|| LogWriter::start(io::stderr())) {
         Some(Ok((mut lines, _rest))) => lines.write_all(text.as_bytes()),
         _ => io::stderr().write_all(text.as_bytes()),
     };

@@ -27,11 +27,11 @@ use self::news::{Held, News};
 use self::roster::Roster;
 use self::rosters::{Rosters, is_sought};
 use self::settings::Settings;
-use crate::clock::Clock;
 use crate::config::PoolConfig;
 use crate::driver::Handle;
 use crate::events::{EventKind, Events};
 use crate::keeper::Saver;
+use crate::os::clock::Clock;
 use daymark_probe::{self as probe, Prober};
 
 /// How many reports may wait.

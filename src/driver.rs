@@ -21,13 +21,13 @@ use daymark_gossip::{Digest, Message};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use crate::clock::Clock;
 use crate::complaint::PeerMismatch;
 use crate::events::{EventKind, Events};
 use crate::keeper::Kept;
 use crate::metrics::Metrics;
+use crate::os::clock::Clock;
 use crate::status::{HostsStatus, Observed, PendingOverride, PoolStatus, TargetStatus};
-use crate::watchdog::Heart;
+use crate::watchdog::WatchdogHandle;
 
 pub use self::hosts::{Hosts, Letter};
 
@@ -136,7 +136,7 @@ pub struct Outputs {
     /// The metrics.
     pub metrics: Metrics,
     /// What shows that the driver is not stuck.
-    pub heart: Heart,
+    pub watchdog_handle: WatchdogHandle,
 }
 
 impl Driver {
@@ -167,7 +167,7 @@ impl Driver {
                 () = timer => self.engine.handle_timeout(self.clock.now()),
                 () = tokio::time::sleep(BEAT) => {}
             }
-            self.outputs.heart.beat();
+            self.outputs.watchdog_handle.heartbeat();
             for input in batch.drain(..) {
                 self.handle(input);
             }

@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, Finding, PeersConfig, PoolConfig, ProviderConfig};
 use crate::discovery::Discovery;
 use crate::driver::Handle;
-use crate::notify;
+use crate::os::notify;
 use crate::peers;
 use crate::zones;
 

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
 use crate::config::PoolConfig;
+use crate::os::clock::Clock;
 use crate::publish::Backoff;
 use crate::status;
 use daymark_files::error_chain;

@@ -1,4 +1,4 @@
-//! Sees parts that are stuck: each beats, and `/livez` fails while one has been silent for too long.
+//! Detects stuck tasks. Each task sends heartbeats, and `/livez` fails while one is overdue.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,60 +7,69 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// The parts that have to beat.
+/// The tasks that must send heartbeats. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Watchdog(Arc<Mutex<Parts>>);
+pub struct Watchdog(Arc<Mutex<WatchedTasks>>);
 
 #[derive(Debug, Default)]
-struct Parts {
-    next: u64,
-    watched: BTreeMap<u64, Part>,
+struct WatchedTasks {
+    next_id: u64,
+    tasks: BTreeMap<u64, WatchedTask>,
 }
 
 #[derive(Debug)]
-struct Part {
+struct WatchedTask {
     name: String,
-    last: Instant,
-    allowed: Duration,
+    last_heartbeat: Instant,
+    timeout: Duration,
 }
 
-/// One part's duty to beat; dropped, the part is not watched any more.
+/// Sends the heartbeats of one task. When it is dropped, the task is no longer watched.
 #[derive(Debug)]
-pub struct Heart {
+pub struct WatchdogHandle {
     id: u64,
     watchdog: Watchdog,
 }
 
+/// A task whose heartbeat is overdue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StuckTask {
+    /// The name of the task, such as `the driver`.
+    pub name: String,
+    /// The time since the last heartbeat.
+    pub silence: Duration,
+}
+
 impl Watchdog {
-    /// Watches a part from now on. It must beat at least once in every `allowed`.
-    pub fn watch(&self, name: &str, allowed: Duration) -> Heart {
-        let mut parts = self.0.lock();
-        let id = parts.next;
-        parts.next += 1;
-        parts.watched.insert(id, Part { name: name.to_owned(), last: Instant::now(), allowed });
-        Heart { id, watchdog: self.clone() }
+    /// Watches a task from now on. It must send a heartbeat at least once in every `timeout`.
+    pub fn watch(&self, name: &str, timeout: Duration) -> WatchdogHandle {
+        let mut watched = self.0.lock();
+        let id = watched.next_id;
+        watched.next_id += 1;
+        watched.tasks.insert(id, WatchedTask { name: name.to_owned(), last_heartbeat: Instant::now(), timeout });
+        WatchdogHandle { id, watchdog: self.clone() }
     }
 
-    /// The parts that have been silent for too long, and for how long.
-    pub fn stuck(&self) -> Vec<(String, Duration)> {
-        let parts = self.0.lock();
-        let silent = parts.watched.values().filter(|part| part.last.elapsed() > part.allowed);
-        silent.map(|part| (part.name.clone(), part.last.elapsed())).collect()
+    /// The tasks whose heartbeat is overdue.
+    pub fn stuck_tasks(&self) -> Vec<StuckTask> {
+        let watched = self.0.lock();
+        let overdue = watched.tasks.values().filter(|task| task.last_heartbeat.elapsed() > task.timeout);
+        overdue.map(|task| StuckTask { name: task.name.clone(), silence: task.last_heartbeat.elapsed() }).collect()
     }
 }
 
-impl Heart {
-    /// Says that the part is alive.
-    pub fn beat(&self) {
-        if let Some(part) = self.watchdog.0.lock().watched.get_mut(&self.id) {
-            part.last = Instant::now();
+impl WatchdogHandle {
+    /// Reports that the task makes progress.
+    pub fn heartbeat(&self) {
+        if let Some(task) = self.watchdog.0.lock().tasks.get_mut(&self.id) {
+            task.last_heartbeat = Instant::now();
         }
     }
 }
 
-impl Drop for Heart {
+impl Drop for WatchdogHandle {
     fn drop(&mut self) {
-        self.watchdog.0.lock().watched.remove(&self.id);
+        self.watchdog.0.lock().tasks.remove(&self.id);
     }
 }
 
@@ -69,33 +78,34 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_part_that_is_silent_for_too_long_is_stuck_until_it_beats() {
+    async fn a_task_without_a_heartbeat_is_stuck_until_the_next_one() {
         let watchdog = Watchdog::default();
-        let heart = watchdog.watch("driver", Duration::from_secs(5));
-        let _other = watchdog.watch("probe", Duration::from_mins(1));
+        let driver = watchdog.watch("driver", Duration::from_secs(5));
+        let _probe = watchdog.watch("probe", Duration::from_mins(1));
         tokio::time::advance(Duration::from_secs(5)).await;
-        assert_eq!(watchdog.stuck(), []);
+        assert_eq!(watchdog.stuck_tasks(), []);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(watchdog.stuck(), [("driver".to_owned(), Duration::from_secs(6))]);
-        heart.beat();
-        assert_eq!(watchdog.stuck(), []);
+        let stuck = StuckTask { name: "driver".to_owned(), silence: Duration::from_secs(6) };
+        assert_eq!(watchdog.stuck_tasks(), [stuck]);
+        driver.heartbeat();
+        assert_eq!(watchdog.stuck_tasks(), []);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_part_that_takes_the_place_of_another_is_watched_for_itself() {
+    async fn two_tasks_of_one_name_are_watched_separately() {
         let watchdog = Watchdog::default();
         let former = watchdog.watch("probe", Duration::from_secs(5));
         let _successor = watchdog.watch("probe", Duration::from_secs(5));
         drop(former);
         tokio::time::advance(Duration::from_secs(6)).await;
-        assert_eq!(watchdog.stuck().len(), 1);
+        assert_eq!(watchdog.stuck_tasks().len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_part_that_has_ended_is_not_stuck() {
+    async fn a_task_that_has_ended_is_not_stuck() {
         let watchdog = Watchdog::default();
         drop(watchdog.watch("probe", Duration::from_secs(5)));
         tokio::time::advance(Duration::from_mins(1)).await;
-        assert_eq!(watchdog.stuck(), []);
+        assert_eq!(watchdog.stuck_tasks(), []);
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
 use daymark_cloudflare::Usage;
@@ -17,7 +19,7 @@ use crate::driver::{self, Driver};
 use crate::keeper::Kept;
 use crate::publish;
 use crate::role::Role;
-use crate::watchdog::Heart;
+use crate::watchdog::WatchdogHandle;
 
 struct Bench {
     routes: Router,
@@ -46,8 +48,8 @@ fn bench() -> Bench {
     let membership = None;
     let engine = Engine::new(membership, pools.clone(), Memory::default(), clock.now());
     let (sender, newest) = watch::channel(Kept::default());
-    let heart = watchdog.watch("the driver", driver::PATIENCE);
-    let outputs = Outputs { newest: sender, events: events.clone(), metrics: metrics.clone(), heart };
+    let watchdog_handle = watchdog.watch("the driver", driver::PATIENCE);
+    let outputs = Outputs { newest: sender, events: events.clone(), metrics: metrics.clone(), watchdog_handle };
     let (driver, handle) = Driver::new(engine, None, clock, outputs);
     tokio::spawn(driver.run());
 
@@ -109,14 +111,15 @@ impl Bench {
 async fn livez_fails_while_a_part_is_stuck_and_names_it() {
     let bench = bench();
     assert_eq!(bench.get("/livez").await, (StatusCode::OK, "livez check passed\n".to_owned()));
-    let stuck: Heart = bench.admin.watchdog.watch("probe of lb.example.org cp-1 192.0.2.1", Duration::from_secs(5));
+    let stuck: WatchdogHandle =
+        bench.admin.watchdog.watch("probe of lb.example.org cp-1 192.0.2.1", Duration::from_secs(5));
     tokio::time::sleep(Duration::from_secs(9)).await;
     let (code, text) = bench.get("/livez").await;
     assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(text, "[-]probe of lb.example.org cp-1 192.0.2.1 is stuck: silent for 9 s\nlivez check failed\n");
+    assert_eq!(text, "[-]probe of lb.example.org cp-1 192.0.2.1 is stuck: no heartbeat for 9 s\nlivez check failed\n");
     let (_, status) = bench.get("/api/v1/status").await;
     assert!(status.contains("cp-1 192.0.2.1 is stuck"), "{status}");
-    stuck.beat();
+    stuck.heartbeat();
     assert_eq!(bench.get("/livez").await.0, StatusCode::OK);
 }
 

@@ -14,9 +14,9 @@ use super::Remembering;
 use crate::admin::{Token, token};
 use crate::config::{Config, ProviderConfig};
 use crate::discovery::rosters::Rosters;
-use crate::family;
 use crate::lock::{NotLocked, StateLock};
 use crate::metrics::Metrics;
+use crate::os::sockets;
 use crate::peers::{Wire, WireError};
 use crate::state::{Found, StateFile};
 use crate::zones;
@@ -86,7 +86,7 @@ pub(crate) fn cloudflares(
 
 pub(super) fn bind_admin(config: &Config) -> Result<TcpListener, String> {
     let listen = config.admin.listen;
-    family::listen(listen).map_err(|error| {
+    sockets::listen(listen).map_err(|error| {
         let sentence = format!("cannot listen on {listen} by tcp: {error}; a free address of this host is needed");
         config.finding("admin.listen", "--admin", sentence).to_string()
     })

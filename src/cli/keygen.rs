@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
 use super::{Failure, Outcome};
-use crate::clock::Clock;
+use crate::os::clock::Clock;
 use crate::peers::keyfile::KeyFileError;
 
 const ROTATION: &str = "\

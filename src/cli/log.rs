@@ -9,7 +9,7 @@ use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
-use crate::lines::{Lines, Rest};
+use crate::os::log_writer::{FlushGuard, LogWriter};
 
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -23,14 +23,14 @@ pub(super) enum Format {
 
 /// Logs from this level on, until what this gives is dropped. `DAYMARK_LOG` may give another level, such as `debug` or
 /// `daymark=trace`.
-pub(super) fn start(format: Format, level: &str) -> Option<Rest> {
+pub(super) fn start(format: Format, level: &str) -> Option<FlushGuard> {
     let filter = EnvFilter::try_from_env("DAYMARK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // Without a thread no runtime can be had either, and that is told.
-    let (lines, rest) = Lines::to(io::stderr()).ok()?;
+    let (writer, guard) = LogWriter::start(io::stderr()).ok()?;
     // A crash is told as everything is: by whole lines, and without waiting for who reads them.
     std::panic::set_hook(Box::new(|crash| error!("{}", one_line(&crash.to_string()))));
-    let writer = move || lines.clone();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
+    let make_writer = move || writer.clone();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(make_writer).with_target(false);
     // A line that cannot be written is lost. To tell of that on standard error too would panic where that is the fault.
     let builder = builder.log_internal_errors(false);
     // A second call finds a logger already there, which is as good.
@@ -38,7 +38,7 @@ pub(super) fn start(format: Format, level: &str) -> Option<Rest> {
         Format::Json => builder.json().flatten_event(true).try_init(),
         Format::Text => builder.with_ansi(io::stderr().is_terminal()).fmt_fields(debug_fn(sentence)).try_init(),
     };
-    Some(rest)
+    Some(guard)
 }
 
 fn one_line(text: &str) -> String {

@@ -9,7 +9,7 @@ use super::log::{self, Format};
 use super::{Failure, Outcome, Own, block_on};
 use crate::app::App;
 use crate::config::{Config, Flags};
-use crate::given;
+use crate::os::sockets;
 use daymark_files::error_chain;
 
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Outcome {
-    let given = given::take().map_err(Failure::Usage)?;
+    let inherited = sockets::inherited().map_err(Failure::Usage)?;
     let log_format = arguments.log_format;
     let (config, file) = configuration(arguments)?;
     let _log = log::start(log_format, "info");
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
         warn!("{warning}");
     }
     block_on(async {
-        let app = App::bind(config, file, given).map_err(|errors| Failure::Usage(errors.to_string()))?;
+        let app = App::bind(config, file, inherited).map_err(|errors| Failure::Usage(errors.to_string()))?;
         app.run().await.map_err(|error| Failure::Run(error_chain(&error)))
     })?;
     Ok(String::new())

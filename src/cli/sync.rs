@@ -19,11 +19,11 @@ use tracing::warn;
 use super::log::{self, Format};
 use super::{Failure, Outcome, Output, Own, block_on, json, print};
 use crate::app::{self, Remembering};
-use crate::clock::Clock;
 use crate::config::{self, Config, PoolConfig, ProviderConfig};
 use crate::discovery::once::{Look, look};
 use crate::lock::{NotLocked, StateLock};
-use crate::signals::{Asked, Signals};
+use crate::os::clock::Clock;
+use crate::os::signals::{SignalRequest, Signals};
 use crate::state::{Found, StateFile};
 use crate::sync::{Done, Verdicts, judge};
 use daymark_files::error_chain;
@@ -101,11 +101,11 @@ async fn until_stopped(arguments: &Arguments, config: &Config) -> Result<(Report
             report = &mut pass => return Ok((report?, stop.is_cancelled())),
             asked = signals.next() => match asked {
                 // There is nothing to read again.
-                Asked::Reload => {}
-                Asked::Stop if stop.is_cancelled() => {
+                SignalRequest::Reload => {}
+                SignalRequest::Stop if stop.is_cancelled() => {
                     return Err(Failure::Run("stopped at once by a second signal".to_owned()));
                 }
-                Asked::Stop => {
+                SignalRequest::Stop => {
                     warn!("stopping after what is under way; a second signal stops at once");
                     stop.cancel();
                 }

@@ -39,9 +39,9 @@ impl Bench {
         let membership = None;
         let policies = pools.iter().map(|it| it.pool.clone()).collect();
         let engine = daymark_decision::Engine::new(membership, policies, Memory::default(), clock.now());
-        let heart = Watchdog::default().watch("the driver", driver::PATIENCE);
+        let watchdog_handle = Watchdog::default().watch("the driver", driver::PATIENCE);
         let newest = watch::channel(Kept::default()).0;
-        let outputs = Outputs { newest, events: Events::default(), metrics: Metrics::default(), heart };
+        let outputs = Outputs { newest, events: Events::default(), metrics: Metrics::default(), watchdog_handle };
         let (driver, handle) = Driver::new(engine, None, clock, outputs);
         tokio::spawn(driver.run());
         let tell = Tell { clock, events: events.clone(), board: board.clone() };

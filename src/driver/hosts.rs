@@ -8,10 +8,10 @@ use daymark_decision::{Engine, HostName, Moment, PoolName, Target, Vote, WriterE
 use daymark_gossip::{Digest, Gossip, Heard, Message, Peer, Transmit, Unheard, exchange};
 use tokio::sync::{mpsc, watch};
 
-use crate::clock::Clock;
 use crate::complaint::PeerMismatch;
 use crate::events::EventKind;
 use crate::metrics::Metrics;
+use crate::os::clock::Clock;
 use crate::role::Role;
 use crate::status::{HostVote, HostsStatus, PeerMismatchStatus, PeerStatus, PeerTarget};
 

@@ -44,8 +44,8 @@ fn start(pool: Pool) -> Bench {
     let membership = None;
     let engine = Engine::new(membership, vec![pool], Memory::default(), clock.now());
     let (newest, decisions) = watch::channel(Kept::default());
-    let heart = watchdog.watch("driver", PATIENCE);
-    let outputs = Outputs { newest, events: events.clone(), metrics: Metrics::default(), heart };
+    let watchdog_handle = watchdog.watch("driver", PATIENCE);
+    let outputs = Outputs { newest, events: events.clone(), metrics: Metrics::default(), watchdog_handle };
     let (driver, handle) = Driver::new(engine, None, clock, outputs);
     Bench { clock, handle, decisions, events, watchdog, task: tokio::spawn(driver.run()) }
 }
@@ -158,7 +158,7 @@ async fn the_driver_beats_at_rest_and_ends_with_its_last_handle() {
     let bench = start(pool(&["cp-1"]));
     for _ in 0..60 {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(bench.watchdog.stuck(), []);
+        assert_eq!(bench.watchdog.stuck_tasks(), []);
     }
     drop(bench.handle);
     bench.task.await.unwrap();

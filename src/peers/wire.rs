@@ -23,9 +23,9 @@ use super::keyfile::{self, KeyFile, KeyFileError};
 use crate::complaint::PeerMismatch;
 use crate::config::{PeerAddress, PeersConfig};
 use crate::driver::{Handle, Letter};
-use crate::family;
 use crate::metrics::Metrics;
-use crate::watchdog::Heart;
+use crate::os::sockets;
+use crate::watchdog::WatchdogHandle;
 use daymark_files::error_chain;
 
 /// How often the names of hosts are resolved again.
@@ -79,7 +79,7 @@ impl Wire {
         let keys = keyfile::watch(&config.key_file);
         keys.current()?;
         let address = config.listen;
-        let socket = family::bind(address, bind).map_err(|source| WireError::Bind { address, source })?;
+        let socket = sockets::bind_dual_stack(address, bind).map_err(|source| WireError::Bind { address, source })?;
         let others = config.addresses.iter().filter(|(host, _)| **host != config.membership.own);
         let fixed = others.clone().filter_map(|(host, address)| match address {
             PeerAddress::Ip(address) => Some((host.clone(), [*address].into())),
@@ -110,7 +110,7 @@ impl Wire {
         mut self,
         mut to_send: mpsc::Receiver<Letter>,
         driver: Handle,
-        heart: Heart,
+        watchdog_handle: WatchdogHandle,
         stop: CancellationToken,
     ) {
         let mut buffer = [0; LONGEST + 1];
@@ -131,7 +131,7 @@ impl Wire {
                 _ = resolve.tick() => self.look_up(&mut lookups),
                 Some(found) = lookups.join_next() => if let Ok(found) = found { self.resolve(found, &driver) },
             }
-            heart.beat();
+            watchdog_handle.heartbeat();
         }
     }
 

@@ -6,7 +6,7 @@ use daymark_cloudflare::Usage;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use crate::clock::Clock;
+use crate::os::clock::Clock;
 use crate::status::ProviderStatus;
 
 /// What was called, how it went, and how often.

@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 use tracing::subscriber::DefaultGuard;
 
 use super::*;
-use crate::clock::Clock;
 use crate::keeper::StateHealth;
+use crate::os::clock::Clock;
 use crate::state::StateFile;
 
 /// What one attempt of the scripted provider does.

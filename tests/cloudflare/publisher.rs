@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use daymark::clock::Clock;
+use daymark::os::clock::Clock;
 use daymark::publish::{Progress, publish};
 use daymark::role::Role;
 use daymark_cloudflare::Cloudflare;

@@ -1,4 +1,4 @@
-//! The only reading of a clock for the core: the wall clock once, the monotonic clock from then on.
+//! The only clock that the core's moments come from. It reads the wall clock once, and the monotonic clock from then on.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use daymark_decision::Moment;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// Tells moments that never go back while the process runs, whatever is done to the wall clock.
+/// A clock that never goes back while the process runs, even if the wall clock is set.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Moment,
@@ -14,29 +14,29 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that begins at the wall clock's time; at the epoch where that is before it.
+    /// Starts a clock at the time of the wall clock. A wall clock before 1970 counts as 1970.
     pub fn start() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { started: Moment::default().after(wall), since: Instant::now() }
     }
 
-    /// The moment now.
+    /// The current moment.
     pub fn now(&self) -> Moment {
         self.started.after(self.since.elapsed())
     }
 
-    /// The moment now, to the second, as status and metrics tell it.
+    /// The current moment in whole seconds, for status and metrics.
     pub fn timestamp(&self) -> Timestamp {
         let secs = i64::try_from(self.now().as_secs()).unwrap_or(i64::MAX);
         Timestamp::from_second(secs).unwrap_or(Timestamp::MAX)
     }
 
-    /// When the process started.
+    /// The moment at which the clock was started.
     pub fn started(&self) -> Moment {
         self.started
     }
 
-    /// When a moment comes, for a timer. The core counts whole milliseconds, so the timer is never early.
+    /// The instant of a moment, for a timer. Moments are whole milliseconds, so one more is added: the timer is never early.
     pub fn instant(&self, at: Moment) -> Instant {
         self.since + at.since(self.started) + Duration::from_millis(1)
     }

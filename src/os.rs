@@ -1,0 +1,9 @@
+//! The interfaces to the operating system: clock, log, service manager, signals and sockets.
+//!
+//! These modules know nothing of pools, providers or peers.
+
+pub mod clock;
+pub(crate) mod log_writer;
+pub(crate) mod notify;
+pub mod signals;
+pub(crate) mod sockets;
