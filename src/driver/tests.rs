@@ -1,9 +1,4 @@
-use std::num::NonZeroU32;
-
-use daymark_decision::{
-    AnswerStatus, Basis, Kind, Memory, Mode, Node, NodeName, Override, OverrideKind, ProbeTiming, Steering, Thresholds,
-    Timings, TtlRange,
-};
+use daymark_decision::{AnswerStatus, Basis, Kind, Memory, NodeName, Override, OverrideKind, fixtures};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -19,24 +14,8 @@ struct Bench {
 }
 
 fn pool(nodes: &[&str]) -> Pool {
-    let node = |(name, n): (&&str, u8)| Node {
-        name: NodeName::new(name),
-        addresses: vec![[192, 0, 2, n].into()],
-        priority: 0,
-        weight: 1,
-    };
-    Pool {
-        name: PoolName::new("lb.example.org"),
-        nodes: nodes.iter().zip(1..).map(node).collect(),
-        thresholds: Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN },
-        timing: ProbeTiming {
-            interval: Duration::from_secs(1),
-            confirm_interval: Duration::from_millis(100),
-            detection: Duration::from_secs(2),
-        },
-        steering: Steering { mode: Mode::All, max_answers: 8 },
-        ttl: TtlRange { min: 1, max: 5 },
-    }
+    let node = |(name, n): (&&str, u8)| fixtures::node(name, &[&format!("192.0.2.{n}")]);
+    fixtures::quick_pool("lb.example.org", nodes.iter().zip(1..).map(node).collect())
 }
 
 fn start(pool: Pool) -> Bench {
@@ -53,7 +32,7 @@ fn start(pool: Pool) -> Bench {
 impl Bench {
     fn see(&self, pool: &Pool, index: usize, kind: Kind) {
         let target = pool.targets().nth(index).unwrap().0;
-        self.handle.observe(target, Observation { kind, timings: Timings::default(), certificate: None }).unwrap();
+        self.handle.observe(target, fixtures::observation(kind)).unwrap();
     }
 
     async fn until(&mut self, is_it: impl Fn(&Decision) -> bool) -> Decision {

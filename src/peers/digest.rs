@@ -73,34 +73,24 @@ mod tests {
     use std::num::NonZeroU32;
     use std::time::Duration;
 
-    use daymark_decision::{Mode, Node, NodeName, Pool, ProbeTiming, Steering, Thresholds, TtlRange};
+    use daymark_decision::fixtures;
 
     use super::*;
     use crate::discovery::settings as discovery;
     use daymark_probe::Settings;
 
     fn config() -> PoolConfig {
-        let thresholds = Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN };
-        let (interval, confirm_interval) = (Duration::from_secs(1), Duration::from_millis(100));
-        let node = Node { name: NodeName::new("a"), addresses: vec![[192, 0, 2, 1].into()], priority: 0, weight: 1 };
-        let pool = Pool {
-            name: PoolName::new("lb.example.org"),
-            nodes: vec![node],
-            thresholds,
-            timing: ProbeTiming { interval, confirm_interval, detection: Duration::from_secs(2) },
-            steering: Steering { mode: Mode::All, max_answers: 8 },
-            ttl: TtlRange { min: 1, max: 5 },
-        };
+        let pool = fixtures::quick_pool("lb.example.org", vec![fixtures::node("a", &["192.0.2.1"])]);
         let probe = Settings {
             port: 6443,
             path: "/readyz".to_owned(),
             server_name: "lb.example.org".to_owned(),
-            interval,
+            interval: pool.timing.interval,
             connect_timeout: Duration::from_secs(1),
             timeout: Duration::from_secs(5),
-            confirm_interval,
+            confirm_interval: pool.timing.confirm_interval,
             fresh_every: NonZeroU32::MIN,
-            thresholds,
+            thresholds: pool.thresholds,
             trust: Trust::File("ca.crt".into()),
             auth: None,
         };

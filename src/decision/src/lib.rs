@@ -15,6 +15,8 @@ mod answer;
 mod change;
 mod command;
 mod engine;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 mod health;
 mod last_known_good;
 mod memory;

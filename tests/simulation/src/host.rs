@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daymark_decision::{
-    Answer, Engine, HostName, Kind, Membership, Memory, Moment, Observation, Pool, PoolName, Target, Timings,
-    WriterElection,
+    Answer, Engine, HostName, Kind, Membership, Memory, Moment, Pool, PoolName, Target, WriterElection, fixtures,
 };
 use daymark_gossip::{Digest, Gossip, Message, Transmit, exchange};
 
@@ -109,8 +108,7 @@ impl Host {
     pub fn observe(&mut self, target: &Target, kind: Kind, at: u64) {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return };
-        let observation = Observation { kind, timings: Timings::default(), certificate: None };
-        running.engine.handle_observation(target, &observation, now);
+        running.engine.handle_observation(target, &fixtures::observation(kind), now);
         self.exchange_and_save(at);
     }
 

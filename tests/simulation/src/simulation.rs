@@ -2,14 +2,9 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
-use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-use daymark_decision::{
-    Command, Health, HostName, Kind, Membership, Mode, Node, NodeName, Override, OverrideKind, Pool, PoolName,
-    ProbeTiming, Steering, Target, Thresholds, TtlRange,
-};
+use daymark_decision::{Command, Health, Kind, Override, OverrideKind, Pool, ProbeTiming, Target, fixtures};
 use daymark_gossip::Message;
 use fastrand::Rng;
 
@@ -95,9 +90,7 @@ impl Simulation {
         let configured: BTreeSet<usize> = (0..setup.nodes).collect();
         // A reload may add one more node.
         let (pool, all) = (pool(&configured), pool(&(0..=setup.nodes).collect()));
-        let names: BTreeSet<HostName> = (0..setup.hosts).map(host_name).collect();
-        let host =
-            |n| Host::new(Membership { own: host_name(n), members: names.clone(), can_write: true }, pool.clone());
+        let host = |n| Host::new(fixtures::membership(n, 0..setup.hosts), pool.clone());
         let mut simulation = Self {
             now: START,
             hosts: (0..setup.hosts).map(host).collect(),
@@ -325,27 +318,16 @@ fn kind(outcome: Outcome) -> Kind {
     }
 }
 
-fn host_name(n: usize) -> HostName {
-    HostName::new(&format!("dns-{n}"))
-}
-
 fn pool(nodes: &BTreeSet<usize>) -> Pool {
     let node = |n: usize| {
         let [.., high, low] = n.to_be_bytes();
-        let address = IpAddr::V4(Ipv4Addr::new(10, 10, high, low));
-        Node { name: NodeName::new(&format!("cp-{n}")), addresses: vec![address], priority: 0, weight: 1 }
+        fixtures::node(&format!("cp-{n}"), &[&format!("10.10.{high}.{low}")])
     };
-    let (rise, fall) = (NonZeroU32::MIN.saturating_add(1), NonZeroU32::MIN.saturating_add(2));
-    Pool {
-        name: PoolName::new("lb.kube-cp.com"),
-        nodes: nodes.iter().copied().map(node).collect(),
-        thresholds: Thresholds { rise, fall },
-        timing: ProbeTiming {
-            interval: Duration::from_millis(INTERVAL),
-            confirm_interval: Duration::from_millis(CONFIRM),
-            detection: Duration::from_millis(2_300),
-        },
-        steering: Steering { mode: Mode::All, max_answers: 8 },
-        ttl: TtlRange { min: 1, max: 5 },
-    }
+    let pool = fixtures::pool("lb.kube-cp.com", nodes.iter().copied().map(node).collect());
+    let timing = ProbeTiming {
+        interval: Duration::from_millis(INTERVAL),
+        confirm_interval: Duration::from_millis(CONFIRM),
+        detection: Duration::from_millis(2_300),
+    };
+    Pool { timing, ..pool }
 }

@@ -1,33 +1,15 @@
-use std::num::NonZeroU32;
-use std::time::Duration;
-
 use super::*;
 use crate::answer::Basis;
-use crate::observation::{Kind, Timings};
+use crate::fixtures;
+use crate::observation::Kind;
 use crate::operator_override::OverrideKind;
 use crate::override_entry::{HybridTimestamp, OverrideState, RevertedDrain};
-use crate::policy::{Mode, Node, ProbeTiming, Steering, Thresholds, TtlRange};
+use crate::policy::TtlRange;
 use crate::quorum::HostName;
 
 fn pool(name: &str, addresses: &[&str]) -> Pool {
-    let node = |(address, n): (&&str, usize)| Node {
-        name: NodeName::new(&format!("cp-{n}")),
-        addresses: vec![address.parse().unwrap()],
-        priority: 0,
-        weight: 1,
-    };
-    Pool {
-        name: PoolName::new(name),
-        nodes: addresses.iter().zip(1..).map(node).collect(),
-        thresholds: Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN },
-        timing: ProbeTiming {
-            interval: Duration::from_secs(1),
-            confirm_interval: Duration::from_millis(100),
-            detection: Duration::from_secs(2),
-        },
-        steering: Steering { mode: Mode::All, max_answers: 8 },
-        ttl: TtlRange { min: 1, max: 5 },
-    }
+    let node = |(address, n): (&&str, usize)| fixtures::node(&format!("cp-{n}"), &[address]);
+    fixtures::quick_pool(name, addresses.iter().zip(1..).map(node).collect())
 }
 
 fn at(secs: u64) -> Moment {
@@ -35,9 +17,7 @@ fn at(secs: u64) -> Moment {
 }
 
 fn engine(pools: &[Pool], members: usize) -> Engine {
-    let names = (1..=members).map(|n| HostName::new(&format!("dns-{n}")));
-    let membership = Membership { own: HostName::new("dns-1"), members: names.collect(), can_write: true };
-    let membership = (members > 1).then_some(membership);
+    let membership = (members > 1).then(|| fixtures::membership(1, 1..=members));
     Engine::new(membership, pools.to_vec(), Memory::default(), at(0))
 }
 
@@ -46,8 +26,7 @@ fn target(pool: &Pool, index: usize) -> Target {
 }
 
 fn observe(engine: &mut Engine, target: &Target, kind: Kind, secs: u64) {
-    let observation = Observation { kind, timings: Timings::default(), certificate: None };
-    engine.handle_observation(target, &observation, at(secs));
+    engine.handle_observation(target, &fixtures::observation(kind), at(secs));
 }
 
 fn view(host: &str, votes: BTreeMap<Target, Vote>) -> PeerView {

@@ -1,52 +1,22 @@
 //! Short ways to make the values of the core.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-use daymark_decision::{
-    HostName, Kind, Membership, Mode, Moment, Node, NodeName, Observation, Pool, PoolName, ProbeTiming, Steering,
-    Thresholds, Timings, TtlRange,
-};
+pub use daymark_decision::fixtures::{node, observation, thresholds};
+use daymark_decision::{Kind, Membership, Moment, Pool, fixtures};
 
 /// 2026-01-01T00:00:00Z, where every story begins.
 pub const START: Moment = Moment::from_millis(1_767_225_600_000);
 
+/// A pool without nodes.
 pub fn pool(name: &str) -> Pool {
-    Pool {
-        name: PoolName::new(name),
-        nodes: Vec::new(),
-        thresholds: thresholds(2, 3),
-        timing: ProbeTiming {
-            interval: Duration::from_secs(1),
-            confirm_interval: Duration::from_millis(100),
-            detection: Duration::from_millis(6_300),
-        },
-        steering: Steering { mode: Mode::All, max_answers: 8 },
-        ttl: TtlRange { min: 1, max: 5 },
-    }
-}
-
-pub fn node(name: &str, addresses: &[&str]) -> Node {
-    let addresses = addresses.iter().map(|it| it.parse().expect("an address")).collect();
-    Node { name: NodeName::new(name), addresses, priority: 0, weight: 1 }
-}
-
-pub fn thresholds(rise: u32, fall: u32) -> Thresholds {
-    let at_least_one = |n| NonZeroU32::new(n).expect("at least 1");
-    Thresholds { rise: at_least_one(rise), fall: at_least_one(fall) }
+    fixtures::pool(name, Vec::new())
 }
 
 /// A host with the hosts after it: `dns-1` with `dns-2` and `dns-3`. `None` for one host.
 pub fn membership(own: &str, members: usize) -> Option<Membership> {
-    let (stem, first) = own.rsplit_once('-').expect("a name with a number");
-    let first: usize = first.parse().expect("a number");
-    let names = (first..first + members).map(|n| HostName::new(&format!("{stem}-{n}")));
-    let membership = Membership { own: HostName::new(own), members: names.collect(), can_write: true };
-    (members > 1).then_some(membership)
-}
-
-pub fn observation(kind: Kind) -> Observation {
-    Observation { kind, timings: Timings::default(), certificate: None }
+    let first: usize = own.strip_prefix("dns-").and_then(|number| number.parse().ok()).expect("a name such as dns-1");
+    (members > 1).then(|| fixtures::membership(first, first..first + members))
 }
 
 /// A kind from its label, with failing checks after a colon: `notReady:etcd,ping`.

@@ -1,0 +1,73 @@
+//! Pools, nodes, memberships and observations for the tests of this crate and of those above it.
+//!
+//! The feature `fixtures` makes them public. No program uses them.
+
+#![allow(clippy::expect_used, reason = "a panic in a helper of tests is a failing test")]
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::observation::{Kind, Observation, Timings};
+use crate::policy::{Mode, Node, Pool, ProbeTiming, Steering, Thresholds, TtlRange};
+use crate::quorum::{HostName, Membership};
+use crate::target::{NodeName, PoolName};
+
+/// A pool with the defaults of the configuration.
+pub fn pool(name: &str, nodes: Vec<Node>) -> Pool {
+    Pool {
+        name: PoolName::new(name),
+        nodes,
+        thresholds: thresholds(2, 3),
+        timing: ProbeTiming {
+            interval: Duration::from_secs(1),
+            confirm_interval: Duration::from_millis(100),
+            detection: Duration::from_millis(6_300),
+        },
+        steering: Steering { mode: Mode::All, max_answers: 8 },
+        ttl: TtlRange { min: 1, max: 5 },
+    }
+}
+
+/// A pool whose grades change with a single observation, which proves a silent node in two seconds.
+pub fn quick_pool(name: &str, nodes: Vec<Node>) -> Pool {
+    let pool = pool(name, nodes);
+    let timing = ProbeTiming { detection: Duration::from_secs(2), ..pool.timing };
+    Pool { thresholds: thresholds(1, 1), timing, ..pool }
+}
+
+/// A node of these addresses.
+///
+/// # Panics
+///
+/// Panics if one is no IP address.
+pub fn node(name: &str, addresses: &[&str]) -> Node {
+    let addresses = addresses.iter().map(|address| address.parse().expect("an IP address")).collect();
+    Node { name: NodeName::new(name), addresses, priority: 0, weight: 1 }
+}
+
+/// The thresholds of these numbers of observations.
+///
+/// # Panics
+///
+/// Panics if one is 0.
+pub fn thresholds(rise: u32, fall: u32) -> Thresholds {
+    let at_least_one = |number| NonZeroU32::new(number).expect("at least 1");
+    Thresholds { rise: at_least_one(rise), fall: at_least_one(fall) }
+}
+
+/// The host `dns-NUMBER`.
+pub fn host(number: usize) -> HostName {
+    HostName::new(&format!("dns-{number}"))
+}
+
+/// The membership of the host `dns-OWN` among the hosts of these numbers. It can write.
+pub fn membership(own: usize, members: impl IntoIterator<Item = usize>) -> Membership {
+    let members: BTreeSet<HostName> = members.into_iter().map(host).collect();
+    Membership { own: host(own), members, can_write: true }
+}
+
+/// An observation without times and without a certificate.
+pub fn observation(kind: Kind) -> Observation {
+    Observation { kind, timings: Timings::default(), certificate: None }
+}
