@@ -27,7 +27,7 @@ use crate::admin::{self, Admin, QueryCounts, Token, token as admin_token};
 use crate::config::{Config, PoolConfig};
 use crate::discovery::board::Board;
 use crate::discovery::{Discovery, Tell};
-use crate::driver::{self, Driver, Hosts, Letter, Outputs};
+use crate::driver::{self, Driver, Hosts, OutboundMessage, Outputs};
 use crate::events::Events;
 use crate::keeper::{self, Kept, Saver, StateHealth};
 use crate::lock::StateLock;
@@ -35,7 +35,7 @@ use crate::metrics::Metrics;
 use crate::os::clock::Clock;
 use crate::os::notify;
 use crate::os::signals::{SignalRequest, Signals};
-use crate::peers::{self, Wire};
+use crate::peers::{self, Transport};
 use crate::publish::{self, Progress};
 use crate::reload::Reloader;
 use crate::role::Role;
@@ -71,7 +71,7 @@ pub struct App {
     clock: Clock,
     authoritative: Option<Arc<Authoritative>>,
     cloudflares: Vec<Remembering>,
-    wire: Option<Wire>,
+    wire: Option<Transport>,
     metrics: Metrics,
     admin: TcpListener,
     /// With the directory where it is still to be made.
@@ -184,7 +184,7 @@ impl App {
         parts.spawn(endless(driver.run()));
         if let Some(wire) = self.wire {
             info!("the other hosts are talked to from {}", shown(wire.local_addr()));
-            let watchdog_handle = watchdog.watch("the gossip", peers::PATIENCE);
+            let watchdog_handle = watchdog.watch("the gossip", peers::TRANSPORT_TIMEOUT);
             parts.spawn(endless(wire.run(to_others, handle.clone(), watchdog_handle, stop.clone())));
         }
 
@@ -259,12 +259,12 @@ fn hosts(
     membership: Option<&Membership>,
     clock: &Clock,
     metrics: &Metrics,
-) -> (Option<Hosts>, mpsc::Receiver<Letter>, watch::Receiver<Role>) {
+) -> (Option<Hosts>, mpsc::Receiver<OutboundMessage>, watch::Receiver<Role>) {
     let (to_others, waiting) = mpsc::channel(WAITING);
     let (role, told) = watch::channel(if membership.is_some() { Role::Unclear } else { Role::Sole });
     let hosts = membership.map(|membership| {
         let gossip = Gossip::new(membership, clock.started().as_millis(), clock.now());
-        Hosts::new(gossip, peers::digests(&config.pools), to_others, role, metrics.clone())
+        Hosts::new(gossip, peers::configuration_hashes(&config.pools), to_others, role, metrics.clone())
     });
     (hosts, waiting, told)
 }

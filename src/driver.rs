@@ -17,7 +17,7 @@ use daymark_decision::{
     Answer, Change, Command, Decision, Engine, Grade, Health, HostName, Kind, Moment, Observation, Pool, PoolName,
     Reason, Refusal, Target,
 };
-use daymark_gossip::{Digest, Message};
+use daymark_gossip::{ConfigurationHash, Message};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
@@ -29,7 +29,7 @@ use crate::os::clock::Clock;
 use crate::status::{HostsStatus, Observed, PendingOverride, PoolStatus, TargetStatus};
 use crate::watchdog::WatchdogHandle;
 
-pub use self::hosts::{Hosts, Letter};
+pub use self::hosts::{Hosts, OutboundMessage};
 
 use self::told::Told;
 
@@ -45,7 +45,7 @@ const QUEUE: usize = 1024;
 enum Input {
     Observation(Target, Observation),
     Command(Command, oneshot::Sender<Result<u64, Refusal>>),
-    Reload(Vec<Pool>, BTreeMap<PoolName, Digest>, oneshot::Sender<()>),
+    Reload(Vec<Pool>, BTreeMap<PoolName, ConfigurationHash>, oneshot::Sender<()>),
     Nodes(Vec<Pool>, oneshot::Sender<()>),
     Status(oneshot::Sender<Vec<PoolStatus>>),
     Message(Box<Message>, SocketAddr),
@@ -74,17 +74,17 @@ impl Handle {
     }
 
     /// Hands over what another host says and where it came from, without waiting; where the driver is stuck it is dropped.
-    pub fn hear(&self, message: Message, from: SocketAddr) -> Result<(), Gone> {
+    pub fn handle_message(&self, message: Message, from: SocketAddr) -> Result<(), Gone> {
         self.0.try_send(Input::Message(Box::new(message), from)).map_err(|_| Gone)
     }
 
     /// Hands over what is wrong with another host, without waiting; where the driver is stuck it is dropped.
-    pub fn complain(&self, host: HostName, mismatch: PeerMismatch) -> Result<(), Gone> {
+    pub fn report_mismatch(&self, host: HostName, mismatch: PeerMismatch) -> Result<(), Gone> {
         self.0.try_send(Input::Mismatch(host, mismatch)).map_err(|_| Gone)
     }
 
     /// Has a new configuration applied. `digests` is what the other hosts are told of it.
-    pub async fn reload(&self, pools: Vec<Pool>, digests: BTreeMap<PoolName, Digest>) -> Result<(), Gone> {
+    pub async fn reload(&self, pools: Vec<Pool>, digests: BTreeMap<PoolName, ConfigurationHash>) -> Result<(), Gone> {
         self.ask(|reply| Input::Reload(pools, digests, reply)).await
     }
 

@@ -1,8 +1,8 @@
-//! What this host shares with the other hosts: keys, and datagrams that are sealed with them.
+//! The other hosts: the gossip keys, the transport, and the hash by which configurations are compared.
 
-mod digest;
+mod configuration_hash;
 pub mod keyfile;
-mod wire;
+mod transport;
 
-pub use self::digest::digests;
-pub use self::wire::{PATIENCE, Wire, WireError};
+pub use self::configuration_hash::configuration_hashes;
+pub use self::transport::{TRANSPORT_TIMEOUT, Transport, TransportError};

@@ -182,7 +182,7 @@ impl Reloader {
         self.discovery.save().await;
         let pools = self.discovery.pools(&config.pools);
         // The new generation that this gives is what raises the serial of the zones.
-        let digests = peers::digests(&config.pools);
+        let digests = peers::configuration_hashes(&config.pools);
         self.driver.reload(policies(&pools), digests).await.map_err(|gone| vec![gone.to_string()])?;
         self.probes.configure(pools.iter().map(PoolConfig::probed));
         Ok(())

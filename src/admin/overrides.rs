@@ -6,7 +6,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use daymark_decision::{Command, NodeName, Override, OverrideKind, PoolName, Refusal};
-use daymark_gossip::{LONGEST_AUTHOR, LONGEST_REASON};
+use daymark_gossip::{MAX_AUTHOR_BYTES, MAX_REASON_BYTES};
 use serde::{Deserialize, Serialize};
 
 use super::token::Denied;
@@ -63,7 +63,9 @@ pub(super) async fn clear(
 
 fn requested(request: &OverrideRequest, now: daymark_decision::Moment) -> Result<Override, String> {
     // Both are stored, replicated to the other hosts, and shown in one line.
-    for (key, text, max) in [("reason", &request.reason, LONGEST_REASON), ("author", &request.author, LONGEST_AUTHOR)] {
+    for (key, text, max) in
+        [("reason", &request.reason, MAX_REASON_BYTES), ("author", &request.author, MAX_AUTHOR_BYTES)]
+    {
         if text.len() > max || text.chars().any(char::is_control) {
             return Err(format!("{key}: one line of at most {max} bytes is allowed"));
         }

@@ -17,7 +17,7 @@ use crate::discovery::rosters::Rosters;
 use crate::lock::{NotLocked, StateLock};
 use crate::metrics::Metrics;
 use crate::os::sockets;
-use crate::peers::{Wire, WireError};
+use crate::peers::{Transport, TransportError};
 use crate::state::{Found, StateFile};
 use crate::zones;
 use daymark_files::error_chain;
@@ -129,12 +129,12 @@ pub(crate) fn told<M>(Found { memory, warning }: Found<M>) -> Option<M> {
     memory
 }
 
-pub(super) fn bind_wire(config: &Config, metrics: &Metrics) -> Result<Option<Wire>, String> {
+pub(super) fn bind_wire(config: &Config, metrics: &Metrics) -> Result<Option<Transport>, String> {
     let Some(peers) = &config.peers else { return Ok(None) };
-    Wire::bind(peers, metrics.clone()).map(Some).map_err(|error| {
+    Transport::bind(peers, metrics.clone()).map(Some).map_err(|error| {
         let key = match error {
-            WireError::Bind { .. } => "peers.listen",
-            WireError::Keys(_) => "peers.keyFile",
+            TransportError::Bind { .. } => "peers.listen",
+            TransportError::Keys(_) => "peers.keyFile",
         };
         config.finding(key, "", error_chain(&error)).to_string()
     })

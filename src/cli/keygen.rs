@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use daymark_files::{SecretFile, StagedFile, error_chain};
-use daymark_gossip::{Key, KeyId, KeyRing, SECRET_LENGTH};
+use daymark_gossip::{GossipKey, KeyId, KeyRing, SECRET_LENGTH};
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
@@ -36,7 +36,7 @@ pub(super) fn keygen(arguments: &Arguments) -> Outcome {
     let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
     let drawn = SystemRandom::new().fill(secret.as_mut_slice());
     drawn.map_err(|_| Failure::Run("the kernel gives no random bytes".to_owned()))?;
-    let key = Key::new(secret);
+    let key = GossipKey::new(secret);
     let made = Clock::start().timestamp().strftime("%F");
     let line = Zeroizing::new(format!("{} # {}, made {made}\n", key.encoded().as_str(), key.id()));
     match &arguments.out {

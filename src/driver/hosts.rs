@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use daymark_decision::{Engine, HostName, Moment, PoolName, Target, Vote, WriterElection};
-use daymark_gossip::{Digest, Gossip, Heard, Message, Peer, Transmit, Unheard, exchange};
+use daymark_gossip::{
+    ClockReading, ConfigurationHash, Freshness, Gossip, Message, PeerSummary, Rejection, Transmit, exchange,
+};
 use tokio::sync::{mpsc, watch};
 
 use crate::complaint::PeerMismatch;
@@ -22,8 +24,8 @@ use super::complaints::Complaints;
 pub struct Hosts {
     gossip: Gossip,
     /// What the others are told of each pool's configuration.
-    digests: BTreeMap<PoolName, Digest>,
-    to_send: mpsc::Sender<Letter>,
+    digests: BTreeMap<PoolName, ConfigurationHash>,
+    to_send: mpsc::Sender<OutboundMessage>,
     /// Where each host has spoken from last.
     spoken_from: BTreeMap<HostName, SocketAddr>,
     /// Where what may be a host that has moved, or what someone repeats, is to be answered once.
@@ -37,13 +39,13 @@ pub struct Hosts {
 
 /// A message to another host.
 #[derive(Debug)]
-pub struct Letter {
+pub struct OutboundMessage {
     /// The message.
     pub transmit: Transmit,
     /// Where the host has spoken from last, which may not be one of its addresses.
-    pub spoken_from: Option<SocketAddr>,
+    pub last_source: Option<SocketAddr>,
     /// Whether it has answered what was sent to it in the last moments.
-    pub answers: bool,
+    pub is_answering: bool,
 }
 
 impl Hosts {
@@ -51,8 +53,8 @@ impl Hosts {
     /// this host is the one that writes.
     pub fn new(
         gossip: Gossip,
-        digests: BTreeMap<PoolName, Digest>,
-        to_send: mpsc::Sender<Letter>,
+        digests: BTreeMap<PoolName, ConfigurationHash>,
+        to_send: mpsc::Sender<OutboundMessage>,
         role: watch::Sender<Role>,
         metrics: Metrics,
     ) -> Self {
@@ -72,7 +74,8 @@ impl Hosts {
         }
         let Some(own) = engine.membership() else { return Vec::new() };
         let heard = engine.reachable_hosts();
-        let there = self.gossip.peers().map(|peer| peer.host).filter(|host| self.gossip.is_there(host, now)).collect();
+        let there =
+            self.gossip.peers().map(|peer| peer.host).filter(|host| self.gossip.is_reachable(host, now)).collect();
         let mut said = BTreeSet::new();
         for peer in self.gossip.peers().filter(|peer| heard.contains(&peer.host)) {
             if let Some(members) = peer.members.as_ref().filter(|members| **members != own.members) {
@@ -87,13 +90,13 @@ impl Hosts {
     }
 
     /// The pools of which another host has another configuration. Of one that has told nothing yet, nothing is known.
-    fn differs(&self, theirs: &BTreeMap<PoolName, Digest>) -> Vec<PoolName> {
+    fn differs(&self, theirs: &BTreeMap<PoolName, ConfigurationHash>) -> Vec<PoolName> {
         let pools: BTreeSet<&PoolName> = theirs.keys().chain(self.digests.keys()).collect();
         let differs = |pool: &&PoolName| theirs.get(*pool) != self.digests.get(*pool);
         pools.into_iter().filter(differs).filter(|_| !theirs.is_empty()).cloned().collect()
     }
 
-    pub(super) fn configure(&mut self, digests: BTreeMap<PoolName, Digest>) {
+    pub(super) fn configure(&mut self, digests: BTreeMap<PoolName, ConfigurationHash>) {
         self.digests = digests;
     }
 
@@ -104,26 +107,26 @@ impl Hosts {
     pub(super) fn hear(&mut self, message: Message, from: SocketAddr, now: Moment) {
         let host = message.from.clone();
         let handled = self.gossip.handle(message, now);
-        if self.gossip.take_twin() {
+        if self.gossip.take_identity_conflict() {
             self.complaints.see(self.gossip.own().clone(), PeerMismatch::IdentityConflict, now);
         }
         let unheard = match handled {
-            Ok(Heard::Now) => {
+            Ok(Freshness::Fresh) => {
                 self.spoken_from.insert(host, from);
                 return;
             }
-            Ok(Heard::Perhaps) => {
+            Ok(Freshness::Unproven { is_sender_reachable: false }) => {
                 self.answer_to.insert(host, from);
                 return;
             }
-            Ok(Heard::Late) => return,
+            Ok(Freshness::Unproven { is_sender_reachable: true }) => return,
             Err(unheard) => unheard,
         };
         let (reason, complaint) = match unheard {
             // What comes twice on its way is nobody's fault.
-            Unheard::Replayed(_) => ("replayed", None),
-            Unheard::Stranger(_) => ("unknownPeer", Some(PeerMismatch::UnknownPeer)),
-            Unheard::OwnName(_) => ("identityConflict", Some(PeerMismatch::IdentityConflict)),
+            Rejection::Replayed(_) => ("replayed", None),
+            Rejection::UnknownPeer(_) => ("unknownPeer", Some(PeerMismatch::UnknownPeer)),
+            Rejection::IdentityConflict(_) => ("identityConflict", Some(PeerMismatch::IdentityConflict)),
         };
         self.metrics.reject_datagram(reason);
         if let Some(complaint) = complaint {
@@ -139,8 +142,12 @@ impl Hosts {
         while let Some(transmit) = self.gossip.poll_transmit(now) {
             let once = self.answer_to.remove(&transmit.to);
             let spoken_from = once.or_else(|| self.spoken_from.get(&transmit.to).copied());
-            let answers = self.gossip.answers(&transmit.to, now);
-            if self.to_send.try_send(Letter { transmit, spoken_from, answers }).is_err() {
+            let answers = self.gossip.is_answering(&transmit.to, now);
+            if self
+                .to_send
+                .try_send(OutboundMessage { transmit, last_source: spoken_from, is_answering: answers })
+                .is_err()
+            {
                 self.metrics.reject_datagram("unsent");
             }
         }
@@ -165,7 +172,7 @@ impl Hosts {
         }
     }
 
-    fn peer(&self, peer: Peer, heard: &BTreeSet<HostName>, now: Moment) -> PeerStatus {
+    fn peer(&self, peer: PeerSummary, heard: &BTreeSet<HostName>, now: Moment) -> PeerStatus {
         let ago = |at: Option<Moment>| at.map(|at| now.since(at).as_secs_f64());
         let is_heard = heard.contains(&peer.host);
         let target = |(target, vote): (&Target, &Vote)| PeerTarget {
@@ -177,13 +184,13 @@ impl Hosts {
         };
         PeerStatus {
             reachable: is_heard,
-            last_contact: ago(peer.said),
-            last_direct_contact: ago(peer.heard),
+            last_contact: ago(peer.last_seen),
+            last_direct_contact: ago(peer.last_contact),
             round_trip: peer.round_trip.map(|it| it.as_secs_f64()),
             clock_ahead: peer.clocks.map(|clocks| ahead(clocks, peer.round_trip.unwrap_or_default())),
             abstains: peer.abstains,
-            reachable_hosts: peer.hears.iter().cloned().collect(),
-            configuration: peer.configuration.iter().map(|(pool, digest)| (pool.clone(), hex(*digest))).collect(),
+            reachable_hosts: peer.reachable.iter().cloned().collect(),
+            configuration: peer.configuration.iter().map(|(pool, digest)| (pool.clone(), digest.to_string())).collect(),
             differs: self.differs(&peer.configuration),
             targets: peer.votes.iter().map(target).collect(),
             host: peer.host,
@@ -207,7 +214,7 @@ fn vote(host: &HostName, vote: Vote, abstains: bool) -> HostVote {
 }
 
 /// How many seconds the clock of a message is ahead of the one here when it came. It went on while the message was on its way.
-fn ahead((theirs, ours): (Moment, Moment), round_trip: Duration) -> f64 {
+fn ahead(ClockReading { peer: theirs, own: ours }: ClockReading, round_trip: Duration) -> f64 {
     let theirs = theirs.after(round_trip / 2);
     theirs.since(ours).as_secs_f64() - ours.since(theirs).as_secs_f64()
 }
@@ -216,18 +223,17 @@ fn complaint((host, complaint): &(HostName, PeerMismatch)) -> PeerMismatchStatus
     PeerMismatchStatus { host: host.clone(), message: complaint.message(host), mismatch: complaint.clone() }
 }
 
-fn hex(digest: Digest) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_clock_went_on_while_its_message_was_on_its_way() {
-        let (at, secs) = (Moment::from_millis, Duration::from_secs);
-        assert!((ahead((at(10_000), at(11_000)), secs(2)) - 0.0).abs() < 1e-9, "it is the same");
-        assert!((ahead((at(10_000), at(70_000)), secs(2)) + 59.0).abs() < 1e-9, "it is behind");
+        let (at, secs) = (
+            |peer, own| ClockReading { peer: Moment::from_millis(peer), own: Moment::from_millis(own) },
+            Duration::from_secs,
+        );
+        assert!((ahead(at(10_000, 11_000), secs(2)) - 0.0).abs() < 1e-9, "it is the same");
+        assert!((ahead(at(10_000, 70_000), secs(2)) + 59.0).abs() < 1e-9, "it is behind");
     }
 }

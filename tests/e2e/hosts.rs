@@ -207,7 +207,7 @@ fn a_foreign_datagram_is_counted_and_never_answered() {
     until("all of it is counted", || {
         let metrics = hosts.host(0).get("/metrics").1;
         let counted = |reason: &str| metrics.contains(&format!("daymark_gossip_refused_total{{reason=\"{reason}\"}}"));
-        ["too-short", "unknown-version", "unknown-key"].iter().all(|reason| counted(reason)).then_some(())
+        ["tooShort", "unknownVersion", "unknownKey"].iter().all(|reason| counted(reason)).then_some(())
     });
     socket.set_nonblocking(true).unwrap();
     assert_eq!(socket.recv(&mut [0; 2_000]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);

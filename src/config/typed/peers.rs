@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv6Addr, SocketAddr};
 
 use daymark_decision::{HostName, Membership, Pool};
-use daymark_gossip::{crowding, excess};
+use daymark_gossip::{host_names_overflow, override_overflow};
 
 use super::{Source, Stage, files};
 use crate::config::findings::Place;
@@ -72,7 +72,7 @@ impl Stage<'_> {
 
     /// Reports names with which what hosts tell each other, or the longest word of an operator, would fit in no message.
     fn names_fit(&mut self, members: &BTreeSet<HostName>, pools: &[PoolConfig], place: Place) {
-        if let Some(excess) = crowding(members) {
+        if let Some(excess) = host_names_overflow(members) {
             let sentence = format!(
                 "the names of the members are {excess} bytes too long for what hosts tell each other; shorter ones are needed"
             );
@@ -80,7 +80,8 @@ impl Stage<'_> {
         }
         for Pool { name, nodes, .. } in pools.iter().map(|it| &it.pool) {
             let longest = nodes.iter().map(|node| &node.name).max_by_key(|name| name.as_str().len());
-            let Some((node, excess)) = longest.and_then(|node| Some((node, excess(members, name, node, nodes.len())?)))
+            let Some((node, excess)) =
+                longest.and_then(|node| Some((node, override_overflow(members, name, node, nodes.len())?)))
             else {
                 continue;
             };

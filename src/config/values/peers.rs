@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use daymark_decision::HostName;
-use daymark_gossip::LONGEST_HOST;
+use daymark_gossip::MAX_HOST_NAME_BYTES;
 use schemars::Schema;
 
 use super::{DnsName, HostAddress, Kind, pattern, quoted};
@@ -12,18 +12,18 @@ use crate::config::raw::PEER_PORT;
 
 impl Kind for HostName {
     fn allowed() -> String {
-        format!("a name of 1 to {LONGEST_HOST} letters, digits, -, _ and .")
+        format!("a name of 1 to {MAX_HOST_NAME_BYTES} letters, digits, -, _ and .")
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        if !is_plain(text, LONGEST_HOST) {
+        if !is_plain(text, MAX_HOST_NAME_BYTES) {
             return Err(format!("{} is no name of a host", quoted(text)));
         }
         Ok(Self::new(text))
     }
 
     fn narrow(schema: &mut Schema) {
-        pattern(schema, format!("^[0-9A-Za-z._-]{{1,{LONGEST_HOST}}}$"));
+        pattern(schema, format!("^[0-9A-Za-z._-]{{1,{MAX_HOST_NAME_BYTES}}}$"));
     }
 }
 

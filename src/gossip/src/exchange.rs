@@ -1,42 +1,54 @@
-//! Between the gossip and the decision core: what the others say goes in, what this host says goes out.
+//! The bridge between the gossip and the decision core.
+//!
+//! It passes the views and overrides of the other hosts to the engine, and this host's state to the gossip. Neither of the two
+//! knows the other.
 
 use std::collections::BTreeMap;
 
 use daymark_decision::{Engine, Moment, PoolName};
 
-use crate::facts::{Digest, Fact, Topic};
+use crate::entries::{ConfigurationHash, EntryKey, EntryValue};
 use crate::gossip::Gossip;
 
-/// Hands over what has come, and says what the engine says now. To be called after every input of either.
-pub fn exchange(engine: &mut Engine, gossip: &mut Gossip, configuration: &BTreeMap<PoolName, Digest>, now: Moment) {
-    // The views first: what a drain leaves is judged by what is known of the nodes.
-    for (view, said) in gossip.take_views() {
-        engine.handle_peer_view(view, said, now);
+/// Passes everything new between the engine and the gossip. The caller does so after every input of either.
+pub fn exchange(
+    engine: &mut Engine,
+    gossip: &mut Gossip,
+    configuration: &BTreeMap<PoolName, ConfigurationHash>,
+    now: Moment,
+) {
+    // Views come first: the engine judges the nodes that a drain would leave by what it knows of them.
+    for (view, last_seen) in gossip.take_views() {
+        engine.handle_peer_view(view, last_seen, now);
     }
-    gossip.configure(configuration);
-    let words = gossip.take_override_entries();
-    if !words.is_empty() {
-        engine.handle_override_entries(words, now);
+    gossip.set_configuration(configuration);
+    let overrides = gossip.take_override_entries();
+    if !overrides.is_empty() {
+        engine.handle_override_entries(overrides, now);
     }
-    // To go through everything costs more than most inputs do.
+    // Collecting all entries costs more than most inputs do.
     if gossip.is_behind(engine.revision()) {
-        gossip.say(&facts(engine, configuration), now);
+        gossip.set_entries(&entries(engine, configuration), now);
     }
 }
 
-fn facts(engine: &Engine, configuration: &BTreeMap<PoolName, Digest>) -> BTreeMap<Topic, Fact> {
-    let votes = engine.votes().into_iter().map(|(target, vote)| (Topic::Vote(target), Fact::Vote(vote)));
-    let word = |(pool, node, word): (&PoolName, &_, &daymark_decision::OverrideEntry)| {
-        (Topic::OverrideEntry(pool.clone(), Clone::clone(node)), Fact::OverrideEntry(word.clone()))
-    };
-    let configuration =
-        configuration.iter().map(|(pool, digest)| (Topic::Configuration(pool.clone()), Fact::Configuration(*digest)));
-    let of_itself = [
-        (Topic::Sight, Fact::Sight { abstains: engine.is_isolated(), eligible_writer: engine.is_eligible_writer() }),
-        (Topic::Hears, Fact::Hears(engine.reachable_hosts())),
-        (Topic::Members, Fact::Members(engine.membership().map(|of| of.members.clone()).unwrap_or_default())),
+fn entries(engine: &Engine, configuration: &BTreeMap<PoolName, ConfigurationHash>) -> BTreeMap<EntryKey, EntryValue> {
+    let votes = engine.votes().into_iter().map(|(target, vote)| (EntryKey::Vote(target), EntryValue::Vote(vote)));
+    let overrides = engine.override_entries().map(|(pool, node, entry)| {
+        (EntryKey::Override(pool.clone(), node.clone()), EntryValue::Override(entry.clone()))
+    });
+    let configuration = configuration
+        .iter()
+        .map(|(pool, hash)| (EntryKey::Configuration(pool.clone()), EntryValue::Configuration(*hash)));
+    let participation =
+        EntryValue::Participation { abstains: engine.is_isolated(), eligible_writer: engine.is_eligible_writer() };
+    let members = engine.membership().map(|membership| membership.members.clone()).unwrap_or_default();
+    let of_host = [
+        (EntryKey::Participation, participation),
+        (EntryKey::ReachableHosts, EntryValue::ReachableHosts(engine.reachable_hosts())),
+        (EntryKey::Members, EntryValue::Members(members)),
     ];
-    votes.chain(engine.override_entries().map(word)).chain(configuration).chain(of_itself).collect()
+    votes.chain(overrides).chain(configuration).chain(of_host).collect()
 }
 
 #[cfg(test)]
@@ -74,7 +86,7 @@ mod tests {
     struct Host {
         engine: Engine,
         gossip: Gossip,
-        digest: Digest,
+        configuration: ConfigurationHash,
     }
 
     impl Host {
@@ -82,17 +94,21 @@ mod tests {
             let members = ["dns-1", "dns-2"].map(HostName::new).into();
             let membership = Membership { own: HostName::new(own), members, can_write: true };
             let engine = Engine::new(Some(membership.clone()), vec![pool(nodes)], Memory::default(), now);
-            Self { engine, gossip: Gossip::new(&membership, now.as_millis(), now), digest: [nodes; 8] }
+            Self {
+                engine,
+                gossip: Gossip::new(&membership, now.as_millis(), now),
+                configuration: ConfigurationHash([nodes; 8]),
+            }
         }
 
         fn configure(&mut self, nodes: u8, now: Moment) {
-            self.digest = [nodes; 8];
+            self.configuration = ConfigurationHash([nodes; 8]);
             self.engine.handle_policy(vec![pool(nodes)], now);
         }
 
         fn exchange(&mut self, now: Moment) {
-            let digests = [(PoolName::new("lb.kube-cp.com"), self.digest)].into();
-            exchange(&mut self.engine, &mut self.gossip, &digests, now);
+            let configuration = [(PoolName::new("lb.kube-cp.com"), self.configuration)].into();
+            exchange(&mut self.engine, &mut self.gossip, &configuration, now);
         }
 
         fn drained(&self) -> Vec<&str> {
@@ -101,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_on_a_node_that_is_not_configured_yet_holds_once_it_is() {
+    fn an_override_of_a_node_that_is_not_configured_takes_effect_when_the_node_is() {
         let start = Moment::from_millis(1_767_225_600_000);
         let at = |ms| start.after(Duration::from_millis(ms));
         let mut hosts = [Host::new("dns-1", 3, start), Host::new("dns-2", 2, start)];
@@ -130,11 +146,11 @@ mod tests {
         hosts[0].engine.handle_command(command, at(3_000)).unwrap();
         run(&mut hosts, 3_000);
         assert_eq!((hosts[0].drained(), hosts[1].drained()), (vec!["kube-cp-3"], vec![]));
-        assert_eq!(hosts[1].gossip.take_override_entries(), [], "the word has come");
+        assert_eq!(hosts[1].gossip.take_override_entries(), [], "the override has arrived");
         hosts[1].configure(3, at(6_000));
         hosts[1].exchange(at(6_000));
         assert_eq!(hosts[1].drained(), ["kube-cp-3"]);
-        // And a node that is taken out and put back is drained as before, for the others did not hear of it.
+        // A node that is removed and added again on one host stays drained: the others never removed it.
         hosts[1].configure(2, at(6_000));
         run(&mut hosts, 6_000);
         hosts[1].configure(3, at(9_000));

@@ -1,4 +1,8 @@
-//! The gossip of one host with all others.
+//! The gossip of one host with all others: a state machine that takes messages in and gives messages out.
+//!
+//! It owns this host's entries, the copies of the other hosts' entries, and a [`PeerLink`] to each other host. It has no socket
+//! and no clock: the caller passes the time in, delivers what [`Gossip::poll_transmit`] gives, and calls again at
+//! [`Gossip::poll_timeout`]. It does not know what the entries mean for an answer.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -6,46 +10,56 @@ use std::time::Duration;
 
 use daymark_decision::{HostName, Membership, Moment, NodeName, OverrideEntry, PeerView, PoolName};
 
-use crate::facts::{Digest, Fact, Facts, Topic};
-use crate::known::Known;
-use crate::link::{LOST, Link};
-use crate::message::{Head, MOST_BYTES, Message, News, length};
-use crate::peer::Peer;
+use crate::entries::{ConfigurationHash, EntryKey, EntryValue, HostEntries, RunVersion};
+use crate::message::{Delta, DigestEntry, MAX_MESSAGE_BYTES, Message, encoded_len};
+use crate::message_size::DELTA_MARGIN_BYTES;
+use crate::peer_link::{HEARTBEATS_ONLY_AFTER, PeerLink};
+use crate::peer_state::PeerState;
+use crate::peer_summary::PeerSummary;
 
-/// How often a host gives a sign of life.
-const BEAT: Duration = Duration::from_millis(500);
-/// What was said in answer to a sign of life that is older than this does not count: it was held back on its way, or its
-/// sender does not hear this host.
-const LATE: Duration = Duration::from_secs(15);
-/// So many signs of life are remembered, which is a little more than [`LATE`].
-const BEATS: usize = 32;
-/// So many milliseconds above an earlier run a new one is at the most.
-const STEPS: u64 = 60_000;
+/// The time between two heartbeats of a host.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
+/// The age up to which a heartbeat proves that a message which repeats it is fresh. An older one means that the message was
+/// delayed, or that its sender does not receive this host.
+const MAX_HEARTBEAT_AGE: Duration = Duration::from_secs(15);
+/// The number of own heartbeats that are kept, a little more than [`MAX_HEARTBEAT_AGE`] needs.
+const MAX_HEARTBEATS: usize = 32;
+/// The most by which a run raises its incarnation above that of an earlier run.
+const MAX_INCARNATION_STEP: u64 = 60_000;
 
-/// The gossip of one host with all others. Moments are its own clock's; none may be earlier than the one before.
+/// The gossip of one host with all others.
+///
+/// Moments are of this host's own clock, and none may be earlier than the one before.
 #[derive(Clone, Debug)]
 pub struct Gossip {
     own: HostName,
     incarnation: u64,
-    /// By how much this run goes above an earlier one of which it is told. Another run that is told of the same one goes
-    /// elsewhere, or the two would be taken for one.
-    step: u64,
-    facts: Facts,
-    beats: VecDeque<(u64, Moment)>,
-    next_beat: Moment,
-    known: BTreeMap<HostName, Known>,
-    links: BTreeMap<HostName, Link>,
-    /// The words that have come and are not taken yet.
-    words: Vec<(PoolName, NodeName, OverrideEntry)>,
-    /// With which configuration the words were taken.
-    configuration: BTreeMap<PoolName, Digest>,
-    /// Whether another host speaks in the name of this one.
-    has_twin: bool,
-    /// Up to which revision of the engine this host has said what there is to say.
+    /// The step by which this run goes above an earlier one that others report. It differs from run to run: two runs that
+    /// hear of the same earlier run would otherwise take the same incarnation.
+    incarnation_step: u64,
+    entries: HostEntries,
+    /// The newest is the last.
+    heartbeats: VecDeque<Heartbeat>,
+    next_heartbeat: Moment,
+    peers: BTreeMap<HostName, PeerState>,
+    links: BTreeMap<HostName, PeerLink>,
+    /// Overrides that have arrived and were not taken yet.
+    override_entries: Vec<(PoolName, NodeName, OverrideEntry)>,
+    /// The configuration with which overrides were taken last.
+    configuration: BTreeMap<PoolName, ConfigurationHash>,
+    has_identity_conflict: bool,
+    /// The revision of the engine whose entries are set here.
     revision: Option<u64>,
 }
 
-/// A message to be sent.
+/// A heartbeat of this host.
+#[derive(Clone, Copy, Debug)]
+struct Heartbeat {
+    number: u64,
+    at: Moment,
+}
+
+/// A message that is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
     /// The addressee.
@@ -54,56 +68,57 @@ pub struct Transmit {
     pub message: Message,
 }
 
-/// When a message was said.
+/// The age of an accepted message, so far as it can be proved.
+///
+/// A message is fresh if it repeats a recent heartbeat of this run. The sequence number does not prove that once this host has
+/// restarted, and clocks are not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// A moment ago.
-    Now,
-    /// Perhaps long ago, but nothing else is heard of its sender, who may have moved: it is worth one answer to where the
-    /// message came from.
-    Perhaps,
-    /// Perhaps long ago.
-    Late,
+pub enum Freshness {
+    /// The message was sent a moment ago.
+    Fresh,
+    /// The message may be old. Its entries are ignored.
+    Unproven {
+        /// The sender answers over the path that is known. If it does not, it may have moved, so the address from which this
+        /// message came is worth one answer.
+        is_sender_reachable: bool,
+    },
 }
 
-/// Why a message was not listened to. Nothing has changed.
+/// The reason for which a message was ignored. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unheard {
-    /// It bears this host's own name.
+pub enum Rejection {
+    /// Another host has this host's name.
     #[error("another host calls itself {0} too; every host needs a name of its own")]
-    OwnName(HostName),
-    /// Its sender is no member.
-    #[error("{0} speaks, and is not among the members that are configured here")]
-    Stranger(HostName),
-    /// It has come already, or is from an earlier run of its sender.
-    #[error("a message of {0} has come before, or is from an earlier run of it")]
+    IdentityConflict(HostName),
+    /// The sender is not a member.
+    #[error("{0} is not among the members that are configured here")]
+    UnknownPeer(HostName),
+    /// The message arrived before, or is from an earlier run of its sender.
+    #[error("a message of {0} arrived before, or is from an earlier run of it")]
     Replayed(HostName),
 }
 
 impl Gossip {
-    /// The gossip of a run that begins now. `incarnation` is to be greater than that of an earlier run; where it is not, the
-    /// others tell, and it is raised.
+    /// Begins a run.
+    ///
+    /// `incarnation` should be greater than that of every earlier run of this host. If it is not, the others report the earlier
+    /// run, and this one goes above it.
     pub fn new(membership: &Membership, incarnation: u64, now: Moment) -> Self {
         let others = membership.members.iter().filter(|member| **member != membership.own);
         Self {
             own: membership.own.clone(),
             incarnation,
-            step: 1 + incarnation % STEPS,
-            facts: Facts::default(),
-            beats: VecDeque::from([(0, now)]),
-            next_beat: now.after(BEAT),
-            known: BTreeMap::new(),
-            links: others.map(|other| (other.clone(), Link::new(now))).collect(),
-            words: Vec::new(),
+            incarnation_step: 1 + incarnation % MAX_INCARNATION_STEP,
+            entries: HostEntries::default(),
+            heartbeats: VecDeque::from([Heartbeat { number: 0, at: now }]),
+            next_heartbeat: now.after(HEARTBEAT_INTERVAL),
+            peers: BTreeMap::new(),
+            links: others.map(|other| (other.clone(), PeerLink::new(now))).collect(),
+            override_entries: Vec::new(),
             configuration: BTreeMap::new(),
-            has_twin: false,
+            has_identity_conflict: false,
             revision: None,
         }
-    }
-
-    /// Whether the engine may have something to say since it was asked last.
-    pub(crate) fn is_behind(&mut self, revision: u64) -> bool {
-        self.revision.replace(revision) != Some(revision)
     }
 
     /// The name of this host.
@@ -111,292 +126,339 @@ impl Gossip {
         &self.own
     }
 
-    /// Which run this is. It only rises.
+    /// The incarnation of this run. It only rises.
     pub fn incarnation(&self) -> u64 {
         self.incarnation
     }
 
-    /// Says exactly these facts from now on.
-    pub fn say(&mut self, facts: &BTreeMap<Topic, Fact>, now: Moment) {
-        let before = self.facts.version();
-        self.facts.say(facts);
-        if self.facts.version() != before {
-            self.links.values_mut().for_each(|link| link.hurry(now));
+    /// Records the revision of the engine. Returns `true` if the entries here may be older than it.
+    pub(crate) fn is_behind(&mut self, revision: u64) -> bool {
+        self.revision.replace(revision) != Some(revision)
+    }
+
+    /// Replaces all entries of this host by these.
+    pub fn set_entries(&mut self, entries: &BTreeMap<EntryKey, EntryValue>, now: Moment) {
+        let before = self.entries.version();
+        self.entries.set(entries);
+        if self.entries.version() != before {
+            self.send_soon(now);
         }
     }
 
-    /// Listens to a message, and tells when it was said.
-    pub fn handle(&mut self, message: Message, now: Moment) -> Result<Heard, Unheard> {
+    /// Takes a message in, and tells if it is fresh.
+    pub fn handle(&mut self, message: Message, now: Moment) -> Result<Freshness, Rejection> {
         let from = message.from.clone();
         if from == self.own {
-            // Two runs of this host one after the other are one host.
-            let is_former = message.incarnation < self.incarnation;
-            return Err(if is_former { Unheard::Replayed(from) } else { Unheard::OwnName(from) });
+            // An earlier run of this host is not another host.
+            let is_earlier_run = message.incarnation < self.incarnation;
+            return Err(if is_earlier_run { Rejection::Replayed(from) } else { Rejection::IdentityConflict(from) });
         }
-        let Some(link) = self.links.get_mut(&from) else { return Err(Unheard::Stranger(from)) };
-        let is_current = is_answer(&message, &self.own, self.incarnation, &self.beats, now);
-        let is_silent = !link.is_there(now);
-        if !link.take(&message, now) {
-            return Err(Unheard::Replayed(from));
+        let is_fresh = self.is_fresh(&message, now);
+        let Some(link) = self.links.get_mut(&from) else { return Err(Rejection::UnknownPeer(from)) };
+        let is_sender_reachable = link.is_reachable(now);
+        if !link.accept(&message, now) {
+            return Err(Rejection::Replayed(from));
         }
-        if is_current {
-            link.heard = Some(now);
-            link.measure(message.echo, self.incarnation, now);
+        if is_fresh {
+            link.last_contact = Some(now);
+            link.measure_round_trip(message.echo, self.incarnation, now);
         }
-        if let Some(head) = message.head(&self.own).filter(|head| head.incarnation > self.incarnation) {
-            // An earlier run had a clock ahead of this one. But who knew this run as the newest has heard another since.
-            self.has_twin |= link.heard.is_some();
-            self.incarnation = head.incarnation.saturating_add(self.step);
+        if let Some(entry) = message.digest_of(&self.own).filter(|entry| entry.incarnation > self.incarnation) {
+            // As a rule, the clock of an earlier run was ahead of this one's. But if the sender has answered this run, it took
+            // this one for the newest, so the other run is newer: another host has this name.
+            self.has_identity_conflict |= link.last_contact.is_some();
+            self.incarnation = entry.incarnation.saturating_add(self.incarnation_step);
         }
-        let brought = if is_current {
-            self.learn(message, now)
+        let has_deltas = if is_fresh {
+            self.apply(message, now)
         } else {
-            self.meet(&message);
+            self.note_unproven(&message);
             false
         };
-        let heads: Vec<Head> = self.heads(now);
-        if let Some(link) = self.links.get_mut(&from) {
-            link.compare(heads.into_iter().filter(|head| head.host != from));
-            let has_to_tell = self.known.iter().any(|(host, known)| {
-                link.lacks_after(host, (known.incarnation, known.facts.version()), false, now).is_some()
-            });
-            if brought || has_to_tell || !is_current {
-                link.hurry(now);
-            }
-        }
-        Ok(match (is_current, is_silent) {
-            (true, _) => Heard::Now,
-            (false, true) => Heard::Perhaps,
-            (false, false) => Heard::Late,
-        })
+        self.compare_with(&from, has_deltas || !is_fresh, now);
+        Ok(if is_fresh { Freshness::Fresh } else { Freshness::Unproven { is_sender_reachable } })
     }
 
-    /// The next message that is to be sent now; to be asked until there is none.
+    /// The next message that is due. The caller asks until there is none.
     pub fn poll_transmit(&mut self, now: Moment) -> Option<Transmit> {
-        while self.next_beat <= now {
-            let beat = self.beats.back().map_or(0, |(beat, _)| beat + 1);
-            self.beats.push_back((beat, now));
-            if self.beats.len() > BEATS {
-                self.beats.pop_front();
+        while self.next_heartbeat <= now {
+            let number = self.heartbeats.back().map_or(0, |heartbeat| heartbeat.number + 1);
+            self.heartbeats.push_back(Heartbeat { number, at: now });
+            if self.heartbeats.len() > MAX_HEARTBEATS {
+                self.heartbeats.pop_front();
             }
-            self.next_beat = self.next_beat.after(BEAT).max(now);
-            self.links.values_mut().for_each(|link| link.hurry(now));
+            self.next_heartbeat = self.next_heartbeat.after(HEARTBEAT_INTERVAL).max(now);
+            self.send_soon(now);
         }
         let to = self.links.iter().find(|(_, link)| link.due() <= now).map(|(host, _)| host.clone())?;
-        let message = self.message(&to, now)?;
+        let message = self.build_message(&to, now)?;
         Some(Transmit { to, message })
     }
 
-    /// When [`Gossip::poll_transmit`] has something next.
+    /// The time at which [`Gossip::poll_transmit`] has a message next.
     pub fn poll_timeout(&self) -> Moment {
-        self.links.values().map(Link::due).min().unwrap_or(self.next_beat).min(self.next_beat)
+        self.links.values().map(PeerLink::due).min().unwrap_or(self.next_heartbeat).min(self.next_heartbeat)
     }
 
-    /// The words that have come since the last time.
+    /// Takes the overrides that have arrived since the last call.
     pub fn take_override_entries(&mut self) -> Vec<(PoolName, NodeName, OverrideEntry)> {
-        std::mem::take(&mut self.words)
+        std::mem::take(&mut self.override_entries)
     }
 
-    /// Gives every word that is known once more where the configuration is another: those on a node that was not configured
-    /// had no effect.
-    pub(crate) fn configure(&mut self, configuration: &BTreeMap<PoolName, Digest>) {
+    /// Gives all known overrides once more if the configuration has changed, since one for a node that was not configured had
+    /// no effect.
+    pub(crate) fn set_configuration(&mut self, configuration: &BTreeMap<PoolName, ConfigurationHash>) {
         if self.configuration == *configuration {
             return;
         }
         self.configuration.clone_from(configuration);
-        let words = self.known.values().flat_map(|known| known.facts.iter().filter_map(|(topic, _)| known.word(topic)));
-        self.words.extend(words);
+        let known =
+            self.peers.values().flat_map(|peer| peer.entries.iter().filter_map(|(key, _)| peer.override_entry(key)));
+        self.override_entries.extend(known);
     }
 
-    /// Whether another host has spoken in the name of this one since the last time, as others tell.
-    pub fn take_twin(&mut self) -> bool {
-        std::mem::take(&mut self.has_twin)
+    /// Tells if others have reported, since the last call, that another host uses this host's name.
+    pub fn take_identity_conflict(&mut self) -> bool {
+        std::mem::take(&mut self.has_identity_conflict)
     }
 
-    /// The views that are new since the last time, each with when it was said.
+    /// Takes the views that have changed since the last call, each with the last sign of life of its host.
     pub fn take_views(&mut self) -> Vec<(PeerView, Moment)> {
-        let news = self.known.iter_mut().filter(|(_, known)| known.has_news && known.is_whole);
-        news.map(|(host, known)| {
-            known.has_news = false;
-            known.views += 1;
-            let view = PeerView {
-                host: host.clone(),
-                incarnation: known.incarnation,
-                sequence: known.views,
-                votes: Arc::clone(&known.votes),
-                abstains: known.abstains(),
-                eligible_writer: known.eligible_writer(),
-                reachable: known.hears(),
-            };
-            (view, known.said)
-        })
-        .collect()
+        let changed = self.peers.iter_mut().filter(|(_, peer)| peer.is_changed && peer.is_complete);
+        changed
+            .map(|(host, peer)| {
+                peer.is_changed = false;
+                peer.views += 1;
+                let view = PeerView {
+                    host: host.clone(),
+                    incarnation: peer.incarnation,
+                    sequence: peer.views,
+                    votes: Arc::clone(&peer.votes),
+                    abstains: peer.abstains(),
+                    eligible_writer: peer.is_eligible_writer(),
+                    reachable: peer.reachable_hosts(),
+                };
+                (view, peer.last_seen)
+            })
+            .collect()
     }
 
-    /// Whether this host and another have heard each other without a third in the last moments.
-    pub fn is_there(&self, host: &HostName, now: Moment) -> bool {
-        self.links.get(host).is_some_and(|link| link.is_there(now))
+    /// Tells if another host has answered this one directly within the last seconds.
+    pub fn is_reachable(&self, host: &HostName, now: Moment) -> bool {
+        self.links.get(host).is_some_and(|link| link.is_reachable(now))
     }
 
-    /// Whether another host has answered, without a third, what was sent to it in the last moments.
-    pub fn answers(&self, host: &HostName, now: Moment) -> bool {
-        self.links.get(host).is_some_and(|link| link.answers(now))
+    /// Tells if another host has answered, directly, a message that was sent within the last two seconds.
+    pub fn is_answering(&self, host: &HostName, now: Moment) -> bool {
+        self.links.get(host).is_some_and(|link| link.is_answering(now))
     }
 
-    /// The other hosts, by name.
-    pub fn peers(&self) -> impl Iterator<Item = Peer> {
-        let unknown = Known::default();
+    /// All other hosts, by name.
+    pub fn peers(&self) -> impl Iterator<Item = PeerSummary> {
+        let unknown = PeerState::default();
         self.links.iter().map(move |(host, link)| {
-            let known = self.known.get(host).unwrap_or(&unknown);
-            Peer {
+            let peer = self.peers.get(host).unwrap_or(&unknown);
+            PeerSummary {
                 host: host.clone(),
-                said: Some(known.said).filter(|said| *said > Moment::default()),
-                heard: link.heard,
+                last_seen: Some(peer.last_seen).filter(|seen| *seen > Moment::default()),
+                last_contact: link.last_contact,
                 round_trip: link.round_trip,
                 clocks: link.clocks,
-                votes: Arc::clone(&known.votes),
-                abstains: known.abstains(),
-                hears: known.hears(),
-                configuration: known.configuration(),
-                members: known.members(),
+                votes: Arc::clone(&peer.votes),
+                abstains: peer.abstains(),
+                reachable: peer.reachable_hosts(),
+                configuration: peer.configuration(),
+                members: peer.members(),
             }
         })
     }
 
-    /// Takes in what a member says; tells whether any of it is new.
-    fn learn(&mut self, message: Message, now: Moment) -> bool {
-        for head in &message.heads {
-            let Some(link) = self.links.get_mut(&head.host) else { continue };
-            link.begins(head.incarnation);
-            let age = if head.host == message.from { Duration::ZERO } else { Duration::from_millis(head.age) };
-            self.known.entry(head.host.clone()).or_default().raise(head, now.before(age));
+    /// Tells if a message repeats a recent heartbeat of this run.
+    fn is_fresh(&self, message: &Message, now: Moment) -> bool {
+        let Some(entry) = message.digest_of(&self.own).filter(|entry| entry.incarnation == self.incarnation) else {
+            return false;
+        };
+        self.heartbeats
+            .iter()
+            .any(|heartbeat| heartbeat.number == entry.heartbeat && now.since(heartbeat.at) <= MAX_HEARTBEAT_AGE)
+    }
+
+    /// Takes in the digest and the deltas of a fresh message. Returns `true` if a delta was of a known run.
+    fn apply(&mut self, message: Message, now: Moment) -> bool {
+        for entry in &message.digest {
+            let Some(link) = self.links.get_mut(&entry.host) else { continue };
+            link.begin_run(entry.incarnation);
+            let is_sender = entry.host == message.from;
+            let age = if is_sender { Duration::ZERO } else { Duration::from_millis(entry.heartbeat_age_ms) };
+            self.peers.entry(entry.host.clone()).or_default().apply_digest(entry, now.before(age));
         }
-        if let Some(known) = self.known.get_mut(&message.from) {
-            known.lives(now);
+        if let Some(peer) = self.peers.get_mut(&message.from) {
+            peer.note_alive(now);
         }
-        let mut brought = false;
-        for news in message.news {
-            let Some(known) = self.known.get_mut(&news.host).filter(|it| it.incarnation == news.incarnation) else {
+        let mut has_deltas = false;
+        for delta in message.deltas {
+            let Some(peer) = self.peers.get_mut(&delta.host).filter(|peer| peer.incarnation == delta.incarnation)
+            else {
                 continue;
             };
-            brought = true;
-            let entries = news
-                .entries
-                .into_iter()
-                .map(|(version, topic, fact)| (version, topic, fact.map(|fact| fact.shifted(message.clock, now))));
-            let topics = known.facts.take(news.after, news.upto, entries.collect());
-            self.words.extend(topics.iter().filter_map(|topic| known.word(topic)));
-            known.digest(&topics);
+            has_deltas = true;
+            let mut entries = delta.entries;
+            for entry in &mut entries {
+                entry.value = entry.value.take().map(|value| value.shifted(message.sent_at, now));
+            }
+            let changed = peer.entries.apply(delta.after, delta.up_to, entries);
+            self.override_entries.extend(changed.iter().filter_map(|key| peer.override_entry(key)));
+            peer.note_changes(&changed);
         }
-        brought
+        has_deltas
     }
 
-    /// Takes note of who speaks, though it is not known whether that was said now. Nothing else of it counts, but the answer
-    /// to it shows its sender that it was heard now.
-    fn meet(&mut self, message: &Message) {
-        let known = self.known.entry(message.from.clone()).or_default();
-        if known.incarnation < message.incarnation {
-            *known = Known { incarnation: message.incarnation, ..Known::default() };
+    /// Records the run and the heartbeat of the sender of a message that may be old.
+    ///
+    /// Nothing else of the message counts. But the next message to the sender repeats its heartbeat, which lets it see that this
+    /// host receives it now.
+    fn note_unproven(&mut self, message: &Message) {
+        let peer = self.peers.entry(message.from.clone()).or_default();
+        if peer.incarnation < message.incarnation {
+            *peer = PeerState::of_run(message.incarnation);
         }
-        let beat =
-            message.head(&message.from).filter(|head| head.incarnation == known.incarnation).map(|head| head.beat);
-        known.beat = known.beat.max(beat.unwrap_or_default());
+        if let Some(entry) = message.digest_of(&message.from).filter(|entry| entry.incarnation == peer.incarnation) {
+            peer.heartbeat = peer.heartbeat.max(entry.heartbeat);
+        }
     }
 
-    /// How far this host knows each host, itself first.
-    fn heads(&self, now: Moment) -> Vec<Head> {
-        let own = Head {
+    /// Compares what this host has with what a peer has, and answers soon if the peer lacks anything or `must_answer`.
+    fn compare_with(&mut self, host: &HostName, must_answer: bool, now: Moment) {
+        let digest = self.digest(now);
+        let Some(link) = self.links.get_mut(host) else { return };
+        link.compare(digest.into_iter().filter(|entry| entry.host != *host));
+        let lacks_entries = self.peers.iter().any(|(of, peer)| {
+            let known = RunVersion { incarnation: peer.incarnation, version: peer.entries.version() };
+            link.delta_start(of, known, false, now).is_some()
+        });
+        if must_answer || lacks_entries {
+            link.send_soon(now);
+        }
+    }
+
+    /// The digest of all entries that this host has, its own first.
+    fn digest(&self, now: Moment) -> Vec<DigestEntry> {
+        let own = DigestEntry {
             host: self.own.clone(),
             incarnation: self.incarnation,
-            beat: self.beats.back().map_or(0, |(beat, _)| *beat),
-            age: 0,
-            version: self.facts.version(),
+            heartbeat: self.heartbeats.back().map_or(0, |heartbeat| heartbeat.number),
+            heartbeat_age_ms: 0,
+            version: self.entries.version(),
         };
-        let others = self.known.iter().map(|(host, known)| Head {
+        let others = self.peers.iter().map(|(host, peer)| DigestEntry {
             host: host.clone(),
-            incarnation: known.incarnation,
-            beat: known.beat,
-            age: u64::try_from(now.since(known.said).as_millis()).unwrap_or(u64::MAX),
-            version: known.facts.version(),
+            incarnation: peer.incarnation,
+            heartbeat: peer.heartbeat,
+            heartbeat_age_ms: u64::try_from(now.since(peer.last_seen).as_millis()).unwrap_or(u64::MAX),
+            version: peer.entries.version(),
         });
         [own].into_iter().chain(others).collect()
     }
 
-    fn message(&mut self, to: &HostName, now: Moment) -> Option<Message> {
-        let heads = self.heads(now);
+    /// Builds the message to a host: the digest, and as much as fits of the entries that the host lacks.
+    fn build_message(&mut self, to: &HostName, now: Moment) -> Option<Message> {
+        let digest = self.digest(now);
         let link = self.links.get_mut(to)?;
-        let (number, echo) = link.number(now);
-        let (from, incarnation, news) = (self.own.clone(), self.incarnation, Vec::new());
-        let mut message = Message { from, incarnation, number, clock: now, echo, heads, news };
-        let mut room = MOST_BYTES.saturating_sub(length(&message));
-        let own = (&self.own, self.incarnation, &self.facts);
-        let others =
-            self.known.iter().filter(|(host, _)| *host != to).map(|(host, it)| (host, it.incarnation, &it.facts));
-        // Over whatever way: it may be that it reaches this host only over a third.
-        let is_there = self.known.get(to).is_some_and(|known| now.since(known.said) < LOST);
+        let header = link.next_header(now);
+        let mut message = Message {
+            from: self.own.clone(),
+            incarnation: self.incarnation,
+            sequence_number: header.sequence_number,
+            sent_at: now,
+            echo: header.echo,
+            digest,
+            deltas: Vec::new(),
+        };
+        let mut room = MAX_MESSAGE_BYTES.saturating_sub(encoded_len(&message));
+        let own = Source { host: &self.own, incarnation: self.incarnation, entries: &self.entries };
+        let others = self.peers.iter().filter(|(host, _)| *host != to).map(|(host, peer)| Source {
+            host,
+            incarnation: peer.incarnation,
+            entries: &peer.entries,
+        });
+        // A sign of life over any path counts: this host may reach the other although the other does not reach it.
+        let gets_entries = self.peers.get(to).is_some_and(|peer| now.since(peer.last_seen) < HEARTBEATS_ONLY_AFTER);
         let mut has_more = false;
-        for (host, incarnation, facts) in [own].into_iter().chain(others).filter(|_| is_there) {
-            let known = (incarnation, facts.version());
-            let Some(after) = link.lacks_after(host, known, *host == self.own, now) else { continue };
-            let mut news = fitting(host, incarnation, facts, after, &mut room, false);
-            if news.upto == after && message.news.is_empty() {
-                // A long fact goes alone, beside the heads without which it would not be understood. The others follow.
-                message.heads.retain(|head| [&self.own, to, host].contains(&&head.host));
-                let mut lean = MOST_BYTES.saturating_sub(length(&message));
-                (news, room) = (fitting(host, incarnation, facts, after, &mut lean, true), 0);
-                has_more |= news.upto > after;
+        for source in [own].into_iter().chain(others).filter(|_| gets_entries) {
+            let is_own = *source.host == self.own;
+            let Some(after) = link.delta_start(source.host, source.run_version(), is_own, now) else { continue };
+            let mut delta = source.delta(after, &mut room, TooLong::Wait);
+            if delta.up_to == after && message.deltas.is_empty() {
+                // A long entry goes alone, with the part of the digest without which it would not be understood.
+                message.digest.retain(|entry| [&self.own, to, source.host].contains(&&entry.host));
+                let mut most_room = MAX_MESSAGE_BYTES.saturating_sub(encoded_len(&message));
+                delta = source.delta(after, &mut most_room, TooLong::Skip);
+                room = 0;
+                has_more |= delta.up_to > after;
             }
-            let is_all = news.upto == facts.version();
-            if news.upto > after {
-                link.tells(host, (incarnation, news.upto), is_all, now);
-                message.news.push(news);
+            let is_all = delta.up_to == source.entries.version();
+            if delta.up_to > after {
+                let up_to = RunVersion { incarnation: source.incarnation, version: delta.up_to };
+                link.note_sent(source.host, up_to, is_all, now);
+                message.deltas.push(delta);
             }
-            has_more |= !is_all && !message.news.is_empty();
+            has_more |= !is_all && !message.deltas.is_empty();
         }
-        let is_unsure = is_there && link.is_behind(&self.own, (self.incarnation, self.facts.version()));
-        link.rest(has_more, is_unsure, self.next_beat, now);
+        let own_version = RunVersion { incarnation: self.incarnation, version: self.entries.version() };
+        let is_unconfirmed = gets_entries && link.is_behind(&self.own, own_version);
+        link.schedule_next(has_more, is_unconfirmed, self.next_heartbeat, now);
         Some(message)
     }
-}
 
-/// Whether a message was said in answer to this run of this host, a short while ago.
-///
-/// What is replayed or held back on its way cannot be told by its number alone after this host has restarted, and not by a
-/// clock, for clocks are not to be relied on.
-fn is_answer(
-    message: &Message,
-    own: &HostName,
-    incarnation: u64,
-    beats: &VecDeque<(u64, Moment)>,
-    now: Moment,
-) -> bool {
-    let Some(head) = message.head(own).filter(|head| head.incarnation == incarnation) else { return false };
-    beats.iter().any(|(beat, at)| *beat == head.beat && now.since(*at) <= LATE)
-}
-
-/// As many facts after a version as there is room for. Where there will never be more room, a fact that is too long is left
-/// out: it must not hold up those behind it.
-fn fitting(host: &HostName, incarnation: u64, facts: &Facts, after: u64, room: &mut usize, is_most_room: bool) -> News {
-    let mut news = News { host: host.clone(), incarnation, after, upto: after, entries: Vec::new() };
-    // The numbers and the length may take more bytes in the end than they do now.
-    let frame = length(&news) + 32;
-    let Some(mut left) = room.checked_sub(frame) else { return news };
-    for entry in facts.after(after) {
-        let Some(rest) = left.checked_sub(length(&entry)) else {
-            if is_most_room && news.entries.is_empty() {
-                news.upto = entry.0;
-                continue;
-            }
-            *room = 0;
-            return news;
-        };
-        left = rest;
-        news.upto = entry.0;
-        news.entries.push(entry);
+    fn send_soon(&mut self, now: Moment) {
+        self.links.values_mut().for_each(|link| link.send_soon(now));
     }
-    news.upto = facts.version();
-    *room = left;
-    news
+}
+
+/// A host whose entries go into a message.
+struct Source<'a> {
+    host: &'a HostName,
+    incarnation: u64,
+    entries: &'a HostEntries,
+}
+
+/// The treatment of an entry that is too long for the room that is left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TooLong {
+    /// It waits for a message with more room, and those behind it wait too: a delta has no gaps.
+    Wait,
+    /// It is left out, since no message has more room. It must not hold up those behind it.
+    Skip,
+}
+
+impl Source<'_> {
+    fn run_version(&self) -> RunVersion {
+        RunVersion { incarnation: self.incarnation, version: self.entries.version() }
+    }
+
+    /// As many entries after a version as there is room for, the oldest first: no entry may go while an older one is left out
+    /// (van Renesse et al., section 3.2).
+    fn delta(&self, after: u64, room: &mut usize, too_long: TooLong) -> Delta {
+        let mut delta =
+            Delta { host: self.host.clone(), incarnation: self.incarnation, after, up_to: after, entries: Vec::new() };
+        let Some(mut left) = room.checked_sub(encoded_len(&delta) + DELTA_MARGIN_BYTES) else { return delta };
+        for entry in self.entries.changed_after(after) {
+            let Some(rest) = left.checked_sub(encoded_len(&entry)) else {
+                if too_long == TooLong::Skip && delta.entries.is_empty() {
+                    delta.up_to = entry.version;
+                    continue;
+                }
+                *room = 0;
+                return delta;
+            };
+            left = rest;
+            delta.up_to = entry.version;
+            delta.entries.push(entry);
+        }
+        delta.up_to = self.entries.version();
+        *room = left;
+        delta
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
-//! The keys that the hosts share: their text form, their IDs, and which of them seals. It knows nothing of files and of
-//! what is sealed.
+//! The keys that all hosts share: their text form, their IDs, and the choice of the key that seals.
 //!
-//! The first key seals and every key opens. So a key is rotated without a gap in three steps, each done on every host before
-//! the next one begins: the new key is added as the last, then moved to the front, then the old key is removed.
+//! It knows nothing of files, and nothing of the datagrams that are sealed.
+//!
+//! The first key seals and every key opens. So a key is replaced without a gap in three steps. Each step is done on every host
+//! before the next one begins:
+//!
+//! 1. The new key is added as the last line.
+//! 2. It is moved to the front.
+//! 3. The old key is removed.
 
 use std::fmt;
 
@@ -10,30 +15,30 @@ use data_encoding::{BASE64, HEXLOWER};
 use ring::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
-/// The most keys of a ring. A rotation needs two.
-pub const MOST_KEYS: usize = 8;
-/// The bytes of a key.
+/// The most keys in a ring. A rotation needs two.
+pub const MAX_KEYS: usize = 8;
+/// The number of bytes of a key.
 pub const SECRET_LENGTH: usize = 32;
 const ID_LABEL: &[u8] = b"daymark gossip key id";
 
-/// The keys of a key file, of which there is at least one. `Debug` shows their IDs.
+/// The keys of a key file, at least one. `Debug` shows their IDs.
 #[derive(Debug)]
 pub struct KeyRing {
-    first: Key,
-    others: Vec<Key>,
+    first: GossipKey,
+    others: Vec<GossipKey>,
 }
 
-/// One key. Its bytes are wiped when it is dropped; what the crypto library copies of them for a call is not.
-pub struct Key {
+/// A secret key. Its bytes are wiped when it is dropped. Copies that the crypto library makes for a call are not wiped.
+pub struct GossipKey {
     id: KeyId,
     secret: Zeroizing<[u8; SECRET_LENGTH]>,
 }
 
-/// What tells keys apart and does not give them away: the first bytes of a SHA-256 of the key. Shown in hex.
+/// The public name of a key: the first bytes of a SHA-256 over a label and the key. Shown in hex.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyId([u8; Self::LENGTH]);
 
-/// Why a text is no key ring. Always for the operator to mend. No sentence holds anything of a key.
+/// The error in the text of a key ring. The operator has to mend it. No message shows a part of a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyRingError {
     /// Every line is blank or a comment.
@@ -54,9 +59,9 @@ pub enum KeyRingError {
         /// Counted from 1.
         line: usize,
     },
-    /// A key is there twice. That two different keys have one ID is a matter of one in a hundred million, and then they
-    /// could not be told apart either.
-    #[error("the key in line {line} has the ID {id}, as an earlier one has; each key may be there once")]
+    /// A key is there twice. Two different keys with one ID count as the same, since datagrams could not tell them apart. The
+    /// chance of that is below one in a hundred million.
+    #[error("the key in line {line} has the ID {id}, like an earlier one; each key may be there once")]
     Twice {
         /// Counted from 1.
         line: usize,
@@ -64,7 +69,7 @@ pub enum KeyRingError {
         id: KeyId,
     },
     /// There are more keys than a rotation can need.
-    #[error("line {line} holds one key too many: {MOST_KEYS} are allowed, and a rotation needs two")]
+    #[error("line {line} holds one key too many: {MAX_KEYS} are allowed, and a rotation needs two")]
     TooMany {
         /// Counted from 1.
         line: usize,
@@ -72,17 +77,17 @@ pub enum KeyRingError {
 }
 
 impl KeyRing {
-    /// Reads the text of a key file: one key a line, in base64 (RFC 4648, section 4). What follows a key on its line is a
-    /// comment; a line may also be blank, or a comment after `#`.
+    /// Reads the text of a key file: one key a line, in base64 (RFC 4648, section 4). Text after a key on its line is a comment.
+    /// A line may also be blank, or a comment after `#`.
     pub fn parse(text: &str) -> Result<Self, KeyRingError> {
-        let mut keys: Vec<Key> = Vec::new();
+        let mut keys: Vec<GossipKey> = Vec::new();
         for (line, content) in (1..).zip(text.lines()) {
             let Some(word) = content.split_whitespace().next().filter(|word| !word.starts_with('#')) else { continue };
-            let key = Key::decoded(word, line)?;
+            let key = GossipKey::decode(word, line)?;
             if keys.iter().any(|earlier| earlier.id == key.id) {
                 return Err(KeyRingError::Twice { line, id: key.id });
             }
-            if keys.len() == MOST_KEYS {
+            if keys.len() == MAX_KEYS {
                 return Err(KeyRingError::TooMany { line });
             }
             keys.push(key);
@@ -94,26 +99,26 @@ impl KeyRing {
 
     /// The IDs of all keys; the first is that of the key that seals.
     pub fn ids(&self) -> impl Iterator<Item = KeyId> {
-        self.keys().map(Key::id)
+        self.keys().map(GossipKey::id)
     }
 
     /// The key that seals.
-    pub(crate) fn sealing(&self) -> &Key {
+    pub(crate) fn sealing(&self) -> &GossipKey {
         &self.first
     }
 
     /// The key of this ID.
-    pub(crate) fn find(&self, id: KeyId) -> Option<&Key> {
+    pub(crate) fn find(&self, id: KeyId) -> Option<&GossipKey> {
         self.keys().find(|key| key.id == id)
     }
 
-    fn keys(&self) -> impl Iterator<Item = &Key> {
+    fn keys(&self) -> impl Iterator<Item = &GossipKey> {
         std::iter::once(&self.first).chain(&self.others)
     }
 }
 
-impl Key {
-    /// The key of these bytes, which the caller has drawn at random.
+impl GossipKey {
+    /// Makes a key of bytes that the caller has drawn at random.
     pub fn new(secret: Zeroizing<[u8; SECRET_LENGTH]>) -> Self {
         let hash = digest(&SHA256, &Zeroizing::new([ID_LABEL, secret.as_slice()].concat()));
         let mut id = [0; KeyId::LENGTH];
@@ -121,12 +126,12 @@ impl Key {
         Self { id: KeyId(id), secret }
     }
 
-    /// What tells it from other keys.
+    /// The public name of the key.
     pub fn id(&self) -> KeyId {
         self.id
     }
 
-    /// The key as a key file holds it.
+    /// The key in base64, as in a key file.
     pub fn encoded(&self) -> Zeroizing<String> {
         Zeroizing::new(BASE64.encode(self.secret()))
     }
@@ -135,24 +140,24 @@ impl Key {
         self.secret.as_slice()
     }
 
-    fn decoded(word: &str, line: usize) -> Result<Self, KeyRingError> {
+    fn decode(word: &str, line: usize) -> Result<Self, KeyRingError> {
         let not_a_key = || KeyRingError::NotAKey { line };
-        let most = BASE64.decode_len(word.len()).map_err(|_| not_a_key())?;
-        let mut bytes = Zeroizing::new(vec![0; most]);
+        let max_length = BASE64.decode_len(word.len()).map_err(|_| not_a_key())?;
+        let mut bytes = Zeroizing::new(vec![0; max_length]);
         let length = BASE64.decode_mut(word.as_bytes(), &mut bytes).map_err(|_| not_a_key())?;
         let secret = <[u8; SECRET_LENGTH]>::try_from(&bytes[..length]).map(Zeroizing::new).map_err(|_| not_a_key())?;
-        // Not one random key in a million million is either.
-        let is_even = secret.iter().all(|&byte| byte == secret[0]);
-        if is_even || secret.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        // The chance that a random key is of one byte or of printable characters alone is below one in a million million.
+        let repeats_one_byte = secret.iter().all(|&byte| byte == secret[0]);
+        if repeats_one_byte || secret.iter().all(|byte| matches!(byte, b' '..=b'~')) {
             return Err(KeyRingError::NotRandom { line });
         }
         Ok(Self::new(secret))
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for GossipKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({})", self.id)
+        write!(f, "GossipKey({})", self.id)
     }
 }
 

@@ -1,75 +1,77 @@
-//! One datagram between two hosts, sealed and opened. It knows nothing of what is inside, of time and of sockets; that a
-//! datagram comes twice or late is for the caller to see.
+//! Encryption of one datagram between two hosts.
+//!
+//! It knows nothing of the plaintext, of time and of sockets. The caller has to notice datagrams that arrive twice or late.
 //!
 //! ```text
 //! version (1) | key ID (4) | random (24) | ciphertext (as long as the plaintext) | tag (16)
 //! ```
 //!
-//! **The cipher** is ChaCha20-Poly1305 (RFC 8439): as quick as these few small datagrams need on every processor, and in
-//! constant time without the instructions that AES needs for it.
+//! **The cipher** is ChaCha20-Poly1305 (RFC 8439). It is fast enough on every processor for a few small datagrams. It runs in
+//! constant time without the special instructions that AES needs for that.
 //!
-//! **A key for each datagram.** The random bytes are two halves. From the first half and the key of the ring, HKDF-Expand
-//! with SHA-256 makes the key of this datagram alone; the second half is the nonce. This is the idea of the extended nonce
-//! (draft-irtf-cfrg-xchacha-03). HKDF-Extract is left out, as RFC 5869 (section 3.3) allows where a key is random already:
-//! the half would be its salt, and a receiver that opens a forgery would let the forger choose that, against section 3.4.
+//! **Each datagram has its own key.** The random bytes are two halves. HKDF-Expand with SHA-256 (RFC 5869, section 2.3) derives
+//! the key of the datagram from a key of the ring and the first half. The second half is the nonce. `XChaCha20` extends a nonce by
+//! the same idea (draft-irtf-cfrg-xchacha-03). HKDF-Extract is left out, which RFC 5869, section 3.3, allows for a key that is
+//! random already. Its salt would be the first half, and a forger would choose that, against section 3.4.
 //!
-//! A cipher fails where key and nonce repeat together, and here that takes 192 equal random bits. A thousand datagrams a
-//! second for a hundred years are fewer than 2^42, and two of them are equal with a probability of less than
-//! 2^(2 × 42 − 1 − 192) = 2^-109; with the nonce of 96 bits alone it would be 2^-13. So no counter has to survive a
-//! restart, and no key grows too old.
+//! The cipher fails if a key and a nonce repeat together. Here, that takes 192 equal random bits. A thousand datagrams a second
+//! for a hundred years are fewer than 2^42. The chance that two of them are equal is below 2^(2 × 42 − 1 − 192) = 2^-109. With the
+//! nonce of 96 bits alone it would be 2^-13. So no counter has to survive a restart, and no key grows too old.
 //!
-//! **What is bound in** without being sent: the name of the cluster and the host that it is for, each after its length, so
-//! that nothing can be shifted from one to the other. A datagram that is replayed to another host, or sent back, is forged.
-//! The receiver cannot know the sender before it opens; so the caller puts the sender's name into the plaintext.
+//! **The associated data** is authenticated and not sent: the name of the cluster, and the name of the addressee. Each stands
+//! after its length, so that no letter can move from one to the other. A datagram that is replayed to another host, or sent
+//! back, does not open. The receiver does not know the sender before it opens a datagram, so the caller puts the sender's name
+//! into the plaintext.
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, Prk};
 
-use crate::keyring::{Key, KeyId, KeyRing};
+use crate::keyring::{GossipKey, KeyId, KeyRing};
 
-/// The random bytes of a datagram.
+/// The number of random bytes in a datagram.
 pub const RANDOM_LENGTH: usize = DIVERSIFIER + NONCE_LEN;
-/// How much longer a datagram is than what it seals.
+/// The number of bytes by which a datagram is longer than its plaintext.
 pub const OVERHEAD: usize = HEAD + RANDOM_LENGTH + MAX_TAG_LEN;
 
 const VERSION: u8 = 1;
-/// The version and the key ID.
+/// The number of bytes of the version and the key ID.
 const HEAD: usize = 1 + KeyId::LENGTH;
-/// The random bytes that make the key of a datagram.
+/// The number of random bytes that go into the key of a datagram.
 const DIVERSIFIER: usize = 12;
 const KEY_LABEL: &[u8] = b"daymark gossip datagram 1";
 
-/// Why a datagram was not opened. The caller counts it, drops it, and answers nothing.
+/// The error of a datagram that does not open. The caller counts it, drops it, and does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unsealed {
-    /// It has not even the bytes that all datagrams have.
-    #[error("the datagram is {0} bytes long, and a sealed one is {OVERHEAD} at least")]
+pub enum OpenError {
+    /// It is shorter than a datagram with an empty plaintext.
+    #[error("the datagram has {0} bytes; a sealed one has {OVERHEAD} or more")]
     TooShort(usize),
-    /// It comes from a newer Daymark, or from something else.
+    /// It is from a newer Daymark, or from another program.
     #[error("the datagram has version {0}, and this Daymark knows version {VERSION}")]
     UnknownVersion(u8),
-    /// A rotation was cut short, or it comes from another cluster.
-    #[error("the datagram is sealed with the key {0}, which is not in the key file here")]
+    /// Its key is missing here: a rotation is not finished, or the datagram is from another cluster.
+    #[error("the datagram is sealed with the key {0}, which is not in this host's key file")]
     UnknownKey(KeyId),
-    /// The tag is wrong.
+    /// Its tag does not match its content and the associated data.
     #[error("the datagram is forged or damaged, or meant for another cluster or another host")]
     Forged,
 }
 
-impl Unsealed {
-    /// A short name for it, such as a metric needs.
+impl OpenError {
+    /// A short name, as a label of a metric.
     pub const fn label(&self) -> &'static str {
         match self {
-            Self::TooShort(_) => "too-short",
-            Self::UnknownVersion(_) => "unknown-version",
-            Self::UnknownKey(_) => "unknown-key",
+            Self::TooShort(_) => "tooShort",
+            Self::UnknownVersion(_) => "unknownVersion",
+            Self::UnknownKey(_) => "unknownKey",
             Self::Forged => "forged",
         }
     }
 }
 
-/// Seals `plaintext` for the host `to` with the first key. `random` must be drawn anew for each datagram, from a source
-/// fit for keys.
+/// Seals `plaintext` for the host `to` with the first key of the ring.
+///
+/// `random` must be drawn anew for each datagram, from a source that is fit for keys.
 #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "256 GiB are too long (RFC 8439, section 2.8)")]
 pub fn seal(ring: &KeyRing, cluster: &str, to: &str, plaintext: &[u8], random: [u8; RANDOM_LENGTH]) -> Vec<u8> {
     let key = ring.sealing();
@@ -77,40 +79,40 @@ pub fn seal(ring: &KeyRing, cluster: &str, to: &str, plaintext: &[u8], random: [
     let mut datagram = Vec::with_capacity(OVERHEAD + plaintext.len());
     datagram.push(VERSION);
     datagram.extend(key.id().bytes());
-    let bound = bound(&datagram, cluster, to);
+    let associated_data = associated_data(&datagram, cluster, to);
     datagram.extend(random);
     datagram.extend(plaintext);
     let text = &mut datagram[HEAD + RANDOM_LENGTH..];
-    let tag = cipher.seal_in_place_separate_tag(nonce, bound, text).expect("the plaintext is short");
+    let tag = cipher.seal_in_place_separate_tag(nonce, associated_data, text).expect("the plaintext is short");
     datagram.extend(tag.as_ref());
     datagram
 }
 
-/// Opens a datagram that was sealed for the host `own` with any key of the ring, and gives the plaintext.
-pub fn open(ring: &KeyRing, cluster: &str, own: &str, datagram: &[u8]) -> Result<Vec<u8>, Unsealed> {
-    // The version comes first, for another one may have another form.
+/// Opens a datagram that was sealed for the host `own` with any key of the ring. Returns the plaintext.
+pub fn open(ring: &KeyRing, cluster: &str, own: &str, datagram: &[u8]) -> Result<Vec<u8>, OpenError> {
+    // The version is checked first, since another version may have another form.
     if let Some(&version) = datagram.first()
         && version != VERSION
     {
-        return Err(Unsealed::UnknownVersion(version));
+        return Err(OpenError::UnknownVersion(version));
     }
-    let (head, rest) = datagram.split_first_chunk::<HEAD>().ok_or(Unsealed::TooShort(datagram.len()))?;
-    let (random, sealed) = rest.split_first_chunk().ok_or(Unsealed::TooShort(datagram.len()))?;
+    let (head, rest) = datagram.split_first_chunk::<HEAD>().ok_or(OpenError::TooShort(datagram.len()))?;
+    let (random, sealed) = rest.split_first_chunk().ok_or(OpenError::TooShort(datagram.len()))?;
     if sealed.len() < MAX_TAG_LEN {
-        return Err(Unsealed::TooShort(datagram.len()));
+        return Err(OpenError::TooShort(datagram.len()));
     }
     let [_, id @ ..] = *head;
     let id = KeyId::new(id);
-    let (cipher, nonce) = cipher(ring.find(id).ok_or(Unsealed::UnknownKey(id))?, *random);
+    let (cipher, nonce) = cipher(ring.find(id).ok_or(OpenError::UnknownKey(id))?, *random);
     let mut plaintext = sealed.to_vec();
-    cipher.open_in_place(nonce, bound(head, cluster, own), &mut plaintext).map_err(|_| Unsealed::Forged)?;
+    cipher.open_in_place(nonce, associated_data(head, cluster, own), &mut plaintext).map_err(|_| OpenError::Forged)?;
     plaintext.truncate(sealed.len() - MAX_TAG_LEN);
     Ok(plaintext)
 }
 
-/// The cipher of one datagram, with the key that is its own.
+/// Derives the cipher and the nonce of one datagram.
 #[expect(clippy::expect_used, reason = "HKDF makes up to 255 hashes (RFC 5869, section 2.3); all lengths are fixed")]
-fn cipher(key: &Key, random: [u8; RANDOM_LENGTH]) -> (LessSafeKey, Nonce) {
+fn cipher(key: &GossipKey, random: [u8; RANDOM_LENGTH]) -> (LessSafeKey, Nonce) {
     let (diversifier, nonce) = random.split_at(DIVERSIFIER);
     let secret = Prk::new_less_safe(HKDF_SHA256, key.secret());
     let info = [KEY_LABEL, diversifier];
@@ -119,14 +121,14 @@ fn cipher(key: &Key, random: [u8; RANDOM_LENGTH]) -> (LessSafeKey, Nonce) {
     (LessSafeKey::new(UnboundKey::from(secret)), nonce)
 }
 
-/// What is authenticated without being encrypted.
-fn bound(head: &[u8], cluster: &str, to: &str) -> Aad<Vec<u8>> {
-    let mut bound = head.to_vec();
+/// The data that is authenticated and not encrypted.
+fn associated_data(head: &[u8], cluster: &str, to: &str) -> Aad<Vec<u8>> {
+    let mut data = head.to_vec();
     for name in [cluster, to] {
-        bound.extend((name.len() as u64).to_be_bytes());
-        bound.extend(name.as_bytes());
+        data.extend((name.len() as u64).to_be_bytes());
+        data.extend(name.as_bytes());
     }
-    Aad::from(bound)
+    Aad::from(data)
 }
 
 #[cfg(test)]

@@ -1,42 +1,42 @@
-//! A host: an engine, its gossip, and a clock that may be wrong.
+//! One simulated host: an engine, its gossip, and a clock that may be wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use daymark_decision::{
-    Answer, Engine, HostName, Kind, Membership, Memory, Moment, Pool, PoolName, Target, WriterElection, fixtures,
+    Answer, Command, Engine, HostName, Kind, Membership, Memory, Moment, OverrideEntry, Pool, PoolName, QuorumState,
+    Target, WriterElection, fixtures,
 };
-use daymark_gossip::{Digest, Gossip, Message, Transmit, exchange};
+use daymark_gossip::{ConfigurationHash, Gossip, Message, Transmit, exchange};
 
-/// A host, which may be stopped and started.
+/// A host, running or stopped.
 pub struct Host {
     pub membership: Membership,
-    /// Its pool.
     pub pool: Pool,
-    configuration: BTreeMap<PoolName, Digest>,
+    configuration: BTreeMap<PoolName, ConfigurationHash>,
     /// The milliseconds by which its clock is ahead.
-    pub ahead: i64,
+    pub clock_offset_ms: i64,
     /// The present run; `None` while the host is stopped.
     pub running: Option<Running>,
     /// The content of its state file.
     memory: Memory,
-    /// True while the host has no file descriptors left.
+    /// The host has no file descriptors left.
     pub is_exhausted: bool,
-    /// The number of its starts.
+    /// The number of runs so far.
     runs: u64,
 }
 
 /// A run of a host.
 pub struct Running {
-    /// The number of the run, from 1 on.
+    /// The number of the run, from 1.
     pub number: u64,
     /// The revision of the engine that the state file has.
     saved_revision: u64,
     pub engine: Engine,
     pub gossip: Gossip,
-    /// The election of the writer, and the end of this host's lease by its own clock.
     election: WriterElection,
+    /// The end of the writer lease by the host's own clock.
     lease_until: Option<Moment>,
-    /// The nodes that the host probes.
+    /// The nodes that are probed.
     probed: BTreeSet<usize>,
 }
 
@@ -47,7 +47,7 @@ impl Host {
             membership,
             pool,
             configuration,
-            ahead: 0,
+            clock_offset_ms: 0,
             running: None,
             memory: Memory::default(),
             is_exhausted: false,
@@ -59,100 +59,105 @@ impl Host {
         &self.membership.own
     }
 
-    /// The time by the host's own clock.
+    /// The host's own clock at a time of the simulation.
     pub fn clock(&self, at: u64) -> Moment {
-        Moment::from_millis(at.saturating_add_signed(self.ahead))
+        Moment::from_millis(at.saturating_add_signed(self.clock_offset_ms))
     }
 
-    /// Starts a run, with the state file or without.
-    pub fn start(&mut self, at: u64, has_memory: bool) {
+    /// Starts the host, with its state file or without.
+    pub fn start(&mut self, at: u64, keeps_state: bool) {
         let now = self.clock(at);
-        if !has_memory {
+        if !keeps_state {
             self.memory = Memory::default();
         }
-        let engine = Engine::new(Some(self.membership.clone()), vec![self.pool.clone()], self.memory.clone(), now);
-        let gossip = Gossip::new(&self.membership, now.as_millis(), now);
         self.runs += 1;
-        let (election, probed) = (WriterElection::default(), BTreeSet::new());
-        let (number, saved_revision, lease_until) = (self.runs, 0, None);
-        self.running = Some(Running { number, saved_revision, engine, gossip, election, lease_until, probed });
-        self.exchange_and_save(at);
+        self.running = Some(Running {
+            number: self.runs,
+            saved_revision: 0,
+            engine: Engine::new(Some(self.membership.clone()), vec![self.pool.clone()], self.memory.clone(), now),
+            gossip: Gossip::new(&self.membership, now.as_millis(), now),
+            election: WriterElection::default(),
+            lease_until: None,
+            probed: BTreeSet::new(),
+        });
+        self.exchange(at);
     }
 
-    /// Kills the run. The state file has the last decision.
-    pub fn stop(&mut self) {
+    /// Ends the run like `kill -9`. The state file keeps the last decision.
+    pub fn kill(&mut self) {
         self.running = None;
     }
 
-    /// Reloads with another configuration.
+    /// Changes the configuration.
     pub fn reload(&mut self, pool: Pool, at: u64) {
         let now = self.clock(at);
-        (self.pool, self.configuration) = (pool.clone(), configuration(&pool));
+        self.configuration = configuration(&pool);
+        self.pool = pool.clone();
         if let Some(running) = &mut self.running {
             running.engine.handle_policy(vec![pool], now);
-            self.exchange_and_save(at);
+            self.exchange(at);
         }
     }
 
-    /// Marks a configured node as probed; returns false if it was marked before or is not configured.
-    pub fn start_probing(&mut self, node: usize, target: &Target) -> bool {
+    /// Marks a configured node as probed. Returns `false` if it was probed already.
+    pub fn begin_probing(&mut self, node: usize, target: &Target) -> bool {
         self.running.as_mut().is_some_and(|running| running.engine.has(target) && running.probed.insert(node))
     }
 
-    /// Marks a removed node as no longer probed; returns false if it is configured.
+    /// Marks a node as not probed if it is not configured any more. Returns `true` if it was probed until then.
     pub fn stop_probing(&mut self, node: usize, target: &Target) -> bool {
         self.running.as_mut().is_some_and(|running| !running.engine.has(target) && running.probed.remove(&node))
     }
 
-    /// Handles the outcome of a probe.
+    /// Takes in the outcome of a probe.
     pub fn observe(&mut self, target: &Target, kind: Kind, at: u64) {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return };
         running.engine.handle_observation(target, &fixtures::observation(kind), now);
-        self.exchange_and_save(at);
+        self.exchange(at);
     }
 
-    /// Handles a message.
+    /// Takes in a message.
     pub fn receive(&mut self, message: Message, at: u64) {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return };
         if running.gossip.handle(message, now).is_ok() {
-            self.exchange_and_save(at);
+            self.exchange(at);
         }
     }
 
-    /// Carries out a command of an operator; returns false if it was refused.
-    pub fn command(&mut self, command: daymark_decision::Command, at: u64) -> bool {
+    /// Carries out an operator's command. Returns `false` if it is refused.
+    pub fn command(&mut self, command: Command, at: u64) -> bool {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return false };
         let is_done = running.engine.handle_command(command, now).is_ok();
-        self.exchange_and_save(at);
+        self.exchange(at);
         is_done
     }
 
-    /// Handles timeouts, and returns the messages to be sent.
+    /// Lets time pass. Returns the messages that are due.
     pub fn poll(&mut self, at: u64) -> Vec<Transmit> {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return Vec::new() };
         if running.engine.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
             running.engine.handle_timeout(now);
-            self.exchange_and_save(at);
+            self.exchange(at);
         }
         let Some(running) = &mut self.running else { return Vec::new() };
-        let is_writer = running.engine.writer() == Some(&self.membership.own);
-        running.lease_until = running.election.confirm(is_writer, now);
+        let is_elected = running.engine.writer() == Some(&self.membership.own);
+        running.lease_until = running.election.confirm(is_elected, now);
         std::iter::from_fn(|| running.gossip.poll_transmit(now)).collect()
     }
 
-    /// The time of the next timeout.
-    pub fn next(&self) -> Option<u64> {
+    /// The time of the simulation at which [`Host::poll`] has something to do.
+    pub fn next_due(&self) -> Option<u64> {
         let running = self.running.as_ref()?;
         let engine = running.engine.poll_timeout().map(|deadline| deadline.at);
         let due = engine.into_iter().chain([running.gossip.poll_timeout()]).min()?;
-        Some(due.as_millis().saturating_add_signed(-self.ahead))
+        Some(due.as_millis().saturating_add_signed(-self.clock_offset_ms))
     }
 
-    /// True while the host has the writer lease.
+    /// Tells if the host holds the writer lease.
     pub fn may_write(&self, at: u64) -> bool {
         let until = self.running.as_ref().and_then(|running| running.lease_until);
         until.is_some_and(|until| self.clock(at) < until)
@@ -163,7 +168,16 @@ impl Host {
         self.running.as_mut()?.engine.decide(now).answers.into_iter().next()
     }
 
-    fn exchange_and_save(&mut self, at: u64) {
+    /// The present run if it has a quorum.
+    pub(crate) fn running_with_quorum(&self) -> Option<&Running> {
+        self.running.as_ref().filter(|running| running.engine.quorum_state() == QuorumState::Quorum)
+    }
+
+    pub(crate) fn override_entries(&self) -> impl Iterator<Item = &OverrideEntry> {
+        self.running.iter().flat_map(|running| running.engine.override_entries().map(|(.., entry)| entry))
+    }
+
+    fn exchange(&mut self, at: u64) {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return };
         exchange(&mut running.engine, &mut running.gossip, &self.configuration, now);
@@ -174,9 +188,9 @@ impl Host {
     }
 }
 
-/// A hash in the place of the real one: it differs if the nodes differ.
-fn configuration(pool: &Pool) -> BTreeMap<PoolName, Digest> {
+/// A hash over the names of the pool's nodes, in place of one over its whole configuration.
+fn configuration(pool: &Pool) -> BTreeMap<PoolName, ConfigurationHash> {
     let names = pool.nodes.iter().flat_map(|node| node.name.as_str().bytes());
-    let digest = names.fold(0_u64, |digest, byte| digest.wrapping_mul(31).wrapping_add(byte.into()));
-    [(pool.name.clone(), digest.to_be_bytes())].into()
+    let hash = names.fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+    [(pool.name.clone(), ConfigurationHash(hash.to_be_bytes()))].into()
 }

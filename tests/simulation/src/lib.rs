@@ -1,20 +1,23 @@
-//! Several hosts of Daymark in one process, on a simulated clock and network, with faults drawn from a seed.
+//! A simulation of several Daymark hosts in one process, with faults drawn from a seed.
 //!
-//! The decision engine, the gossip and the exchange between them are those of `daymark run`. Sockets, probes and the wall clock
-//! are simulated: a [`Simulation`] moves from event to event, and everything random comes from the seed. So one number stands
-//! for a whole history, which can be repeated.
+//! The hosts run the decision engine and the gossip of `daymark run`. Sockets, probes and the wall clock are simulated: a
+//! [`Cluster`] steps from event to event. All random numbers come from the seed, so the same seed gives the same run.
+//!
+//! - [`cluster`]: hosts, nodes and the queue of events.
+//! - [`network`]: the paths between them.
+//! - [`fault`] and [`remaining_fault`]: the faults that a run injects.
+//! - [`invariants`]: the rules that are checked after each event, and at the end.
+//! - [`run`](mod@run): one run of a seed.
 
 #![allow(missing_docs, reason = "a test of the hosts; nothing is built on it")]
 
-pub mod checks;
-mod drains;
-pub mod ending;
-mod expiry;
-pub mod faults;
+pub mod cluster;
+pub mod fault;
 pub mod host;
+pub mod invariants;
 pub mod network;
-pub mod simulation;
-mod writers;
+pub mod remaining_fault;
+pub mod run;
 
-pub use checks::Violation;
-pub use simulation::{Setup, Simulation};
+pub use cluster::{Cluster, ClusterSize};
+pub use run::{Violation, run};

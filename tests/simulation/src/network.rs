@@ -1,36 +1,65 @@
-//! The network paths between hosts and from hosts to nodes.
+//! The paths between hosts and from hosts to nodes. It does not know what travels on them.
 
 use std::collections::BTreeSet;
 
 use fastrand::Rng;
 
-/// The network paths and their faults.
-#[derive(Clone, Debug, Default)]
-pub struct Network {
-    /// The paths from host to host that are cut, each in one direction.
-    pub cut: BTreeSet<(usize, usize)>,
-    /// The paths from host to node that are cut.
-    pub cut_off: BTreeSet<(usize, usize)>,
+/// A path from one host to another. The path back is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PeerPath {
+    pub from: usize,
+    pub to: usize,
+}
+
+/// A path from a host to a node and back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodePath {
+    pub host: usize,
+    pub node: usize,
+}
+
+/// The disturbance of all paths between hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disturbance {
     /// The percentage of messages that are lost.
-    pub loss: u8,
-    /// The least and the most milliseconds that a message takes.
-    pub delay: (u64, u64),
+    pub loss_percent: u8,
     /// The percentage of messages that arrive twice.
-    pub duplicates: u8,
+    pub duplicate_percent: u8,
+    pub min_delay_ms: u64,
+    pub max_delay_ms: u64,
+}
+
+/// All paths, and the faults on them.
+#[derive(Clone, Debug)]
+pub struct Network {
+    pub cut_peer_paths: BTreeSet<PeerPath>,
+    pub cut_node_paths: BTreeSet<NodePath>,
+    pub disturbance: Disturbance,
 }
 
 impl Network {
-    /// A network without faults, on which each message takes a millisecond.
-    pub fn sound() -> Self {
-        Self { delay: (1, 1), ..Self::default() }
+    /// A network on which everything arrives after a millisecond.
+    pub fn healthy() -> Self {
+        Self {
+            cut_peer_paths: BTreeSet::new(),
+            cut_node_paths: BTreeSet::new(),
+            disturbance: Disturbance { loss_percent: 0, duplicate_percent: 0, min_delay_ms: 1, max_delay_ms: 1 },
+        }
     }
 
-    /// The delays in milliseconds of the copies of a message; none if it is lost.
-    pub fn carry(&self, from: usize, to: usize, rng: &mut Rng) -> Vec<u64> {
-        if self.cut.contains(&(from, to)) || rng.u8(0..100) < self.loss {
+    /// Cuts two hosts off from each other.
+    pub fn cut_between(&mut self, one: usize, other: usize) {
+        self.cut_peer_paths.insert(PeerPath { from: one, to: other });
+        self.cut_peer_paths.insert(PeerPath { from: other, to: one });
+    }
+
+    /// Draws the delay in milliseconds of each copy of a message. There is none if the message is lost.
+    pub fn draw_delays(&self, path: PeerPath, rng: &mut Rng) -> Vec<u64> {
+        let Disturbance { loss_percent, duplicate_percent, min_delay_ms, max_delay_ms } = self.disturbance;
+        if self.cut_peer_paths.contains(&path) || rng.u8(0..100) < loss_percent {
             return Vec::new();
         }
-        let copies = 1 + usize::from(rng.u8(0..100) < self.duplicates);
-        (0..copies).map(|_| rng.u64(self.delay.0..=self.delay.1)).collect()
+        let copies = 1 + usize::from(rng.u8(0..100) < duplicate_percent);
+        (0..copies).map(|_| rng.u64(min_delay_ms..=max_delay_ms)).collect()
     }
 }

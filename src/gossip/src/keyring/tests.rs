@@ -1,12 +1,12 @@
 use super::*;
 
-/// Bytes that go up from `first` by sevens.
+/// Bytes that rise from `first` by seven each.
 fn secret(first: u8) -> Zeroizing<[u8; SECRET_LENGTH]> {
     Zeroizing::new(std::array::from_fn(|place| first.wrapping_add(7 * u8::try_from(place).unwrap())))
 }
 
 fn line(first: u8) -> String {
-    Key::new(secret(first)).encoded().to_string()
+    GossipKey::new(secret(first)).encoded().to_string()
 }
 
 fn lines(firsts: std::ops::Range<u8>) -> String {
@@ -18,10 +18,10 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn a_key_a_line_is_read_in_order_between_comments_and_blank_lines() {
+fn keys_are_read_line_by_line_between_comments_and_blank_lines() {
     let text = format!("# of all hosts\n\n  {} new, since today\r\n\t\n{}\n  # end", line(1), line(2));
     let ring = KeyRing::parse(&text).unwrap();
-    let keys: Vec<&[u8]> = ring.keys().map(Key::secret).collect();
+    let keys: Vec<&[u8]> = ring.keys().map(GossipKey::secret).collect();
     assert_eq!(keys, [secret(1).as_slice(), secret(2).as_slice()]);
     assert_eq!(ring.sealing().secret(), secret(1).as_slice());
     let second = ring.ids().nth(1).unwrap();
@@ -32,7 +32,7 @@ fn a_key_a_line_is_read_in_order_between_comments_and_blank_lines() {
 #[test]
 fn the_id_is_the_start_of_a_hash_of_the_key() {
     // Computed by Python: hashlib.sha256(b"daymark gossip key id" + bytes(range(0, 224, 7))).hexdigest()[:8]
-    assert_eq!(Key::new(secret(0)).id().to_string(), "41faffaa");
+    assert_eq!(GossipKey::new(secret(0)).id().to_string(), "41faffaa");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_line_without_a_key_is_refused_by_number_with_what_is_allowed() {
 }
 
 #[test]
-fn a_key_that_someone_made_up_is_refused() {
+fn a_key_that_is_not_random_is_refused() {
     let wanted = "the key in line 1 is not random, so it can be guessed; `daymark keygen` makes a random one";
     for bad in [[0; SECRET_LENGTH], [0xff; SECRET_LENGTH], *b"correct horse battery staple 123"] {
         assert_eq!(refusal(&BASE64.encode(&bad)), wanted, "{bad:?}");
@@ -67,22 +67,25 @@ fn a_key_that_someone_made_up_is_refused() {
 
 #[test]
 fn a_key_that_is_there_twice_is_refused_by_its_id() {
-    let id = Key::new(secret(1)).id();
-    let wanted = format!("the key in line 4 has the ID {id}, as an earlier one has; each key may be there once");
+    let id = GossipKey::new(secret(1)).id();
+    let wanted = format!("the key in line 4 has the ID {id}, like an earlier one; each key may be there once");
     assert_eq!(refusal(&format!("{}\n\n{}\n{} again", line(1), line(2), line(1))), wanted);
 }
 
 #[test]
 fn eight_keys_are_a_ring_and_nine_are_too_many() {
-    assert_eq!(KeyRing::parse(&lines(0..8)).unwrap().ids().count(), MOST_KEYS);
+    assert_eq!(KeyRing::parse(&lines(0..8)).unwrap().ids().count(), MAX_KEYS);
     assert_eq!(refusal(&lines(0..9)), "line 9 holds one key too many: 8 are allowed, and a rotation needs two");
 }
 
 #[test]
-fn nothing_that_is_shown_holds_a_key() {
+fn no_text_that_is_shown_has_a_part_of_a_key() {
     let ring = KeyRing::parse(&lines(1..3)).unwrap();
     let ids: Vec<KeyId> = ring.ids().collect();
-    assert_eq!(format!("{ring:?}"), format!("KeyRing {{ first: Key({}), others: [Key({})] }}", ids[0], ids[1]));
+    assert_eq!(
+        format!("{ring:?}"),
+        format!("KeyRing {{ first: GossipKey({}), others: [GossipKey({})] }}", ids[0], ids[1])
+    );
     for broken in [lines(1..2) + &lines(1..2), lines(0..9), line(1)[..43].to_owned(), BASE64.encode(&[7; 32])] {
         let error = KeyRing::parse(&broken).unwrap_err();
         let shown = format!("{error} {error:?}");

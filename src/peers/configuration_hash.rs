@@ -1,28 +1,31 @@
-//! A short form of each pool's configuration, by which hosts see that theirs differ.
+//! A hash over each pool's configuration, by which hosts notice that their configurations differ.
 
 use std::collections::BTreeMap;
 
 use daymark_decision::PoolName;
-use daymark_gossip::Digest;
+use daymark_gossip::ConfigurationHash;
 use ring::digest::{SHA256, digest};
 
 use crate::config::PoolConfig;
 use crate::discovery::settings::Settings;
 use daymark_probe::{Auth, Trust};
 
-/// The first bytes of SHA-256 of what decides on the answers of each pool, so of every key but those that name a file. What is
-/// in a file may differ for a while, as where a CA is replaced host by host.
-pub fn digests(pools: &[PoolConfig]) -> BTreeMap<PoolName, Digest> {
-    pools.iter().map(|config| (config.pool.name.clone(), of(&text(config)))).collect()
+/// Hashes the configuration of each pool with SHA-256.
+///
+/// All keys count that bear on the answers. The names of files do not count, and neither does their content: it may differ for
+/// a while, for example when a CA is replaced host by host.
+pub fn configuration_hashes(pools: &[PoolConfig]) -> BTreeMap<PoolName, ConfigurationHash> {
+    pools.iter().map(|config| (config.pool.name.clone(), hash(&text(config)))).collect()
 }
 
-fn of(text: &str) -> Digest {
-    let (mut short, long) = (Digest::default(), digest(&SHA256, text.as_bytes()));
-    short.iter_mut().zip(long.as_ref()).for_each(|(to, from)| *to = *from);
-    short
+fn hash(text: &str) -> ConfigurationHash {
+    let sha256 = digest(&SHA256, text.as_bytes());
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&sha256.as_ref()[..8]);
+    ConfigurationHash(bytes)
 }
 
-/// Everything in one fixed order, whatever the order in the file, and in words that no version of Rust changes.
+/// Writes out a pool's configuration. The order in the file does not matter, and no text depends on the version of Rust.
 fn text(config: &PoolConfig) -> String {
     let PoolConfig { pool, probe, discovery } = config;
     let (thresholds, steering, ttl) = (pool.thresholds, pool.steering, pool.ttl);
@@ -60,7 +63,7 @@ fn text(config: &PoolConfig) -> String {
         .collect();
     nodes.sort();
     lines.extend(nodes);
-    // Where they are looked for, and not which were found: hosts find the same ones, but not at the same moment.
+    // The source counts, and not the nodes that were found: all hosts find the same, but not at the same moment.
     if let Some(Settings { source, interval, shrink_pause }) = discovery {
         let (interval, pause) = (interval.as_millis(), shrink_pause.as_millis());
         lines.push(format!("every {interval} pause {pause} from {source}"));
@@ -98,38 +101,38 @@ mod tests {
     }
 
     #[test]
-    fn every_key_counts_but_the_paths_of_files() {
+    fn every_key_changes_the_hash_but_the_paths_of_files() {
         let changed = |change: &dyn Fn(&mut PoolConfig)| {
             let mut config = config();
             change(&mut config);
-            of(&text(&config))
+            hash(&text(&config))
         };
         let same = changed(&|_| {});
         let others: [&dyn Fn(&mut PoolConfig); 15] = [
-            &|it| it.probe.port = 443,
-            &|it| it.probe.path = "/livez".to_owned(),
-            &|it| it.probe.server_name = "kubernetes".to_owned(),
-            &|it| it.probe.connect_timeout *= 2,
-            &|it| it.probe.timeout *= 2,
-            &|it| it.probe.confirm_interval *= 2,
-            &|it| it.probe.fresh_every = NonZeroU32::MAX,
-            &|it| it.probe.trust = Trust::Nothing,
-            &|it| it.probe.auth = Some(Auth::TokenFile("token".into())),
-            &|it| it.pool.thresholds.rise = NonZeroU32::MAX,
-            &|it| it.pool.timing.interval *= 2,
-            &|it| it.pool.steering.max_answers = 2,
-            &|it| it.pool.ttl.max = 6,
-            &|it| it.pool.nodes[0].addresses[0] = [192, 0, 2, 2].into(),
-            &|it| {
+            &|config| config.probe.port = 443,
+            &|config| config.probe.path = "/livez".to_owned(),
+            &|config| config.probe.server_name = "kubernetes".to_owned(),
+            &|config| config.probe.connect_timeout *= 2,
+            &|config| config.probe.timeout *= 2,
+            &|config| config.probe.confirm_interval *= 2,
+            &|config| config.probe.fresh_every = NonZeroU32::MAX,
+            &|config| config.probe.trust = Trust::Nothing,
+            &|config| config.probe.auth = Some(Auth::TokenFile("token".into())),
+            &|config| config.pool.thresholds.rise = NonZeroU32::MAX,
+            &|config| config.pool.timing.interval *= 2,
+            &|config| config.pool.steering.max_answers = 2,
+            &|config| config.pool.ttl.max = 6,
+            &|config| config.pool.nodes[0].addresses[0] = [192, 0, 2, 2].into(),
+            &|config| {
                 let (interval, shrink_pause) = (Duration::from_mins(1), Duration::from_hours(1));
-                it.discovery =
+                config.discovery =
                     Some(discovery::Settings { source: discovery::Source::Endpoints, interval, shrink_pause });
             },
         ];
         for (index, change) in others.iter().enumerate() {
             assert_ne!(changed(change), same, "change {index}");
         }
-        assert_eq!(changed(&|it| it.probe.trust = Trust::File("/elsewhere/ca.crt".into())), same);
-        assert_eq!(changed(&|it| it.pool.nodes[0].addresses.reverse()), same);
+        assert_eq!(changed(&|config| config.probe.trust = Trust::File("/elsewhere/ca.crt".into())), same);
+        assert_eq!(changed(&|config| config.pool.nodes[0].addresses.reverse()), same);
     }
 }

@@ -1,0 +1,330 @@
+//! The UDP socket between hosts: it seals and sends messages, and receives and opens them.
+//!
+//! It knows addresses and keys, and nothing of the content of messages. It counts and drops a datagram that does not open, and
+//! never answers one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use daymark_decision::HostName;
+use daymark_gossip::{KeyRing, MAX_MESSAGE_BYTES, Message, OVERHEAD, OpenError, RANDOM_LENGTH, Transmit, open, seal};
+use daymark_resolver::{ResolveError, SystemResolver};
+use ring::rand::{SecureRandom, SystemRandom};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::keyfile::{self, KeyFile, KeyFileError};
+use crate::complaint::PeerMismatch;
+use crate::config::{PeerAddress, PeersConfig};
+use crate::driver::{Handle, OutboundMessage};
+use crate::metrics::Metrics;
+use crate::os::sockets;
+use crate::watchdog::WatchdogHandle;
+use daymark_files::error_chain;
+
+/// The time between two resolutions of the hosts' names.
+const RESOLVE_INTERVAL: Duration = Duration::from_secs(15);
+/// The least time between two reports of the same mismatch of a member, so that forged datagrams do not keep the driver busy.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// The most bytes of a datagram. A longer one is cut when it is read, and does not open.
+const MAX_DATAGRAM_BYTES: usize = MAX_MESSAGE_BYTES + OVERHEAD;
+/// The time without a heartbeat of its task after which the transport counts as stuck. Each host sends twice a second.
+pub const TRANSPORT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The socket of this host to the other hosts.
+#[derive(Debug)]
+pub struct Transport {
+    socket: UdpSocket,
+    keys: KeyFile,
+    own: HostName,
+    own_address: Option<PeerAddress>,
+    cluster: String,
+    /// The other hosts' addresses as configured.
+    configured: BTreeMap<HostName, PeerAddress>,
+    /// The other hosts' addresses after resolution.
+    resolved: BTreeMap<HostName, BTreeSet<SocketAddr>>,
+    last_reports: BTreeMap<ReportKey, Instant>,
+    resolver: SystemResolver,
+    random: SystemRandom,
+    metrics: Metrics,
+}
+
+/// A member and the label of a mismatch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ReportKey {
+    host: HostName,
+    label: &'static str,
+}
+
+/// The addresses to which the name of a host was resolved.
+struct Resolution {
+    host: HostName,
+    name: String,
+    addresses: Result<BTreeSet<SocketAddr>, ResolveError>,
+}
+
+/// A datagram that is dropped: the label of the metric that counts it, and the mismatch that it shows.
+struct Dropped {
+    label: &'static str,
+    mismatch: PeerMismatch,
+}
+
+/// The error of a transport that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The address cannot be bound.
+    #[error("cannot listen on {address} by udp; a free address of this host is needed")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The keys cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+}
+
+impl Transport {
+    /// Binds the socket and reads the keys.
+    pub fn bind(config: &PeersConfig, metrics: Metrics) -> Result<Self, TransportError> {
+        let keys = keyfile::watch(&config.key_file);
+        keys.current()?;
+        let address = config.listen;
+        let socket =
+            sockets::bind_dual_stack(address, bind).map_err(|source| TransportError::Bind { address, source })?;
+        let others = config.addresses.iter().filter(|(host, _)| **host != config.membership.own);
+        let fixed = others.clone().filter_map(|(host, address)| match address {
+            PeerAddress::Ip(address) => Some((host.clone(), [*address].into())),
+            PeerAddress::Name(..) => None,
+        });
+        Ok(Self {
+            socket,
+            keys,
+            own: config.membership.own.clone(),
+            own_address: config.addresses.get(&config.membership.own).cloned(),
+            cluster: config.cluster.clone(),
+            resolved: fixed.collect(),
+            configured: others.map(|(host, address)| (host.clone(), address.clone())).collect(),
+            last_reports: BTreeMap::new(),
+            resolver: SystemResolver::new(),
+            random: SystemRandom::new(),
+            metrics,
+        })
+    }
+
+    /// The address of the socket.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Sends the messages from the driver, and passes received ones to it, until `stop` is cancelled or the driver ends.
+    pub async fn run(
+        mut self,
+        mut outbound: mpsc::Receiver<OutboundMessage>,
+        driver: Handle,
+        watchdog: WatchdogHandle,
+        stop: CancellationToken,
+    ) {
+        let mut buffer = [0; MAX_DATAGRAM_BYTES + 1];
+        let mut lookups: JoinSet<Resolution> = JoinSet::new();
+        let mut resolve = tokio::time::interval(RESOLVE_INTERVAL);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                received = self.socket.recv_from(&mut buffer) => match received {
+                    Ok((length, from)) => self.receive(&buffer[..length], from, &driver),
+                    // For example, an earlier datagram was not delivered (ICMP). The socket still works.
+                    Err(error) => debug!("gossip: receiving a datagram failed: {error}"),
+                },
+                message = outbound.recv() => match message {
+                    Some(message) => self.send(&message).await,
+                    None => return,
+                },
+                _ = resolve.tick() => self.resolve_names(&mut lookups),
+                Some(resolution) = lookups.join_next() => if let Ok(resolution) = resolution {
+                    self.apply_resolution(resolution, &driver);
+                },
+            }
+            watchdog.heartbeat();
+        }
+    }
+
+    fn receive(&mut self, datagram: &[u8], from: SocketAddr, driver: &Handle) {
+        self.metrics.count_datagram("received", datagram.len());
+        let Ok(keys) = self.keys.current() else { return };
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        match self.open(&keys, datagram) {
+            Ok(message) => {
+                self.report_mismatch(from, PeerMismatch::Name { name: message.from.clone() }, driver);
+                if driver.handle_message(message, from).is_err() {
+                    self.metrics.reject_datagram("busy");
+                }
+            }
+            Err(Dropped { label, mismatch }) => {
+                self.metrics.reject_datagram(label);
+                self.report_mismatch(from, mismatch, driver);
+            }
+        }
+    }
+
+    fn open(&self, keys: &KeyRing, datagram: &[u8]) -> Result<Message, Dropped> {
+        let plaintext = open(keys, &self.cluster, self.own.as_str(), datagram).map_err(|error| {
+            let mismatch = match error {
+                OpenError::UnknownKey(_) => PeerMismatch::Key,
+                OpenError::Forged => PeerMismatch::Addressee,
+                OpenError::TooShort(_) | OpenError::UnknownVersion(_) => PeerMismatch::Version,
+            };
+            Dropped { label: error.label(), mismatch }
+        })?;
+        Message::decode(&plaintext).map_err(|_| Dropped { label: "undecodable", mismatch: PeerMismatch::Version })
+    }
+
+    /// Reports a mismatch that a datagram shows, if the datagram came from the address of a member.
+    fn report_mismatch(&mut self, from: SocketAddr, mismatch: PeerMismatch, driver: &Handle) {
+        let is_own = matches!(self.own_address, Some(PeerAddress::Ip(own)) if own == from);
+        let (host, mismatch) = match (self.member_at(from), &mismatch) {
+            _ if is_own => (&self.own, PeerMismatch::IdentityConflict),
+            // A datagram from its sender's own address has the right name.
+            (_, PeerMismatch::Name { name }) if self.has_ip(name, from) => return,
+            (Some(host), _) => (host, mismatch),
+            (None, _) => return,
+        };
+        let key = ReportKey { host: host.clone(), label: mismatch.label() };
+        if self.last_reports.get(&key).is_some_and(|at| at.elapsed() < REPORT_INTERVAL) {
+            return;
+        }
+        // The report is lost if the driver is stuck, which the watchdog reports.
+        let _ = driver.report_mismatch(key.host.clone(), mismatch);
+        self.last_reports.insert(key, Instant::now());
+    }
+
+    fn has_ip(&self, host: &HostName, address: SocketAddr) -> bool {
+        let addresses = self.resolved.get(host);
+        addresses.is_some_and(|addresses| addresses.iter().any(|resolved| resolved.ip() == address.ip()))
+    }
+
+    /// The member with this address. If there is none, the only member with this IP address: a NAT may change the port.
+    fn member_at(&self, address: SocketAddr) -> Option<&HostName> {
+        if let Some((host, _)) = self.resolved.iter().find(|(_, addresses)| addresses.contains(&address)) {
+            return Some(host);
+        }
+        let mut with_ip = self.resolved.keys().filter(|host| self.has_ip(host, address));
+        with_ip.next().filter(|_| with_ip.next().is_none())
+    }
+
+    async fn send(&mut self, outbound: &OutboundMessage) {
+        let Transmit { to, message } = &outbound.transmit;
+        let resolved = self.resolved.get(to).cloned().unwrap_or_default();
+        let (Ok(keys), Ok(plaintext)) = (self.keys.current(), message.encode()) else {
+            return self.metrics.reject_datagram("unsent");
+        };
+        for address in destinations(resolved, outbound.last_source, outbound.is_answering) {
+            let mut random = [0; RANDOM_LENGTH];
+            if self.random.fill(&mut random).is_err() {
+                return self.metrics.reject_datagram("unsent");
+            }
+            let datagram = seal(&keys, &self.cluster, to.as_str(), &plaintext, random);
+            match self.socket.send_to(&datagram, self.socket_address(address)).await {
+                Ok(length) => self.metrics.count_datagram("sent", length),
+                Err(error) => {
+                    debug!("gossip: sending to host {to} at {address} failed: {error}");
+                    self.metrics.reject_datagram("unsent");
+                }
+            }
+        }
+    }
+
+    /// The form of an address that this socket takes. An IPv6 socket takes an IPv4 address in its mapped form (RFC 4291,
+    /// section 2.5.5.2).
+    fn socket_address(&self, address: SocketAddr) -> SocketAddr {
+        let is_ipv6 = self.socket.local_addr().is_ok_and(|own| own.is_ipv6());
+        match address.ip() {
+            IpAddr::V4(ip) if is_ipv6 => SocketAddr::new(ip.to_ipv6_mapped().into(), address.port()),
+            _ => address,
+        }
+    }
+
+    fn resolve_names(&self, lookups: &mut JoinSet<Resolution>) {
+        // A resolver that does not answer gets no further questions meanwhile.
+        if !lookups.is_empty() {
+            return;
+        }
+        for (host, address) in &self.configured {
+            let PeerAddress::Name(name, port) = address else { continue };
+            let resolver = self.resolver.clone();
+            let host = host.clone();
+            let name = name.clone();
+            let port = *port;
+            lookups.spawn(async move {
+                let found = resolver.addresses(&name).await;
+                let addresses = found.map(|ips| ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
+                Resolution { host, name, addresses }
+            });
+        }
+    }
+
+    /// Takes over the addresses of a host. If its name cannot be resolved now, the addresses from before stay.
+    fn apply_resolution(&mut self, Resolution { host, name, addresses }: Resolution, driver: &Handle) {
+        let message = match addresses {
+            Ok(addresses) => {
+                self.resolved.insert(host, addresses);
+                return;
+            }
+            Err(_) if self.resolved.contains_key(&host) => {
+                return debug!("the name {name} of host {host} cannot be resolved now");
+            }
+            Err(error) => format!("the name {name} of host {host} cannot be resolved: {}", error_chain(&error)),
+        };
+        // The report is lost if the driver is stuck, which the watchdog reports.
+        let _ = driver.report_mismatch(host, PeerMismatch::Unresolved { error: message });
+    }
+}
+
+/// The addresses to which a message is sent: all resolved ones, and the one from which the host sent last.
+///
+/// While the host answers over one of its resolved addresses, the message goes there alone. Over the others, it would only
+/// arrive twice.
+fn destinations(
+    resolved: BTreeSet<SocketAddr>,
+    last_source: Option<SocketAddr>,
+    is_answering: bool,
+) -> BTreeSet<SocketAddr> {
+    match last_source {
+        Some(source) if is_answering && resolved.contains(&source) => [source].into(),
+        _ => resolved.into_iter().chain(last_source).collect(),
+    }
+}
+
+/// Binds a socket. One on the unspecified address of IPv6 is dual stack: it takes IPv4 too.
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_answers_over_one_of_its_addresses_gets_messages_there_alone() {
+        let at = |n: u8| SocketAddr::from(([192, 0, 2, n], 7946));
+        let resolved = || BTreeSet::from([at(1), at(2)]);
+        assert_eq!(destinations(resolved(), None, false), resolved());
+        assert_eq!(destinations(resolved(), Some(at(2)), true), [at(2)].into());
+        assert_eq!(destinations(resolved(), Some(at(2)), false), resolved(), "it does not answer any more");
+        assert_eq!(destinations(resolved(), Some(at(9)), true), [at(1), at(2), at(9)].into(), "it has moved");
+    }
+}

@@ -1,0 +1,85 @@
+//! One run of a seed: a healthy start, forty seconds of faults, and two ends at which the hosts must agree.
+
+use std::fmt;
+
+use fastrand::Rng;
+
+use crate::cluster::{Cluster, ClusterSize};
+use crate::fault::Fault;
+use crate::invariants::{Invariants, drains};
+use crate::remaining_fault::RemainingFault;
+
+/// Milliseconds after the end of the faults in which all hosts agree.
+pub const AGREEMENT_TIME: u64 = 10_000;
+/// Milliseconds during which faults are injected, and the healthy start before them.
+pub const FAULT_TIME: u64 = 40_000;
+/// Milliseconds before the first fault.
+const HEALTHY_START: u64 = 8_000;
+
+/// A rule that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Milliseconds since the start of the run.
+    pub at: u64,
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after {} ms: {}", self.at, self.message)
+    }
+}
+
+/// Runs one seed, and reports each fault with its time. The first violation ends the run.
+pub fn run(size: ClusterSize, seed: u64, mut report: impl FnMut(u64, &str)) -> Result<(), Violation> {
+    let mut run = Run::new(size, seed);
+    let mut rng = Rng::with_seed(seed ^ 0x5eed);
+    let mut next = HEALTHY_START;
+    while next < FAULT_TIME {
+        run.run_until(next)?;
+        let fault = Fault::draw(&mut rng, size.hosts, run.cluster.nodes.len());
+        report(run.elapsed(), &fault.to_string());
+        let impossible = run.invariants.drains.impossible(&run.cluster, &fault);
+        run.cluster.inject(&fault);
+        drains::check_refused(&run.cluster, &impossible).map_err(|message| run.violation(message))?;
+        next += rng.u64(1..3_000);
+    }
+    // One fault remains for a while, and then ends too.
+    for remaining in [RemainingFault::draw(&mut rng, size.hosts), RemainingFault::None] {
+        report(run.elapsed(), &remaining.to_string());
+        run.cluster.heal();
+        remaining.inject(&mut run.cluster);
+        run.run_until(run.elapsed() + AGREEMENT_TIME)?;
+        remaining.check(&mut run.cluster).map_err(|message| run.violation(message))?;
+    }
+    Ok(())
+}
+
+struct Run {
+    cluster: Cluster,
+    started_at: u64,
+    invariants: Invariants,
+}
+
+impl Run {
+    fn new(size: ClusterSize, seed: u64) -> Self {
+        let cluster = Cluster::new(size, seed);
+        Self { started_at: cluster.now, invariants: Invariants::new(&cluster), cluster }
+    }
+
+    /// Runs until so many milliseconds have elapsed, and checks the invariants after each event.
+    fn run_until(&mut self, elapsed: u64) -> Result<(), Violation> {
+        while self.cluster.step(self.started_at + elapsed) {
+            self.invariants.check(&mut self.cluster).map_err(|message| self.violation(message))?;
+        }
+        Ok(())
+    }
+
+    fn elapsed(&self) -> u64 {
+        self.cluster.now - self.started_at
+    }
+
+    fn violation(&self, message: String) -> Violation {
+        Violation { at: self.elapsed(), message }
+    }
+}
