@@ -1,4 +1,6 @@
-//! Tells the binary which source it is made of. Nothing of when or where it is built goes in, so two builds are the same.
+//! Compiles the commit, its date and the target into the binary.
+//!
+//! The time and the place of the build are left out, so that two builds of one commit are identical.
 
 use std::env;
 use std::process::Command;
@@ -6,7 +8,7 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
     println!("cargo::rerun-if-env-changed=DAYMARK_COMMIT");
-    // What names the commit, where this is a repository.
+    // The files of the repository that change with the commit.
     for path in ["HEAD", "logs/HEAD"].iter().filter_map(|name| git(&["rev-parse", "--git-path", name])) {
         println!("cargo::rerun-if-changed={path}");
     }
@@ -21,7 +23,7 @@ fn commit() -> Option<String> {
     git(&["rev-parse", "--short=12", "HEAD"])
 }
 
-/// The day of `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>).
+/// The date in `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>).
 fn date() -> Option<String> {
     let seconds: i64 = env::var("SOURCE_DATE_EPOCH").ok()?.parse().ok()?;
     jiff::Timestamp::from_second(seconds).ok().map(|at| at.strftime("%F").to_string())

@@ -128,6 +128,7 @@ impl App {
     }
 
     /// Serves these routes beside the admin API.
+    #[cfg(feature = "demo")]
     #[must_use]
     pub fn with_routes(self, extra: Router) -> Self {
         Self { extra, ..self }

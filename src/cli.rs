@@ -4,6 +4,7 @@ mod ask;
 mod check;
 mod client;
 mod completions;
+#[cfg(feature = "demo")]
 mod demo;
 mod explain;
 mod keygen;
@@ -44,6 +45,7 @@ enum Command {
     /// Do one pass for a timer: probe until every verdict is clear, publish to Cloudflare, and end
     Sync(sync::Arguments),
     /// Run Daymark with three fake apiservers on this host, or change the behaviour of a fake of the running demo
+    #[cfg(feature = "demo")]
     Demo(demo::Arguments),
     /// Show every error of a configuration, and the worst-case time to a right answer
     Check(check::Arguments),
@@ -156,6 +158,7 @@ fn dispatch(command: Command) -> Outcome {
     match command {
         Command::Run(arguments) => run::run(arguments),
         Command::Sync(arguments) => sync::sync(&arguments),
+        #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),

@@ -1,7 +1,7 @@
-//! One Daymark at a time uses a state directory. It knows nothing of what is kept there.
+//! Locks a state directory, so that only one Daymark uses it at a time. The module knows nothing of the state itself.
 //!
-//! The lock is advisory (`flock`) and on a file of its own, for the state file itself is replaced with each save. The kernel
-//! frees it with the process that holds it, however that ends; what the file says is only for people.
+//! The lock is advisory (`flock`). It is on a file of its own, because each save replaces the state file. The kernel releases the
+//! lock when its process ends in any way. The text in the file is only for people.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -9,48 +9,49 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "state.lock";
-/// More than a process writes of itself.
-const LONGEST: u64 = 200;
+/// The number of bytes to read of the text in the file. It is more than a process writes.
+const MAX_HOLDER_BYTES: u64 = 200;
 
-/// The use of a state directory, until it is dropped.
+/// The lock of a state directory. Dropping it releases the lock.
 #[derive(Debug)]
 pub struct StateLock {
     file: File,
 }
 
-/// Why a state directory is not locked.
+/// An error of locking a state directory.
 #[derive(Debug, thiserror::Error)]
 pub enum NotLocked {
-    /// Another Daymark uses it. The caller does nothing with the state.
+    /// Another process holds the lock. The caller must not use the state.
     #[error("the state in {} is in use by {by}; one Daymark at a time can use it", .dir.display())]
-    Held {
+    InUse {
         /// The state directory.
         dir: PathBuf,
-        /// Who uses it, as it says of itself.
+        /// The process that holds the lock, by its own description.
         by: String,
     },
-    /// The directory takes no lock, as where it cannot be written. The caller may go on without one.
+    /// The directory cannot be locked, for example because it is read-only. The caller may continue without a lock.
     #[error("the state in {} cannot be locked, so nothing keeps another Daymark from using it too", .dir.display())]
-    Impossible {
+    Failed {
         /// The state directory.
         dir: PathBuf,
-        /// Why.
+        /// The kernel's error.
         source: io::Error,
     },
 }
 
 impl StateLock {
-    /// Takes the lock of `dir`, which need not exist yet, for this process. `command` is what it says of itself, such as
-    /// `daymark run`. Does not wait.
+    /// Locks `dir` for this process, and creates it if necessary. Does not wait.
+    ///
+    /// `command` describes this process to others, such as `daymark run`.
     pub fn take(dir: &Path, command: &str) -> Result<Self, NotLocked> {
-        let impossible = |source| NotLocked::Impossible { dir: dir.to_owned(), source };
-        let mut file = open(dir).map_err(impossible)?;
+        let failed = |source| NotLocked::Failed { dir: dir.to_owned(), source };
+        let mut file = open(dir).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(NotLocked::Held { dir: dir.to_owned(), by: holder(&file) }),
-            Err(TryLockError::Error(error)) => return Err(impossible(error)),
+            Err(TryLockError::WouldBlock) => return Err(NotLocked::InUse { dir: dir.to_owned(), by: holder(&file) }),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        // The lock holds without these words, as on a full disk.
+        // The lock is valid even if this text cannot be written, as on a full disk.
         let _ = file.set_len(0).and_then(|()| write!(file, "process {} ({command})", std::process::id()));
         Ok(Self { file })
     }
@@ -58,22 +59,22 @@ impl StateLock {
 
 impl Drop for StateLock {
     fn drop(&mut self) {
-        // Words that stay, as after a crash, mislead people and nothing else.
+        // Text that stays after a crash misleads only people.
         let _ = self.file.set_len(0);
     }
 }
 
 fn open(dir: &Path) -> io::Result<File> {
     fs::create_dir_all(dir)?;
-    // Who may open it may lock it, and so keep Daymark from its state.
+    // A user who can open the file can lock it, and so keep Daymark from starting.
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(dir.join(FILE))
 }
 
 fn holder(file: &File) -> String {
     let mut text = String::new();
-    match file.take(LONGEST).read_to_string(&mut text) {
+    match file.take(MAX_HOLDER_BYTES).read_to_string(&mut text) {
         Ok(1..) => text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
-        // It may have taken the lock only just now.
+        // The holder may not have written its text yet.
         _ => "another process".to_owned(),
     }
 }
@@ -90,12 +91,13 @@ mod tests {
         let dir = parent.path().join("made/on/demand");
         let first = StateLock::take(&dir, "daymark run").unwrap();
         let refusal = StateLock::take(&dir, "daymark sync").unwrap_err().to_string();
-        let (shown, pid) = (dir.display(), std::process::id());
-        let wanted =
+        let shown = dir.display();
+        let pid = std::process::id();
+        let expected =
             format!("the state in {shown} is in use by process {pid} (daymark run); one Daymark at a time can use it");
-        assert_eq!(refusal, wanted);
+        assert_eq!(refusal, expected);
         drop(first);
-        assert_eq!(fs::read_to_string(dir.join(FILE)).unwrap(), "", "no one has it, and the file says so");
+        assert_eq!(fs::read_to_string(dir.join(FILE)).unwrap(), "", "a released lock has no text");
         StateLock::take(&dir, "daymark sync").unwrap();
     }
 
@@ -107,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_an_earlier_holder_are_replaced_whole() {
+    fn the_text_of_an_earlier_holder_is_replaced_as_a_whole() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(FILE), "process 1 (a command with a long name, long ago)").unwrap();
         let _first = StateLock::take(dir.path(), "daymark run").unwrap();
@@ -116,10 +118,10 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_cannot_be_made_is_told_from_one_in_use() {
+    fn a_directory_that_cannot_be_created_differs_from_one_in_use() {
         let dir = tempfile::tempdir().unwrap();
         let blocked = dir.path().join("file");
         fs::write(&blocked, "").unwrap();
-        assert!(matches!(StateLock::take(&blocked, "daymark run"), Err(NotLocked::Impossible { .. })));
+        assert!(matches!(StateLock::take(&blocked, "daymark run"), Err(NotLocked::Failed { .. })));
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn lock(config: &Config) -> Result<Option<StateLock>, String> {
     let Some(dir) = &config.state_dir else { return Ok(None) };
     match StateLock::take(dir, "daymark run") {
         Ok(lock) => Ok(Some(lock)),
-        Err(held @ NotLocked::Held { .. }) => {
+        Err(held @ NotLocked::InUse { .. }) => {
             Err(config.finding("stateDir", "--state-dir", held.to_string()).to_string())
         }
         Err(impossible) => {

@@ -69,6 +69,7 @@ impl Secret {
 
 impl Api {
     /// Where the admin API is.
+    #[cfg(feature = "demo")]
     pub(super) fn address(&self) -> &str {
         &self.address
     }

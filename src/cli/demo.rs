@@ -1,4 +1,6 @@
-//! `daymark demo`: Daymark at work on this host alone, with three fake apiservers that can be broken and healed.
+//! `daymark demo`: runs Daymark on this host with three fake apiservers, whose behaviour can be changed.
+//!
+//! The cargo feature `demo` includes this command. It is on by default, and a packager can turn it off.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,7 +13,7 @@ use axum::routing::put;
 use bytes::Bytes;
 use clap::Args;
 use daymark_authoritative::InheritedSockets;
-use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver};
+use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver, UnknownBehaviour};
 use hyper::Method;
 
 use super::client::{Api, segment};
@@ -26,50 +28,51 @@ const NODES: [&str; 3] = ["kube-cp-1", "kube-cp-2", "kube-cp-3"];
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// What a fake of the running demo does from now on: fail, shutdown, heal, silent, not-ready=etcd and more
+    /// Change the behaviour of a fake of the running demo, to fail, shutdown, heal, silent, not-ready=etcd or another
     #[arg(requires = "node")]
     behaviour: Option<String>,
-    /// Which fake: kube-cp-1, kube-cp-2 or kube-cp-3
+    /// The node of the fake: kube-cp-1, kube-cp-2 or kube-cp-3
     node: Option<String>,
-    /// Where to serve DNS
+    /// The address to serve DNS on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5353")]
     listen: SocketAddr,
     #[command(flatten)]
     api: Api,
 }
 
-/// The fakes and where their files are. The files go with it.
-struct Stage {
+/// The fake apiservers of a demo, with the directory of its files. Dropping it removes the directory.
+struct DemoCluster {
     apiservers: Vec<FakeApiserver>,
     dir: tempfile::TempDir,
+    /// The port of every fake.
     port: u16,
 }
 
 pub(super) fn demo(arguments: &Arguments) -> Outcome {
     match (&arguments.behaviour, &arguments.node) {
-        (Some(behaviour), Some(node)) => act(&arguments.api, behaviour, node),
-        _ => block_on(perform(arguments)).map(|()| String::new()),
+        (Some(behaviour), Some(node)) => set_behaviour(&arguments.api, behaviour, node),
+        _ => block_on(run_demo(arguments)).map(|()| String::new()),
     }
 }
 
-/// Tells a running demo what one of its fakes does from now on.
-fn act(api: &Api, behaviour: &str, node: &str) -> Outcome {
-    let behaviour: Behaviour = behaviour.parse().map_err(|unknown| Failure::Usage(format!("{unknown}")))?;
+/// Changes the behaviour of a fake of a running demo.
+fn set_behaviour(api: &Api, behaviour: &str, node: &str) -> Outcome {
+    let behaviour: Behaviour =
+        behaviour.parse().map_err(|error: UnknownBehaviour| Failure::Usage(error.to_string()))?;
     let body = behaviour.to_string();
     api.write(Method::PUT, &format!("/demo/{}", segment(node)), body.into(), None)?;
     Ok(format!("{node} is {behaviour} now\n"))
 }
 
-async fn perform(arguments: &Arguments) -> Result<(), Failure> {
-    let stage =
-        Stage::set().map_err(|error| Failure::Run(format!("the fakes cannot start: {}", error_chain(&*error))))?;
-    let text = stage.configuration(arguments);
-    let config = Config::parse(&text, "the demo's configuration", stage.dir.path())?;
-    let bound = App::bind(config, None, InheritedSockets::default());
-    let app = bound.map_err(|it| Failure::Usage(format!("{it}\n--listen and --api take other addresses")))?;
-    print(&stage.programme(arguments))?;
+async fn run_demo(arguments: &Arguments) -> Result<(), Failure> {
+    let cluster = DemoCluster::start()
+        .map_err(|error| Failure::Run(format!("the fake apiservers cannot start: {}", error_chain(&*error))))?;
+    let config = Config::parse(&cluster.configuration(arguments), "the demo's configuration", cluster.dir.path())?;
+    let app = App::bind(config, None, InheritedSockets::default())
+        .map_err(|errors| Failure::Usage(format!("{errors}\nchoose other addresses by --listen and --api")))?;
+    print(&cluster.instructions(arguments))?;
     let _log = log::start(Format::Text, "info");
-    let apiservers = Arc::new(stage.apiservers);
+    let apiservers = Arc::new(cluster.apiservers);
     let outcome = app.with_routes(routes(apiservers.clone())).run().await;
     if let Some(apiservers) = Arc::into_inner(apiservers) {
         for apiserver in apiservers {
@@ -79,8 +82,8 @@ async fn perform(arguments: &Arguments) -> Result<(), Failure> {
     outcome.map_err(|error| Failure::Run(error_chain(&error)))
 }
 
-impl Stage {
-    fn set() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+impl DemoCluster {
+    fn start() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let dir = tempfile::Builder::new().prefix("daymark-demo-").tempdir()?;
         let authority = Authority::new("daymark-demo-ca")?;
         fs::write(dir.path().join("ca.crt"), authority.pem())?;
@@ -107,30 +110,33 @@ impl Stage {
         )
     }
 
-    /// What is on, and what to type next.
-    fn programme(&self, arguments: &Arguments) -> String {
-        let me = std::env::args().next().unwrap_or_else(|| "daymark".to_owned());
-        let (dns, admin) = (arguments.listen, arguments.api.address());
-        let (ip, port, apiservers) = (dns.ip(), dns.port(), self.port);
+    /// The text that describes the demo, with commands to type.
+    fn instructions(&self, arguments: &Arguments) -> String {
+        let daymark = std::env::args().next().unwrap_or_else(|| "daymark".to_owned());
+        let dns = arguments.listen;
+        let ip = dns.ip();
+        let port = dns.port();
+        let apiserver_port = self.port;
+        let admin = arguments.api.address();
         let api = if admin == "127.0.0.1:9353" { String::new() } else { format!(" --api {admin}") };
         let token = self.dir.path().join("state/admin.token");
         format!(
-            "Three fake apiservers are behind {POOL}: kube-cp-1, -2 and -3 on 127.0.0.11, .12 and .13, port {apiservers}.\n\
-             DNS is on {dns}, the admin API on http://{admin}.\n\n\
-             Ask, in another terminal:\n  \
+            "The pool {POOL} has three fake apiservers: kube-cp-1, -2 and -3 on 127.0.0.11, .12 and .13, port {apiserver_port}.\n\
+             Daymark serves DNS on {dns} and the admin API on http://{admin}.\n\n\
+             Resolve the name, in another terminal:\n  \
              dig +short @{ip} -p {port} {POOL}\n  \
              dig @{ip} -p {port} {POOL}\n\n\
-             Break and heal:\n  \
-             {me} demo{api} fail kube-cp-2        # as kill -9\n  \
-             {me} demo{api} shutdown kube-cp-2    # in order\n  \
-             {me} demo{api} silent kube-cp-2      # as a power loss\n  \
-             {me} demo{api} heal kube-cp-2\n\n\
-             Look, and give your word:\n  \
-             {me} status{api}\n  \
-             {me} explain{api} kube-cp-2\n  \
-             {me} drain{api} kube-cp-3 --for 10m --token-file {token}\n  \
+             Break and heal a fake:\n  \
+             {daymark} demo{api} fail kube-cp-2        # like kill -9\n  \
+             {daymark} demo{api} shutdown kube-cp-2    # like SIGTERM\n  \
+             {daymark} demo{api} silent kube-cp-2      # like a power loss\n  \
+             {daymark} demo{api} heal kube-cp-2\n\n\
+             Inspect and override:\n  \
+             {daymark} status{api}\n  \
+             {daymark} explain{api} kube-cp-2\n  \
+             {daymark} drain{api} kube-cp-3 --for 10m --token-file {token}\n  \
              curl -s http://{admin}/metrics\n\n\
-             Each change is told here as it happens. Ctrl-C ends it all.\n\n",
+             Each change is logged here. Ctrl-C ends the demo.\n\n",
             token = token.display(),
         )
     }
@@ -141,10 +147,10 @@ fn address(index: usize) -> IpAddr {
 }
 
 fn routes(apiservers: Arc<Vec<FakeApiserver>>) -> Router {
-    Router::new().route("/demo/{node}", put(behave)).with_state(apiservers)
+    Router::new().route("/demo/{node}", put(put_behaviour)).with_state(apiservers)
 }
 
-async fn behave(
+async fn put_behaviour(
     State(apiservers): State<Arc<Vec<FakeApiserver>>>,
     Path(node): Path<String>,
     body: Bytes,
@@ -155,7 +161,7 @@ async fn behave(
     })?;
     let behaviour = String::from_utf8_lossy(&body)
         .parse()
-        .map_err(|it: daymark_fake_apiserver::UnknownBehaviour| problem(StatusCode::BAD_REQUEST, it.to_string()))?;
+        .map_err(|error: UnknownBehaviour| problem(StatusCode::BAD_REQUEST, error.to_string()))?;
     let apiserver = &apiservers[index];
     apiserver.set(behaviour).await.map_err(|error| problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }

@@ -230,7 +230,7 @@ impl State<'_> {
         let Some(dir) = self.dir.filter(|_| self.is_written) else { return Ok(None) };
         match StateLock::take(dir, "daymark sync") {
             Ok(lock) => Ok(Some(lock)),
-            Err(held @ NotLocked::Held { .. }) => Err(Failure::Run(held.to_string())),
+            Err(held @ NotLocked::InUse { .. }) => Err(Failure::Run(held.to_string())),
             Err(impossible) => {
                 warn!("{}", error_chain(&impossible));
                 Ok(None)

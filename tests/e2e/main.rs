@@ -14,6 +14,7 @@ mod bad_input;
 mod client;
 mod cloudflare;
 mod commands;
+#[cfg(feature = "demo")]
 mod demo;
 mod discovery;
 mod ending;
