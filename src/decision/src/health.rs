@@ -110,7 +110,7 @@ impl Health {
             return Vote::default();
         }
         let shutting_down = self.grade() < Grade::Ready && self.observed.as_ref().is_some_and(Kind::is_decisive);
-        Vote { grade: self.grade(), shutting_down, in_last_good: false }
+        Vote { grade: self.grade(), shutting_down, in_last_known_good: false }
     }
 
     /// The reason for which the target is not ready in the verdict of the hosts.

@@ -41,7 +41,7 @@ pub struct OverrideEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OverrideState {
-    /// The override is in force.
+    /// The override is active.
     Active(Override),
     /// An operator cleared it, or it has expired.
     Cleared,

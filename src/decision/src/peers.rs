@@ -60,7 +60,7 @@ impl PeerView {
 
     /// The targets of its last known good answer.
     pub(crate) fn last_known_good(&self) -> impl Iterator<Item = &Target> {
-        self.votes.iter().filter(|(_, vote)| vote.in_last_good).map(|(target, _)| target)
+        self.votes.iter().filter(|(_, vote)| vote.in_last_known_good).map(|(target, _)| target)
     }
 }
 

@@ -134,7 +134,7 @@ impl PoolState {
     /// This host's vote on each target.
     pub(crate) fn votes(&self) -> impl Iterator<Item = (Target, Vote)> {
         self.healths().map(|(target, health)| {
-            (target.clone(), Vote { in_last_good: self.good.targets().contains(target), ..health.vote() })
+            (target.clone(), Vote { in_last_known_good: self.good.targets().contains(target), ..health.vote() })
         })
     }
 

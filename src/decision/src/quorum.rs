@@ -51,7 +51,7 @@ pub struct Vote {
     /// True if the host has seen the target's orderly shutdown.
     pub shutting_down: bool,
     /// True if the target is in the host's last known good answer.
-    pub in_last_good: bool,
+    pub in_last_known_good: bool,
 }
 
 /// The state of the quorum as this host sees it.
@@ -143,7 +143,7 @@ mod tests {
     use Grade::{Down, Live, Ready, Unknown};
 
     fn of(grades: &[Grade]) -> Grade {
-        verdict(grades.iter().map(|&grade| Vote { grade, shutting_down: false, in_last_good: false }))
+        verdict(grades.iter().map(|&grade| Vote { grade, shutting_down: false, in_last_known_good: false }))
             .unwrap_or_default()
     }
 
@@ -180,8 +180,8 @@ mod tests {
 
     #[test]
     fn one_host_that_saw_the_shutdown_is_enough() {
-        let seen = Vote { grade: Live, shutting_down: true, in_last_good: false };
-        let ready = Vote { grade: Ready, shutting_down: false, in_last_good: false };
+        let seen = Vote { grade: Live, shutting_down: true, in_last_known_good: false };
+        let ready = Vote { grade: Ready, shutting_down: false, in_last_known_good: false };
         assert_eq!(verdict([ready, ready, seen]), Some(Live));
     }
 
@@ -195,7 +195,7 @@ mod tests {
     fn a_verdict_is_final_if_no_missing_vote_could_change_it() {
         let final_of = |grades: &[Grade], members| {
             let votes: Vec<Vote> =
-                grades.iter().map(|&grade| Vote { grade, shutting_down: false, in_last_good: false }).collect();
+                grades.iter().map(|&grade| Vote { grade, shutting_down: false, in_last_known_good: false }).collect();
             final_verdict(&votes, members)
         };
         assert_eq!(final_of(&[Ready, Down], 3), None, "the third decides");

@@ -20,7 +20,7 @@ pub(crate) struct Starting {
 
 impl Starting {
     /// The verdict of the last run, if the votes of hosts that are not reachable yet could change the outcome of `votes`.
-    pub(crate) fn standing_verdict(&self, target: &Target, votes: &[Vote], members: usize) -> Option<Grade> {
+    pub(crate) fn retained_verdict(&self, target: &Target, votes: &[Vote], members: usize) -> Option<Grade> {
         if final_verdict(votes, members).is_some() {
             return None;
         }

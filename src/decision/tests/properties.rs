@@ -133,7 +133,7 @@ impl Pair {
                 self.say(Command::ClearOverride { pool: self.pool.name.clone(), node }, clock);
             }
             Input::Peer { host, incarnation, sequence, grades, shutting_down, abstains } => {
-                let vote = |grade: &Grade| Vote { grade: *grade, shutting_down: *shutting_down, in_last_good: false };
+                let vote = |grade: &Grade| Vote { grade: *grade, shutting_down: *shutting_down, in_last_known_good: false };
                 let votes = Arc::new(self.targets().into_iter().zip(grades.iter().map(vote)).collect());
                 let host = HostName::new(&format!("dns-{host}"));
                 let (incarnation, sequence, abstains) = (*incarnation, *sequence, *abstains);

@@ -106,7 +106,7 @@ fn a_host_that_becomes_isolated_through_one_pool_abstains_in_every_pool() {
         observe(&mut engine, &target, Kind::Ready, 0);
     }
     observe(&mut engine, &target(&b, 1), Kind::Refused, 1);
-    let down = Vote { grade: Grade::Down, shutting_down: false, in_last_good: false };
+    let down = Vote { grade: Grade::Down, shutting_down: false, in_last_known_good: false };
     let votes = b.targets().map(|(target, _)| (target, down)).collect();
     assert!(engine.handle_peer_view(view("dns-2", votes), at(1), at(1)));
     assert_eq!((engine.quorum_state(), engine.is_isolated()), (QuorumState::Quorum, false));
@@ -126,7 +126,7 @@ fn an_isolated_host_abstains_and_counts_again_in_every_pool_once_it_reaches_a_ta
         observe(&mut engine, &target, Kind::Refused, 0);
     }
     for (host, of_first) in [("dns-2", Grade::Ready), ("dns-3", Grade::Down)] {
-        let vote = |grade| Vote { grade, shutting_down: false, in_last_good: false };
+        let vote = |grade| Vote { grade, shutting_down: false, in_last_known_good: false };
         let votes = [(first.clone(), vote(of_first)), (second.clone(), vote(Grade::Ready))].into();
         assert!(engine.handle_peer_view(view(host, votes), at(1), at(1)));
     }
@@ -281,17 +281,17 @@ fn an_engine_is_settled_when_every_target_of_every_pool_is() {
 fn an_answer_has_verdicts_once_every_target_has_one() {
     let pool = pool("lb.example.org", &["192.0.2.1", "192.0.2.2"]);
     let mut engine = engine(std::slice::from_ref(&pool), 1);
-    let judged = |engine: &mut Engine, secs| engine.decide(at(secs)).answers[0].has_verdicts();
-    assert!(!judged(&mut engine, 0));
+    let has_verdicts = |engine: &mut Engine, secs| engine.decide(at(secs)).answers[0].has_verdicts();
+    assert!(!has_verdicts(&mut engine, 0));
     observe(&mut engine, &target(&pool, 0), Kind::Ready, 1);
-    assert!(!judged(&mut engine, 1), "the second one has none");
+    assert!(!has_verdicts(&mut engine, 1), "the second one has none");
     observe(&mut engine, &target(&pool, 1), Kind::Refused, 2);
-    assert!(judged(&mut engine, 2));
+    assert!(has_verdicts(&mut engine, 2));
 
     let memory = engine.memory();
     let membership = None;
     let mut restored = Engine::new(membership, vec![pool], memory, at(3));
-    assert!(judged(&mut restored, 3), "a verdict of an earlier run counts");
+    assert!(has_verdicts(&mut restored, 3), "a verdict of an earlier run counts");
 }
 
 #[test]
@@ -556,9 +556,9 @@ fn the_causal_contexts_of_one_entry_are_merged() {
             OverrideEntry { timestamp: of, causal_context, insist: false, state, expiry_uncertain: false },
         )
     };
-    let context = |told: Vec<Vec<HybridTimestamp>>| {
+    let context = |contexts: Vec<Vec<HybridTimestamp>>| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
-        for causal_context in told {
+        for causal_context in contexts {
             engine.handle_override_entries([drain(timestamp("dns-2", 9), "cp-1", causal_context)], at(10));
         }
         engine.override_entries().next().unwrap().2.causal_context.clone()

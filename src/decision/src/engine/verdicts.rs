@@ -33,11 +33,11 @@ impl Engine {
         let verdicts = pool.verdicts_by(|target, health| {
             let peers = views.iter_mut().filter_map(|votes| votes.on(target));
             let votes: Vec<Vote> = peers.chain(own_counts.then(|| health.vote())).collect();
-            let standing = starting.and_then(|starting| starting.standing_verdict(target, &votes, members));
-            // If the last verdict stands, so does the last minority grade.
-            let last_minority = standing.map(|_| pool.judgement().minority(target));
+            let retained = starting.and_then(|starting| starting.retained_verdict(target, &votes, members));
+            // If the last verdict is retained, so is the last minority grade.
+            let last_minority = retained.map(|_| pool.judgement().minority(target));
             let best = votes.iter().map(|vote| vote.grade).chain(last_minority).max().unwrap_or_default();
-            let verdict = standing.or_else(|| verdict(votes));
+            let verdict = retained.or_else(|| verdict(votes));
             note_minority(&mut minority, target, verdict, best);
             verdict
         });

@@ -226,7 +226,7 @@ impl Scenario {
                 "down" => daymark_decision::Grade::Down,
                 other => return Err(format!("`{other}` is no grade")),
             };
-            let vote = Vote { grade, shutting_down: vote.ends_with('!'), in_last_good: false };
+            let vote = Vote { grade, shutting_down: vote.ends_with('!'), in_last_known_good: false };
             votes.extend(self.targets(who)?.into_iter().map(|target| (target, vote)));
         }
         let sequence = self.sequences.entry((*host).to_owned()).or_default();
