@@ -1,4 +1,4 @@
-//! Runs every scenario in `tests/scenarios/`. Their language is described in `tests/scenarios/README.md`.
+//! Runs every scenario in `tests/scenarios/`. Its `README.md` describes their language.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -12,7 +12,8 @@ use support::script;
 fn scenario_files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|it| it == "txt")).collect();
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "txt")).collect();
     files.sort();
     files
 }
@@ -20,14 +21,14 @@ fn scenario_files() -> Vec<PathBuf> {
 #[test]
 fn every_scenario_gives_its_expected_answers() {
     let files = scenario_files();
-    let faults: Vec<String> = files
+    let failures: Vec<String> = files
         .iter()
         .filter_map(|path| {
-            let fault = script::run(&fs::read_to_string(path).unwrap()).err()?;
-            Some(format!("{}:{fault}", path.display()))
+            let error = script::run(&fs::read_to_string(path).unwrap()).err()?;
+            Some(format!("{}:{error}", path.display()))
         })
         .collect();
-    assert!(faults.is_empty(), "{} of {} scenarios fail:\n{}", faults.len(), files.len(), faults.join("\n"));
+    assert!(failures.is_empty(), "{} of {} scenarios fail:\n{}", failures.len(), files.len(), failures.join("\n"));
     assert!(files.len() >= 25, "only {} scenarios were found", files.len());
 }
 
