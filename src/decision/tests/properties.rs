@@ -1,4 +1,4 @@
-//! The eight properties of the design, over random histories, against a naive model.
+//! Checks the eight properties of the design over random histories, and the answers against a naive model.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -16,39 +16,47 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use support::build::{self, START};
-use support::naive::{Event, Naive};
+use support::naive::{Event, Expected, Naive};
 
-/// Something that happens, in terms of any pool.
+/// An input that fits any pool. An index stands for one of its nodes or targets.
 #[derive(Clone, Debug)]
 enum Input {
-    Observe(Index, Kind, usize),
-    Drain { node: Index, length: Option<u64>, insist: bool },
-    Force { node: Index, length: Option<u64> },
-    Lift(Index),
+    Observe { target: Index, kind: Kind, times: usize },
+    SetOverride { node: Index, kind: OverrideKind, millis: Option<u64>, insist: bool },
+    ClearOverride { node: Index },
     Peer { host: usize, incarnation: u64, sequence: u64, grades: Vec<Grade>, shutting_down: bool, abstains: bool },
-    Nothing,
+    Timeout,
 }
 
-/// An input, and how many milliseconds after the last it comes; below zero, its clock has gone back.
-type Step = (i64, Input);
+/// An input with its time.
+#[derive(Clone, Debug)]
+struct Step {
+    /// Milliseconds since the last input. Negative if the clock has gone back.
+    delay: i64,
+    input: Input,
+}
 
 fn kinds() -> impl Strategy<Value = Kind> {
-    let words = ["ready", "ready", "ready", "notReady:etcd", "shuttingDown", "refused", "connectTimeout", "localError"];
-    select(words.map(|word| build::kind(word).expect("a kind")).to_vec())
+    let labels =
+        ["ready", "ready", "ready", "notReady:etcd", "shuttingDown", "refused", "connectTimeout", "localError"];
+    select(labels.map(|label| build::kind(label).expect("a kind")).to_vec())
 }
 
-fn lengths() -> impl Strategy<Value = Option<u64>> {
+/// The durations of overrides in milliseconds; `None` for an override without an expiry.
+fn durations() -> impl Strategy<Value = Option<u64>> {
     prop_oneof![Just(None), (1..20_000_u64).prop_map(Some)]
 }
 
 fn own_inputs() -> impl Strategy<Value = Input> {
     prop_oneof![
-        12 => (any::<Index>(), kinds(), 1..5_usize).prop_map(|(target, kind, times)| Input::Observe(target, kind, times)),
-        2 => (any::<Index>(), lengths(), any::<bool>())
-            .prop_map(|(node, length, insist)| Input::Drain { node, length, insist }),
-        1 => (any::<Index>(), lengths()).prop_map(|(node, length)| Input::Force { node, length }),
-        1 => any::<Index>().prop_map(Input::Lift),
-        1 => Just(Input::Nothing),
+        12 => (any::<Index>(), kinds(), 1..5_usize)
+            .prop_map(|(target, kind, times)| Input::Observe { target, kind, times }),
+        2 => (any::<Index>(), durations(), any::<bool>())
+            .prop_map(|(node, millis, insist)| Input::SetOverride { node, kind: OverrideKind::Drain, millis, insist }),
+        1 => (any::<Index>(), durations())
+            .prop_map(|(node, millis)| Input::SetOverride { node, kind: OverrideKind::Force, millis, insist: false }),
+        1 => any::<Index>().prop_map(|node| Input::ClearOverride { node }),
+        1 => Just(Input::Timeout),
     ]
 }
 
@@ -73,7 +81,7 @@ fn steps(inputs: impl Strategy<Value = Input>) -> impl Strategy<Value = Vec<Step
         2 => 1_000..30_000_i64,
         1 => -5_000..0_i64,
     ];
-    prop::collection::vec((delays, inputs), 0..60)
+    prop::collection::vec((delays, inputs).prop_map(|(delay, input)| Step { delay, input }), 0..60)
 }
 
 prop_compose! {
@@ -86,8 +94,9 @@ prop_compose! {
     ) -> Pool {
         let mut pool = build::pool("lb.example.org");
         pool.nodes = nodes.iter().zip(1..).map(|((count, priority), n)| {
-            let (ipv4, ipv6) = (format!("192.0.2.{n}"), format!("2001:db8::{n}"));
-            let mut node = build::node(&format!("cp-{n}"), &[ipv4.as_str(), ipv6.as_str()][..*count]);
+            let addresses = [format!("192.0.2.{n}"), format!("2001:db8::{n}")];
+            let addresses = addresses.each_ref().map(String::as_str);
+            let mut node = build::node(&format!("cp-{n}"), &addresses[..*count]);
             node.priority = *priority;
             node
         }).collect();
@@ -98,12 +107,12 @@ prop_compose! {
     }
 }
 
-/// An engine and the model beside it, fed with the same events.
+/// An engine and the naive model, which get the same events.
 struct Pair {
     pool: Pool,
     engine: Engine,
     naive: Naive,
-    /// The time that counts: it never goes back.
+    /// The latest time of any event. It never goes back.
     now: Moment,
 }
 
@@ -113,49 +122,58 @@ impl Pair {
         Self { pool: pool.clone(), engine, naive: Naive::new(pool.clone()), now: START }
     }
 
-    /// Feeds one step at its own clock, which may be older than the last.
-    fn feed(&mut self, (delay, input): &Step) {
-        let millis = self.now.as_millis();
-        let clock = Moment::from_millis(millis.saturating_add_signed(*delay));
+    /// Takes one step at the time of its own clock, which may be before that of the last step.
+    fn take(&mut self, step: &Step) {
+        let clock = clock_of(self.now, step.delay);
         self.now = self.now.max(clock);
-        match input {
-            Input::Observe(target, kind, times) => {
+        match &step.input {
+            Input::Observe { target, kind, times } => {
                 let target = pick(&self.targets(), *target);
                 for _ in 0..*times {
                     self.engine.handle_observation(&target, &build::observation(kind.clone()), clock);
                     self.naive.push(self.now, Event::Observed(target.clone(), kind.clone()));
                 }
             }
-            Input::Drain { node, length, insist } => self.order(*node, OverrideKind::Drain, *length, *insist, clock),
-            Input::Force { node, length } => self.order(*node, OverrideKind::Force, *length, false, clock),
-            Input::Lift(node) => {
+            Input::SetOverride { node, kind, millis, insist } => {
+                let requested = Override {
+                    kind: *kind,
+                    reason: String::new(),
+                    author: String::new(),
+                    since: self.now,
+                    until: millis.map(|millis| self.now.after(Duration::from_millis(millis))),
+                    host: None,
+                };
+                let pool = self.pool.name.clone();
                 let node = pick(&self.nodes(), *node);
-                self.say(Command::ClearOverride { pool: self.pool.name.clone(), node }, clock);
+                self.command(Command::SetOverride { pool, node, requested, insist: *insist }, clock);
+            }
+            Input::ClearOverride { node } => {
+                let pool = self.pool.name.clone();
+                let node = pick(&self.nodes(), *node);
+                self.command(Command::ClearOverride { pool, node }, clock);
             }
             Input::Peer { host, incarnation, sequence, grades, shutting_down, abstains } => {
-                let vote = |grade: &Grade| Vote { grade: *grade, shutting_down: *shutting_down, in_last_known_good: false };
-                let votes = Arc::new(self.targets().into_iter().zip(grades.iter().map(vote)).collect());
-                let host = HostName::new(&format!("dns-{host}"));
-                let (incarnation, sequence, abstains) = (*incarnation, *sequence, *abstains);
-                let reachable = self.engine.membership().map(|of| of.members.clone()).unwrap_or_default();
-                let view = PeerView { host, incarnation, sequence, votes, abstains, eligible_writer: true, reachable };
+                let vote =
+                    |grade: &Grade| Vote { grade: *grade, shutting_down: *shutting_down, in_last_known_good: false };
+                let membership = self.engine.membership();
+                let view = PeerView {
+                    host: HostName::new(&format!("dns-{host}")),
+                    incarnation: *incarnation,
+                    sequence: *sequence,
+                    votes: Arc::new(self.targets().into_iter().zip(grades.iter().map(vote)).collect()),
+                    abstains: *abstains,
+                    eligible_writer: true,
+                    reachable: membership.map(|membership| membership.members.clone()).unwrap_or_default(),
+                };
                 self.engine.handle_peer_view(view, self.now, clock);
             }
-            Input::Nothing => self.engine.handle_timeout(clock),
+            Input::Timeout => self.engine.handle_timeout(clock),
         }
     }
 
-    fn order(&mut self, node: Index, kind: OverrideKind, length: Option<u64>, insist: bool, clock: Moment) {
-        let node = pick(&self.nodes(), node);
-        let until = length.map(|millis| self.now.after(Duration::from_millis(millis)));
-        let requested =
-            Override { kind, reason: String::new(), author: String::new(), since: self.now, until, host: None };
-        self.say(Command::SetOverride { pool: self.pool.name.clone(), node, requested, insist }, clock);
-    }
-
-    fn say(&mut self, command: Command, clock: Moment) {
+    fn command(&mut self, command: Command, clock: Moment) {
         if self.engine.handle_command(command.clone(), clock).is_ok() {
-            self.naive.push(self.now, Event::Said(command));
+            self.naive.push(self.now, Event::Accepted(command));
         }
     }
 
@@ -172,7 +190,7 @@ impl Pair {
     }
 
     fn drained(&self) -> BTreeSet<NodeName> {
-        let drains = self.engine.overrides().filter(|(.., order)| order.kind == OverrideKind::Drain);
+        let drains = self.engine.overrides().filter(|(.., active)| active.kind == OverrideKind::Drain);
         drains.map(|(_, node, _)| node.clone()).collect()
     }
 }
@@ -182,12 +200,12 @@ fn pick<T: Clone>(of: &[T], index: Index) -> T {
 }
 
 fn members(answer: &Answer) -> BTreeSet<Target> {
-    let target = |member: &daymark_decision::Member| Target {
+    let targets = answer.members.iter().map(|member| Target {
         pool: answer.pool.clone(),
         node: member.node.clone(),
         address: member.address,
-    };
-    answer.members.iter().map(target).collect()
+    });
+    targets.collect()
 }
 
 fn last_moment_before(deadline: Moment) -> Moment {
@@ -195,19 +213,19 @@ fn last_moment_before(deadline: Moment) -> Moment {
 }
 
 proptest! {
-    // The model goes through the whole history again at every step.
+    // The model is slow: it goes through the whole history at every step.
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn the_engine_answers_as_the_naive_model_does(pool in pools(), steps in steps(own_inputs())) {
         let mut pair = Pair::new(&pool, 1);
         for step in &steps {
-            pair.feed(step);
+            pair.take(step);
             let answer = pair.answer();
-            prop_assert_eq!((answer.basis, members(&answer)), pair.naive.answer(pair.now), "after {:?}", step);
+            let answered = Expected { basis: answer.basis, targets: members(&answer) };
+            prop_assert_eq!(answered, pair.naive.answer(pair.now), "after {:?}", step);
         }
     }
-
 }
 
 proptest! {
@@ -217,11 +235,12 @@ proptest! {
     fn property_1_the_same_events_at_the_same_times_give_an_equal_decision(
         pool in pools(), steps in steps(all_inputs()), hosts in 1..6_usize,
     ) {
-        let (mut one, mut other) = (Pair::new(&pool, hosts), Pair::new(&pool, hosts));
+        let mut one = Pair::new(&pool, hosts);
+        let mut other = Pair::new(&pool, hosts);
         for step in &steps {
-            one.feed(step);
-            other.feed(step);
-            // Being asked is no event.
+            one.take(step);
+            other.take(step);
+            // A call of `decide` is no event.
             prop_assert_eq!(one.engine.decide(one.now), other.engine.clone().decide(other.now));
         }
         prop_assert_eq!(one.engine.decide(one.now), other.engine.decide(other.now));
@@ -229,16 +248,16 @@ proptest! {
 
     #[test]
     fn property_2_without_input_nothing_changes_before_the_announced_deadline(
-        pool in pools(), steps in steps(all_inputs()), hosts in 1..6_usize, part in 0.0..1.0_f64,
+        pool in pools(), steps in steps(all_inputs()), hosts in 1..6_usize, share in 0.0..1.0_f64,
     ) {
         let mut pair = Pair::new(&pool, hosts);
         for step in &steps {
-            pair.feed(step);
+            pair.take(step);
             let now = pair.engine.decide(pair.now);
             let year = pair.now.after(Duration::from_hours(365 * 24));
             let deadline = pair.engine.poll_timeout().map_or(year, |deadline| deadline.at);
             prop_assert!(deadline > pair.now, "a deadline lies ahead");
-            let between = pair.now.after(deadline.since(pair.now).mul_f64(part)).min(last_moment_before(deadline));
+            let between = pair.now.after(deadline.since(pair.now).mul_f64(share)).min(last_moment_before(deadline));
             prop_assert_eq!(&pair.engine.clone().decide(between), &now);
             prop_assert_eq!(&pair.engine.clone().decide(last_moment_before(deadline)), &now);
         }
@@ -249,7 +268,7 @@ proptest! {
         let mut pair = Pair::new(&pool, hosts);
         prop_assert!(!pair.answer().members.is_empty());
         for step in &steps {
-            pair.feed(step);
+            pair.take(step);
             prop_assert!(!pair.answer().members.is_empty());
         }
     }
@@ -262,22 +281,23 @@ proptest! {
         let mut pair = Pair::new(&pool, 1);
         let mut before = pair.answer();
         for step in &steps {
-            pair.feed(step);
+            pair.take(step);
             let after = pair.answer();
             let drained = pair.drained();
-            // What was only in for want of a better one goes when a better one comes.
+            // A target that was in only because no target was ready leaves when one is ready.
             let was_ready = before.basis == Basis::Ready && after.basis == Basis::Ready;
-            for gone in members(&before).difference(&members(&after)).filter(|_| was_ready) {
+            for removed in members(&before).difference(&members(&after)).filter(|_| was_ready) {
                 let was_forced = before.reasons.iter().any(|(target, reason)| {
-                    target == gone && matches!(reason, daymark_decision::Reason::Forced { .. })
+                    target == removed && matches!(reason, daymark_decision::Reason::Forced { .. })
                 });
-                if drained.contains(&gone.node) || was_forced {
+                if drained.contains(&removed.node) || was_forced {
                     continue;
                 }
-                let kinds: Vec<Kind> = pair.naive.kinds(gone).into_iter().filter(|it| it.grade().is_some()).collect();
+                let mut kinds = pair.naive.kinds(removed);
+                kinds.retain(|kind| kind.grade().is_some());
                 let failing = kinds.iter().rev().take_while(|kind| **kind != Kind::Ready).count();
                 let decisive = kinds.iter().rev().take(failing).any(Kind::is_decisive);
-                prop_assert!(failing >= fall || decisive, "{gone} went after {failing} of {fall} failures");
+                prop_assert!(failing >= fall || decisive, "{removed} left after {failing} of {fall} failures");
             }
             before = after;
         }
@@ -291,10 +311,10 @@ proptest! {
         let mut views: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
         let mut generation = pair.engine.decide(pair.now).generation;
         for step in &steps {
-            let before = pair.engine.decide(pair.now.max(clock_of(pair.now, step.0)));
-            pair.feed(step);
+            let before = pair.engine.decide(pair.now.max(clock_of(pair.now, step.delay)));
+            pair.take(step);
             let after = pair.engine.decide(pair.now);
-            if let Input::Peer { host, incarnation, sequence, .. } = step.1 {
+            if let Input::Peer { host, incarnation, sequence, .. } = step.input {
                 if views.get(&host).is_some_and(|newest| *newest >= (incarnation, sequence)) {
                     prop_assert_eq!(&before, &after, "a stale view changes nothing");
                 } else {
@@ -314,7 +334,7 @@ proptest! {
     fn property_6_the_ttl_ends_before_the_earliest_change_under_way(pool in pools(), steps in steps(own_inputs())) {
         let mut pair = Pair::new(&pool, 1);
         for step in &steps {
-            pair.feed(step);
+            pair.take(step);
             let answer = pair.answer();
             prop_assert!(answer.ttl >= pool.ttl.min && answer.ttl <= pool.ttl.max);
             for change in changes_under_way(&pair) {
@@ -328,10 +348,11 @@ proptest! {
     fn property_7_a_clock_that_goes_back_moves_no_state_back(
         pool in pools(), steps in steps(all_inputs()), hosts in 1..6_usize,
     ) {
-        let (mut real, mut clamped) = (Pair::new(&pool, hosts), Pair::new(&pool, hosts));
-        for (delay, input) in &steps {
-            real.feed(&(*delay, input.clone()));
-            clamped.feed(&((*delay).max(0), input.clone()));
+        let mut real = Pair::new(&pool, hosts);
+        let mut clamped = Pair::new(&pool, hosts);
+        for step in &steps {
+            real.take(step);
+            clamped.take(&Step { delay: step.delay.max(0), input: step.input.clone() });
             let old = Moment::from_millis(real.now.as_millis() - 60_000);
             prop_assert_eq!(real.engine.decide(old), clamped.engine.decide(clamped.now));
         }
@@ -343,7 +364,7 @@ proptest! {
     ) {
         let mut pair = Pair::new(&pool, hosts);
         for step in &steps {
-            pair.feed(step);
+            pair.take(step);
             let answer = pair.answer();
             let drained = pair.drained();
             if pair.nodes().iter().any(|node| !drained.contains(node)) {
@@ -356,53 +377,63 @@ proptest! {
     fn a_restart_alone_changes_no_answer(pool in pools(), steps in steps(own_inputs())) {
         let mut pair = Pair::new(&pool, 1);
         for step in &steps {
-            pair.feed(step);
+            pair.take(step);
         }
         let before = pair.answer();
         let memory = serde_json::to_string(&pair.engine.memory()).unwrap();
         let memory = serde_json::from_str(&memory).unwrap();
-        let mut again = Engine::new(build::membership("dns-0", 1), vec![pool], memory, pair.now);
-        let after = again.decide(pair.now).answers.remove(0);
+        let mut restarted = Engine::new(build::membership("dns-0", 1), vec![pool], memory, pair.now);
+        let after = restarted.decide(pair.now).answers.remove(0);
         prop_assert_eq!((&after.members, after.basis), (&before.members, before.basis));
         prop_assert!(after.generation > before.generation);
     }
 }
 
+/// The time by the clock of an input that comes `delay` milliseconds after `now`.
 fn clock_of(now: Moment, delay: i64) -> Moment {
     Moment::from_millis(now.as_millis().saturating_add_signed(delay))
 }
 
-/// What a provider publishes of a decision.
-fn published(decision: &Decision) -> Vec<(BTreeSet<Target>, u32, Basis)> {
-    decision.answers.iter().map(|answer| (members(answer), answer.ttl, answer.basis)).collect()
+/// The published part of an answer.
+#[derive(Debug, PartialEq, Eq)]
+struct Published {
+    targets: BTreeSet<Target>,
+    ttl: u32,
+    basis: Basis,
 }
 
-/// When the answer would change if what has begun went on: a grade that is turning, at the timing of the probes, or the end
-/// of an override.
+/// The published part of each answer.
+fn published(decision: &Decision) -> Vec<Published> {
+    let answers = decision.answers.iter();
+    answers.map(|answer| Published { targets: members(answer), ttl: answer.ttl, basis: answer.basis }).collect()
+}
+
+/// The times at which the answer would change without a surprise: an override expires, or a transition under way completes
+/// because the next probes observe the same as the last.
 fn changes_under_way(pair: &Pair) -> Vec<Moment> {
-    let mut found = Vec::new();
+    let mut changes = Vec::new();
     let mut engine = pair.engine.clone();
     let answered = |engine: &mut Engine, at| members(&engine.decide(at).answers[0]);
     let before = answered(&mut engine, pair.now);
 
-    let ends: Vec<Moment> = engine.overrides().filter_map(|(.., order)| order.until).collect();
-    found.extend(ends.into_iter().filter(|end| answered(&mut engine.clone(), *end) != before));
+    let expiries: Vec<Moment> = engine.overrides().filter_map(|(.., active)| active.until).collect();
+    changes.extend(expiries.into_iter().filter(|expiry| answered(&mut engine.clone(), *expiry) != before));
 
     for (target, health) in engine.healths() {
-        let is_under_way = health.earliest_transition(pair.pool.thresholds, pair.pool.timing).is_some();
-        let (true, Some(seen)) = (is_under_way, health.observed()) else { continue };
-        let rises = seen.grade() > Some(health.grade()) && health.grade() != Grade::Unknown;
-        let timing = if rises { pair.pool.timing.interval } else { pair.pool.timing.confirm_interval };
-        let mut goes_on = engine.clone();
+        let transition = health.earliest_transition(pair.pool.thresholds, pair.pool.timing);
+        let Some(observed) = health.observed().filter(|_| transition.is_some()) else { continue };
+        let rises = observed.grade() > Some(health.grade()) && health.grade() != Grade::Unknown;
+        let interval = if rises { pair.pool.timing.interval } else { pair.pool.timing.confirm_interval };
+        let mut continued = engine.clone();
         let mut at = pair.now;
         for _ in 0..10 {
-            goes_on.handle_observation(target, &build::observation(seen.clone()), at);
-            if answered(&mut goes_on, at) != before {
-                found.push(at);
+            continued.handle_observation(target, &build::observation(observed.clone()), at);
+            if answered(&mut continued, at) != before {
+                changes.push(at);
                 break;
             }
-            at = at.after(timing);
+            at = at.after(interval);
         }
     }
-    found
+    changes
 }

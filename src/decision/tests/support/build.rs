@@ -1,11 +1,11 @@
-//! Short ways to make the values of the core.
+//! Builders for the values of the core.
 
 use std::time::Duration;
 
 pub use daymark_decision::fixtures::{node, observation, thresholds};
 use daymark_decision::{Kind, Membership, Moment, Pool, fixtures};
 
-/// 2026-01-01T00:00:00Z, where every story begins.
+/// 2026-01-01T00:00:00Z, the start of every scenario.
 pub const START: Moment = Moment::from_millis(1_767_225_600_000);
 
 /// A pool without nodes.
@@ -13,17 +13,17 @@ pub fn pool(name: &str) -> Pool {
     fixtures::pool(name, Vec::new())
 }
 
-/// A host with the hosts after it: `dns-1` with `dns-2` and `dns-3`. `None` for one host.
+/// The membership of `own` and the hosts numbered after it, such as `dns-1` with `dns-2` and `dns-3`. `None` for one host.
 pub fn membership(own: &str, members: usize) -> Option<Membership> {
     let first: usize = own.strip_prefix("dns-").and_then(|number| number.parse().ok()).expect("a name such as dns-1");
     (members > 1).then(|| fixtures::membership(first, first..first + members))
 }
 
-/// A kind from its label, with failing checks after a colon: `notReady:etcd,ping`.
+/// The kind with this label. The label may have an argument, such as the failing checks: `notReady:etcd,ping`.
 pub fn kind(word: &str) -> Option<Kind> {
-    let (label, rest) = word.split_once(':').unwrap_or((word, ""));
-    let list = || rest.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect();
-    let status = |default: u16| rest.parse().unwrap_or(default);
+    let (label, argument) = word.split_once(':').unwrap_or((word, ""));
+    let list = || argument.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let status = |default: u16| argument.parse().unwrap_or(default);
     let kinds = [
         Kind::Ready,
         Kind::NotReady { failing: list() },

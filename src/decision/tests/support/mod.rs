@@ -1,6 +1,6 @@
-//! What the tests of the core share.
+//! Support for the tests of the core: builders, a naive model, and the language of the scenarios.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, reason = "each test binary uses only some of it")]
 
 pub mod build;
 pub mod naive;
@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use daymark_decision::Moment;
 
-/// How long a target that fell at these moments has to wait: ten seconds for each fall beyond the first, each former one
-/// halved for every ten minutes since and in a straight line between, five minutes at the most.
+/// The wait of a target after its falls at these moments.
+///
+/// Each fall beyond the first adds ten seconds. The sum halves every ten minutes, in a straight line between. The wait is five
+/// minutes at most.
 pub fn penalty_wait(falls: &[Moment]) -> Duration {
     let mut level = 0_u64;
     let mut last = falls[0];

@@ -1,26 +1,54 @@
-//! A naive model of the core for one pool and one host: it keeps every event and, when asked, goes through all of them
-//! again from the beginning. It shares no logic with the engine, only the types at its edge.
+//! A naive model of the core for one pool and one host.
+//!
+//! It keeps every event and goes through all of them again for each answer. It shares no logic with the engine, only the types
+//! at its edge.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daymark_decision::{Basis, Command, Grade, Kind, Mode, Moment, OverrideKind, Pool, Target};
+use daymark_decision::{Basis, Command, Grade, Kind, Mode, Moment, NodeName, Override, OverrideKind, Pool, Target};
 
-/// What happened.
+/// An event of a pool.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// An observation of a target, or a local error.
     Observed(Target, Kind),
-    Said(Command),
+    /// A command that the engine accepted.
+    Accepted(Command),
 }
 
-/// Everything that happened, each with the time that counts for it.
+/// An event with the time at which it counts.
+#[derive(Clone, Debug)]
+struct Timed {
+    at: Moment,
+    event: Event,
+}
+
+/// Every event of one pool so far.
 #[derive(Clone, Debug)]
 pub struct Naive {
     pool: Pool,
-    events: Vec<(Moment, Event)>,
+    events: Vec<Timed>,
 }
 
-/// What is answered: the ground and the addresses.
-pub type Expected = (Basis, BTreeSet<Target>);
+/// The basis and the targets of an expected answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    pub basis: Basis,
+    pub targets: BTreeSet<Target>,
+}
+
+/// A good answer, and the time from which it held.
+struct GoodAnswer {
+    from: Moment,
+    targets: BTreeSet<Target>,
+}
+
+/// The good answers so far, and the last known good answer while no target is usable.
+#[derive(Default)]
+struct History {
+    good: Vec<GoodAnswer>,
+    last_known_good: Option<BTreeSet<Target>>,
+}
 
 impl Naive {
     pub fn new(pool: Pool) -> Self {
@@ -28,12 +56,12 @@ impl Naive {
     }
 
     pub fn push(&mut self, at: Moment, event: Event) {
-        self.events.push((at, event));
+        self.events.push(Timed { at, event });
     }
 
-    /// The kinds that a target showed, oldest first.
+    /// The observations of a target, oldest first.
     pub fn kinds(&self, target: &Target) -> Vec<Kind> {
-        let of_target = |(_, event): &(Moment, Event)| match event {
+        let of_target = |timed: &Timed| match &timed.event {
             Event::Observed(of, kind) if of == target => Some(kind.clone()),
             _ => None,
         };
@@ -42,20 +70,24 @@ impl Naive {
 
     /// The answer at `now`, from the whole history.
     pub fn answer(&self, now: Moment) -> Expected {
-        // The answer after every moment at which anything happened or an override ended, to know what was good.
-        let mut moments: BTreeSet<Moment> = self.events.iter().map(|(at, _)| *at).collect();
-        moments.extend(self.ends().filter(|end| *end <= now));
-        let mut good: Vec<(Moment, BTreeSet<Target>)> = Vec::new();
-        let mut held: Option<BTreeSet<Target>> = None;
-        let mut last = self.chosen(0, super::build::START, &good, &mut held);
+        // The answer changes with an event and with the expiry of an override.
+        let mut moments: BTreeSet<Moment> = self.events.iter().map(|timed| timed.at).collect();
+        moments.extend(self.expiries().filter(|expiry| *expiry <= now));
+        let mut history = History::default();
+        let mut last = self.choose(0, super::build::START, &mut history);
         for at in moments {
-            for upto in self.steps_at(at) {
-                last = self.chosen(upto, at, &good, &mut held);
-                match last.0 {
-                    Basis::Ready | Basis::Live => good.push((at, last.1.clone())),
-                    // What is held counts as good until something is.
-                    Basis::LastKnownGood => good.extend(held.clone().map(|held| (at, held))),
-                    // One host is all there are.
+            for event_count in self.event_counts_at(at) {
+                last = self.choose(event_count, at, &mut history);
+                match last.basis {
+                    Basis::Ready | Basis::Live => {
+                        history.good.push(GoodAnswer { from: at, targets: last.targets.clone() });
+                    }
+                    // The last known good answer counts as good until a better one comes.
+                    Basis::LastKnownGood => {
+                        let targets = history.last_known_good.clone();
+                        history.good.extend(targets.map(|targets| GoodAnswer { from: at, targets }));
+                    }
+                    // There is only one host, so no minority.
                     Basis::Bootstrap | Basis::Minority => {}
                 }
             }
@@ -63,124 +95,141 @@ impl Naive {
         last
     }
 
-    /// How many events had been taken in at each step of a moment: before its first, and after each of them.
-    fn steps_at(&self, at: Moment) -> Vec<usize> {
-        let before = self.events.iter().filter(|(of, _)| *of < at).count();
-        let until = self.events.iter().filter(|(of, _)| *of <= at).count();
-        (before..=until).collect()
+    /// The number of events so far at each step of a moment: before its first event, and after each of its events.
+    fn event_counts_at(&self, at: Moment) -> Vec<usize> {
+        let before = self.events.iter().filter(|timed| timed.at < at).count();
+        let after = self.events.iter().filter(|timed| timed.at <= at).count();
+        (before..=after).collect()
     }
 
-    fn ends(&self) -> impl Iterator<Item = Moment> {
-        self.events.iter().filter_map(|(_, event)| match event {
-            Event::Said(Command::SetOverride { requested, .. }) => requested.until,
+    fn expiries(&self) -> impl Iterator<Item = Moment> {
+        self.events.iter().filter_map(|timed| match &timed.event {
+            Event::Accepted(Command::SetOverride { requested, .. }) => requested.until,
             _ => None,
         })
     }
 
-    fn chosen(
-        &self,
-        upto: usize,
-        now: Moment,
-        good: &[(Moment, BTreeSet<Target>)],
-        held: &mut Option<BTreeSet<Target>>,
-    ) -> Expected {
-        let all: Vec<Target> = self.pool.targets().map(|(target, _)| target).collect();
-        let orders = self.orders(upto, now);
-        let of = |target: &Target| orders.get(target.node.as_str()).copied();
-        let mut usable: Vec<Target> = all.iter().filter(|it| of(it) != Some(OverrideKind::Drain)).cloned().collect();
-        if usable.is_empty() {
-            usable = all;
+    /// The answer at `now` after the first `event_count` events.
+    fn choose(&self, event_count: usize, now: Moment, history: &mut History) -> Expected {
+        let overrides = self.overrides(event_count, now);
+        let kind_of = |target: &Target| overrides.get(&target.node).copied();
+        let all: BTreeSet<Target> = self.pool.targets().map(|(target, _)| target).collect();
+        let mut candidates = all.clone();
+        candidates.retain(|target| kind_of(target) != Some(OverrideKind::Drain));
+        if candidates.is_empty() {
+            candidates = all;
         }
-        let grade = |target: &Target| match of(target) {
+        let grade = |target: &Target| match kind_of(target) {
             Some(OverrideKind::Force) => Grade::Ready,
-            _ => self.grade(target, upto),
+            _ => self.grade(target, event_count),
         };
         for (basis, wanted) in [(Basis::Ready, Grade::Ready), (Basis::Live, Grade::Live)] {
-            let fit: BTreeSet<Target> = usable.iter().filter(|it| grade(it) == wanted).cloned().collect();
-            if !fit.is_empty() {
-                *held = None;
-                return (basis, self.steer(fit));
+            let mut chosen = candidates.clone();
+            chosen.retain(|target| grade(target) == wanted);
+            if !chosen.is_empty() {
+                history.last_known_good = None;
+                return Expected { basis, targets: self.steer(chosen) };
             }
         }
-        let usable: BTreeSet<Target> = usable.into_iter().collect();
-        let Some((_, last_good)) = good.last() else { return (Basis::Bootstrap, usable) };
-        let held = held.get_or_insert_with(|| {
-            // Whatever any good answer of the last detection time had, up to what the present moment replaced.
-            let lately = |index: usize| {
-                let ended = good.get(index + 1).map_or(now, |(at, _)| *at);
-                now.since(ended) <= self.pool.timing.detection
-            };
-            let recent =
-                good.iter().enumerate().filter(|(index, _)| lately(*index)).flat_map(|(_, (_, it))| it.clone());
-            recent.chain(last_good.clone()).collect()
-        });
-        let kept: BTreeSet<Target> = usable.intersection(held).cloned().collect();
-        (Basis::LastKnownGood, if kept.is_empty() { usable } else { kept })
+        self.choose_last_known_good(candidates, now, history)
     }
 
-    fn steer(&self, fit: BTreeSet<Target>) -> BTreeSet<Target> {
-        if self.pool.steering.mode != Mode::Failover {
-            return fit;
-        }
-        let priority = |it: &Target| self.pool.nodes.iter().find(|node| node.name == it.node).map(|node| node.priority);
-        let best = fit.iter().filter_map(priority).min();
-        fit.into_iter().filter(|it| priority(it) == best).collect()
-    }
-
-    fn orders(&self, upto: usize, now: Moment) -> BTreeMap<String, OverrideKind> {
-        let mut orders = BTreeMap::new();
-        for (_, event) in &self.events[..upto] {
-            match event {
-                Event::Said(Command::SetOverride { node, requested, .. }) => {
-                    orders.insert(node.to_string(), (requested.kind, requested.until));
+    /// The answer of a pool without a usable target.
+    fn choose_last_known_good(&self, candidates: BTreeSet<Target>, now: Moment, history: &mut History) -> Expected {
+        let Some(last) = history.good.last() else {
+            return Expected { basis: Basis::Bootstrap, targets: candidates };
+        };
+        let detection = self.pool.timing.detection;
+        let last_known_good = history.last_known_good.get_or_insert_with(|| {
+            // The targets of every good answer that ended within one detection time.
+            let mut targets = last.targets.clone();
+            for (index, answer) in history.good.iter().enumerate() {
+                let ended = history.good.get(index + 1).map_or(now, |next| next.from);
+                if now.since(ended) <= detection {
+                    targets.extend(answer.targets.clone());
                 }
-                Event::Said(Command::ClearOverride { node, .. }) => {
-                    orders.remove(node.as_str());
+            }
+            targets
+        });
+        let remaining: BTreeSet<Target> = candidates.intersection(last_known_good).cloned().collect();
+        let targets = if remaining.is_empty() { candidates } else { remaining };
+        Expected { basis: Basis::LastKnownGood, targets }
+    }
+
+    fn steer(&self, mut chosen: BTreeSet<Target>) -> BTreeSet<Target> {
+        if self.pool.steering.mode == Mode::Failover {
+            let best = chosen.iter().filter_map(|target| self.priority(target)).min();
+            chosen.retain(|target| self.priority(target) == best);
+        }
+        chosen
+    }
+
+    fn priority(&self, target: &Target) -> Option<u16> {
+        self.pool.nodes.iter().find(|node| node.name == target.node).map(|node| node.priority)
+    }
+
+    /// The active override of each node at `now` after the first `event_count` events.
+    fn overrides(&self, event_count: usize, now: Moment) -> BTreeMap<NodeName, OverrideKind> {
+        let mut overrides: BTreeMap<NodeName, Override> = BTreeMap::new();
+        for timed in &self.events[..event_count] {
+            match &timed.event {
+                Event::Accepted(Command::SetOverride { node, requested, .. }) => {
+                    overrides.insert(node.clone(), requested.clone());
+                }
+                Event::Accepted(Command::ClearOverride { node, .. }) => {
+                    overrides.remove(node);
                 }
                 Event::Observed(..) => {}
             }
         }
-        let stands = |(_, until): &(OverrideKind, Option<Moment>)| until.is_none_or(|until| now < until);
-        orders.into_iter().filter(|(_, it)| stands(it)).map(|(node, (kind, _))| (node, kind)).collect()
+        overrides.retain(|_, requested| requested.until.is_none_or(|until| now < until));
+        overrides.into_iter().map(|(node, requested)| (node, requested.kind)).collect()
     }
 
-    /// The grade after thresholds, from all observations of the target.
-    fn grade(&self, target: &Target, upto: usize) -> Grade {
+    /// The grade of a target after thresholds and penalty.
+    fn grade(&self, target: &Target, event_count: usize) -> Grade {
         let mut grade = Grade::Unknown;
         let mut falls: Vec<Moment> = Vec::new();
-        let mut release = Moment::default();
-        let mut since_turn: Vec<Grade> = Vec::new();
-        for (at, event) in &self.events[..upto] {
+        let mut ready_after = Moment::default();
+        let mut since_transition: Vec<Grade> = Vec::new();
+        for Timed { at, event } in &self.events[..event_count] {
             let Event::Observed(of, kind) = event else { continue };
-            let (true, Some(seen)) = (of == target, kind.grade()) else { continue };
-            let barred = seen == Grade::Ready && grade != Grade::Ready && *at < release;
-            let seen = if barred { Grade::Live } else { seen };
-            since_turn.push(seen);
-            let turned = if kind.is_decisive() && (grade == Grade::Unknown || seen < grade) {
-                Some(seen)
+            let Some(observed) = kind.grade().filter(|_| of == target) else { continue };
+            let is_flapping = observed == Grade::Ready && grade != Grade::Ready && *at < ready_after;
+            let observed = if is_flapping { Grade::Live } else { observed };
+            since_transition.push(observed);
+            let next = if kind.is_decisive() && (grade == Grade::Unknown || observed < grade) {
+                Some(observed)
             } else {
-                self.turned(grade, &since_turn)
+                self.next_grade(grade, &since_transition)
             };
-            let Some(turned) = turned else { continue };
+            let Some(next) = next else { continue };
             if grade == Grade::Ready {
                 falls.push(*at);
-                release = at.after(super::penalty_wait(&falls));
+                ready_after = at.after(super::penalty_wait(&falls));
             }
-            grade = turned;
-            since_turn.clear();
+            grade = next;
+            since_transition.clear();
         }
         grade
     }
 
-    /// What the last observations turn the grade to, if they do.
-    fn turned(&self, grade: Grade, observed: &[Grade]) -> Option<Grade> {
-        let up = |it: &Grade| if grade == Grade::Unknown { *it == Grade::Ready } else { *it > grade };
-        let down = |it: &Grade| if grade == Grade::Unknown { *it < Grade::Ready } else { *it < grade };
-        let last = |n: u32| observed.len().checked_sub(n as usize).map(|from| &observed[from..]);
-        if let Some(run) = last(self.pool.thresholds.rise.get()).filter(|run| run.iter().all(up)) {
-            return run.iter().min().copied();
+    /// The grade after the transition that the last observations cause, if they cause one.
+    fn next_grade(&self, grade: Grade, observed: &[Grade]) -> Option<Grade> {
+        let is_better = |other: &Grade| if grade == Grade::Unknown { *other == Grade::Ready } else { *other > grade };
+        let is_worse = |other: &Grade| if grade == Grade::Unknown { *other < Grade::Ready } else { *other < grade };
+        let rise = last(observed, self.pool.thresholds.rise.get());
+        if let Some(streak) = rise.filter(|streak| streak.iter().all(is_better)) {
+            return streak.iter().min().copied();
         }
-        let run = last(self.pool.thresholds.fall.get()).filter(|run| run.iter().all(down))?;
-        run.iter().max().copied()
+        let fall = last(observed, self.pool.thresholds.fall.get());
+        let streak = fall.filter(|streak| streak.iter().all(is_worse))?;
+        streak.iter().max().copied()
     }
+}
+
+/// The last `count` grades, if there are as many.
+fn last(grades: &[Grade], count: u32) -> Option<&[Grade]> {
+    let from = grades.len().checked_sub(count as usize)?;
+    Some(&grades[from..])
 }

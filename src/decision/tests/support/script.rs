@@ -1,17 +1,17 @@
-//! The language of the scenarios: lines of events with times, and expectations.
+//! The language of the scenarios: events with their times, and expectations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_decision::{
-    Answer, Command, Decision, Engine, HostName, HybridTimestamp, Memory, Mode, Moment, NodeName, Override,
-    OverrideEntry, OverrideKind, OverrideState, PeerView, Pool, Target, Vote,
+    Answer, Command, Decision, Engine, Grade, HostName, HybridTimestamp, Memory, Mode, Moment, NodeName, Override,
+    OverrideEntry, OverrideKind, OverrideState, PeerView, Pool, Target, TtlRange, Vote,
 };
 
 use super::build;
 
-/// Runs a scenario to its end, or to the first line that fails. The error has its number and the reason.
+/// Runs a scenario up to its end or the first line that fails. The error has the number of that line and the reason.
 pub fn run(text: &str) -> Result<(), String> {
     let mut scenario = Scenario::new();
     for (line, number) in text.lines().zip(1..) {
@@ -21,19 +21,27 @@ pub fn run(text: &str) -> Result<(), String> {
         if first.starts_with('#') {
             continue;
         }
-        scenario.line(first, rest).map_err(|fault| format!("{number}: {fault}"))?;
+        scenario.line(first, rest).map_err(|error| format!("{number}: {error}"))?;
     }
     Ok(())
 }
 
+/// The state of a running scenario.
 struct Scenario {
+    /// The pool as configured so far.
     pool: Pool,
+    /// The name of this host.
     own: String,
+    /// The number of configured hosts.
     members: usize,
+    /// Built by the first event.
     engine: Option<Engine>,
     now: Moment,
+    /// The refusal of the last command.
     refusal: Option<String>,
+    /// The generation at the last `generation` line.
     generation: u64,
+    /// The newest sequence number of each peer's views.
     sequences: BTreeMap<String, u64>,
     last_view: Option<PeerView>,
 }
@@ -89,16 +97,18 @@ impl Scenario {
     }
 
     fn set_up(&mut self, word: &str, rest: &[&str]) -> Outcome {
-        let number =
-            |at: usize| rest.get(at).and_then(|it| it.parse::<u32>().ok()).ok_or(format!("{word} needs a number"));
+        let number = |index: usize| {
+            let argument = rest.get(index).and_then(|argument| argument.parse::<u32>().ok());
+            argument.ok_or(format!("{word} needs a number"))
+        };
         let thresholds = self.pool.thresholds;
         match word {
             "pool" => self.pool = build::pool(rest.first().ok_or("pool needs a name")?),
             "node" => self.node(rest)?,
             "rise" => self.pool.thresholds = build::thresholds(number(0)?, thresholds.fall.get()),
             "fall" => self.pool.thresholds = build::thresholds(thresholds.rise.get(), number(0)?),
-            "interval" => self.pool.timing.interval = length(rest.first())?,
-            "ttl" => (self.pool.ttl.min, self.pool.ttl.max) = (number(0)?, number(1)?),
+            "interval" => self.pool.timing.interval = parse_duration(rest.first())?,
+            "ttl" => self.pool.ttl = TtlRange { min: number(0)?, max: number(1)? },
             "hosts" => self.members = number(0)? as usize,
             _ => {
                 self.pool.steering.mode = match rest {
@@ -128,43 +138,42 @@ impl Scenario {
     }
 
     fn engine(&mut self) -> &mut Engine {
-        let (own, members, pool, now) = (&self.own, self.members, &self.pool, self.now);
-        self.engine.get_or_insert_with(|| {
-            Engine::new(build::membership(own, members), vec![pool.clone()], Memory::default(), now)
-        })
+        let membership = build::membership(&self.own, self.members);
+        let pools = vec![self.pool.clone()];
+        self.engine.get_or_insert_with(|| Engine::new(membership, pools, Memory::default(), self.now))
     }
 
     fn at(&mut self, rest: &[&str]) -> Outcome {
-        self.now = build::START.after(length(rest.first())?);
+        self.now = build::START.after(parse_duration(rest.first())?);
         let now = self.now;
         self.engine().handle_timeout(now);
         Ok(())
     }
 
-    /// `cp-1`, `cp-1/v6`, or `*` for all.
+    /// The targets with this name: `cp-1`, `cp-1/v6`, or `*` for all.
     fn targets(&self, word: &str) -> Result<Vec<Target>, String> {
-        let found: Vec<Target> =
-            self.pool.targets().map(|(target, _)| target).filter(|it| word == "*" || self.matches(it, word)).collect();
-        if found.is_empty() { Err(format!("there is no target `{word}`")) } else { Ok(found) }
+        let mut targets: Vec<Target> = self.pool.targets().map(|(target, _)| target).collect();
+        targets.retain(|target| word == "*" || self.matches(target, word));
+        if targets.is_empty() { Err(format!("there is no target `{word}`")) } else { Ok(targets) }
     }
 
     fn matches(&self, target: &Target, word: &str) -> bool {
         word == target.node.as_str() || word == self.short(target)
     }
 
-    /// The node's name, with `/v4` or `/v6` where it has several addresses.
+    /// The name of the node, with `/v4` or `/v6` if the node has several addresses.
     fn short(&self, target: &Target) -> String {
-        let addresses = self.pool.nodes.iter().find(|node| node.name == target.node).map_or(1, |it| it.addresses.len());
-        match (addresses, target.address.is_ipv6()) {
-            (1, _) => target.node.to_string(),
-            (_, false) => format!("{}/v4", target.node),
-            (_, true) => format!("{}/v6", target.node),
+        let node = self.pool.nodes.iter().find(|node| node.name == target.node);
+        if node.is_none_or(|node| node.addresses.len() == 1) {
+            return target.node.to_string();
         }
+        let family = if target.address.is_ipv6() { "v6" } else { "v4" };
+        format!("{}/{family}", target.node)
     }
 
     fn probe(&mut self, rest: &[&str]) -> Outcome {
-        let (who, kinds) = rest.split_first().ok_or("probe needs a target and what it found")?;
-        let targets = self.targets(who)?;
+        let (name, kinds) = rest.split_first().ok_or("probe needs a target and kinds of observations")?;
+        let targets = self.targets(name)?;
         for word in kinds {
             let kind = build::kind(word).ok_or(format!("`{word}` is no kind of observation"))?;
             for target in &targets {
@@ -178,14 +187,18 @@ impl Scenario {
     fn set_override(&mut self, word: &str, rest: &[&str]) -> Outcome {
         let (node, rest) = rest.split_first().ok_or("an override needs a node")?;
         let (until, rest) = match rest {
-            ["for", how_long, rest @ ..] => (Some(self.now.after(length(Some(how_long))?)), rest),
+            ["for", duration, rest @ ..] => (Some(self.now.after(parse_duration(Some(duration))?)), rest),
             _ => (None, rest),
         };
         let kind = if word == "force" { OverrideKind::Force } else { OverrideKind::Drain };
         let requested =
             Override { kind, reason: rest.join(" "), author: "ada".to_owned(), since: self.now, until, host: None };
-        let (pool, node) = (self.pool.name.clone(), NodeName::new(node));
-        self.command(Command::SetOverride { pool, node, requested, insist: word.ends_with('!') });
+        self.command(Command::SetOverride {
+            pool: self.pool.name.clone(),
+            node: NodeName::new(node),
+            requested,
+            insist: word.ends_with('!'),
+        });
         Ok(())
     }
 
@@ -201,108 +214,122 @@ impl Scenario {
         self.refusal = self.engine().handle_command(command, now).err().map(|refusal| refusal.to_string());
     }
 
-    fn refused(&mut self, why: &str) -> Outcome {
+    /// Handles `refused TEXT`: the last command was refused, and the reason contains the text.
+    fn refused(&mut self, text: &str) -> Outcome {
         match self.refusal.take() {
-            Some(refusal) if refusal.contains(why) => Ok(()),
-            Some(refusal) => Err(format!("refused, but with `{refusal}`")),
-            None => Err("it was not refused".to_owned()),
+            Some(refusal) if refusal.contains(text) => Ok(()),
+            Some(refusal) => Err(format!("the command was refused, but with `{refusal}`")),
+            None => Err("the command was not refused".to_owned()),
         }
     }
 
-    /// `peer dns-2 cp-1=ready cp-2=down! abstains reaches=dns-2,dns-3`, the `!` for a shutdown seen.
+    /// Handles `peer dns-2 cp-1=ready cp-2=live! abstains reaches=dns-2,dns-3`: the view of another host. The `!` marks an
+    /// orderly shutdown that the host observed.
     fn peer(&mut self, rest: &[&str]) -> Outcome {
         let (host, rest) = rest.split_first().ok_or("peer needs a host")?;
+        let membership = build::membership(&self.own, self.members);
+        let mut reachable = membership.map(|membership| membership.members).unwrap_or_default();
         let mut votes = BTreeMap::new();
-        let mut reachable = build::membership(&self.own, self.members).map(|of| of.members).unwrap_or_default();
         for word in rest.iter().filter(|word| !["abstains", "declines"].contains(*word)) {
             if let Some(names) = word.strip_prefix("reaches=") {
                 reachable = names.split(',').map(HostName::new).collect();
                 continue;
             }
-            let (who, vote) = word.split_once('=').ok_or(format!("`{word}` is no vote"))?;
-            let grade = match vote.trim_end_matches('!') {
-                "ready" => daymark_decision::Grade::Ready,
-                "live" => daymark_decision::Grade::Live,
-                "down" => daymark_decision::Grade::Down,
-                other => return Err(format!("`{other}` is no grade")),
-            };
-            let vote = Vote { grade, shutting_down: vote.ends_with('!'), in_last_known_good: false };
-            votes.extend(self.targets(who)?.into_iter().map(|target| (target, vote)));
+            let (name, vote) = word.split_once('=').ok_or(format!("`{word}` is no vote"))?;
+            let vote = parse_vote(vote)?;
+            votes.extend(self.targets(name)?.into_iter().map(|target| (target, vote)));
         }
         let sequence = self.sequences.entry((*host).to_owned()).or_default();
         *sequence += 1;
-        let (abstains, eligible_writer) = (rest.contains(&"abstains"), !rest.contains(&"declines"));
-        let (host, votes) = (HostName::new(host), Arc::new(votes));
-        let view = PeerView { host, incarnation: 1, sequence: *sequence, votes, abstains, eligible_writer, reachable };
+        let view = PeerView {
+            host: HostName::new(host),
+            incarnation: 1,
+            sequence: *sequence,
+            votes: Arc::new(votes),
+            abstains: rest.contains(&"abstains"),
+            eligible_writer: !rest.contains(&"declines"),
+            reachable,
+        };
         self.last_view = Some(view.clone());
         let now = self.now;
-        if self.engine().handle_peer_view(view, now, now) { Ok(()) } else { Err("the view was no news".to_owned()) }
+        if self.engine().handle_peer_view(view, now, now) { Ok(()) } else { Err("the view is stale".to_owned()) }
     }
 
+    /// Handles `replay`: the last view arrives once more.
     fn replay(&mut self) -> Outcome {
         let view = self.last_view.clone().ok_or("there is no view to replay")?;
         let now = self.now;
-        if self.engine().handle_peer_view(view, now, now) { Err("a replayed view was news".to_owned()) } else { Ok(()) }
+        let is_accepted = self.engine().handle_peer_view(view, now, now);
+        if is_accepted { Err("a replayed view was accepted".to_owned()) } else { Ok(()) }
     }
 
-    /// `receive HOST drain NODE set 3s`: an override that was set on another host, which knew of no other drain.
+    /// Handles `receive HOST drain NODE set 3s knowing NODE…`: an override that was set on another host, which knew only of
+    /// the drains of these nodes.
     fn receive(&mut self, rest: &[&str]) -> Outcome {
-        let (rest, known) = match rest.iter().position(|word| *word == "knowing") {
-            Some(at) => (&rest[..at], &rest[at + 1..]),
-            None => (rest, &rest[..0]),
-        };
-        let [host, what, node, "set", set] = rest else {
+        let mut parts = rest.split(|word| *word == "knowing");
+        let Some([host, command, node, "set", set]) = parts.next() else {
             return Err("receive needs: HOST drain|force|undrain NODE set T [knowing NODE…]".to_owned());
         };
-        let of_known = |node: &&str| {
-            let mut words = self.engine.iter().flat_map(Engine::override_entries);
-            words.find(|(_, of, _)| of.as_str() == *node).map(|(.., word)| word.timestamp.clone())
-        };
-        let causal_context: Vec<HybridTimestamp> = known.iter().filter_map(of_known).collect();
-        let set = build::START.after(length(Some(set))?);
+        let known = parts.next().unwrap_or_default();
+        let causal_context: Vec<HybridTimestamp> = known.iter().filter_map(|node| self.timestamp(node)).collect();
+        let set = build::START.after(parse_duration(Some(set))?);
         let host = HostName::new(host);
-        let order = |kind| Override {
-            kind,
-            reason: String::new(),
-            author: "bob".to_owned(),
-            since: set,
-            until: None,
-            host: Some(host.clone()),
+        let active = |kind| {
+            OverrideState::Active(Override {
+                kind,
+                reason: String::new(),
+                author: "bob".to_owned(),
+                since: set,
+                until: None,
+                host: Some(host.clone()),
+            })
         };
-        let state = match what.trim_end_matches('!') {
-            "drain" => OverrideState::Active(order(OverrideKind::Drain)),
-            "force" => OverrideState::Active(order(OverrideKind::Force)),
+        let state = match command.trim_end_matches('!') {
+            "drain" => active(OverrideKind::Drain),
+            "force" => active(OverrideKind::Force),
             "undrain" => OverrideState::Cleared,
             other => return Err(format!("`{other}` is no command of an operator")),
         };
-        let timestamp = HybridTimestamp { time: set.as_millis(), host: Some(host.clone()) };
-        let word =
-            OverrideEntry { timestamp, causal_context, insist: what.ends_with('!'), state, expiry_uncertain: false };
-        let (pool, now) = (self.pool.name.clone(), self.now);
-        self.engine().handle_override_entries([(pool, NodeName::new(node), word)], now);
+        let entry = OverrideEntry {
+            timestamp: HybridTimestamp { time: set.as_millis(), host: Some(host) },
+            causal_context,
+            insist: command.ends_with('!'),
+            state,
+            expiry_uncertain: false,
+        };
+        let pool = self.pool.name.clone();
+        let now = self.now;
+        self.engine().handle_override_entries([(pool, NodeName::new(node), entry)], now);
         Ok(())
     }
 
-    /// `reverted NODE TEXT`: the drain of that node is reverted, and the reason contains the text.
+    /// The timestamp of the override entry of a node.
+    fn timestamp(&self, node: &str) -> Option<HybridTimestamp> {
+        let mut entries = self.engine.iter().flat_map(Engine::override_entries);
+        entries.find(|(_, of, _)| of.as_str() == node).map(|(.., entry)| entry.timestamp.clone())
+    }
+
+    /// Handles `reverted NODE TEXT`: the drain of that node is reverted, and the reason contains the text.
     fn reverted(&mut self, rest: &[&str]) -> Outcome {
         let (node, text) = rest.split_first().ok_or("reverted needs a node and a text")?;
-        let why = self.engine().override_entries().find_map(|(_, of, word)| match &word.state {
-            OverrideState::Reverted(undone) if of.as_str() == *node => Some(undone.to_string()),
+        let message = self.engine().override_entries().find_map(|(_, of, entry)| match &entry.state {
+            OverrideState::Reverted(reverted) if of.as_str() == *node => Some(reverted.to_string()),
             _ => None,
         });
-        match why {
-            Some(why) if why.contains(&text.join(" ")) => Ok(()),
-            Some(why) => Err(format!("it is reverted, but with `{why}`")),
-            None => Err("it is not reverted".to_owned()),
+        match message {
+            Some(message) if message.contains(&text.join(" ")) => Ok(()),
+            Some(message) => Err(format!("the drain is reverted, but with `{message}`")),
+            None => Err("the drain is not reverted".to_owned()),
         }
     }
 
-    fn compare(&mut self, what: &str, rest: &[&str], read: impl Fn(&Engine) -> String) -> Outcome {
-        let (expected, got) = (rest.join(" "), read(self.engine()));
-        if got == expected { Ok(()) } else { Err(format!("expected {what} `{expected}`, got `{got}`")) }
+    fn compare(&mut self, keyword: &str, rest: &[&str], read: impl Fn(&Engine) -> String) -> Outcome {
+        let expected = rest.join(" ");
+        let got = read(self.engine());
+        if got == expected { Ok(()) } else { Err(format!("expected {keyword} `{expected}`, got `{got}`")) }
     }
 
-    /// `restart` keeps the memory, `restart lost` does not.
+    /// Handles `restart`, which keeps the memory, and `restart lost`, which does not.
     fn restart(&mut self, rest: &[&str]) -> Outcome {
         let memory = match rest {
             [] => self.engine().memory(),
@@ -317,8 +344,9 @@ impl Scenario {
     }
 
     fn reload(&mut self) {
-        let (pool, now) = (self.pool.clone(), self.now);
-        self.engine().handle_policy(vec![pool], now);
+        let pools = vec![self.pool.clone()];
+        let now = self.now;
+        self.engine().handle_policy(pools, now);
     }
 
     fn without(&mut self, rest: &[&str]) -> Outcome {
@@ -333,34 +361,38 @@ impl Scenario {
         answers.into_iter().next().ok_or("there is no answer".to_owned())
     }
 
-    /// `expect BASIS NODE… [ttl N]`
+    /// Handles `expect BASIS TARGET… [ttl N]`.
     fn expect(&mut self, rest: &[&str]) -> Outcome {
         let answer = self.answer()?;
-        let reached = |it: &&(Target, _)| answer.members.iter().any(|member| member.address == it.0.address);
         let mut got = vec![answer.basis.as_str().to_owned()];
-        got.extend(answer.reasons.iter().filter(reached).map(|(target, _)| self.short(target)));
-        let brief = got.join(" ");
-        let whole = format!("{brief} ttl {}", answer.ttl);
+        for (target, _) in &answer.reasons {
+            if answer.members.iter().any(|member| member.address == target.address) {
+                got.push(self.short(target));
+            }
+        }
+        let without_ttl = got.join(" ");
+        let with_ttl = format!("{without_ttl} ttl {}", answer.ttl);
         let expected = rest.join(" ");
-        if expected == brief || expected == whole {
+        if expected == without_ttl || expected == with_ttl {
             return Ok(());
         }
-        Err(format!("expected `{expected}`, got `{whole}`"))
+        Err(format!("expected `{expected}`, got `{with_ttl}`"))
     }
 
-    /// `because NODE TEXT`: the reason of that target contains the text.
+    /// Handles `because TARGET TEXT`: the reason of that target contains the text.
     fn because(&mut self, rest: &[&str]) -> Outcome {
-        let (who, text) = rest.split_first().ok_or("because needs a target and a text")?;
+        let (name, text) = rest.split_first().ok_or("because needs a target and a text")?;
         let answer = self.answer()?;
-        let found = answer.reasons.iter().find(|(target, _)| self.matches(target, who));
-        let (_, reason) = found.ok_or(format!("there is no target `{who}`"))?;
-        let (text, reason) = (text.join(" "), reason.to_string());
-        if reason.contains(&text) { Ok(()) } else { Err(format!("the reason is `{reason}`")) }
+        let reason = answer.reasons.iter().find(|(target, _)| self.matches(target, name));
+        let (_, reason) = reason.ok_or(format!("there is no target `{name}`"))?;
+        let reason = reason.to_string();
+        if reason.contains(&text.join(" ")) { Ok(()) } else { Err(format!("the reason is `{reason}`")) }
     }
 
-    /// `generation same` or `generation new`, since the line before that said so.
+    /// Handles `generation new` and `generation same`, which compare with the last such line.
     fn generation(&mut self, rest: &[&str]) -> Outcome {
-        let (before, now) = (self.generation, self.answer()?.generation);
+        let before = self.generation;
+        let now = self.answer()?.generation;
         self.generation = now;
         match rest {
             ["new"] if now > before => Ok(()),
@@ -369,7 +401,7 @@ impl Scenario {
         }
     }
 
-    /// `deadline 10m an override expires`, or `deadline none`.
+    /// Handles `deadline 10s an override expires` and `deadline none`.
     fn deadline(&mut self, rest: &[&str]) -> Outcome {
         let got = self.engine().poll_timeout();
         let got = got.map_or("none".to_owned(), |deadline| {
@@ -380,7 +412,18 @@ impl Scenario {
     }
 }
 
-fn length(word: Option<&&str>) -> Result<Duration, String> {
+/// Parses a vote: a grade, and `!` if the host observed the orderly shutdown.
+fn parse_vote(word: &str) -> Result<Vote, String> {
+    let grade = match word.trim_end_matches('!') {
+        "ready" => Grade::Ready,
+        "live" => Grade::Live,
+        "down" => Grade::Down,
+        other => return Err(format!("`{other}` is no grade")),
+    };
+    Ok(Vote { grade, shutting_down: word.ends_with('!'), in_last_known_good: false })
+}
+
+fn parse_duration(word: Option<&&str>) -> Result<Duration, String> {
     let word = word.ok_or("a time is missing")?;
     build::duration(word).ok_or(format!("`{word}` is no time"))
 }
