@@ -17,22 +17,20 @@ use axum::extract::rejection::PathRejection;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
-use serde::{Deserialize, Serialize};
+use daymark_api::{Event, HostsStatus, PoolStatus, Problem, ProviderStatus, Status};
+use daymark_discovery::DiscoveryStatuses;
 
-pub use self::overrides::OverrideRequest;
 pub use self::server::serve;
 pub use self::token::Token;
 
-use crate::discovery::board::Board;
 use crate::driver::{Gone, Handle};
-use crate::events::{Event, Events};
+use crate::events::Events;
 use crate::keeper::StateHealth;
 use crate::metrics::{Metrics, Readings};
 use crate::os::clock::Clock;
 use crate::os::log_writer;
 use crate::publish::Progress;
 use crate::reload::Refused;
-use crate::status::{HostsStatus, PoolStatus, ProviderStatus, Status};
 use crate::watchdog::{StuckTask, Watchdog};
 
 /// Queries since the start by transport and RCODE, as the DNS server counts them.
@@ -47,8 +45,8 @@ pub struct Admin {
     pub clock: Clock,
     /// The history.
     pub events: Events,
-    /// What is known of nodes that are found.
-    pub board: Board,
+    /// The discovery status of each pool.
+    pub statuses: DiscoveryStatuses,
     /// The metrics.
     pub metrics: Metrics,
     /// Who is stuck.
@@ -65,39 +63,37 @@ pub struct Admin {
     pub token: Token,
 }
 
-/// Every answer that is not a success, as JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    /// What is wrong, as a sentence.
-    pub error: String,
-    #[serde(skip)]
+/// An answer that is no success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorResponse {
     code: StatusCode,
+    problem: Problem,
 }
 
-impl Problem {
-    /// Says what is wrong, under this status.
+impl ErrorResponse {
+    /// An answer with this status and this error.
     pub fn new(code: StatusCode, error: impl Display) -> Self {
-        Self { error: error.to_string(), code }
+        Self { code, problem: Problem { error: error.to_string() } }
     }
 }
 
-impl From<Gone> for Problem {
+impl From<Gone> for ErrorResponse {
     fn from(gone: Gone) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, gone)
     }
 }
 
 /// For a name in the path that is no UTF-8 once its escapes are resolved.
-impl From<PathRejection> for Problem {
+impl From<PathRejection> for ErrorResponse {
     fn from(rejection: PathRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         let code = self.code;
-        let response = (code, Json(self)).into_response();
+        let response = (code, Json(self.problem)).into_response();
         if code == StatusCode::UNAUTHORIZED {
             // RFC 9110, section 15.5.2: it has to say how one may be let in.
             return ([(header::WWW_AUTHENTICATE, "Bearer")], response).into_response();
@@ -129,8 +125,10 @@ impl Admin {
     async fn pools(&self) -> Result<Vec<PoolStatus>, Gone> {
         let pools = self.driver.status().await?.into_iter();
         Ok(pools
-            .map(|pool| (self.board.of(&pool.name), pool))
-            .map(|(found, pool)| pool.with_discovery(found))
+            .map(|pool| {
+                let discovery = self.statuses.of(&pool.name);
+                pool.with_discovery(discovery)
+            })
             .collect())
     }
 
@@ -206,7 +204,7 @@ fn report(name: &str, checks: &[Result<String, String>]) -> (StatusCode, String)
     (code, lines.join("\n"))
 }
 
-async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
+async fn metrics(State(admin): State<Admin>) -> Result<Response, ErrorResponse> {
     let readings = Readings {
         // Where the driver is stuck, the metrics must still tell that it is.
         pools: admin.pools().await.unwrap_or_default(),
@@ -220,12 +218,13 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
         stuck: admin.watchdog.stuck_tasks().len(),
         lost_lines: log_writer::lost_lines(),
     };
-    let text = admin.metrics.encode(&readings).map_err(|it| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, it))?;
+    let text =
+        admin.metrics.encode(&readings).map_err(|it| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, it))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
-async fn status(State(admin): State<Admin>) -> Result<Json<Status>, Problem> {
+async fn status(State(admin): State<Admin>) -> Result<Json<Status>, ErrorResponse> {
     Ok(Json(admin.status().await?))
 }
 
@@ -233,16 +232,16 @@ async fn events(State(admin): State<Admin>) -> Json<Vec<Event>> {
     Json(admin.events.all())
 }
 
-async fn nothing_here() -> Problem {
-    Problem::new(
+async fn nothing_here() -> ErrorResponse {
+    ErrorResponse::new(
         StatusCode::NOT_FOUND,
         "there is nothing here; there are /livez, /readyz, /metrics, /api/v1/status, /api/v1/events and \
          /api/v1/pools/{pool}/nodes/{node}/override",
     )
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
+async fn wrong_method(method: Method, uri: Uri) -> ErrorResponse {
+    ErrorResponse::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
 }
 
 #[cfg(test)]

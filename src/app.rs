@@ -11,7 +11,9 @@ use std::sync::Arc;
 use axum::Router;
 use daymark_authoritative::{Authoritative, InheritedSockets};
 use daymark_cloudflare::Cloudflare;
+use daymark_config::{Config, PoolConfig};
 use daymark_decision::{Decision, Engine, Membership, Memory};
+use daymark_discovery::DiscoveryStatuses;
 use daymark_gossip::Gossip;
 use daymark_probe::{Supervisor, WatchOutputs};
 use daymark_provider::Provider;
@@ -24,9 +26,7 @@ use tracing::{info, warn};
 
 use self::bind::{bind_admin, bind_authoritative, bind_wire, lock, token};
 use crate::admin::{self, Admin, QueryCounts, Token, token as admin_token};
-use crate::config::{Config, PoolConfig};
-use crate::discovery::board::Board;
-use crate::discovery::{Discovery, Tell};
+use crate::discovery::{self, DiscoveryState, PersistentDiscovery};
 use crate::driver::{self, Driver, Hosts, OutboundMessage, Outputs};
 use crate::events::Events;
 use crate::keeper::{self, Kept, Saver, StateHealth};
@@ -46,7 +46,7 @@ use daymark_files::error_chain;
 /// How many messages to other hosts may wait to be sent.
 const WAITING: usize = 1024;
 
-pub(crate) use self::bind::{cloudflares, rosters, told};
+pub(crate) use self::bind::{RememberedNodes, cloudflares, remembered_nodes, told};
 
 /// Everything that kept Daymark from starting. Nothing was started, and the operator has to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -176,9 +176,10 @@ impl App {
         let memory = file.as_ref().and_then(|file| told(file.load(clock.now()))).unwrap_or_default();
         let membership = membership(&self.config);
         let (hosts, to_others, role) = hosts(&self.config, membership.as_ref(), &clock, &metrics);
-        let (rosters, saver) = rosters(&self.config, |file| file.load(clock.now()));
-        let saver = saver.map(|(file, saved)| Saver::new(file, state.clone(), Some(saved)));
-        let engine = engine(&rosters.pools(&self.config.pools), membership, memory, &clock);
+        let RememberedNodes { discovered, file: nodes_file } =
+            remembered_nodes(&self.config, |file| file.load(clock.now()));
+        let writer = nodes_file.map(|nodes| Saver::new(nodes.file, state.clone(), Some(nodes.content)));
+        let engine = engine(&discovery::complete(&discovered, &self.config.pools), membership, memory, &clock);
         let watchdog_handle = watchdog.watch("the driver", driver::PATIENCE);
         let outputs = Outputs { newest, events: events.clone(), metrics: metrics.clone(), watchdog_handle };
         let (driver, handle) = Driver::new(engine, hosts, clock, outputs);
@@ -206,9 +207,9 @@ impl App {
         parts.spawn(endless(notify::keep_alive(watchdog.clone(), stop.clone())));
         let probes = supervisor(handle.clone(), watchdog.clone());
         let authoritative = self.authoritative.clone();
-        let board = Board::default();
-        let tell = Tell { clock, events: events.clone(), board: board.clone() };
-        let discovery = Discovery::new(rosters, saver, handle.clone(), tell);
+        let statuses = DiscoveryStatuses::default();
+        let remembered = DiscoveryState { discovered, writer };
+        let discovery = PersistentDiscovery::new(remembered, handle.clone(), clock, events.clone(), statuses.clone());
         let reloader = Reloader::new(self.file, self.config, handle.clone(), probes, discovery, authoritative.clone());
         let refused = reloader.refused();
         parts.spawn(endless(reloader.run(reload.clone(), stop.clone())));
@@ -220,7 +221,7 @@ impl App {
         }
         let driver = handle;
         let admin =
-            Admin { driver, clock, events, board, metrics, watchdog, providers, state, refused, queries, token };
+            Admin { driver, clock, events, statuses, metrics, watchdog, providers, state, refused, queries, token };
         let routes = admin::routes(admin).merge(self.extra);
         info!("the admin API listens on {}", shown(self.admin.local_addr()));
         let stop = stop.clone();

@@ -26,8 +26,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use daymark_config as config;
 
-use crate::config;
 use crate::os::log_writer::LogWriter;
 
 /// Keeps one name pointed at the healthy nodes of a Kubernetes control plane.

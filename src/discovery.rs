@@ -1,241 +1,156 @@
-//! Finding the nodes of a pool by Kubernetes itself, and forgetting them slowly.
+//! Discovery inside the running program: with its state file, the driver's grades and the history.
 //!
-//! The rules are in [`roster`], which is pure; [`listing`] knows the API, and [`mod@ask`] reaches it. [`Discovery`] has one
-//! finder a pool, takes in what they report, keeps it in the state and tells what has changed. It does not know how the
-//! pools are probed and answered: who asks it applies what it knows.
+//! The rules and the queries are in the crate `daymark_discovery`.
 
-pub mod ask;
-pub mod board;
-mod finder;
-pub mod listing;
-pub mod news;
-pub mod once;
-pub mod roster;
-pub mod rosters;
-pub mod settings;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use daymark_api::EventKind;
+use daymark_config::PoolConfig;
+use daymark_decision::PoolName;
+use daymark_discovery::{DiscoveredPools, Discovery, DiscoveryPool, DiscoveryStatuses, Surroundings, TargetView};
 
-use daymark_decision::{NodeName, PoolName};
-use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
-
-use self::board::{Board, DiscoveryStatus, KnownStatus, MissingStatus};
-use self::finder::Report;
-use self::news::{Held, News};
-use self::roster::Roster;
-use self::rosters::{Rosters, is_sought};
-use self::settings::Settings;
-use crate::config::PoolConfig;
 use crate::driver::Handle;
-use crate::events::{EventKind, Events};
+use crate::events::Events;
 use crate::keeper::Saver;
 use crate::os::clock::Clock;
-use daymark_probe::{self as probe, Prober};
 
-/// How many reports may wait.
-const QUEUE: usize = 16;
-
-/// Finds the nodes of every pool that wants it.
-pub struct Discovery {
-    rosters: Rosters,
-    finders: BTreeMap<PoolName, Finder>,
-    next_number: u64,
-    /// Whether a pool has other nodes since the last time that this was told.
+/// Discovery that keeps the discovered nodes in the state file.
+pub struct PersistentDiscovery {
+    discovery: Discovery,
+    writer: Option<Saver<DiscoveredPools>>,
+    /// True if the nodes of a pool have changed since [`PersistentDiscovery::changed`] last returned.
     has_changed: bool,
-    tasks: JoinSet<()>,
-    reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
-    saver: Option<Saver<Rosters>>,
-    driver: Handle,
-    tell: Tell,
 }
 
-/// Whom it tells what.
-pub struct Tell {
-    /// The time of what is told.
-    pub clock: Clock,
-    /// The history.
-    pub events: Events,
-    /// What is shown to operators.
-    pub board: Board,
+/// The nodes that are known at the start, and the writer of the state file.
+pub struct DiscoveryState {
+    /// The discovered nodes.
+    pub discovered: DiscoveredPools,
+    /// The writer; `None` if no state is kept.
+    pub writer: Option<Saver<DiscoveredPools>>,
 }
 
-/// The finder of one pool, and what it has shown.
-struct Finder {
-    number: u64,
-    settings: Settings,
-    probe: probe::Settings,
-    task: AbortHandle,
-    seeds: BTreeSet<IpAddr>,
-    asked: Option<IpAddr>,
-    trouble: Option<String>,
-    held: BTreeMap<(NodeName, IpAddr), Held>,
-}
-
-impl Discovery {
-    /// Knows what is in the rosters, and asks for nothing yet. What it finds goes to `saver`, where state is kept.
-    pub fn new(rosters: Rosters, saver: Option<Saver<Rosters>>, driver: Handle, tell: Tell) -> Self {
-        Self {
-            rosters,
-            finders: BTreeMap::new(),
-            next_number: 0,
-            has_changed: false,
-            tasks: JoinSet::new(),
-            reports: mpsc::channel(QUEUE),
-            saver,
-            driver,
-            tell,
-        }
+impl PersistentDiscovery {
+    /// Knows the nodes of the state, and queries for nothing yet.
+    pub fn new(
+        state: DiscoveryState,
+        driver: Handle,
+        clock: Clock,
+        events: Events,
+        statuses: DiscoveryStatuses,
+    ) -> Self {
+        let surroundings = Surroundings {
+            now: Box::new(move || clock.now()),
+            targets: Arc::new(move |pool| {
+                let driver = driver.clone();
+                Box::pin(async move { targets(&driver, &pool).await })
+            }),
+            record: Box::new(move |pool, change| {
+                events.record(clock.now(), EventKind::Discovery { pool: pool.clone(), change });
+            }),
+            statuses,
+        };
+        Self { discovery: Discovery::new(state.discovered, surroundings), writer: state.writer, has_changed: false }
     }
 
-    /// Looks for the nodes of these pools and no others. A finder whose settings are the same goes on undisturbed; what was
-    /// found for a pool that wants it no more leaves.
+    /// Finds the nodes of those of these pools that have discovery.
     pub fn configure(&mut self, pools: &[PoolConfig]) {
-        let mut former = std::mem::take(&mut self.finders);
-        for PoolConfig { pool, probe, discovery } in pools {
-            let Some(settings) = discovery else { continue };
-            let mut finder = match former.remove(&pool.name) {
-                Some(finder) if finder.settings == *settings && finder.probe == *probe => finder,
-                former => self.start(&pool.name, settings, probe, former),
-            };
-            finder.seeds = pool.targets().map(|(target, _)| target.address).collect();
-            self.finders.insert(pool.name.clone(), finder);
-        }
-        for finder in former.values() {
-            finder.task.abort();
-        }
-        // Those that have ended are joined; they cannot fail but by a panic, which has told its story.
-        while self.tasks.try_join_next().is_some() {}
-        let forgotten: Vec<PoolName> = self.rosters.0.keys().filter(|it| !is_sought(pools, it)).cloned().collect();
-        for pool in forgotten {
-            let nodes = self.rosters.0.remove(&pool).unwrap_or_default().nodes();
-            for (node, addresses) in nodes {
-                self.record(&pool, News::TurnedOff { node, addresses: addresses.into_iter().collect() });
-            }
-        }
-        self.show();
+        self.discovery.configure(with_discovery(pools));
     }
 
-    /// These pools with the nodes that are known.
+    /// The pools with the discovered nodes.
     pub fn pools(&self, pools: &[PoolConfig]) -> Vec<PoolConfig> {
-        self.rosters.pools(pools)
+        complete(self.discovery.discovered(), pools)
     }
 
-    /// Waits until something new is known, and kept, that changes the nodes of a pool. Nothing is lost where this is dropped.
+    /// Waits until the nodes of a pool have changed and are saved. Nothing is lost if this is dropped.
     pub async fn changed(&mut self) {
         while !std::mem::take(&mut self.has_changed) {
+            let discovered = self.discovery.discovered().clone();
             tokio::select! {
-                Some(report) = self.reports.1.recv() => self.has_changed |= self.take(report),
-                () = attention(&mut self.saver, &self.rosters) => {}
+                has_changed = self.discovery.next_change() => self.has_changed |= has_changed,
+                () = attention(&mut self.writer, &discovered) => {}
             }
             self.save().await;
         }
     }
 
-    /// Begins to save what is known, and waits for it for a short while.
+    /// Begins to save the discovered nodes, and waits for it for a short while.
     pub async fn save(&mut self) {
-        if let Some(saver) = &mut self.saver {
-            saver.save(&self.rosters).await;
+        if let Some(writer) = &mut self.writer {
+            writer.save(self.discovery.discovered()).await;
         }
     }
 
     /// Ends every finder, and saves.
-    pub async fn stop(mut self) {
-        self.tasks.shutdown().await;
-        if let Some(saver) = &mut self.saver {
-            saver.finish(&self.rosters).await;
+    pub async fn stop(self) {
+        let discovered = self.discovery.stop().await;
+        if let Some(mut writer) = self.writer {
+            writer.finish(&discovered).await;
         }
-    }
-
-    fn start(
-        &mut self,
-        pool: &PoolName,
-        settings: &Settings,
-        probe: &probe::Settings,
-        former: Option<Finder>,
-    ) -> Finder {
-        if let Some(former) = &former {
-            former.task.abort();
-        }
-        let number = self.next_number;
-        self.next_number += 1;
-        let (driver, reports, prober) = (self.driver.clone(), self.reports.0.clone(), Prober::new(probe.clone()));
-        let task = self.tasks.spawn(finder::find((pool.clone(), number), settings.clone(), prober, driver, reports));
-        // What is wrong is not over because the settings are others.
-        let trouble = former.and_then(|former| former.trouble);
-        let (settings, probe) = (settings.clone(), probe.clone());
-        let (seeds, held) = (BTreeSet::new(), BTreeMap::new());
-        Finder { number, settings, probe, task, seeds, asked: None, trouble, held }
-    }
-
-    /// Takes a report in; tells whether the pool has other nodes now.
-    fn take(&mut self, Report { pool, number, asked, sight }: Report) -> bool {
-        // One of a finder that has ended since.
-        let Some(finder) = self.finders.get_mut(&pool).filter(|finder| finder.number == number) else { return false };
-        let now = self.tell.clock.now();
-        let (mut news, trouble) = match asked {
-            Err(fault) => (Vec::new(), Some(fault)),
-            Ok((listing, from)) => {
-                let roster = self.rosters.0.entry(pool.clone()).or_default();
-                let outcome = roster.take(&listing, &sight, finder.settings.shrink_pause, now);
-                (finder.asked, finder.held) = (Some(from), outcome.held);
-                (outcome.news, outcome.doubt)
-            }
-        };
-        // One sentence when it begins, and one when it is over.
-        match (&finder.trouble, &trouble) {
-            (None, Some(why)) => news.push(News::Trouble { why: why.clone() }),
-            (Some(_), None) => news.push(News::TroubleOver),
-            _ => {}
-        }
-        finder.trouble = trouble;
-        let has_changed = news.iter().any(News::changes_nodes);
-        for news in news {
-            self.record(&pool, news);
-        }
-        self.show();
-        has_changed
-    }
-
-    fn record(&self, pool: &PoolName, news: News) {
-        self.tell.events.record(self.tell.clock.now(), EventKind::Discovery { pool: pool.clone(), news });
-    }
-
-    fn show(&self) {
-        let of = |(pool, finder): (&PoolName, &Finder)| (pool.clone(), finder.status(self.rosters.0.get(pool)));
-        self.tell.board.show(self.finders.iter().map(of).collect());
     }
 }
 
-impl Finder {
-    fn status(&self, roster: Option<&Roster>) -> DiscoveryStatus {
-        let known = roster.into_iter().flat_map(Roster::known).map(|(node, address, known)| KnownStatus {
-            node: node.clone(),
-            address,
-            since: known.since,
-            missing: known
-                .missing
-                .map(|missing| MissingStatus::new(missing, self.held.get(&(node.clone(), address)).copied())),
-        });
-        DiscoveryStatus {
-            source: self.settings.source.to_string(),
-            asked: self.asked,
-            seeds: self.seeds.clone(),
-            complete: roster.and_then(Roster::complete),
-            trouble: self.trouble.clone(),
-            known: known.collect(),
-        }
-    }
+/// The pools that have discovery.
+pub fn with_discovery(pools: &[PoolConfig]) -> impl Iterator<Item = DiscoveryPool<'_>> {
+    pools.iter().filter_map(|config| {
+        let settings = config.discovery.as_ref()?;
+        Some(DiscoveryPool { pool: &config.pool, probe: &config.probe, settings })
+    })
+}
+
+/// The names of the pools that have discovery.
+pub fn enabled(pools: &[PoolConfig]) -> BTreeSet<PoolName> {
+    with_discovery(pools).map(|discovery| discovery.pool.name.clone()).collect()
+}
+
+/// The pools with their discovered nodes after those of the configuration.
+pub fn complete(discovered: &DiscoveredPools, pools: &[PoolConfig]) -> Vec<PoolConfig> {
+    pools.iter().map(|config| PoolConfig { pool: discovered.complete(&config.pool), ..config.clone() }).collect()
+}
+
+async fn targets(driver: &Handle, pool: &PoolName) -> Option<Vec<TargetView>> {
+    let pools = driver.status().await.ok()?;
+    let targets = pools.into_iter().filter(|status| status.name == *pool).flat_map(|status| status.targets);
+    let views = targets.map(|target| TargetView {
+        node: target.node,
+        address: target.address,
+        grade: target.grade,
+        has_override: target.active_override.is_some(),
+    });
+    Some(views.collect())
 }
 
 /// Waits until the disk needs attention.
-async fn attention(saver: &mut Option<Saver<Rosters>>, rosters: &Rosters) {
-    match saver {
-        Some(saver) => saver.needs_attention(rosters).await,
+async fn attention(writer: &mut Option<Saver<DiscoveredPools>>, discovered: &DiscoveredPools) {
+    match writer {
+        Some(writer) => writer.needs_attention(discovered).await,
         None => std::future::pending().await,
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use daymark_config::Config;
+
+    fn config(nodes: &str) -> Vec<PoolConfig> {
+        let text = format!(
+            "pools: [{{name: lb.example.org, nodes: {nodes}}}]\nproviders: [{{type: authoritative, nameservers: [{{name: \
+             ns1.example.net}}]}}]\n"
+        );
+        Config::parse(&text, "test.yaml", Path::new("")).unwrap().pools
+    }
+
+    #[test]
+    fn a_discovered_node_has_the_defaults_of_a_configured_one() {
+        let state = r#"{"lb.example.org": {"known": {"b": {"192.0.2.2": {"since": 0}}}, "agreedCount": 1, "lastComplete": null}}"#;
+        let discovered: DiscoveredPools = serde_json::from_str(state).unwrap();
+        let pools = config("{seeds: [{name: a, addresses: [192.0.2.1]}], fromKubernetes: {}}");
+        let written = config("[{name: b, addresses: [192.0.2.2]}]");
+        assert_eq!(complete(&discovered, &pools)[0].pool.nodes[1], written[0].pool.nodes[0]);
+    }
+}

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use daymark_api::{EventKind, HostsStatus, Observed, PeerMismatch, PendingOverride, PoolStatus, TargetStatus};
 use daymark_decision::{
     Answer, Change, Command, Decision, Engine, Grade, Health, HostName, Kind, Moment, Observation, Pool, PoolName,
     Reason, Refusal, Target,
@@ -21,12 +22,10 @@ use daymark_gossip::{ConfigurationHash, Message};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use crate::complaint::PeerMismatch;
-use crate::events::{EventKind, Events};
+use crate::events::Events;
 use crate::keeper::Kept;
 use crate::metrics::Metrics;
 use crate::os::clock::Clock;
-use crate::status::{HostsStatus, Observed, PendingOverride, PoolStatus, TargetStatus};
 use crate::watchdog::WatchdogHandle;
 
 pub use self::hosts::{Hosts, OutboundMessage};

@@ -3,8 +3,6 @@
 pub mod admin;
 pub mod app;
 pub mod cli;
-pub mod complaint;
-pub mod config;
 pub mod discovery;
 pub mod driver;
 pub mod events;
@@ -18,7 +16,6 @@ pub mod publish;
 pub mod reload;
 pub mod role;
 pub mod state;
-pub mod status;
 pub mod sync;
 pub mod watchdog;
 pub mod zones;

@@ -9,12 +9,12 @@ use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 
 use daymark_cloudflare::TokenSource;
+use daymark_config::{Config, ProviderConfig};
 use serde_json::{Value, json};
 
 pub use self::rbac::{Account, rbac, token};
 pub use self::systemd::{NoUnit, unit};
 
-use crate::config::{Config, ProviderConfig};
 use crate::zones;
 
 /// What a manifest cannot be made of.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use daymark_api::{HostsStatus, PoolStatus, ProviderStatus};
 use daymark_decision::{AnswerStatus, Basis, Grade, Observation, Target};
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -21,7 +22,6 @@ use prometheus_client::registry::Registry;
 use self::discovery::DiscoveryMetrics;
 use self::hosts::HostMetrics;
 use crate::publish::Calls;
-use crate::status::{HostsStatus, PoolStatus, ProviderStatus};
 
 /// Every metric of the process. Clones share them.
 #[derive(Clone)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use daymark_authoritative::Authoritative;
 use daymark_cloudflare::{Mode, Settings, TokenSource};
+use daymark_config::{Config, Finding, PeersConfig, PoolConfig, ProviderConfig};
 use daymark_decision::{Pool, PoolName};
 use daymark_files::{FileVersion, error_chain};
 use daymark_probe::Supervisor;
@@ -18,8 +19,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::config::{Config, Finding, PeersConfig, PoolConfig, ProviderConfig};
-use crate::discovery::Discovery;
+use crate::discovery::PersistentDiscovery;
 use crate::driver::Handle;
 use crate::os::notify;
 use crate::peers;
@@ -45,7 +45,7 @@ pub struct Reloader {
     config: Config,
     driver: Handle,
     probes: Supervisor,
-    discovery: Discovery,
+    discovery: PersistentDiscovery,
     authoritative: Option<Arc<Authoritative>>,
     zone_files: BTreeSet<PathBuf>,
     /// The configuration that was refused last, for it is to be read again once one of its files is mended.
@@ -62,7 +62,7 @@ impl Reloader {
         config: Config,
         driver: Handle,
         mut probes: Supervisor,
-        mut discovery: Discovery,
+        mut discovery: PersistentDiscovery,
         authoritative: Option<Arc<Authoritative>>,
     ) -> Self {
         probes.configure(discovery.pools(&config.pools).iter().map(PoolConfig::probed));

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::discovery::rosters::Rosters;
+use daymark_discovery::DiscoveredPools;
 
 const FORMAT: &str = "daymark-state";
 /// Raised when an older Daymark would misread the file.
@@ -75,8 +75,8 @@ impl StateFile<Value> {
     }
 }
 
-impl StateFile<Rosters> {
-    /// What discovery knows, in the same directory.
+impl StateFile<DiscoveredPools> {
+    /// The discovered nodes, in the same directory.
     pub fn of_discovery(dir: &Path) -> Self {
         Self { dir: dir.to_owned(), name: "discovery.json".to_owned(), kept: PhantomData }
     }

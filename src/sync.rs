@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use daymark_cloudflare::{Cloudflare, Edit, Pass};
+use daymark_config::PoolConfig;
 use daymark_decision::{Answer, Decision, Engine, Health, Kind, Memory, Observation, PoolName, Target};
 use daymark_provider::{Provider, PublishError};
 use serde::Serialize;
@@ -14,10 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::PoolConfig;
 use crate::os::clock::Clock;
 use crate::publish::Backoff;
-use crate::status;
 use daymark_files::error_chain;
 use daymark_probe::Prober;
 
@@ -81,7 +80,7 @@ fn verdicts(engine: &mut Engine, seen: &BTreeMap<Target, Kind>, clock: Clock) ->
     let unjudged = unjudged.iter().map(|answer| {
         format!("{} is not published: none of its targets could be judged, and unknown is not empty", answer.pool)
     });
-    let alarm = |answer: &Answer| status::none_usable(&answer.pool, answer.basis, answer.has_verdicts());
+    let alarm = |answer: &Answer| daymark_api::none_usable(&answer.pool, answer.basis, answer.has_verdicts());
     Verdicts {
         alarms: decision.answers.iter().filter_map(alarm).collect(),
         decision,

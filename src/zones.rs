@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use daymark_authoritative::{MasterFile, Nameserver, Zone, ZoneSettings};
+use daymark_config::{AuthoritativeConfig, Config, PoolConfig, ProviderConfig};
 
-use crate::config::{AuthoritativeConfig, Config, PoolConfig, ProviderConfig};
 use daymark_files::error_chain;
 
 /// The error of a zone file that could be read when the configuration was checked, and no longer can.

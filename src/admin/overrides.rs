@@ -5,44 +5,23 @@ use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use daymark_decision::{Command, NodeName, Override, OverrideKind, PoolName, Refusal};
+use daymark_api::{OverrideRequest, PoolStatus};
+use daymark_config as config;
+use daymark_decision::{Command, NodeName, Override, PoolName, Refusal};
 use daymark_gossip::{MAX_AUTHOR_BYTES, MAX_REASON_BYTES};
-use serde::{Deserialize, Serialize};
 
 use super::token::Denied;
-use super::{Admin, Problem};
-use crate::config;
-use crate::status::PoolStatus;
-
-/// The body of a request that sets an override.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct OverrideRequest {
-    /// `drain` or `force`.
-    pub kind: OverrideKind,
-    /// Its length, such as `10m`; without it, it holds until it is cleared.
-    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
-    pub length: Option<String>,
-    /// The reason; one line.
-    #[serde(default)]
-    pub reason: String,
-    /// The author; one line.
-    #[serde(default)]
-    pub author: String,
-    /// Drain the node even if no usable node is left.
-    #[serde(default)]
-    pub insist: bool,
-}
+use super::{Admin, ErrorResponse};
 
 pub(super) async fn set(
     State(admin): State<Admin>,
     names: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Vec<PoolStatus>>, Problem> {
+) -> Result<Json<Vec<PoolStatus>>, ErrorResponse> {
     admit(&admin, &headers)?;
     let Path((pool, node)) = names?;
-    let bad = |message: String| Problem::new(StatusCode::BAD_REQUEST, message);
+    let bad = |message: String| ErrorResponse::new(StatusCode::BAD_REQUEST, message);
     let request: OverrideRequest =
         serde_json::from_slice(&body).map_err(|error| bad(format!("the body is no override: {error}")))?;
     let requested = requested(&request, admin.clock.now()).map_err(bad)?;
@@ -55,7 +34,7 @@ pub(super) async fn clear(
     State(admin): State<Admin>,
     names: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
-) -> Result<Json<Vec<PoolStatus>>, Problem> {
+) -> Result<Json<Vec<PoolStatus>>, ErrorResponse> {
     admit(&admin, &headers)?;
     let Path((pool, node)) = names?;
     carry_out(&admin, Command::ClearOverride { pool: PoolName::new(&pool), node: NodeName::new(&node) }).await
@@ -83,7 +62,7 @@ fn requested(request: &OverrideRequest, now: daymark_decision::Moment) -> Result
     })
 }
 
-fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), Problem> {
+fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     admin.token.admit(authorization).map_err(|denied| {
         let code = match denied {
@@ -91,13 +70,13 @@ fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), Problem> {
             Denied::Wrong => StatusCode::UNAUTHORIZED,
             Denied::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Problem::new(code, denied)
+        ErrorResponse::new(code, denied)
     })
 }
 
-async fn carry_out(admin: &Admin, command: Command) -> Result<Json<Vec<PoolStatus>>, Problem> {
+async fn carry_out(admin: &Admin, command: Command) -> Result<Json<Vec<PoolStatus>>, ErrorResponse> {
     let done = admin.driver.command(command).await?;
-    let revision = done.map_err(|refusal| Problem::new(code(&refusal), refusal))?;
+    let revision = done.map_err(|refusal| ErrorResponse::new(code(&refusal), refusal))?;
     // A confirmed override must survive a crash.
     admin.state.kept(revision).await;
     Ok(Json(admin.driver.status().await?))

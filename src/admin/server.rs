@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::Problem;
+use super::ErrorResponse;
 
 /// How many connections are served at once; more wait in the kernel.
 const CONNECTIONS: usize = 256;
@@ -69,11 +69,12 @@ pub async fn serve(listener: TcpListener, routes: Router, shutdown: Cancellation
 }
 
 /// Lets a request in once all of it is there.
-async fn whole(request: Request, next: Next) -> Result<Response, Problem> {
+async fn whole(request: Request, next: Next) -> Result<Response, ErrorResponse> {
     let (head, body) = request.into_parts();
     let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, LONGEST_BODY)).await;
-    let body = body.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))?;
-    let body = body.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("no body can be read: {error}")))?;
+    let body = body.map_err(|_| ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))?;
+    let body =
+        body.map_err(|error| ErrorResponse::new(StatusCode::BAD_REQUEST, format!("no body can be read: {error}")))?;
     Ok(next.run(Request::from_parts(head, Body::from(body))).await)
 }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use daymark_cloudflare::Usage;
+use daymark_config::Config;
 use daymark_decision::{Decision, Engine, Kind, Memory, Observation, PoolName, Target, Timings};
 use daymark_provider::{InMemory, contract};
 use http_body_util::BodyExt;
@@ -12,8 +13,6 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::*;
-use crate::config::Config;
-use crate::discovery::board::Board;
 use crate::driver::Outputs;
 use crate::driver::{self, Driver};
 use crate::keeper::Kept;
@@ -57,7 +56,7 @@ fn bench() -> Bench {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("token"), "secret\n").unwrap();
     let admin = Admin {
-        board: Board::default(),
+        statuses: DiscoveryStatuses::default(),
         driver: handle,
         clock,
         events,

@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use daymark_authoritative::{Authoritative, BindError, InheritedSockets, ListenAddress, ServerSettings, SocketError};
 use daymark_cloudflare::{BuildError, Cloudflare};
+use daymark_config::{Config, ProviderConfig};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tracing::warn;
 
 use super::Remembering;
 use crate::admin::{Token, token};
-use crate::config::{Config, ProviderConfig};
-use crate::discovery::rosters::Rosters;
+use crate::discovery;
 use crate::lock::{NotLocked, StateLock};
 use crate::metrics::Metrics;
 use crate::os::sockets;
 use crate::peers::{Transport, TransportError};
 use crate::state::{Found, StateFile};
 use crate::zones;
+use daymark_discovery::DiscoveredPools;
 use daymark_files::error_chain;
 
 /// How long a DNS client over TCP may take to send a query (RFC 7766, section 6.2.3: a few seconds).
@@ -140,16 +141,33 @@ pub(super) fn bind_wire(config: &Config, metrics: &Metrics) -> Result<Option<Tra
     })
 }
 
-/// What discovery remembers of the pools of this configuration, read by `look`; and where that is kept, with what is there.
-pub(crate) fn rosters(
+/// The discovered nodes of the pools of this configuration, and their state file.
+#[derive(Default)]
+pub(crate) struct RememberedNodes {
+    /// The nodes that fit the configuration.
+    pub(crate) discovered: DiscoveredPools,
+    /// The file with its content; `None` if no state is kept.
+    pub(crate) file: Option<SavedNodes>,
+}
+
+/// A state file of discovery, and its content.
+pub(crate) struct SavedNodes {
+    pub(crate) file: StateFile<DiscoveredPools>,
+    pub(crate) content: DiscoveredPools,
+}
+
+/// Takes the discovered nodes from the state file, read by `look`.
+pub(crate) fn remembered_nodes(
     config: &Config,
-    look: impl Fn(&StateFile<Rosters>) -> Found<Rosters>,
-) -> (Rosters, Option<(StateFile<Rosters>, Rosters)>) {
-    let Some(file) = config.state_dir.as_deref().map(StateFile::of_discovery) else { return Default::default() };
-    let saved = told(look(&file)).unwrap_or_default();
-    let mut rosters = saved.clone();
-    for sentence in rosters.fit(&config.pools) {
-        warn!("{sentence}");
+    look: impl Fn(&StateFile<DiscoveredPools>) -> Found<DiscoveredPools>,
+) -> RememberedNodes {
+    let Some(file) = config.state_dir.as_deref().map(StateFile::of_discovery) else {
+        return RememberedNodes::default();
+    };
+    let content = told(look(&file)).unwrap_or_default();
+    let mut discovered = content.clone();
+    for message in discovered.retain_valid(&discovery::enabled(&config.pools)) {
+        warn!("{message}");
     }
-    (rosters, Some((file, saved)))
+    RememberedNodes { discovered, file: Some(SavedNodes { file, content }) }
 }

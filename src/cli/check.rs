@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use daymark_cloudflare::TokenSource;
+use daymark_config::{Config, Finding, ProviderConfig, budget};
 
 use super::{Failure, Outcome, Own};
-use crate::config::{Config, Finding, ProviderConfig, budget};
 use crate::zones;
 
 #[derive(Debug, Args)]

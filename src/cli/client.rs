@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
+use daymark_api::Problem;
 use daymark_files::Token;
 use daymark_resolver::SystemResolver;
 use http_body_util::{BodyExt, Full};
@@ -18,7 +19,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
 use super::{Failure, block_on};
-use crate::admin::Problem;
+
 use daymark_files::error_chain;
 
 /// How long an exchange may take; the API itself gives up on a stuck part sooner.

@@ -13,6 +13,7 @@ use axum::routing::put;
 use bytes::Bytes;
 use clap::Args;
 use daymark_authoritative::InheritedSockets;
+use daymark_config::Config;
 use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver, UnknownBehaviour};
 use hyper::Method;
 
@@ -20,7 +21,6 @@ use super::client::{Api, segment};
 use super::log::{self, Format};
 use super::{Failure, Outcome, block_on, print};
 use crate::app::App;
-use crate::config::Config;
 use daymark_files::error_chain;
 
 const POOL: &str = "lb.kube-cp.com";
@@ -154,8 +154,8 @@ async fn put_behaviour(
     State(apiservers): State<Arc<Vec<FakeApiserver>>>,
     Path(node): Path<String>,
     body: Bytes,
-) -> Result<(), crate::admin::Problem> {
-    let problem = crate::admin::Problem::new;
+) -> Result<(), crate::admin::ErrorResponse> {
+    let problem = crate::admin::ErrorResponse::new;
     let index = NODES.iter().position(|name| *name == node).ok_or_else(|| {
         problem(StatusCode::NOT_FOUND, format!("there is no fake {node}; there are {}", NODES.join(", ")))
     })?;

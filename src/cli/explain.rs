@@ -3,12 +3,11 @@
 use std::fmt::Write;
 
 use clap::Args;
+use daymark_api::{HostVote, KnownAddress, Origin, PoolStatus, Status, TargetStatus};
 use daymark_decision::{Grade, HostName, NodeName, Timings};
 
 use super::client::Api;
 use super::{Failure, Outcome, Output, json};
-use crate::discovery::board::{KnownStatus, Origin};
-use crate::status::{HostVote, PoolStatus, Status, TargetStatus};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -99,9 +98,9 @@ fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
 fn origin_text(origin: &Origin) -> String {
     match origin {
         Origin::Seed => "the configuration, as a seed".to_owned(),
-        Origin::Found(KnownStatus { since, missing: None, .. }) => format!("discovery, found {since}"),
-        Origin::Found(KnownStatus { since, missing: Some(missing), .. }) => {
-            format!("discovery, found {since}, {}", missing.sentence)
+        Origin::Discovered(KnownAddress { since, missing: None, .. }) => format!("discovery, found {since}"),
+        Origin::Discovered(KnownAddress { since, missing: Some(missing), .. }) => {
+            format!("discovery, found {since}, {}", missing.message)
         }
     }
 }

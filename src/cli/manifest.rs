@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use daymark_config::Config;
 use daymark_decision::HostName;
 
 use super::{Failure, Outcome, Own};
-use crate::config::Config;
 use crate::manifest::{self, Account};
 
 #[derive(Debug, Args)]

@@ -2,14 +2,13 @@
 
 use bytes::Bytes;
 use clap::Args;
+use daymark_api::{HostsStatus, OverrideRequest, PeerStatus, PoolStatus, Status};
 use daymark_decision::{OverrideKind, PoolName};
 use hyper::Method;
 
 use super::client::{Api, Secret, segment};
 use super::explain::find;
 use super::{Failure, Outcome};
-use crate::admin::OverrideRequest;
-use crate::status::{HostsStatus, PeerStatus, PoolStatus, Status};
 
 #[derive(Debug, Args)]
 pub(super) struct Drain {

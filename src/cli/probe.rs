@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use daymark_config::{Config, PoolConfig};
 use daymark_decision::{Observation, Target};
+use daymark_probe::Prober;
 use futures_util::future::join_all;
 use serde::Serialize;
 use tracing::warn;
@@ -13,9 +15,8 @@ use super::log::{self, Format};
 use super::table::table;
 use super::{Outcome, Output, Own, block_on, json};
 use crate::app;
-use crate::config::{Config, PoolConfig};
+use crate::discovery;
 use crate::state::StateFile;
-use daymark_probe::Prober;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -49,15 +50,15 @@ pub(super) fn probe(arguments: &Arguments) -> Outcome {
     }
 }
 
-/// The pools with the nodes that `run` has found, as far as its state tells.
+/// The pools with the discovered nodes that the state of `run` has.
 fn known(config: &Config) -> Vec<PoolConfig> {
-    let (rosters, _) = app::rosters(config, StateFile::look);
-    for PoolConfig { pool, .. } in config.pools.iter().filter(|it| it.discovery.is_some()) {
-        if rosters.0.get(&pool.name).is_none_or(|it| it.known().next().is_none()) {
+    let discovered = app::remembered_nodes(config, StateFile::look).discovered;
+    for PoolConfig { pool, .. } in config.pools.iter().filter(|config| config.discovery.is_some()) {
+        if discovered.0.get(&pool.name).is_none_or(|nodes| nodes.known().next().is_none()) {
             warn!("{}: the state knows no node that was found, so the seeds alone are probed", pool.name);
         }
     }
-    rosters.pools(&config.pools)
+    discovery::complete(&discovered, &config.pools)
 }
 
 async fn probe_all(pools: &[PoolConfig]) -> Vec<Probed> {

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use daymark_config::{Config, Flags};
 use tracing::warn;
 
 use super::log::{self, Format};
 use super::{Failure, Outcome, Own, block_on};
 use crate::app::App;
-use crate::config::{Config, Flags};
 use crate::os::sockets;
 use daymark_files::error_chain;
 

@@ -1,15 +1,16 @@
 //! `daymark status` and `daymark events`: the state of a running host, and its history.
 
 use clap::Args;
+use daymark_api::{
+    DiscoveryStatus, Event, HostsStatus, KnownAddress, MissingStatus, PeerStatus, PeerTarget, PoolStatus,
+    ProviderStatus, Status, TargetStatus,
+};
 use daymark_decision::{AnswerStatus, Grade};
 use jiff::Timestamp;
 
 use super::client::Api;
 use super::table::table;
 use super::{Outcome, Output, json};
-use crate::discovery::board::{DiscoveryStatus, KnownStatus, MissingStatus};
-use crate::events::Event;
-use crate::status::{HostsStatus, PeerStatus, PeerTarget, PoolStatus, ProviderStatus, Status, TargetStatus};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -168,16 +169,16 @@ fn pool(pool: &PoolStatus) -> String {
 
 /// The state of discovery, with the missing nodes that stay for now.
 fn discovery(discovery: &DiscoveryStatus) -> String {
-    let DiscoveryStatus { source, asked, complete, trouble, .. } = discovery;
+    let DiscoveryStatus { source, apiserver, last_complete, failure, .. } = discovery;
     let nodes = discovery.nodes();
     let noun = if nodes == 1 { "node" } else { "nodes" };
     let mut text = format!("  {nodes} {noun} known by {source}; the last complete list: ");
-    text.push_str(&complete.map_or("none yet".to_owned(), |at| at.to_string()));
-    text.extend(asked.map(|address| format!(", asked last: {address}")));
+    text.push_str(&last_complete.map_or("none yet".to_owned(), |at| at.to_string()));
+    text.extend(apiserver.map(|address| format!(", asked last: {address}")));
     text.push('\n');
-    text.extend(trouble.iter().map(|why| format!("  trouble: {why}\n")));
-    let line = |(known, missing): (&KnownStatus, &MissingStatus)| {
-        format!("  {} {} is {}\n", known.node, known.address, missing.sentence)
+    text.extend(failure.iter().map(|message| format!("  failing: {message}\n")));
+    let line = |(known, missing): (&KnownAddress, &MissingStatus)| {
+        format!("  {} {} is {}\n", known.node, known.address, missing.message)
     };
     text.extend(discovery.missing().map(line));
     text

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 use daymark_cloudflare::Cloudflare;
+use daymark_config::{self as config, Config, PoolConfig, ProviderConfig};
 use daymark_decision::{Decision, Engine, Memory};
+use daymark_discovery::{PassReport, discover_once};
+use daymark_files::error_chain;
 use daymark_provider::Provider;
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -18,15 +21,13 @@ use tracing::warn;
 
 use super::log::{self, Format};
 use super::{Failure, Outcome, Output, Own, block_on, json, print};
-use crate::app::{self, Remembering};
-use crate::config::{self, Config, PoolConfig, ProviderConfig};
-use crate::discovery::once::{Look, look};
+use crate::app::{self, RememberedNodes, Remembering};
+use crate::discovery;
 use crate::lock::{NotLocked, StateLock};
 use crate::os::clock::Clock;
 use crate::os::signals::{SignalRequest, Signals};
 use crate::state::{Found, StateFile};
 use crate::sync::{Done, Verdicts, judge};
-use daymark_files::error_chain;
 
 /// How long a disk may take to save.
 const DISK: Duration = Duration::from_secs(2);
@@ -149,23 +150,24 @@ async fn find(
     state: &State<'_>,
     deadline: Instant,
 ) -> (Engine, Vec<PoolConfig>, Vec<String>) {
-    let (mut rosters, file) = app::rosters(config, |file| state.look(file));
-    // Who only looks is told what is wrong, whoever was told before.
-    rosters.0.values_mut().filter(|_| !state.is_written).for_each(|roster| roster.trouble_told = false);
-    let before = rosters.pools(&config.pools);
+    let RememberedNodes { mut discovered, file } = app::remembered_nodes(config, |file| state.look(file));
+    // A dry run reports every failure, also one that was reported before.
+    discovered.0.values_mut().filter(|_| !state.is_written).for_each(|nodes| nodes.failure_reported = false);
+    let before = discovery::complete(&discovered, &config.pools);
     let mut engine = app::engine(&before, None, memory, &state.clock);
     let (now, until) = (state.clock.now(), deadline.min(Instant::now() + LOOK));
-    let Look { news, troubles } = look(&mut rosters, &config.pools, &engine, now, until).await;
-    for sentence in troubles {
-        warn!("{sentence}");
+    let pools: Vec<_> = discovery::with_discovery(&config.pools).collect();
+    let PassReport { events, failures } = discover_once(&mut discovered, &pools, &engine, now, until).await;
+    for message in failures {
+        warn!("{message}");
     }
-    let pools = rosters.pools(&config.pools);
+    let pools = discovery::complete(&discovered, &config.pools);
     if pools != before {
         engine.handle_policy(pools.iter().map(|it| it.pool.clone()).collect(), now);
     }
-    let changed = file.filter(|(_, saved)| *saved != rosters);
-    state.keep(changed.map(|(file, _)| file), rosters).await;
-    (engine, pools, news)
+    let changed = file.filter(|saved| saved.content != discovered);
+    state.keep(changed.map(|saved| saved.file), discovered).await;
+    (engine, pools, events)
 }
 
 /// Publishes, remembers, and only then looks at what else there is to say.

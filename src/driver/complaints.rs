@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use daymark_api::{EventKind, PeerMismatch};
 use daymark_decision::{HostName, Moment};
-
-use crate::complaint::PeerMismatch;
-use crate::events::EventKind;
 
 /// What was not seen again for so long is over. Names are resolved more often than that.
 const LASTS: Duration = Duration::from_mins(1);

@@ -4,18 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use daymark_api::{EventKind, HostVote, HostsStatus, PeerMismatch, PeerMismatchStatus, PeerStatus, PeerTarget};
 use daymark_decision::{Engine, HostName, Moment, PoolName, Target, Vote, WriterElection};
 use daymark_gossip::{
     ClockReading, ConfigurationHash, Freshness, Gossip, Message, PeerSummary, Rejection, Transmit, exchange,
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::complaint::PeerMismatch;
-use crate::events::EventKind;
 use crate::metrics::Metrics;
 use crate::os::clock::Clock;
 use crate::role::Role;
-use crate::status::{HostVote, HostsStatus, PeerMismatchStatus, PeerStatus, PeerTarget};
 
 use super::complaints::Complaints;
 

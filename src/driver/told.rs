@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use daymark_api::EventKind;
 use daymark_decision::{
     Decision, Engine, Grade, HostName, NodeName, OverrideEntry, OverrideState, PoolName, QuorumState, Target,
 };
-
-use crate::events::EventKind;
 
 /// What was told last.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use daymark_config::{Config, PoolConfig};
 use serde_json::{Value, json};
 
-use crate::config::{Config, PoolConfig};
-use crate::discovery::settings::Source;
+use daymark_discovery::Source;
 
 /// Whose rights they are, and what the objects are called.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::config::Config;
+use daymark_config::Config;
 
 /// The unit of the Debian package.
 const UNIT: &str = include_str!("../../packaging/debian/daymark.service");

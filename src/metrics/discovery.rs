@@ -1,11 +1,10 @@
 //! The metrics of discovery.
 
+use daymark_api::PoolStatus;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-
-use crate::status::PoolStatus;
 
 /// The metrics of discovery. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +12,7 @@ pub(super) struct DiscoveryMetrics {
     last_list: Family<PoolLabels, Gauge>,
     nodes: Family<PoolLabels, Gauge>,
     missing: Family<PoolLabels, Gauge>,
-    trouble: Family<PoolLabels, Gauge>,
+    failing: Family<PoolLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -34,22 +33,22 @@ impl DiscoveryMetrics {
             "Addresses that are missing from the lists and stay for now",
             self.missing.clone(),
         );
-        all.register("discovery_failing", "1 while no complete list of nodes can be had", self.trouble.clone());
+        all.register("discovery_failing", "1 while discovery is failing", self.failing.clone());
     }
 
     pub(super) fn fill(&self, pools: &[PoolStatus]) {
-        for gauge in [&self.last_list, &self.nodes, &self.missing, &self.trouble] {
+        for gauge in [&self.last_list, &self.nodes, &self.missing, &self.failing] {
             gauge.clear();
         }
         let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         for (pool, discovery) in pools.iter().filter_map(|pool| Some((pool, pool.discovery.as_ref()?))) {
             let of = PoolLabels { pool: pool.name.to_string() };
-            if let Some(at) = discovery.complete {
+            if let Some(at) = discovery.last_complete {
                 self.last_list.get_or_create(&of).set(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
             }
             self.nodes.get_or_create(&of).set(whole(discovery.nodes()));
             self.missing.get_or_create(&of).set(whole(discovery.missing().count()));
-            self.trouble.get_or_create(&of).set(discovery.trouble.is_some().into());
+            self.failing.get_or_create(&of).set(discovery.failure.is_some().into());
         }
     }
 }

@@ -2,14 +2,13 @@
 
 use std::sync::atomic::AtomicU64;
 
+use daymark_api::{HostsStatus, PeerStatus};
 use daymark_decision::QuorumState;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-
-use crate::status::{HostsStatus, PeerStatus};
 
 type Float = Gauge<f64, AtomicU64>;
 type NoLabels = [(String, String); 0];

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use daymark_config::PoolConfig;
 use daymark_decision::PoolName;
 use daymark_gossip::ConfigurationHash;
 use ring::digest::{SHA256, digest};
 
-use crate::config::PoolConfig;
-use crate::discovery::settings::Settings;
+use daymark_discovery::Settings;
 use daymark_probe::{Auth, Trust};
 
 /// Hashes the configuration of each pool with SHA-256.
@@ -79,7 +79,7 @@ mod tests {
     use daymark_decision::fixtures;
 
     use super::*;
-    use crate::discovery::settings as discovery;
+    use daymark_discovery as discovery;
     use daymark_probe::Settings;
 
     fn config() -> PoolConfig {

@@ -8,6 +8,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use daymark_api::PeerMismatch;
+use daymark_config::{PeerAddress, PeersConfig};
 use daymark_decision::HostName;
 use daymark_gossip::{KeyRing, MAX_MESSAGE_BYTES, Message, OVERHEAD, OpenError, RANDOM_LENGTH, Transmit, open, seal};
 use daymark_resolver::{ResolveError, SystemResolver};
@@ -21,8 +23,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::keyfile::{self, KeyFile, KeyFileError};
-use crate::complaint::PeerMismatch;
-use crate::config::{PeerAddress, PeersConfig};
 use crate::driver::{Handle, OutboundMessage};
 use crate::metrics::Metrics;
 use crate::os::sockets;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use daymark_api::ProviderStatus;
 use daymark_cloudflare::Usage;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::os::clock::Clock;
-use crate::status::ProviderStatus;
 
 /// What was called, how it went, and how often.
 pub type Calls = Vec<(&'static str, &'static str, u64)>;

@@ -98,7 +98,7 @@ fn news(daymark: &Daymark) -> Vec<String> {
     let whats =
         events.as_array().unwrap().iter().map(|event| &event["what"]).filter(|what| what["event"] == "discovery");
     whats
-        .map(|what| format!("{} {}", what["news"].as_str().unwrap(), what["node"].as_str().unwrap_or_default()))
+        .map(|what| format!("{} {}", what["change"].as_str().unwrap(), what["node"].as_str().unwrap_or_default()))
         .collect()
 }
 
@@ -110,7 +110,7 @@ fn alarms(daymark: &Daymark) -> String {
 fn a_seed_finds_the_nodes_of_the_control_plane_and_the_status_has_their_origin() {
     let fixture = DiscoveryFixture::start(3);
     let daymark = fixture.run();
-    assert_eq!(news(&daymark), ["found cp-1", "found cp-2", "found cp-3"]);
+    assert_eq!(news(&daymark), ["discovered cp-1", "discovered cp-2", "discovered cp-3"]);
     let api = ["--api", &daymark.api()];
     let status = output(&[&["status"][..], &api].concat());
     let line = "3 nodes known by the InternalIP of Nodes with the label node-role.kubernetes.io/control-plane; the last complete \
@@ -119,7 +119,7 @@ fn a_seed_finds_the_nodes_of_the_control_plane_and_the_status_has_their_origin()
     assert!(output(&[&["explain", "cp-1"][..], &api].concat()).contains("from         the configuration, as a seed"));
     assert!(output(&[&["explain", "cp-3"][..], &api].concat()).contains("from         discovery, found 20"));
     let (_, metrics) = daymark.get("/metrics");
-    for metric in ["daymark_discovery_nodes", "daymark_discovery_missing_addresses", "daymark_discovery_trouble"] {
+    for metric in ["daymark_discovery_nodes", "daymark_discovery_missing_addresses", "daymark_discovery_failing"] {
         let count = if metric.ends_with("nodes") { 3 } else { 0 };
         assert!(metrics.contains(&format!("{metric}{{pool=\"{POOL}\"}} {count}\n")), "{metric} in {metrics}");
     }
@@ -136,7 +136,7 @@ fn the_endpoints_of_the_service_have_the_same_addresses_without_names() {
     assert_eq!(daymark.pool()["targets"][1]["node"], all[1].to_string());
     fixture.cluster.set_endpoints(443, all);
     until("it warns of the port", || {
-        alarms(&daymark).contains("the endpoints are at port 443, and the pool's is").then_some(())
+        alarms(&daymark).contains("the endpoints have port 443, and the pool has port").then_some(())
     });
 }
 
@@ -147,18 +147,18 @@ fn only_seeds_are_answered_while_the_list_is_forbidden_and_the_remedy_is_logged_
     let daymark = Daymark::run(&fixture.write(HASTY));
     daymark.answers(&fixture.of(&[0]), "ready");
     daymark.logs("403: the list is forbidden; `daymark manifest rbac` prints what allows it");
-    let asked = daymark.json("/api/v1/status")["pools"][0]["discovery"]["trouble"].clone();
+    let asked = daymark.json("/api/v1/status")["pools"][0]["discovery"]["failure"].clone();
     assert!(asked.as_str().unwrap().starts_with(&fixture.of(&[0])[0].to_string()), "{asked}");
     assert!(alarms(&daymark).contains("manifest rbac"));
     // After the token has changed, another message is right; the first one must have been logged.
     fs::write(fixture.nodes.path("token"), "wrong").unwrap();
     until("it tells of the credentials", || {
-        alarms(&daymark).contains("401: the apiserver does not take").then_some(())
+        alarms(&daymark).contains("401: the apiserver does not accept").then_some(())
     });
     fs::write(fixture.nodes.path("token"), SECRET).unwrap();
     fixture.cluster.forbid(false);
     daymark.answers(&fixture.nodes.addresses(), "ready");
-    assert_eq!(news(&daymark), ["trouble ", "found cp-1", "found cp-2", "troubleOver "]);
+    assert_eq!(news(&daymark), ["failing ", "discovered cp-1", "discovered cp-2", "recovered "]);
 }
 
 #[test]
@@ -166,12 +166,12 @@ fn a_silent_api_removes_no_node_after_any_time() {
     let fixture = DiscoveryFixture::start(3);
     let daymark = fixture.run();
     (0..3).for_each(|index| fixture.nodes.set(index, Behaviour::Silent));
-    until("the silence is told", || alarms(&daymark).contains("the nodes cannot be told for sure").then_some(()));
+    until("the silence is told", || alarms(&daymark).contains("discovery is failing").then_some(()));
     until("every node is down", || (daymark.pool()["basis"] == "held").then_some(()));
     assert_eq!(targets(&daymark).len(), 3);
     fixture.nodes.set(2, Behaviour::Ready);
     daymark.answers(&fixture.of(&[2]), "ready");
-    until("one that was found is asked as well", || news(&daymark).contains(&"troubleOver ".to_owned()).then_some(()));
+    until("one that was found is asked as well", || news(&daymark).contains(&"recovered ".to_owned()).then_some(()));
     assert_eq!(targets(&daymark).len(), 3);
 }
 
@@ -185,7 +185,7 @@ fn a_truncated_or_empty_list_removes_no_node() {
     fixture.cluster.set_max_page_items(None);
     fixture.list(&[]);
     fixture.lists();
-    assert!(alarms(&daymark).contains("the list is empty, so it is not believed"));
+    assert!(alarms(&daymark).contains("the list is empty, so no node leaves by it"));
     assert_eq!(targets(&daymark), fixture.nodes.addresses());
     assert!(!news(&daymark).iter().any(|line| line.starts_with("missing")));
 }
@@ -199,13 +199,13 @@ fn a_moved_label_adds_nodes_at_once_and_removes_them_one_by_one_down_to_the_majo
     fixture.list(&[0, 1, 3]);
     daymark.answers(&fixture.of(&[0, 1, 3]), "ready");
     let of_third: Vec<String> = news(&daymark).into_iter().filter(|line| line.ends_with("cp-3")).collect();
-    assert_eq!(of_third, ["found cp-3", "missing cp-3", "gone cp-3"]);
+    assert_eq!(of_third, ["discovered cp-3", "missing cp-3", "gone cp-3"]);
 
     fixture.list(&[0]);
     daymark.answers(&fixture.of(&[0, 3]), "ready");
     fixture.lists();
     assert_eq!(targets(&daymark), fixture.of(&[0, 3]), "one of three would be no majority");
-    let why = "and stays for 1 of 3 known addresses would be left, which is no majority";
+    let why = "and stays because only 1 of 3 known addresses would be left, which is no majority";
     assert!(alarms(&daymark).contains(why), "{}", alarms(&daymark));
     assert!(output(&["explain", "cp-4", "--api", &daymark.api()]).contains(why));
 }
@@ -281,7 +281,7 @@ fn a_restart_while_the_api_is_silent_starts_with_the_discovered_nodes() {
     let daymark = Daymark::run(&fixture.nodes.path("daymark.yaml"));
     assert_eq!(targets(&daymark), fixture.nodes.addresses());
     daymark.answers(&fixture.of(&[1, 2]), "ready");
-    assert!(!news(&daymark).iter().any(|line| line.starts_with("found")), "they were known");
+    assert!(!news(&daymark).iter().any(|line| line.starts_with("discovered")), "they were known");
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn unusable_entries_of_the_state_are_dropped_with_a_message() {
     assert!(log.contains("224.0.0.1 from the state is dropped, for it is no address of a node"), "{log}");
     fs::write(&state, text.replace(POOL, "other.example.org")).unwrap();
     let log = Daymark::run(&fixture.nodes.path("daymark.yaml")).kill();
-    assert!(log.contains("other.example.org: what was found is forgotten"), "{log}");
+    assert!(log.contains("other.example.org: the discovered nodes are dropped"), "{log}");
     fs::write(&state, &text[..text.len() / 2]).unwrap();
     let daymark = Daymark::run(&fixture.nodes.path("daymark.yaml"));
     daymark.logs("discovery.json is torn");
@@ -351,7 +351,7 @@ fn a_pass_lists_the_nodes_once_and_the_next_one_remembers_them() {
     let sync = || finish(&mut daymark(&["sync", "--deadline", "2m", "-c", file.to_str().unwrap()]));
     let Finished { code, stdout, stderr } = sync();
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
-    assert!(stdout.contains(&format!("{POOL}: cp-3 {} is found\n", fixture.nodes.addresses()[2])), "{stdout}");
+    assert!(stdout.contains(&format!("{POOL}: cp-3 {} is new\n", fixture.nodes.addresses()[2])), "{stdout}");
     assert_eq!((zone.addresses().len(), fixture.cluster.lists()), (all, 1));
 
     fixture.cluster.forbid(true);
@@ -365,7 +365,7 @@ fn a_pass_lists_the_nodes_once_and_the_next_one_remembers_them() {
     let dry = finish(&mut daymark(&["sync", "--dry-run", "--deadline", "2m", "-c", file.to_str().unwrap()]));
     assert!(dry.stderr.contains("those that are known stay"), "{}", dry.stderr);
     fixture.cluster.forbid(false);
-    let told = format!("{POOL}: the nodes can be told again\ncloudflare: nothing to change\n");
+    let told = format!("{POOL}: discovery works again\ncloudflare: nothing to change\n");
     assert_eq!(sync().stdout, told);
     assert_eq!(sync().stdout, "cloudflare: nothing to change\n");
 }
@@ -399,7 +399,7 @@ fn a_pass_asks_another_apiserver_if_the_first_one_hangs() {
     fixture.nodes.set(0, Behaviour::TlsStall);
     let Finished { code, stdout, stderr } =
         finish(&mut daymark(&["sync", "--deadline", "2m", "-c", file.to_str().unwrap()]));
-    assert!(stdout.contains(&format!("{POOL}: cp-3 {} is found\n", fixture.nodes.addresses()[2])), "{stdout}{stderr}");
+    assert!(stdout.contains(&format!("{POOL}: cp-3 {} is new\n", fixture.nodes.addresses()[2])), "{stdout}{stderr}");
     assert_eq!((code, zone.addresses().len()), (Some(0), all - 1), "{stderr}");
 }
 

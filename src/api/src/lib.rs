@@ -1,0 +1,19 @@
+//! The types of the admin API, as JSON, and the messages that follow from them alone.
+//!
+//! It knows the types of the core. It does not know how the values come about, nor how they are served.
+
+mod discovery;
+mod event;
+mod hosts;
+mod mismatch;
+mod pools;
+mod request;
+mod status;
+
+pub use self::discovery::{DiscoveryEvent, DiscoveryStatus, KnownAddress, Missing, MissingStatus, Origin, StayReason};
+pub use self::event::{Event, EventKind};
+pub use self::hosts::{HostVote, HostsStatus, PeerMismatchStatus, PeerStatus, PeerTarget};
+pub use self::mismatch::PeerMismatch;
+pub use self::pools::{Observed, PendingOverride, PoolStatus, TargetStatus, none_usable};
+pub use self::request::{OverrideRequest, Problem};
+pub use self::status::{ProviderStatus, Status};

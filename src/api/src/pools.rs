@@ -1,0 +1,162 @@
+//! The pools in the status, each with its answer and its targets.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use daymark_decision::{AnswerStatus, Basis, Grade, Moment, NodeName, Observation, Override, PoolName, Reason};
+use serde::{Deserialize, Serialize};
+
+use crate::{DiscoveryStatus, HostVote, Origin};
+
+/// One pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: PoolName,
+    /// The addresses of its answer, in the operator's order.
+    pub addresses: Vec<IpAddr>,
+    /// The basis of the answer.
+    pub basis: Basis,
+    /// The TTL in seconds.
+    pub ttl: u32,
+    /// The generation of the answer.
+    pub generation: u64,
+    /// Its targets, in the operator's order.
+    pub targets: Vec<TargetStatus>,
+    /// The overrides on nodes that are not configured now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending_overrides: Vec<PendingOverride>,
+    /// The discovery of its nodes; `None` if it is not enabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<DiscoveryStatus>,
+}
+
+/// An override that has no effect until its node is configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingOverride {
+    /// The node.
+    pub node: NodeName,
+    /// The override.
+    #[serde(rename = "override")]
+    pub active_override: Override,
+}
+
+impl fmt::Display for PendingOverride {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, active_override } = self;
+        let participle = active_override.kind.participle();
+        write!(
+            f,
+            "{node} is not configured; it will be {participle} once it is: {active_override}; `daymark undrain {node}` clears this"
+        )
+    }
+}
+
+impl PoolStatus {
+    /// The number of targets whose last probe failed because of a local error.
+    pub fn local_error_count(&self) -> usize {
+        self.local_errors().count()
+    }
+
+    /// The alarms, as sentences.
+    pub fn alarms(&self) -> Vec<String> {
+        let has_verdicts = self.targets.iter().all(|target| target.reason.has_verdict());
+        let mut alarms: Vec<String> = none_usable(&self.name, self.basis, has_verdicts).into_iter().collect();
+        if let Some((target, observed)) = self.local_errors().next() {
+            alarms.push(format!(
+                "{}: {} of {} targets cannot be probed because of an error on this host, so their grades stay; {} {}: {}",
+                self.name,
+                self.local_error_count(),
+                self.targets.len(),
+                target.node,
+                target.address,
+                observed.message
+            ));
+        }
+        alarms.extend(self.nothing_known());
+        alarms.extend(self.discovery.iter().flat_map(|discovery| discovery.alarms(&self.name)));
+        alarms
+    }
+
+    /// The alarm that this host may know no usable node: discovery is enabled, no list of nodes is known, and no seed is usable.
+    pub fn nothing_known(&self) -> Option<String> {
+        let is_blank = self.discovery.as_ref().is_some_and(DiscoveryStatus::is_blank);
+        let is_lost = is_blank && !self.targets.iter().any(|target| target.grade >= Grade::Live);
+        is_lost.then(|| format!("{}: no seed is usable and no list of its nodes is known", self.name))
+    }
+
+    /// Adds the discovery, and its origin to each target.
+    #[must_use]
+    pub fn with_discovery(self, discovery: Option<DiscoveryStatus>) -> Self {
+        let origin = |it: &TargetStatus| discovery.as_ref().map(|discovery| discovery.origin(&it.node, it.address));
+        let targets = self.targets.into_iter().map(|it| TargetStatus { origin: origin(&it), ..it }).collect();
+        Self { targets, discovery, ..self }
+    }
+
+    fn local_errors(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
+        let observed = self.targets.iter().filter_map(|target| Some((target, target.observed.as_ref()?)));
+        observed.filter(|(_, observed)| observed.observation.kind.grade().is_none())
+    }
+}
+
+/// The alarm of an answer without a usable target. `has_verdicts` is true if every target has a verdict.
+pub fn none_usable(pool: &PoolName, basis: Basis, has_verdicts: bool) -> Option<String> {
+    let state = match basis {
+        Basis::Minority => {
+            "no target is usable by the votes of the hosts, so those that a minority can use are answered"
+        }
+        Basis::LastKnownGood => "no target is usable, so the last good answer stands",
+        Basis::Bootstrap if has_verdicts => "no target has been usable yet, so all nodes are answered",
+        _ => return None,
+    };
+    Some(format!("{pool}: {state}"))
+}
+
+/// One target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetStatus {
+    /// Its node.
+    pub node: NodeName,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its grade after thresholds, as this host sees it.
+    pub grade: Grade,
+    /// The time of the last transition; `None` before the first grade.
+    pub since: Option<Moment>,
+    /// Its place: in the answer or out of it.
+    pub answer_status: AnswerStatus,
+    /// The reason.
+    pub reason: Reason,
+    /// The same as a sentence.
+    pub message: String,
+    /// The last observation of this run.
+    pub observed: Option<Observed>,
+    /// The override of the node.
+    #[serde(rename = "override")]
+    pub active_override: Option<Override>,
+    /// The vote of each reachable host, this one first; empty for a host without peers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub votes: Vec<HostVote>,
+    /// Its origin; `None` if discovery is not enabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// The reason for which the hosts reverted the last drain of the node, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverted: Option<String>,
+}
+
+/// One observation with its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// The time.
+    pub at: Moment,
+    /// The finding, as a sentence.
+    pub message: String,
+    /// The observation.
+    #[serde(flatten)]
+    pub observation: Observation,
+}

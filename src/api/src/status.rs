@@ -1,0 +1,87 @@
+//! The state of a running host, as `/api/v1/status` gives it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{HostsStatus, PoolStatus};
+
+/// A provider that lags for more seconds is an alarm.
+const LAG_TOLERANCE: u64 = 30;
+
+/// The state of a running host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The version of Daymark.
+    pub version: String,
+    /// The start of the run, RFC 3339 in UTC.
+    pub started: String,
+    /// The time of this report, RFC 3339 in UTC.
+    pub now: String,
+    /// The pools, by name.
+    pub pools: Vec<PoolStatus>,
+    /// The providers, in the order of the configuration.
+    pub providers: Vec<ProviderStatus>,
+    /// This host among the others; `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<HostsStatus>,
+    /// The alarms, as sentences.
+    pub alarms: Vec<String>,
+}
+
+/// One provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderStatus {
+    /// Its name.
+    pub name: String,
+    /// The generation to publish.
+    pub desired: u64,
+    /// The generation that is published; `None` before the first.
+    pub published: Option<u64>,
+    /// True if this host does not write: another one does, or none may.
+    #[serde(default)]
+    pub standby: bool,
+    /// The error of the last attempt; `None` if it succeeded.
+    pub error: Option<String>,
+    /// The start of the attempt under way.
+    pub attempt_since: Option<Timestamp>,
+    /// The last success of publishing or of a drift check.
+    pub last_success: Option<Timestamp>,
+    /// The time since which the published generation is not the desired one.
+    pub behind_since: Option<Timestamp>,
+    /// The findings of the provider's checks, as sentences.
+    pub findings: Vec<String>,
+    /// The calls that the provider's API still allows in this window, as last reported.
+    pub remaining: Option<u32>,
+}
+
+impl ProviderStatus {
+    /// Whole seconds for which the published generation has not been the desired one.
+    pub fn behind(&self, now: Timestamp) -> u64 {
+        let behind = self.behind_since.map(|since| now.duration_since(since).as_secs());
+        behind.and_then(|secs| u64::try_from(secs).ok()).unwrap_or_default()
+    }
+
+    /// The known reason for which the published generation may not be the desired one.
+    pub fn lag_reason(&self) -> Option<String> {
+        let under_way = self.attempt_since.map(|since| format!("an attempt is under way since {since}"));
+        self.error.clone().or(under_way.filter(|_| self.behind_since.is_some()))
+    }
+
+    /// The alarms, as sentences.
+    pub fn alarms(&self, now: Timestamp) -> Vec<String> {
+        let behind = self.behind(now);
+        let lag = (behind > LAG_TOLERANCE).then(|| {
+            let reason = self.lag_reason().unwrap_or_else(|| "no attempt has ended yet".to_owned());
+            let published =
+                self.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
+            format!("{published} is published, but {} has been desired for {behind} s: {reason}", self.desired)
+        });
+        let trouble = lag.or_else(|| self.error.clone());
+        // A finding may be the reason for which publishing fails.
+        let is_included = |finding: &String| trouble.as_ref().is_some_and(|message| message.contains(finding.as_str()));
+        let more = self.findings.iter().filter(|finding| !is_included(finding));
+        trouble.iter().chain(more).map(|message| format!("provider {}: {message}", self.name)).collect()
+    }
+}

@@ -1,0 +1,243 @@
+//! The longest time that a failure lasts for clients, as a sum of configured durations. Pure arithmetic; it measures nothing.
+
+use std::fmt;
+use std::time::Duration;
+
+use daymark_cloudflare::{Manage, Mode, RECORD_TTL};
+use daymark_decision::{HostName, Membership};
+use daymark_provider::CLIENTS_NOTICE;
+
+use super::findings::Finding;
+use super::values::duration_text;
+use super::{Config, PoolConfig, ProviderConfig};
+use daymark_discovery::Settings;
+use daymark_probe as probe;
+
+/// One duration of a sum, with the keys it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// Such as `3 × confirmInterval 100ms`.
+    pub name: String,
+    /// The duration that it adds.
+    pub duration: Duration,
+}
+
+/// A duration that shows its terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum(pub Vec<Term>);
+
+impl Sum {
+    /// The terms together.
+    pub fn total(&self) -> Duration {
+        self.0.iter().fold(Duration::ZERO, |sum, term| sum.saturating_add(term.duration))
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let terms: Vec<&str> = self.0.iter().map(|term| term.name.as_str()).collect();
+        write!(f, "{} = {}", seconds(self.total()), terms.join(" + "))
+    }
+}
+
+/// From the silence of a node (power loss, a cut) to the verdict: its packets go nowhere, so TCP runs out of time.
+pub fn silent(probe: &probe::Settings) -> Sum {
+    detection(probe, "connectTimeout", probe.connect_timeout)
+}
+
+/// From the standstill of a node (a stopped process behind a TCP stack that still accepts) to the verdict: only the
+/// whole probe runs out of time.
+pub fn hung(probe: &probe::Settings) -> Sum {
+    detection(probe, "timeout", probe.timeout)
+}
+
+/// A probe has just passed; the next one is silent to its end, and those that confirm it start beside it.
+fn detection(probe: &probe::Settings, last: &str, deadline: Duration) -> Sum {
+    let fall = probe.thresholds.fall.get();
+    let term = |name: &str, duration| Term { name: format!("{name} {}", seconds(duration)), duration };
+    let confirm = Term {
+        name: format!("fall {fall} × confirmInterval {}", seconds(probe.confirm_interval)),
+        duration: probe.confirm_interval.saturating_mul(fall),
+    };
+    Sum(vec![term("interval", probe.interval), confirm, term(last, deadline)])
+}
+
+/// The worst case of every pool, and who decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// One a pool, in the order of the configuration.
+    pub pools: Vec<PoolReport>,
+    /// The hosts that decide together; `None`: this one decides alone.
+    pub hosts: Option<Membership>,
+    /// The warnings on the configuration.
+    pub warnings: Vec<Finding>,
+}
+
+/// The worst case of one pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolReport {
+    /// The name of the pool.
+    pub name: String,
+    /// The names of its nodes.
+    pub nodes: Vec<String>,
+    /// The way in which further nodes are found, as a sentence.
+    pub discovery: Option<String>,
+    /// The time until a silent node is down.
+    pub silent: Sum,
+    /// The time until a hung node is down.
+    pub hung: Sum,
+    /// The longest time for which caches keep the former answer.
+    pub ttl_max: Duration,
+    /// True if Daymark itself serves it by DNS.
+    pub is_served: bool,
+    /// The Cloudflare providers that publish it, each with its TTL, if that is known here.
+    pub cloudflare: Vec<(String, Option<Duration>)>,
+}
+
+impl PoolReport {
+    /// The worst case of this pool.
+    pub fn new(config: &PoolConfig) -> Self {
+        let PoolConfig { pool, probe, discovery } = config;
+        Self {
+            discovery: discovery.as_ref().map(message),
+            name: pool.name.to_string(),
+            nodes: pool.nodes.iter().map(|node| node.name.to_string()).collect(),
+            silent: silent(probe),
+            hung: hung(probe),
+            ttl_max: Duration::from_secs(pool.ttl.max.into()),
+            is_served: false,
+            cloudflare: Vec::new(),
+        }
+    }
+
+    /// A message where the worst case through Cloudflare passes [`CLIENTS_NOTICE`].
+    pub fn cloudflare_warning(&self, mode: &Mode) -> Option<String> {
+        let total = self.silent.total().max(self.hung.total()) + cloudflare_ttl(mode)?;
+        let sooner = match mode {
+            Mode::Records { .. } => "Load Balancing or the authoritative provider",
+            Mode::LoadBalancing { .. } => "a shorter ttl or the authoritative provider",
+        };
+        (total > CLIENTS_NOTICE).then(|| {
+            format!(
+                "{}: at the worst the answer is right in every cache after {}, and Cloudflare's own time; clients notice by \
+                 themselves after about {}, and nodes turn NotReady after 50s; {sooner} answers sooner",
+                self.name,
+                seconds(total),
+                seconds(CLIENTS_NOTICE)
+            )
+        })
+    }
+
+    /// A message a sum that passes [`CLIENTS_NOTICE`].
+    pub fn warnings(&self) -> Vec<String> {
+        let sums = [("a silent", &self.silent), ("a hung", &self.hung)];
+        let late = sums.into_iter().filter(|(_, sum)| sum.total() + self.ttl_max > CLIENTS_NOTICE);
+        late.map(|(node, sum)| {
+            let total = seconds(sum.total() + self.ttl_max);
+            format!(
+                "with {node} node the answer is right in every cache after {total}; clients notice by themselves after \
+                 about {}, and nodes turn NotReady after 50s",
+                seconds(CLIENTS_NOTICE)
+            )
+        })
+        .collect()
+    }
+}
+
+/// The worst case of every pool of a configuration.
+pub fn report(config: &Config) -> Report {
+    let of_pool = |pool: &PoolConfig| {
+        let cloudflares = config.providers.iter().filter_map(|provider| match provider {
+            ProviderConfig::Cloudflare(settings) => Some(settings),
+            ProviderConfig::Authoritative(_) => None,
+        });
+        let publishing =
+            cloudflares.filter(|settings| settings.pools.iter().any(|served| served.pool == pool.pool.name));
+        let cloudflare = publishing.map(|settings| (settings.name.clone(), cloudflare_ttl(&settings.mode))).collect();
+        let is_served = config.providers.iter().any(|provider| matches!(provider, ProviderConfig::Authoritative(_)));
+        PoolReport { is_served, cloudflare, ..PoolReport::new(pool) }
+    };
+    Report {
+        pools: config.pools.iter().map(of_pool).collect(),
+        hosts: config.peers.as_ref().map(|peers| peers.membership.clone()),
+        warnings: config.warnings.clone(),
+    }
+}
+
+/// The longest time for which caches keep an answer of Cloudflare; `None` if only Cloudflare knows.
+fn cloudflare_ttl(mode: &Mode) -> Option<Duration> {
+    let ttl = match mode {
+        Mode::Records { ttl, .. } => ttl.unwrap_or(RECORD_TTL),
+        Mode::LoadBalancing { manage: Manage::Full { ttl }, .. } => *ttl,
+        Mode::LoadBalancing { manage: Manage::Origins, .. } => return None,
+    };
+    Some(Duration::from_secs(ttl.into()))
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for pool in &self.pools {
+            writeln!(f, "{pool}")?;
+        }
+        if let Some(hosts) = &self.hosts {
+            writeln!(f, "{}", hosts_line(hosts))?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for PoolReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "pool {}", self.name)?;
+        writeln!(f, "  nodes: {}", self.nodes.join(", "))?;
+        if let Some(discovery) = &self.discovery {
+            writeln!(f, "  {discovery}")?;
+        }
+        for (title, sum) in [("silent", &self.silent), ("hung", &self.hung)] {
+            let total = seconds(sum.total());
+            let cached = seconds(sum.total() + self.ttl_max);
+            writeln!(f, "  {title} node found in {sum}")?;
+            if self.is_served {
+                writeln!(f, "    right in every cache in {cached} = {total} + ttl.max {}", seconds(self.ttl_max))?;
+            }
+            for (name, ttl) in &self.cloudflare {
+                let (cached, ttl) = match ttl {
+                    Some(ttl) => (seconds(sum.total() + *ttl) + " = ", format!("TTL {}", seconds(*ttl))),
+                    None => (String::new(), "the balancer's TTL".to_owned()),
+                };
+                writeln!(
+                    f,
+                    "    by {name} in {cached}{total} + {ttl}, and Cloudflare's own time, which was never measured"
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn message(Settings { source, interval, shrink_pause }: &Settings) -> String {
+    format!(
+        "more nodes: {source}, asked of the nodes that are known every {}; what is new comes at once, and one at a time leaves, \
+         missing for {}",
+        duration_text(*interval),
+        duration_text(*shrink_pause)
+    )
+}
+
+/// The line on the hosts: those that decide, and the number that may fail before there is no quorum.
+fn hosts_line(Membership { own, members, .. }: &Membership) -> String {
+    let names: Vec<_> = members.iter().map(HostName::as_str).collect();
+    let losses = match members.len().saturating_sub(1) / 2 {
+        0 => "and each decides alone while the other is lost".to_owned(),
+        n => format!("of which {n} may fail and the rest still decide together"),
+    };
+    format!("hosts: {}, {losses}: {}; this is {own}", members.len(), names.join(", "))
+}
+
+/// A duration in seconds, with a fraction only where it has one.
+fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}

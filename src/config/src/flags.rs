@@ -1,0 +1,104 @@
+//! Turns flags into the tree of a file, or puts them into one, so that the same reader and the same rules check both.
+
+use super::tree::{Entry, Node, Value};
+
+/// The flags as the command line had them. `Config::from_flags` judges them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--pool NAME[:PORT]`.
+    pub pool: String,
+    /// `--node NAME=ADDRESS[,ADDRESS]`, repeated.
+    pub nodes: Vec<String>,
+    /// `--ca FILE`.
+    pub ca: Option<String>,
+    /// `--listen ADDRESS:PORT`, repeated: where DNS is served.
+    pub listen: Vec<String>,
+    /// `--nameserver NAME=ADDRESS[,ADDRESS]`, repeated.
+    pub nameservers: Vec<String>,
+    /// `--admin ADDRESS:PORT`.
+    pub admin: Option<String>,
+    /// `--state-dir DIRECTORY`.
+    pub state_dir: Option<String>,
+}
+
+/// Puts `--self NAME` into the tree of a file, before what the file says. Without peers there is nothing to name.
+pub(super) fn put_self(tree: &mut Node, name: &str) {
+    let Value::Map(root) = &mut tree.value else { return };
+    for peers in root.iter_mut().filter(|entry| entry.key == "peers") {
+        if let Value::Map(peers) = &mut peers.node.value {
+            peers.retain(|entry| entry.key != "self");
+            peers.push(entry("self", text("--self", name)));
+        }
+    }
+}
+
+/// The tree of a file that says the same.
+pub(super) fn tree(flags: &Flags) -> Node {
+    let mut root = vec![entry("pools", list(vec![pool(flags)]))];
+    if !flags.listen.is_empty() || !flags.nameservers.is_empty() {
+        root.push(entry("providers", list(vec![provider(flags)])));
+    }
+    if let Some(listen) = &flags.admin {
+        root.push(entry("admin", Node::map([("listen", text("--admin", listen))])));
+    }
+    if let Some(directory) = &flags.state_dir {
+        root.push(entry("stateDir", text("--state-dir", directory)));
+    }
+    Node::flag("the flags", Value::Map(root))
+}
+
+fn pool(flags: &Flags) -> Node {
+    let (name, port) = match flags.pool.rsplit_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (flags.pool.as_str(), None),
+    };
+    let mut pool = vec![entry("name", text("--pool", name))];
+    if let Some(port) = port {
+        let number = port.parse::<i128>().map_or_else(|_| Value::Text(port.to_owned()), Value::Whole);
+        pool.push(entry("port", Node::flag("--pool", number)));
+    }
+    pool.push(entry("nodes", Node::flag("--node", named("--node", &flags.nodes))));
+    if let Some(ca) = &flags.ca {
+        pool.push(entry("probe", Node::map([("ca", text("--ca", ca))])));
+    }
+    Node::flag("--pool", Value::Map(pool))
+}
+
+fn provider(flags: &Flags) -> Node {
+    let mut provider = vec![
+        entry("type", text("--nameserver", "authoritative")),
+        entry("nameservers", Node::flag("--nameserver", named("--nameserver", &flags.nameservers))),
+    ];
+    if !flags.listen.is_empty() {
+        let listen = flags.listen.iter().map(|address| text("--listen", address)).collect();
+        provider.push(entry("listen", Node::flag("--listen", Value::List(listen))));
+    }
+    Node::flag("--nameserver", Value::Map(provider))
+}
+
+/// A list of `NAME=ADDRESS[,ADDRESS]`. A name alone has no addresses, which the rules judge.
+fn named(flag: &str, values: &[String]) -> Value {
+    let node = |value: &String| {
+        let label = format!("{flag} {value}");
+        let (name, addresses) = value.split_once('=').map_or((value.as_str(), None), |(name, rest)| (name, Some(rest)));
+        let mut entries = vec![entry("name", text(&label, name))];
+        if let Some(addresses) = addresses {
+            let addresses = addresses.split(',').map(|address| text(&label, address)).collect();
+            entries.push(entry("addresses", Node::flag(label.clone(), Value::List(addresses))));
+        }
+        Node::flag(label, Value::Map(entries))
+    };
+    Value::List(values.iter().map(node).collect())
+}
+
+fn entry(key: &str, node: Node) -> Entry {
+    Entry { key: key.to_owned(), position: None, node }
+}
+
+fn list(nodes: Vec<Node>) -> Node {
+    Node { value: Value::List(nodes), position: None, label: None }
+}
+
+fn text(label: &str, value: &str) -> Node {
+    Node::flag(label, Value::Text(value.to_owned()))
+}

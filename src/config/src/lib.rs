@@ -1,0 +1,277 @@
+//! The configuration: read from a file or from flags, checked whole, and typed. It does not know what is done with it.
+//!
+//! ```text
+//! text ─> tree ─> reader ─> raw ─> typed ─> Config, warnings
+//!        (lines)  (kinds)  (keys)  (rules)  or every error at once
+//! ```
+
+pub mod budget;
+mod findings;
+mod flags;
+mod raw;
+mod reader;
+mod spelling;
+mod tree;
+mod typed;
+mod values;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use daymark_cloudflare::TokenSource;
+use daymark_decision::{HostName, Membership, Pool};
+
+pub use self::findings::{ConfigErrors, Finding, Position};
+pub use self::flags::Flags;
+
+use self::findings::{Findings, Locations};
+use self::reader::Key;
+use self::tree::Node;
+use self::typed::Source;
+use self::values::Kind as _;
+use daymark_probe::{self as probe, ProbedPool};
+
+/// Everything that `daymark run` is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The pools, each with the way it is probed.
+    pub pools: Vec<PoolConfig>,
+    /// The providers, which publish the answers.
+    pub providers: Vec<ProviderConfig>,
+    /// The hosts that decide together; `None`: this one decides alone.
+    pub peers: Option<PeersConfig>,
+    /// The admin API.
+    pub admin: AdminConfig,
+    /// The directory of the state file; `None` keeps no state over restarts.
+    pub state_dir: Option<PathBuf>,
+    /// The warnings, in the order of the file.
+    pub warnings: Vec<Finding>,
+    /// The name of this host, where it was given beside the file.
+    named: Option<String>,
+    locations: Locations,
+}
+
+impl Config {
+    /// Reads a configuration file, as the host `named` where that is given beside it. The paths in it are relative to its
+    /// directory.
+    pub fn load(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
+        Self::load_as(path, Source::File, named)
+    }
+
+    /// The same for one pass, which talks to no other host: the keys of the hosts are not looked at.
+    pub fn load_without_keys(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
+        Self::load_as(path, Source::FileWithoutKeys, named)
+    }
+
+    /// The same for what needs no other file that is named: whether they are there, and what they are, is not looked at.
+    pub fn load_alone(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
+        Self::load_as(path, Source::FileAlone, named)
+    }
+
+    /// Reads the file again, or another, as the same host.
+    pub fn load_again(&self, path: &Path) -> Result<Self, ConfigErrors> {
+        Self::load(path, self.named.as_deref())
+    }
+
+    /// Reads the text of a configuration file. Findings call it `file_name`; the paths in it are relative to `base_dir`.
+    pub fn parse(text: &str, file_name: &str, base_dir: &Path) -> Result<Self, ConfigErrors> {
+        Self::parse_as(text, file_name, base_dir, Source::File, None)
+    }
+
+    fn load_as(path: &Path, source: Source, named: Option<&str>) -> Result<Self, ConfigErrors> {
+        let file_name = path.display().to_string();
+        let text = read(path).map_err(|message| refused(&file_name, None, message))?;
+        Self::parse_as(&text, &file_name, path.parent().unwrap_or(Path::new("")), source, named)
+    }
+
+    fn parse_as(
+        text: &str,
+        file_name: &str,
+        base_dir: &Path,
+        source: Source,
+        named: Option<&str>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut tree = tree::parse(text).map_err(|error| refused(file_name, error.position, error.message))?;
+        if let Some(name) = named {
+            flags::put_self(&mut tree, name);
+        }
+        let config = Self::judge(&tree, source, base_dir, Findings::new(Some(file_name)))?;
+        Ok(Self { named: named.map(str::to_owned), ..config })
+    }
+
+    /// Takes the flags of `daymark run`. The paths in them are relative to the working directory.
+    pub fn from_flags(flags: &Flags) -> Result<Self, ConfigErrors> {
+        Self::judge(&flags::tree(flags), Source::Flags, Path::new(""), Findings::new(None))
+    }
+
+    /// Every file that the configuration names; a change of one of them is a change of the configuration.
+    pub fn files(&self) -> Vec<&Path> {
+        let mut files = Vec::new();
+        for PoolConfig { probe, .. } in &self.pools {
+            files.extend(probe.files());
+        }
+        for provider in &self.providers {
+            match provider {
+                ProviderConfig::Authoritative(authoritative) => files.extend(authoritative.zone_file.as_deref()),
+                ProviderConfig::Cloudflare(cloudflare) => match &cloudflare.calls.token {
+                    TokenSource::File(path) => files.push(path),
+                    TokenSource::Environment(_) => {}
+                },
+            }
+        }
+        files.extend(self.peers.iter().map(|peers| peers.key_file.as_path()));
+        files.extend(self.admin.token_file.as_deref());
+        files
+    }
+
+    /// A finding on a value that passed every check, such as an address that is in use. `key` is the path of the value, and `flag`
+    /// its name on the command line.
+    pub fn finding(&self, key: &str, flag: &str, message: String) -> Finding {
+        self.locations.finding(key, flag, message)
+    }
+
+    fn judge(tree: &Node, source: Source, base: &Path, findings: Findings) -> Result<Self, ConfigErrors> {
+        let findings = RefCell::new(findings);
+        let raw: Key<raw::RawConfig> = reader::read(tree, &findings);
+        let mut findings = findings.into_inner();
+        let config = typed::config(raw, source, base, &mut findings);
+        let (warnings, locations) = findings.finish()?;
+        // Without an error there is a configuration: only a faulty root has none, and that is an error.
+        config.map(|config| Self { warnings, locations, ..config }).ok_or(ConfigErrors(Vec::new()))
+    }
+}
+
+/// The JSON Schema of the file.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(raw::RawConfig).to_value()
+}
+
+/// Takes a duration as the configuration writes them, such as `90s` or `2h`: from a second to a year.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    type Allowed = values::BoundedDuration<1_000, 31_536_000_000>;
+    Allowed::parse(text)
+        .map(|values::BoundedDuration(duration)| duration)
+        .map_err(|wrong| format!("{wrong}; {} is allowed", Allowed::allowed()))
+}
+
+/// The one error of a file that cannot be read at all.
+fn refused(file_name: &str, position: Option<Position>, message: String) -> ConfigErrors {
+    ConfigErrors(vec![Finding { file: Some(file_name.to_owned()), position, key: String::new(), message }])
+}
+
+/// Reads a file of bounded size, whatever kind of file it is.
+fn read(path: &Path) -> Result<String, String> {
+    let wrong = |error: std::io::Error| format!("cannot be read: {error}; a readable YAML file is needed");
+    if path.metadata().map_err(wrong)?.is_dir() {
+        return Err("is a directory; a YAML file is needed".to_owned());
+    }
+    let mut bytes = Vec::new();
+    let bound = tree::MAX_BYTES as u64 + 1;
+    File::open(path).map_err(wrong)?.take(bound).read_to_end(&mut bytes).map_err(wrong)?;
+    // Beyond the bound the text may end inside a character, which would be blamed on its encoding.
+    if bytes.len() > tree::MAX_BYTES {
+        return Err(tree::too_large());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        format!("is no UTF-8 text from byte {} on; UTF-8 is needed", error.utf8_error().valid_up_to() + 1)
+    })
+}
+
+/// One pool and the way it is probed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// The policy of the pool, with the nodes of the file alone.
+    pub pool: Pool,
+    /// The settings of its probes.
+    pub probe: probe::Settings,
+    /// The settings of its discovery; `None` if it has none.
+    pub discovery: Option<daymark_discovery::Settings>,
+}
+
+impl PoolConfig {
+    /// The pool and the settings of its probes.
+    pub fn probed(&self) -> ProbedPool<'_> {
+        ProbedPool { pool: &self.pool, settings: &self.probe }
+    }
+}
+
+/// A provider, which publishes the answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProviderConfig {
+    /// Daymark serves the zone itself.
+    Authoritative(AuthoritativeConfig),
+    /// Daymark writes to Cloudflare.
+    Cloudflare(daymark_cloudflare::Settings),
+}
+
+/// Serving authoritative DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthoritativeConfig {
+    /// UDP and TCP addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// The servers of the zone, the first as its primary (MNAME).
+    pub nameservers: Vec<Nameserver>,
+    /// The parent zone that holds the pools; `None`: each pool's name is the apex of a zone of its own.
+    pub zone: Option<String>,
+    /// Static records of the parent zone, as a master file (RFC 1035, section 5).
+    pub zone_file: Option<PathBuf>,
+    /// The most TCP connections that may be open at once.
+    pub max_tcp_connections: usize,
+}
+
+/// One server of a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nameserver {
+    /// Its DNS name, without the final dot.
+    pub name: String,
+    /// Its addresses, for glue; may be empty where the name is outside the zone.
+    pub addresses: Vec<std::net::IpAddr>,
+}
+
+/// The hosts that decide together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeersConfig {
+    /// This host, and all.
+    pub membership: Membership,
+    /// The UDP address to listen on.
+    pub listen: SocketAddr,
+    /// The name that the hosts share, bound into every datagram.
+    pub cluster: String,
+    /// The address of each host, this one included.
+    pub addresses: BTreeMap<HostName, PeerAddress>,
+    /// The file with the keys that the hosts share.
+    pub key_file: PathBuf,
+}
+
+/// The address of another host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PeerAddress {
+    /// An address with its port.
+    Ip(SocketAddr),
+    /// A DNS name, in lower case and without the final dot, with its port.
+    Name(String, u16),
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+/// The admin API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// The address on which it listens.
+    pub listen: SocketAddr,
+    /// The file with the token that writing needs; `None`: one that Daymark makes in the state directory, if there is one.
+    pub token_file: Option<PathBuf>,
+}

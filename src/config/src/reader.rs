@@ -1,0 +1,391 @@
+//! A serde deserializer over the [tree](super::tree) that reports every error instead of stopping at the first: each
+//! [`Key`] is a boundary, behind which an error is recorded and the key marked as faulty. Knows nothing of what the keys
+//! mean.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, forward_to_deserialize_any};
+
+use super::findings::{Findings, Location, join, quoted};
+use super::spelling::{near, unknown};
+use super::tree::{Entry, Node, Value};
+
+/// The key that says which kind a mapping is of.
+const TAG: &str = "type";
+
+/// The variants of an enum that are told apart by the shape of what is written.
+pub(super) const SHAPES: [&str; 2] = ["list", "mapping"];
+
+/// One key, or one element of a list, after reading. Only a [`Reader`] can fill it.
+#[derive(Debug, Default)]
+pub(super) enum Key<T> {
+    /// It is not there.
+    #[default]
+    Absent,
+    /// It is there and wrong, which is reported already.
+    Faulty,
+    /// It is there.
+    Present(T, Location),
+}
+
+impl<T> Key<T> {
+    /// The value, or else a default.
+    pub(super) fn or(self, default: T) -> T {
+        self.present().map_or(default, |(value, _)| value)
+    }
+
+    /// The value with its location.
+    pub(super) fn present(self) -> Option<(T, Location)> {
+        match self {
+            Self::Present(value, location) => Some((value, location)),
+            Self::Absent | Self::Faulty => None,
+        }
+    }
+
+    /// The location of the value.
+    pub(super) fn location(&self) -> Option<Location> {
+        match self {
+            Self::Present(_, location) => Some(*location),
+            Self::Absent | Self::Faulty => None,
+        }
+    }
+}
+
+/// Reads a whole tree into a raw type.
+pub(super) fn read<'de, T: Deserialize<'de>>(tree: &'de Node, findings: &RefCell<Findings>) -> Key<T> {
+    let root = Reader { node: tree, key: tree.label.clone().unwrap_or_default(), tagged: false, findings };
+    // A boundary returns no error; it records it.
+    Key::deserialize(root).unwrap_or(Key::Faulty)
+}
+
+/// An error with what is allowed.
+#[derive(Debug)]
+struct Message(String);
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Message {}
+
+impl de::Error for Message {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let is = match unexpected {
+            Unexpected::Bool(value) => format!("is the boolean {value}"),
+            Unexpected::Unsigned(value) => format!("is the number {value}"),
+            Unexpected::Signed(value) => format!("is the number {value}"),
+            Unexpected::Float(value) => format!("is the number {value}"),
+            Unexpected::Str(value) => format!("is the text {}", quoted(value)),
+            Unexpected::Unit => "is empty".to_owned(),
+            Unexpected::Seq => "is a list".to_owned(),
+            Unexpected::Map => "is a mapping".to_owned(),
+            other => format!("is a {other}"),
+        };
+        Self(format!("{is}; {expected} is allowed"))
+    }
+}
+
+/// One node, read by serde.
+#[derive(Clone)]
+struct Reader<'de, 'f> {
+    node: &'de Node,
+    key: String,
+    /// The mapping has its kind in [`TAG`], read already.
+    tagged: bool,
+    findings: &'f RefCell<Findings>,
+}
+
+impl<'de> Reader<'de, '_> {
+    fn child(&self, key: String, node: &'de Node) -> Self {
+        let key = node.label.clone().unwrap_or(key);
+        Self { node, key, tagged: false, findings: self.findings }
+    }
+
+    fn wrong_type<T>(&self, allowed: &str) -> Result<T, Message> {
+        Err(de::Error::invalid_type(unexpected(&self.node.value), &allowed))
+    }
+
+    /// The entries with their keys, each once; the others are reported. A misspelt key is read as the one that it was
+    /// meant for, so that nothing reports that as missing.
+    fn known<'n>(&self, entries: &'de [Entry], fields: &[&'n str]) -> Vec<(&'n str, &'de Entry)> {
+        let allowed: Vec<&str> = self.tagged.then_some(TAG).into_iter().chain(fields.iter().copied()).collect();
+        let mut known: Vec<(&str, &Entry)> = Vec::new();
+        let mut misspelt = Vec::new();
+        for entry in entries {
+            let Some(key) = allowed.iter().find(|key| **key == entry.key) else {
+                let message = unknown("key", &entry.key, &allowed);
+                self.findings.borrow_mut().error_at(self.key.clone(), entry.position, message);
+                misspelt.extend(near(&entry.key, &allowed).map(|key| (key, entry)));
+                continue;
+            };
+            let Some((_, first)) = known.iter().find(|(other, _)| other == key) else {
+                known.push((key, entry));
+                continue;
+            };
+            let line = first.position.map(|position| format!(", first on line {}", position.line));
+            let message = format!("is given twice{}; once is allowed", line.unwrap_or_default());
+            self.findings.borrow_mut().error_at(join(&self.key, &entry.key), entry.position, message);
+        }
+        for (key, entry) in misspelt {
+            if known.iter().all(|(other, _)| *other != key) {
+                known.push((key, entry));
+            }
+        }
+        known.retain(|(key, _)| !(self.tagged && *key == TAG));
+        known
+    }
+}
+
+fn unexpected(value: &Value) -> Unexpected<'_> {
+    match value {
+        Value::Empty => Unexpected::Unit,
+        Value::Bool(value) => Unexpected::Bool(*value),
+        Value::Whole(value) => match (u64::try_from(*value), i64::try_from(*value)) {
+            (Ok(value), _) => Unexpected::Unsigned(value),
+            (_, Ok(value)) => Unexpected::Signed(value),
+            _ => Unexpected::Other("number beyond all bounds"),
+        },
+        Value::Fraction(value) => Unexpected::Float(*value),
+        Value::Text(value) => Unexpected::Str(value),
+        Value::List(_) => Unexpected::Seq,
+        Value::Map(_) => Unexpected::Map,
+    }
+}
+
+impl<'de> Deserializer<'de> for Reader<'de, '_> {
+    type Error = Message;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Message> {
+        match unexpected(&self.node.value) {
+            Unexpected::Bool(value) => visitor.visit_bool(value),
+            Unexpected::Unsigned(value) => visitor.visit_u64(value),
+            Unexpected::Signed(value) => visitor.visit_i64(value),
+            Unexpected::Str(value) => visitor.visit_str(value),
+            other => Err(de::Error::invalid_type(other, &visitor)),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Message> {
+        match self.node.value {
+            Value::Bool(value) => visitor.visit_bool(value),
+            _ => self.wrong_type("true or false"),
+        }
+    }
+
+    /// The boundary: a [`Key`] is read as its value, if that is good, and its location.
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Message> {
+        visitor.visit_seq(Boundary { reader: self, location: None })
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Message> {
+        match &self.node.value {
+            Value::List(list) => visitor.visit_seq(Elements { rest: list.iter().enumerate(), reader: self.clone() }),
+            _ => self.wrong_type("a list"),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Message> {
+        let Value::Map(entries) = &self.node.value else {
+            return self.wrong_type(&format!("a mapping with keys among {}", fields.join(", ")));
+        };
+        let known = self.known(entries, fields);
+        visitor.visit_map(Entries { rest: known.into_iter(), current: None, reader: self })
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Message> {
+        if variants == SHAPES {
+            let tag = match &self.node.value {
+                Value::List(_) => SHAPES[0],
+                Value::Map(_) => SHAPES[1],
+                _ => return self.wrong_type("a list or a mapping"),
+            };
+            return visitor.visit_enum(Tagged { tag, reader: self });
+        }
+        let list = variants.join(", ");
+        let Value::Map(entries) = &self.node.value else {
+            return self.wrong_type(&format!("a mapping with the key {TAG}, one of {list},"));
+        };
+        let Some(tag) = entries.iter().find(|entry| entry.key == TAG) else {
+            return Err(Message(format!("has no `{TAG}`; allowed are: {list}")));
+        };
+        let location = self.findings.borrow_mut().location(join(&self.key, TAG), tag.node.position);
+        let message = match &tag.node.value {
+            Value::Text(text) if variants.contains(&text.as_str()) => {
+                return visitor.visit_enum(Tagged { tag: text, reader: Reader { tagged: true, ..self } });
+            }
+            Value::Text(text) => unknown(TAG, text, variants),
+            _ => format!("is no text; allowed are: {list}"),
+        };
+        // The location is that of the tag, which is not the location of the boundary that would record it.
+        self.findings.borrow_mut().error(location, message);
+        // What stands beside a misspelt kind is read as of the kind that was meant, so that its errors are told too.
+        let meant = match &tag.node.value {
+            Value::Text(text) => near(text, variants),
+            _ => None,
+        };
+        match meant {
+            Some(tag) => visitor.visit_enum(Tagged { tag, reader: Reader { tagged: true, ..self } }),
+            None => Err(Message::silent()),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct
+        tuple tuple_struct map identifier ignored_any
+    }
+}
+
+impl Message {
+    /// For what is recorded already.
+    fn silent() -> Self {
+        Self(String::new())
+    }
+}
+
+struct Boundary<'de, 'f> {
+    reader: Reader<'de, 'f>,
+    location: Option<Location>,
+}
+
+impl<'de> SeqAccess<'de> for Boundary<'de, '_> {
+    type Error = Message;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Message> {
+        if let Some(Location(index)) = self.location {
+            return seed.deserialize(index.into_deserializer()).map(Some);
+        }
+        let reader = self.reader.clone();
+        let findings = reader.findings;
+        let location = findings.borrow_mut().location(reader.key.clone(), reader.node.position);
+        self.location = Some(location);
+        match seed.deserialize(reader) {
+            Ok(value) => Ok(Some(value)),
+            Err(Message(message)) => {
+                if !message.is_empty() {
+                    findings.borrow_mut().error(location, message);
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+struct Elements<'de, 'f, I> {
+    rest: I,
+    reader: Reader<'de, 'f>,
+}
+
+impl<'de, I: Iterator<Item = (usize, &'de Node)>> SeqAccess<'de> for Elements<'de, '_, I> {
+    type Error = Message;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Message> {
+        let Some((index, node)) = self.rest.next() else { return Ok(None) };
+        let key = format!("{}[{index}]", self.reader.key);
+        seed.deserialize(self.reader.child(key, node)).map(Some)
+    }
+}
+
+struct Entries<'de, 'f, I> {
+    rest: I,
+    current: Option<(&'static str, &'de Entry)>,
+    reader: Reader<'de, 'f>,
+}
+
+impl<'de, I: Iterator<Item = (&'static str, &'de Entry)>> MapAccess<'de> for Entries<'de, '_, I> {
+    type Error = Message;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Message> {
+        self.current = self.rest.next();
+        let Some((key, _)) = self.current else { return Ok(None) };
+        seed.deserialize(key.into_deserializer()).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Message> {
+        let Some((key, entry)) = self.current else { return Err(de::Error::custom("has no value")) };
+        seed.deserialize(self.reader.child(join(&self.reader.key, key), &entry.node))
+    }
+}
+
+struct Tagged<'de, 'f> {
+    tag: &'de str,
+    reader: Reader<'de, 'f>,
+}
+
+impl<'de, 'f> de::EnumAccess<'de> for Tagged<'de, 'f> {
+    type Error = Message;
+    type Variant = Content<'de, 'f>;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), Message> {
+        Ok((seed.deserialize(self.tag.into_deserializer())?, Content(self.reader)))
+    }
+}
+
+struct Content<'de, 'f>(Reader<'de, 'f>);
+
+impl<'de> de::VariantAccess<'de> for Content<'de, '_> {
+    type Error = Message;
+
+    fn unit_variant(self) -> Result<(), Message> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Message> {
+        seed.deserialize(self.0)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Message> {
+        self.0.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Message> {
+        self.0.deserialize_struct("", fields, visitor)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Key<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_option(KeyVisitor(PhantomData))
+    }
+}
+
+struct KeyVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for KeyVisitor<T> {
+    type Value = Key<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    /// Called by serde for a field that the mapping lacks.
+    fn visit_none<E>(self) -> Result<Key<T>, E> {
+        Ok(Key::Absent)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Key<T>, A::Error> {
+        let Some(value) = seq.next_element::<T>()? else { return Ok(Key::Faulty) };
+        match seq.next_element::<u32>()? {
+            Some(index) => Ok(Key::Present(value, Location(index))),
+            None => Ok(Key::Faulty),
+        }
+    }
+}

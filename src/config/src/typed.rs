@@ -1,0 +1,214 @@
+//! From the file as written to the typed configuration: required keys, and rules over several keys and files.
+//! It collects every error. A wrong value is left out, so that the rest is checked as well.
+
+mod cloudflare;
+mod discovery;
+mod files;
+mod peers;
+mod pool;
+mod probe;
+mod provider;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use daymark_files::error_chain;
+
+use self::provider::Rest;
+use super::findings::{Findings, Location, Locations};
+use super::raw::{self, RawAdmin, RawConfig};
+use super::reader::Key;
+use super::values::{FilePath, Kind, ListenAddress, Text, duration_text};
+use super::{AdminConfig, Config, PoolConfig, ProviderConfig};
+
+/// The source of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A file, which says everything.
+    File,
+    /// A file, for a pass that talks to no other host and needs no keys for it.
+    FileWithoutKeys,
+    /// A file, and no other file that it names has to be there.
+    FileAlone,
+    /// Flags, which may leave out providers and keep no state unless told to.
+    Flags,
+}
+
+/// Judges a configuration; what it returns counts only if `findings` holds no error.
+pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings: &mut Findings) -> Option<Config> {
+    let (raw, root) = raw.present()?;
+    let mut checker = Checker { findings, source, base };
+    let pools = checker.pools(raw.pools, root);
+    let has_peers = !matches!(raw.peers, Key::Absent);
+    let mut peers = checker.peers(raw.peers, &pools);
+    let providers = match (raw.providers, source) {
+        (Key::Absent, Source::Flags) => {
+            let message = "nothing publishes the answers; --nameserver NAME=ADDRESS serves them by DNS";
+            checker.findings.warn(root, message);
+            Vec::new()
+        }
+        (providers, _) => checker.providers(providers, root, Rest { pools: &pools, peers: peers.as_ref(), has_peers }),
+    };
+    if let Some(peers) = &mut peers {
+        peers.membership.can_write = providers.iter().any(|provider| matches!(provider, ProviderConfig::Cloudflare(_)));
+    }
+    let admin = checker.admin(raw.admin);
+    let state_dir = match (raw.state_dir, source) {
+        (Key::Absent, Source::Flags) => None,
+        (key, _) => Some(base.join(key.or(Text(FilePath(raw::STATE_DIR.into()))).0.0)),
+    };
+    let (warnings, locations) = (Vec::new(), Locations::default());
+    Some(Config { pools, providers, peers, admin, state_dir, warnings, named: None, locations })
+}
+
+/// The judgement under way.
+struct Checker<'a> {
+    findings: &'a mut Findings,
+    source: Source,
+    base: &'a Path,
+}
+
+impl Checker<'_> {
+    fn pools(&mut self, pools: Key<Vec<Key<raw::RawPool>>>, root: Location) -> Vec<PoolConfig> {
+        let mut seen: BTreeMap<String, Location> = BTreeMap::new();
+        let mut typed = Vec::new();
+        for (raw, location) in self.list(pools, "pools", root, "pool") {
+            let name_location = raw.name.location();
+            let Some(pool) = self.pool(raw, location) else { continue };
+            let name = pool.pool.name.as_str().to_owned();
+            self.once(&mut seen, name, name_location.unwrap_or(location), "pool");
+            typed.push(pool);
+        }
+        typed
+    }
+
+    fn admin(&mut self, admin: Key<RawAdmin>) -> AdminConfig {
+        let raw = admin.or(RawAdmin::default());
+        let listen_location = raw.listen.location();
+        let Text(ListenAddress(listen)) = raw.listen.or(Text(ListenAddress(raw::ADMIN_LISTEN)));
+        let without_token = matches!(raw.token_file, Key::Absent);
+        let token_file = self.file(raw.token_file, files::token);
+        if let (true, false, Some(location)) = (without_token, listen.ip().is_loopback(), listen_location) {
+            let message = format!(
+                "{listen} is open to other hosts: they can read everything, and write with the token that Daymark makes \
+                 in `stateDir`"
+            );
+            self.findings.warn(location, message);
+        }
+        AdminConfig { listen, token_file }
+    }
+
+    /// The good elements of a list that needs at least one.
+    fn list<T>(&mut self, key: Key<Vec<Key<T>>>, name: &str, parent: Location, noun: &str) -> Vec<(T, Location)> {
+        match key {
+            Key::Absent => self.findings.missing(parent, name, &format!("a list of at least one {noun} is needed")),
+            Key::Faulty => {}
+            Key::Present(list, location) if list.is_empty() => {
+                self.findings.error(location, format!("is an empty list; at least one {noun} is needed"));
+            }
+            Key::Present(list, _) => return list.into_iter().filter_map(Key::present).collect(),
+        }
+        Vec::new()
+    }
+
+    /// A key that must be there.
+    fn required<T: Kind>(&mut self, key: Key<Text<T>>, name: &str, parent: Location) -> Option<(T, Location)> {
+        if matches!(key, Key::Absent) {
+            self.findings.missing(parent, name, &format!("{} is needed", T::allowed()));
+        }
+        key.present().map(|(Text(value), location)| (value, location))
+    }
+
+    /// Reports a value that was there before.
+    fn once<V: Ord + std::fmt::Display>(
+        &mut self,
+        seen: &mut BTreeMap<V, Location>,
+        value: V,
+        location: Location,
+        noun: &str,
+    ) {
+        if let Some(first) = seen.get(&value) {
+            let first = self.findings.describe(*first);
+            self.findings.error(location, format!("{value} is the same {noun} as {first}; each is allowed once"));
+        } else {
+            seen.insert(value, location);
+        }
+    }
+
+    /// A file that must be there and pass its check.
+    fn file(&mut self, key: Key<Text<FilePath>>, check: files::Check) -> Option<PathBuf> {
+        let (Text(FilePath(path)), location) = key.present()?;
+        let path = self.base.join(path);
+        if self.source != Source::FileAlone
+            && let Err(error) = check(&path)
+        {
+            self.findings.error(location, error_chain(&error));
+        }
+        Some(path)
+    }
+
+    /// The same for a file that must be named.
+    fn required_file(
+        &mut self,
+        key: Key<Text<FilePath>>,
+        name: &str,
+        parent: Location,
+        check: files::Check,
+    ) -> Option<PathBuf> {
+        if matches!(key, Key::Absent) {
+            self.findings.missing(parent, name, "the path of a file is needed");
+        }
+        self.file(key, check)
+    }
+
+    /// Reports a duration that is no whole number of seconds.
+    fn whole_seconds(&mut self, duration: Duration, location: Location) {
+        if duration.subsec_nanos() != 0 {
+            let text = duration_text(duration);
+            self.findings
+                .error(location, format!("{text} is no whole number of seconds; 1s, 2s and so on are allowed"));
+        }
+    }
+
+    /// Reports two durations of which the first must not be longer than the second.
+    fn in_order(&mut self, low: &Setting, high: &Setting) {
+        if low.faulty || high.faulty || low.value <= high.value {
+            return;
+        }
+        let (low_text, high_text) = (duration_text(low.value), duration_text(high.value));
+        if let Some(location) = low.location {
+            let by = if high.location.is_none() { " by default" } else { "" };
+            let message = format!("{low_text} is longer than `{}`, {high_text}{by}; up to that is allowed", high.name);
+            self.findings.error(location, message);
+        } else if let Some(location) = high.location {
+            let message =
+                format!("{high_text} is shorter than `{}`, {low_text} by default; from that on is allowed", low.name);
+            self.findings.error(location, message);
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// A duration, and where it was given.
+struct Setting {
+    name: &'static str,
+    value: Duration,
+    location: Option<Location>,
+    faulty: bool,
+}
+
+impl Setting {
+    fn new<const MIN: u64, const MAX: u64>(
+        name: &'static str,
+        key: Key<Text<super::values::BoundedDuration<MIN, MAX>>>,
+        default: Duration,
+    ) -> Self {
+        let (location, faulty) = (key.location(), matches!(key, Key::Faulty));
+        let value = key.present().map_or(default, |(Text(lapse), _)| lapse.0);
+        Self { name, value, location, faulty }
+    }
+}

@@ -1,0 +1,317 @@
+//! A Cloudflare provider: which keys belong to which mode, and what it may publish.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use daymark_cloudflare::{
+    BALANCER_TTL, CallSettings, Manage, Mode, RECORD_TTL_ENTERPRISE, Served, Settings, TokenSource,
+};
+use daymark_decision::Mode as Steering;
+
+use super::provider::lies_in;
+use super::{Checker, files, seconds};
+use crate::PoolConfig;
+use crate::budget::{self, PoolReport};
+use crate::findings::Location;
+use crate::raw::{self, RawCloudflare, RawServed};
+use crate::reader::Key;
+use crate::values::{
+    ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, CloudflarePool, DnsName, FilePath, HexId, Kind as _,
+    ProviderName, Text, Variable, Whole, ZoneText, duration_text,
+};
+
+/// The names and records that providers have taken so far, each with its location.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// The names of all providers.
+    pub(super) names: BTreeMap<String, Location>,
+    /// The number of Cloudflare providers.
+    cloudflares: usize,
+    written: BTreeMap<Written, Location>,
+}
+
+/// Something at Cloudflare that only one provider may write.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Written {
+    api: String,
+    what: String,
+}
+
+/// The mode with what only it has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Records,
+    Origins,
+    Full,
+}
+
+/// One pool that is published, with where it is said and what is behind it.
+struct Chosen<'a> {
+    config: &'a PoolConfig,
+    location: Location,
+    cloudflare_pool: String,
+}
+
+impl Checker<'_> {
+    /// One Cloudflare provider; `None` where too little of it is good.
+    pub(super) fn cloudflare(
+        &mut self,
+        raw: RawCloudflare,
+        location: Location,
+        pools: &[PoolConfig],
+        taken: &mut Taken,
+    ) -> Option<Settings> {
+        let way = self.way(&raw, location);
+        let name = self.provider_name(raw.name, location, taken);
+        let source = self.token_source(raw.token_file, raw.token_variable, location);
+        let zone = raw.zone.present().map(|(Text(ZoneText(zone)), location)| (zone, location));
+        let chosen = self.chosen(raw.pools, way, location, pools);
+        let way = way?;
+        if let Some((zone, location)) = &zone {
+            self.chosen_lie_in(&chosen, zone, *location);
+        }
+        let ttl = self.cloudflare_ttl(raw.ttl, way);
+        let account = raw.account.present().map(|(Text(HexId(id)), _)| id);
+        let mode = mode(way, zone.map(|(zone, _)| zone), account, ttl, &chosen);
+        let settings = Settings {
+            name,
+            calls: CallSettings {
+                api: raw.api.or(Text(ApiBase(daymark_cloudflare::API.to_owned()))).0.0,
+                token: source?,
+                timeout: raw.timeout.or(Text(BoundedDuration(raw::CALL_TIMEOUT))).0.0,
+                share: raw.call_share.or(Whole(raw::CALL_SHARE)).0,
+            },
+            drift_interval: raw.drift_interval.or(Text(BoundedDuration(raw::DRIFT_INTERVAL))).0.0,
+            pools: chosen.iter().map(|chosen| served(chosen.config)).collect(),
+            mode: mode?,
+        };
+        for chosen in &chosen {
+            self.doubts(chosen, &settings);
+        }
+        self.written_once(&chosen, &settings, taken);
+        Some(settings)
+    }
+
+    fn provider_name(&mut self, name: Key<Text<ProviderName>>, provider: Location, taken: &mut Taken) -> String {
+        taken.cloudflares += 1;
+        let default = match taken.cloudflares {
+            1 => "cloudflare".to_owned(),
+            n => format!("cloudflare-{n}"),
+        };
+        let (name, location) =
+            name.present().map_or((default, provider), |(Text(ProviderName(name)), location)| (name, location));
+        self.once(&mut taken.names, name.clone(), location, "provider");
+        name
+    }
+
+    fn token_source(
+        &mut self,
+        file: Key<Text<FilePath>>,
+        variable: Key<Text<Variable>>,
+        provider: Location,
+    ) -> Option<TokenSource> {
+        let message = match (&file, &variable) {
+            (Key::Absent, Key::Absent) => "is without the API token; one of tokenFile, tokenVariable is needed",
+            (_, Key::Absent) => return self.file(file, files::token).map(TokenSource::File),
+            (Key::Absent, _) => {
+                return variable.present().map(|(Text(Variable(name)), _)| TokenSource::Environment(name));
+            }
+            _ => "tokenFile and tokenVariable exclude each other; one of the two is allowed",
+        };
+        self.findings.error(provider, message);
+        None
+    }
+
+    /// The mode, with the keys that it needs and those that it has no use for; `None` where it is not known.
+    fn way(&mut self, raw: &RawCloudflare, provider: Location) -> Option<Way> {
+        let way = match (&raw.mode, &raw.manage) {
+            (Key::Absent, _) => {
+                self.findings.missing(provider, "mode", &format!("{} is needed", CloudflareMode::allowed()));
+                return None;
+            }
+            (Key::Faulty, _) | (_, Key::Faulty) => return None,
+            (Key::Present(Text(CloudflareMode::Records), _), _) => Way::Records,
+            (_, Key::Present(Text(CloudflareManage::Full), _)) => Way::Full,
+            _ => Way::Origins,
+        };
+        if way == Way::Records {
+            self.other_mode(raw.account.location(), "account", "loadBalancing");
+            self.other_mode(raw.manage.location(), "manage", "loadBalancing");
+        } else if matches!(raw.account, Key::Absent) {
+            self.findings.missing(provider, "account", &format!("{} is needed", HexId::allowed()));
+        }
+        if let (Way::Origins, Some(location)) = (way, raw.ttl.location()) {
+            let message = "`ttl` is not for `manage: origins`, where it is that of the balancer at Cloudflare";
+            self.findings.error(location, message);
+        }
+        if let (Way::Origins, Key::Absent) = (way, &raw.zone) {
+            let message = "no `zone`: the balancer is not checked, such as whether it is proxied";
+            self.findings.warn(provider, message);
+        } else if let Key::Absent = raw.zone {
+            self.findings.missing(provider, "zone", &format!("{} is needed", ZoneText::allowed()));
+        }
+        Some(way)
+    }
+
+    fn other_mode(&mut self, location: Option<Location>, key: &str, mode: &str) {
+        if let Some(location) = location {
+            self.findings.error(location, format!("`{key}` is for mode {mode}, and this is another"));
+        }
+    }
+
+    fn chosen<'a>(
+        &mut self,
+        list: Key<Vec<Key<RawServed>>>,
+        way: Option<Way>,
+        provider: Location,
+        pools: &'a [PoolConfig],
+    ) -> Vec<Chosen<'a>> {
+        if matches!(list, Key::Absent) && way != Some(Way::Origins) {
+            let all = pools.iter();
+            return all
+                .map(|config| Chosen { config, location: provider, cloudflare_pool: default_pool(config) })
+                .collect();
+        }
+        let mut seen = BTreeMap::new();
+        let mut chosen = Vec::new();
+        let noun = if way == Some(Way::Origins) { "pool with its cloudflarePool" } else { "pool" };
+        for (raw, served) in self.list(list, "pools", provider, noun) {
+            let cloudflare_pool = self.cloudflare_pool(raw.cloudflare_pool, way, served);
+            let Some((DnsName(name), location)) = self.required(raw.name, "name", served) else { continue };
+            self.once(&mut seen, name.clone(), location, "pool");
+            let Some(config) = pools.iter().find(|pool| pool.pool.name.as_str() == name) else {
+                let known: Vec<&str> = pools.iter().map(|pool| pool.pool.name.as_str()).collect();
+                self.findings
+                    .error(location, format!("{name} is no pool of this file; there are: {}", known.join(", ")));
+                continue;
+            };
+            let cloudflare_pool = cloudflare_pool.unwrap_or_else(|| default_pool(config));
+            chosen.push(Chosen { config, location, cloudflare_pool });
+        }
+        chosen
+    }
+
+    fn cloudflare_pool(
+        &mut self,
+        key: Key<Text<CloudflarePool>>,
+        way: Option<Way>,
+        served: Location,
+    ) -> Option<String> {
+        match (way, &key) {
+            (Some(Way::Records), Key::Present(..)) => {
+                self.other_mode(key.location(), "cloudflarePool", "loadBalancing");
+            }
+            (Some(Way::Origins), Key::Absent) => {
+                self.findings.missing(served, "cloudflarePool", &format!("{} is needed", CloudflarePool::allowed()));
+            }
+            _ => {}
+        }
+        key.present().map(|(Text(CloudflarePool(pool)), _)| pool)
+    }
+
+    fn chosen_lie_in(&mut self, chosen: &[Chosen<'_>], zone: &str, location: Location) {
+        let names = chosen.iter().map(|chosen| chosen.config.pool.name.as_str());
+        for pool in names.filter(|pool| !daymark_cloudflare::is_id(zone) && !lies_in(pool, zone)) {
+            self.findings
+                .error(location, format!("the pool {pool} does not lie in {zone}; the zone of every pool is needed"));
+        }
+    }
+
+    fn cloudflare_ttl(&mut self, ttl: Key<Text<raw::CloudflareTtl>>, way: Way) -> Option<u32> {
+        let (Text(BoundedDuration(ttl)), location) = ttl.present()?;
+        self.whole_seconds(ttl, location);
+        if way == Way::Records && ttl < Duration::from_secs(RECORD_TTL_ENTERPRISE.into()) {
+            let text = duration_text(ttl);
+            let message = format!("{text} is too short for records; from {RECORD_TTL_ENTERPRISE}s on is allowed");
+            self.findings.error(location, message);
+        }
+        Some(seconds(ttl))
+    }
+
+    /// Warns of settings that work and may yet surprise.
+    fn doubts(&mut self, chosen: &Chosen<'_>, settings: &Settings) {
+        let Chosen { config: PoolConfig { pool, .. }, location, .. } = chosen;
+        if let Some(message) = PoolReport::new(chosen.config).cloudflare_warning(&settings.mode) {
+            self.findings.warn(*location, message);
+        }
+        if pool.steering.mode == Steering::Weighted {
+            let message =
+                format!("the weights of {} do not reach Cloudflare, where every address counts alike", pool.name);
+            self.findings.warn(*location, message);
+        }
+        let mut addresses = pool.nodes.iter().flat_map(|node| &node.addresses);
+        let is_full = matches!(settings.mode, Mode::LoadBalancing { manage: Manage::Full { .. }, .. });
+        if let (true, Some(address)) = (is_full, addresses.find(|address| !daymark_cloudflare::is_public(**address))) {
+            let message = format!(
+                "{}: {address} is not public; Cloudflare refuses such origins where a monitor is attached",
+                pool.name
+            );
+            self.findings.warn(*location, message);
+        }
+    }
+
+    fn written_once(&mut self, chosen: &[Chosen<'_>], settings: &Settings, taken: &mut Taken) {
+        for (index, Chosen { config, location, cloudflare_pool }) in chosen.iter().enumerate() {
+            let is_like = |other: &&Chosen<'_>| {
+                other.cloudflare_pool == *cloudflare_pool && other.config.pool.name != config.pool.name
+            };
+            let is_balanced = matches!(settings.mode, Mode::LoadBalancing { .. });
+            if let Some(other) = chosen[..index].iter().find(is_like).filter(|_| is_balanced) {
+                let names = format!("{} and {}", other.config.pool.name, config.pool.name);
+                let message = format!(
+                    "the pools {names} both have the Cloudflare pool {cloudflare_pool}; give one of them another with \
+                     `cloudflarePool`"
+                );
+                self.findings.error(*location, message);
+                continue;
+            }
+            let name = |zone: &str| format!("the name {} in the zone {zone}", config.pool.name);
+            let pool = |account: &str| format!("the Cloudflare pool {cloudflare_pool} of the account {account}");
+            let what = match &settings.mode {
+                Mode::Records { zone, .. } => vec![name(zone)],
+                Mode::LoadBalancing { account, zone: Some(zone), manage: Manage::Full { .. }, .. } => {
+                    vec![name(zone), pool(account)]
+                }
+                Mode::LoadBalancing { account, .. } => vec![pool(account)],
+            };
+            for what in what {
+                let written = Written { api: settings.calls.api.clone(), what };
+                self.once(&mut taken.written, written, *location, "target of writing");
+            }
+        }
+    }
+}
+
+fn mode(
+    way: Way,
+    zone: Option<String>,
+    account: Option<String>,
+    ttl: Option<u32>,
+    chosen: &[Chosen<'_>],
+) -> Option<Mode> {
+    let manage = match way {
+        Way::Records => return Some(Mode::Records { zone: zone?, ttl }),
+        Way::Origins => Manage::Origins,
+        Way::Full if zone.is_none() => return None,
+        Way::Full => Manage::Full { ttl: ttl.unwrap_or(BALANCER_TTL) },
+    };
+    let cloudflare_pools = chosen.iter().map(|chosen| chosen.cloudflare_pool.clone()).collect();
+    Some(Mode::LoadBalancing { account: account?, zone, cloudflare_pools, manage })
+}
+
+fn served(PoolConfig { pool, probe, .. }: &PoolConfig) -> Served {
+    let detection = budget::silent(probe).total().max(budget::hung(probe).total());
+    Served { pool: pool.name.clone(), port: probe.port, detection }
+}
+
+/// The name of a Cloudflare pool that Daymark makes.
+fn default_pool(config: &PoolConfig) -> String {
+    format!("daymark-{}", config.pool.name.as_str().replace('.', "-"))
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}

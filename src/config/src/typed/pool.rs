@@ -1,0 +1,141 @@
+//! A pool: its nodes, steering and TTL, and what they have to do with each other. How it is probed is judged in
+//! [`probe`](super::probe).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use daymark_decision::{Mode, Node, NodeName, Pool, PoolName, ProbeTiming, Steering, TtlRange};
+
+use super::{Checker, Setting, seconds};
+use crate::findings::Location;
+use crate::raw::{self, Nodes, RawDiscovered, RawFromKubernetes, RawNode, RawNodes, RawPool, RawSteering, RawTtl};
+use crate::reader::Key;
+use crate::values::{DnsName, HostAddress, NodeText, Text, Whole};
+use crate::{PoolConfig, budget};
+
+/// The values that must be unique in a pool, each with its first location.
+#[derive(Default)]
+struct Seen {
+    names: BTreeMap<String, Location>,
+    addresses: BTreeMap<IpAddr, Location>,
+}
+
+impl Checker<'_> {
+    /// One pool; `None` where too little of it is good.
+    pub(super) fn pool(&mut self, raw: RawPool, root: Location) -> Option<PoolConfig> {
+        let name = self.required(raw.name, "name", root).map(|(DnsName(name), _)| name);
+        let port = raw.port.or(Whole(raw::PORT)).0;
+        let steering = steering(raw.steering);
+        let (nodes, discovered) = written(raw.nodes);
+        let (key, parent) = discovered.as_ref().map_or(("nodes", root), |(_, location)| ("seeds", *location));
+        let nodes = self.nodes(nodes, key, parent, steering.map(|steering| steering.mode));
+        let ttl_location = ttl_location(&raw.ttl).unwrap_or(root);
+        let ttl = self.ttl(raw.ttl);
+        let probe = self.probe(raw.probe, root, name.as_deref().unwrap_or_default(), port);
+        let discovery = discovered.and_then(|(raw, location)| self.discovery(raw, location, &probe));
+        let timing = ProbeTiming {
+            interval: probe.interval,
+            confirm_interval: probe.confirm_interval,
+            detection: budget::hung(&probe).total(),
+        };
+        let steering = steering.unwrap_or(Steering { mode: Mode::All, max_answers: raw::MAX_ANSWERS });
+        let name = PoolName::new(&name?);
+        let pool = Pool { name, nodes, thresholds: probe.thresholds, timing, steering, ttl };
+        let typed = PoolConfig { pool, probe, discovery };
+        for message in budget::PoolReport::new(&typed).warnings() {
+            self.findings.warn(ttl_location, message);
+        }
+        Some(typed)
+    }
+
+    fn nodes(&mut self, nodes: Key<Nodes>, key: &str, parent: Location, mode: Option<Mode>) -> Vec<Node> {
+        let mut seen = Seen::default();
+        let list = self.list(nodes, key, parent, "node");
+        list.into_iter().filter_map(|(raw, location)| self.node(raw, location, mode, &mut seen)).collect()
+    }
+
+    fn node(&mut self, raw: RawNode, location: Location, mode: Option<Mode>, seen: &mut Seen) -> Option<Node> {
+        let name = self.required(raw.name, "name", location);
+        if let Some((NodeText(name), location)) = &name {
+            self.once(&mut seen.names, name.clone(), *location, "node");
+        }
+        let mut addresses = Vec::new();
+        for (Text(HostAddress(address)), location) in self.list(raw.addresses, "addresses", location, "IP address") {
+            self.once(&mut seen.addresses, address, location, "address");
+            if let Some(reach) = narrow_reach(address) {
+                self.findings.warn(location, format!("{address} is {reach}"));
+            }
+            addresses.push(address);
+        }
+        self.unused(raw.priority.location(), mode, Mode::Failover, "priority", "failover");
+        self.unused(raw.weight.location(), mode, Mode::Weighted, "weight", "weighted");
+        let priority = raw.priority.or(Whole(raw::PRIORITY)).0;
+        let weight = raw.weight.or(Whole(raw::WEIGHT)).0;
+        let (NodeText(name), _) = name?;
+        Some(Node { name: NodeName::new(&name), addresses, priority, weight })
+    }
+
+    fn unused(&mut self, location: Option<Location>, mode: Option<Mode>, needed: Mode, key: &str, name: &str) {
+        let (Some(location), Some(mode)) = (location, mode) else { return };
+        if mode != needed {
+            self.findings.warn(location, format!("`{key}` does nothing unless `steering.mode` is {name}"));
+        }
+    }
+
+    fn ttl(&mut self, ttl: Key<RawTtl>) -> TtlRange {
+        let raw = ttl.or(RawTtl::default());
+        let max = Setting::new("max", raw.max, raw::TTL_MAX);
+        let min = Setting::new("min", raw.min, raw::TTL_MIN);
+        for setting in [&max, &min] {
+            if let Some(location) = setting.location {
+                self.whole_seconds(setting.value, location);
+            }
+        }
+        self.in_order(&min, &max);
+        TtlRange { min: seconds(min.value), max: seconds(max.value) }
+    }
+}
+
+/// The nodes that are written, and where else to look, with the location of the mapping that says so.
+fn written(nodes: Key<RawNodes>) -> (Key<Nodes>, Option<(Key<RawFromKubernetes>, Location)>) {
+    match nodes {
+        Key::Absent => (Key::Absent, None),
+        Key::Faulty => (Key::Faulty, None),
+        Key::Present(RawNodes::List(list), location) => (Key::Present(list, location), None),
+        Key::Present(RawNodes::Mapping(RawDiscovered { seeds, from_kubernetes }), location) => {
+            (seeds, Some((from_kubernetes, location)))
+        }
+    }
+}
+
+/// `None` where the mode is not known, so that nothing is said of what depends on it.
+fn steering(steering: Key<RawSteering>) -> Option<Steering> {
+    if matches!(steering, Key::Faulty) {
+        return None;
+    }
+    let raw = steering.or(RawSteering::default());
+    let max_answers = raw.max_answers.or(Whole(raw::MAX_ANSWERS)).0;
+    match raw.mode {
+        Key::Faulty => None,
+        mode => Some(Steering { mode: mode.or(Text(Mode::All)).0, max_answers }),
+    }
+}
+
+fn ttl_location(ttl: &Key<RawTtl>) -> Option<Location> {
+    match ttl {
+        Key::Present(raw, location) => Some(raw.max.location().unwrap_or(*location)),
+        Key::Absent | Key::Faulty => None,
+    }
+}
+
+/// The reason for which clients elsewhere may not reach an address.
+fn narrow_reach(address: IpAddr) -> Option<&'static str> {
+    match address {
+        _ if address.is_loopback() => Some("a loopback address: clients that get it reach only themselves"),
+        IpAddr::V4(v4) if v4.is_link_local() => Some("a link-local address: it is reached only from its own link"),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            Some("a link-local address: without a zone, which DNS cannot carry, no one reaches it")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,103 @@
+//! The probe of a pool: durations in their order, trust and credentials.
+
+use std::num::NonZeroU32;
+
+use daymark_decision::Thresholds;
+use daymark_files::{FileError, check_key_fits};
+
+use super::{Checker, Setting, files};
+use crate::findings::Location;
+use crate::raw::{self, RawAuth, RawProbe};
+use crate::reader::Key;
+use crate::values::{FilePath, RequestPath, ServerName, Text, Whole};
+use daymark_probe::{Auth, Settings, Trust};
+
+impl Checker<'_> {
+    /// The probe of a pool with this name and port.
+    pub(super) fn probe(&mut self, probe: Key<RawProbe>, pool: Location, pool_name: &str, port: u16) -> Settings {
+        let location = probe.location().unwrap_or(pool);
+        let is_readable = !matches!(probe, Key::Faulty);
+        let raw = probe.or(RawProbe::default());
+        let interval = Setting::new("interval", raw.interval, raw::INTERVAL);
+        let connect_timeout = Setting::new("connectTimeout", raw.connect_timeout, raw::CONNECT_TIMEOUT);
+        let timeout = Setting::new("timeout", raw.timeout, raw::TIMEOUT);
+        let confirm_interval = Setting::new("confirmInterval", raw.confirm_interval, raw::CONFIRM_INTERVAL);
+        self.in_order(&connect_timeout, &timeout);
+        self.in_order(&confirm_interval, &interval);
+        Settings {
+            port,
+            path: raw.path.or(Text(RequestPath(raw::PATH.to_owned()))).0.0,
+            server_name: raw.server_name.or(Text(ServerName(pool_name.to_owned()))).0.0,
+            interval: interval.value,
+            connect_timeout: connect_timeout.value,
+            timeout: timeout.value,
+            confirm_interval: confirm_interval.value,
+            fresh_every: count(raw.fresh_every.or(Whole(raw::FRESH_EVERY)).0),
+            thresholds: Thresholds {
+                rise: count(raw.rise.or(Whole(raw::RISE)).0),
+                fall: count(raw.fall.or(Whole(raw::FALL)).0),
+            },
+            trust: if is_readable { self.trust(raw.ca, raw.insecure, location) } else { Trust::System },
+            auth: self.auth(raw.auth),
+        }
+    }
+
+    fn trust(&mut self, ca: Key<Text<FilePath>>, insecure: Key<bool>, probe: Location) -> Trust {
+        let unset = matches!((&ca, &insecure), (Key::Absent, Key::Absent | Key::Present(false, _)));
+        let (insecure, insecure_location) = insecure.present().unwrap_or((false, probe));
+        let path = self.file(ca, files::ca);
+        match (path, insecure) {
+            (Some(_), true) => {
+                let message = "`insecure: true` and `ca` exclude each other; one of the two is allowed";
+                self.findings.error(insecure_location, message);
+                Trust::Nothing
+            }
+            (None, true) => {
+                let message = "every certificate is accepted: a node with a wrong one, or an impostor, counts as ready";
+                self.findings.warn(insecure_location, message);
+                Trust::Nothing
+            }
+            (Some(path), false) => Trust::File(path),
+            (None, false) => {
+                if unset {
+                    let message =
+                        "no `ca`: only the CAs of the system are trusted, and kubeadm's is seldom one of them";
+                    self.findings.warn(probe, message);
+                }
+                Trust::System
+            }
+        }
+    }
+
+    fn auth(&mut self, auth: Key<RawAuth>) -> Option<Auth> {
+        let (raw, location) = auth.present()?;
+        let message = match (&raw.client_certificate, &raw.token_file) {
+            (Key::Absent, Key::Absent) => "is without a key; one of clientCertificate, tokenFile is needed",
+            (Key::Absent, _) => return self.file(raw.token_file, files::token).map(Auth::TokenFile),
+            (_, Key::Absent) => {
+                let (raw, location) = raw.client_certificate.present()?;
+                return self.client_certificate(raw, location);
+            }
+            _ => "clientCertificate and tokenFile exclude each other; one of the two is allowed",
+        };
+        self.findings.error(location, message);
+        None
+    }
+
+    fn client_certificate(&mut self, raw: raw::RawClientCertificate, location: Location) -> Option<Auth> {
+        let key_location = raw.key.location();
+        let certificate = self.required_file(raw.certificate, "certificate", location, files::chain);
+        let key = self.required_file(raw.key, "key", location, files::key);
+        let (certificate, key) = (certificate?, key?);
+        // Any other error was found with the file itself.
+        if let Err(error @ FileError::OtherKey { .. }) = check_key_fits(&certificate, &key) {
+            self.findings.error(key_location.unwrap_or(location), error.to_string());
+        }
+        Some(Auth::ClientCertificate { certificate, key })
+    }
+}
+
+/// The kinds of the keys keep it above zero.
+fn count(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
+}

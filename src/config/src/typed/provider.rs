@@ -1,0 +1,162 @@
+//! The providers, and how they fit the names of the pools.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::cloudflare::Taken;
+use super::{Checker, files};
+use crate::findings::Location;
+use crate::raw::{self, RawAuthoritative, RawNameserver, RawProvider};
+use crate::reader::Key;
+use crate::values::{DnsName, HostAddress, ServeAddress, Text, Whole};
+use crate::{AuthoritativeConfig, Nameserver, PeerAddress, PeersConfig, PoolConfig, ProviderConfig};
+
+/// The parts of the configuration that a provider depends on.
+#[derive(Clone, Copy)]
+pub(super) struct Rest<'a> {
+    pub(super) pools: &'a [PoolConfig],
+    /// `None` where there are none, or too little of them is good.
+    pub(super) peers: Option<&'a PeersConfig>,
+    pub(super) has_peers: bool,
+}
+
+impl Checker<'_> {
+    /// The providers of these pools.
+    pub(super) fn providers(
+        &mut self,
+        providers: Key<Vec<Key<RawProvider>>>,
+        root: Location,
+        rest: Rest<'_>,
+    ) -> Vec<ProviderConfig> {
+        let mut taken = Taken::default();
+        let mut typed = Vec::new();
+        let mut first = None;
+        for (provider, location) in self.list(providers, "providers", root, "provider") {
+            let raw = match provider {
+                RawProvider::Authoritative(raw) => raw,
+                RawProvider::Cloudflare(raw) => {
+                    typed
+                        .extend(self.cloudflare(raw, location, rest.pools, &mut taken).map(ProviderConfig::Cloudflare));
+                    continue;
+                }
+            };
+            typed.push(ProviderConfig::Authoritative(self.authoritative(raw, location, rest)));
+            if let Some(first) = first {
+                let first = self.findings.describe(first);
+                let message = format!("is authoritative like {first}; one provider of this type is allowed");
+                self.findings.error(location, message);
+            } else {
+                first = Some(location);
+            }
+        }
+        typed
+    }
+
+    fn authoritative(&mut self, raw: RawAuthoritative, location: Location, rest: Rest<'_>) -> AuthoritativeConfig {
+        let pools: Vec<&str> = rest.pools.iter().map(|pool| pool.pool.name.as_str()).collect();
+        let zone_unset = matches!(raw.zone, Key::Absent);
+        let zone = raw.zone.present().map(|(Text(DnsName(zone)), location)| (zone, location));
+        if let Some((zone, location)) = &zone {
+            self.zone(zone, *location, &pools);
+        }
+        if let (true, Some(location)) = (zone_unset, raw.zone_file.location()) {
+            self.findings.error(location, "needs `zone`, the zone that the file is for");
+        }
+        let zone = zone.map(|(zone, _)| zone);
+        let zones = zone.as_deref().map_or(pools.clone(), |zone| vec![zone]);
+        AuthoritativeConfig {
+            listen: self.listen(raw.listen, location, rest),
+            nameservers: self.nameservers(raw.nameservers, location, &pools, &zones),
+            zone_file: self.file(raw.zone_file, files::readable),
+            max_tcp_connections: raw.max_tcp_connections.or(Whole(raw::MAX_TCP_CONNECTIONS)).0,
+            zone,
+        }
+    }
+
+    fn zone(&mut self, zone: &str, location: Location, pools: &[&str]) {
+        for pool in pools.iter().filter(|pool| **pool == zone || !lies_in(pool, zone)) {
+            self.findings.error(
+                location,
+                format!("the pool {pool} does not lie under {zone}; a parent of every pool is allowed"),
+            );
+        }
+    }
+
+    fn listen(
+        &mut self,
+        listen: Key<Vec<Key<Text<ServeAddress>>>>,
+        provider: Location,
+        rest: Rest<'_>,
+    ) -> Vec<SocketAddr> {
+        if matches!(listen, Key::Absent) {
+            return raw::DNS_LISTEN.to_vec();
+        }
+        let mut seen = BTreeMap::new();
+        let mut typed = Vec::new();
+        for (Text(address), location) in self.list(listen, "listen", provider, "address") {
+            let address = match address {
+                ServeAddress::At(address) => Some(address),
+                ServeAddress::Own(port) => self.own_address(port, location, rest),
+            };
+            let Some(address) = address else { continue };
+            self.once(&mut seen, address, location, "address");
+            typed.push(address);
+        }
+        typed
+    }
+
+    /// The address of this host among the members, at this port.
+    fn own_address(&mut self, port: u16, location: Location, rest: Rest<'_>) -> Option<SocketAddr> {
+        let message = match rest.peers.map(|peers| peers.addresses.get(&peers.membership.own)) {
+            Some(Some(PeerAddress::Ip(address))) => return Some(SocketAddr::new(address.ip(), port)),
+            Some(Some(PeerAddress::Name(name, _))) => {
+                format!("among the members this host has the name {name}; `self` needs an IP address there")
+            }
+            None if !rest.has_peers => {
+                "`self` is the address of this host among `peers.members`, and there are no peers".to_owned()
+            }
+            // What is wrong with the peers is said there.
+            Some(None) | None => return None,
+        };
+        self.findings.error(location, message);
+        None
+    }
+
+    fn nameservers(
+        &mut self,
+        nameservers: Key<Vec<Key<RawNameserver>>>,
+        provider: Location,
+        pools: &[&str],
+        zones: &[&str],
+    ) -> Vec<Nameserver> {
+        let mut seen = BTreeMap::new();
+        let mut typed = Vec::new();
+        for (raw, location) in self.list(nameservers, "nameservers", provider, "nameserver") {
+            let (unset, addresses_location) = (matches!(raw.addresses, Key::Absent), raw.addresses.location());
+            let mut addresses = Vec::new();
+            let mut seen_addresses = BTreeMap::new();
+            let given = raw.addresses.present().map(|(list, _)| list).unwrap_or_default();
+            let empty = unset || (addresses_location.is_some() && given.is_empty());
+            for (Text(HostAddress(address)), location) in given.into_iter().filter_map(Key::present) {
+                self.once(&mut seen_addresses, address, location, "address");
+                addresses.push(address);
+            }
+            let Some((DnsName(name), name_location)) = self.required(raw.name, "name", location) else { continue };
+            self.once(&mut seen, name.clone(), name_location, "nameserver");
+            if pools.contains(&name.as_str()) {
+                let message = format!("{name} is the name of a pool; another name is needed, such as ns1.{name}");
+                self.findings.error(name_location, message);
+            } else if let (true, Some(zone)) = (empty, zones.iter().find(|zone| lies_in(&name, zone))) {
+                let message = format!("{name} lies in the served zone {zone}; at least one address is needed, as glue");
+                self.findings.error(addresses_location.unwrap_or(location), message);
+            }
+            typed.push(Nameserver { name, addresses });
+        }
+        typed
+    }
+}
+
+/// Is the name the zone or under it?
+pub(super) fn lies_in(name: &str, zone: &str) -> bool {
+    name.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}

@@ -1,0 +1,393 @@
+//! The kinds of values a key can have: each knows what it allows and how the schema says so. A value is judged alone here;
+//! what depends on other keys or on files is judged in [`typed`](super::typed).
+
+mod cloudflare;
+mod discovery;
+mod peers;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use daymark_decision::Mode;
+use http::uri::PathAndQuery;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde_json::Value;
+
+use super::findings::quoted;
+use super::reader::Key;
+
+pub(super) use self::cloudflare::{
+    ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, HexId, ProviderName, Variable, ZoneText,
+};
+pub(super) use self::discovery::{AddressKind, LabelSelector, NodeSource};
+pub(super) use self::peers::{ClusterName, ServeAddress};
+
+/// A kind of text.
+pub(super) trait Kind: Sized {
+    /// The allowed values, as a noun phrase.
+    fn allowed() -> String;
+
+    /// Reads a text, or says what is wrong with it.
+    fn parse(text: &str) -> Result<Self, String>;
+
+    /// Narrows the schema beyond `type: string`.
+    fn narrow(_schema: &mut Schema) {}
+}
+
+/// Says in the schema which form a text has; what is allowed as a whole says [`Kind::parse`].
+fn pattern(schema: &mut Schema, pattern: impl Into<Value>) {
+    schema.insert("pattern".to_owned(), pattern.into());
+}
+
+/// A value that is written as a text.
+#[derive(Debug)]
+pub(super) struct Text<T>(pub(super) T);
+
+impl<'de, T: Kind> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor(PhantomData))
+    }
+}
+
+struct TextVisitor<T>(PhantomData<T>);
+
+impl<T: Kind> Visitor<'_> for TextVisitor<T> {
+    type Value = Text<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&T::allowed())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Text<T>, E> {
+        T::parse(text).map(Text).map_err(|wrong| E::custom(format!("{wrong}; {} is allowed", T::allowed())))
+    }
+}
+
+impl<T: Kind> JsonSchema for Text<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = json_schema!({"type": "string", "title": T::allowed()});
+        T::narrow(&mut schema);
+        schema
+    }
+}
+
+/// A whole number from `MIN` to `MAX`, held as a `T` that can hold both.
+#[derive(Debug)]
+pub(super) struct Whole<T, const MIN: u64, const MAX: u64>(pub(super) T);
+
+impl<'de, T: TryFrom<u64>, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<T, MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WholeVisitor(PhantomData))
+    }
+}
+
+struct WholeVisitor<T, const MIN: u64, const MAX: u64>(PhantomData<T>);
+
+impl<T: TryFrom<u64>, const MIN: u64, const MAX: u64> Visitor<'_> for WholeVisitor<T, MIN, MAX> {
+    type Value = Whole<T, MIN, MAX>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from {MIN} to {MAX}")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        let side = if number > MAX { "large" } else { "small" };
+        match T::try_from(number) {
+            Ok(value) if (MIN..=MAX).contains(&number) => Ok(Whole(value)),
+            _ => Err(E::custom(format!("{number} is too {side}; a whole number from {MIN} to {MAX} is allowed"))),
+        }
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        if text.parse::<u64>().is_err() {
+            return Err(E::invalid_type(Unexpected::Str(text), &self));
+        }
+        let text = quoted(text);
+        Err(E::custom(format!("is the text {text}; a whole number from {MIN} to {MAX}, without quotes, is allowed")))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        Err(E::custom(format!("{number} is too small; a whole number from {MIN} to {MAX} is allowed")))
+    }
+}
+
+impl<T, const MIN: u64, const MAX: u64> JsonSchema for Whole<T, MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Whole".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": MIN, "maximum": MAX})
+    }
+}
+
+/// A duration from `MIN` to `MAX` milliseconds.
+#[derive(Debug)]
+pub(super) struct BoundedDuration<const MIN: u64, const MAX: u64>(pub(super) Duration);
+
+impl<const MIN: u64, const MAX: u64> Kind for BoundedDuration<MIN, MAX> {
+    fn allowed() -> String {
+        let [min, max] = [MIN, MAX].map(|bound| duration_text(Duration::from_millis(bound)));
+        format!("a duration with its unit (ms, s, m or h) from {min} to {max}")
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let milliseconds = match text.strip_prefix(digits).unwrap_or_default() {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "" => return Err(format!("{} has no unit", quoted(text))),
+            _ => return Err(format!("{} is no duration", quoted(text))),
+        };
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(format!("{} is no duration", quoted(text)));
+        }
+        let number = digits.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(milliseconds);
+        if number < MIN {
+            return Err(format!("{} is too short", quoted(text)));
+        }
+        if number > MAX {
+            return Err(format!("{} is too long", quoted(text)));
+        }
+        Ok(Self(Duration::from_millis(number)))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, "^[0-9]+(ms|s|m|h)$");
+    }
+}
+
+/// A duration as the configuration writes it, in the largest unit that needs no fraction.
+pub(super) fn duration_text(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let units = [(3_600_000, "h"), (60_000, "m"), (1000, "s")];
+    match units.into_iter().find(|(unit, _)| milliseconds >= *unit && milliseconds.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", milliseconds / unit),
+        None => format!("{milliseconds}ms"),
+    }
+}
+
+/// A DNS name of RFC 1123, section 2.1, in lower case and without the final dot.
+#[derive(Debug)]
+pub(super) struct DnsName(pub(super) String);
+
+impl Kind for DnsName {
+    fn allowed() -> String {
+        "a DNS name (labels of 1 to 63 letters, digits and inner hyphens, 253 characters in all)".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.parse::<IpAddr>().is_ok() {
+            return Err(format!("{} is an IP address, not a name", quoted(text)));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        if name.len() > 253 || !name.split('.').all(is_label) {
+            return Err(format!("{} is no DNS name", quoted(text)));
+        }
+        Ok(Self(name.to_ascii_lowercase()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        let label = "[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?";
+        let octet = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+        pattern(schema, format!(r"^{label}(\.{label})*\.?$"));
+        // One for the final dot.
+        schema.insert("maxLength".to_owned(), 254.into());
+        schema.insert("not".to_owned(), serde_json::json!({"pattern": format!(r"^({octet}\.){{3}}{octet}$")}));
+    }
+}
+
+fn is_label(label: &str) -> bool {
+    let whole = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    whole && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+}
+
+/// A name or an address for which a certificate can be valid.
+#[derive(Debug)]
+pub(super) struct ServerName(pub(super) String);
+
+impl Kind for ServerName {
+    fn allowed() -> String {
+        "a DNS name or an IP address".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse::<IpAddr>() {
+            Ok(address) => Ok(Self(address.to_string())),
+            Err(_) => {
+                DnsName::parse(text).map(|DnsName(name)| Self(name)).map_err(|_| format!("{} is neither", quoted(text)))
+            }
+        }
+    }
+}
+
+/// The name of a node.
+#[derive(Debug)]
+pub(super) struct NodeText(pub(super) String);
+
+impl Kind for NodeText {
+    fn allowed() -> String {
+        "a text of 1 to 253 characters without white space".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let odd = text.chars().any(|c| c.is_whitespace() || c.is_control());
+        if text.is_empty() || text.len() > 253 || odd {
+            return Err(format!("{} is no name of a node", quoted(text)));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, r"^\S{1,253}$");
+    }
+}
+
+/// The address of one machine.
+#[derive(Debug)]
+pub(super) struct HostAddress(pub(super) IpAddr);
+
+impl Kind for HostAddress {
+    fn allowed() -> String {
+        "the IPv4 or IPv6 address of one machine".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let address = text.parse::<IpAddr>().map_err(|_| format!("{} is no IP address", quoted(text)))?;
+        if let IpAddr::V6(v6) = address
+            && let Some(v4) = v6.to_ipv4_mapped()
+        {
+            return Err(format!("{text} is an IPv4 address inside IPv6, write {v4}"));
+        }
+        let wrong = match address {
+            _ if address.is_unspecified() => "the unspecified address",
+            _ if address.is_multicast() => "a multicast address",
+            IpAddr::V4(v4) if v4.is_broadcast() => "the broadcast address",
+            _ => return Ok(Self(address)),
+        };
+        Err(format!("{text} is {wrong}"))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        let formats = serde_json::json!([{"format": "ipv4"}, {"format": "ipv6"}]);
+        schema.insert("anyOf".to_owned(), formats);
+    }
+}
+
+/// An address and port to listen on.
+#[derive(Debug)]
+pub(super) struct ListenAddress(pub(super) SocketAddr);
+
+impl Kind for ListenAddress {
+    fn allowed() -> String {
+        "an IP address with a port (such as 127.0.0.1:9353 or [::]:53)".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| format!("{} is no address to listen on", quoted(text)))
+    }
+}
+
+/// The path of a file or a directory.
+#[derive(Debug)]
+pub(super) struct FilePath(pub(super) PathBuf);
+
+impl Kind for FilePath {
+    fn allowed() -> String {
+        "the path of a file or directory".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        // One with a line break is a slip, and would tear what is said of it.
+        if text.is_empty() || text.chars().any(char::is_control) {
+            return Err(format!("{} is no path", quoted(text)));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// The path and query of a request (RFC 9112, section 3.2.1).
+#[derive(Debug)]
+pub(super) struct RequestPath(pub(super) String);
+
+impl Kind for RequestPath {
+    fn allowed() -> String {
+        "a path that begins with / (such as /readyz or /readyz?exclude=etcd)".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = text.starts_with('/') && !text.contains('#') && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !plain || text.parse::<PathAndQuery>().is_err() {
+            return Err(format!("{} is no path of a request", quoted(text)));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, r#"^/[!-"$-~]*$"#);
+    }
+}
+
+/// A kind of text with a few allowed values.
+trait Choice: Copy + 'static {
+    const ALL: &'static [(&'static str, Self)];
+}
+
+impl<T: Choice> Kind for T {
+    fn allowed() -> String {
+        let words: Vec<&str> = T::ALL.iter().map(|(word, _)| *word).collect();
+        format!("one of {}", words.join(", "))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let known = T::ALL.iter().find(|(word, _)| *word == text);
+        known.map(|(_, value)| *value).ok_or_else(|| format!("{} is unknown", quoted(text)))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        schema.remove("title");
+        schema.insert("enum".to_owned(), T::ALL.iter().map(|(word, _)| *word).collect());
+    }
+}
+
+impl Choice for Mode {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("all", Self::All), ("failover", Self::Failover), ("weighted", Self::Weighted)];
+}
+
+impl<T: JsonSchema> JsonSchema for Key<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}

@@ -1,0 +1,175 @@
+//! The kinds of values that only a Cloudflare provider has.
+
+use std::net::IpAddr;
+
+use daymark_cloudflare::is_id;
+use http::Uri;
+use schemars::Schema;
+use serde_json::json;
+
+use super::{Choice, DnsName, Kind, pattern, quoted};
+
+/// The name of the authoritative provider, which no other provider may have.
+pub(crate) const AUTHORITATIVE: &str = "authoritative";
+
+/// The objects that a Cloudflare provider writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CloudflareMode {
+    Records,
+    LoadBalancing,
+}
+
+impl Choice for CloudflareMode {
+    const ALL: &'static [(&'static str, Self)] = &[("records", Self::Records), ("loadBalancing", Self::LoadBalancing)];
+}
+
+/// The parts of a Load Balancing setup that Daymark manages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CloudflareManage {
+    Origins,
+    Full,
+}
+
+impl Choice for CloudflareManage {
+    const ALL: &'static [(&'static str, Self)] = &[("origins", Self::Origins), ("full", Self::Full)];
+}
+
+/// The name of a provider, which is also part of the name of a file.
+#[derive(Debug)]
+pub(crate) struct ProviderName(pub(crate) String);
+
+impl Kind for ProviderName {
+    fn allowed() -> String {
+        format!("a name of 1 to 63 letters, digits and -, other than {AUTHORITATIVE}")
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if text == AUTHORITATIVE {
+            return Err(format!("{text} is the name of the provider of that type"));
+        }
+        if !plain || !(1..=63).contains(&text.len()) {
+            return Err(format!("{} is no name of a provider", quoted(text)));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, "^[0-9A-Za-z-]{1,63}$");
+        schema.insert("not".to_owned(), json!({"const": AUTHORITATIVE}));
+    }
+}
+
+/// The name of an environment variable (POSIX.1-2017, section 8.1).
+#[derive(Debug)]
+pub(crate) struct Variable(pub(crate) String);
+
+impl Kind for Variable {
+    fn allowed() -> String {
+        "the name of an environment variable (letters, digits and _)".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if text.is_empty() || !plain || text.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err("this is no name of an environment variable".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, "^[A-Za-z_][0-9A-Za-z_]*$");
+    }
+}
+
+/// An ID of Cloudflare, in lower case.
+#[derive(Debug)]
+pub(crate) struct HexId(pub(crate) String);
+
+impl Kind for HexId {
+    fn allowed() -> String {
+        "an ID of 32 hexadecimal digits".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if !is_id(text) {
+            return Err(format!("{} is no ID", quoted(text)));
+        }
+        Ok(Self(text.to_ascii_lowercase()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, "^[0-9A-Fa-f]{32}$");
+    }
+}
+
+/// A zone of Cloudflare: its name, or its ID. What could be both is taken as an ID, for no zone has a name of 32 digits.
+#[derive(Debug)]
+pub(crate) struct ZoneText(pub(crate) String);
+
+impl Kind for ZoneText {
+    fn allowed() -> String {
+        "a DNS name or an ID of 32 hexadecimal digits".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let DnsName(name) = DnsName::parse(text).map_err(|_| format!("{} is neither", quoted(text)))?;
+        Ok(Self(name))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        DnsName::narrow(schema);
+    }
+}
+
+/// The name or the ID of a Cloudflare pool.
+#[derive(Debug)]
+pub(crate) struct CloudflarePool(pub(crate) String);
+
+impl Kind for CloudflarePool {
+    fn allowed() -> String {
+        "the name (letters, digits, - and _) or the ID of a Cloudflare pool".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if text.is_empty() || !plain {
+            return Err(format!("{} is no Cloudflare pool", quoted(text)));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, "^[0-9A-Za-z_-]+$");
+    }
+}
+
+/// The base address of an API, without a final slash. Only towards this host itself may it do without TLS: the token is a
+/// part of every call.
+#[derive(Debug)]
+pub(crate) struct ApiBase(pub(crate) String);
+
+impl Kind for ApiBase {
+    fn allowed() -> String {
+        "an https address without user, query and fragment, or an http one of a loopback address".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        // What stands before an @ may be a password, and this is shown.
+        let shown = if text.contains('@') { "this".to_owned() } else { quoted(text) };
+        let wrong = || format!("{shown} is no base address of an API");
+        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let is_safe = uri.scheme_str() == Some("https") || (uri.scheme_str() == Some("http") && is_loopback);
+        if !is_safe || host.is_empty() || text.contains(['?', '#', '@']) {
+            return Err(wrong());
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        let loopback = r"(127(\.[0-9]{1,3}){3}|\[::1\])";
+        pattern(schema, format!(r"^(https://[^\s?#@/]|http://{loopback}([:/]|$))[^\s?#@]*$"));
+    }
+}

@@ -1,0 +1,46 @@
+//! The kinds of values that only discovery has.
+
+use schemars::Schema;
+
+use super::{Choice, Kind, pattern, quoted};
+use daymark_discovery::AddressType;
+
+/// The objects of Kubernetes that are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodeSource {
+    Nodes,
+    Endpoints,
+}
+
+impl Choice for NodeSource {
+    const ALL: &'static [(&'static str, Self)] = &[("nodes", Self::Nodes), ("endpoints", Self::Endpoints)];
+}
+
+/// The kind of addresses of a Node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AddressKind(pub(crate) AddressType);
+
+impl Choice for AddressKind {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("InternalIP", Self(AddressType::Internal)), ("ExternalIP", Self(AddressType::External))];
+}
+
+/// A label selector; whether it is a good one is the apiserver's to say.
+#[derive(Debug)]
+pub(crate) struct LabelSelector(pub(crate) String);
+
+impl Kind for LabelSelector {
+    fn allowed() -> String {
+        "a label selector (such as node-role.kubernetes.io/control-plane)".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        let framed = text.trim() == text && (1..=512).contains(&text.len());
+        if plain && framed { Ok(Self(text.to_owned())) } else { Err(format!("{} selects nothing", quoted(text))) }
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, "^[!-~]([ -~]{0,510}[!-~])?$");
+    }
+}

@@ -1,0 +1,134 @@
+//! The kinds of values that have to do with the peers.
+
+use std::net::SocketAddr;
+
+use daymark_decision::HostName;
+use daymark_gossip::MAX_HOST_NAME_BYTES;
+use schemars::Schema;
+
+use super::{DnsName, HostAddress, Kind, pattern, quoted};
+use crate::PeerAddress;
+use crate::raw::PEER_PORT;
+
+impl Kind for HostName {
+    fn allowed() -> String {
+        format!("a name of 1 to {MAX_HOST_NAME_BYTES} letters, digits, -, _ and .")
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if !is_plain(text, MAX_HOST_NAME_BYTES) {
+            return Err(format!("{} is no name of a host", quoted(text)));
+        }
+        Ok(Self::new(text))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, format!("^[0-9A-Za-z._-]{{1,{MAX_HOST_NAME_BYTES}}}$"));
+    }
+}
+
+/// The name that all hosts of one configuration share.
+#[derive(Debug)]
+pub(crate) struct ClusterName(pub(crate) String);
+
+impl Kind for ClusterName {
+    fn allowed() -> String {
+        "a name of 1 to 64 letters, digits, -, _ and .".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if !is_plain(text, 64) {
+            return Err(format!("{} is no name of a cluster", quoted(text)));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        pattern(schema, "^[0-9A-Za-z._-]{1,64}$");
+    }
+}
+
+/// The address on which DNS is served.
+#[derive(Debug)]
+pub(crate) enum ServeAddress {
+    /// There.
+    At(SocketAddr),
+    /// At the address of this host among the members, and this port: what differs by host is not in the file then.
+    Own(u16),
+}
+
+impl Kind for ServeAddress {
+    fn allowed() -> String {
+        "an IP address or self with a port (such as 192.0.2.11:53, [::]:53 or self:53)".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let parsed = match text.strip_prefix("self:") {
+            Some(port) => port.parse().ok().map(Self::Own),
+            None => text.parse().ok().map(Self::At),
+        };
+        parsed.ok_or_else(|| format!("{} is no address to listen on", quoted(text)))
+    }
+}
+
+fn is_plain(text: &str, most: usize) -> bool {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    plain && (1..=most).contains(&text.len())
+}
+
+impl Kind for PeerAddress {
+    fn allowed() -> String {
+        format!(
+            "an IP address or a DNS name, with a port unless it is {PEER_PORT} (such as 192.0.2.11, [2001:db8::11]:{PEER_PORT} \
+             or dns-1.example.org)"
+        )
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let (host, port) = split(text)?;
+        let port = match port {
+            None => PEER_PORT,
+            Some(port) => number(port).ok_or_else(|| format!("{} has no port from 1 to 65535", quoted(text)))?,
+        };
+        // What ends in a number is an address with a slip in it: no top-level domain does (RFC 1123, section 2.1).
+        let top = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+        if host.contains(':') || is_number(top) {
+            let HostAddress(address) = HostAddress::parse(host)?;
+            return Ok(Self::Ip(SocketAddr::new(address, port)));
+        }
+        let DnsName(name) = DnsName::parse(host).map_err(|_| format!("{} is neither", quoted(text)))?;
+        Ok(Self::Name(name, port))
+    }
+
+    /// Leaves it to the reader to tell an address from a port.
+    fn narrow(schema: &mut Schema) {
+        let label = "[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?";
+        pattern(schema, format!(r"^(\[[0-9A-Fa-f:.]+\]|{label}(\.{label})*\.?)(:[0-9]{{1,5}})?$"));
+    }
+}
+
+/// The host without brackets, and the port if there is one.
+fn split(text: &str) -> Result<(&str, Option<&str>), String> {
+    let wrong = || format!("{} is no address of a host", quoted(text));
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
+        return match port.strip_prefix(':') {
+            _ if !host.contains(':') => Err(wrong()),
+            None if !port.is_empty() => Err(wrong()),
+            port => Ok((host, port)),
+        };
+    }
+    match text.split_once(':') {
+        Some((_, port)) if port.contains(':') => Err(format!("{} is IPv6 without brackets", quoted(text))),
+        Some((host, port)) => Ok((host, Some(port))),
+        None => Ok((text, None)),
+    }
+}
+
+fn number(port: &str) -> Option<u16> {
+    port.parse().ok().filter(|number| is_number(port) && *number > 0)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}

@@ -1,0 +1,180 @@
+//! Valid files and the settings that they become.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use daymark_config::budget::report;
+use daymark_config::{Config, ProviderConfig};
+use daymark_decision::{Mode, TtlRange};
+use daymark_discovery::{AddressType, Settings, Source};
+use daymark_probe::{Auth, Trust};
+
+use crate::support::{SMALL, files, meaning, parse, with};
+
+#[test]
+fn a_key_that_is_left_out_has_its_default() {
+    let config = parse(SMALL, Path::new("")).unwrap_err();
+    assert_eq!(config, ["daymark.yaml:5:17: pools[0].probe.ca: ca.crt does not exist; a file is needed"]);
+
+    let dir = files();
+    let config = parse(SMALL, dir.path()).unwrap();
+    let pool = &config.pools[0].pool;
+    let probe = &config.pools[0].probe;
+    assert_eq!((probe.port, probe.path.as_str(), probe.server_name.as_str()), (6443, "/readyz", "lb.kube-cp.com"));
+    assert_eq!([probe.interval, probe.connect_timeout, probe.timeout], [1, 1, 5].map(Duration::from_secs));
+    assert_eq!(probe.confirm_interval, Duration::from_millis(100));
+    assert_eq!([probe.thresholds.rise, probe.thresholds.fall, probe.fresh_every].map(u32::from), [2, 3, 10]);
+    assert_eq!(probe.trust, Trust::File(dir.path().join("ca.crt")));
+    assert_eq!(probe.auth, None);
+    assert_eq!((pool.steering.mode, pool.steering.max_answers), (Mode::All, 8));
+    assert_eq!(pool.ttl, TtlRange { min: 1, max: 5 });
+    assert_eq!((pool.nodes[0].priority, pool.nodes[0].weight), (0, 1));
+    let ProviderConfig::Authoritative(authoritative) = &config.providers[0] else { panic!("{config:?}") };
+    assert_eq!(authoritative.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
+    assert_eq!(authoritative.max_tcp_connections, 256);
+    assert_eq!((&authoritative.zone, &authoritative.zone_file), (&None, &None));
+    assert_eq!(config.admin.listen, "127.0.0.1:9353".parse().unwrap());
+    assert_eq!(config.admin.token_file, None);
+    assert_eq!(config.state_dir, Some(PathBuf::from("/var/lib/daymark")));
+}
+
+#[test]
+fn the_core_and_the_probes_get_the_same_thresholds_and_times() {
+    let config =
+        parse(&with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, interval: 2s, rise: 5, fall: 4}"), files().path()).unwrap();
+    let (pool, probe) = (&config.pools[0].pool, &config.pools[0].probe);
+    assert_eq!(pool.thresholds, probe.thresholds);
+    assert_eq!((pool.timing.interval, pool.timing.confirm_interval), (probe.interval, probe.confirm_interval));
+    // interval 2s + fall 4 × confirmInterval 100ms + timeout 5s
+    assert_eq!(pool.timing.detection, Duration::from_millis(7400));
+}
+
+#[test]
+fn names_become_lower_case_without_a_final_dot() {
+    let config = parse(&with(SMALL, "name: lb.kube-cp.com", "name: LB.Kube-CP.com."), files().path()).unwrap();
+    assert_eq!(config.pools[0].pool.name.as_str(), "lb.kube-cp.com");
+    assert_eq!(config.pools[0].probe.server_name, "lb.kube-cp.com");
+}
+
+#[test]
+fn a_name_of_253_characters_is_valid() {
+    let label = "a".repeat(63);
+    let name = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+    assert_eq!(name.len(), 253);
+    parse(&with(SMALL, "name: lb.kube-cp.com", &format!("name: {name}.")), files().path()).unwrap();
+}
+
+#[test]
+fn anchors_aliases_and_merges_are_valid() {
+    let text = with(SMALL, "    probe: {ca: ca.crt}", "    probe: &probe {ca: ca.crt, timeout: 3s}");
+    let second = [
+        "  - name: other.kube-cp.com",
+        "    nodes: [{name: a, addresses: [10.10.2.1]}]",
+        "    probe: {<<: *probe, fall: 5}",
+        "providers:",
+    ];
+    let config = parse(&with(&text, "providers:", &second.join("\n")), files().path()).unwrap();
+    assert_eq!(config.pools[1].probe.timeout, Duration::from_secs(3));
+    assert_eq!(config.pools[1].probe.thresholds.fall.get(), 5);
+}
+
+#[test]
+fn the_bounds_of_every_range_are_valid() {
+    for probe in [
+        "interval: 100ms, confirmInterval: 10ms, timeout: 10ms, connectTimeout: 10ms, rise: 1, fall: 1, freshEvery: 1",
+        "interval: 1h, confirmInterval: 1h, timeout: 1m, connectTimeout: 60s, rise: 100, fall: 100, freshEvery: 10000",
+    ] {
+        parse(&with(SMALL, "{ca: ca.crt}", &format!("{{ca: ca.crt, {probe}}}")), files().path()).unwrap();
+    }
+    for pool in
+        ["port: 1, ttl: {min: 1s, max: 1s}", "port: 65535, ttl: {min: 3600s, max: 1h}", "steering: {maxAnswers: 100}"]
+    {
+        let text = format!("pools: [{{name: lb, nodes: [{{name: a, addresses: [10.1.1.1]}}], {pool}}}]\nproviders:");
+        let text =
+            format!("{text} [{{type: authoritative, maxTcpConnections: 65535, nameservers: [{{name: ns1.a}}]}}]");
+        parse(&text, Path::new("")).unwrap();
+    }
+}
+
+#[test]
+fn paths_are_relative_to_the_file_and_all_of_them_are_listed() {
+    let dir = files();
+    let text = with(
+        SMALL,
+        "{ca: ca.crt}",
+        "{ca: ca.crt, auth: {clientCertificate: {certificate: client.crt, key: client.key}}}",
+    );
+    let text = with(
+        &text,
+        "nameservers: [{name: ns1.kube-cp.com}]",
+        "nameservers: [{name: ns1.a}]\n    zone: kube-cp.com\n    zoneFile: zone\nadmin: {tokenFile: token}\nstateDir: state",
+    );
+    let path = dir.path().join("daymark.yaml");
+    std::fs::write(&path, text).unwrap();
+    let config = Config::load(&path, None).unwrap();
+    let files = ["ca.crt", "client.crt", "client.key", "zone", "token"].map(|name| dir.path().join(name));
+    assert_eq!(config.files(), files);
+    assert_eq!(config.state_dir, Some(dir.path().join("state")));
+    assert!(matches!(&config.pools[0].probe.auth, Some(Auth::ClientCertificate { key, .. }) if *key == files[2]));
+}
+
+#[test]
+fn a_file_and_its_text_give_the_same() {
+    let dir = files();
+    let path = dir.path().join("daymark.yaml");
+    std::fs::write(&path, SMALL).unwrap();
+    assert_eq!(meaning(Config::load(&path, None).unwrap()), meaning(parse(SMALL, dir.path()).unwrap()));
+}
+
+#[test]
+fn check_prints_the_terms_of_both_sums() {
+    let dir = files();
+    let path = dir.path().join("daymark.yaml");
+    std::fs::write(&path, SMALL).unwrap();
+    let expected = "\
+pool lb.kube-cp.com
+  nodes: kube-cp-1
+  silent node found in 2.3s = interval 1s + fall 3 × confirmInterval 0.1s + connectTimeout 1s
+    right in every cache in 7.3s = 2.3s + ttl.max 5s
+  hung node found in 6.3s = interval 1s + fall 3 × confirmInterval 0.1s + timeout 5s
+    right in every cache in 11.3s = 6.3s + ttl.max 5s
+
+";
+    assert_eq!(report(&Config::load(&path, None).unwrap()).to_string(), expected);
+}
+
+#[test]
+fn check_warns_of_a_sum_longer_than_clients_wait() {
+    let dir = files();
+    let path = dir.path().join("daymark.yaml");
+    std::fs::write(&path, with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, interval: 38s}")).unwrap();
+    let report = report(&Config::load(&path, None).unwrap());
+    assert_eq!(report.pools[0].warnings().len(), 1, "{report}");
+    assert!(
+        report.to_string().contains("pools[0]: with a hung node the answer is right in every cache after 48.3s"),
+        "{report}"
+    );
+    assert!(Config::load(&dir.path().join("absent.yaml"), None).is_err());
+}
+
+#[test]
+fn discovery_may_find_more_nodes_beside_the_seeds() {
+    let found = "nodes: {seeds: [{name: kube-cp-1, addresses: [10.10.1.1]}], fromKubernetes: {}}";
+    let text = with(SMALL, "nodes:\n      - {name: kube-cp-1, addresses: [10.10.1.1]}", found);
+    let with_auth = with(&text, "{ca: ca.crt}", "{ca: ca.crt, auth: {tokenFile: token}}");
+    let config = parse(&with_auth, files().path()).unwrap();
+    assert_eq!((config.warnings.len(), config.pools[0].pool.nodes.len()), (0, 1));
+    let discovery = config.pools[0].discovery.clone().unwrap();
+    let selector = "node-role.kubernetes.io/control-plane".to_owned();
+    assert_eq!(discovery.source, Source::Nodes { selector, address_type: AddressType::Internal });
+    assert_eq!([discovery.interval, discovery.shrink_pause], [Duration::from_mins(1), Duration::from_hours(1)]);
+
+    let keys = "source: endpoints, interval: 2s, shrinkPause: 24h";
+    let config = parse(&with(&with_auth, "{}", &format!("{{{keys}}}")), files().path()).unwrap();
+    let (interval, shrink_pause) = (Duration::from_secs(2), Duration::from_hours(24));
+    assert_eq!(config.pools[0].discovery, Some(Settings { source: Source::Endpoints, interval, shrink_pause }));
+
+    let external = parse(&with(&with_auth, "{}", "{addressType: ExternalIP, selector: a=b}"), files().path()).unwrap();
+    let source = external.pools[0].discovery.clone().unwrap().source;
+    assert_eq!(source, Source::Nodes { selector: "a=b".to_owned(), address_type: AddressType::External });
+}
