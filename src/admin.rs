@@ -166,7 +166,7 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
     let mut checks = vec![Ok("listeners".to_owned())];
     // What stands elsewhere stands also while it cannot be changed: a provider there that is late is an alarm, and no reason
     // to take this host away.
-    let own = admin.providers.iter().filter(|provider| !provider.is_elsewhere()).map(Progress::status);
+    let own = admin.providers.iter().filter(|provider| !provider.is_remote()).map(Progress::status);
     checks.extend(own.map(|provider| match provider.published {
         Some(_) => Ok(format!("answer of {}", provider.name)),
         None => Err(format!("provider {} has published no answer yet", provider.name)),

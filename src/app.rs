@@ -10,13 +10,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use daymark_authoritative::{Authoritative, InheritedSockets};
-use daymark_cloudflare::Cloudflare;
 use daymark_config::{Config, PoolConfig};
 use daymark_decision::{Decision, Engine, Membership, Memory};
 use daymark_discovery::DiscoveryStatuses;
 use daymark_gossip::Gossip;
 use daymark_probe::{Supervisor, WatchOutputs};
-use daymark_provider::Provider;
+use daymark_provider::{Provider, RemoteProvider};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
@@ -36,9 +35,8 @@ use crate::os::clock::Clock;
 use crate::os::notify;
 use crate::os::signals::{SignalRequest, Signals};
 use crate::peers::{self, Transport};
-use crate::publish::{self, Progress};
+use crate::publish::{self, Progress, WriterLease};
 use crate::reload::Reloader;
-use crate::role::Role;
 use crate::state::StateFile;
 use crate::watchdog::Watchdog;
 use daymark_files::error_chain;
@@ -46,7 +44,7 @@ use daymark_files::error_chain;
 /// How many messages to other hosts may wait to be sent.
 const WAITING: usize = 1024;
 
-pub(crate) use self::bind::{RememberedNodes, cloudflares, remembered_nodes, told};
+pub(crate) use self::bind::{RememberedNodes, remembered_nodes, remote_providers, told};
 
 /// Everything that kept Daymark from starting. Nothing was started, and the operator has to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +68,7 @@ pub struct App {
     file: Option<PathBuf>,
     clock: Clock,
     authoritative: Option<Arc<Authoritative>>,
-    cloudflares: Vec<Remembering>,
+    remote_providers: Vec<RememberingProvider>,
     wire: Option<Transport>,
     metrics: Metrics,
     admin: TcpListener,
@@ -81,8 +79,17 @@ pub struct App {
     lock: Option<StateLock>,
 }
 
-/// A Cloudflare provider, with where its memory is and what is in it; `None` where no state is kept.
-pub(crate) type Remembering = (Cloudflare, Option<(StateFile<Value>, Option<Value>)>);
+/// A remote provider, and its memory if state is kept.
+pub(crate) struct RememberingProvider {
+    pub(crate) provider: Arc<dyn RemoteProvider>,
+    pub(crate) memory: Option<ProviderMemory>,
+}
+
+/// The file of a provider's memory, and the memory that it holds.
+pub(crate) struct ProviderMemory {
+    pub(crate) file: StateFile<Value>,
+    pub(crate) saved: Option<Value>,
+}
 
 type Parts = JoinSet<Result<(), String>>;
 
@@ -106,14 +113,14 @@ impl App {
         match admin {
             Some(admin) if errors.is_empty() => {
                 let lock = lock(&config).map_err(|sentence| StartErrors(vec![sentence]))?;
-                let cloudflares = cloudflares(&config, |file| file.load(clock.now())).map_err(StartErrors)?;
+                let remote_providers = remote_providers(&config, |file| file.load(clock.now())).map_err(StartErrors)?;
                 let (token, authoritative, extra) = (token(&config), authoritative.map(Arc::new), Router::new());
                 Ok(Self {
                     config,
                     file,
                     clock,
                     authoritative,
-                    cloudflares,
+                    remote_providers,
                     wire,
                     metrics,
                     admin,
@@ -138,7 +145,7 @@ impl App {
     pub async fn run(mut self) -> Result<(), RunError> {
         let _lock = self.lock.take();
         let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
-        let (mut signals, mut parts) = self.spawn(&stop, &reload).await;
+        let (mut signals, mut parts) = self.spawn(&stop, &reload);
         notify::ready();
         let mut outcome = Ok(());
         loop {
@@ -167,7 +174,7 @@ impl App {
         }
     }
 
-    async fn spawn(self, stop: &CancellationToken, reload: &Arc<Notify>) -> (Signals, Parts) {
+    fn spawn(self, stop: &CancellationToken, reload: &Arc<Notify>) -> (Signals, Parts) {
         let mut parts = Parts::new();
         let (events, metrics, watchdog) = (Events::default(), self.metrics, Watchdog::default());
         let (clock, state) = (self.clock, StateHealth::default());
@@ -175,7 +182,7 @@ impl App {
         let file = self.config.state_dir.as_deref().map(StateFile::new);
         let memory = file.as_ref().and_then(|file| told(file.load(clock.now()))).unwrap_or_default();
         let membership = membership(&self.config);
-        let (hosts, to_others, role) = hosts(&self.config, membership.as_ref(), &clock, &metrics);
+        let (hosts, to_others, lease) = hosts(&self.config, membership.as_ref(), &clock, &metrics);
         let RememberedNodes { discovered, file: nodes_file } =
             remembered_nodes(&self.config, |file| file.load(clock.now()));
         let writer = nodes_file.map(|nodes| Saver::new(nodes.file, state.clone(), Some(nodes.content)));
@@ -195,12 +202,13 @@ impl App {
         parts.spawn(endless(keeper::keep(file, from_driver, to_providers, state.clone())));
         let mut providers = Vec::new();
         if let Some(authoritative) = &self.authoritative {
-            providers.push(serve_dns(&mut parts, authoritative.clone(), decisions.clone(), clock, stop).await);
+            providers.push(serve_dns(&mut parts, authoritative.clone(), decisions.clone(), clock, stop));
         }
-        for (cloudflare, memory) in self.cloudflares {
-            let memory = memory.map(|(file, saved)| Saver::new(file, state.clone(), saved));
-            let (decisions, role) = (decisions.clone(), role.clone());
-            providers.push(write_elsewhere(&mut parts, cloudflare, memory, (decisions, role), clock, stop));
+        for RememberingProvider { provider, memory } in self.remote_providers {
+            let memory = memory.map(|memory| Saver::new(memory.file, state.clone(), memory.saved));
+            let (decisions, lease, shutdown) = (decisions.clone(), lease.clone(), stop.clone());
+            let inputs = publish::remote::Inputs { decisions, lease, memory, shutdown };
+            providers.push(publish_remotely(&mut parts, provider, inputs, clock));
         }
         drop(decisions);
 
@@ -255,20 +263,21 @@ fn membership(config: &Config) -> Option<Membership> {
     config.peers.as_ref().map(|peers| peers.membership.clone())
 }
 
-/// The gossip with the other hosts, where there are any; where its messages wait to be sent; and the role of this host.
+/// The gossip with the other hosts, where there are any; where its messages wait to be sent; and the writer lease of this host.
 fn hosts(
     config: &Config,
     membership: Option<&Membership>,
     clock: &Clock,
     metrics: &Metrics,
-) -> (Option<Hosts>, mpsc::Receiver<OutboundMessage>, watch::Receiver<Role>) {
+) -> (Option<Hosts>, mpsc::Receiver<OutboundMessage>, watch::Receiver<WriterLease>) {
     let (to_others, waiting) = mpsc::channel(WAITING);
-    let (role, told) = watch::channel(if membership.is_some() { Role::Unclear } else { Role::Sole });
+    let first = if membership.is_some() { WriterLease::Unclear } else { WriterLease::NotNeeded };
+    let (to_publishers, lease) = watch::channel(first);
     let hosts = membership.map(|membership| {
         let gossip = Gossip::new(membership, clock.started().as_millis(), clock.now());
-        Hosts::new(gossip, peers::configuration_hashes(&config.pools), to_others, role, metrics.clone())
+        Hosts::new(gossip, peers::configuration_hashes(&config.pools), to_others, to_publishers, metrics.clone())
     });
-    (hosts, waiting, told)
+    (hosts, waiting, lease)
 }
 
 fn shown(address: io::Result<SocketAddr>) -> String {
@@ -276,7 +285,7 @@ fn shown(address: io::Result<SocketAddr>) -> String {
 }
 
 /// Publishes the first decision, and only then serves: the first query gets an answer.
-async fn serve_dns(
+fn serve_dns(
     parts: &mut Parts,
     authoritative: Arc<Authoritative>,
     decisions: watch::Receiver<Decision>,
@@ -284,12 +293,12 @@ async fn serve_dns(
     stop: &CancellationToken,
 ) -> Progress {
     let first = decisions.borrow().clone();
-    if let Err(error) = authoritative.publish(&first).await {
+    if let Err(error) = authoritative.publish(&first) {
         warn!("the first answer is not published: {}", error_chain(&error));
     }
-    let progress = Progress::of(authoritative.name(), clock);
-    let (served, told) = (authoritative.clone(), progress.clone());
-    parts.spawn(endless(publish::publish(served, decisions, told, None, Role::sole(), stop.clone())));
+    let progress = Progress::local(authoritative.name(), clock);
+    let publisher = publish::local::publish(authoritative.clone(), decisions, progress.clone(), stop.clone());
+    parts.spawn(endless(publisher));
     let addresses: Vec<String> = authoritative.local_addrs().iter().map(ToString::to_string).collect();
     info!("DNS is served on {}", addresses.join(", "));
     let stop = stop.clone();
@@ -297,19 +306,16 @@ async fn serve_dns(
     progress
 }
 
-fn write_elsewhere(
+fn publish_remotely(
     parts: &mut Parts,
-    cloudflare: Cloudflare,
-    memory: Option<Saver<Value>>,
-    (decisions, role): (watch::Receiver<Decision>, watch::Receiver<Role>),
+    provider: Arc<dyn RemoteProvider>,
+    inputs: publish::remote::Inputs,
     clock: Clock,
-    stop: &CancellationToken,
 ) -> Progress {
-    let cloudflare = Arc::new(cloudflare);
-    info!("provider {} publishes through Cloudflare", cloudflare.name());
-    let counted = cloudflare.clone();
-    let progress = Progress::elsewhere(cloudflare.name(), clock, move || counted.usage());
-    parts.spawn(endless(publish::publish(cloudflare, decisions, progress.clone(), memory, role, stop.clone())));
+    info!("provider {} publishes through {}", provider.name(), provider.system());
+    let counted = Arc::clone(&provider);
+    let progress = Progress::remote(provider.name(), clock, move || counted.usage());
+    parts.spawn(endless(publish::remote::publish(provider, inputs, progress.clone())));
     progress
 }
 

@@ -14,7 +14,6 @@ pub mod os;
 pub mod peers;
 pub mod publish;
 pub mod reload;
-pub mod role;
 pub mod state;
 pub mod sync;
 pub mod watchdog;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use daymark_api::{HostsStatus, PoolStatus, ProviderStatus};
 use daymark_decision::{AnswerStatus, Basis, Grade, Observation, Target};
+use daymark_provider::CallCount;
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -21,7 +22,6 @@ use prometheus_client::registry::Registry;
 
 use self::discovery::DiscoveryMetrics;
 use self::hosts::HostMetrics;
-use crate::publish::Calls;
 
 /// Every metric of the process. Clones share them.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ pub struct Readings {
     /// This host among the others, where there are any.
     pub hosts: Option<HostsStatus>,
     /// Every provider.
-    pub providers: Vec<(ProviderStatus, Calls)>,
+    pub providers: Vec<(ProviderStatus, Vec<CallCount>)>,
     /// When this is read.
     pub now: Timestamp,
     /// Queries since the start by transport and RCODE.
@@ -307,7 +307,7 @@ impl Metrics {
         self.discovery.fill(&readings.pools);
     }
 
-    fn fill_provider(&self, provider: &ProviderStatus, calls: &Calls, now: Timestamp) {
+    fn fill_provider(&self, provider: &ProviderStatus, calls: &[CallCount], now: Timestamp) {
         let of = ProviderLabels { provider: provider.name.clone() };
         self.desired.get_or_create(&of).set(provider.desired);
         self.published.get_or_create(&of).set(provider.published.unwrap_or_default());
@@ -318,7 +318,7 @@ impl Metrics {
         if let Some(remaining) = provider.remaining {
             self.calls_remaining.get_or_create(&of).set(remaining.into());
         }
-        for &(call, outcome, count) in calls {
+        for &CallCount { call, outcome, count } in calls {
             let labels = CallLabels { provider: provider.name.clone(), call, outcome };
             self.calls.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
         }

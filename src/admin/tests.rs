@@ -2,10 +2,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use daymark_cloudflare::Usage;
 use daymark_config::Config;
 use daymark_decision::{Decision, Engine, Kind, Memory, Observation, PoolName, Target, Timings};
-use daymark_provider::{InMemory, contract};
+use daymark_provider::{CallCount, InMemory, Usage, contract};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -17,7 +16,6 @@ use crate::driver::Outputs;
 use crate::driver::{self, Driver};
 use crate::keeper::Kept;
 use crate::publish;
-use crate::role::Role;
 use crate::watchdog::WatchdogHandle;
 
 struct Bench {
@@ -52,7 +50,8 @@ fn bench() -> Bench {
     let (driver, handle) = Driver::new(engine, None, clock, outputs);
     tokio::spawn(driver.run());
 
-    let usage = || Usage { calls: vec![("read-pool", "limited", 3)], remaining: Some(50) };
+    let usage =
+        || Usage { calls: vec![CallCount { call: "read-pool", outcome: "limited", count: 3 }], remaining: Some(50) };
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("token"), "secret\n").unwrap();
     let admin = Admin {
@@ -62,7 +61,7 @@ fn bench() -> Bench {
         events,
         metrics,
         watchdog,
-        providers: vec![Progress::of("memory", clock), Progress::elsewhere("cloudflare", clock, usage)],
+        providers: vec![Progress::local("memory", clock), Progress::remote("cloudflare", clock, usage)],
         state: StateHealth::default(),
         refused: Refused::default(),
         queries: Arc::new(|| vec![("udp", "NOERROR".to_owned(), 42)]),
@@ -140,14 +139,8 @@ async fn readyz_fails_until_an_answer_is_published() {
     let decision = contract::decision(&PoolName::new("lb.example.org"), 7, &["192.0.2.1"]);
     let (_sender, decisions) = watch::channel(decision);
     let (progress, stop) = (bench.admin.providers[0].clone(), CancellationToken::new());
-    let task = tokio::spawn(publish::publish(
-        Arc::new(InMemory::default()),
-        decisions,
-        progress,
-        None,
-        Role::sole(),
-        stop.clone(),
-    ));
+    let provider = Arc::new(InMemory::default());
+    let task = tokio::spawn(publish::local::publish(provider, decisions, progress, stop.clone()));
     while bench.admin.providers[0].status().published.is_none() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_authoritative::{Authoritative, BindError, InheritedSockets, ListenAddress, ServerSettings, SocketError};
@@ -11,7 +12,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tracing::warn;
 
-use super::Remembering;
+use super::{ProviderMemory, RememberingProvider};
 use crate::admin::{Token, token};
 use crate::discovery;
 use crate::lock::{NotLocked, StateLock};
@@ -57,22 +58,23 @@ pub(super) fn bind_authoritative(
     })
 }
 
-/// Every Cloudflare provider with its memory, read by `look`; or else what is wrong, each at its key.
-pub(crate) fn cloudflares(
+/// Sets up every remote provider with its memory, read by `look`. On errors, returns each as a sentence with its key.
+pub(crate) fn remote_providers(
     config: &Config,
     look: impl Fn(&StateFile<Value>) -> Found<Value>,
-) -> Result<Vec<Remembering>, Vec<String>> {
-    let (mut providers, mut errors) = (Vec::new(), Vec::new());
+) -> Result<Vec<RememberingProvider>, Vec<String>> {
+    let mut providers = Vec::new();
+    let mut errors = Vec::new();
     for (index, provider) in config.providers.iter().enumerate() {
         let ProviderConfig::Cloudflare(settings) = provider else { continue };
         let memory = config.state_dir.as_deref().map(|dir| {
             let file = StateFile::of_provider(dir, &settings.name);
             let saved = told(look(&file));
-            (file, saved)
+            ProviderMemory { file, saved }
         });
-        let known = memory.as_ref().and_then(|(_, saved)| saved.clone());
-        match Cloudflare::new(settings.clone(), known) {
-            Ok(cloudflare) => providers.push((cloudflare, memory)),
+        let saved = memory.as_ref().and_then(|memory| memory.saved.clone());
+        match Cloudflare::new(settings.clone(), saved) {
+            Ok(cloudflare) => providers.push(RememberingProvider { provider: Arc::new(cloudflare), memory }),
             Err(error) => {
                 let key = match &error {
                     BuildError::Token(_) => format!("providers[{index}].tokenVariable"),

@@ -1,4 +1,4 @@
-//! `daymark sync`: one pass for cron and timers.
+//! `daymark sync`: one pass, for cron and timers.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,11 @@ use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
-use daymark_cloudflare::Cloudflare;
 use daymark_config::{self as config, Config, PoolConfig, ProviderConfig};
 use daymark_decision::{Decision, Engine, Memory};
 use daymark_discovery::{PassReport, discover_once};
 use daymark_files::error_chain;
-use daymark_provider::Provider;
+use daymark_provider::RemoteProvider;
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,20 +20,20 @@ use tracing::warn;
 
 use super::log::{self, Format};
 use super::{Failure, Outcome, Output, Own, block_on, json, print};
-use crate::app::{self, RememberedNodes, Remembering};
+use crate::app::{self, RememberedNodes, RememberingProvider};
 use crate::discovery;
 use crate::lock::{NotLocked, StateLock};
 use crate::os::clock::Clock;
 use crate::os::signals::{SignalRequest, Signals};
 use crate::state::{Found, StateFile};
-use crate::sync::{Done, Verdicts, judge};
+use crate::sync::{ProviderReport, Verdicts, judge};
 
-/// How long a disk may take to save.
-const DISK: Duration = Duration::from_secs(2);
-/// How long the look for nodes may take.
-const LOOK: Duration = Duration::from_secs(10);
-/// How long a look at what else there is to say may take, also where the deadline is nearer.
-const CHECK: Duration = Duration::from_secs(5);
+/// The time that the disk may take to save.
+const SAVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time that discovery may take.
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time that the checks may take at least, also after the deadline.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -43,10 +42,10 @@ pub(super) struct Arguments {
     config: PathBuf,
     #[command(flatten)]
     own: Own,
-    /// How long to wait for clear verdicts, and to try again where a provider cannot be reached
+    /// Time limit for clear verdicts, and for more attempts while a provider cannot be reached
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = config::duration)]
     deadline: Duration,
-    /// Show what would be written, and write nothing, not even the state
+    /// Show the edits without making them; write nothing, not even the state
     #[arg(long)]
     dry_run: bool,
     /// The form of the output
@@ -54,60 +53,66 @@ pub(super) struct Arguments {
     output: Output,
 }
 
-/// What one pass came to.
+/// The result of one pass.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
-    /// What has changed of the nodes that are found, as sentences.
+    /// The changes of the discovered nodes, as sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    found: Vec<String>,
-    /// What was done at each provider, or would be.
-    providers: Vec<Done>,
+    discovered: Vec<String>,
+    /// The edits at each provider.
+    providers: Vec<ProviderReport>,
     /// The targets without a clear verdict, as sentences.
     unclear: Vec<String>,
-    /// The pools that are not published for want of any verdict, as sentences.
-    unjudged: Vec<String>,
-    /// The pools of which no target is usable, as sentences.
+    /// The pools that are not published because no target has a verdict, as sentences.
+    unpublished: Vec<String>,
+    /// The pools without a usable target, as sentences.
     alarms: Vec<String>,
 }
 
 pub(super) fn sync(arguments: &Arguments) -> Outcome {
     let config = Config::load_without_keys(&arguments.config, arguments.own.name.as_deref())?;
-    let is_writing = |provider: &ProviderConfig| matches!(provider, ProviderConfig::Cloudflare(_));
-    if !config.providers.iter().any(is_writing) {
-        let sentence = "holds no provider that writes elsewhere, so there is nothing to do; `daymark run` serves DNS";
+    if !config.providers.iter().any(ProviderConfig::is_remote) {
+        let sentence = "has no remote provider, so there is nothing to publish; `daymark run` serves DNS";
         return Err(Failure::Usage(config.finding("providers", "", sentence.to_owned()).to_string()));
     }
     let _log = log::start(Format::Text, "warn");
-    let (report, stopped) = block_on(until_stopped(arguments, &config))?;
-    let mut faults = faults(&report, stopped);
+    let Ended { report, is_stopped } = block_on(until_stopped(arguments, &config))?;
+    let mut faults = faults(&report, is_stopped);
     let printed = match arguments.output {
         Output::Json => json(&report),
         Output::Text => Ok(text(&report, arguments.dry_run)),
     };
-    // Why the exit code is not 0 is told also where the output is lost.
+    // The reasons for an exit code other than 0 are reported also if the output is lost.
     if let Err(lost) = printed.and_then(|text| print(&text)) {
         faults.push(lost.to_string());
     }
     if faults.is_empty() { Ok(String::new()) } else { Err(Failure::Run(faults.join("\n"))) }
 }
 
-/// One pass. The first signal ends it in order, and then it says so; the second one ends it at once.
-async fn until_stopped(arguments: &Arguments, config: &Config) -> Result<(Report, bool), Failure> {
+/// The end of a pass.
+struct Ended {
+    report: Report,
+    /// True if a signal stopped it.
+    is_stopped: bool,
+}
+
+/// Makes one pass. The first signal ends it in order, the second one at once.
+async fn until_stopped(arguments: &Arguments, config: &Config) -> Result<Ended, Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::Run(format!("signals cannot be taken: {error}")))?;
     let stop = CancellationToken::new();
     let mut pass = pin!(pass(arguments, config, &stop));
     loop {
         tokio::select! {
-            report = &mut pass => return Ok((report?, stop.is_cancelled())),
+            report = &mut pass => return Ok(Ended { report: report?, is_stopped: stop.is_cancelled() }),
             asked = signals.next() => match asked {
-                // There is nothing to read again.
+                // A single pass has nothing to reload.
                 SignalRequest::Reload => {}
                 SignalRequest::Stop if stop.is_cancelled() => {
                     return Err(Failure::Run("stopped at once by a second signal".to_owned()));
                 }
                 SignalRequest::Stop => {
-                    warn!("stopping after what is under way; a second signal stops at once");
+                    warn!("stopping after the calls in progress; a second signal stops at once");
                     stop.cancel();
                 }
             }
@@ -116,46 +121,51 @@ async fn until_stopped(arguments: &Arguments, config: &Config) -> Result<(Report
 }
 
 async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) -> Result<Report, Failure> {
-    let (clock, deadline) = (Clock::start(), Instant::now() + arguments.deadline);
+    let clock = Clock::start();
+    let deadline = Instant::now() + arguments.deadline;
     let state = State { dir: config.state_dir.as_deref(), is_written: !arguments.dry_run, clock };
     let _lock = state.lock()?;
-    let cloudflares = app::cloudflares(config, |file| state.look(file));
-    let cloudflares = cloudflares.map_err(|sentences| Failure::Usage(sentences.join("\n")))?;
+    let providers = app::remote_providers(config, |file| state.look(file));
+    let providers = providers.map_err(|sentences| Failure::Usage(sentences.join("\n")))?;
     warn_of_short(arguments.deadline, config);
     let memory = state.dir.map(StateFile::new).and_then(|file| app::told(state.look(&file)));
-    let found = find(config, memory.unwrap_or_default(), &state, deadline);
+    let discovering = discover(config, memory.unwrap_or_default(), &state, deadline);
     let verdicts = async {
-        let (engine, pools, news) = found.await;
-        (judge(&pools, engine, clock, deadline).await, news)
+        let AfterDiscovery { engine, pools, changes } = discovering.await;
+        (judge(&pools, engine, clock, deadline).await, changes)
     };
-    let (Verdicts { decision, memory, unclear, unjudged, alarms }, found) = tokio::select! {
+    let (verdicts, discovered) = tokio::select! {
         verdicts = verdicts => verdicts,
         () = stop.cancelled() => return Err(Failure::Run("stopped before anything was published".to_owned())),
     };
+    let Verdicts { decision, memory, unclear, unpublished, alarms } = verdicts;
     for sentence in unclear.iter().chain(&alarms) {
         warn!("{sentence}");
     }
     state.keep(state.dir.map(StateFile::new), memory).await;
-    let done = cloudflares.into_iter().map(|it| publish(it, &decision, arguments, deadline, &state, stop));
-    // A provider of which no pool could be judged has nothing to be told.
-    let providers = if decision.answers.is_empty() { Vec::new() } else { join_all(done).await };
-    Ok(Report { found, providers, unclear, unjudged, alarms })
+    let reports = providers.into_iter().map(|provider| publish(provider, &decision, arguments, deadline, &state, stop));
+    // Without any answer there is nothing to publish.
+    let providers = if decision.answers.is_empty() { Vec::new() } else { join_all(reports).await };
+    Ok(Report { discovered, providers, unclear, unpublished, alarms })
 }
 
-/// Looks for nodes where that is wanted, and keeps what is found; gives the core for the pools as they are then, and what has
-/// changed, as sentences.
-async fn find(
-    config: &Config,
-    memory: Memory,
-    state: &State<'_>,
-    deadline: Instant,
-) -> (Engine, Vec<PoolConfig>, Vec<String>) {
+/// The core and the pools after discovery.
+struct AfterDiscovery {
+    engine: Engine,
+    pools: Vec<PoolConfig>,
+    /// The changes of the discovered nodes, as sentences.
+    changes: Vec<String>,
+}
+
+/// Discovers nodes if that is configured, and saves them.
+async fn discover(config: &Config, memory: Memory, state: &State<'_>, deadline: Instant) -> AfterDiscovery {
     let RememberedNodes { mut discovered, file } = app::remembered_nodes(config, |file| state.look(file));
     // A dry run reports every failure, also one that was reported before.
     discovered.0.values_mut().filter(|_| !state.is_written).for_each(|nodes| nodes.failure_reported = false);
     let before = discovery::complete(&discovered, &config.pools);
     let mut engine = app::engine(&before, None, memory, &state.clock);
-    let (now, until) = (state.clock.now(), deadline.min(Instant::now() + LOOK));
+    let now = state.clock.now();
+    let until = deadline.min(Instant::now() + DISCOVERY_TIMEOUT);
     let pools: Vec<_> = discovery::with_discovery(&config.pools).collect();
     let PassReport { events, failures } = discover_once(&mut discovered, &pools, &engine, now, until).await;
     for message in failures {
@@ -163,64 +173,71 @@ async fn find(
     }
     let pools = discovery::complete(&discovered, &config.pools);
     if pools != before {
-        engine.handle_policy(pools.iter().map(|it| it.pool.clone()).collect(), now);
+        engine.handle_policy(pools.iter().map(|config| config.pool.clone()).collect(), now);
     }
     let changed = file.filter(|saved| saved.content != discovered);
     state.keep(changed.map(|saved| saved.file), discovered).await;
-    (engine, pools, events)
+    AfterDiscovery { engine, pools, changes: events }
 }
 
-/// Publishes, remembers, and only then looks at what else there is to say.
+/// Publishes to one provider, saves its memory, and then asks for its findings.
 async fn publish(
-    (cloudflare, memory): Remembering,
+    remembering: RememberingProvider,
     decision: &Decision,
     arguments: &Arguments,
     deadline: Instant,
     state: &State<'_>,
     stop: &CancellationToken,
-) -> Done {
-    let is_first = memory.as_ref().is_none_or(|(_, saved)| saved.is_none());
-    let mut done = if arguments.dry_run {
-        Done::planned(&cloudflare, decision).await
+) -> ProviderReport {
+    let RememberingProvider { provider, memory } = remembering;
+    let is_first = memory.as_ref().is_none_or(|memory| memory.saved.is_none());
+    let mut report = if arguments.dry_run {
+        ProviderReport::plan(&*provider, decision).await
     } else {
-        Done::published(&cloudflare, decision, deadline, stop).await
+        ProviderReport::publish(&*provider, decision, deadline, stop).await
     };
-    if let Some(remembered) = cloudflare.memory() {
-        state.keep(memory.map(|(file, _)| file), remembered).await;
+    if let Some(remembered) = provider.memory() {
+        state.keep(memory.map(|memory| memory.file), remembered).await;
     }
-    // Where all is as it was, the operator was told before. A world out of reach has nothing to say.
-    let is_news = is_first || arguments.dry_run || !done.edits.is_empty() || done.fault.is_some();
-    if is_news && !done.is_passing {
-        check(&mut done, &cloudflare, deadline, stop).await;
+    // If nothing has changed, an earlier pass has reported the findings. A system that cannot be reached has none.
+    let is_changed = is_first || arguments.dry_run || !report.edits.is_empty() || report.fault.is_some();
+    if is_changed && !report.is_temporary {
+        check(&mut report, &*provider, deadline, stop).await;
     }
-    done
+    report
 }
 
-/// A probe that no one waits for finds nothing.
+/// Warns of a deadline that ends before a probe can time out.
 fn warn_of_short(deadline: Duration, config: &Config) {
-    for PoolConfig { pool, probe, .. } in config.pools.iter().filter(|it| deadline <= it.probe.timeout) {
-        let (name, timeout) = (&pool.name, probe.timeout);
+    for PoolConfig { pool, probe, .. } in config.pools.iter().filter(|config| deadline <= config.probe.timeout) {
+        let name = &pool.name;
+        let timeout = probe.timeout;
         warn!(
-            "{name}: the deadline {deadline:?} is not above its probe `timeout` {timeout:?}, so a node that is silent cannot be \
-             found down within it"
+            "{name}: the deadline {deadline:?} is not above its probe `timeout` {timeout:?}, so a silent node cannot be found \
+             down within it; raise `--deadline`"
         );
     }
 }
 
-/// Looks at what else there is to say, and says it.
-async fn check(done: &mut Done, cloudflare: &Cloudflare, deadline: Instant, stop: &CancellationToken) {
-    let deadline = deadline.max(Instant::now() + CHECK);
+/// Asks for findings, and reports them.
+async fn check(
+    report: &mut ProviderReport,
+    provider: &dyn RemoteProvider,
+    deadline: Instant,
+    stop: &CancellationToken,
+) {
+    let deadline = deadline.max(Instant::now() + CHECK_TIMEOUT);
     let findings = tokio::select! {
-        findings = timeout_at(deadline, cloudflare.check()) => findings.ok().flatten().unwrap_or_default(),
+        findings = timeout_at(deadline, provider.check()) => findings.ok().flatten().unwrap_or_default(),
         () = stop.cancelled() => Vec::new(),
     };
-    done.found(findings);
-    for finding in &done.findings {
-        warn!("provider {}: {finding}", done.provider);
+    report.add_findings(findings);
+    for finding in &report.findings {
+        warn!("provider {}: {finding}", report.provider);
     }
 }
 
-/// The state directory in one pass. A dry run only looks.
+/// The state directory in one pass. A dry run only reads it.
 struct State<'a> {
     dir: Option<&'a Path>,
     is_written: bool,
@@ -240,12 +257,12 @@ impl State<'_> {
         }
     }
 
-    /// Reads a file; one that cannot be used is set aside, unless this is a dry run.
+    /// Reads a file. One that cannot be used is set aside, unless this is a dry run.
     fn look<M: Serialize + DeserializeOwned>(&self, file: &StateFile<M>) -> Found<M> {
         if self.is_written { file.load(self.clock.now()) } else { file.look() }
     }
 
-    /// Saves, for as long as a disk may take. What cannot be saved is a warning.
+    /// Saves a memory within [`SAVE_TIMEOUT`]. A failure is a warning.
     async fn keep<M>(&self, file: Option<StateFile<M>>, memory: M)
     where
         M: Serialize + DeserializeOwned + Send + 'static,
@@ -254,19 +271,22 @@ impl State<'_> {
         let path = file.path();
         let saving = tokio::task::spawn_blocking(move || file.save(&memory));
         let late = || io::Error::other("the disk does not answer");
-        let saved = timeout(DISK, saving).await.map_err(|_| late()).and_then(|it| it.map_err(io::Error::other)?);
+        let saved = timeout(SAVE_TIMEOUT, saving)
+            .await
+            .map_err(|_| late())
+            .and_then(|saved| saved.map_err(io::Error::other)?);
         if let Err(error) = saved {
             let path = path.display();
             warn!(
-                "the state file {path} cannot be written: {error}; the next pass does not know what this one has seen"
+                "the state file {path} cannot be written: {error}; the next pass does not know the observations of this one"
             );
         }
     }
 }
 
 fn text(report: &Report, dry_run: bool) -> String {
-    let mut text: String = report.found.iter().map(|sentence| format!("{sentence}\n")).collect();
-    for Done { provider, edits, fault, .. } in &report.providers {
+    let mut text: String = report.discovered.iter().map(|sentence| format!("{sentence}\n")).collect();
+    for ProviderReport { provider, edits, fault, .. } in &report.providers {
         if edits.is_empty() && fault.is_none() {
             text.push_str(&format!("{provider}: nothing to change\n"));
         }
@@ -283,12 +303,13 @@ fn text(report: &Report, dry_run: bool) -> String {
     text
 }
 
-/// Why the exit code is not 0, as sentences.
-fn faults(report: &Report, stopped: bool) -> Vec<String> {
-    let of_provider = |done: &Done| done.fault.as_ref().map(|fault| format!("{}: {fault}", done.provider));
-    let mut faults = report.unjudged.clone();
+/// The reasons for an exit code other than 0, as sentences.
+fn faults(report: &Report, is_stopped: bool) -> Vec<String> {
+    let of_provider =
+        |report: &ProviderReport| report.fault.as_ref().map(|fault| format!("{}: {fault}", report.provider));
+    let mut faults = report.unpublished.clone();
     faults.extend(report.providers.iter().filter_map(of_provider));
-    if stopped {
+    if is_stopped {
         faults.push("stopped by a signal".to_owned());
     }
     faults

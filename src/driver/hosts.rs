@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::metrics::Metrics;
 use crate::os::clock::Clock;
-use crate::role::Role;
+use crate::publish::WriterLease;
 
 use super::complaints::Complaints;
 
@@ -28,8 +28,8 @@ pub struct Hosts {
     spoken_from: BTreeMap<HostName, SocketAddr>,
     /// Where what may be a host that has moved, or what someone repeats, is to be answered once.
     answer_to: BTreeMap<HostName, SocketAddr>,
-    /// Whether this host writes where only one may.
-    role: watch::Sender<Role>,
+    /// The writer lease of this host.
+    lease: watch::Sender<WriterLease>,
     candidacy: WriterElection,
     metrics: Metrics,
     complaints: Complaints,
@@ -47,18 +47,18 @@ pub struct OutboundMessage {
 }
 
 impl Hosts {
-    /// The gossip goes to `to_send`; where that is full, it is lost as on the network, and sent again. `role` is told whether
+    /// The gossip goes to `to_send`; where that is full, it is lost as on the network, and sent again. `lease` is told whether
     /// this host is the one that writes.
     pub fn new(
         gossip: Gossip,
         digests: BTreeMap<PoolName, ConfigurationHash>,
         to_send: mpsc::Sender<OutboundMessage>,
-        role: watch::Sender<Role>,
+        lease: watch::Sender<WriterLease>,
         metrics: Metrics,
     ) -> Self {
         let (spoken_from, answer_to) = (BTreeMap::new(), BTreeMap::new());
         let (complaints, candidacy) = (Complaints::default(), WriterElection::default());
-        Self { gossip, digests, to_send, spoken_from, answer_to, role, candidacy, metrics, complaints }
+        Self { gossip, digests, to_send, spoken_from, answer_to, lease, candidacy, metrics, complaints }
     }
 
     pub(super) fn complain(&mut self, host: HostName, complaint: PeerMismatch, now: Moment) {
@@ -152,7 +152,7 @@ impl Hosts {
         let own = self.gossip.own();
         let writer = engine.writer();
         let until = self.candidacy.confirm(writer == Some(own), now);
-        self.role.send_replace(Role::of(own, writer, until.map(|until| clock.instant(until))));
+        self.lease.send_replace(WriterLease::of(own, writer, until.map(|until| clock.instant(until))));
     }
 
     pub(super) fn status(&self, engine: &Engine, now: Moment) -> HostsStatus {
@@ -164,7 +164,7 @@ impl Hosts {
             isolated: engine.is_isolated(),
             writer: engine.writer().cloned(),
             can_write: engine.membership().is_some_and(|membership| membership.can_write),
-            holds_writer_lease: self.role.borrow().may_write(),
+            holds_writer_lease: self.lease.borrow().may_write(),
             mismatches: self.complaints.iter().map(complaint).collect(),
             peers: self.gossip.peers().map(|peer| self.peer(peer, &heard, now)).collect(),
         }

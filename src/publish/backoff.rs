@@ -1,58 +1,57 @@
-//! How long to wait after a failure. Knows no provider and no decision.
+//! The pauses between failed attempts. It knows no provider and no decision.
 
 use std::time::Duration;
 
-use daymark_provider::PublishError;
+use daymark_provider::ApplyError;
 
-/// The first pause; each further one is twice as long.
-const FIRST: Duration = Duration::from_millis(200);
-/// The longest pause where the world is at fault.
-const LONGEST: Duration = Duration::from_secs(30);
-/// The shortest and the longest pause where only the operator can mend it.
-const REFUSED: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(5));
+/// The first pause. Each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause if the cause is likely to pass.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// The shortest pause if only an operator can fix the cause.
+const MIN_PAUSE_REFUSED: Duration = Duration::from_secs(10);
+/// The longest pause if only an operator can fix the cause.
+const MAX_PAUSE_REFUSED: Duration = Duration::from_mins(5);
 
-/// Counts failures in a row.
+/// The back-off after successive failures.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     next: Duration,
 }
 
-/// How long to wait after a failure.
+/// The pauses after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pauses {
-    /// Before the same decision is tried again.
+    /// The pause before the same decision is tried again.
     pub(crate) same: Duration,
-    /// Before a changed one is tried, which may be what the operator has mended.
+    /// The pause before a changed decision is tried, which may avoid the cause.
     pub(crate) changed: Duration,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { next: FIRST }
+        Self { next: FIRST_PAUSE }
     }
 }
 
 impl Backoff {
-    /// The pauses after one more failure. What the world asks for is kept.
-    pub(crate) fn after(&mut self, fault: &PublishError) -> Pauses {
-        let (shortest, longest) = REFUSED;
+    /// The pauses after one more failure. A pause that the remote system asks for is respected.
+    pub(crate) fn after(&mut self, fault: &ApplyError) -> Pauses {
         let whole = self.next;
-        self.next = (whole * 2).min(longest);
-        let usual = jittered(whole.min(LONGEST));
+        self.next = (whole * 2).min(MAX_PAUSE_REFUSED);
+        let usual = jittered(whole.min(MAX_PAUSE));
         match fault {
-            PublishError::Refused(_) => Pauses { same: jittered(whole).max(shortest), changed: usual },
-            PublishError::Unavailable { pause, .. } | PublishError::Unlooked { pause, .. } => {
+            ApplyError::Refused(_) => Pauses { same: jittered(whole).max(MIN_PAUSE_REFUSED), changed: usual },
+            ApplyError::Unavailable { pause, .. } | ApplyError::DriftUnchecked { pause, .. } => {
                 let pause = usual.max(pause.unwrap_or_default());
                 Pauses { same: pause, changed: pause }
             }
-            PublishError::Stale { .. } | PublishError::Empty(_) | PublishError::Superseded => {
-                Pauses { same: usual, changed: usual }
-            }
+            ApplyError::Decision(_) | ApplyError::Superseded => Pauses { same: usual, changed: usual },
         }
     }
 }
 
-/// Between the half and the whole of a pause, so that those who failed together do not come back together.
+/// A random time between half the pause and the whole, so that hosts that failed together do not return together.
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
@@ -61,8 +60,8 @@ fn jittered(pause: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    fn unavailable(pause: Option<Duration>) -> PublishError {
-        PublishError::Unavailable { source: "cut".into(), pause }
+    fn unavailable(pause: Option<Duration>) -> ApplyError {
+        ApplyError::Unavailable { source: "cut".into(), pause }
     }
 
     #[test]
@@ -78,14 +77,15 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_that_the_world_asks_for_is_kept_also_by_a_changed_decision() {
+    fn the_pause_that_the_remote_system_asks_for_is_respected_also_with_a_changed_decision() {
         let asked = Duration::from_mins(5);
         assert_eq!(Backoff::default().after(&unavailable(Some(asked))), Pauses { same: asked, changed: asked });
     }
 
     #[test]
-    fn what_only_the_operator_can_mend_is_tried_slowly_but_a_changed_decision_soon() {
-        let (mut backoff, refused) = (Backoff::default(), || PublishError::Refused("no zone".into()));
+    fn what_only_an_operator_can_fix_is_tried_slowly_but_a_changed_decision_soon() {
+        let mut backoff = Backoff::default();
+        let refused = || ApplyError::Refused("no zone".into());
         for _ in 0..20 {
             let Pauses { same, changed } = backoff.after(&refused());
             assert!((Duration::from_secs(10)..=Duration::from_mins(5)).contains(&same), "{same:?}");

@@ -1,100 +1,105 @@
-//! How far one provider is, for status, metrics and alarms.
+//! The progress of one provider, for status, metrics and alarms.
 
 use std::sync::Arc;
 
 use daymark_api::ProviderStatus;
-use daymark_cloudflare::Usage;
+use daymark_provider::{CallCount, Usage};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::os::clock::Clock;
 
-/// What was called, how it went, and how often.
-pub type Calls = Vec<(&'static str, &'static str, u64)>;
-
-/// How far one provider is. Clones share it.
+/// The progress of one provider. Clones share it.
 #[derive(Clone)]
 pub struct Progress(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
     status: Mutex<ProviderStatus>,
-    usage: Option<Box<dyn Fn() -> Usage + Send + Sync>>,
+    usage: Option<ReadUsage>,
 }
 
+/// Reads the usage of a remote provider.
+type ReadUsage = Box<dyn Fn() -> Usage + Send + Sync>;
+
 impl Progress {
-    /// Nothing is published yet by a provider that answers by itself.
-    pub fn of(name: &str, clock: Clock) -> Self {
+    /// The progress of a provider that answers in this process. Nothing is published yet.
+    pub fn local(name: &str, clock: Clock) -> Self {
         Self::new(name, clock, None)
     }
 
-    /// Nothing is published yet by a provider that makes calls elsewhere, counted by `usage`.
-    pub fn elsewhere(name: &str, clock: Clock, usage: impl Fn() -> Usage + Send + Sync + 'static) -> Self {
+    /// The progress of a remote provider, which reports its `usage`. Nothing is published yet.
+    pub fn remote(name: &str, clock: Clock, usage: impl Fn() -> Usage + Send + Sync + 'static) -> Self {
         Self::new(name, clock, Some(Box::new(usage)))
     }
 
-    fn new(name: &str, clock: Clock, usage: Option<Box<dyn Fn() -> Usage + Send + Sync>>) -> Self {
+    fn new(name: &str, clock: Clock, usage: Option<ReadUsage>) -> Self {
         let status = Mutex::new(ProviderStatus { name: name.to_owned(), ..ProviderStatus::default() });
         Self(Arc::new(Inner { clock, status, usage }))
     }
 
-    /// Whether what is published stands elsewhere, whatever becomes of this host.
-    pub fn is_elsewhere(&self) -> bool {
+    /// Returns true if the published answer stands in a remote system, independently of this host.
+    pub fn is_remote(&self) -> bool {
         self.0.usage.is_some()
     }
 
-    /// How far the provider is now.
+    /// The present status of the provider.
     pub fn status(&self) -> ProviderStatus {
         let status = self.0.status.lock().clone();
         ProviderStatus { remaining: self.0.usage.as_ref().and_then(|usage| usage().remaining), ..status }
     }
 
-    /// Its calls since the start.
-    pub fn calls(&self) -> Calls {
+    /// The calls of the provider since the start.
+    pub fn calls(&self) -> Vec<CallCount> {
         self.0.usage.as_ref().map(|usage| usage().calls).unwrap_or_default()
     }
 
-    pub(super) fn wants(&self, generation: u64) {
+    pub(super) fn desire(&self, generation: u64) {
         let mut status = self.0.status.lock();
         status.desired = generation;
-        self.settle(&mut status);
+        self.update_behind(&mut status);
     }
 
-    pub(super) fn begins(&self) {
+    pub(super) fn begin(&self) {
         self.0.status.lock().attempt_since = Some(self.now());
     }
 
-    pub(super) fn done(&self, generation: u64) {
+    pub(super) fn succeed(&self, generation: u64) {
         let mut status = self.0.status.lock();
-        (status.published, status.error, status.attempt_since) = (Some(generation), None, None);
+        status.published = Some(generation);
+        status.error = None;
+        status.attempt_since = None;
         status.last_success = Some(self.now());
-        self.settle(&mut status);
+        self.update_behind(&mut status);
     }
 
-    pub(super) fn failed(&self, fault: String) {
+    pub(super) fn fail(&self, fault: String) {
         let mut status = self.0.status.lock();
-        (status.error, status.attempt_since) = (Some(fault), None);
+        status.error = Some(fault);
+        status.attempt_since = None;
     }
 
     pub(super) fn has_findings(&self) -> bool {
         !self.0.status.lock().findings.is_empty()
     }
 
-    /// Keeps what the newest check has found, and gives what the one before had.
-    pub(super) fn found(&self, findings: Vec<String>) -> Vec<String> {
+    /// Stores the findings of the newest check, and returns the former ones.
+    pub(super) fn replace_findings(&self, findings: Vec<String>) -> Vec<String> {
         std::mem::replace(&mut self.0.status.lock().findings, findings)
     }
 
-    /// Whether another host writes, or none does. What was published by then says nothing of what stands.
-    pub(super) fn stands_by(&self, stands_by: bool) {
+    /// Begins or ends the standby, while this host does not write. It knows nothing of the published answer then.
+    pub(super) fn set_standby(&self, is_standby: bool) {
         let mut status = self.0.status.lock();
-        status.standby = stands_by;
-        (status.published, status.error, status.attempt_since) = (None, None, None);
+        status.standby = is_standby;
+        status.published = None;
+        status.error = None;
+        status.attempt_since = None;
         status.findings.clear();
-        self.settle(&mut status);
+        self.update_behind(&mut status);
     }
 
-    fn settle(&self, status: &mut ProviderStatus) {
+    fn update_behind(&self, status: &mut ProviderStatus) {
         if status.standby || status.published == Some(status.desired) {
             status.behind_since = None;
         } else {

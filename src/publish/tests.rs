@@ -1,92 +1,120 @@
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
-use daymark_cloudflare::Usage;
+use async_trait::async_trait;
 use daymark_decision::{Basis, NotReadyReason, PoolName, Reason, Target};
-use daymark_provider::{InMemory, contract};
+use daymark_provider::{
+    ApplyError, CallCount, DecisionError, InMemory, InMemoryRemote, Pass, Provider, RemoteProvider, Usage, contract,
+};
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tracing::subscriber::DefaultGuard;
 
 use super::*;
-use crate::keeper::StateHealth;
+use crate::keeper::{Saver, StateHealth};
 use crate::os::clock::Clock;
 use crate::state::StateFile;
 
-/// What one attempt of the scripted provider does.
+/// An interval between drift checks that is longer than any test.
+const NO_DRIFT_CHECK: Duration = Duration::from_hours(1_000);
+
+/// One step of an attempt of the scripted provider.
 enum Step {
-    Fail(PublishError),
+    Fail(ApplyError),
     Panic,
     Hang,
-    /// Takes so long, and then the next step.
+    /// Takes this time, and then does the next step.
     Take(Duration),
 }
 
-/// Does as it is told, step by step, and then passes on to the in-memory provider.
-#[derive(Default)]
+/// Follows its script step by step, and then passes calls on to the in-memory provider.
 struct Scripted {
     steps: Mutex<VecDeque<Step>>,
-    tries: Mutex<Vec<(u64, Instant)>>,
-    look_again: Option<Duration>,
+    attempts: Mutex<Vec<Attempt>>,
+    drift_interval: Duration,
     findings: Mutex<Vec<String>>,
     checks: Mutex<usize>,
-    is_out_of_reach: Mutex<bool>,
-    taken_over: Mutex<u32>,
-    may_write_until: Mutex<Option<Instant>>,
+    is_unreachable: Mutex<bool>,
+    takeovers: Mutex<u32>,
     /// The generations that it was told of.
-    told: Mutex<Vec<u64>>,
-    beneath: InMemory,
+    announced: Mutex<Vec<u64>>,
+    inner: InMemoryRemote,
 }
 
-impl Provider for Scripted {
+/// One attempt of the publisher.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    generation: u64,
+    at: Instant,
+}
+
+#[async_trait]
+impl RemoteProvider for Scripted {
     fn name(&self) -> &'static str {
         "scripted"
     }
 
-    fn supersede(&self, decision: &Decision) {
-        self.told.lock().push(decision.generation);
+    fn system(&self) -> &'static str {
+        "a script"
     }
 
-    async fn publish(&self, decision: &Decision) -> Result<(), PublishError> {
-        self.tries.lock().push((decision.generation, Instant::now()));
+    async fn plan(&self, decision: &Decision) -> Pass {
+        self.inner.plan(decision).await
+    }
+
+    async fn apply(&self, decision: &Decision) -> Pass {
+        self.attempts.lock().push(Attempt { generation: decision.generation, at: Instant::now() });
         loop {
             let step = self.steps.lock().pop_front();
             return match step {
-                Some(Step::Fail(fault)) => Err(fault),
+                Some(Step::Fail(fault)) => Pass { edits: Vec::new(), outcome: Err(fault) },
                 Some(Step::Panic) => panic!("the script says so"),
                 Some(Step::Hang) => std::future::pending().await,
                 Some(Step::Take(time)) => {
                     sleep(time).await;
                     continue;
                 }
-                None => self.beneath.publish(decision).await,
+                None => self.inner.apply(decision).await,
             };
         }
     }
 
-    fn may_write(&self, until: Instant) {
-        *self.may_write_until.lock() = Some(until);
+    fn supersede(&self, decision: &Decision) {
+        self.announced.lock().push(decision.generation);
+    }
+
+    fn set_lease(&self, until: Instant) {
+        self.inner.set_lease(until);
     }
 
     async fn take_over(&self) {
-        *self.taken_over.lock() += 1;
+        *self.takeovers.lock() += 1;
     }
 
-    fn look_again(&self) -> Option<Duration> {
-        self.look_again
+    fn drift_interval(&self) -> Duration {
+        self.drift_interval
     }
 
     async fn check(&self) -> Option<Vec<String>> {
         *self.checks.lock() += 1;
-        (!*self.is_out_of_reach.lock()).then(|| self.findings.lock().clone())
+        (!*self.is_unreachable.lock()).then(|| self.findings.lock().clone())
     }
 
     fn memory(&self) -> Option<Value> {
-        Some(self.beneath.published().generation.into())
+        self.inner.memory()
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
     }
 }
 
-/// What is logged on this thread.
+/// The log of this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -114,11 +142,11 @@ impl io::Write for Log {
     }
 }
 
-/// A publisher at work on a scripted provider.
+/// A publisher of a scripted provider.
 struct Bench {
     provider: Arc<Scripted>,
     decisions: watch::Sender<Decision>,
-    role: watch::Sender<Role>,
+    lease: watch::Sender<WriterLease>,
     progress: Progress,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
@@ -130,22 +158,24 @@ impl Bench {
     }
 
     fn with_memory(provider: Scripted, first: Decision, memory: Option<Saver<Value>>) -> Self {
-        Self::with(provider, first, memory, Role::Sole)
+        Self::with(provider, first, memory, WriterLease::NotNeeded)
     }
 
-    fn with(provider: Scripted, first: Decision, memory: Option<Saver<Value>>, role: Role) -> Self {
+    fn with(provider: Scripted, first: Decision, memory: Option<Saver<Value>>, lease: WriterLease) -> Self {
         let provider = Arc::new(provider);
-        let (decisions, receiver) = watch::channel(first);
-        let (progress, shutdown) = (Progress::of("scripted", Clock::start()), CancellationToken::new());
-        let (role, told) = watch::channel(role);
-        let task = publish(provider.clone(), receiver, progress.clone(), memory, told, shutdown.clone());
-        Self { provider, decisions, role, progress, shutdown, task: tokio::spawn(task) }
+        let (decisions, newest) = watch::channel(first);
+        let (lease, of_publisher) = watch::channel(lease);
+        let progress = Progress::local("scripted", Clock::start());
+        let shutdown = CancellationToken::new();
+        let inputs = remote::Inputs { decisions: newest, lease: of_publisher, memory, shutdown: shutdown.clone() };
+        let task = remote::publish(provider.clone(), inputs, progress.clone());
+        Self { provider, decisions, lease, progress, shutdown, task: tokio::spawn(task) }
     }
 
     /// Lets time pass until this holds.
-    async fn until(&self, what: &str, is_it: impl Fn(&Self) -> bool) {
+    async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         for _ in 0..100_000 {
-            if is_it(self) {
+            if holds(self) {
                 return;
             }
             sleep(Duration::from_millis(10)).await;
@@ -154,16 +184,16 @@ impl Bench {
     }
 
     async fn until_published(&self, generation: u64) {
-        self.until("publishing", |it| it.progress.status().published == Some(generation)).await;
+        self.until("publishing", |bench| bench.progress.status().published == Some(generation)).await;
     }
 
     fn generations(&self) -> Vec<u64> {
-        self.provider.tries.lock().iter().map(|(generation, _)| *generation).collect()
+        self.provider.attempts.lock().iter().map(|attempt| attempt.generation).collect()
     }
 
-    /// Between the attempts.
+    /// The pauses between the attempts.
     fn pauses(&self) -> Vec<Duration> {
-        self.provider.tries.lock().windows(2).map(|pair| pair[1].1 - pair[0].1).collect()
+        self.provider.attempts.lock().windows(2).map(|pair| pair[1].at - pair[0].at).collect()
     }
 
     async fn end(self) {
@@ -173,7 +203,17 @@ impl Bench {
 }
 
 fn scripted(steps: impl IntoIterator<Item = Step>) -> Scripted {
-    Scripted { steps: Mutex::new(steps.into_iter().collect()), ..Scripted::default() }
+    Scripted {
+        steps: Mutex::new(steps.into_iter().collect()),
+        attempts: Mutex::default(),
+        drift_interval: NO_DRIFT_CHECK,
+        findings: Mutex::default(),
+        checks: Mutex::default(),
+        is_unreachable: Mutex::default(),
+        takeovers: Mutex::default(),
+        announced: Mutex::default(),
+        inner: InMemoryRemote::default(),
+    }
 }
 
 fn decision(generation: u64) -> Decision {
@@ -181,7 +221,7 @@ fn decision(generation: u64) -> Decision {
 }
 
 /// The same before the first verdict.
-fn guess(generation: u64) -> Decision {
+fn without_verdict(generation: u64) -> Decision {
     let mut decision = decision(generation);
     let answer = &mut decision.answers[0];
     let member = &answer.members[0];
@@ -196,11 +236,11 @@ fn unavailable() -> Step {
 }
 
 fn asking(pause: Option<Duration>) -> Step {
-    Step::Fail(PublishError::Unavailable { source: Box::new(io::Error::other("the line is cut")), pause })
+    Step::Fail(ApplyError::Unavailable { source: Box::new(io::Error::other("the line is cut")), pause })
 }
 
 fn refused() -> Step {
-    Step::Fail(PublishError::Refused("the zone is not there".into()))
+    Step::Fail(ApplyError::Refused("the zone is not there".into()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,18 +264,18 @@ async fn after_a_success_the_pauses_begin_anew() {
     bench.provider.steps.lock().push_back(unavailable());
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;
-    let tries = bench.provider.tries.lock().clone();
-    let [.., (_, failed), (_, done)] = tries[..] else { panic!("{tries:?}") };
-    assert!(done - failed <= Duration::from_millis(250), "{tries:?}");
+    let attempts = bench.provider.attempts.lock().clone();
+    let [.., failed, succeeded] = attempts[..] else { panic!("{attempts:?}") };
+    assert!(succeeded.at - failed.at <= Duration::from_millis(250), "{attempts:?}");
     bench.end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_is_told_of_a_newer_decision_while_it_publishes_an_older_one() {
+async fn a_newer_decision_is_announced_to_a_provider_that_publishes_an_older_one() {
     let bench = Bench::start(scripted([Step::Hang]), decision(1));
-    bench.until("an attempt", |it| it.generations() == [1]).await;
+    bench.until("an attempt", |bench| bench.generations() == [1]).await;
     bench.decisions.send(decision(2)).unwrap();
-    bench.until("the word of it", |it| it.provider.told.lock().contains(&2)).await;
+    bench.until("the announcement", |bench| bench.provider.announced.lock().contains(&2)).await;
     assert_eq!(bench.generations(), [1]);
     bench.end().await;
 }
@@ -243,8 +283,8 @@ async fn a_provider_is_told_of_a_newer_decision_while_it_publishes_an_older_one(
 #[tokio::test(start_paused = true)]
 async fn a_newer_decision_replaces_the_one_that_fails_and_waits_for_the_back_off() {
     let bench = Bench::start(scripted(std::iter::repeat_with(unavailable).take(6)), decision(1));
-    bench.until("a sixth failure", |it| it.generations().len() == 6).await;
-    assert_eq!(bench.progress.status().error.unwrap(), "not published, to be tried again: the line is cut");
+    bench.until("a sixth failure", |bench| bench.generations().len() == 6).await;
+    assert_eq!(bench.progress.status().error.unwrap(), "not published, will be tried again: the line is cut");
     for generation in 2..=9 {
         bench.decisions.send(decision(generation)).unwrap();
         sleep(Duration::from_millis(50)).await;
@@ -265,15 +305,15 @@ async fn a_changed_decision_goes_out_at_once_where_nothing_fails() {
     let before = Instant::now();
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;
-    assert!(bench.provider.tries.lock()[1].1 - before < Duration::from_millis(10));
+    assert!(bench.provider.attempts.lock()[1].at - before < Duration::from_millis(10));
     bench.end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pause_that_the_world_asks_for_is_kept() {
+async fn the_pause_that_the_remote_system_asks_for_is_respected() {
     let pause = Duration::from_mins(5);
     let bench = Bench::start(scripted([asking(Some(pause))]), decision(1));
-    bench.until("a failure", |it| it.progress.status().error.is_some()).await;
+    bench.until("a failure", |bench| bench.progress.status().error.is_some()).await;
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;
     assert!(bench.pauses()[0] >= pause);
@@ -283,7 +323,7 @@ async fn the_pause_that_the_world_asks_for_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_tried_slowly_and_a_changed_decision_soon() {
     let bench = Bench::start(scripted([refused(), refused(), refused()]), decision(1));
-    bench.until("a second refusal", |it| it.generations().len() == 2).await;
+    bench.until("a second refusal", |bench| bench.generations().len() == 2).await;
     assert!(bench.pauses()[0] >= Duration::from_secs(10), "{:?}", bench.pauses());
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;
@@ -297,7 +337,7 @@ async fn a_stale_decision_is_not_tried_again() {
     let bench = Bench::start(scripted([]), decision(5));
     bench.until_published(5).await;
     bench.decisions.send(decision(4)).unwrap();
-    bench.until("a fault", |it| it.progress.status().error.is_some()).await;
+    bench.until("a fault", |bench| bench.progress.status().error.is_some()).await;
     sleep(Duration::from_mins(5)).await;
     assert_eq!(bench.generations(), [5, 4]);
     bench.end().await;
@@ -305,13 +345,13 @@ async fn a_stale_decision_is_not_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_decision_with_the_same_answers_is_no_reason_to_publish() {
-    let bench = Bench::start(scripted([]), guess(1));
+    let bench = Bench::start(scripted([]), without_verdict(1));
     bench.until_published(1).await;
-    let mut other = guess(1);
+    let mut other = without_verdict(1);
     other.answers[0].reasons.clear();
-    // What was a guess is none any more.
+    // The targets have a verdict now.
     bench.decisions.send(other.clone()).unwrap();
-    bench.until("a second attempt", |it| it.generations().len() == 2).await;
+    bench.until("a second attempt", |bench| bench.generations().len() == 2).await;
     other.answers[0].max_answers = 1;
     bench.decisions.send(other).unwrap();
     sleep(Duration::from_mins(5)).await;
@@ -320,8 +360,8 @@ async fn a_decision_with_the_same_answers_is_no_reason_to_publish() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_can_change_is_looked_at_again_and_again() {
-    let provider = Scripted { look_again: Some(Duration::from_mins(5)), ..scripted([]) };
+async fn a_published_decision_is_checked_for_drift_again_and_again() {
+    let provider = Scripted { drift_interval: Duration::from_mins(5), ..scripted([]) };
     let bench = Bench::start(provider, decision(1));
     sleep(Duration::from_mins(61)).await;
     assert_eq!(bench.generations(), [1; 13]);
@@ -332,38 +372,116 @@ async fn what_others_can_change_is_looked_at_again_and_again() {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_decision_waits_for_the_verdicts_where_something_stands_already() {
-    let provider = || Scripted { look_again: Some(Duration::from_mins(5)), ..scripted([]) };
-    let bench = Bench::start(provider(), guess(1));
+    let provider = || Scripted { drift_interval: Duration::from_mins(5), ..scripted([]) };
+    let bench = Bench::start(provider(), without_verdict(1));
     sleep(Duration::from_secs(20)).await;
     assert_eq!((bench.generations(), bench.progress.status().desired), (vec![], 1));
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;
-    assert_eq!(bench.generations(), [2], "the guess was never sent");
+    assert_eq!(bench.generations(), [2], "the first decision was never sent");
     bench.end().await;
 
-    let bench = Bench::start(provider(), guess(1));
+    let bench = Bench::start(provider(), without_verdict(1));
     let begun = Instant::now();
     bench.until_published(1).await;
-    assert!(bench.provider.tries.lock()[0].1 - begun >= Duration::from_secs(30), "but not for ever");
+    assert!(bench.provider.attempts.lock()[0].at - begun >= Duration::from_secs(30), "but not for ever");
+    bench.end().await;
+}
+
+/// A publisher of a provider that answers in this process.
+struct LocalBench<P> {
+    provider: Arc<P>,
+    decisions: watch::Sender<Decision>,
+    progress: Progress,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl<P: Provider> LocalBench<P> {
+    fn start(provider: P, first: Decision) -> Self {
+        let provider = Arc::new(provider);
+        let (decisions, newest) = watch::channel(first);
+        let progress = Progress::local(provider.name(), Clock::start());
+        let shutdown = CancellationToken::new();
+        let task = local::publish(provider.clone(), newest, progress.clone(), shutdown.clone());
+        Self { provider, decisions, progress, shutdown, task: tokio::spawn(task) }
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..10_000 {
+            if holds(self) {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{what} did not happen: {:?}", self.progress.status());
+    }
+
+    async fn end(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Panics once, and then passes calls on to the in-memory provider.
+#[derive(Default)]
+struct PanicsOnce {
+    has_panicked: Mutex<bool>,
+    inner: InMemory,
+}
+
+impl Provider for PanicsOnce {
+    fn name(&self) -> &'static str {
+        "panics-once"
+    }
+
+    fn publish(&self, decision: &Decision) -> Result<(), DecisionError> {
+        assert!(std::mem::replace(&mut *self.has_panicked.lock(), true), "the first attempt panics");
+        self.inner.publish(decision)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_answers_by_itself_gets_the_first_decision_at_once() {
+    let begun = Instant::now();
+    let bench = LocalBench::start(InMemory::default(), without_verdict(1));
+    bench.until("publishing", |bench| bench.progress.status().published == Some(1)).await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    bench.decisions.send(decision(2)).unwrap();
+    bench.until("a newer one", |bench| bench.provider.published().generation == 2).await;
+    assert_eq!(bench.progress.status().desired, 2);
     bench.end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_answers_by_itself_gets_the_first_guess_at_once() {
-    let bench = Bench::start(scripted([]), guess(1));
-    let begun = Instant::now();
-    bench.until_published(1).await;
-    assert!(bench.provider.tries.lock()[0].1 - begun < Duration::from_secs(1));
+async fn a_local_provider_that_refuses_a_decision_waits_for_the_next_one() {
+    let bench = LocalBench::start(InMemory::default(), decision(5));
+    bench.until("publishing", |bench| bench.progress.status().published == Some(5)).await;
+    bench.decisions.send(decision(4)).unwrap();
+    bench.until("a fault", |bench| bench.progress.status().error.is_some()).await;
+    bench.decisions.send(decision(6)).unwrap();
+    bench.until("the next one", |bench| bench.progress.status().published == Some(6)).await;
+    assert_eq!(bench.progress.status().error, None);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_local_provider_that_panics_is_tried_again() {
+    let bench = LocalBench::start(PanicsOnce::default(), decision(1));
+    bench.until("a fault", |bench| bench.progress.status().error.is_some()).await;
+    let fault = bench.progress.status().error.unwrap();
+    assert_eq!(fault, "not published, will be tried again: it has crashed: the first attempt panics");
+    bench.until("another attempt", |bench| bench.progress.status().published == Some(1)).await;
     bench.end().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_a_fault_of_the_provider_and_is_tried_again() {
     let bench = Bench::start(scripted([Step::Panic, unavailable()]), decision(1));
-    bench.until("a fault", |it| it.progress.status().error.is_some()).await;
+    bench.until("a fault", |bench| bench.progress.status().error.is_some()).await;
     assert_eq!(
         bench.progress.status().error.unwrap(),
-        "not published, to be tried again: it has crashed: the script says so"
+        "not published, will be tried again: it has crashed: the script says so"
     );
     bench.until_published(1).await;
     bench.end().await;
@@ -374,7 +492,7 @@ async fn the_check_runs_at_the_start_and_when_refusals_begin_or_end() {
     let provider = scripted([]);
     provider.findings.lock().push("the token ends soon".to_owned());
     let bench = Bench::start(provider, decision(1));
-    bench.until("a finding", |it| it.progress.status().findings == ["the token ends soon"]).await;
+    bench.until("a finding", |bench| bench.progress.status().findings == ["the token ends soon"]).await;
     bench.provider.steps.lock().extend([unavailable(), unavailable()]);
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;
@@ -385,7 +503,7 @@ async fn the_check_runs_at_the_start_and_when_refusals_begin_or_end() {
     bench.provider.steps.lock().extend([refused(), unavailable(), refused()]);
     bench.decisions.send(decision(3)).unwrap();
     bench.until_published(3).await;
-    bench.until("a third check", |it| *it.provider.checks.lock() == 3).await;
+    bench.until("a third check", |bench| *bench.provider.checks.lock() == 3).await;
     assert_eq!(bench.progress.status().findings, [""; 0]);
     sleep(Duration::from_mins(5)).await;
     assert_eq!(*bench.provider.checks.lock(), 3, "once for the refusals, and once for their end");
@@ -393,11 +511,11 @@ async fn the_check_runs_at_the_start_and_when_refusals_begin_or_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_found_is_looked_for_again_with_every_look_until_it_is_gone() {
-    let provider = Scripted { look_again: Some(Duration::from_mins(5)), ..scripted([]) };
+async fn findings_are_checked_again_with_every_drift_check_until_they_are_gone() {
+    let provider = Scripted { drift_interval: Duration::from_mins(5), ..scripted([]) };
     provider.findings.lock().push("the pool has a monitor".to_owned());
     let bench = Bench::start(provider, decision(1));
-    // Each change of the answer is a success too, and none is a reason to ask more often than the looks.
+    // Each change of the answer is a success too, and none is a reason for more checks than the drift checks.
     for generation in 2..=61 {
         sleep(Duration::from_mins(1)).await;
         bench.decisions.send(decision(generation)).unwrap();
@@ -407,29 +525,29 @@ async fn what_was_found_is_looked_for_again_with_every_look_until_it_is_gone() {
     assert_eq!(bench.progress.status().findings, ["the pool has a monitor"]);
 
     bench.provider.findings.lock().clear();
-    bench.until("its end", |it| it.progress.status().findings.is_empty()).await;
+    bench.until("its end", |bench| bench.progress.status().findings.is_empty()).await;
     let checks = *bench.provider.checks.lock();
     sleep(Duration::from_hours(1)).await;
-    assert_eq!(*bench.provider.checks.lock(), checks, "where nothing is found nothing is looked for");
+    assert_eq!(*bench.provider.checks.lock(), checks, "without findings there are no checks");
     bench.end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_finding_beside_a_refusal_is_looked_for_again_too() {
-    let provider = Scripted { look_again: Some(Duration::from_mins(5)), ..scripted((0..1000).map(|_| refused())) };
+async fn findings_beside_a_refusal_are_checked_again_too() {
+    let provider = Scripted { drift_interval: Duration::from_mins(5), ..scripted((0..1000).map(|_| refused())) };
     provider.findings.lock().push("the pool has a monitor".to_owned());
     let bench = Bench::start(provider, decision(1));
-    bench.until("a finding", |it| !it.progress.status().findings.is_empty()).await;
+    bench.until("a finding", |bench| !bench.progress.status().findings.is_empty()).await;
     bench.provider.findings.lock().clear();
-    bench.until("its end", |it| it.progress.status().findings.is_empty()).await;
+    bench.until("its end", |bench| bench.progress.status().findings.is_empty()).await;
     bench.end().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn other_targets_are_checked_at_once() {
-    let provider = Scripted { look_again: Some(Duration::from_mins(5)), ..scripted([]) };
+    let provider = Scripted { drift_interval: Duration::from_mins(5), ..scripted([]) };
     let bench = Bench::start(provider, decision(1));
-    bench.until("a check", |it| *it.provider.checks.lock() == 1).await;
+    bench.until("a check", |bench| *bench.provider.checks.lock() == 1).await;
     bench.provider.findings.lock().push("no origin belongs to the new node".to_owned());
     let others = contract::decision(&PoolName::new("lb.example.org"), 2, &["192.0.2.1", "192.0.2.9"]);
     bench.decisions.send(others).unwrap();
@@ -441,14 +559,14 @@ async fn other_targets_are_checked_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_check_that_cannot_be_made_is_made_later() {
     let provider = scripted([]);
-    *provider.is_out_of_reach.lock() = true;
+    *provider.is_unreachable.lock() = true;
     provider.findings.lock().push("the token ends soon".to_owned());
     let bench = Bench::start(provider, decision(1));
     bench.until_published(1).await;
-    bench.until("three tries", |it| *it.provider.checks.lock() == 3).await;
+    bench.until("three tries", |bench| *bench.provider.checks.lock() == 3).await;
     assert_eq!(bench.progress.status().findings, [""; 0]);
-    *bench.provider.is_out_of_reach.lock() = false;
-    bench.until("a finding", |it| it.progress.status().findings == ["the token ends soon"]).await;
+    *bench.provider.is_unreachable.lock() = false;
+    bench.until("a finding", |bench| bench.progress.status().findings == ["the token ends soon"]).await;
     bench.end().await;
 }
 
@@ -456,19 +574,19 @@ async fn a_check_that_cannot_be_made_is_made_later() {
 async fn the_status_tells_since_when_a_provider_is_behind_and_why() {
     let pause = Duration::from_mins(10);
     let bench = Bench::start(scripted([asking(Some(pause))]), decision(1));
-    bench.until("a fault", |it| it.progress.status().error.is_some()).await;
+    bench.until("a fault", |bench| bench.progress.status().error.is_some()).await;
     let since = bench.progress.status().behind_since.unwrap();
     sleep(Duration::from_mins(2)).await;
     bench.decisions.send(decision(2)).unwrap();
-    bench.until("the wish", |it| it.progress.status().desired == 2).await;
+    bench.until("the desired generation", |bench| bench.progress.status().desired == 2).await;
     let status = bench.progress.status();
-    assert_eq!(status.behind_since, Some(since), "a newer wish is no new beginning");
+    assert_eq!(status.behind_since, Some(since), "a newer decision is no new beginning");
     let at = |secs: i64| jiff::Timestamp::from_second(since.as_second() + secs).unwrap();
-    assert_eq!(status.alarms(at(30)), ["provider scripted: not published, to be tried again: the line is cut"]);
+    assert_eq!(status.alarms(at(30)), ["provider scripted: not published, will be tried again: the line is cut"]);
     assert_eq!(
         status.alarms(at(31)),
         [
-            "provider scripted: nothing is published and 2 wanted for 31 s: not published, to be tried again: the line is cut"
+            "provider scripted: nothing is published, but 2 has been desired for 31 s: not published, will be tried again: the line is cut"
         ]
     );
     bench.until_published(2).await;
@@ -482,13 +600,13 @@ async fn a_provider_that_hangs_is_behind_and_ends_with_the_shutdown() {
     let bench = Bench::start(scripted([Step::Hang]), decision(1));
     sleep(Duration::from_mins(1)).await;
     bench.decisions.send(decision(2)).unwrap();
-    bench.until("the wish", |it| it.progress.status().desired == 2).await;
+    bench.until("the desired generation", |bench| bench.progress.status().desired == 2).await;
     let status = bench.progress.status();
     let later = jiff::Timestamp::from_second(status.behind_since.unwrap().as_second() + 60).unwrap();
     assert_eq!(
         status.alarms(later),
         [format!(
-            "provider scripted: nothing is published and 2 wanted for 60 s: an attempt is under way since {}",
+            "provider scripted: nothing is published, but 2 has been desired for 60 s: an attempt is under way since {}",
             status.attempt_since.unwrap()
         )]
     );
@@ -500,12 +618,12 @@ async fn what_the_check_finds_is_no_second_alarm_where_publishing_says_it_alread
     let provider = scripted([refused()]);
     provider.findings.lock().extend(["the zone is not there".to_owned(), "the token ends soon".to_owned()]);
     let bench = Bench::start(provider, decision(1));
-    bench.until("the findings", |it| it.progress.status().findings.len() == 2).await;
+    bench.until("the findings", |bench| bench.progress.status().findings.len() == 2).await;
     let status = bench.progress.status();
     assert_eq!(
         status.alarms(status.behind_since.unwrap()),
         [
-            "provider scripted: not as it should be, and only the operator can mend it: the zone is not there",
+            "provider scripted: not published, an operator must act: the zone is not there",
             "provider scripted: the token ends soon"
         ]
     );
@@ -525,7 +643,7 @@ async fn a_provider_that_answers_goes_on_while_others_fail_hang_and_panic() {
             bench.decisions.send(decision(generation)).unwrap();
         }
         good.until_published(generation).await;
-        assert_eq!(good.provider.beneath.published().generation, generation);
+        assert_eq!(good.provider.inner.published().generation, generation);
         sleep(Duration::from_secs(10)).await;
     }
     for bench in others {
@@ -539,8 +657,8 @@ async fn a_provider_that_answers_goes_on_while_others_fail_hang_and_panic() {
 async fn an_attempt_under_way_at_the_shutdown_may_end_but_not_take_for_ever() {
     for (takes, ends_after, published) in [(3, 3, Some(1)), (7, 5, None)] {
         let bench = Bench::start(scripted([Step::Take(Duration::from_secs(takes))]), decision(1));
-        bench.until("an attempt", |it| !it.generations().is_empty()).await;
-        let (progress, begun) = (bench.progress.clone(), bench.provider.tries.lock()[0].1);
+        bench.until("an attempt", |bench| !bench.generations().is_empty()).await;
+        let (progress, begun) = (bench.progress.clone(), bench.provider.attempts.lock()[0].at);
         bench.end().await;
         assert_eq!((progress.status().published, begun.elapsed().as_secs()), (published, ends_after));
     }
@@ -550,10 +668,10 @@ async fn an_attempt_under_way_at_the_shutdown_may_end_but_not_take_for_ever() {
 async fn an_attempt_that_fails_at_the_shutdown_is_told_and_no_other_one_is_promised() {
     let (log, _guard) = Log::capture();
     let bench = Bench::start(scripted([Step::Take(Duration::from_secs(1)), unavailable()]), decision(1));
-    bench.until("an attempt", |it| !it.generations().is_empty()).await;
+    bench.until("an attempt", |bench| !bench.generations().is_empty()).await;
     bench.end().await;
     let log = log.text();
-    assert!(log.ends_with("provider scripted: not published, to be tried again: the line is cut\n"), "{log}");
+    assert!(log.ends_with("provider scripted: not published, will be tried again: the line is cut\n"), "{log}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -565,9 +683,9 @@ async fn what_an_attempt_that_the_shutdown_cuts_off_has_changed_is_remembered() 
     bench.until_published(1).await;
     bench.provider.steps.lock().push_back(Step::Hang);
     bench.decisions.send(decision(2)).unwrap();
-    bench.until("a second attempt", |it| it.generations().len() == 2).await;
+    bench.until("a second attempt", |bench| bench.generations().len() == 2).await;
     // It did its work, and waits for the answer.
-    bench.provider.beneath.publish(&decision(2)).await.unwrap();
+    bench.provider.inner.apply(&decision(2)).await.outcome.unwrap();
     bench.end().await;
     assert_eq!(file().load(daymark_decision::Moment::default()).memory, Some(2.into()));
 }
@@ -619,64 +737,71 @@ async fn a_memory_that_could_not_be_written_is_written_once_the_disk_is_mended()
 
 #[test]
 fn calls_are_counted_where_they_are_made() {
-    let usage = || Usage { calls: vec![("read-pool", "ok", 3)], remaining: Some(7) };
-    let progress = Progress::elsewhere("cloudflare", Clock::start(), usage);
-    assert!(progress.is_elsewhere());
-    assert_eq!((progress.status().remaining, progress.calls()), (Some(7), vec![("read-pool", "ok", 3)]));
-    let progress = Progress::of("authoritative", Clock::start());
-    assert!(!progress.is_elsewhere());
+    let count = CallCount { call: "read-pool", outcome: "ok", count: 3 };
+    let calls = vec![count.clone()];
+    let usage = move || Usage { calls: calls.clone(), remaining: Some(7) };
+    let progress = Progress::remote("cloudflare", Clock::start(), usage);
+    assert!(progress.is_remote());
+    assert_eq!((progress.status().remaining, progress.calls()), (Some(7), vec![count]));
+    let progress = Progress::local("authoritative", Clock::start());
+    assert!(!progress.is_remote());
     assert_eq!((progress.status().remaining, progress.calls()), (None, vec![]));
 }
 
-/// The role of a host that goes on writing.
-fn writer() -> Role {
-    Role::Writer { until: Instant::now() + Duration::from_hours(1) }
+/// A lease that does not end during the test.
+fn held() -> WriterLease {
+    WriterLease::Held { until: Instant::now() + Duration::from_hours(1) }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_that_does_not_write_calls_nobody_and_is_not_behind() {
-    let bench = Bench::with(Scripted::default(), decision(1), None, writer());
+async fn a_host_without_the_lease_calls_nobody_and_is_not_behind() {
+    let bench = Bench::with(scripted([]), decision(1), None, held());
     bench.until_published(1).await;
-    bench.role.send_replace(Role::Reader);
-    bench.until("standing by", |it| it.progress.status().standby).await;
+    bench.lease.send_replace(WriterLease::HeldElsewhere);
+    bench.until("standby", |bench| bench.progress.status().standby).await;
     bench.decisions.send_replace(decision(2));
     sleep(Duration::from_mins(10)).await;
-    assert_eq!((bench.generations(), *bench.provider.taken_over.lock()), (vec![1], 1));
+    assert_eq!((bench.generations(), *bench.provider.takeovers.lock()), (vec![1], 1));
     let status = bench.progress.status();
     assert_eq!((status.behind_since, status.published), (None, None));
-    bench.role.send_replace(writer());
+    bench.lease.send_replace(held());
     bench.until_published(2).await;
-    assert_eq!((bench.progress.status().standby, *bench.provider.taken_over.lock()), (false, 2));
+    assert_eq!((bench.progress.status().standby, *bench.provider.takeovers.lock()), (false, 2));
     bench.end().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_where_there_is_no_other_host_does_what_is_remembered_hold() {
-    for (first, taken_over) in [(Role::Sole, 0), (Role::Unclear, 1), (Role::Reader, 1), (writer(), 1)] {
-        let bench = Bench::with(Scripted::default(), decision(1), None, first);
-        if first != Role::Sole {
-            bench.role.send_replace(writer());
+async fn a_host_among_others_takes_over_before_its_first_attempt_and_a_sole_host_does_not() {
+    for (first, takeovers) in
+        [(WriterLease::NotNeeded, 0), (WriterLease::Unclear, 1), (WriterLease::HeldElsewhere, 1), (held(), 1)]
+    {
+        let bench = Bench::with(scripted([]), decision(1), None, first);
+        if first != WriterLease::NotNeeded {
+            bench.lease.send_replace(held());
         }
         bench.until_published(1).await;
-        assert_eq!(*bench.provider.taken_over.lock(), taken_over, "{first:?} at first");
+        assert_eq!(*bench.provider.takeovers.lock(), takeovers, "{first:?} at first");
         bench.end().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_that_is_not_confirmed_lapses_also_in_the_middle_of_an_attempt() {
+async fn a_lease_that_is_not_extended_ends_also_in_the_middle_of_an_attempt() {
     let until = Instant::now() + Duration::from_secs(2);
-    let bench = Bench::with(scripted([Step::Take(Duration::from_secs(3))]), decision(1), None, Role::Writer { until });
-    bench.until("standing by", |it| it.progress.status().standby).await;
-    assert_eq!(*bench.provider.may_write_until.lock(), Some(until), "it was told, and could end it itself");
+    let bench =
+        Bench::with(scripted([Step::Take(Duration::from_secs(3))]), decision(1), None, WriterLease::Held { until });
+    bench.until("standby", |bench| bench.progress.status().standby).await;
+    assert_eq!(bench.provider.inner.lease(), Some(until), "it was told, and could end it itself");
     bench.decisions.send_replace(decision(2));
     sleep(Duration::from_mins(1)).await;
     assert_eq!(bench.generations(), [1]);
-    bench.role.send_replace(writer());
+    bench.lease.send_replace(held());
     bench.until_published(2).await;
-    bench.role.send_replace(Role::Unclear);
+    bench.lease.send_replace(WriterLease::Unclear);
     bench
-        .until("the end of the leave", |it| it.provider.may_write_until.lock().is_some_and(|it| it <= Instant::now()))
+        .until("the end of the lease", |bench| {
+            bench.provider.inner.lease().is_some_and(|until| until <= Instant::now())
+        })
         .await;
     bench.end().await;
 }

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use daymark::os::clock::Clock;
-use daymark::publish::{Progress, publish};
-use daymark::role::Role;
+use daymark::publish::{Progress, WriterLease, remote};
 use daymark_cloudflare::Cloudflare;
 use daymark_decision::Decision;
 use daymark_fake_cloudflare::{FakeCloudflare, Fault};
-use daymark_provider::{Provider, PublishError};
+use daymark_provider::{Pass, RemoteProvider, Usage};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The step by which time is advanced.
@@ -58,8 +59,15 @@ impl PublisherFixture {
     pub fn begin(provider: Cloudflare, first: Decision) -> Self {
         let provider = Arc::new(Watched { inner: provider, busy: AtomicUsize::new(0) });
         let (decisions, newest) = watch::channel(first);
-        let (progress, stop) = (Progress::of("cloudflare", Clock::start()), CancellationToken::new());
-        let task = tokio::spawn(publish(provider.clone(), newest, progress.clone(), None, Role::sole(), stop.clone()));
+        let progress = Progress::local("cloudflare", Clock::start());
+        let stop = CancellationToken::new();
+        let inputs = remote::Inputs {
+            decisions: newest,
+            lease: WriterLease::not_needed(),
+            memory: None,
+            shutdown: stop.clone(),
+        };
+        let task = tokio::spawn(remote::publish(provider.clone(), inputs, progress.clone()));
         Self { provider, decisions, progress, stop, task }
     }
 
@@ -76,10 +84,10 @@ impl PublisherFixture {
 
     /// Lets time pass. Every call that does not wait for time completes first.
     pub async fn pass(&self, cloudflare: &FakeCloudflare, time: Duration) {
-        let end = tokio::time::Instant::now() + time;
+        let end = Instant::now() + time;
         let step = (time / 200).clamp(STEP, LONG_STEP);
         self.settle(cloudflare).await;
-        while tokio::time::Instant::now() < end {
+        while Instant::now() < end {
             tokio::time::advance(step).await;
             self.settle(cloudflare).await;
         }
@@ -87,10 +95,10 @@ impl PublisherFixture {
 
     /// Lets time pass until the condition holds, up to a limit.
     pub async fn until(&self, cloudflare: &FakeCloudflare, limit: Duration, holds: impl Fn() -> bool) {
-        let end = tokio::time::Instant::now() + limit;
+        let end = Instant::now() + limit;
         self.settle(cloudflare).await;
         while !holds() {
-            assert!(tokio::time::Instant::now() < end, "it never holds; {:?}", self.progress.status());
+            assert!(Instant::now() < end, "it never holds; {:?}", self.progress.status());
             self.pass(cloudflare, STEP).await;
         }
     }
@@ -137,21 +145,38 @@ impl Watched {
     }
 }
 
-impl Provider for Watched {
+#[async_trait]
+impl RemoteProvider for Watched {
     fn name(&self) -> &str {
         self.inner.name()
     }
 
-    async fn publish(&self, decision: &Decision) -> Result<(), PublishError> {
-        self.counted(self.inner.publish(decision)).await
+    fn system(&self) -> &'static str {
+        self.inner.system()
+    }
+
+    async fn plan(&self, decision: &Decision) -> Pass {
+        self.counted(self.inner.plan(decision)).await
+    }
+
+    async fn apply(&self, decision: &Decision) -> Pass {
+        self.counted(self.inner.apply(decision)).await
     }
 
     fn supersede(&self, decision: &Decision) {
         self.inner.supersede(decision);
     }
 
-    fn look_again(&self) -> Option<Duration> {
-        self.inner.look_again()
+    fn set_lease(&self, until: Instant) {
+        self.inner.set_lease(until);
+    }
+
+    async fn take_over(&self) {
+        self.counted(self.inner.take_over()).await;
+    }
+
+    fn drift_interval(&self) -> Duration {
+        self.inner.drift_interval()
     }
 
     async fn check(&self) -> Option<Vec<String>> {
@@ -160,5 +185,9 @@ impl Provider for Watched {
 
     fn memory(&self) -> Option<Value> {
         self.inner.memory()
+    }
+
+    fn usage(&self) -> Usage {
+        self.inner.usage()
     }
 }

@@ -212,7 +212,7 @@ fn an_invalid_configuration_is_reported_before_anything_is_done() {
     let config = write(&fixture.nodes.path("daymark.yaml"), &fixture.nodes.plan());
     let done = sync(&config, &[]);
     assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""));
-    assert!(done.stderr.contains(": providers: holds no provider that writes elsewhere"), "{}", done.stderr);
+    assert!(done.stderr.contains(": providers: has no remote provider"), "{}", done.stderr);
     let config = write(&config, &Plan { interval: "1", ..fixture.plan.clone() });
     assert_eq!(sync(&config, &[]).code, Some(2));
     assert_eq!(fixture.sync(&["--deadline", "soon"]).code, Some(2));
@@ -236,7 +236,11 @@ fn a_failing_provider_delays_no_other() {
     fixture.zone.store(|store| store.tokens.clear());
     let done = fixture.sync(&[]);
     assert_eq!(done.code, Some(1));
-    assert!(done.stderr.lines().any(|line| line.starts_with("cloudflare: not as it should be, ")), "{}", done.stderr);
+    assert!(
+        done.stderr.lines().any(|line| line.starts_with("cloudflare: not published, an operator must act: ")),
+        "{}",
+        done.stderr
+    );
     assert_eq!(done.stdout.matches("other: ").count(), 2, "{}", done.stdout);
     assert!(!done.stdout.contains("cloudflare: "), "{}", done.stdout);
     assert_eq!((fixture.zone.addresses(), other.addresses()), (BTreeSet::new(), fixture.of(&[0, 1])));
@@ -260,7 +264,7 @@ fn a_failed_call_is_retried_until_the_deadline() {
     }
     let done = fixture.sync(&["--deadline", "5s"]);
     assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
-    assert!(done.stderr.contains("cloudflare: not published, to be tried again: "), "{}", done.stderr);
+    assert!(done.stderr.contains("cloudflare: not published, will be tried again: "), "{}", done.stderr);
 }
 
 #[test]
@@ -357,7 +361,7 @@ fn an_error_is_reported_even_if_the_output_is_closed() {
     let mut process = Process::spawn(command.stdout(full).stderr(log.reopen().unwrap()));
     assert_eq!(process.wait().code(), Some(1));
     let told = fs::read_to_string(log.path()).unwrap();
-    assert!(told.contains("cloudflare: not as it should be, and only the operator can mend it: "), "{told}");
+    assert!(told.contains("cloudflare: not published, an operator must act: "), "{told}");
     assert!(told.contains("\nthe output cannot be written: "), "{told}");
 }
 

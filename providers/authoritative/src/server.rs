@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use daymark_decision::Decision;
-use daymark_provider::{Provider, PublishError, admit};
+use daymark_provider::{DecisionError, Provider, validate};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
@@ -142,10 +142,10 @@ impl Provider for Authoritative {
         "authoritative"
     }
 
-    async fn publish(&self, decision: &Decision) -> Result<(), PublishError> {
+    fn publish(&self, decision: &Decision) -> Result<(), DecisionError> {
         let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
         let published = inputs.decision.as_ref().map(|published| published.generation);
-        admit(decision, published.unwrap_or(0))?;
+        validate(decision, published.unwrap_or(0))?;
         if published != Some(decision.generation) {
             inputs.decision = Some(decision.clone());
             self.replace_catalog(&inputs);

@@ -1,4 +1,5 @@
-//! The objects of Cloudflare's API, as far as Daymark reads them. What it sends back it keeps whole, unknown fields too.
+//! The objects of Cloudflare's API, with the fields that Daymark reads. An object that Daymark sends back keeps its unknown
+//! fields.
 //!
 //! Sources: the `OpenAPI` document of Cloudflare, and what its service adds to it.
 
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::MARK;
 
-/// The fields of an origin that only Cloudflare writes; `healthy` and `failure_reason` are in lists alone.
+/// The fields of an origin that only Cloudflare writes. Only lists have `healthy` and `failure_reason`.
 const READ_ONLY: [&str; 3] = ["disabled_at", "healthy", "failure_reason"];
 
 /// A Load Balancing pool.
@@ -49,21 +50,21 @@ pub(crate) struct Record {
 pub(crate) struct Zone {
     pub(crate) id: String,
     pub(crate) name: String,
-    /// `active` where its name servers are Cloudflare's.
+    /// `active` when its name servers are Cloudflare's.
     #[serde(default)]
     pub(crate) status: Option<String>,
     #[serde(default)]
-    pub(crate) plan: Plan,
+    pub(crate) plan: ZonePlan,
 }
 
-/// What a zone pays for.
+/// The plan that the owner of a zone pays for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct Plan {
+pub(crate) struct ZonePlan {
     #[serde(default)]
     pub(crate) legacy_id: Option<String>,
 }
 
-/// What `GET /user/tokens/verify` says.
+/// The response to `GET /user/tokens/verify`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct TokenStatus {
     pub(crate) status: String,
@@ -82,14 +83,14 @@ impl CloudflarePool {
         flag(&self.0, "enabled", true)
     }
 
-    /// Whether it is Daymark's, made for the pool of this name.
+    /// Returns true if it is Daymark's, created for the pool of this name.
     pub(crate) fn is_ours(&self, pool: &PoolName) -> bool {
-        is_made_for(text(&self.0, "description"), pool)
+        is_created_for(text(&self.0, "description"), pool)
     }
 
-    /// Whether Cloudflare's own monitor judges the origins.
+    /// Returns true if a monitor of Cloudflare's checks the origins.
     pub(crate) fn has_monitor(&self) -> bool {
-        text(&self.0, "monitor").is_some_and(|it| !it.is_empty())
+        text(&self.0, "monitor").is_some_and(|id| !id.is_empty())
     }
 
     pub(crate) fn origins(&self) -> Vec<Origin> {
@@ -99,7 +100,7 @@ impl CloudflarePool {
 }
 
 impl Origin {
-    /// One that Daymark makes.
+    /// An origin that Daymark creates.
     pub(crate) fn new(name: &str, address: IpAddr, is_enabled: bool) -> Self {
         let mut origin = Map::new();
         origin.insert("name".to_owned(), name.into());
@@ -121,9 +122,9 @@ impl Origin {
         flag(&self.0, "enabled", true)
     }
 
-    /// Whether it lies in a private network that Cloudflare reaches by a tunnel.
+    /// Returns true if it is in a private network that Cloudflare reaches by a tunnel.
     pub(crate) fn is_tunnelled(&self) -> bool {
-        text(&self.0, "virtual_network_id").is_some_and(|it| !it.is_empty())
+        text(&self.0, "virtual_network_id").is_some_and(|id| !id.is_empty())
     }
 
     pub(crate) fn enable(&mut self, is_enabled: bool) {
@@ -134,7 +135,7 @@ impl Origin {
         self.0.insert("address".to_owned(), address.to_string().into());
     }
 
-    /// What may be sent back: everything but the fields that only Cloudflare writes.
+    /// The origin without the fields that only Cloudflare writes, fit to be sent back.
     pub(crate) fn writable(mut self) -> Self {
         self.0.retain(|field, _| !READ_ONLY.contains(&field.as_str()));
         self
@@ -146,21 +147,21 @@ impl Balancer {
         text(&self.0, "id").unwrap_or_default()
     }
 
-    /// The name that it answers, in lower case.
+    /// The name that it answers for, in lower case.
     pub(crate) fn name(&self) -> String {
         text(&self.0, "name").unwrap_or_default().to_ascii_lowercase()
     }
 
-    /// Whether it is Daymark's, made for the pool of this name.
+    /// Returns true if it is Daymark's, created for the pool of this name.
     pub(crate) fn is_ours(&self, pool: &PoolName) -> bool {
-        is_made_for(text(&self.0, "description"), pool)
+        is_created_for(text(&self.0, "description"), pool)
     }
 
     pub(crate) fn is_proxied(&self) -> bool {
         flag(&self.0, "proxied", false)
     }
 
-    /// The TTL of its answers in seconds, which only an unproxied one has.
+    /// The TTL of its answers in seconds. A proxied balancer has none.
     pub(crate) fn ttl(&self) -> Option<u64> {
         // The schema calls it a number, not an integer.
         let ttl = self.0.get("ttl")?;
@@ -171,37 +172,37 @@ impl Balancer {
         text(&self.0, "fallback_pool").unwrap_or_default()
     }
 
-    /// Whether the pool of this ID is anywhere in it.
+    /// Returns true if any field names the pool of this ID.
     pub(crate) fn uses(&self, pool: &str) -> bool {
         fn holds(value: &Value, pool: &str) -> bool {
             match value {
                 Value::String(text) => text == pool,
-                Value::Array(list) => list.iter().any(|it| holds(it, pool)),
-                Value::Object(object) => object.values().any(|it| holds(it, pool)),
+                Value::Array(list) => list.iter().any(|value| holds(value, pool)),
+                Value::Object(object) => object.values().any(|value| holds(value, pool)),
                 _ => false,
             }
         }
         !pool.is_empty() && self.0.values().any(|value| holds(value, pool))
     }
 
-    /// The value of one field, `null` where it has none.
+    /// The value of one field, `null` if it is absent.
     pub(crate) fn field(&self, name: &str) -> &Value {
         self.0.get(name).unwrap_or(&Value::Null)
     }
 }
 
 impl Record {
-    /// Whether it is an address record of Daymark's.
+    /// Returns true for an address record of Daymark's.
     pub(crate) fn is_ours(&self) -> bool {
         matches!(self.kind.as_str(), "A" | "AAAA") && bears_mark(self.comment.as_deref())
     }
 
-    /// Whether clients get this address from it: a proxied one gives an address of Cloudflare's.
+    /// Returns true if clients get this address from the record. A proxied record gives an address of Cloudflare's.
     pub(crate) fn resolves_to(&self, address: IpAddr) -> bool {
         !self.proxied && self.address() == Some(address)
     }
 
-    /// Its address, where it is of type A or AAAA.
+    /// Its address, if its type is A or AAAA.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         let has_address = matches!(self.kind.as_str(), "A" | "AAAA");
         has_address.then(|| self.content.parse().ok()).flatten()
@@ -209,7 +210,7 @@ impl Record {
 }
 
 impl Zone {
-    /// Whether it is the one that answers for its name.
+    /// Returns true if its name servers are Cloudflare's.
     pub(crate) fn is_active(&self) -> bool {
         self.status.as_deref() == Some("active")
     }
@@ -219,14 +220,14 @@ impl Zone {
     }
 }
 
-/// Whether the text begins with the mark, as a word of its own.
+/// Returns true if the text begins with the mark as a word of its own.
 fn bears_mark(text: Option<&str>) -> bool {
     let rest = text.and_then(|text| text.strip_prefix(MARK));
     rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-' || next == '_'))
 }
 
-/// Whether the text bears the mark and says no other name than this pool's.
-fn is_made_for(text: Option<&str>, pool: &PoolName) -> bool {
+/// Returns true if the text bears the mark and names no other pool.
+fn is_created_for(text: Option<&str>, pool: &PoolName) -> bool {
     let rest = text.and_then(|text| text.strip_prefix(MARK)).and_then(|rest| rest.strip_prefix(" for "));
     let name = rest.map(|rest| rest.split_whitespace().next().unwrap_or_default().trim_end_matches([',', ';', '.']));
     bears_mark(text) && name.is_none_or(|name| name.eq_ignore_ascii_case(pool.as_str()))

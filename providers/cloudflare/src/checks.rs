@@ -1,4 +1,4 @@
-//! What an operator should look at, found by asking Cloudflare.
+//! Findings for the operator, from asking Cloudflare.
 
 use std::time::Duration;
 
@@ -8,30 +8,32 @@ use tracing::info;
 
 use crate::api::{Balancer, CloudflarePool, Origin, TokenStatus, Zone};
 use crate::client::{Call, CallError};
-use crate::fault::Fault;
+use crate::fault::PoolFault;
+use crate::observe::{Observer, record_ttl};
 use crate::plan::origins::{label, target_of};
-use crate::plan::{Wanted, wanted};
+use crate::plan::{DesiredTarget, desired_targets};
 use crate::public::is_public;
-use crate::settings::{Manage, Mode, RECORD_TTL, Served};
-use crate::world::{World, record_ttl};
+use crate::settings::{Manage, Mode, Served};
 
-/// The ports that Cloudflare's proxy passes HTTPS on.
+/// The ports on which Cloudflare's proxy passes HTTPS.
 const PROXY_PORTS: [u16; 6] = [443, 2053, 2083, 2087, 2096, 8443];
 
-impl World {
-    /// What is wrong or doubtful, as sentences that say what to do; `None` where Cloudflare cannot be asked now.
+impl Observer {
+    /// Returns the findings as sentences that say what to do. `None` if Cloudflare cannot be asked now.
     pub(crate) async fn findings(&self, decision: &Decision, has_published: bool) -> Option<Vec<String>> {
         let source = &self.settings.calls.token;
         match self.client.get::<TokenStatus>(Call::VerifyToken, "/user/tokens/verify").await {
             Ok(token) if token.status == "active" => {}
             Ok(TokenStatus { status }) => {
-                return Some(vec![format!("the token in {source} is {status}; make a new one, or activate it again")]);
+                return Some(vec![format!(
+                    "the token in {source} is {status}; create a new token, or activate this one"
+                )]);
             }
-            // Without a token nothing can be asked, and publishing says so already.
+            // Without a token nothing can be asked, and publishing reports that already.
             Err(CallError::Token { .. }) => return Some(Vec::new()),
             Err(error) => {
-                let finding = lasting(&Fault::Call(error))?;
-                // Tokens of an account cannot be verified as those of a user can; one that has published is good enough.
+                let finding = lasting(&PoolFault::Call(error))?;
+                // Only a user's token can be verified, not an account's. A token that has published is good enough.
                 if !has_published {
                     return Some(vec![finding]);
                 }
@@ -43,159 +45,170 @@ impl World {
                 Err(fault) => Some(vec![lasting(&fault)?]),
             },
             Mode::LoadBalancing { account, zone, manage, .. } => {
-                self.pool_findings(account, zone.as_deref(), *manage, decision).await
+                self.balancing_findings(account, zone.as_deref(), *manage, decision).await
             }
         }
     }
 
-    async fn pool_findings(
+    async fn balancing_findings(
         &self,
         account: &str,
         zone: Option<&str>,
         manage: Manage,
         decision: &Decision,
     ) -> Option<Vec<String>> {
-        // What Daymark keeps by itself, it sets right, or says in publishing why it cannot.
-        let is_kept = manage != Manage::Origins;
+        // Daymark corrects a setup of its own, or publishing reports why it cannot.
+        let is_own = manage != Manage::Origins;
         let mut findings = Vec::new();
         let pools = match self.pools(account).await {
             Ok(pools) => pools,
             Err(fault) => return Some(vec![lasting(&fault)?]),
         };
-        let balancers = match zone {
-            Some(zone) => match self.zone_and_balancers(zone).await {
-                Ok((zone, balancers)) => {
+        let mut balancers = None;
+        if let Some(zone) = zone {
+            match self.zone_and_balancers(zone).await {
+                Ok((zone, of_zone)) => {
                     findings.extend(inactive(&zone));
-                    Some(balancers)
+                    balancers = Some(of_zone);
                 }
-                Err(fault) => {
-                    findings.push(lasting(&fault)?);
-                    None
-                }
-            },
-            None => None,
-        };
+                Err(fault) => findings.push(lasting(&fault)?),
+            }
+        }
         for served in &self.settings.pools {
             let Some(answer) = decision.answer(&served.pool) else { continue };
-            let called = self.cloudflare_pool_name(answer);
-            // That it is missing is what publishing says.
-            let Some(pool) = pools.iter().find(|it| it.name() == called || it.id() == called) else { continue };
-            findings.extend(judge_pool(pool, answer, is_kept));
+            let name = self.cloudflare_pool_name(answer);
+            // Publishing reports a missing pool.
+            let Some(pool) = pools.iter().find(|pool| pool.name() == name || pool.id() == name) else { continue };
+            findings.extend(pool_findings(pool, answer, is_own));
             if let Some(balancers) = &balancers {
-                findings.extend(judge_balancers(served, pool, &pools, balancers, is_kept));
+                findings.extend(balancer_findings(served, pool, &pools, balancers, is_own));
             }
         }
         Some(findings)
     }
 
-    async fn zone_and_balancers(&self, zone: &str) -> Result<(Zone, Vec<Balancer>), Fault> {
+    async fn zone_and_balancers(&self, zone: &str) -> Result<(Zone, Vec<Balancer>), PoolFault> {
         let zone = self.zone_now(zone).await?;
         let balancers = self.balancers(&zone).await?;
         Ok((zone, balancers))
     }
 }
 
-/// A fault as a finding; `None` where it may pass without the operator.
-fn lasting(fault: &Fault) -> Option<String> {
-    (!fault.is_passing()).then(|| fault.to_string())
+/// A fault as a finding. `None` if it may pass without an operator.
+fn lasting(fault: &PoolFault) -> Option<String> {
+    (!fault.is_temporary()).then(|| fault.to_string())
 }
 
-fn zone_findings(zone: &Zone, asked: Option<u32>) -> Vec<String> {
-    let ttl = record_ttl(asked, zone);
-    let raised = asked.filter(|asked| *asked < ttl).map(|asked| {
-        format!("the zone takes no TTL of {asked}s, only from {RECORD_TTL}s on, so the records have {ttl}s")
+fn zone_findings(zone: &Zone, configured: Option<u32>) -> Vec<String> {
+    let ttl = record_ttl(configured, zone);
+    let raised = configured.filter(|configured| *configured < ttl).map(|configured| {
+        format!("the records have a TTL of {ttl}s: the zone does not allow {configured}s; set `ttl` to {ttl}s or more")
     });
     inactive(zone).into_iter().chain(raised).collect()
 }
 
-/// A zone whose name servers are not Cloudflare's yet.
+/// Reports a zone whose name servers are not Cloudflare's yet.
 fn inactive(zone: &Zone) -> Option<String> {
     let status = zone.status.as_deref().filter(|status| *status != "active")?;
     Some(format!(
-        "the zone {} is {status}: nobody asks Cloudflare for its names until its registrar delegates to Cloudflare's servers",
+        "the zone {} is {status}: nobody asks Cloudflare for its names; delegate it to Cloudflare's name servers at its registrar",
         zone.name
     ))
 }
 
-/// `is_kept`: whether Daymark keeps its origins, and that it is enabled.
-fn judge_pool(pool: &CloudflarePool, answer: &Answer, is_kept: bool) -> Vec<String> {
-    let (name, targets, origins) = (pool.name(), wanted(answer), pool.origins());
+/// Findings about a pool. In a setup of Daymark's own (`is_own`), Daymark creates the origins and enables the pool.
+fn pool_findings(pool: &CloudflarePool, answer: &Answer, is_own: bool) -> Vec<String> {
+    let name = pool.name();
+    let targets = desired_targets(answer);
+    let origins = pool.origins();
     let mut findings = Vec::new();
-    if !is_kept && !pool.is_enabled() {
-        findings
-            .push(format!("the Cloudflare pool {name} is disabled, and a balancer does not answer with it; enable it"));
+    if !is_own && !pool.is_enabled() {
+        findings.push(format!(
+            "the Cloudflare pool {name} is disabled, so no load balancer answers with it; enable the pool"
+        ));
     }
     if pool.has_monitor() {
         findings.push(format!(
-            "the Cloudflare pool {name} has a monitor: an origin whose health Cloudflare does not know counts as down, and its \
-             monitors cannot verify a CA of your own; detach it, for Daymark judges the nodes"
+            "the Cloudflare pool {name} has a monitor: it cannot verify a CA of your own, and it counts an origin of unknown \
+             health as down; detach the monitor, Daymark probes the nodes itself"
         ));
     }
-    for Wanted { target, .. } in &targets {
-        let belongs = |origin: &&Origin| target_of(origin, &targets).is_some_and(|it| it.target == *target);
-        match origins.iter().filter(belongs).map(label).collect::<Vec<_>>().as_slice() {
-            [] if is_kept => {}
-            [] => {
-                findings.push(format!("no origin of the Cloudflare pool {name} belongs to the node {target}; add one"));
-            }
-            [_] => {}
-            several => findings.push(format!(
-                "several origins of the Cloudflare pool {name} belong to the node {target}: {}; leave one",
-                several.join(", ")
-            )),
-        }
+    for desired in &targets {
+        findings.extend(origin_findings(name, &origins, desired, &targets, is_own));
     }
-    let mut inside = Vec::new();
+    let mut inner = Vec::new();
     for origin in &origins {
         if target_of(origin, &targets).is_none() {
             info!(
-                "the origin {} of the Cloudflare pool {name} belongs to no node, and is left as it is",
+                "the origin {} of the Cloudflare pool {name} belongs to no node; Daymark leaves it as it is",
                 label(origin)
             );
-        } else if !origin.is_tunnelled() && origin.address().parse().is_ok_and(|it| !is_public(it)) {
-            inside.push(label(origin));
+        } else if !origin.is_tunnelled() && origin.address().parse().is_ok_and(|address| !is_public(address)) {
+            inner.push(label(origin));
         }
     }
-    if !inside.is_empty() {
+    if !inner.is_empty() {
         findings.push(format!(
-            "the Cloudflare pool {name} has origins whose address is not public: {}; Cloudflare refuses such an address where a \
-             monitor is attached, and no client on the Internet reaches it",
-            inside.join(", ")
+            "the Cloudflare pool {name} has origins whose address is not public: {}; no client on the Internet reaches them, \
+             and Cloudflare refuses them if a monitor is attached; use public addresses",
+            inner.join(", ")
         ));
     }
     findings
 }
 
-/// `is_kept`: whether Daymark keeps that it is there, in front of the pool, and DNS only.
-fn judge_balancers(
+/// Reports a node without an origin, or with several.
+fn origin_findings(
+    pool: &str,
+    origins: &[Origin],
+    desired: &DesiredTarget,
+    targets: &[DesiredTarget],
+    is_own: bool,
+) -> Option<String> {
+    let target = &desired.target;
+    let belongs = |origin: &&Origin| target_of(origin, targets).is_some_and(|owner| owner.target == *target);
+    let labels: Vec<String> = origins.iter().filter(belongs).map(label).collect();
+    match labels.as_slice() {
+        [_] => None,
+        [] if is_own => None,
+        [] => Some(format!("no origin of the Cloudflare pool {pool} belongs to the node {target}; add one")),
+        several => Some(format!(
+            "several origins of the Cloudflare pool {pool} belong to the node {target}: {}; keep one of them",
+            several.join(", ")
+        )),
+    }
+}
+
+/// Findings about the balancer of a name. In a setup of Daymark's own (`is_own`), Daymark creates it and corrects it.
+fn balancer_findings(
     served: &Served,
     pool: &CloudflarePool,
     pools: &[CloudflarePool],
-    all: &[Balancer],
-    is_kept: bool,
+    balancers: &[Balancer],
+    is_own: bool,
 ) -> Vec<String> {
     let Served { pool: name, port, detection } = served;
     let mut findings = Vec::new();
-    let Some(balancer) = all.iter().find(|it| it.name() == name.as_str()) else {
+    let Some(balancer) = balancers.iter().find(|balancer| balancer.name() == name.as_str()) else {
         let missing =
-            || format!("the zone has no load balancer {name}; make one with the Cloudflare pool {}", pool.name());
-        return (!is_kept).then(missing).into_iter().collect();
+            || format!("the zone has no load balancer {name}; create one with the Cloudflare pool {}", pool.name());
+        return (!is_own).then(missing).into_iter().collect();
     };
-    if !is_kept && !balancer.uses(pool.id()) {
+    if !is_own && !balancer.uses(pool.id()) {
         findings
             .push(format!("the load balancer {name} does not use the Cloudflare pool {}; add it there", pool.name()));
     }
-    if !is_kept && balancer.is_proxied() && !PROXY_PORTS.contains(port) {
+    if !is_own && balancer.is_proxied() && !PROXY_PORTS.contains(port) {
         let passed: Vec<String> = PROXY_PORTS.iter().map(ToString::to_string).collect();
         findings.push(format!(
             "the load balancer {name} is proxied, and Cloudflare's proxy does not pass port {port}, only {}; set it to DNS only",
             passed.join(", ")
         ));
     }
-    let fallback = pools.iter().find(|it| it.id() == balancer.fallback_pool());
-    if let Some(fallback) = fallback.filter(|it| !it.is_enabled()) {
+    let fallback = pools.iter().find(|pool| pool.id() == balancer.fallback_pool());
+    if let Some(fallback) = fallback.filter(|pool| !pool.is_enabled()) {
         findings.push(format!(
-            "the fallback pool {} of the load balancer {name} is disabled, so without a healthy pool the name has no address; \
+            "the fallback pool {} of the load balancer {name} is disabled, so the name has no address when no pool is healthy; \
              enable it",
             fallback.name()
         ));
@@ -203,8 +216,8 @@ fn judge_balancers(
     let ttl = Duration::from_secs(balancer.ttl().unwrap_or_default());
     if !balancer.is_proxied() && *detection + ttl > CLIENTS_NOTICE {
         findings.push(format!(
-            "the load balancer {name} has a TTL of {}s: with up to {}s to find a failure, clients may keep a dead node longer \
-             than the {}s after which they notice by themselves; shorten it",
+            "the load balancer {name} has a TTL of {}s: with up to {}s to detect a failure, clients may use a dead node longer \
+             than the {}s after which they notice by themselves; shorten the TTL",
             ttl.as_secs(),
             detection.as_secs_f64(),
             CLIENTS_NOTICE.as_secs()

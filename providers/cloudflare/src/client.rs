@@ -1,7 +1,7 @@
-//! Calls of Cloudflare's API: who calls, paging, the envelope, limits, and what kind of failure it was.
+//! Makes the calls of Cloudflare's API: token, paging, envelope, rate limits, and the kinds of failures.
 //!
-//! A call is made once. Whoever calls tries again, after the pause that [`CallError::retry`] asks for; only for the share
-//! of calls that is ours does the client itself wait. It knows no pool, no record and no plan.
+//! A call is made once. The caller tries again, after the pause that [`CallError::retry`] asks for. The client itself waits
+//! only until the provider's share allows a call. It knows no pool, record or plan.
 
 mod budget;
 mod call;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_files::{Token, system_roots};
+use daymark_provider::{CallCount, Usage};
 use daymark_resolver::SystemResolver;
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
@@ -29,26 +30,24 @@ use serde_json::Value;
 
 use crate::settings::CallSettings;
 use budget::{Block, Budget};
-use envelope::{Answer, ResultInfo};
+use envelope::{Reply, ResultInfo};
 use token::ApiToken;
 
 pub use call::Call;
 pub use error::{ApiError, BuildError, CallError, Retry};
 
-/// How long a connection may take at most, out of the time for the call.
-const CONNECT: Duration = Duration::from_secs(5);
-/// The largest answer that is read, in bytes.
-const LARGEST: usize = 4 << 20;
+/// The timeout of connecting, within the timeout of the call.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest response that is read, in bytes.
+const MAX_BODY_BYTES: usize = 4 << 20;
 /// The longest list that is read, in pages.
-const PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 
-/// How often calls were made, and what Cloudflare says of what is left.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Calls since the start: what was called, how it went, and how often.
-    pub calls: Vec<(&'static str, &'static str, u64)>,
-    /// How many calls Cloudflare still allows in this window, as it last said.
-    pub remaining: Option<u32>,
+/// The kind and the outcome of calls that are counted together.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct CallKind {
+    call: &'static str,
+    outcome: &'static str,
 }
 
 /// Resolves the API's name.
@@ -59,7 +58,7 @@ impl Resolve for ByNames {
         let names = self.0.clone();
         Box::pin(async move {
             let found = names.addresses(name.as_str()).await?;
-            // The port is put in by whoever asks.
+            // reqwest sets the port.
             Ok(Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
@@ -71,16 +70,16 @@ pub(crate) struct Client {
     settings: CallSettings,
     token: ApiToken,
     budget: Budget,
-    calls: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    calls: Mutex<BTreeMap<CallKind, u64>>,
 }
 
-/// That the share allows one call.
+/// The permission of the provider's share to make one call.
 pub(crate) struct Permit(());
 
 impl Client {
-    /// Sets up a client. Nothing is called yet, and no file is read.
+    /// Sets up a client. It makes no call and reads no file yet.
     pub(crate) fn new(settings: &CallSettings) -> Result<Self, BuildError> {
-        // Without TLS nothing is verified, so a machine without CA certificates will do.
+        // Without TLS nothing is verified, so a machine without CA certificates is good enough.
         let roots = if is_plain(settings) { Arc::new(RootCertStore::empty()) } else { system_roots()? };
         Self::trusting(roots, settings)
     }
@@ -95,9 +94,9 @@ impl Client {
             .user_agent(concat!("daymark/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .dns_resolver(Arc::new(ByNames(SystemResolver::new())))
-            .connect_timeout(settings.timeout.min(CONNECT))
+            .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT))
             .timeout(settings.timeout);
-        // An API without TLS is a fake on this machine, where no proxy leads.
+        // An API without TLS is a fake on this machine, which no proxy reaches.
         let http = if is_plain(settings) { http.no_proxy() } else { http };
         Ok(Self {
             http: http.build()?,
@@ -114,7 +113,7 @@ impl Client {
         Ok(self.once(permit, call, Method::GET, path, &[], None).await?.result)
     }
 
-    /// Reads every page of a list. Where the list changes in between, an entry may be missing or come twice.
+    /// Reads every page of a list. If the list changes in between, an entry may be missing or come twice.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
         call: Call,
@@ -122,21 +121,22 @@ impl Client {
         query: &[(&str, &str)],
     ) -> Result<Vec<T>, CallError> {
         let unreadable = |detail| CallError::Unreadable { call, status: 200, detail };
-        let (mut all, mut last) = (Vec::new(), Value::Null);
-        for page in 1..=PAGES {
-            let Answer { result, raw, info } = self.page::<T>(call, path, query, page).await?;
+        let mut all = Vec::new();
+        let mut last = Value::Null;
+        for page in 1..=MAX_PAGES {
+            let Reply { result, raw, info } = self.page::<T>(call, path, query, page).await?;
             let count = result.len();
             all.extend(result);
             let is_followed = info.is_followed(page, count, all.len(), call.page_size());
-            let repeats = page > 1 && (raw == last || info.page.is_some_and(|told| told != page));
+            let repeats = page > 1 && (raw == last || info.page.is_some_and(|reported| reported != page));
             match (repeats, is_followed, count) {
-                (true, ..) => return Err(unreadable(format!("page {page} of the list is another page again"))),
-                (false, true, 0) => return Err(unreadable(format!("page {page} is empty, and yet the list goes on"))),
+                (true, ..) => return Err(unreadable(format!("page {page} of the list repeats another page"))),
+                (false, true, 0) => return Err(unreadable(format!("page {page} is empty, but the list goes on"))),
                 (false, true, _) => last = raw,
                 (false, false, _) => return Ok(all),
             }
         }
-        Err(unreadable(format!("the list does not end after {PAGES} pages")))
+        Err(unreadable(format!("the list does not end after {MAX_PAGES} pages")))
     }
 
     /// Waits until the share allows a call.
@@ -145,8 +145,8 @@ impl Client {
         Ok(Permit(()))
     }
 
-    /// Writes, and gives the result: `null` where there is none. The permit comes first, for it may take long to get, and
-    /// whether to write is to be asked again then.
+    /// Writes, and returns the result, `null` if there is none. The caller gets the permit first: that may take long, and the
+    /// caller then checks if the write is still wanted.
     pub(crate) async fn write(
         &self,
         permit: Permit,
@@ -158,29 +158,31 @@ impl Client {
         Ok(self.once(permit, call, method, path, &[], body).await?.result)
     }
 
-    /// Whether enough of the share is left for calls that can wait, so that writes never wait for them.
+    /// Returns true if the share has calls to spare for reads that can wait, so that writes never wait for them.
     pub(crate) fn has_spare(&self) -> bool {
         self.budget.has_spare()
     }
 
-    /// How long to wait before a pass begins, so that it need not wait in the middle; zero where it may begin.
+    /// The pause before a pass, so that it does not wait in the middle. Zero if it may begin.
     pub(crate) fn pause(&self) -> Duration {
         self.budget.pause()
     }
 
-    /// Until when Cloudflare refuses every call; `None` where it does not.
+    /// The time until which Cloudflare refuses every call. `None` if it refuses none.
     pub(crate) fn blocked_until(&self) -> Option<Timestamp> {
         self.budget.blocked_until()
     }
 
-    /// Makes no call until then, though not for longer than Cloudflare usually refuses them.
+    /// Makes no call until this time, but no longer than Cloudflare usually refuses calls.
     pub(crate) fn block_until(&self, until: Timestamp) {
         self.budget.block_until(until);
     }
 
-    /// What was used so far.
+    /// The calls made so far, and how many are left.
     pub(crate) fn usage(&self) -> Usage {
-        let calls = self.calls.lock().iter().map(|(&(call, outcome), &count)| (call, outcome, count)).collect();
+        let count =
+            |(kind, count): (&CallKind, &u64)| CallCount { call: kind.call, outcome: kind.outcome, count: *count };
+        let calls = self.calls.lock().iter().map(count).collect();
         Usage { calls, remaining: self.budget.remaining() }
     }
 
@@ -190,8 +192,9 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
         page: usize,
-    ) -> Result<Answer<Vec<T>>, CallError> {
-        let (number, size) = (page.to_string(), call.page_size().map(|size| size.to_string()));
+    ) -> Result<Reply<Vec<T>>, CallError> {
+        let number = page.to_string();
+        let size = call.page_size().map(|size| size.to_string());
         let mut query = query.to_vec();
         query.extend(size.as_deref().map(|size| ("per_page", size)));
         query.extend((page > 1).then_some(("page", number.as_str())));
@@ -208,7 +211,7 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
         body: Option<&Value>,
-    ) -> Result<Answer<T>, CallError> {
+    ) -> Result<Reply<T>, CallError> {
         let token = self.token.current().map_err(|source| CallError::Token { call, source })?;
         let mut request = self.http.request(method, format!("{}{path}", self.settings.api));
         request = request.header(AUTHORIZATION, token.header());
@@ -221,7 +224,7 @@ impl Client {
         }
         let answer = self.exchange(call, request, &token).await;
         let outcome = answer.as_ref().map_or_else(CallError::outcome, |_| "ok");
-        *self.calls.lock().entry((call.as_str(), outcome)).or_default() += 1;
+        *self.calls.lock().entry(CallKind { call: call.as_str(), outcome }).or_default() += 1;
         answer
     }
 
@@ -230,10 +233,10 @@ impl Client {
         call: Call,
         request: Request,
         token: &Token,
-    ) -> Result<Answer<T>, CallError> {
+    ) -> Result<Reply<T>, CallError> {
         let mut response = self.http.execute(request).await.map_err(|error| self.broken(call, error))?;
-        if let Some(said) = ratelimit::ratelimit(response.headers()) {
-            self.budget.heed(said);
+        if let Some(report) = ratelimit::ratelimit(response.headers()) {
+            self.budget.record(report);
         }
         let status = response.status();
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -247,8 +250,8 @@ impl Client {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(call, error))? {
             body.extend_from_slice(&chunk);
-            if body.len() > LARGEST {
-                let detail = format!("it is larger than {LARGEST} bytes");
+            if body.len() > MAX_BODY_BYTES {
+                let detail = format!("it is larger than {MAX_BODY_BYTES} bytes");
                 return Err(CallError::Unreadable { call, status: response.status().as_u16(), detail });
             }
         }
@@ -266,12 +269,12 @@ impl Client {
 }
 
 impl ResultInfo {
-    /// Whether more pages follow this one, with which so many entries of the list are read.
-    fn is_followed(&self, page: usize, count: usize, read: usize, asked: Option<usize>) -> bool {
+    /// Returns true if more pages follow this one, which has `count` entries. `read` entries of the list are read so far.
+    fn is_followed(&self, page: usize, count: usize, read: usize, requested: Option<usize>) -> bool {
         match (self.total_pages, self.total_count) {
             (Some(pages), _) => page < pages,
             (None, Some(total)) => read < total,
-            (None, None) => self.per_page.or(asked).is_some_and(|size| count >= size),
+            (None, None) => self.per_page.or(requested).is_some_and(|size| count >= size),
         }
     }
 }

@@ -1,50 +1,56 @@
-//! What can keep an answer from being shown.
+//! The faults that keep an answer from being published.
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use daymark_decision::PoolName;
-use daymark_provider::PublishError;
+use daymark_provider::ApplyError;
 
-use crate::SOON;
 use crate::client::{CallError, Retry};
+use crate::provider::RECHECK_AFTER;
 
-/// Why an answer is not shown, or not whole.
+/// A fault that keeps the answer of one pool from being published whole.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
+pub(crate) enum PoolFault {
     /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// What stands at Cloudflare is in the way, as a sentence for the operator.
+    /// The remote state is in the way, as a sentence for the operator.
     #[error("{0}")]
-    Problem(String),
-    /// It was written, and reads otherwise.
-    #[error("what was written reads back otherwise, so this is still to be done: {0}")]
-    ReadsBack(String),
-    /// A newer answer is there, and this one is not sent any further.
-    #[error("a newer answer is there")]
+    Blocked(String),
+    /// The remote state differs after the write.
+    #[error("the remote state differs after the write; still to do: {0}")]
+    NotConfirmed(String),
+    /// A newer answer came, or the writer lease is over.
+    #[error("a newer answer came")]
     Superseded,
     /// Few calls are left, so the next pass waits.
-    #[error("few calls are left, so Daymark waits for {0:.0?}; if this comes often, raise `callShare`")]
-    Paced(Duration),
-    /// Few calls are left, and those are for changes.
+    #[error("few calls are left, so Daymark waits for {0:.0?}; if this happens often, raise `callShare`")]
+    Throttled(Duration),
+    /// Few calls are left and are kept for changes.
     #[error(
-        "few calls are left and are kept for changes, so whether someone else has changed what stands is looked at later; if \
-         this comes often, raise `callShare`"
+        "few calls are left and are kept for changes, so the drift check is postponed; if this happens often, raise \
+         `callShare`"
     )]
-    Unlooked,
-    /// There is no verdict to publish.
-    #[error("no node is judged yet, and what stands is better than a guess")]
-    Guess,
+    DriftUnchecked,
+    /// No node has a verdict yet.
+    #[error("no node has a verdict yet, so the published answer stays")]
+    NoVerdict,
 }
 
-/// The faults of one pass, pool by pool. Never empty.
-#[derive(Debug)]
-struct Faults(Vec<(PoolName, Fault)>);
+/// The faults of one pass, by pool.
+#[derive(Debug, Default)]
+pub(crate) struct PoolFaults(Vec<OfPool>);
 
-impl Fault {
-    /// The pause after which trying again may help; `None` where it is no reason to try again.
+#[derive(Debug)]
+struct OfPool {
+    pool: PoolName,
+    fault: PoolFault,
+}
+
+impl PoolFault {
+    /// The pause before another try. `None` if only an operator can help.
     fn pause(&self) -> Option<Duration> {
         match self {
             Self::Call(error) => match error.retry() {
@@ -52,38 +58,53 @@ impl Fault {
                 Retry::After(pause) => Some(pause),
                 Retry::Operator => None,
             },
-            // Probing must be mended for a guess to become a verdict. A look that was left out is made with the next pass,
-            // whatever that is for.
-            Self::Problem(_) | Self::Guess | Self::Unlooked => None,
-            Self::Paced(pause) => Some(*pause),
-            Self::ReadsBack(_) | Self::Superseded => Some(Duration::ZERO),
+            // Only working probes lead to a verdict. A drift check that was left out is made in the next pass.
+            Self::Blocked(_) | Self::NoVerdict | Self::DriftUnchecked => None,
+            Self::Throttled(pause) => Some(*pause),
+            Self::NotConfirmed(_) | Self::Superseded => Some(Duration::ZERO),
         }
     }
 
-    /// Whether trying again may help without the operator.
-    pub(crate) fn is_passing(&self) -> bool {
+    /// Returns true if another try may help without an operator.
+    pub(crate) fn is_temporary(&self) -> bool {
         self.pause().is_some()
     }
 }
 
-/// What the faults of a pass mean to the publisher: an answer that may yet be published makes it try again soon.
-pub(crate) fn outcome(faults: Vec<(PoolName, Fault)>) -> Result<(), PublishError> {
-    if faults.is_empty() {
-        return Ok(());
+impl PoolFaults {
+    pub(crate) fn add(&mut self, pool: &PoolName, fault: PoolFault) {
+        self.0.push(OfPool { pool: pool.clone(), fault });
     }
-    let all_stands = faults.iter().all(|(_, fault)| matches!(fault, Fault::Unlooked));
-    let pause = faults.iter().filter_map(|(_, fault)| fault.pause()).max();
-    let source = Box::new(Faults(faults));
-    match pause {
-        _ if all_stands => Err(PublishError::Unlooked { source, pause: Some(SOON) }),
-        Some(pause) => Err(PublishError::Unavailable { source, pause: Some(pause).filter(|it| !it.is_zero()) }),
-        None => Err(PublishError::Refused(source)),
+
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The outcome of the pass for the publisher. If any answer may still be published, it tries again soon.
+    pub(crate) fn into_result(self) -> Result<(), ApplyError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let is_published = self.0.iter().all(|of_pool| matches!(of_pool.fault, PoolFault::DriftUnchecked));
+        let pause = self.0.iter().filter_map(|of_pool| of_pool.fault.pause()).max();
+        let source = Box::new(self);
+        if is_published {
+            return Err(ApplyError::DriftUnchecked { source, pause: Some(RECHECK_AFTER) });
+        }
+        match pause {
+            Some(pause) => Err(ApplyError::Unavailable { source, pause: Some(pause).filter(|pause| !pause.is_zero()) }),
+            None => Err(ApplyError::Refused(source)),
+        }
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for PoolFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (pool, fault)) in self.0.iter().enumerate() {
+        for (index, OfPool { pool, fault }) in self.0.iter().enumerate() {
             let gap = if index == 0 { "" } else { "; " };
             write!(f, "{gap}{pool}: {fault}")?;
             let causes = std::iter::successors(fault.source(), |&cause| cause.source());
@@ -95,47 +116,51 @@ impl fmt::Display for Faults {
     }
 }
 
-impl Error for Faults {}
+impl Error for PoolFaults {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The outcome of one pass over pools with these faults, with what it says.
-    fn of(faults: Vec<Fault>) -> (PublishError, String) {
-        let named = faults.into_iter().zip(1..).map(|(fault, n)| (PoolName::new(&format!("{n}.example.org")), fault));
-        let outcome = outcome(named.collect()).unwrap_err();
-        let said = outcome.source().unwrap().to_string();
-        (outcome, said)
+    /// The error of one pass over pools with these faults, and its message.
+    fn error_of(faults: Vec<PoolFault>) -> (ApplyError, String) {
+        let mut of_pass = PoolFaults::default();
+        for (fault, n) in faults.into_iter().zip(1..) {
+            of_pass.add(&PoolName::new(&format!("{n}.example.org")), fault);
+        }
+        let error = of_pass.into_result().unwrap_err();
+        let message = error.source().unwrap().to_string();
+        (error, message)
     }
 
-    fn paced(seconds: u64) -> Fault {
-        Fault::Paced(Duration::from_secs(seconds))
+    fn throttled(seconds: u64) -> PoolFault {
+        PoolFault::Throttled(Duration::from_secs(seconds))
     }
 
     #[test]
-    fn of_several_pools_the_longest_pause_is_the_one_told() {
+    fn of_several_pools_the_longest_pause_is_reported() {
         for faults in [[10, 90, 20], [90, 10, 20], [10, 20, 90]] {
-            let faults = faults.map(paced).into_iter().chain([Fault::Superseded, Fault::Problem("no".to_owned())]);
-            let (outcome, said) = of(faults.collect());
+            let others = [PoolFault::Superseded, PoolFault::Blocked("no".to_owned())];
+            let faults = faults.map(throttled).into_iter().chain(others);
+            let (error, message) = error_of(faults.collect());
             let longest = Some(Duration::from_secs(90));
-            assert!(matches!(outcome, PublishError::Unavailable { pause, .. } if pause == longest), "{outcome:?}");
-            assert!((1..=5).all(|n| said.contains(&format!("{n}.example.org: "))), "each is told: {said}");
+            assert!(matches!(error, ApplyError::Unavailable { pause, .. } if pause == longest), "{error:?}");
+            assert!((1..=5).all(|n| message.contains(&format!("{n}.example.org: "))), "each is named: {message}");
         }
     }
 
     #[test]
-    fn without_a_pause_to_tell_the_callers_own_is_enough() {
-        let (outcome, _) = of(vec![Fault::Superseded, Fault::ReadsBack("it".to_owned())]);
-        assert!(matches!(outcome, PublishError::Unavailable { pause: None, .. }), "{outcome:?}");
+    fn without_a_pause_to_report_the_callers_own_is_enough() {
+        let (error, _) = error_of(vec![PoolFault::Superseded, PoolFault::NotConfirmed("add a record".to_owned())]);
+        assert!(matches!(error, ApplyError::Unavailable { pause: None, .. }), "{error:?}");
     }
 
     #[test]
-    fn what_only_the_operator_can_mend_is_tried_slowly_also_where_a_look_was_left_out() {
-        let (outcome, said) = of(vec![Fault::Problem("no zone".to_owned()), Fault::Unlooked]);
-        assert!(matches!(outcome, PublishError::Refused(_)), "{outcome:?}");
-        assert!(said.starts_with("1.example.org: no zone; 2.example.org: few calls are left"), "{said}");
-        let (outcome, _) = of(vec![Fault::Unlooked, paced(10)]);
-        assert!(matches!(outcome, PublishError::Unavailable { pause, .. } if pause == Some(Duration::from_secs(10))));
+    fn what_only_an_operator_can_fix_is_tried_slowly_also_if_a_drift_check_was_left_out() {
+        let (error, message) = error_of(vec![PoolFault::Blocked("no zone".to_owned()), PoolFault::DriftUnchecked]);
+        assert!(matches!(error, ApplyError::Refused(_)), "{error:?}");
+        assert!(message.starts_with("1.example.org: no zone; 2.example.org: few calls are left"), "{message}");
+        let (error, _) = error_of(vec![PoolFault::DriftUnchecked, throttled(10)]);
+        assert!(matches!(error, ApplyError::Unavailable { pause, .. } if pause == Some(Duration::from_secs(10))));
     }
 }

@@ -1,4 +1,4 @@
-//! From what is observed and what is desired to edits. Pure: it makes no call and knows no clock.
+//! Plans the edits that lead from the remote state to the answer. Pure: it makes no call and knows no clock.
 
 pub(crate) mod balancer;
 pub(crate) mod origins;
@@ -8,195 +8,214 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use daymark_decision::{Answer, PoolName, Reason, Target};
+use daymark_decision::{Answer, PoolName, Target};
+use daymark_provider::Edit;
 use http::Method;
-use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::client::Call;
-use crate::ledger::{Entry, Shown, Stand};
+use crate::drift::{Comparison, Entry, NamedEntry, PublishedEntries, States};
+use crate::fault::PoolFault;
 
-/// One call that changes something.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Edit {
-    /// The pool that it is made for.
-    pub pool: PoolName,
-    /// The HTTP method.
-    #[serde(serialize_with = "as_str")]
-    pub method: Method,
-    /// The path, below the base address of the API.
-    pub path: String,
-    /// The JSON body, where it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<Value>,
-    /// What it changes, one sentence a change.
-    pub changes: Vec<String>,
-    #[serde(skip)]
+/// One edit, with the call that makes it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PlannedEdit {
+    pub(crate) edit: Edit,
+    pub(crate) method: Method,
     pub(crate) call: Call,
-    /// What to remember once it is made.
-    #[serde(skip)]
-    pub(crate) entries: Vec<(String, Entry)>,
+    /// The entries to remember once it is made.
+    pub(crate) entries: Vec<NamedEntry>,
 }
 
-impl Edit {
-    /// Whether it is to change the same, whatever else its body holds.
+/// The HTTP request of an edit.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) body: Option<Value>,
+    pub(crate) call: Call,
+}
+
+impl PlannedEdit {
+    pub(crate) fn new(pool: &PoolName, request: Request, changes: Vec<String>, entries: Vec<NamedEntry>) -> Self {
+        let Request { method, path, body, call } = request;
+        let edit = Edit { pool: pool.clone(), method: method.as_str().to_owned(), path, body, changes };
+        Self { edit, method, call, entries }
+    }
+
+    /// Returns true if both make the same changes to the same object, whatever else their bodies contain.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        (&self.method, &self.path, &self.changes) == (&other.method, &other.path, &other.changes)
+        let is_same_object = self.method == other.method && self.edit.path == other.edit.path;
+        is_same_object && self.edit.changes == other.edit.changes
+    }
+
+    /// Returns true if this change is one of the edit's.
+    pub(crate) fn makes(&self, change: &String) -> bool {
+        self.edit.changes.contains(change)
     }
 }
 
-impl fmt::Display for Edit {
-    /// What it changes, as sentences.
+impl fmt::Display for PlannedEdit {
+    /// Its changes, as sentences.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.changes.join("; "))
+        f.write_str(&self.edit.changes.join("; "))
     }
 }
 
-/// What it takes to show one answer.
+/// The edits that publish one answer, and the entries to remember.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// What is to be made first.
-    pub(crate) first: Vec<Edit>,
-    /// What is to be made once the first stands.
-    pub(crate) then: Vec<Edit>,
-    /// Why the answer cannot be shown whole, as sentences for the operator.
+    /// The edits to make first.
+    pub(crate) first: Vec<PlannedEdit>,
+    /// The edits to make once the first are made.
+    pub(crate) then: Vec<PlannedEdit>,
+    /// The reasons why the answer cannot be published whole, as sentences for the operator.
     pub(crate) problems: Vec<String>,
-    /// What someone else has changed and is repaired, as sentences.
+    /// The changes by someone else that the edits repair, as sentences.
     pub(crate) drift: Vec<String>,
-    /// What is to be remembered without a write.
-    pub(crate) agreed: Vec<(String, Entry)>,
-    /// What is to be remembered though it belongs to nothing.
-    pub(crate) idle: Vec<(String, Entry)>,
-    /// What is to be remembered where the pass ends with this plan.
-    pub(crate) waiting: Vec<(String, Entry)>,
-    /// Whether every entry that belongs to anything was judged.
-    pub(crate) is_whole: bool,
-    /// Whether the later edits may be made though one of the first has failed.
+    /// The entries to remember without a write.
+    pub(crate) confirmed: Vec<NamedEntry>,
+    /// The entries to remember that belong to no object now.
+    pub(crate) unused: Vec<NamedEntry>,
+    /// The entries to remember if the pass ends with this plan.
+    pub(crate) postponed: Vec<NamedEntry>,
+    /// True if every entry that belongs to an object was compared.
+    pub(crate) is_complete: bool,
+    /// True if the later edits may be made although one of the first has failed.
     pub(crate) then_is_safe: bool,
 }
 
-/// What ends the key of an entry that tells whether something is there.
-pub(crate) const THERE: &str = " is there";
+/// The suffix of the keys of entries that say if an object exists.
+pub(crate) const EXISTS: &str = " exists";
 
-/// What is to be done about one entry.
+/// The action for one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Todo {
-    /// Nothing: it stands as it should.
+pub(crate) enum Action {
+    /// It matches.
     Nothing,
-    /// It is to be changed, and then this is to be remembered.
-    Change(Entry),
-    /// Someone else changes it again and again, so it is left alone unless a node would not be answered else.
+    /// It is written, and then this entry is remembered.
+    Write(Entry),
+    /// Someone else changes it again and again. It is left alone, unless the name would lose a node of the answer.
     Leave(Entry),
 }
 
 impl Plan {
-    /// Judges one entry. `drift` says what someone else has done where the difference is not ours.
-    pub(crate) fn judge(
+    /// Compares one entry. `drift` describes the change if someone else has made it.
+    pub(crate) fn compare(
         &mut self,
-        shown: &Shown,
+        published: &PublishedEntries,
         key: &str,
-        (observed, desired): (bool, bool),
+        states: States,
         drift: impl FnOnce() -> String,
-    ) -> Todo {
-        match shown.stand(key, observed, desired) {
-            Stand::Agrees(entry) => {
-                self.agreed.push((key.to_owned(), entry));
-                Todo::Nothing
+    ) -> Action {
+        match published.compare(key, states) {
+            Comparison::Matches(entry) => {
+                self.confirmed.push(NamedEntry { key: key.to_owned(), entry });
+                Action::Nothing
             }
-            Stand::Changes(entry) => Todo::Change(entry),
-            Stand::Drifted(entry) => {
+            Comparison::Changed(entry) => Action::Write(entry),
+            Comparison::Drifted(entry) => {
                 self.drift.push(drift());
-                Todo::Change(entry)
+                Action::Write(entry)
             }
-            Stand::Contested(entry) => {
-                self.agreed.push((key.to_owned(), entry));
-                Todo::Leave(entry)
+            Comparison::Contested(entry) => {
+                self.confirmed.push(NamedEntry { key: key.to_owned(), entry });
+                Action::Leave(entry)
             }
         }
     }
 
-    /// Remembers of everything that was taken out that it is still gone, unless `is_there` knows better of its key. Only what
-    /// `is_wanted` belongs to something.
-    pub(crate) fn judge_gone(
+    /// Remembers that an object exists as it should.
+    pub(crate) fn confirm_exists(&mut self, published: &PublishedEntries, key: &str) {
+        self.compare(published, key, States { observed: true, desired: true }, String::new);
+    }
+
+    /// Remembers that removed objects are still absent, except those that `exists` finds. An entry that `is_used` rejects
+    /// belongs to no object.
+    pub(crate) fn confirm_absent(
         &mut self,
-        shown: &Shown,
-        is_there: impl Fn(&str) -> bool,
-        is_wanted: impl Fn(&str) -> bool,
+        published: &PublishedEntries,
+        exists: impl Fn(&str) -> bool,
+        is_used: impl Fn(&str) -> bool,
     ) {
-        for key in shown.gone().filter(|key| key.ends_with(THERE) && !is_there(key)) {
-            if let Stand::Agrees(entry) = shown.stand(key, false, false) {
-                let list = if is_wanted(key) { &mut self.agreed } else { &mut self.idle };
-                list.push((key.to_owned(), entry));
+        let absent = States { observed: false, desired: false };
+        for key in published.absent_keys().filter(|key| key.ends_with(EXISTS) && !exists(key)) {
+            if let Comparison::Matches(entry) = published.compare(key, absent) {
+                let list = if is_used(key) { &mut self.confirmed } else { &mut self.unused };
+                list.push(NamedEntry { key: key.to_owned(), entry });
             }
         }
     }
 
-    /// The keys of every entry that was judged.
-    pub(crate) fn judged(&self) -> BTreeSet<&str> {
-        let written = self.first.iter().chain(&self.then).flat_map(|edit| &edit.entries);
-        written.chain(&self.agreed).map(|(key, _)| key.as_str()).collect()
+    /// The keys of the entries that were compared.
+    pub(crate) fn compared_keys(&self) -> BTreeSet<&str> {
+        let written = self.first.iter().chain(&self.then).flat_map(|planned| &planned.entries);
+        written.chain(&self.confirmed).map(|entry| entry.key.as_str()).collect()
     }
 
-    /// What to remember of an entry that is set right however often someone else undoes it, which `drift` says.
-    pub(crate) fn insist(&mut self, todo: Todo, drift: &str) -> Option<Entry> {
-        match todo {
-            Todo::Nothing => None,
-            Todo::Change(entry) => Some(entry),
-            Todo::Leave(entry) => {
+    /// The entry to remember for an essential property, which is written however often someone else changes it. `drift`
+    /// describes that change.
+    pub(crate) fn insist(&mut self, action: Action, drift: &str) -> Option<Entry> {
+        match action {
+            Action::Nothing => None,
+            Action::Write(entry) => Some(entry),
+            Action::Leave(entry) => {
                 self.drift.push(drift.to_owned());
                 Some(entry)
             }
         }
     }
 
-    /// Says that an entry is left alone; `drift` says what someone else does.
+    /// Reports an entry that is left alone. `drift` describes the change by someone else.
     pub(crate) fn leave(&mut self, drift: &str) {
         self.problems.push(format!(
-            "{drift} again and again, and it is left so until the answer about it changes; undo it there, or agree on who \
-             writes"
+            "{drift} again and again; Daymark leaves it so until the answer about it changes: undo the change there, or let \
+             only one writer manage it"
         ));
     }
 }
 
-/// One target, and whether it is to be answered with.
+/// One target, and its desired state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct DesiredTarget {
     pub(crate) target: Target,
+    /// True if the name is answered with it.
     pub(crate) is_in: bool,
-    /// Why, as a sentence.
-    pub(crate) why: String,
-    /// The name of the origin that Daymark makes for it.
+    /// The reason, as a sentence.
+    pub(crate) reason: String,
+    /// The name of the origin that Daymark creates for it.
     pub(crate) origin: String,
 }
 
-/// Every target of an answer, of which at the most as many are in as one response holds of a family.
-pub(crate) fn wanted(answer: &Answer) -> Vec<Wanted> {
-    let mut room: BTreeMap<bool, u16> = BTreeMap::new();
+/// The desired state of every target of an answer. Of each family, no more are in than one response holds.
+pub(crate) fn desired_targets(answer: &Answer) -> Vec<DesiredTarget> {
     let members: Vec<IpAddr> = answer.members.iter().map(|member| member.address).collect();
-    let held: Vec<IpAddr> = members
-        .iter()
-        .copied()
-        .filter(|address| {
-            let taken = room.entry(address.is_ipv6()).or_default();
-            *taken = taken.saturating_add(1);
-            *taken <= answer.max_answers
-        })
-        .collect();
-    let of_target = |(index, (target, reason)): (usize, &(Target, Reason))| Wanted {
-        is_in: held.contains(&target.address),
-        why: if members.contains(&target.address) && !held.contains(&target.address) {
-            "out: beyond `maxAnswers`".to_owned()
-        } else {
-            reason.to_string()
-        },
-        origin: origins::name(target, answer.reasons[..index].iter().map(|(earlier, _)| earlier)),
-        target: target.clone(),
-    };
-    answer.reasons.iter().enumerate().map(of_target).collect()
+    let mut count_by_family: BTreeMap<bool, u16> = BTreeMap::new();
+    let mut fitting = Vec::new();
+    for address in &members {
+        let count = count_by_family.entry(address.is_ipv6()).or_default();
+        *count = count.saturating_add(1);
+        if *count <= answer.max_answers {
+            fitting.push(*address);
+        }
+    }
+    let mut desired = Vec::new();
+    for (index, (target, reason)) in answer.reasons.iter().enumerate() {
+        let is_in = fitting.contains(&target.address);
+        let is_beyond = !is_in && members.contains(&target.address);
+        let earlier = answer.reasons[..index].iter().map(|(earlier, _)| earlier);
+        desired.push(DesiredTarget {
+            is_in,
+            reason: if is_beyond { "out: beyond `maxAnswers`".to_owned() } else { reason.to_string() },
+            origin: origins::name(target, earlier),
+            target: target.clone(),
+        });
+    }
+    desired
 }
 
-fn as_str<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(method.as_str())
+/// The problems of a plan as one fault.
+pub(crate) fn problem(problems: &[String]) -> Option<PoolFault> {
+    (!problems.is_empty()).then(|| PoolFault::Blocked(problems.join("; ")))
 }
 
 #[cfg(test)]

@@ -1,43 +1,65 @@
-//! Which addresses the whole Internet routes. Pure.
+//! Tells public addresses from others. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What of IPv4 is not public: IANA's registry of special-purpose addresses, multicast (RFC 5771) and what is reserved.
-const NOT_PUBLIC_V4: [(Ipv4Addr, u32); 15] = [
-    (Ipv4Addr::UNSPECIFIED, 8),
-    (Ipv4Addr::new(10, 0, 0, 0), 8),
-    (Ipv4Addr::new(100, 64, 0, 0), 10),
-    (Ipv4Addr::new(127, 0, 0, 0), 8),
-    (Ipv4Addr::new(169, 254, 0, 0), 16),
-    (Ipv4Addr::new(172, 16, 0, 0), 12),
-    (Ipv4Addr::new(192, 0, 0, 0), 24),
-    (Ipv4Addr::new(192, 0, 2, 0), 24),
-    (Ipv4Addr::new(192, 88, 99, 0), 24),
-    (Ipv4Addr::new(192, 168, 0, 0), 16),
-    (Ipv4Addr::new(198, 18, 0, 0), 15),
-    (Ipv4Addr::new(198, 51, 100, 0), 24),
-    (Ipv4Addr::new(203, 0, 113, 0), 24),
-    (Ipv4Addr::new(224, 0, 0, 0), 4),
-    (Ipv4Addr::new(240, 0, 0, 0), 4),
+/// The networks of IPv4 that are not public: IANA's registry of special-purpose addresses, multicast (RFC 5771), and
+/// reserved addresses.
+const NOT_PUBLIC_V4: [Network<Ipv4Addr>; 15] = [
+    network(Ipv4Addr::UNSPECIFIED, 8),
+    network(Ipv4Addr::new(10, 0, 0, 0), 8),
+    network(Ipv4Addr::new(100, 64, 0, 0), 10),
+    network(Ipv4Addr::new(127, 0, 0, 0), 8),
+    network(Ipv4Addr::new(169, 254, 0, 0), 16),
+    network(Ipv4Addr::new(172, 16, 0, 0), 12),
+    network(Ipv4Addr::new(192, 0, 0, 0), 24),
+    network(Ipv4Addr::new(192, 0, 2, 0), 24),
+    network(Ipv4Addr::new(192, 88, 99, 0), 24),
+    network(Ipv4Addr::new(192, 168, 0, 0), 16),
+    network(Ipv4Addr::new(198, 18, 0, 0), 15),
+    network(Ipv4Addr::new(198, 51, 100, 0), 24),
+    network(Ipv4Addr::new(203, 0, 113, 0), 24),
+    network(Ipv4Addr::new(224, 0, 0, 0), 4),
+    network(Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
-/// All of IPv6 that is given out for use on the Internet (RFC 4291, section 2.4, and IANA's registry of it).
-const GIVEN_OUT: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
-/// What of that is for documentation (RFC 3849, RFC 9637).
-const DOCUMENTATION: [(Ipv6Addr, u32); 2] =
-    [(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20)];
+/// The part of IPv6 that IANA assigns for use on the Internet (RFC 4291, section 2.4).
+const GLOBAL_UNICAST: Network<Ipv6Addr> = network(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+/// The parts of it that are for documentation (RFC 3849, RFC 9637).
+const DOCUMENTATION: [Network<Ipv6Addr>; 2] = [
+    network(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
+    network(Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
+];
 
-/// Whether an address may be one that the whole Internet routes. Those for documentation are none: Cloudflare refuses them
-/// as it refuses private ones.
+/// A network of IPv4 or IPv6.
+#[derive(Clone, Copy)]
+struct Network<A> {
+    first: A,
+    prefix_length: u32,
+}
+
+const fn network<A: Copy>(first: A, prefix_length: u32) -> Network<A> {
+    Network { first, prefix_length }
+}
+
+impl Network<Ipv4Addr> {
+    fn contains(self, address: Ipv4Addr) -> bool {
+        let Self { first, prefix_length } = self;
+        (address.to_bits() ^ first.to_bits()) >> (32 - prefix_length) == 0
+    }
+}
+
+impl Network<Ipv6Addr> {
+    fn contains(self, address: Ipv6Addr) -> bool {
+        let Self { first, prefix_length } = self;
+        (address.to_bits() ^ first.to_bits()) >> (128 - prefix_length) == 0
+    }
+}
+
+/// Returns true for an address that the whole Internet may route. Addresses for documentation are not public: Cloudflare
+/// refuses them as it refuses private ones.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => {
-            let lies_in = |(network, bits): (Ipv4Addr, u32)| (v4.to_bits() ^ network.to_bits()) >> (32 - bits) == 0;
-            !NOT_PUBLIC_V4.into_iter().any(lies_in)
-        }
-        IpAddr::V6(v6) => {
-            let lies_in = |(network, bits): (Ipv6Addr, u32)| (v6.to_bits() ^ network.to_bits()) >> (128 - bits) == 0;
-            lies_in(GIVEN_OUT) && !DOCUMENTATION.into_iter().any(lies_in)
-        }
+        IpAddr::V4(v4) => !NOT_PUBLIC_V4.into_iter().any(|network| network.contains(v4)),
+        IpAddr::V6(v6) => GLOBAL_UNICAST.contains(v6) && !DOCUMENTATION.into_iter().any(|network| network.contains(v6)),
     }
 }
 
@@ -46,7 +68,7 @@ mod tests {
     use super::*;
 
     fn are_public(addresses: &[&str]) -> Vec<bool> {
-        addresses.iter().map(|it| is_public(it.parse().unwrap())).collect()
+        addresses.iter().map(|address| is_public(address.parse().unwrap())).collect()
     }
 
     #[test]
@@ -81,15 +103,15 @@ mod tests {
         let multicast_and_reserved =
             ["223.255.255.255", "224.0.0.0", "239.255.255.255", "240.0.0.0", "255.255.255.255"];
         assert_eq!(are_public(&multicast_and_reserved), [true, false, false, false, false]);
-        let given_out =
+        let global_unicast =
             ["1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2000::", "3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff"];
-        assert_eq!(are_public(&given_out), [false, true, true]);
+        assert_eq!(are_public(&global_unicast), [false, true, true]);
         let past_documentation = ["3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff:1000::", "4000::"];
         assert_eq!(are_public(&past_documentation), [false, false, true, false]);
     }
 
     #[test]
-    fn what_of_ipv6_is_not_given_out_is_not_public() {
+    fn what_of_ipv6_is_not_global_unicast_is_not_public() {
         for (first, last) in [
             ("::", "::1"),
             ("::ffff:0.0.0.0", "::ffff:8.8.8.8"),

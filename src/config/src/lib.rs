@@ -210,6 +210,16 @@ pub enum ProviderConfig {
     Cloudflare(daymark_cloudflare::Settings),
 }
 
+impl ProviderConfig {
+    /// Returns true for a provider that writes to a remote system.
+    pub fn is_remote(&self) -> bool {
+        match self {
+            Self::Authoritative(_) => false,
+            Self::Cloudflare(_) => true,
+        }
+    }
+}
+
 /// Serving authoritative DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthoritativeConfig {

@@ -12,7 +12,7 @@ use crate::support::{
 
 #[tokio::test]
 async fn the_name_of_a_pool_is_answered_with_authority_and_without_recursion() {
-    let server = TestServer::with_addresses(&["192.0.2.1", "2001:db8::1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1", "2001:db8::1"]);
     for recursion_desired in [false, true] {
         // Stub resolvers may set RD, AD and CD.
         let asked = TestQuery::new(POOL, A).flags(if recursion_desired { 0x0130 } else { 0x0030 });
@@ -30,7 +30,7 @@ async fn the_name_of_a_pool_is_answered_with_authority_and_without_recursion() {
 
 #[tokio::test]
 async fn a_response_repeats_the_question_in_its_letter_case_and_points_to_it() {
-    let server = TestServer::with_addresses(&["192.0.2.1", "192.0.2.2", "192.0.2.3"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
     let query = TestQuery::new("lB.eXaMpLe.OrG", A).bytes();
     let response = server.udp(&query).await;
     assert_eq!(response[12..query.len()], query[12..], "the question, byte by byte");
@@ -41,7 +41,7 @@ async fn a_response_repeats_the_question_in_its_letter_case_and_points_to_it() {
 #[tokio::test]
 async fn every_address_is_answered_once_and_the_order_rotates() {
     let all = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
-    let server = TestServer::with_addresses(&all).await;
+    let server = TestServer::with_addresses(&all);
     let mut firsts = BTreeSet::new();
     let mut before = addresses(&server.query(POOL, A).await);
     for _ in 0..6 {
@@ -56,7 +56,7 @@ async fn every_address_is_answered_once_and_the_order_rotates() {
 
 #[tokio::test]
 async fn a_client_that_asks_for_both_families_gets_every_rotation_of_each() {
-    let server = TestServer::with_addresses(&["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"]);
     let mut firsts = BTreeSet::new();
     for _ in 0..2 {
         firsts.insert(addresses(&server.query(POOL, A).await)[0]);
@@ -67,9 +67,9 @@ async fn a_client_that_asks_for_both_families_gets_every_rotation_of_each() {
 
 #[tokio::test]
 async fn a_new_decision_does_not_restart_the_rotation() {
-    let server = TestServer::with_addresses(&["192.0.2.1", "192.0.2.2"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1", "192.0.2.2"]);
     let first = addresses(&server.query(POOL, A).await);
-    server.publish_decision(&decision(8, &[(POOL, &["192.0.2.1", "192.0.2.2"])])).await;
+    server.publish_decision(&decision(8, &[(POOL, &["192.0.2.1", "192.0.2.2"])]));
     assert_ne!(addresses(&server.query(POOL, A).await), first);
 }
 
@@ -81,7 +81,7 @@ async fn the_answer_is_cut_after_the_rotation_so_that_every_address_gets_its_sha
         let mut decision = decision(1, &[(POOL, &all)]);
         decision.answers[0].max_answers = 2;
         decision.answers[0].order = order;
-        server.publish_decision(&decision).await;
+        server.publish_decision(&decision);
         let mut seen = BTreeSet::new();
         for _ in 0..100 {
             for rtype in [A, AAAA] {
@@ -106,7 +106,7 @@ async fn a_weighted_answer_comes_first_as_often_as_its_weight_says() {
     for (member, weight) in decision.answers[0].members.iter_mut().zip([6, 3, 1]) {
         member.weight = weight;
     }
-    server.publish_decision(&decision).await;
+    server.publish_decision(&decision);
     let mut firsts = BTreeMap::new();
     for _ in 0..2000 {
         let now = addresses(&server.query(POOL, A).await);
@@ -126,7 +126,7 @@ async fn the_ttl_and_the_serial_are_those_of_the_decision() {
     answer.ttl = 30;
     answer.negative_ttl = 3;
     for (generation, serial) in [(41, 41), (42, 42), ((1 << 32) + 9, 9)] {
-        server.publish_decision(&daymark_decision::Decision { answers: vec![answer.clone()], generation }).await;
+        server.publish_decision(&daymark_decision::Decision { answers: vec![answer.clone()], generation });
         assert_eq!(server.query(POOL, A).await.answers[0].ttl, 30);
         assert_eq!(
             lines(&server.query(POOL, SOA).await.answers),
@@ -139,7 +139,7 @@ async fn the_ttl_and_the_serial_are_those_of_the_decision() {
 
 #[tokio::test]
 async fn the_nameservers_are_answered_with_the_addresses_of_those_in_the_zone() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let response = server.query(POOL, NS).await;
     assert!(response.metadata.authoritative);
     let expected = ["lb.example.org. 3600 NS ns1.lb.example.org.", "lb.example.org. 3600 NS ns2.example.net."];
@@ -152,12 +152,12 @@ async fn the_nameservers_are_answered_with_the_addresses_of_those_in_the_zone() 
 
 #[tokio::test]
 async fn any_gets_the_addresses_of_one_family() {
-    let server = TestServer::with_addresses(&["2001:db8::1", "192.0.2.1", "192.0.2.2"]).await;
+    let server = TestServer::with_addresses(&["2001:db8::1", "192.0.2.1", "192.0.2.2"]);
     assert_eq!(
         addresses(&server.query(POOL, ANY).await).iter().copied().collect::<BTreeSet<_>>(),
         address_set(&["192.0.2.1", "192.0.2.2"])
     );
-    let server = TestServer::with_addresses(&["2001:db8::1"]).await;
+    let server = TestServer::with_addresses(&["2001:db8::1"]);
     assert_eq!(addresses(&server.query(POOL, ANY).await), ips(&["2001:db8::1"]));
     assert_eq!(lines(&server.query("ns1.lb.example.org", ANY).await.answers).len(), 1);
 }
@@ -173,9 +173,9 @@ async fn before_its_first_answer_a_pool_gets_servfail_and_never_nxdomain() {
     // Static records are served.
     assert_eq!(server.query("ns1.lb.example.org", A).await.answers.len(), 1);
     // An answer for another pool changes nothing.
-    server.publish_decision(&decision(1, &[("other.example.org", &["192.0.2.9"])])).await;
+    server.publish_decision(&decision(1, &[("other.example.org", &["192.0.2.9"])]));
     assert_eq!(server.query(POOL, A).await.metadata.response_code, ResponseCode::ServFail);
-    server.publish_decision(&decision(2, &[(POOL, &["192.0.2.1"])])).await;
+    server.publish_decision(&decision(2, &[(POOL, &["192.0.2.1"])]));
     assert_eq!(addresses(&server.query(POOL, A).await), ips(&["192.0.2.1"]));
 }
 
@@ -184,7 +184,7 @@ async fn ipv6_clients_are_answered_too() {
     let mut settings = settings(vec![pool_zone()]);
     settings.listen = vec!["[::1]:0".parse().unwrap()];
     let server = TestServer::start(&settings);
-    server.publish_decision(&decision(1, &[(POOL, &["192.0.2.1"])])).await;
+    server.publish_decision(&decision(1, &[(POOL, &["192.0.2.1"])]));
     assert_eq!(addresses(&server.query(POOL, A).await), ips(&["192.0.2.1"]));
     assert_eq!(addresses(&server.connect().await.query(&TestQuery::new(POOL, A)).await), ips(&["192.0.2.1"]));
 }

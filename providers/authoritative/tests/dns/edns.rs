@@ -8,7 +8,7 @@ const DO: u16 = 0x8000;
 
 #[tokio::test]
 async fn a_query_with_edns_gets_a_response_with_edns_and_one_without_gets_none() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     for rtype in [A, AAAA, SOA, 252] {
         let edns = server.send(&TestQuery::new(POOL, rtype).edns(4096)).await.edns.expect("an OPT record");
         assert_eq!((edns.max_payload(), edns.version(), edns.flags().dnssec_ok), (1232, 0, false));
@@ -18,7 +18,7 @@ async fn a_query_with_edns_gets_a_response_with_edns_and_one_without_gets_none()
 
 #[tokio::test]
 async fn the_response_repeats_the_do_flag_and_no_other_flag() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let response = server.udp(&TestQuery::new(POOL, A).opt(1232, 0, 0xffff, &[]).bytes()).await;
     assert_eq!(response[response.len() - 11..], [0, 0, 41, 0x04, 0xd0, 0, 0, 0x80, 0, 0, 0]);
     let edns = server.send(&TestQuery::new(POOL, A).opt(1232, 0, DO, &[])).await.edns.unwrap();
@@ -27,7 +27,7 @@ async fn the_response_repeats_the_do_flag_and_no_other_flag() {
 
 #[tokio::test]
 async fn an_unknown_edns_version_gets_badvers_with_the_supported_version() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let response = server.send(&TestQuery::new(POOL, A).opt(1232, 1, 0, &[])).await;
     // 16 is BADVERS here. TSIG uses the same number for BADSIG.
     assert_eq!(u16::from(response.metadata.response_code), 16);
@@ -37,7 +37,7 @@ async fn an_unknown_edns_version_gets_badvers_with_the_supported_version() {
 
 #[tokio::test]
 async fn unknown_options_are_ignored() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let cookie = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
     let subnet = [0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2];
     let unknown = [0xff, 0xfe, 0, 0];
@@ -49,7 +49,7 @@ async fn unknown_options_are_ignored() {
 
 #[tokio::test]
 async fn malformed_edns_is_a_format_error() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let twice = TestQuery::new(POOL, A).edns(1232).edns(1232).bytes();
     let cut_option = TestQuery::new(POOL, A).opt(1232, 0, 0, &[0, 10, 0, 8, 1]).bytes();
     let not_at_the_root =
@@ -61,13 +61,13 @@ async fn malformed_edns_is_a_format_error() {
 }
 
 /// A server whose answer has `addresses` IPv6 addresses. Each takes 28 bytes, after a header of 12 and a question of 20 bytes.
-async fn server_with_ipv6_addresses(addresses: u16) -> TestServer {
+fn server_with_ipv6_addresses(addresses: u16) -> TestServer {
     let server = TestServer::start(&settings(vec![pool_zone()]));
     let many: Vec<String> = (1..=addresses).map(|n| format!("2001:db8::{n:x}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let mut decision = decision(1, &[(POOL, &many)]);
     decision.answers[0].max_answers = addresses;
-    server.publish_decision(&decision).await;
+    server.publish_decision(&decision);
     server
 }
 
@@ -79,12 +79,12 @@ async fn a_response_fills_a_datagram_to_its_limit_and_not_beyond() {
         (42, TestQuery::new(POOL, AAAA).edns(4096)),
         (16, TestQuery::new(POOL, AAAA).edns(0)),
     ] {
-        let server = server_with_ipv6_addresses(fits).await;
+        let server = server_with_ipv6_addresses(fits);
         let response = server.send(&limited).await;
         assert!(!response.metadata.truncation);
         assert_eq!(response.answers.len(), usize::from(fits));
 
-        let server = server_with_ipv6_addresses(fits + 1).await;
+        let server = server_with_ipv6_addresses(fits + 1);
         let bytes = server.udp(&limited.bytes()).await;
         let response = Message::from_vec(&bytes).unwrap();
         assert!(response.metadata.truncation, "TC for {} addresses", fits + 1);
@@ -100,7 +100,7 @@ async fn a_response_fills_a_datagram_to_its_limit_and_not_beyond() {
 
 #[tokio::test]
 async fn a_datagram_is_not_longer_than_the_payload_size_of_the_client() {
-    let server = server_with_ipv6_addresses(30).await;
+    let server = server_with_ipv6_addresses(30);
     for payload in [512, 600, 875, 882, 883, 884, 1232, 65_535] {
         let response = server.udp(&TestQuery::new(POOL, AAAA).edns(payload).bytes()).await;
         assert!(response.len() <= usize::from(payload), "{} bytes of {payload}", response.len());

@@ -6,7 +6,7 @@ use crate::support::{A, POOL, TestQuery, TestServer, addresses, assert_negative,
 
 #[tokio::test]
 async fn responses_and_fragments_are_not_answered() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let response = TestQuery::new(POOL, A).flags(0x8000).bytes();
     let malformed_response = &response[..20];
     let update_response = TestQuery::new(POOL, A).flags(0xa800).bytes();
@@ -16,7 +16,7 @@ async fn responses_and_fragments_are_not_answered() {
 
 #[tokio::test]
 async fn a_number_of_questions_other_than_one_is_a_format_error() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let query = TestQuery::new(POOL, A).bytes();
     let question = &query[12..];
     let counted = |count: [u8; 2], body: &[u8]| [&query[..4], &count, &query[6..12], body].concat();
@@ -32,7 +32,7 @@ async fn a_number_of_questions_other_than_one_is_a_format_error() {
 
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_a_format_error() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let query = TestQuery::new(POOL, A).bytes();
     let header = &query[..12];
     for length in 12..query.len() {
@@ -60,7 +60,7 @@ async fn assert_format_error(server: &TestServer, query: &[u8]) {
 
 #[tokio::test]
 async fn other_operations_are_not_implemented_whatever_their_body() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let query = TestQuery::new(POOL, A).bytes();
     for opcode in 1..16_u8 {
         for body in [&query[12..], &[0xff; 30], &[]] {
@@ -76,7 +76,7 @@ async fn other_operations_are_not_implemented_whatever_their_body() {
 
 #[tokio::test]
 async fn bytes_after_the_message_are_ignored() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let query = [&TestQuery::new(POOL, A).bytes()[..], &[7; 100]].concat();
     let response = Message::from_vec(&server.udp(&query).await).unwrap();
     assert_eq!(addresses(&response), ips(&["192.0.2.1"]));
@@ -84,7 +84,7 @@ async fn bytes_after_the_message_are_ignored() {
 
 #[tokio::test]
 async fn a_signed_query_is_answered_unsigned() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     // A TSIG record of class ANY whose name points to the question, and whose data is ignored.
     let tsig = [&[0xc0, 12, 0, 250, 0, 255, 0, 0, 0, 0, 0, 20][..], &[7; 20]].concat();
     let mut query = [&TestQuery::new(POOL, A).bytes()[..], &tsig].concat();
@@ -96,7 +96,7 @@ async fn a_signed_query_is_answered_unsigned() {
 
 #[tokio::test]
 async fn the_longest_names_and_labels_of_any_bytes_are_valid() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let apex = TestQuery::new(POOL, A).name;
     let label = |length: u8, byte: u8| [vec![length], vec![byte; length.into()]].concat();
     // 239 bytes before the 16 of the apex.
@@ -116,7 +116,7 @@ async fn the_longest_names_and_labels_of_any_bytes_are_valid() {
 
 #[tokio::test]
 async fn ten_thousand_mutated_queries_do_no_harm() {
-    let server = TestServer::with_addresses(&["192.0.2.1", "2001:db8::1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1", "2001:db8::1"]);
     let client = server.client().await;
     let seeds = [
         TestQuery::new(POOL, A).edns(1232).bytes(),

@@ -46,7 +46,7 @@ async fn queries_that_wait_in_inherited_sockets_are_answered_from_the_address_th
 
         let server = TestServer::start_with_sockets(&listen(&[at]), inherited);
         assert_eq!(server.local_addrs(), [at]);
-        server.publish_decision(&decision(7, &[(POOL, &["192.0.2.1"])])).await;
+        server.publish_decision(&decision(7, &[(POOL, &["192.0.2.1"])]));
         let client = tokio::net::UdpSocket::from_std(client).unwrap();
         assert_eq!(receive(&client).await[..2], [0, 7]);
         let mut connection = Connection(tokio::net::TcpStream::from_std(stream).unwrap());
@@ -61,7 +61,7 @@ async fn sockets_that_were_not_inherited_are_bound() {
     inherited.tcp.clear();
     let server = TestServer::start_with_sockets(&listen(&[at, "127.0.0.1:0".parse().unwrap()]), inherited);
     assert_eq!((server.local_addrs().len(), server.local_addrs()[0]), (2, at));
-    server.publish_decision(&decision(7, &[(POOL, &["192.0.2.1"])])).await;
+    server.publish_decision(&decision(7, &[(POOL, &["192.0.2.1"])]));
     assert_eq!(server.query(POOL, A).await.answers.len(), 1);
     assert_eq!(server.connect().await.query(&TestQuery::new(POOL, A)).await.answers.len(), 1);
 }

@@ -39,19 +39,19 @@ ns2.sub   IN A    192.0.2.54
 to-sub    IN CNAME www.sub
 "#;
 
-async fn server() -> TestServer {
+fn server() -> TestServer {
     let mut parent = zone("kube-cp.com", &["a.kube-cp.com", "b.kube-cp.com", "c.d.kube-cp.com"], FILE);
     parent.nameservers.clear();
     let server = TestServer::start(&settings(vec![parent]));
     let answers: [(&str, &[&str]); 2] =
         [("a.kube-cp.com", &["192.0.2.1"]), ("b.kube-cp.com", &["192.0.2.2", "2001:db8::2"])];
-    server.publish_decision(&decision(77, &answers)).await;
+    server.publish_decision(&decision(77, &answers));
     server
 }
 
 #[tokio::test]
 async fn every_pool_of_a_parent_zone_is_answered() {
-    let server = server().await;
+    let server = server();
     assert_eq!(addresses(&server.query("a.kube-cp.com", A).await), ips(&["192.0.2.1"]));
     assert_eq!(addresses(&server.query("b.kube-cp.com", A).await), ips(&["192.0.2.2"]));
     assert_eq!(addresses(&server.query("B.kube-cp.com", AAAA).await), ips(&["2001:db8::2"]));
@@ -66,7 +66,7 @@ async fn every_pool_of_a_parent_zone_is_answered() {
 
 #[tokio::test]
 async fn the_soa_of_the_file_is_served_with_the_serial_and_negative_ttl_of_the_decision() {
-    let response = server().await.query("kube-cp.com", SOA).await;
+    let response = server().query("kube-cp.com", SOA).await;
     let expected = "kube-cp.com. 1 SOA ns1.kube-cp.com. admin.example.net. 77 7200 900 1209600 1";
     assert_eq!(lines(&response.answers), [expected]);
     assert!(response.metadata.authoritative);
@@ -74,7 +74,7 @@ async fn the_soa_of_the_file_is_served_with_the_serial_and_negative_ttl_of_the_d
 
 #[tokio::test]
 async fn the_nameservers_of_the_file_are_served_with_addresses_also_from_below_a_zone_cut() {
-    let response = server().await.query("kube-cp.com", NS).await;
+    let response = server().query("kube-cp.com", NS).await;
     assert_eq!(
         lines(&response.answers),
         ["kube-cp.com. 600 NS ns1.kube-cp.com.", "kube-cp.com. 600 NS ns2.sub.kube-cp.com."]
@@ -89,7 +89,7 @@ async fn the_nameservers_of_the_file_are_served_with_addresses_also_from_below_a
 
 #[tokio::test]
 async fn static_records_are_served_with_their_own_ttl() {
-    let server = server().await;
+    let server = server();
     assert_eq!(lines(&server.query("Mail.kube-cp.com", A).await.answers), ["Mail.kube-cp.com. 60 A 192.0.2.25"]);
     assert_eq!(server.query("text.kube-cp.com", TXT).await.answers[0].ttl, 600);
     assert_negative(&server.query("text.kube-cp.com", A).await, ResponseCode::NoError, "kube-cp.com", 1);
@@ -102,7 +102,7 @@ async fn static_records_are_served_with_their_own_ttl() {
 
 #[tokio::test]
 async fn an_alias_is_followed_in_the_zone() {
-    let server = server().await;
+    let server = server();
     let response = server.query("www.kube-cp.com", A).await;
     let expected = ["www.kube-cp.com. 600 CNAME mail.kube-cp.com.", "mail.kube-cp.com. 60 A 192.0.2.25"];
     assert_eq!(lines(&response.answers), expected);
@@ -117,7 +117,7 @@ async fn an_alias_is_followed_in_the_zone() {
 
 #[tokio::test]
 async fn the_code_of_an_alias_is_that_of_its_last_name() {
-    let server = server().await;
+    let server = server();
     let response = server.query("www.kube-cp.com", TXT).await;
     assert_eq!((response.metadata.response_code, response.answers.len()), (ResponseCode::NoError, 1));
     assert_eq!(response.authorities.len(), 1, "the SOA record of no data");
@@ -134,7 +134,7 @@ async fn the_code_of_an_alias_is_that_of_its_last_name() {
 
 #[tokio::test]
 async fn an_alias_of_a_pool_without_an_answer_gets_servfail_too() {
-    let response = server().await.query("unknown.kube-cp.com", A).await;
+    let response = server().query("unknown.kube-cp.com", A).await;
     assert_eq!(response.metadata.response_code, ResponseCode::ServFail);
     assert!(response.answers.is_empty() && !response.metadata.authoritative);
 }
@@ -144,7 +144,7 @@ async fn an_alias_is_followed_into_another_served_zone() {
     let pool = ZoneSettings::for_pool(&PoolName::new("lb.kube-cp.com"), &[nameserver("ns.example.net", &[])]);
     let parent = zone("kube-cp.com", &[], "$TTL 60\nwww CNAME lb\ngone CNAME no.lb\n");
     let server = TestServer::start(&settings(vec![parent, pool]));
-    server.publish_decision(&decision(1, &[("lb.kube-cp.com", &["192.0.2.1"])])).await;
+    server.publish_decision(&decision(1, &[("lb.kube-cp.com", &["192.0.2.1"])]));
     let response = server.query("www.kube-cp.com", A).await;
     assert_eq!(
         lines(&response.answers),
@@ -159,7 +159,7 @@ async fn an_alias_is_followed_into_another_served_zone() {
 async fn a_pool_may_have_static_records_other_than_addresses() {
     let server =
         TestServer::start(&settings(vec![zone("kube-cp.com", &["kube-cp.com"], "$TTL 60\n@ TXT note\n@ MX 10 lb\n")]));
-    server.publish_decision(&decision(1, &[("kube-cp.com", &["192.0.2.1"])])).await;
+    server.publish_decision(&decision(1, &[("kube-cp.com", &["192.0.2.1"])]));
     assert_eq!(addresses(&server.query("kube-cp.com", A).await), ips(&["192.0.2.1"]));
     assert_eq!(lines(&server.query("kube-cp.com", TXT).await.answers), ["kube-cp.com. 60 TXT note"]);
     assert_negative(&server.query("kube-cp.com", AAAA).await, ResponseCode::NoError, "kube-cp.com", 1);
@@ -167,7 +167,7 @@ async fn a_pool_may_have_static_records_other_than_addresses() {
 
 #[tokio::test]
 async fn a_loop_of_aliases_ends() {
-    let response = server().await.query("ring.kube-cp.com", A).await;
+    let response = server().query("ring.kube-cp.com", A).await;
     assert_eq!(response.metadata.response_code, ResponseCode::NoError);
     let ring = ["ring.kube-cp.com. 600 CNAME gnir.kube-cp.com.", "gnir.kube-cp.com. 600 CNAME ring.kube-cp.com."];
     assert_eq!(lines(&response.answers), ring, "each record once");
@@ -175,7 +175,7 @@ async fn a_loop_of_aliases_ends() {
 
 #[tokio::test]
 async fn a_wildcard_matches_names_that_do_not_exist() {
-    let server = server().await;
+    let server = server();
     for name in ["q.wild.kube-cp.com", "p.q.wild.kube-cp.com", "*.wild.kube-cp.com"] {
         let response = server.query(name, TXT).await;
         assert_eq!(response.answers[0].name.to_string(), format!("{name}."), "the owner is the name of the question");
@@ -194,7 +194,7 @@ async fn a_wildcard_matches_names_that_do_not_exist() {
 
 #[tokio::test]
 async fn a_delegation_is_a_referral_with_glue_and_without_authority() {
-    let server = server().await;
+    let server = server();
     for (name, rtype) in [("sub", A), ("sub", NS), ("sub", SOA), ("www.sub", A), ("www.sub", DS), ("ns2.sub", A)] {
         let response = server.query(&format!("{name}.kube-cp.com"), rtype).await;
         assert_eq!(response.metadata.response_code, ResponseCode::NoError);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use daymark_authoritative::{Authoritative, BindError, InheritedSockets, ResponseCount, SocketError, Transport};
 use daymark_decision::PoolName;
 use daymark_provider::Provider;
-use daymark_provider::contract::{self, Observed};
+use daymark_provider::contract::{self, Observer};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RData;
 
@@ -17,7 +17,7 @@ use crate::support::{
     settings, zone,
 };
 
-impl Observed for TestServer {
+impl Observer for TestServer {
     async fn addresses(&self, pool: &PoolName) -> BTreeSet<IpAddr> {
         let mut all = addresses(&self.query(pool.as_str(), A).await);
         all.extend(addresses(&self.query(pool.as_str(), AAAA).await));
@@ -28,26 +28,26 @@ impl Observed for TestServer {
 #[tokio::test]
 async fn the_authoritative_server_keeps_the_contract_of_providers() {
     let server = TestServer::start(&settings(vec![pool_zone()]));
-    contract::keeps(&*server, &server, &PoolName::new(POOL)).await;
+    contract::check_provider(&*server, &server, &PoolName::new(POOL)).await;
     assert_eq!(server.name(), "authoritative");
 }
 
 #[tokio::test]
 async fn the_contract_is_kept_in_a_parent_zone_too() {
     let server = TestServer::start(&settings(vec![zone("example.org", &[POOL, "other.example.org"], "")]));
-    contract::keeps(&*server, &server, &PoolName::new(POOL)).await;
+    contract::check_provider(&*server, &server, &PoolName::new(POOL)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn no_query_sees_a_part_of_a_decision() {
     let server = Arc::new(TestServer::start(&settings(vec![pool_zone()])));
-    server.publish_decision(&marked(0)).await;
+    server.publish_decision(&marked(0));
     let done = Arc::new(AtomicBool::new(false));
     let publishing = Arc::clone(&server);
     let finished = Arc::clone(&done);
     let publisher = tokio::spawn(async move {
         for generation in 1..=1000 {
-            publishing.publish_decision(&marked(generation)).await;
+            publishing.publish_decision(&marked(generation));
             tokio::task::yield_now().await;
         }
         finished.store(true, Ordering::SeqCst);
@@ -96,7 +96,7 @@ fn third_byte(ip: &IpAddr) -> u8 {
 #[tokio::test]
 async fn new_zones_are_served_with_the_current_answers() {
     let server = TestServer::start(&settings(vec![pool_zone()]));
-    server.publish_decision(&decision(5, &[(POOL, &["192.0.2.1"]), ("new.example.org", &["192.0.2.2"])])).await;
+    server.publish_decision(&decision(5, &[(POOL, &["192.0.2.1"]), ("new.example.org", &["192.0.2.2"])]));
     assert_eq!(server.query("new.example.org", A).await.metadata.response_code, ResponseCode::Refused);
     let mut connection = server.connect().await;
 
@@ -109,20 +109,20 @@ async fn new_zones_are_served_with_the_current_answers() {
 
 #[tokio::test]
 async fn a_pool_that_a_reload_adds_gets_servfail_until_the_next_decision() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     server.configure(&[zone("example.org", &[POOL, "new.example.org"], "")]).unwrap();
     assert_eq!(server.query("new.example.org", A).await.metadata.response_code, ResponseCode::ServFail);
     assert_eq!(addresses(&server.query(POOL, A).await), ips(&["192.0.2.1"]));
     let both: [(&str, &[&str]); 2] = [(POOL, &["192.0.2.1"]), ("new.example.org", &["192.0.2.2"])];
-    server.publish_decision(&decision(7, &both)).await;
+    server.publish_decision(&decision(7, &both));
     assert_eq!(server.query("new.example.org", A).await.metadata.response_code, ResponseCode::ServFail, "generation 7");
-    server.publish_decision(&decision(8, &both)).await;
+    server.publish_decision(&decision(8, &both));
     assert_eq!(addresses(&server.query("new.example.org", A).await), ips(&["192.0.2.2"]));
 }
 
 #[tokio::test]
 async fn a_zone_with_an_error_changes_nothing() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let invalid = [zone("other.example", &[], ""), zone("example.org", &["elsewhere.net"], "what is this\n")];
     let errors = server.configure(&invalid).unwrap_err();
     assert_eq!(errors.0.len(), 2, "{errors}");
@@ -132,7 +132,7 @@ async fn a_zone_with_an_error_changes_nothing() {
 
 #[tokio::test]
 async fn responses_are_counted_by_transport_and_code() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     for (name, rtype) in [(POOL, A), (POOL, AAAA), ("www.lb.example.org", A), ("example.net", A)] {
         server.query(name, rtype).await;
     }
@@ -154,7 +154,7 @@ async fn responses_are_counted_by_transport_and_code() {
 
 #[tokio::test]
 async fn udp_and_tcp_share_a_port_and_both_families_share_one_too() {
-    let first = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let first = TestServer::with_addresses(&["192.0.2.1"]);
     let mut settings = settings(vec![pool_zone()]);
     settings.listen = vec!["0.0.0.0:0".parse().unwrap()];
     let wildcard = Authoritative::bind(&settings, InheritedSockets::default()).unwrap();
@@ -167,7 +167,7 @@ async fn udp_and_tcp_share_a_port_and_both_families_share_one_too() {
 
 #[tokio::test]
 async fn every_address_that_cannot_be_bound_is_reported() {
-    let running = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let running = TestServer::with_addresses(&["192.0.2.1"]);
     let mut settings = settings(vec![pool_zone()]);
     // The second is reserved for documentation, so no host has it.
     settings.listen = vec![running.address, "192.0.2.200:5353".parse().unwrap(), "127.0.0.1:0".parse().unwrap()];
@@ -193,7 +193,7 @@ async fn every_address_that_cannot_be_bound_is_reported() {
 
 #[tokio::test]
 async fn zones_are_checked_before_any_socket_is_bound() {
-    let running = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let running = TestServer::with_addresses(&["192.0.2.1"]);
     let mut settings = settings(vec![pool_zone(), pool_zone()]);
     settings.listen = vec![running.address];
     let Err(BindError::Zones(errors)) = Authoritative::bind(&settings, InheritedSockets::default()).map(|_| ()) else {

@@ -11,11 +11,11 @@ use tokio::net::UdpSocket;
 use crate::support::{A, POOL, TestQuery, TestServer, pool_zone, receive, settings, within_timeout};
 
 /// A server on a wildcard address.
-async fn server_on(wildcard: &str) -> TestServer {
+fn server_on(wildcard: &str) -> TestServer {
     let mut settings = settings(vec![pool_zone()]);
     settings.listen = vec![wildcard.parse().unwrap()];
     let server = TestServer::start(&settings);
-    server.publish_decision(&contract::decision(&PoolName::new(POOL), 7, &["192.0.2.1"])).await;
+    server.publish_decision(&contract::decision(&PoolName::new(POOL), 7, &["192.0.2.1"]));
     server
 }
 
@@ -39,7 +39,7 @@ async fn own_address(wildcard: &str, other: &str) -> Option<IpAddr> {
 
 #[tokio::test]
 async fn a_server_on_every_ipv4_address_answers_from_the_one_that_was_asked() {
-    let server = server_on("0.0.0.0:0").await;
+    let server = server_on("0.0.0.0:0");
     let mut asked: Vec<IpAddr> =
         ["127.0.0.2", "127.0.0.3", "127.0.0.1"].into_iter().map(|ip| ip.parse().unwrap()).collect();
     asked.extend(own_address("0.0.0.0:0", "192.0.2.200:53").await);
@@ -48,7 +48,7 @@ async fn a_server_on_every_ipv4_address_answers_from_the_one_that_was_asked() {
 
 #[tokio::test]
 async fn a_server_on_every_ipv6_address_answers_from_the_one_that_was_asked() {
-    let server = server_on("[::]:0").await;
+    let server = server_on("[::]:0");
     let mut asked: Vec<IpAddr> = vec!["::1".parse().unwrap()];
     asked.extend(own_address("[::]:0", "[2001:db8::1]:53").await);
     assert_answers_from(&server, "[::1]:0", &asked).await;
@@ -56,7 +56,7 @@ async fn a_server_on_every_ipv6_address_answers_from_the_one_that_was_asked() {
 
 #[tokio::test]
 async fn a_connected_client_receives_the_response() {
-    let server = server_on("0.0.0.0:0").await;
+    let server = server_on("0.0.0.0:0");
     for address in ["127.0.0.2", "127.0.0.3"] {
         let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         client.connect((address, server.address.port())).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_connected_client_receives_the_response() {
 #[tokio::test]
 async fn datagrams_that_the_kernel_joins_are_answered_one_by_one() {
     for (wildcard, address) in [("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "::1")] {
-        let server = server_on(wildcard).await;
+        let server = server_on(wildcard);
         let client = UdpSocket::bind(wildcard).await.unwrap();
         client.connect((address, server.address.port())).await.unwrap();
         let state = UdpSocketState::new((&client).into()).unwrap();

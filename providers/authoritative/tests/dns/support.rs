@@ -76,14 +76,14 @@ impl TestServer {
     }
 
     /// Starts a server of the zone of `POOL`, with these addresses as its answer.
-    pub(crate) async fn with_addresses(addresses: &[&str]) -> Self {
+    pub(crate) fn with_addresses(addresses: &[&str]) -> Self {
         let server = Self::start(&settings(vec![pool_zone()]));
-        server.publish_decision(&contract::decision(&PoolName::new(POOL), 7, addresses)).await;
+        server.publish_decision(&contract::decision(&PoolName::new(POOL), 7, addresses));
         server
     }
 
-    pub(crate) async fn publish_decision(&self, decision: &Decision) {
-        self.publish(decision).await.expect("the decision is published");
+    pub(crate) fn publish_decision(&self, decision: &Decision) {
+        self.publish(decision).expect("the decision is published");
     }
 
     /// Stops the server, and returns its result.

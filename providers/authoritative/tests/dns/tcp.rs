@@ -12,18 +12,18 @@ use crate::support::{
 };
 
 /// A server with a short idle timeout.
-async fn server_with_short_timeout(change: impl FnOnce(&mut ServerSettings)) -> TestServer {
+fn server_with_short_timeout(change: impl FnOnce(&mut ServerSettings)) -> TestServer {
     let mut settings = settings(vec![pool_zone()]);
     settings.tcp_idle_timeout = Duration::from_secs(1);
     change(&mut settings);
     let server = TestServer::start(&settings);
-    server.publish_decision(&decision(1, &[(POOL, &["192.0.2.1"])])).await;
+    server.publish_decision(&decision(1, &[(POOL, &["192.0.2.1"])]));
     server
 }
 
 #[tokio::test]
 async fn a_connection_answers_one_query_after_the_other() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let mut connection = server.connect().await;
     for rtype in [A, AAAA, A] {
         let response = connection.query(&TestQuery::new(POOL, rtype)).await;
@@ -33,7 +33,7 @@ async fn a_connection_answers_one_query_after_the_other() {
 
 #[tokio::test]
 async fn queries_sent_at_once_are_answered_in_their_order() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let mut connection = server.connect().await;
     let all: Vec<u8> = (0..500).flat_map(|id| TestQuery::new(POOL, A).id(id).framed()).collect();
     connection.0.write_all(&all).await.unwrap();
@@ -44,7 +44,7 @@ async fn queries_sent_at_once_are_answered_in_their_order() {
 
 #[tokio::test]
 async fn a_query_may_come_in_pieces() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let mut connection = server.connect().await;
     connection.0.set_nodelay(true).unwrap();
     let query = TestQuery::new(POOL, A).framed();
@@ -57,7 +57,7 @@ async fn a_query_may_come_in_pieces() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
-    let server = server_with_short_timeout(|_| {}).await;
+    let server = server_with_short_timeout(|_| {});
     server.connect().await.assert_closed().await;
     let mut used = server.connect().await;
     used.query(&TestQuery::new(POOL, A)).await;
@@ -66,7 +66,7 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test]
 async fn an_incomplete_length_and_an_incomplete_query_are_closed_like_an_idle_connection() {
-    let server = server_with_short_timeout(|_| {}).await;
+    let server = server_with_short_timeout(|_| {});
     for part in [&[0][..], &[0, 32, 0x12, 0x34]] {
         let mut connection = server.connect().await;
         connection.0.write_all(part).await.unwrap();
@@ -76,7 +76,7 @@ async fn an_incomplete_length_and_an_incomplete_query_are_closed_like_an_idle_co
 
 #[tokio::test]
 async fn a_client_that_sends_byte_after_byte_is_closed() {
-    let server = server_with_short_timeout(|_| {}).await;
+    let server = server_with_short_timeout(|_| {});
     let mut connection = server.connect().await;
     connection.0.write_all(&[0xff, 0xff]).await.unwrap();
     within_timeout(async {
@@ -93,7 +93,7 @@ async fn a_client_that_sends_byte_after_byte_is_closed() {
 
 #[tokio::test]
 async fn a_client_that_never_reads_is_closed() {
-    let server = server_with_short_timeout(|_| {}).await;
+    let server = server_with_short_timeout(|_| {});
     let mut connection = server.connect().await;
     let framed = TestQuery::new(POOL, A).framed().repeat(1000);
     // Writes until the buffers of both sides are full, then until the server closes the connection.
@@ -103,7 +103,7 @@ async fn a_client_that_never_reads_is_closed() {
 
 #[tokio::test]
 async fn a_message_without_a_response_closes_the_connection() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let response = TestQuery::new(POOL, A).flags(0x8000).bytes();
     for message in [&[][..], &[0; 11], &response] {
         let mut connection = server.connect().await;
@@ -117,8 +117,7 @@ async fn connections_above_the_limit_are_closed_and_the_others_stay_open() {
     let server = server_with_short_timeout(|settings| {
         settings.max_tcp_connections = 2;
         settings.tcp_idle_timeout = Duration::from_mins(1);
-    })
-    .await;
+    });
     let mut open = [server.connect().await, server.connect().await];
     for connection in &mut open {
         connection.query(&TestQuery::new(POOL, A)).await;
@@ -146,7 +145,7 @@ async fn accepts_connection(server: &TestServer) -> bool {
 
 #[tokio::test]
 async fn stopping_ends_open_connections_and_frees_the_port() {
-    let server = TestServer::with_addresses(&["192.0.2.1"]).await;
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
     let address = server.address;
     let mut connection = server.connect().await;
     connection.query(&TestQuery::new(POOL, A)).await;

@@ -1,8 +1,9 @@
-//! The share of calls that is ours, and how quickly it may be used. It makes no call; its time is tokio's.
+//! The budget of calls: when the next call may be made. It makes no call; its time is tokio's.
 //!
-//! Three things hold calls back: the share, of which a quarter may be used at once and the rest as it comes; what
-//! Cloudflare says is left, when that is little; and a refusal of all calls, during which none is made. All but a lack of the
-//! share in the middle of a pass is told before the pass begins, so that it begins with the newest answer.
+//! Three limits hold calls back: the provider's share, of which a quarter may be used at once and the rest as it is
+//! replenished; Cloudflare's report that few calls are left; and a refusal of all calls, during which none is made. A pass
+//! waits for all of them before it begins, so that it begins with the newest answer. Only a used-up share can hold it back in
+//! the middle.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -15,42 +16,56 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::ratelimit::{Low, QUOTA, Ratelimit, WINDOW};
+use super::ratelimit::{QUOTA, Ratelimit, WINDOW};
 
-/// How many calls a change usually takes. A pass does not begin with fewer left.
-const PASS: u32 = 4;
+/// The calls that a change usually takes. A pass does not begin with fewer left.
+const CALLS_PER_PASS: u32 = 4;
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, Elapsed, StateInformationMiddleware>;
 
-/// Says when the next call may be made.
+/// Decides when the next call may be made.
 pub(super) struct Budget {
     limiter: Limiter,
     quota: Quota,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
 }
 
-struct State {
-    /// How many calls could be made at once after the last one, and when that was.
-    left: (u32, Instant),
-    /// How many calls Cloudflare still allows, as it last said.
+struct BudgetState {
+    /// The calls that could be made at once, after the last one.
+    left: CallsLeft,
+    /// The calls that Cloudflare still allows, as it last said.
     remaining: Option<u32>,
-    /// Little is left, until then.
-    low: Option<(Low, Instant)>,
-    /// When the next pass may begin, while little is left.
+    /// The end of the window in which few calls are left, as Cloudflare reports.
+    low_until: Option<Instant>,
+    /// The time when the next pass may begin, while few calls are left.
     not_before: Instant,
-    block: Option<(Instant, Timestamp)>,
+    block: Option<BlockUntil>,
+}
+
+/// A number of calls at a time.
+#[derive(Clone, Copy)]
+struct CallsLeft {
+    calls: u32,
+    at: Instant,
+}
+
+/// The end of a refusal of every call, by both clocks.
+#[derive(Clone, Copy)]
+struct BlockUntil {
+    end: Instant,
+    until: Timestamp,
 }
 
 /// Cloudflare refuses every call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block {
-    /// How much longer.
+    /// The rest of the refusal.
     pub(super) rest: Duration,
-    /// Until when, by the clock on the wall.
+    /// The end of the refusal, by the wall clock.
     pub(super) until: Timestamp,
 }
 
-/// Tokio's time as governor's, so that it stands still where that does.
+/// Tokio's time as governor's clock, so that it stands still when tokio's does.
 struct Elapsed(Instant);
 
 impl Clock for Elapsed {
@@ -62,12 +77,17 @@ impl Clock for Elapsed {
 }
 
 impl Budget {
-    /// A budget of so many hundredths of the calls that Cloudflare allows.
+    /// A budget of `share` percent of the calls that Cloudflare allows.
     pub(super) fn new(share: u8) -> Self {
         let quota = quota(share);
         let now = Instant::now();
-        let state =
-            State { left: (quota.burst_size().get(), now), remaining: None, low: None, not_before: now, block: None };
+        let state = BudgetState {
+            left: CallsLeft { calls: quota.burst_size().get(), at: now },
+            remaining: None,
+            low_until: None,
+            not_before: now,
+            block: None,
+        };
         let limiter = RateLimiter::direct_with_clock(quota, Elapsed(now)).with_middleware();
         Self { limiter, quota, state: Mutex::new(state) }
     }
@@ -80,7 +100,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Takes one call from the share, or says how long to wait.
+    /// Takes one call from the share. If there is none, returns the pause until there is.
     fn take(&self) -> Result<Option<Duration>, Block> {
         let mut state = self.state.lock();
         let now = Instant::now();
@@ -89,91 +109,95 @@ impl Budget {
         }
         match self.limiter.check() {
             Ok(snapshot) => {
-                state.left = (snapshot.remaining_burst_capacity(), now);
+                state.left = CallsLeft { calls: snapshot.remaining_burst_capacity(), at: now };
                 Ok(None)
             }
             Err(early) => Ok(Some(early.wait_time_from(self.limiter.clock().now()))),
         }
     }
 
-    /// How long to wait before several calls are begun that belong together.
+    /// The pause before a pass, which makes several calls.
     pub(super) fn pause(&self) -> Duration {
         let state = self.state.lock();
         let now = Instant::now();
-        let theirs = match state.low(now) {
-            Some((_, end)) if state.remaining.is_some_and(|left| left < PASS) => end - now,
+        let theirs = match state.low_until(now) {
+            Some(end) if state.remaining.is_some_and(|left| left < CALLS_PER_PASS) => end - now,
             Some(_) => state.not_before.saturating_duration_since(now),
             None => Duration::ZERO,
         };
-        let missing = self.quota.burst_size().get().min(PASS).saturating_sub(self.left(&state, now));
+        let missing = self.quota.burst_size().get().min(CALLS_PER_PASS).saturating_sub(self.left(&state, now));
         theirs.max(self.quota.replenish_interval() * missing)
     }
 
-    /// How many calls of the share could be made at once.
-    fn left(&self, state: &State, now: Instant) -> u32 {
-        let (left, since) = state.left;
-        let regained = (now - since).as_nanos() / self.quota.replenish_interval().as_nanos();
-        left.saturating_add(u32::try_from(regained).unwrap_or(u32::MAX)).min(self.quota.burst_size().get())
+    /// The calls of the share that could be made at once.
+    fn left(&self, state: &BudgetState, now: Instant) -> u32 {
+        let CallsLeft { calls, at } = state.left;
+        let replenished = (now - at).as_nanos() / self.quota.replenish_interval().as_nanos();
+        calls.saturating_add(u32::try_from(replenished).unwrap_or(u32::MAX)).min(self.quota.burst_size().get())
     }
 
-    /// Takes in what an answer says is left.
-    pub(super) fn heed(&self, said: Ratelimit) {
+    /// Records the calls that are left, as a response reports them.
+    pub(super) fn record(&self, report: Ratelimit) {
         let now = Instant::now();
         let mut state = self.state.lock();
-        state.remaining = Some(said.remaining);
-        state.low = said.low.map(|low| (low, now + low.rest));
-        state.not_before = now + said.low.map_or(Duration::ZERO, |low| low.spacing);
+        state.remaining = Some(report.remaining);
+        state.low_until = report.low.map(|low| now + low.rest);
+        state.not_before = now + report.low.map_or(Duration::ZERO, |low| low.spacing);
     }
 
-    /// Refuses every call from now on for so long.
+    /// Refuses every call for this time.
     pub(super) fn block(&self, rest: Duration) -> Block {
         let until = Timestamp::now() + rest;
-        self.state.lock().block = Some((Instant::now() + rest, until));
+        self.state.lock().block = Some(BlockUntil { end: Instant::now() + rest, until });
         Block { rest, until }
     }
 
-    /// Until when Cloudflare refuses every call, by the clock on the wall; `None` where it does not.
+    /// The time until which Cloudflare refuses every call, by the wall clock. `None` if it refuses none.
     pub(super) fn blocked_until(&self) -> Option<Timestamp> {
         self.state.lock().block(Instant::now()).map(|block| block.until)
     }
 
-    /// Goes on with what an earlier run was told, but for no longer than a window: the clock may have been wrong then.
+    /// Continues a refusal that an earlier run was told, but for no longer than a window: its clock may have been wrong.
     pub(super) fn block_until(&self, until: Timestamp) {
         let now = Timestamp::now();
         let until = until.min(now + WINDOW);
         if let Ok(rest) = Duration::try_from(until.duration_since(now)) {
-            self.state.lock().block = Some((Instant::now() + rest, until));
+            self.state.lock().block = Some(BlockUntil { end: Instant::now() + rest, until });
         }
     }
 
-    /// Whether at least half of what may be used at once is left, and Cloudflare does not say that little is.
+    /// Returns true if at least half of the burst is left, and Cloudflare does not report that few calls are left.
     pub(super) fn has_spare(&self) -> bool {
         let state = self.state.lock();
         let now = Instant::now();
-        let is_blocked = state.block.is_some_and(|(end, _)| end > now);
+        let is_blocked = state.block.is_some_and(|block| block.end > now);
         let half = self.quota.burst_size().get().div_ceil(2);
-        !is_blocked && state.low(now).is_none() && self.left(&state, now) >= half
+        !is_blocked && state.low_until(now).is_none() && self.left(&state, now) >= half
     }
 
-    /// How many calls Cloudflare still allows in this window, as it last said.
+    /// The calls that Cloudflare still allows in this window, as it last said.
     pub(super) fn remaining(&self) -> Option<u32> {
         self.state.lock().remaining
     }
 }
 
-impl State {
+impl BudgetState {
     fn block(&self, now: Instant) -> Option<Block> {
-        let refused = self.block.filter(|(end, _)| *end > now).map(|(end, until)| Block { rest: end - now, until });
-        let used_up = || self.low(now).filter(|_| self.remaining == Some(0)).map(|(_, end)| end - now);
-        refused.or_else(|| used_up().map(|rest| Block { rest, until: Timestamp::now() + rest }))
+        let refusal = self.block.filter(|block| block.end > now);
+        if let Some(BlockUntil { end, until }) = refusal {
+            return Some(Block { rest: end - now, until });
+        }
+        let used_up_until = self.low_until(now).filter(|_| self.remaining == Some(0))?;
+        let rest = used_up_until - now;
+        Some(Block { rest, until: Timestamp::now() + rest })
     }
 
-    fn low(&self, now: Instant) -> Option<(Low, Instant)> {
-        self.low.filter(|(_, end)| *end > now)
+    fn low_until(&self, now: Instant) -> Option<Instant> {
+        self.low_until.filter(|end| *end > now)
     }
 }
 
-/// In any window, no more than a burst and what comes back within it: together the share.
+/// A quota that allows at most the share in any window: one burst, and the calls that are replenished within the window.
 #[expect(clippy::expect_used, reason = "the least share is twelve calls: neither the pause nor the burst is nothing")]
 fn quota(share: u8) -> Quota {
     let calls = QUOTA * u32::from(share.clamp(1, 100)) / 100;

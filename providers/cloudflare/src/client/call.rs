@@ -1,8 +1,8 @@
-//! The kinds of calls, and what each needs.
+//! The kinds of calls, and the permission that each needs.
 
 use std::fmt;
 
-/// What a call does, as metrics and errors name it.
+/// The kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Call {
     /// `GET /user/tokens/verify`.
@@ -24,7 +24,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// The word for it in metrics.
+    /// The label in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::VerifyToken => "verify-token",
@@ -52,8 +52,8 @@ impl Call {
         }
     }
 
-    /// How many entries a page of its list may have: the most for zones, and for records what every zone allows. The lists
-    /// of Load Balancing take no such parameter.
+    /// The entries of one page of a list: the maximum for zones, and the number that every zone allows for records. The lists of
+    /// Load Balancing take no such parameter.
     pub(super) const fn page_size(self) -> Option<usize> {
         match self {
             Self::ReadZone => Some(50),
@@ -64,7 +64,7 @@ impl Call {
 }
 
 impl fmt::Display for Call {
-    /// What is done, so that it fits behind "while" or "refuses".
+    /// A gerund that fits after "while" and "refuses".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::VerifyToken => "verifying the token",

@@ -1,4 +1,4 @@
-//! What an answer says: the envelope `{success, errors, result, result_info}`, and what the HTTP status makes of it.
+//! Reads responses: the envelope `{success, errors, result, result_info}`, and the meaning of the HTTP status.
 
 use daymark_files::Token;
 use http::StatusCode;
@@ -9,19 +9,19 @@ use serde_json::Value;
 use super::{ApiError, Call, CallError};
 use crate::settings::TokenSource;
 
-/// How much of a text of others is shown, in characters.
-const SHOWN: usize = 200;
+/// The characters of foreign text that are shown.
+const MAX_SHOWN_CHARS: usize = 200;
 
-/// What a call gave.
+/// The content of a successful response.
 #[derive(Debug)]
-pub(super) struct Answer<T> {
+pub(super) struct Reply<T> {
     pub(super) result: T,
-    /// The same, as it came.
+    /// The result as JSON.
     pub(super) raw: Value,
     pub(super) info: ResultInfo,
 }
 
-/// Where in a list a page is. All of it is missing where Cloudflare has no pages.
+/// The position of a page in its list. Every field may be missing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ResultInfo {
@@ -42,14 +42,14 @@ struct Envelope {
     result_info: Option<ResultInfo>,
 }
 
-/// Reads the answer to a call that was made with a token.
+/// Reads the response to a call that was made with this token.
 pub(super) fn read<T: DeserializeOwned>(
     call: Call,
     status: StatusCode,
     body: &[u8],
     token: &Token,
     source: &TokenSource,
-) -> Result<Answer<T>, CallError> {
+) -> Result<Reply<T>, CallError> {
     let envelope = serde_json::from_slice::<Envelope>(body);
     let code = status.as_u16();
     if matches!(code, 408 | 409 | 425) || status.is_server_error() {
@@ -65,11 +65,11 @@ pub(super) fn read<T: DeserializeOwned>(
     if let Some(error) = errors.first()
         && envelope.result.is_null()
     {
-        return Err(unreadable(format!("it says that it succeeded, without a result but with an error: {error}")));
+        return Err(unreadable(format!("it reports success without a result but with an error: {error}")));
     }
     let result = T::deserialize(&envelope.result)
-        .map_err(|error| unreadable(tidy(&format!("its result is not what it should be: {error}"), token)))?;
-    Ok(Answer { result, raw: envelope.result, info: envelope.result_info.unwrap_or_default() })
+        .map_err(|error| unreadable(tidy(&format!("its result has another type: {error}"), token)))?;
+    Ok(Reply { result, raw: envelope.result, info: envelope.result_info.unwrap_or_default() })
 }
 
 fn tidied(errors: Vec<ApiError>, token: &Token) -> Vec<ApiError> {
@@ -81,16 +81,16 @@ fn tidied(errors: Vec<ApiError>, token: &Token) -> Vec<ApiError> {
     tidied.collect()
 }
 
-/// A text of others, fit to be shown: without the token, in one line, and short.
+/// Makes foreign text fit to be shown: without the token, in one line, and short.
 fn tidy(text: &str, token: &Token) -> String {
     let line = token.redact(text).split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().filter(|char| !char.is_control()).take(SHOWN).collect()
+    line.chars().filter(|char| !char.is_control()).take(MAX_SHOWN_CHARS).collect()
 }
 
 fn beginning(body: &[u8], token: &Token) -> String {
     match tidy(&String::from_utf8_lossy(body), token) {
         text if text.is_empty() => "it is empty".to_owned(),
-        text => format!("it is no envelope of the API, and begins with {text:?}"),
+        text => format!("it is not an envelope of the API; it begins with {text:?}"),
     }
 }
 

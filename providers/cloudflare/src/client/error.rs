@@ -1,4 +1,4 @@
-//! How a call can fail, whose fault that is, and when it may be made again.
+//! The failures of a call: the cause, what the operator can do, and when to try again.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use super::Call;
 use super::token::NoToken;
 use crate::settings::TokenSource;
 
-/// What Cloudflare says of a header `Authorization` that cannot be one: "invalid request headers", and what is beneath it.
+/// The codes for a malformed header `Authorization`: "invalid request headers" and the errors inside it.
 const MALFORMED: [u32; 3] = [6003, 6103, 6111];
-/// What Cloudflare says, besides HTTP 401 and 403, of a token that it does not accept or that may not do this.
+/// The codes, besides HTTP 401 and 403, for a token that is not accepted or lacks a permission.
 const UNAUTHORISED: [u32; 5] = [9103, 9106, 9109, 10000, 10001];
 
 /// The client cannot be set up.
@@ -25,7 +25,7 @@ pub enum BuildError {
     /// The environment holds no token.
     #[error(transparent)]
     Token(#[from] NoToken),
-    /// The HTTP library refuses its settings.
+    /// The HTTP library rejects its settings.
     #[error("the HTTP client cannot be set up")]
     Http(#[from] reqwest::Error),
     /// TLS cannot be set up.
@@ -33,27 +33,27 @@ pub enum BuildError {
     Tls(#[from] rustls::Error),
 }
 
-/// When a call may be made again.
+/// The time when a call may be made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// After the usual back-off: the world's fault, and likely to pass. Where it was a write, it may have been applied.
+    /// After the usual back-off. The cause is outside and likely to pass. A write may have been applied.
     BackOff,
-    /// Not before so long.
+    /// After at least this pause.
     After(Duration),
-    /// Only after the operator has mended something.
+    /// After an operator has acted.
     Operator,
 }
 
 /// One error of an envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ApiError {
-    /// Cloudflare's number of it.
+    /// Cloudflare's code.
     #[serde(default)]
     pub code: u32,
     /// Cloudflare's sentence.
     #[serde(default)]
     pub message: String,
-    /// What lies beneath it.
+    /// The errors inside it.
     #[serde(default)]
     pub error_chain: Vec<ApiError>,
 }
@@ -62,81 +62,81 @@ pub struct ApiError {
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// There is no token to call with, so no call was made.
-    #[error("there is no token for {call}")]
+    #[error("no token for {call}")]
     Token {
-        /// What was to be called.
+        /// The kind of the call.
         call: Call,
-        /// Why there is none.
+        /// The cause.
         source: NoToken,
     },
-    /// Too many calls were made (HTTP 429), by this call or an earlier one; until then none is.
+    /// Cloudflare refuses every call after too many (HTTP 429), of this or an earlier call.
     #[error(
-        "too many calls were made by the user of the token, by all tokens and the dashboard together, and Cloudflare \
-         refuses {call} like all calls until {until:.0}; if this comes often, lower the share of the provider"
+        "Cloudflare refuses {call}, like every call, until {until:.0}: the user of the token has made too many calls, with \
+         all tokens and the dashboard together; if this happens often, lower `callShare`"
     )]
     Limited {
-        /// What was to be called.
+        /// The kind of the call.
         call: Call,
-        /// How much longer.
+        /// The rest of the refusal.
         rest: Duration,
-        /// Until when.
+        /// The end of the refusal, by the wall clock.
         until: Timestamp,
     },
-    /// Cloudflare refuses what was asked, and would again.
+    /// Cloudflare refuses the request, and would refuse it again.
     #[error("{}", Refusal(*call, *status, errors, token))]
     Refused {
-        /// What was called.
+        /// The kind of the call.
         call: Call,
         /// The HTTP status.
         status: u16,
-        /// What Cloudflare says.
+        /// Cloudflare's errors.
         errors: Vec<ApiError>,
         /// The token that it was called with.
         token: TokenSource,
     },
-    /// Cloudflare cannot do it now (HTTP 408, 409, 425, 5xx).
-    #[error("Cloudflare cannot do this now: {call} failed with HTTP {status}{}", Listed(errors))]
+    /// Cloudflare cannot handle the request now (HTTP 408, 409, 425, 5xx).
+    #[error("Cloudflare is unavailable: {call} failed with HTTP {status}{}", Listed(errors))]
     Busy {
-        /// What was called.
+        /// The kind of the call.
         call: Call,
         /// The HTTP status.
         status: u16,
-        /// What Cloudflare says, if it says anything.
+        /// Cloudflare's errors, if it gives any.
         errors: Vec<ApiError>,
     },
-    /// The answer is none of Cloudflare's API, or contradicts itself.
+    /// The response is not one of Cloudflare's API, or contradicts itself.
     #[error(
-        "the answer to {call} (HTTP {status}) makes no sense: {detail}; if this stays, look at what is between this host \
-         and Cloudflare, and at the address of the API"
+        "the response to {call} (HTTP {status}) is not valid: {detail}; if this persists, check the address of the API, and any \
+         proxy between this host and Cloudflare"
     )]
     Unreadable {
-        /// What was called.
+        /// The kind of the call.
         call: Call,
         /// The HTTP status.
         status: u16,
-        /// What is wrong with it.
+        /// The reason.
         detail: String,
     },
     /// No connection, or one that was cut.
     #[error("{} {call}", if source.is_connect() { "no connection to Cloudflare for" } else { "the connection broke while" })]
     Unreachable {
-        /// What was called.
+        /// The kind of the call.
         call: Call,
-        /// What happened.
+        /// The cause.
         source: reqwest::Error,
     },
-    /// No whole answer in time.
-    #[error("no answer from Cloudflare within {limit:?} while {call}")]
+    /// No complete response in time.
+    #[error("no response from Cloudflare within {limit:?} while {call}")]
     TimedOut {
-        /// What was called.
+        /// The kind of the call.
         call: Call,
-        /// How long it was waited for.
+        /// The timeout.
         limit: Duration,
     },
 }
 
 impl CallError {
-    /// When the call may be made again.
+    /// The time when the call may be made again.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Token { .. } | Self::Refused { .. } => Retry::Operator,
@@ -147,12 +147,12 @@ impl CallError {
         }
     }
 
-    /// Whether Cloudflare says that what was asked for is not there (HTTP 404). Not so where something else said it.
+    /// Returns true if Cloudflare says that the object does not exist (HTTP 404).
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
     }
 
-    /// The word for it in metrics.
+    /// The label in metrics.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::Token { .. } | Self::Refused { .. } => "refused",
@@ -178,7 +178,7 @@ impl fmt::Display for ApiError {
     }
 }
 
-/// What Cloudflare says, behind a colon; nothing where it says nothing.
+/// Cloudflare's errors behind a colon, or nothing if there are none.
 struct Listed<'a>(&'a [ApiError]);
 
 impl fmt::Display for Listed<'_> {
@@ -192,7 +192,7 @@ impl fmt::Display for Listed<'_> {
     }
 }
 
-/// A refusal, and what the operator can do about it.
+/// A refusal, with what the operator can do.
 struct Refusal<'a>(Call, u16, &'a [ApiError], &'a TokenSource);
 
 impl fmt::Display for Refusal<'_> {
@@ -203,17 +203,17 @@ impl fmt::Display for Refusal<'_> {
         if has(&MALFORMED) {
             return write!(
                 f,
-                "; the token in {token} is malformed: has it quotes or a newline, or is it a global API key?"
+                "; the token in {token} is malformed: check it for quotes and newlines, and that it is no global API key"
             );
         }
         match (call, status) {
-            (_, 404) => f.write_str("; is its ID or name right, and may the token see it?"),
+            (_, 404) => f.write_str("; check its ID or name, and that the token may see it"),
             (Call::VerifyToken, 400 | 401 | 403) => {
-                write!(f, "; the token in {token} is not accepted: it is unknown, expired or revoked")
+                write!(f, "; the token in {token} is not accepted: it is unknown, expired or revoked; create a new one")
             }
             _ if matches!(status, 401 | 403) || has(&UNAUTHORISED) => {
                 let permission = call.permission();
-                write!(f, "; the token in {token} lacks the permission \"{permission}\", or is not accepted at all")
+                write!(f, "; the token in {token} lacks the permission \"{permission}\", or is not valid")
             }
             _ => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! What the headers of an answer say about the calls that are left. It knows no clock.
+//! Reads the headers that say how many calls are left. It knows no clock.
 
 use std::time::Duration;
 
@@ -10,29 +10,29 @@ use jiff::fmt::rfc2822;
 pub(super) const WINDOW: Duration = Duration::from_mins(5);
 /// The calls that Cloudflare allows a user in one [`WINDOW`].
 pub(super) const QUOTA: u32 = 1_200;
-/// The longest pause that a `retry-after` is believed.
-const LONGEST: Duration = Duration::from_hours(1);
+/// The longest pause that is taken from `retry-after`.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// What the header `Ratelimit` says.
+/// The content of the header `Ratelimit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ratelimit {
-    /// How many calls are left in this window.
+    /// The calls that are left in this window.
     pub(super) remaining: u32,
-    /// Where that is little: how far apart calls should be, and for how long.
+    /// The spacing of calls, if few are left.
     pub(super) low: Option<Low>,
 }
 
-/// Little is left.
+/// Few calls are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Low {
-    /// How far apart calls should be, so that what is left lasts.
+    /// The time between calls with which the rest lasts until the end of the window.
     pub(super) spacing: Duration,
     /// The rest of the window.
     pub(super) rest: Duration,
 }
 
 /// Reads `Ratelimit: "default";r=50;t=30`, with its quota from `Ratelimit-Policy: "default";q=1200;w=300`
-/// (draft-ietf-httpapi-ratelimit-headers). The scarcest of several counts; what has another form is as if it were not there.
+/// (draft-ietf-httpapi-ratelimit-headers). The scarcest of several counts. A header of another form is ignored.
 pub(super) fn ratelimit(headers: &HeaderMap) -> Option<Ratelimit> {
     let policies = items(headers, "ratelimit-policy");
     let limits = items(headers, "ratelimit").into_iter().filter_map(|limit| {
@@ -47,21 +47,21 @@ pub(super) fn ratelimit(headers: &HeaderMap) -> Option<Ratelimit> {
     limits.max_by_key(|limit| (limit.low.map(|low| low.spacing), std::cmp::Reverse(limit.remaining)))
 }
 
-/// How long to make no call after HTTP 429: what `retry-after` says (RFC 9110, section 10.2.3), a date being compared with
-/// the answer's own, but at most an hour; without it the whole window.
+/// The pause after HTTP 429: `retry-after` (RFC 9110, section 10.2.3), but at most an hour, or else the whole window. A date
+/// is compared with the response's own.
 pub(super) fn retry_after(headers: &HeaderMap) -> Duration {
     let text = |name| headers.get(name)?.to_str().ok();
     let date = |name| rfc2822::DateTimeParser::new().parse_timestamp(text(name)?).ok();
     let seconds = || text(RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs);
     let until = || Some(between(date(DATE)?, date(RETRY_AFTER)?));
-    seconds().or_else(until).unwrap_or(WINDOW).min(LONGEST)
+    seconds().or_else(until).unwrap_or(WINDOW).min(MAX_RETRY_AFTER)
 }
 
 fn between(from: Timestamp, to: Timestamp) -> Duration {
     to.duration_since(from).try_into().unwrap_or_default()
 }
 
-/// One entry of a list of structured fields (RFC 9651), as far as it is needed here.
+/// One item of a list of structured fields (RFC 9651), with the parameters that are read here.
 struct Item<'a> {
     name: &'a str,
     parameters: Vec<(&'a str, &'a str)>,

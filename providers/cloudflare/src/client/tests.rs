@@ -1,4 +1,4 @@
-//! The client against a scripted server, so that every byte of an answer is the test's.
+//! The client against a scripted server, so that the test decides every byte of a response.
 
 mod script;
 
@@ -19,17 +19,17 @@ use tracing::subscriber::DefaultGuard;
 
 use super::*;
 use crate::settings::TokenSource;
-use script::{Play, Script, reply, request};
+use script::{Script, ScriptedResponse, reply, request};
 
 const TOKEN: &str = "s3cret-token";
 const NO_RESULT: &str = r#"{"success":true,"errors":[],"messages":[],"result":null}"#;
 
-/// What is logged on this thread, for a test to read.
+/// The log of this thread, for a test to read.
 #[derive(Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Everything, until the guard is dropped.
+    /// Captures the log until the guard is dropped.
     pub(super) fn capture() -> (Self, DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
@@ -57,20 +57,20 @@ impl Write for Log {
 }
 
 /// A client of a script, and its token file.
-struct Scene {
+struct Fixture {
     script: Script,
     client: Client,
     directory: TempDir,
 }
 
-impl Scene {
-    async fn new(answers: impl IntoIterator<Item = Play>) -> Self {
-        let script = Script::play(answers.into_iter().collect()).await;
+impl Fixture {
+    async fn new(answers: impl IntoIterator<Item = ScriptedResponse>) -> Self {
+        let script = Script::start(answers.into_iter().collect()).await;
         let directory = tempfile::tempdir().unwrap();
         let client = Client::new(&settings(&script.api, directory.path().join("token"))).unwrap();
-        let scene = Self { script, client, directory };
-        scene.write_token(TOKEN);
-        scene
+        let fixture = Self { script, client, directory };
+        fixture.write_token(TOKEN);
+        fixture
     }
 
     fn write_token(&self, token: &str) {
@@ -86,8 +86,8 @@ impl Scene {
     }
 
     /// The first line of every request.
-    fn asked(&self) -> Vec<String> {
-        self.script.asked().iter().map(|text| text.lines().next().unwrap().to_owned()).collect()
+    fn requests(&self) -> Vec<String> {
+        self.script.requests().iter().map(|text| text.lines().next().unwrap().to_owned()).collect()
     }
 }
 
@@ -95,47 +95,51 @@ fn settings(api: &str, token: PathBuf) -> CallSettings {
     CallSettings { api: api.to_owned(), token: TokenSource::File(token), timeout: Duration::from_secs(30), share: 50 }
 }
 
-fn ok(result: &Value) -> Play {
+fn count(call: &'static str, outcome: &'static str, count: u64) -> CallCount {
+    CallCount { call, outcome, count }
+}
+
+fn ok(result: &Value) -> ScriptedResponse {
     reply(200, "", &json!({"success": true, "errors": [], "messages": [], "result": result}).to_string())
 }
 
 /// A page of a list of numbers.
-fn page(numbers: std::ops::Range<u32>, info: &Value) -> Play {
+fn page(numbers: std::ops::Range<u32>, info: &Value) -> ScriptedResponse {
     let numbers = numbers.collect::<Vec<_>>();
     reply(200, "", &json!({"success": true, "errors": [], "result": numbers, "result_info": info}).to_string())
 }
 
-/// Everything that is shown of an error.
-fn shown(error: &CallError) -> String {
+/// The text of an error and its causes, as `Display` and `Debug` show it.
+fn full_text(error: &CallError) -> String {
     let cause = std::iter::successors(error.source(), |&cause| cause.source());
     format!("{error} {error:?} {}", cause.map(|cause| format!("{cause} {cause:?}")).collect::<String>())
 }
 
 #[tokio::test]
 async fn a_read_asks_once_with_the_token_and_our_name_and_gives_the_result() {
-    let scene = Scene::new([ok(&json!({"id": "1"}))]).await;
-    assert_eq!(scene.get().await.unwrap(), json!({"id": "1"}));
-    let asked = &scene.script.asked()[..];
-    let [asked] = asked else { panic!("{asked:?}") };
-    assert!(asked.starts_with("GET /client/v4/pools/1 HTTP/1.1\r\n"), "{asked}");
-    assert!(asked.contains("\r\nauthorization: Bearer s3cret-token\r\n"), "{asked}");
-    assert!(asked.contains(&format!("\r\nuser-agent: daymark/{}\r\n", env!("CARGO_PKG_VERSION"))), "{asked}");
+    let fixture = Fixture::new([ok(&json!({"id": "1"}))]).await;
+    assert_eq!(fixture.get().await.unwrap(), json!({"id": "1"}));
+    let requests = &fixture.script.requests()[..];
+    let [requests] = requests else { panic!("{requests:?}") };
+    assert!(requests.starts_with("GET /client/v4/pools/1 HTTP/1.1\r\n"), "{requests}");
+    assert!(requests.contains("\r\nauthorization: Bearer s3cret-token\r\n"), "{requests}");
+    assert!(requests.contains(&format!("\r\nuser-agent: daymark/{}\r\n", env!("CARGO_PKG_VERSION"))), "{requests}");
 }
 
 #[tokio::test]
 async fn a_write_sends_its_body_as_json_and_gives_what_results() {
-    let scene = Scene::new([ok(&json!({"id": "1"})), reply(200, "", NO_RESULT)]).await;
+    let fixture = Fixture::new([ok(&json!({"id": "1"})), reply(200, "", NO_RESULT)]).await;
     let body = json!({"origins": [{"name": "a", "weight": 0.1}]});
-    let permit = || scene.client.permit(Call::WritePool);
+    let permit = || fixture.client.permit(Call::WritePool);
     let (first, second) = (permit().await.unwrap(), permit().await.unwrap());
-    let written = scene.client.write(first, Call::WritePool, Method::PATCH, "/pools/1", Some(&body)).await.unwrap();
-    let deleted = scene.client.write(second, Call::WritePool, Method::DELETE, "/pools/2", None).await.unwrap();
+    let written = fixture.client.write(first, Call::WritePool, Method::PATCH, "/pools/1", Some(&body)).await.unwrap();
+    let deleted = fixture.client.write(second, Call::WritePool, Method::DELETE, "/pools/2", None).await.unwrap();
     assert_eq!((written, deleted), (json!({"id": "1"}), Value::Null));
-    assert_eq!(scene.asked(), ["PATCH /client/v4/pools/1 HTTP/1.1", "DELETE /client/v4/pools/2 HTTP/1.1"]);
-    let asked = scene.script.asked();
-    assert!(asked[0].contains("content-type: application/json"), "{}", asked[0]);
-    assert!(asked[0].ends_with(&format!("\r\n\r\n{body}")), "{}", asked[0]);
-    assert!(asked[1].ends_with("\r\n\r\n"), "{}", asked[1]);
+    assert_eq!(fixture.requests(), ["PATCH /client/v4/pools/1 HTTP/1.1", "DELETE /client/v4/pools/2 HTTP/1.1"]);
+    let requests = fixture.script.requests();
+    assert!(requests[0].contains("content-type: application/json"), "{}", requests[0]);
+    assert!(requests[0].ends_with(&format!("\r\n\r\n{body}")), "{}", requests[0]);
+    assert!(requests[1].ends_with("\r\n\r\n"), "{}", requests[1]);
 }
 
 #[tokio::test]
@@ -148,101 +152,104 @@ async fn every_page_of_a_list_is_read_until_the_list_says_that_it_ends() {
         ([json!(null), json!(null), json!(null)], 200),
     ] {
         let pages = [page(0..100, &infos[0]), page(100..200, &infos[1]), page(200..ends, &infos[2])];
-        let scene = Scene::new(pages).await;
-        assert_eq!(scene.list().await.unwrap(), (0..ends).collect::<Vec<_>>(), "{infos:?}");
+        let fixture = Fixture::new(pages).await;
+        assert_eq!(fixture.list().await.unwrap(), (0..ends).collect::<Vec<_>>(), "{infos:?}");
         let first = "GET /client/v4/zones/1/dns_records?name=lb.kube-cp.com&per_page=100";
         let expected = ["", "&page=2", "&page=3"].map(|page| format!("{first}{page} HTTP/1.1"));
-        assert_eq!(scene.asked(), expected, "{infos:?}");
+        assert_eq!(fixture.requests(), expected, "{infos:?}");
     }
 }
 
 #[tokio::test]
 async fn a_list_without_pages_is_asked_for_as_such() {
-    let scene = Scene::new([page(0..120, &Value::Null)]).await;
-    let pools = scene.client.list::<u32>(Call::ReadPool, "/pools", &[]).await.unwrap();
-    assert_eq!((pools.len(), scene.asked()), (120, vec!["GET /client/v4/pools HTTP/1.1".to_owned()]));
+    let fixture = Fixture::new([page(0..120, &Value::Null)]).await;
+    let pools = fixture.client.list::<u32>(Call::ReadPool, "/pools", &[]).await.unwrap();
+    assert_eq!((pools.len(), fixture.requests()), (120, vec!["GET /client/v4/pools HTTP/1.1".to_owned()]));
 }
 
 #[tokio::test]
 async fn a_query_is_encoded() {
-    let scene = Scene::new([page(0..0, &Value::Null)]).await;
+    let fixture = Fixture::new([page(0..0, &Value::Null)]).await;
     let query = [("comment.startswith", "managed by daymark & co=ö")];
-    scene.client.list::<u32>(Call::ReadZone, "/zones", &query).await.unwrap();
+    fixture.client.list::<u32>(Call::ReadZone, "/zones", &query).await.unwrap();
     let encoded = "comment.startswith=managed+by+daymark+%26+co%3D%C3%B6&per_page=50";
-    assert_eq!(scene.asked(), [format!("GET /client/v4/zones?{encoded} HTTP/1.1")]);
+    assert_eq!(fixture.requests(), [format!("GET /client/v4/zones?{encoded} HTTP/1.1")]);
 }
 
 #[tokio::test]
 async fn a_list_that_repeats_or_never_ends_is_a_failure_to_be_tried_again() {
     let all = json!({"total_count": 300});
-    for (pages, told) in [
-        (vec![page(0..100, &all), page(0..100, &all)], "page 2 of the list is another page again"),
-        (vec![page(0..100, &json!({"total_pages": 2})), page(0..100, &json!({"total_pages": 2}))], "page again"),
-        (vec![page(0..100, &all), page(7..107, &json!({"page": 1, "total_count": 300}))], "page again"),
-        (vec![page(0..100, &all), page(0..0, &all)], "page 2 is empty, and yet the list goes on"),
-        (vec![page(0..0, &all)], "page 1 is empty, and yet"),
+    for (pages, message) in [
+        (vec![page(0..100, &all), page(0..100, &all)], "page 2 of the list repeats another page"),
+        (
+            vec![page(0..100, &json!({"total_pages": 2})), page(0..100, &json!({"total_pages": 2}))],
+            "repeats another page",
+        ),
+        (vec![page(0..100, &all), page(7..107, &json!({"page": 1, "total_count": 300}))], "repeats another page"),
+        (vec![page(0..100, &all), page(0..0, &all)], "page 2 is empty, but the list goes on"),
+        (vec![page(0..0, &all)], "page 1 is empty, but"),
         ((0..101).map(|n| page(n..n + 1, &json!({"total_pages": 1_000}))).collect(), "does not end after 100 pages"),
     ] {
         let calls = pages.len().min(100);
-        let scene = Scene::new(pages).await;
-        let failure = scene.list().await.unwrap_err();
-        assert!(failure.to_string().contains(told), "{failure}");
-        assert_eq!((failure.retry(), scene.asked().len()), (Retry::BackOff, calls));
+        let fixture = Fixture::new(pages).await;
+        let failure = fixture.list().await.unwrap_err();
+        assert!(failure.to_string().contains(message), "{failure}");
+        assert_eq!((failure.retry(), fixture.requests().len()), (Retry::BackOff, calls));
     }
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let scene = Scene::new([reply(302, "location: /client/v4/elsewhere\r\n", ""), ok(&json!(1))]).await;
-    let failure = scene.get().await.unwrap_err();
+    let fixture = Fixture::new([reply(302, "location: /client/v4/elsewhere\r\n", ""), ok(&json!(1))]).await;
+    let failure = fixture.get().await.unwrap_err();
     assert!(failure.to_string().contains("(HTTP 302)"), "{failure}");
-    assert_eq!(scene.asked().len(), 1);
+    assert_eq!(fixture.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn an_answer_without_end_is_not_read_to_its_end() {
-    let endless = format!("HTTP/1.1 200 x\r\nconnection: close\r\n\r\n{}", "x".repeat(LARGEST + 1));
-    let scene = Scene::new([Play::Bytes(endless.into())]).await;
-    let failure = scene.get().await.unwrap_err();
+    let endless = format!("HTTP/1.1 200 x\r\nconnection: close\r\n\r\n{}", "x".repeat(MAX_BODY_BYTES + 1));
+    let fixture = Fixture::new([ScriptedResponse::Bytes(endless.into())]).await;
+    let failure = fixture.get().await.unwrap_err();
     assert!(failure.to_string().contains("it is larger than 4194304 bytes"), "{failure}");
     assert_eq!(failure.retry(), Retry::BackOff);
 }
 
 #[tokio::test]
-async fn a_cut_is_told_apart_from_no_connection_and_both_are_tried_again() {
-    let half = Play::Bytes(b"HTTP/1.1 200 x\r\ncontent-length: 100\r\n\r\n{\"success\":".to_vec());
-    let scene = Scene::new([half]).await;
+async fn a_cut_is_distinguished_from_no_connection_and_both_are_tried_again() {
+    let half = ScriptedResponse::Bytes(b"HTTP/1.1 200 x\r\ncontent-length: 100\r\n\r\n{\"success\":".to_vec());
+    let fixture = Fixture::new([half]).await;
     for _ in 0..2 {
-        let cut = scene.get().await.unwrap_err();
+        let cut = fixture.get().await.unwrap_err();
         assert_eq!(cut.to_string(), "the connection broke while reading Load Balancing pools");
         assert!(cut.source().is_some());
         assert_eq!(cut.retry(), Retry::BackOff);
     }
-    assert_eq!(scene.asked().len(), 2, "a call is made once");
+    assert_eq!(fixture.requests().len(), 2, "a call is made once");
 
-    // Taken, so that no one else is there, and not listened on.
+    // Bound, so that no other process listens there, but not listening.
     let taken = TcpSocket::new_v4().unwrap();
     taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nobody = format!("http://{}", taken.local_addr().unwrap());
-    let client = Client::new(&settings(&nobody, scene.directory.path().join("token"))).unwrap();
+    let client = Client::new(&settings(&nobody, fixture.directory.path().join("token"))).unwrap();
     let refused = client.get::<Value>(Call::ReadZone, "/zones/1").await.unwrap_err();
     assert_eq!(refused.to_string(), "no connection to Cloudflare for reading the zone");
     assert_eq!(refused.retry(), Retry::BackOff);
-    assert!(!shown(&refused).contains("http://"), "{}", shown(&refused));
-    assert_eq!(client.usage().calls, [("read-zone", "unreachable", 1)]);
+    assert!(!full_text(&refused).contains("http://"), "{}", full_text(&refused));
+    assert_eq!(client.usage().calls, [count("read-zone", "unreachable", 1)]);
 }
 
 #[tokio::test]
 async fn an_answer_that_does_not_come_or_does_not_end_is_given_up_in_time() {
     for begun in ["", "HTTP/1.1 200 x\r\ncontent-length: 100\r\n\r\n{"] {
-        let scene = Scene::new([Play::Stall(begun.into())]).await;
-        let mut settings = settings(&scene.script.api, scene.directory.path().join("token"));
+        let fixture = Fixture::new([ScriptedResponse::Stall(begun.into())]).await;
+        let mut settings = settings(&fixture.script.api, fixture.directory.path().join("token"));
         settings.timeout = Duration::from_millis(50);
         let client = Client::new(&settings).unwrap();
         let failure = client.get::<Value>(Call::ReadPool, "/pools/1").await.unwrap_err();
-        assert_eq!(failure.to_string(), "no answer from Cloudflare within 50ms while reading Load Balancing pools");
+        assert_eq!(failure.to_string(), "no response from Cloudflare within 50ms while reading Load Balancing pools");
         assert_eq!(failure.retry(), Retry::BackOff);
-        assert_eq!(client.usage().calls, [("read-pool", "timed-out", 1)]);
+        assert_eq!(client.usage().calls, [count("read-pool", "timed-out", 1)]);
     }
 }
 
@@ -263,43 +270,46 @@ async fn a_connection_has_five_seconds_of_the_time_for_a_call() {
 #[tokio::test]
 async fn after_too_many_calls_none_is_made_until_cloudflare_allows_it() {
     for (headers, seconds) in [("retry-after: 17\r\n", 17), ("", 300)] {
-        let scene = Scene::new([reply(429, headers, "<html>"), ok(&json!(1))]).await;
-        let limited = scene.get().await.unwrap_err();
+        let fixture = Fixture::new([reply(429, headers, "<html>"), ok(&json!(1))]).await;
+        let limited = fixture.get().await.unwrap_err();
         assert_eq!(limited.retry(), Retry::After(Duration::from_secs(seconds)));
         let CallError::Limited { until, .. } = limited else { panic!("{limited}") };
-        let told = limited.to_string();
-        assert!(told.starts_with("too many calls were made by the user of the token"), "{told}");
+        let message = limited.to_string();
+        assert!(
+            message.starts_with("Cloudflare refuses reading Load Balancing pools, like every call, until"),
+            "{message}"
+        );
         // To the second, as in 2026-11-22T23:40:51Z.
-        assert!(told.contains(&format!(" until {}Z;", until.strftime("%Y-%m-%dT%H:%M:%S"))), "{told}");
+        assert!(message.contains(&format!(" until {}Z:", until.strftime("%Y-%m-%dT%H:%M:%S"))), "{message}");
 
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(seconds - 1)).await;
-        assert!(!scene.client.has_spare());
-        let Retry::After(rest) = scene.list().await.unwrap_err().retry() else { panic!("not limited") };
+        assert!(!fixture.client.has_spare());
+        let Retry::After(rest) = fixture.list().await.unwrap_err().retry() else { panic!("not limited") };
         assert!(rest <= Duration::from_secs(1), "{rest:?}");
-        assert_eq!(scene.asked().len(), 1, "nothing reaches the network");
+        assert_eq!(fixture.requests().len(), 1, "nothing reaches the network");
 
         tokio::time::advance(Duration::from_secs(1)).await;
         tokio::time::resume();
-        assert_eq!(scene.get().await.unwrap(), json!(1));
-        assert_eq!(scene.client.usage().calls, [("read-pool", "limited", 1), ("read-pool", "ok", 1)]);
+        assert_eq!(fixture.get().await.unwrap(), json!(1));
+        assert_eq!(fixture.client.usage().calls, [count("read-pool", "limited", 1), count("read-pool", "ok", 1)]);
     }
 }
 
 #[tokio::test]
 async fn what_cloudflare_says_is_left_is_heeded_also_on_a_failure() {
     let little = "ratelimit: \"default\";r=3;t=30\r\nratelimit-policy: \"default\";q=1200;w=300\r\n";
-    let scene = Scene::new([reply(500, little, "")]).await;
-    assert!(scene.client.has_spare());
-    scene.get().await.unwrap_err();
-    assert!(!scene.client.has_spare());
-    assert_eq!(scene.client.usage().remaining, Some(3));
+    let fixture = Fixture::new([reply(500, little, "")]).await;
+    assert!(fixture.client.has_spare());
+    fixture.get().await.unwrap_err();
+    assert!(!fixture.client.has_spare());
+    assert_eq!(fixture.client.usage().remaining, Some(3));
 }
 
 #[tokio::test]
 async fn calls_are_counted_by_what_became_of_them() {
     let refused = r#"{"success":false,"errors":[{"code":1,"message":"no"}],"result":null}"#;
-    let scene = Scene::new([
+    let fixture = Fixture::new([
         ok(&json!(1)),
         reply(400, "", refused),
         reply(502, "", ""),
@@ -308,40 +318,43 @@ async fn calls_are_counted_by_what_became_of_them() {
     ])
     .await;
     for _ in 0..4 {
-        let _ = scene.get().await;
+        let _ = fixture.get().await;
     }
-    scene.list().await.unwrap_err();
-    scene.list().await.unwrap_err();
+    fixture.list().await.unwrap_err();
+    fixture.list().await.unwrap_err();
     let outcomes = [
-        ("read-pool", "busy", 1),
-        ("read-pool", "ok", 1),
-        ("read-pool", "refused", 1),
-        ("read-pool", "unreadable", 1),
-        ("read-records", "unreachable", 1),
-        ("read-records", "unreadable", 1),
+        count("read-pool", "busy", 1),
+        count("read-pool", "ok", 1),
+        count("read-pool", "refused", 1),
+        count("read-pool", "unreadable", 1),
+        count("read-records", "unreachable", 1),
+        count("read-records", "unreadable", 1),
     ];
-    assert_eq!(scene.client.usage(), Usage { calls: outcomes.to_vec(), remaining: None });
+    assert_eq!(fixture.client.usage(), Usage { calls: outcomes.to_vec(), remaining: None });
 }
 
 #[tokio::test]
 async fn a_call_without_a_token_is_not_made() {
-    let scene = Scene::new([]).await;
-    scene.write_token("");
-    let failure = scene.get().await.unwrap_err();
-    assert_eq!(failure.to_string(), "there is no token for reading Load Balancing pools");
+    let fixture = Fixture::new([]).await;
+    fixture.write_token("");
+    let failure = fixture.get().await.unwrap_err();
+    assert_eq!(failure.to_string(), "no token for reading Load Balancing pools");
     assert!(failure.source().unwrap().to_string().ends_with(" is empty; a token is needed"));
     assert_eq!(failure.retry(), Retry::Operator);
-    assert_eq!((scene.asked(), scene.client.usage()), (Vec::new(), Usage::default()));
+    assert_eq!((fixture.requests(), fixture.client.usage()), (Vec::new(), Usage::default()));
 }
 
 #[tokio::test]
 async fn a_new_token_is_used_by_the_next_call() {
-    let scene = Scene::new([ok(&json!(1)), ok(&json!(1))]).await;
-    scene.get().await.unwrap();
-    scene.write_token("another-token\n");
-    scene.get().await.unwrap();
-    let asked = scene.script.asked();
-    assert!(asked[0].contains("Bearer s3cret-token\r\n") && asked[1].contains("Bearer another-token\r\n"), "{asked:?}");
+    let fixture = Fixture::new([ok(&json!(1)), ok(&json!(1))]).await;
+    fixture.get().await.unwrap();
+    fixture.write_token("another-token\n");
+    fixture.get().await.unwrap();
+    let requests = fixture.script.requests();
+    assert!(
+        requests[0].contains("Bearer s3cret-token\r\n") && requests[1].contains("Bearer another-token\r\n"),
+        "{requests:?}"
+    );
 }
 
 #[tokio::test]
@@ -349,15 +362,15 @@ async fn the_token_is_in_no_log_and_no_error_even_where_it_is_echoed() {
     let (log, guard) = Log::capture();
     let echo = format!(r#"{{"success":false,"errors":[{{"code":1,"message":"Bearer {TOKEN}"}}],"result":null}}"#);
     let answers = [ok(&json!(1)), reply(403, "", &echo), reply(200, "", &format!("<p>{TOKEN}")), reply(500, "", &echo)];
-    let scene = Scene::new(answers).await;
-    scene.get().await.unwrap();
-    let mut told = String::new();
+    let fixture = Fixture::new(answers).await;
+    fixture.get().await.unwrap();
+    let mut message = String::new();
     for _ in 0..4 {
-        told += &shown(&scene.get().await.unwrap_err());
+        message += &full_text(&fixture.get().await.unwrap_err());
     }
     drop(guard);
-    assert_eq!(told.matches("[token]").count(), 6, "three echoes as they are shown, and their Debug: {told}");
-    assert!(!told.contains("s3cret"), "{told}");
+    assert_eq!(message.matches("[token]").count(), 6, "three echoes as they are shown, and their Debug: {message}");
+    assert!(!message.contains("s3cret"), "{message}");
     assert!(!log.text().contains("s3cret"), "{}", log.text());
 }
 
@@ -380,7 +393,7 @@ async fn cloudflare_is_verified_by_its_certificate() {
             // A client that does not trust it ends the handshake.
             let Ok(mut connection) = acceptor.accept(connection).await else { continue };
             request(&mut connection).await;
-            let Play::Bytes(answer) = ok(&json!(1)) else { unreachable!() };
+            let ScriptedResponse::Bytes(answer) = ok(&json!(1)) else { unreachable!() };
             connection.write_all(&answer).await.unwrap();
             connection.shutdown().await.unwrap();
         }
@@ -396,7 +409,7 @@ async fn cloudflare_is_verified_by_its_certificate() {
     assert_eq!(call(roots.clone(), "localhost").await.unwrap(), 1);
     for failure in [call(roots, "127.0.0.1").await, call(RootCertStore::empty(), "localhost").await] {
         let failure = failure.unwrap_err();
-        assert!(shown(&failure).contains("invalid peer certificate"), "{}", shown(&failure));
+        assert!(full_text(&failure).contains("invalid peer certificate"), "{}", full_text(&failure));
     }
     server.abort();
 }

@@ -20,14 +20,14 @@ enum Reader {
     File(WatchedFiles<Token, FileError>),
 }
 
-/// There is no token. The operator has to mend it.
+/// There is no token. An operator must act.
 #[derive(Debug, thiserror::Error)]
 pub enum NoToken {
     /// The file of the token cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
     /// The environment variable of the token is not set.
-    #[error("the environment variable {0}, which should hold the token, is not set")]
+    #[error("the environment variable {0} is not set; it must hold the API token")]
     Unset(String),
     /// The environment variable holds no token.
     #[error("the environment variable {name} {error}")]

@@ -1,251 +1,287 @@
-//! The origins of a Load Balancing pool: which are to be enabled, and in a pool of Daymark's own also which there are.
+//! The origins of a Load Balancing pool: their switches, and in a pool of Daymark's own also the origins themselves.
 
 use daymark_decision::{PoolName, Target};
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Edit, Plan, THERE, Todo, Wanted};
+use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request};
 use crate::api::{CloudflarePool, Origin};
 use crate::client::Call;
-use crate::ledger::{Entry, Shown};
+use crate::drift::{Entry, NamedEntry, PublishedEntries, States};
 
-/// What begins the name of every origin that Daymark makes.
-const ORIGIN_MARK: &str = "daymark-";
+/// The prefix of the name of every origin that Daymark creates.
+const ORIGIN_PREFIX: &str = "daymark-";
 
-/// The name of the origin that Daymark makes for a target, by its family and its number among the node's `earlier` ones.
+/// The name of the origin that Daymark creates for a target. It contains the node, the family, and a number if the node has
+/// `earlier` targets of the family.
 pub(crate) fn name<'a>(target: &Target, earlier: impl Iterator<Item = &'a Target>) -> String {
-    let is_like = |it: &&Target| it.node == target.node && it.address.is_ipv6() == target.address.is_ipv6();
+    let is_like = |other: &&Target| other.node == target.node && other.address.is_ipv6() == target.address.is_ipv6();
     let family = if target.address.is_ipv6() { "ipv6" } else { "ipv4" };
     match earlier.filter(is_like).count() {
-        0 => format!("{ORIGIN_MARK}{}-{family}", target.node),
-        earlier => format!("{ORIGIN_MARK}{}-{family}-{}", target.node, earlier + 1),
+        0 => format!("{ORIGIN_PREFIX}{}-{family}", target.node),
+        earlier => format!("{ORIGIN_PREFIX}{}-{family}-{}", target.node, earlier + 1),
     }
 }
 
-/// The name of the origin that Daymark makes for a target beside one of its usual name, which someone else keeps at another
-/// address.
-fn name_beside(wanted: &Wanted) -> String {
-    format!("{}-{}", wanted.origin, wanted.target.address.to_string().replace(['.', ':'], "-"))
+/// The name of a second origin that Daymark creates for a target if someone else keeps the usual one at another address.
+fn name_beside(desired: &DesiredTarget) -> String {
+    format!("{}-{}", desired.origin, desired.target.address.to_string().replace(['.', ':'], "-"))
 }
 
-/// The target that an origin belongs to: by name first, and by address where no name fits.
+/// Finds the target that an origin belongs to: by name first, and by address if no name matches.
 ///
-/// An origin with the name of a node belongs to the node's target of the same address. Where no address is the same, as
-/// with nodes that are probed inside and reached from outside by another one, it belongs to that of the same family, or else
-/// to the first.
-pub(crate) fn target_of<'a>(origin: &Origin, targets: &'a [Wanted]) -> Option<&'a Wanted> {
+/// An origin with the name of a node belongs to the node's target of the same address. If no address is the same, it belongs
+/// to the target of the same family, or else to the first. That happens if nodes are probed at an inner address and reached
+/// at an outer one.
+pub(crate) fn target_of<'a>(origin: &Origin, targets: &'a [DesiredTarget]) -> Option<&'a DesiredTarget> {
     let address = origin.address().parse().ok();
-    let has_address = |it: &&Wanted| Some(it.target.address) == address;
-    let is_of_family = |it: &&Wanted| address.is_some_and(|address| address.is_ipv6() == it.target.address.is_ipv6());
-    let of_node = || targets.iter().filter(|it| it.target.node.as_str() == origin.name());
-    let made_for = targets.iter().find(|it| it.origin == origin.name());
-    made_for
+    let has_address = |desired: &&DesiredTarget| Some(desired.target.address) == address;
+    let is_of_family =
+        |desired: &&DesiredTarget| address.is_some_and(|address| address.is_ipv6() == desired.target.address.is_ipv6());
+    let of_node = || targets.iter().filter(|desired| desired.target.node.as_str() == origin.name());
+    let created_for = targets.iter().find(|desired| desired.origin == origin.name());
+    created_for
         .or_else(|| of_node().find(has_address))
         .or_else(|| of_node().find(is_of_family))
         .or_else(|| of_node().next())
         .or_else(|| targets.iter().find(has_address))
 }
 
-/// Whether Daymark has made an origin, which counts only in a pool of its own.
-fn is_made(origin: &Origin) -> bool {
-    origin.name().starts_with(ORIGIN_MARK)
+/// Returns true if Daymark has created an origin. Meaningful only in a pool of Daymark's own.
+fn is_created(origin: &Origin) -> bool {
+    origin.name().starts_with(ORIGIN_PREFIX)
 }
 
-/// The key of an origin in the ledger.
-fn presence(origin: &Origin) -> String {
-    format!("{}{THERE}", label(origin))
+/// The key of the entry that says if an origin exists.
+fn existence_key(origin: &Origin) -> String {
+    format!("{}{EXISTS}", label(origin))
 }
 
-/// What sentences call an origin.
+/// The label of an origin in messages.
 pub(crate) fn label(origin: &Origin) -> String {
     format!("{} ({})", origin.name(), origin.address())
 }
 
-/// Plans the switches of a pool that is the operator's.
-pub(crate) fn switches(pool: &PoolName, path: &str, seen: &CloudflarePool, targets: &[Wanted], shown: &Shown) -> Plan {
-    let mut draft = Draft::of(seen, targets);
-    draft.switch(shown);
+fn is_at(origin: &Origin, desired: &DesiredTarget) -> bool {
+    origin.address().parse() == Ok(desired.target.address)
+}
+
+/// Plans the switches of a pool that belongs to the operator.
+pub(crate) fn plan_switches(
+    pool: &PoolName,
+    path: &str,
+    observed: &CloudflarePool,
+    targets: &[DesiredTarget],
+    published: &PublishedEntries,
+) -> Plan {
+    let mut draft = Draft::new(observed, targets);
+    draft.switch(published);
     if draft.is_answered() {
         return draft.into_plan(pool, path, Map::new());
     }
-    // Whatever is enabled now stays so: an answer that may be old is better than none.
-    Plan { problems: vec![unanswerable(seen, targets)], agreed: draft.plan.agreed, ..Plan::default() }
+    // The enabled origins stay: an answer that may be old is better than none.
+    Plan { problems: vec![unanswerable(observed, targets)], confirmed: draft.plan.confirmed, ..Plan::default() }
 }
 
-/// Plans a pool that is Daymark's own: the switches, and then its origins, and that it is enabled itself.
+/// Plans a pool that is Daymark's own: the switches, the origins, and that the pool is enabled.
 ///
-/// The switches come first and alone where they can: whatever else Cloudflare may refuse, a dead node is out.
-pub(crate) fn whole(pool: &PoolName, path: &str, seen: &CloudflarePool, targets: &[Wanted], shown: &Shown) -> Plan {
-    let mut quick = Draft::of(seen, targets);
-    quick.switch(shown);
-    let mut draft = Draft::of(seen, targets);
-    draft.reconcile(targets, shown);
-    let is_more = !draft.changes.is_empty() || !seen.is_enabled();
-    draft.switch(shown);
-    let mut others = Map::new();
-    if !seen.is_enabled() {
+/// If both are needed, the switches come first and alone: whatever else Cloudflare may refuse, a dead node is out.
+pub(crate) fn plan_own_pool(
+    pool: &PoolName,
+    path: &str,
+    observed: &CloudflarePool,
+    targets: &[DesiredTarget],
+    published: &PublishedEntries,
+) -> Plan {
+    let mut switches = Draft::new(observed, targets);
+    switches.switch(published);
+    let mut draft = Draft::new(observed, targets);
+    draft.reconcile(targets, published);
+    let is_more = !draft.changes.is_empty() || !observed.is_enabled();
+    draft.switch(published);
+    let mut fields = Map::new();
+    if !observed.is_enabled() {
         // Without its pool the name has no address at all, so this is never left alone.
-        draft.plan.drift.push(format!("someone else has disabled the Cloudflare pool {}", seen.name()));
-        draft.changes.push(format!("enable the Cloudflare pool {}", seen.name()));
-        others.insert("enabled".to_owned(), true.into());
+        draft.plan.drift.push(format!("someone else has disabled the Cloudflare pool {}", observed.name()));
+        draft.changes.push(format!("enable the Cloudflare pool {}", observed.name()));
+        fields.insert("enabled".to_owned(), true.into());
     }
-    if !is_more || !quick.is_answered() || quick.changes.is_empty() {
-        return draft.into_plan(pool, path, others);
+    let is_alone = is_more && switches.is_answered() && !switches.changes.is_empty();
+    let plan = draft.into_plan(pool, path, fields);
+    if !is_alone {
+        return plan;
     }
-    let whole = draft.into_plan(pool, path, others);
-    let quick = quick.into_plan(pool, path, Map::new());
-    Plan { first: quick.first, then: whole.first, ..whole }
+    let switches = switches.into_plan(pool, path, Map::new());
+    Plan { first: switches.first, then: plan.first, ..plan }
 }
 
-/// The body that makes a pool of Daymark's own.
-pub(crate) fn new_pool(name: &str, description: &str, targets: &[Wanted]) -> Value {
-    let origins: Vec<Origin> = targets.iter().map(|it| Origin::new(&it.origin, it.target.address, it.is_in)).collect();
+/// The body that creates a pool of Daymark's own.
+pub(crate) fn new_pool(name: &str, description: &str, targets: &[DesiredTarget]) -> Value {
+    let new_origin = |desired: &DesiredTarget| Origin::new(&desired.origin, desired.target.address, desired.is_in);
+    let origins: Vec<Origin> = targets.iter().map(new_origin).collect();
     json!({ "name": name, "description": description, "enabled": true, "minimum_origins": 1, "origins": origins })
 }
 
-/// The origins as they are to be, each with the target that it belongs to.
+/// The desired origins of a pool, while they are planned.
 struct Draft<'a> {
-    origins: Vec<(Origin, Option<&'a Wanted>)>,
-    /// What differs from what was seen, as sentences.
+    origins: Vec<DraftOrigin<'a>>,
+    /// The differences from the observed origins, as sentences.
     changes: Vec<String>,
-    /// What to remember once the changes are made.
-    entries: Vec<(String, Entry)>,
+    /// The entries to remember once the changes are made.
+    entries: Vec<NamedEntry>,
     plan: Plan,
 }
 
+/// An origin, with the target that it belongs to.
+struct DraftOrigin<'a> {
+    origin: Origin,
+    desired: Option<&'a DesiredTarget>,
+}
+
+/// A contested switch, decided last.
+struct ContestedSwitch<'a> {
+    index: usize,
+    desired: &'a DesiredTarget,
+    entry: Entry,
+    drift: String,
+}
+
 impl<'a> Draft<'a> {
-    fn of(seen: &CloudflarePool, targets: &'a [Wanted]) -> Self {
-        let with_target = |origin: Origin| {
-            let target = target_of(&origin, targets);
-            (origin, target)
-        };
-        let origins = seen.origins().into_iter().map(with_target).collect();
+    fn new(observed: &CloudflarePool, targets: &'a [DesiredTarget]) -> Self {
+        let mut origins = Vec::new();
+        for origin in observed.origins() {
+            let desired = target_of(&origin, targets);
+            origins.push(DraftOrigin { origin, desired });
+        }
         Self { origins, changes: Vec::new(), entries: Vec::new(), plan: Plan::default() }
     }
 
-    /// Gives each target one origin: adds what is missing, moves what has another address, and takes out what Daymark made
-    /// and no target needs. Origins of others stay as they are; one that has the address of a target serves it.
-    fn reconcile(&mut self, targets: &'a [Wanted], shown: &Shown) {
+    /// Gives each target one origin: adds missing origins, moves those at another address, and removes those that Daymark has
+    /// created and no target needs. Origins of others stay; one at the address of a target serves it.
+    fn reconcile(&mut self, targets: &'a [DesiredTarget], published: &PublishedEntries) {
         let is_answered = self.is_answered();
-        let seen: Vec<String> = self.origins.iter().map(|(origin, _)| presence(origin)).collect();
-        let chosen: Vec<Option<String>> = targets.iter().map(|it| self.origin_for(it)).collect();
-        let target_of_label =
-            |label: &str| chosen.iter().position(|it| it.as_deref() == Some(label)).map(|index| &targets[index]);
-        for (origin, target) in std::mem::take(&mut self.origins) {
-            let chosen = target_of_label(&label(&origin));
-            if !is_made(&origin) {
-                self.origins.push((origin, target));
-            } else if let Some(target) = chosen {
-                let origin = self.at_its_address(origin, target, shown);
-                self.origins.push((origin, Some(target)));
-            } else if !self.removes(&origin, shown) {
-                self.origins.push((origin, None));
+        let existing: Vec<String> = self.origins.iter().map(|draft| existence_key(&draft.origin)).collect();
+        let chosen: Vec<Option<String>> = targets.iter().map(|desired| self.origin_for(desired)).collect();
+        for DraftOrigin { origin, desired } in std::mem::take(&mut self.origins) {
+            let label = label(&origin);
+            let serves = chosen.iter().position(|chosen| chosen.as_deref() == Some(&label));
+            if !is_created(&origin) {
+                self.origins.push(DraftOrigin { origin, desired });
+            } else if let Some(index) = serves {
+                let origin = self.move_to_target(origin, &targets[index], published);
+                self.origins.push(DraftOrigin { origin, desired: Some(&targets[index]) });
+            } else if !self.remove(&origin, published) {
+                self.origins.push(DraftOrigin { origin, desired: None });
             }
         }
-        for (origin, _) in self.origins.iter().filter(|(origin, target)| is_made(origin) && target.is_some()) {
-            self.plan.judge(shown, &presence(origin), (true, true), String::new);
+        for draft in self.origins.iter().filter(|draft| is_created(&draft.origin) && draft.desired.is_some()) {
+            self.plan.confirm_exists(published, &existence_key(&draft.origin));
         }
-        // Each target has an origin, in or out.
-        self.plan.judge_gone(shown, |key| seen.contains(&key.to_owned()), |_| false);
-        for (target, chosen) in targets.iter().zip(chosen) {
-            // An origin that is left at the address of someone else answers for no node of ours.
-            let is_left = !is_answered && target.is_in && !self.has_origin_at(target);
-            if chosen.is_none() || is_left {
-                self.add(target, is_answered, shown);
+        // Each target has an origin, in or out, so an absent origin belongs to no target.
+        self.plan.confirm_absent(published, |key| existing.iter().any(|existing| existing == key), |_| false);
+        for (desired, chosen) in targets.iter().zip(chosen) {
+            // An origin that someone else keeps at another address does not answer for the node.
+            let needs_another = !is_answered && desired.is_in && !self.has_origin_at(desired);
+            if chosen.is_none() || needs_another {
+                self.add(desired, is_answered, published);
             }
         }
     }
 
-    fn has_origin_at(&self, wanted: &Wanted) -> bool {
-        self.origins.iter().any(|(origin, _)| origin.address().parse() == Ok(wanted.target.address))
+    fn has_origin_at(&self, desired: &DesiredTarget) -> bool {
+        self.origins.iter().any(|draft| is_at(&draft.origin, desired))
     }
 
-    /// The origin that is to serve a target, by its label: one of someone else at the address, since addresses are unique in
-    /// a pool; or the one that Daymark made for it, beside a contested one or not; or another of Daymark's at the address.
-    fn origin_for(&self, wanted: &Wanted) -> Option<String> {
-        let has_address = |origin: &Origin| origin.address().parse() == Ok(wanted.target.address);
-        let origins = || self.origins.iter().map(|(origin, _)| origin);
-        let foreign = origins().find(|it| has_address(it) && !is_made(it));
-        let beside = origins().find(|it| has_address(it) && it.name() == name_beside(wanted));
-        let made_for = origins().find(|it| it.name() == wanted.origin);
-        // Not one that was made for another target, which needs it itself.
-        let at_hand = self.origins.iter().find(|(it, target)| {
-            is_made(it) && has_address(it) && target.is_none_or(|target| target.origin != it.name())
+    /// Chooses the origin that serves a target, and returns its label.
+    ///
+    /// Addresses are unique in a pool, so an origin of someone else at the address comes first. Then come the two that
+    /// Daymark creates for the target, and last another one of Daymark's at the address.
+    fn origin_for(&self, desired: &DesiredTarget) -> Option<String> {
+        let origins = || self.origins.iter().map(|draft| &draft.origin);
+        let foreign = origins().find(|origin| is_at(origin, desired) && !is_created(origin));
+        let beside = origins().find(|origin| is_at(origin, desired) && origin.name() == name_beside(desired));
+        let created_for = origins().find(|origin| origin.name() == desired.origin);
+        // An origin that was created for another target is needed there.
+        let at_hand = self.origins.iter().find(|draft| {
+            let is_free = draft.desired.is_none_or(|other| other.origin != draft.origin.name());
+            is_created(&draft.origin) && is_at(&draft.origin, desired) && is_free
         });
-        foreign.or(beside).or(made_for).or(at_hand.map(|(origin, _)| origin)).map(label)
+        foreign.or(beside).or(created_for).or(at_hand.map(|draft| &draft.origin)).map(label)
     }
 
-    /// The origin, moved to the address of its target. Never against the will of someone else: who has one origin at two
-    /// addresses would move it for ever, and has room for two.
-    fn at_its_address(&mut self, mut origin: Origin, wanted: &Wanted, shown: &Shown) -> Origin {
-        let address = wanted.target.address;
+    /// Moves an origin to the address of its target, unless someone else moves it back again and again. Two updaters with one
+    /// node at two addresses would move it without end; the pool has room for both.
+    fn move_to_target(&mut self, mut origin: Origin, desired: &DesiredTarget, published: &PublishedEntries) -> Origin {
+        let address = desired.target.address;
         let key = format!("{} is at {address}", origin.name());
         let drift = format!("someone else has moved the origin {} to {}", origin.name(), origin.address());
-        match self.plan.judge(shown, &key, (origin.address().parse() == Ok(address), true), || drift.clone()) {
-            Todo::Nothing => {}
-            Todo::Leave(_) => self.plan.leave(&drift),
-            Todo::Change(entry) => {
+        let states = States { observed: is_at(&origin, desired), desired: true };
+        match self.plan.compare(published, &key, states, || drift.clone()) {
+            Action::Nothing => {}
+            Action::Leave(_) => self.plan.leave(&drift),
+            Action::Write(entry) => {
                 self.changes.push(format!("move the origin {} to {address}", label(&origin)));
-                self.entries.push((key, entry));
+                self.entries.push(NamedEntry { key, entry });
                 origin.move_to(address);
             }
         }
         origin
     }
 
-    /// Whether an origin that Daymark made for no target of now is taken out.
-    fn removes(&mut self, origin: &Origin, shown: &Shown) -> bool {
-        let key = presence(origin);
+    /// Removes an origin that Daymark has created and no target needs. Returns false if it stays.
+    fn remove(&mut self, origin: &Origin, published: &PublishedEntries) -> bool {
+        let key = existence_key(origin);
         let drift = format!("someone else has added the origin {}", label(origin));
-        match self.plan.judge(shown, &key, (true, false), || drift.clone()) {
-            Todo::Change(entry) => {
+        match self.plan.compare(published, &key, States { observed: true, desired: false }, || drift.clone()) {
+            Action::Write(entry) => {
                 self.changes.push(format!("remove the origin {} (no node needs it)", label(origin)));
-                self.entries.push((key, entry));
+                self.entries.push(NamedEntry { key, entry });
                 return true;
             }
-            Todo::Leave(_) => self.plan.leave(&drift),
-            Todo::Nothing => {}
+            Action::Leave(_) => self.plan.leave(&drift),
+            Action::Nothing => {}
         }
         false
     }
 
-    fn add(&mut self, wanted: &'a Wanted, is_answered: bool, shown: &Shown) {
-        let Wanted { target, is_in, why, origin } = wanted;
-        let is_taken = self.origins.iter().any(|(other, _)| other.name() == origin);
-        let name = if is_taken { name_beside(wanted) } else { origin.clone() };
-        let origin = Origin::new(&name, target.address, *is_in);
-        let key = presence(&origin);
+    fn add(&mut self, desired: &'a DesiredTarget, is_answered: bool, published: &PublishedEntries) {
+        let is_taken = self.origins.iter().any(|draft| draft.origin.name() == desired.origin);
+        let name = if is_taken { name_beside(desired) } else { desired.origin.clone() };
+        let origin = Origin::new(&name, desired.target.address, desired.is_in);
+        let key = existence_key(&origin);
         let drift = format!("someone else has removed the origin {}", label(&origin));
-        match self.plan.judge(shown, &key, (false, true), || drift.clone()) {
-            Todo::Leave(_) if is_answered => self.plan.leave(&drift),
-            todo => {
-                if let Some(entry) = self.plan.insist(todo, &drift) {
-                    let state = if *is_in { "enabled" } else { "disabled" };
-                    self.changes.push(format!("add the origin {}, {state} ({why})", label(&origin)));
-                    self.entries.push((key, entry));
-                    self.origins.push((origin, Some(wanted)));
+        match self.plan.compare(published, &key, States { observed: false, desired: true }, || drift.clone()) {
+            Action::Leave(_) if is_answered => self.plan.leave(&drift),
+            action => {
+                if let Some(entry) = self.plan.insist(action, &drift) {
+                    let state = if desired.is_in { "enabled" } else { "disabled" };
+                    self.changes.push(format!("add the origin {}, {state} ({})", label(&origin), desired.reason));
+                    self.entries.push(NamedEntry { key, entry });
+                    self.origins.push(DraftOrigin { origin, desired: Some(desired) });
                 }
             }
         }
     }
 
-    /// Sets the switches of every origin that belongs to a target.
-    fn switch(&mut self, shown: &Shown) {
-        let mut left = Vec::new();
+    /// Sets the switch of every origin that belongs to a target.
+    fn switch(&mut self, published: &PublishedEntries) {
+        let mut contested = Vec::new();
         for index in 0..self.origins.len() {
-            let (origin, Some(wanted)) = &self.origins[index] else { continue };
-            let (wanted, key, drift) = (*wanted, label(origin), drift_of(origin));
-            let states = (origin.is_enabled(), wanted.is_in);
-            match self.plan.judge(shown, &key, states, || drift.clone()) {
-                Todo::Nothing => {}
-                Todo::Change(entry) => self.set(index, wanted, entry),
-                Todo::Leave(entry) => left.push((index, wanted, entry, drift)),
+            let DraftOrigin { origin, desired: Some(desired) } = &self.origins[index] else { continue };
+            let desired = *desired;
+            let key = label(origin);
+            let drift = switch_drift(origin);
+            let states = States { observed: origin.is_enabled(), desired: desired.is_in };
+            match self.plan.compare(published, &key, states, || drift.clone()) {
+                Action::Nothing => {}
+                Action::Write(entry) => self.set_switch(index, desired, entry),
+                Action::Leave(entry) => contested.push(ContestedSwitch { index, desired, entry, drift }),
             }
         }
-        for (index, wanted, entry, drift) in left {
-            // Peace matters less than that a node of the answer is answered at all.
-            if wanted.is_in && !self.is_answered() {
-                self.set(index, wanted, entry);
+        for ContestedSwitch { index, desired, entry, drift } in contested {
+            // That the name has a node of the answer matters more than the end of the contest.
+            if desired.is_in && !self.is_answered() {
+                self.set_switch(index, desired, entry);
                 self.plan.drift.push(drift);
             } else {
                 self.plan.leave(&drift);
@@ -253,56 +289,56 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn set(&mut self, index: usize, wanted: &Wanted, entry: Entry) {
-        let (origin, _) = &mut self.origins[index];
-        origin.enable(wanted.is_in);
-        let verb = if wanted.is_in { "enable" } else { "disable" };
-        self.changes.push(format!("{verb} the origin {} ({})", label(origin), wanted.why));
-        self.entries.push((label(origin), entry));
+    fn set_switch(&mut self, index: usize, desired: &DesiredTarget, entry: Entry) {
+        let origin = &mut self.origins[index].origin;
+        origin.enable(desired.is_in);
+        let verb = if desired.is_in { "enable" } else { "disable" };
+        let key = label(origin);
+        self.changes.push(format!("{verb} the origin {key} ({})", desired.reason));
+        self.entries.push(NamedEntry { key, entry });
     }
 
-    /// Whether an origin is enabled that is to be. One that Daymark made counts only at its target's address.
+    /// Returns true if an origin of a node of the answer is enabled. An origin that Daymark has created counts only at the
+    /// address of its target.
     fn is_answered(&self) -> bool {
-        self.origins.iter().any(|(origin, target)| {
-            let is_at_home =
-                |wanted: &&Wanted| !is_made(origin) || origin.address().parse() == Ok(wanted.target.address);
-            origin.is_enabled() && target.filter(is_at_home).is_some_and(|wanted| wanted.is_in)
+        self.origins.iter().any(|DraftOrigin { origin, desired }| {
+            let answers = |desired: &&DesiredTarget| !is_created(origin) || is_at(origin, desired);
+            origin.is_enabled() && desired.filter(answers).is_some_and(|desired| desired.is_in)
         })
     }
 
-    fn into_plan(self, pool: &PoolName, path: &str, others: Map<String, Value>) -> Plan {
-        let mut plan = Plan { is_whole: true, ..self.plan };
+    fn into_plan(self, pool: &PoolName, path: &str, fields: Map<String, Value>) -> Plan {
+        let mut plan = Plan { is_complete: true, ..self.plan };
         if !self.changes.is_empty() {
-            let mut body = others;
-            let origins: Vec<Origin> = self.origins.into_iter().map(|(origin, _)| origin.writable()).collect();
+            let mut body = fields;
+            let origins: Vec<Origin> = self.origins.into_iter().map(|draft| draft.origin.writable()).collect();
             body.insert("origins".to_owned(), json!(origins));
-            plan.first.push(Edit {
-                pool: pool.clone(),
+            let request = Request {
                 method: Method::PATCH,
                 path: path.to_owned(),
                 body: Some(Value::Object(body)),
-                changes: self.changes,
                 call: Call::WritePool,
-                entries: self.entries,
-            });
+            };
+            plan.first.push(PlannedEdit::new(pool, request, self.changes, self.entries));
         }
         plan
     }
 }
 
-/// What someone else has done to the switch of an origin, where it is not as it was left.
-fn drift_of(origin: &Origin) -> String {
-    let done = if origin.is_enabled() { "enabled" } else { "disabled" };
-    format!("someone else has {done} the origin {}", label(origin))
+/// Describes the change of a switch by someone else.
+fn switch_drift(origin: &Origin) -> String {
+    let change = if origin.is_enabled() { "enabled" } else { "disabled" };
+    format!("someone else has {change} the origin {}", label(origin))
 }
 
-fn unanswerable(seen: &CloudflarePool, targets: &[Wanted]) -> String {
-    let names = |list: Vec<String>| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
-    let origins = names(seen.origins().iter().map(label).collect());
-    let wanted = names(targets.iter().filter(|it| it.is_in).map(|it| it.target.to_string()).collect());
+fn unanswerable(observed: &CloudflarePool, targets: &[DesiredTarget]) -> String {
+    let list = |labels: Vec<String>| if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
+    let origins = list(observed.origins().iter().map(label).collect());
+    let desired =
+        list(targets.iter().filter(|desired| desired.is_in).map(|desired| desired.target.to_string()).collect());
     format!(
-        "no origin of the Cloudflare pool {} belongs to a node that is to be answered with, so nothing is changed there; give \
-         the origins the names or the addresses of the nodes (to be answered: {wanted}; origins: {origins})",
-        seen.name()
+        "no origin of the Cloudflare pool {} belongs to a node of the answer, so Daymark changes nothing there; give the \
+         origins the names or the addresses of the nodes (answer: {desired}; origins: {origins})",
+        observed.name()
     )
 }

@@ -6,103 +6,115 @@ use daymark_decision::{Answer, PoolName};
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Edit, Plan, THERE, Todo, Wanted, wanted};
+use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request, desired_targets};
 use crate::MARK;
 use crate::api::Record;
 use crate::client::Call;
-use crate::ledger::{Entry, Shown};
+use crate::drift::{NamedEntry, PublishedEntries, States};
 
-/// How many characters of a comment every zone takes.
-const COMMENT: usize = 100;
+/// The characters of a comment that every zone allows.
+const MAX_COMMENT_CHARS: usize = 100;
 
-/// Plans the records of an answer. `seen` is every record of the name, of any type, and those of other names do not count;
-/// `path` is that of the zone's records.
+/// Plans the records of an answer.
 ///
-/// What is missing is added first; what is too many is deleted once everything else stands, or has been tried, and only
-/// while an address of the answer is there.
-pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, seen: &[Record], shown: &Shown) -> Plan {
-    let is_of_name = |it: &&Record| it.name.eq_ignore_ascii_case(answer.pool.as_str());
-    let seen: Vec<&Record> = seen.iter().filter(is_of_name).collect();
-    let foreign: Vec<&Record> = seen.iter().copied().filter(|it| holds_the_name(it) && !it.is_ours()).collect();
-    let ours: Vec<&Record> = seen.iter().copied().filter(|it| it.is_ours()).collect();
+/// `observed` holds records of any type; those of other names are ignored. `path` is the path of the zone's records. Missing
+/// records are added first. Surplus records are deleted once everything else is done or tried, and only while a record of the
+/// answer exists.
+pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, observed: &[Record], published: &PublishedEntries) -> Plan {
+    let is_of_name = |record: &&Record| record.name.eq_ignore_ascii_case(answer.pool.as_str());
+    let observed: Vec<&Record> = observed.iter().filter(is_of_name).collect();
+    let is_foreign = |record: &&Record| decides_address(record) && !record.is_ours();
+    let foreign: Vec<&Record> = observed.iter().copied().filter(is_foreign).collect();
+    let ours: Vec<&Record> = observed.iter().copied().filter(|record| record.is_ours()).collect();
     let problems = foreign.iter().map(|record| refusal(record)).collect();
-    let mut records = Records { path, ttl, pool: &answer.pool, shown, plan: Plan { problems, ..Plan::default() } };
+    let plan = Plan { problems, ..Plan::default() };
     if !foreign.is_empty() && ours.is_empty() {
-        return records.plan;
+        return plan;
     }
-    let targets = wanted(answer);
-    let resolves = |it: &&Wanted| it.is_in && seen.iter().any(|record| record.resolves_to(it.target.address));
-    let is_answered = targets.iter().any(|it| resolves(&it));
-    records.plan.then_is_safe = is_answered;
-    for it in &targets {
-        let address = it.target.address;
-        let record = ours.iter().find(|record| record.address() == Some(address));
-        // Cloudflare takes no second record of the same address.
-        let is_foreign = foreign.iter().any(|record| record.address() == Some(address));
-        match (record, it.is_in) {
-            (Some(record), true) => records.keep(record, address, is_answered),
-            (None, true) if !is_foreign => records.add(it, is_answered),
-            (None, true) | (_, false) => {}
+    let targets = desired_targets(answer);
+    let resolves = |desired: &DesiredTarget| observed.iter().any(|record| record.resolves_to(desired.target.address));
+    let is_answered = targets.iter().any(|desired| desired.is_in && resolves(desired));
+    let mut planner = Planner { path, ttl, pool: &answer.pool, is_answered, published, plan };
+    planner.plan.then_is_safe = is_answered;
+    for desired in targets.iter().filter(|desired| desired.is_in) {
+        let has_address = |record: &&&Record| record.address() == Some(desired.target.address);
+        if let Some(record) = ours.iter().find(has_address) {
+            planner.correct(record, desired.target.address);
+        } else if !foreign.iter().any(|record| has_address(&record)) {
+            // Cloudflare refuses a second record of the same address.
+            planner.add(desired);
         }
     }
-    let there: Vec<String> = ours.iter().filter_map(|record| record.address()).map(presence).collect();
-    let is_target = |key: &str| targets.iter().any(|it| presence(it.target.address) == key);
-    records.plan.judge_gone(shown, |key| there.contains(&key.to_owned()), is_target);
+    let existing: Vec<String> = ours.iter().filter_map(|record| record.address()).map(existence_key).collect();
+    let is_target = |key: &str| targets.iter().any(|desired| existence_key(desired.target.address) == key);
+    planner.plan.confirm_absent(published, |key| existing.iter().any(|existing| existing == key), is_target);
     for record in ours {
-        let target = targets.iter().find(|it| record.address() == Some(it.target.address));
-        if target.is_none_or(|it| !it.is_in) {
-            records.delete(record, target);
+        let desired = targets.iter().find(|desired| record.address() == Some(desired.target.address));
+        if desired.is_none_or(|desired| !desired.is_in) {
+            planner.delete(record, desired);
         }
     }
-    records.plan.is_whole = true;
-    records.plan
+    planner.plan.is_complete = true;
+    planner.plan
 }
 
-/// Whether a record decides what address the name has.
-fn holds_the_name(record: &Record) -> bool {
+/// Returns true for a record that decides the address of its name.
+fn decides_address(record: &Record) -> bool {
     matches!(record.kind.as_str(), "A" | "AAAA" | "CNAME" | "NS")
 }
 
 fn refusal(record: &Record) -> String {
     let Record { kind, name, content, .. } = record;
-    let called = format!("the record {name} {kind} {content}");
+    let label = format!("the record {name} {kind} {content}");
     match kind.as_str() {
         "A" | "AAAA" => format!(
-            "{called} is not Daymark's, and while it is there the name has an answer that Daymark does not decide; delete it, \
-             or make its comment \"{MARK}\" to hand it over"
+            "{label} is not Daymark's, so the name has an address that Daymark does not decide; delete the record, or set its \
+             comment to \"{MARK}\" to hand it over"
         ),
-        "NS" => format!(
-            "{called} delegates the name to other servers, and nobody asks Cloudflare for its address; delete it"
-        ),
-        _ => format!("{called} is in the way: the name can have no address beside it; delete it"),
+        "NS" => format!("{label} delegates the name, so Cloudflare does not answer for it; delete the record"),
+        _ => format!("{label} is in the way: the name cannot have an address beside it; delete the record"),
     }
 }
 
-/// The key of an address in the ledger.
-fn presence(address: IpAddr) -> String {
-    format!("{address}{THERE}")
+/// The key of the entry that says if the record of an address exists.
+fn existence_key(address: IpAddr) -> String {
+    format!("{address}{EXISTS}")
 }
 
-/// The planning under way.
-struct Records<'a> {
+/// A plan in progress.
+struct Planner<'a> {
     path: &'a str,
     ttl: u32,
     pool: &'a PoolName,
-    shown: &'a Shown,
+    /// True if the name resolves to an address of the answer now.
+    is_answered: bool,
+    published: &'a PublishedEntries,
     plan: Plan,
 }
 
-impl Records<'_> {
-    fn add(&mut self, wanted: &Wanted, is_answered: bool) {
-        let (address, pool) = (wanted.target.address, self.pool);
+/// A field of a record that Daymark keeps at one value.
+struct KeptField {
+    name: &'static str,
+    observed: Value,
+    desired: Value,
+    /// True if the name has an address of the answer also with another value.
+    can_wait: bool,
+}
+
+impl Planner<'_> {
+    fn add(&mut self, desired: &DesiredTarget) {
+        let address = desired.target.address;
+        let pool = self.pool;
         let kind = if address.is_ipv6() { "AAAA" } else { "A" };
         let drift = format!("someone else has deleted the record {pool} {kind} {address}");
-        let todo = self.plan.judge(self.shown, &presence(address), (false, true), || drift.clone());
-        if is_answered && matches!(todo, Todo::Leave(_)) {
+        let key = existence_key(address);
+        let states = States { observed: false, desired: true };
+        let action = self.plan.compare(self.published, &key, states, || drift.clone());
+        if self.is_answered && matches!(action, Action::Leave(_)) {
             return self.plan.leave(&drift);
         }
-        let Some(entry) = self.plan.insist(todo, &drift) else { return };
-        let comment: String = format!("{MARK}: {}", wanted.target.node).chars().take(COMMENT).collect();
+        let Some(entry) = self.plan.insist(action, &drift) else { return };
+        let comment: String = format!("{MARK}: {}", desired.target.node).chars().take(MAX_COMMENT_CHARS).collect();
         let body = json!({
             "type": kind,
             "name": pool.as_str(),
@@ -111,71 +123,80 @@ impl Records<'_> {
             "proxied": false,
             "comment": comment,
         });
-        let change = format!("add the record {pool} {kind} {address} ({})", wanted.why);
-        let entries = vec![(presence(address), entry)];
-        self.plan.first.push(self.edit(Method::POST, self.path.to_owned(), Some(body), change, entries));
+        let request = request(Method::POST, self.path.to_owned(), Some(body));
+        let change = format!("add the record {pool} {kind} {address} ({})", desired.reason);
+        self.plan.first.push(PlannedEdit::new(pool, request, vec![change], vec![NamedEntry { key, entry }]));
     }
 
-    /// Sets right what differs in a record that stays.
-    fn keep(&mut self, record: &Record, address: IpAddr, is_answered: bool) {
-        self.plan.judge(self.shown, &presence(address), (true, true), String::new);
+    /// Corrects the fields that differ in a record that stays.
+    fn correct(&mut self, record: &Record, address: IpAddr) {
+        self.plan.confirm_exists(self.published, &existence_key(address));
+        let label = format!("the record {} {} {}", self.pool, record.kind, record.content);
         let mut body = Map::new();
-        let (mut changes, mut entries) = (Vec::new(), Vec::new());
-        let called = format!("the record {} {} {}", self.pool, record.kind, record.content);
-        // A proxied record gives an address of Cloudflare's, which is none of the answer.
-        let fields = [
-            ("ttl", json!(record.ttl), json!(self.ttl), true),
-            ("proxied", json!(record.proxied), json!(false), is_answered),
-        ];
-        for (field, seen, right, can_wait) in fields {
-            let key = format!("{address} has the {field} {right}");
-            let drift = format!("someone else has set `{field}` of {called} to {seen}");
-            match self.plan.judge(self.shown, &key, (seen == right, true), || drift.clone()) {
-                Todo::Leave(_) if can_wait => self.plan.leave(&drift),
-                todo => {
-                    if let Some(entry) = self.plan.insist(todo, &drift) {
-                        changes.push(format!("set `{field}` of {called} to {right}"));
-                        entries.push((key, entry));
-                        body.insert(field.to_owned(), right);
+        let mut changes = Vec::new();
+        let mut entries = Vec::new();
+        for KeptField { name, observed, desired, can_wait } in self.kept_fields(record) {
+            let key = format!("{address} has the {name} {desired}");
+            let drift = format!("someone else has set `{name}` of {label} to {observed}");
+            let states = States { observed: observed == desired, desired: true };
+            match self.plan.compare(self.published, &key, states, || drift.clone()) {
+                Action::Leave(_) if can_wait => self.plan.leave(&drift),
+                action => {
+                    if let Some(entry) = self.plan.insist(action, &drift) {
+                        changes.push(format!("set `{name}` of {label} to {desired}"));
+                        entries.push(NamedEntry { key, entry });
+                        body.insert(name.to_owned(), desired);
                     }
                 }
             }
         }
         if !body.is_empty() {
-            // The schema wants these with every change.
+            // The API's schema requires these with every change.
             body.insert("type".to_owned(), record.kind.as_str().into());
             body.insert("name".to_owned(), record.name.as_str().into());
             body.insert("content".to_owned(), record.content.as_str().into());
-            let path = format!("{}/{}", self.path, record.id);
-            let edit = self.edit(Method::PATCH, path, Some(Value::Object(body)), changes.join("; "), entries);
-            self.plan.first.push(edit);
+            let request = request(Method::PATCH, self.path_of(record), Some(Value::Object(body)));
+            self.plan.first.push(PlannedEdit::new(self.pool, request, vec![changes.join("; ")], entries));
         }
     }
 
-    fn delete(&mut self, record: &Record, target: Option<&Wanted>) {
+    fn kept_fields(&self, record: &Record) -> [KeptField; 2] {
+        [
+            KeptField { name: "ttl", observed: json!(record.ttl), desired: json!(self.ttl), can_wait: true },
+            // A proxied record gives an address of Cloudflare's, which is not in the answer.
+            KeptField {
+                name: "proxied",
+                observed: json!(record.proxied),
+                desired: json!(false),
+                can_wait: self.is_answered,
+            },
+        ]
+    }
+
+    fn delete(&mut self, record: &Record, desired: Option<&DesiredTarget>) {
         let Some(address) = record.address() else { return };
-        let called = format!("the record {} {} {address}", self.pool, record.kind);
-        let drift = format!("someone else has added {called}");
-        match self.plan.judge(self.shown, &presence(address), (true, false), || drift.clone()) {
-            Todo::Nothing => {}
-            Todo::Leave(_) => self.plan.leave(&drift),
-            Todo::Change(entry) => {
-                let why = target.map_or("no node has it", |it| it.why.as_str());
-                let path = format!("{}/{}", self.path, record.id);
-                let change = format!("delete {called} ({why})");
-                self.plan.then.push(self.edit(Method::DELETE, path, None, change, vec![(presence(address), entry)]));
+        let label = format!("the record {} {} {address}", self.pool, record.kind);
+        let drift = format!("someone else has added {label}");
+        let key = existence_key(address);
+        let states = States { observed: true, desired: false };
+        match self.plan.compare(self.published, &key, states, || drift.clone()) {
+            Action::Nothing => {}
+            Action::Leave(_) => self.plan.leave(&drift),
+            Action::Write(entry) => {
+                let reason = desired.map_or("no node has it", |desired| desired.reason.as_str());
+                let request = request(Method::DELETE, self.path_of(record), None);
+                let change = format!("delete {label} ({reason})");
+                let entries = vec![NamedEntry { key, entry }];
+                self.plan.then.push(PlannedEdit::new(self.pool, request, vec![change], entries));
             }
         }
     }
 
-    fn edit(
-        &self,
-        method: Method,
-        path: String,
-        body: Option<Value>,
-        change: String,
-        entries: Vec<(String, Entry)>,
-    ) -> Edit {
-        Edit { pool: self.pool.clone(), method, path, body, changes: vec![change], call: Call::WriteRecord, entries }
+    fn path_of(&self, record: &Record) -> String {
+        format!("{}/{}", self.path, record.id)
     }
+}
+
+fn request(method: Method, path: String, body: Option<Value>) -> Request {
+    Request { method, path, body, call: Call::WriteRecord }
 }

@@ -2,10 +2,10 @@ use daymark_provider::contract;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::balancer::{Seen, Setup};
+use super::balancer::{ObservedSetup, Setup};
 use super::*;
 use crate::api::{Balancer, CloudflarePool, Record};
-use crate::ledger::Ledger;
+use crate::drift::DriftTracker;
 
 const PATH: &str = "/accounts/a/load_balancers/pools/p";
 const RECORDS: &str = "/zones/z/dns_records";
@@ -27,20 +27,20 @@ fn cloudflare_pool(origins: &Value) -> CloudflarePool {
     serde_json::from_value(json!({ "id": "p", "name": "kube-cp", "origins": origins })).unwrap()
 }
 
-fn switches(seen: &CloudflarePool, answer: &Answer) -> Plan {
-    origins::switches(&pool(), PATH, seen, &wanted(answer), &Shown::default())
+fn switches(observed: &CloudflarePool, answer: &Answer) -> Plan {
+    origins::plan_switches(&pool(), PATH, observed, &desired_targets(answer), &PublishedEntries::default())
 }
 
 fn sent(plan: &Plan) -> &Value {
     assert_eq!(plan.first.len(), 1, "one call: {plan:?}");
-    &plan.first[0].body.as_ref().unwrap()["origins"]
+    &plan.first[0].edit.body.as_ref().unwrap()["origins"]
 }
 
-/// What the pool would be after the plan.
-fn after(seen: &CloudflarePool, plan: &Plan) -> CloudflarePool {
+/// The pool as it would be after the plan.
+fn after(observed: &CloudflarePool, plan: &Plan) -> CloudflarePool {
     match plan.first.first() {
         Some(_) => cloudflare_pool(sent(plan)),
-        None => seen.clone(),
+        None => observed.clone(),
     }
 }
 
@@ -50,68 +50,68 @@ fn only_the_switch_of_a_managed_origin_changes_and_every_other_field_is_sent_bac
         "name": "node-1", "address": "192.0.2.1", "enabled": true, "weight": 0.1, "header": {"Host": ["a", "b"]},
         "port": 6443, "flatten_cname": false, "of_next_year": {"deep": [1, 2.50, null]},
     });
-    let mut seen_2 = json!({"name": "node-2", "address": "192.0.2.2", "disabled_at": "2026-01-01T00:00:00Z"});
+    let mut observed_2 = json!({"name": "node-2", "address": "192.0.2.2", "disabled_at": "2026-01-01T00:00:00Z"});
     let foreign = json!({"name": "other", "address": "other.example.org", "enabled": false, "weight": 1});
-    let seen = cloudflare_pool(&json!([node_1, seen_2, foreign]));
-    let plan = switches(&seen, &answer(&[("192.0.2.1", false), ("192.0.2.2", true)]));
+    let observed = cloudflare_pool(&json!([node_1, observed_2, foreign]));
+    let plan = switches(&observed, &answer(&[("192.0.2.1", false), ("192.0.2.2", true)]));
 
     let mut sent_1 = node_1.clone();
     sent_1["enabled"] = false.into();
-    seen_2.as_object_mut().unwrap().remove("disabled_at");
-    assert_eq!(*sent(&plan), json!([sent_1, seen_2, foreign]));
-    assert_eq!((plan.first[0].method.as_str(), plan.first[0].path.as_str()), ("PATCH", PATH));
+    observed_2.as_object_mut().unwrap().remove("disabled_at");
+    assert_eq!(*sent(&plan), json!([sent_1, observed_2, foreign]));
+    assert_eq!((plan.first[0].method.as_str(), plan.first[0].edit.path.as_str()), ("PATCH", PATH));
     assert!(plan.problems.is_empty(), "{plan:?}");
 }
 
 #[test]
 fn an_origin_belongs_to_a_node_by_name_before_address() {
-    let seen = cloudflare_pool(&json!([
+    let observed = cloudflare_pool(&json!([
         {"name": "node-1", "address": "198.51.100.1", "enabled": true},
         {"name": "any", "address": "192.0.2.2", "enabled": true},
         {"name": "node-3", "address": "192.0.2.1", "enabled": true},
     ]));
-    let plan = switches(&seen, &answer(&[("192.0.2.1", false), ("192.0.2.2", false), ("192.0.2.3", true)]));
-    let enabled: Vec<bool> = sent(&plan).as_array().unwrap().iter().map(|it| it["enabled"] == true).collect();
+    let plan = switches(&observed, &answer(&[("192.0.2.1", false), ("192.0.2.2", false), ("192.0.2.3", true)]));
+    let enabled: Vec<bool> = sent(&plan).as_array().unwrap().iter().map(|origin| origin["enabled"] == true).collect();
     assert_eq!(enabled, [false, false, true]);
 }
 
 #[test]
 fn each_family_of_a_node_has_its_own_switch() {
     let targets = [("node", "192.0.2.1", true), ("node", "2001:db8::1", false)];
-    let seen = cloudflare_pool(&json!([
+    let observed = cloudflare_pool(&json!([
         {"name": "node", "address": "2001:db8::1", "enabled": true},
         {"name": "node", "address": "192.0.2.1", "enabled": false},
         {"name": "node", "address": "2001:db8::99", "enabled": true},
     ]));
-    let plan = switches(&seen, &answer_of(targets));
-    let enabled: Vec<bool> = sent(&plan).as_array().unwrap().iter().map(|it| it["enabled"] == true).collect();
+    let plan = switches(&observed, &answer_of(targets));
+    let enabled: Vec<bool> = sent(&plan).as_array().unwrap().iter().map(|origin| origin["enabled"] == true).collect();
     assert_eq!(enabled, [false, true, false]);
 }
 
 #[test]
 fn nothing_is_written_where_nothing_differs() {
-    let seen = cloudflare_pool(&json!([
+    let observed = cloudflare_pool(&json!([
         {"name": "node-1", "address": "192.0.2.1"},
         {"name": "node-2", "address": "192.0.2.2", "enabled": false},
     ]));
-    let plan = switches(&seen, &answer(&[("192.0.2.1", true), ("192.0.2.2", false)]));
+    let plan = switches(&observed, &answer(&[("192.0.2.1", true), ("192.0.2.2", false)]));
     assert!(plan.first.is_empty() && plan.then.is_empty() && plan.problems.is_empty(), "{plan:?}");
 }
 
 #[test]
 fn no_last_enabled_origin_is_taken_out() {
-    let seen = cloudflare_pool(&json!([
+    let observed = cloudflare_pool(&json!([
         {"name": "node-1", "address": "192.0.2.1", "enabled": true},
         {"name": "other", "address": "198.51.100.9", "enabled": false},
     ]));
-    let plan = switches(&seen, &answer(&[("192.0.2.1", false), ("192.0.2.2", true)]));
+    let plan = switches(&observed, &answer(&[("192.0.2.1", false), ("192.0.2.2", true)]));
     assert!(plan.first.is_empty() && plan.then.is_empty());
     assert_eq!(
         plan.problems,
         [
-            "no origin of the Cloudflare pool kube-cp belongs to a node that is to be answered with, so nothing is changed there; \
-          give the origins the names or the addresses of the nodes (to be answered: node-2 192.0.2.2; origins: node-1 \
-          (192.0.2.1), other (198.51.100.9))"
+            "no origin of the Cloudflare pool kube-cp belongs to a node of the answer, so Daymark changes nothing there; give the \
+             origins the names or the addresses of the nodes (answer: node-2 192.0.2.2; origins: node-1 (192.0.2.1), other \
+             (198.51.100.9))"
         ]
     );
 }
@@ -126,13 +126,19 @@ fn no_empty_list_is_written() {
 fn a_contested_origin_is_switched_on_where_no_other_is_answered() {
     let on = |is_on| cloudflare_pool(&json!([{"name": "node-1", "address": "192.0.2.1", "enabled": is_on}]));
     let answer = answer(&[("192.0.2.1", true)]);
-    let mut ledger = Ledger::default();
+    let mut tracker = DriftTracker::default();
     for round in 0..10 {
         for is_on in [true, false] {
-            let plan = origins::switches(&pool(), PATH, &on(is_on), &wanted(&answer), &ledger.of(&pool(), false));
+            let plan = origins::plan_switches(
+                &pool(),
+                PATH,
+                &on(is_on),
+                &desired_targets(&answer),
+                &tracker.of(&pool(), false),
+            );
             assert_eq!(plan.first.is_empty(), is_on, "round {round}: {plan:?}");
-            for (key, entry) in plan.agreed.iter().chain(plan.first.iter().flat_map(|it| &it.entries)) {
-                ledger.remember(&pool(), key, *entry);
+            for entry in plan.confirmed.iter().chain(plan.first.iter().flat_map(|planned| &planned.entries)) {
+                tracker.remember(&pool(), entry);
             }
         }
     }
@@ -142,7 +148,7 @@ fn a_contested_origin_is_switched_on_where_no_other_is_answered() {
 fn each_address_of_a_node_has_an_origin_of_its_own() {
     let targets = [("node", "192.0.2.1"), ("node", "2001:db8::1"), ("node", "192.0.2.2"), ("other", "192.0.2.3")]
         .map(|(node, address)| (node, address, true));
-    let names: Vec<String> = wanted(&answer_of(targets)).into_iter().map(|it| it.origin).collect();
+    let names: Vec<String> = desired_targets(&answer_of(targets)).into_iter().map(|desired| desired.origin).collect();
     assert_eq!(names, ["daymark-node-ipv4", "daymark-node-ipv6", "daymark-node-ipv4-2", "daymark-other-ipv4"]);
 }
 
@@ -155,12 +161,12 @@ fn a_whole_setup_is_made_and_marked() {
     let plan = balancer::plan(
         &setup(),
         &answer(&[("192.0.2.1", true), ("2001:db8::2", false)]),
-        &Seen { pool: None, balancer: None },
-        &Shown::default(),
+        &ObservedSetup { pool: None, balancer: None },
+        &PublishedEntries::default(),
     );
     let (pool, balancer) = (&plan.first[0], &plan.then[0]);
     assert_eq!(
-        pool.body,
+        pool.edit.body,
         Some(json!({
             "name": "daymark-lb", "description": "managed by daymark for lb.example.org", "enabled": true,
             "minimum_origins": 1, "origins": [
@@ -170,7 +176,7 @@ fn a_whole_setup_is_made_and_marked() {
         }))
     );
     assert_eq!(
-        balancer.body,
+        balancer.edit.body,
         Some(json!({
             "default_pools": ["(the ID of the new pool)"], "fallback_pool": "(the ID of the new pool)", "proxied": false,
             "ttl": 30, "name": "lb.example.org", "description": "managed by daymark for lb.example.org",
@@ -181,11 +187,11 @@ fn a_whole_setup_is_made_and_marked() {
 }
 
 fn whole(pool: Value, balancer: Value, answer: &Answer) -> Plan {
-    let seen = Seen {
+    let observed = ObservedSetup {
         pool: Some(serde_json::from_value(pool).unwrap()),
         balancer: Some(serde_json::from_value::<Balancer>(balancer).unwrap()),
     };
-    balancer::plan(&setup(), answer, &seen, &Shown::default())
+    balancer::plan(&setup(), answer, &observed, &PublishedEntries::default())
 }
 
 #[test]
@@ -203,15 +209,15 @@ fn a_setup_of_daymarks_own_is_kept_as_the_nodes_are() {
     });
     let plan = whole(pool, balancer, &answer(&[("192.0.2.1", true), ("192.0.2.2", false)]));
     assert_eq!(
-        plan.first[0].body,
+        plan.first[0].edit.body,
         Some(json!({"enabled": true, "origins": [
             {"name": "daymark-node-1-ipv4", "address": "192.0.2.1", "enabled": true, "weight": 0.5},
             {"name": "by-hand", "address": "192.0.2.66", "enabled": false},
             {"name": "daymark-node-2-ipv4", "address": "192.0.2.2", "enabled": false},
         ]}))
     );
-    assert_eq!(plan.then[0].body, Some(json!({"proxied": false, "ttl": 30, "steering_policy": "off"})));
-    assert_eq!((plan.then[0].method.as_str(), plan.then[0].path.as_str()), ("PATCH", "/balancers/b"));
+    assert_eq!(plan.then[0].edit.body, Some(json!({"proxied": false, "ttl": 30, "steering_policy": "off"})));
+    assert_eq!((plan.then[0].method.as_str(), plan.then[0].edit.path.as_str()), ("PATCH", "/balancers/b"));
 }
 
 #[test]
@@ -222,9 +228,7 @@ fn what_lacks_the_mark_is_refused_and_not_touched() {
     let answer = answer(&[("192.0.2.1", true)]);
     let foreign_pool = whole(pool("by hand"), balancer(ours), &answer);
     assert!(foreign_pool.first.is_empty() && foreign_pool.then.is_empty());
-    assert!(
-        foreign_pool.problems[0].starts_with("the Cloudflare pool daymark-lb is there already and is not Daymark's")
-    );
+    assert!(foreign_pool.problems[0].starts_with("the Cloudflare pool daymark-lb exists and is not Daymark's"));
     let foreign_balancer = whole(pool(ours), balancer("not managed by daymark"), &answer);
     assert!(foreign_balancer.then.is_empty());
     assert!(
@@ -239,8 +243,8 @@ fn record(id: &str, kind: &str, content: &str, comment: &str) -> Record {
     .unwrap()
 }
 
-fn records_plan(answer: &Answer, seen: &[Record]) -> Plan {
-    records::plan(RECORDS, 60, answer, seen, &Shown::default())
+fn records_plan(answer: &Answer, observed: &[Record]) -> Plan {
+    records::plan(RECORDS, 60, answer, observed, &PublishedEntries::default())
 }
 
 #[test]
@@ -254,16 +258,16 @@ fn a_record_of_another_name_is_neither_deleted_nor_in_the_way() {
 
 #[test]
 fn records_are_added_before_others_are_deleted() {
-    let seen = [record("1", "A", "192.0.2.1", "managed by daymark: node-1")];
-    let plan = records_plan(&answer(&[("192.0.2.1", false), ("2001:db8::2", true)]), &seen);
+    let observed = [record("1", "A", "192.0.2.1", "managed by daymark: node-1")];
+    let plan = records_plan(&answer(&[("192.0.2.1", false), ("2001:db8::2", true)]), &observed);
     assert_eq!(
-        plan.first[0].body,
+        plan.first[0].edit.body,
         Some(json!({
             "type": "AAAA", "name": "lb.example.org", "content": "2001:db8::2", "ttl": 60, "proxied": false,
             "comment": "managed by daymark: node-2",
         }))
     );
-    assert_eq!((plan.then[0].method.as_str(), plan.then[0].path.as_str()), ("DELETE", "/zones/z/dns_records/1"));
+    assert_eq!((plan.then[0].method.as_str(), plan.then[0].edit.path.as_str()), ("DELETE", "/zones/z/dns_records/1"));
     assert!(!plan.then_is_safe, "the last record waits for the first of the answer");
 }
 
@@ -272,9 +276,9 @@ fn a_record_that_was_changed_by_hand_is_set_right() {
     let mut changed = record("1", "A", "192.0.2.1", "managed by daymark: node-1");
     (changed.ttl, changed.proxied) = (1, true);
     let plan = records_plan(&answer(&[("192.0.2.1", true)]), &[changed]);
-    let body = plan.first[0].body.as_ref().unwrap();
+    let body = plan.first[0].edit.body.as_ref().unwrap();
     assert_eq!((&body["ttl"], &body["proxied"]), (&json!(60), &json!(false)));
-    assert_eq!((plan.first[0].method.as_str(), plan.first[0].path.as_str()), ("PATCH", "/zones/z/dns_records/1"));
+    assert_eq!((plan.first[0].method.as_str(), plan.first[0].edit.path.as_str()), ("PATCH", "/zones/z/dns_records/1"));
 }
 
 #[test]
@@ -297,7 +301,7 @@ fn a_foreign_record_is_refused_by_name() {
 fn at_the_most_as_many_are_published_as_one_response_holds_of_a_family() {
     let mut answer = answer(&[("192.0.2.1", true), ("192.0.2.2", true), ("2001:db8::3", true), ("192.0.2.4", true)]);
     answer.max_answers = 2;
-    let is_in: Vec<bool> = wanted(&answer).iter().map(|it| it.is_in).collect();
+    let is_in: Vec<bool> = desired_targets(&answer).iter().map(|desired| desired.is_in).collect();
     assert_eq!(is_in, [true, true, true, false]);
 }
 
@@ -331,56 +335,57 @@ proptest! {
     ) {
         let unique: BTreeMap<u8, Value> = origins.into_iter().collect();
         let before: Vec<Value> = unique.into_values().collect();
-        let seen = cloudflare_pool(&json!(before));
-        let plan = switches(&seen, &answer);
+        let observed = cloudflare_pool(&json!(before));
+        let plan = switches(&observed, &answer);
         let Some(_) = plan.first.first() else { return Ok(()) };
 
-        let targets = wanted(&answer);
+        let targets = desired_targets(&answer);
         let sent = sent(&plan).as_array().unwrap();
         prop_assert_eq!(sent.len(), before.len(), "no origin comes or goes");
         for (before, after) in before.iter().zip(sent) {
             let origin = serde_json::from_value(before.clone()).unwrap();
             let mut expected = before.clone();
-            if let Some(wanted) = origins::target_of(&origin, &targets)
-                && origin.is_enabled() != wanted.is_in
+            if let Some(desired) = origins::target_of(&origin, &targets)
+                && origin.is_enabled() != desired.is_in
             {
-                expected["enabled"] = wanted.is_in.into();
+                expected["enabled"] = desired.is_in.into();
             }
             prop_assert_eq!(after.to_string(), expected.to_string(), "not a byte but the switch");
         }
-        prop_assert!(sent.iter().any(|it| it["enabled"] != false), "an origin is left");
-        let again = switches(&after(&seen, &plan), &answer);
+        prop_assert!(sent.iter().any(|origin| origin["enabled"] != false), "an origin is left");
+        let again = switches(&after(&observed, &plan), &answer);
         prop_assert!(again.first.is_empty() && again.problems.is_empty(), "and then it stands: {:?}", again);
     }
 
     #[test]
     fn records_come_to_the_answer_and_are_never_none(answers in proptest::collection::vec(some_answer(), 1..6)) {
-        let mut world: Vec<Record> = Vec::new();
-        let (mut ledger, mut next) = (Ledger::default(), 0);
+        let mut remote: Vec<Record> = Vec::new();
+        let mut tracker = DriftTracker::default();
+        let mut next = 0;
         for answer in &answers {
             for _ in 0..3 {
-                let plan = records::plan(RECORDS, 60, answer, &world, &ledger.of(&pool(), false));
+                let plan = records::plan(RECORDS, 60, answer, &remote, &tracker.of(&pool(), false));
                 let edits = if plan.first.is_empty() { &plan.then } else { &plan.first };
-                for edit in edits {
-                    match &edit.body {
+                for planned in edits {
+                    match &planned.edit.body {
                         Some(body) => {
                             next += 1;
                             let comment = body["comment"].as_str().unwrap();
-                            world.push(record(&next.to_string(), "A", body["content"].as_str().unwrap(), comment));
+                            remote.push(record(&next.to_string(), "A", body["content"].as_str().unwrap(), comment));
                         }
-                        None => world.retain(|it| !edit.path.ends_with(&format!("/{}", it.id))),
+                        None => remote.retain(|record| !planned.edit.path.ends_with(&format!("/{}", record.id))),
                     }
-                    prop_assert!(!world.is_empty(), "one record always");
-                    for (key, entry) in &edit.entries {
-                        ledger.remember(&pool(), key, *entry);
+                    prop_assert!(!remote.is_empty(), "one record always");
+                    for entry in &planned.entries {
+                        tracker.remember(&pool(), entry);
                     }
                 }
             }
-            let mut shown: Vec<IpAddr> = world.iter().filter_map(Record::address).collect();
-            let mut right: Vec<IpAddr> = answer.members.iter().map(|it| it.address).collect();
-            shown.sort_unstable();
-            right.sort_unstable();
-            prop_assert_eq!(shown, right);
+            let mut published: Vec<IpAddr> = remote.iter().filter_map(Record::address).collect();
+            let mut desired: Vec<IpAddr> = answer.members.iter().map(|member| member.address).collect();
+            published.sort_unstable();
+            desired.sort_unstable();
+            prop_assert_eq!(published, desired);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use daymark_cloudflare::{Manage, Mode};
 use daymark_fake_cloudflare::{Fault, RequestMatcher, Scope, TokenStatus};
-use daymark_provider::Provider;
+use daymark_provider::RemoteProvider;
 use serde_json::json;
 
 use crate::fixture::{Fixture, NAME, ONE, public, publish};
@@ -10,7 +10,7 @@ use crate::fixture::{Fixture, NAME, ONE, public, publish};
 async fn finding(fixture: &Fixture) -> String {
     let provider = fixture.pools();
     // Other tests look at the outcome.
-    let _ = provider.publish(&public(1)).await;
+    let _ = provider.apply(&public(1)).await.outcome;
     let findings = provider.check().await.unwrap();
     assert_eq!(findings.len(), 1, "one finding: {findings:?}");
     findings.into_iter().next().unwrap()
@@ -22,7 +22,7 @@ async fn a_good_setup_has_no_findings() {
         let is_whole =
             fixture.writes().is_empty() && fixture.cloudflare.store().zones[&fixture.ids.zone].balancers.is_empty();
         let provider = if is_whole { fixture.whole() } else { fixture.pools() };
-        provider.publish(&public(1)).await.unwrap();
+        provider.apply(&public(1)).await.outcome.unwrap();
         assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
     }
 }
@@ -34,9 +34,9 @@ async fn an_inactive_token_is_told_by_its_status() {
         let token = fixture.cloudflare.token();
         fixture.cloudflare.store().tokens.get_mut(&token).unwrap().status = status;
         let provider = fixture.pools();
-        assert!(provider.publish(&public(1)).await.is_err());
+        assert!(provider.apply(&public(1)).await.outcome.is_err());
         let findings = provider.check().await.unwrap().join("\n");
-        assert!(findings.contains(&format!("is {word}; make a new one, or activate it again")), "{findings}");
+        assert!(findings.contains(&format!("is {word}; create a new token, or activate this one")), "{findings}");
     }
 }
 
@@ -45,7 +45,7 @@ async fn an_unknown_token_is_told_so() {
     let fixture = Fixture::public().await;
     fixture.write_token("0123456789012345678901234567890123456789");
     let provider = fixture.pools();
-    assert!(provider.publish(&public(1)).await.is_err());
+    assert!(provider.apply(&public(1)).await.outcome.is_err());
     let findings = provider.check().await.unwrap().join("\n");
     assert!(findings.contains("is not accepted"), "{findings}");
 }
@@ -150,12 +150,12 @@ async fn a_node_with_two_origins_or_none_is_told() {
     let fixture = Fixture::public().await;
     fixture.edit_origin(&fixture.ids.pool, "kube-cp-2", "name", "node-1");
     let provider = fixture.pools();
-    let _ = provider.publish(&public(1)).await;
+    let _ = provider.apply(&public(1)).await.outcome;
     assert_eq!(
         provider.check().await.unwrap(),
         [
             "several origins of the Cloudflare pool kube-cp belong to the node node-1 203.0.112.1: kube-cp-1 (203.0.112.1), \
-             node-1 (203.0.112.2); leave one",
+             node-1 (203.0.112.2); keep one of them",
             "no origin of the Cloudflare pool kube-cp belongs to the node node-2 203.0.112.2; add one",
         ]
     );
@@ -176,7 +176,7 @@ async fn an_address_that_is_not_public_is_told_unless_it_is_reached_by_a_tunnel(
     assert!(
         message.starts_with(
             "the Cloudflare pool kube-cp has origins whose address is not public: node-1 (10.0.0.1), node-3 (fd00::3); \
-             Cloudflare refuses such an address"
+             no client on the Internet"
         ),
         "{message}"
     );
@@ -191,7 +191,7 @@ async fn a_ttl_past_the_time_after_which_clients_notice_is_told() {
 
     fixture.cloudflare.store().balancer(&fixture.ids.balancer)["ttl"] = 40.into();
     let provider = fixture.pools();
-    provider.publish(&public(1)).await.unwrap();
+    provider.apply(&public(1)).await.outcome.unwrap();
     assert_eq!(provider.check().await.unwrap(), [] as [&str; 0], "5 s and 40 s are within 45 s");
 }
 
@@ -225,7 +225,7 @@ async fn a_balancing_provider_without_a_zone_needs_none() {
         unreachable!("it is one")
     };
     let provider = fixture.provider(Mode::LoadBalancing { account, zone: None, cloudflare_pools, manage });
-    provider.publish(&public(1)).await.unwrap();
+    provider.apply(&public(1)).await.outcome.unwrap();
     assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
 }
 

@@ -3,7 +3,7 @@
 use daymark_cloudflare::{Cloudflare, Manage};
 use daymark_decision::{Decision, PoolName};
 use daymark_fake_cloudflare::{RequestMatcher, When};
-use daymark_provider::{Provider, PublishError, contract};
+use daymark_provider::{ApplyError, RemoteProvider, contract};
 use serde_json::json;
 
 use crate::fixture::{Fixture, NAME, ONE, THREE, TWO, addresses, decision, publish, sentence};
@@ -21,8 +21,8 @@ async fn what_an_operator_switches_by_hand_is_set_right_twice_and_then_left() {
     let writes = fixture.writes().len();
     fixture.edit_origin(&fixture.ids.pool, "kube-cp-1", "enabled", false);
     for _ in 0..5 {
-        let error = provider.publish(&decision(1, &[ONE, TWO, THREE])).await.unwrap_err();
-        assert!(matches!(error, PublishError::Refused(_)));
+        let error = provider.apply(&decision(1, &[ONE, TWO, THREE])).await.outcome.unwrap_err();
+        assert!(matches!(error, ApplyError::Refused(_)));
         let message = sentence(&error);
         assert!(
             message.contains("someone else has disabled the origin kube-cp-1 (192.0.2.1) again and again"),
@@ -51,7 +51,7 @@ async fn a_look_that_repairs_something_counts_once_for_all_else() {
     }
     // Nine looks have found it right since, and twelve would have it forgotten.
     fixture.edit_origin(&fixture.ids.pool, "kube-cp-1", "enabled", false);
-    let message = sentence(&provider.publish(&decision(1, &all)).await.unwrap_err());
+    let message = sentence(&provider.apply(&decision(1, &all)).await.outcome.unwrap_err());
     assert!(message.contains("again and again"), "{message}");
 }
 
@@ -79,7 +79,7 @@ async fn alternate(fixture: &Fixture, one: Updater<'_>, two: Updater<'_>) -> usi
     for _ in 0..40 {
         for updater in [&one, &two] {
             // A refusal is expected here.
-            let _ = updater.provider.publish(&decision(1, updater.addresses)).await;
+            let _ = updater.provider.apply(&decision(1, updater.addresses)).await.outcome;
         }
     }
     fixture.writes().len() - before
@@ -138,7 +138,7 @@ async fn settle(fixture: &Fixture, pool: &'static str, updaters: [(&Cloudflare, 
     let mut writes = Vec::new();
     for _ in 0..30 {
         for ((updater, decision), message) in updaters.iter().zip(&mut messages) {
-            *message = updater.publish(decision).await.err().map(|error| sentence(&error)).unwrap_or_default();
+            *message = updater.apply(decision).await.outcome.err().map(|error| sentence(&error)).unwrap_or_default();
             assert!(!fixture.enabled(pool).is_empty(), "the name has an address");
         }
         writes.push(fixture.writes().len());
@@ -161,7 +161,10 @@ async fn two_updaters_of_one_setup_that_have_one_node_at_two_addresses_come_to_r
         let at = |address| decision_over(&[&[("node", address, true)], others].concat());
         let messages = settle(&fixture, "daymark-lb", [(&one, at(ONE)), (&two, at(TWO))]).await;
         assert!(fixture.enabled("daymark-lb").is_superset(&addresses(kept)), "{others:?}: {messages:#?}");
-        assert!(messages.iter().any(|message| message.contains("again and again, and it is left so")), "{messages:#?}");
+        assert!(
+            messages.iter().any(|message| message.contains("again and again; Daymark leaves it so")),
+            "{messages:#?}"
+        );
         assert!(
             messages.iter().any(|message| message.contains(ONE) || message.contains(TWO)),
             "by what: {messages:#?}"
@@ -221,7 +224,7 @@ async fn an_address_that_someone_else_gives_the_only_origin_again_and_again_is_a
             origins.push(json!({"name": "daymark-node-1-ipv4", "address": "198.51.100.66", "enabled": true}));
         }
         // Other tests look at the message.
-        let _ = provider.publish(&decision(1, &[ONE])).await;
+        let _ = provider.apply(&decision(1, &[ONE])).await.outcome;
         assert!(fixture.enabled("daymark-lb").is_superset(&addresses(&[ONE])));
         writes.push(fixture.writes().len());
     }
@@ -237,7 +240,7 @@ async fn a_restart_does_not_begin_a_quarrel_anew() {
     for _ in 0..6 {
         let mode = fixture.balancing("kube-cp", Manage::Origins);
         let provider = fixture.provider_of(mode, memory);
-        let _ = provider.publish(&decision(1, &[ONE, TWO])).await;
+        let _ = provider.apply(&decision(1, &[ONE, TWO])).await.outcome;
         memory = provider.memory();
         writes.push(fixture.writes().len());
         fixture.edit_origin(&fixture.ids.pool, "kube-cp-3", "enabled", true);
@@ -255,10 +258,10 @@ async fn a_switch_that_is_undone_before_it_is_read_back_is_not_taken_for_done() 
             origin["enabled"] = true.into();
         }
     });
-    let error = provider.publish(&decision(1, &[ONE])).await.unwrap_err();
+    let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
     let message = sentence(&error);
-    assert!(matches!(error, PublishError::Unavailable { .. }), "{message}");
-    assert!(message.contains("what was written reads back otherwise"), "{message}");
+    assert!(matches!(error, ApplyError::Unavailable { .. }), "{message}");
+    assert!(message.contains("the remote state differs after the write"), "{message}");
     publish(&provider, 1, &[ONE]).await;
     assert_eq!(fixture.enabled("kube-cp"), addresses(&[ONE]));
 }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use daymark_fake_cloudflare::{Fault, RequestMatcher, When};
-use daymark_provider::{Provider, PublishError};
+use daymark_provider::{ApplyError, RemoteProvider};
 
 use crate::fixture::{Fixture, ONE, TWO, addresses, decision, publish, sentence};
 
-const USUALLY: Option<Duration> = Some(Duration::from_mins(5));
-const SOON: Option<Duration> = Some(Duration::from_secs(30));
+const USUALLY: Duration = Duration::from_mins(5);
+const SOON: Duration = Duration::from_secs(30);
 
 /// Lets the drift interval pass, which is also the window in which Cloudflare counts calls.
 async fn a_window_passes() {
@@ -24,10 +24,13 @@ async fn a_look_that_is_left_out_for_want_of_calls_is_no_success_and_is_told_as_
     fixture.cloudflare.store().rate_limit.spend(1_150);
     publish(&provider, 1, &[ONE]).await;
     let calls = fixture.cloudflare.calls().len();
-    let error = provider.publish(&decision(1, &[ONE])).await.unwrap_err();
+    let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
     let message = sentence(&error);
-    assert!(matches!(error, PublishError::Unlooked { pause, .. } if pause == SOON), "{message}");
-    assert!(message.starts_with("published, but not looked at again: lb.kube-cp.com: few calls are left"), "{message}");
+    assert!(matches!(error, ApplyError::DriftUnchecked { pause, .. } if pause == Some(SOON)), "{message}");
+    assert!(
+        message.starts_with("published, but not checked for drift: lb.kube-cp.com: few calls are left"),
+        "{message}"
+    );
     assert_eq!(fixture.cloudflare.calls().len(), calls);
 }
 
@@ -39,8 +42,8 @@ async fn a_look_while_every_call_is_refused_says_until_when() {
     fixture.cloudflare.inject(Fault::TooMany { retry_after: Some(60) }, RequestMatcher::any());
     assert_eq!(provider.check().await, None);
     for _ in 0..2 {
-        let message = sentence(&provider.publish(&decision(1, &[ONE])).await.unwrap_err());
-        assert!(message.contains("refuses reading Load Balancing pools like all calls until"), "{message}");
+        let message = sentence(&provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err());
+        assert!(message.contains("refuses reading Load Balancing pools, like every call, until"), "{message}");
     }
 }
 
@@ -49,18 +52,18 @@ async fn a_new_decision_is_published_though_the_look_that_was_due_is_left_out_an
     let fixture = Fixture::new().await;
     let provider = fixture.pools();
     publish(&provider, 1, &[ONE]).await;
-    assert_eq!(provider.look_again(), USUALLY);
+    assert_eq!(provider.drift_interval(), USUALLY);
     a_window_passes().await;
     fixture.cloudflare.store().rate_limit.spend(1_150);
     provider.check().await.unwrap();
     fixture.edit_origin(&fixture.ids.pool, "kube-cp-2", "enabled", true);
     let calls = fixture.cloudflare.calls().len();
     publish(&provider, 2, &[ONE]).await;
-    assert_eq!((fixture.cloudflare.calls().len(), provider.look_again()), (calls, SOON), "it shows the same");
+    assert_eq!((fixture.cloudflare.calls().len(), provider.drift_interval()), (calls, SOON), "it shows the same");
 
     a_window_passes().await;
     publish(&provider, 2, &[ONE]).await;
-    assert_eq!((fixture.enabled("kube-cp"), provider.look_again()), (addresses(&[ONE]), USUALLY));
+    assert_eq!((fixture.enabled("kube-cp"), provider.drift_interval()), (addresses(&[ONE]), USUALLY));
 }
 
 #[tokio::test]
@@ -70,12 +73,12 @@ async fn after_a_write_whose_fate_is_unclear_the_next_two_looks_come_soon() {
     publish(&provider, 1, &[ONE]).await;
     for fault in [Fault::CutBefore, Fault::CutAfter] {
         fixture.cloudflare.inject(fault, RequestMatcher::method("PATCH"));
-        provider.publish(&decision(2, &[ONE, TWO])).await.unwrap_err();
-        assert_eq!(provider.look_again(), SOON, "{fault:?}");
+        provider.apply(&decision(2, &[ONE, TWO])).await.outcome.unwrap_err();
+        assert_eq!(provider.drift_interval(), SOON, "{fault:?}");
         publish(&provider, 2, &[ONE, TWO]).await;
-        assert_eq!(provider.look_again(), SOON, "{fault:?}");
+        assert_eq!(provider.drift_interval(), SOON, "{fault:?}");
         publish(&provider, 2, &[ONE, TWO]).await;
-        assert_eq!(provider.look_again(), USUALLY, "{fault:?}");
+        assert_eq!(provider.drift_interval(), USUALLY, "{fault:?}");
         fixture.edit_origin(&fixture.ids.pool, "kube-cp-2", "enabled", false);
     }
 }
@@ -90,7 +93,7 @@ async fn what_reads_back_otherwise_than_written_is_looked_at_again_soon() {
             origin["enabled"] = true.into();
         }
     });
-    provider.publish(&decision(1, &[ONE])).await.unwrap_err();
+    provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
     publish(&provider, 1, &[ONE]).await;
-    assert_eq!(provider.look_again(), SOON);
+    assert_eq!(provider.drift_interval(), SOON);
 }

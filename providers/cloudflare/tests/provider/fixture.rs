@@ -8,8 +8,8 @@ use std::time::Duration;
 use daymark_cloudflare::{CallSettings, Cloudflare, Manage, Mode, Served, Settings, TokenSource};
 use daymark_decision::{Decision, PoolName};
 use daymark_fake_cloudflare::{Example, FakeCloudflare};
-use daymark_provider::contract::{self, Observed};
-use daymark_provider::{Provider, PublishError};
+use daymark_provider::contract::{self, Observer};
+use daymark_provider::{ApplyError, RemoteProvider};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -164,11 +164,11 @@ pub fn addresses(list: &[&str]) -> BTreeSet<IpAddr> {
 }
 
 pub async fn publish(provider: &Cloudflare, generation: u64, addresses: &[&str]) {
-    provider.publish(&decision(generation, addresses)).await.expect("it is published");
+    provider.apply(&decision(generation, addresses)).await.outcome.expect("it is published");
 }
 
 /// The message of an error, with its causes.
-pub fn sentence(error: &PublishError) -> String {
+pub fn sentence(error: &ApplyError) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
@@ -176,7 +176,7 @@ pub fn sentence(error: &PublishError) -> String {
 /// Reads the addresses of a name from its records.
 pub struct ByRecords<'a>(pub &'a Fixture);
 
-impl Observed for ByRecords<'_> {
+impl Observer for ByRecords<'_> {
     async fn addresses(&self, _: &PoolName) -> BTreeSet<IpAddr> {
         self.0.resolved()
     }
@@ -185,7 +185,7 @@ impl Observed for ByRecords<'_> {
 /// Reads the addresses of a name from the enabled origins of this pool.
 pub struct ByPool<'a>(pub &'a Fixture, pub &'static str);
 
-impl Observed for ByPool<'_> {
+impl Observer for ByPool<'_> {
     async fn addresses(&self, _: &PoolName) -> BTreeSet<IpAddr> {
         self.0.enabled(self.1)
     }

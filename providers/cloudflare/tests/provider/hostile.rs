@@ -3,7 +3,7 @@
 use daymark_cloudflare::{Manage, Mode};
 use daymark_decision::{Decision, PoolName};
 use daymark_fake_cloudflare::{Fault, RequestMatcher, When};
-use daymark_provider::{Provider, PublishError, contract};
+use daymark_provider::{ApplyError, RemoteProvider, contract};
 use serde_json::json;
 
 use crate::fixture::{Fixture, NAME, ONE, THREE, TWO, addresses, decision, publish, sentence};
@@ -13,12 +13,12 @@ fn decision_over(generation: u64, nodes: &[(&str, &str, bool)]) -> Decision {
     Decision { answers: vec![answer], generation }
 }
 
-fn outcome_text(outcome: Result<(), PublishError>) -> String {
+fn outcome_text(outcome: Result<(), ApplyError>) -> String {
     match outcome {
         Ok(()) => "ok".to_owned(),
         Err(error) => format!(
             "{} :: {}",
-            if matches!(error, PublishError::Refused(_)) { "REFUSED" } else { "UNAVAILABLE" },
+            if matches!(error, ApplyError::Refused(_)) { "REFUSED" } else { "UNAVAILABLE" },
             sentence(&error)
         ),
     }
@@ -30,14 +30,15 @@ async fn a_node_that_takes_the_address_of_a_removed_one() {
     let provider = fixture.whole();
     outcome_text(
         provider
-            .publish(&decision_over(1, &[("a", "192.0.2.1", true), ("b", "192.0.2.2", true), ("c", "192.0.2.3", true)]))
-            .await,
+            .apply(&decision_over(1, &[("a", "192.0.2.1", true), ("b", "192.0.2.2", true), ("c", "192.0.2.3", true)]))
+            .await
+            .outcome,
     );
     let mut messages = Vec::new();
     for n in 2..5 {
         // c dead, b has the address of a, a is gone
         messages.push(outcome_text(
-            provider.publish(&decision_over(n, &[("b", "192.0.2.1", true), ("c", "192.0.2.3", false)])).await,
+            provider.apply(&decision_over(n, &[("b", "192.0.2.1", true), ("c", "192.0.2.3", false)])).await.outcome,
         ));
     }
     assert_eq!(
@@ -56,7 +57,7 @@ async fn a_node_whose_address_changes_three_times() {
     for n in 1..6_u8 {
         let address = format!("192.0.2.{}", 10 + n);
         messages.push(outcome_text(
-            provider.publish(&decision_over(n.into(), &[("a", &address, true), ("b", "192.0.2.2", true)])).await,
+            provider.apply(&decision_over(n.into(), &[("a", &address, true), ("b", "192.0.2.2", true)])).await.outcome,
         ));
         assert!(fixture.enabled("daymark-lb").contains(&address.parse().unwrap()), "change {n}: {messages:#?}");
     }
@@ -69,7 +70,7 @@ async fn a_ttl_that_is_configured_anew_comes_over_restarts() {
     let mut messages = Vec::new();
     for ttl in [60, 120, 300, 60, 120] {
         let provider = fixture.provider_of(Mode::Records { zone: "kube-cp.com".into(), ttl: Some(ttl) }, memory);
-        messages.push(outcome_text(provider.publish(&decision(1, &[ONE])).await));
+        messages.push(outcome_text(provider.apply(&decision(1, &[ONE])).await.outcome));
         memory = provider.memory();
         let store = fixture.cloudflare.store();
         let ttl_now =
@@ -87,7 +88,7 @@ async fn a_pool_of_its_own_is_enabled_however_often() {
     for n in 0..5 {
         let id = fixture.pool("daymark-lb")["id"].as_str().unwrap().to_owned();
         fixture.cloudflare.store().pool(&id)["enabled"] = false.into();
-        let message = outcome_text(provider.publish(&decision(1, &[ONE])).await);
+        let message = outcome_text(provider.apply(&decision(1, &[ONE])).await.outcome);
         assert_eq!(fixture.pool("daymark-lb")["enabled"], true, "{n}: {message}");
     }
 }
@@ -108,7 +109,7 @@ async fn a_balancer_of_its_own_is_enabled_and_unproxied_however_often() {
         };
         for n in 0..5 {
             seen(Some(!right));
-            let message = outcome_text(provider.publish(&decision(1, &[ONE])).await);
+            let message = outcome_text(provider.apply(&decision(1, &[ONE])).await.outcome);
             assert_eq!(seen(None), right, "{field} {n}: {message}");
         }
     }
@@ -123,7 +124,7 @@ async fn a_record_that_another_has_deleted_meanwhile_is_no_fault() {
     fixture.cloudflare.edit(When::Before, RequestMatcher::method("DELETE"), move |store| {
         store.zones.get_mut(&zone).unwrap().records.retain(|_, record| record["content"] != TWO);
     });
-    let message = outcome_text(provider.publish(&decision(2, &[ONE])).await);
+    let message = outcome_text(provider.apply(&decision(2, &[ONE])).await.outcome);
     assert_eq!(fixture.resolved(), addresses(&[ONE]));
     assert_eq!(message, "ok");
 }
@@ -137,7 +138,7 @@ async fn a_record_that_another_has_added_meanwhile_is_no_fault() {
     fixture.cloudflare.edit(When::Before, RequestMatcher::method("POST"), move |store| {
         store.add_record(&zone, json!({"type": "A", "name": NAME, "content": TWO, "ttl": 60, "proxied": false, "comment": "managed by daymark: node-2"}));
     });
-    let message = outcome_text(provider.publish(&decision(2, &[ONE, TWO])).await);
+    let message = outcome_text(provider.apply(&decision(2, &[ONE, TWO])).await.outcome);
     assert_eq!(fixture.resolved(), addresses(&[ONE, TWO]));
     assert_eq!(message, "ok");
 }
@@ -149,11 +150,11 @@ async fn a_look_that_failed_is_not_a_success_when_few_calls_are_left() {
     publish(&provider, 1, &[ONE]).await;
     fixture.edit_origin(&fixture.ids.pool, "kube-cp-2", "enabled", true);
     fixture.cloudflare.inject(Fault::Status(500), RequestMatcher::method("PATCH"));
-    let first = outcome_text(provider.publish(&decision(1, &[ONE])).await);
+    let first = outcome_text(provider.apply(&decision(1, &[ONE])).await.outcome);
     fixture.cloudflare.store().rate_limit.spend(1_150);
     fixture.cloudflare.inject(Fault::Status(500), RequestMatcher::method("GET"));
-    let second = outcome_text(provider.publish(&decision(1, &[ONE])).await);
-    let third = outcome_text(provider.publish(&decision(1, &[ONE])).await);
+    let second = outcome_text(provider.apply(&decision(1, &[ONE])).await.outcome);
+    let third = outcome_text(provider.apply(&decision(1, &[ONE])).await.outcome);
     assert!(third != "ok" || fixture.enabled("kube-cp") == addresses(&[ONE]), "{first} / {second} / {third}");
 }
 
@@ -171,7 +172,7 @@ async fn reads_that_lag_are_nobodys_edits() {
         });
     }
     for _ in 0..5 {
-        messages.push(outcome_text(provider.publish(&decision(1, &[ONE])).await));
+        messages.push(outcome_text(provider.apply(&decision(1, &[ONE])).await.outcome));
     }
     assert_eq!(fixture.enabled("kube-cp"), addresses(&[ONE]), "{messages:#?}");
 }
@@ -190,7 +191,7 @@ async fn a_pool_that_another_name_has_made_is_not_taken() {
         }
     }
     let provider = fixture.provider(fixture.balancing("kube-cp", Manage::Full { ttl: 30 }));
-    let message = outcome_text(provider.publish(&decision(1, &[ONE, TWO])).await);
+    let message = outcome_text(provider.apply(&decision(1, &[ONE, TWO])).await.outcome);
     assert!(
         fixture.pool("kube-cp").to_string().contains("daymark-other"),
         "{message} {:#}",
@@ -207,7 +208,7 @@ async fn a_whole_setup_may_be_named_by_the_id_of_its_pool() {
         store.pool(&fixture.ids.pool)["description"] = json!("managed by daymark");
     }
     let provider = fixture.provider(fixture.balancing(&fixture.ids.pool, Manage::Full { ttl: 30 }));
-    let message = outcome_text(provider.publish(&decision(1, &[ONE, TWO])).await);
+    let message = outcome_text(provider.apply(&decision(1, &[ONE, TWO])).await.outcome);
     assert_eq!(
         fixture.cloudflare.store().accounts[&fixture.ids.account].pools.len(),
         1,
@@ -229,7 +230,7 @@ async fn an_origin_that_another_tool_takes_out_at_every_run_of_it() {
             .as_array_mut()
             .unwrap()
             .retain(|origin| origin["name"] != "daymark-node-2-ipv4");
-        messages.push(outcome_text(provider.publish(&decision(1, &[ONE, TWO])).await));
+        messages.push(outcome_text(provider.apply(&decision(1, &[ONE, TWO])).await.outcome));
     }
     assert!(fixture.writes().len() - before <= 2, "{} writes, {messages:?}", fixture.writes().len() - before);
 }
@@ -245,10 +246,11 @@ async fn a_quarrel_is_not_forgotten_while_another_node_flaps() {
         // node 3 flaps
         for _ in 0..6 {
             n += 1;
-            let _ = provider.publish(&decision(n, if n % 2 == 0 { &[ONE, TWO] } else { &[ONE, TWO, THREE] })).await;
+            let _ =
+                provider.apply(&decision(n, if n % 2 == 0 { &[ONE, TWO] } else { &[ONE, TWO, THREE] })).await.outcome;
         }
         fixture.edit_origin(&fixture.ids.pool, "kube-cp-1", "enabled", false);
-        let _ = provider.publish(&decision(n, &[ONE, TWO, THREE])).await;
+        let _ = provider.apply(&decision(n, &[ONE, TWO, THREE])).await.outcome;
         repaired += usize::from(fixture.enabled("kube-cp").contains(&ONE.parse().unwrap()));
         if !fixture.enabled("kube-cp").contains(&ONE.parse().unwrap()) {
             break;
@@ -277,7 +279,7 @@ async fn a_comment_that_only_begins_like_the_mark_is_foreign() {
         json!({"type": "A", "name": NAME, "content": "192.0.2.50", "ttl": 300, "comment": "managed by daymarketing"}),
     );
     let provider = fixture.records();
-    let message = outcome_text(provider.publish(&decision(1, &[ONE])).await);
+    let message = outcome_text(provider.apply(&decision(1, &[ONE])).await.outcome);
     assert!(fixture.resolved().contains(&"192.0.2.50".parse().unwrap()), "{message}");
 }
 
@@ -291,7 +293,7 @@ async fn a_pool_that_is_handed_over_is_kept_with_its_origins() {
         store.balancer(&fixture.ids.balancer)["description"] = json!("managed by daymark");
     }
     let provider = fixture.provider(fixture.balancing("kube-cp", Manage::Full { ttl: 30 }));
-    let message = outcome_text(provider.publish(&decision(1, &[TWO, THREE])).await);
+    let message = outcome_text(provider.apply(&decision(1, &[TWO, THREE])).await.outcome);
     assert_eq!(fixture.enabled("kube-cp"), addresses(&[TWO, THREE]), "{message}");
     assert_eq!(fixture.pool("kube-cp")["origins"].as_array().unwrap().len(), 3, "{:#}", fixture.pool("kube-cp"));
 }
@@ -300,9 +302,12 @@ async fn a_pool_that_is_handed_over_is_kept_with_its_origins() {
 async fn nodes_that_swap_their_names() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.whole();
-    outcome_text(provider.publish(&decision_over(1, &[("a", "192.0.2.1", true), ("b", "192.0.2.2", true)])).await);
-    let message =
-        outcome_text(provider.publish(&decision_over(2, &[("b", "192.0.2.1", true), ("a", "192.0.2.2", false)])).await);
+    outcome_text(
+        provider.apply(&decision_over(1, &[("a", "192.0.2.1", true), ("b", "192.0.2.2", true)])).await.outcome,
+    );
+    let message = outcome_text(
+        provider.apply(&decision_over(2, &[("b", "192.0.2.1", true), ("a", "192.0.2.2", false)])).await.outcome,
+    );
     assert_eq!(
         fixture.enabled("daymark-lb"),
         addresses(&["192.0.2.1"]),
@@ -325,8 +330,8 @@ async fn a_foreign_record_with_an_address_of_the_answer_lets_the_dead_ones_go() 
             }
         }
     }
-    let mut messages = vec![outcome_text(provider.publish(&decision(2, &[ONE])).await)];
-    messages.push(outcome_text(provider.publish(&decision(2, &[ONE])).await));
+    let mut messages = vec![outcome_text(provider.apply(&decision(2, &[ONE])).await.outcome)];
+    messages.push(outcome_text(provider.apply(&decision(2, &[ONE])).await.outcome));
     // TWO is dead; a foreign ONE is there, and ours cannot be added: is the dead one gone?
     assert_eq!(fixture.resolved(), addresses(&[ONE]), "{messages:#?}");
 }
@@ -346,11 +351,12 @@ async fn an_origin_of_someone_else_at_the_address_of_a_node_serves_it() {
     for n in 2..4 {
         messages.push(outcome_text(
             provider
-                .publish(&decision_over(
+                .apply(&decision_over(
                     n,
                     &[("node-1", "192.0.2.9", true), ("node-2", TWO, false), ("node-3", THREE, false)],
                 ))
-                .await,
+                .await
+                .outcome,
         ));
     }
     assert!(!fixture.enabled("daymark-lb").contains(&TWO.parse().unwrap()), "{messages:#?}");
@@ -374,7 +380,7 @@ async fn the_only_record_is_unproxied_however_often() {
                 .unwrap();
             (record["ttl"], record["proxied"]) = (json!(1), json!(true));
         }
-        let message = outcome_text(provider.publish(&decision(1, &[ONE])).await);
+        let message = outcome_text(provider.apply(&decision(1, &[ONE])).await.outcome);
         let store = fixture.cloudflare.store();
         assert_eq!(
             store.zones[&fixture.ids.zone].records.values().find(|record| record["name"] == NAME).unwrap()["proxied"],
@@ -400,7 +406,7 @@ async fn the_pool_is_deleted_or_replaced_behind() {
             .for_each(|balancer| balancer["default_pools"] = json!(["f1aba936b94213e5b8dca0c0dbf1f9cc"]));
         store.accounts.get_mut(&fixture.ids.account).unwrap().pools.clear();
     }
-    let message = outcome_text(provider.publish(&decision(1, &[ONE])).await);
+    let message = outcome_text(provider.apply(&decision(1, &[ONE])).await.outcome);
     assert_eq!(message, "ok");
     assert_eq!(fixture.enabled("daymark-lb"), addresses(&[ONE]), "{message}");
 }
@@ -412,8 +418,8 @@ async fn two_updaters_of_one_setup_that_disagree_come_to_rest() {
     let mut writes = Vec::new();
     let mut messages = Vec::new();
     for _ in 0..60 {
-        let a = outcome_text(one.publish(&decision_over(1, &[("a", ONE, true), ("b", TWO, true)])).await);
-        let b = outcome_text(two.publish(&decision_over(1, &[("a", ONE, true)])).await);
+        let a = outcome_text(one.apply(&decision_over(1, &[("a", ONE, true), ("b", TWO, true)])).await.outcome);
+        let b = outcome_text(two.apply(&decision_over(1, &[("a", ONE, true)])).await.outcome);
         messages = vec![a, b];
         writes.push(fixture.writes().len());
     }
@@ -426,6 +432,6 @@ async fn what_is_beyond_max_answers_is_told_so() {
     let mut decision = decision(1, &[ONE, TWO]);
     decision.answers[0].max_answers = 1;
     let edits = fixture.pools().plan(&decision).await.edits;
-    let text = edits.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let text = edits.iter().map(|edit| edit.changes.join("; ")).collect::<Vec<_>>().join("\n");
     assert!(!text.contains("kube-cp-2 (192.0.2.2): ready"), "{text}");
 }

@@ -4,7 +4,7 @@ use std::fs::read_to_string;
 use std::sync::Mutex;
 
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
-use daymark_provider::Provider;
+use daymark_provider::RemoteProvider;
 use serde_json::json;
 use tempfile::NamedTempFile;
 use tracing::subscriber::DefaultGuard;
@@ -34,7 +34,7 @@ async fn what_someone_else_has_done_and_what_is_written_over_it_are_in_the_log()
     has_line(&log, "INFO", "provider cloudflare: lb.kube-cp.com: disable the origin kube-cp-3 (2001:db8::3) (");
     fixture.edit_origin(&fixture.ids.pool, "kube-cp-1", "enabled", false);
     publish(&provider, 1, &[ONE, TWO]).await;
-    let drift = "lb.kube-cp.com: someone else has disabled the origin kube-cp-1 (192.0.2.1); it is set right again";
+    let drift = "lb.kube-cp.com: someone else has disabled the origin kube-cp-1 (192.0.2.1); Daymark repairs it";
     has_line(&log, "WARN", drift);
     has_line(&log, "INFO", "lb.kube-cp.com: enable the origin kube-cp-1 (192.0.2.1) (");
 }
@@ -48,7 +48,7 @@ async fn who_disables_a_pool_of_daymarks_own_is_told() {
     fixture.cloudflare.store().pool(&id)["enabled"] = false.into();
     let (log, _guard) = logged();
     publish(&provider, 1, &[ONE]).await;
-    has_line(&log, "WARN", "someone else has disabled the Cloudflare pool daymark-lb; it is set right again");
+    has_line(&log, "WARN", "someone else has disabled the Cloudflare pool daymark-lb; Daymark repairs it");
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn who_undoes_what_the_name_cannot_do_without_is_told_each_time() {
         publish(&pools, 1, &[ONE]).await;
         publish(&records, 1, &[ONE]).await;
         for done in ["disabled the origin kube-cp-1 (192.0.2.1)", "deleted the record lb.kube-cp.com A 192.0.2.1"] {
-            let expected = format!("someone else has {done}; it is set right again");
+            let expected = format!("someone else has {done}; Daymark repairs it");
             has_line(&log, "WARN", &expected);
         }
         assert_eq!(fixture.resolved(), addresses(&[ONE]), "{n}");
@@ -77,10 +77,10 @@ async fn a_write_whose_answer_was_lost_is_in_the_log_once_it_is_seen() {
     let provider = fixture.pools();
     let (log, _guard) = logged();
     fixture.cloudflare.inject(Fault::CutAfter, RequestMatcher::method("PATCH"));
-    provider.publish(&decision(1, &[ONE, TWO])).await.unwrap_err();
+    provider.apply(&decision(1, &[ONE, TWO])).await.outcome.unwrap_err();
     publish(&provider, 1, &[ONE, TWO]).await;
     assert_eq!(fixture.enabled("kube-cp"), addresses(&[ONE, TWO]));
-    has_line(&log, "INFO", "; Cloudflare's answer to it was lost");
+    has_line(&log, "INFO", "; Cloudflare's response to it was lost");
 }
 
 #[tokio::test]
@@ -93,6 +93,6 @@ async fn an_origin_that_belongs_to_no_node_is_said_to_be_left_alone() {
     let (log, _guard) = logged();
     provider.check().await.unwrap();
     let left =
-        "the origin by-hand (192.0.2.66) of the Cloudflare pool kube-cp belongs to no node, and is left as it is";
+        "the origin by-hand (192.0.2.66) of the Cloudflare pool kube-cp belongs to no node; Daymark leaves it as it is";
     has_line(&log, "INFO", left);
 }

@@ -3,7 +3,7 @@
 use daymark_cloudflare::{Cloudflare, Manage, Mode};
 use daymark_decision::{Decision, PoolName};
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
-use daymark_provider::{Provider, contract};
+use daymark_provider::{RemoteProvider, contract};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -19,14 +19,14 @@ async fn the_next_run_makes_no_call_while_cloudflare_refuses_all_and_says_until_
     let fixture = Fixture::new().await;
     let first = fixture.pools();
     fixture.cloudflare.inject(Fault::TooMany { retry_after: Some(120) }, RequestMatcher::any());
-    first.publish(&decision(1, &[ONE])).await.unwrap_err();
+    first.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
     let (memory, calls) = (first.memory().unwrap(), fixture.cloudflare.calls().len());
     let until: Timestamp = memory["blocked_until"].as_str().unwrap().parse().unwrap();
     for generation in 2..5 {
         let next = restarted(&fixture, Some(memory.clone()));
-        let message = sentence(&next.publish(&decision(generation, &[ONE])).await.unwrap_err());
+        let message = sentence(&next.apply(&decision(generation, &[ONE])).await.outcome.unwrap_err());
         assert!(
-            message.contains(&format!("refuses reading Load Balancing pools like all calls until {until:.0}")),
+            message.contains(&format!("refuses reading Load Balancing pools, like every call, until {until:.0}")),
             "{message}"
         );
         assert!(next.plan(&decision(generation, &[ONE])).await.outcome.is_err());
@@ -48,10 +48,10 @@ async fn a_block_that_is_over_is_no_longer_in_the_memory() {
 #[tokio::test]
 async fn a_memory_from_before_blocks_were_remembered_is_still_read() {
     let fixture = Fixture::new().await;
-    let entry = json!({"shown": true, "repaired": 2, "agreed": 0});
+    let entry = json!({"published": true, "repairs": 2, "matches": 0});
     let old = json!({"pools": {"lb.kube-cp.com": {"kube-cp-2 (192.0.2.2)": entry}}});
     fixture.edit_origin(&fixture.ids.pool, "kube-cp-2", "enabled", false);
-    let message = sentence(&restarted(&fixture, Some(old)).publish(&decision(1, &[ONE, TWO])).await.unwrap_err());
+    let message = sentence(&restarted(&fixture, Some(old)).apply(&decision(1, &[ONE, TWO])).await.outcome.unwrap_err());
     assert!(
         message.contains("someone else has disabled the origin kube-cp-2 (192.0.2.2) again and again"),
         "{message}"
@@ -74,7 +74,7 @@ async fn a_memory_does_not_grow_with_every_address_that_a_node_ever_had() {
             let address = format!("198.51.100.{n}");
             let nodes = [("a", address.as_str(), true), ("b", TWO, false)];
             let answer = contract::answer(&PoolName::new(NAME), 1, nodes);
-            provider.publish(&Decision { answers: vec![answer], generation: 1 }).await.unwrap();
+            provider.apply(&Decision { answers: vec![answer], generation: 1 }).await.outcome.unwrap();
             memory = provider.memory();
             sizes.push(size(memory.as_ref()));
         }
@@ -101,7 +101,7 @@ async fn what_was_taken_out_of_an_answer_for_long_is_still_known() {
         publish(&provider, 2, &[ONE]).await;
     }
     add();
-    let message = sentence(&provider.publish(&decision(2, &[ONE])).await.unwrap_err());
+    let message = sentence(&provider.apply(&decision(2, &[ONE])).await.outcome.unwrap_err());
     assert!(
         message.contains("someone else has added the record lb.kube-cp.com A 192.0.2.2 again and again"),
         "{message}"
@@ -116,7 +116,7 @@ async fn a_quarrel_is_known_however_long_it_rests() {
     for _ in 0..40 {
         fixture.edit_origin(&fixture.ids.pool, "kube-cp-2", "enabled", false);
         // In the end it is left alone, which is an error.
-        let _ = provider.publish(&decision(1, &[ONE, TWO])).await;
+        let _ = provider.apply(&decision(1, &[ONE, TWO])).await.outcome;
     }
     assert_eq!(fixture.writes().len(), 3);
 }
@@ -124,7 +124,7 @@ async fn a_quarrel_is_known_however_long_it_rests() {
 #[tokio::test]
 async fn nothing_is_kept_of_a_pool_that_is_served_no_longer() {
     let fixture = Fixture::new().await;
-    let entry = json!({"shown": true, "repaired": 0, "agreed": 0});
+    let entry = json!({"published": true, "repairs": 0, "matches": 0});
     let old = json!({"pools": {"old.kube-cp.com": {"it": entry}, NAME: {"it": entry}}});
     let next = restarted(&fixture, Some(old));
     assert!(next.memory().unwrap()["pools"].get("old.kube-cp.com").is_none());

@@ -2,7 +2,7 @@
 
 use daymark_cloudflare::Manage;
 use daymark_fake_cloudflare::{Fault, RequestMatcher, Scope, When};
-use daymark_provider::{Provider, PublishError, contract};
+use daymark_provider::{ApplyError, DecisionError, RemoteProvider, contract};
 use serde_json::json;
 
 use crate::fixture::{ByPool, Fixture, NAME, ONE, THREE, TWO, addresses, decision, publish, sentence};
@@ -10,7 +10,12 @@ use crate::fixture::{ByPool, Fixture, NAME, ONE, THREE, TWO, addresses, decision
 #[tokio::test]
 async fn load_balancing_keeps_the_contract() {
     let fixture = Fixture::new().await;
-    contract::keeps(&fixture.pools(), &ByPool(&fixture, "kube-cp"), &daymark_decision::PoolName::new(NAME)).await;
+    contract::check_remote_provider(
+        &fixture.pools(),
+        &ByPool(&fixture, "kube-cp"),
+        &daymark_decision::PoolName::new(NAME),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -94,8 +99,11 @@ async fn an_older_generation_makes_no_call_at_all() {
     let provider = fixture.pools();
     publish(&provider, 7, &[ONE]).await;
     let calls = fixture.cloudflare.calls().len();
-    let stale = provider.publish(&decision(6, &[TWO])).await;
-    assert!(matches!(stale, Err(PublishError::Stale { given: 6, published: 7 })), "{stale:?}");
+    let stale = provider.apply(&decision(6, &[TWO])).await.outcome;
+    assert!(
+        matches!(stale, Err(ApplyError::Decision(DecisionError::Stale { generation: 6, published: 7 }))),
+        "{stale:?}"
+    );
     assert_eq!(fixture.cloudflare.calls().len(), calls);
 }
 
@@ -105,9 +113,12 @@ async fn an_older_generation_is_not_written_over_a_newer_one_that_failed_half_wa
     let provider = fixture.pools();
     publish(&provider, 7, &[ONE]).await;
     fixture.cloudflare.inject(Fault::CutAfter, RequestMatcher::method("PATCH"));
-    assert!(provider.publish(&decision(9, &[TWO])).await.is_err());
-    let stale = provider.publish(&decision(8, &[THREE])).await;
-    assert!(matches!(stale, Err(PublishError::Stale { given: 8, published: 9 })), "{stale:?}");
+    assert!(provider.apply(&decision(9, &[TWO])).await.outcome.is_err());
+    let stale = provider.apply(&decision(8, &[THREE])).await.outcome;
+    assert!(
+        matches!(stale, Err(ApplyError::Decision(DecisionError::Stale { generation: 8, published: 9 }))),
+        "{stale:?}"
+    );
     assert_eq!(fixture.enabled("kube-cp"), addresses(&[TWO]));
 }
 
@@ -115,8 +126,8 @@ async fn an_older_generation_is_not_written_over_a_newer_one_that_failed_half_wa
 async fn a_pool_that_is_not_there_is_named_with_those_that_are() {
     let fixture = Fixture::new().await;
     let provider = fixture.provider(fixture.balancing("kube-pc", Manage::Origins));
-    let error = provider.publish(&decision(1, &[ONE])).await.unwrap_err();
-    assert!(matches!(error, PublishError::Refused(_)));
+    let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
+    assert!(matches!(error, ApplyError::Refused(_)));
     let message = sentence(&error);
     assert!(message.contains("the account has no Cloudflare pool kube-pc; it has kube-cp"), "{message}");
 }
@@ -127,9 +138,9 @@ async fn a_token_that_may_only_read_is_told_which_permission_it_lacks() {
     let token = fixture.cloudflare.store().add_token([Scope::PoolsRead]);
     fixture.write_token(&token);
     let provider = fixture.pools();
-    let error = provider.publish(&decision(1, &[ONE])).await.unwrap_err();
+    let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
     let message = sentence(&error);
-    assert!(matches!(error, PublishError::Refused(_)), "{message}");
+    assert!(matches!(error, ApplyError::Refused(_)), "{message}");
     assert!(message.contains("Load Balancing: Monitors And Pools: Edit"), "{message}");
     assert!(!message.contains(&token), "no token in {message}");
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use daymark_cloudflare::Mode;
 use daymark_decision::{Basis, NotReadyReason, PoolName, Reason};
 use daymark_fake_cloudflare::{Fault, RequestMatcher, Scope, When, ZonePlan};
-use daymark_provider::{Provider, PublishError, contract};
+use daymark_provider::{ApplyError, RemoteProvider, contract};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ fn of_name(fixture: &Fixture) -> Vec<Value> {
 #[tokio::test]
 async fn records_keep_the_contract() {
     let fixture = Fixture::without_balancing().await;
-    contract::keeps(&fixture.records(), &ByRecords(&fixture), &PoolName::new(NAME)).await;
+    contract::check_remote_provider(&fixture.records(), &ByRecords(&fixture), &PoolName::new(NAME)).await;
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_ttl_that_the_zone_does_not_allow_becomes_the_least_one() {
     assert_eq!(of_name(&fixture)[0]["ttl"], 60);
     assert_eq!(
         provider.check().await.unwrap(),
-        ["the zone takes no TTL of 30s, only from 60s on, so the records have 60s"]
+        ["the records have a TTL of 60s: the zone does not allow 30s; set `ttl` to 60s or more"]
     );
 }
 
@@ -80,8 +80,8 @@ async fn an_answer_that_a_newer_one_contradicts_is_given_up_between_two_writes()
     fixture
         .cloudflare
         .edit(When::After, RequestMatcher::method("POST"), move |_| handle.supersede(&decision(2, &[THREE])));
-    let outcome = provider.publish(&decision(1, &[ONE, TWO])).await;
-    assert!(matches!(outcome, Err(PublishError::Superseded)), "{outcome:?}");
+    let outcome = provider.apply(&decision(1, &[ONE, TWO])).await.outcome;
+    assert!(matches!(outcome, Err(ApplyError::Superseded)), "{outcome:?}");
     assert_eq!(fixture.resolved(), addresses(&[ONE]), "only what was written before");
     publish(&provider, 2, &[THREE]).await;
     assert_eq!(fixture.resolved(), addresses(&[THREE]));
@@ -92,12 +92,12 @@ async fn a_host_that_may_not_write_any_more_ends_between_two_writes() {
     let fixture = Fixture::without_balancing().await;
     let provider = Arc::new(fixture.records());
     let handle = Arc::clone(&provider);
-    provider.may_write(Instant::now() + Duration::from_hours(1));
-    fixture.cloudflare.edit(When::After, RequestMatcher::method("POST"), move |_| handle.may_write(Instant::now()));
-    let outcome = provider.publish(&decision(1, &[ONE, TWO])).await;
-    assert!(matches!(outcome, Err(PublishError::Superseded)), "{outcome:?}");
+    provider.set_lease(Instant::now() + Duration::from_hours(1));
+    fixture.cloudflare.edit(When::After, RequestMatcher::method("POST"), move |_| handle.set_lease(Instant::now()));
+    let outcome = provider.apply(&decision(1, &[ONE, TWO])).await.outcome;
+    assert!(matches!(outcome, Err(ApplyError::Superseded)), "{outcome:?}");
     assert_eq!(fixture.resolved(), addresses(&[ONE]), "only what was written before");
-    provider.may_write(Instant::now() + Duration::from_hours(1));
+    provider.set_lease(Instant::now() + Duration::from_hours(1));
     publish(&provider, 1, &[ONE, TWO]).await;
     assert_eq!(fixture.resolved(), addresses(&[ONE, TWO]));
 }
@@ -109,12 +109,12 @@ async fn who_takes_over_looks_again_soon_for_what_the_one_before_still_wrote() {
     publish(&former, 1, &[ONE]).await;
     next.take_over().await;
     publish(&next, 2, &[TWO]).await;
-    assert_eq!(next.look_again(), Some(Duration::from_secs(30)));
+    assert_eq!(next.drift_interval(), Duration::from_secs(30));
     publish(&former, 1, &[ONE]).await;
     publish(&next, 2, &[TWO]).await;
     assert_eq!(fixture.resolved(), addresses(&[TWO]));
     publish(&next, 2, &[TWO]).await;
-    assert_eq!(next.look_again(), Some(Duration::from_mins(5)));
+    assert_eq!(next.drift_interval(), Duration::from_mins(5));
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn where_nothing_can_be_added_nothing_is_deleted_to_the_last() {
     publish(&provider, 1, &[ONE]).await;
     for _ in 0..3 {
         fixture.cloudflare.inject(Fault::ErrorAsSuccess, RequestMatcher::method("POST"));
-        assert!(provider.publish(&decision(2, &[TWO])).await.is_err());
+        assert!(provider.apply(&decision(2, &[TWO])).await.outcome.is_err());
         assert_eq!(fixture.resolved(), addresses(&[ONE]), "an old answer is more than none");
     }
     publish(&provider, 2, &[TWO]).await;
@@ -137,7 +137,7 @@ async fn where_one_add_is_refused_a_dead_node_is_deleted_all_the_same() {
     let provider = fixture.records();
     publish(&provider, 1, &[ONE, TWO]).await;
     fixture.cloudflare.inject(Fault::ErrorAsSuccess, RequestMatcher::method("POST"));
-    assert!(provider.publish(&decision(2, &[TWO, THREE])).await.is_err());
+    assert!(provider.apply(&decision(2, &[TWO, THREE])).await.outcome.is_err());
     assert_eq!(fixture.resolved(), addresses(&[TWO]));
 }
 
@@ -146,7 +146,7 @@ async fn of_several_adds_that_are_refused_the_first_is_told() {
     let fixture = Fixture::without_balancing().await;
     fixture.cloudflare.inject(Fault::Status(403), RequestMatcher::method("POST"));
     fixture.cloudflare.inject(Fault::ErrorAsSuccess, RequestMatcher::method("POST"));
-    let message = sentence(&fixture.records().publish(&decision(1, &[ONE, TWO])).await.unwrap_err());
+    let message = sentence(&fixture.records().apply(&decision(1, &[ONE, TWO])).await.outcome.unwrap_err());
     assert_eq!(fixture.writes().len(), 2);
     assert!(message.contains("lacks the permission"), "{message}");
 }
@@ -157,7 +157,7 @@ async fn an_answer_that_comes_back_after_another_was_half_shown_is_not_taken_for
     let provider = fixture.records();
     publish(&provider, 1, &[ONE]).await;
     fixture.cloudflare.inject(Fault::CutAfter, RequestMatcher::method("POST"));
-    provider.publish(&decision(2, &[ONE, TWO])).await.unwrap_err();
+    provider.apply(&decision(2, &[ONE, TWO])).await.outcome.unwrap_err();
     assert_eq!(fixture.resolved(), addresses(&[ONE, TWO]));
     publish(&provider, 3, &[ONE]).await;
     assert_eq!(fixture.resolved(), addresses(&[ONE]));
@@ -172,10 +172,10 @@ async fn a_foreign_record_is_refused_by_name_and_nothing_is_written() {
         let before = of_name(&fixture);
         let provider = fixture.records();
         let decision = decision(1, &[ONE]);
-        for outcome in [provider.publish(&decision).await, provider.plan(&decision).await.outcome] {
+        for outcome in [provider.apply(&decision).await.outcome, provider.plan(&decision).await.outcome] {
             let error = outcome.unwrap_err();
             let message = sentence(&error);
-            assert!(matches!(error, PublishError::Refused(_)), "{message}");
+            assert!(matches!(error, ApplyError::Refused(_)), "{message}");
             assert!(message.contains(&format!("the record {NAME} {kind} {content} is ")), "{message}");
         }
         assert_eq!(of_name(&fixture), before);
@@ -190,10 +190,9 @@ async fn a_foreign_record_beside_those_that_stand_is_not_told_as_if_nothing_stoo
     publish(&provider, 1, &[ONE]).await;
     let record = json!({"type": "A", "name": NAME, "content": "192.0.2.9", "ttl": 300, "comment": "by hand"});
     fixture.cloudflare.store().add_record(&fixture.ids.zone, record);
-    let message = sentence(&provider.publish(&decision(1, &[ONE])).await.unwrap_err());
-    let expected = format!(
-        "not as it should be, and only the operator can mend it: {NAME}: the record {NAME} A 192.0.2.9 is not Daymark's"
-    );
+    let message = sentence(&provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err());
+    let expected =
+        format!("not published, an operator must act: {NAME}: the record {NAME} A 192.0.2.9 is not Daymark's");
     assert!(message.starts_with(&expected), "{message}");
 }
 
@@ -222,8 +221,8 @@ async fn a_cut_after_the_record_was_added_adds_none_twice() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.records();
     fixture.cloudflare.inject(Fault::CutAfter, RequestMatcher::method("POST"));
-    let error = provider.publish(&decision(1, &[ONE])).await.unwrap_err();
-    assert!(matches!(error, PublishError::Unavailable { pause: None, .. }), "{}", sentence(&error));
+    let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
+    assert!(matches!(error, ApplyError::Unavailable { pause: None, .. }), "{}", sentence(&error));
     publish(&provider, 1, &[ONE]).await;
     assert_eq!((fixture.writes().len(), of_name(&fixture).len()), (1, 1));
 }
@@ -253,7 +252,7 @@ async fn more_records_than_one_page_holds_are_all_seen() {
     let record = json!({"type": "A", "name": NAME, "content": "192.0.2.9", "ttl": 300});
     fixture.cloudflare.store().add_record(&fixture.ids.zone, record);
     assert!(
-        fixture.records().publish(&decision(1, &[ONE])).await.is_err(),
+        fixture.records().apply(&decision(1, &[ONE])).await.outcome.is_err(),
         "the foreign record on the second page is seen"
     );
 }
@@ -267,9 +266,9 @@ async fn a_guess_is_not_published() {
         *reason = Reason::Bootstrap { cause: NotReadyReason::NoVerdict { observed: None } };
     }
     let provider = fixture.records();
-    for outcome in [provider.publish(&guess).await, provider.plan(&guess).await.outcome] {
+    for outcome in [provider.apply(&guess).await.outcome, provider.plan(&guess).await.outcome] {
         let message = sentence(&outcome.unwrap_err());
-        assert!(message.contains("no node is judged yet"), "{message}");
+        assert!(message.contains("no node has a verdict yet"), "{message}");
     }
     assert_eq!(fixture.cloudflare.calls().len(), 0);
 }
@@ -302,15 +301,15 @@ async fn of_two_zones_of_one_name_the_active_one_is_taken() {
 async fn two_active_zones_of_one_name_are_refused_by_their_ids_until_one_is_chosen() {
     let fixture = Fixture::without_balancing().await;
     let other = another_zone(&fixture, "active");
-    let error = fixture.records().publish(&decision(1, &[ONE])).await.unwrap_err();
+    let error = fixture.records().apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
     let message = sentence(&error);
-    assert!(matches!(error, PublishError::Refused(_)), "{message}");
-    assert!(message.contains("give the ID of one as `zone`: "), "{message}");
+    assert!(matches!(error, ApplyError::Refused(_)), "{message}");
+    assert!(message.contains("set `zone` to the ID of the right one: "), "{message}");
     assert!(message.contains(&fixture.ids.zone) && message.contains(&other), "{message}");
     assert_eq!(fixture.writes(), [] as [&str; 0]);
 
     let by_id = fixture.provider(Mode::Records { zone: other.clone(), ttl: None });
-    by_id.publish(&decision(1, &[ONE])).await.unwrap();
+    by_id.apply(&decision(1, &[ONE])).await.outcome.unwrap();
     assert_eq!(fixture.cloudflare.store().zones[&other].records.len(), 1);
     assert_eq!(fixture.resolved(), addresses(&[]));
 }
@@ -334,8 +333,8 @@ async fn a_zone_that_was_made_anew_is_found_under_its_new_id() {
         let old = store.zones.remove(&fixture.ids.zone).unwrap();
         store.add_zone(&old.account, &old.name, ZonePlan::Free)
     };
-    let error = provider.publish(&decision(2, &[TWO])).await.unwrap_err();
-    assert!(sentence(&error).contains("is its ID or name right, and may the token see it?"), "{}", sentence(&error));
+    let error = provider.apply(&decision(2, &[TWO])).await.outcome.unwrap_err();
+    assert!(sentence(&error).contains("check its ID or name, and that the token may see it"), "{}", sentence(&error));
     publish(&provider, 2, &[TWO]).await;
     assert_eq!(fixture.cloudflare.store().zones[&anew].records.len(), 1);
 }
@@ -351,7 +350,7 @@ async fn each_permission_that_records_need_is_named_where_it_is_missing() {
         let token = fixture.cloudflare.store().add_token(scopes.iter().copied());
         fixture.write_token(&token);
         let provider = fixture.records();
-        let message = sentence(&provider.publish(&decision(1, &[ONE])).await.unwrap_err());
+        let message = sentence(&provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err());
         assert!(message.contains(&format!("lacks the permission \"{permission}\"")), "{message}");
         let is_found = provider.check().await.unwrap().iter().any(|finding| message.contains(finding.as_str()));
         assert_eq!(is_found, permission == "zone, Zone: Read", "the check looks at the zone alone");

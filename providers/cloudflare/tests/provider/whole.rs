@@ -1,9 +1,8 @@
 //! A pool and a balancer of Daymark's own.
 
-use daymark_cloudflare::Pass;
 use daymark_decision::{Decision, PoolName};
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
-use daymark_provider::{Provider, PublishError, contract};
+use daymark_provider::{ApplyError, Pass, RemoteProvider, contract};
 use serde_json::{Value, json};
 
 use crate::fixture::{ByPool, Fixture, NAME, ONE, THREE, TWO, addresses, decision, public, publish, sentence};
@@ -44,7 +43,7 @@ async fn a_setup_of_daymarks_own_keeps_the_contract() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.whole();
     publish(&provider, 1, &[ONE]).await;
-    contract::keeps(&provider, &ByPool(&fixture, "daymark-lb"), &PoolName::new(NAME)).await;
+    contract::check_remote_provider(&provider, &ByPool(&fixture, "daymark-lb"), &PoolName::new(NAME)).await;
 }
 
 #[tokio::test]
@@ -53,7 +52,7 @@ async fn a_cut_after_either_was_made_makes_none_twice() {
         let fixture = Fixture::without_balancing().await;
         let provider = fixture.whole();
         fixture.cloudflare.inject(Fault::CutAfter, RequestMatcher::method("POST").path(path));
-        assert!(provider.publish(&decision(1, &[ONE])).await.is_err());
+        assert!(provider.apply(&decision(1, &[ONE])).await.outcome.is_err());
         publish(&provider, 1, &[ONE]).await;
         assert_eq!((fixture.writes().len(), pools(&fixture)), (2, 1), "{path}");
         assert_eq!(balancer(&fixture)["fallback_pool"], fixture.pool("daymark-lb")["id"]);
@@ -65,9 +64,9 @@ async fn what_bears_no_mark_is_refused_and_stays_as_it_is() {
     let fixture = Fixture::new().await;
     let provider = fixture.provider(fixture.balancing("kube-cp", daymark_cloudflare::Manage::Full { ttl: 30 }));
     let before = fixture.pool("kube-cp");
-    let error = provider.publish(&decision(1, &[ONE])).await.unwrap_err();
-    assert!(matches!(error, PublishError::Refused(_)));
-    assert!(sentence(&error).contains("the Cloudflare pool kube-cp is there already and is not Daymark's"));
+    let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
+    assert!(matches!(error, ApplyError::Refused(_)));
+    assert!(sentence(&error).contains("the Cloudflare pool kube-cp exists and is not Daymark's"));
     assert_eq!((fixture.pool("kube-cp"), fixture.writes()), (before, Vec::new()));
 }
 
@@ -75,7 +74,7 @@ async fn what_bears_no_mark_is_refused_and_stays_as_it_is() {
 async fn a_foreign_balancer_of_the_name_is_refused_and_stays_as_it_is() {
     let fixture = Fixture::new().await;
     let before = balancer(&fixture);
-    let error = fixture.whole().publish(&decision(1, &[ONE])).await.unwrap_err();
+    let error = fixture.whole().apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
     assert!(sentence(&error).contains(&format!("the zone has a load balancer {NAME} that is not Daymark's")));
     assert_eq!(balancer(&fixture), before);
 }
@@ -126,7 +125,7 @@ async fn a_setup_that_is_deleted_again_and_again_is_made_anew_after_longer_and_l
         // As from a timer: only the memory knows of the earlier deletions.
         let mode = fixture.balancing("daymark-lb", daymark_cloudflare::Manage::Full { ttl: 30 });
         let provider = fixture.provider_of(mode, memory);
-        match provider.publish(&decision(1, &[ONE])).await {
+        match provider.apply(&decision(1, &[ONE])).await.outcome {
             Ok(()) => {
                 assert_eq!((balancer(&fixture)["name"].as_str(), pools(&fixture)), (Some(NAME), 1));
                 delete(&fixture);
@@ -134,7 +133,7 @@ async fn a_setup_that_is_deleted_again_and_again_is_made_anew_after_longer_and_l
             }
             Err(error) => {
                 let message = sentence(&error);
-                assert!(matches!(error, PublishError::Refused(_)), "{message}");
+                assert!(matches!(error, ApplyError::Refused(_)), "{message}");
                 let expected = format!(
                     "someone else has deleted the Cloudflare pool daymark-lb and the load balancer {NAME} again and again, and \
                      without it the name has no address"
@@ -156,7 +155,7 @@ async fn a_balancer_that_is_left_deleted_for_a_while_keeps_no_dead_node_in_its_p
         publish(&provider, 1, &[ONE, TWO]).await;
         fixture.cloudflare.store().zones.get_mut(&fixture.ids.zone).unwrap().balancers.clear();
     }
-    let error = provider.publish(&decision(2, &[TWO])).await.unwrap_err();
+    let error = provider.apply(&decision(2, &[TWO])).await.outcome.unwrap_err();
     assert!(sentence(&error).contains("someone else has deleted the load balancer"), "{}", sentence(&error));
     assert_eq!(fixture.enabled("daymark-lb"), addresses(&[TWO]));
     publish(&provider, 2, &[TWO]).await;
@@ -171,10 +170,10 @@ async fn a_dry_run_tells_each_change_once_as_the_pass_does() {
         let answer = contract::answer(&PoolName::new(NAME), generation, nodes.iter().copied());
         Decision { answers: vec![answer], generation }
     };
-    provider.publish(&decision_over(1, &[("one", ONE, true), ("two", TWO, true)])).await.unwrap();
+    provider.apply(&decision_over(1, &[("one", ONE, true), ("two", TWO, true)])).await.outcome.unwrap();
     let changed = decision_over(2, &[("one", ONE, false), ("two", TWO, true), ("three", THREE, true)]);
     let sentences = |pass: Pass| pass.edits.into_iter().flat_map(|edit| edit.changes).collect::<Vec<_>>();
-    let (would, did) = (sentences(provider.plan(&changed).await), sentences(provider.pass(&changed).await));
+    let (would, did) = (sentences(provider.plan(&changed).await), sentences(provider.apply(&changed).await));
     assert_eq!((would.len(), &would), (2, &did));
 }
 
@@ -182,7 +181,7 @@ async fn a_dry_run_tells_each_change_once_as_the_pass_does() {
 async fn what_a_dry_run_would_set_right_is_not_asked_of_the_operator() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.whole();
-    provider.publish(&public(1)).await.unwrap();
+    provider.apply(&public(1)).await.outcome.unwrap();
     let pool = fixture.pool("daymark-lb")["id"].clone();
     let without_origin_and_balancer = || {
         let mut store = fixture.cloudflare.store();
@@ -204,6 +203,6 @@ async fn what_a_dry_run_would_set_right_is_not_asked_of_the_operator() {
         harm();
         assert!(!provider.plan(&public(1)).await.edits.is_empty());
         assert_eq!(provider.check().await.unwrap(), [""; 0]);
-        provider.publish(&public(1)).await.unwrap();
+        provider.apply(&public(1)).await.outcome.unwrap();
     }
 }

@@ -6,14 +6,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::client::ratelimit::ratelimit;
 
-/// What an answer says whose headers Cloudflare would send.
-fn said(remaining: u32, seconds: u32) -> Ratelimit {
+/// The report of a response with Cloudflare's headers.
+fn report(remaining: u32, seconds: u32) -> Ratelimit {
     let mut headers = http::HeaderMap::new();
     headers.insert("ratelimit", format!("\"default\";r={remaining};t={seconds}").parse().unwrap());
     ratelimit(&headers).unwrap()
 }
 
-/// When each of so many permits was given, from now on.
+/// Takes this number of permits. Returns the time of each.
 async fn permits(budget: &Budget, count: usize) -> Vec<Duration> {
     let start = Instant::now();
     let mut given = Vec::new();
@@ -86,7 +86,7 @@ async fn calls_that_can_wait_leave_half_of_the_burst_to_writes() {
 #[tokio::test(start_paused = true)]
 async fn passes_are_spread_over_the_window_when_cloudflare_says_that_little_is_left() {
     let budget = Budget::new(100);
-    budget.heed(said(59, 30));
+    budget.record(report(59, 30));
     assert!(!budget.has_spare());
     assert_eq!(budget.pause(), Duration::from_millis(500));
     tokio::time::advance(Duration::from_millis(400)).await;
@@ -99,7 +99,7 @@ async fn passes_are_spread_over_the_window_when_cloudflare_says_that_little_is_l
 #[tokio::test(start_paused = true)]
 async fn no_pass_begins_with_fewer_calls_left_than_it_may_take() {
     let budget = Budget::new(100);
-    budget.heed(said(3, 30));
+    budget.record(report(3, 30));
     assert_eq!(budget.pause(), Duration::from_secs(30), "what is left to all");
 
     let budget = Budget::new(1);
@@ -116,7 +116,7 @@ async fn no_pass_begins_with_fewer_calls_left_than_it_may_take() {
 #[tokio::test(start_paused = true)]
 async fn calls_are_not_spread_while_enough_is_left() {
     let budget = Budget::new(100);
-    budget.heed(said(61, 30));
+    budget.record(report(61, 30));
     assert!(budget.has_spare());
     assert_eq!(permits(&budget, 100).await, [Duration::ZERO; 100]);
     assert_eq!(budget.remaining(), Some(61));
@@ -125,7 +125,7 @@ async fn calls_are_not_spread_while_enough_is_left() {
 #[tokio::test(start_paused = true)]
 async fn nothing_left_permits_no_call_until_the_next_window() {
     let budget = Budget::new(100);
-    budget.heed(said(0, 30));
+    budget.record(report(0, 30));
     assert_eq!(budget.permit().await.unwrap_err().rest, Duration::from_secs(30));
     assert_eq!(budget.pause(), Duration::from_secs(30));
     tokio::time::advance(Duration::from_secs(30)).await;
@@ -136,8 +136,8 @@ async fn nothing_left_permits_no_call_until_the_next_window() {
 #[tokio::test(start_paused = true)]
 async fn a_better_word_of_cloudflare_ends_the_spreading() {
     let budget = Budget::new(100);
-    budget.heed(said(0, 300));
-    budget.heed(said(1_000, 300));
+    budget.record(report(0, 300));
+    budget.record(report(1_000, 300));
     assert_eq!((budget.pause(), permits(&budget, 10).await), (Duration::ZERO, vec![Duration::ZERO; 10]));
 }
 
@@ -191,7 +191,7 @@ async fn a_block_is_to_be_remembered_until_it_ends_and_so_is_a_share_that_is_use
     assert_eq!(blocked.blocked_until(), None);
     let until = blocked.block(Duration::from_mins(1)).until;
     assert_eq!(blocked.blocked_until(), Some(until));
-    used_up.heed(said(0, 60));
+    used_up.record(report(0, 60));
     assert!(used_up.blocked_until().is_some());
     tokio::time::advance(Duration::from_mins(1)).await;
     assert_eq!((blocked.blocked_until(), used_up.blocked_until()), (None, None));

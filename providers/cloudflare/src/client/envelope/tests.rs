@@ -5,8 +5,8 @@ use crate::client::Retry;
 
 const TOKEN: &str = "s3cret-token";
 
-/// Reads an answer as a list of numbers.
-fn read_as(call: Call, status: u16, body: &str) -> Result<Answer<Vec<u8>>, CallError> {
+/// Reads a response as a list of numbers.
+fn read_as(call: Call, status: u16, body: &str) -> Result<Reply<Vec<u8>>, CallError> {
     let token = Token::parse(TOKEN.as_bytes()).ok().unwrap();
     let source = TokenSource::File(PathBuf::from("/etc/daymark/token"));
     read(call, StatusCode::from_u16(status).unwrap(), body.as_bytes(), &token, &source)
@@ -38,7 +38,7 @@ fn parts_of_the_envelope_may_be_missing_or_null() {
 }
 
 #[test]
-fn a_failure_that_is_told_with_http_200_is_a_failure() {
+fn a_failure_that_is_reported_with_http_200_is_a_failure() {
     let failure = refusal(200, &error(1002, "origin list length must be in range"));
     assert_eq!(failure.retry(), Retry::Operator);
     assert_eq!(
@@ -69,42 +69,42 @@ fn a_status_decides_when_a_failure_is_tried_again() {
 
 #[test]
 fn what_is_busy_says_what_cloudflare_says_if_it_says_anything() {
-    let told = refusal(503, &error(7, "try later"));
+    let message = refusal(503, &error(7, "try later"));
     assert_eq!(
-        told.to_string(),
-        "Cloudflare cannot do this now: reading DNS records failed with HTTP 503: try later (code 7)"
+        message.to_string(),
+        "Cloudflare is unavailable: reading DNS records failed with HTTP 503: try later (code 7)"
     );
     let silent = refusal(502, "<html>Bad gateway</html>");
-    assert_eq!(silent.to_string(), "Cloudflare cannot do this now: reading DNS records failed with HTTP 502");
+    assert_eq!(silent.to_string(), "Cloudflare is unavailable: reading DNS records failed with HTTP 502");
 }
 
 #[test]
-fn what_is_no_envelope_is_told_by_its_first_words_and_tried_again() {
+fn what_is_no_envelope_is_reported_by_its_first_words_and_tried_again() {
     let long = format!("<html>\n\t<title>{}</title>", "word ".repeat(1_000));
     for (body, begins) in [
         ("", "it is empty"),
         (" \n", "it is empty"),
         (
             "<!DOCTYPE html>\n<p>\u{7}Hello",
-            "it is no envelope of the API, and begins with \"<!DOCTYPE html> <p>Hello\"",
+            "it is not an envelope of the API; it begins with \"<!DOCTYPE html> <p>Hello\"",
         ),
         (r#"{"success":true,"result":[1"#, "begins with \"{\\\"success\\\":true,\\\"result\\\":[1\""),
-        (r#"{"result":[1]}"#, "it is no envelope of the API"),
-        ("null", "it is no envelope of the API"),
+        (r#"{"result":[1]}"#, "it is not an envelope of the API"),
+        ("null", "it is not an envelope of the API"),
         (&long, "begins with \"<html> <title>word word"),
     ] {
         for status in [200, 301, 403, 404] {
             let failure = refusal(status, body);
             assert_eq!((failure.retry(), failure.is_not_found()), (Retry::BackOff, false), "{failure}");
-            let told = failure.to_string();
-            assert!(told.contains(begins) && told.contains(&format!("(HTTP {status})")), "{told}");
-            assert!(told.len() < 500, "{told}");
+            let message = failure.to_string();
+            assert!(message.contains(begins) && message.contains(&format!("(HTTP {status})")), "{message}");
+            assert!(message.len() < 500, "{message}");
         }
     }
 }
 
 #[test]
-fn a_result_of_another_kind_is_told_and_tried_again() {
+fn a_result_of_another_kind_is_reported_and_tried_again() {
     for body in [
         r#"{"success":true,"errors":[],"result":{"a":1}}"#,
         r#"{"success":true,"errors":[],"result":null}"#,
@@ -112,7 +112,7 @@ fn a_result_of_another_kind_is_told_and_tried_again() {
     ] {
         let failure = refusal(200, body);
         assert_eq!(failure.retry(), Retry::BackOff);
-        assert!(failure.to_string().contains("its result is not what it should be: invalid type"), "{failure}");
+        assert!(failure.to_string().contains("its result has another type: invalid type"), "{failure}");
         assert!(!format!("{failure} {failure:?}").contains(TOKEN), "{failure:?}");
     }
 }
@@ -122,13 +122,15 @@ fn only_cloudflare_says_that_something_is_not_there() {
     let missing = refusal(404, &error(1003, "pool not found"));
     assert!(missing.is_not_found());
     assert!(
-        missing.to_string().ends_with("pool not found (code 1003); is its ID or name right, and may the token see it?")
+        missing
+            .to_string()
+            .ends_with("pool not found (code 1003); check its ID or name, and that the token may see it")
     );
     assert!(!refusal(400, &error(1003, "pool not found")).is_not_found());
 }
 
 #[test]
-fn a_refused_token_is_told_with_the_permission_that_it_may_lack() {
+fn a_refused_token_is_reported_with_the_permission_that_it_may_lack() {
     for (status, code) in [(401, 10000), (403, 10000), (400, 10000), (403, 9109), (400, 9106), (403, 0)] {
         for (call, permission) in [
             (Call::WriteRecord, "zone, DNS: Edit"),
@@ -137,7 +139,7 @@ fn a_refused_token_is_told_with_the_permission_that_it_may_lack() {
         ] {
             let failure = read_as(call, status, &error(code, "Authentication error")).unwrap_err();
             let advice = format!(
-                "; the token in the file /etc/daymark/token lacks the permission \"{permission}\", or is not accepted at all"
+                "; the token in the file /etc/daymark/token lacks the permission \"{permission}\", or is not valid"
             );
             assert!(failure.to_string().ends_with(&advice), "{failure}");
             assert_eq!(failure.retry(), Retry::Operator);
@@ -146,24 +148,24 @@ fn a_refused_token_is_told_with_the_permission_that_it_may_lack() {
 }
 
 #[test]
-fn a_token_that_is_not_accepted_is_told_when_it_is_verified() {
+fn a_token_that_is_not_accepted_is_reported_when_it_is_verified() {
     let failure = read_as(Call::VerifyToken, 401, &error(1000, "Invalid API Token")).unwrap_err();
     assert_eq!(
         failure.to_string(),
         "Cloudflare refuses verifying the token (HTTP 401): Invalid API Token (code 1000); the token in the file \
-         /etc/daymark/token is not accepted: it is unknown, expired or revoked"
+         /etc/daymark/token is not accepted: it is unknown, expired or revoked; create a new one"
     );
 }
 
 #[test]
-fn a_malformed_token_is_told_as_such_also_from_deep_in_the_chain() {
+fn a_malformed_token_is_reported_as_such_also_from_deep_in_the_chain() {
     let chained = r#"{"success":false,"errors":[{"code":1,"message":"Bad request","error_chain":[{"code":2,"message":"x",
         "error_chain":[{"code":6111,"message":"Invalid format for Authorization header"}]}]}]}"#;
     for body in [chained, &error(6003, "Invalid request headers"), &error(6103, "Invalid format for X-Auth-Key header")]
     {
         let failure = refusal(400, body).to_string();
-        let advice = "the token in the file /etc/daymark/token is malformed: has it quotes or a newline, or is it a \
-                      global API key?";
+        let advice = "the token in the file /etc/daymark/token is malformed: check it for quotes and newlines, and that \
+                      it is no global API key";
         assert!(failure.ends_with(advice), "{failure}");
     }
     assert!(refusal(400, chained).to_string().contains("Bad request (code 1), from: x (code 2), from: Invalid format"));
@@ -180,7 +182,7 @@ fn a_token_that_is_echoed_is_not_shown() {
         [(400, &chained), (200, &chained), (500, &chained), (200, &cut), (403, &format!("<p>{TOKEN}"))]
     {
         let failure = refusal(status, body);
-        let shown = format!("{failure} {failure:?}");
-        assert!(shown.contains("[token]") && !shown.contains("s3cret"), "{shown}");
+        let text = format!("{failure} {failure:?}");
+        assert!(text.contains("[token]") && !text.contains("s3cret"), "{text}");
     }
 }

@@ -14,11 +14,11 @@ fn seconds(seconds: u64) -> Duration {
 
 #[test]
 fn what_is_left_is_read_as_cloudflare_writes_it() {
-    let said = ratelimit(&headers(&[
+    let report = ratelimit(&headers(&[
         ("ratelimit", r#""default";r=99;t=30"#),
         ("ratelimit-policy", r#""default";q=1200;w=300"#),
     ]));
-    assert_eq!(said, Some(Ratelimit { remaining: 99, low: None }));
+    assert_eq!(report, Some(Ratelimit { remaining: 99, low: None }));
 }
 
 #[test]
@@ -33,8 +33,8 @@ fn a_twentieth_of_the_quota_is_little() {
         ("nonsense", 61, false),
     ] {
         let limit = format!("\"default\";r={remaining};t=30");
-        let said = ratelimit(&headers(&[("ratelimit", &limit), ("ratelimit-policy", policy)])).unwrap();
-        assert_eq!(said.low.is_some(), is_low, "{policy} {remaining}");
+        let report = ratelimit(&headers(&[("ratelimit", &limit), ("ratelimit-policy", policy)])).unwrap();
+        assert_eq!(report.low.is_some(), is_low, "{policy} {remaining}");
     }
 }
 
@@ -49,7 +49,7 @@ fn what_is_little_is_spread_over_the_rest_of_the_window_of_five_minutes_at_most(
 
 #[test]
 fn odd_forms_are_understood_or_ignored() {
-    let remaining = |value| ratelimit(&headers(&[("ratelimit", value)])).map(|said| said.remaining);
+    let remaining = |value| ratelimit(&headers(&[("ratelimit", value)])).map(|report| report.remaining);
     assert_eq!(remaining(r" default ; t=30 ;r = 7 ; more"), Some(7));
     assert_eq!(remaining(r#""default";r=700;t=30;pk=:Zm9v:"#), Some(700));
     for odd in [

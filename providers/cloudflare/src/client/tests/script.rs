@@ -1,4 +1,4 @@
-//! A server that plays prepared answers, one a connection, and keeps what it was asked.
+//! A server that sends prepared responses, one for each connection, and records the requests.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// What becomes of one request.
-pub(super) enum Play {
+/// The response to one request.
+pub(super) enum ScriptedResponse {
     /// These bytes, and the end of the connection.
     Bytes(Vec<u8>),
     /// These bytes, and the connection stays.
@@ -17,27 +17,27 @@ pub(super) enum Play {
 
 pub(super) struct Script {
     pub(super) api: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }
 
 impl Script {
-    /// Plays these; a request too many finds the connection cut.
-    pub(super) async fn play(answers: Vec<Play>) -> Self {
+    /// Starts a server with these responses. A request beyond them finds the connection cut.
+    pub(super) async fn start(answers: Vec<ScriptedResponse>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api = format!("http://{}/client/v4", listener.local_addr().unwrap());
-        let asked = Arc::<Mutex<Vec<String>>>::default();
-        let keep = Arc::clone(&asked);
+        let requests = Arc::<Mutex<Vec<String>>>::default();
+        let keep = Arc::clone(&requests);
         let task = tokio::spawn(async move {
             let (mut answers, mut stalled) = (answers.into_iter(), Vec::new());
             loop {
                 let (mut connection, _) = listener.accept().await.unwrap();
                 let text = request(&mut connection).await;
                 keep.lock().push(text);
-                // Who has heard enough may be gone.
+                // The client may have closed the connection.
                 match answers.next() {
-                    Some(Play::Bytes(bytes)) => drop(connection.write_all(&bytes).await),
-                    Some(Play::Stall(bytes)) => {
+                    Some(ScriptedResponse::Bytes(bytes)) => drop(connection.write_all(&bytes).await),
+                    Some(ScriptedResponse::Stall(bytes)) => {
                         drop(connection.write_all(&bytes).await);
                         stalled.push(connection);
                     }
@@ -45,12 +45,12 @@ impl Script {
                 }
             }
         });
-        Self { api, asked, task }
+        Self { api, requests, task }
     }
 
     /// Every request so far, head and body.
-    pub(super) fn asked(&self) -> Vec<String> {
-        self.asked.lock().clone()
+    pub(super) fn requests(&self) -> Vec<String> {
+        self.requests.lock().clone()
     }
 }
 
@@ -60,10 +60,10 @@ impl Drop for Script {
     }
 }
 
-/// An answer with a body, and with more headers, each ended by a new line.
-pub(super) fn reply(status: u16, headers: &str, body: &str) -> Play {
+/// A response with a body and more headers, each ended by a new line.
+pub(super) fn reply(status: u16, headers: &str, body: &str) -> ScriptedResponse {
     let length = body.len();
-    Play::Bytes(
+    ScriptedResponse::Bytes(
         format!("HTTP/1.1 {status} x\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}").into(),
     )
 }

@@ -8,18 +8,18 @@ use super::*;
 use crate::client::tests::Log;
 
 /// A token file, and the token as it is read from it.
-struct Scene {
+struct Fixture {
     directory: TempDir,
     token: ApiToken,
 }
 
-impl Scene {
+impl Fixture {
     fn new(content: &[u8]) -> Self {
         let directory = TempDir::new().unwrap();
         let token = ApiToken::new(TokenSource::File(directory.path().join("token"))).unwrap();
-        let scene = Self { directory, token };
-        scene.write(content);
-        scene
+        let fixture = Self { directory, token };
+        fixture.write(content);
+        fixture
     }
 
     /// Replaces the file, as an editor and a secret of Kubernetes do.
@@ -40,9 +40,9 @@ impl Scene {
 
 #[test]
 fn white_space_around_the_token_is_ignored() {
-    let scene = Scene::new(b"\r\n  v1.0-abc_DEF \n\n");
-    assert_eq!(scene.read().as_deref(), Ok("v1.0-abc_DEF"));
-    let token = scene.token.current().unwrap();
+    let fixture = Fixture::new(b"\r\n  v1.0-abc_DEF \n\n");
+    assert_eq!(fixture.read().as_deref(), Ok("v1.0-abc_DEF"));
+    let token = fixture.token.current().unwrap();
     assert_eq!(token.header().to_str().unwrap(), "Bearer v1.0-abc_DEF");
     assert!(token.header().is_sensitive());
 }
@@ -50,7 +50,7 @@ fn white_space_around_the_token_is_ignored() {
 #[test]
 fn anything_but_one_word_of_printable_ascii_is_no_token() {
     for content in [&b""[..], b" \n", b"two words", b"Bearer abc", b"a\nb", b"a\0b", b"t\xc3\xb6ken", b"\xff\xfe"] {
-        let refusal = Scene::new(content).read().unwrap_err();
+        let refusal = Fixture::new(content).read().unwrap_err();
         let empty = refusal.ends_with(" is empty; a token is needed");
         let other = refusal.ends_with(" is no token; one word of visible ASCII characters is needed");
         assert!(if content.trim_ascii().is_empty() { empty } else { other }, "{content:?}: {refusal}");
@@ -58,14 +58,11 @@ fn anything_but_one_word_of_printable_ascii_is_no_token() {
 }
 
 #[test]
-fn a_missing_file_or_variable_is_told_by_name() {
+fn a_missing_file_or_variable_is_reported_by_name() {
     let missing = ApiToken::new(TokenSource::File("/nowhere/token".into())).unwrap().current().err().unwrap();
     assert_eq!(missing.to_string(), "/nowhere/token does not exist; a file is needed");
     let unset = ApiToken::new(TokenSource::Environment("DAYMARK_NEVER_SET".into())).err().unwrap();
-    assert_eq!(
-        unset.to_string(),
-        "the environment variable DAYMARK_NEVER_SET, which should hold the token, is not set"
-    );
+    assert_eq!(unset.to_string(), "the environment variable DAYMARK_NEVER_SET is not set; it must hold the API token");
 }
 
 #[test]
@@ -77,46 +74,46 @@ fn the_environment_may_hold_the_token() {
 
 #[test]
 fn a_changed_file_is_read_again_and_an_unchanged_one_is_not() {
-    let scene = Scene::new(b"first");
-    let first = scene.token.current().unwrap();
-    assert!(Arc::ptr_eq(&first, &scene.token.current().unwrap()));
-    scene.write(b"other");
-    assert_eq!(scene.read().as_deref(), Ok("other"));
+    let fixture = Fixture::new(b"first");
+    let first = fixture.token.current().unwrap();
+    assert!(Arc::ptr_eq(&first, &fixture.token.current().unwrap()));
+    fixture.write(b"other");
+    assert_eq!(fixture.read().as_deref(), Ok("other"));
 }
 
 #[test]
 fn the_last_good_token_stays_until_the_file_has_another() {
-    let scene = Scene::new(b"good");
-    assert_eq!(scene.read().as_deref(), Ok("good"));
-    scene.write(b"not good");
-    assert_eq!(scene.read().as_deref(), Ok("good"));
-    fs::remove_file(scene.path()).unwrap();
-    assert_eq!(scene.read().as_deref(), Ok("good"));
-    scene.write(b"better");
-    assert_eq!(scene.read().as_deref(), Ok("better"));
+    let fixture = Fixture::new(b"good");
+    assert_eq!(fixture.read().as_deref(), Ok("good"));
+    fixture.write(b"not good");
+    assert_eq!(fixture.read().as_deref(), Ok("good"));
+    fs::remove_file(fixture.path()).unwrap();
+    assert_eq!(fixture.read().as_deref(), Ok("good"));
+    fixture.write(b"better");
+    assert_eq!(fixture.read().as_deref(), Ok("better"));
 }
 
 #[test]
 fn a_file_that_becomes_readable_is_read() {
-    let scene = Scene::new(b"good");
-    fs::set_permissions(scene.path(), Permissions::from_mode(0o000)).unwrap();
+    let fixture = Fixture::new(b"good");
+    fs::set_permissions(fixture.path(), Permissions::from_mode(0o000)).unwrap();
     // Root may read it all the same.
-    if let Err(refusal) = scene.read() {
+    if let Err(refusal) = fixture.read() {
         assert!(refusal.contains("cannot be read"), "{refusal}");
     }
-    fs::set_permissions(scene.path(), Permissions::from_mode(0o400)).unwrap();
-    assert_eq!(scene.read().as_deref(), Ok("good"));
+    fs::set_permissions(fixture.path(), Permissions::from_mode(0o400)).unwrap();
+    assert_eq!(fixture.read().as_deref(), Ok("good"));
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_told_once_a_version_and_without_what_it_holds() {
+fn a_file_that_cannot_be_used_is_reported_once_a_version_and_without_what_it_holds() {
     let (log, guard) = Log::capture();
-    let scene = Scene::new(b"s3cret-good");
-    scene.read().unwrap();
+    let fixture = Fixture::new(b"s3cret-good");
+    fixture.read().unwrap();
     for content in [&b"s3cret-bad s3cret"[..], b"s3cret-bad s3cret worse"] {
-        scene.write(content);
+        fixture.write(content);
         for _ in 0..3 {
-            scene.read().unwrap();
+            fixture.read().unwrap();
         }
     }
     drop(guard);
