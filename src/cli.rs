@@ -40,22 +40,22 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the controller: probe, decide, and publish the answers
+    /// Run the controller: probe, decide and publish the answers
     Run(run::Arguments),
-    /// Do one pass for a timer: probe until every verdict is clear, publish to Cloudflare, and end
+    /// Make one pass for a timer: probe until every verdict is clear, publish to Cloudflare, and end
     Sync(sync::Arguments),
     /// Run Daymark with three fake apiservers on this host, or change the behaviour of a fake of the running demo
     #[cfg(feature = "demo")]
     Demo(demo::Arguments),
-    /// Show every error of a configuration, and the worst-case time to a right answer
+    /// Show every error of a configuration, and how long a failure lasts at worst
     Check(check::Arguments),
-    /// Probe each target once and show what was found
+    /// Probe each target once and show the outcome
     Probe(probe::Arguments),
     /// Resolve names
     Ask(ask::Arguments),
-    /// Show what a running host holds
+    /// Show the state of a running host
     Status(status::Arguments),
-    /// Show what has changed on a running host, and why
+    /// Show the history of a running host, with reasons
     Events(status::Arguments),
     /// Show why the targets of a node are in the answer or out of it
     Explain(explain::Arguments),
@@ -63,19 +63,19 @@ enum Command {
     Drain(overrides::Drain),
     /// Keep a node in the answer, whatever the probes find
     Force(overrides::SetOverride),
-    /// Lift the drain or the force of a node
+    /// Clear the drain or the force of a node
     Undrain(overrides::ClearOverride),
-    /// Make a key for what hosts tell each other
+    /// Generate the gossip key
     Keygen(keygen::Arguments),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print the completions of a shell
     Completions(completions::Arguments),
-    /// Print a manifest for what runs Daymark
+    /// Print a manifest that runs Daymark, or the rights that it needs
     Manifest(manifest::Arguments),
     /// Write the man pages
     Man(man::Arguments),
-    /// Print which Daymark this is
+    /// Print the version, with its commit
     Version(version::Arguments),
 }
 

@@ -23,7 +23,7 @@ pub(super) fn check(arguments: &Arguments) -> Outcome {
     zones::checked(&config).map_err(|sentences| Failure::Usage(sentences.join("\n")))?;
     let mut report = budget::report(&config);
     report.warnings.extend(unset_variables(&config));
-    Ok(format!("{report}{} is right\n", arguments.config.display()))
+    Ok(format!("{report}{}: configuration OK\n", arguments.config.display()))
 }
 
 /// Variables of tokens that are not set here; where Daymark runs they may be.
