@@ -121,7 +121,7 @@ fn a_dead_node_leaves_on_every_host_and_the_status_has_the_vote_of_each() {
     hosts.nodes.set(0, Behaviour::Dead);
     hosts.all_answer(&all[1..]);
     let metrics = hosts.host(0).get("/metrics").1;
-    assert!(metrics.contains("daymark_fake_apiserverg{standing=\"quorum\"} 1"), "{metrics}");
+    assert!(metrics.contains("daymark_quorum_state{state=\"quorum\"} 1"), "{metrics}");
     let grade = |peer: &str| {
         format!("peer=\"{peer}\",pool=\"lb.kube-cp.com\",node=\"cp-1\",address=\"{}\",grade=\"down\"}} 1", all[0])
     };
