@@ -149,7 +149,10 @@ fn tell(failure: &Failure) {
     // What ran must end, also where no one reads. But the errors of a file may be many, and their reader slow.
     let is_run = matches!(failure, Failure::Run(_));
     let _ = match is_run.then(|| LogWriter::start(io::stderr())) {
-        Some(Ok((mut lines, _rest))) => lines.write_all(text.as_bytes()),
+        Some(Ok(mut writer)) => {
+            let _guard = writer.flush_guard();
+            writer.write_all(text.as_bytes())
+        }
         _ => io::stderr().write_all(text.as_bytes()),
     };
 }

@@ -26,7 +26,8 @@ pub(super) enum Format {
 pub(super) fn start(format: Format, level: &str) -> Option<FlushGuard> {
     let filter = EnvFilter::try_from_env("DAYMARK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // Without a thread no runtime can be had either, and that is told.
-    let (writer, guard) = LogWriter::start(io::stderr()).ok()?;
+    let writer = LogWriter::start(io::stderr()).ok()?;
+    let guard = writer.flush_guard();
     // A crash is told as everything is: by whole lines, and without waiting for who reads them.
     std::panic::set_hook(Box::new(|crash| error!("{}", one_line(&crash.to_string()))));
     let make_writer = move || writer.clone();

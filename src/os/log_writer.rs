@@ -45,11 +45,16 @@ struct Queue {
 
 impl LogWriter {
     /// Starts a thread that writes the lines to `output`. Returns an error if the thread cannot be started.
-    pub fn start(output: impl Write + Send + 'static) -> io::Result<(Self, FlushGuard)> {
+    pub fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
         let writer = Self(Arc::default());
         let queue = Arc::clone(&writer.0);
         thread::Builder::new().name("log".to_owned()).spawn(move || queue.write_to(output))?;
-        Ok((writer.clone(), FlushGuard(writer)))
+        Ok(writer)
+    }
+
+    /// A guard that flushes the queue when it is dropped.
+    pub fn flush_guard(&self) -> FlushGuard {
+        FlushGuard(self.clone())
     }
 }
 
@@ -117,7 +122,8 @@ mod tests {
     #[test]
     fn queued_lines_are_written_before_the_end() {
         let output = Output::default();
-        let (mut writer, guard) = LogWriter::start(output.clone()).unwrap();
+        let mut writer = LogWriter::start(output.clone()).unwrap();
+        let guard = writer.flush_guard();
         let all: Vec<String> = (0..MAX_QUEUED_LINES / 2).map(|n| format!("{n}\n")).collect();
         for line in &all {
             writer.write_all(line.as_bytes()).unwrap();
@@ -129,7 +135,8 @@ mod tests {
     #[test]
     fn a_line_that_does_not_fit_is_lost_and_counted_and_no_other_is() {
         let (reader, pipe) = io::pipe().unwrap();
-        let (mut writer, guard) = LogWriter::start(pipe).unwrap();
+        let mut writer = LogWriter::start(pipe).unwrap();
+        let guard = writer.flush_guard();
         let before = lost_lines();
         let mut count = 0;
         while lost_lines() == before {

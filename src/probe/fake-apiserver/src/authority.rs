@@ -6,7 +6,7 @@ use rcgen::{
 };
 use rustls::pki_types::CertificateDer;
 
-use crate::server::FakeApiserverError;
+use crate::error::FakeApiserverError;
 
 /// A CA like that of kubeadm: a self-signed certificate and its key. Both are kept in memory only.
 #[derive(Debug)]

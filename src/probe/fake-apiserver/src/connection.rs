@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -17,26 +16,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::behaviour::Behaviour;
 use crate::response::respond;
-use crate::server::{Shared, set_silent};
-
-/// The client of a connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Client {
-    pub(crate) has_certificate: bool,
-    socket: Arc<Socket>,
-}
-
-impl Client {
-    /// Makes the kernel reset the connection when it is closed.
-    pub(crate) fn reset_on_close(&self) {
-        reset_on_close(&self.socket);
-    }
-}
-
-fn reset_on_close(socket: &Socket) {
-    // Fails only on a closed socket, which needs no reset.
-    drop(socket.set_linger(Some(Duration::ZERO)));
-}
+use crate::shared::Shared;
+use crate::socket::{Client, reset_on_close, set_silent};
 
 /// Serves one connection until it is closed. Drops its packets while the behaviour is [`Behaviour::Silent`].
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {

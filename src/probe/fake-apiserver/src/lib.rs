@@ -8,11 +8,16 @@ mod authority;
 mod behaviour;
 mod cluster;
 mod connection;
+mod error;
 mod response;
 mod server;
+mod shared;
+mod socket;
 mod tls;
 
 pub use authority::{Authority, Identity, Validity};
 pub use behaviour::{Behaviour, UnknownBehaviour};
 pub use cluster::{Cluster, ClusterNode, NodeAddress};
-pub use server::{Access, FakeApiserver, FakeApiserverError};
+pub use error::FakeApiserverError;
+pub use server::FakeApiserver;
+pub use shared::Access;

@@ -10,8 +10,8 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 
 use crate::behaviour::Behaviour;
-use crate::connection::Client;
-use crate::server::{Access, Shared};
+use crate::shared::{Access, Shared};
+use crate::socket::Client;
 
 /// The error that makes the server close a connection without a response.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustls::server::VerifierBuilderError;
-use socket2::{Domain, SockFilter, SockRef, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -17,6 +16,9 @@ use crate::authority::Authority;
 use crate::behaviour::Behaviour;
 use crate::cluster::Cluster;
 use crate::connection;
+use crate::error::FakeApiserverError;
+use crate::shared::{Access, Shared};
+use crate::socket::set_silent;
 use crate::tls::TlsConfigs;
 
 /// A fake apiserver. Dropping it closes all its connections. [`FakeApiserver::stop`] also waits for that.
@@ -27,53 +29,6 @@ pub struct FakeApiserver {
     commands: mpsc::Sender<Command>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
-}
-
-/// The clients that are authenticated. Others get 401.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub enum Access {
-    /// Every client. This is the default.
-    #[default]
-    Anonymous,
-    /// Clients with this bearer token.
-    Token(String),
-    /// Clients with a certificate of the authority.
-    ClientCertificate,
-}
-
-/// An error of a fake apiserver.
-#[derive(Debug, thiserror::Error)]
-pub enum FakeApiserverError {
-    /// The fake cannot listen on the address. The caller can choose another.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The kernel's error.
-        source: io::Error,
-    },
-    /// A certificate cannot be issued for the names.
-    #[error("cannot issue a certificate")]
-    Certificate(#[from] rcgen::Error),
-    /// The TLS library rejects a certificate, which is a bug of this crate.
-    #[error("cannot set up TLS")]
-    Tls(#[from] rustls::Error),
-    /// The TLS library rejects the verifier of client certificates, which is a bug of this crate.
-    #[error("cannot set up the verification of client certificates")]
-    Verifier(#[from] VerifierBuilderError),
-    /// The task of the fake has ended.
-    #[error("the fake has stopped")]
-    Stopped,
-}
-
-/// The state that all connections share.
-pub(crate) struct Shared {
-    pub(crate) behaviour: watch::Sender<Behaviour>,
-    pub(crate) access: Mutex<Access>,
-    pub(crate) cluster: Mutex<Option<Cluster>>,
-    pub(crate) tls: TlsConfigs,
-    pub(crate) requests: AtomicU64,
-    connections: AtomicU64,
 }
 
 /// A change, and the channel for its result.
@@ -95,7 +50,8 @@ impl FakeApiserver {
     /// # Panics
     /// If it is called outside a tokio runtime.
     pub fn start(address: SocketAddr, authority: &Authority, names: &[&str]) -> Result<Self, FakeApiserverError> {
-        let (port, listener) = Port::bind(address)?;
+        let port = Port::bind(address)?;
+        let listener = port.listen()?;
         let shared = Arc::new(Shared {
             behaviour: watch::Sender::new(Behaviour::Ready),
             access: Mutex::default(),
@@ -176,22 +132,6 @@ impl Drop for FakeApiserver {
     }
 }
 
-impl std::fmt::Debug for Access {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Anonymous => "Anonymous",
-            Self::Token(_) => "Token(…)",
-            Self::ClientCertificate => "ClientCertificate",
-        })
-    }
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("behaviour", &self.behaviour).finish_non_exhaustive()
-    }
-}
-
 /// A port that stays reserved while nothing listens on it.
 ///
 /// The kernel refuses connections to a socket that is bound but does not listen, and a listener can bind to the same port.
@@ -201,14 +141,12 @@ struct Port {
 }
 
 impl Port {
-    fn bind(address: SocketAddr) -> Result<(Self, TcpListener), FakeApiserverError> {
+    fn bind(address: SocketAddr) -> Result<Self, FakeApiserverError> {
         let reserved = bind_socket(address).and_then(|socket| {
             let address = socket.local_addr()?.as_socket().unwrap_or(address);
             Ok(Self { address, _reservation: socket })
         });
-        let port = reserved.map_err(|source| FakeApiserverError::Listen { address, source })?;
-        let listener = port.listen()?;
-        Ok((port, listener))
+        reserved.map_err(|source| FakeApiserverError::Listen { address, source })
     }
 
     fn listen(&self) -> Result<TcpListener, FakeApiserverError> {
@@ -226,23 +164,6 @@ fn bind_socket(address: SocketAddr) -> io::Result<Socket> {
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
-}
-
-/// Makes a socket drop every packet, or receive packets again.
-///
-/// A socket filter that accepts 0 bytes of each packet drops it. On a listener that includes SYN packets. The peer gets no
-/// response, not even an ACK.
-pub(crate) fn set_silent(socket: &Socket, silent: bool) -> io::Result<()> {
-    /// `BPF_RET | BPF_K`: ends the filter and returns the number of bytes to accept.
-    const RETURN: u16 = 0x06;
-    if silent {
-        return socket.attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)]);
-    }
-    match socket.detach_filter() {
-        // No filter was attached.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
 }
 
 async fn serve(

@@ -8,7 +8,7 @@ use rustls::{RootCertStore, ServerConfig};
 
 use crate::authority::{Authority, Identity, Validity};
 use crate::behaviour::Behaviour;
-use crate::server::FakeApiserverError;
+use crate::error::FakeApiserverError;
 
 pub(crate) struct TlsConfigs {
     current: Arc<ServerConfig>,
