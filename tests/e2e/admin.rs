@@ -55,7 +55,7 @@ fn every_metric_is_exported_as_open_metrics() {
         format!("daymark_target_certificate_not_after_timestamp_seconds{{{up}}} 4733510400"),
         format!("daymark_pool_answer_addresses{{pool=\"{POOL}\"}} 1"),
         format!("daymark_pool_generation{{pool=\"{POOL}\"}} "),
-        format!("daymark_pool_holding{{pool=\"{POOL}\"}} 0"),
+        format!("daymark_pool_basis{{pool=\"{POOL}\",basis=\"lastKnownGood\"}} 0"),
         format!("daymark_pool_ttl_seconds{{pool=\"{POOL}\"}} "),
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"REFUSED\"} 1".to_owned(),
         "daymark_dns_queries_total{transport=\"tcp\",rcode=\"NOERROR\"} 1".to_owned(),
@@ -64,7 +64,7 @@ fn every_metric_is_exported_as_open_metrics() {
         "daymark_provider_last_success_timestamp_seconds{provider=\"authoritative\"} ".to_owned(),
         "daymark_state_writable 1".to_owned(),
         "daymark_log_lines_lost_total 0".to_owned(),
-        "daymark_stuck_parts 0".to_owned(),
+        "daymark_stuck_tasks 0".to_owned(),
     ] {
         assert!(text.lines().any(|line| line.starts_with(&wanted)), "{wanted} is in {text}");
     }
@@ -89,7 +89,10 @@ fn status_and_events_have_the_present_and_the_past_with_their_reasons() {
     let pool = &status["pools"][0];
     assert_eq!((&pool["name"], &pool["basis"]), (&POOL.into(), &"ready".into()));
     let target = &pool["targets"][0];
-    assert_eq!((&target["node"], &target["grade"], &target["place"]), (&"cp-1".into(), &"live".into(), &"out".into()));
+    assert_eq!(
+        (&target["node"], &target["grade"], &target["answerStatus"]),
+        (&"cp-1".into(), &"live".into(), &"out".into())
+    );
     assert_eq!(target["observed"]["certificate"]["names"], serde_json::json!([POOL]));
     let events = daymark.json("/api/v1/events");
     let events = events.as_array().unwrap();
@@ -98,7 +101,7 @@ fn status_and_events_have_the_present_and_the_past_with_their_reasons() {
     let last = events.iter().rfind(|event| event["what"]["event"] == "answer").unwrap();
     assert_eq!(last["what"]["old"].as_array().unwrap().len(), 2);
     assert_eq!(last["what"]["new"], serde_json::json!([nodes.addresses()[1]]));
-    assert!(last["sentence"].as_str().unwrap().contains("500: not ready, failing checks: etcd"), "{last}");
+    assert!(last["message"].as_str().unwrap().contains("500: not ready, failing checks: etcd"), "{last}");
 }
 
 #[test]
@@ -117,7 +120,7 @@ fn an_override_needs_the_token_and_is_refused_if_it_is_invalid() {
         assert!(body.contains("this needs the admin token"), "{body}");
         assert_eq!(send("DELETE", "cp-1", wrong, "").0, 401);
     }
-    for (bad, said) in [
+    for (bad, message) in [
         ("drain", "the body is no override: "),
         ("{}", "missing field `kind`"),
         (r#"{"kind": "explode"}"#, "unknown variant `explode`"),
@@ -129,23 +132,23 @@ fn an_override_needs_the_token_and_is_refused_if_it_is_invalid() {
         let (code, body) = send("PUT", "cp-1", right, bad);
         assert_eq!(code, 400, "{bad}: {body}");
         let problem: Value = serde_json::from_str(&body).unwrap();
-        assert!(problem["error"].as_str().unwrap().contains(said), "{bad}: {body}");
+        assert!(problem["error"].as_str().unwrap().contains(message), "{bad}: {body}");
     }
     let (code, body) = send("PUT", "cp-9", right, drain);
     assert_eq!(code, 404);
-    assert!(body.contains(&format!("pool {POOL} has no node cp-9; it has cp-1, cp-2")), "{body}");
+    assert!(body.contains(&format!("pool {POOL} has no node cp-9; its nodes are cp-1, cp-2")), "{body}");
     assert_eq!(http(daymark.admin, "PUT", "/api/v1/pools/no/nodes/cp-1/override", right, drain).0, 404);
     daymark.answers(&nodes.addresses(), "ready");
 
     let (code, body) = send("PUT", "cp-1", right, drain);
     assert_eq!(code, 200, "{body}");
     let pools: Value = serde_json::from_str(&body).unwrap();
-    let order = &pools[0]["targets"][0]["override"];
-    assert_eq!(order["until"].as_u64().unwrap() - order["since"].as_u64().unwrap(), 600_000);
+    let active_override = &pools[0]["targets"][0]["override"];
+    assert_eq!(active_override["until"].as_u64().unwrap() - active_override["since"].as_u64().unwrap(), 600_000);
     daymark.answers(&nodes.addresses()[1..], "ready");
     let (code, body) = send("PUT", "cp-2", right, drain);
     assert_eq!(code, 409);
-    assert!(body.contains(&format!("cp-2 is the last node of pool {POOL} that is not drained")), "{body}");
+    assert!(body.contains(&format!("cp-2 is the last undrained node of pool {POOL}")), "{body}");
     assert_eq!(send("DELETE", "cp-1", right, "").0, 200);
     assert_eq!(send("DELETE", "cp-1", right, "").0, 404, "there is none any more");
     daymark.answers(&nodes.addresses(), "ready");
@@ -154,7 +157,7 @@ fn an_override_needs_the_token_and_is_refused_if_it_is_invalid() {
     daymark.answers(&nodes.addresses()[..1], "ready");
     let (code, body) = send("PUT", "cp-1", right, drain);
     assert_eq!(code, 409);
-    assert!(body.contains("is ready or live, so cp-1 must stay"), "{body}");
+    assert!(body.contains("is ready or live; drain cp-1 with --insist if you must"), "{body}");
     let insist = r#"{"kind": "drain", "insist": true}"#;
     assert_eq!(send("PUT", "cp-1", right, insist).0, 200);
 }

@@ -51,25 +51,31 @@ fn the_last_good_answer_stays_with_an_alarm_when_every_node_is_dead() {
     running.answers(&all[1..], "live");
     nodes.set(1, Behaviour::Dead);
     nodes.set(2, Behaviour::Dead);
-    until("the answer is held", || (running.pool()["basis"] == "held").then_some(()));
+    until("the last good answer stands", || (running.pool()["basis"] == "lastKnownGood").then_some(()));
     // Nodes that left shortly before the last one may be among them, since a total outage is noticed target by target.
-    let held = addresses_in(&running.pool()["addresses"]);
-    assert!(all[1..].iter().all(|address| held.contains(address)), "{held:?}");
-    let held: Vec<IpAddr> = held.into_iter().collect();
-    running.answers(&held, "held");
-    all_find(running.dns, &held);
+    let kept = addresses_in(&running.pool()["addresses"]);
+    assert!(all[1..].iter().all(|address| kept.contains(address)), "{kept:?}");
+    let kept: Vec<IpAddr> = kept.into_iter().collect();
+    running.answers(&kept, "lastKnownGood");
+    all_find(running.dns, &kept);
 
     let status = finish(&mut daymark(&["status", "--api", &running.api()]));
-    let alarm = format!("ALARM: {POOL}: no target is ready or live, and the last good answer is held\n");
+    let alarm = format!("ALARM: {POOL}: no target is usable, so the last good answer stands\n");
     assert!(status.stdout.ends_with(&alarm), "{}", status.stdout);
     let (_, metrics) = running.get("/metrics");
-    assert!(metrics.contains(&format!("\ndaymark_pool_holding{{pool=\"{POOL}\"}} 1\n")), "{metrics}");
-    assert_eq!(running.get("/readyz").0, 200, "it still serves, and its own restart would mend nothing");
+    assert!(
+        metrics.contains(&format!("\ndaymark_pool_basis{{pool=\"{POOL}\",basis=\"lastKnownGood\"}} 1\n")),
+        "{metrics}"
+    );
+    assert_eq!(running.get("/readyz").0, 200, "it still serves, and a restart would not help");
 
     nodes.set(1, Behaviour::Ready);
     running.answers(&all[1..2], "ready");
     let (_, metrics) = running.get("/metrics");
-    assert!(metrics.contains(&format!("\ndaymark_pool_holding{{pool=\"{POOL}\"}} 0\n")), "{metrics}");
+    assert!(
+        metrics.contains(&format!("\ndaymark_pool_basis{{pool=\"{POOL}\",basis=\"lastKnownGood\"}} 0\n")),
+        "{metrics}"
+    );
 }
 
 #[test]

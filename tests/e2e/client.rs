@@ -18,7 +18,7 @@ use crate::support::{Daymark, POOL, addresses_in, is_published, until};
 
 const REQUESTS: usize = 200;
 /// The time after which the client leaves a silent node for the next address.
-const PATIENCE: Duration = Duration::from_secs(2);
+const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 
 struct Client {
     tls: Arc<ClientConfig>,
@@ -37,8 +37,8 @@ impl Client {
 
     /// Sends one request; true if the node answers that it is ready.
     fn request(&self, to: IpAddr) -> io::Result<bool> {
-        let stream = TcpStream::connect_timeout(&SocketAddr::new(to, self.port), PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        let stream = TcpStream::connect_timeout(&SocketAddr::new(to, self.port), NODE_TIMEOUT)?;
+        stream.set_read_timeout(Some(NODE_TIMEOUT))?;
         let session = ClientConnection::new(Arc::clone(&self.tls), POOL.try_into().unwrap()).unwrap();
         let mut stream = StreamOwned::new(session, stream);
         write!(stream, "GET /readyz HTTP/1.1\r\nHost: {POOL}\r\nConnection: close\r\n\r\n")?;

@@ -90,7 +90,7 @@ fn probe_prints_the_observation_of_each_target() {
 
     let found = json(&["probe", "-c", config.to_str().unwrap(), "-o", "json"]);
     let kinds: Vec<&Value> = found.as_array().unwrap().iter().map(|probe| &probe["kind"]["kind"]).collect();
-    assert_eq!(kinds, ["ready", "refused", "wrong-name"]);
+    assert_eq!(kinds, ["ready", "refused", "wrongName"]);
     assert_eq!(found[0]["certificate"]["names"], serde_json::json!([POOL]));
 }
 
@@ -100,9 +100,9 @@ fn status_explain_and_events_print_the_same_reason() {
     nodes.set(1, Behaviour::Dead);
     daymark.answers(&nodes.addresses()[..1], "ready");
     let api = daymark.api();
-    let why = daymark.pool()["targets"][1]["why"].as_str().unwrap().to_owned();
+    let message = daymark.pool()["targets"][1]["message"].as_str().unwrap().to_owned();
     let reason = "connection refused: nothing listens on the port";
-    assert!(why.contains(reason), "{why}");
+    assert!(message.contains(reason), "{message}");
 
     let text = output(&["status", "--api", &api]);
     assert!(text.starts_with(&format!("{POOL} -> {} (ready, TTL ", nodes.addresses()[0])), "{text}");
@@ -110,26 +110,26 @@ fn status_explain_and_events_print_the_same_reason() {
     assert!(line.contains("down") && line.contains(" out ") && line.ends_with(reason), "{text}");
     assert!(text.contains("provider authoritative: generation "), "{text}");
     assert!(!text.contains("ALARM"), "{text}");
-    assert_eq!(json(&["status", "--api", &api, "-o", "json"])["pools"][0]["targets"][1]["why"], *why);
+    assert_eq!(json(&["status", "--api", &api, "-o", "json"])["pools"][0]["targets"][1]["message"], *message);
 
     let text = output(&["explain", "cp-2", "--api", &api]);
-    assert!(text.contains(&why), "{text}");
-    assert_eq!(json(&["explain", "cp-2", "--api", &api, "-o", "json"])[0]["why"], *why);
+    assert!(text.contains(&message), "{text}");
+    assert_eq!(json(&["explain", "cp-2", "--api", &api, "-o", "json"])[0]["message"], *message);
 
     let text = output(&["events", "--api", &api]);
     let line = text.lines().rfind(|line| line.contains("->") && line.contains(" out: ")).unwrap();
-    assert!(line.contains(&why), "{text}");
+    assert!(line.contains(&message), "{text}");
     let events = json(&["events", "--api", &api, "-o", "json"]);
     assert!(
         events
             .as_array()
             .unwrap()
             .iter()
-            .any(|event| event["sentence"].as_str().is_some_and(|message| message.contains(&why)))
+            .any(|event| event["message"].as_str().is_some_and(|text| text.contains(&message)))
     );
 
     let Finished { code, stderr, .. } = finish(&mut daymark_at(&["explain", "cp-9"], &api));
-    assert_eq!((code, stderr.as_str()), (Some(1), "there is no node cp-9; there are: cp-1, cp-2\n"));
+    assert_eq!((code, stderr.as_str()), (Some(1), "there is no node cp-9; the nodes are cp-1, cp-2\n"));
 }
 
 fn daymark_at(arguments: &[&str], api: &str) -> Command {
@@ -154,7 +154,7 @@ fn a_node_is_drained_forced_and_cleared() {
     daymark.answers(&all[1..], "ready");
 
     let done = say(&["drain", "cp-2"]);
-    let refusal = format!("cp-2 is the last node of pool {POOL} that is not drained, and stays unless you insist\n");
+    let refusal = format!("cp-2 is the last undrained node of pool {POOL}; drain it with --insist if you must\n");
     assert_eq!((done.code, done.stdout, done.stderr), (Some(1), String::new(), refusal));
     let done = say(&["drain", "cp-2", "--for", "10 parsecs"]);
     assert_eq!(done.code, Some(1));
@@ -242,8 +242,9 @@ fn help_and_version_end_with_exit_code_0() {
     let commands =
         ["run", "sync", "demo", "check", "probe", "status", "events", "explain", "drain", "force", "undrain", "keygen"];
     for command in commands {
-        let is_told = until("help is whole", || Some(help.lines().any(|line| line.trim_start().starts_with(command))));
-        assert!(is_told, "{command} is in {help}");
+        let is_reported =
+            until("help is whole", || Some(help.lines().any(|line| line.trim_start().starts_with(command))));
+        assert!(is_reported, "{command} is in {help}");
     }
 }
 

@@ -166,8 +166,8 @@ fn a_silent_api_removes_no_node_after_any_time() {
     let fixture = DiscoveryFixture::start(3);
     let daymark = fixture.run();
     (0..3).for_each(|index| fixture.nodes.set(index, Behaviour::Silent));
-    until("the silence is told", || alarms(&daymark).contains("discovery is failing").then_some(()));
-    until("every node is down", || (daymark.pool()["basis"] == "held").then_some(()));
+    until("the silence is reported", || alarms(&daymark).contains("discovery is failing").then_some(()));
+    until("every node is down", || (daymark.pool()["basis"] == "lastKnownGood").then_some(()));
     assert_eq!(targets(&daymark).len(), 3);
     fixture.nodes.set(2, Behaviour::Ready);
     daymark.answers(&fixture.of(&[2]), "ready");
@@ -205,9 +205,9 @@ fn a_moved_label_adds_nodes_at_once_and_removes_them_one_by_one_down_to_the_majo
     daymark.answers(&fixture.of(&[0, 3]), "ready");
     fixture.lists();
     assert_eq!(targets(&daymark), fixture.of(&[0, 3]), "one of three would be no majority");
-    let why = "and stays because only 1 of 3 known addresses would be left, which is no majority";
-    assert!(alarms(&daymark).contains(why), "{}", alarms(&daymark));
-    assert!(output(&["explain", "cp-4", "--api", &daymark.api()]).contains(why));
+    let message = "and stays because only 1 of 3 known addresses would be left, which is no majority";
+    assert!(alarms(&daymark).contains(message), "{}", alarms(&daymark));
+    assert!(output(&["explain", "cp-4", "--api", &daymark.api()]).contains(message));
 }
 
 #[test]
@@ -241,7 +241,9 @@ fn a_renamed_node_keeps_its_name_and_its_drain_until_the_drain_is_cleared() {
     let all = fixture.nodes.addresses();
     let names = ["cp-1", "cp-2", "a-new-name"];
     fixture.cluster.set_nodes(names.iter().zip(&all).map(|(name, at)| ClusterNode::control_plane(name, *at)).collect());
-    until("it is told", || alarms(&daymark).contains("the override on this one has to be lifted").then_some(()));
+    until("the conflict is reported", || {
+        alarms(&daymark).contains("the override on this one has to be lifted").then_some(())
+    });
     fixture.lists();
     daymark.answers(&fixture.of(&[0, 1]), "ready");
     word("undrain");
@@ -291,10 +293,10 @@ fn a_host_that_has_lost_its_state_and_has_only_a_dead_seed_is_not_ready() {
     fs::remove_file(fixture.nodes.path("state/discovery.json")).unwrap();
     fixture.nodes.set(0, Behaviour::Dead);
     let daymark = Daymark::run(&fixture.nodes.path("daymark.yaml"));
-    let why = format!("{POOL}: no seed can be used, and no list of its nodes is known");
-    until("it is not ready", || daymark.get("/readyz").1.contains(&format!("[-]{why}")).then_some(()));
+    let message = format!("{POOL}: no seed is usable and no list of its nodes is known");
+    until("it is not ready", || daymark.get("/readyz").1.contains(&format!("[-]{message}")).then_some(()));
     assert_eq!(daymark.get("/readyz").0, 503);
-    assert!(alarms(&daymark).contains(&why));
+    assert!(alarms(&daymark).contains(&message));
     fixture.nodes.set(0, Behaviour::Ready);
     until("it is ready", || (daymark.get("/readyz").0 == 200).then_some(()));
     daymark.answers(&fixture.nodes.addresses(), "ready");
@@ -365,8 +367,8 @@ fn a_pass_lists_the_nodes_once_and_the_next_one_remembers_them() {
     let dry = finish(&mut daymark(&["sync", "--dry-run", "--deadline", "2m", "-c", file.to_str().unwrap()]));
     assert!(dry.stderr.contains("those that are known stay"), "{}", dry.stderr);
     fixture.cluster.forbid(false);
-    let told = format!("{POOL}: discovery works again\ncloudflare: nothing to change\n");
-    assert_eq!(sync().stdout, told);
+    let expected = format!("{POOL}: discovery works again\ncloudflare: nothing to change\n");
+    assert_eq!(sync().stdout, expected);
     assert_eq!(sync().stdout, "cloudflare: nothing to change\n");
 }
 

@@ -58,7 +58,7 @@ fn a_second_signal_ends_the_process_at_once() {
         process.signal("TERM");
         process.signal("INT");
         let code = process.wait().code();
-        let told = fs::read_to_string(log.path()).unwrap();
-        assert!(code == Some(1) && told.ends_with("stopped at once by a second signal\n"), "{code:?}: {told}");
+        let output = fs::read_to_string(log.path()).unwrap();
+        assert!(code == Some(1) && output.ends_with("stopped at once by a second signal\n"), "{code:?}: {output}");
     }
 }

@@ -71,9 +71,9 @@ fn a_new_key_file_is_private_and_never_overwritten() {
     let done = fixture.keygen(&[]);
     let text = fixture.text();
     let (key, id) = parts(text.trim_end());
-    let told = format!("{} is made, with the key {id}\n", fixture.file.display());
-    assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (Some(0), told.as_str(), ""));
-    assert!(!told.contains(key));
+    let message = format!("{} is made, with the key {id}\n", fixture.file.display());
+    assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (Some(0), message.as_str(), ""));
+    assert!(!message.contains(key));
     assert_eq!(fixture.mode(), 0o600);
     let wanted = format!("{} exists and stays as it is; --append adds a key to it", fixture.file.display());
     assert_eq!(refused(&fixture.keygen(&[])), wanted);
@@ -99,8 +99,8 @@ fn append_adds_the_last_key_and_keeps_mode_owner_and_link() {
     let done = fixture.keygen(&["--append"]);
     let text = fixture.text();
     let (_, id) = parts(text.strip_prefix(&first).unwrap().trim_end());
-    let told = format!("{} has the key {id} as the last of 2\n", fixture.file.display());
-    assert_eq!((done.code, done.stdout, done.stderr.as_str()), (Some(0), told, ""));
+    let message = format!("{} has the key {id} as the last of 2\n", fixture.file.display());
+    assert_eq!((done.code, done.stdout, done.stderr.as_str()), (Some(0), message, ""));
     let after = fs::metadata(&behind).unwrap();
     assert_eq!((fixture.mode(), after.uid(), after.gid()), (0o640, before.uid(), before.gid()));
     assert!(fs::symlink_metadata(&fixture.file).unwrap().is_symlink());
@@ -113,8 +113,8 @@ fn a_failed_append_leaves_the_file_unchanged() {
     let shown = fixture.file.display();
     let refusal = |what: &str| {
         let done = fixture.keygen(&["--append"]);
-        let sentence = refused(&done);
-        assert!(sentence.starts_with(&format!("the key file {shown} {what}")), "{sentence}");
+        let message = refused(&done);
+        assert!(message.starts_with(&format!("the key file {shown} {what}")), "{message}");
     };
     refusal("cannot be read: No such file or directory");
     for _ in 0..8 {

@@ -17,7 +17,7 @@ fn every_line_of_the_json_log_is_an_object_and_an_answer_has_its_fields() {
     nodes.set(0, Behaviour::Dead);
     running.answers(&all[1..], "ready");
     nodes.set(1, Behaviour::Dead);
-    running.logs("\"basis\":\"held\"");
+    running.logs("\"basis\":\"lastKnownGood\"");
     let log = running.kill();
 
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -31,8 +31,8 @@ fn every_line_of_the_json_log_is_an_object_and_an_answer_has_its_fields() {
     assert_eq!((&one["pool"], &one["basis"], &one["level"]), (&POOL.into(), &"ready".into(), &"INFO".into()));
     assert_eq!(one["old"], format!("{} {}", all[0], all[1]));
     assert!(one["generation"].is_u64() && one["message"].as_str().unwrap().contains("connection refused"), "{one}");
-    let held = changes.last().unwrap();
-    assert_eq!((&held["basis"], &held["level"]), (&"held".into(), &"WARN".into()), "{held}");
+    let last = changes.last().unwrap();
+    assert_eq!((&last["basis"], &last["level"]), (&"lastKnownGood".into(), &"WARN".into()), "{last}");
     let grade = lines.iter().find(|line| line["event"] == "grade" && line["to"] == "down").unwrap();
     assert_eq!((&grade["node"], &grade["from"]), (&"cp-1".into(), &"ready".into()));
 }
@@ -42,7 +42,7 @@ fn probes_and_queries_log_nothing_at_the_default_level() {
     let nodes = Nodes::start(2);
     let running = Daymark::run(&nodes.write(&nodes.plan()));
     nodes.set(1, Behaviour::Dead);
-    until("both nodes are judged", || (running.pool()["targets"][1]["grade"] == "down").then_some(()));
+    until("both nodes have verdicts", || (running.pool()["targets"][1]["grade"] == "down").then_some(()));
     running.answers(&nodes.addresses()[..1], "ready");
     running.logs("unknown -> down");
     running.logs(&format!("-> {} (", nodes.addresses()[0]));

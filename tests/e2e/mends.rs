@@ -155,8 +155,8 @@ fn output_to_a_full_disk_is_a_failure() {
         assert_eq!(process.wait().code(), Some(1), "{arguments:?}");
         let mut text = String::new();
         said.read_to_string(&mut text).unwrap();
-        let sentence = "the output cannot be written: No space left on device (os error 28)\n";
-        assert_eq!(text, sentence, "{arguments:?}");
+        let message = "the output cannot be written: No space left on device (os error 28)\n";
+        assert_eq!(text, message, "{arguments:?}");
     }
 }
 

@@ -84,7 +84,7 @@ fn an_invalid_zone_file_is_refused_and_the_old_records_stay() {
     fs::write(&zone, format!("{RECORDS}{POOL}. IN A 192.0.2.99\n")).unwrap();
     daymark.process.signal("HUP");
     daymark.logs("the new configuration is refused, and the old one stays");
-    let fault = until("the log says why", || {
+    let fault = until("the log has the error", || {
         daymark.log().lines().find(|line| line.contains("ERROR") && line.contains(POOL)).map(str::to_owned)
     });
     assert!(fault.contains("daymark.yaml:") && fault.contains(": providers[0].zoneFile: "), "{fault}");

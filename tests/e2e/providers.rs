@@ -24,8 +24,8 @@ fn an_unreachable_provider_is_an_alarm_and_delays_no_other() {
     let text = until("both providers have done what they can", || {
         let status = daymark.json("/api/v1/status");
         let [own, cloudflare] = &status["providers"].as_array().unwrap()[..] else { panic!("{status:#}") };
-        let is_told = own["published"].is_u64() && cloudflare["fault"].is_string();
-        is_told.then(|| status.to_string())
+        let is_reported = own["published"].is_u64() && cloudflare["error"].is_string();
+        is_reported.then(|| status.to_string())
     });
     assert!(text.contains("provider cloudflare: not published"), "{text}");
 
@@ -51,7 +51,7 @@ fn a_host_without_a_dns_server_is_ready_before_its_provider() {
     std::fs::write(&config, format!("{before}{}\nadmin:{after}", unreachable())).unwrap();
     let mut command = daymark(&["run", "-c", config.to_str().unwrap()]);
     let mut daymark = Daymark::start_without_dns(command.env("CF_TOKEN", "secret-word"));
-    until("the provider has failed", || daymark.json("/api/v1/status")["providers"][0]["fault"].as_str().map(drop));
+    until("the provider has failed", || daymark.json("/api/v1/status")["providers"][0]["error"].as_str().map(drop));
     assert_eq!(daymark.get("/readyz"), (200, "[+]listeners ok\n[+]driver ok\nreadyz check passed\n".to_owned()));
     daymark.process.signal("TERM");
     assert_eq!(daymark.process.wait().code(), Some(0));

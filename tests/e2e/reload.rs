@@ -62,8 +62,8 @@ fn events(daymark: &Daymark, kind: &str) -> Vec<Value> {
 fn grades(daymark: &Daymark, address: IpAddr) -> Vec<String> {
     let address = address.to_string();
     let of_address = |event: &&Value| event["what"]["target"]["address"] == address.as_str();
-    let turns = events(daymark, "grade");
-    turns.iter().filter(of_address).map(|event| event["what"]["to"].as_str().unwrap().to_owned()).collect()
+    let transitions = events(daymark, "grade");
+    transitions.iter().filter(of_address).map(|event| event["what"]["to"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Makes a plan with some of the fakes as its nodes.
@@ -150,7 +150,7 @@ fn the_override_of_a_removed_node_is_pending_and_can_be_cleared() {
     daymark.logs("daymark.yaml is applied");
     for command in [&["status"][..], &["explain", "cp-2"]] {
         let shown = say(command).stdout;
-        assert!(shown.contains("cp-2 is not configured, and drained once it is, by ada since "), "{shown}");
+        assert!(shown.contains("cp-2 is not configured; it will be drained once it is: by ada since "), "{shown}");
     }
     let done = say(&["undrain", "cp-2"]);
     assert_eq!((done.code, done.stdout), (Some(0), format!("{POOL} -> {}\n", all[0])));

@@ -73,17 +73,17 @@ fn a_drain_and_a_last_known_good_answer_survive_a_kill() {
     nodes.set(0, Behaviour::Dead);
     nodes.set(1, Behaviour::Dead);
     nodes.set(2, Behaviour::Dead);
-    until("the answer is held, which is remembered before it is published", || {
+    until("the last good answer stands, which is saved before it is published", || {
         let status = daymark.json("/api/v1/status");
-        (status["pools"][0]["basis"] == "held" && is_published(&status)).then_some(())
+        (status["pools"][0]["basis"] == "lastKnownGood" && is_published(&status)).then_some(())
     });
-    let held = look_up(daymark.dns);
+    let answer = look_up(daymark.dns);
     kill(daymark);
 
     let daymark = Daymark::run(&config);
-    assert_eq!(look_up(daymark.dns), held);
+    assert_eq!(look_up(daymark.dns), answer);
     let status = daymark.json("/api/v1/status");
-    assert_eq!(status["pools"][0]["basis"], "held");
+    assert_eq!(status["pools"][0]["basis"], "lastKnownGood");
     assert_eq!(status["pools"][0]["targets"][2]["override"]["reason"], "disk change");
     nodes.set(0, Behaviour::Ready);
     nodes.set(1, Behaviour::Ready);

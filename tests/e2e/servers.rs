@@ -80,7 +80,7 @@ fn killed_stopped_and_unready_processes_leave_the_answer_and_return() {
     let all = servers.addresses.clone();
     let config = write(&servers.path("daymark.yaml"), &Plan::of(&all, servers.port));
     let daymark = Daymark::run(&config);
-    let why = |index: usize| daymark.pool()["targets"][index]["why"].as_str().unwrap().to_owned();
+    let message = |index: usize| daymark.pool()["targets"][index]["message"].as_str().unwrap().to_owned();
     let finds = |addresses: &[IpAddr]| {
         daymark.answers(addresses, "ready");
         all_find(daymark.dns, addresses);
@@ -89,13 +89,13 @@ fn killed_stopped_and_unready_processes_leave_the_answer_and_return() {
 
     servers.processes[0].signal("KILL");
     finds(&all[1..]);
-    assert!(why(0).contains("connection refused"), "{}", why(0));
+    assert!(message(0).contains("connection refused"), "{}", message(0));
     servers.processes[1].signal("STOP");
     finds(&all[2..]);
-    assert!(why(1).contains("in time"), "{}", why(1));
+    assert!(message(1).contains("in time"), "{}", message(1));
     servers.say(2, NO_ETCD);
     finds(&all[3..]);
-    assert!(why(2).contains("500: not ready, failing checks: etcd, etcd-readiness"), "{}", why(2));
+    assert!(message(2).contains("500: not ready, failing checks: etcd, etcd-readiness"), "{}", message(2));
 
     servers.say(2, OK);
     finds(&all[2..]);

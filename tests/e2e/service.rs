@@ -18,15 +18,15 @@ use crate::support::{BINARY, Daymark, POOL, Process, daymark, finish, output, un
 /// A service manager and the notifications that it has not read yet.
 struct Manager {
     socket: UnixDatagram,
-    told: VecDeque<String>,
+    notifications: VecDeque<String>,
 }
 
 impl Manager {
     /// Waits for this notification, and drops those before it.
-    fn hears(&mut self, line: &str) {
-        until(&format!("{line} is told"), || {
+    fn expects(&mut self, line: &str) {
+        until(&format!("{line} arrives"), || {
             self.receive();
-            std::iter::from_fn(|| self.told.pop_front()).any(|told| told == line).then_some(())
+            std::iter::from_fn(|| self.notifications.pop_front()).any(|notification| notification == line).then_some(())
         });
     }
 
@@ -35,7 +35,8 @@ impl Manager {
         loop {
             match self.socket.recv(&mut buffer) {
                 Ok(length) => {
-                    self.told.extend(String::from_utf8_lossy(&buffer[..length]).lines().map(ToOwned::to_owned));
+                    self.notifications
+                        .extend(String::from_utf8_lossy(&buffer[..length]).lines().map(ToOwned::to_owned));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => panic!("{error}"),
@@ -50,29 +51,29 @@ fn the_service_manager_is_notified_of_start_reload_stop_and_watchdog() {
     let path = dir.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_nonblocking(true).unwrap();
-    let mut manager = Manager { socket, told: VecDeque::new() };
+    let mut manager = Manager { socket, notifications: VecDeque::new() };
     let config = nodes.write(&nodes.plan());
     let mut command = daymark(&["run", "-c", config.to_str().unwrap()]);
     let mut running = Daymark::start(command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "50000"));
-    manager.hears("READY=1");
-    manager.hears("WATCHDOG=1");
-    manager.hears("WATCHDOG=1");
+    manager.expects("READY=1");
+    manager.expects("WATCHDOG=1");
+    manager.expects("WATCHDOG=1");
     running.process.signal("HUP");
-    manager.hears("RELOADING=1");
-    manager.hears("READY=1");
+    manager.expects("RELOADING=1");
+    manager.expects("READY=1");
     running.process.signal("TERM");
-    manager.hears("STOPPING=1");
+    manager.expects("STOPPING=1");
     assert!(running.process.wait().success());
 }
 
 /// The sockets of one address, held open as systemd does for a socket unit.
-struct Held {
+struct SocketUnit {
     address: SocketAddr,
     udp: UdpSocket,
     tcp: TcpListener,
 }
 
-impl Held {
+impl SocketUnit {
     fn bind() -> Self {
         let tries = (0..16).find_map(|_| {
             let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -97,14 +98,14 @@ impl Held {
 
 #[test]
 fn queries_wait_in_the_sockets_of_the_service_manager_while_daymark_is_stopped() {
-    let (nodes, held) = (Nodes::start(1), Held::bind());
-    let config = nodes.write(&Plan { listen: held.address.to_string(), ..nodes.plan() });
+    let (nodes, sockets) = (Nodes::start(1), SocketUnit::bind());
+    let config = nodes.write(&Plan { listen: sockets.address.to_string(), ..nodes.plan() });
     let log = nodes.path("log");
     for ending in ["TERM", "KILL"] {
-        let asked = Asked::send(held.address, POOL, A).unwrap();
-        let mut running = held.run(&config, &log);
+        let asked = Asked::send(sockets.address, POOL, A).unwrap();
+        let mut running = sockets.run(&config, &log);
         assert_eq!(asked.reply().unwrap().addresses, nodes.addresses());
-        assert_eq!(short("dig", held.address, &[POOL, "+tcp"]), [nodes.addresses()[0].to_string()]);
+        assert_eq!(short("dig", sockets.address, &[POOL, "+tcp"]), [nodes.addresses()[0].to_string()]);
         running.signal(ending);
         running.wait();
     }
@@ -114,11 +115,12 @@ fn queries_wait_in_the_sockets_of_the_service_manager_while_daymark_is_stopped()
 
 #[test]
 fn an_inherited_socket_on_an_unconfigured_address_is_a_warning() {
-    let (nodes, held) = (Nodes::start(1), Held::bind());
+    let (nodes, sockets) = (Nodes::start(1), SocketUnit::bind());
     let log = nodes.path("log");
-    let _running = held.run(&nodes.write(&nodes.plan()), &log);
+    let _running = sockets.run(&nodes.write(&nodes.plan()), &log);
     for transport in ["udp", "tcp"] {
-        let said = format!("the service manager has bound {} by {transport}, and no provider has that", held.address);
+        let said =
+            format!("the service manager has bound {} by {transport}, and no provider has that", sockets.address);
         until(&said, || fs::read_to_string(&log).unwrap().contains(&said).then_some(()));
     }
     until("it serves all the same", || fs::read_to_string(&log).unwrap().contains("DNS is served on").then_some(()));
@@ -131,7 +133,7 @@ fn an_inherited_descriptor_that_is_no_dns_socket_is_refused() {
     let passing = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" run -c \"$1\" 3</dev/null";
     let done = finish(Command::new("sh").args(["-c", passing, BINARY, config.to_str().unwrap()]));
     assert_eq!(done.code, Some(2));
-    assert!(done.stderr.contains("passed what is no socket of UDP or TCP: fd 3"), "{}", done.stderr);
+    assert!(done.stderr.contains("passed a file descriptor that is not a UDP or TCP socket: fd 3"), "{}", done.stderr);
 }
 
 #[test]

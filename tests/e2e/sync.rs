@@ -104,21 +104,21 @@ fn the_result_is_available_as_json() {
 fn an_answer_without_a_ready_or_live_node_is_reported_and_stays() {
     let fixture = ZoneFixture::new(2);
     let all_fail = || (0..2).for_each(|index| fixture.nodes.set(index, Behaviour::Dead));
-    let alarm = |done: &Finished, fate: &str| {
-        let wanted = format!("{POOL}: no target is ready or live, and {fate}");
+    let alarm = |done: &Finished, state: &str| {
+        let wanted = format!("{POOL}: {state}");
         assert!(done.stderr.contains(&format!("{wanted}\n")), "{wanted} in {}", done.stderr);
         wanted
     };
     all_fail();
-    alarm(&fixture.publishes(&[0, 1]), "every node is answered until one is");
+    alarm(&fixture.publishes(&[0, 1]), "no target has been usable yet, so all nodes are answered");
     fixture.nodes.set(0, Behaviour::Ready);
     assert_eq!(fixture.publishes(&[0]).stderr, "");
     all_fail();
-    alarm(&fixture.publishes(&[0]), "the last good answer is held");
+    alarm(&fixture.publishes(&[0]), "no target is usable, so the last good answer stands");
     let done = fixture.sync(&["-o", "json"]);
-    let held = alarm(&done, "the last good answer is held");
+    let alarm_text = alarm(&done, "no target is usable, so the last good answer stands");
     let report: Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!((done.code, &report["alarms"]), (Some(0), &serde_json::json!([held])));
+    assert_eq!((done.code, &report["alarms"]), (Some(0), &serde_json::json!([alarm_text])));
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_failed_call_is_retried_until_the_deadline() {
     assert_eq!(
         done.stdout.matches("add the record").count(),
         2,
-        "the edits of both attempts are told: {}",
+        "the edits of both attempts are reported: {}",
         done.stdout
     );
 
@@ -296,7 +296,7 @@ fn a_hanging_node_delays_the_others_no_longer_than_the_deadline() {
 #[test]
 fn a_deadline_too_short_for_a_silent_node_is_a_warning() {
     let fixture = ZoneFixture::new(1);
-    let told = |deadline: &str| {
+    let warnings = |deadline: &str| {
         let done = fixture.sync(&["--deadline", deadline]);
         assert_eq!(done.code, Some(0), "{}", done.stderr);
         done.stderr
@@ -304,8 +304,8 @@ fn a_deadline_too_short_for_a_silent_node_is_a_warning() {
     let wanted = format!(
         "{POOL}: the deadline 60s is not above its probe `timeout` 60s, so a node that is silent cannot be found down within it\n"
     );
-    assert!(told("60s").ends_with(&wanted));
-    assert_eq!(told("61s"), "");
+    assert!(warnings("60s").ends_with(&wanted));
+    assert_eq!(warnings("61s"), "");
 }
 
 #[test]
@@ -360,9 +360,9 @@ fn an_error_is_reported_even_if_the_output_is_closed() {
     let mut command = daymark(&["sync", "--deadline", "2m", "-o", "json", "-c", config.to_str().unwrap()]);
     let mut process = Process::spawn(command.stdout(full).stderr(log.reopen().unwrap()));
     assert_eq!(process.wait().code(), Some(1));
-    let told = fs::read_to_string(log.path()).unwrap();
-    assert!(told.contains("cloudflare: not published, an operator must act: "), "{told}");
-    assert!(told.contains("\nthe output cannot be written: "), "{told}");
+    let output = fs::read_to_string(log.path()).unwrap();
+    assert!(output.contains("cloudflare: not published, an operator must act: "), "{output}");
+    assert!(output.contains("\nthe output cannot be written: "), "{output}");
 }
 
 #[test]
@@ -383,7 +383,11 @@ fn missing_ca_certificates_are_a_configuration_error_at_the_provider() {
         let nowhere = fixture.nodes.path("nowhere");
         let done = finish(command.env("SSL_CERT_FILE", &nowhere).env("SSL_CERT_DIR", &nowhere));
         assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{}", done.stderr);
-        assert!(done.stderr.contains(": providers[1]: the system has no CA certificates"), "{}", done.stderr);
+        assert!(
+            done.stderr.contains(": providers[1]: Cloudflare cannot be verified: the system has no CA certificates"),
+            "{}",
+            done.stderr
+        );
     }
 }
 
@@ -401,7 +405,11 @@ fn nothing_is_published_without_any_verdict() {
     fixture.plan.nodes = vec![("cp-1".to_owned(), "\"fe80::1\"".to_owned())];
     let done = fixture.sync(&["--deadline", "1s"]);
     assert_eq!((done.code, done.stdout.as_str(), done.stderr.lines().last()), (Some(1), "", Some(nothing.as_str())));
-    assert!(done.stderr.contains("; the last probe: not judged, the fault is on this host: "), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("; the last probe: not probed, because of an error on this host: "),
+        "{}",
+        done.stderr
+    );
     assert_eq!(fixture.zone.cloudflare.calls().len(), calls, "nothing was asked either");
 }
 
@@ -446,8 +454,8 @@ fn a_signal_ends_a_pass_before_or_after_a_write() {
     let (mut pass, log) = fixture.pass_that_hangs();
     pass.signal("TERM");
     assert_eq!(pass.wait().code(), Some(1));
-    let told = fs::read_to_string(log.path()).unwrap();
-    assert!(told.ends_with("stopped before anything was published\n"), "{told}");
+    let output = fs::read_to_string(log.path()).unwrap();
+    assert!(output.ends_with("stopped before anything was published\n"), "{output}");
     assert!(fixture.zone.cloudflare.calls().is_empty());
 
     fixture.nodes.set(1, Behaviour::Ready);
@@ -458,7 +466,7 @@ fn a_signal_ends_a_pass_before_or_after_a_write() {
     until("it knows", || fs::read_to_string(log.path()).unwrap().contains("stopping").then_some(()));
     fixture.zone.cloudflare.release();
     assert_eq!(pass.wait().code(), Some(1));
-    let told = fs::read_to_string(log.path()).unwrap();
-    assert!(told.ends_with("stopped by a signal\n"), "{told}");
+    let output = fs::read_to_string(log.path()).unwrap();
+    assert!(output.ends_with("stopped by a signal\n"), "{output}");
     assert_eq!(fixture.zone.addresses(), fixture.of(&[0, 1]));
 }
