@@ -31,7 +31,7 @@ pub enum Denied {
     #[error("{0}")]
     File(FileError),
     /// The request has none, or another.
-    #[error("this needs the admin token, as `Authorization: Bearer TOKEN`")]
+    #[error("the admin token was refused; send it as `Authorization: Bearer TOKEN`")]
     Wrong,
 }
 

@@ -1,36 +1,30 @@
-//! The way to the admin API of a running host.
+//! The client of the admin API of a running host.
 
+use std::error::Error;
 use std::fmt::Display;
-use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use clap::Args;
 use daymark_api::Problem;
 use daymark_files::Token;
 use daymark_resolver::SystemResolver;
-use http_body_util::{BodyExt, Full};
-use hyper::header::HeaderValue;
-use hyper::{Method, Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
 
-use super::{Failure, block_on};
+use super::Failure;
 
-use daymark_files::error_chain;
-
-/// How long an exchange may take; the API itself gives up on a stuck part sooner.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// Where a host keeps the token that it made, unless told otherwise.
+/// The time-out of a request. The API itself gives up on a stuck task sooner.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// The default path of the token that a host makes.
 const TOKEN_FILE: &str = "/var/lib/daymark/admin.token";
 
-/// Where the admin API is.
+/// The address of the admin API.
 #[derive(Debug, Args)]
 pub(super) struct Api {
-    /// Where the admin API listens
+    /// Address of the admin API
     #[arg(
         long = "api", value_name = "HOST:PORT", env = "DAYMARK_API", default_value = "127.0.0.1:9353",
         value_parser = host_and_port
@@ -39,118 +33,118 @@ pub(super) struct Api {
 }
 
 fn host_and_port(text: &str) -> Result<String, String> {
-    match parts(text) {
-        Some((host, _)) if !host.is_empty() && !text.contains('/') => Ok(text.to_owned()),
-        _ => Err("HOST:PORT is wanted, such as 127.0.0.1:9353".to_owned()),
+    let is_valid = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if is_valid && !text.contains('/') {
+        Ok(text.to_owned())
+    } else {
+        Err("HOST:PORT is expected, such as 127.0.0.1:9353".to_owned())
     }
 }
 
-/// The host, without the brackets of an IPv6 address, and the port.
-fn parts(text: &str) -> Option<(&str, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Some((host, port.parse().ok()?))
-}
-
-/// What writing to the admin API needs.
+/// The file of the admin token.
 #[derive(Debug, Args)]
-pub(super) struct Secret {
-    /// The file with the admin token
-    #[arg(long, value_name = "FILE", env = "DAYMARK_TOKEN_FILE", default_value = TOKEN_FILE)]
-    token_file: PathBuf,
+pub(super) struct TokenFile {
+    /// File of the admin token
+    #[arg(id = "token_file", long = "token-file", value_name = "FILE", env = "DAYMARK_TOKEN_FILE", default_value = TOKEN_FILE)]
+    path: PathBuf,
 }
 
-impl Secret {
-    fn header(&self) -> Result<HeaderValue, Failure> {
-        let token = Token::read(&self.token_file)
-            .map_err(|error| Failure::Run(format!("the admin token: {error}; name its file with --token-file")))?;
-        Ok(token.header().clone())
+impl TokenFile {
+    fn read(&self) -> Result<Token, Failure> {
+        let read = Token::read(&self.path);
+        read.map_err(|error| Failure::Run(format!("the admin token: {error}; name its file with --token-file")))
     }
 }
 
 impl Api {
-    /// Where the admin API is.
+    /// The address as HOST:PORT.
     #[cfg(feature = "demo")]
     pub(super) fn address(&self) -> &str {
         &self.address
     }
 
     /// Reads a value.
-    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let body = self.send(Request::get(path), Bytes::new())?;
-        serde_json::from_slice(&body).map_err(|error| Failure::Run(format!("{} answers oddly: {error}", self.address)))
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let body = self.send(self.request(Method::GET, path)?, None).await?;
+        self.parsed(&body)
     }
 
-    /// Writes a value, with the secret where one is needed.
-    pub(super) fn write(
+    /// Sends a request that changes something, with the admin token, and reads the answer.
+    pub(super) async fn write<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
-        body: Bytes,
-        secret: Option<&Secret>,
-    ) -> Result<(), Failure> {
-        let mut request = Request::builder().method(method).uri(path);
-        if let Some(secret) = secret {
-            request = request.header(header::AUTHORIZATION, secret.header()?);
-        }
-        self.send(request, body).map(|_| ())
+        body: Vec<u8>,
+        token_file: &TokenFile,
+    ) -> Result<T, Failure> {
+        let request = self.request(method, path)?.bearer_auth(token_file.read()?.as_str()).body(body);
+        let body = self.send(request, Some(token_file)).await?;
+        self.parsed(&body)
     }
 
-    fn send(&self, request: http::request::Builder, body: Bytes) -> Result<Bytes, Failure> {
-        let request = request.header(header::HOST, &self.address).body(Full::new(body));
-        let request = request.map_err(|error| Failure::Usage(error.to_string()))?;
-        let exchange = async { tokio::time::timeout(PATIENCE, exchange(&self.address, request)).await };
-        let (status, body) = block_on(async {
-            match exchange.await {
-                Ok(Ok(answer)) => Ok(answer),
-                Ok(Err(error)) => {
-                    let cause = error_chain(&*error);
-                    Err(Failure::Run(format!("no Daymark answers at {}: {cause}; name it with --api", self.address)))
-                }
-                Err(_) => Err(Failure::Run(format!("{} does not answer in time", self.address))),
+    /// Sends a request that needs no token, and ignores the answer.
+    #[cfg(feature = "demo")]
+    pub(super) async fn put(&self, path: &str, body: String) -> Result<(), Failure> {
+        let request = self.request(Method::PUT, path)?.body(body);
+        self.send(request, None).await.map(drop)
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+        // The API is plain HTTP; reqwest wants a configuration of TLS all the same.
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Failure::Run(error.to_string()))?
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(Arc::new(SystemResolver::new()))
+            .no_proxy()
+            .timeout(REQUEST_TIMEOUT)
+            .build();
+        let client = client.map_err(|error| Failure::Run(format!("no HTTP client can be made: {}", cause(&error))))?;
+        Ok(client.request(method, format!("http://{}{path}", self.address)))
+    }
+
+    async fn send(&self, request: RequestBuilder, token_file: Option<&TokenFile>) -> Result<Vec<u8>, Failure> {
+        let response = request.send().await.map_err(|error| self.failed(&error))?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(|error| self.failed(&error))?.to_vec();
+        match (status, token_file) {
+            (status, _) if status.is_success() => Ok(body),
+            (StatusCode::UNAUTHORIZED, Some(token_file)) => {
+                Err(Failure::Run(format!("the admin token in {} was refused", token_file.path.display())))
             }
-        })?;
-        if status.is_success() {
-            return Ok(body);
+            _ => {
+                let problem = serde_json::from_slice(&body).map(|problem: Problem| problem.error);
+                Err(Failure::Run(problem.unwrap_or_else(|_| format!("{} answers {status}", self.address))))
+            }
         }
-        let said = serde_json::from_slice(&body).map(|problem: Problem| problem.error);
-        Err(Failure::Run(said.unwrap_or_else(|_| format!("{} answers {status}", self.address))))
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> Failure {
+        let address = &self.address;
+        if error.is_timeout() {
+            return Failure::Run(format!("{address} does not answer in time"));
+        }
+        Failure::Run(format!("no Daymark answers at {address}: {}; name its address with --api", cause(error)))
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Failure> {
+        let parsed = serde_json::from_slice(body);
+        parsed.map_err(|error| Failure::Run(format!("{} does not answer like Daymark: {error}", self.address)))
     }
 }
 
-/// A name as one segment of a path. Also `.` and `..` are names here, so more is encoded than RFC 3986 asks for.
+/// The innermost error. Those around it repeat the address.
+fn cause(error: &reqwest::Error) -> String {
+    let chain = std::iter::successors(Some(error as &dyn Error), |error| error.source());
+    chain.last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// A name as one segment of a path (RFC 3986, section 3.3). Every character that is no letter or digit is encoded.
 pub(super) fn segment(name: &str) -> impl Display {
     utf8_percent_encode(name, NON_ALPHANUMERIC)
-}
-
-type Fault = Box<dyn std::error::Error + Send + Sync>;
-
-/// A connection to the first address of the host that takes one.
-async fn connect(address: &str) -> Result<TcpStream, Fault> {
-    let (host, port) = parts(address).ok_or("it is no HOST:PORT")?;
-    let found = SystemResolver::new().addresses(host).await;
-    let found = found.map_err(|error| format!("the name {host} leads nowhere: {}", error_chain(&error)))?;
-    let addresses: Vec<SocketAddr> = found.into_iter().map(|address| (address, port).into()).collect();
-    Ok(TcpStream::connect(&addresses[..]).await?)
-}
-
-async fn exchange(address: &str, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Fault> {
-    let stream = connect(address).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let answer = async {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        Ok::<_, Fault>((status, response.into_body().collect().await?.to_bytes()))
-    };
-    // The connection has to be driven while the answer is awaited, and ends with it.
-    let mut answer = std::pin::pin!(answer);
-    tokio::select! {
-        answer = &mut answer => answer,
-        ended = connection => match ended {
-            Ok(()) => answer.await,
-            Err(error) => Err(error.into()),
-        },
-    }
 }
 
 #[cfg(test)]
@@ -158,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_the_api_is_is_a_host_and_a_port() {
+    fn the_address_of_the_api_is_a_host_and_a_port() {
         for right in ["127.0.0.1:9353", "[::1]:9353", "dns-1.example.net:9353"] {
             assert_eq!(host_and_port(right).as_deref(), Ok(right));
         }

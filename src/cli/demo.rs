@@ -60,7 +60,7 @@ fn set_behaviour(api: &Api, behaviour: &str, node: &str) -> Outcome {
     let behaviour: Behaviour =
         behaviour.parse().map_err(|error: UnknownBehaviour| Failure::Usage(error.to_string()))?;
     let body = behaviour.to_string();
-    api.write(Method::PUT, &format!("/demo/{}", segment(node)), body.into(), None)?;
+    block_on(api.put(&format!("/demo/{}", segment(node)), body))?;
     Ok(format!("{node} is {behaviour} now\n"))
 }
 

@@ -7,7 +7,7 @@ use daymark_api::{HostVote, KnownAddress, Origin, PoolStatus, Status, TargetStat
 use daymark_decision::{Grade, HostName, NodeName, Timings};
 
 use super::client::Api;
-use super::{Failure, Outcome, Output, json};
+use super::{Failure, Outcome, Output, block_on, json};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn explain(arguments: &Arguments) -> Outcome {
-    let status: Status = arguments.api.get("/api/v1/status")?;
+    let status: Status = block_on(arguments.api.get("/api/v1/status"))?;
     let pool = find(&status, &arguments.node, arguments.pool.as_deref())?;
     let of_node = |target: &&TargetStatus| target.node.as_str() == arguments.node;
     let targets: Vec<&TargetStatus> = pool.targets.iter().filter(of_node).collect();

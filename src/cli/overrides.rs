@@ -1,14 +1,13 @@
 //! `daymark drain`, `force` and `undrain`: the overrides of a node.
 
-use bytes::Bytes;
 use clap::Args;
 use daymark_api::{HostsStatus, OverrideRequest, PeerStatus, PoolStatus, Status};
 use daymark_decision::{OverrideKind, PoolName};
-use hyper::Method;
+use reqwest::Method;
 
-use super::client::{Api, Secret, segment};
+use super::client::{Api, TokenFile, segment};
 use super::explain::find;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, block_on};
 
 #[derive(Debug, Args)]
 pub(super) struct Drain {
@@ -44,7 +43,7 @@ pub(super) struct ClearOverride {
     #[command(flatten)]
     api: Api,
     #[command(flatten)]
-    secret: Secret,
+    token_file: TokenFile,
 }
 
 pub(super) fn drain(arguments: &Drain) -> Outcome {
@@ -56,7 +55,7 @@ pub(super) fn force(arguments: &SetOverride) -> Outcome {
 }
 
 pub(super) fn undrain(arguments: &ClearOverride) -> Outcome {
-    arguments.send(Method::DELETE, Bytes::new())
+    block_on(arguments.send(Method::DELETE, Vec::new()))
 }
 
 fn set(arguments: &SetOverride, kind: OverrideKind, insist: bool) -> Outcome {
@@ -64,20 +63,20 @@ fn set(arguments: &SetOverride, kind: OverrideKind, insist: bool) -> Outcome {
     let author = author.clone().unwrap_or_else(user);
     let request = OverrideRequest { kind, length: length.clone(), reason: reason.clone(), author, insist };
     let body = serde_json::to_vec(&request).map_err(|error| Failure::Run(error.to_string()))?;
-    target.send(Method::PUT, body.into())
+    block_on(target.send(Method::PUT, body))
 }
 
 impl ClearOverride {
-    fn send(&self, method: Method, body: Bytes) -> Outcome {
+    async fn send(&self, method: Method, body: Vec<u8>) -> Outcome {
         let is_set = method == Method::PUT;
-        let pool = find(&self.api.get("/api/v1/status")?, &self.node, self.pool.as_deref())?.name.clone();
+        let status: Status = self.api.get("/api/v1/status").await?;
+        let pool = &find(&status, &self.node, self.pool.as_deref())?.name;
         let path = format!("/api/v1/pools/{}/nodes/{}/override", segment(pool.as_str()), segment(&self.node));
-        self.api.write(method, &path, body, Some(&self.secret))?;
-        let status: Status = self.api.get("/api/v1/status")?;
-        let now = status.pools.iter().find(|of| of.name == pool);
-        let outcome = now.map_or(Ok(String::new()), |now| outcome(now, &self.node))?;
+        let pools: Vec<PoolStatus> = self.api.write(method, &path, body, &self.token_file).await?;
+        let changed = pools.iter().find(|of| of.name == *pool);
+        let outcome = changed.map_or(Ok(String::new()), |changed| outcome(changed, &self.node))?;
         let hosts = status.hosts.as_ref();
-        let unknown = if is_set { unknown(hosts, &pool, &self.node) } else { String::new() };
+        let unknown = if is_set { unknown(hosts, pool, &self.node) } else { String::new() };
         Ok(outcome + &out_of_reach(hosts) + &unknown)
     }
 }

@@ -22,7 +22,6 @@ use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Request, Response};
 use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
@@ -48,20 +47,6 @@ const MAX_PAGES: usize = 100;
 struct CallKind {
     call: &'static str,
     outcome: &'static str,
-}
-
-/// Resolves the API's name.
-struct ByNames(SystemResolver);
-
-impl Resolve for ByNames {
-    fn resolve(&self, name: Name) -> Resolving {
-        let names = self.0.clone();
-        Box::pin(async move {
-            let found = names.addresses(name.as_str()).await?;
-            // reqwest sets the port.
-            Ok(Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
-        })
-    }
 }
 
 /// Makes the calls of one provider.
@@ -93,7 +78,7 @@ impl Client {
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("daymark/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(Arc::new(ByNames(SystemResolver::new())))
+            .dns_resolver(Arc::new(SystemResolver::new()))
             .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT))
             .timeout(settings.timeout);
         // An API without TLS is a fake on this machine, which no proxy reaches.

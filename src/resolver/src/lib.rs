@@ -20,6 +20,7 @@ use hickory_resolver::proto::rr::{IntoName, Name, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 use hickory_resolver::{Hosts, Resolver, TokioResolver};
 use parking_lot::Mutex;
+use reqwest::dns::{Addrs, Resolve, Resolving};
 use tracing::warn;
 
 /// Resolves names as the system is configured. Clones share the configuration.
@@ -132,6 +133,17 @@ impl fmt::Display for Protocol {
         f.pad(match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+        })
+    }
+}
+
+/// For HTTP clients: reqwest sets the port itself.
+impl Resolve for SystemResolver {
+    fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
+        let resolver = self.clone();
+        Box::pin(async move {
+            let addresses = resolver.addresses(name.as_str()).await?;
+            Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
 }
