@@ -138,7 +138,7 @@ impl Admin {
         let (providers, now) = (self.provider_statuses(), self.clock.timestamp());
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
         alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));
-        let refused = self.refused.why();
+        let refused = self.refused.reason();
         alarms.extend(refused.map(|why| format!("the configuration is refused, and the former one stays: {why}")));
         alarms.extend(self.state.faults());
         alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
@@ -214,7 +214,7 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, ErrorResponse> 
         queries: (admin.queries)(),
         state_failures: admin.state.failures(),
         state_writable: admin.state.faults().is_empty(),
-        config_refused: admin.refused.why().is_some(),
+        config_refused: admin.refused.reason().is_some(),
         stuck: admin.watchdog.stuck_tasks().len(),
         lost_lines: log_writer::lost_lines(),
     };

@@ -56,6 +56,21 @@ enum Input {
 #[derive(Clone, Debug)]
 pub struct Handle(mpsc::Sender<Input>);
 
+/// A reserved place in the queue of the driver, for a new configuration.
+#[derive(Debug)]
+pub struct ReloadPermit(mpsc::OwnedPermit<Input>);
+
+impl ReloadPermit {
+    /// Applies a new configuration, and waits until the driver has done so, for a bounded time. The other hosts get `digests`.
+    pub async fn reload(self, pools: Vec<Pool>, digests: BTreeMap<PoolName, ConfigurationHash>) {
+        let (reply, done) = oneshot::channel();
+        self.0.send(Input::Reload(pools, digests, reply));
+        if tokio::time::timeout(PATIENCE, done).await.is_err() {
+            warn!("the driver is busy; it applies the new configuration as soon as it can");
+        }
+    }
+}
+
 /// The driver is gone, or too busy to take anything more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the driver does not answer")]
@@ -82,9 +97,10 @@ impl Handle {
         self.0.try_send(Input::Mismatch(host, mismatch)).map_err(|_| Gone)
     }
 
-    /// Has a new configuration applied. `digests` is what the other hosts are told of it.
-    pub async fn reload(&self, pools: Vec<Pool>, digests: BTreeMap<PoolName, ConfigurationHash>) -> Result<(), Gone> {
-        self.ask(|reply| Input::Reload(pools, digests, reply)).await
+    /// Reserves a place in the queue for a new configuration, so that [`ReloadPermit::reload`] cannot fail.
+    pub async fn reserve_reload(&self) -> Result<ReloadPermit, Gone> {
+        let reserved = tokio::time::timeout(PATIENCE, self.0.clone().reserve_owned()).await;
+        reserved.ok().and_then(Result::ok).map(ReloadPermit).ok_or(Gone)
     }
 
     /// Has the same configuration applied to other nodes, which were found.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use daymark_authoritative::{MasterFile, Nameserver, Zone, ZoneSettings};
+use daymark_authoritative::{MasterFile, Nameserver, PreparedZones, ZoneErrors, ZoneSettings};
 use daymark_config::{AuthoritativeConfig, Config, PoolConfig, ProviderConfig};
 
 use daymark_files::error_chain;
@@ -32,18 +32,32 @@ pub fn key(config: &Config, key: &str) -> String {
     format!("providers[{}].{key}", index.unwrap_or_default())
 }
 
-/// The zones to serve, after validation. Without an authoritative provider there are none.
-///
-/// Returns a message for every error. Each message names the key of the configuration.
+/// The zones to serve, checked. None without an authoritative server. The errors are sentences, each with its key.
 pub fn checked(config: &Config) -> Result<Vec<ZoneSettings>, Vec<String>> {
+    let zones = settings(config)?;
+    PreparedZones::build(&zones).map_err(|errors| sentences(config, &errors))?;
+    Ok(zones)
+}
+
+/// The zones to serve, built. The errors are sentences, each with its key.
+pub fn prepared(config: &Config) -> Result<PreparedZones, Vec<String>> {
+    PreparedZones::build(&settings(config)?).map_err(|errors| sentences(config, &errors))
+}
+
+fn settings(config: &Config) -> Result<Vec<ZoneSettings>, Vec<String>> {
     let Some(authoritative) = authoritative(config) else { return Ok(Vec::new()) };
-    let key = key(config, if authoritative.zone_file.is_some() { "zoneFile" } else { "nameservers" });
-    let finding = |message| config.finding(&key, "--nameserver", message).to_string();
-    let zones = zones(authoritative, &config.pools).map_err(|error| vec![finding(error_chain(&error))])?;
-    match Zone::build_all(&zones) {
-        Ok(_) => Ok(zones),
-        Err(errors) => Err(errors.0.iter().map(|error| finding(error_chain(error))).collect()),
-    }
+    zones(authoritative, &config.pools).map_err(|error| vec![at_its_key(config, error_chain(&error))])
+}
+
+fn sentences(config: &Config, errors: &ZoneErrors) -> Vec<String> {
+    errors.0.iter().map(|error| at_its_key(config, error_chain(error))).collect()
+}
+
+/// A sentence with the key of the zones: the zone file, or the nameservers without one.
+fn at_its_key(config: &Config, sentence: String) -> String {
+    let has_file = authoritative(config).is_some_and(|authoritative| authoritative.zone_file.is_some());
+    let key = key(config, if has_file { "zoneFile" } else { "nameservers" });
+    config.finding(&key, "--nameserver", sentence).to_string()
 }
 
 /// The paths of the zone file and of every file that it includes (RFC 1035, section 5.1). A file need not exist.

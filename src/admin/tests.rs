@@ -251,7 +251,7 @@ async fn a_target_that_is_gone_leaves_no_metric_behind() {
     bench.see(1, Kind::Ready).await;
     let mut fewer = bench.pools.clone();
     fewer[0].nodes.truncate(1);
-    bench.admin.driver.reload(fewer, std::collections::BTreeMap::new()).await.unwrap();
+    bench.admin.driver.reserve_reload().await.unwrap().reload(fewer, std::collections::BTreeMap::new()).await;
     let (_, text) = bench.get("/metrics").await;
     assert!(!text.contains("192.0.2.2"), "{text}");
 }

@@ -138,8 +138,11 @@ impl Api {
 
 /// The innermost error. Those around it repeat the address.
 fn cause(error: &reqwest::Error) -> String {
-    let chain = std::iter::successors(Some(error as &dyn Error), |error| error.source());
-    chain.last().map(ToString::to_string).unwrap_or_default()
+    let mut innermost: &dyn Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
 }
 
 /// A name as one segment of a path (RFC 3986, section 3.3). Every character that is no letter or digit is encoded.

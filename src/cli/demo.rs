@@ -15,7 +15,6 @@ use clap::Args;
 use daymark_authoritative::InheritedSockets;
 use daymark_config::Config;
 use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver, UnknownBehaviour};
-use hyper::Method;
 
 use super::client::{Api, segment};
 use super::log::{self, Format};

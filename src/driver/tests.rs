@@ -109,7 +109,7 @@ async fn a_reload_keeps_what_is_known_of_the_nodes_that_stay() {
     let mut bench = start(before.clone());
     bench.see(&before, 0, Kind::Ready);
     bench.until(|decision| members(decision) == ["cp-1"]).await;
-    bench.handle.reload(vec![pool(&["cp-1", "cp-2", "cp-3"])], BTreeMap::new()).await.unwrap();
+    bench.handle.reserve_reload().await.unwrap().reload(vec![pool(&["cp-1", "cp-2", "cp-3"])], BTreeMap::new()).await;
     let status = bench.handle.status().await.unwrap();
     let grades: Vec<Grade> = status[0].targets.iter().map(|target| target.grade).collect();
     assert_eq!(grades, [Grade::Ready, Grade::Unknown, Grade::Unknown]);
@@ -168,9 +168,9 @@ async fn targets_that_cannot_be_probed_are_an_alarm_until_they_can_be() {
 async fn an_observation_of_a_target_that_a_reload_took_away_leaves_nothing_behind() {
     let before = pool(&["cp-1", "cp-2"]);
     let bench = start(before.clone());
-    bench.handle.reload(vec![pool(&["cp-1"])], BTreeMap::new()).await.unwrap();
+    bench.handle.reserve_reload().await.unwrap().reload(vec![pool(&["cp-1"])], BTreeMap::new()).await;
     bench.see(&before, 1, Kind::Ready);
-    bench.handle.reload(vec![before], BTreeMap::new()).await.unwrap();
+    bench.handle.reserve_reload().await.unwrap().reload(vec![before], BTreeMap::new()).await;
     let status = bench.handle.status().await.unwrap();
     assert!(status[0].targets.iter().all(|target| target.observed.is_none()));
 }

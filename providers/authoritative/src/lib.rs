@@ -33,6 +33,6 @@ mod zone;
 
 pub use bind::{BindError, InheritedSockets, ListenAddress, SocketError};
 pub use counters::{ResponseCount, Transport};
-pub use server::{Authoritative, ServeError};
+pub use server::{Authoritative, PreparedZones, ServeError};
 pub use settings::{MasterFile, Nameserver, ServerSettings, ZoneSettings};
 pub use zone::{Zone, ZoneError, ZoneErrors};

@@ -57,7 +57,7 @@ impl Authoritative {
     /// Builds the zones, and binds a socket for every address without an inherited one. The kernel queues queries until
     /// [`serve`](Self::serve) is called.
     pub fn bind(settings: &ServerSettings, inherited: InheritedSockets) -> Result<Self, BindError> {
-        let zones = build_zones(&settings.zones)?;
+        let zones = PreparedZones::build(&settings.zones)?.0;
         let sockets = bind_all(&settings.listen, inherited)?;
         let permits = settings.max_tcp_connections.min(Semaphore::MAX_PERMITS);
         Ok(Self {
@@ -113,12 +113,10 @@ impl Authoritative {
     /// current generation changes nothing.) Between the two calls, a new pool gets SERVFAIL, so resolvers soon ask again, and a
     /// removed pool is no longer served. In the reverse order, new pools would get NXDOMAIN for longer, which resolvers cache,
     /// and removed pools would get SERVFAIL.
-    pub fn configure(&self, zones: &[ZoneSettings]) -> Result<(), ZoneErrors> {
-        let zones = build_zones(zones)?;
+    pub fn configure(&self, zones: PreparedZones) {
         let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
-        inputs.zones = zones;
+        inputs.zones = zones.0;
         self.replace_catalog(&inputs);
-        Ok(())
     }
 
     /// The number of responses since the start, for each transport and response code, including zeros.
@@ -133,8 +131,15 @@ impl Authoritative {
     }
 }
 
-fn build_zones(zones: &[ZoneSettings]) -> Result<Vec<Arc<Zone>>, ZoneErrors> {
-    Ok(Zone::build_all(zones)?.into_iter().map(Arc::new).collect())
+/// Zones that are built and checked, ready to be served.
+#[derive(Debug)]
+pub struct PreparedZones(Vec<Arc<Zone>>);
+
+impl PreparedZones {
+    /// Builds the zones. The errors are for the operator to fix.
+    pub fn build(zones: &[ZoneSettings]) -> Result<Self, ZoneErrors> {
+        Ok(Self(Zone::build_all(zones)?.into_iter().map(Arc::new).collect()))
+    }
 }
 
 impl Provider for Authoritative {

@@ -11,7 +11,6 @@ mod ratelimit;
 mod token;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 

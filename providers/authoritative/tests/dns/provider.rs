@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use daymark_authoritative::{Authoritative, BindError, InheritedSockets, ResponseCount, SocketError, Transport};
+use daymark_authoritative::{
+    Authoritative, BindError, InheritedSockets, PreparedZones, ResponseCount, SocketError, Transport,
+};
 use daymark_decision::PoolName;
 use daymark_provider::Provider;
 use daymark_provider::contract::{self, Observer};
@@ -100,7 +102,9 @@ async fn new_zones_are_served_with_the_current_answers() {
     assert_eq!(server.query("new.example.org", A).await.metadata.response_code, ResponseCode::Refused);
     let mut connection = server.connect().await;
 
-    server.configure(&[zone("example.org", &[POOL, "new.example.org"], "$TTL 9\nwww A 192.0.2.80\n")]).unwrap();
+    server.configure(
+        PreparedZones::build(&[zone("example.org", &[POOL, "new.example.org"], "$TTL 9\nwww A 192.0.2.80\n")]).unwrap(),
+    );
     assert_eq!(addresses(&server.query(POOL, A).await), ips(&["192.0.2.1"]));
     assert_eq!(addresses(&server.query("new.example.org", A).await), ips(&["192.0.2.2"]));
     assert_eq!(addresses(&connection.query(&TestQuery::new("www.example.org", A)).await), ips(&["192.0.2.80"]));
@@ -110,7 +114,7 @@ async fn new_zones_are_served_with_the_current_answers() {
 #[tokio::test]
 async fn a_pool_that_a_reload_adds_gets_servfail_until_the_next_decision() {
     let server = TestServer::with_addresses(&["192.0.2.1"]);
-    server.configure(&[zone("example.org", &[POOL, "new.example.org"], "")]).unwrap();
+    server.configure(PreparedZones::build(&[zone("example.org", &[POOL, "new.example.org"], "")]).unwrap());
     assert_eq!(server.query("new.example.org", A).await.metadata.response_code, ResponseCode::ServFail);
     assert_eq!(addresses(&server.query(POOL, A).await), ips(&["192.0.2.1"]));
     let both: [(&str, &[&str]); 2] = [(POOL, &["192.0.2.1"]), ("new.example.org", &["192.0.2.2"])];
@@ -124,7 +128,7 @@ async fn a_pool_that_a_reload_adds_gets_servfail_until_the_next_decision() {
 async fn a_zone_with_an_error_changes_nothing() {
     let server = TestServer::with_addresses(&["192.0.2.1"]);
     let invalid = [zone("other.example", &[], ""), zone("example.org", &["elsewhere.net"], "what is this\n")];
-    let errors = server.configure(&invalid).unwrap_err();
+    let errors = PreparedZones::build(&invalid).unwrap_err();
     assert_eq!(errors.0.len(), 2, "{errors}");
     assert_eq!(addresses(&server.query(POOL, A).await), ips(&["192.0.2.1"]));
     assert_eq!(server.query("other.example", SOA).await.metadata.response_code, ResponseCode::Refused);
