@@ -1,10 +1,10 @@
-//! Daymark's decision core: from observations of apiservers to the answers of names.
+//! Daymark's decision core: it turns observations of apiservers into the answers of names.
 //!
 //! Everything in this crate is synchronous and deterministic. It reads no clock, opens no socket or file, starts no task,
-//! takes no lock and draws no random number: time is an argument ([`Moment`]), and the same inputs at the same times give
-//! an equal [`Decision`]. The dependencies in its `Cargo.toml` are the proof.
+//! takes no lock and draws no random number. Time is an argument ([`Moment`]), and the same inputs at the same times give an
+//! equal [`Decision`].
 //!
-//! The [`Engine`] composes small parts, one noun a file, and decides nothing itself:
+//! The [`Engine`] only connects the steps. Each step has a file of its own:
 //!
 //! ```text
 //! Observation ─> Health ─> Votes ─> verdict ─> Selection ─> Answer

@@ -180,9 +180,9 @@ mod tests {
 
     #[test]
     fn one_host_that_saw_the_shutdown_is_enough() {
-        let seen = Vote { grade: Live, shutting_down: true, in_last_known_good: false };
+        let shutting_down = Vote { grade: Live, shutting_down: true, in_last_known_good: false };
         let ready = Vote { grade: Ready, shutting_down: false, in_last_known_good: false };
-        assert_eq!(verdict([ready, ready, seen]), Some(Live));
+        assert_eq!(verdict([ready, ready, shutting_down]), Some(Live));
     }
 
     #[test]

@@ -61,14 +61,14 @@ mod tests {
     fn the_end_of_an_override_is_counted_down() {
         let end = at(7_000);
         let mut now = at(0);
-        let mut seen = Vec::new();
+        let mut steps = Vec::new();
         loop {
             let ttl = Ttl::until(RANGE, None, Some(end), now);
-            seen.push((now.since(at(0)).as_millis(), ttl.seconds));
+            steps.push((now.since(at(0)).as_millis(), ttl.seconds));
             let Some(next) = ttl.changes_at else { break };
             assert!(next > now, "a deadline lies ahead");
             now = next;
         }
-        assert_eq!(seen, [(0, 5), (2_001, 4), (3_001, 3), (4_001, 2), (5_001, 1)]);
+        assert_eq!(steps, [(0, 5), (2_001, 4), (3_001, 3), (4_001, 2), (5_001, 1)]);
     }
 }

@@ -29,6 +29,27 @@ fn observe(engine: &mut Engine, target: &Target, kind: Kind, secs: u64) {
     engine.handle_observation(target, &fixtures::observation(kind), at(secs));
 }
 
+/// A drain without an expiry.
+fn drain_since(secs: u64) -> Override {
+    Override {
+        kind: OverrideKind::Drain,
+        reason: String::new(),
+        author: String::new(),
+        since: at(secs),
+        until: None,
+        host: None,
+    }
+}
+
+fn set(pool: &Pool, node: &str, requested: Override) -> Command {
+    Command::SetOverride { pool: pool.name.clone(), node: NodeName::new(node), requested, insist: false }
+}
+
+/// An entry without a causal context.
+fn entry(timestamp: HybridTimestamp, state: OverrideState) -> OverrideEntry {
+    OverrideEntry { timestamp, causal_context: Vec::new(), insist: false, state, expiry_uncertain: false }
+}
+
 fn view(host: &str, votes: BTreeMap<Target, Vote>) -> PeerView {
     let host = HostName::new(host);
     PeerView {
@@ -79,7 +100,8 @@ fn an_address_keeps_its_state_under_another_node_name() {
         let answer = decision.answer(&a.name).unwrap();
         (answer.basis, answer.members.iter().map(|member| member.address).collect::<Vec<_>>())
     };
-    let (before, mut renamed) = (in_answer(&mut engine), a.clone());
+    let before = in_answer(&mut engine);
+    let mut renamed = a.clone();
     assert_eq!((before.0, before.1.len()), (Basis::Ready, 2));
     renamed.nodes.iter_mut().for_each(|node| node.name = NodeName::new(&format!("new-{}", node.name)));
     engine.handle_policy(vec![renamed.clone()], at(2));
@@ -91,7 +113,8 @@ fn an_address_keeps_its_state_under_another_node_name() {
 
 #[test]
 fn an_observation_of_an_unknown_target_changes_nothing() {
-    let (a, other) = (pool("a.example.org", &["192.0.2.1"]), pool("x.example.org", &["192.0.2.9"]));
+    let a = pool("a.example.org", &["192.0.2.1"]);
+    let other = pool("x.example.org", &["192.0.2.9"]);
     let mut engine = engine(std::slice::from_ref(&a), 1);
     let before = engine.decide(at(0));
     observe(&mut engine, &target(&other, 0), Kind::Ready, 0);
@@ -121,7 +144,8 @@ fn a_host_that_becomes_isolated_through_one_pool_abstains_in_every_pool() {
 fn an_isolated_host_abstains_and_counts_again_in_every_pool_once_it_reaches_a_target() {
     let [a, b] = [pool("a.example.org", &["192.0.2.1"]), pool("b.example.org", &["192.0.2.3", "192.0.2.4"])];
     let mut engine = engine(&[a.clone(), b.clone()], 3);
-    let (first, second) = (target(&b, 0), target(&b, 1));
+    let first = target(&b, 0);
+    let second = target(&b, 1);
     for target in [target(&a, 0), first.clone(), second.clone()] {
         observe(&mut engine, &target, Kind::Refused, 0);
     }
@@ -157,15 +181,11 @@ fn a_drain_beside_a_forced_node_is_accepted() {
     let mut engine = engine(std::slice::from_ref(&a), 1);
     observe(&mut engine, &target(&a, 0), Kind::Ready, 0);
     observe(&mut engine, &target(&a, 1), Kind::Refused, 0);
-    let mut set = |kind, node: &str| {
-        let requested =
-            Override { kind, reason: String::new(), author: String::new(), since: at(0), until: None, host: None };
-        let node = NodeName::new(node);
-        engine.handle_command(Command::SetOverride { pool: a.name.clone(), node, requested, insist: false }, at(0))
-    };
-    assert!(matches!(set(OverrideKind::Drain, "cp-1"), Err(Refusal::LastUsable { .. })));
-    assert_eq!(set(OverrideKind::Force, "cp-2"), Ok(()));
-    assert_eq!(set(OverrideKind::Drain, "cp-1"), Ok(()));
+    let force = Override { kind: OverrideKind::Force, ..drain_since(0) };
+    let refusal = engine.handle_command(set(&a, "cp-1", drain_since(0)), at(0));
+    assert!(matches!(refusal, Err(Refusal::LastUsable { .. })));
+    assert_eq!(engine.handle_command(set(&a, "cp-2", force), at(0)), Ok(()));
+    assert_eq!(engine.handle_command(set(&a, "cp-1", drain_since(0)), at(0)), Ok(()));
     assert_eq!(engine.decide(at(0)).answers[0].members[0].address, target(&a, 1).address);
 }
 
@@ -173,11 +193,8 @@ fn a_drain_beside_a_forced_node_is_accepted() {
 fn a_memory_written_by_a_clock_ahead_keeps_the_length_of_an_override() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let mut first = engine(std::slice::from_ref(&a), 1);
-    let (kind, until) = (OverrideKind::Drain, Some(at(10_600)));
-    let requested =
-        Override { kind, reason: String::new(), author: String::new(), since: at(10_000), until, host: None };
-    let set = Command::SetOverride { pool: a.name.clone(), node: NodeName::new("cp-2"), requested, insist: false };
-    assert_eq!(first.handle_command(set, at(10_000)), Ok(()));
+    let requested = Override { until: Some(at(10_600)), ..drain_since(10_000) };
+    assert_eq!(first.handle_command(set(&a, "cp-2", requested), at(10_000)), Ok(()));
     let memory = Memory { generation: u64::MAX, ..first.memory() };
 
     let membership = None;
@@ -193,15 +210,11 @@ fn overrides_set_before_a_host_had_peers_get_its_name() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
     let mut first = engine(std::slice::from_ref(&a), 1);
     for node in ["cp-1", "cp-2"] {
-        let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
-        let requested = Override { kind, reason, author, since: at(1), until: None, host: None };
-        let set = Command::SetOverride { pool: a.name.clone(), node: NodeName::new(node), requested, insist: false };
-        assert_eq!(first.handle_command(set, at(1)), Ok(()));
+        assert_eq!(first.handle_command(set(&a, node, drain_since(1)), at(1)), Ok(()));
     }
 
-    let (own, other) = (HostName::new("dns-1"), HostName::new("dns-2"));
-    let membership = Membership { own: own.clone(), members: [own.clone(), other].into(), can_write: true };
-    let second = Engine::new(Some(membership), vec![a], first.memory(), at(5));
+    let own = HostName::new("dns-1");
+    let second = Engine::new(Some(fixtures::membership(1, 1..=2)), vec![a], first.memory(), at(5));
     let entries: Vec<&OverrideEntry> = second.override_entries().map(|(.., entry)| entry).collect();
     let own = Some(own);
     assert!(entries.iter().all(|entry| entry.timestamp.host == own && entry.active().unwrap().host == own));
@@ -228,17 +241,7 @@ fn the_memory_of_nodes_that_are_not_configured_is_dropped() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let mut first = engine(std::slice::from_ref(&a), 1);
     observe(&mut first, &target(&a, 0), Kind::Ready, 0);
-    let requested = Override {
-        kind: OverrideKind::Drain,
-        reason: String::new(),
-        author: String::new(),
-        since: at(0),
-        until: None,
-        host: None,
-    };
-    let node = NodeName::new("cp-2");
-    let set = Command::SetOverride { pool: a.name.clone(), node, requested, insist: false };
-    assert_eq!(first.handle_command(set, at(0)), Ok(()));
+    assert_eq!(first.handle_command(set(&a, "cp-2", drain_since(0)), at(0)), Ok(()));
 
     let membership = None;
     let smaller = pool("a.example.org", &["192.0.2.1"]);
@@ -252,14 +255,7 @@ fn the_memory_of_nodes_that_are_not_configured_is_dropped() {
 fn an_override_that_has_already_ended_is_refused() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let mut engine = engine(std::slice::from_ref(&a), 1);
-    let requested = Override {
-        kind: OverrideKind::Drain,
-        reason: String::new(),
-        author: String::new(),
-        since: at(0),
-        until: Some(at(0)),
-        host: None,
-    };
+    let requested = Override { until: Some(at(0)), ..drain_since(0) };
     let set = Command::SetOverride { pool: a.name.clone(), node: NodeName::new("cp-1"), requested, insist: true };
     assert_eq!(engine.handle_command(set, at(0)), Err(Refusal::Expired { until: at(0) }));
 }
@@ -308,19 +304,10 @@ fn a_bootstrap_answer_has_verdicts_once_every_target_is_down() {
 fn two_hosts_that_revert_a_drain_because_of_different_drains_converge() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
     let reverted = |other: &str| {
-        let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
-        let requested = Override { kind, reason, author, since: at(0), until: None, host: None };
         let host = Some(HostName::new("dns-3"));
-        let state =
-            OverrideState::Reverted(RevertedDrain { drain: requested, node: NodeName::new(other), host: host.clone() });
-        let entry = OverrideEntry {
-            timestamp: HybridTimestamp { time: at(0).as_millis(), host },
-            causal_context: Vec::new(),
-            insist: false,
-            state,
-            expiry_uncertain: false,
-        };
-        (a.name.clone(), NodeName::new("cp-1"), entry)
+        let timestamp = HybridTimestamp { time: at(0).as_millis(), host: host.clone() };
+        let reverted = RevertedDrain { drain: drain_since(0), node: NodeName::new(other), host };
+        (a.name.clone(), NodeName::new("cp-1"), entry(timestamp, OverrideState::Reverted(reverted)))
     };
     let merged = |others: [&str; 2]| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
@@ -335,20 +322,12 @@ fn two_hosts_that_revert_a_drain_because_of_different_drains_converge() {
 #[test]
 fn a_host_that_starts_with_its_clock_ahead_expires_no_drain_that_other_hosts_keep() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
-    let (own, node) = (HostName::new("dns-1"), NodeName::new("cp-1"));
-    let requested = |until: u64| Override {
-        kind: OverrideKind::Drain,
-        reason: String::new(),
-        author: String::new(),
-        since: at(0),
-        until: Some(at(until)),
-        host: Some(own.clone()),
-    };
+    let own = HostName::new("dns-1");
+    let node = NodeName::new("cp-1");
+    let requested = |until: u64| Override { until: Some(at(until)), host: Some(own.clone()), ..drain_since(0) };
     let mut former = engine(std::slice::from_ref(&a), 3);
     former.handle_peer_view(view("dns-2", BTreeMap::new()), at(0), at(0));
-    let command =
-        Command::SetOverride { pool: a.name.clone(), node: node.clone(), requested: requested(600), insist: false };
-    former.handle_command(command, at(0)).unwrap();
+    former.handle_command(set(&a, "cp-1", requested(600)), at(0)).unwrap();
     let stored = former.override_entries().next().unwrap().2.clone();
     // Another host has the same entry, by this host's clock, which is twenty minutes ahead.
     let again = |state| (a.name.clone(), node.clone(), OverrideEntry { state, ..stored.clone() });
@@ -360,7 +339,7 @@ fn a_host_that_starts_with_its_clock_ahead_expires_no_drain_that_other_hosts_kee
     let start = || Engine::new(former.membership.clone(), vec![a.clone()], former.memory(), at(1_200));
     let ends = |engine: &mut Engine, secs| {
         engine.decide(at(secs));
-        engine.overrides().next().map(|(.., order)| order.until.unwrap())
+        engine.overrides().next().map(|(.., active)| active.until.unwrap())
     };
 
     let mut informed = start();
@@ -381,7 +360,7 @@ fn a_host_that_starts_with_its_clock_ahead_expires_no_drain_that_other_hosts_kee
     assert_eq!(ends(&mut uninformed, 1_205), None, "no host knows better");
     assert!(uninformed.revision() > revision && !expiry_uncertain(&uninformed));
 
-    // All have begun a moment ago: none is sure, and what lasts longest counts.
+    // All hosts have just started. None knows the expiry for certain, so the latest one counts.
     let mut unsure = start();
     unsure.handle_override_entries(uncertain(1_790), at(1_201));
     unsure.handle_override_entries(uncertain(1_600), at(1_202));
@@ -400,13 +379,12 @@ fn a_host_that_starts_with_its_clock_ahead_expires_no_drain_that_other_hosts_kee
 
 #[test]
 fn a_cleared_override_stays_cleared_if_its_node_was_not_configured_meanwhile() {
-    let (long, short) = (pool("a.example.org", &["192.0.2.1", "192.0.2.2"]), pool("a.example.org", &["192.0.2.1"]));
-    let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
-    let requested = Override { kind, reason, author, since: at(0), until: None, host: None };
-    let (name, node) = (long.name.clone(), NodeName::new("cp-2"));
+    let long = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let short = pool("a.example.org", &["192.0.2.1"]);
+    let name = long.name.clone();
+    let node = NodeName::new("cp-2");
     let mut engine = engine(std::slice::from_ref(&long), 1);
-    let drain = Command::SetOverride { pool: name.clone(), node: node.clone(), requested, insist: false };
-    engine.handle_command(drain, at(0)).unwrap();
+    engine.handle_command(set(&long, "cp-2", drain_since(0)), at(0)).unwrap();
     let drained = engine.override_entries().next().unwrap().2.clone();
     engine.handle_policy(vec![short.clone()], at(1));
     assert_eq!(engine.overrides().count(), 0, "the node is not configured now");
@@ -424,24 +402,17 @@ fn a_cleared_override_stays_cleared_if_its_node_was_not_configured_meanwhile() {
 fn the_latest_pending_overrides_are_kept_up_to_the_limit() {
     let a = pool("a.example.org", &["192.0.2.1"]);
     let mut engine = engine(std::slice::from_ref(&a), 3);
-    let entry = |n: u64| {
+    let cleared = |n: u64| {
         let timestamp = HybridTimestamp { time: n, host: Some(HostName::new("dns-2")) };
-        let entry = OverrideEntry {
-            timestamp,
-            causal_context: Vec::new(),
-            insist: false,
-            state: OverrideState::Cleared,
-            expiry_uncertain: false,
-        };
-        (a.name.clone(), NodeName::new(&format!("gone-{n}")), entry)
+        (a.name.clone(), NodeName::new(&format!("gone-{n}")), entry(timestamp, OverrideState::Cleared))
     };
-    engine.handle_override_entries((1..=150).map(entry), at(1));
+    engine.handle_override_entries((1..=150).map(cleared), at(1));
     engine.handle_policy(vec![a.clone()], at(2));
     let times = |engine: &Engine| -> Vec<u64> {
         engine.override_entries().map(|(.., entry)| entry.timestamp.time).filter(|time| *time > 0).collect()
     };
     assert_eq!((times(&engine).len(), times(&engine).iter().min()), (100, Some(&51)));
-    engine.handle_override_entries((1..=160).map(entry), at(3));
+    engine.handle_override_entries((1..=160).map(cleared), at(3));
     assert_eq!(
         (times(&engine).len(), times(&engine).iter().min()),
         (100, Some(&61)),
@@ -456,23 +427,12 @@ fn drains_that_know_of_each_other_still_do_after_one_was_pending() {
     let shorter = Pool { nodes: long.nodes[1..].to_vec(), ..long.clone() };
     let mut engine = engine(std::slice::from_ref(&long), 1);
     (0..4).for_each(|n| observe(&mut engine, &target(&long, n), Kind::Ready, 0));
-    let drain = |node: &str| {
-        let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
-        let requested = Override { kind, reason, author, since: at(0), until: None, host: None };
-        Command::SetOverride { pool: long.name.clone(), node: NodeName::new(node), requested, insist: false }
-    };
-    engine.handle_command(drain("cp-1"), at(1)).unwrap();
-    engine.handle_command(drain("cp-2"), at(2)).unwrap();
+    engine.handle_command(set(&long, "cp-1", drain_since(0)), at(1)).unwrap();
+    engine.handle_command(set(&long, "cp-2", drain_since(0)), at(2)).unwrap();
     engine.handle_policy(vec![shorter], at(3));
     // Any entry of another host.
-    let timestamp = |n: u64| HybridTimestamp { time: n, host: Some(HostName::new("dns-2")) };
-    let cleared = |n: u64| OverrideEntry {
-        timestamp: timestamp(n),
-        causal_context: Vec::new(),
-        insist: false,
-        state: OverrideState::Cleared,
-        expiry_uncertain: false,
-    };
+    let cleared =
+        |time: u64| entry(HybridTimestamp { time, host: Some(HostName::new("dns-2")) }, OverrideState::Cleared);
     engine.handle_override_entries([(long.name.clone(), NodeName::new("cp-4"), cleared(1))], at(4));
     engine.handle_policy(vec![long.clone()], at(5));
     for n in [2, 3] {
@@ -484,18 +444,14 @@ fn drains_that_know_of_each_other_still_do_after_one_was_pending() {
 
 #[test]
 fn a_pending_override_shortens_no_ttl_and_can_be_cleared() {
-    let (long, short) = (pool("a.example.org", &["192.0.2.1", "192.0.2.2"]), pool("a.example.org", &["192.0.2.1"]));
+    let long = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let short = pool("a.example.org", &["192.0.2.1"]);
     let mut engine = engine(std::slice::from_ref(&long), 1);
     (0..2).for_each(|n| observe(&mut engine, &target(&long, n), Kind::Ready, 0));
-    let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
-    let requested = Override { kind, reason, author, since: at(0), until: Some(at(10)), host: None };
-    let (name, node) = (long.name.clone(), NodeName::new("cp-2"));
-    engine
-        .handle_command(
-            Command::SetOverride { pool: name.clone(), node: node.clone(), requested, insist: false },
-            at(0),
-        )
-        .unwrap();
+    let requested = Override { until: Some(at(10)), ..drain_since(0) };
+    let name = long.name.clone();
+    let node = NodeName::new("cp-2");
+    engine.handle_command(set(&long, "cp-2", requested), at(0)).unwrap();
     engine.handle_policy(vec![short], at(1));
     assert_eq!(engine.decide(at(8)).answers[0].ttl, long.ttl.max);
     assert_eq!(
@@ -547,23 +503,17 @@ fn a_host_without_such_a_provider_or_without_a_quorum_is_not_the_writer() {
 fn the_causal_contexts_of_one_entry_are_merged() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
     let timestamp = |host: &str, secs| HybridTimestamp { time: at(secs).as_millis(), host: Some(HostName::new(host)) };
-    let drain = |of: HybridTimestamp, node: &str, causal_context: Vec<HybridTimestamp>| {
-        let (kind, reason, author) = (OverrideKind::Drain, String::new(), String::new());
-        let state = OverrideState::Active(Override { kind, reason, author, since: at(0), until: None, host: None });
-        (
-            a.name.clone(),
-            NodeName::new(node),
-            OverrideEntry { timestamp: of, causal_context, insist: false, state, expiry_uncertain: false },
-        )
-    };
     let context = |contexts: Vec<Vec<HybridTimestamp>>| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
         for causal_context in contexts {
-            engine.handle_override_entries([drain(timestamp("dns-2", 9), "cp-1", causal_context)], at(10));
+            let entry = entry(timestamp("dns-2", 9), OverrideState::Active(drain_since(0)));
+            let entry = OverrideEntry { causal_context, ..entry };
+            engine.handle_override_entries([(a.name.clone(), NodeName::new("cp-1"), entry)], at(10));
         }
         engine.override_entries().next().unwrap().2.causal_context.clone()
     };
-    let (one, other) = (timestamp("dns-1", 1), timestamp("dns-3", 2));
+    let one = timestamp("dns-1", 1);
+    let other = timestamp("dns-3", 2);
     let both = vec![one.clone(), other.clone()];
     assert_eq!(context(vec![vec![one.clone()], vec![other.clone()]]), both);
     assert_eq!(context(vec![vec![other], vec![one]]), both);

@@ -56,26 +56,26 @@ fn a_shutdown_acts_at_once_and_never_for_the_better() {
 
 #[test]
 fn a_local_error_is_no_observation() {
-    let own = Kind::LocalError { detail: String::new() };
-    let health = after(&[Kind::Ready, Kind::Ready, Kind::Refused, own.clone(), own]);
+    let local_error = Kind::LocalError { detail: String::new() };
+    let health = after(&[Kind::Ready, Kind::Ready, Kind::Refused, local_error.clone(), local_error]);
     let without = after(&[Kind::Ready, Kind::Ready, Kind::Refused]);
     assert_eq!((health.memory(), health.vote()), (without.memory(), without.vote()));
 }
 
 #[test]
 fn an_unobservable_target_has_no_vote_until_it_is_observed_again() {
-    let own = Kind::LocalError { detail: String::new() };
-    let mut health = after(&[Kind::Ready, Kind::Ready, own.clone(), own.clone()]);
+    let local_error = Kind::LocalError { detail: String::new() };
+    let mut health = after(&[Kind::Ready, Kind::Ready, local_error.clone(), local_error.clone()]);
     assert_eq!((health.vote().grade, health.is_unobservable()), (Grade::Ready, false));
-    assert!(health.observe(&own, THRESHOLDS, at(1_010)), "the third in a row is a change");
-    assert!(!health.observe(&own, THRESHOLDS, at(1_011)));
+    assert!(health.observe(&local_error, THRESHOLDS, at(1_010)), "the third in a row is a change");
+    assert!(!health.observe(&local_error, THRESHOLDS, at(1_011)));
     assert_eq!((health.vote().grade, health.grade()), (Grade::Unknown, Grade::Ready));
     assert!(health.observe(&Kind::Ready, THRESHOLDS, at(1_012)), "so is the next observation");
     assert_eq!((health.vote().grade, health.is_unobservable()), (Grade::Ready, false));
 }
 
 #[test]
-fn an_observation_without_news_changes_nothing() {
+fn an_observation_like_the_last_one_changes_nothing() {
     let mut health = after(&[Kind::Ready, Kind::Ready]);
     assert!(!health.observe(&Kind::Ready, THRESHOLDS, at(1_002)));
     assert!(health.observe(&Kind::Refused, THRESHOLDS, at(1_003)));
@@ -122,8 +122,7 @@ fn restarted(health: &Health) -> Health {
 
 #[test]
 fn a_streak_continues_over_a_restart_and_needs_one_observation_more() {
-    let doubtful = after(&[Kind::Ready, Kind::Ready, Kind::Refused, Kind::Refused]);
-    let mut health = restarted(&doubtful);
+    let mut health = restarted(&after(&[Kind::Ready, Kind::Ready, Kind::Refused, Kind::Refused]));
     assert_eq!(health.earliest_transition(THRESHOLDS, TIMING), Some(Duration::from_millis(100)));
     health.observe(&Kind::Refused, THRESHOLDS, at(2_001));
     assert_eq!(health.grade(), Grade::Ready, "the first one after a restart is not enough");
