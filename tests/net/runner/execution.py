@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from . import machines, network, report
-from .fixture import POLL_INTERVAL, STATUS_INTERVAL, Failed, Fixture
+from .fixture import POLL_INTERVAL, START_TIMEOUT, STATUS_INTERVAL, Failed, Fixture
 from .story import seconds
 
 SIGNALS = {"kill": signal.SIGKILL, "pause": signal.SIGSTOP, "terminate": signal.SIGTERM}
@@ -253,6 +253,8 @@ class Execution:
         payloads = (forged if is_forged else replayed)(self.fixture.random, list(gossip.carried), target.name)
         senders = ["unknown"] if line.args["unknown"] else [host for host in network.HOSTS if host != target.name]
         metric = "gossip_rejected" if is_forged else "gossip_datagrams"
+        # A host that restarts loses the datagrams that come too early.
+        self.fixture.until(START_TIMEOUT, target.status, STATUS_INTERVAL)
         before = target.counter(metric)
         for number, payload in zip(range(count), payloads):
             gossip.inject(self.fixture.random.choice(senders), target.name, payload)
