@@ -25,12 +25,12 @@ pub use self::token::Token;
 
 use crate::driver::{Gone, Handle};
 use crate::events::Events;
-use crate::keeper::StateHealth;
 use crate::metrics::{Metrics, Readings};
 use crate::os::clock::Clock;
 use crate::os::log_writer;
 use crate::publish::Progress;
 use crate::reload::Refused;
+use crate::state::StateHealth;
 use crate::watchdog::{StuckTask, Watchdog};
 
 /// Queries since the start by transport and RCODE, as the DNS server counts them.
@@ -140,7 +140,7 @@ impl Admin {
         alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));
         let refused = self.refused.reason();
         alarms.extend(refused.map(|why| format!("the configuration is refused, and the former one stays: {why}")));
-        alarms.extend(self.state.faults());
+        alarms.extend(self.state.errors());
         alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
         alarms.extend(self.watchdog.stuck_tasks().iter().map(stuck));
         Ok(Status {
@@ -213,7 +213,7 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, ErrorResponse> 
         now: admin.clock.timestamp(),
         queries: (admin.queries)(),
         state_failures: admin.state.failures(),
-        state_writable: admin.state.faults().is_empty(),
+        state_writable: admin.state.errors().is_empty(),
         config_refused: admin.refused.reason().is_some(),
         stuck: admin.watchdog.stuck_tasks().len(),
         lost_lines: log_writer::lost_lines(),

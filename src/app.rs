@@ -18,7 +18,7 @@ use daymark_probe::{Supervisor, WatchOutputs};
 use daymark_provider::{Provider, RemoteProvider};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -26,23 +26,20 @@ use tracing::{info, warn};
 use self::bind::{bind_admin, bind_authoritative, bind_wire, lock, token};
 use crate::admin::{self, Admin, QueryCounts, Token, token as admin_token};
 use crate::discovery::{self, DiscoveryState, PersistentDiscovery};
-use crate::driver::{self, Driver, Hosts, OutboundMessage, Outputs};
+use crate::driver::{self, DRIVER_TIMEOUT, Driver, Hosts, Outputs};
 use crate::events::Events;
-use crate::keeper::{self, Kept, Saver, StateHealth};
-use crate::lock::StateLock;
 use crate::metrics::Metrics;
 use crate::os::clock::Clock;
 use crate::os::notify;
 use crate::os::signals::{SignalRequest, Signals};
-use crate::peers::{self, Transport};
+use crate::peers::{self, Transport, TransportChannels};
 use crate::publish::{self, Progress, WriterLease};
 use crate::reload::Reloader;
 use crate::state::StateFile;
+use crate::state::StateLock;
+use crate::state::{DecidedState, StateHealth, StateWriter, persist_decisions};
 use crate::watchdog::Watchdog;
 use daymark_files::error_chain;
-
-/// How many messages to other hosts may wait to be sent.
-const WAITING: usize = 1024;
 
 pub(crate) use self::bind::{RememberedNodes, remembered_nodes, remote_providers, told};
 
@@ -178,34 +175,34 @@ impl App {
         let mut parts = Parts::new();
         let (events, metrics, watchdog) = (Events::default(), self.metrics, Watchdog::default());
         let (clock, state) = (self.clock, StateHealth::default());
-        let (newest, from_driver) = watch::channel(Kept::default());
+        let (newest, from_driver) = watch::channel(DecidedState::default());
         let file = self.config.state_dir.as_deref().map(StateFile::new);
         let memory = file.as_ref().and_then(|file| told(file.load(clock.now()))).unwrap_or_default();
         let membership = membership(&self.config);
-        let (hosts, to_others, lease) = hosts(&self.config, membership.as_ref(), &clock, &metrics);
+        let (hosts, channels, lease) = hosts(&self.config, membership.as_ref(), &clock, &metrics);
         let RememberedNodes { discovered, file: nodes_file } =
             remembered_nodes(&self.config, |file| file.load(clock.now()));
-        let writer = nodes_file.map(|nodes| Saver::new(nodes.file, state.clone(), Some(nodes.content)));
+        let writer = nodes_file.map(|nodes| StateWriter::new(nodes.file, state.clone(), Some(nodes.content)));
         let engine = engine(&discovery::complete(&discovered, &self.config.pools), membership, memory, &clock);
-        let watchdog_handle = watchdog.watch("the driver", driver::PATIENCE);
-        let outputs = Outputs { newest, events: events.clone(), metrics: metrics.clone(), watchdog_handle };
+        let watchdog_handle = watchdog.watch("the driver", DRIVER_TIMEOUT);
+        let outputs = Outputs { decisions: newest, events: events.clone(), metrics: metrics.clone(), watchdog_handle };
         let (driver, handle) = Driver::new(engine, hosts, clock, outputs);
         parts.spawn(endless(driver.run()));
         if let Some(wire) = self.wire {
-            info!("the other hosts are talked to from {}", shown(wire.local_addr()));
+            info!("the gossip with the other hosts listens on {}", shown(wire.local_addr()));
             let watchdog_handle = watchdog.watch("the gossip", peers::TRANSPORT_TIMEOUT);
-            parts.spawn(endless(wire.run(to_others, handle.clone(), watchdog_handle, stop.clone())));
+            parts.spawn(endless(wire.run(channels, watchdog_handle, stop.clone())));
         }
 
         let first = from_driver.borrow().decision.clone();
         let (to_providers, decisions) = watch::channel(first);
-        parts.spawn(endless(keeper::keep(file, from_driver, to_providers, state.clone())));
+        parts.spawn(endless(persist_decisions(file, from_driver, to_providers, state.clone())));
         let mut providers = Vec::new();
         if let Some(authoritative) = &self.authoritative {
             providers.push(serve_dns(&mut parts, authoritative.clone(), decisions.clone(), clock, stop));
         }
         for RememberingProvider { provider, memory } in self.remote_providers {
-            let memory = memory.map(|memory| Saver::new(memory.file, state.clone(), memory.saved));
+            let memory = memory.map(|memory| StateWriter::new(memory.file, state.clone(), memory.saved));
             let (decisions, lease, shutdown) = (decisions.clone(), lease.clone(), stop.clone());
             let inputs = publish::remote::Inputs { decisions, lease, memory, shutdown };
             providers.push(publish_remotely(&mut parts, provider, inputs, clock));
@@ -263,21 +260,21 @@ fn membership(config: &Config) -> Option<Membership> {
     config.peers.as_ref().map(|peers| peers.membership.clone())
 }
 
-/// The gossip with the other hosts, where there are any; where its messages wait to be sent; and the writer lease of this host.
+/// The gossip with the other hosts, if there are any, the transport's ends of its channels, and the writer lease of this host.
 fn hosts(
     config: &Config,
     membership: Option<&Membership>,
     clock: &Clock,
     metrics: &Metrics,
-) -> (Option<Hosts>, mpsc::Receiver<OutboundMessage>, watch::Receiver<WriterLease>) {
-    let (to_others, waiting) = mpsc::channel(WAITING);
+) -> (Option<Hosts>, TransportChannels, watch::Receiver<WriterLease>) {
+    let (driver_channels, transport_channels) = peers::channels();
     let first = if membership.is_some() { WriterLease::Unclear } else { WriterLease::NotNeeded };
     let (to_publishers, lease) = watch::channel(first);
     let hosts = membership.map(|membership| {
         let gossip = Gossip::new(membership, clock.started().as_millis(), clock.now());
-        Hosts::new(gossip, peers::configuration_hashes(&config.pools), to_others, to_publishers, metrics.clone())
+        Hosts::new(gossip, peers::configuration_hashes(&config.pools), driver_channels, to_publishers, metrics.clone())
     });
-    (hosts, waiting, lease)
+    (hosts, transport_channels, lease)
 }
 
 fn shown(address: io::Result<SocketAddr>) -> String {

@@ -12,13 +12,13 @@ use daymark_discovery::{DiscoveredPools, Discovery, DiscoveryPool, DiscoveryStat
 
 use crate::driver::Handle;
 use crate::events::Events;
-use crate::keeper::Saver;
 use crate::os::clock::Clock;
+use crate::state::StateWriter;
 
 /// Discovery that keeps the discovered nodes in the state file.
 pub struct PersistentDiscovery {
     discovery: Discovery,
-    writer: Option<Saver<DiscoveredPools>>,
+    writer: Option<StateWriter<DiscoveredPools>>,
     /// True if the nodes of a pool have changed since [`PersistentDiscovery::changed`] last returned.
     has_changed: bool,
 }
@@ -28,7 +28,7 @@ pub struct DiscoveryState {
     /// The discovered nodes.
     pub discovered: DiscoveredPools,
     /// The writer; `None` if no state is kept.
-    pub writer: Option<Saver<DiscoveredPools>>,
+    pub writer: Option<StateWriter<DiscoveredPools>>,
 }
 
 impl PersistentDiscovery {
@@ -123,7 +123,7 @@ async fn targets(driver: &Handle, pool: &PoolName) -> Option<Vec<TargetView>> {
 }
 
 /// Waits until the disk needs attention.
-async fn attention(writer: &mut Option<Saver<DiscoveredPools>>, discovered: &DiscoveredPools) {
+async fn attention(writer: &mut Option<StateWriter<DiscoveredPools>>, discovered: &DiscoveredPools) {
     match writer {
         Some(writer) => writer.needs_attention(discovered).await,
         None => std::future::pending().await,

@@ -1,58 +1,57 @@
-//! The one task that owns the engine: inputs in, decisions out.
+//! The task that owns the engine: it takes inputs in, and gives decisions out.
 //!
-//! It alone turns time and inputs into calls of the core. What it tells others is either a decision, by `watch`, so that
-//! only the newest counts, or an answer to a question, so that nothing is prepared that no one reads.
+//! The driver alone calls the decision core, with the time and the inputs. It publishes each decision over a `watch` channel,
+//! which keeps the newest. It makes a status only when it is asked for one.
 //!
-//! Where there are other hosts, it also owns the gossip with them: what they say is an input like an observation.
+//! If there are other hosts, it also owns the gossip with them. Their messages are inputs like observations.
+//!
+//! It does not know where an answer is published, and how messages travel.
 
-mod complaints;
 mod hosts;
-mod told;
+mod reported;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use daymark_api::{EventKind, HostsStatus, Observed, PeerMismatch, PendingOverride, PoolStatus, TargetStatus};
+use daymark_api::{EventKind, HostsStatus, Observed, PendingOverride, PoolStatus, TargetStatus};
 use daymark_decision::{
-    Answer, Change, Command, Decision, Engine, Grade, Health, HostName, Kind, Moment, Observation, Pool, PoolName,
-    Reason, Refusal, Target,
+    Answer, Change, Command, Decision, Engine, Grade, Health, Kind, Moment, Observation, Pool, PoolName, Reason,
+    Refusal, Target,
 };
-use daymark_gossip::{ConfigurationHash, Message};
+use daymark_gossip::ConfigurationHash;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use crate::events::Events;
-use crate::keeper::Kept;
 use crate::metrics::Metrics;
 use crate::os::clock::Clock;
+use crate::peers::PeerInput;
+use crate::state::DecidedState;
 use crate::watchdog::WatchdogHandle;
 
-pub use self::hosts::{Hosts, OutboundMessage};
+pub use self::hosts::Hosts;
 
-use self::told::Told;
+use self::reported::Reported;
 
-/// How often the driver beats when nothing happens.
-const BEAT: Duration = Duration::from_secs(1);
-/// How long the driver may be silent before it counts as stuck.
-pub const PATIENCE: Duration = Duration::from_secs(10);
-/// How many inputs may wait, and are taken at once.
-const QUEUE: usize = 1024;
+/// The time between two heartbeats of the driver when nothing happens.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// The time without a heartbeat after which the driver counts as stuck, and the time for which a question waits for its answer.
+pub const DRIVER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most inputs that wait, and that are taken at once.
+const MAX_INPUTS: usize = 1024;
 
-/// Something for the driver.
+/// An input from this host.
 #[derive(Debug)]
 enum Input {
-    Observation(Target, Observation),
-    Command(Command, oneshot::Sender<Result<u64, Refusal>>),
-    Reload(Vec<Pool>, BTreeMap<PoolName, ConfigurationHash>, oneshot::Sender<()>),
-    Nodes(Vec<Pool>, oneshot::Sender<()>),
-    Status(oneshot::Sender<Vec<PoolStatus>>),
-    Message(Box<Message>, SocketAddr),
-    Mismatch(HostName, PeerMismatch),
-    Hosts(oneshot::Sender<Option<HostsStatus>>),
+    Observation { target: Target, observation: Observation },
+    Command { command: Command, reply: oneshot::Sender<Result<u64, Refusal>> },
+    Reload { pools: Vec<Pool>, configuration: BTreeMap<PoolName, ConfigurationHash>, reply: oneshot::Sender<()> },
+    Nodes { pools: Vec<Pool>, reply: oneshot::Sender<()> },
+    Status { reply: oneshot::Sender<Vec<PoolStatus>> },
+    Hosts { reply: oneshot::Sender<Option<HostsStatus>> },
 }
 
-/// The way to the driver. When the last one is dropped, the driver ends.
+/// The interface to the driver. The driver ends when the last handle is dropped.
 #[derive(Clone, Debug)]
 pub struct Handle(mpsc::Sender<Input>);
 
@@ -61,61 +60,51 @@ pub struct Handle(mpsc::Sender<Input>);
 pub struct ReloadPermit(mpsc::OwnedPermit<Input>);
 
 impl ReloadPermit {
-    /// Applies a new configuration, and waits until the driver has done so, for a bounded time. The other hosts get `digests`.
-    pub async fn reload(self, pools: Vec<Pool>, digests: BTreeMap<PoolName, ConfigurationHash>) {
+    /// Applies a new configuration, and waits until the driver has done so, for a bounded time. The other hosts get its hashes.
+    pub async fn reload(self, pools: Vec<Pool>, configuration: BTreeMap<PoolName, ConfigurationHash>) {
         let (reply, done) = oneshot::channel();
-        self.0.send(Input::Reload(pools, digests, reply));
-        if tokio::time::timeout(PATIENCE, done).await.is_err() {
+        self.0.send(Input::Reload { pools, configuration, reply });
+        if tokio::time::timeout(DRIVER_TIMEOUT, done).await.is_err() {
             warn!("the driver is busy; it applies the new configuration as soon as it can");
         }
     }
 }
 
-/// The driver is gone, or too busy to take anything more.
+/// The error if the driver has ended, or is too busy to take an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the driver does not answer")]
 pub struct Gone;
 
 impl Handle {
-    /// Hands an observation over without waiting; where the driver is stuck it is dropped, and the watchdog tells.
+    /// Passes an observation on without waiting. If the driver is stuck, it is lost, and the watchdog reports the driver.
     pub fn observe(&self, target: Target, observation: Observation) -> Result<(), Gone> {
-        self.0.try_send(Input::Observation(target, observation)).map_err(|_| Gone)
+        self.0.try_send(Input::Observation { target, observation }).map_err(|_| Gone)
     }
 
-    /// Has an operator's word carried out, and tells by which revision of the engine, or refused.
+    /// Carries out an operator's command. Returns the revision of the engine that has it, or the refusal.
     pub async fn command(&self, command: Command) -> Result<Result<u64, Refusal>, Gone> {
-        self.ask(|reply| Input::Command(command, reply)).await
-    }
-
-    /// Hands over what another host says and where it came from, without waiting; where the driver is stuck it is dropped.
-    pub fn handle_message(&self, message: Message, from: SocketAddr) -> Result<(), Gone> {
-        self.0.try_send(Input::Message(Box::new(message), from)).map_err(|_| Gone)
-    }
-
-    /// Hands over what is wrong with another host, without waiting; where the driver is stuck it is dropped.
-    pub fn report_mismatch(&self, host: HostName, mismatch: PeerMismatch) -> Result<(), Gone> {
-        self.0.try_send(Input::Mismatch(host, mismatch)).map_err(|_| Gone)
+        self.ask(|reply| Input::Command { command, reply }).await
     }
 
     /// Reserves a place in the queue for a new configuration, so that [`ReloadPermit::reload`] cannot fail.
     pub async fn reserve_reload(&self) -> Result<ReloadPermit, Gone> {
-        let reserved = tokio::time::timeout(PATIENCE, self.0.clone().reserve_owned()).await;
+        let reserved = tokio::time::timeout(DRIVER_TIMEOUT, self.0.clone().reserve_owned()).await;
         reserved.ok().and_then(Result::ok).map(ReloadPermit).ok_or(Gone)
     }
 
-    /// Has the same configuration applied to other nodes, which were found.
+    /// Applies the same configuration with the nodes that discovery has found.
     pub async fn change_nodes(&self, pools: Vec<Pool>) -> Result<(), Gone> {
-        self.ask(|reply| Input::Nodes(pools, reply)).await
+        self.ask(|reply| Input::Nodes { pools, reply }).await
     }
 
-    /// What is known of the other hosts; `None` where there are none.
+    /// The status of this host and the others; `None` if there are no others.
     pub async fn hosts(&self) -> Result<Option<HostsStatus>, Gone> {
-        self.ask(Input::Hosts).await
+        self.ask(|reply| Input::Hosts { reply }).await
     }
 
-    /// What is known of every pool now.
+    /// The status of every pool.
     pub async fn status(&self) -> Result<Vec<PoolStatus>, Gone> {
-        self.ask(Input::Status).await
+        self.ask(|reply| Input::Status { reply }).await
     }
 
     async fn ask<T>(&self, input: impl FnOnce(oneshot::Sender<T>) -> Input) -> Result<T, Gone> {
@@ -124,7 +113,7 @@ impl Handle {
             self.0.send(input(reply)).await.ok()?;
             answer.await.ok()
         };
-        tokio::time::timeout(PATIENCE, exchange).await.ok().flatten().ok_or(Gone)
+        tokio::time::timeout(DRIVER_TIMEOUT, exchange).await.ok().flatten().ok_or(Gone)
     }
 }
 
@@ -132,63 +121,69 @@ impl Handle {
 #[derive(Debug)]
 pub struct Driver {
     engine: Engine,
+    /// `None` if this host has no others.
     hosts: Option<Hosts>,
     clock: Clock,
     inputs: mpsc::Receiver<Input>,
     outputs: Outputs,
-    /// What was told last, to see what changes.
-    told: Told,
-    observed: BTreeMap<Target, (Moment, Observation)>,
+    reported: Reported,
+    last_observations: BTreeMap<Target, LastObservation>,
 }
 
-/// Whom the driver tells what.
+#[derive(Debug)]
+struct LastObservation {
+    at: Moment,
+    observation: Observation,
+}
+
+/// The receivers of the driver's outputs.
 #[derive(Debug)]
 pub struct Outputs {
-    /// Gets every decision, the first at once.
-    pub newest: watch::Sender<Kept>,
-    /// The history.
+    /// Gets every decision, the first one at once.
+    pub decisions: watch::Sender<DecidedState>,
+    /// Gets every event.
     pub events: Events,
-    /// The metrics.
+    /// Counts observations and rejected datagrams.
     pub metrics: Metrics,
-    /// What shows that the driver is not stuck.
+    /// Gets a heartbeat at least once a second.
     pub watchdog_handle: WatchdogHandle,
 }
 
 impl Driver {
-    /// A driver and the way to it. Without `hosts` it decides alone.
+    /// Makes a driver and the handle to it. The first decision is made at once.
     pub fn new(engine: Engine, hosts: Option<Hosts>, clock: Clock, outputs: Outputs) -> (Self, Handle) {
-        let (sender, inputs) = mpsc::channel(QUEUE);
-        let told = Told::of(&engine, Decision::default());
-        let mut driver = Self { engine, hosts, clock, inputs, outputs, told, observed: BTreeMap::new() };
+        let (sender, inputs) = mpsc::channel(MAX_INPUTS);
+        let reported = Reported::new(&engine, Decision::default());
+        let last_observations = BTreeMap::new();
+        let mut driver = Self { engine, hosts, clock, inputs, outputs, reported, last_observations };
         driver.exchange();
-        driver.tell();
+        driver.report();
         (driver, Handle(sender))
     }
 
-    /// Runs until every [`Handle`] is gone.
+    /// Runs until every [`Handle`] is dropped.
     pub async fn run(mut self) {
-        let mut batch = Vec::with_capacity(QUEUE);
+        let mut inputs = Vec::with_capacity(MAX_INPUTS);
+        let mut peer_inputs = Vec::new();
         loop {
             let engine = self.engine.poll_timeout().map(|deadline| deadline.at);
             let deadline = engine.into_iter().chain(self.hosts.as_ref().map(Hosts::poll_timeout)).min();
-            let timer = async {
-                match deadline {
-                    Some(at) => tokio::time::sleep_until(self.clock.instant(at)).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                taken = self.inputs.recv_many(&mut batch, QUEUE) => if taken == 0 { return },
-                () = timer => self.engine.handle_timeout(self.clock.now()),
-                () = tokio::time::sleep(BEAT) => {}
+                count = self.inputs.recv_many(&mut inputs, MAX_INPUTS) => if count == 0 { return },
+                () = receive(&mut self.hosts, &mut peer_inputs) => {}
+                () = sleep_until(deadline, &self.clock) => self.engine.handle_timeout(self.clock.now()),
+                () = tokio::time::sleep(HEARTBEAT_INTERVAL) => {}
             }
             self.outputs.watchdog_handle.heartbeat();
-            for input in batch.drain(..) {
+            for input in inputs.drain(..) {
                 self.handle(input);
             }
+            for input in peer_inputs.drain(..) {
+                self.handle_peer(input);
+            }
             self.exchange();
-            if self.engine.revision() != self.told.revision {
-                self.tell();
+            if self.engine.revision() != self.reported.revision {
+                self.report();
             }
         }
     }
@@ -196,103 +191,112 @@ impl Driver {
     fn handle(&mut self, input: Input) {
         let now = self.clock.now();
         match input {
-            // A probe may end after a reload has taken its target away.
-            Input::Observation(target, _) if !self.engine.has(&target) => {}
-            Input::Observation(target, observation) => {
-                self.outputs.metrics.observe(&target, &observation);
-                self.engine.handle_observation(&target, &observation, now);
-                let former = self.observed.insert(target.clone(), (now, observation.clone()));
-                log_local_error(&target, former.map(|(_, former)| former.kind).as_ref(), &observation.kind);
-            }
-            // Who no longer waits for a reply does not need it.
-            Input::Command(command, reply) => {
+            Input::Observation { target, observation } => self.observe(&target, observation, now),
+            // Nobody may wait for a reply any more, so the error of sending one is ignored.
+            Input::Command { command, reply } => {
                 let done = self.engine.handle_command(command, now);
                 let _ = reply.send(done.map(|()| self.engine.revision()));
             }
-            Input::Reload(pools, digests, reply) => {
-                self.change(pools, now);
+            Input::Reload { pools, configuration, reply } => {
+                self.change_pools(pools, now);
                 if let Some(hosts) = &mut self.hosts {
-                    hosts.configure(digests);
+                    hosts.set_configuration(configuration);
                 }
                 self.outputs.events.record(now, EventKind::Reload { targets: self.engine.healths().count() });
                 let _ = reply.send(());
             }
-            Input::Nodes(pools, reply) => {
-                self.change(pools, now);
+            Input::Nodes { pools, reply } => {
+                self.change_pools(pools, now);
                 let _ = reply.send(());
             }
-            Input::Status(reply) => {
+            Input::Status { reply } => {
                 let _ = reply.send(self.status());
             }
-            Input::Message(message, from) => {
-                if let Some(hosts) = &mut self.hosts {
-                    hosts.hear(*message, from, now);
-                }
-            }
-            Input::Mismatch(host, mismatch) => {
-                if let Some(hosts) = &mut self.hosts {
-                    hosts.complain(host, mismatch, now);
-                }
-            }
-            Input::Hosts(reply) => {
+            Input::Hosts { reply } => {
                 let _ = reply.send(self.hosts.as_ref().map(|hosts| hosts.status(&self.engine, now)));
             }
         }
     }
 
-    fn change(&mut self, pools: Vec<Pool>, now: Moment) {
+    fn handle_peer(&mut self, input: PeerInput) {
+        let now = self.clock.now();
+        if let Some(hosts) = &mut self.hosts {
+            hosts.handle(input, now);
+        }
+    }
+
+    fn observe(&mut self, target: &Target, observation: Observation, now: Moment) {
+        // A probe may end after a reload has removed its target.
+        if !self.engine.has(target) {
+            return;
+        }
+        self.outputs.metrics.observe(target, &observation);
+        self.engine.handle_observation(target, &observation, now);
+        let kind = observation.kind.clone();
+        let former = self.last_observations.insert(target.clone(), LastObservation { at: now, observation });
+        log_local_error(target, former.map(|former| former.observation.kind).as_ref(), &kind);
+    }
+
+    fn change_pools(&mut self, pools: Vec<Pool>, now: Moment) {
         self.engine.handle_policy(pools, now);
-        let before = self.observed.len();
-        self.observed.retain(|target, _| self.engine.has(target));
-        if self.observed.len() != before {
+        let before = self.last_observations.len();
+        self.last_observations.retain(|target, _| self.engine.has(target));
+        if self.last_observations.len() != before {
             self.outputs.metrics.forget_targets();
         }
     }
 
-    /// Brings in what the other hosts have said, and has said to them what there is to say.
+    /// Exchanges everything new between the engine and the gossip, and reports the mismatches of hosts.
     fn exchange(&mut self) {
         if let Some(hosts) = &mut self.hosts {
             hosts.exchange(&mut self.engine, &self.clock);
             let now = self.clock.now();
-            for what in hosts.look(&self.engine, now) {
-                self.outputs.events.record(now, what);
+            for event in hosts.check_mismatches(&self.engine, now) {
+                self.outputs.events.record(now, event);
             }
         }
     }
 
-    /// Tells what has changed since the last time: to the history, and to whoever publishes.
-    fn tell(&mut self) {
+    /// Reports the changes since the last report as events, and publishes the decision.
+    fn report(&mut self) {
         let now = self.clock.now();
         let decision = self.engine.decide(now);
-        let told = Told::of(&self.engine, decision.clone());
-        let former = std::mem::replace(&mut self.told, told);
-        let mut whats = former.until(&self.told);
-        for (target, health) in self.engine.healths() {
-            let from = former.grades.get(target).copied().unwrap_or_default();
-            if from != health.grade() {
-                let observed = match health.flapping() {
-                    Some(_) => health.not_ready_reason().to_string(),
-                    None => health.observed().map(ToString::to_string).unwrap_or_default(),
-                };
-                whats.push(EventKind::Grade { target: target.clone(), from, to: health.grade(), observed });
+        let former = std::mem::replace(&mut self.reported, Reported::new(&self.engine, decision.clone()));
+        let mut events = former.events_until(&self.reported);
+        events.extend(self.grade_events(&former));
+        events.extend(Change::between(&former.decision, &decision).into_iter().map(EventKind::Answer));
+        let can_write = self.engine.membership().is_some_and(|membership| membership.can_write);
+        for event in events {
+            if can_write || !matches!(event, EventKind::Writer { .. }) {
+                self.outputs.events.record(now, event);
             }
         }
-        whats.extend(Change::between(&former.decision, &decision).into_iter().map(EventKind::Answer));
-        let can_write = self.engine.membership().is_some_and(|membership| membership.can_write);
-        whats.retain(|what| can_write || !matches!(what, EventKind::Writer { .. }));
-        for what in whats {
-            self.outputs.events.record(now, what);
-        }
-        self.outputs.newest.send_replace(Kept {
+        self.outputs.decisions.send_replace(DecidedState {
             decision,
             memory: self.engine.memory(),
             revision: self.engine.revision(),
         });
     }
 
+    fn grade_events(&self, former: &Reported) -> Vec<EventKind> {
+        let mut events = Vec::new();
+        for (target, health) in self.engine.healths() {
+            let from = former.grades.get(target).copied().unwrap_or_default();
+            let to = health.grade();
+            if from != to {
+                let observed = match health.flapping() {
+                    Some(_) => health.not_ready_reason().to_string(),
+                    None => health.observed().map(ToString::to_string).unwrap_or_default(),
+                };
+                events.push(EventKind::Grade { target: target.clone(), from, to, observed });
+            }
+        }
+        events
+    }
+
     fn status(&self) -> Vec<PoolStatus> {
         let healths: BTreeMap<&Target, &Health> = self.engine.healths().collect();
-        let of_pool = |answer: &Answer| PoolStatus {
+        let pool_status = |answer: &Answer| PoolStatus {
             name: answer.pool.clone(),
             addresses: answer.members.iter().map(|member| member.address).collect(),
             basis: answer.basis,
@@ -301,12 +305,12 @@ impl Driver {
             targets: answer
                 .reasons
                 .iter()
-                .map(|(target, reason)| self.target_status(target, reason, &healths))
+                .map(|(target, reason)| self.target_status(target, reason, healths.get(target).copied()))
                 .collect(),
             pending_overrides: self.pending_overrides(&answer.pool),
             discovery: None,
         };
-        self.told.decision.answers.iter().map(of_pool).collect()
+        self.reported.decision.answers.iter().map(pool_status).collect()
     }
 
     fn pending_overrides(&self, pool: &PoolName) -> Vec<PendingOverride> {
@@ -316,8 +320,7 @@ impl Driver {
             .collect()
     }
 
-    fn target_status(&self, target: &Target, reason: &Reason, healths: &BTreeMap<&Target, &Health>) -> TargetStatus {
-        let health = healths.get(target).copied();
+    fn target_status(&self, target: &Target, reason: &Reason, health: Option<&Health>) -> TargetStatus {
         let grade = health.map(Health::grade).unwrap_or_default();
         let mut overrides = self.engine.overrides();
         let active = overrides.find(|(pool, node, _)| **pool == target.pool && **node == target.node);
@@ -329,23 +332,39 @@ impl Driver {
             answer_status: reason.answer_status(),
             message: reason.to_string(),
             reason: reason.clone(),
-            observed: self.observed.get(target).map(|(at, observation)| Observed {
-                at: *at,
-                message: observation.kind.to_string(),
-                observation: observation.clone(),
+            observed: self.last_observations.get(target).map(|last| Observed {
+                at: last.at,
+                message: last.observation.kind.to_string(),
+                observation: last.observation.clone(),
             }),
             active_override: active.map(|(.., active)| active.clone()),
             votes: hosts::votes(&self.engine, target, health.map(Health::vote).unwrap_or_default()),
-            reverted: self.told.reverted(target),
+            reverted: self.reported.reverted(target),
             origin: None,
         }
     }
 }
 
+/// Waits for inputs from other hosts; forever if there are none.
+async fn receive(hosts: &mut Option<Hosts>, inputs: &mut Vec<PeerInput>) {
+    match hosts {
+        Some(hosts) => hosts.receive(inputs, MAX_INPUTS).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sleeps until a deadline; forever if there is none.
+async fn sleep_until(deadline: Option<Moment>, clock: &Clock) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(clock.instant(at)).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Logs once when a target cannot be probed any more, and once when it can be again.
 fn log_local_error(target: &Target, former: Option<&Kind>, kind: &Kind) {
-    let was_local = former.is_some_and(|former| former.grade().is_none());
-    match (was_local, kind.grade()) {
+    let was_local_error = former.is_some_and(|former| former.grade().is_none());
+    match (was_local_error, kind.grade()) {
         (false, None) => warn!("{}: {target} {kind}; its grade stays", target.pool),
         (true, Some(_)) => info!("{}: {target} can be probed again", target.pool),
         _ => {}

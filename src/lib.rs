@@ -6,8 +6,6 @@ pub mod cli;
 pub mod discovery;
 pub mod driver;
 pub mod events;
-pub mod keeper;
-pub mod lock;
 pub mod manifest;
 pub mod metrics;
 pub mod os;

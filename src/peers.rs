@@ -1,8 +1,12 @@
 //! The other hosts: the gossip keys, the transport, and the hash by which configurations are compared.
 
+mod channels;
 mod configuration_hash;
 pub mod keyfile;
+pub(crate) mod mismatches;
 mod transport;
 
+pub use self::channels::{DriverChannels, OutboundMessage, PeerInput, TransportChannels, channels};
 pub use self::configuration_hash::configuration_hashes;
+pub(crate) use self::mismatches::{HostMismatch, Mismatches, OtherHosts};
 pub use self::transport::{TRANSPORT_TIMEOUT, Transport, TransportError};

@@ -78,7 +78,7 @@ async fn carry_out(admin: &Admin, command: Command) -> Result<Json<Vec<PoolStatu
     let done = admin.driver.command(command).await?;
     let revision = done.map_err(|refusal| ErrorResponse::new(code(&refusal), refusal))?;
     // A confirmed override must survive a crash.
-    admin.state.kept(revision).await;
+    admin.state.persisted(revision).await;
     Ok(Json(admin.driver.status().await?))
 }
 

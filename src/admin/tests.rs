@@ -14,14 +14,14 @@ use tower::ServiceExt;
 use super::*;
 use crate::driver::Outputs;
 use crate::driver::{self, Driver};
-use crate::keeper::Kept;
 use crate::publish;
+use crate::state::DecidedState;
 use crate::watchdog::WatchdogHandle;
 
 struct Bench {
     routes: Router,
     admin: Admin,
-    newest: watch::Receiver<Kept>,
+    newest: watch::Receiver<DecidedState>,
     pools: Vec<daymark_decision::Pool>,
     _token_dir: tempfile::TempDir,
 }
@@ -44,9 +44,9 @@ fn bench() -> Bench {
         (Clock::start(), Events::default(), Metrics::default(), Watchdog::default());
     let membership = None;
     let engine = Engine::new(membership, pools.clone(), Memory::default(), clock.now());
-    let (sender, newest) = watch::channel(Kept::default());
-    let watchdog_handle = watchdog.watch("the driver", driver::PATIENCE);
-    let outputs = Outputs { newest: sender, events: events.clone(), metrics: metrics.clone(), watchdog_handle };
+    let (sender, newest) = watch::channel(DecidedState::default());
+    let watchdog_handle = watchdog.watch("the driver", driver::DRIVER_TIMEOUT);
+    let outputs = Outputs { decisions: sender, events: events.clone(), metrics: metrics.clone(), watchdog_handle };
     let (driver, handle) = Driver::new(engine, None, clock, outputs);
     tokio::spawn(driver.run());
 

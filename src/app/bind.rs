@@ -15,11 +15,11 @@ use tracing::warn;
 use super::{ProviderMemory, RememberingProvider};
 use crate::admin::{Token, token};
 use crate::discovery;
-use crate::lock::{NotLocked, StateLock};
 use crate::metrics::Metrics;
 use crate::os::sockets;
 use crate::peers::{Transport, TransportError};
-use crate::state::{Found, StateFile};
+use crate::state::{Loaded, StateFile};
+use crate::state::{LockError, StateLock};
 use crate::zones;
 use daymark_discovery::DiscoveredPools;
 use daymark_files::error_chain;
@@ -61,7 +61,7 @@ pub(super) fn bind_authoritative(
 /// Sets up every remote provider with its memory, read by `look`. On errors, returns each as a sentence with its key.
 pub(crate) fn remote_providers(
     config: &Config,
-    look: impl Fn(&StateFile<Value>) -> Found<Value>,
+    look: impl Fn(&StateFile<Value>) -> Loaded<Value>,
 ) -> Result<Vec<RememberingProvider>, Vec<String>> {
     let mut providers = Vec::new();
     let mut errors = Vec::new();
@@ -100,7 +100,7 @@ pub(super) fn lock(config: &Config) -> Result<Option<StateLock>, String> {
     let Some(dir) = &config.state_dir else { return Ok(None) };
     match StateLock::take(dir, "daymark run") {
         Ok(lock) => Ok(Some(lock)),
-        Err(held @ NotLocked::InUse { .. }) => {
+        Err(held @ LockError::InUse { .. }) => {
             Err(config.finding("stateDir", "--state-dir", held.to_string()).to_string())
         }
         Err(impossible) => {
@@ -125,7 +125,7 @@ pub(super) fn token(config: &Config) -> (Token, Option<PathBuf>) {
 }
 
 /// What a file remembers; where it cannot be used, that is logged.
-pub(crate) fn told<M>(Found { memory, warning }: Found<M>) -> Option<M> {
+pub(crate) fn told<M>(Loaded { memory, warning }: Loaded<M>) -> Option<M> {
     if let Some(warning) = warning {
         warn!("{warning}");
     }
@@ -161,7 +161,7 @@ pub(crate) struct SavedNodes {
 /// Takes the discovered nodes from the state file, read by `look`.
 pub(crate) fn remembered_nodes(
     config: &Config,
-    look: impl Fn(&StateFile<DiscoveredPools>) -> Found<DiscoveredPools>,
+    look: impl Fn(&StateFile<DiscoveredPools>) -> Loaded<DiscoveredPools>,
 ) -> RememberedNodes {
     let Some(file) = config.state_dir.as_deref().map(StateFile::of_discovery) else {
         return RememberedNodes::default();

@@ -52,7 +52,7 @@ pub(super) fn probe(arguments: &Arguments) -> Outcome {
 
 /// The pools with the discovered nodes that the state of `run` has.
 fn known(config: &Config) -> Vec<PoolConfig> {
-    let discovered = app::remembered_nodes(config, StateFile::look).discovered;
+    let discovered = app::remembered_nodes(config, StateFile::peek).discovered;
     for PoolConfig { pool, .. } in config.pools.iter().filter(|config| config.discovery.is_some()) {
         if discovered.0.get(&pool.name).is_none_or(|nodes| nodes.known().next().is_none()) {
             warn!("{}: the state knows no node that was found, so the seeds alone are probed", pool.name);

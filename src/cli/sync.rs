@@ -22,10 +22,10 @@ use super::log::{self, Format};
 use super::{Failure, Outcome, Output, Own, block_on, json, print};
 use crate::app::{self, RememberedNodes, RememberingProvider};
 use crate::discovery;
-use crate::lock::{NotLocked, StateLock};
 use crate::os::clock::Clock;
 use crate::os::signals::{SignalRequest, Signals};
-use crate::state::{Found, StateFile};
+use crate::state::{Loaded, StateFile};
+use crate::state::{LockError, StateLock};
 use crate::sync::{ProviderReport, Verdicts, judge};
 
 /// The time that the disk may take to save.
@@ -249,7 +249,7 @@ impl State<'_> {
         let Some(dir) = self.dir.filter(|_| self.is_written) else { return Ok(None) };
         match StateLock::take(dir, "daymark sync") {
             Ok(lock) => Ok(Some(lock)),
-            Err(held @ NotLocked::InUse { .. }) => Err(Failure::Run(held.to_string())),
+            Err(held @ LockError::InUse { .. }) => Err(Failure::Run(held.to_string())),
             Err(impossible) => {
                 warn!("{}", error_chain(&impossible));
                 Ok(None)
@@ -258,8 +258,8 @@ impl State<'_> {
     }
 
     /// Reads a file. One that cannot be used is set aside, unless this is a dry run.
-    fn look<M: Serialize + DeserializeOwned>(&self, file: &StateFile<M>) -> Found<M> {
-        if self.is_written { file.load(self.clock.now()) } else { file.look() }
+    fn look<M: Serialize + DeserializeOwned>(&self, file: &StateFile<M>) -> Loaded<M> {
+        if self.is_written { file.load(self.clock.now()) } else { file.peek() }
     }
 
     /// Saves a memory within [`SAVE_TIMEOUT`]. A failure is a warning.

@@ -7,7 +7,7 @@ use crate::watchdog::Watchdog;
 struct Bench {
     clock: Clock,
     handle: Handle,
-    decisions: watch::Receiver<Kept>,
+    decisions: watch::Receiver<DecidedState>,
     events: Events,
     watchdog: Watchdog,
     task: JoinHandle<()>,
@@ -22,9 +22,9 @@ fn start(pool: Pool) -> Bench {
     let (clock, events, watchdog) = (Clock::start(), Events::default(), Watchdog::default());
     let membership = None;
     let engine = Engine::new(membership, vec![pool], Memory::default(), clock.now());
-    let (newest, decisions) = watch::channel(Kept::default());
-    let watchdog_handle = watchdog.watch("driver", PATIENCE);
-    let outputs = Outputs { newest, events: events.clone(), metrics: Metrics::default(), watchdog_handle };
+    let (newest, decisions) = watch::channel(DecidedState::default());
+    let watchdog_handle = watchdog.watch("driver", DRIVER_TIMEOUT);
+    let outputs = Outputs { decisions: newest, events: events.clone(), metrics: Metrics::default(), watchdog_handle };
     let (driver, handle) = Driver::new(engine, None, clock, outputs);
     Bench { clock, handle, decisions, events, watchdog, task: tokio::spawn(driver.run()) }
 }

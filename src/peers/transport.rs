@@ -22,8 +22,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::channels::{OutboundMessage, PeerInput, TransportChannels};
 use super::keyfile::{self, KeyFile, KeyFileError};
-use crate::driver::{Handle, OutboundMessage};
 use crate::metrics::Metrics;
 use crate::os::sockets;
 use crate::watchdog::WatchdogHandle;
@@ -126,13 +126,8 @@ impl Transport {
     }
 
     /// Sends the messages from the driver, and passes received ones to it, until `stop` is cancelled or the driver ends.
-    pub async fn run(
-        mut self,
-        mut outbound: mpsc::Receiver<OutboundMessage>,
-        driver: Handle,
-        watchdog: WatchdogHandle,
-        stop: CancellationToken,
-    ) {
+    pub async fn run(mut self, channels: TransportChannels, watchdog: WatchdogHandle, stop: CancellationToken) {
+        let TransportChannels { inbound, mut outbound } = channels;
         let mut buffer = [0; MAX_DATAGRAM_BYTES + 1];
         let mut lookups: JoinSet<Resolution> = JoinSet::new();
         let mut resolve = tokio::time::interval(RESOLVE_INTERVAL);
@@ -140,7 +135,7 @@ impl Transport {
             tokio::select! {
                 () = stop.cancelled() => return,
                 received = self.socket.recv_from(&mut buffer) => match received {
-                    Ok((length, from)) => self.receive(&buffer[..length], from, &driver),
+                    Ok((length, from)) => self.receive(&buffer[..length], from, &inbound),
                     // For example, an earlier datagram was not delivered (ICMP). The socket still works.
                     Err(error) => debug!("gossip: receiving a datagram failed: {error}"),
                 },
@@ -150,21 +145,21 @@ impl Transport {
                 },
                 _ = resolve.tick() => self.resolve_names(&mut lookups),
                 Some(resolution) = lookups.join_next() => if let Ok(resolution) = resolution {
-                    self.apply_resolution(resolution, &driver);
+                    self.apply_resolution(resolution, &inbound);
                 },
             }
             watchdog.heartbeat();
         }
     }
 
-    fn receive(&mut self, datagram: &[u8], from: SocketAddr, driver: &Handle) {
+    fn receive(&mut self, datagram: &[u8], from: SocketAddr, driver: &mpsc::Sender<PeerInput>) {
         self.metrics.count_datagram("received", datagram.len());
         let Ok(keys) = self.keys.current() else { return };
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         match self.open(&keys, datagram) {
             Ok(message) => {
                 self.report_mismatch(from, PeerMismatch::Name { name: message.from.clone() }, driver);
-                if driver.handle_message(message, from).is_err() {
+                if driver.try_send(PeerInput::Message { message: Box::new(message), from }).is_err() {
                     self.metrics.reject_datagram("busy");
                 }
             }
@@ -188,7 +183,7 @@ impl Transport {
     }
 
     /// Reports a mismatch that a datagram shows, if the datagram came from the address of a member.
-    fn report_mismatch(&mut self, from: SocketAddr, mismatch: PeerMismatch, driver: &Handle) {
+    fn report_mismatch(&mut self, from: SocketAddr, mismatch: PeerMismatch, driver: &mpsc::Sender<PeerInput>) {
         let is_own = matches!(self.own_address, Some(PeerAddress::Ip(own)) if own == from);
         let (host, mismatch) = match (self.member_at(from), &mismatch) {
             _ if is_own => (&self.own, PeerMismatch::IdentityConflict),
@@ -202,7 +197,7 @@ impl Transport {
             return;
         }
         // The report is lost if the driver is stuck, which the watchdog reports.
-        let _ = driver.report_mismatch(key.host.clone(), mismatch);
+        let _ = driver.try_send(PeerInput::Mismatch { host: key.host.clone(), mismatch });
         self.last_reports.insert(key, Instant::now());
     }
 
@@ -272,7 +267,7 @@ impl Transport {
     }
 
     /// Takes over the addresses of a host. If its name cannot be resolved now, the addresses from before stay.
-    fn apply_resolution(&mut self, Resolution { host, name, addresses }: Resolution, driver: &Handle) {
+    fn apply_resolution(&mut self, Resolution { host, name, addresses }: Resolution, driver: &mpsc::Sender<PeerInput>) {
         let message = match addresses {
             Ok(addresses) => {
                 self.resolved.insert(host, addresses);
@@ -284,7 +279,8 @@ impl Transport {
             Err(error) => format!("the name {name} of host {host} cannot be resolved: {}", error_chain(&error)),
         };
         // The report is lost if the driver is stuck, which the watchdog reports.
-        let _ = driver.report_mismatch(host, PeerMismatch::Unresolved { error: message });
+        let mismatch = PeerMismatch::Unresolved { error: message };
+        let _ = driver.try_send(PeerInput::Mismatch { host, mismatch });
     }
 }
 

@@ -23,7 +23,7 @@ use tracing::{debug, error, info, warn};
 
 use super::backoff::{Backoff, Pauses};
 use super::{Progress, Revision, WriterLease, catch_panic, follow};
-use crate::keeper::Saver;
+use crate::state::StateWriter;
 
 /// The time that the first decision waits for the first verdicts. Until then the published answer of the last run stays.
 const FIRST_VERDICTS_TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,7 +41,7 @@ pub struct Inputs {
     /// The writer lease of this host.
     pub lease: watch::Receiver<WriterLease>,
     /// The writer of the provider's memory, if state is kept.
-    pub memory: Option<Saver<Value>>,
+    pub memory: Option<StateWriter<Value>>,
     /// Cancelled at the shutdown.
     pub shutdown: CancellationToken,
 }
@@ -78,7 +78,7 @@ struct RemotePublisher<'a, P: ?Sized> {
     provider: &'a P,
     decisions: watch::Receiver<Decision>,
     progress: &'a Progress,
-    memory: Option<Saver<Value>>,
+    memory: Option<StateWriter<Value>>,
     lease: watch::Receiver<WriterLease>,
     shutdown: CancellationToken,
     /// Notified when a check is due.

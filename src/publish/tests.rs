@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::subscriber::DefaultGuard;
 
 use super::*;
-use crate::keeper::{Saver, StateHealth};
 use crate::os::clock::Clock;
 use crate::state::StateFile;
+use crate::state::{StateHealth, StateWriter};
 
 /// An interval between drift checks that is longer than any test.
 const NO_DRIFT_CHECK: Duration = Duration::from_hours(1_000);
@@ -157,11 +157,11 @@ impl Bench {
         Self::with_memory(provider, first, None)
     }
 
-    fn with_memory(provider: Scripted, first: Decision, memory: Option<Saver<Value>>) -> Self {
+    fn with_memory(provider: Scripted, first: Decision, memory: Option<StateWriter<Value>>) -> Self {
         Self::with(provider, first, memory, WriterLease::NotNeeded)
     }
 
-    fn with(provider: Scripted, first: Decision, memory: Option<Saver<Value>>, lease: WriterLease) -> Self {
+    fn with(provider: Scripted, first: Decision, memory: Option<StateWriter<Value>>, lease: WriterLease) -> Self {
         let provider = Arc::new(provider);
         let (decisions, newest) = watch::channel(first);
         let (lease, of_publisher) = watch::channel(lease);
@@ -678,7 +678,7 @@ async fn an_attempt_that_fails_at_the_shutdown_is_told_and_no_other_one_is_promi
 async fn what_an_attempt_that_the_shutdown_cuts_off_has_changed_is_remembered() {
     let dir = tempfile::tempdir().unwrap();
     let file = || StateFile::of_provider(dir.path(), "scripted");
-    let saver = Saver::new(file(), StateHealth::default(), None);
+    let saver = StateWriter::new(file(), StateHealth::default(), None);
     let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
     bench.until_published(1).await;
     bench.provider.steps.lock().push_back(Step::Hang);
@@ -694,7 +694,7 @@ async fn what_an_attempt_that_the_shutdown_cuts_off_has_changed_is_remembered() 
 async fn what_a_provider_remembers_is_kept_for_the_next_run() {
     let dir = tempfile::tempdir().unwrap();
     let file = || StateFile::of_provider(dir.path(), "scripted");
-    let saver = Saver::new(file(), StateHealth::default(), None);
+    let saver = StateWriter::new(file(), StateHealth::default(), None);
     let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
     let remembered = || file().load(daymark_decision::Moment::default()).memory;
     bench.until("a memory", |_| remembered() == Some(1.into())).await;
@@ -708,12 +708,12 @@ async fn a_memory_that_cannot_be_written_is_an_alarm_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("file"), "").unwrap();
     let health = StateHealth::default();
-    let saver = Saver::new(StateFile::of_provider(&dir.path().join("file"), "scripted"), health.clone(), None);
+    let saver = StateWriter::new(StateFile::of_provider(&dir.path().join("file"), "scripted"), health.clone(), None);
     let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
-    bench.until("an alarm", |_| !health.faults().is_empty()).await;
+    bench.until("an alarm", |_| !health.errors().is_empty()).await;
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;
-    assert!(health.faults()[0].contains("provider-scripted.json cannot be written"), "{:?}", health.faults());
+    assert!(health.errors()[0].contains("provider-scripted.json cannot be written"), "{:?}", health.errors());
     bench.end().await;
 }
 
@@ -723,12 +723,12 @@ async fn a_memory_that_could_not_be_written_is_written_once_the_disk_is_mended()
     let place = dir.path().join("state");
     std::fs::write(&place, "").unwrap();
     let health = StateHealth::default();
-    let saver = Saver::new(StateFile::of_provider(&place, "scripted"), health.clone(), None);
+    let saver = StateWriter::new(StateFile::of_provider(&place, "scripted"), health.clone(), None);
     let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
-    bench.until("an alarm", |_| !health.faults().is_empty()).await;
+    bench.until("an alarm", |_| !health.errors().is_empty()).await;
     std::fs::remove_file(&place).unwrap();
     std::fs::create_dir(&place).unwrap();
-    bench.until("its end", |_| health.faults().is_empty()).await;
+    bench.until("its end", |_| health.errors().is_empty()).await;
     let file: StateFile<Value> = StateFile::of_provider(&place, "scripted");
     assert_eq!(file.load(daymark_decision::Moment::default()).memory, Some(1.into()));
     assert_eq!(bench.generations(), [1], "without another attempt");

@@ -317,7 +317,7 @@ fn unusable_entries_of_the_state_are_dropped_with_a_message() {
     assert!(log.contains("other.example.org: the discovered nodes are dropped"), "{log}");
     fs::write(&state, &text[..text.len() / 2]).unwrap();
     let daymark = Daymark::run(&fixture.nodes.path("daymark.yaml"));
-    daymark.logs("discovery.json is torn");
+    daymark.logs("discovery.json is damaged");
     daymark.answers(&fixture.of(&[0]), "ready");
 }
 

@@ -31,7 +31,7 @@ fn log_with_state(content: &str) -> String {
 #[test]
 fn a_truncated_a_foreign_and_a_newer_state_file_are_set_aside_with_a_warning() {
     for (content, words) in [
-        (r#"{"format": "daymark-state", "version": 1, "mem"#, "is torn"),
+        (r#"{"format": "daymark-state", "version": 1, "mem"#, "is damaged"),
         (r#"{"kind": "Status", "apiVersion": "v1"}"#, "is not a state file of Daymark"),
         (r#"{"format": "daymark-state", "version": 9, "memory": []}"#, "has version 9, and this Daymark knows up to 1"),
     ] {

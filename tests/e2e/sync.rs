@@ -156,7 +156,7 @@ fn a_dry_run_leaves_a_truncated_state_file_in_place() {
     let before = files(&fixture.nodes.path("state"));
     let done = fixture.sync(&["--dry-run"]);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
-    assert!(done.stderr.contains("state.json is torn: "), "{}", done.stderr);
+    assert!(done.stderr.contains("state.json is damaged: "), "{}", done.stderr);
     assert_eq!(files(&fixture.nodes.path("state")), before);
 }
 

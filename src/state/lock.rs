@@ -20,7 +20,7 @@ pub struct StateLock {
 
 /// An error of locking a state directory.
 #[derive(Debug, thiserror::Error)]
-pub enum NotLocked {
+pub enum LockError {
     /// Another process holds the lock. The caller must not use the state.
     #[error("the state in {} is in use by {by}; one Daymark at a time can use it", .dir.display())]
     InUse {
@@ -43,12 +43,12 @@ impl StateLock {
     /// Locks `dir` for this process, and creates it if necessary. Does not wait.
     ///
     /// `command` describes this process to others, such as `daymark run`.
-    pub fn take(dir: &Path, command: &str) -> Result<Self, NotLocked> {
-        let failed = |source| NotLocked::Failed { dir: dir.to_owned(), source };
+    pub fn take(dir: &Path, command: &str) -> Result<Self, LockError> {
+        let failed = |source| LockError::Failed { dir: dir.to_owned(), source };
         let mut file = open(dir).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(NotLocked::InUse { dir: dir.to_owned(), by: holder(&file) }),
+            Err(TryLockError::WouldBlock) => return Err(LockError::InUse { dir: dir.to_owned(), by: holder(&file) }),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         // The lock is valid even if this text cannot be written, as on a full disk.
@@ -122,6 +122,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let blocked = dir.path().join("file");
         fs::write(&blocked, "").unwrap();
-        assert!(matches!(StateLock::take(&blocked, "daymark run"), Err(NotLocked::Failed { .. })));
+        assert!(matches!(StateLock::take(&blocked, "daymark run"), Err(LockError::Failed { .. })));
     }
 }

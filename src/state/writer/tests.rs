@@ -2,40 +2,40 @@ use std::fs;
 
 use super::*;
 
-fn kept(generation: u64) -> Kept {
-    Kept {
+fn decided(generation: u64) -> DecidedState {
+    DecidedState {
         decision: Decision { answers: Vec::new(), generation },
         memory: Memory { generation, pools: Vec::new() },
         revision: generation,
     }
 }
 
-/// Runs the keeper over these, waiting for each to be passed on.
+/// Persists these decisions one after the other, and waits until each is published.
 async fn run(file: Option<StateFile<Memory>>, generations: &[u64]) -> StateHealth {
     let health = StateHealth::default();
-    let (newest, from_driver) = watch::channel(kept(0));
+    let (newest, from_driver) = watch::channel(decided(0));
     let (to_providers, mut decisions) = watch::channel(Decision::default());
-    let keeper = tokio::spawn(keep(file, from_driver, to_providers, health.clone()));
+    let task = tokio::spawn(persist_decisions(file, from_driver, to_providers, health.clone()));
     for &generation in generations {
-        newest.send(kept(generation)).unwrap();
+        newest.send(decided(generation)).unwrap();
         decisions.wait_for(|decision| decision.generation == generation).await.unwrap();
     }
     drop(newest);
-    keeper.await.unwrap();
+    task.await.unwrap();
     health
 }
 
 #[tokio::test]
-async fn a_decision_is_remembered_before_it_is_passed_on() {
+async fn a_state_is_on_the_disk_before_its_decision_is_published() {
     let dir = tempfile::tempdir().unwrap();
     let file = StateFile::new(dir.path());
     let health = run(Some(file.clone()), &[1, 2, 3]).await;
     assert_eq!(file.load(daymark_decision::Moment::default()).memory.unwrap().generation, 3);
-    assert_eq!((health.failures(), health.faults()), (0, Vec::new()));
+    assert_eq!((health.failures(), health.errors()), (0, Vec::new()));
 }
 
 #[tokio::test]
-async fn without_a_state_file_decisions_pass_through() {
+async fn without_a_state_file_decisions_are_published_at_once() {
     let health = run(None, &[1, 2]).await;
     assert_eq!(health.failures(), 0);
 }
@@ -46,7 +46,7 @@ async fn a_disk_that_cannot_be_written_is_an_alarm_and_holds_nothing_up() {
     fs::write(dir.path().join("file"), "").unwrap();
     let health = run(Some(StateFile::new(&dir.path().join("file/below"))), &[1, 2]).await;
     assert!(health.failures() >= 2);
-    assert!(health.faults()[0].contains("cannot be written"));
+    assert!(health.errors()[0].contains("cannot be written"));
 }
 
 #[tokio::test]
@@ -56,50 +56,50 @@ async fn a_disk_that_can_be_written_again_ends_the_alarm() {
     fs::write(&blocked, "").unwrap();
     let file = StateFile::new(&blocked);
     let health = StateHealth::default();
-    let (newest, from_driver) = watch::channel(kept(1));
+    let (newest, from_driver) = watch::channel(decided(1));
     let (to_providers, mut decisions) = watch::channel(Decision::default());
-    let keeper = tokio::spawn(keep(Some(file.clone()), from_driver, to_providers, health.clone()));
+    let task = tokio::spawn(persist_decisions(Some(file.clone()), from_driver, to_providers, health.clone()));
     decisions.wait_for(|decision| decision.generation == 1).await.unwrap();
-    assert_eq!(health.faults().len(), 1);
+    assert_eq!(health.errors().len(), 1);
 
     fs::remove_file(&blocked).unwrap();
-    newest.send(kept(2)).unwrap();
+    newest.send(decided(2)).unwrap();
     decisions.wait_for(|decision| decision.generation == 2).await.unwrap();
-    assert_eq!(health.faults(), Vec::<String>::new());
+    assert_eq!(health.errors(), Vec::<String>::new());
     assert_eq!(file.load(daymark_decision::Moment::default()).memory.unwrap().generation, 2);
     drop(newest);
-    keeper.await.unwrap();
+    task.await.unwrap();
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_disk_that_does_not_answer_holds_nothing_up() {
-    // Opening a pipe that no one reads blocks, as a dead network file system does.
+    // Opening a pipe that nobody reads blocks, like a dead network file system.
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("state.json.new");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let health = run(Some(StateFile::new(dir.path())), &[1, 2]).await;
-    assert!(health.faults()[0].contains("the disk does not answer"));
-    // Lets the blocked thread go, so that the runtime can end.
+    assert!(health.errors()[0].contains("the disk does not answer"));
+    // This frees the blocked thread, so that the runtime can end.
     let _reader = fs::File::open(&pipe).unwrap();
 }
 #[tokio::test]
-async fn what_came_while_the_disk_was_slow_is_saved_as_soon_as_it_answers() {
+async fn a_state_that_came_while_the_disk_was_slow_is_saved_when_the_disk_answers() {
     let dir = tempfile::tempdir().unwrap();
     let file = StateFile::new(dir.path());
-    let (former, newest) = (kept(1).memory, kept(2).memory);
+    let (former, newest) = (decided(1).memory, decided(2).memory);
     let (answer, disk) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(async { disk.await.map_err(io::Error::other) });
     let running = Some(Running { memory: former.clone(), task, begun: Instant::now(), is_late: true });
-    let mut saver = Saver { file: file.clone(), health: StateHealth::default(), saved: None, running };
+    let mut writer = StateWriter { file: file.clone(), health: StateHealth::default(), saved: None, running };
 
-    saver.save(&newest).await;
-    assert!(saver.running.is_some(), "one save at a time");
+    writer.save(&newest).await;
+    assert!(writer.running.is_some(), "one save at a time");
     answer.send(()).unwrap();
-    saver.needs_attention(&newest).await;
-    assert_eq!(saver.saved, Some(former), "the end of the slow save asks for attention");
-    saver.save(&newest).await;
-    assert_eq!(saver.saved.as_ref(), Some(&newest));
+    writer.needs_attention(&newest).await;
+    assert_eq!(writer.saved, Some(former), "the end of the slow save asks for attention");
+    writer.save(&newest).await;
+    assert_eq!(writer.saved.as_ref(), Some(&newest));
     assert_eq!(file.load(daymark_decision::Moment::default()).memory, Some(newest));
 }
 
@@ -109,46 +109,46 @@ async fn a_save_that_takes_too_long_is_an_alarm_that_ends_with_it() {
     let health = StateHealth::default();
     let (answer, disk) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(async { disk.await.map_err(io::Error::other) });
-    let memory = kept(1).memory;
+    let memory = decided(1).memory;
     let running = Some(Running { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
     let file = StateFile::new(dir.path());
-    let mut saver = Saver { file, health: health.clone(), saved: None, running };
+    let mut writer = StateWriter { file, health: health.clone(), saved: None, running };
 
-    assert!(health.faults().is_empty());
-    saver.needs_attention(&memory).await;
-    assert!(health.faults()[0].contains("the disk does not answer"));
+    assert!(health.errors().is_empty());
+    writer.needs_attention(&memory).await;
+    assert!(health.errors()[0].contains("the disk does not answer"));
     answer.send(()).unwrap();
-    saver.needs_attention(&memory).await;
-    assert_eq!((health.faults(), saver.saved), (Vec::new(), Some(memory)));
+    writer.needs_attention(&memory).await;
+    assert_eq!((health.errors(), writer.saved), (Vec::new(), Some(memory)));
 }
 
 #[test]
 fn each_file_that_cannot_be_written_is_an_alarm_until_it_can_be() {
     let health = StateHealth::default();
     let [one, other] = ["/state/one", "/state/other"].map(PathBuf::from);
-    health.failed(one.clone(), "full");
-    health.failed(other, "full");
-    health.done(&one);
-    assert_eq!(health.faults(), ["the state file /state/other cannot be written: full"]);
+    health.record_failure(one.clone(), "full");
+    health.record_failure(other, "full");
+    health.record_success(&one);
+    assert_eq!(health.errors(), ["the state file /state/other cannot be written: full"]);
     assert_eq!(health.failures(), 2);
 }
 
 #[tokio::test]
-async fn who_waits_for_a_revision_finds_it_on_the_disk() {
+async fn a_revision_that_was_waited_for_is_on_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let file = StateFile::new(dir.path());
     let health = StateHealth::default();
-    let (newest, from_driver) = watch::channel(kept(1));
+    let (newest, from_driver) = watch::channel(decided(1));
     let (to_providers, _decisions) = watch::channel(Decision::default());
-    let keeper = tokio::spawn(keep(Some(file.clone()), from_driver, to_providers, health.clone()));
+    let task = tokio::spawn(persist_decisions(Some(file.clone()), from_driver, to_providers, health.clone()));
     for revision in 2..20 {
-        newest.send(kept(revision)).unwrap();
-        health.kept(revision).await;
+        newest.send(decided(revision)).unwrap();
+        health.persisted(revision).await;
         let saved = file.load(daymark_decision::Moment::default()).memory.unwrap().generation;
         assert_eq!(saved, revision);
     }
     drop(newest);
-    keeper.await.unwrap();
+    task.await.unwrap();
 }
 
 #[cfg(target_os = "linux")]
@@ -158,19 +158,19 @@ async fn a_revision_that_waits_for_a_slow_save_does_not_count_as_on_the_disk() {
     let pipe = dir.path().join("state.json.new");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let (file, health) = (StateFile::new(dir.path()), StateHealth::default());
-    let (newest, from_driver) = watch::channel(kept(1));
+    let (newest, from_driver) = watch::channel(decided(1));
     let (to_providers, mut decisions) = watch::channel(Decision::default());
-    let keeper = tokio::spawn(keep(Some(file.clone()), from_driver, to_providers, health.clone()));
+    let task = tokio::spawn(persist_decisions(Some(file.clone()), from_driver, to_providers, health.clone()));
     decisions.wait_for(|decision| decision.generation == 1).await.unwrap();
-    newest.send(kept(2)).unwrap();
+    newest.send(decided(2)).unwrap();
     decisions.wait_for(|decision| decision.generation == 2).await.unwrap();
-    assert_eq!(*health.0.kept.borrow(), 0, "the disk has taken neither");
+    assert_eq!(*health.0.persisted.borrow(), 0, "the disk has taken neither");
 
     let reader = fs::File::open(&pipe).unwrap();
     fs::remove_file(&pipe).unwrap();
     drop(reader);
-    health.0.kept.subscribe().wait_for(|kept| *kept == 2).await.unwrap();
+    health.0.persisted.subscribe().wait_for(|persisted| *persisted == 2).await.unwrap();
     assert_eq!(file.load(daymark_decision::Moment::default()).memory.unwrap().generation, 2);
     drop(newest);
-    keeper.await.unwrap();
+    task.await.unwrap();
 }

@@ -1,0 +1,224 @@
+//! The writer of the state files: each decision passes through here, and is published after its state is on the disk.
+//!
+//! So the first answer after a crash is the last one before it. A disk that is slow, full or gone holds nothing up: after
+//! [`WRITE_TIMEOUT`] the decision goes on without it, with an alarm and a metric. This module does not know the content of a
+//! state.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use daymark_decision::{Decision, Memory};
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+use tracing::{error, info};
+
+use super::file::StateFile;
+
+/// The longest time for which a decision waits for the disk.
+const WRITE_TIMEOUT: Duration = Duration::from_millis(250);
+/// The time after which a save that has not ended raises an alarm.
+const ALARM_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time from a failed save to the next try, even without a change.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A decision, and the state that must be on the disk before it is published.
+#[derive(Clone, Debug, Default)]
+pub struct DecidedState {
+    /// The decision.
+    pub decision: Decision,
+    /// The state of the engine.
+    pub memory: Memory,
+    /// The revision of the engine. See [`daymark_decision::Engine::revision`].
+    pub revision: u64,
+}
+
+/// The failures of the state files. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct StateHealth(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    failures: AtomicU64,
+    /// The error of each file whose last save failed, as a sentence.
+    errors: Mutex<BTreeMap<PathBuf, String>>,
+    /// The revision up to which states are on the disk, or cannot get there.
+    persisted: watch::Sender<u64>,
+}
+
+impl StateHealth {
+    /// The number of failed saves in this run.
+    pub fn failures(&self) -> u64 {
+        self.0.failures.load(Ordering::Relaxed)
+    }
+
+    /// The error of each file whose last save failed, as a sentence.
+    pub fn errors(&self) -> Vec<String> {
+        self.0.errors.lock().values().cloned().collect()
+    }
+
+    /// Waits until the state of a revision is on the disk, or does not wait for the disk any more.
+    pub async fn persisted(&self, revision: u64) {
+        // If the writer is stuck, its alarm tells so.
+        let _ = timeout(ALARM_TIMEOUT, self.0.persisted.subscribe().wait_for(|persisted| *persisted >= revision)).await;
+    }
+
+    fn record_failure(&self, path: PathBuf, cause: impl Display) {
+        self.0.failures.fetch_add(1, Ordering::Relaxed);
+        let error = format!("the state file {} cannot be written: {cause}", path.display());
+        // One line when the failure begins, not one for each try.
+        let former = self.0.errors.lock().insert(path, error.clone());
+        if former.as_ref() != Some(&error) {
+            error!("{error}; Daymark goes on and tries again, but a restart now would lose the changes since then");
+        }
+    }
+
+    fn record_success(&self, path: &Path) {
+        if self.0.errors.lock().remove(path).is_some() {
+            info!("the state file {} can be written again", path.display());
+        }
+    }
+}
+
+/// Saves the newest state and then publishes its decision, until the sender is dropped.
+pub async fn persist_decisions(
+    file: Option<StateFile<Memory>>,
+    mut newest: watch::Receiver<DecidedState>,
+    decisions: watch::Sender<Decision>,
+    health: StateHealth,
+) {
+    let mut writer = file.map(|file| StateWriter::new(file, health.clone(), None));
+    loop {
+        let DecidedState { decision, memory, revision } = newest.borrow_and_update().clone();
+        if let Some(writer) = &mut writer {
+            writer.save(&memory).await;
+        }
+        // While a save is under way, this state is not on the disk. A failed save is not waited for.
+        if writer.as_ref().is_none_or(|writer| writer.running.is_none()) {
+            health.0.persisted.send_replace(revision);
+        }
+        decisions.send_if_modified(|known| {
+            let is_changed = *known != decision;
+            *known = decision;
+            is_changed
+        });
+        let attention = async {
+            match &mut writer {
+                Some(writer) => writer.needs_attention(&memory).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = newest.changed() => if changed.is_err() { break },
+            () = attention => {}
+        }
+    }
+    if let Some(writer) = &mut writer {
+        let last = newest.borrow().memory.clone();
+        writer.finish(&last).await;
+    }
+}
+
+/// The writer of one state file. It makes one save at a time, and none if the file has the content already.
+pub struct StateWriter<M> {
+    file: StateFile<M>,
+    health: StateHealth,
+    saved: Option<M>,
+    running: Option<Running<M>>,
+}
+
+struct Running<M> {
+    memory: M,
+    task: JoinHandle<io::Result<()>>,
+    begun: Instant,
+    is_late: bool,
+}
+
+impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> StateWriter<M> {
+    /// Makes the writer of a file whose present content is `saved`.
+    pub fn new(file: StateFile<M>, health: StateHealth, saved: Option<M>) -> Self {
+        Self { file, health, saved, running: None }
+    }
+
+    /// Begins to save a state, and waits for it no longer than [`WRITE_TIMEOUT`]. It does nothing if the state is saved, or if an
+    /// earlier save is under way.
+    pub(crate) async fn save(&mut self, memory: &M) {
+        if self.running.is_none() && self.saved.as_ref() != Some(memory) {
+            self.begin(memory);
+            // A longer save goes on in the background.
+            let _ = timeout(WRITE_TIMEOUT, self.ended()).await;
+        }
+    }
+
+    /// Waits until a save has ended, has taken too long, or is to be tried again.
+    pub(crate) async fn needs_attention(&mut self, memory: &M) {
+        match &mut self.running {
+            Some(Running { is_late: false, begun, .. }) => {
+                let alarm_at = *begun + ALARM_TIMEOUT;
+                if tokio::time::timeout_at(alarm_at, self.ended()).await.is_err() {
+                    self.record_late();
+                }
+            }
+            Some(_) => self.ended().await,
+            None if self.saved.as_ref() != Some(memory) => tokio::time::sleep(RETRY_INTERVAL).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Saves the last state at the shutdown, and waits for it no longer than [`ALARM_TIMEOUT`].
+    pub(crate) async fn finish(&mut self, memory: &M) {
+        let saved = async {
+            self.ended().await;
+            if self.saved.as_ref() != Some(memory) {
+                self.begin(memory);
+                self.ended().await;
+            }
+        };
+        if timeout(ALARM_TIMEOUT, saved).await.is_err() {
+            self.record_late();
+        }
+    }
+
+    fn begin(&mut self, memory: &M) {
+        let file = self.file.clone();
+        let content = memory.clone();
+        let task = tokio::task::spawn_blocking(move || file.save(&content));
+        self.running = Some(Running { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
+    }
+
+    /// Waits for the end of the save that is under way, if there is one, and records its outcome.
+    async fn ended(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let outcome = (&mut running.task).await.unwrap_or_else(|crash| Err(io::Error::other(crash)));
+        let memory = self.running.take().map(|running| running.memory);
+        match outcome {
+            Ok(()) => {
+                self.saved = memory;
+                self.health.record_success(&self.file.path());
+            }
+            Err(error) => self.record_failure(error),
+        }
+    }
+
+    fn record_late(&mut self) {
+        self.record_failure("the disk does not answer");
+        if let Some(running) = &mut self.running {
+            running.is_late = true;
+        }
+    }
+
+    fn record_failure(&self, cause: impl Display) {
+        self.health.record_failure(self.file.path(), cause);
+    }
+}
+
+#[cfg(test)]
+mod tests;
