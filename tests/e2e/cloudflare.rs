@@ -100,8 +100,8 @@ fn an_unset_token_variable_is_an_error_at_its_key_and_nothing_starts() {
     let fixture = ZoneFixture::new(1);
     let provider = fixture.plan.provider.replace("tokenFile: cloudflare.token", "tokenVariable: NEVER_SET_BY_ANYONE");
     let config = fixture.nodes.write(&Plan { provider, ..fixture.plan.clone() });
-    let expected = "providers[1].tokenVariable: the environment variable NEVER_SET_BY_ANYONE, which should hold the token, is not \
-                  set";
+    let expected = "providers[1].tokenVariable: the environment variable NEVER_SET_BY_ANYONE is not set; it must hold \
+                  the API token";
     let run = finish(&mut daymark(&["run", "-c", config.to_str().unwrap()]));
     assert!(run.code == Some(2) && run.stderr.contains(expected), "{}", run.stderr);
     let sync = finish(&mut daymark(&["sync", "-c", config.to_str().unwrap()]));

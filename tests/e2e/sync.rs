@@ -287,7 +287,9 @@ fn a_hanging_node_delays_the_others_no_longer_than_the_deadline() {
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     assert_eq!(fixture.zone.addresses(), fixture.of(&[0, 1]));
     let hung = fixture.nodes.addresses()[2];
-    let wanted = format!("{POOL}: cp-3 {hung} was not clear in time and counts as unknown; no probe of it has ended\n");
+    let wanted = format!(
+        "{POOL}: cp-3 {hung} has no clear verdict before the deadline and counts as unknown; no probe has ended\n"
+    );
     assert!(done.stderr.ends_with(&wanted), "{}", done.stderr);
     let report: Value = serde_json::from_str(&fixture.sync(&["--deadline", "1s", "-o", "json"]).stdout).unwrap();
     assert!(report["unclear"][0].as_str().unwrap().contains("counts as unknown"), "{report}");
@@ -302,7 +304,8 @@ fn a_deadline_too_short_for_a_silent_node_is_a_warning() {
         done.stderr
     };
     let wanted = format!(
-        "{POOL}: the deadline 60s is not above its probe `timeout` 60s, so a node that is silent cannot be found down within it\n"
+        "{POOL}: the deadline 60s is not above its probe `timeout` 60s, so a silent node cannot be found down within it; raise \
+         `--deadline`\n"
     );
     assert!(warnings("60s").ends_with(&wanted));
     assert_eq!(warnings("61s"), "");
@@ -312,7 +315,8 @@ fn a_deadline_too_short_for_a_silent_node_is_a_warning() {
 fn warnings_are_printed_with_changes_and_not_in_a_quiet_pass() {
     let mut fixture = ZoneFixture::new(2);
     fixture.plan.provider = fixture.plan.provider.replace("mode: records", "mode: records, ttl: 30s");
-    let finding = "provider cloudflare: the zone takes no TTL of 30s, only from 60s on, so the records have 60s\n";
+    let finding =
+        "provider cloudflare: the records have a TTL of 60s: the zone does not allow 30s; set `ttl` to 60s or more\n";
     assert!(fixture.sync(&["--dry-run"]).stderr.ends_with(finding));
     assert!(fixture.publishes(&[0, 1]).stderr.ends_with(finding), "the first pass");
     assert_eq!(fixture.publishes(&[0, 1]).stderr, "", "a quiet pass");
@@ -397,7 +401,10 @@ fn nothing_is_published_without_any_verdict() {
     fixture.publishes(&[0]);
     let calls = fixture.zone.cloudflare.calls().len();
     fixture.nodes.set(0, Behaviour::NoAnswer);
-    let nothing = format!("{POOL} is not published: none of its targets could be judged, and unknown is not empty");
+    let nothing = format!(
+        "{POOL} is not published: none of its targets has a verdict, and unknown is not empty; check that this host reaches them, \
+         or raise `--deadline`"
+    );
     let done = fixture.sync(&["--deadline", "1s"]);
     assert_eq!((done.code, done.stdout.as_str(), done.stderr.lines().last()), (Some(1), "", Some(nothing.as_str())));
 
@@ -405,11 +412,7 @@ fn nothing_is_published_without_any_verdict() {
     fixture.plan.nodes = vec![("cp-1".to_owned(), "\"fe80::1\"".to_owned())];
     let done = fixture.sync(&["--deadline", "1s"]);
     assert_eq!((done.code, done.stdout.as_str(), done.stderr.lines().last()), (Some(1), "", Some(nothing.as_str())));
-    assert!(
-        done.stderr.contains("; the last probe: not probed, because of an error on this host: "),
-        "{}",
-        done.stderr
-    );
+    assert!(done.stderr.contains("; last probe: not probed, because of an error on this host: "), "{}", done.stderr);
     assert_eq!(fixture.zone.cloudflare.calls().len(), calls, "nothing was asked either");
 }
 
@@ -424,7 +427,7 @@ fn thresholds_count_across_passes() {
     let config = fixture.nodes.path("slow.yaml");
     fs::write(&config, slow).unwrap();
     let doubt = format!(
-        "cp-2 {} was not clear in time and counts as ready; the last probe: connection refused",
+        "cp-2 {} has no clear verdict before the deadline and counts as ready; last probe: connection refused",
         fixture.nodes.addresses()[1]
     );
     for failures in 1..=3 {

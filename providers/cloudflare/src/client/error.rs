@@ -20,7 +20,7 @@ const UNAUTHORISED: [u32; 5] = [9103, 9106, 9109, 10000, 10001];
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The system has no usable CA certificates.
-    #[error("Cloudflare cannot be verified: {0}")]
+    #[error("Cloudflare cannot be verified")]
     NoSystemRoots(#[from] NoSystemRoots),
     /// The environment holds no token.
     #[error(transparent)]
