@@ -21,7 +21,7 @@ use daymark_api::{Event, HostsStatus, PoolStatus, Problem, ProviderStatus, Statu
 use daymark_discovery::DiscoveryStatuses;
 
 pub use self::server::serve;
-pub use self::token::Token;
+pub use self::token::AdminToken;
 
 use crate::driver::{Gone, Handle};
 use crate::events::Events;
@@ -60,7 +60,7 @@ pub struct Admin {
     /// How many queries there were.
     pub queries: QueryCounts,
     /// What writing needs.
-    pub token: Token,
+    pub token: AdminToken,
 }
 
 /// An answer that is no success.

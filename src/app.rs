@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::bind::{bind_admin, bind_authoritative, bind_wire, lock, token};
-use crate::admin::{self, Admin, QueryCounts, Token, token as admin_token};
+use crate::admin::{self, Admin, AdminToken, QueryCounts, token as admin_token};
 use crate::discovery::{self, DiscoveryState, PersistentDiscovery};
 use crate::driver::{self, DRIVER_TIMEOUT, Driver, Hosts, Outputs};
 use crate::events::Events;
@@ -70,7 +70,7 @@ pub struct App {
     metrics: Metrics,
     admin: TcpListener,
     /// With the directory where it is still to be made.
-    token: (Token, Option<PathBuf>),
+    token: (AdminToken, Option<PathBuf>),
     extra: Router,
     signals: Signals,
     lock: Option<StateLock>,

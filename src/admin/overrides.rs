@@ -67,7 +67,7 @@ fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     admin.token.admit(authorization).map_err(|denied| {
         let code = match denied {
             Denied::Off => StatusCode::FORBIDDEN,
-            Denied::Wrong => StatusCode::UNAUTHORIZED,
+            Denied::Wrong(_) => StatusCode::UNAUTHORIZED,
             Denied::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         ErrorResponse::new(code, denied)

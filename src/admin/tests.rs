@@ -65,7 +65,7 @@ fn bench() -> Bench {
         state: StateHealth::default(),
         refused: Refused::default(),
         queries: Arc::new(|| vec![("udp", "NOERROR".to_owned(), 42)]),
-        token: Token::in_file(&dir.path().join("token")),
+        token: AdminToken::in_file(&dir.path().join("token")),
     };
     Bench { routes: routes(admin.clone()), admin, newest, pools, _token_dir: dir }
 }

@@ -1,11 +1,11 @@
-//! The secret that writing needs.
+//! The admin token, which every request that changes something needs. It does not know the requests.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use daymark_files::{FileError, StagedFile};
+use daymark_files::{FileError, StagedFile, Token};
 use subtle::ConstantTimeEq;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -13,54 +13,58 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 /// The name of the file that [`make_in`] makes.
-pub const FILE: &str = "admin.token";
-/// After a failure to make a secret it is tried again so much later.
-const RETRY: Duration = Duration::from_secs(10);
+const FILE: &str = "admin.token";
+/// The pause after a failure to make a token.
+const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
-/// Where the secret is. The file is read at every use, so that it can be changed at any time.
+/// The file of the admin token. It is read at every use, so that it can be changed at any time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token(Option<PathBuf>);
+pub struct AdminToken(Option<PathBuf>);
 
-/// Why someone may not write.
+/// A request that may change nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
-    /// There is no secret, so no one may.
+    /// There is no token.
     #[error("writing is off: set admin.tokenFile, or stateDir so that Daymark makes a token there")]
     Off,
     /// The file of the token cannot be used.
     #[error("{0}")]
     File(FileError),
-    /// The request has none, or another.
-    #[error("the admin token was refused; send it as `Authorization: Bearer TOKEN`")]
-    Wrong,
+    /// The request has no token, or another.
+    #[error("the admin token was refused: the one in {} of this host is needed, as `Authorization: Bearer TOKEN`", .0.display())]
+    Wrong(PathBuf),
 }
 
-impl Token {
-    /// No one may write.
+impl AdminToken {
+    /// No token, so that no request may change anything.
     pub fn off() -> Self {
         Self(None)
     }
 
-    /// The secret is in this file.
+    /// The token in this file.
     pub fn in_file(path: &Path) -> Self {
         Self(Some(path.to_owned()))
     }
 
-    /// The secret is in a file of this directory, where [`make_in`] makes it.
+    /// The token in the file that [`make_in`] makes in this directory.
     pub fn in_dir(dir: &Path) -> Self {
         Self(Some(dir.join(FILE)))
     }
 
-    /// Whether a request with this `Authorization` header may write.
+    /// Admits a request with this `Authorization` header, or denies it.
     pub fn admit(&self, authorization: Option<&str>) -> Result<(), Denied> {
         let path = self.0.as_ref().ok_or(Denied::Off)?;
-        let token = daymark_files::Token::read(path).map_err(Denied::File)?;
+        let token = Token::read(path).map_err(Denied::File)?;
         let given = authorization.and_then(bearer).unwrap_or_default();
-        if bool::from(given.as_bytes().ct_eq(token.as_str().as_bytes())) { Ok(()) } else { Err(Denied::Wrong) }
+        if bool::from(given.as_bytes().ct_eq(token.as_str().as_bytes())) {
+            Ok(())
+        } else {
+            Err(Denied::Wrong(path.clone()))
+        }
     }
 }
 
-/// Makes a secret in a file of this directory, readable by its owner alone, where there is none yet or an empty one. Blocks.
+/// Makes a token in a file of this directory, for its owner alone to read, unless there is one. Blocks.
 pub fn make_in(dir: &Path) -> io::Result<()> {
     let path = dir.join(FILE);
     fs::create_dir_all(dir)?;
@@ -68,13 +72,13 @@ pub fn make_in(dir: &Path) -> io::Result<()> {
     if is_empty || !path.exists() { make(&path, is_empty) } else { Ok(()) }
 }
 
-/// Tries again and again to make a secret in a directory that could not be written. Ends with the shutdown.
+/// Tries again and again to make a token in a directory that could not be written. Ends with the shutdown.
 pub async fn keep_making(dir: PathBuf, shutdown: CancellationToken) {
     let making = async {
         loop {
-            sleep(RETRY).await;
+            sleep(RETRY_PAUSE).await;
             let there = dir.clone();
-            // A disk that hangs keeps no one waiting but this.
+            // A disk that hangs holds up this task alone.
             if let Ok(Ok(())) = spawn_blocking(move || make_in(&there)).await {
                 break info!("the admin token is made in {}", dir.display());
             }
@@ -90,7 +94,7 @@ fn bearer(authorization: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("Bearer").then_some(token.trim())
 }
 
-/// Makes a secret that is whole as soon as it is seen, for a full disk must not leave an empty file for ever.
+/// Makes a token that is whole when it appears: a full disk must not leave an empty file.
 fn make(path: &Path, is_empty: bool) -> io::Result<()> {
     let token = format!("{:032x}{:032x}\n", random()?, random()?);
     let file = StagedFile::private(path, token.as_bytes())?;
@@ -123,13 +127,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         fs::write(&path, " secret\n").unwrap();
-        let token = Token::in_file(&path);
+        let token = AdminToken::in_file(&path);
         assert!(token.admit(Some("Bearer secret")).is_ok());
         for wrong in [None, Some(""), Some("Bearer "), Some("secret"), Some("Bearer secre"), Some("Basic secret")] {
-            assert!(matches!(token.admit(wrong), Err(Denied::Wrong)), "{wrong:?}");
+            assert!(matches!(token.admit(wrong), Err(Denied::Wrong(_))), "{wrong:?}");
         }
         fs::write(&path, "changed").unwrap();
-        assert!(matches!(token.admit(Some("Bearer secret")), Err(Denied::Wrong)));
+        assert!(matches!(token.admit(Some("Bearer secret")), Err(Denied::Wrong(_))));
         assert!(token.admit(Some("Bearer changed")).is_ok());
     }
 
@@ -140,10 +144,10 @@ mod tests {
         let path = dir.path().join("token");
         fs::write(&path, "secret").unwrap();
         for right in ["bearer secret", "BEARER secret", "Bearer  secret"] {
-            assert!(Token::in_file(&path).admit(Some(right)).is_ok(), "{right}");
+            assert!(AdminToken::in_file(&path).admit(Some(right)).is_ok(), "{right}");
         }
         for wrong in ["bearersecret", "bearer Secret", "Bearer secret secret", "bearer"] {
-            assert!(matches!(Token::in_file(&path).admit(Some(wrong)), Err(Denied::Wrong)), "{wrong}");
+            assert!(matches!(AdminToken::in_file(&path).admit(Some(wrong)), Err(Denied::Wrong(_))), "{wrong}");
         }
     }
 
@@ -151,10 +155,13 @@ mod tests {
     fn an_empty_or_missing_token_file_admits_no_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
-        assert!(matches!(Token::in_file(&path).admit(Some("Bearer ")), Err(Denied::File(FileError::Missing(_)))));
+        assert!(matches!(AdminToken::in_file(&path).admit(Some("Bearer ")), Err(Denied::File(FileError::Missing(_)))));
         fs::write(&path, "\n").unwrap();
-        assert!(matches!(Token::in_file(&path).admit(Some("Bearer ")), Err(Denied::File(FileError::EmptyToken(_)))));
-        assert!(matches!(Token::off().admit(Some("Bearer ")), Err(Denied::Off)));
+        assert!(matches!(
+            AdminToken::in_file(&path).admit(Some("Bearer ")),
+            Err(Denied::File(FileError::EmptyToken(_)))
+        ));
+        assert!(matches!(AdminToken::off().admit(Some("Bearer ")), Err(Denied::Off)));
     }
 
     #[test]
@@ -195,13 +202,13 @@ mod tests {
         let dir = parent.path().join("state");
         fs::write(&dir, "a file where the directory should be").unwrap();
         assert!(make_in(&dir).is_err());
-        let token = Token::in_dir(&dir);
+        let token = AdminToken::in_dir(&dir);
         let shutdown = CancellationToken::new();
         let making = tokio::spawn(keep_making(dir.clone(), shutdown.clone()));
-        sleep(RETRY * 3).await;
+        sleep(RETRY_PAUSE * 3).await;
         assert!(matches!(token.admit(Some("Bearer x")), Err(Denied::File(FileError::Unreadable { .. }))));
         fs::remove_file(&dir).unwrap();
-        sleep(RETRY * 2).await;
+        sleep(RETRY_PAUSE * 2).await;
         let secret = fs::read_to_string(dir.join(FILE)).unwrap();
         assert!(token.admit(Some(&format!("Bearer {secret}"))).is_ok());
         shutdown.cancel();

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tracing::warn;
 
 use super::{ProviderMemory, RememberingProvider};
-use crate::admin::{Token, token};
+use crate::admin::{AdminToken, token};
 use crate::discovery;
 use crate::metrics::Metrics;
 use crate::os::sockets;
@@ -111,16 +111,16 @@ pub(super) fn lock(config: &Config) -> Result<Option<StateLock>, String> {
 }
 
 /// The token, and the directory where it is still to be made.
-pub(super) fn token(config: &Config) -> (Token, Option<PathBuf>) {
+pub(super) fn token(config: &Config) -> (AdminToken, Option<PathBuf>) {
     match (&config.admin.token_file, &config.state_dir) {
-        (Some(file), _) => (Token::in_file(file), None),
+        (Some(file), _) => (AdminToken::in_file(file), None),
         (None, Some(dir)) => {
-            let Err(error) = token::make_in(dir) else { return (Token::in_dir(dir), None) };
+            let Err(error) = token::make_in(dir) else { return (AdminToken::in_dir(dir), None) };
             let shown = dir.display();
             warn!("no admin token can be made in {shown}: {error}; until one can be, no one can drain or force nodes");
-            (Token::in_dir(dir), Some(dir.clone()))
+            (AdminToken::in_dir(dir), Some(dir.clone()))
         }
-        (None, None) => (Token::off(), None),
+        (None, None) => (AdminToken::off(), None),
     }
 }
 

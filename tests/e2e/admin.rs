@@ -117,7 +117,7 @@ fn an_override_needs_the_token_and_is_refused_if_it_is_invalid() {
     for wrong in [None, Some("wrong"), Some("")] {
         let (code, body) = send("PUT", "cp-1", wrong, drain);
         assert_eq!(code, 401, "{body}");
-        assert!(body.contains("this needs the admin token"), "{body}");
+        assert!(body.contains("the admin token was refused"), "{body}");
         assert_eq!(send("DELETE", "cp-1", wrong, "").0, 401);
     }
     for (bad, message) in [

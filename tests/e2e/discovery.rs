@@ -220,7 +220,7 @@ fn a_label_moved_to_entirely_other_nodes_removes_no_node_after_any_number_of_lis
     fixture.list(&[3, 4, 5]);
     (0..3).for_each(|_| fixture.lists());
     daymark.answers(&fixture.of(&[0, 1, 2]), "ready");
-    assert!(alarms(&daymark).contains("the list has none of the nodes that are known"), "{}", alarms(&daymark));
+    assert!(alarms(&daymark).contains("the list has none of the known nodes"), "{}", alarms(&daymark));
     assert!(
         !news(&daymark).iter().any(|line| line.starts_with("missing") || line.starts_with("gone")),
         "{:?}",
@@ -359,13 +359,13 @@ fn a_pass_lists_the_nodes_once_and_the_next_one_remembers_them() {
     fixture.cluster.forbid(true);
     let Finished { code, stdout, stderr } = sync();
     assert_eq!((code, stdout.as_str()), (Some(0), "cloudflare: nothing to change\n"), "{stderr}");
-    assert!(stderr.contains("those that are known stay") && stderr.contains("manifest rbac"), "{stderr}");
+    assert!(stderr.contains("the known nodes stay") && stderr.contains("manifest rbac"), "{stderr}");
     assert_eq!(zone.addresses().len(), all);
 
     // It is reported once when it begins and once when it ends, and always by a dry run.
     assert_eq!(sync().stderr, "");
     let dry = finish(&mut daymark(&["sync", "--dry-run", "--deadline", "2m", "-c", file.to_str().unwrap()]));
-    assert!(dry.stderr.contains("those that are known stay"), "{}", dry.stderr);
+    assert!(dry.stderr.contains("the known nodes stay"), "{}", dry.stderr);
     fixture.cluster.forbid(false);
     let expected = format!("{POOL}: discovery works again\ncloudflare: nothing to change\n");
     assert_eq!(sync().stdout, expected);

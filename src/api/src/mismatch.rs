@@ -15,7 +15,7 @@ pub enum PeerMismatch {
     Version,
     /// Datagrams from its address carry the name of another host.
     Name {
-        /// That name.
+        /// The name in the datagrams.
         name: HostName,
     },
     /// It has this host's name, or sends from this host's address.

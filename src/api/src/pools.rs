@@ -90,8 +90,10 @@ impl PoolStatus {
     /// Adds the discovery, and its origin to each target.
     #[must_use]
     pub fn with_discovery(self, discovery: Option<DiscoveryStatus>) -> Self {
-        let origin = |it: &TargetStatus| discovery.as_ref().map(|discovery| discovery.origin(&it.node, it.address));
-        let targets = self.targets.into_iter().map(|it| TargetStatus { origin: origin(&it), ..it }).collect();
+        let mut targets = self.targets;
+        for target in &mut targets {
+            target.origin = discovery.as_ref().map(|discovery| discovery.origin(&target.node, target.address));
+        }
         Self { targets, discovery, ..self }
     }
 

@@ -78,10 +78,10 @@ impl ProviderStatus {
                 self.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
             format!("{published} is published, but {} has been desired for {behind} s: {reason}", self.desired)
         });
-        let trouble = lag.or_else(|| self.error.clone());
+        let failure = lag.or_else(|| self.error.clone());
         // A finding may be the reason for which publishing fails.
-        let is_included = |finding: &String| trouble.as_ref().is_some_and(|message| message.contains(finding.as_str()));
+        let is_included = |finding: &String| failure.as_ref().is_some_and(|message| message.contains(finding.as_str()));
         let more = self.findings.iter().filter(|finding| !is_included(finding));
-        trouble.iter().chain(more).map(|message| format!("provider {}: {message}", self.name)).collect()
+        failure.iter().chain(more).map(|message| format!("provider {}: {message}", self.name)).collect()
     }
 }

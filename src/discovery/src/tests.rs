@@ -2,7 +2,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::{Grade, Mode, Node, ProbeTiming, Steering, Thresholds, TtlRange};
+use daymark_decision::fixtures::quick_pool;
+use daymark_decision::{Grade, Node, Thresholds};
 use daymark_probe::Trust;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -32,18 +33,7 @@ pub(crate) fn probe_settings() -> daymark_probe::Settings {
 
 /// A pool with these nodes in its configuration.
 pub(crate) fn pool(nodes: Vec<Node>) -> Pool {
-    Pool {
-        name: PoolName::new("lb.example.org"),
-        nodes,
-        thresholds: Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN },
-        timing: ProbeTiming {
-            interval: Duration::from_secs(1),
-            confirm_interval: Duration::from_secs(1),
-            detection: Duration::from_secs(2),
-        },
-        steering: Steering { mode: Mode::All, max_answers: 8 },
-        ttl: TtlRange { min: 1, max: 5 },
-    }
+    quick_pool("lb.example.org", nodes)
 }
 
 /// Discovery of one pool, to which the test gives the lists. Its own queries are an hour apart.
