@@ -116,7 +116,7 @@ fn a_seed_finds_the_nodes_of_the_control_plane_and_the_status_has_their_origin()
     let line = "3 nodes known by the InternalIP of Nodes with the label node-role.kubernetes.io/control-plane; the last complete \
                 list: 20";
     assert!(status.contains(line) && !status.contains("ALARM"), "{status}");
-    assert!(output(&[&["explain", "cp-1"][..], &api].concat()).contains("from         the configuration, as a seed"));
+    assert!(output(&[&["explain", "cp-1"][..], &api].concat()).contains("origin       the configuration, as a seed"));
     assert!(output(&[&["explain", "cp-3"][..], &api].concat()).contains("from         discovery, found 20"));
     let (_, metrics) = daymark.get("/metrics");
     for metric in ["daymark_discovery_nodes", "daymark_discovery_missing_addresses", "daymark_discovery_failing"] {
@@ -242,7 +242,7 @@ fn a_renamed_node_keeps_its_name_and_its_drain_until_the_drain_is_cleared() {
     let names = ["cp-1", "cp-2", "a-new-name"];
     fixture.cluster.set_nodes(names.iter().zip(&all).map(|(name, at)| ClusterNode::control_plane(name, *at)).collect());
     until("the conflict is reported", || {
-        alarms(&daymark).contains("the override on this one has to be lifted").then_some(())
+        alarms(&daymark).contains("clear the override on this one first").then_some(())
     });
     fixture.lists();
     daymark.answers(&fixture.of(&[0, 1]), "ready");
