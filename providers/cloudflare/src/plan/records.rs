@@ -93,7 +93,7 @@ struct Planner<'a> {
 }
 
 /// A field of a record that Daymark keeps at one value.
-struct KeptField {
+struct FixedField {
     name: &'static str,
     observed: Value,
     desired: Value,
@@ -135,7 +135,7 @@ impl Planner<'_> {
         let mut body = Map::new();
         let mut changes = Vec::new();
         let mut entries = Vec::new();
-        for KeptField { name, observed, desired, can_wait } in self.kept_fields(record) {
+        for FixedField { name, observed, desired, can_wait } in self.fixed_fields(record) {
             let key = format!("{address} has the {name} {desired}");
             let drift = format!("someone else has set `{name}` of {label} to {observed}");
             let states = States { observed: observed == desired, desired: true };
@@ -160,11 +160,11 @@ impl Planner<'_> {
         }
     }
 
-    fn kept_fields(&self, record: &Record) -> [KeptField; 2] {
+    fn fixed_fields(&self, record: &Record) -> [FixedField; 2] {
         [
-            KeptField { name: "ttl", observed: json!(record.ttl), desired: json!(self.ttl), can_wait: true },
+            FixedField { name: "ttl", observed: json!(record.ttl), desired: json!(self.ttl), can_wait: true },
             // A proxied record gives an address of Cloudflare's, which is not in the answer.
-            KeptField {
+            FixedField {
                 name: "proxied",
                 observed: json!(record.proxied),
                 desired: json!(false),

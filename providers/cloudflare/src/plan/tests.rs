@@ -283,7 +283,7 @@ fn a_record_that_was_changed_by_hand_is_set_right() {
 
 #[test]
 fn a_foreign_record_is_refused_by_name() {
-    for (kind, content, comment, why) in [
+    for (kind, content, comment, reason) in [
         ("A", "192.0.2.9", "by hand", "is not Daymark's"),
         ("AAAA", "2001:db8::9", "managed by daymarketing", "is not Daymark's"),
         ("CNAME", "elsewhere.example.org", "managed by daymark", "is in the way"),
@@ -291,7 +291,7 @@ fn a_foreign_record_is_refused_by_name() {
     ] {
         let plan = records_plan(&answer(&[("192.0.2.1", true)]), &[record("9", kind, content, comment)]);
         assert!(plan.first.is_empty() && plan.then.is_empty(), "{kind}");
-        assert!(plan.problems[0].starts_with(&format!("the record lb.example.org {kind} {content} {why}")));
+        assert!(plan.problems[0].starts_with(&format!("the record lb.example.org {kind} {content} {reason}")));
     }
     let text = record("9", "TXT", "hello", "by hand");
     assert!(records_plan(&answer(&[("192.0.2.1", true)]), &[text]).problems.is_empty(), "a text holds no name");

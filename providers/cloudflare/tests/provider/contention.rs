@@ -6,7 +6,7 @@ use daymark_fake_cloudflare::{RequestMatcher, When};
 use daymark_provider::{ApplyError, RemoteProvider, contract};
 use serde_json::json;
 
-use crate::fixture::{Fixture, NAME, ONE, THREE, TWO, addresses, decision, publish, sentence};
+use crate::fixture::{Fixture, NAME, ONE, THREE, TWO, addresses, decision, message_of, publish};
 
 #[tokio::test]
 async fn what_an_operator_switches_by_hand_is_set_right_twice_and_then_left() {
@@ -23,7 +23,7 @@ async fn what_an_operator_switches_by_hand_is_set_right_twice_and_then_left() {
     for _ in 0..5 {
         let error = provider.apply(&decision(1, &[ONE, TWO, THREE])).await.outcome.unwrap_err();
         assert!(matches!(error, ApplyError::Refused(_)));
-        let message = sentence(&error);
+        let message = message_of(&error);
         assert!(
             message.contains("someone else has disabled the origin kube-cp-1 (192.0.2.1) again and again"),
             "{message}"
@@ -51,7 +51,7 @@ async fn a_look_that_repairs_something_counts_once_for_all_else() {
     }
     // Nine looks have found it right since, and twelve would have it forgotten.
     fixture.edit_origin(&fixture.ids.pool, "kube-cp-1", "enabled", false);
-    let message = sentence(&provider.apply(&decision(1, &all)).await.outcome.unwrap_err());
+    let message = message_of(&provider.apply(&decision(1, &all)).await.outcome.unwrap_err());
     assert!(message.contains("again and again"), "{message}");
 }
 
@@ -138,7 +138,7 @@ async fn settle(fixture: &Fixture, pool: &'static str, updaters: [(&Cloudflare, 
     let mut writes = Vec::new();
     for _ in 0..30 {
         for ((updater, decision), message) in updaters.iter().zip(&mut messages) {
-            *message = updater.apply(decision).await.outcome.err().map(|error| sentence(&error)).unwrap_or_default();
+            *message = updater.apply(decision).await.outcome.err().map(|error| message_of(&error)).unwrap_or_default();
             assert!(!fixture.enabled(pool).is_empty(), "the name has an address");
         }
         writes.push(fixture.writes().len());
@@ -233,7 +233,7 @@ async fn an_address_that_someone_else_gives_the_only_origin_again_and_again_is_a
 }
 
 #[tokio::test]
-async fn a_restart_does_not_begin_a_quarrel_anew() {
+async fn a_conflict_is_remembered_across_restarts() {
     let fixture = Fixture::new().await;
     let mut memory = None;
     let mut writes = Vec::new();
@@ -249,7 +249,7 @@ async fn a_restart_does_not_begin_a_quarrel_anew() {
 }
 
 #[tokio::test]
-async fn a_switch_that_is_undone_before_it_is_read_back_is_not_taken_for_done() {
+async fn a_switch_that_is_reverted_before_it_is_read_back_is_not_confirmed() {
     let fixture = Fixture::new().await;
     let provider = fixture.pools();
     let pool = fixture.ids.pool.clone();
@@ -259,7 +259,7 @@ async fn a_switch_that_is_undone_before_it_is_read_back_is_not_taken_for_done() 
         }
     });
     let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
-    let message = sentence(&error);
+    let message = message_of(&error);
     assert!(matches!(error, ApplyError::Unavailable { .. }), "{message}");
     assert!(message.contains("the remote state differs after the write"), "{message}");
     publish(&provider, 1, &[ONE]).await;

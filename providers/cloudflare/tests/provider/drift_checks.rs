@@ -5,7 +5,7 @@ use std::time::Duration;
 use daymark_fake_cloudflare::{Fault, RequestMatcher, When};
 use daymark_provider::{ApplyError, RemoteProvider};
 
-use crate::fixture::{Fixture, ONE, TWO, addresses, decision, publish, sentence};
+use crate::fixture::{Fixture, ONE, TWO, addresses, decision, message_of, publish};
 
 const USUALLY: Duration = Duration::from_mins(5);
 const SOON: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ async fn a_look_that_is_left_out_for_want_of_calls_is_no_success_and_is_told_as_
     publish(&provider, 1, &[ONE]).await;
     let calls = fixture.cloudflare.calls().len();
     let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
-    let message = sentence(&error);
+    let message = message_of(&error);
     assert!(matches!(error, ApplyError::DriftUnchecked { pause, .. } if pause == Some(SOON)), "{message}");
     assert!(
         message.starts_with("published, but not checked for drift: lb.kube-cp.com: few calls are left"),
@@ -42,7 +42,7 @@ async fn a_look_while_every_call_is_refused_says_until_when() {
     fixture.cloudflare.inject(Fault::TooMany { retry_after: Some(60) }, RequestMatcher::any());
     assert_eq!(provider.check().await, None);
     for _ in 0..2 {
-        let message = sentence(&provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err());
+        let message = message_of(&provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err());
         assert!(message.contains("refuses reading Load Balancing pools, like every call, until"), "{message}");
     }
 }
@@ -67,7 +67,7 @@ async fn a_new_decision_is_published_though_the_look_that_was_due_is_left_out_an
 }
 
 #[tokio::test]
-async fn after_a_write_whose_fate_is_unclear_the_next_two_looks_come_soon() {
+async fn after_a_write_with_an_unknown_outcome_the_next_two_drift_checks_come_soon() {
     let fixture = Fixture::new().await;
     let provider = fixture.pools();
     publish(&provider, 1, &[ONE]).await;

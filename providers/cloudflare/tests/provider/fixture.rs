@@ -168,7 +168,7 @@ pub async fn publish(provider: &Cloudflare, generation: u64, addresses: &[&str])
 }
 
 /// The message of an error, with its causes.
-pub fn sentence(error: &ApplyError) -> String {
+pub fn message_of(error: &ApplyError) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -6,7 +6,7 @@ use daymark_fake_cloudflare::{Fault, RequestMatcher, When};
 use daymark_provider::{ApplyError, RemoteProvider, contract};
 use serde_json::json;
 
-use crate::fixture::{Fixture, NAME, ONE, THREE, TWO, addresses, decision, publish, sentence};
+use crate::fixture::{Fixture, NAME, ONE, THREE, TWO, addresses, decision, message_of, publish};
 
 fn decision_over(generation: u64, nodes: &[(&str, &str, bool)]) -> Decision {
     let answer = contract::answer(&PoolName::new(NAME), generation, nodes.iter().copied());
@@ -19,7 +19,7 @@ fn outcome_text(outcome: Result<(), ApplyError>) -> String {
         Err(error) => format!(
             "{} :: {}",
             if matches!(error, ApplyError::Refused(_)) { "REFUSED" } else { "UNAVAILABLE" },
-            sentence(&error)
+            message_of(&error)
         ),
     }
 }
@@ -236,7 +236,7 @@ async fn an_origin_that_another_tool_takes_out_at_every_run_of_it() {
 }
 
 #[tokio::test]
-async fn a_quarrel_is_not_forgotten_while_another_node_flaps() {
+async fn a_conflict_is_remembered_while_another_node_flaps() {
     let fixture = Fixture::new().await;
     let provider = fixture.pools();
     publish(&provider, 1, &[ONE, TWO, THREE]).await;

@@ -7,7 +7,7 @@ use daymark_provider::{RemoteProvider, contract};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, NAME, ONE, TWO, decision, publish, sentence};
+use crate::fixture::{Fixture, NAME, ONE, TWO, decision, message_of, publish};
 
 /// The next run.
 fn restarted(fixture: &Fixture, memory: Option<Value>) -> Cloudflare {
@@ -24,7 +24,7 @@ async fn the_next_run_makes_no_call_while_cloudflare_refuses_all_and_says_until_
     let until: Timestamp = memory["blocked_until"].as_str().unwrap().parse().unwrap();
     for generation in 2..5 {
         let next = restarted(&fixture, Some(memory.clone()));
-        let message = sentence(&next.apply(&decision(generation, &[ONE])).await.outcome.unwrap_err());
+        let message = message_of(&next.apply(&decision(generation, &[ONE])).await.outcome.unwrap_err());
         assert!(
             message.contains(&format!("refuses reading Load Balancing pools, like every call, until {until:.0}")),
             "{message}"
@@ -51,7 +51,8 @@ async fn a_memory_from_before_blocks_were_remembered_is_still_read() {
     let entry = json!({"published": true, "repairs": 2, "matches": 0});
     let old = json!({"pools": {"lb.kube-cp.com": {"kube-cp-2 (192.0.2.2)": entry}}});
     fixture.edit_origin(&fixture.ids.pool, "kube-cp-2", "enabled", false);
-    let message = sentence(&restarted(&fixture, Some(old)).apply(&decision(1, &[ONE, TWO])).await.outcome.unwrap_err());
+    let message =
+        message_of(&restarted(&fixture, Some(old)).apply(&decision(1, &[ONE, TWO])).await.outcome.unwrap_err());
     assert!(
         message.contains("someone else has disabled the origin kube-cp-2 (192.0.2.2) again and again"),
         "{message}"
@@ -101,7 +102,7 @@ async fn what_was_taken_out_of_an_answer_for_long_is_still_known() {
         publish(&provider, 2, &[ONE]).await;
     }
     add();
-    let message = sentence(&provider.apply(&decision(2, &[ONE])).await.outcome.unwrap_err());
+    let message = message_of(&provider.apply(&decision(2, &[ONE])).await.outcome.unwrap_err());
     assert!(
         message.contains("someone else has added the record lb.kube-cp.com A 192.0.2.2 again and again"),
         "{message}"
@@ -109,7 +110,7 @@ async fn what_was_taken_out_of_an_answer_for_long_is_still_known() {
 }
 
 #[tokio::test]
-async fn a_quarrel_is_known_however_long_it_rests() {
+async fn a_conflict_is_remembered_through_many_passes() {
     let fixture = Fixture::new().await;
     let provider = fixture.pools();
     publish(&provider, 1, &[ONE, TWO]).await;

@@ -5,7 +5,7 @@ use daymark_fake_cloudflare::{Fault, RequestMatcher, Scope, When};
 use daymark_provider::{ApplyError, DecisionError, RemoteProvider, contract};
 use serde_json::json;
 
-use crate::fixture::{ByPool, Fixture, NAME, ONE, THREE, TWO, addresses, decision, publish, sentence};
+use crate::fixture::{ByPool, Fixture, NAME, ONE, THREE, TWO, addresses, decision, message_of, publish};
 
 #[tokio::test]
 async fn load_balancing_keeps_the_contract() {
@@ -128,7 +128,7 @@ async fn a_pool_that_is_not_there_is_named_with_those_that_are() {
     let provider = fixture.provider(fixture.balancing("kube-pc", Manage::Origins));
     let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
     assert!(matches!(error, ApplyError::Refused(_)));
-    let message = sentence(&error);
+    let message = message_of(&error);
     assert!(message.contains("the account has no Cloudflare pool kube-pc; it has kube-cp"), "{message}");
 }
 
@@ -139,7 +139,7 @@ async fn a_token_that_may_only_read_is_told_which_permission_it_lacks() {
     fixture.write_token(&token);
     let provider = fixture.pools();
     let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
-    let message = sentence(&error);
+    let message = message_of(&error);
     assert!(matches!(error, ApplyError::Refused(_)), "{message}");
     assert!(message.contains("Load Balancing: Monitors And Pools: Edit"), "{message}");
     assert!(!message.contains(&token), "no token in {message}");

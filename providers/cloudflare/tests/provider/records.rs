@@ -10,7 +10,7 @@ use daymark_provider::{ApplyError, RemoteProvider, contract};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::fixture::{ByRecords, Fixture, NAME, ONE, THREE, TWO, addresses, decision, publish, sentence};
+use crate::fixture::{ByRecords, Fixture, NAME, ONE, THREE, TWO, addresses, decision, message_of, publish};
 
 fn of_name(fixture: &Fixture) -> Vec<Value> {
     let store = fixture.cloudflare.store();
@@ -146,7 +146,7 @@ async fn of_several_adds_that_are_refused_the_first_is_told() {
     let fixture = Fixture::without_balancing().await;
     fixture.cloudflare.inject(Fault::Status(403), RequestMatcher::method("POST"));
     fixture.cloudflare.inject(Fault::ErrorAsSuccess, RequestMatcher::method("POST"));
-    let message = sentence(&fixture.records().apply(&decision(1, &[ONE, TWO])).await.outcome.unwrap_err());
+    let message = message_of(&fixture.records().apply(&decision(1, &[ONE, TWO])).await.outcome.unwrap_err());
     assert_eq!(fixture.writes().len(), 2);
     assert!(message.contains("lacks the permission"), "{message}");
 }
@@ -174,7 +174,7 @@ async fn a_foreign_record_is_refused_by_name_and_nothing_is_written() {
         let decision = decision(1, &[ONE]);
         for outcome in [provider.apply(&decision).await.outcome, provider.plan(&decision).await.outcome] {
             let error = outcome.unwrap_err();
-            let message = sentence(&error);
+            let message = message_of(&error);
             assert!(matches!(error, ApplyError::Refused(_)), "{message}");
             assert!(message.contains(&format!("the record {NAME} {kind} {content} is ")), "{message}");
         }
@@ -190,7 +190,7 @@ async fn a_foreign_record_beside_those_that_stand_is_not_told_as_if_nothing_stoo
     publish(&provider, 1, &[ONE]).await;
     let record = json!({"type": "A", "name": NAME, "content": "192.0.2.9", "ttl": 300, "comment": "by hand"});
     fixture.cloudflare.store().add_record(&fixture.ids.zone, record);
-    let message = sentence(&provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err());
+    let message = message_of(&provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err());
     let expected =
         format!("not published, an operator must act: {NAME}: the record {NAME} A 192.0.2.9 is not Daymark's");
     assert!(message.starts_with(&expected), "{message}");
@@ -222,7 +222,7 @@ async fn a_cut_after_the_record_was_added_adds_none_twice() {
     let provider = fixture.records();
     fixture.cloudflare.inject(Fault::CutAfter, RequestMatcher::method("POST"));
     let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
-    assert!(matches!(error, ApplyError::Unavailable { pause: None, .. }), "{}", sentence(&error));
+    assert!(matches!(error, ApplyError::Unavailable { pause: None, .. }), "{}", message_of(&error));
     publish(&provider, 1, &[ONE]).await;
     assert_eq!((fixture.writes().len(), of_name(&fixture).len()), (1, 1));
 }
@@ -267,7 +267,7 @@ async fn a_guess_is_not_published() {
     }
     let provider = fixture.records();
     for outcome in [provider.apply(&guess).await.outcome, provider.plan(&guess).await.outcome] {
-        let message = sentence(&outcome.unwrap_err());
+        let message = message_of(&outcome.unwrap_err());
         assert!(message.contains("no node has a verdict yet"), "{message}");
     }
     assert_eq!(fixture.cloudflare.calls().len(), 0);
@@ -302,7 +302,7 @@ async fn two_active_zones_of_one_name_are_refused_by_their_ids_until_one_is_chos
     let fixture = Fixture::without_balancing().await;
     let other = another_zone(&fixture, "active");
     let error = fixture.records().apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
-    let message = sentence(&error);
+    let message = message_of(&error);
     assert!(matches!(error, ApplyError::Refused(_)), "{message}");
     assert!(message.contains("set `zone` to the ID of the right one: "), "{message}");
     assert!(message.contains(&fixture.ids.zone) && message.contains(&other), "{message}");
@@ -334,7 +334,11 @@ async fn a_zone_that_was_made_anew_is_found_under_its_new_id() {
         store.add_zone(&old.account, &old.name, ZonePlan::Free)
     };
     let error = provider.apply(&decision(2, &[TWO])).await.outcome.unwrap_err();
-    assert!(sentence(&error).contains("check its ID or name, and that the token may see it"), "{}", sentence(&error));
+    assert!(
+        message_of(&error).contains("check its ID or name, and that the token may see it"),
+        "{}",
+        message_of(&error)
+    );
     publish(&provider, 2, &[TWO]).await;
     assert_eq!(fixture.cloudflare.store().zones[&anew].records.len(), 1);
 }
@@ -350,7 +354,7 @@ async fn each_permission_that_records_need_is_named_where_it_is_missing() {
         let token = fixture.cloudflare.store().add_token(scopes.iter().copied());
         fixture.write_token(&token);
         let provider = fixture.records();
-        let message = sentence(&provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err());
+        let message = message_of(&provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err());
         assert!(message.contains(&format!("lacks the permission \"{permission}\"")), "{message}");
         let is_found = provider.check().await.unwrap().iter().any(|finding| message.contains(finding.as_str()));
         assert_eq!(is_found, permission == "zone, Zone: Read", "the check looks at the zone alone");

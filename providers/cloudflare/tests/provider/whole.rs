@@ -5,7 +5,7 @@ use daymark_fake_cloudflare::{Fault, RequestMatcher};
 use daymark_provider::{ApplyError, Pass, RemoteProvider, contract};
 use serde_json::{Value, json};
 
-use crate::fixture::{ByPool, Fixture, NAME, ONE, THREE, TWO, addresses, decision, public, publish, sentence};
+use crate::fixture::{ByPool, Fixture, NAME, ONE, THREE, TWO, addresses, decision, message_of, public, publish};
 
 fn balancer(fixture: &Fixture) -> Value {
     let store = fixture.cloudflare.store();
@@ -66,7 +66,7 @@ async fn what_bears_no_mark_is_refused_and_stays_as_it_is() {
     let before = fixture.pool("kube-cp");
     let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
     assert!(matches!(error, ApplyError::Refused(_)));
-    assert!(sentence(&error).contains("the Cloudflare pool kube-cp exists and is not Daymark's"));
+    assert!(message_of(&error).contains("the Cloudflare pool kube-cp exists and is not Daymark's"));
     assert_eq!((fixture.pool("kube-cp"), fixture.writes()), (before, Vec::new()));
 }
 
@@ -75,7 +75,7 @@ async fn a_foreign_balancer_of_the_name_is_refused_and_stays_as_it_is() {
     let fixture = Fixture::new().await;
     let before = balancer(&fixture);
     let error = fixture.whole().apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
-    assert!(sentence(&error).contains(&format!("the zone has a load balancer {NAME} that is not Daymark's")));
+    assert!(message_of(&error).contains(&format!("the zone has a load balancer {NAME} that is not Daymark's")));
     assert_eq!(balancer(&fixture), before);
 }
 
@@ -132,7 +132,7 @@ async fn a_setup_that_is_deleted_again_and_again_is_made_anew_after_longer_and_l
                 pauses.push(0);
             }
             Err(error) => {
-                let message = sentence(&error);
+                let message = message_of(&error);
                 assert!(matches!(error, ApplyError::Refused(_)), "{message}");
                 let expected = format!(
                     "someone else has deleted the Cloudflare pool daymark-lb and the load balancer {NAME} again and again, and \
@@ -156,7 +156,7 @@ async fn a_balancer_that_is_left_deleted_for_a_while_keeps_no_dead_node_in_its_p
         fixture.cloudflare.store().zones.get_mut(&fixture.ids.zone).unwrap().balancers.clear();
     }
     let error = provider.apply(&decision(2, &[TWO])).await.outcome.unwrap_err();
-    assert!(sentence(&error).contains("someone else has deleted the load balancer"), "{}", sentence(&error));
+    assert!(message_of(&error).contains("someone else has deleted the load balancer"), "{}", message_of(&error));
     assert_eq!(fixture.enabled("daymark-lb"), addresses(&[TWO]));
     publish(&provider, 2, &[TWO]).await;
     assert_eq!(balancer(&fixture)["fallback_pool"], fixture.pool("daymark-lb")["id"]);

@@ -165,8 +165,8 @@ async fn only_the_list_tells_of_health_and_the_health_call_is_a_map() {
     let health = json!({"Amsterdam, NL": {"healthy": false, "origins": []}});
     setup.cloudflare.store().accounts.get_mut(&setup.ids.account).unwrap().health =
         [(setup.ids.pool.clone(), health.clone())].into();
-    let told = setup.get(&format!("{}/health", setup.pool())).await;
-    assert_eq!(told.result(), &json!({"pool_id": setup.ids.pool, "pop_health": health}));
+    let reported = setup.get(&format!("{}/health", setup.pool())).await;
+    assert_eq!(reported.result(), &json!({"pool_id": setup.ids.pool, "pop_health": health}));
 }
 
 #[tokio::test]

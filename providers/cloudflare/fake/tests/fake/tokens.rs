@@ -32,15 +32,15 @@ async fn a_malformed_header_is_told_from_an_unknown_token() {
 async fn verifying_tells_the_status_and_only_an_active_token_may_do_anything() {
     let setup = Setup::new().await;
     let token = setup.cloudflare.token();
-    for (status, told, allowed) in [
+    for (status, reported, allowed) in [
         (TokenStatus::Active, "active", 200),
         (TokenStatus::Disabled, "disabled", 403),
         (TokenStatus::Expired, "expired", 403),
     ] {
         setup.cloudflare.store().tokens.get_mut(&token).unwrap().status = status;
         let verified = setup.as_token(&token, "GET", "/user/tokens/verify").await;
-        assert_eq!(verified.result()["status"], told);
-        assert_eq!(setup.as_token(&token, "GET", "/zones").await.status, allowed, "{told}");
+        assert_eq!(verified.result()["status"], reported);
+        assert_eq!(setup.as_token(&token, "GET", "/zones").await.status, allowed, "{reported}");
     }
     assert_eq!(setup.as_token("unknown", "GET", "/user/tokens/verify").await.error().1, 1_000);
 }
@@ -67,8 +67,8 @@ async fn each_endpoint_needs_its_scope_and_writing_holds_reading() {
         assert_eq!(setup.as_token(&writer, "GET", &path).await.status, 200);
         assert_eq!(setup.as_token(&writer, "DELETE", &item).await.status, 404);
     }
-    let blind = setup.cloudflare.store().add_token([Scope::DnsWrite]);
-    assert_eq!(setup.as_token(&blind, "GET", "/zones").await.status, 403);
+    let dns_only = setup.cloudflare.store().add_token([Scope::DnsWrite]);
+    assert_eq!(setup.as_token(&dns_only, "GET", "/zones").await.status, 403);
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ fn what_is_busy_says_what_cloudflare_says_if_it_says_anything() {
 }
 
 #[test]
-fn what_is_no_envelope_is_reported_by_its_first_words_and_tried_again() {
+fn a_body_without_an_envelope_is_reported_by_its_beginning_and_tried_again() {
     let long = format!("<html>\n\t<title>{}</title>", "word ".repeat(1_000));
     for (body, begins) in [
         ("", "it is empty"),
