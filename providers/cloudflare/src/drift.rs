@@ -14,10 +14,13 @@
 //! enables the origin, since that is a change of the answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use daymark_decision::PoolName;
 use serde::{Deserialize, Serialize};
 
+/// The pause before the next drift check after a write with an unknown outcome, which Cloudflare may still apply.
+pub(crate) const RECHECK_AFTER: Duration = Duration::from_secs(30);
 /// The number of repairs of one entry.
 const MAX_REPAIRS: u32 = 2;
 /// The number of writes of one entry that is never read back as written. Reads may lag, or someone may be quicker than they.

@@ -8,7 +8,7 @@ use daymark_decision::PoolName;
 use daymark_provider::ApplyError;
 
 use crate::client::{CallError, Retry};
-use crate::provider::RECHECK_AFTER;
+use crate::drift::RECHECK_AFTER;
 
 /// A fault that keeps the answer of one pool from being published whole.
 #[derive(Debug, thiserror::Error)]

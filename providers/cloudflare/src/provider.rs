@@ -16,15 +16,13 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::client::{BuildError, Client};
-use crate::drift::DriftTracker;
+use crate::drift::{DriftTracker, RECHECK_AFTER};
 use crate::fault::{PoolFault, PoolFaults};
 use crate::observe::Observer;
 use crate::plan::{PlannedEdit, desired_targets, problem};
 use crate::settings::Settings;
 
-/// The pause before the next drift check after a write with an unknown outcome, which Cloudflare may still apply.
-pub(crate) const RECHECK_AFTER: Duration = Duration::from_secs(30);
-/// The number of such early drift checks.
+/// The number of early drift checks after a write with an unknown outcome.
 const RECHECKS: u8 = 2;
 
 /// The Cloudflare provider.

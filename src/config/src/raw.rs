@@ -15,8 +15,8 @@ use super::PeerAddress;
 use super::reader::Key;
 use super::values::{
     ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, CloudflarePool, ClusterName, DnsName, FilePath, HexId,
-    HostAddress, ListenAddress, NodeText, ProviderName, RequestPath, ServeAddress, ServerName, Text, Variable, Whole,
-    ZoneText, duration_text,
+    HostAddress, ListenAddress, NodeText, PEER_PORT, ProviderName, RequestPath, ServeAddress, ServerName, Text,
+    Variable, Whole, ZoneText, duration_text,
 };
 
 pub(super) use self::nodes::{DISCOVERY_INTERVAL, RawDiscovered, RawFromKubernetes, RawNodes, SELECTOR, SHRINK_PAUSE};
@@ -41,7 +41,6 @@ pub(super) const MAX_TCP_CONNECTIONS: usize = 256;
 pub(super) const DRIFT_INTERVAL: Duration = Duration::from_mins(5);
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const CALL_SHARE: u8 = 25;
-pub(super) const PEER_PORT: u16 = 7946;
 pub(super) const PEERS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), PEER_PORT);
 pub(super) const CLUSTER: &str = "daymark";
 /// The allowed numbers of members.

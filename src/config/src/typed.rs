@@ -189,6 +189,11 @@ impl Checker<'_> {
     }
 }
 
+/// Returns true if the name is the zone or lies under it.
+fn is_in_zone(name: &str, zone: &str) -> bool {
+    name.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }

@@ -25,7 +25,7 @@ pub(super) use self::cloudflare::{
     ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, HexId, ProviderName, Variable, ZoneText,
 };
 pub(super) use self::discovery::{AddressKind, LabelSelector, NodeSource};
-pub(super) use self::peers::{ClusterName, ServeAddress};
+pub(super) use self::peers::{ClusterName, PEER_PORT, ServeAddress};
 
 /// A kind of text.
 pub(super) trait Kind: Sized {

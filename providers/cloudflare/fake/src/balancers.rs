@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
 use crate::request::{ListOptions, Request, forbidden};
-use crate::store::{Account, IdGenerator, Store, Zone};
+use crate::store::{Account, IdGenerator, Store, Zone, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions { filters: &[], per_page: 50, max_per_page: 1_000 };
 /// The number of balancers that a zone without an Enterprise plan may have.
@@ -14,8 +14,21 @@ const READ_ONLY: [&str; 4] = ["created_on", "modified_on", "zone_name", "network
 const POLICIES: [&str; 8] =
     ["off", "geo", "random", "dynamic_latency", "proximity", "least_outstanding_requests", "least_connections", ""];
 
+impl Store {
+    /// Adds a load balancer, its missing fields as the API sets them. Returns its ID.
+    ///
+    /// # Panics
+    /// There is no such zone, or the balancer is no object.
+    pub fn add_balancer(&mut self, zone: &str, balancer: Value) -> String {
+        let zone = self.zones.get_mut(zone).expect("a zone of that id");
+        let (id, balancer) = new(object(balancer), zone, &mut self.ids);
+        zone.balancers.insert(id.clone(), balancer);
+        id
+    }
+}
+
 /// Creates a balancer. Returns its ID and the balancer.
-pub(crate) fn new(fields: Map<String, Value>, zone: &Zone, ids: &mut IdGenerator) -> (String, Value) {
+fn new(fields: Map<String, Value>, zone: &Zone, ids: &mut IdGenerator) -> (String, Value) {
     let (id, now) = (ids.id(), ids.time());
     let mut balancer = defaults();
     balancer.extend(fields);

@@ -1,20 +1,17 @@
-//! The handle that a test holds, and the state that all connections share.
+//! The handle that a test holds.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use parking_lot::{Mutex, MutexGuard};
-use serde_json::Value;
+use parking_lot::MutexGuard;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use crate::BASE;
 use crate::faults::{Fault, Queue, RequestMatcher, ScheduledEdit, When};
-use crate::server;
+use crate::server::{self, RecordedCall, Shared};
 use crate::store::{Scope, Store, TokenStatus};
 use crate::validate::Schema;
 
@@ -26,37 +23,6 @@ pub struct FakeCloudflare {
     address: SocketAddr,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
-}
-
-/// One request that the fake received.
-#[derive(Clone, Debug)]
-pub struct RecordedCall {
-    /// The time of its arrival, by tokio's clock.
-    pub at: Instant,
-    /// The method, in capitals.
-    pub method: String,
-    /// The path and query, without `/client/v4`, decoded.
-    pub path: String,
-    /// The body: null if there was none, a string if it was not JSON.
-    pub body: Value,
-    /// The status of the response. `None` before the response, and for a connection that was cut.
-    pub status: Option<u16>,
-    /// The fault that was injected into it.
-    pub fault: Option<Fault>,
-}
-
-/// The state that all connections share.
-#[derive(Default)]
-pub(crate) struct Shared {
-    pub(crate) store: Mutex<Store>,
-    pub(crate) calls: Mutex<Vec<RecordedCall>>,
-    pub(crate) busy: AtomicUsize,
-    pub(crate) faults: Mutex<Queue<Fault>>,
-    pub(crate) edits: Mutex<Queue<ScheduledEdit>>,
-    /// Changes with every release of the stalled requests.
-    pub(crate) releases: watch::Sender<()>,
-    pub(crate) schema: Option<&'static Schema>,
-    pub(crate) violations: Mutex<Vec<String>>,
 }
 
 impl FakeCloudflare {

@@ -28,9 +28,10 @@ mod tokens;
 mod validate;
 mod zones;
 
-pub use fake::{FakeCloudflare, RecordedCall};
+pub use fake::FakeCloudflare;
 pub use faults::{Fault, RequestMatcher, When};
 pub use rate_limit::RateLimit;
+pub use server::RecordedCall;
 pub use store::{Account, Example, Scope, Store, Token, TokenStatus, Zone, ZonePlan};
 
 /// The prefix of every path.

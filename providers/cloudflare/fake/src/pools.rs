@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
 use crate::request::{ListOptions, Request, forbidden};
-use crate::store::{Account, IdGenerator, Store, Zone};
+use crate::store::{Account, IdGenerator, Store, Zone, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions { filters: &[], per_page: 50, max_per_page: 1_000 };
 /// The number of pools that an account without an Enterprise plan may have.
@@ -16,8 +16,20 @@ const MAX_POOLS: usize = 20;
 const READ_ONLY: [&str; 5] = ["created_on", "modified_on", "disabled_at", "healthy", "networks"];
 const ORIGIN_READ_ONLY: [&str; 3] = ["disabled_at", "healthy", "failure_reason"];
 
+impl Store {
+    /// Adds a pool, its missing fields as the API sets them. Returns its ID.
+    ///
+    /// # Panics
+    /// There is no such account, or the pool is no object.
+    pub fn add_pool(&mut self, account: &str, pool: Value) -> String {
+        let (id, pool) = new(object(pool), &mut self.ids);
+        self.accounts.get_mut(account).expect("an account of that id").pools.insert(id.clone(), pool);
+        id
+    }
+}
+
 /// Creates a pool. Returns its ID and the pool.
-pub(crate) fn new(fields: Map<String, Value>, ids: &mut IdGenerator) -> (String, Value) {
+fn new(fields: Map<String, Value>, ids: &mut IdGenerator) -> (String, Value) {
     let (id, now) = (ids.id(), ids.time());
     let mut pool = defaults();
     pool.extend(fields);

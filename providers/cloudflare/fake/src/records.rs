@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
 use crate::request::{ListOptions, Request, forbidden};
-use crate::store::{IdGenerator, Store, Zone, ZonePlan};
+use crate::store::{IdGenerator, Store, Zone, ZonePlan, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions {
     filters: &["name", "type", "content", "comment", "comment.exact", "comment.startswith"],
@@ -16,8 +16,21 @@ const LIST_OPTIONS: ListOptions = ListOptions {
 };
 const READ_ONLY: [&str; 6] = ["created_on", "modified_on", "proxiable", "meta", "zone_id", "zone_name"];
 
+impl Store {
+    /// Adds a DNS record, its missing fields as the API sets them. Returns its ID.
+    ///
+    /// # Panics
+    /// There is no such zone, or the record is no object.
+    pub fn add_record(&mut self, zone: &str, record: Value) -> String {
+        let zone = self.zones.get_mut(zone).expect("a zone of that id");
+        let (id, record) = new(object(record), zone, &mut self.ids);
+        zone.records.insert(id.clone(), record);
+        id
+    }
+}
+
 /// Creates a record. Returns its ID and the record.
-pub(crate) fn new(fields: Map<String, Value>, zone: &Zone, ids: &mut IdGenerator) -> (String, Value) {
+fn new(fields: Map<String, Value>, zone: &Zone, ids: &mut IdGenerator) -> (String, Value) {
     let (id, now) = (ids.id(), ids.time());
     let mut record = completed(defaults(), fields, zone);
     record.insert("id".into(), id.clone().into());

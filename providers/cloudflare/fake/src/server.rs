@@ -1,8 +1,8 @@
-//! The HTTP server: reads requests, injects faults and writes responses. Handling a request is the `api` module's.
+//! The HTTP server: reads requests, injects faults and writes responses. The `api` module handles the requests.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde_json::json;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,9 +20,41 @@ use tokio::time::Instant;
 
 use crate::api;
 use crate::envelope::ApiResponse;
-use crate::fake::{RecordedCall, Shared};
-use crate::faults::{Fault, ScheduledEdit, When};
+use crate::faults::{Fault, Queue, ScheduledEdit, When};
 use crate::request::Request;
+use crate::store::Store;
+use crate::validate::Schema;
+
+/// One request that the fake received.
+#[derive(Clone, Debug)]
+pub struct RecordedCall {
+    /// The time of its arrival, by tokio's clock.
+    pub at: Instant,
+    /// The method, in capitals.
+    pub method: String,
+    /// The path and query, without `/client/v4`, decoded.
+    pub path: String,
+    /// The body: null if there was none, a string if it was not JSON.
+    pub body: Value,
+    /// The status of the response. `None` before the response, and for a connection that was cut.
+    pub status: Option<u16>,
+    /// The fault that was injected into it.
+    pub fault: Option<Fault>,
+}
+
+/// The state that all connections share.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) store: Mutex<Store>,
+    pub(crate) calls: Mutex<Vec<RecordedCall>>,
+    pub(crate) busy: AtomicUsize,
+    pub(crate) faults: Mutex<Queue<Fault>>,
+    pub(crate) edits: Mutex<Queue<ScheduledEdit>>,
+    /// Changes with every release of the stalled requests.
+    pub(crate) releases: watch::Sender<()>,
+    pub(crate) schema: Option<&'static Schema>,
+    pub(crate) violations: Mutex<Vec<String>>,
+}
 
 /// Serves until its task is aborted; the connections end with it.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {

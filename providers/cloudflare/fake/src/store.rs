@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::rate_limit::RateLimit;
-use crate::{balancers, pools, records};
 
 /// Everything that one user of Cloudflare has, each entity by its ID.
 #[derive(Debug, Default)]
@@ -150,38 +149,6 @@ impl Store {
         id
     }
 
-    /// Adds a pool, its missing fields as the API sets them. Returns its ID.
-    ///
-    /// # Panics
-    /// There is no such account, or the pool is no object.
-    pub fn add_pool(&mut self, account: &str, pool: Value) -> String {
-        let (id, pool) = pools::new(object(pool), &mut self.ids);
-        self.accounts.get_mut(account).expect("an account of that id").pools.insert(id.clone(), pool);
-        id
-    }
-
-    /// Adds a load balancer, its missing fields as the API sets them. Returns its ID.
-    ///
-    /// # Panics
-    /// There is no such zone, or the balancer is no object.
-    pub fn add_balancer(&mut self, zone: &str, balancer: Value) -> String {
-        let zone = self.zones.get_mut(zone).expect("a zone of that id");
-        let (id, balancer) = balancers::new(object(balancer), zone, &mut self.ids);
-        zone.balancers.insert(id.clone(), balancer);
-        id
-    }
-
-    /// Adds a DNS record, its missing fields as the API sets them. Returns its ID.
-    ///
-    /// # Panics
-    /// There is no such zone, or the record is no object.
-    pub fn add_record(&mut self, zone: &str, record: Value) -> String {
-        let zone = self.zones.get_mut(zone).expect("a zone of that id");
-        let (id, record) = records::new(object(record), zone, &mut self.ids);
-        zone.records.insert(id.clone(), record);
-        id
-    }
-
     /// Adds an active token of these scopes. Returns its value.
     pub fn add_token(&mut self, scopes: impl IntoIterator<Item = Scope>) -> String {
         let value = format!("fake_{}", &self.ids.id()[..31]);
@@ -245,7 +212,11 @@ impl IdGenerator {
     }
 }
 
-fn object(value: Value) -> Map<String, Value> {
+/// The fields of an object of JSON.
+///
+/// # Panics
+/// The value is no object.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(fields) => fields,
         other => panic!("an object is wanted, not {other}"),

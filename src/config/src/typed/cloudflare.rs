@@ -9,8 +9,7 @@ use daymark_cloudflare::{
 };
 use daymark_decision::Mode as Steering;
 
-use super::provider::lies_in;
-use super::{Checker, files, seconds};
+use super::{Checker, files, is_in_zone, seconds};
 use crate::PoolConfig;
 use crate::budget::{self, PoolReport};
 use crate::findings::Location;
@@ -212,7 +211,7 @@ impl Checker<'_> {
 
     fn chosen_lie_in(&mut self, chosen: &[Chosen<'_>], zone: &str, location: Location) {
         let names = chosen.iter().map(|chosen| chosen.config.pool.name.as_str());
-        for pool in names.filter(|pool| !daymark_cloudflare::is_id(zone) && !lies_in(pool, zone)) {
+        for pool in names.filter(|pool| !daymark_cloudflare::is_id(zone) && !is_in_zone(pool, zone)) {
             self.findings
                 .error(location, format!("the pool {pool} does not lie in {zone}; the zone of every pool is needed"));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::cloudflare::Taken;
-use super::{Checker, files};
+use super::{Checker, files, is_in_zone};
 use crate::findings::Location;
 use crate::raw::{self, RawAuthoritative, RawNameserver, RawProvider};
 use crate::reader::Key;
@@ -74,7 +74,7 @@ impl Checker<'_> {
     }
 
     fn zone(&mut self, zone: &str, location: Location, pools: &[&str]) {
-        for pool in pools.iter().filter(|pool| **pool == zone || !lies_in(pool, zone)) {
+        for pool in pools.iter().filter(|pool| **pool == zone || !is_in_zone(pool, zone)) {
             self.findings.error(
                 location,
                 format!("the pool {pool} does not lie under {zone}; a parent of every pool is allowed"),
@@ -146,7 +146,7 @@ impl Checker<'_> {
             if pools.contains(&name.as_str()) {
                 let message = format!("{name} is the name of a pool; another name is needed, such as ns1.{name}");
                 self.findings.error(name_location, message);
-            } else if let (true, Some(zone)) = (empty, zones.iter().find(|zone| lies_in(&name, zone))) {
+            } else if let (true, Some(zone)) = (empty, zones.iter().find(|zone| is_in_zone(&name, zone))) {
                 let message = format!("{name} lies in the served zone {zone}; at least one address is needed, as glue");
                 self.findings.error(addresses_location.unwrap_or(location), message);
             }
@@ -154,9 +154,4 @@ impl Checker<'_> {
         }
         typed
     }
-}
-
-/// Is the name the zone or under it?
-pub(super) fn lies_in(name: &str, zone: &str) -> bool {
-    name.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

@@ -8,7 +8,9 @@ use schemars::Schema;
 
 use super::{DnsName, HostAddress, Kind, pattern, quoted};
 use crate::PeerAddress;
-use crate::raw::PEER_PORT;
+
+/// The default port of a peer.
+pub(crate) const PEER_PORT: u16 = 7946;
 
 impl Kind for HostName {
     fn allowed() -> String {
