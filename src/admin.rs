@@ -36,10 +36,10 @@ use crate::watchdog::{StuckTask, Watchdog};
 /// Queries since the start by transport and RCODE, as the DNS server counts them.
 pub type QueryCounts = Arc<dyn Fn() -> Vec<(&'static str, String, u64)> + Send + Sync>;
 
-/// What the admin API asks.
+/// The parts of a running Daymark that the admin API reads.
 #[derive(Clone)]
 pub struct Admin {
-    /// What the answers are, and who carries operators' words out.
+    /// The driver. It has the answers, and sets and clears overrides.
     pub driver: Handle,
     /// The time.
     pub clock: Clock,
@@ -49,17 +49,17 @@ pub struct Admin {
     pub statuses: DiscoveryStatuses,
     /// The metrics.
     pub metrics: Metrics,
-    /// Who is stuck.
+    /// The watchdog. It knows the stuck tasks.
     pub watchdog: Watchdog,
-    /// How far each provider is.
+    /// The progress of each provider.
     pub providers: Vec<Progress>,
-    /// How well remembering goes.
+    /// The health of the state files.
     pub state: StateHealth,
-    /// Whether the newest configuration is refused.
+    /// The reason for which the newest configuration is refused.
     pub refused: Refused,
-    /// How many queries there were.
+    /// The number of DNS queries so far.
     pub queries: QueryCounts,
-    /// What writing needs.
+    /// The token that writing needs.
     pub token: AdminToken,
 }
 
@@ -139,7 +139,8 @@ impl Admin {
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
         alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));
         let refused = self.refused.reason();
-        alarms.extend(refused.map(|why| format!("the configuration is refused, and the former one stays: {why}")));
+        alarms
+            .extend(refused.map(|reason| format!("the configuration is refused, and the former one stays: {reason}")));
         alarms.extend(self.state.errors());
         alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
         alarms.extend(self.watchdog.stuck_tasks().iter().map(stuck));
@@ -162,10 +163,10 @@ async fn livez(State(admin): State<Admin>) -> (StatusCode, String) {
 }
 
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
-    // This API is served last: where it answers, every listener is bound.
+    // This API is served last. When it answers, every listener is bound.
     let mut checks = vec![Ok("listeners".to_owned())];
-    // What stands elsewhere stands also while it cannot be changed: a provider there that is late is an alarm, and no reason
-    // to take this host away.
+    // A remote provider keeps serving the published answer while it cannot be changed. Its delay is an alarm, and no reason to
+    // take this host away.
     let own = admin.providers.iter().filter(|provider| !provider.is_remote()).map(Progress::status);
     checks.extend(own.map(|provider| match provider.published {
         Some(_) => Ok(format!("answer of {}", provider.name)),
@@ -174,12 +175,9 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
     checks.extend(match admin.driver.hosts().await {
         Ok(None) => vec![Ok("driver".to_owned())],
         Ok(Some(hosts)) if hosts.is_better_avoided() => {
-            vec![
-                Ok("driver".to_owned()),
-                Err("this host finds no target that can be used, and another host may".to_owned()),
-            ]
+            vec![Ok("driver".to_owned()), Err("this host reaches no target, and another host may".to_owned())]
         }
-        Ok(Some(_)) => vec![Ok("driver".to_owned()), Ok("sight".to_owned())],
+        Ok(Some(_)) => vec![Ok("driver".to_owned()), Ok("isolation".to_owned())],
         Err(gone) => vec![Err(gone.to_string())],
     });
     let pools = admin.pools().await.unwrap_or_default();
@@ -206,7 +204,7 @@ fn report(name: &str, checks: &[Result<String, String>]) -> (StatusCode, String)
 
 async fn metrics(State(admin): State<Admin>) -> Result<Response, ErrorResponse> {
     let readings = Readings {
-        // Where the driver is stuck, the metrics must still tell that it is.
+        // If the driver is stuck, the metrics must still report it.
         pools: admin.pools().await.unwrap_or_default(),
         hosts: admin.driver.hosts().await.unwrap_or_default(),
         providers: admin.providers.iter().map(|provider| (provider.status(), provider.calls())).collect(),
@@ -218,8 +216,10 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, ErrorResponse> 
         stuck: admin.watchdog.stuck_tasks().len(),
         lost_lines: log_writer::lost_lines(),
     };
-    let text =
-        admin.metrics.encode(&readings).map_err(|it| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, it))?;
+    let text = admin
+        .metrics
+        .encode(&readings)
+        .map_err(|error| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

@@ -79,7 +79,7 @@ enum Command {
     Version(version::Arguments),
 }
 
-/// Which host of a configuration this one is.
+/// The name of this host among the configured ones.
 #[derive(Debug, Args)]
 struct Own {
     /// The name of this host among `peers.members`; comes before `peers.self`
@@ -87,7 +87,7 @@ struct Own {
     name: Option<String>,
 }
 
-/// How a command prints what it found.
+/// The form in which a command prints its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// For people
@@ -97,10 +97,10 @@ enum Output {
     Json,
 }
 
-/// Why a command failed, and so its exit code.
+/// The failure of a command, which determines its exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// What was given is wrong, and nothing was done: exit code 2.
+    /// The arguments or the configuration are wrong, and nothing was done: exit code 2.
     #[error("{0}")]
     Usage(String),
     /// Something failed while it was done: exit code 1.
@@ -108,7 +108,7 @@ pub enum Failure {
     Run(String),
 }
 
-/// What a command prints.
+/// The text that a command prints, or its failure.
 type Outcome = Result<String, Failure>;
 
 impl Failure {
@@ -131,22 +131,22 @@ pub fn main() -> ExitCode {
     let done = match Cli::try_parse() {
         Ok(cli) => dispatch(cli.command).and_then(|text| print(&text)),
         Err(wrong) if wrong.use_stderr() => wrong.exit(),
-        // Help and the version are no faults, but told in the same way.
+        // Help and the version are no faults, but come the same way.
         Err(help) => written(help.print()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            tell(&failure);
+            report(&failure);
             failure.code()
         }
     }
 }
 
-/// Where this cannot be written either, the exit code tells.
-fn tell(failure: &Failure) {
+/// Writes the failure to standard error. If that fails too, the exit code still reports it.
+fn report(failure: &Failure) {
     let text = format!("{failure}\n");
-    // What ran must end, also where no one reads. But the errors of a file may be many, and their reader slow.
+    // A process that ran must end even if nobody reads its errors. The errors of a file may be many, and their reader slow.
     let is_run = matches!(failure, Failure::Run(_));
     let _ = match is_run.then(|| LogWriter::start(io::stderr())) {
         Some(Ok(mut writer)) => {

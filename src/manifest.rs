@@ -1,5 +1,5 @@
-//! Manifests for what runs Daymark: a static Pod for hosts that are the control-plane nodes themselves, a unit of systemd for
-//! others, and what a host may do in a cluster. It writes nothing.
+//! The manifests that run Daymark: a static Pod for hosts that are the control-plane nodes themselves, a unit of systemd for
+//! others, and the rights of a host in a cluster. This module writes no file.
 
 mod rbac;
 mod systemd;
@@ -17,7 +17,7 @@ pub use self::systemd::{NoUnit, unit};
 
 use crate::zones;
 
-/// What a manifest cannot be made of.
+/// The error of a configuration for which no manifest can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum NoManifest {
     /// A static Pod has no Secret to take a variable from.
@@ -28,9 +28,9 @@ pub enum NoManifest {
     /// Files are mounted where they are.
     #[error("{0} is no absolute path, and a path on the node is needed")]
     Relative(PathBuf),
-    /// What is mounted takes the place of what the image has there.
+    /// A mount would hide the files of the image at its path.
     #[error(
-        "{0} cannot be mounted, for the image has its binary below; a directory of its own is needed, such as /etc/daymark"
+        "{0} cannot be mounted, because the image has its binary below; a directory of its own is needed, such as /etc/daymark"
     )]
     Hiding(PathBuf),
     /// The image is named otherwise.
@@ -38,14 +38,14 @@ pub enum NoManifest {
     Image(String),
 }
 
-/// Where the image has the binary.
+/// The path of the binary in the image.
 const BINARY: &str = "/usr/bin/daymark";
 
 /// The static Pod (<https://kubernetes.io/docs/tasks/configure-pod-container/static-pod/>) that runs this configuration
 /// from the file of that path, which has to be on every node, as every file that it names.
 ///
-/// The process is root without a capability but `NET_BIND_SERVICE`: what the kubelet makes on the node, and the keys that
-/// nobody else may read, are root's.
+/// The process is root, with no capability but `NET_BIND_SERVICE`. Root owns the directories that the kubelet makes on the node,
+/// and the keys that nobody else may read.
 pub fn static_pod(config: &Config, file: &Path, image: &str) -> Result<Value, NoManifest> {
     let is_of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "._-/:@".contains(letter);
     if image.is_empty() || !image.chars().all(is_of_a_name) {
@@ -100,15 +100,15 @@ pub fn static_pod(config: &Config, file: &Path, image: &str) -> Result<Value, No
     }))
 }
 
-/// What of the node the container sees, at the same path.
+/// A file or directory of the node that the container sees at the same path.
 struct Mount {
     path: PathBuf,
     kind: &'static str,
     is_read_only: bool,
 }
 
-/// The directory of the configuration as a whole, so that a file that takes the place of another is seen; each file
-/// elsewhere by itself, for beside a CA there is its key; and the state.
+/// The mounts of the configuration. Its directory is mounted as a whole, so that the container sees a file that is replaced.
+/// Each file elsewhere is mounted by itself, because a CA has its key beside it. The state is mounted too.
 fn mounts_of(config: &Config, file: &Path) -> Result<Vec<Mount>, NoManifest> {
     if let Some((index, _)) = tokens(config).find(|(_, token)| matches!(token, TokenSource::Environment(_))) {
         return Err(NoManifest::Variable(index));
@@ -166,7 +166,8 @@ fn tokens(config: &Config) -> impl Iterator<Item = (usize, &TokenSource)> {
     })
 }
 
-/// Where the kubelet of the same node reaches what listens on an address. On `[::]` that is IPv4 too, which every node has.
+/// The address at which the kubelet of the same node reaches a listener. A listener on `[::]` takes IPv4 too, which every node
+/// has.
 fn reached(listen: IpAddr) -> IpAddr {
     if listen.is_unspecified() { [127, 0, 0, 1].into() } else { listen }
 }

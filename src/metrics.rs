@@ -53,28 +53,28 @@ pub struct Metrics {
     discovery: DiscoveryMetrics,
 }
 
-/// What is read only when someone asks for the metrics.
+/// The values that are read only when someone asks for the metrics.
 #[derive(Debug)]
 pub struct Readings {
     /// Every pool.
     pub pools: Vec<PoolStatus>,
-    /// This host among the others, where there are any.
+    /// This host among the others; `None` for a host without peers.
     pub hosts: Option<HostsStatus>,
     /// Every provider.
     pub providers: Vec<(ProviderStatus, Vec<CallCount>)>,
-    /// When this is read.
+    /// The time of this reading.
     pub now: Timestamp,
     /// Queries since the start by transport and RCODE.
     pub queries: Vec<(&'static str, String, u64)>,
-    /// How often saving the state has failed.
+    /// The number of failures to save the state.
     pub state_failures: u64,
-    /// Whether the last save went well.
+    /// True if the last save succeeded.
     pub state_writable: bool,
-    /// Whether the configuration that was read last is refused.
+    /// True if the configuration that was read last is refused.
     pub config_refused: bool,
-    /// How many parts are stuck.
+    /// The number of stuck tasks.
     pub stuck: usize,
-    /// How many lines of the log were lost.
+    /// The number of lost lines of the log.
     pub lost_lines: u64,
 }
 
@@ -212,7 +212,7 @@ impl Metrics {
         all.register("dns_queries", "DNS queries answered, by transport and RCODE", self.queries.clone());
         all.register("state_save_failures", "Failures to write the state file", self.state_failures.clone());
         all.register("state_writable", "1 while the state file can be written", self.state_writable.clone());
-        let help = "1 while the newest configuration is refused and an earlier one is in force";
+        let help = "1 while the newest configuration is refused and an earlier one is active";
         all.register("config_refused", help, self.config_refused.clone());
         all.register("stuck_tasks", "Tasks of Daymark that the watchdog finds stuck", self.stuck.clone());
         all.register("log_lines_lost", "Lines of the log that could not be written in time", self.lost_lines.clone());

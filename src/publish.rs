@@ -31,13 +31,13 @@ pub(crate) use self::backoff::Backoff;
 struct Revision {
     generation: u64,
     /// For each answer, true if every target has a verdict.
-    judged: Vec<bool>,
+    has_verdicts: Vec<bool>,
 }
 
 impl Revision {
     fn of(decision: &Decision) -> Self {
-        let judged = decision.answers.iter().map(Answer::has_verdicts).collect();
-        Self { generation: decision.generation, judged }
+        let has_verdicts = decision.answers.iter().map(Answer::has_verdicts).collect();
+        Self { generation: decision.generation, has_verdicts }
     }
 }
 

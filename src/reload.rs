@@ -38,7 +38,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Refused(Arc<Mutex<Option<String>>>);
 
 impl Refused {
-    /// The first reason; `None` if the newest configuration is in force.
+    /// The first reason; `None` if the newest configuration is active.
     pub fn reason(&self) -> Option<String> {
         self.0.lock().clone()
     }

@@ -35,13 +35,13 @@ pub fn key(config: &Config, key: &str) -> String {
 /// The zones to serve, checked. None without an authoritative server. The errors are sentences, each with its key.
 pub fn checked(config: &Config) -> Result<Vec<ZoneSettings>, Vec<String>> {
     let zones = settings(config)?;
-    PreparedZones::build(&zones).map_err(|errors| sentences(config, &errors))?;
+    PreparedZones::build(&zones).map_err(|errors| messages(config, &errors))?;
     Ok(zones)
 }
 
 /// The zones to serve, built. The errors are sentences, each with its key.
 pub fn prepared(config: &Config) -> Result<PreparedZones, Vec<String>> {
-    PreparedZones::build(&settings(config)?).map_err(|errors| sentences(config, &errors))
+    PreparedZones::build(&settings(config)?).map_err(|errors| messages(config, &errors))
 }
 
 fn settings(config: &Config) -> Result<Vec<ZoneSettings>, Vec<String>> {
@@ -49,15 +49,15 @@ fn settings(config: &Config) -> Result<Vec<ZoneSettings>, Vec<String>> {
     zones(authoritative, &config.pools).map_err(|error| vec![at_its_key(config, error_chain(&error))])
 }
 
-fn sentences(config: &Config, errors: &ZoneErrors) -> Vec<String> {
+fn messages(config: &Config, errors: &ZoneErrors) -> Vec<String> {
     errors.0.iter().map(|error| at_its_key(config, error_chain(error))).collect()
 }
 
-/// A sentence with the key of the zones: the zone file, or the nameservers without one.
-fn at_its_key(config: &Config, sentence: String) -> String {
+/// Adds the key of the zones to a message: the zone file, or the nameservers without one.
+fn at_its_key(config: &Config, message: String) -> String {
     let has_file = authoritative(config).is_some_and(|authoritative| authoritative.zone_file.is_some());
     let key = key(config, if has_file { "zoneFile" } else { "nameservers" });
-    config.finding(&key, "--nameserver", sentence).to_string()
+    config.finding(&key, "--nameserver", message).to_string()
 }
 
 /// The paths of the zone file and of every file that it includes (RFC 1035, section 5.1). A file need not exist.

@@ -20,19 +20,19 @@ use tracing::{debug, warn};
 
 use super::ErrorResponse;
 
-/// How many connections are served at once; more wait in the kernel.
+/// The connections that are served at once. More wait in the kernel.
 const CONNECTIONS: usize = 256;
-/// How long a client may take to send the head of a request, also the next one on its connection. It is short, for as long
-/// idle clients can keep the others, such as the one that asks `/livez`, from a place.
+/// The time that a client has to send the head of a request, also of the next one on its connection. It is short because idle
+/// clients can keep others waiting for that time, such as the one that asks `/livez`.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a client may take to send the body of a request.
+/// The time that a client has to send the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest body, in bytes; the longest that makes sense has one line of a reason.
-const LONGEST_BODY: usize = 16 * 1024;
-/// How long one connection may last, so that no reader can hold a place for ever.
-const LONGEST: Duration = Duration::from_mins(5);
-/// How long requests under way may take at the shutdown.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// The size of the longest body that is accepted. A useful one holds one line of a reason.
+const MAX_BODY_BYTES: usize = 16 * 1024;
+/// The time after which a connection is closed, so that no client can keep it for ever.
+const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
+/// The time that requests in progress have to end at the shutdown.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 /// The pause after `accept` fails, which it does when descriptors run out.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -71,7 +71,7 @@ pub async fn serve(listener: TcpListener, routes: Router, shutdown: Cancellation
 /// Lets a request in once all of it is there.
 async fn whole(request: Request, next: Next) -> Result<Response, ErrorResponse> {
     let (head, body) = request.into_parts();
-    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, LONGEST_BODY)).await;
+    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await;
     let body = body.map_err(|_| ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))?;
     let body =
         body.map_err(|error| ErrorResponse::new(StatusCode::BAD_REQUEST, format!("no body can be read: {error}")))?;
@@ -84,10 +84,10 @@ async fn converse(stream: TcpStream, routes: Router, shutdown: CancellationToken
     let service = TowerToHyperService::new(routes);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let outcome = tokio::select! {
-        outcome = tokio::time::timeout(LONGEST, connection.as_mut()) => outcome,
+        outcome = tokio::time::timeout(CONNECTION_TIMEOUT, connection.as_mut()) => outcome,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(FAREWELL, connection).await
+            tokio::time::timeout(SHUTDOWN_GRACE, connection).await
         }
     };
     if let Ok(Err(error)) = outcome {

@@ -39,7 +39,7 @@ providers:
 
 fn bench() -> Bench {
     let config = Config::parse(POOL, "test.yaml", std::path::Path::new("")).unwrap();
-    let pools: Vec<_> = config.pools.iter().map(|it| it.pool.clone()).collect();
+    let pools: Vec<_> = config.pools.iter().map(|config| config.pool.clone()).collect();
     let (clock, events, metrics, watchdog) =
         (Clock::start(), Events::default(), Metrics::default(), Watchdog::default());
     let membership = None;
@@ -175,7 +175,7 @@ async fn a_node_is_drained_forced_and_let_be_again() {
 
     let (code, text) = bench.put("cp-1", &json!({"kind": "drain"})).await;
     assert_eq!(code, StatusCode::CONFLICT);
-    assert!(text.contains("cp-1 is the last node of pool lb.example.org that is not drained"), "{text}");
+    assert!(text.contains("cp-1 is the last undrained node of pool lb.example.org"), "{text}");
 
     assert_eq!(bench.put("cp-2", &json!({"kind": "force"})).await.0, StatusCode::OK);
     assert_eq!(bench.write("DELETE", "cp-2", "Bearer secret", String::new()).await.0, StatusCode::OK);
@@ -189,7 +189,7 @@ async fn a_node_is_drained_forced_and_let_be_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bad_override_is_refused_with_a_sentence_and_changes_nothing() {
+async fn a_bad_override_is_refused_with_a_message_and_changes_nothing() {
     let bench = bench();
     let faults = [
         (json!({}), "missing field `kind`"),
@@ -200,10 +200,10 @@ async fn a_bad_override_is_refused_with_a_sentence_and_changes_nothing() {
         (json!({"kind": "drain", "reason": "two\nlines"}), "reason: one line of at most 200 bytes is allowed"),
         (json!({"kind": "drain", "author": "x".repeat(201)}), "author: one line"),
     ];
-    for (body, sentence) in faults {
+    for (body, message) in faults {
         let (code, text) = bench.put("cp-1", &body).await;
         assert_eq!(code, StatusCode::BAD_REQUEST, "{body}");
-        assert!(text.contains(sentence), "{text}");
+        assert!(text.contains(message), "{text}");
     }
     let (code, text) = bench.put("cp-9", &json!({"kind": "drain"})).await;
     assert_eq!(code, StatusCode::NOT_FOUND);
@@ -227,17 +227,17 @@ async fn the_metrics_tell_everything_that_is_promised() {
         "daymark_target_grade{pool=\"lb.example.org\",node=\"cp-2\",address=\"192.0.2.2\",grade=\"ready\"} 0",
         "daymark_target_in_answer{pool=\"lb.example.org\",node=\"cp-1\",address=\"192.0.2.1\"} 1",
         "daymark_pool_answer_addresses{pool=\"lb.example.org\"} 1",
-        "daymark_pool_holding{pool=\"lb.example.org\"} 0",
+        "daymark_pool_basis{pool=\"lb.example.org\",basis=\"lastKnownGood\"} 0",
         "daymark_provider_behind_seconds{provider=\"memory\"} 0",
         "daymark_provider_calls_total{provider=\"cloudflare\",call=\"read-pool\",outcome=\"limited\"} 3",
         "daymark_provider_calls_remaining{provider=\"cloudflare\"} 50",
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"NOERROR\"} 42",
         "daymark_state_writable 1",
         "daymark_config_refused 0",
-        "daymark_stuck_parts 0",
+        "daymark_stuck_tasks 0",
     ];
-    for line in lines {
-        assert!(text.lines().any(|it| it == line), "{line} is missing in\n{text}");
+    for expected in lines {
+        assert!(text.lines().any(|line| line == expected), "{expected} is missing in\n{text}");
     }
     let phase = "pool=\"lb.example.org\",node=\"cp-1\",address=\"192.0.2.1\",phase=\"http\"";
     assert!(text.contains(&format!("daymark_probe_duration_seconds_count{{{phase}}} 1")), "{text}");

@@ -32,8 +32,8 @@ fn unset_variables(config: &Config) -> Vec<Finding> {
         let ProviderConfig::Cloudflare(settings) = provider else { return None };
         let TokenSource::Environment(name) = &settings.calls.token else { return None };
         let is_set = std::env::var_os(name).is_some_and(|token| !token.is_empty());
-        let sentence = format!("{name} is not set here; where Daymark runs it is needed");
-        (!is_set).then(|| config.finding(&format!("providers[{index}].tokenVariable"), "", sentence))
+        let message = format!("{name} is not set here; Daymark needs it on the host that it runs on");
+        (!is_set).then(|| config.finding(&format!("providers[{index}].tokenVariable"), "", message))
     };
     config.providers.iter().enumerate().filter_map(unset).collect()
 }

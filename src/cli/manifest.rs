@@ -21,7 +21,7 @@ enum Kind {
     StaticPod(StaticPod),
     /// A unit of systemd that runs this binary, for hosts without the Debian package
     Systemd(Systemd),
-    /// What lets Daymark read what its configuration needs: the nodes, and /readyz where it is not open to everyone
+    /// The rights that the configuration needs: to read the nodes, and /readyz if it is not open to everyone
     Rbac(Rbac),
 }
 
@@ -94,13 +94,13 @@ fn absolute(file: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn rbac(Rbac { config: file, own, name, namespace, token }: &Rbac) -> Outcome {
-    // What is to be allowed is to be known before the token is there.
+    // The rights are needed before the token exists.
     let config = Config::load_alone(file, own.name.as_deref())?;
     let account = Account { name: name.clone(), namespace: namespace.clone() };
     let mut objects = manifest::rbac(&config, &account);
     if objects.is_empty() {
-        let sentence = "no pool has `nodes.fromKubernetes` or `probe.auth`, so there is nothing to allow";
-        return Err(Failure::Usage(config.finding("pools", "", sentence.to_owned()).to_string()));
+        let message = "no pool has `nodes.fromKubernetes` or `probe.auth`, so there is nothing to allow";
+        return Err(Failure::Usage(config.finding("pools", "", message.to_owned()).to_string()));
     }
     objects.extend(token.then(|| manifest::token(&account)));
     let mut text = rbac_preface(&account, *token);

@@ -108,12 +108,12 @@ fn out_of_reach(hosts: Option<&HostsStatus>) -> String {
 /// The hosts that do not have the node, such as those whose discovery has not found it yet.
 fn unknown(hosts: Option<&HostsStatus>, pool: &PoolName, node: &str) -> String {
     let peers = hosts.into_iter().flat_map(|hosts| &hosts.peers).filter(|peer| peer.reachable);
-    let lacks = |peer: &&PeerStatus| {
+    let has_no_such_node = |peer: &&PeerStatus| {
         let mut of_pool = peer.targets.iter().filter(|target| target.pool == *pool).peekable();
         of_pool.peek().is_some() && !of_pool.any(|target| target.node.as_str() == node)
     };
     peers
-        .filter(lacks)
+        .filter(has_no_such_node)
         .map(|peer| format!("host {}: has no node {node}, so the override is pending there\n", peer.host))
         .collect()
 }

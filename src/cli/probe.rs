@@ -34,7 +34,7 @@ pub(super) struct Arguments {
 struct Probed {
     #[serde(flatten)]
     target: Target,
-    sentence: String,
+    message: String,
     #[serde(flatten)]
     observation: Observation,
 }
@@ -67,21 +67,21 @@ async fn probe_all(pools: &[PoolConfig]) -> Vec<Probed> {
     let targets = pairs.flat_map(|(pool, prober)| pool.pool.targets().map(move |(target, _)| (target, prober)));
     join_all(targets.map(|(target, prober)| async move {
         let observation = prober.probe_once(target.address).await;
-        Probed { target, sentence: observation.kind.to_string(), observation }
+        Probed { target, message: observation.kind.to_string(), observation }
     }))
     .await
 }
 
 fn text(probed: &[Probed]) -> String {
-    let row = |Probed { target, sentence, observation }: &Probed| {
+    let row = |Probed { target, message, observation }: &Probed| {
         let certificate = observation.certificate.as_ref();
         vec![
             target.pool.to_string(),
             target.node.to_string(),
             target.address.to_string(),
             times(observation.timings),
-            certificate.map_or("none seen".to_owned(), |it| day(it.not_after)),
-            sentence.clone(),
+            certificate.map_or("none seen".to_owned(), |certificate| day(certificate.not_after)),
+            message.clone(),
         ]
     };
     let rows: Vec<Vec<String>> = probed.iter().map(row).collect();

@@ -22,22 +22,22 @@ pub(super) struct Arguments {
     /// The name and port of the pool
     #[arg(long, value_name = "NAME:PORT", required_unless_present = "config")]
     pool: Option<String>,
-    /// A node and its addresses; once a node
+    /// A node and its addresses; may be repeated
     #[arg(long, value_name = "NODE=ADDRESS[,ADDRESS]", required_unless_present = "config")]
     node: Vec<String>,
     /// The CA of the apiservers' certificates
     #[arg(long, value_name = "FILE")]
     ca: Option<String>,
-    /// Where to serve DNS; once an address
+    /// An address to serve DNS on; may be repeated
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Vec<String>,
-    /// A server of the zone and its addresses; once a server
+    /// A server of the zone and its addresses; may be repeated
     #[arg(long, value_name = "NAME[=ADDRESS,ADDRESS]")]
     nameserver: Vec<String>,
-    /// Where to serve the admin API
+    /// The address to serve the admin API on
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin: Option<String>,
-    /// Where to keep the state over restarts
+    /// The directory that keeps the state over restarts
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
     /// The form of the log

@@ -73,8 +73,8 @@ struct Report {
 pub(super) fn sync(arguments: &Arguments) -> Outcome {
     let config = Config::load_without_keys(&arguments.config, arguments.own.name.as_deref())?;
     if !config.providers.iter().any(ProviderConfig::is_remote) {
-        let sentence = "has no remote provider, so there is nothing to publish; `daymark run` serves DNS";
-        return Err(Failure::Usage(config.finding("providers", "", sentence.to_owned()).to_string()));
+        let message = "has no remote provider, so there is nothing to publish; `daymark run` serves DNS";
+        return Err(Failure::Usage(config.finding("providers", "", message.to_owned()).to_string()));
     }
     let _log = log::start(Format::Text, "warn");
     let Ended { report, is_stopped } = block_on(until_stopped(arguments, &config))?;
@@ -126,7 +126,7 @@ async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) 
     let state = State { dir: config.state_dir.as_deref(), is_written: !arguments.dry_run, clock };
     let _lock = state.lock()?;
     let providers = app::remote_providers(config, |file| state.look(file));
-    let providers = providers.map_err(|sentences| Failure::Usage(sentences.join("\n")))?;
+    let providers = providers.map_err(|messages| Failure::Usage(messages.join("\n")))?;
     warn_of_short(arguments.deadline, config);
     let memory = state.dir.map(StateFile::new).and_then(|file| app::told(state.look(&file)));
     let discovering = discover(config, memory.unwrap_or_default(), &state, deadline);
@@ -139,8 +139,8 @@ async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) 
         () = stop.cancelled() => return Err(Failure::Run("stopped before anything was published".to_owned())),
     };
     let Verdicts { decision, memory, unclear, unpublished, alarms } = verdicts;
-    for sentence in unclear.iter().chain(&alarms) {
-        warn!("{sentence}");
+    for message in unclear.iter().chain(&alarms) {
+        warn!("{message}");
     }
     state.keep(state.dir.map(StateFile::new), memory).await;
     let reports = providers.into_iter().map(|provider| publish(provider, &decision, arguments, deadline, &state, stop));
@@ -285,7 +285,7 @@ impl State<'_> {
 }
 
 fn text(report: &Report, dry_run: bool) -> String {
-    let mut text: String = report.discovered.iter().map(|sentence| format!("{sentence}\n")).collect();
+    let mut text: String = report.discovered.iter().map(|message| format!("{message}\n")).collect();
     for ProviderReport { provider, edits, fault, .. } in &report.providers {
         if edits.is_empty() && fault.is_none() {
             text.push_str(&format!("{provider}: nothing to change\n"));

@@ -1,4 +1,4 @@
-//! `daymark version`: which Daymark this is.
+//! `daymark version`: the version of this binary and its commit.
 
 use clap::Args;
 use serde::Serialize;
@@ -12,7 +12,7 @@ const DATE: &str = env!("DAYMARK_DATE");
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// How to print it
+    /// The form of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 }

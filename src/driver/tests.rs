@@ -98,7 +98,7 @@ async fn a_refused_command_says_why_and_changes_nothing() {
     let refusal = bench.handle.command(drain).await.unwrap().unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "cp-1 is the last node of pool lb.example.org that is not drained, and stays unless you insist"
+        "cp-1 is the last undrained node of pool lb.example.org; drain it with --insist if you must"
     );
     assert_eq!(bench.sentences().len(), 1, "only the first answer");
 }
@@ -185,5 +185,5 @@ async fn nodes_that_are_found_are_no_new_configuration() {
     let status = bench.handle.status().await.unwrap();
     let grades: Vec<Grade> = status[0].targets.iter().map(|target| target.grade).collect();
     assert_eq!(grades, [Grade::Ready, Grade::Unknown]);
-    assert!(!bench.sentences().iter().any(|it| it.contains("configuration")), "{:?}", bench.sentences());
+    assert!(!bench.sentences().iter().any(|event| event.contains("configuration")), "{:?}", bench.sentences());
 }

@@ -1,4 +1,4 @@
-//! What Daymark may do in a cluster, at the least: read what its configuration makes it read, and nothing else.
+//! The least rights that Daymark needs in a cluster: to read the objects that its configuration names, and nothing else.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use daymark_discovery::Source;
 
-/// Whose rights they are, and what the objects are called.
+/// The account that has the rights, and the names of the objects.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// The name of the `ServiceAccount` and of every object that goes with it.
@@ -16,7 +16,7 @@ pub struct Account {
     pub namespace: String,
 }
 
-/// What a pool's configuration needs.
+/// The rights that the configuration of the pools needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Needs {
     /// The paths that its probes ask for with credentials.

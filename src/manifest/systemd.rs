@@ -10,12 +10,12 @@ const UNIT: &str = include_str!("../../packaging/debian/daymark.service");
 const BINARY: &str = "/usr/bin/daymark";
 const FILE: &str = "/etc/daymark/daymark.yaml";
 const STATE: &str = "StateDirectory=daymark\n";
-/// Where systemd makes the directories of `StateDirectory`.
+/// The directory in which systemd makes those of `StateDirectory`.
 const STATES: &str = "/var/lib";
-/// What the unit hides from the service, by `ProtectHome` and `PrivateTmp`.
+/// The directories that the unit hides from the service, by `ProtectHome` and `PrivateTmp`.
 const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 
-/// What a unit cannot be made of. All of it is for the operator to mend.
+/// The error of a path that a unit cannot have. The operator can correct each.
 #[derive(Debug, thiserror::Error)]
 pub enum NoUnit {
     /// A unit has its own ways with spaces, quotes, `%` and `$`.
@@ -85,7 +85,7 @@ mod tests {
             "ConditionPathExists=/srv/names/a.yaml",
             "StateDirectory=names/a",
         ] {
-            assert!(unit.lines().any(|it| it == line), "{line} is missing:\n{unit}");
+            assert!(unit.lines().any(|of_unit| of_unit == line), "{line} is missing:\n{unit}");
         }
         assert!(!unit.contains(FILE) && !unit.contains(STATE), "{unit}");
     }

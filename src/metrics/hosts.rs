@@ -162,7 +162,7 @@ impl HostMetrics {
             let labels = PoolLabels { peer: of.peer.clone(), pool: pool.to_string() };
             self.differs.get_or_create(&labels).set(peer.differs.contains(pool).into());
         }
-        // What a silent host saw is not what it sees.
+        // The last grades of an unreachable host are out of date.
         for target in peer.targets.iter().filter(|_| peer.reachable) {
             let labels = GradeLabels {
                 peer: of.peer.clone(),
@@ -188,7 +188,7 @@ mod tests {
         of(peer, Some(true))
     }
 
-    /// `may_write`: whether this host may write; `None` where it has nothing that only one host may write to.
+    /// `may_write` is true if this host may write, and `None` if it has no provider that only one host may write to.
     fn of(peer: PeerStatus, may_write: Option<bool>) -> String {
         let (metrics, mut all, mut text) = (HostMetrics::default(), Registry::default(), String::new());
         metrics.register(&mut all);
@@ -215,18 +215,18 @@ mod tests {
     }
 
     #[test]
-    fn whether_a_host_may_write_is_told_where_only_one_may() {
-        for (may_write, line) in [(Some(true), "\nwrites{} 1\n"), (Some(false), "\nwrites{} 0\n")] {
+    fn the_writer_lease_is_a_metric_if_only_one_host_may_write() {
+        for (may_write, line) in [(Some(true), "\nwriter{} 1\n"), (Some(false), "\nwriter{} 0\n")] {
             let shown = of(peer_status("dns-2", true, Grade::Ready), may_write);
             assert!(shown.contains(line), "{shown}");
         }
         let shown = of(peer_status("dns-2", true, Grade::Ready), None);
-        assert!(!shown.contains("\nwrites"), "{shown}");
+        assert!(!shown.contains("\nwriter"), "{shown}");
     }
 
     #[test]
-    fn what_a_silent_host_saw_last_is_no_grade_of_now() {
-        let has_grade = |heard| text(peer_status("dns-2", heard, Grade::Down)).contains("grade=\"down\"} 1");
+    fn the_last_grades_of_an_unreachable_host_are_no_metric() {
+        let has_grade = |reachable| text(peer_status("dns-2", reachable, Grade::Down)).contains("grade=\"down\"} 1");
         assert!(has_grade(true) && !has_grade(false));
     }
 }

@@ -162,10 +162,10 @@ impl<P: RemoteProvider + ?Sized> RemotePublisher<'_, P> {
 
     /// Waits for the first verdicts, but not for ever: the published answer of the last run is better than one without them.
     async fn await_first_verdicts(&mut self) {
-        let judged = self.decisions.wait_for(|decision| decision.answers.iter().all(Answer::has_verdicts));
+        let first_verdicts = self.decisions.wait_for(|decision| decision.answers.iter().all(Answer::has_verdicts));
         tokio::select! {
             () = self.shutdown.cancelled() => {}
-            judged = timeout(FIRST_VERDICTS_TIMEOUT, judged) => if judged.is_err() {
+            outcome = timeout(FIRST_VERDICTS_TIMEOUT, first_verdicts) => if outcome.is_err() {
                 let name = self.provider.name();
                 let waited = FIRST_VERDICTS_TIMEOUT.as_secs();
                 warn!("provider {name}: some targets have no verdict after {waited} s; Daymark publishes what is known");

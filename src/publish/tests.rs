@@ -678,8 +678,8 @@ async fn an_attempt_that_fails_at_the_shutdown_is_told_and_no_other_one_is_promi
 async fn what_an_attempt_that_the_shutdown_cuts_off_has_changed_is_remembered() {
     let dir = tempfile::tempdir().unwrap();
     let file = || StateFile::of_provider(dir.path(), "scripted");
-    let saver = StateWriter::new(file(), StateHealth::default(), None);
-    let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
+    let writer = StateWriter::new(file(), StateHealth::default(), None);
+    let bench = Bench::with_memory(scripted([]), decision(1), Some(writer));
     bench.until_published(1).await;
     bench.provider.steps.lock().push_back(Step::Hang);
     bench.decisions.send(decision(2)).unwrap();
@@ -694,8 +694,8 @@ async fn what_an_attempt_that_the_shutdown_cuts_off_has_changed_is_remembered() 
 async fn what_a_provider_remembers_is_kept_for_the_next_run() {
     let dir = tempfile::tempdir().unwrap();
     let file = || StateFile::of_provider(dir.path(), "scripted");
-    let saver = StateWriter::new(file(), StateHealth::default(), None);
-    let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
+    let writer = StateWriter::new(file(), StateHealth::default(), None);
+    let bench = Bench::with_memory(scripted([]), decision(1), Some(writer));
     let remembered = || file().load(daymark_decision::Moment::default()).memory;
     bench.until("a memory", |_| remembered() == Some(1.into())).await;
     bench.decisions.send(decision(2)).unwrap();
@@ -708,8 +708,8 @@ async fn a_memory_that_cannot_be_written_is_an_alarm_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("file"), "").unwrap();
     let health = StateHealth::default();
-    let saver = StateWriter::new(StateFile::of_provider(&dir.path().join("file"), "scripted"), health.clone(), None);
-    let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
+    let writer = StateWriter::new(StateFile::of_provider(&dir.path().join("file"), "scripted"), health.clone(), None);
+    let bench = Bench::with_memory(scripted([]), decision(1), Some(writer));
     bench.until("an alarm", |_| !health.errors().is_empty()).await;
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;
@@ -723,8 +723,8 @@ async fn a_memory_that_could_not_be_written_is_written_once_the_disk_is_mended()
     let place = dir.path().join("state");
     std::fs::write(&place, "").unwrap();
     let health = StateHealth::default();
-    let saver = StateWriter::new(StateFile::of_provider(&place, "scripted"), health.clone(), None);
-    let bench = Bench::with_memory(scripted([]), decision(1), Some(saver));
+    let writer = StateWriter::new(StateFile::of_provider(&place, "scripted"), health.clone(), None);
+    let bench = Bench::with_memory(scripted([]), decision(1), Some(writer));
     bench.until("an alarm", |_| !health.errors().is_empty()).await;
     std::fs::remove_file(&place).unwrap();
     std::fs::create_dir(&place).unwrap();

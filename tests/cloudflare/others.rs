@@ -83,7 +83,7 @@ async fn an_operator_who_edits_the_pool_while_nodes_come_and_go_loses_no_origin(
 }
 
 #[tokio::test]
-async fn a_restart_keeps_what_it_knew_of_a_quarrel() {
+async fn a_restart_keeps_the_memory_of_a_conflict() {
     let fixture = Fixture::new().await;
     let _frozen = freeze();
     let mut memory = None;

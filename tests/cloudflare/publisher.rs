@@ -118,10 +118,10 @@ impl PublisherFixture {
     /// Waits until the provider is idle or waits for time itself.
     async fn settle(&self, cloudflare: &FakeCloudflare) {
         let begun = std::time::Instant::now();
-        for turn in 0.. {
+        for attempt in 0.. {
             tokio::task::yield_now().await;
             // Tasks that the time has woken run first.
-            if turn > 10 && (self.provider.busy.load(Ordering::SeqCst) == 0 || waits_for_time(cloudflare)) {
+            if attempt > 10 && (self.provider.busy.load(Ordering::SeqCst) == 0 || waits_for_time(cloudflare)) {
                 return;
             }
             assert!(begun.elapsed() < SETTLE_TIMEOUT, "the provider never rests");

@@ -93,12 +93,12 @@ fn targets(daymark: &Daymark) -> Vec<IpAddr> {
 }
 
 /// The events of discovery, each as its kind and its node.
-fn news(daymark: &Daymark) -> Vec<String> {
+fn discovery_events(daymark: &Daymark) -> Vec<String> {
     let events = daymark.json("/api/v1/events");
-    let whats =
-        events.as_array().unwrap().iter().map(|event| &event["what"]).filter(|what| what["event"] == "discovery");
-    whats
-        .map(|what| format!("{} {}", what["change"].as_str().unwrap(), what["node"].as_str().unwrap_or_default()))
+    let kinds = events.as_array().unwrap().iter().map(|event| &event["what"]);
+    kinds
+        .filter(|kind| kind["event"] == "discovery")
+        .map(|kind| format!("{} {}", kind["change"].as_str().unwrap(), kind["node"].as_str().unwrap_or_default()))
         .collect()
 }
 
@@ -110,7 +110,7 @@ fn alarms(daymark: &Daymark) -> String {
 fn a_seed_finds_the_nodes_of_the_control_plane_and_the_status_has_their_origin() {
     let fixture = DiscoveryFixture::start(3);
     let daymark = fixture.run();
-    assert_eq!(news(&daymark), ["discovered cp-1", "discovered cp-2", "discovered cp-3"]);
+    assert_eq!(discovery_events(&daymark), ["discovered cp-1", "discovered cp-2", "discovered cp-3"]);
     let api = ["--api", &daymark.api()];
     let status = output(&[&["status"][..], &api].concat());
     let line = "3 nodes known by the InternalIP of Nodes with the label node-role.kubernetes.io/control-plane; the last complete \
@@ -158,7 +158,7 @@ fn only_seeds_are_answered_while_the_list_is_forbidden_and_the_remedy_is_logged_
     fs::write(fixture.nodes.path("token"), SECRET).unwrap();
     fixture.cluster.forbid(false);
     daymark.answers(&fixture.nodes.addresses(), "ready");
-    assert_eq!(news(&daymark), ["failing ", "discovered cp-1", "discovered cp-2", "recovered "]);
+    assert_eq!(discovery_events(&daymark), ["failing ", "discovered cp-1", "discovered cp-2", "recovered "]);
 }
 
 #[test]
@@ -171,7 +171,9 @@ fn a_silent_api_removes_no_node_after_any_time() {
     assert_eq!(targets(&daymark).len(), 3);
     fixture.nodes.set(2, Behaviour::Ready);
     daymark.answers(&fixture.of(&[2]), "ready");
-    until("one that was found is asked as well", || news(&daymark).contains(&"recovered ".to_owned()).then_some(()));
+    until("one that was found is asked as well", || {
+        discovery_events(&daymark).contains(&"recovered ".to_owned()).then_some(())
+    });
     assert_eq!(targets(&daymark).len(), 3);
 }
 
@@ -187,7 +189,7 @@ fn a_truncated_or_empty_list_removes_no_node() {
     fixture.lists();
     assert!(alarms(&daymark).contains("the list is empty, so no node leaves by it"));
     assert_eq!(targets(&daymark), fixture.nodes.addresses());
-    assert!(!news(&daymark).iter().any(|line| line.starts_with("missing")));
+    assert!(!discovery_events(&daymark).iter().any(|line| line.starts_with("missing")));
 }
 
 #[test]
@@ -198,7 +200,7 @@ fn a_moved_label_adds_nodes_at_once_and_removes_them_one_by_one_down_to_the_majo
     daymark.answers(&fixture.of(&[0, 1, 2]), "ready");
     fixture.list(&[0, 1, 3]);
     daymark.answers(&fixture.of(&[0, 1, 3]), "ready");
-    let of_third: Vec<String> = news(&daymark).into_iter().filter(|line| line.ends_with("cp-3")).collect();
+    let of_third: Vec<String> = discovery_events(&daymark).into_iter().filter(|line| line.ends_with("cp-3")).collect();
     assert_eq!(of_third, ["discovered cp-3", "missing cp-3", "gone cp-3"]);
 
     fixture.list(&[0]);
@@ -222,9 +224,9 @@ fn a_label_moved_to_entirely_other_nodes_removes_no_node_after_any_number_of_lis
     daymark.answers(&fixture.of(&[0, 1, 2]), "ready");
     assert!(alarms(&daymark).contains("the list has none of the known nodes"), "{}", alarms(&daymark));
     assert!(
-        !news(&daymark).iter().any(|line| line.starts_with("missing") || line.starts_with("gone")),
+        !discovery_events(&daymark).iter().any(|line| line.starts_with("missing") || line.starts_with("gone")),
         "{:?}",
-        news(&daymark)
+        discovery_events(&daymark)
     );
 }
 
@@ -233,10 +235,10 @@ fn a_renamed_node_keeps_its_name_and_its_drain_until_the_drain_is_cleared() {
     let fixture = DiscoveryFixture::start(3);
     let daymark = fixture.run();
     let token = fixture.nodes.path("state/admin.token");
-    let word = |word: &str| {
-        output(&[word, "cp-3", "--api", &daymark.api(), "--token-file", token.to_str().unwrap()]);
+    let set_override = |command: &str| {
+        output(&[command, "cp-3", "--api", &daymark.api(), "--token-file", token.to_str().unwrap()]);
     };
-    word("drain");
+    set_override("drain");
     daymark.answers(&fixture.of(&[0, 1]), "ready");
     let all = fixture.nodes.addresses();
     let names = ["cp-1", "cp-2", "a-new-name"];
@@ -246,8 +248,8 @@ fn a_renamed_node_keeps_its_name_and_its_drain_until_the_drain_is_cleared() {
     });
     fixture.lists();
     daymark.answers(&fixture.of(&[0, 1]), "ready");
-    word("undrain");
-    until("it changes hands", || news(&daymark).contains(&"renamed cp-3".to_owned()).then_some(()));
+    set_override("undrain");
+    until("it changes hands", || discovery_events(&daymark).contains(&"renamed cp-3".to_owned()).then_some(()));
     until("it has its new name", || {
         let targets = daymark.pool()["targets"].clone();
         let new = targets.as_array().unwrap().iter().find(|target| target["node"] == "a-new-name")?.clone();
@@ -283,7 +285,7 @@ fn a_restart_while_the_api_is_silent_starts_with_the_discovered_nodes() {
     let daymark = Daymark::run(&fixture.nodes.path("daymark.yaml"));
     assert_eq!(targets(&daymark), fixture.nodes.addresses());
     daymark.answers(&fixture.of(&[1, 2]), "ready");
-    assert!(!news(&daymark).iter().any(|line| line.starts_with("discovered")), "they were known");
+    assert!(!discovery_events(&daymark).iter().any(|line| line.starts_with("discovered")), "they were known");
 }
 
 #[test]
@@ -311,7 +313,7 @@ fn unusable_entries_of_the_state_are_dropped_with_a_message() {
     let text = fs::read_to_string(&state).unwrap();
     fs::write(&state, text.replace(&fixture.of(&[1])[0].to_string(), "224.0.0.1")).unwrap();
     let log = Daymark::run(&fixture.nodes.path("daymark.yaml")).kill();
-    assert!(log.contains("224.0.0.1 from the state is dropped, for it is no address of a node"), "{log}");
+    assert!(log.contains("224.0.0.1 from the state is dropped: it is no address of a node"), "{log}");
     fs::write(&state, text.replace(POOL, "other.example.org")).unwrap();
     let log = Daymark::run(&fixture.nodes.path("daymark.yaml")).kill();
     assert!(log.contains("other.example.org: the discovered nodes are dropped"), "{log}");
@@ -332,7 +334,7 @@ fn discovered_nodes_leave_when_discovery_is_turned_off_and_return_with_it() {
     daymark.process.signal("HUP");
     daymark.answers(&fixture.of(&[0]), "ready");
     assert_eq!(targets(&daymark), fixture.of(&[0]));
-    assert!(news(&daymark).ends_with(&[
+    assert!(discovery_events(&daymark).ends_with(&[
         "turnedOff cp-1".to_owned(),
         "turnedOff cp-2".to_owned(),
         "turnedOff cp-3".to_owned()

@@ -31,7 +31,7 @@ impl Hosts {
             std::fs::write(&config, text).unwrap();
             hosts.running.push(Some(Daymark::run(&config)));
         }
-        hosts.until_all_are_heard();
+        hosts.until_all_are_reachable();
         hosts
     }
 
@@ -50,21 +50,21 @@ impl Hosts {
         self.running.iter().flatten()
     }
 
-    fn until_all_are_heard(&self) {
-        until("every host hears every other", || {
-            let hears_all = |host: &Daymark| {
+    fn until_all_are_reachable(&self) {
+        until("every host reaches every other", || {
+            let reaches_all = |host: &Daymark| {
                 let status = host.json("/api/v1/status");
-                status["hosts"]["peers"].as_array().unwrap().iter().all(|peer| peer["heard"] == true)
+                status["hosts"]["peers"].as_array().unwrap().iter().all(|peer| peer["reachable"] == true)
             };
-            self.each().all(hears_all).then_some(())
+            self.each().all(reaches_all).then_some(())
         });
     }
 
     /// Sends an override to a host, with the token of that host.
-    fn say(&self, host: usize, words: &[&str]) -> String {
+    fn send_override(&self, host: usize, arguments: &[&str]) -> String {
         let (api, token) = (self.host(host).api(), self.nodes.path(&format!("state-{host}/admin.token")));
         let mut command = std::process::Command::new(BINARY);
-        command.args(words).args(["--api", &api, "--token-file", token.to_str().unwrap()]);
+        command.args(arguments).args(["--api", &api, "--token-file", token.to_str().unwrap()]);
         let finished = finish(&mut command);
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
         finished.stdout
@@ -80,15 +80,15 @@ fn an_override_on_one_host_counts_on_all_and_names_that_host() {
     let hosts = Hosts::start(Nodes::start(3), |_, plan| plan);
     let all = hosts.nodes.addresses();
     hosts.all_answer(&all);
-    hosts.say(1, &["drain", "cp-1", "--reason", "new disk"]);
+    hosts.send_override(1, &["drain", "cp-1", "--reason", "new disk"]);
     hosts.all_answer(&all[1..]);
     let explained = output(&["explain", "cp-1", "--api", &hosts.host(2).api()]);
     assert!(explained.contains("on dns-1 since"), "{explained}");
     assert!(explained.contains("dns-2 (this host) ready, dns-0 ready, dns-1 ready"), "{explained}");
-    hosts.say(0, &["undrain", "cp-1"]);
+    hosts.send_override(0, &["undrain", "cp-1"]);
     hosts.all_answer(&all);
-    let told = output(&["events", "--api", &hosts.host(2).api()]);
-    assert!(told.contains("cp-1 drained") && told.contains("cp-1 is no longer drained"), "{told}");
+    let events = output(&["events", "--api", &hosts.host(2).api()]);
+    assert!(events.contains("cp-1 drained") && events.contains("cp-1 is no longer drained"), "{events}");
 }
 
 #[test]
@@ -100,16 +100,18 @@ fn hosts_that_discover_nodes_at_different_times_agree_on_configuration_and_overr
     let only_seed = |plan: Plan| Plan { nodes: plan.nodes[..1].to_vec(), from_kubernetes: Some(HASTY), ..plan };
     let hosts = Hosts::start(nodes, |_, plan| only_seed(plan));
     hosts.all_answer(&all[..1]);
-    cluster.set_nodes((1..).zip(&all).map(|(n, it)| ClusterNode::control_plane(&format!("cp-{n}"), *it)).collect());
+    cluster.set_nodes(
+        (1..).zip(&all).map(|(n, address)| ClusterNode::control_plane(&format!("cp-{n}"), *address)).collect(),
+    );
     until("one host has found them", || (hosts.host(0).pool()["targets"].as_array().unwrap().len() == 3).then_some(()));
-    hosts.say(0, &["drain", "cp-3"]);
+    hosts.send_override(0, &["drain", "cp-3"]);
     hosts.all_answer(&all[..2]);
     for host in hosts.each() {
         let status = host.json("/api/v1/status");
         let peers = status["hosts"]["peers"].as_array().unwrap();
         assert!(peers.iter().all(|peer| peer["differs"].as_array().unwrap().is_empty()), "{status}");
-        let told = output(&["events", "--api", &host.api()]);
-        assert!(told.contains("cp-3 drained") && !told.contains("configuration of"), "{told}");
+        let events = output(&["events", "--api", &host.api()]);
+        assert!(events.contains("cp-3 drained") && !events.contains("configuration of"), "{events}");
     }
 }
 
@@ -138,10 +140,10 @@ fn one_host_writes_and_the_next_takes_over_without_an_extra_write() {
     let mut hosts = Hosts::start(nodes, |_, plan| Plan { provider: provider.clone(), ..plan });
     let all: BTreeSet<IpAddr> = hosts.nodes.addresses().into_iter().collect();
     until("the records stand", || (zone.addresses() == all).then_some(()));
-    until("one host has published, and the others stand by", || {
+    until("one host has published, and the others are on standby", || {
         let status = |host: usize| hosts.host(host).json("/api/v1/status")["providers"][1].clone();
         let is_writer = status(0)["published"].is_u64();
-        (is_writer && status(1)["standsBy"] == true && status(2)["standsBy"] == true).then_some(())
+        (is_writer && status(1)["standby"] == true && status(2)["standby"] == true).then_some(())
     });
     let writes = zone.writes();
     drop(hosts.running[0].take());
@@ -152,7 +154,7 @@ fn one_host_writes_and_the_next_takes_over_without_an_extra_write() {
     assert_eq!((zone.writes(), zone.addresses()), (writes, all.clone()), "nothing was to be written");
     until("the third one says who writes", || {
         let shown = output(&["status", "--api", &hosts.host(2).api()]);
-        (shown.contains("dns-1 writes") && shown.contains("provider cloudflare: stands by")).then_some(())
+        (shown.contains("writer dns-1") && shown.contains("provider cloudflare: standby")).then_some(())
     });
 
     hosts.nodes.set(0, Behaviour::Dead);
@@ -206,7 +208,7 @@ fn a_foreign_datagram_is_counted_and_never_answered() {
     }
     until("all of it is counted", || {
         let metrics = hosts.host(0).get("/metrics").1;
-        let counted = |reason: &str| metrics.contains(&format!("daymark_gossip_refused_total{{reason=\"{reason}\"}}"));
+        let counted = |reason: &str| metrics.contains(&format!("daymark_gossip_rejected_total{{reason=\"{reason}\"}}"));
         ["tooShort", "unknownVersion", "unknownKey"].iter().all(|reason| counted(reason)).then_some(())
     });
     socket.set_nonblocking(true).unwrap();
@@ -218,7 +220,7 @@ fn hosts_with_different_configurations_both_report_a_mismatch() {
     let other = |host, plan| if host == 2 { Plan { rise: 3, ..plan } } else { plan };
     let hosts = Hosts::start(Nodes::start(2), other);
     for (host, of) in [(0, 2), (2, 0)] {
-        let expected = format!("host dns-{of} has another configuration of lb.kube-cp.com than this host");
+        let expected = format!("host dns-{of}: its configuration of lb.kube-cp.com differs from this host's");
         until(&expected, || {
             let alarms = hosts.host(host).json("/api/v1/status")["alarms"].to_string();
             alarms.contains(&expected).then_some(())
@@ -247,14 +249,14 @@ fn mistaken(peers: impl Fn(usize, String) -> String) -> Hosts {
 
 impl Hosts {
     /// Waits until a host reports this in its log, its status and a metric.
-    fn complains(&self, host: usize, of: usize, label: &str, sentence: &str) {
+    fn reports_mismatch(&self, host: usize, of: usize, label: &str, message: &str) {
         let daymark = self.host(host);
-        until(sentence, || {
+        until(message, || {
             let alarms = daymark.json("/api/v1/status")["alarms"].to_string();
-            let metric = format!("daymark_peer_complaint{{peer=\"dns-{of}\",complaint=\"{label}\"}} 1");
-            (alarms.contains(sentence) && daymark.get("/metrics").1.contains(&metric)).then_some(())
+            let metric = format!("daymark_peer_mismatch{{peer=\"dns-{of}\",mismatch=\"{label}\"}} 1");
+            (alarms.contains(message) && daymark.get("/metrics").1.contains(&metric)).then_some(())
         });
-        assert_eq!(daymark.log().matches(sentence).count(), 1, "{}", daymark.log());
+        assert_eq!(daymark.log().matches(message).count(), 1, "{}", daymark.log());
     }
 }
 
@@ -265,24 +267,14 @@ fn another_key_and_another_cluster_are_reported_with_the_host() {
         2 => peers.replace("self:", "cluster: other, self:"),
         _ => peers,
     });
-    hosts.complains(
-        0,
-        1,
-        "key",
-        "what comes from the address of host dns-1 is sealed with a key that is not in the key",
-    );
-    hosts.complains(0, 2, "addressee", "what comes from the address of host dns-2 is meant for another cluster or");
-    hosts.complains(
-        1,
-        0,
-        "key",
-        "what comes from the address of host dns-0 is sealed with a key that is not in the key",
-    );
-    let told = output(&["events", "--api", &hosts.host(0).api()]);
-    assert!(told.contains("the address of host dns-1 is sealed with a key"), "{told}");
+    hosts.reports_mismatch(0, 1, "key", "host dns-1: its datagrams are sealed with a key that is not in the key");
+    hosts.reports_mismatch(0, 2, "addressee", "host dns-2: its datagrams are for another cluster or");
+    hosts.reports_mismatch(1, 0, "key", "host dns-0: its datagrams are sealed with a key that is not in the key");
+    let events = output(&["events", "--api", &hosts.host(0).api()]);
+    assert!(events.contains("host dns-1: its datagrams are sealed with a key"), "{events}");
     // The key file is corrected on the host with the wrong one.
     std::fs::copy(hosts.nodes.path("gossip.key"), hosts.nodes.path("other.key")).unwrap();
-    hosts.host(0).logs("no longer so: what comes from the address of host dns-1 is sealed");
+    hosts.host(0).logs("resolved: host dns-1: its datagrams are sealed");
     let alarms = hosts.host(0).json("/api/v1/status")["alarms"].to_string();
     assert!(!alarms.contains("dns-1"), "{alarms}");
 }
@@ -290,37 +282,37 @@ fn another_key_and_another_cluster_are_reported_with_the_host() {
 #[test]
 fn two_hosts_with_one_name_are_reported_by_the_third_and_by_the_wrong_one() {
     let hosts = mistaken(|host, peers| if host == 2 { peers.replace("self: dns-2", "self: dns-1") } else { peers });
-    hosts.complains(0, 2, "name", "what comes from the address of host dns-2 calls itself dns-1");
-    hosts.complains(
-        2,
-        0,
-        "addressee",
-        "what comes from the address of host dns-0 is meant for another cluster or another",
-    );
+    hosts.reports_mismatch(0, 2, "name", "host dns-2: the host at its address calls itself dns-1");
+    hosts.reports_mismatch(2, 0, "addressee", "host dns-0: its datagrams are for another cluster or another");
 }
 
 #[test]
 fn a_host_with_the_name_of_another_reports_the_conflict() {
     let hosts = mistaken(|host, peers| if host == 1 { peers.replace("self: dns-1", "self: dns-0") } else { peers });
-    hosts.complains(1, 0, "own-name", "another host bears the name dns-0 of this host, or sends from its address");
+    hosts.reports_mismatch(
+        1,
+        0,
+        "identityConflict",
+        "host dns-0: another host has this host's name or sends from its address",
+    );
 }
 
 #[test]
 fn other_members_are_reported_by_name() {
     let hosts = mistaken(|host, peers| if host == 2 { peers.replace("name: dns-1", "name: dns-9") } else { peers });
-    hosts.complains(
+    hosts.reports_mismatch(
         0,
         2,
         "members",
-        "host dns-2 has another list of `members` than this host: without dns-1, and with dns-9",
+        "host dns-2: its list of `members` differs from this host's: without dns-1, and with dns-9",
     );
-    hosts.complains(
+    hosts.reports_mismatch(
         2,
         0,
         "members",
-        "host dns-0 has another list of `members` than this host: without dns-9, and with dns-1",
+        "host dns-0: its list of `members` differs from this host's: without dns-9, and with dns-1",
     );
-    hosts.complains(2, 1, "stranger", "dns-1 speaks, and is not among the members here");
+    hosts.reports_mismatch(2, 1, "unknownPeer", "host dns-1: sends datagrams, but is no member here");
 }
 
 #[test]
@@ -332,5 +324,5 @@ fn an_unresolvable_name_is_reported_once() {
     let peers = hosts.peers(0).replace(&format!("{}:7946", hosts.gossip[1]), "dns-1.invalid:7946");
     std::fs::write(&config, std::fs::read_to_string(&config).unwrap() + &peers).unwrap();
     hosts.running.push(Some(Daymark::run(&config)));
-    hosts.complains(0, 1, "unresolved", "the name dns-1.invalid of host dns-1 ");
+    hosts.reports_mismatch(0, 1, "unresolved", "the name dns-1.invalid of host dns-1 ");
 }

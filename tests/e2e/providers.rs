@@ -67,6 +67,6 @@ fn check_reports_a_missing_token_and_the_time_through_cloudflare() {
     };
     let (with, without) = (check("secret-word"), check(""));
     assert!(with.contains("by cloudflare in ") && !with.contains("CF_TOKEN"), "{with}");
-    let warning = "providers[1].tokenVariable: CF_TOKEN is not set here; where Daymark runs it is needed";
+    let warning = "providers[1].tokenVariable: CF_TOKEN is not set here; Daymark needs it on the host that it runs on";
     assert!(without.contains(warning), "{without}");
 }

@@ -35,7 +35,7 @@ pub struct Gossip {
     own: HostName,
     incarnation: u64,
     /// The step by which this run goes above an earlier one that others report. It differs from run to run: two runs that
-    /// hear of the same earlier run would otherwise take the same incarnation.
+    /// learn of the same earlier run would otherwise take the same incarnation.
     incarnation_step: u64,
     entries: HostEntries,
     /// The newest is the last.

@@ -84,7 +84,7 @@ pub(crate) struct PeerLink {
     sent: VecDeque<SentMessage>,
     last_sent: Option<Moment>,
     due: Moment,
-    /// How far the other has each host's entries, by its own digests.
+    /// The version up to which the other has each host's entries, by its own digests.
     received_by_peer: BTreeMap<HostName, RunVersion>,
     sent_to_peer: BTreeMap<HostName, SentEntries>,
     /// The hosts of which the other lacks entries, by its last digest.

@@ -22,23 +22,23 @@ fn ids(text: &str) -> Vec<String> {
     KeyRing::parse(text).unwrap().ids().map(|id| id.to_string()).collect()
 }
 
-struct Scene {
+struct Fixture {
     dir: TempDir,
     path: PathBuf,
     file: KeyFile,
 }
 
-impl Scene {
+impl Fixture {
     fn new(text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("gossip.key");
         let file = watch(&path);
-        let scene = Self { dir, path, file };
-        scene.write(text.as_bytes());
-        scene
+        let fixture = Self { dir, path, file };
+        fixture.write(text.as_bytes());
+        fixture
     }
 
-    /// Replaces the file, for two versions of one length within one tick of the disk's clock look the same in place.
+    /// Replaces the file: written in place, two versions of one length within one tick of the disk's clock look the same.
     fn write(&self, text: &[u8]) {
         let new = self.dir.path().join("new");
         fs::write(&new, text).unwrap();
@@ -66,81 +66,84 @@ impl Scene {
 
 #[test]
 fn the_keys_are_read_again_only_when_the_file_changes() {
-    let scene = Scene::new(&line(1));
-    let (first, again) = (scene.file.current().unwrap(), scene.file.current().unwrap());
+    let fixture = Fixture::new(&line(1));
+    let (first, again) = (fixture.file.current().unwrap(), fixture.file.current().unwrap());
     assert!(Arc::ptr_eq(&first, &again));
     let both = format!("{}\n{}\n", line(2), line(1));
-    scene.write(both.as_bytes());
-    assert_eq!(scene.read(), ids(&both));
+    fixture.write(both.as_bytes());
+    assert_eq!(fixture.read(), ids(&both));
 }
 
 #[test]
 fn a_file_that_others_may_use_in_any_way_is_refused_with_what_mends_it() {
-    let scene = Scene::new(&line(1));
+    let fixture = Fixture::new(&line(1));
     for mode in [0o604, 0o602, 0o601, 0o644, 0o666, 0o777] {
-        scene.chmod(mode);
+        fixture.chmod(mode);
         let wanted = "the key file PATH is open to every user of this host; `chmod o-rwx PATH` mends it";
-        assert_eq!(scene.refusal(), wanted, "{mode:o}");
+        assert_eq!(fixture.refusal(), wanted, "{mode:o}");
     }
     for mode in [0o400, 0o440, 0o600, 0o660] {
-        scene.chmod(mode);
-        assert_eq!(scene.file.current().unwrap().ids().count(), 1, "{mode:o}");
+        fixture.chmod(mode);
+        assert_eq!(fixture.file.current().unwrap().ids().count(), 1, "{mode:o}");
     }
 }
 
 #[test]
 fn what_is_no_key_file_is_refused_with_the_reason() {
-    let scene = Scene::new("# none\n");
-    assert_eq!(scene.refusal(), "the key file PATH cannot be used: there is no key in it; `daymark keygen` makes one");
-    scene.write(b"secret word");
-    let refusal = scene.refusal();
+    let fixture = Fixture::new("# none\n");
+    assert_eq!(
+        fixture.refusal(),
+        "the key file PATH cannot be used: there is no key in it; `daymark keygen` makes one"
+    );
+    fixture.write(b"secret word");
+    let refusal = fixture.refusal();
     assert!(refusal.starts_with("the key file PATH cannot be used: line 1 begins with no key: "), "{refusal}");
-    scene.write(b"\xff");
-    assert_eq!(scene.refusal(), "the key file PATH cannot be read: stream did not contain valid UTF-8");
+    fixture.write(b"\xff");
+    assert_eq!(fixture.refusal(), "the key file PATH cannot be read: stream did not contain valid UTF-8");
     let longest = format!("{}{}", line(1), " ".repeat(MAX_BYTES - line(1).len()));
-    scene.write(format!("{longest} ").as_bytes());
-    assert_eq!(scene.refusal(), "the key file PATH is longer than 65536 bytes, so it is something else");
-    scene.write(longest.as_bytes());
-    assert_eq!(scene.read(), ids(&line(1)));
+    fixture.write(format!("{longest} ").as_bytes());
+    assert_eq!(fixture.refusal(), "the key file PATH is longer than 65536 bytes, so it is something else");
+    fixture.write(longest.as_bytes());
+    assert_eq!(fixture.read(), ids(&line(1)));
 }
 
 #[test]
 fn what_is_no_file_is_refused_without_waiting() {
-    let scene = Scene::new("");
-    fs::remove_file(scene.path()).unwrap();
-    assert_eq!(scene.refusal(), "the key file PATH cannot be read: No such file or directory (os error 2)");
-    let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(scene.path()).status().unwrap();
+    let fixture = Fixture::new("");
+    fs::remove_file(fixture.path()).unwrap();
+    assert_eq!(fixture.refusal(), "the key file PATH cannot be read: No such file or directory (os error 2)");
+    let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(fixture.path()).status().unwrap();
     assert!(made.success());
-    assert_eq!(scene.refusal(), "the key file PATH is no regular file");
-    fs::remove_file(scene.path()).unwrap();
-    fs::create_dir(scene.path()).unwrap();
-    assert_eq!(scene.refusal(), "the key file PATH is no regular file");
+    assert_eq!(fixture.refusal(), "the key file PATH is no regular file");
+    fs::remove_file(fixture.path()).unwrap();
+    fs::create_dir(fixture.path()).unwrap();
+    assert_eq!(fixture.refusal(), "the key file PATH is no regular file");
 }
 
 #[test]
 fn the_last_good_keys_stay_until_the_file_has_others() {
-    let scene = Scene::new(&line(1));
-    assert_eq!(scene.read(), ids(&line(1)));
-    scene.write(b"not a key");
-    assert_eq!(scene.read(), ids(&line(1)));
-    fs::remove_file(scene.path()).unwrap();
-    assert_eq!(scene.read(), ids(&line(1)));
-    scene.write(line(2).as_bytes());
-    assert_eq!(scene.read(), ids(&line(2)));
-    scene.chmod(0o644);
-    assert_eq!(scene.read(), ids(&line(2)));
+    let fixture = Fixture::new(&line(1));
+    assert_eq!(fixture.read(), ids(&line(1)));
+    fixture.write(b"not a key");
+    assert_eq!(fixture.read(), ids(&line(1)));
+    fs::remove_file(fixture.path()).unwrap();
+    assert_eq!(fixture.read(), ids(&line(1)));
+    fixture.write(line(2).as_bytes());
+    assert_eq!(fixture.read(), ids(&line(2)));
+    fixture.chmod(0o644);
+    assert_eq!(fixture.read(), ids(&line(2)));
 }
 
 #[test]
-fn each_version_is_told_once_and_without_what_it_holds() {
+fn each_version_is_logged_once_and_without_its_keys() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let writer = Mutex::new(File::options().append(true).open(log.path()).unwrap());
     let guard = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(writer).finish());
-    let scene = Scene::new(&line(1));
+    let fixture = Fixture::new(&line(1));
     for text in [line(1), format!("{}!", line(1)), format!("{}\n{}", line(1), &line(2)[..40])] {
-        scene.write(text.as_bytes());
+        fixture.write(text.as_bytes());
         for _ in 0..3 {
-            scene.read();
+            fixture.read();
         }
     }
     drop(guard);

@@ -67,7 +67,7 @@ impl Run {
         Self { started_at: cluster.now, invariants: Invariants::new(&cluster), cluster }
     }
 
-    /// Runs until so many milliseconds have elapsed, and checks the invariants after each event.
+    /// Runs for `elapsed` milliseconds from the start, and checks the invariants after each event.
     fn run_until(&mut self, elapsed: u64) -> Result<(), Violation> {
         while self.cluster.step(self.started_at + elapsed) {
             self.invariants.check(&mut self.cluster).map_err(|message| self.violation(message))?;

@@ -418,7 +418,7 @@ fn a_host_that_restarts_with_its_clock_set_back_is_received_again() {
 }
 
 #[test]
-fn two_runs_that_hear_of_the_same_earlier_run_take_different_incarnations() {
+fn two_runs_that_learn_of_the_same_earlier_run_take_different_incarnations() {
     let mut network = Network::new(3);
     network.run(10_000);
     network.cut.extend([(0, 2), (2, 0), (1, 2), (2, 1)]);
