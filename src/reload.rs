@@ -81,7 +81,8 @@ impl Prepared {
                 .map(|key| format!("{key} cannot change while Daymark runs; restart it"))
                 .collect());
         }
-        let zones = zones::prepared(&config)?;
+        let zones = zones::prepared(&config)
+            .map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let driver = driver.reserve_reload().await.map_err(|gone| vec![gone.to_string()])?;
         Ok(Self { config, zones, driver })
     }

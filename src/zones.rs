@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use daymark_authoritative::{MasterFile, Nameserver, PreparedZones, ZoneErrors, ZoneSettings};
-use daymark_config::{AuthoritativeConfig, Config, PoolConfig, ProviderConfig};
+use daymark_config::{AuthoritativeConfig, Config, Finding, PoolConfig, ProviderConfig};
 
 use daymark_files::error_chain;
 
@@ -32,32 +32,32 @@ pub fn key(config: &Config, key: &str) -> String {
     format!("providers[{}].{key}", index.unwrap_or_default())
 }
 
-/// The zones to serve, checked. None without an authoritative server. The errors are sentences, each with its key.
-pub fn checked(config: &Config) -> Result<Vec<ZoneSettings>, Vec<String>> {
+/// The zones to serve, checked. None without an authoritative server. Each error has its key.
+pub fn checked(config: &Config) -> Result<Vec<ZoneSettings>, Vec<Finding>> {
     let zones = settings(config)?;
-    PreparedZones::build(&zones).map_err(|errors| messages(config, &errors))?;
+    PreparedZones::build(&zones).map_err(|errors| findings(config, &errors))?;
     Ok(zones)
 }
 
-/// The zones to serve, built. The errors are sentences, each with its key.
-pub fn prepared(config: &Config) -> Result<PreparedZones, Vec<String>> {
-    PreparedZones::build(&settings(config)?).map_err(|errors| messages(config, &errors))
+/// The zones to serve, built. Each error has its key.
+pub fn prepared(config: &Config) -> Result<PreparedZones, Vec<Finding>> {
+    PreparedZones::build(&settings(config)?).map_err(|errors| findings(config, &errors))
 }
 
-fn settings(config: &Config) -> Result<Vec<ZoneSettings>, Vec<String>> {
+fn settings(config: &Config) -> Result<Vec<ZoneSettings>, Vec<Finding>> {
     let Some(authoritative) = authoritative(config) else { return Ok(Vec::new()) };
-    zones(authoritative, &config.pools).map_err(|error| vec![at_its_key(config, error_chain(&error))])
+    zones(authoritative, &config.pools).map_err(|error| vec![finding(config, error_chain(&error))])
 }
 
-fn messages(config: &Config, errors: &ZoneErrors) -> Vec<String> {
-    errors.0.iter().map(|error| at_its_key(config, error_chain(error))).collect()
+fn findings(config: &Config, errors: &ZoneErrors) -> Vec<Finding> {
+    errors.0.iter().map(|error| finding(config, error_chain(error))).collect()
 }
 
-/// Adds the key of the zones to a message: the zone file, or the nameservers without one.
-fn at_its_key(config: &Config, message: String) -> String {
+/// An error at the key of the zones: the zone file, or the nameservers without one.
+fn finding(config: &Config, message: String) -> Finding {
     let has_file = authoritative(config).is_some_and(|authoritative| authoritative.zone_file.is_some());
     let key = key(config, if has_file { "zoneFile" } else { "nameservers" });
-    config.finding(&key, "--nameserver", message).to_string()
+    config.finding(&key, "--nameserver", message)
 }
 
 /// The paths of the zone file and of every file that it includes (RFC 1035, section 5.1). A file need not exist.

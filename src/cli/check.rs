@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use daymark_cloudflare::TokenSource;
-use daymark_config::{Config, Finding, ProviderConfig, budget};
+use daymark_config::{Config, ConfigErrors, Finding, ProviderConfig, budget};
 
-use super::{Failure, Outcome, Own};
+use super::{Outcome, Own};
 use crate::zones;
 
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 
 pub(super) fn check(arguments: &Arguments) -> Outcome {
     let config = Config::load(&arguments.config, arguments.own.name.as_deref())?;
-    zones::checked(&config).map_err(|sentences| Failure::Usage(sentences.join("\n")))?;
+    zones::checked(&config).map_err(ConfigErrors)?;
     let mut report = budget::report(&config);
     report.warnings.extend(unset_variables(&config));
     Ok(format!("{report}{}: configuration OK\n", arguments.config.display()))

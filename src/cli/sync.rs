@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
-use daymark_config::{self as config, Config, PoolConfig, ProviderConfig};
+use daymark_config::{self as config, Config, ConfigErrors, PoolConfig, ProviderConfig};
 use daymark_decision::{Decision, Engine, Memory};
 use daymark_discovery::{PassReport, discover_once};
 use daymark_files::error_chain;
@@ -126,9 +126,9 @@ async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) 
     let state = State { dir: config.state_dir.as_deref(), is_written: !arguments.dry_run, clock };
     let _lock = state.lock()?;
     let providers = app::remote_providers(config, |file| state.look(file));
-    let providers = providers.map_err(|messages| Failure::Usage(messages.join("\n")))?;
+    let providers = providers.map_err(ConfigErrors)?;
     warn_of_short(arguments.deadline, config);
-    let memory = state.dir.map(StateFile::new).and_then(|file| app::told(state.look(&file)));
+    let memory = state.dir.map(StateFile::new).and_then(|file| app::loaded(state.look(&file)));
     let discovering = discover(config, memory.unwrap_or_default(), &state, deadline);
     let verdicts = async {
         let AfterDiscovery { engine, pools, changes } = discovering.await;

@@ -1,0 +1,288 @@
+//! Spawns the tasks of a bound [`App`](super::App), from the core outwards: the driver, the publishers, the reloader with the
+//! probes and discovery, and the admin API.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use daymark_authoritative::Authoritative;
+use daymark_config::{Config, PoolConfig};
+use daymark_decision::{Decision, Engine, Membership, Memory};
+use daymark_discovery::{DiscoveredPools, DiscoveryStatuses};
+use daymark_files::error_chain;
+use daymark_gossip::Gossip;
+use daymark_probe::{Supervisor, WatchOutputs};
+use daymark_provider::{Provider, RemoteProvider};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::bind::{BoundToken, RememberedNodes, loaded};
+use super::tasks::Tasks;
+use super::{App, RememberingProvider};
+use crate::admin::{self, Admin, QueryCounts, token as admin_token};
+use crate::discovery::{self, DiscoveryState, PersistentDiscovery};
+use crate::driver::{self, DRIVER_TIMEOUT, Driver, Hosts, Outputs};
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::os::clock::Clock;
+use crate::os::notify;
+use crate::os::signals::Signals;
+use crate::peers::{self, Transport, TransportChannels};
+use crate::publish::{self, Progress, WriterLease};
+use crate::reload::{Refused, Reloader};
+use crate::state::{DecidedState, StateFile, StateHealth, StateWriter, persist_decisions};
+use crate::watchdog::Watchdog;
+
+/// A running app: its tasks, and the signals to it.
+pub(super) struct Running {
+    pub(super) signals: Signals,
+    pub(super) tasks: Tasks,
+}
+
+/// The parts that many tasks share.
+struct Spawner {
+    tasks: Tasks,
+    stop: CancellationToken,
+    clock: Clock,
+    events: Events,
+    metrics: Metrics,
+    watchdog: Watchdog,
+    state: StateHealth,
+}
+
+/// The outlets of the driver.
+struct Core {
+    driver: driver::Handle,
+    /// The decisions, once they are persisted.
+    decisions: watch::Receiver<Decision>,
+    /// The writer lease of this host.
+    lease: watch::Receiver<WriterLease>,
+}
+
+/// The hosts as the driver and the publishers see them.
+struct Cluster {
+    /// `None` for a host without peers.
+    hosts: Option<Hosts>,
+    channels: TransportChannels,
+    lease: watch::Receiver<WriterLease>,
+}
+
+/// The states that the admin API shows of the reloader and of discovery.
+struct Reloading {
+    refused: Refused,
+    statuses: DiscoveryStatuses,
+}
+
+/// The admin API before it runs.
+struct AdminInputs {
+    listener: TcpListener,
+    token: BoundToken,
+    extra: Router,
+    driver: driver::Handle,
+    providers: Vec<Progress>,
+    reloading: Reloading,
+    authoritative: Option<Arc<Authoritative>>,
+}
+
+impl App {
+    /// Spawns every task. The first decision is published before the first query is read.
+    pub(super) fn spawn(self, stop: &CancellationToken, reload: Arc<Notify>) -> Running {
+        let mut spawner = Spawner {
+            tasks: Tasks::default(),
+            stop: stop.clone(),
+            clock: self.clock,
+            events: Events::default(),
+            metrics: self.metrics,
+            watchdog: Watchdog::default(),
+            state: StateHealth::default(),
+        };
+        let nodes = super::remembered_nodes(&self.config, |file| file.load(self.clock.now()));
+        let Core { driver, decisions, lease } = spawner.driver(&self.config, &nodes.discovered, self.transport);
+        let providers = spawner.publishers(self.authoritative.as_ref(), self.remote_providers, &decisions, &lease);
+        spawner.tasks.spawn("the notifier", notify::keep_alive(spawner.watchdog.clone(), stop.clone()));
+        // The publishers alone keep the decisions, so the state writer ends with them.
+        drop(decisions);
+        let reloading =
+            spawner.reloader(self.file, self.config, nodes, driver.clone(), self.authoritative.clone(), reload);
+        spawner.admin(AdminInputs {
+            listener: self.admin,
+            token: self.token,
+            extra: self.extra,
+            driver,
+            providers,
+            reloading,
+            authoritative: self.authoritative,
+        });
+        Running { signals: self.signals, tasks: spawner.tasks }
+    }
+}
+
+impl Spawner {
+    /// Spawns the driver, the writer of its state, and the transport to the other hosts.
+    fn driver(&mut self, config: &Config, discovered: &DiscoveredPools, transport: Option<Transport>) -> Core {
+        let file = config.state_dir.as_deref().map(StateFile::new);
+        let memory = file.as_ref().and_then(|file| loaded(file.load(self.clock.now()))).unwrap_or_default();
+        let membership = config.peers.as_ref().map(|peers| peers.membership.clone());
+        let Cluster { hosts, channels, lease } = self.cluster(config, membership.as_ref());
+        let engine = engine(&discovery::complete(discovered, &config.pools), membership, memory, &self.clock);
+        let (decided, from_driver) = watch::channel(DecidedState::default());
+        let outputs = Outputs {
+            decisions: decided,
+            events: self.events.clone(),
+            metrics: self.metrics.clone(),
+            watchdog_handle: self.watchdog.watch("the driver", DRIVER_TIMEOUT),
+        };
+        let (driver, handle) = Driver::new(engine, hosts, self.clock, outputs);
+        self.tasks.spawn("the driver", driver.run());
+        if let Some(transport) = transport {
+            info!("the gossip with the other hosts listens on {}", shown(transport.local_addr()));
+            let watchdog_handle = self.watchdog.watch("the gossip", peers::TRANSPORT_TIMEOUT);
+            self.tasks.spawn("the gossip", transport.run(channels, watchdog_handle, self.stop.clone()));
+        }
+        let first = from_driver.borrow().decision.clone();
+        let (to_providers, decisions) = watch::channel(first);
+        let writer = persist_decisions(file, from_driver, to_providers, self.state.clone());
+        self.tasks.spawn("the state writer", writer);
+        Core { driver: handle, decisions, lease }
+    }
+
+    fn cluster(&self, config: &Config, membership: Option<&Membership>) -> Cluster {
+        let (driver_channels, channels) = peers::channels();
+        let first = if membership.is_some() { WriterLease::Unclear } else { WriterLease::NotNeeded };
+        let (to_publishers, lease) = watch::channel(first);
+        let hosts = membership.map(|membership| {
+            let gossip = Gossip::new(membership, self.clock.started().as_millis(), self.clock.now());
+            let hashes = peers::configuration_hashes(&config.pools);
+            Hosts::new(gossip, hashes, driver_channels, to_publishers, self.metrics.clone())
+        });
+        Cluster { hosts, channels, lease }
+    }
+
+    /// Spawns a publisher for each provider.
+    fn publishers(
+        &mut self,
+        authoritative: Option<&Arc<Authoritative>>,
+        remote_providers: Vec<RememberingProvider>,
+        decisions: &watch::Receiver<Decision>,
+        lease: &watch::Receiver<WriterLease>,
+    ) -> Vec<Progress> {
+        let mut providers = Vec::new();
+        if let Some(authoritative) = authoritative {
+            providers.push(self.dns(authoritative.clone(), decisions.clone()));
+        }
+        for RememberingProvider { provider, memory } in remote_providers {
+            let inputs = publish::remote::Inputs {
+                decisions: decisions.clone(),
+                lease: lease.clone(),
+                memory: memory.map(|memory| StateWriter::new(memory.file, self.state.clone(), memory.saved)),
+                shutdown: self.stop.clone(),
+            };
+            providers.push(self.remote_publisher(provider, inputs));
+        }
+        providers
+    }
+
+    /// Publishes the first decision, and only then serves: the first query gets an answer.
+    fn dns(&mut self, authoritative: Arc<Authoritative>, decisions: watch::Receiver<Decision>) -> Progress {
+        let first = decisions.borrow().clone();
+        if let Err(error) = authoritative.publish(&first) {
+            warn!("the first answer is not published: {}", error_chain(&error));
+        }
+        let progress = Progress::local(authoritative.name(), self.clock);
+        let publisher = publish::local::publish(authoritative.clone(), decisions, progress.clone(), self.stop.clone());
+        self.tasks.spawn("the publisher to the DNS server", publisher);
+        let addresses: Vec<String> = authoritative.local_addrs().iter().map(ToString::to_string).collect();
+        info!("DNS is served on {}", addresses.join(", "));
+        let stop = self.stop.clone();
+        self.tasks.spawn_fallible("the DNS server", async move { authoritative.serve(stop).await });
+        progress
+    }
+
+    fn remote_publisher(&mut self, provider: Arc<dyn RemoteProvider>, inputs: publish::remote::Inputs) -> Progress {
+        info!("provider {} publishes through {}", provider.name(), provider.system());
+        let counted = Arc::clone(&provider);
+        let progress = Progress::remote(provider.name(), self.clock, move || counted.usage());
+        self.tasks.spawn("a publisher", publish::remote::publish(provider, inputs, progress.clone()));
+        progress
+    }
+
+    /// Spawns the reloader, which owns the probes and discovery.
+    fn reloader(
+        &mut self,
+        file: Option<PathBuf>,
+        config: Config,
+        nodes: RememberedNodes,
+        driver: driver::Handle,
+        authoritative: Option<Arc<Authoritative>>,
+        reload: Arc<Notify>,
+    ) -> Reloading {
+        let statuses = DiscoveryStatuses::default();
+        let writer = nodes.file.map(|nodes| StateWriter::new(nodes.file, self.state.clone(), Some(nodes.content)));
+        let remembered = DiscoveryState { discovered: nodes.discovered, writer };
+        let discovery =
+            PersistentDiscovery::new(remembered, driver.clone(), self.clock, self.events.clone(), statuses.clone());
+        let probes = supervisor(driver.clone(), self.watchdog.clone());
+        let reloader = Reloader::new(file, config, driver, probes, discovery, authoritative);
+        let refused = reloader.refused();
+        self.tasks.spawn("the reloader", reloader.run(reload, self.stop.clone()));
+        Reloading { refused, statuses }
+    }
+
+    fn admin(&mut self, inputs: AdminInputs) {
+        if let Some(dir) = inputs.token.missing_in {
+            self.tasks.spawn("the maker of the admin token", admin_token::keep_making(dir, self.stop.clone()));
+        }
+        let admin = Admin {
+            driver: inputs.driver,
+            clock: self.clock,
+            events: self.events.clone(),
+            statuses: inputs.reloading.statuses,
+            metrics: self.metrics.clone(),
+            watchdog: self.watchdog.clone(),
+            providers: inputs.providers,
+            state: self.state.clone(),
+            refused: inputs.reloading.refused,
+            queries: query_counts(inputs.authoritative),
+            token: inputs.token.token,
+        };
+        let routes = admin::routes(admin).merge(inputs.extra);
+        info!("the admin API listens on {}", shown(inputs.listener.local_addr()));
+        self.tasks.spawn_fallible("the admin API", admin::serve(inputs.listener, routes, self.stop.clone()));
+    }
+}
+
+/// The core for these pools, with its memory.
+pub(crate) fn engine(pools: &[PoolConfig], membership: Option<Membership>, memory: Memory, clock: &Clock) -> Engine {
+    let pools = pools.iter().map(|config| config.pool.clone()).collect();
+    Engine::new(membership, pools, memory, clock.now())
+}
+
+/// The supervisor of the probes. Observations go to the driver, heartbeats to the watchdog.
+fn supervisor(driver: driver::Handle, watchdog: Watchdog) -> Supervisor {
+    Supervisor::new(WatchOutputs {
+        observe: Arc::new(move |target, observation| {
+            if driver.observe(target.clone(), observation).is_err() {
+                warn!("the driver takes no observation of {target}");
+            }
+        }),
+        heartbeat: Box::new(move |name, allowed| {
+            let watchdog_handle = watchdog.watch(name, allowed);
+            Box::new(move || watchdog_handle.heartbeat())
+        }),
+    })
+}
+
+fn shown(address: io::Result<SocketAddr>) -> String {
+    address.map_or_else(|error| error.to_string(), |address| address.to_string())
+}
+
+fn query_counts(authoritative: Option<Arc<Authoritative>>) -> QueryCounts {
+    Arc::new(move || {
+        let counts = authoritative.iter().flat_map(|server| server.response_counts());
+        counts.map(|counted| (counted.transport.as_str(), counted.code.to_owned(), counted.count)).collect()
+    })
+}
