@@ -94,8 +94,8 @@ pub(crate) fn remote_providers(
 pub(super) fn bind_admin(config: &Config) -> Result<TcpListener, Finding> {
     let listen = config.admin.listen;
     sockets::listen(listen).map_err(|error| {
-        let sentence = format!("cannot listen on {listen} by tcp: {error}; a free address of this host is needed");
-        config.finding("admin.listen", "--admin", sentence)
+        let message = format!("cannot listen on {listen} by tcp: {error}; a free address of this host is needed");
+        config.finding("admin.listen", "--admin", message)
     })
 }
 
