@@ -207,7 +207,7 @@ async fn a_bad_override_is_refused_with_a_message_and_changes_nothing() {
     }
     let (code, text) = bench.put("cp-9", &json!({"kind": "drain"})).await;
     assert_eq!(code, StatusCode::NOT_FOUND);
-    assert!(text.contains("has no node cp-9; it has cp-1, cp-2"), "{text}");
+    assert!(text.contains("has no node cp-9; its nodes are cp-1, cp-2"), "{text}");
     assert!(
         bench.admin.driver.status().await.unwrap()[0].targets.iter().all(|target| target.active_override.is_none())
     );

@@ -152,7 +152,7 @@ fn only_seeds_are_answered_while_the_list_is_forbidden_and_the_remedy_is_logged_
     assert!(alarms(&daymark).contains("manifest rbac"));
     // After the token has changed, another message is right; the first one must have been logged.
     fs::write(fixture.nodes.path("token"), "wrong").unwrap();
-    until("it tells of the credentials", || {
+    until("the refused credentials are reported", || {
         alarms(&daymark).contains("401: the apiserver does not accept").then_some(())
     });
     fs::write(fixture.nodes.path("token"), SECRET).unwrap();
@@ -171,7 +171,7 @@ fn a_silent_api_removes_no_node_after_any_time() {
     assert_eq!(targets(&daymark).len(), 3);
     fixture.nodes.set(2, Behaviour::Ready);
     daymark.answers(&fixture.of(&[2]), "ready");
-    until("one that was found is asked as well", || {
+    until("a discovered node is asked for the list as well", || {
         discovery_events(&daymark).contains(&"recovered ".to_owned()).then_some(())
     });
     assert_eq!(targets(&daymark).len(), 3);
@@ -249,7 +249,9 @@ fn a_renamed_node_keeps_its_name_and_its_drain_until_the_drain_is_cleared() {
     fixture.lists();
     daymark.answers(&fixture.of(&[0, 1]), "ready");
     set_override("undrain");
-    until("it changes hands", || discovery_events(&daymark).contains(&"renamed cp-3".to_owned()).then_some(()));
+    until("the address moves to the renamed node", || {
+        discovery_events(&daymark).contains(&"renamed cp-3".to_owned()).then_some(())
+    });
     until("it has its new name", || {
         let targets = daymark.pool()["targets"].clone();
         let new = targets.as_array().unwrap().iter().find(|target| target["node"] == "a-new-name")?.clone();
