@@ -178,9 +178,9 @@ async fn apply(provider: &impl RemoteProvider, decision: &Decision) {
     assert!(pass.outcome.is_ok(), "generation {} is applied: {pass:?}", decision.generation);
 }
 
-async fn expect(observer: &impl Observer, pool: &PoolName, expected: &[&str], why: &str) {
+async fn expect(observer: &impl Observer, pool: &PoolName, expected: &[&str], reason: &str) {
     let expected: BTreeSet<IpAddr> = expected.iter().map(|address| parse(address)).collect();
-    assert_eq!(observer.addresses(pool).await, expected, "{why}");
+    assert_eq!(observer.addresses(pool).await, expected, "{reason}");
 }
 
 fn parse(address: &str) -> IpAddr {

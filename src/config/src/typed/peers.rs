@@ -70,23 +70,23 @@ impl Checker<'_> {
         }
     }
 
-    /// Reports names with which what hosts tell each other, or the longest word of an operator, would fit in no message.
+    /// Reports names that are too long: with them, the digest of the hosts or a drain would not fit into one datagram.
     fn names_fit(&mut self, members: &BTreeSet<HostName>, pools: &[PoolConfig], location: Location) {
-        if let Some(excess) = host_names_overflow(members) {
+        if let Some(surplus_bytes) = host_names_overflow(members) {
             let message = format!(
-                "the names of the members are {excess} bytes too long for what hosts tell each other; shorter ones are needed"
+                "the names of the members are {surplus_bytes} bytes too long for one gossip datagram; shorter ones are needed"
             );
             return self.findings.error(location, message);
         }
         for Pool { name, nodes, .. } in pools.iter().map(|config| &config.pool) {
             let longest = nodes.iter().map(|node| &node.name).max_by_key(|name| name.as_str().len());
-            let Some((node, excess)) =
+            let Some((node, surplus_bytes)) =
                 longest.and_then(|node| Some((node, override_overflow(members, name, node, nodes.len())?)))
             else {
                 continue;
             };
             let message = format!(
-                "a drain of {node} of {name} may be {excess} bytes too long for what hosts tell each other; shorter names of the \
+                "a drain of {node} of {name} may be {surplus_bytes} bytes too long for one gossip datagram; shorter names of the \
                  hosts, the pool or its nodes are needed"
             );
             self.findings.error(location, message);

@@ -181,9 +181,7 @@ fn names_with_which_a_drain_would_fit_in_no_message_are_refused() {
     let node = |length: usize| with(&text, "kube-cp-1", &"n".repeat(length));
     assert_eq!(peers(&node(150)).membership.members.len(), 3);
     let fault = errors(&node(253)).concat();
-    assert!(
-        fault.contains(": peers: a drain of nnn") && fault.contains(" bytes too long for what hosts tell each other; ")
-    );
+    assert!(fault.contains(": peers: a drain of nnn") && fault.contains(" bytes too long for one gossip datagram; "));
 }
 
 #[test]
