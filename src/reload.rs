@@ -1,7 +1,7 @@
 //! Applies a changed configuration to the running tasks, whole or not at all.
 //!
-//! A reload has two halves. [`Prepared::new`] checks and builds everything that can fail, and changes nothing.
-//! [`Reloader::commit`] then changes everything, and nothing in it can fail.
+//! A reload has two halves. `Prepared::new` checks and builds everything that can fail, and changes nothing.
+//! `Reloader::commit` then changes everything, and nothing in it can fail.
 //!
 //! A reload is asked for by SIGHUP, or by a changed file: the configuration, the zone file and its includes are compared every
 //! second, behind their symbolic links, so that the swapped link of a mounted `ConfigMap` counts as well as an edit.

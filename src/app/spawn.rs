@@ -1,4 +1,4 @@
-//! Spawns the tasks of a bound [`App`](super::App), from the core outwards: the driver, the publishers, the reloader with the
+//! Spawns the tasks of a bound [`App`], from the core outwards: the driver, the publishers, the reloader with the
 //! probes and discovery, and the admin API.
 
 use std::io;
