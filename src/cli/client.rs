@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use daymark_api::Problem;
 use daymark_files::Token;
-use daymark_resolver::SystemResolver;
+use daymark_resolver::{ResolveError, SystemResolver};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
@@ -102,7 +102,8 @@ impl Api {
             .no_proxy()
             .timeout(REQUEST_TIMEOUT)
             .build();
-        let client = client.map_err(|error| Failure::Run(format!("no HTTP client can be made: {}", cause(&error))))?;
+        let client =
+            client.map_err(|error| Failure::Run(format!("no HTTP client can be made: {}", self.cause(&error))))?;
         Ok(client.request(method, format!("http://{}{path}", self.address)))
     }
 
@@ -127,22 +128,26 @@ impl Api {
         if error.is_timeout() {
             return Failure::Run(format!("{address} does not answer in time"));
         }
-        Failure::Run(format!("no Daymark answers at {address}: {}; name its address with --api", cause(error)))
+        Failure::Run(format!("no Daymark answers at {address}: {}; name its address with --api", self.cause(error)))
+    }
+
+    /// The innermost error. Those around it repeat the address.
+    fn cause(&self, error: &reqwest::Error) -> String {
+        let mut innermost: &dyn Error = error;
+        while let Some(source) = innermost.source() {
+            if source.is::<ResolveError>() {
+                let host = self.address.rsplit_once(':').map_or(self.address.as_str(), |(host, _)| host);
+                return format!("the name {host} does not resolve");
+            }
+            innermost = source;
+        }
+        innermost.to_string()
     }
 
     fn parsed<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Failure> {
         let parsed = serde_json::from_slice(body);
         parsed.map_err(|error| Failure::Run(format!("{} does not answer like Daymark: {error}", self.address)))
     }
-}
-
-/// The innermost error. Those around it repeat the address.
-fn cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }
 
 /// A name as one segment of a path (RFC 3986, section 3.3). Every character that is no letter or digit is encoded.

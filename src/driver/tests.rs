@@ -154,10 +154,8 @@ async fn targets_that_cannot_be_probed_are_an_alarm_until_they_can_be() {
     assert_eq!((status[0].local_error_count(), status[0].targets[0].grade), (1, Grade::Ready));
     assert_eq!(
         status[0].alarms(),
-        [
-            "lb.example.org: 1 of 2 targets cannot be judged, and their grades stay as they were; cp-1 192.0.2.1: not judged, \
-          the fault is on this host: no route"
-        ]
+        ["lb.example.org: 1 of 2 targets cannot be probed because of an error on this host, so their grades stay; \
+             cp-1 192.0.2.1: not probed, because of an error on this host: no route"]
     );
     bench.see(&pool, 0, Kind::Ready);
     let status = bench.handle.status().await.unwrap();
