@@ -150,7 +150,8 @@ impl Api {
     }
 }
 
-/// A name as one segment of a path (RFC 3986, section 3.3). Every character that is no letter or digit is encoded.
+/// A name as one segment of a path (RFC 3986, section 3.3). Every character that is no letter or digit is encoded. No name is `.` or
+/// `..`, which a URL could not hold.
 pub(super) fn segment(name: &str) -> impl Display {
     utf8_percent_encode(name, NON_ALPHANUMERIC)
 }

@@ -117,7 +117,7 @@ fn a_seed_finds_the_nodes_of_the_control_plane_and_the_status_has_their_origin()
                 list: 20";
     assert!(status.contains(line) && !status.contains("ALARM"), "{status}");
     assert!(output(&[&["explain", "cp-1"][..], &api].concat()).contains("origin       the configuration, as a seed"));
-    assert!(output(&[&["explain", "cp-3"][..], &api].concat()).contains("from         discovery, found 20"));
+    assert!(output(&[&["explain", "cp-3"][..], &api].concat()).contains("origin       discovery, found 20"));
     let (_, metrics) = daymark.get("/metrics");
     for metric in ["daymark_discovery_nodes", "daymark_discovery_missing_addresses", "daymark_discovery_failing"] {
         let count = if metric.ends_with("nodes") { 3 } else { 0 };

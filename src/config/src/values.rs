@@ -246,19 +246,21 @@ pub(super) struct NodeText(pub(super) String);
 
 impl Kind for NodeText {
     fn allowed() -> String {
-        "a text of 1 to 253 characters without white space".to_owned()
+        "a text of 1 to 253 characters without white space that is neither . nor ..".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         let odd = text.chars().any(|c| c.is_whitespace() || c.is_control());
-        if text.is_empty() || text.len() > 253 || odd {
+        // The path of the admin API holds the name, and there these two are steps to other paths (RFC 3986, section 5.2.4).
+        let is_dots = text == "." || text == "..";
+        if text.is_empty() || text.len() > 253 || odd || is_dots {
             return Err(format!("{} is no name of a node", quoted(text)));
         }
         Ok(Self(text.to_owned()))
     }
 
     fn narrow(schema: &mut Schema) {
-        pattern(schema, r"^\S{1,253}$");
+        pattern(schema, r"^([^\s.]|[^\s.]\S|\.[^\s.]|\S{3,253})$");
     }
 }
 

@@ -203,8 +203,8 @@ const SAMPLES: [Sample; 14] = [
     Sample {
         pointer: "/$defs/Node/properties/name",
         file: "pools: [{nodes: [{name: @}]}]",
-        good: &["cp-1", "a/b", "Köln", "#"],
-        bad: &["", "a b", "a\tb", "a\n"],
+        good: &["cp-1", "a/b", "Köln", "#", "..."],
+        bad: &["", ".", "..", "a b", "a\tb", "a\n"],
     },
     Sample {
         pointer: "/$defs/FromKubernetes/properties/selector",
