@@ -70,7 +70,10 @@ pub(crate) fn remote_providers(
     let mut providers = Vec::new();
     let mut errors = Vec::new();
     for (index, provider) in config.providers.iter().enumerate() {
-        let ProviderConfig::Cloudflare(settings) = provider else { continue };
+        let settings = match provider {
+            ProviderConfig::Cloudflare(settings) => settings,
+            ProviderConfig::Authoritative(_) => continue,
+        };
         let memory = config.state_dir.as_deref().map(|dir| {
             let file = StateFile::of_provider(dir, &settings.name);
             let saved = loaded(look(&file));

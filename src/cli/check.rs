@@ -29,8 +29,11 @@ pub(super) fn check(arguments: &Arguments) -> Outcome {
 /// Variables of tokens that are not set here; where Daymark runs they may be.
 fn unset_variables(config: &Config) -> Vec<Finding> {
     let unset = |(index, provider): (usize, &ProviderConfig)| {
-        let ProviderConfig::Cloudflare(settings) = provider else { return None };
-        let TokenSource::Environment(name) = &settings.calls.token else { return None };
+        let token = match provider {
+            ProviderConfig::Cloudflare(settings) => &settings.calls.token,
+            ProviderConfig::Authoritative(_) => return None,
+        };
+        let TokenSource::Environment(name) = token else { return None };
         let is_set = std::env::var_os(name).is_some_and(|token| !token.is_empty());
         let message = format!("{name} is not set here; Daymark needs it on the host that it runs on");
         (!is_set).then(|| config.finding(&format!("providers[{index}].tokenVariable"), "", message))

@@ -109,7 +109,7 @@ fn origin_text(origin: &Origin) -> String {
 fn votes(votes: &[HostVote]) -> String {
     let vote = |vote: &HostVote| match vote {
         HostVote { abstains: true, .. } => "abstains".to_owned(),
-        HostVote { grade: Grade::Unknown, .. } => "has no verdict".to_owned(),
+        HostVote { grade: Grade::Unknown, .. } => "has no vote yet".to_owned(),
         HostVote { grade, shutting_down: true, .. } => format!("{grade}, shutting down"),
         HostVote { grade, .. } => grade.to_string(),
     };

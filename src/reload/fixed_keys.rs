@@ -73,7 +73,9 @@ fn of_provider(old: &ProviderConfig, new: &ProviderConfig) -> Vec<Key> {
     match (old, new) {
         (ProviderConfig::Authoritative(old), ProviderConfig::Authoritative(new)) => of_authoritative(old, new),
         (ProviderConfig::Cloudflare(old), ProviderConfig::Cloudflare(new)) => of_cloudflare(old, new),
-        _ => Vec::new(),
+        // Their types have been compared before.
+        (ProviderConfig::Authoritative(_), ProviderConfig::Cloudflare(_))
+        | (ProviderConfig::Cloudflare(_), ProviderConfig::Authoritative(_)) => Vec::new(),
     }
 }
 

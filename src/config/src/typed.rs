@@ -51,7 +51,7 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
         (providers, _) => checker.providers(providers, root, Rest { pools: &pools, peers: peers.as_ref(), has_peers }),
     };
     if let Some(peers) = &mut peers {
-        peers.membership.can_write = providers.iter().any(|provider| matches!(provider, ProviderConfig::Cloudflare(_)));
+        peers.membership.can_write = providers.iter().any(ProviderConfig::is_remote);
     }
     let admin = checker.admin(raw.admin);
     let state_dir = match (raw.state_dir, source) {

@@ -207,7 +207,7 @@ impl fmt::Display for Kind {
             Self::OtherStatus { status } => write!(f, "{status}: not an answer that an apiserver gives on this path"),
             Self::Refused => f.write_str("connection refused: nothing listens on the port"),
             Self::Reset => f.write_str("connection reset"),
-            Self::Unreachable => f.write_str("unreachable: the network has no route to the address"),
+            Self::Unreachable => f.write_str("unreachable: the network reports that the address cannot be reached"),
             Self::ConnectTimeout => f.write_str("no TCP connection in time"),
             Self::TlsStall => f.write_str("connected, but the TLS handshake did not end in time"),
             Self::NotTls => f.write_str("what answers is not TLS"),
