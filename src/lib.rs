@@ -1,18 +1,18 @@
 //! The shell of Daymark: everything with a socket, a clock or a file. The decisions are made in `daymark_decision`.
 
-pub mod admin;
-pub mod app;
+mod admin;
+mod app;
 pub mod cli;
-pub mod discovery;
-pub mod driver;
-pub mod events;
-pub mod manifest;
-pub mod metrics;
+mod discovery;
+mod driver;
+mod events;
+mod manifest;
+mod metrics;
 pub mod os;
-pub mod peers;
+mod peers;
 pub mod publish;
-pub mod reload;
-pub mod state;
-pub mod sync;
-pub mod watchdog;
-pub mod zones;
+mod reload;
+mod state;
+mod sync;
+mod watchdog;
+mod zones;

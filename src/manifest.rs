@@ -13,7 +13,7 @@ use daymark_config::{Config, ProviderConfig};
 use serde_json::{Value, json};
 
 pub use self::rbac::{Account, rbac, token};
-pub use self::systemd::{NoUnit, unit};
+pub use self::systemd::unit;
 
 use crate::zones;
 

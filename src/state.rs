@@ -7,6 +7,6 @@ mod file;
 mod lock;
 mod writer;
 
-pub use file::{Loaded, StateFile, StateFileError};
+pub use file::{Loaded, StateFile};
 pub use lock::{LockError, StateLock};
 pub use writer::{DecidedState, StateHealth, StateWriter, persist_decisions};

@@ -81,7 +81,7 @@ impl<T: Fn(u64, bool) -> (u64, Kind)> Play<T> {
     }
 }
 
-fn own_fault() -> Kind {
+fn local_error() -> Kind {
     Kind::LocalError { detail: String::new() }
 }
 
@@ -295,9 +295,9 @@ fn a_live_target_that_falls_silent_is_confirmed_like_a_ready_one() {
             "5105 fresh",
             "5205 fresh",
             "5305 fresh",
-            "6105 observed connect-timeout",
-            "6205 observed connect-timeout",
-            "6305 observed connect-timeout, clear, 1 called off",
+            "6105 observed connectTimeout",
+            "6205 observed connectTimeout",
+            "6305 observed connectTimeout, clear, 1 called off",
             "6305 kept",
         ]
     );
@@ -408,22 +408,22 @@ fn a_decisive_finding_is_clear_at_once() {
         _ => (5, Kind::ShuttingDown),
     });
     play.until(999);
-    assert_eq!(play.until(1999), ["1000 kept", "1005 observed shutting-down, clear"]);
+    assert_eq!(play.until(1999), ["1000 kept", "1005 observed shuttingDown, clear"]);
 }
 
 #[test]
-fn a_fault_of_this_host_says_nothing_and_is_not_met_with_haste() {
-    let mut play = Play::new(pacing(), 0, |_, _| (1, own_fault()));
+fn a_local_error_proves_nothing_and_hurries_no_probe() {
+    let mut play = Play::new(pacing(), 0, |_, _| (1, local_error()));
     let log = play.until(2500);
     assert_eq!(
         log,
         [
             "0 fresh",
-            "1 observed own-fault",
+            "1 observed localError",
             "1000 fresh",
-            "1001 observed own-fault",
+            "1001 observed localError",
             "2000 fresh",
-            "2001 observed own-fault"
+            "2001 observed localError"
         ]
     );
     assert_eq!(play.schedule.verdict.grade(), Grade::Unknown);
@@ -473,7 +473,7 @@ proptest::proptest! {
             0..4 => Kind::Ready,
             4..6 => Kind::Refused,
             6 => Kind::ShuttingDown,
-            _ => own_fault(),
+            _ => local_error(),
         };
         let count = std::cell::Cell::new(0);
         let mut play = Play::new(pacing(), 0, |_, _| {
