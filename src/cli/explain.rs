@@ -111,6 +111,7 @@ fn votes(votes: &[HostVote]) -> String {
         HostVote { abstains: true, .. } => "abstains".to_owned(),
         HostVote { grade: Grade::Unknown, .. } => "has no vote yet".to_owned(),
         HostVote { grade, shutting_down: true, .. } => format!("{grade}, shutting down"),
+        HostVote { grade, restored: true, .. } => format!("{grade} before its restart"),
         HostVote { grade, .. } => grade.to_string(),
     };
     // This host's vote comes first.

@@ -178,6 +178,7 @@ impl Hosts {
             address: target.address,
             grade: vote.grade,
             shutting_down: vote.shutting_down,
+            restored: vote.is_restored,
         };
         PeerStatus {
             reachable: reachable.contains(&peer.host),
@@ -207,7 +208,13 @@ pub(super) fn votes(engine: &Engine, target: &Target, own: Vote) -> Vec<HostVote
 }
 
 fn host_vote(host: &HostName, vote: Vote, abstains: bool) -> HostVote {
-    HostVote { host: host.clone(), grade: vote.grade, shutting_down: vote.shutting_down, abstains }
+    HostVote {
+        host: host.clone(),
+        grade: vote.grade,
+        shutting_down: vote.shutting_down,
+        restored: vote.is_restored,
+        abstains,
+    }
 }
 
 /// The seconds by which a peer's clock is ahead of this host's. It went on for half a round trip while the message travelled.

@@ -132,6 +132,8 @@ pub struct PeerTarget {
     pub grade: Grade,
     /// True if that host has seen its orderly shutdown.
     pub shutting_down: bool,
+    /// True if the grade is of that host's earlier run, and not confirmed yet.
+    pub restored: bool,
 }
 
 /// One host's vote on a target.
@@ -144,6 +146,8 @@ pub struct HostVote {
     pub grade: Grade,
     /// True if it has seen the target's orderly shutdown.
     pub shutting_down: bool,
+    /// True if the grade is of its earlier run, and not confirmed yet. It then only breaks a tie.
+    pub restored: bool,
     /// True if it abstains from every vote.
     pub abstains: bool,
 }

@@ -75,6 +75,7 @@ pub(crate) fn peer_status(host: &str, reachable: bool, grade: Grade) -> PeerStat
             address: [192, 0, 2, 1].into(),
             grade,
             shutting_down: false,
+            restored: false,
         }],
     }
 }

@@ -25,12 +25,23 @@ pub struct Health {
     /// The end of the wait that the penalty imposes.
     ready_after: Moment,
     flapping: bool,
-    /// True if there was an observation since the start of Daymark.
-    observed_this_run: bool,
+    evidence: Evidence,
     /// The probes in a row that failed because of a local error, up to `fall`.
     local_errors: u32,
     /// True after `fall` local errors in a row: this host does not know the target any more.
     is_unobservable: bool,
+}
+
+/// The evidence of this run for the grade. Without any, a grade is of an earlier run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Evidence {
+    /// No observation.
+    #[default]
+    None,
+    /// An observation that neither equals the grade nor has changed it yet.
+    Observed,
+    /// An observation that equals the grade or has changed it.
+    Confirmed,
 }
 
 impl Health {
@@ -64,8 +75,7 @@ impl Health {
         let Some(observed) = kind.grade() else { return self.count_local_error(thresholds) };
         self.local_errors = 0;
         let was_unobservable = std::mem::take(&mut self.is_unobservable);
-        let was_observed = std::mem::replace(&mut self.observed_this_run, true);
-        let is_at_rest = was_observed && self.thresholded.streak().is_none() && !self.flapping;
+        let is_at_rest = self.evidence > Evidence::None && self.thresholded.streak().is_none() && !self.flapping;
         if is_at_rest && observed == self.grade() && self.observed.as_ref() == Some(kind) {
             return was_unobservable;
         }
@@ -73,7 +83,10 @@ impl Health {
         self.flapping = observed == Grade::Ready && self.grade() != Grade::Ready && now < self.ready_after;
         let believed = if self.flapping { Grade::Live } else { observed };
         let former = self.grade();
-        if self.thresholded.observe(believed, kind.is_decisive(), thresholds) {
+        let has_changed = self.thresholded.observe(believed, kind.is_decisive(), thresholds);
+        let evidence = if has_changed || believed == former { Evidence::Confirmed } else { Evidence::Observed };
+        self.evidence = self.evidence.max(evidence);
+        if has_changed {
             self.since = now;
             if former == Grade::Ready {
                 self.ready_after = self.penalty.fall(now);
@@ -96,7 +109,7 @@ impl Health {
 
     /// True if there is a grade, and an observation since the start of Daymark.
     pub fn is_current(&self) -> bool {
-        self.observed_this_run && self.grade() != Grade::Unknown
+        self.evidence > Evidence::None && self.grade() != Grade::Unknown
     }
 
     /// True if the grade is current and no transition is under way. Waiting out a penalty counts as settled.
@@ -110,7 +123,8 @@ impl Health {
             return Vote::default();
         }
         let shutting_down = self.grade() < Grade::Ready && self.observed.as_ref().is_some_and(Kind::is_decisive);
-        Vote { grade: self.grade(), shutting_down, in_last_known_good: false }
+        let is_restored = self.evidence < Evidence::Confirmed;
+        Vote { grade: self.grade(), shutting_down, is_restored, in_last_known_good: false }
     }
 
     /// The reason for which the target is not ready in the verdict of the hosts.

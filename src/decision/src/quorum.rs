@@ -52,6 +52,8 @@ pub struct Vote {
     pub shutting_down: bool,
     /// True if the target is in the host's last known good answer.
     pub in_last_known_good: bool,
+    /// True if the grade is of an earlier run, and no observation of this run has confirmed it yet.
+    pub is_restored: bool,
 }
 
 /// The state of the quorum as this host sees it.
@@ -111,30 +113,57 @@ pub(crate) fn elect_writer<'a>(
 ///
 /// The verdict is below `ready` only if a majority of the votes is, and `down` only if a majority says `down`. One vote that
 /// saw the orderly shutdown is enough for less than `ready`, because the apiserver itself announced it.
-pub(crate) fn verdict(votes: impl IntoIterator<Item = Vote>) -> Option<Grade> {
-    let mut all = 0;
-    let mut below_ready = 0;
-    let mut down = 0;
-    let mut shutting_down = false;
-    for vote in votes.into_iter().filter(|vote| vote.grade != Grade::Unknown) {
-        all += 1;
-        below_ready += usize::from(vote.grade < Grade::Ready);
-        down += usize::from(vote.grade < Grade::Live);
-        shutting_down |= vote.shutting_down;
+///
+/// Restored votes only break a tie of the others: the target may have changed while their hosts were not running.
+pub(crate) fn verdict(votes: &[Vote]) -> Option<Grade> {
+    let mut current = Tally::default();
+    let mut all = Tally::default();
+    for &vote in votes.iter().filter(|vote| vote.grade != Grade::Unknown) {
+        all.add(vote);
+        if !vote.is_restored {
+            current.add(vote);
+        }
     }
-    match all {
+    let most = |count: fn(&Tally) -> usize| {
+        let is_tie = count(&current) * 2 == current.votes;
+        let tally = if is_tie { &all } else { &current };
+        is_majority(count(tally), tally.votes)
+    };
+    match all.votes {
         0 => None,
-        _ if is_majority(down, all) => Some(Grade::Down),
-        _ if is_majority(below_ready, all) || shutting_down => Some(Grade::Live),
+        _ if most(|tally| tally.down) => Some(Grade::Down),
+        _ if most(|tally| tally.below_ready) || votes.iter().any(|vote| vote.shutting_down) => Some(Grade::Live),
         _ => Some(Grade::Ready),
     }
 }
 
-/// The verdict of the votes, if the votes of the hosts that are not reachable could not change it; `None` if they could.
-pub(crate) fn final_verdict(votes: &[Vote], members: usize) -> Option<Grade> {
-    let votes_for = |grade| votes.iter().filter(|vote| vote.grade == grade).count();
-    let is_final = is_majority(votes_for(Grade::Down), members) || is_majority(votes_for(Grade::Ready), members);
-    verdict(votes.iter().copied()).filter(|_| is_final)
+/// The counts of some votes on one target.
+#[derive(Default)]
+struct Tally {
+    votes: usize,
+    below_ready: usize,
+    down: usize,
+}
+
+impl Tally {
+    fn add(&mut self, vote: Vote) {
+        self.votes += 1;
+        self.below_ready += usize::from(vote.grade < Grade::Ready);
+        self.down += usize::from(vote.grade < Grade::Live);
+    }
+}
+
+/// The former verdict, moved no further than to the nearest one that the votes still allow. `members` is the number of all
+/// hosts; those without a current vote may still cast any.
+pub(crate) fn nearest_possible_verdict(former: Grade, votes: &[Vote], members: usize) -> Option<Grade> {
+    let is_current = |vote: &Vote| vote.grade != Grade::Unknown && !vote.is_restored;
+    let current: Vec<Vote> = votes.iter().copied().filter(is_current).collect();
+    let if_others_vote = |grade| {
+        let missing = members.saturating_sub(current.len());
+        let others = std::iter::repeat_n(Vote { grade, ..Vote::default() }, missing);
+        verdict(&current.iter().copied().chain(others).collect::<Vec<_>>())
+    };
+    Some(former.clamp(if_others_vote(Grade::Down)?, if_others_vote(Grade::Ready)?))
 }
 
 #[cfg(test)]
@@ -142,9 +171,16 @@ mod tests {
     use super::*;
     use Grade::{Down, Live, Ready, Unknown};
 
+    fn vote(grade: Grade) -> Vote {
+        Vote { grade, ..Vote::default() }
+    }
+
+    fn restored(grade: Grade) -> Vote {
+        Vote { is_restored: true, ..vote(grade) }
+    }
+
     fn of(grades: &[Grade]) -> Grade {
-        verdict(grades.iter().map(|&grade| Vote { grade, shutting_down: false, in_last_known_good: false }))
-            .unwrap_or_default()
+        verdict(&grades.iter().copied().map(vote).collect::<Vec<_>>()).unwrap_or_default()
     }
 
     fn names(names: &[&str]) -> BTreeSet<HostName> {
@@ -180,9 +216,17 @@ mod tests {
 
     #[test]
     fn one_host_that_saw_the_shutdown_is_enough() {
-        let shutting_down = Vote { grade: Live, shutting_down: true, in_last_known_good: false };
-        let ready = Vote { grade: Ready, shutting_down: false, in_last_known_good: false };
-        assert_eq!(verdict([ready, ready, shutting_down]), Some(Live));
+        let shutting_down = Vote { shutting_down: true, ..vote(Live) };
+        assert_eq!(verdict(&[vote(Ready), vote(Ready), shutting_down]), Some(Live));
+    }
+
+    #[test]
+    fn a_restored_vote_only_breaks_a_tie() {
+        assert_eq!(verdict(&[vote(Down), restored(Ready)]), Some(Down));
+        assert_eq!(verdict(&[vote(Ready), restored(Down), restored(Down)]), Some(Ready));
+        assert_eq!(verdict(&[vote(Ready), vote(Down), restored(Down)]), Some(Down), "a tie");
+        assert_eq!(verdict(&[vote(Live), vote(Down), restored(Down)]), Some(Down), "a tie between live and down");
+        assert_eq!(verdict(&[vote(Unknown), restored(Ready)]), Some(Ready), "nobody else knows the target");
     }
 
     #[test]
@@ -192,17 +236,17 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_is_final_if_no_missing_vote_could_change_it() {
-        let final_of = |grades: &[Grade], members| {
-            let votes: Vec<Vote> =
-                grades.iter().map(|&grade| Vote { grade, shutting_down: false, in_last_known_good: false }).collect();
-            final_verdict(&votes, members)
-        };
-        assert_eq!(final_of(&[Ready, Down], 3), None, "the third decides");
-        assert_eq!(final_of(&[Down, Down], 3), Some(Down));
-        assert_eq!(final_of(&[Ready, Ready], 3), Some(Ready));
-        assert_eq!(final_of(&[Ready, Ready], 5), None);
-        assert_eq!(final_of(&[Ready, Unknown], 3), None);
+    fn a_former_verdict_moves_no_further_than_the_votes_demand() {
+        let nearest = |former, votes: &[Vote]| nearest_possible_verdict(former, votes, 3);
+        assert_eq!(nearest(Ready, &[vote(Ready), vote(Down)]), Some(Ready), "the third decides");
+        assert_eq!(nearest(Down, &[vote(Ready), vote(Down)]), Some(Down), "the third decides");
+        assert_eq!(nearest(Ready, &[vote(Down), vote(Down)]), Some(Down));
+        assert_eq!(nearest(Down, &[vote(Ready), vote(Ready)]), Some(Ready));
+        assert_eq!(nearest(Ready, &[vote(Live), vote(Live)]), Some(Live));
+        assert_eq!(nearest(Ready, &[vote(Live), vote(Down)]), Some(Live), "down only with the third");
+        assert_eq!(nearest(Down, &[vote(Ready), restored(Ready)]), Some(Down), "a restored vote decides nothing");
+        assert_eq!(nearest(Down, &[vote(Ready), vote(Unknown)]), Some(Down));
+        assert_eq!(nearest_possible_verdict(Down, &[vote(Ready), vote(Ready)], 5), Some(Down));
     }
 
     #[test]

@@ -153,8 +153,7 @@ impl Pair {
                 self.command(Command::ClearOverride { pool, node }, clock);
             }
             Input::Peer { host, incarnation, sequence, grades, shutting_down, abstains } => {
-                let vote =
-                    |grade: &Grade| Vote { grade: *grade, shutting_down: *shutting_down, in_last_known_good: false };
+                let vote = |grade: &Grade| Vote { grade: *grade, shutting_down: *shutting_down, ..Vote::default() };
                 let membership = self.engine.membership();
                 let view = PeerView {
                     host: HostName::new(&format!("dns-{host}")),

@@ -129,7 +129,7 @@ fn a_host_that_becomes_isolated_through_one_pool_abstains_in_every_pool() {
         observe(&mut engine, &target, Kind::Ready, 0);
     }
     observe(&mut engine, &target(&b, 1), Kind::Refused, 1);
-    let down = Vote { grade: Grade::Down, shutting_down: false, in_last_known_good: false };
+    let down = Vote { grade: Grade::Down, ..Vote::default() };
     let votes = b.targets().map(|(target, _)| (target, down)).collect();
     assert!(engine.handle_peer_view(view("dns-2", votes), at(1), at(1)));
     assert_eq!((engine.quorum_state(), engine.is_isolated()), (QuorumState::Quorum, false));
@@ -150,7 +150,7 @@ fn an_isolated_host_abstains_and_counts_again_in_every_pool_once_it_reaches_a_ta
         observe(&mut engine, &target, Kind::Refused, 0);
     }
     for (host, of_first) in [("dns-2", Grade::Ready), ("dns-3", Grade::Down)] {
-        let vote = |grade| Vote { grade, shutting_down: false, in_last_known_good: false };
+        let vote = |grade| Vote { grade, ..Vote::default() };
         let votes = [(first.clone(), vote(of_first)), (second.clone(), vote(Grade::Ready))].into();
         assert!(engine.handle_peer_view(view(host, votes), at(1), at(1)));
     }

@@ -16,14 +16,14 @@ impl Engine {
             (QuorumState::Starting, Some(starting)) => by_last_run(pool, starting),
             (QuorumState::Quorum, starting) => self.by_quorum(pool, starting.as_ref()),
             (QuorumState::NoQuorum | QuorumState::Starting, _) => Judgement {
-                verdicts: pool.verdicts_by(|_, health| verdict([health.vote()])),
+                verdicts: pool.verdicts_by(|_, health| verdict(&[health.vote()])),
                 minority: BTreeMap::new(),
             },
         }
     }
 
-    /// The votes of the reachable hosts decide. During the start, a verdict of the last run stands if missing votes could
-    /// change the outcome.
+    /// The votes of the reachable hosts decide. During the start, a verdict of the last run stands if the missing votes could
+    /// still lead to it.
     fn by_quorum(&self, pool: &PoolState, starting: Option<&Starting>) -> Judgement {
         let views: Vec<&PeerView> = self.views().filter(|view| !view.abstains).collect();
         let own_counts = views.is_empty() || !self.is_isolated();
@@ -34,10 +34,10 @@ impl Engine {
             let peers = views.iter_mut().filter_map(|votes| votes.on(target));
             let votes: Vec<Vote> = peers.chain(own_counts.then(|| health.vote())).collect();
             let retained = starting.and_then(|starting| starting.retained_verdict(target, &votes, members));
-            // If the last verdict is retained, so is the last minority grade.
+            // During the start, the last minority grade stands as well.
             let last_minority = retained.map(|_| pool.judgement().minority(target));
             let best = votes.iter().map(|vote| vote.grade).chain(last_minority).max().unwrap_or_default();
-            let verdict = retained.or_else(|| verdict(votes));
+            let verdict = retained.or_else(|| verdict(&votes));
             note_minority(&mut minority, target, verdict, best);
             verdict
         });

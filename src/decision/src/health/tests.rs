@@ -194,3 +194,20 @@ fn a_target_that_waits_out_its_penalty_is_settled() {
     health.observe(&Kind::Ready, THRESHOLDS, at(1_002));
     assert!(health.flapping().is_some() && health.is_settled());
 }
+
+#[test]
+fn a_vote_is_restored_until_an_observation_equals_the_grade_or_changes_it() {
+    let ready = after(&[Kind::Ready, Kind::Ready]);
+    assert!(!ready.vote().is_restored);
+    let mut health = restarted(&ready);
+    assert!(health.vote().is_restored);
+    health.observe(&Kind::Refused, THRESHOLDS, at(2_001));
+    health.observe(&Kind::Refused, THRESHOLDS, at(2_001));
+    assert!(health.vote().is_restored, "two failures of three prove neither grade");
+    health.observe(&Kind::Refused, THRESHOLDS, at(2_001));
+    assert_eq!((health.vote().grade, health.vote().is_restored), (Grade::Down, false));
+    let mut health = restarted(&ready);
+    health.observe(&Kind::Ready, THRESHOLDS, at(2_001));
+    health.observe(&Kind::Refused, THRESHOLDS, at(2_001));
+    assert!(!health.vote().is_restored, "once confirmed, a vote counts through every streak");
+}

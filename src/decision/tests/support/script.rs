@@ -412,15 +412,15 @@ impl Scenario {
     }
 }
 
-/// Parses a vote: a grade, and `!` if the host observed the orderly shutdown.
+/// Parses a vote: a grade, `!` if the host observed the orderly shutdown, and `?` if the grade is of its earlier run.
 fn parse_vote(word: &str) -> Result<Vote, String> {
-    let grade = match word.trim_end_matches('!') {
+    let grade = match word.trim_end_matches(['!', '?']) {
         "ready" => Grade::Ready,
         "live" => Grade::Live,
         "down" => Grade::Down,
         other => return Err(format!("`{other}` is no grade")),
     };
-    Ok(Vote { grade, shutting_down: word.ends_with('!'), in_last_known_good: false })
+    Ok(Vote { grade, shutting_down: word.ends_with('!'), is_restored: word.ends_with('?'), ..Vote::default() })
 }
 
 fn parse_duration(word: Option<&&str>) -> Result<Duration, String> {

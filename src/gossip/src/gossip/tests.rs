@@ -27,7 +27,7 @@ fn target(n: u32) -> Target {
 }
 
 fn votes(of: impl IntoIterator<Item = (u32, Grade)>) -> BTreeMap<EntryKey, EntryValue> {
-    let vote = |grade| EntryValue::Vote(Vote { grade, shutting_down: false, in_last_known_good: true });
+    let vote = |grade| EntryValue::Vote(Vote { grade, in_last_known_good: true, ..Vote::default() });
     of.into_iter().map(|(n, grade)| (EntryKey::Vote(target(n)), vote(grade))).collect()
 }
 
