@@ -1,4 +1,4 @@
-//! One pass of `daymark sync`: probes until every verdict is clear, then publishes to each remote provider.
+//! One pass of `daymark sync`: probes until every verdict is settled, then publishes to each remote provider.
 //!
 //! It knows no files, signals or output. The caller keeps the memory and reports the result.
 
@@ -26,21 +26,21 @@ pub struct Verdicts {
     pub decision: Decision,
     /// The memory for the next run.
     pub memory: Memory,
-    /// The targets without a clear verdict, each as a sentence.
-    pub unclear: Vec<String>,
+    /// The targets without a settled verdict, each as a sentence.
+    pub unsettled: Vec<String>,
     /// The pools without any verdict, each as a sentence. They are not published: unknown is not empty.
     pub unpublished: Vec<String>,
     /// The alarms of the pools, as in a running host.
     pub alarms: Vec<String>,
 }
 
-/// Probes every target of the engine's pools until every verdict is clear, or until the deadline. All probes have ended when
+/// Probes every target of the engine's pools until every verdict is settled, or until the deadline. All probes have ended when
 /// it returns or is dropped.
 pub async fn judge(pools: &[PoolConfig], mut engine: Engine, clock: Clock, deadline: Instant) -> Verdicts {
     let (to_engine, mut observations) = mpsc::unbounded_channel();
     let _watches = watch(pools, &to_engine);
     let mut observed = BTreeMap::new();
-    let until_clear = async {
+    let until_settled = async {
         while !engine.is_settled() {
             // `to_engine` lives as long as this.
             let Some((target, observation)) = observations.recv().await else { return };
@@ -48,8 +48,8 @@ pub async fn judge(pools: &[PoolConfig], mut engine: Engine, clock: Clock, deadl
             observed.insert(target, observation.kind);
         }
     };
-    // After the deadline, `Verdicts` names the targets that are not clear.
-    let _ = timeout_at(deadline, until_clear).await;
+    // After the deadline, `Verdicts` names the targets that are not settled.
+    let _ = timeout_at(deadline, until_settled).await;
     verdicts(&mut engine, &observed, clock)
 }
 
@@ -77,7 +77,7 @@ fn verdicts(engine: &mut Engine, observed: &BTreeMap<Target, Kind>, clock: Clock
     let (published, unpublished): (Vec<_>, Vec<_>) =
         decision.answers.into_iter().partition(|answer| has_verdict(&answer.pool));
     decision.answers = published;
-    let unclear = engine.healths().filter(|(_, health)| !health.is_settled());
+    let unsettled = engine.healths().filter(|(_, health)| !health.is_settled());
     let unpublished = unpublished.iter().map(|answer| {
         format!(
             "{} is not published: none of its targets has a verdict, and unknown is not empty; check that this host reaches \
@@ -89,16 +89,16 @@ fn verdicts(engine: &mut Engine, observed: &BTreeMap<Target, Kind>, clock: Clock
     Verdicts {
         alarms: decision.answers.iter().filter_map(alarm).collect(),
         decision,
-        unclear: unclear.map(|(target, health)| unclear_message(target, health, observed.get(target))).collect(),
+        unsettled: unsettled.map(|(target, health)| unsettled_message(target, health, observed.get(target))).collect(),
         unpublished: unpublished.collect(),
         memory: engine.memory(),
     }
 }
 
-fn unclear_message(target: &Target, health: &Health, observed: Option<&Kind>) -> String {
+fn unsettled_message(target: &Target, health: &Health, observed: Option<&Kind>) -> String {
     let probe = observed.map_or("no probe has ended".to_owned(), |kind| format!("last probe: {kind}"));
     format!(
-        "{}: {target} has no clear verdict before the deadline and counts as {}; {probe}",
+        "{}: {target} counts as {}, because its verdict was not settled before the deadline; {probe}",
         target.pool,
         health.grade()
     )
@@ -113,10 +113,10 @@ pub struct ProviderReport {
     /// The edits. If one failed, those that were made before it.
     pub edits: Vec<Edit>,
     /// The reason why some answer is not published.
-    pub fault: Option<String>,
+    pub error: Option<String>,
     /// The findings that an operator should look at, as sentences.
     pub findings: Vec<String>,
-    /// True if the fault is likely to pass without an operator.
+    /// True if the error is likely to pass without an operator.
     #[serde(skip)]
     pub is_temporary: bool,
 }
@@ -128,7 +128,7 @@ impl ProviderReport {
         Self::new(provider, edits, outcome.err().as_ref())
     }
 
-    /// Publishes. After a temporary fault it tries again until the deadline or until `stop`. It makes at least one attempt,
+    /// Publishes. After a temporary error it tries again until the deadline or until `stop`. It makes at least one attempt,
     /// and never cuts one off.
     pub async fn publish(
         provider: &dyn RemoteProvider,
@@ -138,40 +138,40 @@ impl ProviderReport {
     ) -> Self {
         let mut all_edits = Vec::new();
         let mut backoff = Backoff::default();
-        let fault = loop {
+        let error = loop {
             let Pass { edits, outcome } = provider.apply(decision).await;
             all_edits.extend(edits);
-            let Err(fault) = outcome else { break None };
-            let pause = backoff.after(&fault).same;
-            if !is_temporary(&fault) || Instant::now() + pause >= deadline {
-                break Some(fault);
+            let Err(error) = outcome else { break None };
+            let pause = backoff.after(&error).same;
+            if !is_temporary(&error) || Instant::now() + pause >= deadline {
+                break Some(error);
             }
             tokio::select! {
                 () = sleep(pause) => {}
-                () = stop.cancelled() => break Some(fault),
+                () = stop.cancelled() => break Some(error),
             }
         };
-        Self::new(provider, all_edits, fault.as_ref())
+        Self::new(provider, all_edits, error.as_ref())
     }
 
-    /// Adds the findings, except those that the fault already contains.
+    /// Adds the findings, except those that the error already contains.
     pub fn add_findings(&mut self, mut findings: Vec<String>) {
-        findings.retain(|finding| !self.fault.as_ref().is_some_and(|fault| fault.contains(finding.as_str())));
+        findings.retain(|finding| !self.error.as_ref().is_some_and(|error| error.contains(finding.as_str())));
         self.findings = findings;
     }
 
-    fn new(provider: &dyn RemoteProvider, edits: Vec<Edit>, fault: Option<&ApplyError>) -> Self {
+    fn new(provider: &dyn RemoteProvider, edits: Vec<Edit>, error: Option<&ApplyError>) -> Self {
         Self {
             provider: provider.name().to_owned(),
             edits,
-            fault: fault.map(|fault| error_chain(fault)),
+            error: error.map(|error| error_chain(error)),
             findings: Vec::new(),
-            is_temporary: fault.is_some_and(is_temporary),
+            is_temporary: error.is_some_and(is_temporary),
         }
     }
 }
 
 /// Returns true if another attempt may help without an operator.
-fn is_temporary(fault: &ApplyError) -> bool {
-    matches!(fault, ApplyError::Unavailable { .. })
+fn is_temporary(error: &ApplyError) -> bool {
+    matches!(error, ApplyError::Unavailable { .. })
 }

@@ -214,7 +214,7 @@ async fn a_bad_override_is_refused_with_a_message_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_metrics_tell_everything_that_is_promised() {
+async fn the_metrics_contain_everything_that_is_promised() {
     let mut bench = bench();
     bench.see(0, Kind::Ready).await;
     bench.see(1, Kind::Refused).await;
@@ -264,7 +264,7 @@ async fn a_path_that_is_not_there_says_which_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_without_the_token_is_told_the_scheme() {
+async fn the_refusal_of_a_request_without_the_token_names_the_scheme() {
     let bench = bench();
     let request = Request::delete("/api/v1/pools/lb.example.org/nodes/cp-1/override").body(Body::empty()).unwrap();
     let response = bench.routes.clone().oneshot(request).await.unwrap();

@@ -85,7 +85,8 @@ pub(super) fn manifest(arguments: &Arguments) -> Outcome {
 fn systemd(Systemd { config: file, own }: &Systemd) -> Outcome {
     let file = absolute(file)?;
     let config = Config::load(&file, own.name.as_deref())?;
-    let binary = std::env::current_exe().map_err(|error| Failure::Run(format!("where is this binary? {error}")))?;
+    let binary = std::env::current_exe()
+        .map_err(|error| Failure::Run(format!("the path of this program cannot be read: {error}")))?;
     manifest::unit(&binary, &file, &config).map_err(|fault| Failure::Usage(fault.to_string()))
 }
 

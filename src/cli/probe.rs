@@ -85,7 +85,7 @@ fn text(probed: &[Probed]) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = probed.iter().map(row).collect();
-    let mut text = table(&["POOL", "NODE", "ADDRESS", "TIMES", "CERTIFICATE UNTIL", "FOUND"], &rows);
+    let mut text = table(&["POOL", "NODE", "ADDRESS", "TIMES", "CERTIFICATE UNTIL", "OUTCOME"], &rows);
     let mut seen: Vec<&[String]> = Vec::new();
     for Probed { target, observation, .. } in probed {
         let Some(certificate) = &observation.certificate else { continue };

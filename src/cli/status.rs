@@ -50,11 +50,7 @@ fn provider(provider: &ProviderStatus, now: Timestamp) -> String {
     if provider.standby {
         return format!("provider {}: standby\n", provider.name);
     }
-    let published = provider.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
-    let mut text = format!("provider {}: {published}", provider.name);
-    if provider.behind_since.is_some() {
-        text.push_str(&format!(" of {}, behind for {} s", provider.desired, provider.behind(now)));
-    }
+    let mut text = format!("provider {}: {}", provider.name, provider.progress(now));
     if let Some(at) = provider.last_success {
         text.push_str(&format!(", last success {at}"));
     }
@@ -120,7 +116,7 @@ fn peer(peer: &PeerStatus) -> Vec<String> {
         .map(|(count, grade)| format!("{count} {grade}"))
         .collect();
     let abstains = if peer.abstains { "abstains, " } else { "" };
-    let when = if peer.reachable { abstains } else { "then: " };
+    let when = if peer.reachable { abstains } else { "last known: " };
     let targets = if counts.is_empty() { "-".to_owned() } else { format!("{when}{}", counts.join(", ")) };
     let pools: Vec<String> = peer.differs.iter().map(ToString::to_string).collect();
     let configuration = match (peer.configuration.is_empty(), pools.is_empty()) {

@@ -42,7 +42,7 @@ pub(super) struct Arguments {
     config: PathBuf,
     #[command(flatten)]
     own: Own,
-    /// Time limit for clear verdicts, and for more attempts while a provider cannot be reached
+    /// Time limit for settled verdicts, and for more attempts while a provider cannot be reached
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = config::duration)]
     deadline: Duration,
     /// Show the edits without making them; write nothing, not even the state
@@ -62,8 +62,8 @@ struct Report {
     discovered: Vec<String>,
     /// The edits at each provider.
     providers: Vec<ProviderReport>,
-    /// The targets without a clear verdict, as sentences.
-    unclear: Vec<String>,
+    /// The targets without a settled verdict, as sentences.
+    unsettled: Vec<String>,
     /// The pools that are not published because no target has a verdict, as sentences.
     unpublished: Vec<String>,
     /// The pools without a usable target, as sentences.
@@ -78,16 +78,16 @@ pub(super) fn sync(arguments: &Arguments) -> Outcome {
     }
     let _log = log::start(Format::Text, "warn");
     let Ended { report, is_stopped } = block_on(until_stopped(arguments, &config))?;
-    let mut faults = faults(&report, is_stopped);
+    let mut errors = errors(&report, is_stopped);
     let printed = match arguments.output {
         Output::Json => json(&report),
         Output::Text => Ok(text(&report, arguments.dry_run)),
     };
     // The reasons for an exit code other than 0 are reported also if the output is lost.
     if let Err(lost) = printed.and_then(|text| print(&text)) {
-        faults.push(lost.to_string());
+        errors.push(lost.to_string());
     }
-    if faults.is_empty() { Ok(String::new()) } else { Err(Failure::Run(faults.join("\n"))) }
+    if errors.is_empty() { Ok(String::new()) } else { Err(Failure::Run(errors.join("\n"))) }
 }
 
 /// The end of a pass.
@@ -138,15 +138,15 @@ async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) 
         verdicts = verdicts => verdicts,
         () = stop.cancelled() => return Err(Failure::Run("stopped before anything was published".to_owned())),
     };
-    let Verdicts { decision, memory, unclear, unpublished, alarms } = verdicts;
-    for message in unclear.iter().chain(&alarms) {
+    let Verdicts { decision, memory, unsettled, unpublished, alarms } = verdicts;
+    for message in unsettled.iter().chain(&alarms) {
         warn!("{message}");
     }
     state.keep(state.dir.map(StateFile::new), memory).await;
     let reports = providers.into_iter().map(|provider| publish(provider, &decision, arguments, deadline, &state, stop));
     // Without any answer there is nothing to publish.
     let providers = if decision.answers.is_empty() { Vec::new() } else { join_all(reports).await };
-    Ok(Report { discovered, providers, unclear, unpublished, alarms })
+    Ok(Report { discovered, providers, unsettled, unpublished, alarms })
 }
 
 /// The core and the pools after discovery.
@@ -200,7 +200,7 @@ async fn publish(
         state.keep(memory.map(|memory| memory.file), remembered).await;
     }
     // If nothing has changed, an earlier pass has reported the findings. A system that cannot be reached has none.
-    let is_changed = is_first || arguments.dry_run || !report.edits.is_empty() || report.fault.is_some();
+    let is_changed = is_first || arguments.dry_run || !report.edits.is_empty() || report.error.is_some();
     if is_changed && !report.is_temporary {
         check(&mut report, &*provider, deadline, stop).await;
     }
@@ -286,8 +286,8 @@ impl State<'_> {
 
 fn text(report: &Report, dry_run: bool) -> String {
     let mut text: String = report.discovered.iter().map(|message| format!("{message}\n")).collect();
-    for ProviderReport { provider, edits, fault, .. } in &report.providers {
-        if edits.is_empty() && fault.is_none() {
+    for ProviderReport { provider, edits, error, .. } in &report.providers {
+        if edits.is_empty() && error.is_none() {
             text.push_str(&format!("{provider}: nothing to change\n"));
         }
         for edit in edits {
@@ -304,13 +304,13 @@ fn text(report: &Report, dry_run: bool) -> String {
 }
 
 /// The reasons for an exit code other than 0, as sentences.
-fn faults(report: &Report, is_stopped: bool) -> Vec<String> {
+fn errors(report: &Report, is_stopped: bool) -> Vec<String> {
     let of_provider =
-        |report: &ProviderReport| report.fault.as_ref().map(|fault| format!("{}: {fault}", report.provider));
-    let mut faults = report.unpublished.clone();
-    faults.extend(report.providers.iter().filter_map(of_provider));
+        |report: &ProviderReport| report.error.as_ref().map(|error| format!("{}: {error}", report.provider));
+    let mut errors = report.unpublished.clone();
+    errors.extend(report.providers.iter().filter_map(of_provider));
     if is_stopped {
-        faults.push("stopped by a signal".to_owned());
+        errors.push("stopped by a signal".to_owned());
     }
-    faults
+    errors
 }

@@ -111,7 +111,7 @@ impl Hosts {
         let Some(membership) = engine.membership() else { return Vec::new() };
         let mut others = OtherHosts { reachable: engine.reachable_hosts(), ..OtherHosts::default() };
         for peer in self.gossip.peers() {
-            if self.gossip.is_reachable(&peer.host, now) {
+            if self.gossip.is_directly_reachable(&peer.host, now) {
                 others.answering.insert(peer.host.clone());
             }
             if others.reachable.contains(&peer.host) {
@@ -183,7 +183,7 @@ impl Hosts {
         PeerStatus {
             reachable: reachable.contains(&peer.host),
             last_contact: seconds_since(peer.last_seen),
-            last_direct_contact: seconds_since(peer.last_contact),
+            last_direct_contact: seconds_since(peer.last_direct_contact),
             round_trip: peer.round_trip.map(|round_trip| round_trip.as_secs_f64()),
             clock_ahead: peer.clocks.map(|clocks| seconds_ahead(clocks, peer.round_trip.unwrap_or_default())),
             abstains: peer.abstains,

@@ -118,7 +118,7 @@ async fn a_reload_keeps_what_is_known_of_the_nodes_that_stay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_status_tells_place_and_reason_of_every_target() {
+async fn the_status_has_the_answer_status_and_the_reason_of_every_target() {
     let pool = pool(&["cp-1", "cp-2"]);
     let mut bench = start(pool.clone());
     bench.see(&pool, 0, Kind::Ready);

@@ -571,7 +571,7 @@ async fn a_check_that_cannot_be_made_is_made_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_status_tells_since_when_a_provider_is_behind_and_why() {
+async fn the_status_has_the_time_since_which_a_provider_is_behind_and_the_reason() {
     let pause = Duration::from_mins(10);
     let bench = Bench::start(scripted([asking(Some(pause))]), decision(1));
     bench.until("a fault", |bench| bench.progress.status().error.is_some()).await;
@@ -586,7 +586,7 @@ async fn the_status_tells_since_when_a_provider_is_behind_and_why() {
     assert_eq!(
         status.alarms(at(31)),
         [
-            "provider scripted: nothing is published, but 2 has been desired for 31 s: not published, will be tried again: the line is cut"
+            "provider scripted: nothing published, generation 2 desired, behind for 31 s: not published, will be tried again: the line is cut"
         ]
     );
     bench.until_published(2).await;
@@ -606,7 +606,7 @@ async fn a_provider_that_hangs_is_behind_and_ends_with_the_shutdown() {
     assert_eq!(
         status.alarms(later),
         [format!(
-            "provider scripted: nothing is published, but 2 has been desired for 60 s: an attempt is under way since {}",
+            "provider scripted: nothing published, generation 2 desired, behind for 60 s: the current attempt began at {}",
             status.attempt_since.unwrap()
         )]
     );
@@ -665,7 +665,7 @@ async fn an_attempt_under_way_at_the_shutdown_may_end_but_not_take_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_fails_at_the_shutdown_is_told_and_no_other_one_is_promised() {
+async fn an_attempt_that_fails_at_the_shutdown_is_reported_and_no_other_one_is_promised() {
     let (log, _guard) = Log::capture();
     let bench = Bench::start(scripted([Step::Take(Duration::from_secs(1)), unavailable()]), decision(1));
     bench.until("an attempt", |bench| !bench.generations().is_empty()).await;

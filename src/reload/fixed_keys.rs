@@ -92,7 +92,7 @@ fn of_cloudflare(old: &Settings, new: &Settings) -> Vec<Key> {
     let mut keys = vec![key("name", *name != new.name)];
     keys.extend(of_calls(calls, &new.calls));
     keys.push(key("driftInterval", *drift_interval != new.drift_interval));
-    keys.push(key("pools, by the names and ports of what is published,", published(old) != published(new)));
+    keys.push(key("pools (the names and ports of the published pools)", published(old) != published(new)));
     keys.extend(of_mode(mode, &new.mode));
     keys
 }
@@ -174,7 +174,7 @@ providers:
         let with = |from: &str, to: &str| fixed(&old, &old.replace(from, to));
         assert_eq!(with("[192.0.2.1]", "[192.0.2.1, 192.0.2.2]"), [""; 0]);
         assert_eq!(with("interval: 1s", "interval: 3s"), [""; 0]);
-        let pools = ["providers[1].pools, by the names and ports of what is published,"];
+        let pools = ["providers[1].pools (the names and ports of the published pools)"];
         assert_eq!(with("    nodes", "    port: 443\n    nodes"), pools);
         let another = "providers:\n";
         let one_more = "  - {name: lb2.example.org, nodes: [{name: cp-1, addresses: [192.0.2.9]}]}\nproviders:\n";

@@ -31,7 +31,7 @@ async fn a_restart_at_any_call_of_a_change_ends_in_the_desired_state() {
 }
 
 #[tokio::test]
-async fn two_updaters_of_one_pool_come_to_rest_in_an_hour_of_looks_and_lose_no_origin() {
+async fn two_updaters_of_one_pool_settle_within_an_hour_of_drift_checks_and_lose_no_origin() {
     let fixture = Fixture::new().await;
     let _frozen = freeze();
     let one = PublisherFixture::begin(fixture.pools(), decision(1, &[ONE, TWO]));

@@ -41,7 +41,7 @@ async fn an_hour_of_steady_state_is_twelve_reads_of_pool_and_balancer_and_no_wri
 }
 
 #[tokio::test]
-async fn while_something_is_found_an_hour_has_a_check_with_each_look_and_no_write() {
+async fn while_there_is_a_finding_an_hour_has_a_check_with_each_drift_check_and_no_write() {
     let fixture = Fixture::public().await;
     fixture.cloudflare.store().pool(&fixture.ids.pool)["monitor"] = "f1aba936b94213e5b8dca0c0dbf1f9cc".into();
     // A look is one call; a check asks for the token, the pools, the zone and the balancers.

@@ -82,7 +82,7 @@ fn probe_prints_the_observation_of_each_target() {
     let config = nodes.write(&nodes.plan());
     let text = output(&["probe", "-c", config.to_str().unwrap()]);
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with("POOL") && lines[0].ends_with("FOUND"), "{text}");
+    assert!(lines[0].starts_with("POOL") && lines[0].ends_with("OUTCOME"), "{text}");
     assert!(lines[1].contains("cp-1") && lines[1].contains("2120-01-01") && lines[1].ends_with("ready"), "{text}");
     assert!(lines[2].contains("cp-2") && lines[2].contains("connection refused"), "{text}");
     assert!(lines[3].contains(&format!("the certificate lacks {POOL}; it has ")), "{text}");

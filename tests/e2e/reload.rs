@@ -150,7 +150,10 @@ fn the_override_of_a_removed_node_is_pending_and_can_be_cleared() {
     daymark.logs("daymark.yaml is applied");
     for command in [&["status"][..], &["explain", "cp-2"]] {
         let shown = say(command).stdout;
-        assert!(shown.contains("cp-2 is not configured; it will be drained once it is: by ada since "), "{shown}");
+        assert!(
+            shown.contains("cp-2: override pending until the node is configured; drained by ada since "),
+            "{shown}"
+        );
     }
     let done = say(&["undrain", "cp-2"]);
     assert_eq!((done.code, done.stdout), (Some(0), format!("{POOL} -> {}\n", all[0])));

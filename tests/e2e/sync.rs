@@ -95,9 +95,9 @@ fn the_result_is_available_as_json() {
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     let report: Value = serde_json::from_str(&done.stdout).unwrap();
     let provider = &report["providers"][0];
-    assert_eq!((&provider["provider"], &provider["fault"]), (&"cloudflare".into(), &Value::Null));
+    assert_eq!((&provider["provider"], &provider["error"]), (&"cloudflare".into(), &Value::Null));
     assert_eq!((&provider["edits"][0]["pool"], &provider["edits"][0]["method"]), (&POOL.into(), &"POST".into()));
-    assert_eq!(report["unclear"], Value::Array(Vec::new()));
+    assert_eq!(report["unsettled"], Value::Array(Vec::new()));
 }
 
 #[test]
@@ -288,11 +288,11 @@ fn a_hanging_node_delays_the_others_no_longer_than_the_deadline() {
     assert_eq!(fixture.zone.addresses(), fixture.of(&[0, 1]));
     let hung = fixture.nodes.addresses()[2];
     let wanted = format!(
-        "{POOL}: cp-3 {hung} has no clear verdict before the deadline and counts as unknown; no probe has ended\n"
+        "{POOL}: cp-3 {hung} counts as unknown, because its verdict was not settled before the deadline; no probe has ended\n"
     );
     assert!(done.stderr.ends_with(&wanted), "{}", done.stderr);
     let report: Value = serde_json::from_str(&fixture.sync(&["--deadline", "1s", "-o", "json"]).stdout).unwrap();
-    assert!(report["unclear"][0].as_str().unwrap().contains("counts as unknown"), "{report}");
+    assert!(report["unsettled"][0].as_str().unwrap().contains("counts as unknown"), "{report}");
 }
 
 #[test]
@@ -315,8 +315,7 @@ fn a_deadline_too_short_for_a_silent_node_is_a_warning() {
 fn warnings_are_printed_with_changes_and_not_in_a_quiet_pass() {
     let mut fixture = ZoneFixture::new(2);
     fixture.plan.provider = fixture.plan.provider.replace("mode: records", "mode: records, ttl: 30s");
-    let finding =
-        "provider cloudflare: the records have a TTL of 60s: the zone does not allow 30s; set `ttl` to 60s or more\n";
+    let finding = "provider cloudflare: the records have a TTL of 60s, because the zone does not allow 30s; set `ttl` to 60s or more\n";
     assert!(fixture.sync(&["--dry-run"]).stderr.ends_with(finding));
     assert!(fixture.publishes(&[0, 1]).stderr.ends_with(finding), "the first pass");
     assert_eq!(fixture.publishes(&[0, 1]).stderr, "", "a quiet pass");
@@ -335,9 +334,9 @@ fn a_finding_is_not_repeated_beside_an_error_with_the_same_content() {
     let done = fixture.sync(&["-o", "json"]);
     let report: Value = serde_json::from_str(&done.stdout).unwrap();
     let provider = &report["providers"][0];
-    assert!(provider["fault"].as_str().unwrap().contains("kube-cp.com"), "{provider}");
+    assert!(provider["error"].as_str().unwrap().contains("kube-cp.com"), "{provider}");
     assert_eq!((done.code, &provider["findings"]), (Some(1), &Value::Array(Vec::new())));
-    assert_eq!(done.stderr, format!("cloudflare: {}\n", provider["fault"].as_str().unwrap()));
+    assert_eq!(done.stderr, format!("cloudflare: {}\n", provider["error"].as_str().unwrap()));
 }
 
 #[test]
@@ -427,7 +426,7 @@ fn thresholds_count_across_passes() {
     let config = fixture.nodes.path("slow.yaml");
     fs::write(&config, slow).unwrap();
     let doubt = format!(
-        "cp-2 {} has no clear verdict before the deadline and counts as ready; last probe: connection refused",
+        "cp-2 {} counts as ready, because its verdict was not settled before the deadline; last probe: connection refused",
         fixture.nodes.addresses()[1]
     );
     for failures in 1..=3 {

@@ -102,7 +102,7 @@ fn lasting(fault: &PoolFault) -> Option<String> {
 fn zone_findings(zone: &Zone, configured: Option<u32>) -> Vec<String> {
     let ttl = record_ttl(configured, zone);
     let raised = configured.filter(|configured| *configured < ttl).map(|configured| {
-        format!("the records have a TTL of {ttl}s: the zone does not allow {configured}s; set `ttl` to {ttl}s or more")
+        format!("the records have a TTL of {ttl}s, because the zone does not allow {configured}s; set `ttl` to {ttl}s or more")
     });
     inactive(zone).into_iter().chain(raised).collect()
 }
@@ -111,7 +111,7 @@ fn zone_findings(zone: &Zone, configured: Option<u32>) -> Vec<String> {
 fn inactive(zone: &Zone) -> Option<String> {
     let status = zone.status.as_deref().filter(|status| *status != "active")?;
     Some(format!(
-        "the zone {} is {status}: nobody asks Cloudflare for its names; delegate it to Cloudflare's name servers at its registrar",
+        "the zone {} is {status}, so no resolver asks Cloudflare for its names; delegate it to Cloudflare's name servers at its registrar",
         zone.name
     ))
 }

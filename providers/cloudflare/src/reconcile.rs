@@ -65,7 +65,7 @@ impl Cloudflare {
                 }
             }
         }
-        Err(PoolFault::NotConfirmed("the edits come to no end".to_owned()))
+        Err(PoolFault::NotConfirmed("each edit makes another one necessary".to_owned()))
     }
 
     async fn observe_and_plan(&self, answer: &Answer, is_drift_check: bool) -> Result<Plan, PoolFault> {

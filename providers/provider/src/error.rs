@@ -28,7 +28,7 @@ pub enum ApplyError {
     #[error(transparent)]
     Decision(#[from] DecisionError),
     /// A newer decision came during the call, or the writer lease ended. The publisher goes on with the newest at once.
-    #[error("superseded: a newer decision came, or this host no longer has the writer lease")]
+    #[error("superseded by a newer decision, or this host no longer has the writer lease")]
     Superseded,
     /// A cause outside that is likely to pass. The publisher tries again, with back-off.
     #[error("not published, will be tried again")]

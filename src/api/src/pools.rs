@@ -49,7 +49,8 @@ impl fmt::Display for PendingOverride {
         let participle = active_override.kind.participle();
         write!(
             f,
-            "{node} is not configured; it will be {participle} once it is: {active_override}; `daymark undrain {node}` clears this"
+            "{node}: override pending until the node is configured; {participle} {active_override}; `daymark undrain {node}` \
+             clears it"
         )
     }
 }

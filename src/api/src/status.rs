@@ -63,9 +63,24 @@ impl ProviderStatus {
         behind.and_then(|secs| u64::try_from(secs).ok()).unwrap_or_default()
     }
 
+    /// The published generation, and the desired one if the provider is behind: `generation 5 of 7, behind for 40 s`.
+    pub fn progress(&self, now: Timestamp) -> String {
+        let Self { desired, published, behind_since, .. } = self;
+        match (published, behind_since) {
+            (Some(published), None) => format!("generation {published}"),
+            (None, None) => "nothing published".to_owned(),
+            (Some(published), Some(_)) => {
+                format!("generation {published} of {desired}, behind for {} s", self.behind(now))
+            }
+            (None, Some(_)) => {
+                format!("nothing published, generation {desired} desired, behind for {} s", self.behind(now))
+            }
+        }
+    }
+
     /// The known reason for which the published generation may not be the desired one.
     pub fn lag_reason(&self) -> Option<String> {
-        let under_way = self.attempt_since.map(|since| format!("an attempt is under way since {since}"));
+        let under_way = self.attempt_since.map(|since| format!("the current attempt began at {since}"));
         self.error.clone().or(under_way.filter(|_| self.behind_since.is_some()))
     }
 
@@ -74,9 +89,7 @@ impl ProviderStatus {
         let behind = self.behind(now);
         let lag = (behind > LAG_TOLERANCE).then(|| {
             let reason = self.lag_reason().unwrap_or_else(|| "no attempt has ended yet".to_owned());
-            let published =
-                self.published.map_or("nothing".to_owned(), |generation| format!("generation {generation}"));
-            format!("{published} is published, but {} has been desired for {behind} s: {reason}", self.desired)
+            format!("{}: {reason}", self.progress(now))
         });
         let failure = lag.or_else(|| self.error.clone());
         // A finding may be the reason for which publishing fails.

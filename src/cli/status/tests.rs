@@ -51,7 +51,8 @@ fn a_provider_that_hangs_shows_the_start_of_its_attempt() {
     };
     assert_eq!(
         provider(&status, at(9)),
-        "provider cloudflare: nothing of 7, behind for 9 s: an attempt is under way since 2026-11-22T10:00:01Z\n"
+        "provider cloudflare: nothing published, generation 7 desired, behind for 9 s: \
+         the current attempt began at 2026-11-22T10:00:01Z\n"
     );
     let in_time = ProviderStatus { behind_since: None, published: Some(7), ..status };
     assert_eq!(provider(&in_time, at(9)), "provider cloudflare: generation 7\n", "a drift check is no lag");
@@ -129,9 +130,9 @@ fn hosts_are_shown_with_their_last_contact_and_their_last_grades() {
     let mut status = hosts_status();
     let expected = "\
 host dns-1: quorum (2 of 3 hosts reachable)
-HOST   LAST CONTACT             DIRECT  ROUND TRIP  CLOCK     TARGETS       CONFIGURATION
-dns-2  0.2 s ago                never   12 ms       the same  1 down        -
-dns-3  unreachable, 42.0 s ago  never   12 ms       the same  then: 1 live  -
+HOST   LAST CONTACT             DIRECT  ROUND TRIP  CLOCK     TARGETS             CONFIGURATION
+dns-2  0.2 s ago                never   12 ms       the same  1 down              -
+dns-3  unreachable, 42.0 s ago  never   12 ms       the same  last known: 1 live  -
   lb.example.org: cp-1 192.0.2.1 is down on dns-2, ready here
 
 ";

@@ -153,7 +153,7 @@ pub(super) struct RawProbe {
     #[serde(default)]
     #[schemars(extend("default" = FALL))]
     pub(super) fall: Key<Whole<u32, 1, 100>>,
-    /// The interval after a first failure, until the verdict is clear; not longer than `interval`.
+    /// The interval after a first failure, until the verdict is settled; not longer than `interval`.
     #[serde(default)]
     #[schemars(extend("default" = duration_text(CONFIRM_INTERVAL)))]
     pub(super) confirm_interval: Key<Text<BoundedDuration<10, HOUR>>>,

@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(
             change(&[], &[1, 2], vec![target(1, bootstrap()), target(2, bootstrap())]),
             "lb.example.org: 192.0.2.1 192.0.2.2 (cp-1 192.0.2.1, cp-2 192.0.2.2 in (bootstrap): no node has been \
-             ready yet, so all are answered: no verdict yet)"
+             ready yet, so all are answered; no verdict yet)"
         );
     }
 }

@@ -155,19 +155,19 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready { since } => write!(f, "in: ready since {since}"),
-            Self::Agreed { cause } => write!(f, "in: ready by the votes of the hosts, though on this host: {cause}"),
+            Self::Agreed { cause } => write!(f, "in: ready by the votes of the hosts; on this host, {cause}"),
             Self::Forced { by } => write!(f, "in: forced {by}"),
-            Self::Live { cause } => write!(f, "in (live): no target is ready: {cause}"),
+            Self::Live { cause } => write!(f, "in (live): no target is ready; {cause}"),
             Self::Minority { cause } => {
-                write!(f, "in (minority): only a minority of the hosts can use it: {cause}")
+                write!(f, "in (minority): only a minority of the hosts can use it; {cause}")
             }
             Self::LastKnownGood { cause } => {
-                write!(f, "in (last known good): no target is usable, so the last good answer stands: {cause}")
+                write!(f, "in (last known good): no target is usable, so the last good answer stands; {cause}")
             }
             Self::Bootstrap { cause } => {
-                write!(f, "in (bootstrap): no node has been ready yet, so all are answered: {cause}")
+                write!(f, "in (bootstrap): no node has been ready yet, so all are answered; {cause}")
             }
-            Self::AllDrained { by } => write!(f, "in: every node of the pool is drained: drained {by}"),
+            Self::AllDrained { by } => write!(f, "in: every node of the pool is drained, this one {by}"),
             Self::NotReady { cause } => write!(f, "out: {cause}"),
             Self::Drained { by } => write!(f, "out: drained {by}"),
             Self::LowerPriority { own, answered } => {

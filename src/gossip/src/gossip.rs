@@ -155,18 +155,18 @@ impl Gossip {
         }
         let is_fresh = self.is_fresh(&message, now);
         let Some(link) = self.links.get_mut(&from) else { return Err(Rejection::UnknownPeer(from)) };
-        let is_sender_reachable = link.is_reachable(now);
+        let is_sender_reachable = link.is_directly_reachable(now);
         if !link.accept(&message, now) {
             return Err(Rejection::Replayed(from));
         }
         if is_fresh {
-            link.last_contact = Some(now);
+            link.last_direct_contact = Some(now);
             link.measure_round_trip(message.echo, self.incarnation, now);
         }
         if let Some(entry) = message.digest_of(&self.own).filter(|entry| entry.incarnation > self.incarnation) {
             // As a rule, the clock of an earlier run was ahead of this one's. But if the sender has answered this run, it took
             // this one for the newest, so the other run is newer: another host has this name.
-            self.has_identity_conflict |= link.last_contact.is_some();
+            self.has_identity_conflict |= link.last_direct_contact.is_some();
             self.incarnation = entry.incarnation.saturating_add(self.incarnation_step);
         }
         let has_deltas = if is_fresh {
@@ -244,8 +244,8 @@ impl Gossip {
     }
 
     /// Tells if another host has answered this one directly within the last seconds.
-    pub fn is_reachable(&self, host: &HostName, now: Moment) -> bool {
-        self.links.get(host).is_some_and(|link| link.is_reachable(now))
+    pub fn is_directly_reachable(&self, host: &HostName, now: Moment) -> bool {
+        self.links.get(host).is_some_and(|link| link.is_directly_reachable(now))
     }
 
     /// Tells if another host has answered, directly, a message that was sent within the last two seconds.
@@ -261,7 +261,7 @@ impl Gossip {
             PeerSummary {
                 host: host.clone(),
                 last_seen: Some(peer.last_seen).filter(|seen| *seen > Moment::default()),
-                last_contact: link.last_contact,
+                last_direct_contact: link.last_direct_contact,
                 round_trip: link.round_trip,
                 clocks: link.clocks,
                 votes: Arc::clone(&peer.votes),

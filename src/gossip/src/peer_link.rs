@@ -74,7 +74,7 @@ pub(crate) struct PeerLink {
     replay_window: ReplayWindow,
     last_received: Option<ReceivedMessage>,
     /// The last time at which the other answered this run of this host.
-    pub(crate) last_contact: Option<Moment>,
+    pub(crate) last_direct_contact: Option<Moment>,
     pub(crate) round_trip: Option<Duration>,
     /// The time of sending of the last message that was answered.
     last_answered: Option<Moment>,
@@ -98,7 +98,7 @@ impl PeerLink {
             incarnation: 0,
             replay_window: ReplayWindow::default(),
             last_received: None,
-            last_contact: None,
+            last_direct_contact: None,
             round_trip: None,
             last_answered: None,
             clocks: None,
@@ -151,8 +151,8 @@ impl PeerLink {
     }
 
     /// Tells if the other has answered this run within [`UNREACHABLE_AFTER`].
-    pub(crate) fn is_reachable(&self, now: Moment) -> bool {
-        self.last_contact.is_some_and(|contact| now.since(contact) < UNREACHABLE_AFTER)
+    pub(crate) fn is_directly_reachable(&self, now: Moment) -> bool {
+        self.last_direct_contact.is_some_and(|contact| now.since(contact) < UNREACHABLE_AFTER)
     }
 
     /// Tells if the other has answered a message that was sent within [`RECENT`].
@@ -183,7 +183,7 @@ impl PeerLink {
     /// that host directly.
     pub(crate) fn delta_start(&self, host: &HostName, known: RunVersion, is_own: bool, now: Moment) -> Option<u64> {
         // If the other is not reachable, its digest is not known, so it gets everything.
-        if !is_own && self.is_reachable(now) && !self.lacking.contains(host) {
+        if !is_own && self.is_directly_reachable(now) && !self.lacking.contains(host) {
             return None;
         }
         let received = self.received_by_peer.get(host).map_or(0, |received| received.version_of(known.incarnation));

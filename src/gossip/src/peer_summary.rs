@@ -16,7 +16,7 @@ pub struct PeerSummary {
     /// The time of its last sign of life, over any path; `None` before the first.
     pub last_seen: Option<Moment>,
     /// The time at which it last answered this host directly; `None` before the first.
-    pub last_contact: Option<Moment>,
+    pub last_direct_contact: Option<Moment>,
     /// The time of a message to it and back.
     pub round_trip: Option<Duration>,
     /// Both clocks at the receipt of its last message.

@@ -2,7 +2,7 @@
 //!
 //! A settled target is probed once an interval, one probe at a time. If a verdict is in doubt, probes on fresh connections
 //! follow each other at the confirm interval and overlap, as many as the verdict still needs. They leave the rhythm of the
-//! interval as it is. When the verdict is clear, the probes still under way are called off. A verdict is in doubt if
+//! interval as it is. When the verdict is settled, the probes still under way are called off. A verdict is in doubt if
 //!
 //! - there is none yet, from the first probe on;
 //! - it is `ready` or `live`, and the last observation was worse;
@@ -145,7 +145,7 @@ impl Schedule {
         Start { id, fresh }
     }
 
-    /// Takes the result of a probe. True if the verdict is clear: then every other probe under way is called off, and its result
+    /// Takes the result of a probe. True if the verdict is settled: then every other probe under way is called off, and its result
     /// is no observation.
     pub(super) fn finish(&mut self, id: u64, kind: &Kind, now: Instant) -> bool {
         let Some(at) = self.under_way.iter().position(|probe| probe.id == id) else { return false };

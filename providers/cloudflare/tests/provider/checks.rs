@@ -28,7 +28,7 @@ async fn a_good_setup_has_no_findings() {
 }
 
 #[tokio::test]
-async fn an_inactive_token_is_told_by_its_status() {
+async fn an_inactive_token_is_reported_with_its_status() {
     for (status, word) in [(TokenStatus::Disabled, "disabled"), (TokenStatus::Expired, "expired")] {
         let fixture = Fixture::public().await;
         let token = fixture.cloudflare.token();
@@ -41,7 +41,7 @@ async fn an_inactive_token_is_told_by_its_status() {
 }
 
 #[tokio::test]
-async fn an_unknown_token_is_told_so() {
+async fn an_unknown_token_is_reported() {
     let fixture = Fixture::public().await;
     fixture.write_token("0123456789012345678901234567890123456789");
     let provider = fixture.pools();
@@ -97,7 +97,7 @@ async fn a_zone_of_the_same_name_in_another_account_is_not_taken() {
 }
 
 #[tokio::test]
-async fn a_proxied_balancer_whose_port_cannot_pass_is_told() {
+async fn a_proxied_balancer_whose_port_cannot_pass_is_reported() {
     let fixture = Fixture::public().await;
     fixture.cloudflare.store().balancer(&fixture.ids.balancer)["proxied"] = true.into();
     let message = finding(&fixture).await;
@@ -108,7 +108,7 @@ async fn a_proxied_balancer_whose_port_cannot_pass_is_told() {
 }
 
 #[tokio::test]
-async fn a_disabled_fallback_pool_is_told() {
+async fn a_disabled_fallback_pool_is_reported() {
     let fixture = Fixture::public().await;
     let disabled = json!({"name": "fallback", "enabled": false, "origins": [{"name": "a", "address": "192.0.2.8"}]});
     {
@@ -124,7 +124,7 @@ async fn a_disabled_fallback_pool_is_told() {
 }
 
 #[tokio::test]
-async fn an_attached_monitor_is_told() {
+async fn an_attached_monitor_is_reported() {
     let fixture = Fixture::public().await;
     fixture.cloudflare.store().pool(&fixture.ids.pool)["monitor"] = "f1aba936b94213e5b8dca0c0dbf1f9cc".into();
     let message = finding(&fixture).await;
@@ -132,7 +132,7 @@ async fn an_attached_monitor_is_told() {
 }
 
 #[tokio::test]
-async fn a_disabled_pool_is_told() {
+async fn a_disabled_pool_is_reported() {
     let fixture = Fixture::public().await;
     let other = json!({"name": "other", "origins": [{"name": "a", "address": "192.0.2.8"}]});
     {
@@ -146,7 +146,7 @@ async fn a_disabled_pool_is_told() {
 }
 
 #[tokio::test]
-async fn a_node_with_two_origins_or_none_is_told() {
+async fn a_node_with_two_origins_or_none_is_reported() {
     let fixture = Fixture::public().await;
     fixture.edit_origin(&fixture.ids.pool, "kube-cp-2", "name", "node-1");
     let provider = fixture.pools();
@@ -162,7 +162,7 @@ async fn a_node_with_two_origins_or_none_is_told() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_not_public_is_told_unless_it_is_reached_by_a_tunnel() {
+async fn an_address_that_is_not_public_is_reported_unless_it_is_reached_by_a_tunnel() {
     let fixture = Fixture::public().await;
     {
         let mut store = fixture.cloudflare.store();
@@ -183,7 +183,7 @@ async fn an_address_that_is_not_public_is_told_unless_it_is_reached_by_a_tunnel(
 }
 
 #[tokio::test]
-async fn a_ttl_past_the_time_after_which_clients_notice_is_told() {
+async fn a_ttl_past_the_time_after_which_clients_notice_is_reported() {
     let fixture = Fixture::public().await;
     fixture.cloudflare.store().balancer(&fixture.ids.balancer)["ttl"] = 41.into();
     let message = finding(&fixture).await;
@@ -196,7 +196,7 @@ async fn a_ttl_past_the_time_after_which_clients_notice_is_told() {
 }
 
 #[tokio::test]
-async fn a_missing_balancer_or_one_without_the_pool_is_told() {
+async fn a_missing_balancer_or_one_without_the_pool_is_reported() {
     let fixture = Fixture::public().await;
     fixture.cloudflare.store().zones.get_mut(&fixture.ids.zone).unwrap().balancers.clear();
     assert!(finding(&fixture).await.starts_with(&format!("the zone has no load balancer {NAME}")));
@@ -230,10 +230,10 @@ async fn a_balancing_provider_without_a_zone_needs_none() {
 }
 
 #[tokio::test]
-async fn a_zone_that_is_not_active_is_told_with_its_state() {
+async fn a_zone_that_is_not_active_is_reported_with_its_state() {
     let fixture = Fixture::public().await;
     fixture.cloudflare.store().zones.get_mut(&fixture.ids.zone).unwrap().status = "pending";
-    let expected = "the zone kube-cp.com is pending: nobody asks Cloudflare for its names";
+    let expected = "the zone kube-cp.com is pending, so no resolver asks Cloudflare for its names";
     assert!(finding(&fixture).await.starts_with(expected));
 
     let records = fixture.records();

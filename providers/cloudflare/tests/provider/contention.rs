@@ -37,7 +37,7 @@ async fn what_an_operator_switches_by_hand_is_set_right_twice_and_then_left() {
 }
 
 #[tokio::test]
-async fn a_look_that_repairs_something_counts_once_for_all_else() {
+async fn a_drift_check_that_repairs_something_counts_once_for_all_else() {
     let fixture = Fixture::new().await;
     let provider = fixture.pools();
     let all = [ONE, TWO, THREE];
@@ -261,7 +261,7 @@ async fn a_switch_that_is_reverted_before_it_is_read_back_is_not_confirmed() {
     let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
     let message = message_of(&error);
     assert!(matches!(error, ApplyError::Unavailable { .. }), "{message}");
-    assert!(message.contains("the remote state differs after the write"), "{message}");
+    assert!(message.contains("not confirmed by Cloudflare after the write"), "{message}");
     publish(&provider, 1, &[ONE]).await;
     assert_eq!(fixture.enabled("kube-cp"), addresses(&[ONE]));
 }

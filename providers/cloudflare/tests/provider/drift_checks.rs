@@ -18,7 +18,7 @@ async fn a_window_passes() {
 }
 
 #[tokio::test]
-async fn a_look_that_is_left_out_for_want_of_calls_is_no_success_and_is_told_as_what_it_is() {
+async fn a_drift_check_that_is_skipped_to_save_calls_is_no_success_and_is_reported_as_skipped() {
     let fixture = Fixture::new().await;
     let provider = fixture.pools();
     fixture.cloudflare.store().rate_limit.spend(1_150);
@@ -35,7 +35,7 @@ async fn a_look_that_is_left_out_for_want_of_calls_is_no_success_and_is_told_as_
 }
 
 #[tokio::test]
-async fn a_look_while_every_call_is_refused_says_until_when() {
+async fn a_drift_check_while_every_call_is_refused_reports_the_end_of_the_refusal() {
     let fixture = Fixture::new().await;
     let provider = fixture.pools();
     publish(&provider, 1, &[ONE]).await;
@@ -48,7 +48,7 @@ async fn a_look_while_every_call_is_refused_says_until_when() {
 }
 
 #[tokio::test]
-async fn a_new_decision_is_published_though_the_look_that_was_due_is_left_out_and_that_follows_soon() {
+async fn a_new_decision_is_published_though_the_drift_check_that_was_due_is_skipped_and_that_follows_soon() {
     let fixture = Fixture::new().await;
     let provider = fixture.pools();
     publish(&provider, 1, &[ONE]).await;
@@ -84,7 +84,7 @@ async fn after_a_write_with_an_unknown_outcome_the_next_two_drift_checks_come_so
 }
 
 #[tokio::test]
-async fn what_reads_back_otherwise_than_written_is_looked_at_again_soon() {
+async fn a_write_that_reads_back_differently_is_checked_again_soon() {
     let fixture = Fixture::new().await;
     let provider = fixture.pools();
     let pool = fixture.ids.pool.clone();

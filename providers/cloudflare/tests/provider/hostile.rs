@@ -144,7 +144,7 @@ async fn a_record_that_another_has_added_meanwhile_is_no_fault() {
 }
 
 #[tokio::test]
-async fn a_look_that_failed_is_not_a_success_when_few_calls_are_left() {
+async fn a_drift_check_that_failed_is_not_a_success_when_few_calls_are_left() {
     let fixture = Fixture::new().await;
     let provider = fixture.pools();
     publish(&provider, 1, &[ONE]).await;
@@ -427,7 +427,7 @@ async fn two_updaters_of_one_setup_that_disagree_come_to_rest() {
 }
 
 #[tokio::test]
-async fn what_is_beyond_max_answers_is_told_so() {
+async fn a_node_beyond_max_answers_is_not_called_ready() {
     let fixture = Fixture::new().await;
     let mut decision = decision(1, &[ONE, TWO]);
     decision.answers[0].max_answers = 1;

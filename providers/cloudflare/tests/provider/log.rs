@@ -40,7 +40,7 @@ async fn what_someone_else_has_done_and_what_is_written_over_it_are_in_the_log()
 }
 
 #[tokio::test]
-async fn who_disables_a_pool_of_daymarks_own_is_told() {
+async fn disabling_a_pool_of_daymarks_own_is_reported() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.whole();
     publish(&provider, 1, &[ONE]).await;
@@ -52,7 +52,7 @@ async fn who_disables_a_pool_of_daymarks_own_is_told() {
 }
 
 #[tokio::test]
-async fn who_undoes_what_the_name_cannot_do_without_is_told_each_time() {
+async fn a_change_that_the_name_cannot_do_with_is_reported_each_time() {
     let fixture = Fixture::new().await;
     let (pools, records) = (fixture.pools(), fixture.records());
     publish(&pools, 1, &[ONE]).await;

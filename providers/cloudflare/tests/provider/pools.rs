@@ -75,7 +75,7 @@ async fn an_answer_that_shows_the_same_makes_no_call() {
 }
 
 #[tokio::test]
-async fn a_look_finds_what_stands_with_one_read() {
+async fn a_drift_check_needs_one_read() {
     let fixture = Fixture::new().await;
     let provider = fixture.pools();
     publish(&provider, 1, &[ONE, TWO]).await;
@@ -133,7 +133,7 @@ async fn a_pool_that_is_not_there_is_named_with_those_that_are() {
 }
 
 #[tokio::test]
-async fn a_token_that_may_only_read_is_told_which_permission_it_lacks() {
+async fn the_error_of_a_token_that_may_only_read_names_the_missing_permission() {
     let fixture = Fixture::new().await;
     let token = fixture.cloudflare.store().add_token([Scope::PoolsRead]);
     fixture.write_token(&token);

@@ -56,7 +56,7 @@ async fn a_ttl_that_the_zone_does_not_allow_becomes_the_least_one() {
     assert_eq!(of_name(&fixture)[0]["ttl"], 60);
     assert_eq!(
         provider.check().await.unwrap(),
-        ["the records have a TTL of 60s: the zone does not allow 30s; set `ttl` to 60s or more"]
+        ["the records have a TTL of 60s, because the zone does not allow 30s; set `ttl` to 60s or more"]
     );
 }
 
@@ -103,7 +103,7 @@ async fn a_host_that_may_not_write_any_more_ends_between_two_writes() {
 }
 
 #[tokio::test]
-async fn who_takes_over_looks_again_soon_for_what_the_one_before_still_wrote() {
+async fn a_new_writer_checks_again_soon_for_late_writes_of_the_former_one() {
     let fixture = Fixture::without_balancing().await;
     let (former, next) = (fixture.records(), fixture.records());
     publish(&former, 1, &[ONE]).await;
@@ -142,7 +142,7 @@ async fn where_one_add_is_refused_a_dead_node_is_deleted_all_the_same() {
 }
 
 #[tokio::test]
-async fn of_several_adds_that_are_refused_the_first_is_told() {
+async fn of_several_adds_that_are_refused_the_first_is_reported() {
     let fixture = Fixture::without_balancing().await;
     fixture.cloudflare.inject(Fault::Status(403), RequestMatcher::method("POST"));
     fixture.cloudflare.inject(Fault::ErrorAsSuccess, RequestMatcher::method("POST"));
@@ -184,7 +184,7 @@ async fn a_foreign_record_is_refused_by_name_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_foreign_record_beside_those_that_stand_is_not_told_as_if_nothing_stood() {
+async fn the_finding_of_a_foreign_record_does_not_say_that_nothing_is_published() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.records();
     publish(&provider, 1, &[ONE]).await;
@@ -228,7 +228,7 @@ async fn a_cut_after_the_record_was_added_adds_none_twice() {
 }
 
 #[tokio::test]
-async fn what_someone_changes_by_hand_is_set_right_at_the_next_look() {
+async fn a_change_by_hand_is_repaired_at_the_next_drift_check() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.records();
     publish(&provider, 1, &[ONE]).await;

@@ -163,7 +163,7 @@ async fn a_balancer_that_is_left_deleted_for_a_while_keeps_no_dead_node_in_its_p
 }
 
 #[tokio::test]
-async fn a_dry_run_tells_each_change_once_as_the_pass_does() {
+async fn a_dry_run_prints_each_change_once_as_the_pass_does() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.whole();
     let decision_over = |generation, nodes: &[(&str, &str, bool)]| {

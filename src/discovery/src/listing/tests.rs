@@ -55,7 +55,7 @@ fn nodes_are_read_by_the_kind_of_address_that_is_wanted() {
 }
 
 #[test]
-fn a_node_that_is_not_ready_to_tell_its_address_is_in_the_list_all_the_same() {
+fn a_node_without_an_address_yet_is_in_the_list_all_the_same() {
     let bare = json!({"metadata": {"name": "kube-cp-2"}});
     for second in
         [bare, node("kube-cp-2", &[("InternalIP", "::"), ("InternalIP", "none"), ("ExternalIP", "192.0.2.2")])]

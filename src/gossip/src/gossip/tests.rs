@@ -430,7 +430,8 @@ fn two_runs_that_learn_of_the_same_earlier_run_take_different_incarnations() {
     network.run(100);
     network.cut.clear();
     let took = network.until("they know each other", |network| {
-        let reaches = |from: usize, to: usize| network.hosts[from].is_reachable(&name(to), network.clock(from));
+        let reaches =
+            |from: usize, to: usize| network.hosts[from].is_directly_reachable(&name(to), network.clock(from));
         (0..3).all(|from| (0..3).all(|to| from == to || reaches(from, to)))
     });
     assert!(took < 2_000, "{took} ms");
@@ -574,7 +575,7 @@ fn messages_to_an_earlier_run_do_not_count_for_a_later_one() {
         network.deliver(1, bytes).unwrap();
     }
     assert_eq!(network.votes(1, 0), None, "no entry of it counts");
-    assert_eq!(network.hosts[1].peers().next().unwrap().last_contact, None);
+    assert_eq!(network.hosts[1].peers().next().unwrap().last_direct_contact, None);
 }
 
 #[test]
@@ -587,11 +588,14 @@ fn a_message_that_was_delayed_for_long_does_not_count() {
     network.run(20_000);
     let held: Vec<Vec<u8>> =
         network.sent[before..].iter().filter(|sent| sent.to == 1).map(|sent| sent.bytes.clone()).collect();
-    let before_delay = network.hosts[1].peers().next().unwrap().last_contact;
+    let before_delay = network.hosts[1].peers().next().unwrap().last_direct_contact;
     network.deliver(1, &held[0]).unwrap();
-    assert_eq!(network.hosts[1].peers().next().unwrap().last_contact, before_delay);
+    assert_eq!(network.hosts[1].peers().next().unwrap().last_direct_contact, before_delay);
     network.deliver(1, held.last().unwrap()).unwrap();
-    assert!(network.hosts[1].peers().next().unwrap().last_contact > before_delay, "a message that was sent now does");
+    assert!(
+        network.hosts[1].peers().next().unwrap().last_direct_contact > before_delay,
+        "a message that was sent now does"
+    );
 }
 
 #[test]

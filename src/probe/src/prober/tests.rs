@@ -53,7 +53,7 @@ async fn a_kept_connection_found_closed_is_replaced_within_the_probe() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_closed_by_the_request_is_replaced_and_the_fresh_one_tells() {
+async fn a_kept_connection_closed_by_the_request_is_replaced_and_the_fresh_one_decides() {
     for (behaviour, kind) in [(Behaviour::ClosedEarly, Kind::ClosedEarly), (Behaviour::Reset, Kind::Reset)] {
         let (apiserver, prober, kept) = kept(LONG).await;
         apiserver.set(behaviour).await.unwrap();

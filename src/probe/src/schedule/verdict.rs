@@ -21,7 +21,7 @@ impl Verdict {
         self.grade.grade()
     }
 
-    /// Takes in the finding of a probe; a local error is none. Returns true if the verdict is clear: there is one, and the
+    /// Takes in the finding of a probe; a local error is none. Returns true if the verdict is settled: there is one, and the
     /// finding is at least as good.
     pub(super) fn observe(&mut self, kind: &Kind) -> bool {
         let Some(observed) = kind.grade() else { return false };

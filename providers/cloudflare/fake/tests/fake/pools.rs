@@ -156,7 +156,7 @@ async fn a_pool_in_use_cannot_be_deleted() {
 }
 
 #[tokio::test]
-async fn only_the_list_tells_of_health_and_the_health_call_is_a_map() {
+async fn only_the_list_contains_the_health_and_the_health_call_is_a_map() {
     let setup = Setup::new().await;
     let list = setup.get(&setup.pools()).await;
     assert_eq!(list.result()[0]["healthy"], true);

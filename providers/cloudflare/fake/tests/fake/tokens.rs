@@ -12,7 +12,7 @@ impl Setup {
 }
 
 #[tokio::test]
-async fn a_malformed_header_is_told_from_an_unknown_token() {
+async fn a_malformed_header_and_an_unknown_token_have_different_errors() {
     let setup = Setup::new().await;
     let token = setup.cloudflare.token();
     for (header, cause) in [
@@ -29,7 +29,7 @@ async fn a_malformed_header_is_told_from_an_unknown_token() {
 }
 
 #[tokio::test]
-async fn verifying_tells_the_status_and_only_an_active_token_may_do_anything() {
+async fn verifying_returns_the_status_and_only_an_active_token_may_do_anything() {
     let setup = Setup::new().await;
     let token = setup.cloudflare.token();
     for (status, reported, allowed) in [

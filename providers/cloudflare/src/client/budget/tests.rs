@@ -175,7 +175,7 @@ fn remembering(seconds: i64) -> Budget {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_earlier_run_was_told_holds_but_no_longer_than_a_window() {
+async fn a_limit_reported_to_an_earlier_run_holds_for_one_window_at_most() {
     let rest = remembering(60).permit().await.unwrap_err().rest;
     assert!(rest > Duration::from_secs(50) && rest <= Duration::from_mins(1), "{rest:?}");
     let rest = remembering(100 * 365 * 86_400).permit().await.unwrap_err().rest;
