@@ -1,7 +1,6 @@
 //! Serves HTTP/1.1 with bounds: on connections, on the time to send a request, on its size.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,13 +9,12 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use daymark_connections::{ConnectionLimit, Excess, serve_connections};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::ErrorResponse;
 
@@ -33,39 +31,15 @@ const MAX_BODY_BYTES: usize = 16 * 1024;
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
 /// The time that requests in progress have to end at the shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
-/// The pause after `accept` fails, which it does when descriptors run out.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until the shutdown; every connection has ended when it returns.
 pub async fn serve(listener: TcpListener, routes: Router, shutdown: CancellationToken) -> io::Result<()> {
     let routes = routes.layer(middleware::from_fn(whole));
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = async {
-            let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-            Ok::<_, io::Error>((place, listener.accept().await?))
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => break,
-            Some(_) = connections.join_next() => {}
-            accepted = accepted => match accepted {
-                Ok((place, (stream, _))) => {
-                    let conversation = converse(stream, routes.clone(), shutdown.clone());
-                    connections.spawn(async move {
-                        conversation.await;
-                        drop(place);
-                    });
-                }
-                Err(error) => {
-                    warn!("the admin API cannot accept a connection: {error}");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            },
-        }
-    }
-    while connections.join_next().await.is_some() {}
-    Ok(())
+    let limit = ConnectionLimit::new(CONNECTIONS, Excess::Waits);
+    serve_connections(listener, "admin API", &limit, &shutdown, |stream, _| {
+        converse(stream, routes.clone(), shutdown.clone())
+    })
+    .await
 }
 
 /// Lets a request in once all of it is there.

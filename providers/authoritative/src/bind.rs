@@ -248,11 +248,6 @@ fn new_socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result
     Ok(socket)
 }
 
-/// Returns `true` if no later use of the socket can succeed.
-pub(crate) fn is_fatal(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,12 +267,5 @@ mod tests {
         let cause = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
         let error = SocketError::new("[::]:53".parse().unwrap(), Transport::Tcp, cause);
         assert_eq!(error.to_string(), "cannot listen on [::]:53 by tcp: this host has no IPv6");
-    }
-
-    #[test]
-    fn an_error_is_fatal_only_if_the_socket_can_never_work_again() {
-        for (code, fatal) in [(libc::EBADF, true), (libc::EMFILE, false), (libc::ECONNREFUSED, false)] {
-            assert_eq!(is_fatal(&io::Error::from_raw_os_error(code)), fatal, "{code}");
-        }
     }
 }

@@ -4,10 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use daymark_connections::{ConnectionLimit, Excess};
 use daymark_decision::Decision;
 use daymark_provider::{DecisionError, Provider, validate};
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -16,14 +16,14 @@ use crate::catalog::Catalog;
 use crate::counters::{ResponseCount, Transport};
 use crate::responder::Responder;
 use crate::settings::{ServerSettings, ZoneSettings};
-use crate::tcp::{self, ConnectionLimits};
+use crate::tcp::{self, TcpLimits};
 use crate::udp;
 use crate::zone::{Zone, ZoneErrors};
 
 /// An authoritative DNS server of zones whose pools have the answers of the latest decision.
 pub struct Authoritative {
     sockets: Vec<SocketPair>,
-    limits: ConnectionLimits,
+    limits: TcpLimits,
     responder: Arc<Responder>,
     /// The zones and the decision that the catalog is built from. Only changes take this lock; queries do not.
     inputs: Mutex<CatalogInputs>,
@@ -59,11 +59,10 @@ impl Authoritative {
     pub fn bind(settings: &ServerSettings, inherited: InheritedSockets) -> Result<Self, BindError> {
         let zones = PreparedZones::build(&settings.zones)?.0;
         let sockets = bind_all(&settings.listen, inherited)?;
-        let permits = settings.max_tcp_connections.min(Semaphore::MAX_PERMITS);
         Ok(Self {
             sockets,
-            limits: ConnectionLimits {
-                permits: Arc::new(Semaphore::new(permits)),
+            limits: TcpLimits {
+                connections: ConnectionLimit::new(settings.max_tcp_connections, Excess::IsClosed),
                 idle_timeout: settings.tcp_idle_timeout,
             },
             responder: Arc::new(Responder::new(Catalog::new(&zones, None))),

@@ -7,26 +7,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use daymark_connections::{ConnectionLimit, serve_connections};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::debug;
 
-use crate::bind::is_fatal;
 use crate::counters::Transport;
 use crate::responder::Responder;
 
-/// The delay after a failed accept. If the process has no file descriptor left, the next accept would fail at once.
-const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
-
 /// The limits of connections.
 #[derive(Clone, Debug)]
-pub(crate) struct ConnectionLimits {
-    /// One permit for each connection.
-    pub(crate) permits: Arc<Semaphore>,
+pub(crate) struct TcpLimits {
+    /// The limit of their number.
+    pub(crate) connections: ConnectionLimit,
     /// The time a client has to send a whole query, and again to read the whole response.
     pub(crate) idle_timeout: Duration,
 }
@@ -37,56 +32,21 @@ pub(crate) struct ConnectionLimits {
 pub(crate) async fn serve(
     listener: TcpListener,
     responder: &Arc<Responder>,
-    limits: &ConnectionLimits,
+    limits: &TcpLimits,
     stop: &CancellationToken,
 ) -> io::Result<()> {
-    let mut connections = JoinSet::new();
-    let mut is_failing = false;
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        while let Some(ended) = connections.try_join_next() {
-            log_panic(ended);
-        }
-        let (stream, client) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) if is_fatal(&error) => return Err(error),
-            Err(error) => {
-                // Log the first failure only: the log records changes.
-                if !std::mem::replace(&mut is_failing, true) {
-                    warn!("DNS connections are not accepted any more: {error}");
-                }
-                stop.run_until_cancelled(sleep(ACCEPT_RETRY_DELAY)).await;
-                continue;
-            }
-        };
-        if std::mem::take(&mut is_failing) {
-            warn!("DNS connections are accepted again");
-        }
-        let Ok(permit) = Arc::clone(&limits.permits).try_acquire_owned() else {
-            debug!("the connection of {client} was closed: the limit of open connections is reached");
-            continue;
-        };
+    let idle_timeout = limits.idle_timeout;
+    serve_connections(listener, "DNS", &limits.connections, stop, |stream, client| {
         let responder = Arc::clone(responder);
-        let idle_timeout = limits.idle_timeout;
         let stop = stop.clone();
-        connections.spawn(async move {
-            let _permit = permit;
+        async move {
             let connection = serve_connection(stream, &responder, idle_timeout);
             if let Some(Err(error)) = stop.run_until_cancelled(connection).await {
                 debug!("the connection of {client} was closed: {error}");
             }
-        });
-    }
-    while let Some(ended) = connections.join_next().await {
-        log_panic(ended);
-    }
-    Ok(())
-}
-
-/// Logs the panic of a connection's task. Other connections are not affected.
-fn log_panic(ended: Result<(), JoinError>) {
-    if let Err(error) = ended {
-        error!("a connection failed: {error}");
-    }
+        }
+    })
+    .await
 }
 
 /// Answers the queries of one connection, in their order.

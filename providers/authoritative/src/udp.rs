@@ -6,13 +6,13 @@
 use std::array;
 use std::io::{self, IoSliceMut};
 
+use daymark_connections::is_fatal;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::bind::is_fatal;
 use crate::counters::Transport;
 use crate::responder::Responder;
 

@@ -1,0 +1,75 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+
+use super::*;
+
+/// A server that sends one byte on each connection, then waits for the client to close it or for the end.
+struct Server {
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    async fn start(limit: ConnectionLimit) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            serve_connections(listener, "test", &limit, &stopped, |mut stream, _| {
+                let stopped = stopped.clone();
+                async move {
+                    stream.write_all(&[7]).await.unwrap();
+                    stopped.run_until_cancelled(stream.read(&mut [0])).await;
+                }
+            })
+            .await
+        });
+        Self { address, stop, task }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+/// The number of bytes that the server sends before it closes the connection, at most one.
+async fn received(client: &mut TcpStream) -> usize {
+    client.read(&mut [0]).await.unwrap_or(0)
+}
+
+#[tokio::test]
+async fn a_connection_above_the_limit_waits_until_another_ends() {
+    let server = Server::start(ConnectionLimit::new(1, Excess::Waits)).await;
+    let mut first = server.connect().await;
+    assert_eq!(received(&mut first).await, 1);
+    let mut second = server.connect().await;
+    drop(first);
+    assert_eq!(received(&mut second).await, 1);
+}
+
+#[tokio::test]
+async fn a_connection_above_the_limit_is_closed() {
+    let server = Server::start(ConnectionLimit::new(1, Excess::IsClosed)).await;
+    let mut first = server.connect().await;
+    assert_eq!(received(&mut first).await, 1);
+    assert_eq!(received(&mut server.connect().await).await, 0);
+}
+
+#[tokio::test]
+async fn stopping_waits_for_the_open_connections() {
+    let server = Server::start(ConnectionLimit::new(usize::MAX, Excess::Waits)).await;
+    let mut client = server.connect().await;
+    assert_eq!(received(&mut client).await, 1);
+    server.stop.cancel();
+    server.task.await.unwrap().unwrap();
+    assert_eq!(received(&mut client).await, 0);
+}
+
+#[test]
+fn an_error_is_fatal_only_if_the_socket_can_never_work_again() {
+    for (code, fatal) in [(libc::EBADF, true), (libc::EMFILE, false), (libc::ECONNREFUSED, false)] {
+        assert_eq!(is_fatal(&io::Error::from_raw_os_error(code)), fatal, "{code}");
+    }
+}
