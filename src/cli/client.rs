@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Display;
+use std::iter::successors;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,9 +64,35 @@ impl Api {
         &self.address
     }
 
+    /// Makes the client for all requests of a command.
+    pub(super) fn client(&self) -> Result<ApiClient<'_>, Failure> {
+        // The API is plain HTTP; reqwest wants a configuration of TLS all the same.
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Failure::Run(error.to_string()))?
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(Arc::new(SystemResolver::new()))
+            .no_proxy()
+            .timeout(REQUEST_TIMEOUT)
+            .build()
+            .map_err(|error| Failure::Run(format!("no HTTP client can be made: {}", innermost(&error))))?;
+        Ok(ApiClient { http, address: &self.address })
+    }
+}
+
+/// A client of the admin API of one host.
+pub(super) struct ApiClient<'a> {
+    http: reqwest::Client,
+    address: &'a str,
+}
+
+impl ApiClient<'_> {
     /// Reads a value.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let body = self.send(self.request(Method::GET, path)?, None).await?;
+        let body = self.send(self.request(Method::GET, path), None).await?;
         self.parsed(&body)
     }
 
@@ -77,7 +104,7 @@ impl Api {
         body: Vec<u8>,
         token_file: &TokenFile,
     ) -> Result<T, Failure> {
-        let request = self.request(method, path)?.bearer_auth(token_file.read()?.as_str()).body(body);
+        let request = self.request(method, path).bearer_auth(token_file.read()?.as_str()).body(body);
         let body = self.send(request, Some(token_file)).await?;
         self.parsed(&body)
     }
@@ -85,26 +112,12 @@ impl Api {
     /// Sends a request that needs no token, and ignores the answer.
     #[cfg(feature = "demo")]
     pub(super) async fn put(&self, path: &str, body: String) -> Result<(), Failure> {
-        let request = self.request(Method::PUT, path)?.body(body);
+        let request = self.request(Method::PUT, path).body(body);
         self.send(request, None).await.map(drop)
     }
 
-    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
-        // The API is plain HTTP; reqwest wants a configuration of TLS all the same.
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Failure::Run(error.to_string()))?
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(SystemResolver::new()))
-            .no_proxy()
-            .timeout(REQUEST_TIMEOUT)
-            .build();
-        let client =
-            client.map_err(|error| Failure::Run(format!("no HTTP client can be made: {}", self.cause(&error))))?;
-        Ok(client.request(method, format!("http://{}{path}", self.address)))
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("http://{}{path}", self.address))
     }
 
     async fn send(&self, request: RequestBuilder, token_file: Option<&TokenFile>) -> Result<Vec<u8>, Failure> {
@@ -124,30 +137,36 @@ impl Api {
     }
 
     fn failed(&self, error: &reqwest::Error) -> Failure {
-        let address = &self.address;
+        let address = self.address;
         if error.is_timeout() {
             return Failure::Run(format!("{address} does not answer in time"));
         }
         Failure::Run(format!("no Daymark answers at {address}: {}; name its address with --api", self.cause(error)))
     }
 
-    /// The innermost error. Those around it repeat the address.
+    /// The innermost error, as a sentence about the address if its name does not resolve.
     fn cause(&self, error: &reqwest::Error) -> String {
-        let mut innermost: &dyn Error = error;
-        while let Some(source) = innermost.source() {
-            if source.is::<ResolveError>() {
-                let host = self.address.rsplit_once(':').map_or(self.address.as_str(), |(host, _)| host);
-                return format!("the name {host} does not resolve");
-            }
-            innermost = source;
+        if chain(error).any(<dyn Error>::is::<ResolveError>) {
+            let host = self.address.rsplit_once(':').map_or(self.address, |(host, _)| host);
+            return format!("the name {host} does not resolve");
         }
-        innermost.to_string()
+        innermost(error)
     }
 
     fn parsed<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Failure> {
         let parsed = serde_json::from_slice(body);
         parsed.map_err(|error| Failure::Run(format!("{} does not answer like Daymark: {error}", self.address)))
     }
+}
+
+/// The innermost error. Those around it repeat the address.
+fn innermost(error: &reqwest::Error) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// An error and its sources, the innermost last.
+fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    successors(Some(error as &(dyn Error + 'static)), |&error| error.source())
 }
 
 /// A name as one segment of a path (RFC 3986, section 3.3). Every character that is no letter or digit is encoded. No name is `.` or

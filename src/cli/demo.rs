@@ -59,7 +59,7 @@ fn set_behaviour(api: &Api, behaviour: &str, node: &str) -> Outcome {
     let behaviour: Behaviour =
         behaviour.parse().map_err(|error: UnknownBehaviour| Failure::Usage(error.to_string()))?;
     let body = behaviour.to_string();
-    block_on(api.put(&format!("/demo/{}", segment(node)), body))?;
+    block_on(api.client()?.put(&format!("/demo/{}", segment(node)), body))?;
     Ok(format!("{node} is {behaviour} now\n"))
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn explain(arguments: &Arguments) -> Outcome {
-    let status: Status = block_on(arguments.api.get("/api/v1/status"))?;
+    let status: Status = block_on(arguments.api.client()?.get("/api/v1/status"))?;
     let pool = find(&status, &arguments.node, arguments.pool.as_deref())?;
     let of_node = |target: &&TargetStatus| target.node.as_str() == arguments.node;
     let targets: Vec<&TargetStatus> = pool.targets.iter().filter(of_node).collect();

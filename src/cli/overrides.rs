@@ -69,10 +69,11 @@ fn set(arguments: &SetOverride, kind: OverrideKind, insist: bool) -> Outcome {
 impl ClearOverride {
     async fn send(&self, method: Method, body: Vec<u8>) -> Outcome {
         let is_set = method == Method::PUT;
-        let status: Status = self.api.get("/api/v1/status").await?;
+        let client = self.api.client()?;
+        let status: Status = client.get("/api/v1/status").await?;
         let pool = &find(&status, &self.node, self.pool.as_deref())?.name;
         let path = format!("/api/v1/pools/{}/nodes/{}/override", segment(pool.as_str()), segment(&self.node));
-        let pools: Vec<PoolStatus> = self.api.write(method, &path, body, &self.token_file).await?;
+        let pools: Vec<PoolStatus> = client.write(method, &path, body, &self.token_file).await?;
         let changed = pools.iter().find(|of| of.name == *pool);
         let outcome = changed.map_or(Ok(String::new()), |changed| outcome(changed, &self.node))?;
         let hosts = status.hosts.as_ref();

@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn status(arguments: &Arguments) -> Outcome {
-    let status: Status = block_on(arguments.api.get("/api/v1/status"))?;
+    let status: Status = block_on(arguments.api.client()?.get("/api/v1/status"))?;
     match arguments.output {
         Output::Json => json(&status),
         Output::Text => Ok(text(&status)),
@@ -30,7 +30,7 @@ pub(super) fn status(arguments: &Arguments) -> Outcome {
 }
 
 pub(super) fn events(arguments: &Arguments) -> Outcome {
-    let events: Vec<Event> = block_on(arguments.api.get("/api/v1/events"))?;
+    let events: Vec<Event> = block_on(arguments.api.client()?.get("/api/v1/events"))?;
     match arguments.output {
         Output::Json => json(&events),
         Output::Text => Ok(events.iter().map(|event| format!("{} {}\n", event.time, event.message)).collect()),
