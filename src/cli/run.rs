@@ -46,7 +46,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Outcome {
-    let inherited = sockets::inherited().map_err(Failure::Usage)?;
+    let inherited = sockets::inherited().map_err(|error| Failure::Usage(error.to_string()))?;
     let log_format = arguments.log_format;
     let (config, file) = configuration(arguments)?;
     let _log = log::start(log_format, "info");

@@ -10,21 +10,24 @@ use listenfd::ListenFd;
 use tokio::net::TcpListener;
 use tracing::warn;
 
+/// A service manager passed a file descriptor that is not a UDP or TCP socket.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the service manager has passed a file descriptor that is not a UDP or TCP socket: {0}; its socket unit needs \
+     ListenDatagram= and ListenStream= with an address and a port"
+)]
+pub struct InheritedSocketError(#[source] io::Error);
+
 /// Takes the sockets that a service manager passed (`sd_listen_fds(3)`), such as those of a systemd socket unit.
 ///
 /// Call this once, before any thread starts: it removes variables from the environment.
-pub fn inherited() -> Result<InheritedSockets, String> {
+pub fn inherited() -> Result<InheritedSockets, InheritedSocketError> {
     let mut passed = ListenFd::from_env();
     let mut inherited = InheritedSockets::default();
     for index in 0..passed.len() {
         match passed.take_udp_socket(index) {
             Ok(udp) => inherited.udp.extend(udp),
-            Err(_) => inherited.tcp.extend(passed.take_tcp_listener(index).map_err(|error| {
-                format!(
-                    "the service manager has passed a file descriptor that is not a UDP or TCP socket: {error}; its socket \
-                     unit needs ListenDatagram= and ListenStream= with an address and a port"
-                )
-            })?),
+            Err(_) => inherited.tcp.extend(passed.take_tcp_listener(index).map_err(InheritedSocketError)?),
         }
     }
     Ok(inherited)
