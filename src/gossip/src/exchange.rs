@@ -53,34 +53,16 @@ fn entries(engine: &Engine, configuration: &BTreeMap<PoolName, ConfigurationHash
 
 #[cfg(test)]
 mod tests {
-    use daymark_decision::{
-        Command, HostName, Membership, Memory, Mode, Node, NodeName, Override, OverrideKind, Pool, ProbeTiming,
-        Steering, Thresholds, TtlRange,
-    };
-    use std::num::NonZeroU32;
     use std::time::Duration;
+
+    use daymark_decision::fixtures::{node, quick_pool};
+    use daymark_decision::{Command, HostName, Membership, Memory, NodeName, Override, OverrideKind, Pool};
 
     use super::*;
 
     fn pool(nodes: u8) -> Pool {
-        let node = |n: u8| Node {
-            name: NodeName::new(&format!("kube-cp-{n}")),
-            addresses: vec![[192, 0, 2, n].into()],
-            priority: 0,
-            weight: 1,
-        };
-        Pool {
-            name: PoolName::new("lb.kube-cp.com"),
-            nodes: (1..=nodes).map(node).collect(),
-            thresholds: Thresholds { rise: NonZeroU32::MIN, fall: NonZeroU32::MIN },
-            timing: ProbeTiming {
-                interval: Duration::from_secs(1),
-                confirm_interval: Duration::from_millis(100),
-                detection: Duration::from_secs(2),
-            },
-            steering: Steering { mode: Mode::All, max_answers: 8 },
-            ttl: TtlRange { min: 1, max: 5 },
-        }
+        let node = |n| node(&format!("kube-cp-{n}"), &[&format!("192.0.2.{n}")]);
+        quick_pool("lb.kube-cp.com", (1..=nodes).map(node).collect())
     }
 
     struct Host {
