@@ -4,6 +4,7 @@ use daymark_decision::{Grade, HybridTimestamp, Override, OverrideKind, OverrideS
 use fastrand::Rng;
 
 use super::*;
+use crate::message::MAX_MESSAGE_BYTES;
 
 const START: u64 = 1_767_225_600_000;
 /// The milliseconds between two steps of the network.
