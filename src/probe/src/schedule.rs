@@ -11,6 +11,12 @@
 //!
 //! A better observation is no reason for haste, and nothing is worse than `down`.
 //!
+//! After a refused connection there is nothing to wait for, so the next probe follows within milliseconds. The `fall` probes
+//! that prove a refusal still take at least 30 ms from the first start to the last: a listener that only changes hands is back
+//! by then. Two of them are at least 10 ms apart, and each pause is drawn up to a third longer, so that many hosts do not try in
+//! step. With the defaults these are pauses of 15 to 20 ms, and a killed node is down 30 to 40 ms after the first refusal. A
+//! target that goes on refusing is down, and thus back at the interval.
+//!
 //! Waiting for the time of the last answer delays no verdict: the next probe starts by that much sooner after that answer. So
 //! from the last answer of a target that hangs to the last of the `fall` observations that prove it, never more than
 //! `interval + fall × confirmInterval + timeout` pass. For a target whose packets get lost, `connectTimeout` takes the place of
@@ -32,6 +38,13 @@ use crate::settings::Settings;
 
 mod verdict;
 
+/// The shortest time from the first to the last start of the `fall` probes that prove a refusal.
+const REFUSAL_SPAN: Duration = Duration::from_millis(30);
+/// The shortest pause after a refusal.
+const MIN_REFUSAL_PAUSE: Duration = Duration::from_millis(10);
+/// The part of a pause after a refusal by which it is drawn longer at most.
+const REFUSAL_SPREAD: f64 = 1.0 / 3.0;
+
 /// The times at which one target is probed.
 #[derive(Debug)]
 pub(super) struct Schedule {
@@ -39,6 +52,8 @@ pub(super) struct Schedule {
     verdict: Verdict,
     /// The time that the last answer took, of any status; at most the interval.
     last_answer_took: Duration,
+    /// The time from the last start to the next, if the last observation was a refusal.
+    refusal_pause: Option<Duration>,
     under_way: Vec<UnderWay>,
     next_id: u64,
     last_start: Option<Instant>,
@@ -87,6 +102,13 @@ impl Pacing {
         let phase = offset.as_nanos() * u128::from(round) / self.interval.as_nanos().max(1);
         u32::try_from(phase).map_or(0, |phase| phase % round)
     }
+
+    /// The time from the start of a refused probe to the start of the one that confirms it. `spread` is in `0.0..1.0`.
+    fn after_refusal(&self, spread: f64) -> Duration {
+        let gaps = self.thresholds.fall.get().saturating_sub(1).max(1);
+        let pause = (REFUSAL_SPAN / gaps).max(MIN_REFUSAL_PAUSE);
+        pause.mul_f64(1.0 + spread * REFUSAL_SPREAD).min(self.confirm_interval)
+    }
 }
 
 impl From<&Settings> for Pacing {
@@ -108,6 +130,7 @@ impl Schedule {
             pacing,
             verdict: Verdict::new(pacing.thresholds),
             last_answer_took: Duration::ZERO,
+            refusal_pause: None,
             under_way: Vec::new(),
             next_id: 0,
             last_start: None,
@@ -146,8 +169,8 @@ impl Schedule {
     }
 
     /// Takes the result of a probe. True if the verdict is settled: then every other probe under way is called off, and its result
-    /// is no observation.
-    pub(super) fn finish(&mut self, id: u64, kind: &Kind, now: Instant) -> bool {
+    /// is no observation. `spread`, in `0.0..1.0`, is drawn for each call and lengthens the pause after a refusal.
+    pub(super) fn finish(&mut self, id: u64, kind: &Kind, now: Instant, spread: f64) -> bool {
         let Some(at) = self.under_way.iter().position(|probe| probe.id == id) else { return false };
         let probe = self.under_way.swap_remove(at);
         // A host that lacks a resource would only lack more of it in haste.
@@ -155,6 +178,8 @@ impl Schedule {
         if kind.grade() >= Some(Grade::Live) {
             self.last_answer_took = now.duration_since(probe.started).min(self.pacing.interval);
         }
+        let is_refusal = matches!(kind, Kind::Refused | Kind::Reset);
+        self.refusal_pause = is_refusal.then(|| self.pacing.after_refusal(spread));
         let clear = self.verdict.observe(kind);
         if clear {
             self.under_way.clear();
@@ -181,6 +206,9 @@ impl Schedule {
     /// The time from one start to the next while the verdict is in doubt. If silence is the only reason, the first one also waits
     /// for as long as the last answer took.
     fn pause(&self) -> Duration {
+        if let Some(pause) = self.refusal_pause.filter(|_| self.verdict.is_in_doubt()) {
+            return pause;
+        }
         let is_first_beside_silence = !self.verdict.is_in_doubt() && self.confirming() == 0;
         let extra = if is_first_beside_silence { self.last_answer_took } else { Duration::ZERO };
         self.pacing.confirm_interval + extra

@@ -54,7 +54,7 @@ pub fn watch(
                 biased;
                 () = shutdown.cancelled() => return,
                 Some((id, Probed { observation, kept: returned })) = under_way.next() => {
-                    if schedule.finish(id, &observation.kind, Instant::now()) {
+                    if schedule.finish(id, &observation.kind, Instant::now(), fastrand::f64()) {
                         under_way.clear();
                     }
                     kept = next_kept(kept, returned, &observation);

@@ -25,6 +25,8 @@ struct Play<T> {
     under_way: Vec<(u64, u64, Kind)>,
     target: T,
     log: Vec<String>,
+    /// The draw for each pause after a refusal.
+    spread: f64,
 }
 
 /// `target` says of a probe started at a time, fresh or not, how long it takes and what it finds.
@@ -32,7 +34,7 @@ impl<T: Fn(u64, bool) -> (u64, Kind)> Play<T> {
     fn new(pacing: Pacing, first: u64, target: T) -> Self {
         let origin = Instant::now();
         let schedule = Schedule::new(pacing, origin, ms(first), ms(first));
-        Self { schedule, origin, now: 0, under_way: Vec::new(), target, log: Vec::new() }
+        Self { schedule, origin, now: 0, under_way: Vec::new(), target, log: Vec::new(), spread: 0.0 }
     }
 
     /// Plays up to and including `end`, and tells what happened since the last time.
@@ -62,7 +64,7 @@ impl<T: Fn(u64, bool) -> (u64, Kind)> Play<T> {
         self.now = at;
         let first = (0..self.under_way.len()).min_by_key(|&i| self.under_way[i].0).unwrap();
         let (_, id, kind) = self.under_way.remove(first);
-        let clear = self.schedule.finish(id, &kind, self.origin + ms(at));
+        let clear = self.schedule.finish(id, &kind, self.origin + ms(at), self.spread);
         let observed = kind.label();
         let called_off = if clear { std::mem::take(&mut self.under_way).len() } else { 0 };
         self.log.push(match (clear, called_off) {
@@ -136,16 +138,78 @@ fn a_target_that_refuses_is_confirmed_quickly_and_then_left_at_the_interval() {
         [
             "1000 kept",
             "1001 observed refused",
-            "1100 fresh",
-            "1101 observed refused",
-            "1200 fresh",
-            "1201 observed refused, clear",
+            "1015 fresh",
+            "1016 observed refused",
+            "1030 fresh",
+            "1031 observed refused, clear",
             "2000 kept",
             "2001 observed refused, clear",
             "3000 kept",
             "3001 observed refused, clear",
         ]
     );
+}
+
+/// The starts of the probes of a target that refuses from 1 s on.
+fn starts_of_a_refusal(pacing: Pacing, takes: u64, spread: f64) -> Vec<u64> {
+    let starts = std::cell::RefCell::new(Vec::new());
+    let mut play = Play::new(pacing, 0, |at, _| {
+        if at < 1000 {
+            return (5, Kind::Ready);
+        }
+        starts.borrow_mut().push(at);
+        (takes, Kind::Refused)
+    });
+    play.spread = spread;
+    play.until(1900);
+    assert_eq!(play.schedule.verdict.grade(), Grade::Down);
+    drop(play);
+    starts.into_inner()
+}
+
+#[test]
+fn the_pauses_after_a_refusal_are_spread_by_a_third() {
+    assert_eq!(starts_of_a_refusal(pacing(), 1, 0.999), [1000, 1019, 1038]);
+    assert_eq!(starts_of_a_refusal(pacing(), 1, 0.4), [1000, 1017, 1034]);
+}
+
+#[test]
+fn a_refusal_takes_at_least_thirty_milliseconds_to_prove_and_ten_between_two_probes() {
+    let with_fall = |fall| {
+        let thresholds = Thresholds { fall: NonZeroU32::new(fall).unwrap(), ..pacing().thresholds };
+        starts_of_a_refusal(Pacing { thresholds, ..pacing() }, 1, 0.0)
+    };
+    assert_eq!(with_fall(2), [1000, 1030]);
+    assert_eq!(with_fall(5), [1000, 1010, 1020, 1030, 1040]);
+}
+
+#[test]
+fn no_pause_after_a_refusal_is_longer_than_the_confirm_interval() {
+    assert_eq!(starts_of_a_refusal(Pacing { confirm_interval: ms(12), ..pacing() }, 1, 0.999), [1000, 1012, 1024]);
+}
+
+#[test]
+fn a_refusal_over_a_long_path_is_confirmed_as_soon_as_it_is_seen() {
+    assert_eq!(starts_of_a_refusal(pacing(), 50, 0.0), [1000, 1050, 1065]);
+}
+
+#[test]
+fn a_reset_connection_is_confirmed_like_a_refused_one_and_silence_is_not() {
+    let mut play = Play::new(pacing(), 0, |at, _| match at {
+        0..1000 => (5, Kind::Ready),
+        1000..1015 => (1, Kind::Reset),
+        _ => (1, Kind::Unreachable),
+    });
+    play.until(999);
+    let starts = |log: Vec<String>| log.into_iter().filter(|line| !line.contains("observed")).collect::<Vec<_>>();
+    assert_eq!(starts(play.until(1900)), ["1000 kept", "1015 fresh", "1115 fresh"]);
+}
+
+#[test]
+fn at_the_start_a_refusal_is_proved_as_quickly() {
+    let mut play = Play::new(pacing(), 0, |_, _| (1, Kind::Refused));
+    play.until(40);
+    assert_eq!(play.schedule.verdict.grade(), Grade::Down);
 }
 
 #[test]
@@ -239,8 +303,8 @@ fn one_failure_between_ready_answers_is_confirmed_away() {
         [
             "1000 kept",
             "1005 observed refused",
-            "1100 fresh",
-            "1105 observed ready, clear",
+            "1015 fresh",
+            "1020 observed ready, clear",
             "2000 kept",
             "2005 observed ready, clear"
         ]
@@ -316,10 +380,10 @@ fn a_live_target_that_refuses_is_confirmed_quickly() {
         [
             "2000 kept",
             "2001 observed refused",
-            "2100 fresh",
-            "2101 observed refused",
-            "2200 fresh",
-            "2201 observed refused, clear",
+            "2015 fresh",
+            "2016 observed refused",
+            "2030 fresh",
+            "2031 observed refused, clear",
             "3000 kept",
             "3001 observed refused, clear",
         ]
@@ -383,7 +447,7 @@ fn a_long_interval_puts_off_only_the_second_probe() {
     let mut probe = |millis| {
         assert_eq!(schedule.due(), Some(at(millis)));
         let start = schedule.start(at(millis));
-        schedule.finish(start.id, &Kind::Ready, at(millis + 5))
+        schedule.finish(start.id, &Kind::Ready, at(millis + 5), 0.0)
     };
     // The verdict, and then the place in the interval.
     assert!(!probe(20));
@@ -397,7 +461,7 @@ fn a_place_in_the_interval_that_is_past_is_that_of_the_next() {
     let now = Instant::now();
     let mut schedule = Schedule::new(pacing(), now, ms(10), ms(10));
     let start = schedule.start(now + ms(10));
-    assert!(schedule.finish(start.id, &Kind::ShuttingDown, now + ms(15)));
+    assert!(schedule.finish(start.id, &Kind::ShuttingDown, now + ms(15), 0.0));
     assert_eq!(schedule.due(), Some(now + ms(1010)));
 }
 
@@ -459,8 +523,8 @@ fn what_was_called_off_is_no_finding() {
     let mut schedule = Schedule::new(pacing(), now, Duration::ZERO, Duration::ZERO);
     let first = schedule.start(now);
     let second = schedule.start(now);
-    assert!(schedule.finish(first.id, &Kind::ShuttingDown, now));
-    assert!(!schedule.finish(second.id, &Kind::Ready, now));
+    assert!(schedule.finish(first.id, &Kind::ShuttingDown, now, 0.0));
+    assert!(!schedule.finish(second.id, &Kind::Ready, now, 0.0));
     assert_eq!(schedule.verdict.grade(), Grade::Live);
 }
 
