@@ -101,6 +101,16 @@ pub enum Kind {
     },
     /// The certificate has ended.
     Expired,
+    /// A CA of the certificate's chain has ended, though the certificate itself has not.
+    CaExpired {
+        /// The subject of the CA.
+        ca: String,
+    },
+    /// The certificate breaks another rule, or is of an algorithm that is not accepted.
+    CertificateRefused {
+        /// The rule or the algorithm, as a sentence.
+        detail: String,
+    },
     /// The certificate has not begun.
     NotYetValid,
     /// No answer to the request in time.
@@ -144,6 +154,8 @@ impl Kind {
             | Self::UntrustedCa
             | Self::WrongName { .. }
             | Self::Expired
+            | Self::CaExpired { .. }
+            | Self::CertificateRefused { .. }
             | Self::NotYetValid
             | Self::AnswerTimeout
             | Self::ClosedEarly
@@ -178,6 +190,8 @@ impl Kind {
             Self::UntrustedCa => "untrustedCa",
             Self::WrongName { .. } => "wrongName",
             Self::Expired => "expired",
+            Self::CaExpired { .. } => "caExpired",
+            Self::CertificateRefused { .. } => "certificateRefused",
             Self::NotYetValid => "notYetValid",
             Self::AnswerTimeout => "answerTimeout",
             Self::ClosedEarly => "closedEarly",
@@ -220,6 +234,8 @@ impl fmt::Display for Kind {
                 write!(f, "the certificate lacks {expected}; it has {}", names.join(", "))
             }
             Self::Expired => f.write_str("the certificate has expired"),
+            Self::CaExpired { ca } => write!(f, "the CA that issued the certificate has expired: {ca}"),
+            Self::CertificateRefused { detail } => write!(f, "the certificate is refused: {detail}"),
             Self::NotYetValid => f.write_str("the certificate is not valid yet"),
             Self::AnswerTimeout => f.write_str("TLS is up, but no whole answer came in time"),
             Self::ClosedEarly => f.write_str("the connection closed before an answer"),

@@ -13,9 +13,9 @@ mod version;
 mod watched;
 
 pub use self::chain::error_chain;
-pub use self::pem::{ca_certificates, certificates, check_key_fits, private_key};
+pub use self::pem::{certificates, private_key};
 pub use self::plain::{FileError, read};
-pub use self::roots::{NoSystemRoots, system_roots};
+pub use self::roots::{NoSystemRoots, system_certificates, system_roots};
 pub use self::secret::{SecretFile, SecretFileError};
 pub use self::staged::StagedFile;
 pub use self::token::{Token, TokenError};

@@ -38,27 +38,9 @@ pub enum FileError {
     /// It has no PEM section with a certificate.
     #[error("{} holds no certificate; at least one in PEM is needed", .0.display())]
     NoCertificate(PathBuf),
-    /// It has a certificate that is none, or that no CA has.
-    #[error("certificate {number} of {} cannot be used: {error}", path.display())]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// The place of the certificate in the file, from 1.
-        number: usize,
-        /// The refusal of the TLS library.
-        error: rustls::Error,
-    },
     /// It has no PEM section with a private key.
     #[error("{} holds no private key; one in PEM is needed", .0.display())]
     NoPrivateKey(PathBuf),
-    /// The private key is not that of the certificate.
-    #[error("{} does not fit the certificate: {error}", path.display())]
-    OtherKey {
-        /// The file of the key.
-        path: PathBuf,
-        /// The refusal of the TLS library.
-        error: rustls::Error,
-    },
     /// It has nothing but white space where a token is needed.
     #[error("{} is empty; a token is needed", .0.display())]
     EmptyToken(PathBuf),

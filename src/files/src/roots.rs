@@ -3,25 +3,38 @@
 use std::sync::{Arc, OnceLock};
 
 use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 
 /// The system has no usable CA certificate.
 #[derive(Debug, thiserror::Error)]
 #[error("the system has no CA certificates: {0}")]
 pub struct NoSystemRoots(String);
 
-/// The CA certificates of the system, read once in the life of the process.
+/// The CA certificates of the system for rustls, made once in the life of the process.
 pub fn system_roots() -> Result<Arc<RootCertStore>, NoSystemRoots> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     if let Some(roots) = ROOTS.get() {
         return Ok(Arc::clone(roots));
     }
-    let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     // Old systems keep certificates that no library accepts any more.
-    let (usable, _) = roots.add_parsable_certificates(found.certs);
+    let (usable, _) = roots.add_parsable_certificates(system_certificates()?.iter().cloned());
     if usable == 0 {
+        return Err(NoSystemRoots("none is usable".to_owned()));
+    }
+    Ok(Arc::clone(ROOTS.get_or_init(|| Arc::new(roots))))
+}
+
+/// The CA certificates of the system, read once in the life of the process; at least one.
+pub fn system_certificates() -> Result<&'static [CertificateDer<'static>], NoSystemRoots> {
+    static CERTIFICATES: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
+    if let Some(certificates) = CERTIFICATES.get() {
+        return Ok(certificates);
+    }
+    let found = rustls_native_certs::load_native_certs();
+    if found.certs.is_empty() {
         let detail = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
         return Err(NoSystemRoots(detail));
     }
-    Ok(Arc::clone(ROOTS.get_or_init(|| Arc::new(roots))))
+    Ok(CERTIFICATES.get_or_init(|| found.certs))
 }

@@ -1,18 +1,16 @@
 //! The credentials of a probe and the CAs that it trusts, and their files. It knows nothing of targets.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use daymark_files::{
-    FileError, NoSystemRoots, Token, WatchedFiles, ca_certificates, certificates, private_key, system_roots,
-};
+use daymark_certificates::{AcceptAny, Authorities, CaBundle, CertificateFileError, ClientIdentity, ServerVerifier};
+use daymark_files::{FileError, NoSystemRoots, Token, WatchedFiles, system_certificates};
 use http::HeaderValue;
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
-use rustls::crypto::CryptoProvider;
 
-use crate::certificate::{AcceptAny, Recorder};
+use crate::certificate::Recorder;
 use crate::settings::{Auth, Trust, files};
 
 /// The CAs that a probe trusts and the credentials that it shows. Has no `Debug`: it holds secrets.
@@ -30,12 +28,10 @@ pub(super) type CredentialFiles = WatchedFiles<Credentials, CredentialsError>;
 pub(super) enum CredentialsError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("{certificate} and {key} cannot be used together")]
-    ClientCertificate { certificate: PathBuf, key: PathBuf, source: rustls::Error },
+    #[error(transparent)]
+    Certificates(#[from] CertificateFileError),
     #[error(transparent)]
     NoSystemRoots(#[from] NoSystemRoots),
-    #[error("cannot set up verification")]
-    Verifier(#[from] VerifierBuilderError),
     #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
 }
@@ -63,16 +59,14 @@ impl Credentials {
 
     fn load(trust: &Trust, auth: Option<&Auth>) -> Result<Self, CredentialsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = verifier(trust, &provider)?;
+        let verifier = verifier(trust)?;
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&verifier));
         let mut tls = match auth {
             Some(Auth::ClientCertificate { certificate, key }) => {
-                builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?).map_err(|source| {
-                    CredentialsError::ClientCertificate { certificate: certificate.clone(), key: key.clone(), source }
-                })?
+                builder.with_client_cert_resolver(ClientIdentity::read(certificate, key)?.resolver())
             }
             _ => builder.with_no_client_auth(),
         };
@@ -93,11 +87,11 @@ pub(super) fn watch(trust: Trust, auth: Option<Auth>) -> CredentialFiles {
     WatchedFiles::new("probe credentials", paths, move || Credentials::load(&trust, auth.as_ref()))
 }
 
-fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, CredentialsError> {
-    let roots = match trust {
-        Trust::File(path) => Arc::new(ca_certificates(path)?),
-        Trust::System => system_roots()?,
-        Trust::Nothing => return Ok(Arc::new(AcceptAny(Arc::clone(provider)))),
+fn verifier(trust: &Trust) -> Result<Arc<dyn ServerCertVerifier>, CredentialsError> {
+    let authorities = match trust {
+        Trust::File(path) => CaBundle::read(path)?.authorities,
+        Trust::System => Authorities::from_der(system_certificates()?.iter().map(AsRef::as_ref)),
+        Trust::Nothing => return Ok(Arc::new(AcceptAny)),
     };
-    Ok(WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider)).build()?)
+    Ok(Arc::new(ServerVerifier::new(authorities)))
 }

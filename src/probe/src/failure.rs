@@ -3,9 +3,10 @@
 use std::error::Error;
 use std::io;
 
+use daymark_certificates::ChainFault;
 use daymark_decision::{Certificate, Kind};
 use daymark_files::error_chain;
-use rustls::{CertificateError, InvalidMessage};
+use rustls::InvalidMessage;
 
 /// In bytes, the longest body of an answer. A head may be as long, and is given up before it is twice that.
 pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -18,8 +19,10 @@ pub(super) fn of_connect(error: &io::Error) -> Kind {
 /// The kind of observation that a failed TLS handshake makes. `certificate` was seen in it, and `expected` is the name that it
 /// needs. A connection that just ends during the handshake is closed early: nothing was refused.
 pub(super) fn of_handshake(error: &io::Error, certificate: Option<&Certificate>, expected: &str) -> Kind {
+    if let Some(fault) = tls(error).and_then(ChainFault::of) {
+        return of_chain(fault, certificate, expected);
+    }
     match tls(error) {
-        Some(rustls::Error::InvalidCertificate(error)) => of_certificate(error, certificate, expected),
         Some(rustls::Error::InvalidMessage(
             InvalidMessage::InvalidContentType
             | InvalidMessage::InvalidEmptyPayload
@@ -31,19 +34,17 @@ pub(super) fn of_handshake(error: &io::Error, certificate: Option<&Certificate>,
     }
 }
 
-fn of_certificate(error: &CertificateError, certificate: Option<&Certificate>, expected: &str) -> Kind {
-    match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Kind::Expired,
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Kind::NotYetValid,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Kind::WrongName {
+fn of_chain(fault: &ChainFault, certificate: Option<&Certificate>, expected: &str) -> Kind {
+    match fault {
+        ChainFault::Expired => Kind::Expired,
+        ChainFault::NotYetValid => Kind::NotYetValid,
+        ChainFault::WrongName => Kind::WrongName {
             expected: expected.to_owned(),
             names: certificate.map(|seen| seen.names.clone()).unwrap_or_default(),
         },
-        // CAs of kubeadm all have the same name, so a foreign one shows only in a signature that does not fit its key.
-        CertificateError::UnknownIssuer
-        | CertificateError::BadSignature
-        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Kind::UntrustedCa,
-        other => Kind::TlsFailed { detail: other.to_string() },
+        ChainFault::UntrustedCa => Kind::UntrustedCa,
+        ChainFault::CaExpired { ca, .. } => Kind::CaExpired { ca: ca.clone() },
+        ChainFault::Other(detail) => Kind::CertificateRefused { detail: detail.clone() },
     }
 }
 
@@ -140,14 +141,5 @@ mod tests {
     fn the_systems_own_timeout_is_the_silence_of_its_phase() {
         let error = io::Error::from_raw_os_error(libc::ETIMEDOUT);
         assert_eq!(of_handshake(&error, None, "lb"), Kind::TlsStall);
-    }
-
-    #[test]
-    fn a_certificate_signed_by_another_kind_of_key_is_of_another_ca() {
-        let error = CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
-            signature_algorithm_id: Vec::new(),
-            public_key_algorithm_id: Vec::new(),
-        };
-        assert_eq!(of_certificate(&error, None, "lb"), Kind::UntrustedCa);
     }
 }

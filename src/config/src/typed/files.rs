@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use daymark_certificates::{CaBundle, CertificateFileError};
 use daymark_files::{FileError, SecretFile, SecretFileError, Token};
 use daymark_gossip::{KeyRing, KeyRingError};
 
@@ -12,6 +13,9 @@ pub(super) enum WrongFile {
     /// It cannot be read, or holds something else.
     #[error(transparent)]
     File(#[from] FileError),
+    /// It has no usable certificate.
+    #[error(transparent)]
+    Certificates(#[from] CertificateFileError),
     /// There is no key file.
     #[error("{} does not exist; `daymark keygen` makes a key", .0.display())]
     NoKeyFile(PathBuf),
@@ -25,7 +29,7 @@ pub(super) type Check = fn(&Path) -> Result<(), WrongFile>;
 
 /// A PEM file with at least one CA certificate.
 pub(super) fn ca(path: &Path) -> Result<(), WrongFile> {
-    Ok(daymark_files::ca_certificates(path).map(|_| ())?)
+    Ok(CaBundle::read(path).map(|_| ())?)
 }
 
 /// A PEM file with a chain of certificates.

@@ -1,11 +1,13 @@
 //! The probe of a pool: durations in their order, trust and credentials.
 
 use std::num::NonZeroU32;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use daymark_certificates::{CaBundle, CertificateFileError, ClientIdentity};
 use daymark_decision::Thresholds;
-use daymark_files::{FileError, check_key_fits};
 
-use super::{Checker, Setting, files};
+use super::{Checker, Setting, Source, files};
 use crate::findings::Location;
 use crate::raw::{self, RawAuth, RawProbe};
 use crate::reader::Key;
@@ -45,6 +47,7 @@ impl Checker<'_> {
     fn trust(&mut self, ca: Key<Text<FilePath>>, insecure: Key<bool>, probe: Location) -> Trust {
         let unset = matches!((&ca, &insecure), (Key::Absent, Key::Absent | Key::Present(false, _)));
         let (insecure, insecure_location) = insecure.present().unwrap_or((false, probe));
+        let ca_location = ca.location().unwrap_or(probe);
         let path = self.file(ca, files::ca);
         match (path, insecure) {
             (Some(_), true) => {
@@ -57,7 +60,10 @@ impl Checker<'_> {
                 self.findings.warn(insecure_location, message);
                 Trust::Nothing
             }
-            (Some(path), false) => Trust::File(path),
+            (Some(path), false) => {
+                self.warn_of_authorities(&path, ca_location);
+                Trust::File(path)
+            }
             (None, false) => {
                 if unset {
                     let message =
@@ -66,6 +72,23 @@ impl Checker<'_> {
                 }
                 Trust::System
             }
+        }
+    }
+
+    /// Warns of the certificates of a CA file that cannot be used, and of those that expire.
+    fn warn_of_authorities(&mut self, path: &Path, location: Location) {
+        if self.source == Source::FileAlone {
+            return;
+        }
+        // An unusable file was found with the file itself.
+        let Ok(CaBundle { authorities, unusable }) = CaBundle::read(path) else { return };
+        for unusable in unusable {
+            self.findings.warn(location, format!("{}: {unusable}; the others are used", path.display()));
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        for warning in authorities.iter().filter_map(|authority| authority.end_warning(now)) {
+            self.findings.warn(location, format!("{}: {warning}", path.display()));
         }
     }
 
@@ -90,7 +113,9 @@ impl Checker<'_> {
         let key = self.required_file(raw.key, "key", location, files::key);
         let (certificate, key) = (certificate?, key?);
         // Any other error was found with the file itself.
-        if let Err(error @ FileError::OtherKey { .. }) = check_key_fits(&certificate, &key) {
+        if self.source != Source::FileAlone
+            && let Err(error @ CertificateFileError::ClientIdentity { .. }) = ClientIdentity::read(&certificate, &key)
+        {
             self.findings.error(key_location.unwrap_or(location), error.to_string());
         }
         Some(Auth::ClientCertificate { certificate, key })

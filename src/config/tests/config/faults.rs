@@ -1,6 +1,6 @@
 //! Invalid values. Each error names the line, the path of the key, what is wrong and what is allowed.
 
-use crate::support::{SMALL, error, errors, warnings, with};
+use crate::support::{SMALL, error, errors, files, warnings, with};
 
 /// The only error of [`SMALL`] with one part changed, without the name of the file.
 fn fault(old: &str, new: &str) -> String {
@@ -288,6 +288,49 @@ fn a_ca_must_be_a_file_with_certificates() {
         probe_fault("insecure: true"),
         "5:35: pools[0].probe.insecure: `insecure: true` and `ca` exclude each other; one of the two is allowed"
     );
+}
+
+#[test]
+fn an_unusable_certificate_of_a_bundle_is_a_warning_with_its_number() {
+    let dir = files();
+    let good = std::fs::read_to_string(dir.path().join("ca.crt")).unwrap();
+    let broken = std::fs::read_to_string(dir.path().join("broken.crt")).unwrap();
+    assert_eq!(
+        warnings_with_ca(&dir, &format!("{good}{broken}{}\n{good}", &good[..100])),
+        "daymark.yaml:5:17: pools[0].probe.ca: ca.crt: certificate 2 cannot be used: it is no X.509 certificate; the others are \
+         used\n\
+         daymark.yaml:5:17: pools[0].probe.ca: ca.crt: certificate 3 cannot be used: it is torn: there is no whole PEM section; \
+         the others are used"
+    );
+}
+
+#[test]
+fn a_ca_that_has_expired_or_will_within_30_days_is_a_warning() {
+    let dir = files();
+    let certificate = |days: u64| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, format!("ca-{days}"));
+        params.not_after = (std::time::SystemTime::now() + std::time::Duration::from_hours(24 * days + 1)).into();
+        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    };
+    let mut expired = rcgen::CertificateParams::default();
+    expired.not_after = rcgen::date_time_ymd(2026, 1, 1);
+    let expired = expired.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+    let found = warnings_with_ca(&dir, &format!("{}{}{expired}", certificate(29), certificate(30)));
+    let [soon, over] = &found.lines().collect::<Vec<_>>()[..] else { panic!("{found}") };
+    assert!(soon.contains("ca.crt: the CA CN=ca-29 expires on 2") && soon.contains(", in 29 days, and"), "{soon}");
+    assert!(
+        over.contains(" expired on 2026-01-01, so clients refuse every node whose certificate it issued"),
+        "{over}"
+    );
+}
+
+/// The warnings of the smallest file with this content of its CA file.
+fn warnings_with_ca(dir: &tempfile::TempDir, ca: &str) -> String {
+    std::fs::write(dir.path().join("ca.crt"), ca).unwrap();
+    let warnings = daymark_config::Config::parse(SMALL, "daymark.yaml", dir.path()).unwrap().warnings;
+    let hidden = format!("{}/", dir.path().display());
+    warnings.iter().map(|finding| finding.to_string().replace(&hidden, "")).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

@@ -37,7 +37,12 @@ pub enum Validity {
 impl Authority {
     /// Generates a new CA. The common name of kubeadm's CA is `kubernetes`.
     pub fn new(common_name: &str) -> Result<Self, FakeApiserverError> {
-        let mut params = params(&[], common_name, Validity::Current)?;
+        Self::with_validity(common_name, Validity::Current)
+    }
+
+    /// Generates a new CA with a validity period. It issues certificates with validity periods of their own.
+    pub fn with_validity(common_name: &str, validity: Validity) -> Result<Self, FakeApiserverError> {
+        let mut params = params(&[], common_name, validity)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate()?;

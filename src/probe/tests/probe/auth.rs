@@ -119,7 +119,10 @@ async fn a_client_certificate_with_the_key_of_another_is_a_local_error() {
     let fixture = with_certificate();
     fixture.write("client.key", &fixture.authority.issue_client("other").unwrap().key_pem());
     let kind = fixture.probe().await.kind;
-    assert!(matches!(&kind, Kind::LocalError { detail } if detail.contains("cannot be used together")), "{kind}");
+    assert!(
+        matches!(&kind, Kind::LocalError { detail } if detail.contains("client.key does not fit the certificate: the key is not that of the certificate")),
+        "{kind}"
+    );
 }
 
 /// A log in memory, written by a subscriber and read by a test.

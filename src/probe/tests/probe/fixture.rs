@@ -31,7 +31,11 @@ impl Fixture {
 
     /// The same on another address and with another server name.
     pub(crate) fn on(address: IpAddr, name: &str) -> Self {
-        let authority = Authority::new("kubernetes").unwrap();
+        Self::by(Authority::new("kubernetes").unwrap(), address, name)
+    }
+
+    /// The same with a certificate of this CA.
+    pub(crate) fn by(authority: Authority, address: IpAddr, name: &str) -> Self {
         let names = [name, "kubernetes", "10.96.0.1", "fd00::1"];
         let apiserver = FakeApiserver::start(SocketAddr::new(address, 0), &authority, &names).unwrap();
         let directory = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use daymark_decision::Kind;
-use daymark_fake_apiserver::Behaviour;
+use daymark_fake_apiserver::{Authority, Behaviour, Validity};
 use daymark_probe::Trust;
 
 use crate::fixture::{Fixture, NAME};
@@ -32,6 +32,27 @@ async fn an_address_as_server_name_must_be_in_the_certificate() {
     fixture.settings.server_name = "10.10.1.9".to_owned();
     let kind = fixture.probe().await.kind;
     assert!(matches!(&kind, Kind::WrongName { expected, .. } if expected == "10.10.1.9"), "{kind}");
+}
+
+#[tokio::test]
+async fn a_leaf_of_an_expired_ca_is_refused_though_it_is_valid_itself() {
+    let expired = Authority::with_validity("kubernetes", Validity::Past).unwrap();
+    let mut fixture = Fixture::by(expired, Ipv4Addr::LOCALHOST.into(), NAME);
+    let renewed = Authority::new("kubernetes").unwrap();
+    let bundle = format!("{}{}", fixture.authority.pem(), renewed.pem());
+    fixture.settings.trust = Trust::File(fixture.write("bundle.crt", &bundle));
+    let kind = fixture.probe().await.kind;
+    assert_eq!(kind, Kind::CaExpired { ca: "CN=kubernetes".to_owned() });
+    assert_eq!(kind.to_string(), "the CA that issued the certificate has expired: CN=kubernetes");
+}
+
+#[tokio::test]
+async fn one_torn_certificate_in_a_bundle_takes_no_other_with_it() {
+    let mut fixture = Fixture::new();
+    let torn = &fixture.authority.pem()[..100];
+    let bundle = format!("{torn}\n{}", fixture.authority.pem());
+    fixture.settings.trust = Trust::File(fixture.write("bundle.crt", &bundle));
+    assert_eq!(fixture.probe().await.kind, Kind::Ready);
 }
 
 #[tokio::test]

@@ -1,0 +1,122 @@
+//! The CA certificates that a probe trusts, and those of a file that cannot be used.
+
+use std::fmt;
+
+use x509_parser::time::ASN1Time;
+
+use crate::algorithm::KeyAlgorithm;
+use crate::certificate::Certificate;
+use crate::pem;
+
+/// The certificates of a PEM file. Those that cannot be used take no other with them.
+#[derive(Clone, Debug)]
+pub struct CaBundle {
+    /// The usable ones.
+    pub authorities: Authorities,
+    /// The ones that cannot be used, in the order of the file.
+    pub unusable: Vec<UnusableCertificate>,
+}
+
+/// Trusted certificates.
+#[derive(Clone, Debug, Default)]
+pub struct Authorities(pub(crate) Vec<Certificate>);
+
+/// In days, the time before the end of a CA in which it is told.
+const WARNING_DAYS: i64 = 30;
+const DAY: i64 = 24 * 60 * 60;
+
+/// One trusted certificate, for people and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// Its subject.
+    pub name: String,
+    /// Its end, in seconds since the Unix epoch.
+    pub not_after: i64,
+}
+
+impl Authority {
+    /// The warning of a CA that has expired, or that expires within 30 days. `now` is in seconds since the Unix epoch.
+    pub fn end_warning(&self, now: i64) -> Option<String> {
+        let Self { name, not_after } = self;
+        let left = not_after - now;
+        if left < 0 {
+            return Some(format!(
+                "the CA {name} expired on {}, so clients refuse every node whose certificate it issued; renew it, or remove it \
+                 if no node uses it",
+                day(*not_after)
+            ));
+        }
+        (left < WARNING_DAYS * DAY).then(|| {
+            format!(
+                "the CA {name} expires on {}, in {} days, and from then on clients refuse every node whose certificate it \
+                 issued; renew it before",
+                day(*not_after),
+                left / DAY
+            )
+        })
+    }
+}
+
+/// The date of a moment, in UTC.
+fn day(seconds: i64) -> String {
+    ASN1Time::from_timestamp(seconds).map_or_else(|_| seconds.to_string(), |at| at.to_datetime().date().to_string())
+}
+
+/// A certificate that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusableCertificate {
+    /// Its place in the file, from 1.
+    pub number: usize,
+    /// The fault, as a sentence about "it".
+    pub fault: String,
+}
+
+impl fmt::Display for UnusableCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "certificate {} cannot be used: {}", self.number, self.fault)
+    }
+}
+
+impl CaBundle {
+    /// Reads the certificates of a PEM text.
+    pub fn parse(pem: &[u8]) -> Self {
+        let mut bundle = Self { authorities: Authorities::default(), unusable: Vec::new() };
+        for (index, der) in pem::certificates(pem).into_iter().enumerate() {
+            let torn = || "it is torn: there is no whole PEM section".to_owned();
+            match der.ok_or_else(torn).and_then(|der| usable(&der)) {
+                Ok(certificate) => bundle.authorities.0.push(certificate),
+                Err(fault) => bundle.unusable.push(UnusableCertificate { number: index + 1, fault }),
+            }
+        }
+        bundle
+    }
+}
+
+impl Authorities {
+    /// Takes those of these certificates that can be used. Old systems keep some that no library accepts any more.
+    pub fn from_der<'a>(certificates: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self(certificates.into_iter().filter_map(|der| usable(der).ok()).collect())
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each certificate, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = Authority> {
+        self.0.iter().map(|certificate| Authority { name: certificate.name.clone(), not_after: certificate.not_after })
+    }
+}
+
+/// The certificate, if it could prove a server in any chain.
+fn usable(der: &[u8]) -> Result<Certificate, String> {
+    let certificate = Certificate::parse(der)?;
+    if let KeyAlgorithm::Unsupported(name) = &certificate.key.algorithm {
+        return Err(format!("its key is {name}, which Daymark does not accept"));
+    }
+    match &certificate.unknown_critical {
+        Some(oid) => Err(format!("its critical extension {oid} is not understood")),
+        None => Ok(certificate),
+    }
+}

@@ -1,0 +1,186 @@
+//! Looks for a chain from a server's certificate to a trusted one, by the rules of Go's `Certificate.Verify`.
+//!
+//! Every certificate of the chain is judged, the trusted one included. The search is bounded, and without a chain there is no
+//! trust.
+
+use rustls::pki_types::ServerName;
+
+use crate::certificate::Certificate;
+use crate::fault::ChainFault;
+use crate::host_name::is_valid_for;
+use crate::signature::SignatureFault;
+
+/// The most signatures that one judgement verifies, as in Go.
+const MAX_SIGNATURES: usize = 100;
+/// The most comparisons of a name with a constraint that one judgement makes, as in Go.
+const MAX_COMPARISONS: usize = 250_000;
+/// The most certificates in a chain.
+const MAX_CHAIN: usize = 16;
+/// The most certificates that a server may show.
+const MAX_SHOWN: usize = 64;
+
+/// The certificates of one judgement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidates<'a> {
+    pub(crate) trusted: &'a [Certificate],
+    /// Shown by the server beside its own.
+    pub(crate) intermediates: &'a [Certificate],
+    /// In seconds since the Unix epoch.
+    pub(crate) now: i64,
+}
+
+/// A fault of one attempt. The further the attempt came, the better it explains the refusal.
+#[derive(Clone, Debug)]
+struct Attempt {
+    progress: Progress,
+    fault: ChainFault,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    /// The signature could not be verified.
+    Unverified,
+    /// A certificate with a right signature breaks a rule.
+    Issued,
+}
+
+/// Judges the certificate of a server for a name.
+pub(crate) fn verify(end: &Certificate, server: &ServerName<'_>, candidates: Candidates<'_>) -> Result<(), ChainFault> {
+    if candidates.intermediates.len() > MAX_SHOWN {
+        return Err(ChainFault::Other(format!("the server shows more than {MAX_SHOWN} certificates")));
+    }
+    check_extensions(end)?;
+    if candidates.now < end.not_before {
+        return Err(ChainFault::NotYetValid);
+    }
+    if candidates.now > end.not_after {
+        return Err(ChainFault::Expired);
+    }
+    if !is_valid_for(&end.names, server) {
+        return Err(ChainFault::WrongName);
+    }
+    if !end.may_be_server {
+        return Err(ChainFault::Other("the certificate is not for servers (extended key usage)".to_owned()));
+    }
+    if candidates.trusted.iter().any(|trusted| trusted.der == end.der) {
+        return Ok(());
+    }
+    let mut search = Search { candidates, signatures: 0, comparisons: 0, best: None };
+    if search.extends(&mut vec![end]) {
+        return Ok(());
+    }
+    Err(search.best.map_or(ChainFault::UntrustedCa, |attempt| attempt.fault))
+}
+
+struct Search<'a> {
+    candidates: Candidates<'a>,
+    signatures: usize,
+    comparisons: usize,
+    best: Option<Attempt>,
+}
+
+impl<'a> Search<'a> {
+    /// True if the chain can be extended to a trusted certificate. Trusted ones are tried first.
+    fn extends(&mut self, chain: &mut Vec<&'a Certificate>) -> bool {
+        let Candidates { trusted, intermediates, .. } = self.candidates;
+        if trusted.iter().any(|issuer| self.is_issuer(issuer, true, chain)) {
+            return true;
+        }
+        for issuer in intermediates {
+            if self.is_issuer(issuer, false, chain) {
+                chain.push(issuer);
+                if self.extends(chain) {
+                    return true;
+                }
+                chain.pop();
+            }
+        }
+        false
+    }
+
+    /// True if the certificate issued the last one of the chain and may be in it.
+    fn is_issuer(&mut self, issuer: &Certificate, is_trusted: bool, chain: &[&Certificate]) -> bool {
+        let Some(last) = chain.last() else { return false };
+        if last.issuer != issuer.subject
+            || chain.len() >= MAX_CHAIN
+            || chain.iter().any(|other| other.is_same_entity(issuer))
+        {
+            return false;
+        }
+        if self.signatures == MAX_SIGNATURES {
+            let detail = format!("no chain was found within {MAX_SIGNATURES} signatures");
+            self.note(Progress::Unverified, ChainFault::Other(detail));
+            return false;
+        }
+        self.signatures += 1;
+        match last.verify_issued_by(issuer) {
+            Ok(()) => {}
+            Err(SignatureFault::Wrong) => return false,
+            Err(SignatureFault::Unsupported(name)) => {
+                let detail = format!("a signature of its chain is by {name}, which Daymark does not accept");
+                self.note(Progress::Unverified, ChainFault::Other(detail));
+                return false;
+            }
+        }
+        self.comparisons += comparisons(issuer, chain);
+        if self.comparisons > MAX_COMPARISONS {
+            let detail = format!("its name constraints need more than {MAX_COMPARISONS} comparisons");
+            self.note(Progress::Unverified, ChainFault::Other(detail));
+            return false;
+        }
+        match judge_issuer(issuer, is_trusted, chain, self.candidates.now) {
+            Ok(()) => true,
+            Err(fault) => {
+                self.note(Progress::Issued, fault);
+                false
+            }
+        }
+    }
+
+    fn note(&mut self, progress: Progress, fault: ChainFault) {
+        if self.best.as_ref().is_none_or(|best| best.progress < progress) {
+            self.best = Some(Attempt { progress, fault });
+        }
+    }
+}
+
+/// The number of comparisons of a name with a constraint that this issuer needs.
+fn comparisons(issuer: &Certificate, chain: &[&Certificate]) -> usize {
+    let names: usize = chain.iter().map(|below| below.names.len()).sum();
+    issuer.constraints.as_ref().map_or(0, |constraints| names.saturating_mul(constraints.len()))
+}
+
+/// Judges a CA whose signature on the last certificate of the chain is right.
+fn judge_issuer(issuer: &Certificate, is_trusted: bool, chain: &[&Certificate], now: i64) -> Result<(), ChainFault> {
+    let refused = |rule: &str| ChainFault::Other(format!("{rule}: {}", issuer.name));
+    // A trusted one of version 1 cannot say that it is a CA; being trusted says it.
+    if !issuer.may_issue() || (!is_trusted && !issuer.is_marked_as_ca()) {
+        return Err(refused("the certificate that issued it is not one of a CA"));
+    }
+    check_extensions(issuer)?;
+    if now > issuer.not_after {
+        return Err(ChainFault::CaExpired { ca: issuer.name.clone(), not_after: issuer.not_after });
+    }
+    if now < issuer.not_before {
+        return Err(refused("the CA that issued it is not valid yet"));
+    }
+    // The end certificate is none of the CAs in between.
+    if issuer.max_path_length().is_some_and(|most| chain.len() - 1 > most) {
+        return Err(refused("its chain is longer than a CA allows"));
+    }
+    if let Some(constraints) = &issuer.constraints
+        && !chain.iter().flat_map(|below| &below.names).all(|name| constraints.allow(name))
+    {
+        return Err(refused("a CA may not issue for its names"));
+    }
+    if !issuer.may_be_server {
+        return Err(refused("a CA may not issue for servers (extended key usage)"));
+    }
+    Ok(())
+}
+
+fn check_extensions(certificate: &Certificate) -> Result<(), ChainFault> {
+    let Some(oid) = &certificate.unknown_critical else { return Ok(()) };
+    let name = &certificate.name;
+    Err(ChainFault::Other(format!("the critical extension {oid} is not understood: {name}")))
+}

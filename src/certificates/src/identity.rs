@@ -1,0 +1,74 @@
+//! A client certificate with its private key.
+
+use std::sync::Arc;
+
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use crate::algorithm::{KeyAlgorithm, whole};
+
+/// A client certificate with its private key. Has no `Debug`: it holds a secret.
+pub struct ClientIdentity {
+    resolver: Arc<SingleCertAndKey>,
+    /// The end of the certificate, in seconds since the Unix epoch.
+    pub not_after: i64,
+}
+
+/// A client certificate that cannot be used. The sentences are about the key or "it", the certificate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientIdentityError {
+    /// The certificate is none.
+    #[error("the first certificate is no X.509 certificate")]
+    NoCertificate,
+    /// Daymark cannot sign with such a key.
+    #[error(
+        "the key is {0}, and Daymark signs only with RSA of 2048 to 8192 bits, ECDSA with P-256 or P-384, and Ed25519"
+    )]
+    UnsupportedKey(String),
+    /// The key is that of another certificate.
+    #[error("the key is not that of the certificate")]
+    OtherKey,
+}
+
+impl ClientIdentityError {
+    /// The refusal of the key, in short.
+    pub(crate) fn summary(&self) -> &'static str {
+        match self {
+            Self::UnsupportedKey(_) => "cannot be used",
+            Self::NoCertificate | Self::OtherKey => "does not fit the certificate",
+        }
+    }
+}
+
+impl ClientIdentity {
+    /// Takes the certificates, the client's own first, and its key. A certificate may be of version 1: the server judges it.
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: &PrivateKeyDer<'_>) -> Result<Self, ClientIdentityError> {
+        let own = chain.first().ok_or(ClientIdentityError::NoCertificate)?;
+        let parsed: X509Certificate<'_> = whole(own).ok_or(ClientIdentityError::NoCertificate)?;
+        let not_after = parsed.validity().not_after.timestamp();
+        let of_certificate = parsed.public_key();
+        let key = any_supported_type(key)
+            .map_err(|_| ClientIdentityError::UnsupportedKey(KeyAlgorithm::of(of_certificate).to_string()))?;
+        // The encodings of an algorithm may differ, so the bits of the keys are compared.
+        let fits = key.public_key().is_none_or(|own| {
+            let own: Option<SubjectPublicKeyInfo<'_>> = whole(&own);
+            own.is_some_and(|own| {
+                own.subject_public_key.data == of_certificate.subject_public_key.data
+                    && own.algorithm.algorithm == of_certificate.algorithm.algorithm
+            })
+        });
+        if !fits {
+            return Err(ClientIdentityError::OtherKey);
+        }
+        Ok(Self { resolver: Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))), not_after })
+    }
+
+    /// Shows the certificate to a server that asks for one.
+    pub fn resolver(&self) -> Arc<dyn ResolvesClientCert> {
+        Arc::<SingleCertAndKey>::clone(&self.resolver)
+    }
+}
