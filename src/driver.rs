@@ -299,7 +299,8 @@ impl Driver {
         let pool_status = |answer: &Answer| PoolStatus {
             name: answer.pool.clone(),
             addresses: answer.members.iter().map(|member| member.address).collect(),
-            basis: answer.basis,
+            basis: answer.basis(),
+            bases: answer.bases.clone(),
             ttl: answer.ttl,
             generation: answer.generation,
             targets: answer

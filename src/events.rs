@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use daymark_api::{Event, EventKind};
-use daymark_decision::{Basis, Change, Moment, QuorumState, Target};
+use daymark_decision::{Change, Moment, QuorumState, Target};
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
@@ -46,7 +46,7 @@ fn log(kind: &EventKind, message: &str) {
     match kind {
         EventKind::Answer(Change { pool, generation, old, new, basis, .. }) => {
             let (old, new) = (spaced(old), spaced(new));
-            if matches!(basis, Basis::LastKnownGood | Basis::Minority) {
+            if basis.is_alarm() {
                 warn!(event = "answer", %pool, old, new, basis = basis.as_str(), generation, "{message}");
             } else {
                 info!(event = "answer", %pool, old, new, basis = basis.as_str(), generation, "{message}");

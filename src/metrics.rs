@@ -117,6 +117,7 @@ struct PoolLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct BasisLabels {
     pool: String,
+    family: &'static str,
     basis: &'static str,
 }
 
@@ -201,7 +202,11 @@ impl Metrics {
         all.register("target_in_answer", "1 while the target is in the answer", self.in_answer.clone());
         all.register("pool_answer_addresses", "Addresses in the answer of the pool", self.addresses.clone());
         all.register("pool_generation", "Generation of the answer of the pool", self.generation.clone());
-        all.register("pool_basis", "1 for the basis of the answer of the pool", self.basis.clone());
+        all.register(
+            "pool_basis",
+            "1 for the basis of the answer of the pool in the address family",
+            self.basis.clone(),
+        );
         all.register("pool_ttl_seconds", "TTL of the answer of the pool", self.ttl.clone());
         all.register(
             "pool_local_error_targets",
@@ -328,9 +333,11 @@ impl Metrics {
         let of = PoolLabels { pool: pool.name.to_string() };
         self.addresses.get_or_create(&of).set(i64::try_from(pool.addresses.len()).unwrap_or(i64::MAX));
         self.generation.get_or_create(&of).set(pool.generation);
-        for basis in Basis::ALL {
-            let labels = BasisLabels { pool: of.pool.clone(), basis: basis.as_str() };
-            self.basis.get_or_create(&labels).set((basis == pool.basis).into());
+        for (family, answered) in &pool.bases {
+            for basis in Basis::ALL {
+                let labels = BasisLabels { pool: of.pool.clone(), family: family.as_str(), basis: basis.as_str() };
+                self.basis.get_or_create(&labels).set((basis == *answered).into());
+            }
         }
         self.ttl.get_or_create(&of).set(pool.ttl.into());
         self.local_errors.get_or_create(&of).set(i64::try_from(pool.local_error_count()).unwrap_or(i64::MAX));

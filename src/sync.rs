@@ -71,6 +71,7 @@ fn watch(pools: &[PoolConfig], to_engine: &UnboundedSender<(Target, Observation)
 }
 
 fn verdicts(engine: &mut Engine, observed: &BTreeMap<Target, Kind>, clock: Clock) -> Verdicts {
+    engine.await_no_more_verdicts(clock.now());
     let mut decision = engine.decide(clock.now());
     let has_verdict =
         |pool: &PoolName| engine.healths().any(|(target, health)| target.pool == *pool && health.is_current());
@@ -85,9 +86,12 @@ fn verdicts(engine: &mut Engine, observed: &BTreeMap<Target, Kind>, clock: Clock
             answer.pool
         )
     });
-    let alarm = |answer: &Answer| daymark_api::none_usable(&answer.pool, answer.basis, answer.has_verdicts());
+    let alarms = |answer: &Answer| {
+        let families = answer.reasons.iter().map(|(target, _)| target.family());
+        daymark_api::basis_alarms(&answer.pool, &answer.bases, families, answer.has_verdicts())
+    };
     Verdicts {
-        alarms: decision.answers.iter().filter_map(alarm).collect(),
+        alarms: decision.answers.iter().flat_map(alarms).collect(),
         decision,
         unsettled: unsettled.map(|(target, health)| unsettled_message(target, health, observed.get(target))).collect(),
         unpublished: unpublished.collect(),

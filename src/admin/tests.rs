@@ -227,7 +227,7 @@ async fn the_metrics_contain_everything_that_is_promised() {
         "daymark_target_grade{pool=\"lb.example.org\",node=\"cp-2\",address=\"192.0.2.2\",grade=\"ready\"} 0",
         "daymark_target_in_answer{pool=\"lb.example.org\",node=\"cp-1\",address=\"192.0.2.1\"} 1",
         "daymark_pool_answer_addresses{pool=\"lb.example.org\"} 1",
-        "daymark_pool_basis{pool=\"lb.example.org\",basis=\"lastKnownGood\"} 0",
+        "daymark_pool_basis{pool=\"lb.example.org\",family=\"ipv4\",basis=\"lastKnownGood\"} 0",
         "daymark_provider_behind_seconds{provider=\"memory\"} 0",
         "daymark_provider_calls_total{provider=\"cloudflare\",call=\"read-pool\",outcome=\"limited\"} 3",
         "daymark_provider_calls_remaining{provider=\"cloudflare\"} 50",

@@ -158,9 +158,17 @@ fn pool(pool: &PoolStatus) -> String {
         "{} -> {} ({}, TTL {} s)\n{table}{reverted}{pending}{discovery}\n",
         pool.name,
         addresses.join(" "),
-        pool.basis,
+        basis(pool),
         pool.ttl
     )
+}
+
+/// `ready`, or `IPv4 ready, IPv6 last known good` if the families differ.
+fn basis(pool: &PoolStatus) -> String {
+    if pool.bases.values().all(|basis| *basis == pool.basis) {
+        return pool.basis.to_string();
+    }
+    pool.bases.iter().map(|(family, basis)| format!("{family} {basis}")).collect::<Vec<_>>().join(", ")
 }
 
 /// The state of discovery, with the missing nodes that stay for now.

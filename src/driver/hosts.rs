@@ -201,7 +201,7 @@ pub(super) fn votes(engine: &Engine, target: &Target, own: Vote) -> Vec<HostVote
     let Some(membership) = engine.membership() else { return Vec::new() };
     let own = host_vote(&membership.own, own, engine.is_isolated());
     let others = engine.views().map(|view| {
-        let vote = view.votes.get(target).copied().unwrap_or_default();
+        let vote = view.vote_on(target).unwrap_or_default();
         host_vote(&view.host, vote, view.abstains)
     });
     [own].into_iter().chain(others).collect()

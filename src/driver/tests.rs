@@ -59,11 +59,11 @@ fn members(decision: &Decision) -> Vec<String> {
 async fn observations_become_decisions_and_one_event_a_change() {
     let pool = pool(&["cp-1", "cp-2"]);
     let mut bench = start(pool.clone());
-    bench.until(|decision| decision.answers[0].basis == Basis::Bootstrap).await;
+    bench.until(|decision| decision.answers[0].basis() == Basis::Bootstrap).await;
     bench.see(&pool, 0, Kind::Ready);
     bench.see(&pool, 0, Kind::Ready);
     bench.see(&pool, 0, Kind::Ready);
-    let decision = bench.until(|decision| decision.answers[0].basis == Basis::Ready).await;
+    let decision = bench.until(|decision| decision.answers[0].basis() == Basis::Ready).await;
     assert_eq!(members(&decision), ["cp-1"]);
     let sentences = bench.sentences();
     assert_eq!(sentences.len(), 3, "{sentences:?}");
@@ -79,7 +79,7 @@ async fn a_drain_ends_by_itself_at_its_time() {
     for index in 0..2 {
         bench.see(&pool, index, Kind::Ready);
     }
-    bench.until(|decision| members(decision).len() == 2 && decision.answers[0].basis == Basis::Ready).await;
+    bench.until(|decision| members(decision).len() == 2 && decision.answers[0].basis() == Basis::Ready).await;
     let drain = bench.drain(&pool, "cp-2", Some(Duration::from_mins(10)));
     assert!(matches!(bench.handle.command(drain).await, Ok(Ok(_))));
     bench.until(|decision| members(decision) == ["cp-1"]).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use daymark_decision::{Basis, NotReadyReason, PoolName, Reason, Target};
+use daymark_decision::{Basis, Family, NotReadyReason, PoolName, Reason, Target};
 use daymark_provider::{
     ApplyError, CallCount, DecisionError, InMemory, InMemoryRemote, Pass, Provider, RemoteProvider, Usage, contract,
 };
@@ -226,7 +226,7 @@ fn without_verdict(generation: u64) -> Decision {
     let answer = &mut decision.answers[0];
     let member = &answer.members[0];
     let target = Target { pool: answer.pool.clone(), node: member.node.clone(), address: member.address };
-    answer.basis = Basis::Bootstrap;
+    answer.bases = [(Family::Ipv4, Basis::Bootstrap)].into();
     answer.reasons = vec![(target, Reason::Bootstrap { cause: NotReadyReason::NoVerdict { observed: None } })];
     decision
 }

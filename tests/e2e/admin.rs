@@ -55,7 +55,7 @@ fn every_metric_is_exported_as_open_metrics() {
         format!("daymark_target_certificate_not_after_timestamp_seconds{{{up}}} 4733510400"),
         format!("daymark_pool_answer_addresses{{pool=\"{POOL}\"}} 1"),
         format!("daymark_pool_generation{{pool=\"{POOL}\"}} "),
-        format!("daymark_pool_basis{{pool=\"{POOL}\",basis=\"lastKnownGood\"}} 0"),
+        format!("daymark_pool_basis{{pool=\"{POOL}\",family=\"ipv4\",basis=\"lastKnownGood\"}} 0"),
         format!("daymark_pool_ttl_seconds{{pool=\"{POOL}\"}} "),
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"REFUSED\"} 1".to_owned(),
         "daymark_dns_queries_total{transport=\"tcp\",rcode=\"NOERROR\"} 1".to_owned(),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use daymark_fake_apiserver::Behaviour;
 
-use crate::support::dns::{A, AAAA, all_find, ask, lines, short};
+use crate::support::dns::{A, AAAA, all_find, ask, short};
 use crate::support::nodes::{Nodes, addresses};
 use crate::support::{Daymark, POOL, addresses_in, daymark, finish, until};
 
@@ -26,11 +26,16 @@ fn a_dual_stack_node_is_in_both_answers_and_each_address_has_its_own_verdict() {
     }
 
     nodes.set(2, Behaviour::Dead);
-    daymark.answers(&v4, "ready");
-    let reply = ask(daymark.dns, POOL, AAAA).unwrap();
-    assert_eq!((reply.code, reply.addresses), (0, Vec::new()), "no address of this family is no error");
-    let authority = lines("dig", daymark.dns, &[POOL, "AAAA", "+noall", "+authority"]);
-    assert!(authority[0].contains("SOA"), "{authority:?}");
+    daymark.answers(&[v4[0], v4[1], v6], "lastKnownGood");
+    assert_eq!(daymark.pool()["bases"], serde_json::json!({"ipv4": "ready", "ipv6": "lastKnownGood"}));
+    assert_eq!(ask(daymark.dns, POOL, AAAA).unwrap().addresses, [v6], "no family is emptied");
+    let status = finish(&mut self::daymark(&["status", "--api", &daymark.api()]));
+    assert!(
+        status.stdout.contains("lb.kube-cp.com, IPv6: no target is usable, so the last good answer stands"),
+        "{}",
+        status.stdout
+    );
+    assert!(status.stdout.contains("(IPv4 ready, IPv6 last known good, TTL 1 s)"), "{}", status.stdout);
     assert_eq!(ask(daymark.dns, POOL, A).unwrap().addresses.len(), 2);
     nodes.set(2, Behaviour::Ready);
     daymark.answers(&[v4[0], v4[1], v6], "ready");
@@ -64,7 +69,8 @@ fn the_last_good_answer_stays_with_an_alarm_when_every_node_is_dead() {
     assert!(status.stdout.ends_with(&alarm), "{}", status.stdout);
     let (_, metrics) = running.get("/metrics");
     assert!(
-        metrics.contains(&format!("\ndaymark_pool_basis{{pool=\"{POOL}\",basis=\"lastKnownGood\"}} 1\n")),
+        metrics
+            .contains(&format!("\ndaymark_pool_basis{{pool=\"{POOL}\",family=\"ipv4\",basis=\"lastKnownGood\"}} 1\n")),
         "{metrics}"
     );
     assert_eq!(running.get("/readyz").0, 200, "it still serves, and a restart would not help");
@@ -73,7 +79,8 @@ fn the_last_good_answer_stays_with_an_alarm_when_every_node_is_dead() {
     running.answers(&all[1..2], "ready");
     let (_, metrics) = running.get("/metrics");
     assert!(
-        metrics.contains(&format!("\ndaymark_pool_basis{{pool=\"{POOL}\",basis=\"lastKnownGood\"}} 0\n")),
+        metrics
+            .contains(&format!("\ndaymark_pool_basis{{pool=\"{POOL}\",family=\"ipv4\",basis=\"lastKnownGood\"}} 0\n")),
         "{metrics}"
     );
 }

@@ -280,7 +280,7 @@ impl RemoteProvider for Cloudflare {
 
 /// Returns true for an answer that was chosen before any verdict. The published answer is better than that.
 pub(crate) fn is_without_verdict(answer: &Answer) -> bool {
-    answer.basis == Basis::Bootstrap && !answer.has_verdicts()
+    answer.basis() == Basis::Bootstrap && !answer.has_verdicts()
 }
 
 fn published_targets(answer: &Answer) -> Vec<PublishedTarget> {

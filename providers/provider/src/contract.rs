@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use daymark_decision::{
-    Answer, Basis, Decision, Member, Moment, NodeName, NotReadyReason, Order, PoolName, Reason, Target,
+    Answer, Basis, Decision, Family, Member, Moment, NodeName, NotReadyReason, Order, PoolName, Reason, Target,
 };
 use tokio::time::Instant;
 
@@ -168,7 +168,7 @@ pub fn answer<'a>(
         ttl: 5,
         negative_ttl: 1,
         generation,
-        basis: Basis::Ready,
+        bases: [(Family::Ipv4, Basis::Ready)].into(),
         reasons,
     }
 }

@@ -1,9 +1,10 @@
 //! The pools in the status, each with its answer and its targets.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use daymark_decision::{AnswerStatus, Basis, Grade, Moment, NodeName, Observation, Override, PoolName, Reason};
+use daymark_decision::{AnswerStatus, Basis, Family, Grade, Moment, NodeName, Observation, Override, PoolName, Reason};
 use serde::{Deserialize, Serialize};
 
 use crate::{DiscoveryStatus, HostVote, Origin};
@@ -16,8 +17,10 @@ pub struct PoolStatus {
     pub name: PoolName,
     /// The addresses of its answer, in the operator's order.
     pub addresses: Vec<IpAddr>,
-    /// The basis of the answer.
+    /// The worst basis of the answer.
     pub basis: Basis,
+    /// The basis of each address family of the answer.
+    pub bases: BTreeMap<Family, Basis>,
     /// The TTL in seconds.
     pub ttl: u32,
     /// The generation of the answer.
@@ -64,7 +67,8 @@ impl PoolStatus {
     /// The alarms, as sentences.
     pub fn alarms(&self) -> Vec<String> {
         let has_verdicts = self.targets.iter().all(|target| target.reason.has_verdict());
-        let mut alarms: Vec<String> = none_usable(&self.name, self.basis, has_verdicts).into_iter().collect();
+        let families = self.targets.iter().map(|target| Family::of(target.address));
+        let mut alarms = basis_alarms(&self.name, &self.bases, families, has_verdicts);
         if let Some((target, observed)) = self.local_errors().next() {
             alarms.push(format!(
                 "{}: {} of {} targets cannot be probed because of an error on this host, so their grades stay; {} {}: {}",
@@ -104,17 +108,39 @@ impl PoolStatus {
     }
 }
 
-/// The alarm of an answer without a usable target. `has_verdicts` is true if every target has a verdict.
-pub fn none_usable(pool: &PoolName, basis: Basis, has_verdicts: bool) -> Option<String> {
-    let state = match basis {
-        Basis::Minority => {
+/// The alarms of an answer in which a family of the pool has no usable target. `families` are those of its targets, and
+/// `has_verdicts` is true if every target has a verdict.
+pub fn basis_alarms(
+    pool: &PoolName,
+    bases: &BTreeMap<Family, Basis>,
+    families: impl Iterator<Item = Family>,
+    has_verdicts: bool,
+) -> Vec<String> {
+    let families: BTreeSet<Family> = families.collect();
+    let states: Vec<_> =
+        families.iter().map(|family| (family, basis_alarm(bases.get(family).copied(), has_verdicts))).collect();
+    let is_one = states.iter().all(|(_, state)| *state == states[0].1);
+    let alarm = |(family, state): &(&Family, Option<&str>)| {
+        let state = (*state)?;
+        Some(if is_one { format!("{pool}: {state}") } else { format!("{pool}, {family}: {state}") })
+    };
+    let mut alarms: Vec<String> = states.iter().filter_map(alarm).collect();
+    alarms.dedup();
+    alarms
+}
+
+/// The alarm of one family; `None` if a target of it is usable. A family without a basis is not answered.
+fn basis_alarm(basis: Option<Basis>, has_verdicts: bool) -> Option<&'static str> {
+    Some(match basis {
+        Some(Basis::Minority) => {
             "no target is usable by the votes of the hosts, so those that a minority can use are answered"
         }
-        Basis::LastKnownGood => "no target is usable, so the last good answer stands",
-        Basis::Bootstrap if has_verdicts => "no target has been usable yet, so all nodes are answered",
-        _ => return None,
-    };
-    Some(format!("{pool}: {state}"))
+        Some(Basis::Forced) => "no target is usable, so the forced ones are answered",
+        Some(Basis::LastKnownGood) => "no target is usable, so the last good answer stands",
+        Some(Basis::Bootstrap) if has_verdicts => "no target has been usable yet, so all nodes are answered",
+        None if has_verdicts => "no target has been usable yet, so none is answered",
+        None | Some(Basis::Bootstrap | Basis::Ready | Basis::Live) => return None,
+    })
 }
 
 /// One target.

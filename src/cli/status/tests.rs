@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use daymark_decision::{Basis, HostName, Moment, NodeName, NotReadyReason, PoolName, QuorumState, Reason};
+use daymark_decision::{Basis, Family, HostName, Moment, NodeName, NotReadyReason, PoolName, QuorumState, Reason};
 
 use super::*;
 
@@ -104,6 +104,7 @@ pub(in crate::cli) fn pool_status() -> PoolStatus {
         name: PoolName::new("lb.example.org"),
         addresses: Vec::new(),
         basis: Basis::Ready,
+        bases: [(Family::Ipv4, Basis::Ready)].into(),
         ttl: 5,
         generation: 1,
         targets: vec![target, other],

@@ -1,12 +1,13 @@
 //! The answers to publish.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::reason::Reason;
-use crate::target::{NodeName, PoolName, Target};
+use crate::target::{Family, NodeName, PoolName, Target};
 
 /// Everything to publish, as whole state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,13 +42,18 @@ pub struct Answer {
     pub negative_ttl: u32,
     /// Rises with every change of the fields above.
     pub generation: u64,
-    /// The basis on which the members were chosen.
-    pub basis: Basis,
+    /// The basis on which the members of each family were chosen. A family without members has none.
+    pub bases: BTreeMap<Family, Basis>,
     /// The reason of each target of the pool, in the operator's order.
     pub reasons: Vec<(Target, Reason)>,
 }
 
 impl Answer {
+    /// The worst basis of its families.
+    pub fn basis(&self) -> Basis {
+        self.bases.values().max().copied().unwrap_or(Basis::Bootstrap)
+    }
+
     /// True if every target has a verdict, so that the answer is no guess. Verdicts of an earlier run count.
     pub fn has_verdicts(&self) -> bool {
         self.reasons.iter().all(|(_, reason)| reason.has_verdict())
@@ -75,25 +81,33 @@ pub enum Order {
     Weighted,
 }
 
-/// The basis on which the members of an answer were chosen.
+/// The basis on which the members of one family were chosen; a worse one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Basis {
-    /// They are ready, or forced.
+    /// The usable ones among them are ready.
     Ready,
-    /// None is ready; they are live.
+    /// None is ready; the usable ones among them are live.
     Live,
-    /// None is ready or live by the verdict of the hosts, but a minority of the hosts can use these. An alarm.
-    Minority,
-    /// None is ready or live, so the last known good answer stands. An alarm.
-    LastKnownGood,
     /// None has been ready or live yet, so every node is answered.
     Bootstrap,
+    /// None is ready or live by the verdict of the hosts, but a minority of the hosts can use these. An alarm.
+    Minority,
+    /// None is usable, and an operator forces these. An alarm.
+    Forced,
+    /// None is ready or live, so the last known good answer stands. An alarm.
+    LastKnownGood,
 }
 
 impl Basis {
     /// Every basis.
-    pub const ALL: [Self; 5] = [Self::Ready, Self::Live, Self::Minority, Self::LastKnownGood, Self::Bootstrap];
+    pub const ALL: [Self; 6] =
+        [Self::Ready, Self::Live, Self::Bootstrap, Self::Minority, Self::Forced, Self::LastKnownGood];
+
+    /// True if no answered target is usable, or too few hosts find one so.
+    pub const fn is_alarm(self) -> bool {
+        matches!(self, Self::Minority | Self::Forced | Self::LastKnownGood)
+    }
 
     /// The basis as a JSON value and metric label.
     pub const fn as_str(self) -> &'static str {
@@ -101,6 +115,7 @@ impl Basis {
             Self::Ready => "ready",
             Self::Live => "live",
             Self::Minority => "minority",
+            Self::Forced => "forced",
             Self::LastKnownGood => "lastKnownGood",
             Self::Bootstrap => "bootstrap",
         }

@@ -21,7 +21,7 @@ pub struct Change {
     pub old: Vec<IpAddr>,
     /// The new addresses.
     pub new: Vec<IpAddr>,
-    /// The basis of the new addresses.
+    /// The worst basis of the new addresses.
     pub basis: Basis,
     /// The targets that entered, left, or are in for another kind of reason.
     pub targets: Vec<TargetChange>,
@@ -46,7 +46,7 @@ impl Change {
         let addresses = |answer: &Answer| answer.members.iter().map(|member| member.address).collect::<Vec<_>>();
         let old_addresses = old.map(addresses).unwrap_or_default();
         let new_addresses = addresses(new);
-        if old.is_some_and(|old| old.basis == new.basis) && old_addresses == new_addresses {
+        if old.is_some_and(|old| old.bases == new.bases) && old_addresses == new_addresses {
             return None;
         }
         let former = |target: &Target| {
@@ -68,7 +68,7 @@ impl Change {
             generation: new.generation,
             old: old_addresses,
             new: new_addresses,
-            basis: new.basis,
+            basis: new.basis(),
             targets,
         })
     }

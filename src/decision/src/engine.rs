@@ -24,6 +24,10 @@ use crate::target::{Grade, NodeName, PoolName, Target};
 /// The greatest generation that a state file may begin with, so that there always is a next one.
 const MAX_RESTORED_GENERATION: u64 = u64::MAX / 2;
 
+/// The rate at which the least generation rises with the clock. The SOA serial is the low 32 bits of the generation, so two
+/// serials compare rightly (RFC 1982) if they are less than 388 days apart.
+const GENERATIONS_PER_SECOND: u64 = 64;
+
 /// The decision core: inputs with their moments go in, the [`Decision`] comes out.
 ///
 /// Moments may stand still. A moment before the last one counts as the last one. Between two inputs, the decision changes
@@ -95,7 +99,11 @@ impl Engine {
             return;
         }
         // Isolation matters to every pool.
-        if self.is_isolated() == was_isolated { self.recompute_pool(&target.pool) } else { self.recompute(self.now) }
+        if self.is_isolated() == was_isolated {
+            self.recompute_pool(&target.pool, self.next_generation());
+        } else {
+            self.recompute(self.now);
+        }
     }
 
     /// True if the target is configured.
@@ -156,7 +164,7 @@ impl Engine {
         match command {
             Command::SetOverride { pool, node, requested, insist } => {
                 let state = self.find(&pool, &node)?;
-                let usability = |node: &NodeName| state.usability(node);
+                let usability = |node: &NodeName, family| state.usability(node, family);
                 self.overrides.check(&state.policy, &node, &requested, insist, usability, self.now)?;
                 let requested = Override { host: own.clone(), ..requested };
                 self.overrides.set(pool, node, requested, insist, own.as_ref(), self.now);
@@ -208,6 +216,13 @@ impl Engine {
         self.advance(now);
     }
 
+    /// Waits no longer for the first verdict of each target: those that are there decide.
+    pub fn await_no_more_verdicts(&mut self, now: Moment) {
+        self.advance(now);
+        self.pools.values_mut().for_each(PoolState::await_no_more_verdicts);
+        self.recompute(self.now);
+    }
+
     /// The decision to publish now.
     pub fn decide(&mut self, now: Moment) -> Decision {
         self.advance(now);
@@ -218,9 +233,11 @@ impl Engine {
     /// The next time at which the decision may change without another input.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         let ttl_steps = self.pools.values().filter_map(|pool| pool.ttl_changes_at);
+        let first_verdicts = self.pools.values().filter_map(PoolState::awaits_verdicts_until);
         [
             (self.overrides.next_expiry(), "an override expires"),
             (ttl_steps.min(), "the TTL steps down towards the expiry of an override"),
+            (first_verdicts.min(), "the wait for the first verdicts ends"),
             (self.peers.next_unreachable(self.now), "a host becomes unreachable"),
             (self.starting.as_ref().map(|starting| starting.until), "the wait for the other hosts ends"),
             (self.overrides.uncertain_until(), "the expiry of restored overrides becomes certain"),
@@ -356,15 +373,16 @@ impl Engine {
             self.starting = None;
         }
         let names: Vec<_> = self.pools.keys().cloned().collect();
+        let next = self.next_generation();
         for name in &names {
-            self.recompute_pool(name);
+            self.recompute_pool(name, next);
         }
         // Entries that came before the quorum are reconciled by it now.
         let has_quorum = self.quorum_state() == QuorumState::Quorum;
         if !std::mem::replace(&mut self.had_quorum, has_quorum) && has_quorum {
             for name in &names {
                 self.reconcile(name);
-                self.recompute_pool(name);
+                self.recompute_pool(name, next);
             }
         }
     }
@@ -373,33 +391,35 @@ impl Engine {
     fn reconcile(&mut self, pool: &PoolName) {
         let has_quorum = self.quorum_state() == QuorumState::Quorum;
         if let Some(state) = self.pools.get(pool) {
-            let is_usable = |node: &NodeName| state.usability(node) > Usability::Unusable;
+            let is_usable = |node: &NodeName, family| state.usability(node, family) > Usability::Unusable;
             self.overrides.reconcile(&state.policy, has_quorum.then_some(&is_usable));
         }
     }
 
-    fn recompute_pool(&mut self, name: &PoolName) {
+    /// Computes the answer of a pool anew. If it changes, it gets the generation `next`, as all pools that change together do.
+    fn recompute_pool(&mut self, name: &PoolName, next: u64) {
         let Some(pool) = self.pools.get(name) else { return };
         let judgement = self.judge(pool);
-        let next = self.next_generation();
         let now = self.now;
         self.revision += 1;
         let has_quorum = self.quorum_state() == QuorumState::Quorum;
         let peers = &self.peers;
         let good_of_peers = || {
             let views = peers.reachable(now).filter(|_| has_quorum);
-            views.flat_map(PeerView::last_known_good).filter(|target| target.pool == *name).cloned().collect()
+            views.flat_map(|view| view.last_known_good(name)).collect()
         };
         if let Some(pool) = self.pools.get_mut(name)
-            && pool.recompute(judgement, good_of_peers, &self.overrides, next, now)
+            && pool.recompute(judgement, &good_of_peers, &self.overrides, next, now)
         {
             self.generation = next;
         }
     }
 
-    /// A generation above the last one, and above those of an earlier run whose memory was lost, if the clock is right.
+    /// A generation above the last one, and above those of an earlier run whose memory was lost, if the clock is right: no run
+    /// decides more often than [`GENERATIONS_PER_SECOND`] for long.
     fn next_generation(&self) -> u64 {
-        self.generation.saturating_add(1).max(self.now.as_secs())
+        let by_clock = self.now.as_millis().saturating_mul(GENERATIONS_PER_SECOND) / 1_000;
+        self.generation.saturating_add(1).max(by_clock)
     }
 
     fn find(&self, pool: &PoolName, node: &NodeName) -> Result<&PoolState, Refusal> {

@@ -19,6 +19,8 @@ use crate::thresholded_grade::{Direction, ThresholdedGrade};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     thresholded: ThresholdedGrade,
+    /// The grade that it would have without its penalty.
+    undamped: ThresholdedGrade,
     since: Moment,
     observed: Option<Kind>,
     penalty: Penalty,
@@ -26,6 +28,9 @@ pub struct Health {
     ready_after: Moment,
     flapping: bool,
     evidence: Evidence,
+    /// The grade at the target's orderly shutdown. It stays until the grade is better than that, or a majority finds the target
+    /// down.
+    shutdown_grade: Option<Grade>,
     /// The probes in a row that failed because of a local error, up to `fall`.
     local_errors: u32,
     /// True after `fall` local errors in a row: this host does not know the target any more.
@@ -76,16 +81,23 @@ impl Health {
         self.local_errors = 0;
         let was_unobservable = std::mem::take(&mut self.is_unobservable);
         let is_at_rest = self.evidence > Evidence::None && self.thresholded.streak().is_none() && !self.flapping;
+        let is_at_rest = is_at_rest && self.undamped == self.thresholded;
         if is_at_rest && observed == self.grade() && self.observed.as_ref() == Some(kind) {
             return was_unobservable;
         }
         self.observed = Some(kind.clone());
         self.flapping = observed == Grade::Ready && self.grade() != Grade::Ready && now < self.ready_after;
         let believed = if self.flapping { Grade::Live } else { observed };
+        self.undamped.observe(observed, kind.is_decisive(), thresholds);
         let former = self.grade();
         let has_changed = self.thresholded.observe(believed, kind.is_decisive(), thresholds);
         let evidence = if has_changed || believed == former { Evidence::Confirmed } else { Evidence::Observed };
         self.evidence = self.evidence.max(evidence);
+        if kind.is_decisive() {
+            self.shutdown_grade = self.shutdown_grade.max(Some(self.grade()));
+        } else if self.shutdown_grade.is_some_and(|at_shutdown| at_shutdown < self.grade()) {
+            self.shutdown_grade = None;
+        }
         if has_changed {
             self.since = now;
             if former == Grade::Ready {
@@ -122,9 +134,18 @@ impl Health {
         if self.is_unobservable {
             return Vote::default();
         }
-        let shutting_down = self.grade() < Grade::Ready && self.observed.as_ref().is_some_and(Kind::is_decisive);
-        let is_restored = self.evidence < Evidence::Confirmed;
-        Vote { grade: self.grade(), shutting_down, is_restored, in_last_known_good: false }
+        Vote {
+            grade: self.grade(),
+            shutting_down: self.shutdown_grade.is_some(),
+            is_flapping: self.grade() == Grade::Live && self.undamped.grade() == Grade::Ready,
+            is_restored: self.evidence < Evidence::Confirmed,
+            in_last_known_good: false,
+        }
+    }
+
+    /// Forgets the orderly shutdown, because a majority finds the target down.
+    pub(crate) fn end_shutdown(&mut self) {
+        self.shutdown_grade = None;
     }
 
     /// The reason for which the target is not ready in the verdict of the hosts.
@@ -149,18 +170,23 @@ impl Health {
             ready_after: self.ready_after,
             flapping: self.flapping,
             streak: self.thresholded.streak(),
+            undamped: (self.undamped != self.thresholded).then_some(self.undamped),
+            shutdown_grade: self.shutdown_grade,
         }
     }
 
     /// The health that an earlier run remembered. Its clock may have been ahead, so no wait is longer than the maximum.
     pub(crate) fn restored(memory: TargetMemory, now: Moment) -> Self {
+        let thresholded = ThresholdedGrade::restored(memory.grade, memory.streak);
         Self {
-            thresholded: ThresholdedGrade::restored(memory.grade, memory.streak),
+            thresholded,
+            undamped: memory.undamped.map_or(thresholded, |of| ThresholdedGrade::restored(of.grade(), of.streak())),
             since: memory.since,
             observed: memory.observed,
             penalty: memory.penalty,
             ready_after: memory.ready_after.min(now.after(MAX_WAIT)),
             flapping: memory.flapping,
+            shutdown_grade: memory.shutdown_grade,
             ..Self::default()
         }
     }

@@ -54,6 +54,6 @@ pub use policy::{Mode, Node, Pool, ProbeTiming, Steering, Thresholds, TtlRange};
 pub use quorum::{HostName, Membership, QuorumState, Vote, is_majority};
 pub use reason::{AnswerStatus, NotReadyReason, Reason};
 pub use refusal::Refusal;
-pub use target::{Grade, NodeName, PoolName, Target};
+pub use target::{Family, Grade, NodeName, PoolName, Target};
 pub use thresholded_grade::{Direction, PendingTransition, ThresholdedGrade};
 pub use writer_election::WriterElection;

@@ -9,7 +9,7 @@ use crate::observation::Kind;
 use crate::override_entry::OverrideEntry;
 use crate::penalty::Penalty;
 use crate::target::{Grade, NodeName, PoolName, Target};
-use crate::thresholded_grade::Streak;
+use crate::thresholded_grade::{Streak, ThresholdedGrade};
 
 /// The state that survives a restart, in the form of the state file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct PoolMemory {
     /// The best grade that any host gave each target, if it is better than the verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub minority: Vec<(Target, Grade)>,
+    /// The targets that only a penalty keeps from `ready`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub flapping: BTreeSet<Target>,
     /// The newest override entry of each node, also if it has ended.
     pub overrides: BTreeMap<NodeName, OverrideEntry>,
 }
@@ -54,4 +57,10 @@ pub struct TargetMemory {
     /// Absent if no transition was under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) streak: Option<Streak>,
+    /// The grade without its penalty. Absent if it is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) undamped: Option<ThresholdedGrade>,
+    /// Absent if the target has not announced a shutdown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shutdown_grade: Option<Grade>,
 }

@@ -11,12 +11,12 @@ use crate::moment::Moment;
 use crate::operator_override::{Override, OverrideKind};
 use crate::override_entry::{HybridTimestamp, OverrideEntry, OverrideState, RevertedDrain};
 use crate::peers::REACHABLE_FOR;
-use crate::policy::Pool;
+use crate::policy::{Node, Pool};
 use crate::quorum::HostName;
 use crate::refusal::Refusal;
-use crate::target::{NodeName, PoolName};
+use crate::target::{Family, NodeName, PoolName};
 
-/// The usability of a node for clients; a better one is greater.
+/// The usability of a node for clients in one address family; a better one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Usability {
     /// No host can use it.
@@ -26,6 +26,9 @@ pub(crate) enum Usability {
     /// It is usable by the verdict of the hosts.
     Usable,
 }
+
+/// Tells if any host can use a node in an address family.
+pub(crate) type IsUsable<'a> = &'a dyn Fn(&NodeName, Family) -> bool;
 
 /// The override register.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,15 +51,15 @@ impl Overrides {
         self.entries.get(&(pool.clone(), node.clone())).and_then(OverrideEntry::active)
     }
 
-    /// Refuses an override that has already expired. Refuses a drain that leaves no node as usable as the drained one, unless the
-    /// operator insists.
+    /// Refuses an override that has already expired. Refuses a drain that leaves, in any address family, no node as usable as the
+    /// drained one, unless the operator insists.
     pub(crate) fn check(
         &self,
         pool: &Pool,
         node: &NodeName,
         requested: &Override,
         insist: bool,
-        usability: impl Fn(&NodeName) -> Usability,
+        usability: impl Fn(&NodeName, Family) -> Usability,
         now: Moment,
     ) -> Result<(), Refusal> {
         if let Some(until) = requested.until.filter(|until| *until <= now) {
@@ -65,15 +68,23 @@ impl Overrides {
         if insist || requested.kind == OverrideKind::Force {
             return Ok(());
         }
-        let usability = |node: &NodeName| if self.is_forced(pool, node) { Usability::Usable } else { usability(node) };
-        let others = self.undrained(pool).filter(|other| *other != node);
-        match others.map(usability).max() {
-            None => Err(Refusal::LastUndrained { pool: pool.name.clone(), node: node.clone() }),
-            Some(best) if best < usability(node) => {
-                Err(Refusal::LastUsable { pool: pool.name.clone(), node: node.clone() })
-            }
-            Some(_) => Ok(()),
+        if !self.undrained(pool).any(|other| other.name != *node) {
+            return Err(Refusal::LastUndrained { pool: pool.name.clone(), node: node.clone() });
         }
+        for family in Family::ALL {
+            let usability = |node: &Node| match node.has(family) {
+                true if self.is_forced(pool, &node.name) => Usability::Usable,
+                true => usability(&node.name, family),
+                false => Usability::Unusable,
+            };
+            let others = self.undrained(pool).filter(|other| other.name != *node).map(usability).max();
+            let drained = pool.nodes.iter().find(|known| known.name == *node).map(usability);
+            if others < drained && drained > Some(Usability::Unusable) {
+                let family = pool.is_dual_stack().then_some(family);
+                return Err(Refusal::LastUsable { pool: pool.name.clone(), node: node.clone(), family });
+            }
+        }
+        Ok(())
     }
 
     /// Sets an override on this host.
@@ -154,14 +165,14 @@ impl Overrides {
     /// together leave one know of each other from then on, so a later failure does not revert them.
     ///
     /// `is_usable` is `None` without a quorum. Then only the number of undrained nodes counts.
-    pub(crate) fn reconcile(&mut self, pool: &Pool, is_usable: Option<&dyn Fn(&NodeName) -> bool>) {
+    pub(crate) fn reconcile(&mut self, pool: &Pool, is_usable: Option<IsUsable<'_>>) {
         while self.leaves_none(pool, is_usable) {
             let Some(conflict) = self.latest_conflict(pool) else { return };
             if let Some(entry) = self.entries.get_mut(&(pool.name.clone(), conflict.node)) {
                 entry.state = OverrideState::Reverted(conflict.reverted);
             }
         }
-        if is_usable.is_some_and(|is_usable| self.leaves_one(pool, is_usable)) {
+        if is_usable.is_some_and(|is_usable| self.leaves_usable(pool, is_usable)) {
             self.join_contexts(pool);
         }
     }
@@ -251,8 +262,8 @@ impl Overrides {
         self.entries.iter().map(|((pool, node), entry)| (pool, node, entry))
     }
 
-    fn undrained<'a>(&'a self, pool: &'a Pool) -> impl Iterator<Item = &'a NodeName> {
-        pool.nodes.iter().map(|node| &node.name).filter(move |node| !self.has(pool, node, OverrideKind::Drain))
+    fn undrained<'a>(&'a self, pool: &'a Pool) -> impl Iterator<Item = &'a Node> {
+        pool.nodes.iter().filter(move |node| !self.has(pool, &node.name, OverrideKind::Drain))
     }
 
     fn is_forced(&self, pool: &Pool, node: &NodeName) -> bool {
@@ -273,16 +284,26 @@ impl Overrides {
         entries.map(|((pool, node), entry)| (pool, node, entry))
     }
 
-    fn leaves_one(&self, pool: &Pool, is_usable: &dyn Fn(&NodeName) -> bool) -> bool {
-        self.undrained(pool).any(|node| is_usable(node) || self.is_forced(pool, node))
+    /// True if the drains leave a usable node, and one in each family that has any.
+    fn leaves_usable(&self, pool: &Pool, is_usable: IsUsable<'_>) -> bool {
+        let leaves = |family| {
+            let is_left = |node: &Node| is_usable(&node.name, family) || self.is_forced(pool, &node.name);
+            self.undrained(pool).any(|node| node.has(family) && is_left(node))
+        };
+        Family::ALL.into_iter().any(leaves) && !self.empties_one(pool, is_usable)
     }
 
-    fn leaves_none(&self, pool: &Pool, is_usable: Option<&dyn Fn(&NodeName) -> bool>) -> bool {
-        if self.undrained(pool).next().is_none() {
-            return true;
-        }
-        let Some(is_usable) = is_usable else { return false };
-        !self.leaves_one(pool, is_usable) && pool.nodes.iter().any(|node| is_usable(&node.name))
+    /// True if the drains leave no usable node in a family that has one.
+    fn empties_one(&self, pool: &Pool, is_usable: IsUsable<'_>) -> bool {
+        Family::ALL.into_iter().any(|family| {
+            let is_left = |node: &Node| is_usable(&node.name, family) || self.is_forced(pool, &node.name);
+            pool.nodes.iter().any(|node| is_usable(&node.name, family))
+                && !self.undrained(pool).any(|node| node.has(family) && is_left(node))
+        })
+    }
+
+    fn leaves_none(&self, pool: &Pool, is_usable: Option<IsUsable<'_>>) -> bool {
+        self.undrained(pool).next().is_none() || is_usable.is_some_and(|is_usable| self.empties_one(pool, is_usable))
     }
 
     /// The newest drain of a pool that nobody insisted on and that was set without knowing of an earlier one.

@@ -3,7 +3,7 @@
 use std::collections::btree_map::Range;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,9 +58,15 @@ impl PeerView {
         Votes { ahead: of_pool.clone().peekable(), of_pool }
     }
 
-    /// The targets of its last known good answer.
-    pub(crate) fn last_known_good(&self) -> impl Iterator<Item = &Target> {
-        self.votes.iter().filter(|(_, vote)| vote.in_last_known_good).map(|(target, _)| target)
+    /// The addresses of its last known good answer of a pool. Its nodes may have other names.
+    pub(crate) fn last_known_good(&self, pool: &PoolName) -> impl Iterator<Item = IpAddr> {
+        let of_pool = self.votes_from(pool).of_pool.take_while(move |(target, _)| target.pool == *pool);
+        of_pool.filter(|(_, vote)| vote.in_last_known_good).map(|(target, _)| target.address)
+    }
+
+    /// Its vote on a target. If it has another name for the node, its vote on the same address counts.
+    pub fn vote_on(&self, target: &Target) -> Option<Vote> {
+        self.votes_from(&target.pool).on(target)
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::target::{NodeName, PoolName, Target};
+use crate::target::{Family, NodeName, PoolName, Target};
 
 /// One name, its nodes, and the rules for both.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,20 @@ impl Pool {
                 .iter()
                 .map(move |&address| (Target { pool: self.name.clone(), node: node.name.clone(), address }, node))
         })
+    }
+}
+
+impl Pool {
+    /// True if it has addresses of both families.
+    pub fn is_dual_stack(&self) -> bool {
+        Family::ALL.into_iter().all(|family| self.nodes.iter().any(|node| node.has(family)))
+    }
+}
+
+impl Node {
+    /// True if it has an address of the family.
+    pub fn has(&self, family: Family) -> bool {
+        self.addresses.iter().any(|address| Family::of(*address) == family)
     }
 }
 

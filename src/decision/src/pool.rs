@@ -1,6 +1,7 @@
 //! One pool at work: its policy, the health of its targets, and its answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use crate::answer::{Answer, Basis, Member, Order};
 use crate::health::Health;
@@ -11,10 +12,10 @@ use crate::observation::Kind;
 use crate::operator_override::OverrideKind;
 use crate::overrides::{Overrides, Usability};
 use crate::policy::{Mode, Pool};
-use crate::quorum::Vote;
-use crate::reason::Reason;
+use crate::quorum::{Vote, without_penalties};
+use crate::reason::{NotReadyReason, Reason};
 use crate::selection::{Candidate, Selection, select};
-use crate::target::{Grade, NodeName, Target};
+use crate::target::{Family, Grade, NodeName, Target};
 use crate::ttl::Ttl;
 
 /// One pool at work.
@@ -23,9 +24,21 @@ pub(crate) struct PoolState {
     pub(crate) policy: Pool,
     healths: BTreeMap<Target, Health>,
     judgement: Judgement,
-    good: LastKnownGood,
+    good: BTreeMap<Family, LastKnownGood>,
     answer: Answer,
     pub(crate) ttl_changes_at: Option<Moment>,
+    awaited: Option<Awaited>,
+}
+
+/// The wait for the first verdict of each target. The judgement of the last run stands meanwhile, or none: the first verdicts
+/// would come one by one, and each would change the answer.
+#[derive(Clone, Debug)]
+struct Awaited {
+    /// One detection after the start.
+    until: Moment,
+    /// The targets without a verdict so far.
+    missing: BTreeSet<Target>,
+    standing: Judgement,
 }
 
 /// The grades that the hosts together give the targets of a pool.
@@ -34,6 +47,38 @@ pub(crate) struct Judgement {
     pub(crate) verdicts: BTreeMap<Target, Grade>,
     /// The best grade that any host gives a target, if it is usable and the verdict is not.
     pub(crate) minority: BTreeMap<Target, Grade>,
+    /// The targets that answer that they are ready, and that penalties alone keep at `live`.
+    pub(crate) flapping: BTreeSet<Target>,
+    /// The targets whose orderly shutdown a host has seen.
+    pub(crate) shutting_down: BTreeSet<Target>,
+    /// The targets that have a vote of the present run of its host.
+    pub(crate) current: BTreeSet<Target>,
+}
+
+/// The finding of the votes that count on one target.
+pub(crate) struct Finding {
+    /// `None` if nobody knows the target.
+    verdict: Option<Grade>,
+    /// The best grade that any host gives it.
+    best: Grade,
+    /// True if it would be ready but for its penalties.
+    would_be_ready: bool,
+    /// True if a host has seen the target's orderly shutdown.
+    shuts_down: bool,
+    /// True if a vote is of the present run of its host.
+    is_current: bool,
+}
+
+impl Finding {
+    pub(crate) fn new(votes: &[Vote], verdict: Option<Grade>, best: Grade) -> Self {
+        Self {
+            verdict,
+            best,
+            would_be_ready: votes.iter().any(|vote| vote.is_flapping) && without_penalties(votes) == Some(Grade::Ready),
+            shuts_down: votes.iter().any(|vote| vote.shutting_down),
+            is_current: votes.iter().any(|vote| vote.grade != Grade::Unknown && !vote.is_restored),
+        }
+    }
 }
 
 impl Judgement {
@@ -56,7 +101,12 @@ impl PoolState {
             healths.iter().map(|(target, health)| (target.clone(), health.grade())).collect();
         verdicts.extend(memory.iter().flat_map(|memory| memory.verdicts.iter().cloned()));
         let minority = memory.iter().flat_map(|memory| memory.minority.iter().cloned()).collect();
-        let good = memory.map(|memory| LastKnownGood::restored(memory.last_known_good)).unwrap_or_default();
+        let flapping = memory.iter().flat_map(|memory| memory.flapping.iter().cloned()).collect();
+        let good = memory.map(|memory| memory.last_known_good).unwrap_or_default();
+        let good = Family::ALL.map(|family| {
+            let of_family = good.iter().filter(|target| target.family() == family).cloned().collect();
+            (family, LastKnownGood::restored(of_family))
+        });
         let answer = Answer {
             pool: policy.name.clone(),
             members: Vec::new(),
@@ -65,11 +115,23 @@ impl PoolState {
             ttl: policy.ttl.min,
             negative_ttl: policy.ttl.min,
             generation: 0,
-            basis: Basis::Bootstrap,
+            bases: BTreeMap::new(),
             reasons: Vec::new(),
         };
-        let judgement = Judgement { verdicts, minority };
-        let mut state = Self { policy: policy.clone(), healths, judgement, good, answer, ttl_changes_at: None };
+        let judgement = Judgement { verdicts, minority, flapping, ..Judgement::default() };
+        let mut state = Self {
+            policy: policy.clone(),
+            healths,
+            judgement: judgement.clone(),
+            good: good.into(),
+            answer,
+            ttl_changes_at: None,
+            awaited: Some(Awaited {
+                until: now.after(policy.timing.detection),
+                missing: policy.targets().map(|(target, _)| target).collect(),
+                standing: judgement,
+            }),
+        };
         state.configure(policy);
         state
     }
@@ -87,9 +149,16 @@ impl PoolState {
                 (target, health)
             })
             .collect();
-        self.good.rename(present);
-        self.judgement.verdicts = renamed(std::mem::take(&mut self.judgement.verdicts), present);
-        self.judgement.minority = renamed(std::mem::take(&mut self.judgement.minority), present);
+        self.good.values_mut().for_each(|good| good.rename(present));
+        if let Some(awaited) = &mut self.awaited {
+            awaited.missing = awaited.missing.iter().filter_map(present).collect();
+        }
+        let standing = self.awaited.iter_mut().map(|awaited| &mut awaited.standing);
+        for judgement in standing.chain([&mut self.judgement]) {
+            judgement.verdicts = renamed(std::mem::take(&mut judgement.verdicts), present);
+            judgement.minority = renamed(std::mem::take(&mut judgement.minority), present);
+            judgement.flapping = judgement.flapping.iter().filter_map(present).collect();
+        }
         self.policy = policy;
     }
 
@@ -113,10 +182,12 @@ impl PoolState {
         self.healths.contains_key(target)
     }
 
-    /// The usability of a node: that of its best target.
-    pub(crate) fn usability(&self, node: &NodeName) -> Usability {
+    /// The usability of a node in one address family: that of its best target.
+    pub(crate) fn usability(&self, node: &NodeName, family: Family) -> Usability {
         let has_usable = |grades: &BTreeMap<Target, Grade>| {
-            grades.iter().any(|(target, grade)| target.node == *node && *grade >= Grade::Live)
+            grades
+                .iter()
+                .any(|(target, grade)| target.node == *node && target.family() == family && *grade >= Grade::Live)
         };
         if has_usable(&self.judgement.verdicts) {
             Usability::Usable
@@ -131,50 +202,92 @@ impl PoolState {
         &self.judgement
     }
 
+    /// The judgement that the answer follows.
+    fn standing(&self) -> &Judgement {
+        self.awaited.as_ref().map_or(&self.judgement, |awaited| &awaited.standing)
+    }
+
+    /// Waits no longer for the first verdicts.
+    pub(crate) fn await_no_more_verdicts(&mut self) {
+        self.awaited = None;
+    }
+
+    /// The end of the wait for the first verdicts; `None` once each target has one.
+    pub(crate) fn awaits_verdicts_until(&self) -> Option<Moment> {
+        self.awaited.as_ref().map(|awaited| awaited.until)
+    }
+
     /// This host's vote on each target.
     pub(crate) fn votes(&self) -> impl Iterator<Item = (Target, Vote)> {
         self.healths().map(|(target, health)| {
-            (target.clone(), Vote { in_last_known_good: self.good.targets().contains(target), ..health.vote() })
+            let in_last_known_good = self.good.values().any(|good| good.targets().contains(target));
+            (target.clone(), Vote { in_last_known_good, ..health.vote() })
         })
     }
 
-    /// A verdict for each target. `verdict` is asked in the order of targets; if it gives none, the former verdict stays.
-    pub(crate) fn verdicts_by(
-        &self,
-        mut verdict: impl FnMut(&Target, &Health) -> Option<Grade>,
-    ) -> BTreeMap<Target, Grade> {
-        let verdicts = self.healths.iter().map(|(target, health)| {
-            let grade = verdict(target, health).unwrap_or_else(|| self.judgement.verdict(target));
-            (target.clone(), grade)
-        });
-        verdicts.collect()
+    /// Judges each target by a finding, asked in the order of targets. Without a verdict in it, the former judgement stays.
+    pub(crate) fn judged_by(&self, mut finding: impl FnMut(&Target, &Health) -> Finding) -> Judgement {
+        let mut judgement = Judgement::default();
+        for (target, health) in &self.healths {
+            let found = finding(target, health);
+            if found.is_current {
+                judgement.current.insert(target.clone());
+            }
+            if found.shuts_down {
+                judgement.shutting_down.insert(target.clone());
+            }
+            let verdict = found.verdict.unwrap_or_else(|| self.judgement.verdict(target));
+            if found.verdict.is_some() && verdict < Grade::Live && found.best >= Grade::Live {
+                judgement.minority.insert(target.clone(), found.best);
+            }
+            let is_flapping = match found.verdict {
+                Some(verdict) => verdict < Grade::Ready && found.would_be_ready,
+                None => self.judgement.flapping.contains(target),
+            };
+            if is_flapping {
+                judgement.flapping.insert(target.clone());
+            }
+            judgement.verdicts.insert(target.clone(), verdict);
+        }
+        judgement
     }
 
     /// Computes the answer anew. A changed answer gets the generation `next`. Returns true if it changed.
     pub(crate) fn recompute(
         &mut self,
         judgement: Judgement,
-        good_of_peers: impl FnOnce() -> BTreeSet<Target>,
+        good_of_peers: &dyn Fn() -> BTreeSet<IpAddr>,
         overrides: &Overrides,
         next: u64,
         now: Moment,
     ) -> bool {
-        self.judgement = judgement;
+        self.adopt(judgement, now);
+        for (target, health) in &mut self.healths {
+            if self.judgement.verdict(target) == Grade::Down {
+                health.end_shutdown();
+            }
+        }
+        let standing = self.awaited.as_ref().map_or(&self.judgement, |awaited| &awaited.standing);
         let policy = &self.policy;
         let candidates: Vec<_> = policy
             .targets()
             .map(|(target, node)| Candidate {
                 active_override: overrides.get(&target.pool, &target.node),
-                verdict: self.judgement.verdict(&target),
-                minority: self.judgement.minority(&target),
+                verdict: standing.verdict(&target),
+                minority: standing.minority(&target),
+                is_flapping: standing.flapping.contains(&target),
                 target,
                 node,
             })
             .collect();
-        let detection = policy.timing.detection;
-        let selection = select(&candidates, policy.steering.mode, &mut self.good, good_of_peers, now, detection);
-        let ttl = self.ttl(selection.basis, overrides.next_expiry_in(&policy.name), now);
-        let is_chosen = |candidate: &&Candidate<'_>| selection.chosen.contains(&candidate.target);
+        let selections = Self::select(policy, &candidates, &mut self.good, good_of_peers, now);
+        let bases: BTreeMap<Family, Basis> =
+            selections.iter().map(|(family, selection)| (*family, selection.basis)).collect();
+        let ttl = self.ttl(&bases, overrides.next_expiry_in(&policy.name), now);
+        let is_chosen = |candidate: &&Candidate<'_>| {
+            let selection = selections.get(&candidate.target.family());
+            selection.is_some_and(|selection| selection.chosen.contains(&candidate.target))
+        };
         let answer = Answer {
             pool: policy.name.clone(),
             members: candidates.iter().filter(is_chosen).map(member).collect(),
@@ -186,10 +299,13 @@ impl PoolState {
             ttl: ttl.seconds,
             negative_ttl: policy.ttl.min,
             generation: self.answer.generation,
-            basis: selection.basis,
+            bases,
             reasons: candidates
                 .iter()
-                .map(|candidate| (candidate.target.clone(), self.reason(candidate, &selection)))
+                .map(|candidate| {
+                    let selection = selections.get(&candidate.target.family());
+                    (candidate.target.clone(), self.reason(candidate, selection))
+                })
                 .collect(),
         };
         let former = std::mem::replace(&mut self.answer, answer);
@@ -201,6 +317,43 @@ impl PoolState {
         has_changed
     }
 
+    /// Adopts a judgement. While the first verdicts are awaited, an orderly shutdown acts all the same.
+    fn adopt(&mut self, judgement: Judgement, now: Moment) {
+        if let Some(Awaited { missing, standing, .. }) = &mut self.awaited {
+            missing.retain(|target| !judgement.current.contains(target));
+            for target in &judgement.shutting_down {
+                standing.verdicts.entry(target.clone()).and_modify(|verdict| *verdict = Grade::Live.min(*verdict));
+            }
+        }
+        self.awaited = self.awaited.take().filter(|awaited| now < awaited.until && !awaited.missing.is_empty());
+        self.judgement = judgement;
+    }
+
+    /// Selects for each family. A family that has never been usable is left out while the other one has a better answer.
+    fn select(
+        policy: &Pool,
+        candidates: &[Candidate<'_>],
+        good: &mut BTreeMap<Family, LastKnownGood>,
+        good_of_peers: &dyn Fn() -> BTreeSet<IpAddr>,
+        now: Moment,
+    ) -> BTreeMap<Family, Selection> {
+        let mut selections = BTreeMap::new();
+        for family in Family::ALL {
+            let of_family: Vec<_> = candidates.iter().filter(|candidate| candidate.target.family() == family).collect();
+            if !of_family.is_empty() {
+                let good = good.entry(family).or_default();
+                let detection = policy.timing.detection;
+                let selection = select(&of_family, policy.steering.mode, good, good_of_peers, now, detection);
+                selections.insert(family, selection);
+            }
+        }
+        let is_bootstrap = |selection: &Selection| selection.basis == Basis::Bootstrap;
+        if !selections.values().all(is_bootstrap) {
+            selections.retain(|_, selection| !is_bootstrap(selection));
+        }
+        selections
+    }
+
     /// Gives the answer a new generation, even if it has not changed.
     pub(crate) fn renew(&mut self, generation: u64) {
         self.answer.generation = generation;
@@ -208,48 +361,57 @@ impl PoolState {
 
     pub(crate) fn memory(&self, overrides: &Overrides) -> PoolMemory {
         let own_grade = |target: &Target| self.healths.get(target).map(Health::grade).unwrap_or_default();
-        let verdicts = self.judgement.verdicts.iter().filter(|(target, verdict)| **verdict != own_grade(target));
-        let minority = self.judgement.minority.iter();
+        let standing = self.standing();
+        let verdicts = self.healths.keys().map(|target| (target, standing.verdict(target)));
+        let verdicts = verdicts.filter(|(target, verdict)| *verdict != own_grade(target));
+        let minority = standing.minority.iter();
         let entries = overrides.entries().filter(|(pool, ..)| **pool == self.policy.name);
         PoolMemory {
             pool: self.policy.name.clone(),
-            last_known_good: self.good.targets().clone(),
+            last_known_good: self.good.values().flat_map(LastKnownGood::targets).cloned().collect(),
             targets: self.healths().map(|(target, health)| (target.clone(), health.memory())).collect(),
-            verdicts: verdicts.map(|(target, verdict)| (target.clone(), *verdict)).collect(),
+            verdicts: verdicts.map(|(target, verdict)| (target.clone(), verdict)).collect(),
+            flapping: standing.flapping.clone(),
             minority: minority.map(|(target, grade)| (target.clone(), *grade)).collect(),
             overrides: entries.map(|(_, node, entry)| (node.clone(), entry.clone())).collect(),
         }
     }
 
-    fn ttl(&self, basis: Basis, expiry: Option<Moment>, now: Moment) -> Ttl {
+    fn ttl(&self, bases: &BTreeMap<Family, Basis>, expiry: Option<Moment>, now: Moment) -> Ttl {
         let Pool { thresholds, timing, ttl, .. } = self.policy;
-        match basis {
-            Basis::Minority | Basis::LastKnownGood | Basis::Bootstrap => Ttl::floor(ttl),
-            Basis::Ready | Basis::Live => {
-                let healths = self.healths.values();
-                let transition = healths.filter_map(|health| health.earliest_transition(thresholds, timing)).min();
-                Ttl::until(ttl, transition, expiry, now)
-            }
+        if bases.values().any(|basis| *basis >= Basis::Bootstrap) {
+            return Ttl::floor(ttl);
         }
+        let healths = self.healths.values();
+        let transition = healths.filter_map(|health| health.earliest_transition(thresholds, timing)).min();
+        Ttl::until(ttl, transition, expiry, now)
     }
 
-    fn reason(&self, candidate: &Candidate<'_>, selection: &Selection) -> Reason {
+    fn reason(&self, candidate: &Candidate<'_>, selection: Option<&Selection>) -> Reason {
         let unknown = Health::default();
         let health = self.healths.get(&candidate.target).unwrap_or(&unknown);
-        let is_chosen = selection.chosen.contains(&candidate.target);
+        let selection = selection.filter(|selection| !selection.chosen.is_empty());
+        let is_chosen = selection.is_some_and(|selection| selection.chosen.contains(&candidate.target));
         match candidate.active_override {
-            Some(by) if by.kind == OverrideKind::Drain && is_chosen => return Reason::AllDrained { by: by.clone() },
+            Some(by) if by.kind == OverrideKind::Drain && is_chosen => {
+                return Reason::NoUndrainedUsable { by: by.clone() };
+            }
             Some(by) if by.kind == OverrideKind::Drain => return Reason::Drained { by: by.clone() },
             Some(by) if is_chosen => return Reason::Forced { by: by.clone() },
             _ => {}
         }
+        let cause = match health.grade() {
+            Grade::Ready if self.awaited.is_some() => NotReadyReason::Awaited { since: health.since() },
+            _ => health.not_ready_reason(),
+        };
+        let Some(selection) = selection else { return Reason::NotReady { cause } };
         if is_chosen {
-            return reason_in(health, selection.basis);
+            return reason_in(health, cause, selection.basis);
         }
         let own = candidate.node.priority;
         match selection.priority.filter(|answered| *answered < own && is_good_enough(candidate, selection.basis)) {
             Some(answered) => Reason::LowerPriority { own, answered },
-            None => Reason::NotReady { cause: health.not_ready_reason() },
+            None => Reason::NotReady { cause },
         }
     }
 }
@@ -259,14 +421,17 @@ fn member(candidate: &Candidate<'_>) -> Member {
 }
 
 /// The reason of a chosen target without an override.
-fn reason_in(health: &Health, basis: Basis) -> Reason {
-    let cause = health.not_ready_reason();
+fn reason_in(health: &Health, cause: NotReadyReason, basis: Basis) -> Reason {
     match basis {
         Basis::Ready if health.grade() == Grade::Ready => Reason::Ready { since: health.since() },
-        Basis::Ready => Reason::Agreed { cause },
+        Basis::Ready => match health.flapping() {
+            Some(until) => Reason::Flapping { until },
+            None => Reason::Agreed { cause },
+        },
         Basis::Live => Reason::Live { cause },
         Basis::Minority => Reason::Minority { cause },
-        Basis::LastKnownGood => Reason::LastKnownGood { cause },
+        // Only forced candidates are chosen on the basis `forced`.
+        Basis::LastKnownGood | Basis::Forced => Reason::LastKnownGood { cause },
         Basis::Bootstrap => Reason::Bootstrap { cause },
     }
 }
@@ -274,22 +439,22 @@ fn reason_in(health: &Health, basis: Basis) -> Reason {
 /// True if the candidate would be chosen on this basis, but for its priority.
 fn is_good_enough(candidate: &Candidate<'_>, basis: Basis) -> bool {
     match basis {
-        Basis::Ready => candidate.grade() == Grade::Ready,
+        Basis::Ready => candidate.verdict == Grade::Ready || candidate.is(OverrideKind::Force),
         Basis::Minority => candidate.minority >= Grade::Live,
-        Basis::Live | Basis::LastKnownGood | Basis::Bootstrap => candidate.grade() >= Grade::Live,
+        Basis::Live | Basis::Forced | Basis::LastKnownGood | Basis::Bootstrap => candidate.verdict >= Grade::Live,
     }
 }
 
 /// True if two answers differ in nothing but generation and reasons.
 fn is_same_publication(one: &Answer, other: &Answer) -> bool {
-    let Answer { pool, members, order, max_answers, ttl, negative_ttl, generation: _, basis, reasons: _ } = one;
+    let Answer { pool, members, order, max_answers, ttl, negative_ttl, generation: _, bases, reasons: _ } = one;
     *pool == other.pool
         && *members == other.members
         && *order == other.order
         && *max_answers == other.max_answers
         && *ttl == other.ttl
         && *negative_ttl == other.negative_ttl
-        && *basis == other.basis
+        && *bases == other.bases
 }
 
 /// Replaces each target by its present name, and drops the targets without one.

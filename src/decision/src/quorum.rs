@@ -45,11 +45,14 @@ pub struct Membership {
 /// One host's vote on one target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools, reason = "each is an independent fact, sent to other hosts")]
 pub struct Vote {
     /// Its grade after thresholds; `unknown` is no vote.
     pub grade: Grade,
-    /// True if the host has seen the target's orderly shutdown.
+    /// True if the host has seen the target's orderly shutdown, and nothing better or a majority for `down` since.
     pub shutting_down: bool,
+    /// True if the target answers that it is ready, and its penalty alone keeps the grade at `live`.
+    pub is_flapping: bool,
     /// True if the target is in the host's last known good answer.
     pub in_last_known_good: bool,
     /// True if the grade is of an earlier run, and no observation of this run has confirmed it yet.
@@ -135,6 +138,12 @@ pub(crate) fn verdict(votes: &[Vote]) -> Option<Grade> {
         _ if most(|tally| tally.below_ready) || votes.iter().any(|vote| vote.shutting_down) => Some(Grade::Live),
         _ => Some(Grade::Ready),
     }
+}
+
+/// The verdict that the votes would give if no target had to wait out a penalty.
+pub(crate) fn without_penalties(votes: &[Vote]) -> Option<Grade> {
+    let trusted = |vote: &Vote| if vote.is_flapping { Vote { grade: Grade::Ready, ..*vote } } else { *vote };
+    verdict(&votes.iter().map(trusted).collect::<Vec<_>>())
 }
 
 /// The counts of some votes on one target.

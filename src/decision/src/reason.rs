@@ -32,6 +32,11 @@ pub enum Reason {
         /// This host's own finding.
         cause: NotReadyReason,
     },
+    /// In: it was answered before, answers that it is ready, and only a penalty keeps it from `ready`.
+    Flapping {
+        /// The end of its wait on this host.
+        until: Moment,
+    },
     /// In: an operator forces it.
     Forced {
         /// The override.
@@ -57,8 +62,8 @@ pub enum Reason {
         /// The reason for which it is not ready.
         cause: NotReadyReason,
     },
-    /// In, though drained: every node of the pool is drained.
-    AllDrained {
+    /// In, though drained: no undrained target is usable, or there is none.
+    NoUndrainedUsable {
         /// The override.
         by: Override,
     },
@@ -109,6 +114,11 @@ pub enum NotReadyReason {
         /// The end of its wait.
         until: Moment,
     },
+    /// It is ready, and the first verdicts of other targets are awaited.
+    Awaited {
+        /// The time of its last transition.
+        since: Moment,
+    },
     /// This host finds it ready. A majority of the hosts does not, or one host has seen its orderly shutdown.
     Outvoted {
         /// The time of its last transition on this host.
@@ -127,9 +137,10 @@ impl Reason {
             // This host, the other hosts, or an operator gave one.
             Self::Ready { .. }
             | Self::Agreed { .. }
+            | Self::Flapping { .. }
             | Self::Forced { .. }
             | Self::Minority { .. }
-            | Self::AllDrained { .. }
+            | Self::NoUndrainedUsable { .. }
             | Self::Drained { .. }
             | Self::LowerPriority { .. } => true,
         }
@@ -140,12 +151,13 @@ impl Reason {
         match self {
             Self::Ready { .. }
             | Self::Agreed { .. }
+            | Self::Flapping { .. }
             | Self::Forced { .. }
             | Self::Live { .. }
             | Self::Minority { .. }
             | Self::LastKnownGood { .. }
             | Self::Bootstrap { .. }
-            | Self::AllDrained { .. } => AnswerStatus::In,
+            | Self::NoUndrainedUsable { .. } => AnswerStatus::In,
             Self::NotReady { .. } | Self::Drained { .. } | Self::LowerPriority { .. } => AnswerStatus::Out,
         }
     }
@@ -156,6 +168,9 @@ impl fmt::Display for Reason {
         match self {
             Self::Ready { since } => write!(f, "in: ready since {since}"),
             Self::Agreed { cause } => write!(f, "in: ready by the votes of the hosts; on this host, {cause}"),
+            Self::Flapping { until } => {
+                write!(f, "in: still answered and ready again, though it flaps and is trusted only from {until}")
+            }
             Self::Forced { by } => write!(f, "in: forced {by}"),
             Self::Live { cause } => write!(f, "in (live): no target is ready; {cause}"),
             Self::Minority { cause } => {
@@ -167,7 +182,9 @@ impl fmt::Display for Reason {
             Self::Bootstrap { cause } => {
                 write!(f, "in (bootstrap): no node has been ready yet, so all are answered; {cause}")
             }
-            Self::AllDrained { by } => write!(f, "in: every node of the pool is drained, this one {by}"),
+            Self::NoUndrainedUsable { by } => {
+                write!(f, "in, though drained, because no undrained node is usable; drained {by}")
+            }
             Self::NotReady { cause } => write!(f, "out: {cause}"),
             Self::Drained { by } => write!(f, "out: drained {by}"),
             Self::LowerPriority { own, answered } => {
@@ -184,6 +201,7 @@ impl fmt::Display for NotReadyReason {
             Self::Live { since, observed } => write!(f, "not ready since {since}{}", LastObserved(observed)),
             Self::Down { since, observed } => write!(f, "down since {since}{}", LastObserved(observed)),
             Self::Flapping { until } => write!(f, "flapping: ready again, but kept out until {until}"),
+            Self::Awaited { since } => write!(f, "ready since {since}, but other nodes have no verdict yet"),
             Self::Outvoted { since } => {
                 write!(f, "ready since {since} on this host, but not by the votes of the hosts")
             }

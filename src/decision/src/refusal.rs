@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::moment::Moment;
-use crate::target::{NodeName, PoolName};
+use crate::target::{Family, NodeName, PoolName};
 
 /// The reason for which a command was refused. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub enum Refusal {
         pool: PoolName,
         /// The node.
         node: NodeName,
+        /// The address family that would have none, if the pool has both.
+        family: Option<Family>,
     },
 }
 
@@ -75,10 +77,13 @@ impl fmt::Display for Refusal {
             Self::LastUndrained { pool, node } => {
                 write!(f, "{node} is the last undrained node of pool {pool}; drain it with --insist if you must")
             }
-            Self::LastUsable { pool, node } => write!(
-                f,
-                "no other undrained node of pool {pool} is ready or live; drain {node} with --insist if you must"
-            ),
+            Self::LastUsable { pool, node, family } => {
+                let over = family.map(|family| format!(" over {family}")).unwrap_or_default();
+                write!(
+                    f,
+                    "no other undrained node of pool {pool} is ready or live{over}; drain {node} with --insist if you must"
+                )
+            }
         }
     }
 }

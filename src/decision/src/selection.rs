@@ -1,6 +1,7 @@
-//! The selection of the targets that an answer holds.
+//! The selection of the targets of one address family that an answer holds.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::answer::Basis;
@@ -17,10 +18,12 @@ pub(crate) struct Candidate<'a> {
     pub(crate) verdict: Grade,
     /// The best grade that any host gives it.
     pub(crate) minority: Grade,
+    /// True if it answers that it is ready, and penalties alone keep the verdict at `live`.
+    pub(crate) is_flapping: bool,
     pub(crate) active_override: Option<&'a Override>,
 }
 
-/// The selected targets. Never empty for a pool that has a target.
+/// The selected targets of one family. Never empty for a family that has a target.
 pub(crate) struct Selection {
     pub(crate) basis: Basis,
     pub(crate) chosen: BTreeSet<Target>,
@@ -28,9 +31,9 @@ pub(crate) struct Selection {
     pub(crate) priority: Option<u16>,
 }
 
-/// The candidates that share the best grade.
-struct Best<'a> {
-    grade: Grade,
+/// The candidates that an answer is made of, before steering.
+struct Choice<'a> {
+    basis: Basis,
     candidates: Vec<&'a Candidate<'a>>,
 }
 
@@ -38,70 +41,116 @@ impl Candidate<'_> {
     pub(crate) fn is(&self, kind: OverrideKind) -> bool {
         self.active_override.is_some_and(|active| active.kind == kind)
     }
-
-    /// The verdict; `ready` for a forced node.
-    pub(crate) fn grade(&self) -> Grade {
-        if self.is(OverrideKind::Force) { Grade::Ready } else { self.verdict }
-    }
 }
 
-/// Selects among the candidates and keeps `good` up to date.
+/// Selects among the candidates of one family and keeps `good` up to date. `good_of_peers` gives the addresses that other
+/// hosts have in their last known good answers.
 ///
-/// Drained candidates count only if every candidate is drained. The first of these that is not empty is selected:
+/// Forced candidates are added to the first three of these. The first that is not empty is selected:
 ///
-/// 1. the candidates of the best grade among `ready` and `live`,
-/// 2. the best that a minority of the hosts can use,
-/// 3. the last known good answer of this host and of its peers, so that all hosts answer alike,
-/// 4. all candidates.
+/// 1. the undrained candidates of the best grade among `ready` and `live`, and with `ready` ones those of the last answer
+///    that only a penalty keeps from it,
+/// 2. the best undrained ones that a minority of the hosts can use,
+/// 3. the forced ones,
+/// 4. the drained ones, by rules 1 and 2,
+/// 5. the last known good answer of this host and of its peers, so that all hosts answer alike,
+/// 6. all undrained candidates, or all if every one is drained.
 pub(crate) fn select(
-    candidates: &[Candidate<'_>],
+    candidates: &[&Candidate<'_>],
     mode: Mode,
     good: &mut LastKnownGood,
-    good_of_peers: impl FnOnce() -> BTreeSet<Target>,
+    good_of_peers: &dyn Fn() -> BTreeSet<IpAddr>,
     now: Moment,
     detection: Duration,
 ) -> Selection {
-    let undrained: Vec<_> = candidates.iter().filter(|candidate| !candidate.is(OverrideKind::Drain)).collect();
-    let eligible = if undrained.is_empty() { candidates.iter().collect() } else { undrained };
-
-    let (basis, mut selected) = match best(&eligible, Candidate::grade) {
-        Some(best) if best.grade == Grade::Ready => (Basis::Ready, best.candidates),
-        Some(best) => (Basis::Live, best.candidates),
-        None => {
-            good.add_recent(now, detection);
-            match best(&eligible, |candidate| candidate.minority) {
-                Some(best) => (Basis::Minority, best.candidates),
-                None => return last_resort(&eligible, &(good.targets() | &good_of_peers())),
-            }
-        }
+    let (drained, undrained): (Vec<_>, Vec<_>) =
+        candidates.iter().copied().partition(|candidate| candidate.is(OverrideKind::Drain));
+    let forced: Vec<_> = undrained.iter().copied().filter(|candidate| candidate.is(OverrideKind::Force)).collect();
+    let choice = usable(&undrained, good)
+        .map(|choice| choice.with(&forced))
+        .or_else(|| (!forced.is_empty()).then_some(Choice { basis: Basis::Forced, candidates: forced }))
+        .or_else(|| usable(&drained, good));
+    if choice.as_ref().is_none_or(|choice| choice.basis >= Basis::Minority) {
+        good.add_recent(now, detection);
+    }
+    let Some(mut choice) = choice else {
+        let eligible = if undrained.is_empty() { drained } else { undrained };
+        return last_resort(candidates, &eligible, good, good_of_peers);
     };
     let priority = match mode {
-        Mode::Failover => selected.iter().map(|candidate| candidate.node.priority).min(),
+        Mode::Failover => choice.candidates.iter().map(|candidate| candidate.node.priority).min(),
         Mode::All | Mode::Weighted => None,
     };
-    selected.retain(|candidate| priority.is_none_or(|priority| candidate.node.priority == priority));
-    let chosen = targets(&selected);
-    if basis != Basis::Minority {
-        good.replace(chosen.clone(), now);
+    choice.candidates.retain(|candidate| priority.is_none_or(|priority| candidate.node.priority == priority));
+    let basis = choice.basis_after_steering();
+    if basis < Basis::Minority {
+        let usable = choice.candidates.iter().filter(|candidate| candidate.verdict >= Grade::Live);
+        good.replace(usable.map(|candidate| candidate.target.clone()).collect(), now);
     }
-    Selection { basis, chosen, priority }
+    Selection { basis, chosen: targets(&choice.candidates), priority }
 }
 
-/// The candidates of the best grade; `None` if none is even live.
-fn best<'a>(eligible: &[&'a Candidate<'a>], grade_of: impl Fn(&'a Candidate<'a>) -> Grade) -> Option<Best<'a>> {
-    let grade = eligible.iter().map(|candidate| grade_of(candidate)).max().filter(|grade| *grade >= Grade::Live)?;
-    let candidates = eligible.iter().copied().filter(|candidate| grade_of(candidate) == grade).collect();
-    Some(Best { grade, candidates })
+impl<'a> Choice<'a> {
+    /// Adds the candidates that are not in it yet.
+    fn with(mut self, others: &[&'a Candidate<'a>]) -> Self {
+        for other in others {
+            if !self.candidates.iter().any(|candidate| candidate.target == other.target) {
+                self.candidates.push(other);
+            }
+        }
+        self
+    }
+
+    /// The basis. Steering may have left none but forced candidates that are not usable.
+    fn basis_after_steering(&self) -> Basis {
+        match best(&self.candidates, |candidate| candidate.verdict) {
+            Some(Grade::Ready) => Basis::Ready,
+            Some(_) => Basis::Live,
+            None if best(&self.candidates, |candidate| candidate.minority).is_some() => Basis::Minority,
+            None => Basis::Forced,
+        }
+    }
+}
+
+/// The usable ones: those of the best verdict, or else of the best grade that a minority gives.
+fn usable<'a>(among: &[&'a Candidate<'a>], good: &LastKnownGood) -> Option<Choice<'a>> {
+    let of = |is_chosen: &dyn Fn(&Candidate<'_>) -> bool| {
+        among.iter().copied().filter(|candidate| is_chosen(candidate)).collect()
+    };
+    if let Some(grade) = best(among, |candidate| candidate.verdict) {
+        let stays = |candidate: &Candidate<'_>| candidate.is_flapping && good.targets().contains(&candidate.target);
+        let is_chosen =
+            |candidate: &Candidate<'_>| candidate.verdict == grade || (grade == Grade::Ready && stays(candidate));
+        let basis = if grade == Grade::Ready { Basis::Ready } else { Basis::Live };
+        return Some(Choice { basis, candidates: of(&is_chosen) });
+    }
+    let grade = best(among, |candidate| candidate.minority)?;
+    Some(Choice { basis: Basis::Minority, candidates: of(&|candidate| candidate.minority == grade) })
+}
+
+/// The best grade; `None` if none is even live.
+fn best(among: &[&Candidate<'_>], grade_of: impl Fn(&Candidate<'_>) -> Grade) -> Option<Grade> {
+    among.iter().map(|candidate| grade_of(candidate)).max().filter(|grade| *grade >= Grade::Live)
 }
 
 /// The last known good targets that are eligible; without any, all eligible ones.
-fn last_resort(eligible: &[&Candidate<'_>], good: &BTreeSet<Target>) -> Selection {
-    if good.is_empty() {
-        return Selection { basis: Basis::Bootstrap, chosen: targets(eligible), priority: None };
+fn last_resort(
+    candidates: &[&Candidate<'_>],
+    eligible: &[&Candidate<'_>],
+    good: &LastKnownGood,
+    good_of_peers: &dyn Fn() -> BTreeSet<IpAddr>,
+) -> Selection {
+    let good_of_peers = good_of_peers();
+    let was_good = |candidate: &Candidate<'_>| {
+        good.targets().contains(&candidate.target) || good_of_peers.contains(&candidate.target.address)
+    };
+    let kept: Vec<_> = eligible.iter().copied().filter(|candidate| was_good(candidate)).collect();
+    let was_any_good = candidates.iter().any(|candidate| was_good(candidate));
+    Selection {
+        basis: if was_any_good { Basis::LastKnownGood } else { Basis::Bootstrap },
+        chosen: targets(if kept.is_empty() { eligible } else { &kept }),
+        priority: None,
     }
-    let kept: Vec<_> = eligible.iter().copied().filter(|candidate| good.contains(&candidate.target)).collect();
-    let chosen = if kept.is_empty() { targets(eligible) } else { targets(&kept) };
-    Selection { basis: Basis::LastKnownGood, chosen, priority: None }
 }
 
 fn targets(candidates: &[&Candidate<'_>]) -> BTreeSet<Target> {

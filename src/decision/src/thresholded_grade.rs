@@ -13,7 +13,8 @@ use crate::target::Grade;
 /// The grade changes after `rise` observations in a row that are better, or `fall` that are worse. The new grade is what
 /// every observation of the streak proves: the worst of the better ones, or the best of the worse ones. A decisive
 /// observation that is worse acts at once. An observation equal to the grade ends a streak.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ThresholdedGrade {
     grade: Grade,
     streak: Option<Streak>,

@@ -177,7 +177,7 @@ fn describe(cluster: &mut Cluster, host: usize) -> Option<String> {
     let overrides: Vec<String> = overrides.collect();
     let addresses: Vec<IpAddr> = answer.members.iter().map(|member| member.address).collect();
     let writer = engine.writer().map(ToString::to_string).unwrap_or_default();
-    Some(format!("{} {addresses:?}, writer {writer}, overrides {overrides:?}", answer.basis))
+    Some(format!("{} {addresses:?}, writer {writer}, overrides {overrides:?}", answer.basis()))
 }
 
 impl fmt::Display for RemainingFault {

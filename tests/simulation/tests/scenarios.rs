@@ -191,7 +191,7 @@ fn hosts_that_each_reach_another_node_answer_all_nodes_that_any_host_reaches() {
     for host in &mut cluster.hosts {
         let answer = host.answer(now).unwrap();
         let names: Vec<&str> = answer.members.iter().map(|member| member.node.as_str()).collect();
-        assert_eq!((answer.basis, names), (Basis::Minority, vec!["cp-0", "cp-1", "cp-2"]));
+        assert_eq!((answer.basis(), names), (Basis::Minority, vec!["cp-0", "cp-1", "cp-2"]));
     }
 }
 

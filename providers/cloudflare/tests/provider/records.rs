@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_cloudflare::Mode;
-use daymark_decision::{Basis, NotReadyReason, PoolName, Reason};
+use daymark_decision::{Basis, Family, NotReadyReason, PoolName, Reason};
 use daymark_fake_cloudflare::{Fault, RequestMatcher, Scope, When, ZonePlan};
 use daymark_provider::{ApplyError, RemoteProvider, contract};
 use serde_json::{Value, json};
@@ -261,7 +261,7 @@ async fn more_records_than_one_page_holds_are_all_seen() {
 async fn a_guess_is_not_published() {
     let fixture = Fixture::without_balancing().await;
     let mut guess = decision(1, &[ONE, TWO, THREE]);
-    guess.answers[0].basis = Basis::Bootstrap;
+    guess.answers[0].bases = [(Family::Ipv4, Basis::Bootstrap)].into();
     for (_, reason) in &mut guess.answers[0].reasons {
         *reason = Reason::Bootstrap { cause: NotReadyReason::NoVerdict { observed: None } };
     }

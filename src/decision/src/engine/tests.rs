@@ -68,11 +68,12 @@ fn each_pool_has_its_own_answer_and_the_newest_generation_is_the_decisions() {
     let [a, b] = [pool("a.example.org", &["192.0.2.1", "192.0.2.2"]), pool("b.example.org", &["192.0.2.3"])];
     let mut engine = engine(&[a.clone(), b.clone()], 1);
     let before = engine.decide(at(0));
+    observe(&mut engine, &target(&a, 0), Kind::Refused, 1);
     observe(&mut engine, &target(&a, 1), Kind::Ready, 1);
     let after = engine.decide(at(1));
     assert_eq!(after.answer(&b.name), before.answer(&b.name), "the other pool is as it was");
     let answer = after.answer(&a.name).unwrap();
-    assert_eq!((answer.basis, answer.members.len()), (Basis::Ready, 1));
+    assert_eq!((answer.basis(), answer.members.len()), (Basis::Ready, 1));
     assert!(answer.generation > before.generation);
     assert_eq!(answer.generation, after.generation);
 }
@@ -98,7 +99,7 @@ fn an_address_keeps_its_state_under_another_node_name() {
     let in_answer = |engine: &mut Engine| {
         let decision = engine.decide(at(2));
         let answer = decision.answer(&a.name).unwrap();
-        (answer.basis, answer.members.iter().map(|member| member.address).collect::<Vec<_>>())
+        (answer.basis(), answer.members.iter().map(|member| member.address).collect::<Vec<_>>())
     };
     let before = in_answer(&mut engine);
     let mut renamed = a.clone();
@@ -137,7 +138,7 @@ fn a_host_that_becomes_isolated_through_one_pool_abstains_in_every_pool() {
     observe(&mut engine, &target(&b, 0), Kind::Refused, 2);
     observe(&mut engine, &target(&a, 0), Kind::Refused, 2);
     assert_eq!((engine.quorum_state(), engine.is_isolated()), (QuorumState::Quorum, true), "its vote does not count");
-    assert_eq!(engine.decide(at(2)).answer(&b.name).unwrap().basis, Basis::LastKnownGood);
+    assert_eq!(engine.decide(at(2)).answer(&b.name).unwrap().basis(), Basis::LastKnownGood);
 }
 
 #[test]
@@ -241,6 +242,7 @@ fn the_memory_of_nodes_that_are_not_configured_is_dropped() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let mut first = engine(std::slice::from_ref(&a), 1);
     observe(&mut first, &target(&a, 0), Kind::Ready, 0);
+    observe(&mut first, &target(&a, 1), Kind::Ready, 0);
     assert_eq!(first.handle_command(set(&a, "cp-2", drain_since(0)), at(0)), Ok(()));
 
     let membership = None;
@@ -248,7 +250,7 @@ fn the_memory_of_nodes_that_are_not_configured_is_dropped() {
     let mut second = Engine::new(membership, vec![smaller], first.memory(), at(1));
     assert_eq!(second.overrides().count(), 0);
     assert_eq!(second.healths().count(), 1);
-    assert_eq!(second.decide(at(1)).answers[0].basis, Basis::Ready);
+    assert_eq!(second.decide(at(1)).answers[0].basis(), Basis::Ready);
 }
 
 #[test]
@@ -297,7 +299,7 @@ fn a_bootstrap_answer_has_verdicts_once_every_target_is_down() {
     assert!(!engine.decide(at(0)).answers[0].has_verdicts());
     observe(&mut engine, &target(&pool, 0), Kind::Refused, 1);
     let answer = engine.decide(at(1)).answers.remove(0);
-    assert_eq!((answer.basis, answer.has_verdicts()), (Basis::Bootstrap, true));
+    assert_eq!((answer.basis(), answer.has_verdicts()), (Basis::Bootstrap, true));
 }
 
 #[test]
@@ -529,4 +531,53 @@ fn a_host_that_becomes_eligible_as_writer_is_a_change() {
     assert_eq!(engine.revision(), before, "it has reported so before");
     engine.handle_peer_view(of(3, true), at(0), at(0));
     assert!(engine.revision() > before);
+}
+
+#[test]
+fn no_generation_goes_back_after_the_loss_of_the_state_with_many_pools() {
+    let pools: Vec<Pool> =
+        (0..20).map(|n| pool(&format!("p{n}.example.org"), &["192.0.2.1", "192.0.2.2", "192.0.2.3"])).collect();
+    let mut first = engine(&pools, 1);
+    for second in 1..4 {
+        for (pool, index) in pools.iter().flat_map(|pool| (0..3).map(move |index| (pool, index))) {
+            let kind = if second % 2 == 0 { Kind::Refused } else { Kind::Ready };
+            observe(&mut first, &target(pool, index), kind, second);
+            first.decide(at(second));
+        }
+    }
+    let last = first.decide(at(3)).generation;
+    let mut without_state = Engine::new(None, pools, Memory::default(), at(8));
+    assert!(without_state.decide(at(8)).generation > last);
+}
+
+#[test]
+fn pools_that_change_together_share_a_generation() {
+    let [a, b] = [pool("a.example.org", &["192.0.2.1"]), pool("b.example.org", &["192.0.2.3"])];
+    let decision = engine(&[a, b], 1).decide(at(0));
+    assert_eq!(decision.answers[0].generation, decision.generation);
+    assert_eq!(decision.answers[1].generation, decision.generation);
+}
+
+#[test]
+fn what_peers_hold_is_compared_by_address_and_counts_only_for_nodes_of_the_pool() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let mut engine = engine(std::slice::from_ref(&a), 3);
+    for index in 0..2 {
+        observe(&mut engine, &target(&a, index), Kind::Refused, 1);
+    }
+    let good = |address: [u8; 4]| {
+        let of = Target { node: NodeName::new("former"), address: address.into(), ..target(&a, 0) };
+        let vote = Vote { grade: Grade::Down, in_last_known_good: true, ..Vote::default() };
+        [(of, vote)].into()
+    };
+    let answer = |engine: &mut Engine| {
+        let answer = engine.decide(at(1)).answers.remove(0);
+        (answer.basis(), answer.members.len())
+    };
+    engine.handle_peer_view(view("dns-2", good([192, 0, 2, 9])), at(1), at(1));
+    engine.handle_peer_view(view("dns-3", good([192, 0, 2, 9])), at(1), at(1));
+    assert_eq!(answer(&mut engine), (Basis::Bootstrap, 2), "no node of this pool was ever good");
+    let next = PeerView { sequence: 2, ..view("dns-2", good([192, 0, 2, 2])) };
+    engine.handle_peer_view(next, at(1), at(1));
+    assert_eq!(answer(&mut engine), (Basis::LastKnownGood, 1), "the second node, under another name");
 }

@@ -1,13 +1,11 @@
 //! The verdicts of the hosts on the targets of a pool.
 
-use std::collections::BTreeMap;
-
 use super::Engine;
 use crate::peers::PeerView;
-use crate::pool::{Judgement, PoolState};
+use crate::pool::{Finding, Judgement, PoolState};
 use crate::quorum::{QuorumState, Vote, verdict};
 use crate::starting::Starting;
-use crate::target::{Grade, Target};
+use crate::target::Grade;
 
 impl Engine {
     /// Judges each target of a pool by the votes that count.
@@ -15,10 +13,10 @@ impl Engine {
         match (self.quorum_state(), &self.starting) {
             (QuorumState::Starting, Some(starting)) => by_last_run(pool, starting),
             (QuorumState::Quorum, starting) => self.by_quorum(pool, starting.as_ref()),
-            (QuorumState::NoQuorum | QuorumState::Starting, _) => Judgement {
-                verdicts: pool.verdicts_by(|_, health| verdict(&[health.vote()])),
-                minority: BTreeMap::new(),
-            },
+            (QuorumState::NoQuorum | QuorumState::Starting, _) => pool.judged_by(|_, health| {
+                let votes = [health.vote()];
+                Finding::new(&votes, verdict(&votes), Grade::Unknown)
+            }),
         }
     }
 
@@ -29,37 +27,23 @@ impl Engine {
         let own_counts = views.is_empty() || !self.is_isolated();
         let mut views: Vec<_> = views.iter().map(|view| view.votes_from(&pool.policy.name)).collect();
         let members = self.member_count();
-        let mut minority = BTreeMap::new();
-        let verdicts = pool.verdicts_by(|target, health| {
+        pool.judged_by(|target, health| {
             let peers = views.iter_mut().filter_map(|votes| votes.on(target));
             let votes: Vec<Vote> = peers.chain(own_counts.then(|| health.vote())).collect();
             let retained = starting.and_then(|starting| starting.retained_verdict(target, &votes, members));
             // During the start, the last minority grade stands as well.
             let last_minority = retained.map(|_| pool.judgement().minority(target));
             let best = votes.iter().map(|vote| vote.grade).chain(last_minority).max().unwrap_or_default();
-            let verdict = retained.or_else(|| verdict(&votes));
-            note_minority(&mut minority, target, verdict, best);
-            verdict
-        });
-        Judgement { verdicts, minority }
+            Finding::new(&votes, retained.or_else(|| verdict(&votes)), best)
+        })
     }
 }
 
 /// The verdicts of the last run stand.
 fn by_last_run(pool: &PoolState, starting: &Starting) -> Judgement {
-    let mut minority = BTreeMap::new();
-    let verdicts = pool.verdicts_by(|target, health| {
-        let vote = health.vote();
-        let verdict = starting.verdict(target, vote);
-        note_minority(&mut minority, target, verdict, pool.judgement().minority(target).max(vote.grade));
-        verdict
-    });
-    Judgement { verdicts, minority }
-}
-
-/// Notes the best grade of a target if it is usable and the verdict is not.
-fn note_minority(minority: &mut BTreeMap<Target, Grade>, target: &Target, verdict: Option<Grade>, best: Grade) {
-    if best >= Grade::Live && verdict.is_some_and(|verdict| verdict < Grade::Live) {
-        minority.insert(target.clone(), best);
-    }
+    pool.judged_by(|target, health| {
+        let own = health.vote();
+        let best = pool.judgement().minority(target).max(own.grade);
+        Finding::new(&[own], starting.verdict(target, own), best)
+    })
 }

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daymark_decision::{Basis, Command, Grade, Kind, Mode, Moment, NodeName, Override, OverrideKind, Pool, Target};
+use daymark_decision::{
+    Basis, Command, Family, Grade, Kind, Mode, Moment, NodeName, Override, OverrideKind, Pool, Target,
+};
 
 /// An event of a pool.
 #[derive(Clone, Debug)]
@@ -30,17 +32,30 @@ pub struct Naive {
     events: Vec<Timed>,
 }
 
-/// The basis and the targets of an expected answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The basis of each family and the targets of an expected answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
-    pub basis: Basis,
+    pub bases: BTreeMap<Family, Basis>,
     pub targets: BTreeSet<Target>,
+}
+
+/// The basis and the targets of one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OfFamily {
+    basis: Basis,
+    targets: BTreeSet<Target>,
 }
 
 /// A good answer, and the time from which it held.
 struct GoodAnswer {
     from: Moment,
     targets: BTreeSet<Target>,
+}
+
+/// The grade of a target, and if its orderly shutdown still counts.
+struct Graded {
+    grade: Grade,
+    shuts_down: bool,
 }
 
 /// The good answers so far, and the last known good answer while no target is usable.
@@ -70,20 +85,43 @@ impl Naive {
 
     /// The answer at `now`, from the whole history.
     pub fn answer(&self, now: Moment) -> Expected {
-        // The answer changes with an event and with the expiry of an override.
+        let families = Family::ALL.map(|family| (family, self.of_family(family, now)));
+        let families: Vec<_> = families.into_iter().filter(|(_, of)| !of.targets.is_empty()).collect();
+        // A family that was never usable is left out beside one that was.
+        let all_bootstrap = families.iter().all(|(_, of)| of.basis == Basis::Bootstrap);
+        let answered = families.into_iter().filter(|(_, of)| all_bootstrap || of.basis != Basis::Bootstrap);
+        answered.fold(Expected::default(), |mut expected, (family, of)| {
+            expected.bases.insert(family, of.basis);
+            expected.targets.extend(of.targets);
+            expected
+        })
+    }
+
+    /// The targets of one family at `now`.
+    fn of_family(&self, family: Family, now: Moment) -> OfFamily {
+        // The answer changes with an event, with the expiry of an override, and when the first verdicts are not awaited any more.
         let mut moments: BTreeSet<Moment> = self.events.iter().map(|timed| timed.at).collect();
         moments.extend(self.expiries().filter(|expiry| *expiry <= now));
+        let awaited_until = super::build::START.after(self.pool.timing.detection);
+        moments.extend([awaited_until].into_iter().filter(|until| *until <= now));
         let mut history = History::default();
-        let mut last = self.choose(0, super::build::START, &mut history);
+        let mut last = self.choose(family, 0, 0, super::build::START, &mut history);
+        let mut has_verdicts = false;
         for at in moments {
             for event_count in self.event_counts_at(at) {
-                last = self.choose(event_count, at, &mut history);
+                let all_known = || self.pool.targets().all(|(of, _)| self.grade(&of, event_count) != Grade::Unknown);
+                has_verdicts = has_verdicts || at >= awaited_until || all_known();
+                // Until every target was given a verdict, none counts.
+                let grades_of = if has_verdicts { event_count } else { 0 };
+                last = self.choose(family, grades_of, event_count, at, &mut history);
                 match last.basis {
                     Basis::Ready | Basis::Live => {
-                        history.good.push(GoodAnswer { from: at, targets: last.targets.clone() });
+                        let mut targets = last.targets.clone();
+                        targets.retain(|target| self.grade(target, grades_of) >= Grade::Live);
+                        history.good.push(GoodAnswer { from: at, targets });
                     }
                     // The last known good answer counts as good until a better one comes.
-                    Basis::LastKnownGood => {
+                    Basis::LastKnownGood | Basis::Forced => {
                         let targets = history.last_known_good.clone();
                         history.good.extend(targets.map(|targets| GoodAnswer { from: at, targets }));
                     }
@@ -109,39 +147,71 @@ impl Naive {
         })
     }
 
-    /// The answer at `now` after the first `event_count` events.
-    fn choose(&self, event_count: usize, now: Moment, history: &mut History) -> Expected {
+    /// The targets at `now` after the first `event_count` events. The grades are those after the first `grades_of` events.
+    fn choose(
+        &self,
+        family: Family,
+        grades_of: usize,
+        event_count: usize,
+        now: Moment,
+        history: &mut History,
+    ) -> OfFamily {
         let overrides = self.overrides(event_count, now);
-        let kind_of = |target: &Target| overrides.get(&target.node).copied();
-        let all: BTreeSet<Target> = self.pool.targets().map(|(target, _)| target).collect();
-        let mut candidates = all.clone();
-        candidates.retain(|target| kind_of(target) != Some(OverrideKind::Drain));
-        if candidates.is_empty() {
-            candidates = all;
-        }
-        let grade = |target: &Target| match kind_of(target) {
-            Some(OverrideKind::Force) => Grade::Ready,
-            _ => self.grade(target, event_count),
+        let is = |target: &Target, kind: OverrideKind| overrides.get(&target.node) == Some(&kind);
+        let grade = |target: &Target| self.grade(target, grades_of);
+        let all = self.pool.targets().map(|(target, _)| target).filter(|target| target.family() == family);
+        let (drained, undrained): (BTreeSet<Target>, BTreeSet<Target>) =
+            all.partition(|target| is(target, OverrideKind::Drain));
+        let mut forced = undrained.clone();
+        forced.retain(|target| is(target, OverrideKind::Force));
+        let was_answered = |target: &Target| history.good.last().is_some_and(|answer| answer.targets.contains(target));
+        let usable = |among: &BTreeSet<Target>| {
+            let best = among.iter().map(grade).max().filter(|best| *best >= Grade::Live)?;
+            let mut chosen = among.clone();
+            chosen.retain(|target| {
+                let stays = best == Grade::Ready && self.is_flapping(target, grades_of) && was_answered(target);
+                grade(target) == best || stays
+            });
+            Some(chosen)
         };
-        for (basis, wanted) in [(Basis::Ready, Grade::Ready), (Basis::Live, Grade::Live)] {
-            let mut chosen = candidates.clone();
-            chosen.retain(|target| grade(target) == wanted);
-            if !chosen.is_empty() {
-                history.last_known_good = None;
-                return Expected { basis, targets: self.steer(chosen) };
-            }
+        let is_outage = usable(&undrained).is_none() && (!forced.is_empty() || usable(&drained).is_none());
+        let chosen = usable(&undrained)
+            .map(|chosen| &chosen | &forced)
+            .or_else(|| (!forced.is_empty()).then_some(forced))
+            .or_else(|| usable(&drained));
+        let Some(chosen) = chosen else {
+            let candidates = if undrained.is_empty() { drained } else { undrained };
+            return self.choose_last_known_good(candidates, now, history);
+        };
+        let targets = self.steer(chosen);
+        let basis = match targets.iter().map(grade).max() {
+            Some(Grade::Ready) => Basis::Ready,
+            Some(Grade::Live) => Basis::Live,
+            _ => Basis::Forced,
+        };
+        if is_outage {
+            self.note_last_known_good(now, history);
+        } else {
+            history.last_known_good = None;
         }
-        self.choose_last_known_good(candidates, now, history)
+        OfFamily { basis, targets }
     }
 
-    /// The answer of a pool without a usable target.
-    fn choose_last_known_good(&self, candidates: BTreeSet<Target>, now: Moment, history: &mut History) -> Expected {
-        let Some(last) = history.good.last() else {
-            return Expected { basis: Basis::Bootstrap, targets: candidates };
+    /// The answer of a family without a usable target.
+    fn choose_last_known_good(&self, candidates: BTreeSet<Target>, now: Moment, history: &mut History) -> OfFamily {
+        let Some(last_known_good) = self.note_last_known_good(now, history) else {
+            return OfFamily { basis: Basis::Bootstrap, targets: candidates };
         };
+        let remaining: BTreeSet<Target> = candidates.intersection(last_known_good).cloned().collect();
+        let targets = if remaining.is_empty() { candidates } else { remaining };
+        OfFamily { basis: Basis::LastKnownGood, targets }
+    }
+
+    /// The targets of every good answer that ended within one detection time before the outage; `None` if there was none.
+    fn note_last_known_good<'a>(&self, now: Moment, history: &'a mut History) -> Option<&'a BTreeSet<Target>> {
+        let last = history.good.last()?;
         let detection = self.pool.timing.detection;
         let last_known_good = history.last_known_good.get_or_insert_with(|| {
-            // The targets of every good answer that ended within one detection time.
             let mut targets = last.targets.clone();
             for (index, answer) in history.good.iter().enumerate() {
                 let ended = history.good.get(index + 1).map_or(now, |next| next.from);
@@ -151,9 +221,7 @@ impl Naive {
             }
             targets
         });
-        let remaining: BTreeSet<Target> = candidates.intersection(last_known_good).cloned().collect();
-        let targets = if remaining.is_empty() { candidates } else { remaining };
-        Expected { basis: Basis::LastKnownGood, targets }
+        Some(last_known_good)
     }
 
     fn steer(&self, mut chosen: BTreeSet<Target>) -> BTreeSet<Target> {
@@ -188,30 +256,50 @@ impl Naive {
 
     /// The grade of a target after thresholds and penalty.
     fn grade(&self, target: &Target, event_count: usize) -> Grade {
-        let mut grade = Grade::Unknown;
+        self.judge(target, event_count, true).grade
+    }
+
+    /// True if only its penalty keeps a target from `ready`.
+    fn is_flapping(&self, target: &Target, event_count: usize) -> bool {
+        let graded = self.judge(target, event_count, true);
+        let without_penalty = self.judge(target, event_count, false).grade;
+        graded.grade == Grade::Live && without_penalty == Grade::Ready && !graded.shuts_down
+    }
+
+    fn judge(&self, target: &Target, event_count: usize, has_penalty: bool) -> Graded {
+        let mut graded = Graded { grade: Grade::Unknown, shuts_down: false };
         let mut falls: Vec<Moment> = Vec::new();
         let mut ready_after = Moment::default();
         let mut since_transition: Vec<Grade> = Vec::new();
+        let mut at_shutdown = None;
         for Timed { at, event } in &self.events[..event_count] {
             let Event::Observed(of, kind) = event else { continue };
             let Some(observed) = kind.grade().filter(|_| of == target) else { continue };
-            let is_flapping = observed == Grade::Ready && grade != Grade::Ready && *at < ready_after;
-            let observed = if is_flapping { Grade::Live } else { observed };
+            let grade = graded.grade;
+            let waits = observed == Grade::Ready && grade != Grade::Ready && *at < ready_after;
+            let observed = if waits && has_penalty { Grade::Live } else { observed };
             since_transition.push(observed);
             let next = if kind.is_decisive() && (grade == Grade::Unknown || observed < grade) {
                 Some(observed)
             } else {
                 self.next_grade(grade, &since_transition)
             };
-            let Some(next) = next else { continue };
-            if grade == Grade::Ready {
-                falls.push(*at);
-                ready_after = at.after(super::penalty_wait(&falls));
+            if let Some(next) = next {
+                if grade == Grade::Ready {
+                    falls.push(*at);
+                    ready_after = at.after(super::penalty_wait(&falls));
+                }
+                graded.grade = next;
+                since_transition.clear();
             }
-            grade = next;
-            since_transition.clear();
+            if kind.is_decisive() {
+                at_shutdown = at_shutdown.max(Some(graded.grade));
+            } else if at_shutdown < Some(graded.grade) || graded.grade == Grade::Down {
+                at_shutdown = None;
+            }
+            graded.shuts_down = at_shutdown.is_some();
         }
-        grade
+        graded
     }
 
     /// The grade after the transition that the last observations cause, if they cause one.

@@ -364,7 +364,7 @@ impl Scenario {
     /// Handles `expect BASIS TARGET… [ttl N]`.
     fn expect(&mut self, rest: &[&str]) -> Outcome {
         let answer = self.answer()?;
-        let mut got = vec![answer.basis.as_str().to_owned()];
+        let mut got = vec![answer.basis().as_str().to_owned()];
         for (target, _) in &answer.reasons {
             if answer.members.iter().any(|member| member.address == target.address) {
                 got.push(self.short(target));
