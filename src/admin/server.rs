@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use daymark_connections::{ConnectionLimit, Excess, serve_connections};
+use daymark_connections::{AboveLimit, ConnectionLimit, serve_connections};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -35,7 +35,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 /// Serves until the shutdown; every connection has ended when it returns.
 pub async fn serve(listener: TcpListener, routes: Router, shutdown: CancellationToken) -> io::Result<()> {
     let routes = routes.layer(middleware::from_fn(whole));
-    let limit = ConnectionLimit::new(CONNECTIONS, Excess::Waits);
+    let limit = ConnectionLimit::new(CONNECTIONS, AboveLimit::Waits);
     serve_connections(listener, "admin API", &limit, &shutdown, |stream, _| {
         converse(stream, routes.clone(), shutdown.clone())
     })

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use daymark_connections::{ConnectionLimit, Excess};
+use daymark_connections::{AboveLimit, ConnectionLimit};
 use daymark_decision::Decision;
 use daymark_provider::{DecisionError, Provider, validate};
 use tokio::net::{TcpListener, UdpSocket};
@@ -62,7 +62,7 @@ impl Authoritative {
         Ok(Self {
             sockets,
             limits: TcpLimits {
-                connections: ConnectionLimit::new(settings.max_tcp_connections, Excess::IsClosed),
+                connections: ConnectionLimit::new(settings.max_tcp_connections, AboveLimit::IsClosed),
                 idle_timeout: settings.tcp_idle_timeout,
             },
             responder: Arc::new(Responder::new(Catalog::new(&zones, None))),

@@ -22,12 +22,12 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 pub struct ConnectionLimit {
     /// One permit for each connection.
     permits: Arc<Semaphore>,
-    excess: Excess,
+    above_limit: AboveLimit,
 }
 
 /// The treatment of a connection above the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Excess {
+pub enum AboveLimit {
     /// It waits in the queue of the kernel until another connection ends.
     Waits,
     /// It is closed.
@@ -36,13 +36,13 @@ pub enum Excess {
 
 impl ConnectionLimit {
     /// A limit of `max` connections, or of the most that tokio can count.
-    pub fn new(max: usize, excess: Excess) -> Self {
-        Self { permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), excess }
+    pub fn new(max: usize, above_limit: AboveLimit) -> Self {
+        Self { permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), above_limit }
     }
 
     async fn accept(&self, listener: &TcpListener) -> io::Result<Accepted> {
         let mut permit = None;
-        if self.excess == Excess::Waits {
+        if self.above_limit == AboveLimit::Waits {
             permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         }
         let (stream, client) = listener.accept().await?;

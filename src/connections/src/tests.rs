@@ -41,7 +41,7 @@ async fn received(client: &mut TcpStream) -> usize {
 
 #[tokio::test]
 async fn a_connection_above_the_limit_waits_until_another_ends() {
-    let server = Server::start(ConnectionLimit::new(1, Excess::Waits)).await;
+    let server = Server::start(ConnectionLimit::new(1, AboveLimit::Waits)).await;
     let mut first = server.connect().await;
     assert_eq!(received(&mut first).await, 1);
     let mut second = server.connect().await;
@@ -51,7 +51,7 @@ async fn a_connection_above_the_limit_waits_until_another_ends() {
 
 #[tokio::test]
 async fn a_connection_above_the_limit_is_closed() {
-    let server = Server::start(ConnectionLimit::new(1, Excess::IsClosed)).await;
+    let server = Server::start(ConnectionLimit::new(1, AboveLimit::IsClosed)).await;
     let mut first = server.connect().await;
     assert_eq!(received(&mut first).await, 1);
     assert_eq!(received(&mut server.connect().await).await, 0);
@@ -59,7 +59,7 @@ async fn a_connection_above_the_limit_is_closed() {
 
 #[tokio::test]
 async fn stopping_waits_for_the_open_connections() {
-    let server = Server::start(ConnectionLimit::new(usize::MAX, Excess::Waits)).await;
+    let server = Server::start(ConnectionLimit::new(usize::MAX, AboveLimit::Waits)).await;
     let mut client = server.connect().await;
     assert_eq!(received(&mut client).await, 1);
     server.stop.cancel();
