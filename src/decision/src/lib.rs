@@ -18,6 +18,7 @@ mod engine;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 mod health;
+mod judgement;
 mod last_known_good;
 mod memory;
 mod moment;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::answer::{Answer, Basis, Member, Order};
 use crate::health::Health;
+use crate::judgement::{Finding, Judgement};
 use crate::last_known_good::LastKnownGood;
 use crate::memory::PoolMemory;
 use crate::moment::Moment;
@@ -12,7 +13,7 @@ use crate::observation::Kind;
 use crate::operator_override::OverrideKind;
 use crate::overrides::{Overrides, Usability};
 use crate::policy::{Mode, Pool};
-use crate::quorum::{Vote, without_penalties};
+use crate::quorum::Vote;
 use crate::reason::{NotReadyReason, Reason};
 use crate::selection::{Candidate, Selection, select};
 use crate::target::{Family, Grade, NodeName, Target};
@@ -38,57 +39,7 @@ struct Awaited {
     until: Moment,
     /// The targets without a verdict so far.
     missing: BTreeSet<Target>,
-    standing: Judgement,
-}
-
-/// The grades that the hosts together give the targets of a pool.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Judgement {
-    pub(crate) verdicts: BTreeMap<Target, Grade>,
-    /// The best grade that any host gives a target, if it is usable and the verdict is not.
-    pub(crate) minority: BTreeMap<Target, Grade>,
-    /// The targets that answer that they are ready, and that penalties alone keep at `live`.
-    pub(crate) flapping: BTreeSet<Target>,
-    /// The targets whose orderly shutdown a host has seen.
-    pub(crate) shutting_down: BTreeSet<Target>,
-    /// The targets that have a vote of the present run of its host.
-    pub(crate) current: BTreeSet<Target>,
-}
-
-/// The finding of the votes that count on one target.
-pub(crate) struct Finding {
-    /// `None` if nobody knows the target.
-    verdict: Option<Grade>,
-    /// The best grade that any host gives it.
-    best: Grade,
-    /// True if it would be ready but for its penalties.
-    would_be_ready: bool,
-    /// True if a host has seen the target's orderly shutdown.
-    shuts_down: bool,
-    /// True if a vote is of the present run of its host.
-    is_current: bool,
-}
-
-impl Finding {
-    pub(crate) fn new(votes: &[Vote], verdict: Option<Grade>, best: Grade) -> Self {
-        Self {
-            verdict,
-            best,
-            would_be_ready: votes.iter().any(|vote| vote.is_flapping) && without_penalties(votes) == Some(Grade::Ready),
-            shuts_down: votes.iter().any(|vote| vote.shutting_down),
-            is_current: votes.iter().any(|vote| vote.grade != Grade::Unknown && !vote.is_restored),
-        }
-    }
-}
-
-impl Judgement {
-    pub(crate) fn verdict(&self, target: &Target) -> Grade {
-        self.verdicts.get(target).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn minority(&self, target: &Target) -> Grade {
-        self.minority.get(target).copied().unwrap_or_default()
-    }
+    retained: Judgement,
 }
 
 impl PoolState {
@@ -129,7 +80,7 @@ impl PoolState {
             awaited: Some(Awaited {
                 until: now.after(policy.timing.detection),
                 missing: policy.targets().map(|(target, _)| target).collect(),
-                standing: judgement,
+                retained: judgement,
             }),
         };
         state.configure(policy);
@@ -153,8 +104,8 @@ impl PoolState {
         if let Some(awaited) = &mut self.awaited {
             awaited.missing = awaited.missing.iter().filter_map(present).collect();
         }
-        let standing = self.awaited.iter_mut().map(|awaited| &mut awaited.standing);
-        for judgement in standing.chain([&mut self.judgement]) {
+        let retained = self.awaited.iter_mut().map(|awaited| &mut awaited.retained);
+        for judgement in retained.chain([&mut self.judgement]) {
             judgement.verdicts = renamed(std::mem::take(&mut judgement.verdicts), present);
             judgement.minority = renamed(std::mem::take(&mut judgement.minority), present);
             judgement.flapping = judgement.flapping.iter().filter_map(present).collect();
@@ -203,8 +154,8 @@ impl PoolState {
     }
 
     /// The judgement that the answer follows.
-    fn standing(&self) -> &Judgement {
-        self.awaited.as_ref().map_or(&self.judgement, |awaited| &awaited.standing)
+    fn effective_judgement(&self) -> &Judgement {
+        self.awaited.as_ref().map_or(&self.judgement, |awaited| &awaited.retained)
     }
 
     /// Waits no longer for the first verdicts.
@@ -226,7 +177,7 @@ impl PoolState {
     }
 
     /// Judges each target by a finding, asked in the order of targets. Without a verdict in it, the former judgement stays.
-    pub(crate) fn judged_by(&self, mut finding: impl FnMut(&Target, &Health) -> Finding) -> Judgement {
+    pub(crate) fn judgement_by(&self, mut finding: impl FnMut(&Target, &Health) -> Finding) -> Judgement {
         let mut judgement = Judgement::default();
         for (target, health) in &self.healths {
             let found = finding(target, health);
@@ -267,15 +218,15 @@ impl PoolState {
                 health.end_shutdown();
             }
         }
-        let standing = self.awaited.as_ref().map_or(&self.judgement, |awaited| &awaited.standing);
+        let effective = self.awaited.as_ref().map_or(&self.judgement, |awaited| &awaited.retained);
         let policy = &self.policy;
         let candidates: Vec<_> = policy
             .targets()
             .map(|(target, node)| Candidate {
                 active_override: overrides.get(&target.pool, &target.node),
-                verdict: standing.verdict(&target),
-                minority: standing.minority(&target),
-                is_flapping: standing.flapping.contains(&target),
+                verdict: effective.verdict(&target),
+                minority: effective.minority(&target),
+                is_flapping: effective.flapping.contains(&target),
                 target,
                 node,
             })
@@ -319,10 +270,10 @@ impl PoolState {
 
     /// Adopts a judgement. While the first verdicts are awaited, an orderly shutdown acts all the same.
     fn adopt(&mut self, judgement: Judgement, now: Moment) {
-        if let Some(Awaited { missing, standing, .. }) = &mut self.awaited {
+        if let Some(Awaited { missing, retained, .. }) = &mut self.awaited {
             missing.retain(|target| !judgement.current.contains(target));
             for target in &judgement.shutting_down {
-                standing.verdicts.entry(target.clone()).and_modify(|verdict| *verdict = Grade::Live.min(*verdict));
+                retained.verdicts.entry(target.clone()).and_modify(|verdict| *verdict = Grade::Live.min(*verdict));
             }
         }
         self.awaited = self.awaited.take().filter(|awaited| now < awaited.until && !awaited.missing.is_empty());
@@ -361,17 +312,17 @@ impl PoolState {
 
     pub(crate) fn memory(&self, overrides: &Overrides) -> PoolMemory {
         let own_grade = |target: &Target| self.healths.get(target).map(Health::grade).unwrap_or_default();
-        let standing = self.standing();
-        let verdicts = self.healths.keys().map(|target| (target, standing.verdict(target)));
+        let effective = self.effective_judgement();
+        let verdicts = self.healths.keys().map(|target| (target, effective.verdict(target)));
         let verdicts = verdicts.filter(|(target, verdict)| *verdict != own_grade(target));
-        let minority = standing.minority.iter();
+        let minority = effective.minority.iter();
         let entries = overrides.entries().filter(|(pool, ..)| **pool == self.policy.name);
         PoolMemory {
             pool: self.policy.name.clone(),
             last_known_good: self.good.values().flat_map(LastKnownGood::targets).cloned().collect(),
             targets: self.healths().map(|(target, health)| (target.clone(), health.memory())).collect(),
             verdicts: verdicts.map(|(target, verdict)| (target.clone(), verdict)).collect(),
-            flapping: standing.flapping.clone(),
+            flapping: effective.flapping.clone(),
             minority: minority.map(|(target, grade)| (target.clone(), *grade)).collect(),
             overrides: entries.map(|(_, node, entry)| (node.clone(), entry.clone())).collect(),
         }

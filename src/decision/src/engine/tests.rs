@@ -5,7 +5,7 @@ use crate::observation::Kind;
 use crate::operator_override::OverrideKind;
 use crate::override_entry::{HybridTimestamp, OverrideState, RevertedDrain};
 use crate::policy::TtlRange;
-use crate::quorum::HostName;
+use crate::quorum::{HostName, Vote};
 
 fn pool(name: &str, addresses: &[&str]) -> Pool {
     let node = |(address, n): (&&str, usize)| fixtures::node(&format!("cp-{n}"), &[address]);

@@ -1,8 +1,9 @@
 //! The verdicts of the hosts on the targets of a pool.
 
 use super::Engine;
+use crate::judgement::{Finding, Judgement};
 use crate::peers::PeerView;
-use crate::pool::{Finding, Judgement, PoolState};
+use crate::pool::PoolState;
 use crate::quorum::{QuorumState, Vote, verdict};
 use crate::starting::Starting;
 use crate::target::Grade;
@@ -13,7 +14,7 @@ impl Engine {
         match (self.quorum_state(), &self.starting) {
             (QuorumState::Starting, Some(starting)) => by_last_run(pool, starting),
             (QuorumState::Quorum, starting) => self.by_quorum(pool, starting.as_ref()),
-            (QuorumState::NoQuorum | QuorumState::Starting, _) => pool.judged_by(|_, health| {
+            (QuorumState::NoQuorum | QuorumState::Starting, _) => pool.judgement_by(|_, health| {
                 let votes = [health.vote()];
                 Finding::new(&votes, verdict(&votes), Grade::Unknown)
             }),
@@ -27,7 +28,7 @@ impl Engine {
         let own_counts = views.is_empty() || !self.is_isolated();
         let mut views: Vec<_> = views.iter().map(|view| view.votes_from(&pool.policy.name)).collect();
         let members = self.member_count();
-        pool.judged_by(|target, health| {
+        pool.judgement_by(|target, health| {
             let peers = views.iter_mut().filter_map(|votes| votes.on(target));
             let votes: Vec<Vote> = peers.chain(own_counts.then(|| health.vote())).collect();
             let retained = starting.and_then(|starting| starting.retained_verdict(target, &votes, members));
@@ -41,7 +42,7 @@ impl Engine {
 
 /// The verdicts of the last run stand.
 fn by_last_run(pool: &PoolState, starting: &Starting) -> Judgement {
-    pool.judged_by(|target, health| {
+    pool.judgement_by(|target, health| {
         let own = health.vote();
         let best = pool.judgement().minority(target).max(own.grade);
         Finding::new(&[own], starting.verdict(target, own), best)
