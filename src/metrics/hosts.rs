@@ -178,7 +178,8 @@ impl HostMetrics {
 
 #[cfg(test)]
 mod tests {
-    use daymark_decision::{Grade, HostName, PoolName};
+    use daymark_decision::fixtures::host_name;
+    use daymark_decision::{Grade, PoolName};
     use prometheus_client::encoding::text::encode;
 
     use super::*;
@@ -193,7 +194,7 @@ mod tests {
         let (metrics, mut all, mut text) = (HostMetrics::default(), Registry::default(), String::new());
         metrics.register(&mut all);
         metrics.fill(Some(&HostsStatus {
-            own: HostName::new("dns-1"),
+            own: host_name("dns-1"),
             members: 2,
             quorum_state: QuorumState::Quorum,
             isolated: false,

@@ -146,6 +146,8 @@ fn is_forgeable(mismatch: &PeerMismatch) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use daymark_decision::fixtures::host_name;
+
     use super::*;
 
     fn at(secs: u64) -> Moment {
@@ -153,7 +155,7 @@ mod tests {
     }
 
     fn host() -> HostName {
-        HostName::new("dns-2")
+        host_name("dns-2")
     }
 
     /// The only other host, reachable and answering.
@@ -182,7 +184,7 @@ mod tests {
     #[test]
     fn a_mismatch_that_is_not_shown_again_ends_after_a_minute() {
         let mut mismatches = Mismatches::default();
-        mismatches.show(HostName::new("dns-9"), PeerMismatch::UnknownPeer, at(100));
+        mismatches.show(host_name("dns-9"), PeerMismatch::UnknownPeer, at(100));
         assert_eq!(mismatches.check(OtherHosts::default(), at(100)).len(), 1);
         assert_eq!(mismatches.check(OtherHosts::default(), at(159)), []);
         assert_eq!(mismatches.check(OtherHosts::default(), at(160)).len(), 1);

@@ -52,12 +52,14 @@ impl WriterLease {
 mod tests {
     use std::time::Duration;
 
+    use daymark_decision::fixtures::host_name;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_host_writes_until_its_lease_ends_and_not_while_another_one_holds_it() {
-        let own = HostName::new("dns-2");
-        let other = HostName::new("dns-1");
+        let own = host_name("dns-2");
+        let other = host_name("dns-1");
         assert_eq!(WriterLease::of(&own, None, None), WriterLease::Unclear);
         assert_eq!(WriterLease::of(&own, Some(&own), None), WriterLease::Unclear, "not for long enough");
         assert_eq!(WriterLease::of(&own, Some(&other), None), WriterLease::HeldElsewhere);

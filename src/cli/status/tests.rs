@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use daymark_decision::{Basis, Family, HostName, Moment, NodeName, NotReadyReason, PoolName, QuorumState, Reason};
+use daymark_decision::fixtures::host_name;
+use daymark_decision::{Basis, Family, Moment, NodeName, NotReadyReason, PoolName, QuorumState, Reason};
 
 use super::*;
 
@@ -60,7 +61,7 @@ fn a_provider_that_hangs_shows_the_start_of_its_attempt() {
 
 pub(crate) fn peer_status(host: &str, reachable: bool, grade: Grade) -> PeerStatus {
     PeerStatus {
-        host: HostName::new(host),
+        host: host_name(host),
         reachable,
         last_contact: Some(if reachable { 0.24 } else { 42.0 }),
         last_direct_contact: None,
@@ -114,11 +115,11 @@ pub(in crate::cli) fn pool_status() -> PoolStatus {
 /// A host that reaches dns-2 and not dns-3.
 pub(in crate::cli) fn hosts_status() -> HostsStatus {
     HostsStatus {
-        own: HostName::new("dns-1"),
+        own: host_name("dns-1"),
         members: 3,
         quorum_state: QuorumState::Quorum,
         isolated: false,
-        writer: Some(HostName::new("dns-1")),
+        writer: Some(host_name("dns-1")),
         can_write: false,
         holds_writer_lease: false,
         mismatches: Vec::new(),

@@ -147,18 +147,3 @@ impl Locations {
 pub(super) fn join(parent: &str, key: &str) -> String {
     if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
 }
-
-/// A text of the file inside a message, in quotes.
-pub(super) fn quoted(text: &str) -> String {
-    format!("\"{}\"", short(text))
-}
-
-/// A text of the file on one line, and not longer than a line should be.
-pub(super) fn short(text: &str) -> String {
-    const MAX_SHOWN_CHARS: usize = 80;
-    let mut short = text.chars().take(MAX_SHOWN_CHARS).collect::<String>().escape_debug().to_string();
-    if text.chars().nth(MAX_SHOWN_CHARS).is_some() {
-        short.push('…');
-    }
-    short
-}

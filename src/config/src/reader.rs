@@ -9,9 +9,10 @@ use std::marker::PhantomData;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-use super::findings::{Findings, Location, join, quoted};
+use super::findings::{Findings, Location, join};
 use super::spelling::{near, unknown};
 use super::tree::{Entry, Node, Value};
+use daymark_decision::quoted;
 
 /// The key that says which kind a mapping is of.
 const TAG: &str = "type";

@@ -1,11 +1,11 @@
 //! Choice that are not known, and which they were meant for.
 
-use super::findings::short;
+use daymark_decision::shortened;
 
 /// Says that a word is unknown, which it may have been meant for, and which are allowed.
 pub(super) fn unknown(noun: &str, word: &str, allowed: &[&str]) -> String {
     let hint = near(word, allowed).map_or(";".to_owned(), |near| format!("; did you mean `{near}`?"));
-    format!("unknown {noun} `{}`{hint} allowed are: {}", short(word), allowed.join(", "))
+    format!("unknown {noun} `{}`{hint} allowed are: {}", shortened(word), allowed.join(", "))
 }
 
 /// The allowed word that another one was meant for.

@@ -12,13 +12,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use daymark_decision::Mode;
+use daymark_decision::{Mode, quoted};
 use http::uri::PathAndQuery;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use serde_json::Value;
 
-use super::findings::quoted;
 use super::reader::Key;
 
 pub(super) use self::cloudflare::{

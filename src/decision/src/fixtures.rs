@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::name::HostName;
 use crate::observation::{Kind, Observation, Timings};
 use crate::policy::{Mode, Node, Pool, ProbeTiming, Steering, Thresholds, TtlRange};
-use crate::quorum::{HostName, Membership};
+use crate::quorum::Membership;
 use crate::target::{NodeName, PoolName};
 
 /// A pool with the defaults of the configuration.
@@ -58,7 +59,16 @@ pub fn thresholds(rise: u32, fall: u32) -> Thresholds {
 
 /// The host `dns-NUMBER`.
 pub fn host(number: usize) -> HostName {
-    HostName::new(&format!("dns-{number}"))
+    host_name(&format!("dns-{number}"))
+}
+
+/// The name of a host.
+///
+/// # Panics
+///
+/// Panics if a host must not have this name.
+pub fn host_name(name: &str) -> HostName {
+    HostName::new(name).expect("a name of a host")
 }
 
 /// The membership of the host `dns-OWN` among the hosts of these numbers. It can write.

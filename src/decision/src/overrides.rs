@@ -8,11 +8,11 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::moment::Moment;
+use crate::name::HostName;
 use crate::operator_override::{Override, OverrideKind};
 use crate::override_entry::{HybridTimestamp, OverrideEntry, OverrideState, RevertedDrain};
 use crate::peers::REACHABLE_FOR;
 use crate::policy::{Node, Pool};
-use crate::quorum::HostName;
 use crate::refusal::Refusal;
 use crate::target::{Family, NodeName, PoolName};
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::moment::Moment;
-use crate::quorum::{HostName, Vote};
+use crate::name::HostName;
+use crate::quorum::Vote;
 use crate::target::{NodeName, PoolName, Target};
 
 /// The time for which a host counts as reachable after its last sign of life.

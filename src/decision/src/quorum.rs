@@ -2,34 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::HostName;
 use crate::target::Grade;
-
-/// The name of a host that runs Daymark.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct HostName(Arc<str>);
-
-impl HostName {
-    /// Takes the name as it is.
-    pub fn new(name: &str) -> Self {
-        Self(name.into())
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for HostName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
 
 /// The hosts that decide together. A host without peers has no membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,6 +155,7 @@ pub(crate) fn nearest_possible_verdict(former: Grade, votes: &[Vote], members: u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::host_name;
     use Grade::{Down, Live, Ready, Unknown};
 
     fn vote(grade: Grade) -> Vote {
@@ -193,7 +171,7 @@ mod tests {
     }
 
     fn names(names: &[&str]) -> BTreeSet<HostName> {
-        names.iter().map(|name| HostName::new(name)).collect()
+        names.iter().map(|name| host_name(name)).collect()
     }
 
     #[test]

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use daymark_decision::fixtures::host_name;
 use daymark_decision::{
-    Answer, Basis, Command, Decision, Engine, Family, Grade, HostName, Kind, Memory, Mode, Moment, NodeName, Override,
+    Answer, Basis, Command, Decision, Engine, Family, Grade, Kind, Memory, Mode, Moment, NodeName, Override,
     OverrideKind, PeerView, Pool, Target, Vote,
 };
 use proptest::prelude::*;
@@ -156,7 +157,7 @@ impl Pair {
                 let vote = |grade: &Grade| Vote { grade: *grade, shutting_down: *shutting_down, ..Vote::default() };
                 let membership = self.engine.membership();
                 let view = PeerView {
-                    host: HostName::new(&format!("dns-{host}")),
+                    host: host_name(&format!("dns-{host}")),
                     incarnation: *incarnation,
                     sequence: *sequence,
                     votes: Arc::new(self.targets().into_iter().zip(grades.iter().map(vote)).collect()),

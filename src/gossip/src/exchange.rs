@@ -55,8 +55,8 @@ fn entries(engine: &Engine, configuration: &BTreeMap<PoolName, ConfigurationHash
 mod tests {
     use std::time::Duration;
 
-    use daymark_decision::fixtures::{node, quick_pool};
-    use daymark_decision::{Command, HostName, Membership, Memory, NodeName, Override, OverrideKind, Pool};
+    use daymark_decision::fixtures::{host_name, node, quick_pool};
+    use daymark_decision::{Command, Membership, Memory, NodeName, Override, OverrideKind, Pool};
 
     use super::*;
 
@@ -73,8 +73,8 @@ mod tests {
 
     impl Host {
         fn new(own: &str, nodes: u8, now: Moment) -> Self {
-            let members = ["dns-1", "dns-2"].map(HostName::new).into();
-            let membership = Membership { own: HostName::new(own), members, can_write: true };
+            let members = ["dns-1", "dns-2"].map(host_name).into();
+            let membership = Membership { own: host_name(own), members, can_write: true };
             let engine = Engine::new(Some(membership.clone()), vec![pool(nodes)], Memory::default(), now);
             Self {
                 engine,

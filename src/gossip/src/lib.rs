@@ -57,8 +57,6 @@ pub use exchange::exchange;
 pub use gossip::{Freshness, Gossip, Rejection, Transmit};
 pub use keyring::{GossipKey, KeyId, KeyRing, KeyRingError, MAX_KEYS, SECRET_LENGTH};
 pub use message::{DecodeError, MAX_MESSAGE_BYTES, Message};
-pub use message_size::{
-    MAX_AUTHOR_BYTES, MAX_HOST_NAME_BYTES, MAX_REASON_BYTES, host_names_overflow, override_overflow,
-};
+pub use message_size::{MAX_AUTHOR_BYTES, MAX_REASON_BYTES, host_names_overflow, override_overflow};
 pub use peer_summary::{ClockReading, PeerSummary};
 pub use seal::{OVERHEAD, OpenError, RANDOM_LENGTH, open, seal};

@@ -14,9 +14,6 @@ use daymark_decision::{
 use crate::entries::{Entry, EntryKey, EntryValue};
 use crate::message::{Delta, DigestEntry, Echo, MAX_MESSAGE_BYTES, Message, encoded_len};
 
-/// The most bytes of a host's name: those of a DNS label (RFC 1035, section 2.3.4). [`host_names_overflow`] tells if all
-/// hosts' names fit together.
-pub const MAX_HOST_NAME_BYTES: usize = 63;
 /// The most bytes of the reason of an override.
 pub const MAX_REASON_BYTES: usize = 200;
 /// The most bytes of the author of an override.
@@ -115,6 +112,8 @@ fn longest_override(longest: &HostName, hosts: &[&HostName], node: &NodeName, no
 
 #[cfg(test)]
 mod tests {
+    use daymark_decision::fixtures::host_name;
+
     use super::*;
 
     /// The number of hosts and nodes, and the lengths of their names and of the pool's.
@@ -129,14 +128,14 @@ mod tests {
     impl Lengths {
         fn overflow(&self) -> Option<usize> {
             let width = self.host;
-            let members = (0..self.hosts).map(|n| HostName::new(&format!("{n:0>width$}"))).collect();
+            let members = (0..self.hosts).map(|n| host_name(&format!("{n:0>width$}"))).collect();
             let pool = PoolName::new(&"p".repeat(self.pool));
             override_overflow(&members, &pool, &NodeName::new(&"n".repeat(self.node)), self.nodes)
         }
     }
 
     fn names_overflow(hosts: usize, length: usize) -> Option<usize> {
-        host_names_overflow(&(0..hosts).map(|n| HostName::new(&format!("{n:0>length$}"))).collect())
+        host_names_overflow(&(0..hosts).map(|n| host_name(&format!("{n:0>length$}"))).collect())
     }
 
     #[test]
@@ -151,10 +150,10 @@ mod tests {
     #[test]
     fn the_fewer_hosts_there_are_the_longer_their_names_may_be() {
         for hosts in 2..=9 {
-            assert_eq!(names_overflow(hosts, MAX_HOST_NAME_BYTES), None, "{hosts}");
+            assert_eq!(names_overflow(hosts, HostName::MAX_BYTES), None, "{hosts}");
         }
-        let longest = (1..MAX_HOST_NAME_BYTES).take_while(|length| names_overflow(15, *length).is_none()).count();
-        assert!((32..MAX_HOST_NAME_BYTES).contains(&longest), "{longest}");
+        let longest = (1..HostName::MAX_BYTES).take_while(|length| names_overflow(15, *length).is_none()).count();
+        assert!((32..HostName::MAX_BYTES).contains(&longest), "{longest}");
         let one_more = names_overflow(15, longest + 1).unwrap();
         let two_more = names_overflow(15, longest + 2).unwrap();
         assert_eq!(one_more, two_more - 16, "each name is a byte longer, and the longest is there twice");

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use daymark_decision::HostName;
-use daymark_gossip::MAX_HOST_NAME_BYTES;
 use schemars::Schema;
 
 use super::{DnsName, HostAddress, Kind, pattern, quoted};
@@ -14,18 +13,15 @@ pub(crate) const PEER_PORT: u16 = 7946;
 
 impl Kind for HostName {
     fn allowed() -> String {
-        format!("a name of 1 to {MAX_HOST_NAME_BYTES} letters, digits, -, _ and .")
+        Self::ALLOWED.to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        if !is_plain(text, MAX_HOST_NAME_BYTES) {
-            return Err(format!("{} is no name of a host", quoted(text)));
-        }
-        Ok(Self::new(text))
+        Self::new(text).map_err(|error| error.fault)
     }
 
     fn narrow(schema: &mut Schema) {
-        pattern(schema, format!("^[0-9A-Za-z._-]{{1,{MAX_HOST_NAME_BYTES}}}$"));
+        pattern(schema, format!("^[0-9A-Za-z._-]{{1,{}}}$", Self::MAX_BYTES));
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use daymark_config::{Config, PeersConfig, ProviderConfig, budget};
-use daymark_decision::HostName;
+use daymark_decision::fixtures::host_name;
 
 use crate::support::{SMALL, errors, files, parse, warnings, with};
 
@@ -57,8 +57,8 @@ fn load(text: &str, named: Option<&str>) -> Result<Config, String> {
 #[test]
 fn three_hosts_are_three_members_with_an_address_each() {
     let PeersConfig { membership, listen, cluster, addresses, .. } = peers(&text());
-    assert_eq!(membership.own, HostName::new("dns-1"));
-    assert_eq!(membership.members, ["dns-1", "dns-2", "dns-3"].map(HostName::new).into());
+    assert_eq!(membership.own, host_name("dns-1"));
+    assert_eq!(membership.members, ["dns-1", "dns-2", "dns-3"].map(host_name).into());
     assert_eq!((listen.to_string().as_str(), cluster.as_str()), ("[::]:7946", "daymark"));
     let addresses: Vec<_> = addresses.iter().map(|(host, address)| format!("{host} {address}")).collect();
     assert_eq!(addresses, ["dns-1 192.0.2.11:7000", "dns-2 dns-2.example.org:7946", "dns-3 [2001:db8::13]:7946"]);
@@ -67,7 +67,7 @@ fn three_hosts_are_three_members_with_an_address_each() {
 #[test]
 fn every_key_of_the_peers_has_its_effect() {
     let peers = peers(&with(&text(), "self: dns-1", "self: dns-2, listen: \"[::]:7000\", cluster: Prod_1.eu-west"));
-    assert_eq!(peers.membership.own, HostName::new("dns-2"));
+    assert_eq!(peers.membership.own, host_name("dns-2"));
     assert_eq!((peers.listen.to_string().as_str(), peers.cluster.as_str()), ("[::]:7000", "Prod_1.eu-west"));
     assert!(peers.key_file.ends_with("gossip.key") && peers.key_file.is_absolute(), "{}", peers.key_file.display());
 }
@@ -81,8 +81,8 @@ fn without_peers_a_host_decides_alone_even_if_it_is_named() {
 #[test]
 fn a_name_on_the_command_line_overrides_the_one_in_the_file() {
     let own = |text: &str| load(text, Some("dns-3")).unwrap().peers.unwrap().membership.own;
-    assert_eq!(own(&text()), HostName::new("dns-3"));
-    assert_eq!(own(&with(&text(), "self: dns-1, ", "")), HostName::new("dns-3"));
+    assert_eq!(own(&text()), host_name("dns-3"));
+    assert_eq!(own(&with(&text(), "self: dns-1, ", "")), host_name("dns-3"));
 }
 
 #[test]
@@ -93,8 +93,8 @@ fn a_reload_keeps_the_name_from_the_command_line() {
     let own = |config: &Config| config.peers.as_ref().unwrap().membership.own.clone();
     for (named, expected) in [(Some("dns-3"), "dns-3"), (None, "dns-1")] {
         let again = Config::load(&path, named).unwrap().load_again(&path).unwrap();
-        assert_eq!(own(&again), HostName::new(expected));
-        assert_eq!(own(&again.load_again(&path).unwrap()), HostName::new(expected));
+        assert_eq!(own(&again), host_name(expected));
+        assert_eq!(own(&again.load_again(&path).unwrap()), host_name(expected));
     }
 }
 

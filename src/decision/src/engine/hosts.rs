@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use crate::health::Health;
+use crate::name::HostName;
 use crate::peers::PeerView;
 use crate::pool::PoolState;
-use crate::quorum::{HostName, Membership, QuorumState, Vote, elect_writer, is_majority};
+use crate::quorum::{Membership, QuorumState, Vote, elect_writer, is_majority};
 use crate::target::{Grade, Target};
 
 impl Engine {

@@ -1,11 +1,11 @@
 use super::*;
 use crate::answer::Basis;
-use crate::fixtures;
+use crate::fixtures::{self, host_name};
 use crate::observation::Kind;
 use crate::operator_override::OverrideKind;
 use crate::override_entry::{HybridTimestamp, OverrideState, RevertedDrain};
 use crate::policy::TtlRange;
-use crate::quorum::{HostName, Vote};
+use crate::quorum::Vote;
 
 fn pool(name: &str, addresses: &[&str]) -> Pool {
     let node = |(address, n): (&&str, usize)| fixtures::node(&format!("cp-{n}"), &[address]);
@@ -51,7 +51,7 @@ fn entry(timestamp: HybridTimestamp, state: OverrideState) -> OverrideEntry {
 }
 
 fn view(host: &str, votes: BTreeMap<Target, Vote>) -> PeerView {
-    let host = HostName::new(host);
+    let host = host_name(host);
     PeerView {
         reachable: [host.clone()].into(),
         host,
@@ -214,7 +214,7 @@ fn overrides_set_before_a_host_had_peers_get_its_name() {
         assert_eq!(first.handle_command(set(&a, node, drain_since(1)), at(1)), Ok(()));
     }
 
-    let own = HostName::new("dns-1");
+    let own = host_name("dns-1");
     let second = Engine::new(Some(fixtures::membership(1, 1..=2)), vec![a], first.memory(), at(5));
     let entries: Vec<&OverrideEntry> = second.override_entries().map(|(.., entry)| entry).collect();
     let own = Some(own);
@@ -306,7 +306,7 @@ fn a_bootstrap_answer_has_verdicts_once_every_target_is_down() {
 fn two_hosts_that_revert_a_drain_because_of_different_drains_converge() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
     let reverted = |other: &str| {
-        let host = Some(HostName::new("dns-3"));
+        let host = Some(host_name("dns-3"));
         let timestamp = HybridTimestamp { time: at(0).as_millis(), host: host.clone() };
         let reverted = RevertedDrain { drain: drain_since(0), node: NodeName::new(other), host };
         (a.name.clone(), NodeName::new("cp-1"), entry(timestamp, OverrideState::Reverted(reverted)))
@@ -324,7 +324,7 @@ fn two_hosts_that_revert_a_drain_because_of_different_drains_converge() {
 #[test]
 fn a_host_that_starts_with_its_clock_ahead_expires_no_drain_that_other_hosts_keep() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
-    let own = HostName::new("dns-1");
+    let own = host_name("dns-1");
     let node = NodeName::new("cp-1");
     let requested = |until: u64| Override { until: Some(at(until)), host: Some(own.clone()), ..drain_since(0) };
     let mut former = engine(std::slice::from_ref(&a), 3);
@@ -405,7 +405,7 @@ fn the_latest_pending_overrides_are_kept_up_to_the_limit() {
     let a = pool("a.example.org", &["192.0.2.1"]);
     let mut engine = engine(std::slice::from_ref(&a), 3);
     let cleared = |n: u64| {
-        let timestamp = HybridTimestamp { time: n, host: Some(HostName::new("dns-2")) };
+        let timestamp = HybridTimestamp { time: n, host: Some(host_name("dns-2")) };
         (a.name.clone(), NodeName::new(&format!("gone-{n}")), entry(timestamp, OverrideState::Cleared))
     };
     engine.handle_override_entries((1..=150).map(cleared), at(1));
@@ -433,8 +433,7 @@ fn drains_that_know_of_each_other_still_do_after_one_was_pending() {
     engine.handle_command(set(&long, "cp-2", drain_since(0)), at(2)).unwrap();
     engine.handle_policy(vec![shorter], at(3));
     // Any entry of another host.
-    let cleared =
-        |time: u64| entry(HybridTimestamp { time, host: Some(HostName::new("dns-2")) }, OverrideState::Cleared);
+    let cleared = |time: u64| entry(HybridTimestamp { time, host: Some(host_name("dns-2")) }, OverrideState::Cleared);
     engine.handle_override_entries([(long.name.clone(), NodeName::new("cp-4"), cleared(1))], at(4));
     engine.handle_policy(vec![long.clone()], at(5));
     for n in [2, 3] {
@@ -485,9 +484,9 @@ fn a_starting_host_refuses_commands() {
 #[test]
 fn a_host_without_such_a_provider_or_without_a_quorum_is_not_the_writer() {
     let a = pool("a.example.org", &["192.0.2.1"]);
-    let members: BTreeSet<_> = ["dns-1", "dns-2", "dns-3"].map(HostName::new).into();
+    let members: BTreeSet<_> = ["dns-1", "dns-2", "dns-3"].map(host_name).into();
     let writer = |can_write, second, third| {
-        let membership = Membership { own: HostName::new("dns-1"), members: members.clone(), can_write };
+        let membership = Membership { own: host_name("dns-1"), members: members.clone(), can_write };
         let mut engine = Engine::new(Some(membership), vec![a.clone()], Memory::default(), at(0));
         for (host, eligible_writer) in [("dns-2", second), ("dns-3", third)] {
             let view = PeerView { reachable: members.clone(), eligible_writer, ..view(host, BTreeMap::new()) };
@@ -504,7 +503,7 @@ fn a_host_without_such_a_provider_or_without_a_quorum_is_not_the_writer() {
 #[test]
 fn the_causal_contexts_of_one_entry_are_merged() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
-    let timestamp = |host: &str, secs| HybridTimestamp { time: at(secs).as_millis(), host: Some(HostName::new(host)) };
+    let timestamp = |host: &str, secs| HybridTimestamp { time: at(secs).as_millis(), host: Some(host_name(host)) };
     let context = |contexts: Vec<Vec<HybridTimestamp>>| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
         for causal_context in contexts {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use daymark_decision::fixtures::host_name;
 use daymark_decision::{
-    Answer, Command, Decision, Engine, Grade, HostName, HybridTimestamp, Memory, Mode, Moment, NodeName, Override,
-    OverrideEntry, OverrideKind, OverrideState, PeerView, Pool, Target, TtlRange, Vote,
+    Answer, Command, Decision, Engine, Grade, HybridTimestamp, Memory, Mode, Moment, NodeName, Override, OverrideEntry,
+    OverrideKind, OverrideState, PeerView, Pool, Target, TtlRange, Vote,
 };
 
 use super::build;
@@ -232,7 +233,7 @@ impl Scenario {
         let mut votes = BTreeMap::new();
         for word in rest.iter().filter(|word| !["abstains", "declines"].contains(*word)) {
             if let Some(names) = word.strip_prefix("reaches=") {
-                reachable = names.split(',').map(HostName::new).collect();
+                reachable = names.split(',').map(host_name).collect();
                 continue;
             }
             let (name, vote) = word.split_once('=').ok_or(format!("`{word}` is no vote"))?;
@@ -242,7 +243,7 @@ impl Scenario {
         let sequence = self.sequences.entry((*host).to_owned()).or_default();
         *sequence += 1;
         let view = PeerView {
-            host: HostName::new(host),
+            host: host_name(host),
             incarnation: 1,
             sequence: *sequence,
             votes: Arc::new(votes),
@@ -273,7 +274,7 @@ impl Scenario {
         let known = parts.next().unwrap_or_default();
         let causal_context: Vec<HybridTimestamp> = known.iter().filter_map(|node| self.timestamp(node)).collect();
         let set = build::START.after(parse_duration(Some(set))?);
-        let host = HostName::new(host);
+        let host = host_name(host);
         let active = |kind| {
             OverrideState::Active(Override {
                 kind,

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use daymark_decision::fixtures::{self, host_name};
 use daymark_decision::{Grade, HybridTimestamp, Override, OverrideKind, OverrideState, Target, Vote};
 use fastrand::Rng;
 
@@ -11,7 +12,7 @@ const START: u64 = 1_767_225_600_000;
 const STEP: u64 = 5;
 
 fn name(n: usize) -> HostName {
-    HostName::new(&format!("dns-{n}"))
+    fixtures::host(n)
 }
 
 fn membership(own: usize, hosts: usize) -> Membership {
@@ -281,9 +282,9 @@ fn a_long_override_finds_room_with_the_most_hosts() {
 
 #[test]
 fn the_longest_names_that_fifteen_hosts_may_have_fit() {
-    let named = |n: usize, length: usize| HostName::new(&format!("{n:0>length$}"));
+    let named = |n: usize, length: usize| host_name(&format!("{n:0>length$}"));
     let all = |length| (0..15).map(|n| named(n, length)).collect::<BTreeSet<_>>();
-    let length = (1..crate::MAX_HOST_NAME_BYTES)
+    let length = (1..HostName::MAX_BYTES)
         .take_while(|length| crate::host_names_overflow(&all(*length)).is_none())
         .last()
         .unwrap();
@@ -648,4 +649,17 @@ fn every_message_decodes_to_what_was_encoded() {
         assert!(Message::decode(&bytes[..bytes.len() - 1]).is_err(), "cut");
         assert!(Message::decode(&[bytes.as_slice(), &[0]].concat()).is_err(), "with a byte more");
     }
+}
+
+#[test]
+fn a_message_with_a_name_that_no_host_may_have_is_not_decoded() {
+    let mut network = Network::new(2);
+    network.run(1_000);
+    let mut bytes = network.sent[0].bytes.clone();
+    let own = b"dns-";
+    let start = bytes.windows(own.len()).position(|window| window == own).unwrap();
+    bytes[start + 3] = b'\n';
+    assert!(Message::decode(&bytes).is_err());
+    bytes[start + 3] = b'_';
+    assert!(Message::decode(&bytes).is_ok(), "only the name was wrong");
 }

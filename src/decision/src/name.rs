@@ -1,0 +1,121 @@
+//! The names of hosts, pools and nodes, and the rule of each.
+//!
+//! A name is checked when it is made or deserialized, so every name in the program keeps its rule.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The error for a text that is no name of its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameError {
+    /// The text, shortened, and its fault.
+    pub fault: String,
+    /// The allowed names, as a noun phrase.
+    pub allowed: &'static str,
+}
+
+impl NameError {
+    fn new(text: &str, fault: &str, allowed: &'static str) -> Self {
+        Self { fault: format!("{} {fault}", quoted(text)), allowed }
+    }
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {} is allowed", self.fault, self.allowed)
+    }
+}
+
+impl std::error::Error for NameError {}
+
+/// A text for a message: in quotes, on one line, and not longer than a line should be.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", shortened(text))
+}
+
+/// A text for a message: on one line, and not longer than a line should be.
+pub fn shortened(text: &str) -> String {
+    const MAX_SHOWN_CHARS: usize = 80;
+    let mut short = text.chars().take(MAX_SHOWN_CHARS).collect::<String>().escape_debug().to_string();
+    if text.chars().nth(MAX_SHOWN_CHARS).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+/// The name of a host that runs Daymark: 1 to 63 letters, digits, `-`, `_` and `.`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HostName(Arc<str>);
+
+impl HostName {
+    /// The most bytes of a host's name: those of a DNS label (RFC 1035, section 2.3.4).
+    pub const MAX_BYTES: usize = 63;
+    /// The allowed names, as a noun phrase.
+    pub const ALLOWED: &'static str = "a name of 1 to 63 letters, digits, -, _ and .";
+
+    /// Takes the name as it is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is not one of [`HostName::ALLOWED`].
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if !is_plain || !(1..=Self::MAX_BYTES).contains(&text.len()) {
+            return Err(NameError::new(text, "is no name of a host", Self::ALLOWED));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for HostName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::new(&text)
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_host_has_1_to_63_plain_characters() {
+        for name in ["a", "dns-1", "DNS_1.example.org", ".", "..", &"x".repeat(63)] {
+            assert_eq!(HostName::new(name).unwrap().as_str(), name);
+        }
+        for name in ["", "dns 1", "dns\n1", "dns/1", "dn\u{e4}s", "\0", &"x".repeat(64)] {
+            assert!(HostName::new(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_refused_is_quoted_on_one_line_with_the_names_that_are_allowed() {
+        assert_eq!(
+            HostName::new("dns\n1").unwrap_err().to_string(),
+            "\"dns\\n1\" is no name of a host; a name of 1 to 63 letters, digits, -, _ and . is allowed"
+        );
+        assert!(HostName::new(&"x".repeat(9_999)).unwrap_err().to_string().len() < 250);
+    }
+
+    #[test]
+    fn names_keep_their_rule_when_they_are_deserialized() {
+        assert_eq!(serde_json::from_str::<HostName>("\"dns-1\"").unwrap().as_str(), "dns-1");
+        let error = serde_json::from_str::<HostName>("\"\"").unwrap_err().to_string();
+        assert!(error.starts_with("\"\" is no name of a host; "), "{error}");
+    }
+}
