@@ -48,6 +48,7 @@ fn text(config: &PoolConfig) -> String {
         format!("port {} {trust} {auth}", probe.port),
         format!("path {} {} name {}", probe.path.len(), probe.path, probe.server_name),
         format!("connect {} timeout {}", probe.connect_timeout.as_millis(), probe.timeout.as_millis()),
+        format!("tls {} late {}", probe.tls_timeout.as_millis(), probe.late_after.as_millis()),
         format!("confirm {} fresh {}", probe.confirm_interval.as_millis(), probe.fresh_every),
         format!("rise {} fall {} interval {}", thresholds.rise, thresholds.fall, pool.timing.interval.as_millis()),
         format!("steering {mode} {} ttl {} {}", steering.max_answers, ttl.min, ttl.max),
@@ -90,8 +91,10 @@ mod tests {
             server_name: "lb.example.org".to_owned(),
             interval: pool.timing.interval,
             connect_timeout: Duration::from_secs(1),
+            tls_timeout: Duration::from_secs(1),
             timeout: Duration::from_secs(5),
             confirm_interval: pool.timing.confirm_interval,
+            late_after: Duration::from_secs(1),
             fresh_every: NonZeroU32::MIN,
             thresholds: pool.thresholds,
             trust: Trust::File("ca.crt".into()),
@@ -108,12 +111,14 @@ mod tests {
             hash(&text(&config))
         };
         let same = changed(&|_| {});
-        let others: [&dyn Fn(&mut PoolConfig); 15] = [
+        let others: [&dyn Fn(&mut PoolConfig); 17] = [
             &|config| config.probe.port = 443,
             &|config| config.probe.path = "/livez".to_owned(),
             &|config| config.probe.server_name = "kubernetes".to_owned(),
             &|config| config.probe.connect_timeout *= 2,
+            &|config| config.probe.tls_timeout *= 2,
             &|config| config.probe.timeout *= 2,
+            &|config| config.probe.late_after *= 2,
             &|config| config.probe.confirm_interval *= 2,
             &|config| config.probe.fresh_every = NonZeroU32::MAX,
             &|config| config.probe.trust = Trust::Nothing,

@@ -42,24 +42,46 @@ impl fmt::Display for Sum {
 
 /// From the silence of a node (power loss, a cut) to the verdict: its packets go nowhere, so TCP runs out of time.
 pub fn silent(probe: &probe::Settings) -> Sum {
-    detection(probe, "connectTimeout", probe.connect_timeout)
+    confirmed(probe, term("connectTimeout", probe.connect_timeout))
 }
 
-/// From the standstill of a node (a stopped process behind a TCP stack that still accepts) to the verdict: only the
-/// whole probe runs out of time.
+/// From the standstill of a node (a stopped process behind a TCP stack that still accepts) to the verdict: the handshakes run
+/// out of time once an answer is late.
 pub fn hung(probe: &probe::Settings) -> Sum {
-    detection(probe, "timeout", probe.timeout)
+    let late = term("lateAfter", probe.late_after);
+    let confirm = confirmations(probe);
+    let later = if confirm.duration > late.duration { confirm } else { late };
+    let sum = Sum(vec![term("interval", probe.interval), later, term("tlsTimeout", probe.tls_timeout)]);
+    let whole = stuck(probe);
+    if whole.total() < sum.total() { whole } else { sum }
+}
+
+/// From the last answer of a node that still makes connections and answers none, to the verdict: only the whole probe runs out
+/// of time.
+pub fn stuck(probe: &probe::Settings) -> Sum {
+    confirmed(probe, term("timeout", probe.timeout))
+}
+
+/// The longest time until a node is down, whatever happens to it.
+pub fn longest(probe: &probe::Settings) -> Duration {
+    [silent(probe), hung(probe), stuck(probe)].iter().map(Sum::total).max().unwrap_or_default()
 }
 
 /// A probe has just passed; the next one is silent to its end, and those that confirm it start beside it.
-fn detection(probe: &probe::Settings, last: &str, deadline: Duration) -> Sum {
+fn confirmed(probe: &probe::Settings, deadline: Term) -> Sum {
+    Sum(vec![term("interval", probe.interval), confirmations(probe), deadline])
+}
+
+fn confirmations(probe: &probe::Settings) -> Term {
     let fall = probe.thresholds.fall.get();
-    let term = |name: &str, duration| Term { name: format!("{name} {}", seconds(duration)), duration };
-    let confirm = Term {
+    Term {
         name: format!("fall {fall} × confirmInterval {}", seconds(probe.confirm_interval)),
         duration: probe.confirm_interval.saturating_mul(fall),
-    };
-    Sum(vec![term("interval", probe.interval), confirm, term(last, deadline)])
+    }
+}
+
+fn term(name: &str, duration: Duration) -> Term {
+    Term { name: format!("{name} {}", seconds(duration)), duration }
 }
 
 /// The worst case of every pool, and who decides.
@@ -86,6 +108,8 @@ pub struct PoolReport {
     pub silent: Sum,
     /// The time until a hung node is down.
     pub hung: Sum,
+    /// The time until a stuck node is down.
+    pub stuck: Sum,
     /// The longest time for which caches keep the former answer.
     pub ttl_max: Duration,
     /// True if Daymark itself serves it by DNS.
@@ -104,6 +128,7 @@ impl PoolReport {
             nodes: pool.nodes.iter().map(|node| node.name.to_string()).collect(),
             silent: silent(probe),
             hung: hung(probe),
+            stuck: stuck(probe),
             ttl_max: Duration::from_secs(pool.ttl.max.into()),
             is_served: false,
             cloudflare: Vec::new(),
@@ -112,7 +137,7 @@ impl PoolReport {
 
     /// A message where the worst case through Cloudflare passes [`CLIENTS_NOTICE`].
     pub fn cloudflare_warning(&self, mode: &Mode) -> Option<String> {
-        let total = self.silent.total().max(self.hung.total()) + cloudflare_ttl(mode)?;
+        let total = self.longest() + cloudflare_ttl(mode)?;
         let sooner = match mode {
             Mode::Records { .. } => "Load Balancing or the authoritative provider",
             Mode::LoadBalancing { .. } => "a shorter ttl or the authoritative provider",
@@ -128,14 +153,21 @@ impl PoolReport {
         })
     }
 
+    fn sums(&self) -> [(&'static str, &Sum); 3] {
+        [("silent", &self.silent), ("hung", &self.hung), ("stuck", &self.stuck)]
+    }
+
+    fn longest(&self) -> Duration {
+        self.sums().iter().map(|(_, sum)| sum.total()).max().unwrap_or_default()
+    }
+
     /// A message a sum that passes [`CLIENTS_NOTICE`].
     pub fn warnings(&self) -> Vec<String> {
-        let sums = [("a silent", &self.silent), ("a hung", &self.hung)];
-        let late = sums.into_iter().filter(|(_, sum)| sum.total() + self.ttl_max > CLIENTS_NOTICE);
+        let late = self.sums().into_iter().filter(|(_, sum)| sum.total() + self.ttl_max > CLIENTS_NOTICE);
         late.map(|(node, sum)| {
             let total = seconds(sum.total() + self.ttl_max);
             format!(
-                "with {node} node the answer is right in every cache after {total}; clients notice by themselves after \
+                "with a {node} node the answer is right in every cache after {total}; clients notice by themselves after \
                  about {}, and nodes turn NotReady after 50s",
                 seconds(CLIENTS_NOTICE)
             )
@@ -196,7 +228,7 @@ impl fmt::Display for PoolReport {
         if let Some(discovery) = &self.discovery {
             writeln!(f, "  {discovery}")?;
         }
-        for (title, sum) in [("silent", &self.silent), ("hung", &self.hung)] {
+        for (title, sum) in self.sums() {
             let total = seconds(sum.total());
             let cached = seconds(sum.total() + self.ttl_max);
             writeln!(f, "  {title} node found in {sum}")?;

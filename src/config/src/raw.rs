@@ -27,10 +27,12 @@ pub(super) const WEIGHT: u16 = 1;
 pub(super) const PATH: &str = "/readyz";
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const TLS_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const RISE: u32 = 2;
 pub(super) const FALL: u32 = 3;
 pub(super) const CONFIRM_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const LATE_AFTER: Duration = Duration::from_secs(1);
 pub(super) const FRESH_EVERY: u32 = 10;
 pub(super) const MAX_ANSWERS: u16 = 8;
 pub(super) const TTL_MAX: Duration = Duration::from_secs(5);
@@ -141,6 +143,10 @@ pub(super) struct RawProbe {
     #[serde(default)]
     #[schemars(extend("default" = duration_text(CONNECT_TIMEOUT)))]
     pub(super) connect_timeout: Key<Text<Timeout>>,
+    /// The longest time that a TLS handshake may take; not longer than `timeout`, nor by default.
+    #[serde(default)]
+    #[schemars(extend("default" = duration_text(TLS_TIMEOUT)))]
+    pub(super) tls_timeout: Key<Text<Timeout>>,
     /// The longest time that a whole probe may take.
     #[serde(default)]
     #[schemars(extend("default" = duration_text(TIMEOUT)))]
@@ -157,6 +163,11 @@ pub(super) struct RawProbe {
     #[serde(default)]
     #[schemars(extend("default" = duration_text(CONFIRM_INTERVAL)))]
     pub(super) confirm_interval: Key<Text<BoundedDuration<10, HOUR>>>,
+    /// An answer that takes so much longer than the last one is late, and a handshake that lasts `tlsTimeout` longer still is a
+    /// failure; not longer than `timeout`, nor by default.
+    #[serde(default)]
+    #[schemars(extend("default" = duration_text(LATE_AFTER)))]
+    pub(super) late_after: Key<Text<Timeout>>,
     /// One probe of this many uses a fresh connection, the others the kept one.
     #[serde(default)]
     #[schemars(extend("default" = FRESH_EVERY))]

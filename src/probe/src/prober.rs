@@ -28,6 +28,22 @@ pub struct Prober {
     watches: AtomicU32,
 }
 
+/// The limits of one probe.
+#[derive(Clone, Copy, Debug)]
+struct Deadlines {
+    /// The end of the whole probe.
+    whole: Instant,
+    /// The time until which the handshake may last, beyond its usual limit.
+    handshake_until: Option<Instant>,
+}
+
+impl Deadlines {
+    /// The end of a handshake whose usual limit is `usual`.
+    fn of_handshake(self, usual: Instant) -> Instant {
+        self.handshake_until.map_or(usual, |until| until.max(usual)).min(self.whole)
+    }
+}
+
 /// The observation of a probe, and its connection if it can be kept.
 pub(super) struct Probed {
     pub(super) observation: Observation,
@@ -59,26 +75,32 @@ impl Prober {
 
     /// Makes one probe over a new connection. The observation holds every error, a local one as [`Kind::LocalError`].
     pub async fn probe_once(&self, address: IpAddr) -> Observation {
-        self.probe(address, None).await.observation
+        self.probe(address, None, None).await.observation
     }
 
-    /// Makes one probe, over the kept connection if it still works.
-    pub(super) async fn probe(&self, address: IpAddr, kept: Option<Connection>) -> Probed {
-        let deadline = Instant::now() + self.settings.timeout;
+    /// Makes one probe, over the kept connection if it still works. A handshake has until `handshake_until`, if that is later
+    /// than its own limit.
+    pub(super) async fn probe(
+        &self,
+        address: IpAddr,
+        kept: Option<Connection>,
+        handshake_until: Option<Instant>,
+    ) -> Probed {
+        let deadlines = Deadlines { whole: Instant::now() + self.settings.timeout, handshake_until };
         let credentials = match self.credentials.current() {
             Ok(credentials) => credentials,
             Err(error) => return Probed::failed(Kind::LocalError { detail: error_chain(&error) }, unseen()),
         };
         // A connection from before a change of the files has other trust and other credentials.
         if let Some(kept) = kept.filter(|kept| kept.was_made_with(&credentials)) {
-            let probed = self.ask(kept, &credentials, deadline, unseen()).await;
+            let probed = self.ask(kept, &credentials, deadlines.whole, unseen()).await;
             if !probed.found_an_end {
                 return probed.probed;
             }
         }
         let mut seen = unseen();
-        match self.dial(address, &credentials, deadline, &mut seen).await {
-            Ok(fresh) => self.ask(fresh, &credentials, deadline, seen).await.probed,
+        match self.dial(address, &credentials, deadlines, &mut seen).await {
+            Ok(fresh) => self.ask(fresh, &credentials, deadlines.whole, seen).await.probed,
             Err(kind) => Probed::failed(kind, seen),
         }
     }
@@ -95,7 +117,8 @@ impl Prober {
         let local = |detail| Kind::LocalError { detail };
         let credentials = self.credentials.current().map_err(|error| local(error_chain(&error)))?;
         let request = self.request(path, &credentials).map_err(|error| local(error_chain(&error)))?;
-        let mut connection = self.dial(address, &credentials, deadline, &mut unseen()).await?;
+        let deadlines = Deadlines { whole: deadline, handshake_until: None };
+        let mut connection = self.dial(address, &credentials, deadlines, &mut unseen()).await?;
         let answer = timeout_at(deadline, connection.fetch(request, limit)).await.map_err(|_| Kind::AnswerTimeout)?;
         answer.map_err(|broken| broken.kind)
     }
@@ -105,15 +128,16 @@ impl Prober {
         &self,
         address: IpAddr,
         credentials: &Arc<Credentials>,
-        deadline: Instant,
+        deadlines: Deadlines,
         seen: &mut Observation,
     ) -> Result<Connection, Kind> {
         let begun = Instant::now();
-        let stream = self.connect(address, deadline.min(begun + self.settings.connect_timeout)).await;
+        let stream = self.connect(address, deadlines.whole.min(begun + self.settings.connect_timeout)).await;
         seen.timings.connect = Some(begun.elapsed());
         let stream = stream?;
 
         let begun = Instant::now();
+        let deadline = deadlines.of_handshake(begun + self.settings.tls_timeout);
         let tls = self.secure(stream, credentials, deadline, seen).await;
         seen.timings.tls = Some(begun.elapsed());
         let connection = Connection::new(tls?, Arc::clone(credentials), seen.certificate.clone()).await;

@@ -12,15 +12,32 @@
 //! A better observation is no reason for haste, and nothing is worse than `down`.
 //!
 //! After a refused connection there is nothing to wait for, so the next probe follows within milliseconds. The `fall` probes
-//! that prove a refusal still take at least 30 ms from the first start to the last: a listener that only changes hands is back
+//! that prove a refusal still take at least 24 ms from the first start to the last: a listener that only changes hands is back
 //! by then. Two of them are at least 10 ms apart, and each pause is drawn up to a third longer, so that many hosts do not try in
-//! step. With the defaults these are pauses of 15 to 20 ms, and a killed node is down 30 to 40 ms after the first refusal. A
+//! step. With the defaults these are pauses of 12 to 16 ms, and a killed node is down 24 to 32 ms after the first refusal. A
 //! target that goes on refusing is down, and thus back at the interval.
 //!
-//! Waiting for the time of the last answer delays no verdict: the next probe starts by that much sooner after that answer. So
-//! from the last answer of a target that hangs to the last of the `fall` observations that prove it, never more than
-//! `interval + fall × confirmInterval + timeout` pass. For a target whose packets get lost, `connectTimeout` takes the place of
-//! `timeout`, unless a confirmation had its connection by then.
+//! A process that is stopped accepts connections and says nothing. A handshake of it fails by `tlsTimeout`. That alone would
+//! take a node out that pauses for a second, such as a virtual machine on the move. So the handshake of a confirmation gets
+//! longer: it fails no sooner than `lateAfter + tlsTimeout` after the target should have answered. That is the time that the
+//! last answer took, after the start of the first probe without an answer.
+//!
+//! *Worst and best case.* A target answers each probe in `a`. One starts at 0 s and is answered; the process stops at `s`. The
+//! next one starts at 1 s, and confirmations follow at 1.1, 1.2 and 1.3 s, each plus `a`. Their handshakes fail together at 3 s
+//! plus `a`.
+//!
+//! - `s` is at least `a`, so the target is out at most 3 s after it stopped: `interval + lateAfter + tlsTimeout`.
+//! - `s` is at most 1 s plus `a`, or that probe were answered. So a process that goes on within 2 s, `lateAfter + tlsTimeout`,
+//!   is never out.
+//! - Only a probe shows life, so the two bounds are one interval apart, whatever the rule: half a second of it is lost on
+//!   average, and the median is 2.5 s.
+//! - The fresh probe of the interval has `tlsTimeout` alone. It is one failure of the `fall`, and the others end as above.
+//! - If the confirmations alone take longer than `lateAfter`, they count: `fall × confirmInterval`.
+//!
+//! A target whose handshake works and whose answer does not come has the whole `timeout`. From its last answer to the last
+//! observation that proves it down, never more than `interval + fall × confirmInterval + timeout` pass. For a target whose
+//! packets get lost, `connectTimeout` takes the place of `timeout`, unless a confirmation had its connection by then. Waiting for
+//! the time of the last answer delays no verdict: the next probe starts by that much sooner after that answer.
 //!
 //! The wait also spares a target that is always slow. A probe of it gets others beside it only if its answers take longer than
 //! the interval and the confirm interval together, or now and then the confirm interval longer than the one before. Then there
@@ -39,7 +56,7 @@ use crate::settings::Settings;
 mod verdict;
 
 /// The shortest time from the first to the last start of the `fall` probes that prove a refusal.
-const REFUSAL_SPAN: Duration = Duration::from_millis(30);
+const REFUSAL_SPAN: Duration = Duration::from_millis(24);
 /// The shortest pause after a refusal.
 const MIN_REFUSAL_PAUSE: Duration = Duration::from_millis(10);
 /// The part of a pause after a refusal by which it is drawn longer at most.
@@ -57,6 +74,8 @@ pub(super) struct Schedule {
     under_way: Vec<UnderWay>,
     next_id: u64,
     last_start: Option<Instant>,
+    /// The start of the first probe since the last answer.
+    unanswered_since: Option<Instant>,
     /// The start of the next probe of the interval.
     next: Instant,
     /// The start of the probe after the first, which came before its time.
@@ -74,6 +93,8 @@ pub(super) struct Schedule {
 pub(super) struct Pacing {
     pub(super) interval: Duration,
     pub(super) confirm_interval: Duration,
+    pub(super) late_after: Duration,
+    pub(super) tls_timeout: Duration,
     pub(super) fresh_every: NonZeroU32,
     pub(super) thresholds: Thresholds,
 }
@@ -84,6 +105,8 @@ pub(super) struct Start {
     pub(super) id: u64,
     /// True if it must not use the kept connection.
     pub(super) fresh: bool,
+    /// The time until which its handshake may last, beyond the usual limit; `None`: there is only the usual one.
+    pub(super) handshake_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +139,8 @@ impl From<&Settings> for Pacing {
         Self {
             interval: settings.interval,
             confirm_interval: settings.confirm_interval,
+            late_after: settings.late_after,
+            tls_timeout: settings.tls_timeout,
             fresh_every: settings.fresh_every,
             thresholds: settings.thresholds,
         }
@@ -134,6 +159,7 @@ impl Schedule {
             under_way: Vec::new(),
             next_id: 0,
             last_start: None,
+            unanswered_since: None,
             next: now + first,
             second: Some(now + offset),
             held_until: None,
@@ -159,13 +185,19 @@ impl Schedule {
             let second = self.second.take().filter(|second| *second > now);
             self.next = second.unwrap_or(now + self.pacing.interval);
         }
-        let confirms = in_doubt || self.verdict.grade() == Grade::Unknown;
+        let unanswered_since = *self.unanswered_since.get_or_insert(now);
+        let is_unknown = self.verdict.grade() == Grade::Unknown;
+        let confirms = in_doubt || is_unknown;
+        // A target without a verdict is not taken out by one, so it needs no patience.
+        let is_patient = in_doubt && !is_unknown;
+        let silence = self.last_answer_took + self.pacing.late_after + self.pacing.tls_timeout;
+        let handshake_until = is_patient.then(|| unanswered_since + silence);
         let fresh = confirms || self.is_fresh_due();
         let id = self.next_id;
         self.next_id += 1;
         self.under_way.push(UnderWay { id, started: now, confirms });
         self.last_start = Some(now);
-        Start { id, fresh }
+        Start { id, fresh, handshake_until }
     }
 
     /// Takes the result of a probe. True if the verdict is settled: then every other probe under way is called off, and its result
@@ -183,6 +215,9 @@ impl Schedule {
         let clear = self.verdict.observe(kind);
         if clear {
             self.under_way.clear();
+        }
+        if kind.grade() != Some(Grade::Down) {
+            self.unanswered_since = self.under_way.iter().map(|probe| probe.started).min();
         }
         clear
     }

@@ -19,10 +19,15 @@ pub struct Settings {
     pub interval: Duration,
     /// The longest time that TCP may take.
     pub connect_timeout: Duration,
+    /// The longest time that a TLS handshake may take.
+    pub tls_timeout: Duration,
     /// The longest time that a whole probe may take.
     pub timeout: Duration,
     /// The interval after a first failure. A probe that takes so much longer than the last answer gets another one beside it.
     pub confirm_interval: Duration,
+    /// An answer that takes so much longer than the last one is late. Until `tls_timeout` after that, the handshake of a
+    /// confirmation may last.
+    pub late_after: Duration,
     /// One probe of this many uses a fresh connection.
     pub fresh_every: NonZeroU32,
     /// The numbers of observations in a row that change the verdict.

@@ -68,7 +68,7 @@ pub fn watch(
                     let start = schedule.start(Instant::now());
                     let on = if start.fresh { None } else { kept.take() };
                     let prober = &*prober;
-                    under_way.push(async move { (start.id, prober.probe(target, on).await) });
+                    under_way.push(async move { (start.id, prober.probe(target, on, start.handshake_until).await) });
                 }
             }
         }

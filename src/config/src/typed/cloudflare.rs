@@ -300,7 +300,7 @@ fn mode(
 }
 
 fn served(PoolConfig { pool, probe, .. }: &PoolConfig) -> Served {
-    let detection = budget::silent(probe).total().max(budget::hung(probe).total());
+    let detection = budget::longest(probe);
     Served { pool: pool.name.clone(), port: probe.port, detection }
 }
 

@@ -36,7 +36,7 @@ impl Checker<'_> {
         let timing = ProbeTiming {
             interval: probe.interval,
             confirm_interval: probe.confirm_interval,
-            detection: budget::hung(&probe).total(),
+            detection: budget::longest(&probe),
         };
         let steering = steering.unwrap_or(Steering { mode: Mode::All, max_answers: raw::MAX_ANSWERS });
         let name = PoolName::new(&name?);

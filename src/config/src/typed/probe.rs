@@ -24,7 +24,11 @@ impl Checker<'_> {
         let connect_timeout = Setting::new("connectTimeout", raw.connect_timeout, raw::CONNECT_TIMEOUT);
         let timeout = Setting::new("timeout", raw.timeout, raw::TIMEOUT);
         let confirm_interval = Setting::new("confirmInterval", raw.confirm_interval, raw::CONFIRM_INTERVAL);
-        self.in_order(&connect_timeout, &timeout);
+        let tls_timeout = Setting::new("tlsTimeout", raw.tls_timeout, raw::TLS_TIMEOUT.min(timeout.value));
+        let late_after = Setting::new("lateAfter", raw.late_after, raw::LATE_AFTER.min(timeout.value));
+        for part in [&connect_timeout, &tls_timeout, &late_after] {
+            self.in_order(part, &timeout);
+        }
         self.in_order(&confirm_interval, &interval);
         Settings {
             port,
@@ -32,8 +36,10 @@ impl Checker<'_> {
             server_name: raw.server_name.or(Text(ServerName(pool_name.to_owned()))).0.0,
             interval: interval.value,
             connect_timeout: connect_timeout.value,
+            tls_timeout: tls_timeout.value,
             timeout: timeout.value,
             confirm_interval: confirm_interval.value,
+            late_after: late_after.value,
             fresh_every: count(raw.fresh_every.or(Whole(raw::FRESH_EVERY)).0),
             thresholds: Thresholds {
                 rise: count(raw.rise.or(Whole(raw::RISE)).0),

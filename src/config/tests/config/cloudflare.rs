@@ -50,7 +50,7 @@ fn a_key_of_records_that_is_left_out_has_its_default() {
     assert_eq!(settings.mode, Mode::Records { zone: "kube-cp.com".to_owned(), ttl: None });
     let served = &settings.pools[0];
     assert_eq!((served.pool.as_str(), served.port), ("lb.kube-cp.com", 6443));
-    // interval 1s + fall 3 × confirmInterval 100ms + timeout 5s: a hung node takes longest
+    // interval 1s + fall 3 × confirmInterval 100ms + timeout 5s: a stuck node takes longest
     assert_eq!(served.detection, Duration::from_millis(6300));
 }
 

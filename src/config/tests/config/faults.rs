@@ -226,6 +226,14 @@ fn a_timeout_longer_than_its_bound_is_refused() {
         "5:34: pools[0].probe.timeout: 500ms is shorter than `connectTimeout`, 1s by default; from that on is allowed"
     );
     assert_eq!(
+        probe_fault("tlsTimeout: 10s"),
+        "5:37: pools[0].probe.tlsTimeout: 10s is longer than `timeout`, 5s by default; up to that is allowed"
+    );
+    assert_eq!(
+        probe_fault("lateAfter: 3s, timeout: 2s"),
+        "5:36: pools[0].probe.lateAfter: 3s is longer than `timeout`, 2s; up to that is allowed"
+    );
+    assert_eq!(
         probe_fault("confirmInterval: 2s"),
         "5:42: pools[0].probe.confirmInterval: 2s is longer than `interval`, 1s by default; up to that is allowed"
     );
@@ -527,7 +535,7 @@ fn a_doubtful_value_is_a_warning_with_its_location() {
     );
     assert_eq!(
         warning("    nodes:", "    ttl: {max: 40s}\n    nodes:"),
-        "daymark.yaml:3:16: pools[0].ttl.max: with a hung node the answer is right in every cache after 46.3s; clients notice \
+        "daymark.yaml:3:16: pools[0].ttl.max: with a stuck node the answer is right in every cache after 46.3s; clients notice \
          by themselves after about 45s, and nodes turn NotReady after 50s"
     );
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use daymark_config::budget::report;
+use daymark_config::budget::{self, report};
 use daymark_config::{Config, ProviderConfig};
 use daymark_decision::{Mode, TtlRange};
 use daymark_discovery::{AddressType, Settings, Source};
@@ -22,6 +22,7 @@ fn a_key_that_is_left_out_has_its_default() {
     let probe = &config.pools[0].probe;
     assert_eq!((probe.port, probe.path.as_str(), probe.server_name.as_str()), (6443, "/readyz", "lb.kube-cp.com"));
     assert_eq!([probe.interval, probe.connect_timeout, probe.timeout], [1, 1, 5].map(Duration::from_secs));
+    assert_eq!([probe.tls_timeout, probe.late_after], [1, 1].map(Duration::from_secs));
     assert_eq!(probe.confirm_interval, Duration::from_millis(100));
     assert_eq!([probe.thresholds.rise, probe.thresholds.fall, probe.fresh_every].map(u32::from), [2, 3, 10]);
     assert_eq!(probe.trust, Trust::File(dir.path().join("ca.crt")));
@@ -81,8 +82,8 @@ fn anchors_aliases_and_merges_are_valid() {
 #[test]
 fn the_bounds_of_every_range_are_valid() {
     for probe in [
-        "interval: 100ms, confirmInterval: 10ms, timeout: 10ms, connectTimeout: 10ms, rise: 1, fall: 1, freshEvery: 1",
-        "interval: 1h, confirmInterval: 1h, timeout: 1m, connectTimeout: 60s, rise: 100, fall: 100, freshEvery: 10000",
+        "interval: 100ms, confirmInterval: 10ms, timeout: 10ms, connectTimeout: 10ms, tlsTimeout: 10ms, lateAfter: 10ms, rise: 1, fall: 1, freshEvery: 1",
+        "interval: 1h, confirmInterval: 1h, timeout: 1m, connectTimeout: 60s, tlsTimeout: 60s, lateAfter: 1m, rise: 100, fall: 100, freshEvery: 10000",
     ] {
         parse(&with(SMALL, "{ca: ca.crt}", &format!("{{ca: ca.crt, {probe}}}")), files().path()).unwrap();
     }
@@ -127,7 +128,7 @@ fn a_file_and_its_text_give_the_same() {
 }
 
 #[test]
-fn check_prints_the_terms_of_both_sums() {
+fn check_prints_the_terms_of_each_sum() {
     let dir = files();
     let path = dir.path().join("daymark.yaml");
     std::fs::write(&path, SMALL).unwrap();
@@ -136,11 +137,35 @@ pool lb.kube-cp.com
   nodes: kube-cp-1
   silent node found in 2.3s = interval 1s + fall 3 × confirmInterval 0.1s + connectTimeout 1s
     right in every cache in 7.3s = 2.3s + ttl.max 5s
-  hung node found in 6.3s = interval 1s + fall 3 × confirmInterval 0.1s + timeout 5s
+  hung node found in 3s = interval 1s + lateAfter 1s + tlsTimeout 1s
+    right in every cache in 8s = 3s + ttl.max 5s
+  stuck node found in 6.3s = interval 1s + fall 3 × confirmInterval 0.1s + timeout 5s
     right in every cache in 11.3s = 6.3s + ttl.max 5s
 
 ";
     assert_eq!(report(&Config::load(&path, None).unwrap()).to_string(), expected);
+}
+
+#[test]
+fn a_hung_node_is_found_by_the_smaller_of_two_sums() {
+    let hung = |probe: &str| {
+        let text = with(SMALL, "{ca: ca.crt}", &format!("{{ca: ca.crt, {probe}}}"));
+        budget::hung(&parse(&text, files().path()).unwrap().pools[0].probe).to_string()
+    };
+    assert_eq!(hung("tlsTimeout: 2s, lateAfter: 3s"), "6s = interval 1s + lateAfter 3s + tlsTimeout 2s");
+    assert_eq!(hung("fall: 20"), "4s = interval 1s + fall 20 × confirmInterval 0.1s + tlsTimeout 1s");
+    // The whole probe ends first.
+    assert_eq!(
+        hung("timeout: 1500ms, lateAfter: 1500ms"),
+        "2.8s = interval 1s + fall 3 × confirmInterval 0.1s + timeout 1.5s"
+    );
+}
+
+#[test]
+fn the_parts_of_a_probe_have_no_more_time_than_the_whole_by_default() {
+    let text = with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, timeout: 300ms, connectTimeout: 200ms}");
+    let probe = &parse(&text, files().path()).unwrap().pools[0].probe;
+    assert_eq!([probe.tls_timeout, probe.late_after], [300, 300].map(Duration::from_millis));
 }
 
 #[test]
@@ -151,7 +176,7 @@ fn check_warns_of_a_sum_longer_than_clients_wait() {
     let report = report(&Config::load(&path, None).unwrap());
     assert_eq!(report.pools[0].warnings().len(), 1, "{report}");
     assert!(
-        report.to_string().contains("pools[0]: with a hung node the answer is right in every cache after 48.3s"),
+        report.to_string().contains("pools[0]: with a stuck node the answer is right in every cache after 48.3s"),
         "{report}"
     );
     assert!(Config::load(&dir.path().join("absent.yaml"), None).is_err());

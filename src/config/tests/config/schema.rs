@@ -105,6 +105,7 @@ fn the_schema_has_the_defaults_and_bounds_of_the_reader() {
     let probe = &schema["$defs"]["Probe"]["properties"];
     assert_eq!(probe["interval"]["default"], "1s");
     assert_eq!(probe["confirmInterval"]["default"], "100ms");
+    assert_eq!([&probe["tlsTimeout"]["default"], &probe["lateAfter"]["default"]], ["1s", "1s"]);
     assert_eq!((&probe["fall"]["minimum"], &probe["fall"]["maximum"]), (&json!(1), &json!(100)));
     assert_eq!(schema["$defs"]["Pool"]["properties"]["port"]["default"], 6443);
     assert_eq!(schema["$defs"]["Steering"]["properties"]["mode"]["enum"], json!(["all", "failover", "weighted"]));

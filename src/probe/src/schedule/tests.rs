@@ -6,12 +6,14 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Interval 1 s, confirm interval 100 ms, one in 4 fresh, rise 2, fall 3.
+/// The defaults, but one in 4 fresh.
 fn pacing() -> Pacing {
     let count = |n| NonZeroU32::new(n).unwrap();
     Pacing {
         interval: ms(1000),
         confirm_interval: ms(100),
+        late_after: ms(1000),
+        tls_timeout: ms(1000),
         fresh_every: count(4),
         thresholds: Thresholds { rise: count(2), fall: count(3) },
     }
@@ -27,6 +29,8 @@ struct Play<T> {
     log: Vec<String>,
     /// The draw for each pause after a refusal.
     spread: f64,
+    /// The end of a stop: a handshake that lasts until then succeeds.
+    goes_on: u64,
 }
 
 /// `target` says of a probe started at a time, fresh or not, how long it takes and what it finds.
@@ -34,7 +38,16 @@ impl<T: Fn(u64, bool) -> (u64, Kind)> Play<T> {
     fn new(pacing: Pacing, first: u64, target: T) -> Self {
         let origin = Instant::now();
         let schedule = Schedule::new(pacing, origin, ms(first), ms(first));
-        Self { schedule, origin, now: 0, under_way: Vec::new(), target, log: Vec::new(), spread: 0.0 }
+        Self {
+            schedule,
+            origin,
+            now: 0,
+            under_way: Vec::new(),
+            target,
+            log: Vec::new(),
+            spread: 0.0,
+            goes_on: u64::MAX,
+        }
     }
 
     /// Plays up to and including `end`, and tells what happened since the last time.
@@ -56,7 +69,14 @@ impl<T: Fn(u64, bool) -> (u64, Kind)> Play<T> {
         self.now = at;
         let start = self.schedule.start(self.origin + ms(at));
         let (takes, kind) = (self.target)(at, start.fresh);
-        self.under_way.push((at + takes, start.id, kind));
+        let end = at + takes;
+        let until = start.handshake_until.map(|until| self.millis(until));
+        let result = match kind {
+            Kind::TlsStall if self.goes_on < until.unwrap_or(0).max(end) => (self.goes_on, start.id, Kind::Ready),
+            Kind::TlsStall => (until.unwrap_or(0).max(end), start.id, kind),
+            _ => (end, start.id, kind),
+        };
+        self.under_way.push(result);
         self.log.push(format!("{at} {}", if start.fresh { "fresh" } else { "kept" }));
     }
 
@@ -138,10 +158,10 @@ fn a_target_that_refuses_is_confirmed_quickly_and_then_left_at_the_interval() {
         [
             "1000 kept",
             "1001 observed refused",
-            "1015 fresh",
-            "1016 observed refused",
-            "1030 fresh",
-            "1031 observed refused, clear",
+            "1012 fresh",
+            "1013 observed refused",
+            "1024 fresh",
+            "1025 observed refused, clear",
             "2000 kept",
             "2001 observed refused, clear",
             "3000 kept",
@@ -169,40 +189,40 @@ fn starts_of_a_refusal(pacing: Pacing, takes: u64, spread: f64) -> Vec<u64> {
 
 #[test]
 fn the_pauses_after_a_refusal_are_spread_by_a_third() {
-    assert_eq!(starts_of_a_refusal(pacing(), 1, 0.999), [1000, 1019, 1038]);
-    assert_eq!(starts_of_a_refusal(pacing(), 1, 0.4), [1000, 1017, 1034]);
+    assert_eq!(starts_of_a_refusal(pacing(), 1, 0.999), [1000, 1015, 1030]);
+    assert_eq!(starts_of_a_refusal(pacing(), 1, 0.4), [1000, 1013, 1026]);
 }
 
 #[test]
-fn a_refusal_takes_at_least_thirty_milliseconds_to_prove_and_ten_between_two_probes() {
+fn a_refusal_takes_at_least_24_milliseconds_to_prove_and_ten_between_two_probes() {
     let with_fall = |fall| {
         let thresholds = Thresholds { fall: NonZeroU32::new(fall).unwrap(), ..pacing().thresholds };
         starts_of_a_refusal(Pacing { thresholds, ..pacing() }, 1, 0.0)
     };
-    assert_eq!(with_fall(2), [1000, 1030]);
+    assert_eq!(with_fall(2), [1000, 1024]);
     assert_eq!(with_fall(5), [1000, 1010, 1020, 1030, 1040]);
 }
 
 #[test]
 fn no_pause_after_a_refusal_is_longer_than_the_confirm_interval() {
-    assert_eq!(starts_of_a_refusal(Pacing { confirm_interval: ms(12), ..pacing() }, 1, 0.999), [1000, 1012, 1024]);
+    assert_eq!(starts_of_a_refusal(Pacing { confirm_interval: ms(11), ..pacing() }, 1, 0.999), [1000, 1011, 1022]);
 }
 
 #[test]
 fn a_refusal_over_a_long_path_is_confirmed_as_soon_as_it_is_seen() {
-    assert_eq!(starts_of_a_refusal(pacing(), 50, 0.0), [1000, 1050, 1065]);
+    assert_eq!(starts_of_a_refusal(pacing(), 50, 0.0), [1000, 1050, 1062]);
 }
 
 #[test]
 fn a_reset_connection_is_confirmed_like_a_refused_one_and_silence_is_not() {
     let mut play = Play::new(pacing(), 0, |at, _| match at {
         0..1000 => (5, Kind::Ready),
-        1000..1015 => (1, Kind::Reset),
+        1000..1012 => (1, Kind::Reset),
         _ => (1, Kind::Unreachable),
     });
     play.until(999);
     let starts = |log: Vec<String>| log.into_iter().filter(|line| !line.contains("observed")).collect::<Vec<_>>();
-    assert_eq!(starts(play.until(1900)), ["1000 kept", "1015 fresh", "1115 fresh"]);
+    assert_eq!(starts(play.until(1900)), ["1000 kept", "1012 fresh", "1112 fresh"]);
 }
 
 #[test]
@@ -303,8 +323,8 @@ fn one_failure_between_ready_answers_is_confirmed_away() {
         [
             "1000 kept",
             "1005 observed refused",
-            "1015 fresh",
-            "1020 observed ready, clear",
+            "1012 fresh",
+            "1017 observed ready, clear",
             "2000 kept",
             "2005 observed ready, clear"
         ]
@@ -348,6 +368,77 @@ fn falls_silent(
     }
 }
 
+/// Answers each probe in `takes`, until it is stopped from `at` until `goes_on`, or for good: then it accepts and says nothing.
+fn stopped(takes: u64, at: u64, goes_on: u64) -> Play<impl Fn(u64, bool) -> (u64, Kind)> {
+    let mut play = Play::new(pacing(), 0, move |start, fresh| match start {
+        _ if start + takes <= at || start >= goes_on => (takes, Kind::Ready),
+        _ if start > at && fresh => (1000, Kind::TlsStall),
+        _ if goes_on - start < 5000 => (goes_on - start, Kind::Ready),
+        _ => (5000, Kind::AnswerTimeout),
+    });
+    play.goes_on = goes_on;
+    play
+}
+
+#[test]
+fn a_hung_target_is_down_when_its_answer_is_late_and_no_handshake_has_ended_since() {
+    let mut play = stopped(5, 1500, u64::MAX);
+    play.until(1500);
+    assert_eq!(
+        play.until(5900),
+        [
+            "2000 kept",
+            "2105 fresh",
+            "2205 fresh",
+            "2305 fresh",
+            "4005 observed tlsStall",
+            "4005 observed tlsStall",
+            "4005 observed tlsStall, clear, 1 called off",
+            "4005 kept",
+        ]
+    );
+}
+
+#[test]
+fn a_hung_target_is_down_as_soon_if_the_probe_of_the_interval_is_fresh() {
+    let mut play = stopped(5, 3500, u64::MAX);
+    play.until(3500);
+    assert_eq!(play.until(6004), ["4000 fresh", "4105 fresh", "4205 fresh", "4305 fresh", "5000 observed tlsStall"]);
+    assert_eq!(play.until(6005)[..2], ["6005 observed tlsStall", "6005 observed tlsStall, clear, 1 called off"]);
+}
+
+#[test]
+fn a_target_that_was_never_up_needs_no_patience() {
+    let mut play = Play::new(pacing(), 0, |_, _| (1000, Kind::TlsStall));
+    play.until(1200);
+    assert_eq!(play.schedule.verdict.grade(), Grade::Down);
+}
+
+#[test]
+fn a_failure_of_another_kind_just_before_a_stop_shortens_no_handshake() {
+    let mut play = Play::new(pacing(), 0, |at, _| match at {
+        0..2000 => (5, Kind::Ready),
+        2000 => (5, Kind::Refused),
+        _ => (1000, Kind::TlsStall),
+    });
+    play.goes_on = 3900;
+    play.until(3990);
+    assert_eq!(play.schedule.verdict.grade(), Grade::Ready);
+}
+
+#[test]
+fn long_pauses_between_confirmations_put_the_end_off() {
+    let mut play = Play::new(Pacing { confirm_interval: ms(600), ..pacing() }, 0, |at, _| match at {
+        0..2000 => (5, Kind::Ready),
+        2000 => (5000, Kind::AnswerTimeout),
+        _ => (1000, Kind::TlsStall),
+    });
+    play.until(2000 + 5 + 3 * 600 + 999);
+    assert_eq!(play.schedule.verdict.grade(), Grade::Ready);
+    play.until(2000 + 5 + 3 * 600 + 1000);
+    assert_eq!(play.schedule.verdict.grade(), Grade::Down);
+}
+
 #[test]
 fn a_live_target_that_falls_silent_is_confirmed_like_a_ready_one() {
     let mut play = Play::new(pacing(), 0, falls_silent(4500, false, live(5)));
@@ -380,10 +471,10 @@ fn a_live_target_that_refuses_is_confirmed_quickly() {
         [
             "2000 kept",
             "2001 observed refused",
-            "2015 fresh",
-            "2016 observed refused",
-            "2030 fresh",
-            "2031 observed refused, clear",
+            "2012 fresh",
+            "2013 observed refused",
+            "2024 fresh",
+            "2025 observed refused, clear",
             "3000 kept",
             "3001 observed refused, clear",
         ]
@@ -556,7 +647,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn a_hung_target_is_down_in_the_promised_time_however_slowly_it_answered(
+    fn a_stuck_target_is_down_in_the_promised_time_however_slowly_it_answered(
         answers in proptest::collection::vec(1_u64..4500, 1..20),
         is_live in proptest::bool::ANY,
         end in 20_000_u64..30_000,
@@ -572,6 +663,31 @@ proptest::proptest! {
         proptest::prop_assert_eq!(Some(play.schedule.verdict.grade()), kind.grade());
         play.until(end + 1000 + 3 * 100 + 5000);
         proptest::prop_assert_eq!(play.schedule.verdict.grade(), Grade::Down);
+    }
+
+    #[test]
+    fn a_hung_target_is_down_in_the_promised_time_and_not_before_two_seconds(
+        takes in 1_u64..1000,
+        at in 20_000_u64..30_000,
+    ) {
+        let mut play = stopped(takes, at, u64::MAX);
+        play.until(at + 2000 - 1);
+        proptest::prop_assert_eq!(play.schedule.verdict.grade(), Grade::Ready);
+        play.until(at + 3000);
+        proptest::prop_assert_eq!(play.schedule.verdict.grade(), Grade::Down);
+    }
+
+    #[test]
+    fn a_stop_of_less_than_two_seconds_takes_no_target_out(
+        takes in 1_u64..1000,
+        at in 20_000_u64..30_000,
+        lasts in 1_u64..2000,
+    ) {
+        let mut play = stopped(takes, at, at + lasts);
+        for now in (at..at + 6000).step_by(10) {
+            play.until(now);
+            proptest::prop_assert_eq!(play.schedule.verdict.grade(), Grade::Ready);
+        }
     }
 
     #[test]

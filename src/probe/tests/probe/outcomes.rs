@@ -126,6 +126,13 @@ async fn silence_is_a_connect_time_out_even_if_the_whole_probe_has_less_time() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_takes_too_long_is_a_tls_stall_long_before_the_whole_probe_is() {
+    let mut fixture = Fixture::with(Behaviour::TlsStall).await;
+    fixture.settings.tls_timeout = Duration::from_millis(200);
+    assert_eq!(fixture.probe().await.kind, Kind::TlsStall);
+}
+
+#[tokio::test]
 async fn a_connection_without_a_handshake_is_a_tls_stall() {
     let mut fixture = Fixture::with(Behaviour::TlsStall).await;
     fixture.settings.timeout = Duration::from_millis(500);

@@ -145,6 +145,26 @@ async fn a_silent_node_is_proved_by_overlapping_fresh_connections_beside_the_sil
 }
 
 #[tokio::test]
+async fn a_hung_node_is_proved_by_handshakes_beside_the_silent_request() {
+    let mut fixture = Fixture::new();
+    fixture.settings.confirm_interval = Duration::from_millis(50);
+    fixture.settings.tls_timeout = Duration::from_millis(500);
+    fixture.settings.late_after = Duration::from_millis(100);
+    fixture.settings.thresholds = thresholds(1, 3);
+    let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
+    assert_eq!(watching.next().await.kind, Kind::Ready);
+    fixture.apiserver.set(Behaviour::TlsStall).await.unwrap();
+    watching.until(&Kind::TlsStall).await;
+    // The request on the kept connection would wait for `LONG`.
+    for _ in 0..3 {
+        assert_eq!(watching.next().await.kind, Kind::TlsStall);
+    }
+    fixture.apiserver.set(Behaviour::Ready).await.unwrap();
+    watching.until(&Kind::Ready).await;
+    watching.stop().await;
+}
+
+#[tokio::test]
 async fn hanging_etcd_is_not_ready_and_never_a_time_out() {
     let mut fixture = Fixture::new();
     fixture.settings.confirm_interval = Duration::from_millis(20);
