@@ -3,6 +3,7 @@
 //! It holds nothing itself: every answer is asked of the part that knows it. It is for operators and monitoring, and is
 //! served apart from DNS: a client that is slow or sends nonsense costs one of a few connections, for a few seconds.
 
+mod authorities;
 mod overrides;
 mod server;
 pub mod token;
@@ -20,6 +21,7 @@ use axum::routing::{get, put};
 use daymark_api::{Event, HostsStatus, PoolStatus, Problem, ProviderStatus, Status};
 use daymark_discovery::DiscoveryStatuses;
 
+pub use self::authorities::TrustedAuthorities;
 pub use self::server::serve;
 pub use self::token::AdminToken;
 
@@ -47,6 +49,8 @@ pub struct Admin {
     pub events: Events,
     /// The discovery status of each pool.
     pub statuses: DiscoveryStatuses,
+    /// The CAs that the probes of each pool trust.
+    pub authorities: TrustedAuthorities,
     /// The metrics.
     pub metrics: Metrics,
     /// The watchdog. It knows the stuck tasks.
@@ -124,10 +128,12 @@ impl Admin {
     /// Every pool, with what is known of it by discovery.
     async fn pools(&self) -> Result<Vec<PoolStatus>, Gone> {
         let pools = self.driver.status().await?.into_iter();
+        let now = self.clock.timestamp().as_second();
         Ok(pools
             .map(|pool| {
                 let discovery = self.statuses.of(&pool.name);
-                pool.with_discovery(discovery)
+                let authorities = self.authorities.of(&pool.name, now);
+                PoolStatus { authorities, ..pool.with_discovery(discovery) }
             })
             .collect())
     }

@@ -309,6 +309,7 @@ impl Driver {
                 .map(|(target, reason)| self.target_status(target, reason, healths.get(target).copied()))
                 .collect(),
             pending_overrides: self.pending_overrides(&answer.pool),
+            authorities: Vec::new(),
             discovery: None,
         };
         self.reported.decision.answers.iter().map(pool_status).collect()

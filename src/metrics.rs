@@ -3,6 +3,7 @@
 mod discovery;
 mod hosts;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,7 @@ pub struct Metrics {
     probes: Family<ProbeLabels, Counter>,
     probe_duration: Family<PhaseLabels, Histogram, Buckets>,
     certificate_end: Family<TargetLabels, Gauge>,
+    authority_end: Family<AuthorityLabels, Gauge>,
     grade: Family<GradeLabels, Gauge>,
     in_answer: Family<TargetLabels, Gauge>,
     addresses: Family<PoolLabels, Gauge>,
@@ -115,6 +117,12 @@ struct PoolLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AuthorityLabels {
+    pool: String,
+    ca: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct BasisLabels {
     pool: String,
     family: &'static str,
@@ -156,6 +164,7 @@ impl Default for Metrics {
             probes: Family::default(),
             probe_duration: Family::new_with_constructor(Buckets),
             certificate_end: Family::default(),
+            authority_end: Family::default(),
             grade: Family::default(),
             in_answer: Family::default(),
             addresses: Family::default(),
@@ -197,6 +206,11 @@ impl Metrics {
             "target_certificate_not_after_timestamp_seconds",
             "End of the certificate that the target shows, in Unix time",
             self.certificate_end.clone(),
+        );
+        all.register(
+            "pool_ca_not_after_timestamp_seconds",
+            "End of a CA of the pool's file, in Unix time; the first of those of the same name",
+            self.authority_end.clone(),
         );
         all.register("target_grade", "1 for the grade that this host gives the target", self.grade.clone());
         all.register("target_in_answer", "1 while the target is in the answer", self.in_answer.clone());
@@ -297,6 +311,7 @@ impl Metrics {
         self.basis.clear();
         self.ttl.clear();
         self.local_errors.clear();
+        self.authority_end.clear();
         readings.pools.iter().for_each(|pool| self.fill_pool(pool));
         readings.providers.iter().for_each(|(provider, calls)| self.fill_provider(provider, calls, readings.now));
         for (transport, rcode, count) in &readings.queries {
@@ -329,6 +344,18 @@ impl Metrics {
         }
     }
 
+    fn fill_authorities(&self, pool: &PoolStatus) {
+        let mut ends: BTreeMap<&str, i64> = BTreeMap::new();
+        for authority in &pool.authorities {
+            let end = ends.entry(&authority.name).or_insert(authority.not_after);
+            *end = authority.not_after.min(*end);
+        }
+        for (ca, end) in ends {
+            let of = AuthorityLabels { pool: pool.name.to_string(), ca: ca.to_owned() };
+            self.authority_end.get_or_create(&of).set(end);
+        }
+    }
+
     fn fill_pool(&self, pool: &PoolStatus) {
         let of = PoolLabels { pool: pool.name.to_string() };
         self.addresses.get_or_create(&of).set(i64::try_from(pool.addresses.len()).unwrap_or(i64::MAX));
@@ -341,6 +368,7 @@ impl Metrics {
         }
         self.ttl.get_or_create(&of).set(pool.ttl.into());
         self.local_errors.get_or_create(&of).set(i64::try_from(pool.local_error_count()).unwrap_or(i64::MAX));
+        self.fill_authorities(pool);
         for target in &pool.targets {
             let (pool, node, address) = (of.pool.clone(), target.node.to_string(), target.address.to_string());
             for grade in Grade::ALL {

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use self::fixed_keys::changed_fixed_keys;
+use crate::admin::TrustedAuthorities;
 use crate::discovery::PersistentDiscovery;
 use crate::driver::{Handle, ReloadPermit};
 use crate::os::notify;
@@ -56,6 +57,7 @@ pub struct Reloader {
     /// The refused configuration. It is read again when one of its files changes.
     refused: Option<Config>,
     reason: Refused,
+    authorities: TrustedAuthorities,
     /// The files at the start of the run. A change before the first comparison is noticed by it.
     versions: FileVersions,
 }
@@ -110,8 +112,10 @@ impl Reloader {
             authoritative,
             refused: None,
             reason: Refused::default(),
+            authorities: TrustedAuthorities::default(),
             versions: FileVersions::new(),
         };
+        reloader.authorities.set(&reloader.config.pools);
         reloader.versions = reloader.current_versions();
         reloader
     }
@@ -119,6 +123,11 @@ impl Reloader {
     /// The reason for which the newest configuration is refused. It follows the reloader.
     pub fn refused(&self) -> Refused {
         self.reason.clone()
+    }
+
+    /// The CAs that the probes trust. They follow the reloader.
+    pub fn authorities(&self) -> TrustedAuthorities {
+        self.authorities.clone()
     }
 
     /// Applies changes until the shutdown, then stops every probe and every finder.
@@ -217,6 +226,7 @@ impl Reloader {
         self.probes.configure(pools.iter().map(PoolConfig::probed));
         let is_new = |warning: &&Finding| !self.config.warnings.contains(warning);
         config.warnings.iter().filter(is_new).for_each(|warning| warn!("{warning}"));
+        self.authorities.set(&config.pools);
         self.config = config;
         self.refused = None;
         *self.reason.0.lock() = None;

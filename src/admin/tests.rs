@@ -56,6 +56,7 @@ fn bench() -> Bench {
     std::fs::write(dir.path().join("token"), "secret\n").unwrap();
     let admin = Admin {
         statuses: DiscoveryStatuses::default(),
+        authorities: TrustedAuthorities::default(),
         driver: handle,
         clock,
         events,

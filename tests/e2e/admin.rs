@@ -53,6 +53,7 @@ fn every_metric_is_exported_as_open_metrics() {
         format!("daymark_probe_duration_seconds_count{{{up},phase=\"connect\"}} "),
         format!("daymark_probe_duration_seconds_sum{{{up},phase=\"tls\"}} "),
         format!("daymark_target_certificate_not_after_timestamp_seconds{{{up}}} 4733510400"),
+        format!("daymark_pool_ca_not_after_timestamp_seconds{{pool=\"{POOL}\",ca=\"CN=kubernetes\"}} 4733510400"),
         format!("daymark_pool_answer_addresses{{pool=\"{POOL}\"}} 1"),
         format!("daymark_pool_generation{{pool=\"{POOL}\"}} "),
         format!("daymark_pool_basis{{pool=\"{POOL}\",family=\"ipv4\",basis=\"lastKnownGood\"}} 0"),

@@ -30,9 +30,25 @@ pub struct PoolStatus {
     /// The overrides on nodes that are not configured now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending_overrides: Vec<PendingOverride>,
+    /// The CAs of its file `ca`, in the order of the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorities: Vec<AuthorityStatus>,
     /// The discovery of its nodes; `None` if it is not enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discovery: Option<DiscoveryStatus>,
+}
+
+/// One CA of a pool's file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorityStatus {
+    /// Its subject.
+    pub name: String,
+    /// Its end (`notAfter`), in seconds since the Unix epoch.
+    pub not_after: i64,
+    /// The warning that it has expired or will soon, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// An override that has no effect until its node is configured.
@@ -80,6 +96,8 @@ impl PoolStatus {
                 observed.message
             ));
         }
+        let warnings = self.authorities.iter().filter_map(|authority| authority.warning.as_ref());
+        alarms.extend(warnings.map(|warning| format!("{}: {warning}", self.name)));
         alarms.extend(self.nothing_known());
         alarms.extend(self.discovery.iter().flat_map(|discovery| discovery.alarms(&self.name)));
         alarms

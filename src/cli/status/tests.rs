@@ -102,6 +102,7 @@ pub(in crate::cli) fn pool_status() -> PoolStatus {
     PoolStatus {
         pending_overrides: Vec::new(),
         discovery: None,
+        authorities: Vec::new(),
         name: PoolName::new("lb.example.org"),
         addresses: Vec::new(),
         basis: Basis::Ready,

@@ -21,3 +21,4 @@ pub use self::prober::Prober;
 pub use self::settings::{Auth, Settings, Trust};
 pub use self::supervisor::{ProbedPool, Supervisor, WatchOutputs};
 pub use self::watch::{offset, watch};
+pub use daymark_certificates::Authority;
