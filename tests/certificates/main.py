@@ -1,0 +1,153 @@
+"""Compares the verdicts of Daymark, OpenSSL and Go on generated chains. They are equal, or in the list of docs/certificates.md."""
+
+import argparse
+import re
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from socket import create_server
+
+from authority import Maker
+from cases import cases
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "certificates.md"
+JUDGES = ["daymark", "openssl", "go-old", "go-new"]
+ROW = re.compile(r"\| `([a-z0-9-]+)`((?: \| (?:yes|no)){4}) \|")
+MIN_CASES = 60
+CONFIG = """pools:
+  - name: lb.kube-cp.com
+    port: {port}
+    nodes: [{{name: cp-1, addresses: [127.0.0.1]}}]
+    probe: {{ca: {ca}, serverName: "{server}"}}
+providers: [{{type: authoritative, nameservers: [{{name: ns1.kube-cp.com}}]}}]
+"""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one case, and the port of its server."""
+
+    case: object
+    ca: Path
+    shown: Path
+    port: int
+
+
+def serve(listener, shown, key):
+    """Answers every request on a listener with `ok`, as an apiserver with these certificates."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.load_cert_chain(shown, key)
+
+    def answer(connection):
+        try:
+            with context.wrap_socket(connection, server_side=True) as tls:
+                tls.settimeout(10)
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    more = tls.recv(4096)
+                    if not more:
+                        return
+                    request += more
+                tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        except OSError:
+            pass
+
+    def accept():
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+
+
+def prepare(directory, case):
+    """Writes the files of a case and starts its server."""
+    ca = directory / f"{case.name}.ca.pem"
+    shown = directory / f"{case.name}.shown.pem"
+    ca.write_text(case.trusted)
+    shown.write_text("".join(certificate.pem for certificate in case.shown))
+    listener = create_server(("127.0.0.1", 0))
+    serve(listener, shown, case.shown[0].key)
+    return Files(case, ca, shown, listener.getsockname()[1])
+
+
+def run(*command):
+    """The output of a command that succeeds; `None` for one that fails."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
+    return done.stdout if done.returncode == 0 else None
+
+
+def by_daymark(binary, files):
+    config = files.ca.with_suffix(".yaml")
+    config.write_text(CONFIG.format(port=files.port, ca=files.ca, server=files.case.server))
+    found = run(binary, "probe", "--config", config, "--output", "json")
+    return found is not None and '"kind": "ready"' in found
+
+
+def by_openssl(files):
+    is_address = files.case.server[0].isdigit()
+    name = ["-verify_ip" if is_address else "-verify_hostname", files.case.server]
+    untrusted = ["-untrusted", files.shown] if len(files.case.shown) > 1 else []
+    trust = ["-no-CApath", "-no-CAstore", "-CAfile", files.ca]
+    return run("openssl", "verify", "-purpose", "sslserver", *trust, *name, *untrusted, files.shown) is not None
+
+
+def by_go(kubectl, files):
+    server = ["--server", f"https://127.0.0.1:{files.port}", "--certificate-authority", files.ca]
+    # Without credentials kubectl would ask for a name and a password.
+    name = ["--tls-server-name", files.case.server, "--kubeconfig", "/dev/null", "--token", "t", "--request-timeout", "10s"]
+    return run(kubectl, *server, *name, "get", "--raw", "/readyz") == "ok"
+
+
+def documented():
+    """The verdicts of the list, by case."""
+    rows = ROW.findall(DOCS.read_text())
+    return {name: [word == "yes" for word in re.findall("yes|no", verdicts)] for name, verdicts in rows}
+
+
+def compare(verdicts, listed):
+    """The sentences about cases whose verdicts are neither equal nor in the list."""
+    for name in sorted(set(listed) - set(verdicts)):
+        yield f"{name} is in the list, and there is no such case"
+    for name, found in verdicts.items():
+        shown = ", ".join(f"{judge} {'yes' if verdict else 'no'}" for judge, verdict in zip(JUDGES, found))
+        if name in listed and len(set(found)) == 1:
+            yield f"{name} is in the list, and all are equal: {shown}"
+        elif name in listed and listed[name] != found:
+            yield f"{name} is in the list with other verdicts: {shown}"
+        elif name not in listed and len(set(found)) > 1:
+            yield f"{name} is not in the list: {shown}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    for tool in ["daymark", "go-old", "go-new"]:
+        parser.add_argument(f"--{tool}", required=True, type=Path)
+    tools = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        directory = Path(directory)
+        all_files = [prepare(directory, case) for case in cases(Maker(directory))]
+
+        def judge(files):
+            old, new = by_go(tools.go_old, files), by_go(tools.go_new, files)
+            return files.case.name, [by_daymark(tools.daymark, files), by_openssl(files), old, new]
+
+        with ThreadPoolExecutor(4) as pool:
+            verdicts = dict(pool.map(judge, all_files))
+    faults = list(compare(verdicts, documented()))
+    if len(verdicts) != len(all_files) or len(verdicts) < MIN_CASES:
+        faults.append(f"{len(verdicts)} verdicts on {len(all_files)} cases, and at least {MIN_CASES} are needed")
+    accepted = sum(found[0] for found in verdicts.values())
+    print("\n".join(faults))
+    print(f"certificates: {len(verdicts)} chains, {accepted} accepted, {len(documented())} differences, {len(faults)} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
