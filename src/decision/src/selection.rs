@@ -66,10 +66,13 @@ pub(crate) fn select(
     let (drained, undrained): (Vec<_>, Vec<_>) =
         candidates.iter().copied().partition(|candidate| candidate.is(OverrideKind::Drain));
     let forced: Vec<_> = undrained.iter().copied().filter(|candidate| candidate.is(OverrideKind::Force)).collect();
-    let choice = usable(&undrained, good)
+    let was_good = |candidate: &Candidate<'_>| {
+        good.targets().contains(&candidate.target) || good_of_peers().contains(&candidate.target.address)
+    };
+    let choice = usable(&undrained, &was_good)
         .map(|choice| choice.with(&forced))
         .or_else(|| (!forced.is_empty()).then_some(Choice { basis: Basis::Forced, candidates: forced }))
-        .or_else(|| usable(&drained, good));
+        .or_else(|| usable(&drained, &was_good));
     if choice.as_ref().is_none_or(|choice| choice.basis >= Basis::Minority) {
         good.add_recent(now, detection);
     }
@@ -113,12 +116,12 @@ impl<'a> Choice<'a> {
 }
 
 /// The usable ones: those of the best verdict, or else of the best grade that a minority gives.
-fn usable<'a>(among: &[&'a Candidate<'a>], good: &LastKnownGood) -> Option<Choice<'a>> {
+fn usable<'a>(among: &[&'a Candidate<'a>], was_good: &dyn Fn(&Candidate<'_>) -> bool) -> Option<Choice<'a>> {
     let of = |is_chosen: &dyn Fn(&Candidate<'_>) -> bool| {
         among.iter().copied().filter(|candidate| is_chosen(candidate)).collect()
     };
     if let Some(grade) = best(among, |candidate| candidate.verdict) {
-        let stays = |candidate: &Candidate<'_>| candidate.is_flapping && good.targets().contains(&candidate.target);
+        let stays = |candidate: &Candidate<'_>| candidate.is_flapping && was_good(candidate);
         let is_chosen =
             |candidate: &Candidate<'_>| candidate.verdict == grade || (grade == Grade::Ready && stays(candidate));
         let basis = if grade == Grade::Ready { Basis::Ready } else { Basis::Live };
