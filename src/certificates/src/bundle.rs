@@ -46,12 +46,13 @@ impl Authority {
                 day(*not_after)
             ));
         }
+        let days = left / DAY;
+        let unit = if days == 1 { "day" } else { "days" };
         (left < WARNING_DAYS * DAY).then(|| {
             format!(
-                "the CA {name} expires on {}, in {} days, and from then on clients refuse every node whose certificate it \
+                "the CA {name} expires on {}, in {days} {unit}, and from then on clients refuse every node whose certificate it \
                  issued; renew it before",
-                day(*not_after),
-                left / DAY
+                day(*not_after)
             )
         })
     }
