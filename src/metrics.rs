@@ -39,6 +39,7 @@ pub struct Metrics {
     basis: Family<BasisLabels, Gauge>,
     ttl: Family<PoolLabels, Gauge>,
     local_errors: Family<PoolLabels, Gauge>,
+    refused_credentials: Family<PoolLabels, Gauge>,
     desired: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
     published: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
     behind: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
@@ -172,6 +173,7 @@ impl Default for Metrics {
             basis: Family::default(),
             ttl: Family::default(),
             local_errors: Family::default(),
+            refused_credentials: Family::default(),
             desired: Family::default(),
             published: Family::default(),
             behind: Family::default(),
@@ -226,6 +228,11 @@ impl Metrics {
             "pool_local_error_targets",
             "Targets that this host cannot probe because of a local error",
             self.local_errors.clone(),
+        );
+        all.register(
+            "pool_refused_credentials_targets",
+            "Targets that refuse the credentials of the probes",
+            self.refused_credentials.clone(),
         );
         self.register_providers(&mut all);
         all.register("dns_queries", "DNS queries answered, by transport and RCODE", self.queries.clone());
@@ -311,6 +318,7 @@ impl Metrics {
         self.basis.clear();
         self.ttl.clear();
         self.local_errors.clear();
+        self.refused_credentials.clear();
         self.authority_end.clear();
         readings.pools.iter().for_each(|pool| self.fill_pool(pool));
         readings.providers.iter().for_each(|(provider, calls)| self.fill_provider(provider, calls, readings.now));
@@ -368,6 +376,8 @@ impl Metrics {
         }
         self.ttl.get_or_create(&of).set(pool.ttl.into());
         self.local_errors.get_or_create(&of).set(i64::try_from(pool.local_error_count()).unwrap_or(i64::MAX));
+        let refused = i64::try_from(pool.refused_credentials_count()).unwrap_or(i64::MAX);
+        self.refused_credentials.get_or_create(&of).set(refused);
         self.fill_authorities(pool);
         for target in &pool.targets {
             let (pool, node, address) = (of.pool.clone(), target.node.to_string(), target.address.to_string());

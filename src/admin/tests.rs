@@ -233,6 +233,7 @@ async fn the_metrics_contain_everything_that_is_promised() {
         "daymark_provider_calls_total{provider=\"cloudflare\",call=\"read-pool\",outcome=\"limited\"} 3",
         "daymark_provider_calls_remaining{provider=\"cloudflare\"} 50",
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"NOERROR\"} 42",
+        "daymark_pool_refused_credentials_targets{pool=\"lb.example.org\"} 0",
         "daymark_state_writable 1",
         "daymark_config_refused 0",
         "daymark_stuck_tasks 0",

@@ -80,6 +80,33 @@ impl PoolStatus {
         self.local_errors().count()
     }
 
+    /// The number of targets that refused the credentials of the last probe.
+    pub fn refused_credentials_count(&self) -> usize {
+        self.refused_credentials().count()
+    }
+
+    /// The alarm that targets refuse the credentials of the probes.
+    fn refused_credentials_alarm(&self) -> Option<String> {
+        let (target, observed) = self.refused_credentials().next()?;
+        let count = self.refused_credentials_count();
+        let by = if count == self.targets.len() { "all".to_owned() } else { format!("{count} of") };
+        Some(format!(
+            "{}: the credentials of the probes are refused by {by} {} targets, so their readiness and their shutdown are not \
+             seen; {} {}: {}",
+            self.name,
+            self.targets.len(),
+            target.node,
+            target.address,
+            observed.message
+        ))
+    }
+
+    fn refused_credentials(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
+        self.observed().filter(|(_, observed)| {
+            matches!(observed.observation.kind, daymark_decision::Kind::Unauthorized { credentials: true, .. })
+        })
+    }
+
     /// The alarms, as sentences.
     pub fn alarms(&self) -> Vec<String> {
         let has_verdicts = self.targets.iter().all(|target| target.reason.has_verdict());
@@ -96,6 +123,7 @@ impl PoolStatus {
                 observed.message
             ));
         }
+        alarms.extend(self.refused_credentials_alarm());
         let warnings = self.authorities.iter().filter_map(|authority| authority.warning.as_ref());
         alarms.extend(warnings.map(|warning| format!("{}: {warning}", self.name)));
         alarms.extend(self.nothing_known());
@@ -121,8 +149,11 @@ impl PoolStatus {
     }
 
     fn local_errors(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
-        let observed = self.targets.iter().filter_map(|target| Some((target, target.observed.as_ref()?)));
-        observed.filter(|(_, observed)| observed.observation.kind.grade().is_none())
+        self.observed().filter(|(_, observed)| observed.observation.kind.grade().is_none())
+    }
+
+    fn observed(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
+        self.targets.iter().filter_map(|target| Some((target, target.observed.as_ref()?)))
     }
 }
 

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 
-use daymark_decision::fixtures::host_name;
-use daymark_decision::{Basis, Family, Moment, NodeName, NotReadyReason, PoolName, QuorumState, Reason};
+use daymark_api::Observed;
+use daymark_decision::fixtures::{self, host_name};
+use daymark_decision::{
+    Basis, Family, Kind, Moment, NodeName, NotReadyReason, Observation, PoolName, QuorumState, Reason,
+};
 
 use super::*;
 
@@ -148,4 +151,25 @@ dns-3  unreachable, 42.0 s ago  never   12 ms       the same  last known: 1 live
 fn a_reverted_drain_is_shown_once_with_its_reason() {
     let shown = pool(&pool_status());
     assert_eq!(shown.matches("  cp-1 was drained by ada; reverted\n").count(), 1, "{shown}");
+}
+
+#[test]
+fn refused_credentials_are_an_alarm_that_says_by_how_many_targets() {
+    let refused = |status| {
+        let kind = Kind::Unauthorized { status, credentials: true };
+        let message = kind.to_string();
+        let observation: Observation = fixtures::observation(kind);
+        Some(Observed { at: Moment::default(), message, observation })
+    };
+    let mut pool = pool_status();
+    pool.targets[0].observed = refused(401);
+    let expected = "lb.example.org: the credentials of the probes are refused by 1 of 2 targets, so their readiness and their \
+                    shutdown are not seen; cp-1 192.0.2.1: 401: the credentials of probe.auth are refused, so readiness is \
+                    unknown; renew them, or allow them to read the path";
+    assert!(pool.alarms().contains(&expected.to_owned()), "{:?}", pool.alarms());
+    pool.targets[1].observed = refused(403);
+    assert!(pool.alarms().iter().any(|alarm| alarm.contains("refused by all 2 targets")), "{:?}", pool.alarms());
+    let none = Kind::Unauthorized { status: 401, credentials: false };
+    pool.targets.iter_mut().flat_map(|target| &mut target.observed).for_each(|of| of.observation.kind = none.clone());
+    assert!(!pool.alarms().iter().any(|alarm| alarm.contains("credentials")), "none were shown");
 }

@@ -56,10 +56,13 @@ pub enum Kind {
     Unauthorized {
         /// 401 or 403.
         status: u16,
+        /// True if the probe showed credentials: these are refused then.
+        #[serde(default)]
+        credentials: bool,
     },
     /// 429.
     Overloaded,
-    /// 503: the server is not complete yet.
+    /// 503, or 403 because a role is not loaded: the server is not complete yet.
     Starting,
     /// 3xx; never followed.
     Redirect {
@@ -209,13 +212,18 @@ impl fmt::Display for Kind {
             Self::NotReady { failing } if failing.is_empty() => f.write_str("500: not ready, no failing check named"),
             Self::NotReady { failing } => write!(f, "500: not ready, failing checks: {}", failing.join(", ")),
             Self::ShuttingDown => f.write_str("shutting down: the check `shutdown` fails"),
-            Self::Unauthorized { status } => write!(
+            Self::Unauthorized { status, credentials: true } => write!(
+                f,
+                "{status}: the credentials of probe.auth are refused, so readiness is unknown; renew them, or allow them to read \
+                 the path"
+            ),
+            Self::Unauthorized { status, credentials: false } => write!(
                 f,
                 "{status}: the probe is not authorised, so readiness is unknown; allow anonymous reading of the path \
                  (--anonymous-auth, or its AuthenticationConfiguration) or give credentials under probe.auth"
             ),
             Self::Overloaded => f.write_str("429: overloaded, the apiserver sheds load"),
-            Self::Starting => f.write_str("503: starting, not every path is served yet"),
+            Self::Starting => f.write_str("starting: not every path is served yet, or not every role is loaded"),
             Self::Redirect { status, location: Some(to) } => write!(f, "{status}: a redirect to {to}, not followed"),
             Self::Redirect { status, location: None } => write!(f, "{status}: a redirect, not followed"),
             Self::OtherStatus { status } => write!(f, "{status}: not an answer that an apiserver gives on this path"),

@@ -11,12 +11,13 @@ const MAX_CHECK_BYTES: usize = 128;
 /// In characters, the longest `Location` that an observation shows.
 const MAX_LOCATION_CHARS: usize = 512;
 
-/// The kind of observation that a whole answer makes.
-pub(super) fn kind(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Kind {
+/// The kind of observation that a whole answer makes. `credentials` is true if the probe showed some.
+pub(super) fn kind(status: StatusCode, headers: &HeaderMap, body: &[u8], credentials: bool) -> Kind {
     match status.as_u16() {
         200 => Kind::Ready,
         500 => from_checks(&String::from_utf8_lossy(body)),
-        status @ (401 | 403) => Kind::Unauthorized { status },
+        403 if is_role_missing(&String::from_utf8_lossy(body)) => Kind::Starting,
+        status @ (401 | 403) => Kind::Unauthorized { status, credentials },
         429 => Kind::Overloaded,
         503 => Kind::Starting,
         status @ 300..=399 => Kind::Redirect { status, location: location(headers) },
@@ -34,6 +35,12 @@ fn from_checks(body: &str) -> Kind {
     Kind::NotReady { failing: named.take(MAX_FAILING_CHECKS).map(str::to_owned).collect() }
 }
 
+/// True if the authorizer of RBAC failed because it has not loaded a role yet: `plugin/pkg/auth/authorizer/rbac/rbac.go`,
+/// `Authorize`, adds such errors to the reason.
+fn is_role_missing(body: &str) -> bool {
+    body.split_once("RBAC: ").is_some_and(|(_, errors)| errors.contains("role") && errors.contains("not found"))
+}
+
 fn location(headers: &HeaderMap) -> Option<String> {
     let location = headers.get(LOCATION)?.to_str().ok()?;
     Some(location.chars().take(MAX_LOCATION_CHARS).collect())
@@ -44,7 +51,7 @@ mod tests {
     use super::*;
 
     fn of(status: u16, body: &str) -> Kind {
-        kind(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+        kind(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes(), true)
     }
 
     #[test]
@@ -53,6 +60,14 @@ mod tests {
                     withheld\nreadyz check failed\n";
         let failing = vec!["etcd".to_owned(), "poststarthook/rbac/bootstrap-roles".to_owned()];
         assert_eq!(of(500, body), Kind::NotReady { failing });
+    }
+
+    #[test]
+    fn a_role_that_is_not_loaded_yet_is_a_start() {
+        let body = r#"{"kind":"Status","message":"forbidden: User \"system:anonymous\" cannot get path \"/readyz\": RBAC: clusterrole.rbac.authorization.k8s.io \"system:public-info-viewer\" not found","code":403}"#;
+        assert_eq!(of(403, body), Kind::Starting);
+        let body = r#"{"message":"forbidden: User \"system:anonymous\" cannot get path \"/readyz\"","code":403}"#;
+        assert_eq!(of(403, body), Kind::Unauthorized { status: 403, credentials: true });
     }
 
     #[test]
@@ -88,8 +103,8 @@ mod tests {
         assert_eq!(of(200, "anything"), Kind::Ready);
         assert_eq!(of(204, ""), Kind::OtherStatus { status: 204 });
         assert_eq!(of(307, ""), Kind::Redirect { status: 307, location: None });
-        assert_eq!(of(401, ""), Kind::Unauthorized { status: 401 });
-        assert_eq!(of(403, ""), Kind::Unauthorized { status: 403 });
+        assert_eq!(of(401, ""), Kind::Unauthorized { status: 401, credentials: true });
+        assert_eq!(of(403, ""), Kind::Unauthorized { status: 403, credentials: true });
         assert_eq!(of(404, ""), Kind::OtherStatus { status: 404 });
         assert_eq!(of(429, ""), Kind::Overloaded);
         assert_eq!(of(502, ""), Kind::OtherStatus { status: 502 });

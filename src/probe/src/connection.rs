@@ -92,7 +92,7 @@ impl Connection {
     /// Sends a request and judges the whole answer, with up to [`MAX_BODY_BYTES`] bytes of body.
     pub(super) async fn ask(&mut self, request: Request<Empty<Bytes>>) -> Result<Kind, Broken> {
         let answer = self.fetch(request, MAX_BODY_BYTES).await?;
-        Ok(answer::kind(answer.status(), answer.headers(), answer.body()))
+        Ok(answer::kind(answer.status(), answer.headers(), answer.body(), self.credentials.are_shown()))
     }
 
     /// Sends a request and reads the whole answer, with up to `limit` bytes of body.

@@ -52,6 +52,11 @@ impl Credentials {
         Handshake { config: Arc::new(config), recorder }
     }
 
+    /// True if the probe shows a token or a client certificate.
+    pub(super) fn are_shown(&self) -> bool {
+        self.authorization.is_some() || self.tls.client_auth_cert_resolver.has_certs()
+    }
+
     /// The value of the header `Authorization`, marked as sensitive.
     pub(super) fn authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()

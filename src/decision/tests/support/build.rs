@@ -28,7 +28,7 @@ pub fn kind(word: &str) -> Option<Kind> {
         Kind::Ready,
         Kind::NotReady { failing: list() },
         Kind::ShuttingDown,
-        Kind::Unauthorized { status: status(401) },
+        Kind::Unauthorized { status: status(401), credentials: false },
         Kind::Overloaded,
         Kind::Starting,
         Kind::Redirect { status: 302, location: None },

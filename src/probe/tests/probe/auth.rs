@@ -11,7 +11,7 @@ use daymark_probe::Auth;
 use crate::fixture::Fixture;
 
 const TOKEN: &str = "eyJ-very-secret";
-const DENIED: Kind = Kind::Unauthorized { status: 401 };
+const REFUSED: Kind = Kind::Unauthorized { status: 401, credentials: true };
 
 fn with_token(contents: &str) -> Fixture {
     let mut fixture = Fixture::new();
@@ -35,7 +35,7 @@ async fn without_credentials_a_server_that_wants_them_cannot_be_judged() {
     for access in [Access::Token(TOKEN.to_owned()), Access::ClientCertificate] {
         let fixture = Fixture::new();
         fixture.apiserver.require(access);
-        assert_eq!(fixture.probe().await.kind, DENIED);
+        assert_eq!(fixture.probe().await.kind, Kind::Unauthorized { status: 401, credentials: false });
     }
 }
 
@@ -48,7 +48,7 @@ async fn a_token_is_sent_without_the_white_space_around_it() {
 async fn a_changed_token_is_read_again() {
     let fixture = with_token("old");
     let prober = fixture.prober();
-    assert_eq!(prober.probe_once(fixture.address()).await.kind, DENIED);
+    assert_eq!(prober.probe_once(fixture.address()).await.kind, REFUSED);
     fixture.write("token", TOKEN);
     assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
 }

@@ -58,19 +58,19 @@ async fn a_slow_500_is_not_ready_and_no_time_out() {
 
 #[tokio::test]
 async fn a_401_cannot_judge() {
-    assert_eq!(observe(Behaviour::Unauthorized).await.kind, Kind::Unauthorized { status: 401 });
+    assert_eq!(observe(Behaviour::Unauthorized).await.kind, Kind::Unauthorized { status: 401, credentials: false });
 }
 
 #[tokio::test]
 async fn a_403_cannot_judge() {
-    assert_eq!(observe(Behaviour::Forbidden).await.kind, Kind::Unauthorized { status: 403 });
+    assert_eq!(observe(Behaviour::Forbidden).await.kind, Kind::Unauthorized { status: 403, credentials: false });
 }
 
 #[tokio::test]
 async fn a_path_that_may_not_be_read_cannot_judge() {
     let mut fixture = Fixture::new();
     fixture.settings.path = "/readyz/etcd".to_owned();
-    assert_eq!(fixture.probe().await.kind, Kind::Unauthorized { status: 403 });
+    assert_eq!(fixture.probe().await.kind, Kind::Unauthorized { status: 403, credentials: false });
 }
 
 #[tokio::test]

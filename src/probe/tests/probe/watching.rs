@@ -329,7 +329,7 @@ async fn a_live_target_that_falls_silent_is_proved_by_overlapping_fresh_connecti
     let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     // More than the three that make it live.
     for _ in 0..5 {
-        assert_eq!(watching.next().await.kind, Kind::Unauthorized { status: 401 });
+        assert_eq!(watching.next().await.kind, Kind::Unauthorized { status: 401, credentials: false });
     }
     fixture.apiserver.set(Behaviour::Silent).await.unwrap();
     // The request on the kept connection alone would wait for `LONG`.
