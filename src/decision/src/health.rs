@@ -136,11 +136,16 @@ impl Health {
         }
         Vote {
             grade: self.grade(),
-            shutting_down: self.shutdown_grade.is_some(),
+            shutting_down: self.has_seen_shutdown(),
             is_flapping: self.grade() == Grade::Live && self.undamped.grade() == Grade::Ready,
             is_restored: self.evidence < Evidence::Confirmed,
             in_last_known_good: false,
         }
+    }
+
+    /// True if this host has seen the target's orderly shutdown, and nothing better since.
+    pub(crate) fn has_seen_shutdown(&self) -> bool {
+        self.shutdown_grade.is_some()
     }
 
     /// Forgets the orderly shutdown, because a majority finds the target down.

@@ -15,7 +15,7 @@ pub(crate) struct Judgement {
     pub(crate) flapping: BTreeSet<Target>,
     /// The targets whose orderly shutdown a host has seen.
     pub(crate) shutting_down: BTreeSet<Target>,
-    /// The targets that have a vote of the present run of its host.
+    /// The targets that have a vote of the present run of its host. Only while first verdicts are awaited.
     pub(crate) current: BTreeSet<Target>,
 }
 

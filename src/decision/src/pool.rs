@@ -181,7 +181,7 @@ impl PoolState {
         let mut judgement = Judgement::default();
         for (target, health) in &self.healths {
             let found = finding(target, health);
-            if found.is_current {
+            if found.is_current && self.awaited.is_some() {
                 judgement.current.insert(target.clone());
             }
             if found.shuts_down {
@@ -213,7 +213,7 @@ impl PoolState {
         now: Moment,
     ) -> bool {
         self.adopt(judgement, now);
-        for (target, health) in &mut self.healths {
+        for (target, health) in self.healths.iter_mut().filter(|(_, health)| health.has_seen_shutdown()) {
             if self.judgement.verdict(target) == Grade::Down {
                 health.end_shutdown();
             }

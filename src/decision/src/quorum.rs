@@ -96,60 +96,88 @@ pub(crate) fn elect_writer<'a>(
 ///
 /// Restored votes only break a tie of the others: the target may have changed while their hosts were not running.
 pub(crate) fn verdict(votes: &[Vote]) -> Option<Grade> {
-    let mut current = Tally::default();
-    let mut all = Tally::default();
-    for &vote in votes.iter().filter(|vote| vote.grade != Grade::Unknown) {
-        all.add(vote);
-        if !vote.is_restored {
-            current.add(vote);
-        }
-    }
-    let most = |count: fn(&Tally) -> usize| {
-        let is_tie = count(&current) * 2 == current.votes;
-        let tally = if is_tie { &all } else { &current };
-        is_majority(count(tally), tally.votes)
-    };
-    match all.votes {
-        0 => None,
-        _ if most(|tally| tally.down) => Some(Grade::Down),
-        _ if most(|tally| tally.below_ready) || votes.iter().any(|vote| vote.shutting_down) => Some(Grade::Live),
-        _ => Some(Grade::Ready),
-    }
+    let tallies = Tallies::of(votes.iter().copied());
+    tallies.verdict()
 }
 
 /// The verdict that the votes would give if no target had to wait out a penalty.
 pub(crate) fn without_penalties(votes: &[Vote]) -> Option<Grade> {
     let trusted = |vote: &Vote| if vote.is_flapping { Vote { grade: Grade::Ready, ..*vote } } else { *vote };
-    verdict(&votes.iter().map(trusted).collect::<Vec<_>>())
+    Tallies::of(votes.iter().map(trusted)).verdict()
 }
 
-/// The counts of some votes on one target.
-#[derive(Default)]
+/// The former verdict, moved no further than to the nearest one that the votes still allow. `members` is the number of all
+/// hosts; those without a current vote may still cast any.
+pub(crate) fn nearest_possible_verdict(former: Grade, votes: &[Vote], members: usize) -> Option<Grade> {
+    let current = Tallies::of(votes.iter().copied()).without_restored();
+    let if_others_vote = |grade| current.with(grade, members.saturating_sub(current.all.votes)).verdict();
+    Some(former.clamp(if_others_vote(Grade::Down)?, if_others_vote(Grade::Ready)?))
+}
+
+/// The counts of the votes on one target, `unknown` ones left out.
+#[derive(Clone, Copy, Default)]
+struct Tallies {
+    /// The votes that their hosts have confirmed in their present run.
+    current: Tally,
+    /// The restored ones too.
+    all: Tally,
+    shuts_down: bool,
+}
+
+#[derive(Clone, Copy, Default)]
 struct Tally {
     votes: usize,
     below_ready: usize,
     down: usize,
 }
 
-impl Tally {
-    fn add(&mut self, vote: Vote) {
-        self.votes += 1;
-        self.below_ready += usize::from(vote.grade < Grade::Ready);
-        self.down += usize::from(vote.grade < Grade::Live);
+impl Tallies {
+    fn of(votes: impl Iterator<Item = Vote>) -> Self {
+        let mut tallies = Self::default();
+        for vote in votes {
+            tallies.shuts_down |= vote.shutting_down;
+            tallies.all.add(vote.grade, 1);
+            if !vote.is_restored {
+                tallies.current.add(vote.grade, 1);
+            }
+        }
+        tallies
+    }
+
+    fn without_restored(self) -> Self {
+        Self { all: self.current, ..self }
+    }
+
+    /// Adds current votes.
+    fn with(mut self, grade: Grade, votes: usize) -> Self {
+        self.current.add(grade, votes);
+        self.all.add(grade, votes);
+        self
+    }
+
+    fn verdict(&self) -> Option<Grade> {
+        let most = |count: fn(&Tally) -> usize| {
+            let is_tie = count(&self.current) * 2 == self.current.votes;
+            let tally = if is_tie { &self.all } else { &self.current };
+            is_majority(count(tally), tally.votes)
+        };
+        match self.all.votes {
+            0 => None,
+            _ if most(|tally| tally.down) => Some(Grade::Down),
+            _ if most(|tally| tally.below_ready) || self.shuts_down => Some(Grade::Live),
+            _ => Some(Grade::Ready),
+        }
     }
 }
 
-/// The former verdict, moved no further than to the nearest one that the votes still allow. `members` is the number of all
-/// hosts; those without a current vote may still cast any.
-pub(crate) fn nearest_possible_verdict(former: Grade, votes: &[Vote], members: usize) -> Option<Grade> {
-    let is_current = |vote: &Vote| vote.grade != Grade::Unknown && !vote.is_restored;
-    let current: Vec<Vote> = votes.iter().copied().filter(is_current).collect();
-    let if_others_vote = |grade| {
-        let missing = members.saturating_sub(current.len());
-        let others = std::iter::repeat_n(Vote { grade, ..Vote::default() }, missing);
-        verdict(&current.iter().copied().chain(others).collect::<Vec<_>>())
-    };
-    Some(former.clamp(if_others_vote(Grade::Down)?, if_others_vote(Grade::Ready)?))
+impl Tally {
+    fn add(&mut self, grade: Grade, votes: usize) {
+        if grade != Grade::Unknown {
+            self.votes += votes;
+            self.below_ready += if grade < Grade::Ready { votes } else { 0 };
+            self.down += if grade < Grade::Live { votes } else { 0 };
+        }
+    }
 }
 
 #[cfg(test)]
