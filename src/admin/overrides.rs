@@ -25,7 +25,7 @@ pub(super) async fn set(
     let request: OverrideRequest =
         serde_json::from_slice(&body).map_err(|error| bad(format!("the body is no override: {error}")))?;
     let requested = requested(&request, admin.clock.now()).map_err(bad)?;
-    let pool = PoolName::new(&pool);
+    let pool = pool_name(&admin, &pool).await?;
     let node = NodeName::new(&node);
     carry_out(&admin, Command::SetOverride { pool, node, requested, insist: request.insist }).await
 }
@@ -37,7 +37,17 @@ pub(super) async fn clear(
 ) -> Result<Json<Vec<PoolStatus>>, ErrorResponse> {
     admit(&admin, &headers)?;
     let Path((pool, node)) = names?;
-    carry_out(&admin, Command::ClearOverride { pool: PoolName::new(&pool), node: NodeName::new(&node) }).await
+    carry_out(&admin, Command::ClearOverride { pool: pool_name(&admin, &pool).await?, node: NodeName::new(&node) })
+        .await
+}
+
+/// The name of the pool, or the refusal of a name that no pool can have.
+async fn pool_name(admin: &Admin, text: &str) -> Result<PoolName, ErrorResponse> {
+    if let Ok(name) = PoolName::new(text) {
+        return Ok(name);
+    }
+    let known = admin.driver.status().await?.into_iter().map(|pool| pool.name).collect();
+    Err(refused(&Refusal::UnknownPool { pool: text.to_owned(), known }))
 }
 
 fn requested(request: &OverrideRequest, now: daymark_decision::Moment) -> Result<Override, String> {
@@ -76,10 +86,14 @@ fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), ErrorResponse> {
 
 async fn carry_out(admin: &Admin, command: Command) -> Result<Json<Vec<PoolStatus>>, ErrorResponse> {
     let done = admin.driver.command(command).await?;
-    let revision = done.map_err(|refusal| ErrorResponse::new(code(&refusal), refusal))?;
+    let revision = done.map_err(|refusal| refused(&refusal))?;
     // A confirmed override must survive a crash.
     admin.state.persisted(revision).await;
     Ok(Json(admin.driver.status().await?))
+}
+
+fn refused(refusal: &Refusal) -> ErrorResponse {
+    ErrorResponse::new(code(refusal), refusal)
 }
 
 fn code(refusal: &Refusal) -> StatusCode {

@@ -3,7 +3,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use daymark_config::Config;
-use daymark_decision::{Decision, Engine, Kind, Memory, Observation, PoolName, Target, Timings};
+use daymark_decision::fixtures::pool_name;
+use daymark_decision::{Decision, Engine, Kind, Memory, Observation, Target, Timings};
 use daymark_provider::{CallCount, InMemory, Usage, contract};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -137,7 +138,7 @@ async fn readyz_fails_until_an_answer_is_published() {
     assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
     assert!(text.contains("[-]provider memory has published no answer yet"), "{text}");
 
-    let decision = contract::decision(&PoolName::new("lb.example.org"), 7, &["192.0.2.1"]);
+    let decision = contract::decision(&pool_name("lb.example.org"), 7, &["192.0.2.1"]);
     let (_sender, decisions) = watch::channel(decision);
     let (progress, stop) = (bench.admin.providers[0].clone(), CancellationToken::new());
     let provider = Arc::new(InMemory::default());
@@ -209,6 +210,10 @@ async fn a_bad_override_is_refused_with_a_message_and_changes_nothing() {
     let (code, text) = bench.put("cp-9", &json!({"kind": "drain"})).await;
     assert_eq!(code, StatusCode::NOT_FOUND);
     assert!(text.contains("has no node cp-9; its nodes are cp-1, cp-2"), "{text}");
+    let bad_pool = Request::put("/api/v1/pools/no_pool/nodes/cp-1/override").header("authorization", "Bearer secret");
+    let (code, text) = bench.send(bad_pool.body(Body::from(json!({"kind": "drain"}).to_string())).unwrap()).await;
+    assert_eq!(code, StatusCode::NOT_FOUND);
+    assert!(text.contains("there is no pool no_pool; the pools are lb.example.org"), "{text}");
     assert!(
         bench.admin.driver.status().await.unwrap()[0].targets.iter().all(|target| target.active_override.is_none())
     );

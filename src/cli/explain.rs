@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::Args;
 use daymark_api::{HostVote, KnownAddress, Origin, PoolStatus, Status, TargetStatus};
-use daymark_decision::{Grade, HostName, NodeName, Timings};
+use daymark_decision::{Grade, HostName, NodeName, PoolName, Timings};
 
 use super::client::Api;
 use super::{Failure, Outcome, Output, block_on, json};
@@ -44,7 +44,7 @@ pub(super) fn find<'a>(status: &'a Status, node: &str, pool: Option<&str>) -> Re
         let pending = pool.pending_overrides.iter().map(|pending| &pending.node);
         pool.targets.iter().map(|target| &target.node).chain(pending).any(|known| known.as_str() == node)
     };
-    let is_named = |of: &&PoolStatus| pool.is_none_or(|name| daymark_decision::PoolName::new(name) == of.name);
+    let is_named = |of: &&PoolStatus| pool.is_none_or(|name| PoolName::new(name).as_ref() == Ok(&of.name));
     let found: Vec<&PoolStatus> = status.pools.iter().filter(is_named).filter(|pool| has_node(pool)).collect();
     match found[..] {
         [one] => Ok(one),

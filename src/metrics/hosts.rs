@@ -178,8 +178,8 @@ impl HostMetrics {
 
 #[cfg(test)]
 mod tests {
-    use daymark_decision::fixtures::host_name;
-    use daymark_decision::{Grade, PoolName};
+    use daymark_decision::Grade;
+    use daymark_decision::fixtures::{host_name, pool_name};
     use prometheus_client::encoding::text::encode;
 
     use super::*;
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_pool_that_only_this_host_has_differs() {
-        let differs = vec![PoolName::new("lb.example.org")];
+        let differs = vec![pool_name("lb.example.org")];
         let shown = text(PeerStatus { differs, ..peer_status("dns-2", true, Grade::Ready) });
         assert!(shown.contains("peer_configuration_differs{peer=\"dns-2\",pool=\"lb.example.org\"} 1"), "{shown}");
     }

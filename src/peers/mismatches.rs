@@ -146,7 +146,7 @@ fn is_forgeable(mismatch: &PeerMismatch) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use daymark_decision::fixtures::host_name;
+    use daymark_decision::fixtures::{host_name, pool_name};
 
     use super::*;
 
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn the_last_entries_of_an_unreachable_host_count() {
         let mut mismatches = Mismatches::default();
-        let differs = PeerMismatch::Configuration { pool: PoolName::new("lb.example.org") };
+        let differs = PeerMismatch::Configuration { pool: pool_name("lb.example.org") };
         let stated = [HostMismatch { host: host(), mismatch: differs.clone() }].into();
         let changes = mismatches.check(OtherHosts { stated, ..answering() }, at(1));
         assert_eq!(changes, [change(differs.clone(), true)]);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use daymark_decision::{Basis, Family, NotReadyReason, PoolName, Reason, Target};
+use daymark_decision::fixtures::pool_name;
+use daymark_decision::{Basis, Family, NotReadyReason, Reason, Target};
 use daymark_provider::{
     ApplyError, CallCount, DecisionError, InMemory, InMemoryRemote, Pass, Provider, RemoteProvider, Usage, contract,
 };
@@ -217,7 +218,7 @@ fn scripted(steps: impl IntoIterator<Item = Step>) -> Scripted {
 }
 
 fn decision(generation: u64) -> Decision {
-    contract::decision(&PoolName::new("lb.example.org"), generation, &["192.0.2.1"])
+    contract::decision(&pool_name("lb.example.org"), generation, &["192.0.2.1"])
 }
 
 /// The same before the first verdict.
@@ -549,7 +550,7 @@ async fn other_targets_are_checked_at_once() {
     let bench = Bench::start(provider, decision(1));
     bench.until("a check", |bench| *bench.provider.checks.lock() == 1).await;
     bench.provider.findings.lock().push("no origin belongs to the new node".to_owned());
-    let others = contract::decision(&PoolName::new("lb.example.org"), 2, &["192.0.2.1", "192.0.2.9"]);
+    let others = contract::decision(&pool_name("lb.example.org"), 2, &["192.0.2.1", "192.0.2.9"]);
     bench.decisions.send(others).unwrap();
     sleep(Duration::from_secs(5)).await;
     assert_eq!(bench.progress.status().findings, ["no origin belongs to the new node"]);

@@ -167,11 +167,12 @@ impl PublishedEntries {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use daymark_decision::fixtures::pool_name;
 
     const KEY: &str = "an entry";
 
     fn pool() -> PoolName {
-        PoolName::new("lb.example.org")
+        pool_name("lb.example.org")
     }
 
     fn compare(tracker: &DriftTracker, is_drift_check: bool, observed: bool, desired: bool) -> Comparison {

@@ -121,12 +121,13 @@ impl Error for PoolFaults {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use daymark_decision::fixtures::pool_name;
 
     /// The error of one pass over pools with these faults, and its message.
     fn error_of(faults: Vec<PoolFault>) -> (ApplyError, String) {
         let mut of_pass = PoolFaults::default();
         for (fault, n) in faults.into_iter().zip(1..) {
-            of_pass.add(&PoolName::new(&format!("{n}.example.org")), fault);
+            of_pass.add(&pool_name(&format!("{n}.example.org")), fault);
         }
         let error = of_pass.into_result().unwrap_err();
         let message = error.source().unwrap().to_string();

@@ -154,6 +154,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use daymark_decision::PoolName;
+    use daymark_decision::fixtures::pool_name;
 
     use super::*;
     use crate::contract::{self, Observer};
@@ -173,12 +174,12 @@ mod tests {
     #[tokio::test]
     async fn the_in_memory_provider_keeps_the_contract() {
         let provider = InMemory::default();
-        contract::check_provider(&provider, &provider, &PoolName::new("lb.example.org")).await;
+        contract::check_provider(&provider, &provider, &pool_name("lb.example.org")).await;
     }
 
     #[tokio::test]
     async fn the_in_memory_remote_provider_keeps_the_contract() {
         let provider = InMemoryRemote::default();
-        contract::check_remote_provider(&provider, &provider, &PoolName::new("lb.example.org")).await;
+        contract::check_remote_provider(&provider, &provider, &pool_name("lb.example.org")).await;
     }
 }

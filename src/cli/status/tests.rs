@@ -1,10 +1,8 @@
 use std::collections::BTreeMap;
 
 use daymark_api::Observed;
-use daymark_decision::fixtures::{self, host_name};
-use daymark_decision::{
-    Basis, Family, Kind, Moment, NodeName, NotReadyReason, Observation, PoolName, QuorumState, Reason,
-};
+use daymark_decision::fixtures::{self, host_name, pool_name};
+use daymark_decision::{Basis, Family, Kind, Moment, NodeName, NotReadyReason, Observation, QuorumState, Reason};
 
 use super::*;
 
@@ -75,7 +73,7 @@ pub(crate) fn peer_status(host: &str, reachable: bool, grade: Grade) -> PeerStat
         configuration: BTreeMap::new(),
         differs: Vec::new(),
         targets: vec![PeerTarget {
-            pool: PoolName::new("lb.example.org"),
+            pool: pool_name("lb.example.org"),
             node: NodeName::new("cp-1"),
             address: [192, 0, 2, 1].into(),
             grade,
@@ -106,7 +104,7 @@ pub(in crate::cli) fn pool_status() -> PoolStatus {
         pending_overrides: Vec::new(),
         discovery: None,
         authorities: Vec::new(),
-        name: PoolName::new("lb.example.org"),
+        name: pool_name("lb.example.org"),
         addresses: Vec::new(),
         basis: Basis::Ready,
         bases: [(Family::Ipv4, Basis::Ready)].into(),

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use daymark_decision::{HostName, Mode};
+use daymark_decision::{HostName, Mode, PoolName};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -88,7 +88,7 @@ pub(super) struct RawConfig {
 #[schemars(rename = "Pool")]
 pub(super) struct RawPool {
     /// The name that is answered: kubeadm's `controlPlaneEndpoint` without its port.
-    pub(super) name: Key<Text<DnsName>>,
+    pub(super) name: Key<Text<PoolName>>,
     /// The TCP port of the apiserver on every node.
     #[serde(default)]
     #[schemars(extend("default" = PORT))]

@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use daymark_decision::{Mode, quoted};
+use daymark_decision::{Mode, PoolName, quoted};
 use http::uri::PathAndQuery;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
@@ -185,24 +185,31 @@ pub(super) fn duration_text(duration: Duration) -> String {
     }
 }
 
-/// A DNS name of RFC 1123, section 2.1, in lower case and without the final dot.
+/// A DNS name by the rule of [`PoolName`].
 #[derive(Debug)]
 pub(super) struct DnsName(pub(super) String);
 
-impl Kind for DnsName {
+impl Kind for PoolName {
     fn allowed() -> String {
-        "a DNS name (labels of 1 to 63 letters, digits and inner hyphens, 253 characters in all)".to_owned()
+        Self::ALLOWED.to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        if text.parse::<IpAddr>().is_ok() {
-            return Err(format!("{} is an IP address, not a name", quoted(text)));
-        }
-        let name = text.strip_suffix('.').unwrap_or(text);
-        if name.len() > 253 || !name.split('.').all(is_label) {
-            return Err(format!("{} is no DNS name", quoted(text)));
-        }
-        Ok(Self(name.to_ascii_lowercase()))
+        Self::new(text).map_err(|error| error.fault)
+    }
+
+    fn narrow(schema: &mut Schema) {
+        DnsName::narrow(schema);
+    }
+}
+
+impl Kind for DnsName {
+    fn allowed() -> String {
+        <PoolName as Kind>::allowed()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        <PoolName as Kind>::parse(text).map(|name| Self(name.as_str().to_owned()))
     }
 
     fn narrow(schema: &mut Schema) {
@@ -213,11 +220,6 @@ impl Kind for DnsName {
         schema.insert("maxLength".to_owned(), 254.into());
         schema.insert("not".to_owned(), serde_json::json!({"pattern": format!(r"^({octet}\.){{3}}{octet}$")}));
     }
-}
-
-fn is_label(label: &str) -> bool {
-    let whole = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    whole && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
 }
 
 /// A name or an address for which a certificate can be valid.

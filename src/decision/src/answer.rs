@@ -6,8 +6,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::PoolName;
 use crate::reason::Reason;
-use crate::target::{Family, NodeName, PoolName, Target};
+use crate::target::{Family, NodeName, Target};
 
 /// Everything to publish, as whole state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

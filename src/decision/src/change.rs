@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Basis, Decision};
+use crate::name::PoolName;
 use crate::reason::Reason;
-use crate::target::{PoolName, Target};
+use crate::target::Target;
 
 /// A change of the addresses of a pool, or of their basis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +100,7 @@ impl fmt::Display for Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::pool_name;
     use crate::moment::Moment;
     use crate::observation::Kind;
     use crate::reason::NotReadyReason;
@@ -107,14 +109,14 @@ mod tests {
     fn target(n: u8, reason: Reason) -> TargetChange {
         let node = NodeName::new(&format!("cp-{n}"));
         TargetChange {
-            target: Target { pool: PoolName::new("lb.example.org"), node, address: [192, 0, 2, n].into() },
+            target: Target { pool: pool_name("lb.example.org"), node, address: [192, 0, 2, n].into() },
             reason,
         }
     }
 
     fn change(old: &[u8], new: &[u8], targets: Vec<TargetChange>) -> String {
         let addresses = |of: &[u8]| of.iter().map(|&n| [192, 0, 2, n].into()).collect();
-        let pool = PoolName::new("lb.example.org");
+        let pool = pool_name("lb.example.org");
         Change { pool, generation: 1, old: addresses(old), new: addresses(new), basis: Basis::Ready, targets }
             .to_string()
     }

@@ -1,7 +1,8 @@
 //! The commands that an operator gives an engine.
 
+use crate::name::PoolName;
 use crate::operator_override::Override;
-use crate::target::{NodeName, PoolName};
+use crate::target::NodeName;
 
 /// An operator's command.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use crate::command::Command;
 use crate::health::Health;
 use crate::memory::Memory;
 use crate::moment::Moment;
+use crate::name::PoolName;
 use crate::observation::Observation;
 use crate::operator_override::Override;
 use crate::override_entry::OverrideEntry;
@@ -20,7 +21,7 @@ use crate::pool::PoolState;
 use crate::quorum::{Membership, QuorumState};
 use crate::refusal::Refusal;
 use crate::starting::Starting;
-use crate::target::{Grade, NodeName, PoolName, Target};
+use crate::target::{Grade, NodeName, Target};
 
 /// The greatest generation that a state file may begin with, so that there always is a next one.
 const MAX_RESTORED_GENERATION: u64 = u64::MAX / 2;
@@ -359,7 +360,7 @@ impl Engine {
     fn find(&self, pool: &PoolName, node: &NodeName) -> Result<&PoolState, Refusal> {
         let Some(state) = self.pools.get(pool) else {
             let known = self.pools.keys().cloned().collect();
-            return Err(Refusal::UnknownPool { pool: pool.clone(), known });
+            return Err(Refusal::UnknownPool { pool: pool.to_string(), known });
         };
         if state.policy.nodes.iter().any(|known| known.name == *node) {
             return Ok(state);

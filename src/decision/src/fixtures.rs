@@ -8,16 +8,20 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::name::HostName;
+use crate::name::{HostName, PoolName};
 use crate::observation::{Kind, Observation, Timings};
 use crate::policy::{Mode, Node, Pool, ProbeTiming, Steering, Thresholds, TtlRange};
 use crate::quorum::Membership;
-use crate::target::{NodeName, PoolName};
+use crate::target::NodeName;
 
 /// A pool with the defaults of the configuration.
+///
+/// # Panics
+///
+/// Panics if a pool must not have this name.
 pub fn pool(name: &str, nodes: Vec<Node>) -> Pool {
     Pool {
-        name: PoolName::new(name),
+        name: pool_name(name),
         nodes,
         thresholds: thresholds(2, 3),
         timing: ProbeTiming {
@@ -31,6 +35,10 @@ pub fn pool(name: &str, nodes: Vec<Node>) -> Pool {
 }
 
 /// A pool whose grades change with a single observation, which proves a silent node in two seconds.
+///
+/// # Panics
+///
+/// Panics if a pool must not have this name.
 pub fn quick_pool(name: &str, nodes: Vec<Node>) -> Pool {
     let pool = pool(name, nodes);
     let timing = ProbeTiming { detection: Duration::from_secs(2), ..pool.timing };
@@ -69,6 +77,15 @@ pub fn host(number: usize) -> HostName {
 /// Panics if a host must not have this name.
 pub fn host_name(name: &str) -> HostName {
     HostName::new(name).expect("a name of a host")
+}
+
+/// The name of a pool.
+///
+/// # Panics
+///
+/// Panics if a pool must not have this name.
+pub fn pool_name(name: &str) -> PoolName {
+    PoolName::new(name).expect("a name of a pool")
 }
 
 /// The membership of the host `dns-OWN` among the hosts of these numbers. It can write.

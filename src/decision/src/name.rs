@@ -3,6 +3,7 @@
 //! A name is checked when it is made or deserialized, so every name in the program keeps its rule.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,59 @@ impl fmt::Display for HostName {
     }
 }
 
+/// The name of a pool: a DNS name of RFC 1123, section 2.1, in lower case and without the final dot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PoolName(Arc<str>);
+
+impl PoolName {
+    /// The most bytes of a pool's name, without the final dot.
+    pub const MAX_BYTES: usize = 253;
+    /// The allowed names, as a noun phrase.
+    pub const ALLOWED: &'static str =
+        "a DNS name (labels of 1 to 63 letters, digits and inner hyphens, 253 characters in all)";
+
+    /// Takes a DNS name in any letter case, with or without the final dot.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is not one of [`PoolName::ALLOWED`].
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        if text.parse::<IpAddr>().is_ok() {
+            return Err(NameError::new(text, "is an IP address, not a name", Self::ALLOWED));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        if name.len() > Self::MAX_BYTES || !name.split('.').all(is_label) {
+            return Err(NameError::new(text, "is no DNS name", Self::ALLOWED));
+        }
+        Ok(Self(name.to_ascii_lowercase().into()))
+    }
+
+    /// The name, in lower case and without the final dot.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_label(label: &str) -> bool {
+    let is_plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    is_plain && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+}
+
+impl TryFrom<String> for PoolName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::new(&text)
+    }
+}
+
+impl fmt::Display for PoolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +154,32 @@ mod tests {
         }
         for name in ["", "dns 1", "dns\n1", "dns/1", "dn\u{e4}s", "\0", &"x".repeat(64)] {
             assert!(HostName::new(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_pool_is_a_dns_name_in_lower_case_without_the_final_dot() {
+        let label = "x".repeat(63);
+        let longest = format!("{label}.{label}.{label}.{}", "x".repeat(61));
+        for name in ["a", "lb.example.org", "1.example", "a-b.example", &longest] {
+            assert_eq!(PoolName::new(name).unwrap().as_str(), name);
+        }
+        assert_eq!(PoolName::new("LB.Example.ORG.").unwrap().as_str(), "lb.example.org");
+        assert_eq!(PoolName::new(&format!("{longest}.")).unwrap().as_str(), longest);
+        let long_label = format!("{label}x.example.org");
+        let too_long = format!("{longest}x");
+        for name in ["", ".", "a..b", "a..", ".a", "-a", "a-.b", "a_b", "a b", "\u{e4}.org", &long_label, &too_long] {
+            assert!(PoolName::new(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_ip_address_is_no_name_of_a_pool() {
+        for address in ["192.0.2.1", "2001:db8::1"] {
+            assert_eq!(
+                PoolName::new(address).unwrap_err().fault,
+                format!("\"{address}\" is an IP address, not a name")
+            );
         }
     }
 
@@ -117,5 +197,8 @@ mod tests {
         assert_eq!(serde_json::from_str::<HostName>("\"dns-1\"").unwrap().as_str(), "dns-1");
         let error = serde_json::from_str::<HostName>("\"\"").unwrap_err().to_string();
         assert!(error.starts_with("\"\" is no name of a host; "), "{error}");
+        assert_eq!(serde_json::from_str::<PoolName>("\"LB.example.org.\"").unwrap().as_str(), "lb.example.org");
+        let error = serde_json::from_str::<PoolName>("\"a_b\"").unwrap_err().to_string();
+        assert!(error.starts_with("\"a_b\" is no DNS name; "), "{error}");
     }
 }

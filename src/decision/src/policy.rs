@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::target::{Family, NodeName, PoolName, Target};
+use crate::name::PoolName;
+use crate::target::{Family, NodeName, Target};
 
 /// One name, its nodes, and the rules for both.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::moment::Moment;
-use crate::target::{Family, NodeName, PoolName};
+use crate::name::PoolName;
+use crate::target::{Family, NodeName};
 
 /// The reason for which a command was refused. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +16,8 @@ pub enum Refusal {
     },
     /// The configuration has no such pool.
     UnknownPool {
-        /// The pool in the command.
-        pool: PoolName,
+        /// The pool in the command, which may have a name that no pool can have.
+        pool: String,
         /// The configured pools.
         known: Vec<PoolName>,
     },

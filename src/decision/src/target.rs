@@ -6,27 +6,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a pool: a DNS name in lower case, without the final dot.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PoolName(Arc<str>);
+use crate::name::PoolName;
 
 /// The name of a node, as the operator wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NodeName(Arc<str>);
-
-impl PoolName {
-    /// Takes a DNS name in any letter case, with or without the final dot.
-    pub fn new(name: &str) -> Self {
-        Self(name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase().into())
-    }
-
-    /// The name, in lower case and without the final dot.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 impl NodeName {
     /// A lower bound of all names, for the start of a range.
@@ -42,12 +27,6 @@ impl NodeName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for PoolName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
     }
 }
 

@@ -65,6 +65,7 @@ fn with_discovered(pool: &Pool, discovered: &DiscoveredNodes) -> Pool {
 mod tests {
     use std::time::Duration;
 
+    use daymark_decision::fixtures::pool_name;
     use daymark_decision::{Moment, NodeName};
 
     use super::*;
@@ -79,7 +80,7 @@ mod tests {
     fn discovered(listed: &[(&str, &str)]) -> DiscoveredPools {
         let mut nodes = DiscoveredNodes::default();
         apply(&mut nodes, listed, Moment::default());
-        DiscoveredPools([(PoolName::new("lb.example.org"), nodes)].into())
+        DiscoveredPools([(pool_name("lb.example.org"), nodes)].into())
     }
 
     fn apply(nodes: &mut DiscoveredNodes, listed: &[(&str, &str)], now: Moment) {
@@ -118,7 +119,7 @@ mod tests {
     #[test]
     fn discovered_nodes_go_with_the_discovery_that_found_them() {
         let mut found = discovered(&[("b", "192.0.2.2")]);
-        let enabled = [PoolName::new("lb.example.org")].into();
+        let enabled = [pool_name("lb.example.org")].into();
         assert_eq!(found.retain_valid(&enabled), [""; 0]);
         let message = "lb.example.org: the discovered nodes are dropped: discovery is turned off";
         assert_eq!(found.retain_valid(&BTreeSet::new()), [message]);

@@ -228,9 +228,10 @@ impl HostEntries {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use daymark_decision::fixtures::pool_name;
 
     fn pool(n: u32) -> EntryKey {
-        EntryKey::Configuration(PoolName::new(&format!("p{n}.example.org")))
+        EntryKey::Configuration(pool_name(&format!("p{n}.example.org")))
     }
 
     fn hash(byte: u8) -> EntryValue {

@@ -112,7 +112,7 @@ fn longest_override(longest: &HostName, hosts: &[&HostName], node: &NodeName, no
 
 #[cfg(test)]
 mod tests {
-    use daymark_decision::fixtures::host_name;
+    use daymark_decision::fixtures::{host_name, pool_name};
 
     use super::*;
 
@@ -129,9 +129,15 @@ mod tests {
         fn overflow(&self) -> Option<usize> {
             let width = self.host;
             let members = (0..self.hosts).map(|n| host_name(&format!("{n:0>width$}"))).collect();
-            let pool = PoolName::new(&"p".repeat(self.pool));
+            let pool = long_pool_name(self.pool);
             override_overflow(&members, &pool, &NodeName::new(&"n".repeat(self.node)), self.nodes)
         }
+    }
+
+    /// A name of this many bytes, of labels of at most 63 bytes.
+    fn long_pool_name(bytes: usize) -> PoolName {
+        let is_dot = |n: usize| n % 64 == 63;
+        pool_name(&(0..bytes).map(|n| if is_dot(n) { '.' } else { 'p' }).collect::<String>())
     }
 
     fn names_overflow(hosts: usize, length: usize) -> Option<usize> {

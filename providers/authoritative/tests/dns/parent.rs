@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use daymark_authoritative::{MasterFile, ZoneSettings};
-use daymark_decision::PoolName;
+use daymark_decision::fixtures::pool_name;
 use hickory_proto::op::ResponseCode;
 
 use crate::support::{
@@ -141,7 +141,7 @@ async fn an_alias_of_a_pool_without_an_answer_gets_servfail_too() {
 
 #[tokio::test]
 async fn an_alias_is_followed_into_another_served_zone() {
-    let pool = ZoneSettings::for_pool(&PoolName::new("lb.kube-cp.com"), &[nameserver("ns.example.net", &[])]);
+    let pool = ZoneSettings::for_pool(&pool_name("lb.kube-cp.com"), &[nameserver("ns.example.net", &[])]);
     let parent = zone("kube-cp.com", &[], "$TTL 60\nwww CNAME lb\ngone CNAME no.lb\n");
     let server = TestServer::start(&settings(vec![parent, pool]));
     server.publish_decision(&decision(1, &[("lb.kube-cp.com", &["192.0.2.1"])]));

@@ -9,6 +9,7 @@ use daymark_authoritative::{
     Authoritative, BindError, InheritedSockets, PreparedZones, ResponseCount, SocketError, Transport,
 };
 use daymark_decision::PoolName;
+use daymark_decision::fixtures::pool_name;
 use daymark_provider::Provider;
 use daymark_provider::contract::{self, Observer};
 use hickory_proto::op::ResponseCode;
@@ -30,14 +31,14 @@ impl Observer for TestServer {
 #[tokio::test]
 async fn the_authoritative_server_keeps_the_contract_of_providers() {
     let server = TestServer::start(&settings(vec![pool_zone()]));
-    contract::check_provider(&*server, &server, &PoolName::new(POOL)).await;
+    contract::check_provider(&*server, &server, &pool_name(POOL)).await;
     assert_eq!(server.name(), "authoritative");
 }
 
 #[tokio::test]
 async fn the_contract_is_kept_in_a_parent_zone_too() {
     let server = TestServer::start(&settings(vec![zone("example.org", &[POOL, "other.example.org"], "")]));
-    contract::check_provider(&*server, &server, &PoolName::new(POOL)).await;
+    contract::check_provider(&*server, &server, &pool_name(POOL)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

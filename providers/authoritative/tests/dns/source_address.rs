@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use daymark_decision::PoolName;
+use daymark_decision::fixtures::pool_name;
 use daymark_provider::contract;
 use quinn_udp::{Transmit, UdpSocketState};
 use tokio::io::Interest;
@@ -15,7 +15,7 @@ fn server_on(wildcard: &str) -> TestServer {
     let mut settings = settings(vec![pool_zone()]);
     settings.listen = vec![wildcard.parse().unwrap()];
     let server = TestServer::start(&settings);
-    server.publish_decision(&contract::decision(&PoolName::new(POOL), 7, &["192.0.2.1"]));
+    server.publish_decision(&contract::decision(&pool_name(POOL), 7, &["192.0.2.1"]));
     server
 }
 

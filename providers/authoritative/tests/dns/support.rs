@@ -11,7 +11,8 @@ use std::time::Duration;
 use daymark_authoritative::{
     Authoritative, InheritedSockets, MasterFile, Nameserver, ServeError, ServerSettings, ZoneSettings,
 };
-use daymark_decision::{Answer, Decision, PoolName};
+use daymark_decision::fixtures::pool_name;
+use daymark_decision::{Answer, Decision};
 use daymark_provider::{Provider, contract};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{RData, Record, RecordType};
@@ -78,7 +79,7 @@ impl TestServer {
     /// Starts a server of the zone of `POOL`, with these addresses as its answer.
     pub(crate) fn with_addresses(addresses: &[&str]) -> Self {
         let server = Self::start(&settings(vec![pool_zone()]));
-        server.publish_decision(&contract::decision(&PoolName::new(POOL), 7, addresses));
+        server.publish_decision(&contract::decision(&pool_name(POOL), 7, addresses));
         server
     }
 
@@ -248,7 +249,7 @@ pub(crate) fn settings(zones: Vec<ZoneSettings>) -> ServerSettings {
 /// The zone of `POOL`, with one nameserver in the zone and one outside.
 pub(crate) fn pool_zone() -> ZoneSettings {
     let inside = nameserver("ns1.lb.example.org", &["192.0.2.53", "2001:db8::53"]);
-    ZoneSettings::for_pool(&PoolName::new(POOL), &[inside, nameserver("ns2.example.net", &[])])
+    ZoneSettings::for_pool(&pool_name(POOL), &[inside, nameserver("ns2.example.net", &[])])
 }
 
 pub(crate) fn nameserver(name: &str, addresses: &[&str]) -> Nameserver {
@@ -259,7 +260,7 @@ pub(crate) fn nameserver(name: &str, addresses: &[&str]) -> Nameserver {
 pub(crate) fn zone(apex: &str, pools: &[&str], text: &str) -> ZoneSettings {
     ZoneSettings {
         apex: apex.to_owned(),
-        pools: pools.iter().map(|pool| PoolName::new(pool)).collect(),
+        pools: pools.iter().map(|pool| pool_name(pool)).collect(),
         nameservers: vec![nameserver("ns.example.net", &[])],
         master_file: Some(MasterFile { path: PathBuf::from("zone.db"), text: text.to_owned() }),
     }
@@ -272,7 +273,7 @@ pub(crate) fn decision(generation: u64, answers: &[(&str, &[&str])]) -> Decision
 }
 
 pub(crate) fn answer(pool: &str, addresses: &[&str]) -> Answer {
-    contract::decision(&PoolName::new(pool), 1, addresses).answers.remove(0)
+    contract::decision(&pool_name(pool), 1, addresses).answers.remove(0)
 }
 
 /// The addresses of the answer section, in their order.

@@ -1,3 +1,4 @@
+use daymark_decision::fixtures::pool_name;
 use daymark_provider::contract;
 use proptest::prelude::*;
 use serde_json::json;
@@ -11,7 +12,7 @@ const PATH: &str = "/accounts/a/load_balancers/pools/p";
 const RECORDS: &str = "/zones/z/dns_records";
 
 fn pool() -> PoolName {
-    PoolName::new("lb.example.org")
+    pool_name("lb.example.org")
 }
 
 /// An answer over nodes `node-1`, `node-2`, … with these addresses, of which some are in.

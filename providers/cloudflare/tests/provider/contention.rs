@@ -1,7 +1,8 @@
 //! Other writers of the same objects: an operator, and a second updater by mistake.
 
 use daymark_cloudflare::{Cloudflare, Manage};
-use daymark_decision::{Decision, PoolName};
+use daymark_decision::Decision;
+use daymark_decision::fixtures::pool_name;
 use daymark_fake_cloudflare::{RequestMatcher, When};
 use daymark_provider::{ApplyError, RemoteProvider, contract};
 use serde_json::json;
@@ -126,7 +127,7 @@ async fn two_updaters_of_the_same_records_that_disagree_come_to_rest_with_a_reco
 
 /// A decision with an answer over these nodes.
 fn decision_over(nodes: &[(&str, &str, bool)]) -> Decision {
-    let answer = contract::answer(&PoolName::new(NAME), 1, nodes.iter().copied());
+    let answer = contract::answer(&pool_name(NAME), 1, nodes.iter().copied());
     Decision { answers: vec![answer], generation: 1 }
 }
 

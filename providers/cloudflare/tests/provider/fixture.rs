@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use daymark_cloudflare::{CallSettings, Cloudflare, Manage, Mode, Served, Settings, TokenSource};
+use daymark_decision::fixtures::pool_name;
 use daymark_decision::{Decision, PoolName};
 use daymark_fake_cloudflare::{Example, FakeCloudflare};
 use daymark_provider::contract::{self, Observer};
@@ -95,7 +96,7 @@ impl Fixture {
                 share: 100,
             },
             drift_interval: Duration::from_mins(5),
-            pools: vec![Served { pool: PoolName::new(NAME), port: 6443, detection: Duration::from_secs(5) }],
+            pools: vec![Served { pool: pool_name(NAME), port: 6443, detection: Duration::from_secs(5) }],
             mode,
         };
         Cloudflare::new(settings, memory).unwrap()
@@ -150,13 +151,13 @@ impl Fixture {
 
 /// A decision that answers with these of the addresses.
 pub fn decision(generation: u64, addresses: &[&str]) -> Decision {
-    contract::decision(&PoolName::new(NAME), generation, addresses)
+    contract::decision(&pool_name(NAME), generation, addresses)
 }
 
 /// A decision that answers with every public address.
 pub fn public(generation: u64) -> Decision {
     let nodes = ["node-1", "node-2", "node-3"].into_iter().zip(PUBLIC).map(|(node, address)| (node, address, true));
-    Decision { answers: vec![contract::answer(&PoolName::new(NAME), generation, nodes)], generation }
+    Decision { answers: vec![contract::answer(&pool_name(NAME), generation, nodes)], generation }
 }
 
 pub fn addresses(list: &[&str]) -> BTreeSet<IpAddr> {

@@ -1,7 +1,8 @@
 //! A hostile environment: nodes that trade addresses, other writers, lagging reads, and foreign objects that look like ours.
 
 use daymark_cloudflare::{Manage, Mode};
-use daymark_decision::{Decision, PoolName};
+use daymark_decision::Decision;
+use daymark_decision::fixtures::pool_name;
 use daymark_fake_cloudflare::{Fault, RequestMatcher, When};
 use daymark_provider::{ApplyError, RemoteProvider, contract};
 use serde_json::json;
@@ -9,7 +10,7 @@ use serde_json::json;
 use crate::fixture::{Fixture, NAME, ONE, THREE, TWO, addresses, decision, message_of, publish};
 
 fn decision_over(generation: u64, nodes: &[(&str, &str, bool)]) -> Decision {
-    let answer = contract::answer(&PoolName::new(NAME), generation, nodes.iter().copied());
+    let answer = contract::answer(&pool_name(NAME), generation, nodes.iter().copied());
     Decision { answers: vec![answer], generation }
 }
 

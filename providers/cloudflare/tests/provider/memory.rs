@@ -1,7 +1,8 @@
 //! The memory that one run leaves to the next.
 
 use daymark_cloudflare::{Cloudflare, Manage, Mode};
-use daymark_decision::{Decision, PoolName};
+use daymark_decision::Decision;
+use daymark_decision::fixtures::pool_name;
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
 use daymark_provider::{RemoteProvider, contract};
 use jiff::Timestamp;
@@ -74,7 +75,7 @@ async fn a_memory_does_not_grow_with_every_address_that_a_node_ever_had() {
             let provider = fixture.provider_of(mode.clone(), memory);
             let address = format!("198.51.100.{n}");
             let nodes = [("a", address.as_str(), true), ("b", TWO, false)];
-            let answer = contract::answer(&PoolName::new(NAME), 1, nodes);
+            let answer = contract::answer(&pool_name(NAME), 1, nodes);
             provider.apply(&Decision { answers: vec![answer], generation: 1 }).await.outcome.unwrap();
             memory = provider.memory();
             sizes.push(size(memory.as_ref()));

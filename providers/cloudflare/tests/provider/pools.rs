@@ -1,6 +1,7 @@
 //! The switches of an existing pool.
 
 use daymark_cloudflare::Manage;
+use daymark_decision::fixtures::pool_name;
 use daymark_fake_cloudflare::{Fault, RequestMatcher, Scope, When};
 use daymark_provider::{ApplyError, DecisionError, RemoteProvider, contract};
 use serde_json::json;
@@ -10,12 +11,7 @@ use crate::fixture::{ByPool, Fixture, NAME, ONE, THREE, TWO, addresses, decision
 #[tokio::test]
 async fn load_balancing_keeps_the_contract() {
     let fixture = Fixture::new().await;
-    contract::check_remote_provider(
-        &fixture.pools(),
-        &ByPool(&fixture, "kube-cp"),
-        &daymark_decision::PoolName::new(NAME),
-    )
-    .await;
+    contract::check_remote_provider(&fixture.pools(), &ByPool(&fixture, "kube-cp"), &pool_name(NAME)).await;
 }
 
 #[tokio::test]

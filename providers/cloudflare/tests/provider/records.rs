@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_cloudflare::Mode;
-use daymark_decision::{Basis, Family, NotReadyReason, PoolName, Reason};
+use daymark_decision::fixtures::pool_name;
+use daymark_decision::{Basis, Family, NotReadyReason, Reason};
 use daymark_fake_cloudflare::{Fault, RequestMatcher, Scope, When, ZonePlan};
 use daymark_provider::{ApplyError, RemoteProvider, contract};
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ fn of_name(fixture: &Fixture) -> Vec<Value> {
 #[tokio::test]
 async fn records_keep_the_contract() {
     let fixture = Fixture::without_balancing().await;
-    contract::check_remote_provider(&fixture.records(), &ByRecords(&fixture), &PoolName::new(NAME)).await;
+    contract::check_remote_provider(&fixture.records(), &ByRecords(&fixture), &pool_name(NAME)).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A pool and a balancer of Daymark's own.
 
-use daymark_decision::{Decision, PoolName};
+use daymark_decision::Decision;
+use daymark_decision::fixtures::pool_name;
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
 use daymark_provider::{ApplyError, Pass, RemoteProvider, contract};
 use serde_json::{Value, json};
@@ -43,7 +44,7 @@ async fn a_setup_of_daymarks_own_keeps_the_contract() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.whole();
     publish(&provider, 1, &[ONE]).await;
-    contract::check_remote_provider(&provider, &ByPool(&fixture, "daymark-lb"), &PoolName::new(NAME)).await;
+    contract::check_remote_provider(&provider, &ByPool(&fixture, "daymark-lb"), &pool_name(NAME)).await;
 }
 
 #[tokio::test]
@@ -167,7 +168,7 @@ async fn a_dry_run_prints_each_change_once_as_the_pass_does() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.whole();
     let decision_over = |generation, nodes: &[(&str, &str, bool)]| {
-        let answer = contract::answer(&PoolName::new(NAME), generation, nodes.iter().copied());
+        let answer = contract::answer(&pool_name(NAME), generation, nodes.iter().copied());
         Decision { answers: vec![answer], generation }
     };
     provider.apply(&decision_over(1, &[("one", ONE, true), ("two", TWO, true)])).await.outcome.unwrap();

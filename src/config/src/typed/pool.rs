@@ -10,7 +10,7 @@ use super::{Checker, Setting, seconds};
 use crate::findings::Location;
 use crate::raw::{self, Nodes, RawDiscovered, RawFromKubernetes, RawNode, RawNodes, RawPool, RawSteering, RawTtl};
 use crate::reader::Key;
-use crate::values::{DnsName, HostAddress, NodeText, Text, Whole};
+use crate::values::{HostAddress, NodeText, Text, Whole};
 use crate::{PoolConfig, budget};
 
 /// The values that must be unique in a pool, each with its first location.
@@ -23,7 +23,7 @@ struct Seen {
 impl Checker<'_> {
     /// One pool; `None` where too little of it is good.
     pub(super) fn pool(&mut self, raw: RawPool, root: Location) -> Option<PoolConfig> {
-        let name = self.required(raw.name, "name", root).map(|(DnsName(name), _)| name);
+        let name = self.required(raw.name, "name", root).map(|(name, _)| name);
         let port = raw.port.or(Whole(raw::PORT)).0;
         let steering = steering(raw.steering);
         let (nodes, discovered) = written(raw.nodes);
@@ -31,7 +31,7 @@ impl Checker<'_> {
         let nodes = self.nodes(nodes, key, parent, steering.map(|steering| steering.mode));
         let ttl_location = ttl_location(&raw.ttl).unwrap_or(root);
         let ttl = self.ttl(raw.ttl);
-        let probe = self.probe(raw.probe, root, name.as_deref().unwrap_or_default(), port);
+        let probe = self.probe(raw.probe, root, name.as_ref().map_or("", PoolName::as_str), port);
         let discovery = discovered.and_then(|(raw, location)| self.discovery(raw, location, &probe));
         let timing = ProbeTiming {
             interval: probe.interval,
@@ -39,8 +39,7 @@ impl Checker<'_> {
             detection: budget::longest(&probe),
         };
         let steering = steering.unwrap_or(Steering { mode: Mode::All, max_answers: raw::MAX_ANSWERS });
-        let name = PoolName::new(&name?);
-        let pool = Pool { name, nodes, thresholds: probe.thresholds, timing, steering, ttl };
+        let pool = Pool { name: name?, nodes, thresholds: probe.thresholds, timing, steering, ttl };
         let typed = PoolConfig { pool, probe, discovery };
         for message in budget::PoolReport::new(&typed).warnings() {
             self.findings.warn(ttl_location, message);

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use daymark_decision::fixtures::{self, host_name};
+use daymark_decision::fixtures::{self, host_name, pool_name};
 use daymark_decision::{Grade, HybridTimestamp, Override, OverrideKind, OverrideState, Target, Vote};
 use fastrand::Rng;
 
@@ -22,7 +22,7 @@ fn membership(own: usize, hosts: usize) -> Membership {
 fn target(n: u32) -> Target {
     let [.., high, low] = n.to_be_bytes();
     Target {
-        pool: PoolName::new("lb.kube-cp.com"),
+        pool: pool_name("lb.kube-cp.com"),
         node: NodeName::new(&format!("kube-cp-{n}")),
         address: [10, 10, high, low].into(),
     }
@@ -661,5 +661,20 @@ fn a_message_with_a_name_that_no_host_may_have_is_not_decoded() {
     bytes[start + 3] = b'\n';
     assert!(Message::decode(&bytes).is_err());
     bytes[start + 3] = b'_';
+    assert!(Message::decode(&bytes).is_ok(), "only the name was wrong");
+}
+
+#[test]
+fn a_message_with_a_name_that_no_pool_may_have_is_not_decoded() {
+    let mut network = Network::new(2);
+    network.set(0, &votes([(1, Grade::Live)]));
+    network.run(1_000);
+    let pool = b"lb.kube-cp.com";
+    let place = |bytes: &[u8]| bytes.windows(pool.len()).position(|window| window == pool);
+    let (start, mut bytes) =
+        network.sent.iter().find_map(|sent| Some((place(&sent.bytes)?, sent.bytes.clone()))).unwrap();
+    bytes[start] = b'_';
+    assert!(Message::decode(&bytes).is_err());
+    bytes[start] = b'x';
     assert!(Message::decode(&bytes).is_ok(), "only the name was wrong");
 }
