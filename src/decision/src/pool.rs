@@ -341,7 +341,6 @@ impl PoolState {
     fn reason(&self, candidate: &Candidate<'_>, selection: Option<&Selection>) -> Reason {
         let unknown = Health::default();
         let health = self.healths.get(&candidate.target).unwrap_or(&unknown);
-        let selection = selection.filter(|selection| !selection.chosen.is_empty());
         let is_chosen = selection.is_some_and(|selection| selection.chosen.contains(&candidate.target));
         match candidate.active_override {
             Some(by) if by.kind == OverrideKind::Drain && is_chosen => {

@@ -1,5 +1,6 @@
 //! The selection of the targets of one address family that an answer holds.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -66,19 +67,22 @@ pub(crate) fn select(
     let (drained, undrained): (Vec<_>, Vec<_>) =
         candidates.iter().copied().partition(|candidate| candidate.is(OverrideKind::Drain));
     let forced: Vec<_> = undrained.iter().copied().filter(|candidate| candidate.is(OverrideKind::Force)).collect();
-    let was_good = |candidate: &Candidate<'_>| {
-        good.targets().contains(&candidate.target) || good_of_peers().contains(&candidate.target.address)
+    // Asked for at most once, and only if a candidate is flapping or none is usable.
+    let good_of_peers = LazyCell::new(good_of_peers);
+    let was_good = |candidate: &Candidate<'_>, good: &LastKnownGood| {
+        good.targets().contains(&candidate.target) || good_of_peers.contains(&candidate.target.address)
     };
-    let choice = usable(&undrained, &was_good)
+    let stays = |candidate: &Candidate<'_>| candidate.is_flapping && was_good(candidate, good);
+    let choice = usable(&undrained, &stays)
         .map(|choice| choice.with(&forced))
         .or_else(|| (!forced.is_empty()).then_some(Choice { basis: Basis::Forced, candidates: forced }))
-        .or_else(|| usable(&drained, &was_good));
+        .or_else(|| usable(&drained, &stays));
     if choice.as_ref().is_none_or(|choice| choice.basis >= Basis::Minority) {
         good.add_recent(now, detection);
     }
     let Some(mut choice) = choice else {
         let eligible = if undrained.is_empty() { drained } else { undrained };
-        return last_resort(candidates, &eligible, good, good_of_peers);
+        return last_resort(candidates, &eligible, |candidate| was_good(candidate, good));
     };
     let priority = match mode {
         Mode::Failover => choice.candidates.iter().map(|candidate| candidate.node.priority).min(),
@@ -115,13 +119,13 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// The usable ones: those of the best verdict, or else of the best grade that a minority gives.
-fn usable<'a>(among: &[&'a Candidate<'a>], was_good: &dyn Fn(&Candidate<'_>) -> bool) -> Option<Choice<'a>> {
+/// The usable ones: those of the best verdict, or else of the best grade that a minority gives. With `ready` ones, those that
+/// `stays` holds for are among them.
+fn usable<'a>(among: &[&'a Candidate<'a>], stays: &dyn Fn(&Candidate<'_>) -> bool) -> Option<Choice<'a>> {
     let of = |is_chosen: &dyn Fn(&Candidate<'_>) -> bool| {
         among.iter().copied().filter(|candidate| is_chosen(candidate)).collect()
     };
     if let Some(grade) = best(among, |candidate| candidate.verdict) {
-        let stays = |candidate: &Candidate<'_>| candidate.is_flapping && was_good(candidate);
         let is_chosen =
             |candidate: &Candidate<'_>| candidate.verdict == grade || (grade == Grade::Ready && stays(candidate));
         let basis = if grade == Grade::Ready { Basis::Ready } else { Basis::Live };
@@ -140,13 +144,8 @@ fn best(among: &[&Candidate<'_>], grade_of: impl Fn(&Candidate<'_>) -> Grade) ->
 fn last_resort(
     candidates: &[&Candidate<'_>],
     eligible: &[&Candidate<'_>],
-    good: &LastKnownGood,
-    good_of_peers: &dyn Fn() -> BTreeSet<IpAddr>,
+    was_good: impl Fn(&Candidate<'_>) -> bool,
 ) -> Selection {
-    let good_of_peers = good_of_peers();
-    let was_good = |candidate: &Candidate<'_>| {
-        good.targets().contains(&candidate.target) || good_of_peers.contains(&candidate.target.address)
-    };
     let kept: Vec<_> = eligible.iter().copied().filter(|candidate| was_good(candidate)).collect();
     let was_any_good = candidates.iter().any(|candidate| was_good(candidate));
     Selection {
