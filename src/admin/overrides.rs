@@ -26,7 +26,7 @@ pub(super) async fn set(
         serde_json::from_slice(&body).map_err(|error| bad(format!("the body is no override: {error}")))?;
     let requested = requested(&request, admin.clock.now()).map_err(bad)?;
     let pool = pool_name(&admin, &pool).await?;
-    let node = NodeName::new(&node);
+    let node = node_name(&node)?;
     carry_out(&admin, Command::SetOverride { pool, node, requested, insist: request.insist }).await
 }
 
@@ -37,8 +37,8 @@ pub(super) async fn clear(
 ) -> Result<Json<Vec<PoolStatus>>, ErrorResponse> {
     admit(&admin, &headers)?;
     let Path((pool, node)) = names?;
-    carry_out(&admin, Command::ClearOverride { pool: pool_name(&admin, &pool).await?, node: NodeName::new(&node) })
-        .await
+    let pool = pool_name(&admin, &pool).await?;
+    carry_out(&admin, Command::ClearOverride { pool, node: node_name(&node)? }).await
 }
 
 /// The name of the pool, or the refusal of a name that no pool can have.
@@ -48,6 +48,10 @@ async fn pool_name(admin: &Admin, text: &str) -> Result<PoolName, ErrorResponse>
     }
     let known = admin.driver.status().await?.into_iter().map(|pool| pool.name).collect();
     Err(refused(&Refusal::UnknownPool { pool: text.to_owned(), known }))
+}
+
+fn node_name(text: &str) -> Result<NodeName, ErrorResponse> {
+    NodeName::new(text).map_err(|error| ErrorResponse::new(StatusCode::NOT_FOUND, error.to_string()))
 }
 
 fn requested(request: &OverrideRequest, now: daymark_decision::Moment) -> Result<Override, String> {

@@ -1,4 +1,5 @@
-use daymark_decision::{AnswerStatus, Basis, Kind, Memory, NodeName, Override, OverrideKind, fixtures};
+use daymark_decision::fixtures::node_name;
+use daymark_decision::{AnswerStatus, Basis, Kind, Memory, Override, OverrideKind, fixtures};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -47,7 +48,7 @@ impl Bench {
         let until = length.map(|length| self.clock.now().after(length));
         let (reason, author) = ("disk".to_owned(), "ada".to_owned());
         let order = Override { kind: OverrideKind::Drain, reason, author, since: self.clock.now(), until, host: None };
-        Command::SetOverride { pool: pool.name.clone(), node: NodeName::new(node), requested: order, insist: false }
+        Command::SetOverride { pool: pool.name.clone(), node: node_name(node), requested: order, insist: false }
     }
 }
 

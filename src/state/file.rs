@@ -236,6 +236,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_no_node_can_have_is_damage_and_the_warning_quotes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = StateFile::of_discovery(dir.path());
+        let pool = r#"{"known":{"a b":{}},"agreedCount":0,"lastComplete":null}"#;
+        let content = format!(r#"{{"format":"daymark-state","version":1,"memory":{{"lb.example.org":{pool}}}}}"#);
+        fs::write(file.path(), &content).unwrap();
+        let warning = file.load(at()).warning.unwrap();
+        assert!(warning.contains(r#"discovery.json is damaged: "a b" is no name of a node; "#), "{warning}");
+        assert_eq!(
+            fs::read_to_string(dir.path().join("discovery.json.1795341600")).unwrap(),
+            content,
+            "nothing is lost"
+        );
+    }
+
+    #[test]
     fn a_newer_file_is_set_aside_with_a_warning() {
         let dir = tempfile::tempdir().unwrap();
         let loaded = load_in(dir.path(), br#"{"format":"daymark-state","version":2,"memory":"unknown"}"#);

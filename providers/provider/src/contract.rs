@@ -4,6 +4,7 @@
 //! and call [`check_provider`] or [`check_remote_provider`]. A suite panics with a sentence if the contract is broken.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -153,7 +154,8 @@ pub fn answer<'a>(
     let mut members = Vec::new();
     let mut reasons = Vec::new();
     for (node, address, is_in) in nodes {
-        let target = Target { pool: pool.clone(), node: NodeName::new(node.as_ref()), address: parse(address) };
+        let target =
+            Target { pool: pool.clone(), node: valid(NodeName::new(node.as_ref())), address: valid(address.parse()) };
         if is_in {
             members.push(Member { node: target.node.clone(), address: target.address, weight: 1 });
         }
@@ -179,13 +181,13 @@ async fn apply(provider: &impl RemoteProvider, decision: &Decision) {
 }
 
 async fn expect(observer: &impl Observer, pool: &PoolName, expected: &[&str], reason: &str) {
-    let expected: BTreeSet<IpAddr> = expected.iter().map(|address| parse(address)).collect();
+    let expected: BTreeSet<IpAddr> = expected.iter().map(|address| valid(address.parse())).collect();
     assert_eq!(observer.addresses(pool).await, expected, "{reason}");
 }
 
-fn parse(address: &str) -> IpAddr {
-    match address.parse() {
-        Ok(address) => address,
-        Err(error) => panic!("{address}: {error}"),
+fn valid<T, E: Display>(parsed: Result<T, E>) -> T {
+    match parsed {
+        Ok(valid) => valid,
+        Err(error) => panic!("{error}"),
     }
 }

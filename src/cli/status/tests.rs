@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use daymark_api::Observed;
-use daymark_decision::fixtures::{self, host_name, pool_name};
-use daymark_decision::{Basis, Family, Kind, Moment, NodeName, NotReadyReason, Observation, QuorumState, Reason};
+use daymark_decision::fixtures::{self, host_name, node_name, pool_name};
+use daymark_decision::{Basis, Family, Kind, Moment, NotReadyReason, Observation, QuorumState, Reason};
 
 use super::*;
 
@@ -74,7 +74,7 @@ pub(crate) fn peer_status(host: &str, reachable: bool, grade: Grade) -> PeerStat
         differs: Vec::new(),
         targets: vec![PeerTarget {
             pool: pool_name("lb.example.org"),
-            node: NodeName::new("cp-1"),
+            node: node_name("cp-1"),
             address: [192, 0, 2, 1].into(),
             grade,
             shutting_down: false,
@@ -87,7 +87,7 @@ pub(in crate::cli) fn pool_status() -> PoolStatus {
     let reason = Reason::NotReady { cause: NotReadyReason::NoVerdict { observed: None } };
     let target = TargetStatus {
         origin: None,
-        node: NodeName::new("cp-1"),
+        node: node_name("cp-1"),
         address: [192, 0, 2, 1].into(),
         grade: Grade::Ready,
         since: Some(Moment::default()),

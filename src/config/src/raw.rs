@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use daymark_decision::{HostName, Mode, PoolName};
+use daymark_decision::{HostName, Mode, NodeName, PoolName};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,8 +15,8 @@ use super::PeerAddress;
 use super::reader::Key;
 use super::values::{
     ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, CloudflarePool, ClusterName, DnsName, FilePath, HexId,
-    HostAddress, ListenAddress, NodeText, PEER_PORT, ProviderName, RequestPath, ServeAddress, ServerName, Text,
-    Variable, Whole, ZoneText, duration_text,
+    HostAddress, ListenAddress, PEER_PORT, ProviderName, RequestPath, ServeAddress, ServerName, Text, Variable, Whole,
+    ZoneText, duration_text,
 };
 
 pub(super) use self::nodes::{DISCOVERY_INTERVAL, RawDiscovered, RawFromKubernetes, RawNodes, SELECTOR, SHRINK_PAUSE};
@@ -112,7 +112,7 @@ pub(super) struct RawPool {
 #[schemars(rename = "Node")]
 pub(super) struct RawNode {
     /// Its name, unique in the pool.
-    pub(super) name: Key<Text<NodeText>>,
+    pub(super) name: Key<Text<NodeName>>,
     /// Its addresses, IPv4, IPv6 or both; each is probed and answered by itself.
     #[schemars(length(min = 1))]
     pub(super) addresses: Key<Addresses>,

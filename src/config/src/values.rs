@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use daymark_decision::{Mode, PoolName, quoted};
+use daymark_decision::{Mode, NodeName, PoolName, quoted};
 use http::uri::PathAndQuery;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
@@ -241,23 +241,13 @@ impl Kind for ServerName {
     }
 }
 
-/// The name of a node.
-#[derive(Debug)]
-pub(super) struct NodeText(pub(super) String);
-
-impl Kind for NodeText {
+impl Kind for NodeName {
     fn allowed() -> String {
-        "a text of 1 to 253 characters without white space that is neither . nor ..".to_owned()
+        Self::ALLOWED.to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let odd = text.chars().any(|c| c.is_whitespace() || c.is_control());
-        // The path of the admin API holds the name, and there these two are steps to other paths (RFC 3986, section 5.2.4).
-        let is_dots = text == "." || text == "..";
-        if text.is_empty() || text.len() > 253 || odd || is_dots {
-            return Err(format!("{} is no name of a node", quoted(text)));
-        }
-        Ok(Self(text.to_owned()))
+        Self::new(text).map_err(|error| error.fault)
     }
 
     fn narrow(schema: &mut Schema) {

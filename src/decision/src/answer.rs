@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::PoolName;
+use crate::name::{NodeName, PoolName};
 use crate::reason::Reason;
-use crate::target::{Family, NodeName, Target};
+use crate::target::{Family, Target};
 
 /// Everything to publish, as whole state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -100,14 +100,13 @@ impl fmt::Display for Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::pool_name;
+    use crate::fixtures::{node_name, pool_name};
     use crate::moment::Moment;
     use crate::observation::Kind;
     use crate::reason::NotReadyReason;
-    use crate::target::NodeName;
 
     fn target(n: u8, reason: Reason) -> TargetChange {
-        let node = NodeName::new(&format!("cp-{n}"));
+        let node = node_name(&format!("cp-{n}"));
         TargetChange {
             target: Target { pool: pool_name("lb.example.org"), node, address: [192, 0, 2, n].into() },
             reason,

@@ -1,8 +1,7 @@
 //! The commands that an operator gives an engine.
 
-use crate::name::PoolName;
+use crate::name::{NodeName, PoolName};
 use crate::operator_override::Override;
-use crate::target::NodeName;
 
 /// An operator's command.
 #[derive(Clone, Debug, PartialEq, Eq)]

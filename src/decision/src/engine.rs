@@ -10,7 +10,7 @@ use crate::command::Command;
 use crate::health::Health;
 use crate::memory::Memory;
 use crate::moment::Moment;
-use crate::name::PoolName;
+use crate::name::{NodeName, PoolName};
 use crate::observation::Observation;
 use crate::operator_override::Override;
 use crate::override_entry::OverrideEntry;
@@ -21,7 +21,7 @@ use crate::pool::PoolState;
 use crate::quorum::{Membership, QuorumState};
 use crate::refusal::Refusal;
 use crate::starting::Starting;
-use crate::target::{Grade, NodeName, Target};
+use crate::target::{Grade, Target};
 
 /// The greatest generation that a state file may begin with, so that there always is a next one.
 const MAX_RESTORED_GENERATION: u64 = u64::MAX / 2;
@@ -366,7 +366,7 @@ impl Engine {
             return Ok(state);
         }
         let known = state.policy.nodes.iter().map(|known| known.name.clone()).collect();
-        Err(Refusal::UnknownNode { pool: pool.clone(), node: node.clone(), known })
+        Err(Refusal::UnknownNode { pool: pool.clone(), node: node.to_string(), known })
     }
 }
 

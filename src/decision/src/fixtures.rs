@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::name::{HostName, PoolName};
+use crate::name::{HostName, NodeName, PoolName};
 use crate::observation::{Kind, Observation, Timings};
 use crate::policy::{Mode, Node, Pool, ProbeTiming, Steering, Thresholds, TtlRange};
 use crate::quorum::Membership;
-use crate::target::NodeName;
 
 /// A pool with the defaults of the configuration.
 ///
@@ -49,10 +48,10 @@ pub fn quick_pool(name: &str, nodes: Vec<Node>) -> Pool {
 ///
 /// # Panics
 ///
-/// Panics if one is no IP address.
+/// Panics if one is no IP address, or if a node must not have this name.
 pub fn node(name: &str, addresses: &[&str]) -> Node {
     let addresses = addresses.iter().map(|address| address.parse().expect("an IP address")).collect();
-    Node { name: NodeName::new(name), addresses, priority: 0, weight: 1 }
+    Node { name: node_name(name), addresses, priority: 0, weight: 1 }
 }
 
 /// The thresholds of these numbers of observations.
@@ -86,6 +85,15 @@ pub fn host_name(name: &str) -> HostName {
 /// Panics if a pool must not have this name.
 pub fn pool_name(name: &str) -> PoolName {
     PoolName::new(name).expect("a name of a pool")
+}
+
+/// The name of a node.
+///
+/// # Panics
+///
+/// Panics if a node must not have this name.
+pub fn node_name(name: &str) -> NodeName {
+    NodeName::new(name).expect("a name of a node")
 }
 
 /// The membership of the host `dns-OWN` among the hosts of these numbers. It can write.

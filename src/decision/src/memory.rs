@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
-use crate::name::PoolName;
+use crate::name::{NodeName, PoolName};
 use crate::observation::Kind;
 use crate::override_entry::OverrideEntry;
 use crate::penalty::Penalty;
-use crate::target::{Grade, NodeName, Target};
+use crate::target::{Grade, Target};
 use crate::thresholded_grade::{Streak, ThresholdedGrade};
 
 /// The state that survives a restart, in the form of the state file.

@@ -143,6 +143,64 @@ impl fmt::Display for PoolName {
     }
 }
 
+/// The name of a node: 1 to 253 bytes without white space and control characters, and neither `.` nor `..`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct NodeName(Arc<str>);
+
+impl NodeName {
+    /// The most bytes of a node's name: those of a DNS subdomain name, which Kubernetes asks of the names of nodes (RFC 1123).
+    pub const MAX_BYTES: usize = 253;
+    /// The allowed names, as a noun phrase.
+    pub const ALLOWED: &'static str = "a text of 1 to 253 characters without white space that is neither . nor ..";
+
+    /// Takes the name as it is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is not one of [`NodeName::ALLOWED`].
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        let has_space = text.chars().any(|c| c.is_whitespace() || c.is_control());
+        // The path of the admin API holds the name, and there these two are steps to other paths (RFC 3986, section 5.2.4).
+        let is_dots = text == "." || text == "..";
+        if has_space || is_dots || !(1..=Self::MAX_BYTES).contains(&text.len()) {
+            return Err(NameError::new(text, "is no name of a node", Self::ALLOWED));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The least name in the order of names, for the start of a range.
+    pub(crate) fn least() -> Self {
+        Self("!".into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name of a node that is known by its address only.
+impl From<IpAddr> for NodeName {
+    fn from(address: IpAddr) -> Self {
+        Self(address.to_string().into())
+    }
+}
+
+impl TryFrom<String> for NodeName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::new(&text)
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +232,22 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_node_has_1_to_253_bytes_without_white_space_and_is_no_step_of_a_path() {
+        for name in ["a", "kube-cp-1", "KUBE_1.example.org", "...", ".a", "n\u{e4}", "2001:db8::1", &"x".repeat(253)] {
+            assert_eq!(NodeName::new(name).unwrap().as_str(), name);
+        }
+        for name in ["", ".", "..", "a b", "a\nb", "a\u{a0}b", "\0", "\u{7f}", &"x".repeat(254)] {
+            assert!(NodeName::new(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn no_name_of_a_node_is_before_the_least_one() {
+        let names = (0..=u8::MAX).filter_map(|byte| NodeName::new(&char::from(byte).to_string()).ok());
+        assert_eq!(names.min(), Some(NodeName::least()));
+    }
+
+    #[test]
     fn an_ip_address_is_no_name_of_a_pool() {
         for address in ["192.0.2.1", "2001:db8::1"] {
             assert_eq!(
@@ -200,5 +274,8 @@ mod tests {
         assert_eq!(serde_json::from_str::<PoolName>("\"LB.example.org.\"").unwrap().as_str(), "lb.example.org");
         let error = serde_json::from_str::<PoolName>("\"a_b\"").unwrap_err().to_string();
         assert!(error.starts_with("\"a_b\" is no DNS name; "), "{error}");
+        assert_eq!(serde_json::from_str::<NodeName>("\"cp-1\"").unwrap().as_str(), "cp-1");
+        let error = serde_json::from_str::<NodeName>("\"a b\"").unwrap_err().to_string();
+        assert!(error.starts_with("\"a b\" is no name of a node; "), "{error}");
     }
 }

@@ -6,10 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
-use crate::name::HostName;
+use crate::name::{HostName, NodeName};
 use crate::operator_override::{Override, OverrideKind};
 use crate::peers::REACHABLE_FOR;
-use crate::target::NodeName;
 
 /// A hybrid logical clock reading (Kulkarni and others, "Logical Physical Clocks", 2014). It orders all entries.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

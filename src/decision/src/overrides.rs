@@ -8,13 +8,13 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::moment::Moment;
-use crate::name::{HostName, PoolName};
+use crate::name::{HostName, NodeName, PoolName};
 use crate::operator_override::{Override, OverrideKind};
 use crate::override_entry::{HybridTimestamp, OverrideEntry, OverrideState, RevertedDrain};
 use crate::peers::REACHABLE_FOR;
 use crate::policy::{Node, Pool};
 use crate::refusal::Refusal;
-use crate::target::{Family, NodeName};
+use crate::target::Family;
 
 /// The usability of a node for clients in one address family; a better one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

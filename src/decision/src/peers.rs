@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::moment::Moment;
-use crate::name::{HostName, PoolName};
+use crate::name::{HostName, NodeName, PoolName};
 use crate::quorum::Vote;
-use crate::target::{NodeName, Target};
+use crate::target::Target;
 
 /// The time for which a host counts as reachable after its last sign of life.
 pub(crate) const REACHABLE_FOR: Duration = Duration::from_secs(5);

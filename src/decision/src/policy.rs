@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::name::PoolName;
-use crate::target::{Family, NodeName, Target};
+use crate::name::{NodeName, PoolName};
+use crate::target::{Family, Target};
 
 /// One name, its nodes, and the rules for both.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use crate::judgement::{Finding, Judgement};
 use crate::last_known_good::LastKnownGood;
 use crate::memory::PoolMemory;
 use crate::moment::Moment;
+use crate::name::NodeName;
 use crate::observation::Kind;
 use crate::operator_override::OverrideKind;
 use crate::overrides::{Overrides, Usability};
@@ -16,7 +17,7 @@ use crate::policy::{Mode, Pool};
 use crate::quorum::Vote;
 use crate::reason::{NotReadyReason, Reason};
 use crate::selection::{Candidate, Selection, select};
-use crate::target::{Family, Grade, NodeName, Target};
+use crate::target::{Family, Grade, Target};
 use crate::ttl::Ttl;
 
 /// One pool at work.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::moment::Moment;
-use crate::name::PoolName;
-use crate::target::{Family, NodeName};
+use crate::name::{NodeName, PoolName};
+use crate::target::Family;
 
 /// The reason for which a command was refused. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Refusal {
         /// The pool.
         pool: PoolName,
         /// The node in the command.
-        node: NodeName,
+        node: String,
         /// The nodes of the pool.
         known: Vec<NodeName>,
     },

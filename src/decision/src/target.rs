@@ -2,39 +2,10 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::PoolName;
-
-/// The name of a node, as the operator wrote it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct NodeName(Arc<str>);
-
-impl NodeName {
-    /// A lower bound of all names, for the start of a range.
-    pub(crate) fn least() -> Self {
-        Self("".into())
-    }
-
-    /// Takes the name as it is.
-    pub fn new(name: &str) -> Self {
-        Self(name.into())
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for NodeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
+use crate::name::{NodeName, PoolName};
 
 /// One address of one node of one pool. Probes go to targets, and answers hold them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

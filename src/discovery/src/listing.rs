@@ -117,15 +117,15 @@ pub(crate) fn read(source: &Source, status: StatusCode, body: &[u8], port: u16) 
                 let all = node.status.addresses.iter().flatten().filter(is_of_type);
                 all.filter_map(|listed| address(&listed.address)).collect::<BTreeSet<_>>()
             };
-            let named = list.items.iter().filter(|node| rules::is_name(&node.metadata.name));
-            let nodes = named.map(|node| (NodeName::new(&node.metadata.name), addresses(node))).collect();
+            let named = |node: &Node| Some((NodeName::new(&node.metadata.name).ok()?, addresses(node)));
+            let nodes = list.items.iter().filter_map(named).collect();
             Ok(Listing { remark: without_addresses(&nodes, address_type.as_str()), gap: gap(&list.metadata), nodes })
         }
         Source::Endpoints => {
             let list = list::<EndpointSlice>(body)?;
             let endpoints = list.items.iter().flat_map(|slice| slice.endpoints.iter().flatten());
             let addresses = endpoints.flat_map(|endpoint| &endpoint.addresses).filter_map(|text| address(text));
-            let nodes = addresses.map(|address| (NodeName::new(&address.to_string()), [address].into())).collect();
+            let nodes = addresses.map(|address| (NodeName::from(address), [address].into())).collect();
             Ok(Listing { nodes, gap: gap(&list.metadata), remark: other_port(&list.items, port) })
         }
     }

@@ -65,8 +65,8 @@ fn with_discovered(pool: &Pool, discovered: &DiscoveredNodes) -> Pool {
 mod tests {
     use std::time::Duration;
 
-    use daymark_decision::fixtures::pool_name;
-    use daymark_decision::{Moment, NodeName};
+    use daymark_decision::Moment;
+    use daymark_decision::fixtures::{node_name, pool_name};
 
     use super::*;
     use crate::rules::{Listing, PoolView};
@@ -74,7 +74,7 @@ mod tests {
 
     /// A node of the configuration with one address.
     fn seed(name: &str, address: &str, weight: u16) -> Node {
-        Node { name: NodeName::new(name), addresses: vec![address.parse().unwrap()], priority: 0, weight }
+        Node { name: node_name(name), addresses: vec![address.parse().unwrap()], priority: 0, weight }
     }
 
     fn discovered(listed: &[(&str, &str)]) -> DiscoveredPools {
@@ -86,7 +86,7 @@ mod tests {
     fn apply(nodes: &mut DiscoveredNodes, listed: &[(&str, &str)], now: Moment) {
         let mut listing = Listing::default();
         for (node, address) in listed {
-            listing.nodes.entry(NodeName::new(node)).or_default().insert(address.parse().unwrap());
+            listing.nodes.entry(node_name(node)).or_default().insert(address.parse().unwrap());
         }
         nodes.apply(&listing, &PoolView::default(), Duration::ZERO, now);
     }

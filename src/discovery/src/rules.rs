@@ -146,15 +146,13 @@ impl DiscoveredNodes {
         self.last_complete
     }
 
-    /// Removes every name that no node can have, and every address that no machine can have; gives what it removed. Only an
-    /// edited file holds such.
+    /// Removes every address that no machine can have; gives what it removed. Only an edited file holds such.
     pub(crate) fn drop_invalid(&mut self) -> Vec<String> {
         let mut dropped = Vec::new();
         for (node, addresses) in &mut self.known {
-            let is_name = is_name(node.as_str());
             addresses.retain(|address, _| {
-                let is_good = is_name && is_machine(*address);
-                dropped.extend((!is_good).then(|| format!("{:?} {address}", node.as_str())));
+                let is_good = is_machine(*address);
+                dropped.extend((!is_good).then(|| format!("{node} {address}")));
                 is_good
             });
         }
@@ -277,12 +275,6 @@ fn millis(of: Duration) -> u64 {
 /// True if a list has this address of a node, or has the node without any address.
 fn is_listed(listed: &Nodes, node: &NodeName, address: IpAddr) -> bool {
     listed.get(node).is_some_and(|addresses| addresses.is_empty() || addresses.contains(&address))
-}
-
-/// True if a text can be the name of a node, as in the configuration.
-pub(crate) fn is_name(text: &str) -> bool {
-    let has_space = text.chars().any(|c| c.is_whitespace() || c.is_control());
-    !text.is_empty() && text.len() <= 253 && !has_space
 }
 
 /// True if this can be the address of one machine.

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::fixtures::quick_pool;
+use daymark_decision::fixtures::{node_name, quick_pool};
 use daymark_decision::{Grade, Node, Thresholds};
 use daymark_probe::Trust;
 use parking_lot::Mutex;
@@ -57,14 +57,14 @@ impl Fixture {
         let surroundings = Surroundings {
             now: Box::new(move || moment(started)),
             targets: Arc::new(|_| {
-                let (node, address) = (NodeName::new("cp-1"), [127, 0, 0, 1].into());
+                let (node, address) = (node_name("cp-1"), [127, 0, 0, 1].into());
                 let target = TargetView { node, address, grade: Grade::Ready, has_override: false };
                 Box::pin(async move { Some(vec![target]) })
             }),
             record: Box::new(move |pool, event| log.lock().push(format!("{pool}: {event}"))),
             statuses: statuses.clone(),
         };
-        let seed = Node { name: NodeName::new("cp-1"), addresses: vec![[127, 0, 0, 1].into()], priority: 0, weight: 1 };
+        let seed = Node { name: node_name("cp-1"), addresses: vec![[127, 0, 0, 1].into()], priority: 0, weight: 1 };
         let settings =
             Settings { source: Source::Endpoints, interval: Duration::from_hours(1), shrink_pause: 60 * MINUTE };
         let discovery = Discovery::new(DiscoveredPools::default(), surroundings);
@@ -82,7 +82,7 @@ impl Fixture {
     async fn list(&mut self, listed: Result<&[u8], &str>) -> bool {
         tokio::time::advance(MINUTE).await;
         let listing = |nodes: &[u8]| {
-            let nodes = nodes.iter().map(|n| (NodeName::new(&format!("cp-{n}")), [[127, 0, 0, *n].into()].into()));
+            let nodes = nodes.iter().map(|n| (node_name(&format!("cp-{n}")), [[127, 0, 0, *n].into()].into()));
             Listing { nodes: nodes.collect(), ..Listing::default() }
         };
         let answer = listed.map(|nodes| Answer { listing: listing(nodes), apiserver: [127, 0, 0, 1].into() });

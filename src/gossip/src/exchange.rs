@@ -55,8 +55,8 @@ fn entries(engine: &Engine, configuration: &BTreeMap<PoolName, ConfigurationHash
 mod tests {
     use std::time::Duration;
 
-    use daymark_decision::fixtures::{host_name, node, pool_name, quick_pool};
-    use daymark_decision::{Command, Membership, Memory, NodeName, Override, OverrideKind, Pool};
+    use daymark_decision::fixtures::{host_name, node, node_name, pool_name, quick_pool};
+    use daymark_decision::{Command, Membership, Memory, Override, OverrideKind, Pool};
 
     use super::*;
 
@@ -112,7 +112,7 @@ mod tests {
             until: None,
             host: None,
         };
-        let (pool_name, node) = (pool_name("lb.kube-cp.com"), NodeName::new("kube-cp-3"));
+        let (pool_name, node) = (pool_name("lb.kube-cp.com"), node_name("kube-cp-3"));
         let command = Command::SetOverride { pool: pool_name, node, requested, insist: false };
         let run = |hosts: &mut [Host; 2], from: u64| {
             for ms in (from..from + 3_000).step_by(10) {

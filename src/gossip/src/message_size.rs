@@ -112,7 +112,7 @@ fn longest_override(longest: &HostName, hosts: &[&HostName], node: &NodeName, no
 
 #[cfg(test)]
 mod tests {
-    use daymark_decision::fixtures::{host_name, pool_name};
+    use daymark_decision::fixtures::{host_name, node_name, pool_name};
 
     use super::*;
 
@@ -130,7 +130,7 @@ mod tests {
             let width = self.host;
             let members = (0..self.hosts).map(|n| host_name(&format!("{n:0>width$}"))).collect();
             let pool = long_pool_name(self.pool);
-            override_overflow(&members, &pool, &NodeName::new(&"n".repeat(self.node)), self.nodes)
+            override_overflow(&members, &pool, &node_name(&"n".repeat(self.node)), self.nodes)
         }
     }
 

@@ -10,13 +10,13 @@ use super::{Checker, Setting, seconds};
 use crate::findings::Location;
 use crate::raw::{self, Nodes, RawDiscovered, RawFromKubernetes, RawNode, RawNodes, RawPool, RawSteering, RawTtl};
 use crate::reader::Key;
-use crate::values::{HostAddress, NodeText, Text, Whole};
+use crate::values::{HostAddress, Text, Whole};
 use crate::{PoolConfig, budget};
 
 /// The values that must be unique in a pool, each with its first location.
 #[derive(Default)]
 struct Seen {
-    names: BTreeMap<String, Location>,
+    names: BTreeMap<NodeName, Location>,
     addresses: BTreeMap<IpAddr, Location>,
 }
 
@@ -55,7 +55,7 @@ impl Checker<'_> {
 
     fn node(&mut self, raw: RawNode, location: Location, mode: Option<Mode>, seen: &mut Seen) -> Option<Node> {
         let name = self.required(raw.name, "name", location);
-        if let Some((NodeText(name), location)) = &name {
+        if let Some((name, location)) = &name {
             self.once(&mut seen.names, name.clone(), *location, "node");
         }
         let mut addresses = Vec::new();
@@ -70,8 +70,8 @@ impl Checker<'_> {
         self.unused(raw.weight.location(), mode, Mode::Weighted, "weight", "weighted");
         let priority = raw.priority.or(Whole(raw::PRIORITY)).0;
         let weight = raw.weight.or(Whole(raw::WEIGHT)).0;
-        let (NodeText(name), _) = name?;
-        Some(Node { name: NodeName::new(&name), addresses, priority, weight })
+        let (name, _) = name?;
+        Some(Node { name, addresses, priority, weight })
     }
 
     fn unused(&mut self, location: Option<Location>, mode: Option<Mode>, needed: Mode, key: &str, name: &str) {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::answer::Basis;
-use crate::fixtures::{self, host_name};
+use crate::fixtures::{self, host_name, node_name};
 use crate::observation::Kind;
 use crate::operator_override::OverrideKind;
 use crate::override_entry::{HybridTimestamp, OverrideState, RevertedDrain};
@@ -42,7 +42,7 @@ fn drain_since(secs: u64) -> Override {
 }
 
 fn set(pool: &Pool, node: &str, requested: Override) -> Command {
-    Command::SetOverride { pool: pool.name.clone(), node: NodeName::new(node), requested, insist: false }
+    Command::SetOverride { pool: pool.name.clone(), node: node_name(node), requested, insist: false }
 }
 
 /// An entry without a causal context.
@@ -104,7 +104,7 @@ fn an_address_keeps_its_state_under_another_node_name() {
     let before = in_answer(&mut engine);
     let mut renamed = a.clone();
     assert_eq!((before.0, before.1.len()), (Basis::Ready, 2));
-    renamed.nodes.iter_mut().for_each(|node| node.name = NodeName::new(&format!("new-{}", node.name)));
+    renamed.nodes.iter_mut().for_each(|node| node.name = node_name(&format!("new-{}", node.name)));
     engine.handle_policy(vec![renamed.clone()], at(2));
     assert_eq!(in_answer(&mut engine), before);
     // The last known good answer has the new names too.
@@ -226,7 +226,7 @@ fn overrides_set_before_a_host_had_peers_get_its_name() {
 fn a_vote_counts_by_address_if_the_other_host_has_another_name_for_the_node() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let mut engine = engine(std::slice::from_ref(&a), 3);
-    let named = |of: Target, node: &str| Target { node: NodeName::new(node), ..of };
+    let named = |of: Target, node: &str| Target { node: node_name(node), ..of };
     let ready = Vote { grade: Grade::Ready, ..Vote::default() };
     for host in ["dns-2", "dns-3"] {
         let votes = [(named(target(&a, 0), "other-1"), ready), (named(target(&a, 1), "another-2"), ready)];
@@ -258,7 +258,7 @@ fn an_override_that_has_already_ended_is_refused() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let mut engine = engine(std::slice::from_ref(&a), 1);
     let requested = Override { until: Some(at(0)), ..drain_since(0) };
-    let set = Command::SetOverride { pool: a.name.clone(), node: NodeName::new("cp-1"), requested, insist: true };
+    let set = Command::SetOverride { pool: a.name.clone(), node: node_name("cp-1"), requested, insist: true };
     assert_eq!(engine.handle_command(set, at(0)), Err(Refusal::Expired { until: at(0) }));
 }
 
@@ -308,8 +308,8 @@ fn two_hosts_that_revert_a_drain_because_of_different_drains_converge() {
     let reverted = |other: &str| {
         let host = Some(host_name("dns-3"));
         let timestamp = HybridTimestamp { time: at(0).as_millis(), host: host.clone() };
-        let reverted = RevertedDrain { drain: drain_since(0), node: NodeName::new(other), host };
-        (a.name.clone(), NodeName::new("cp-1"), entry(timestamp, OverrideState::Reverted(reverted)))
+        let reverted = RevertedDrain { drain: drain_since(0), node: node_name(other), host };
+        (a.name.clone(), node_name("cp-1"), entry(timestamp, OverrideState::Reverted(reverted)))
     };
     let merged = |others: [&str; 2]| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
@@ -325,7 +325,7 @@ fn two_hosts_that_revert_a_drain_because_of_different_drains_converge() {
 fn a_host_that_starts_with_its_clock_ahead_expires_no_drain_that_other_hosts_keep() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let own = host_name("dns-1");
-    let node = NodeName::new("cp-1");
+    let node = node_name("cp-1");
     let requested = |until: u64| Override { until: Some(at(until)), host: Some(own.clone()), ..drain_since(0) };
     let mut former = engine(std::slice::from_ref(&a), 3);
     former.handle_peer_view(view("dns-2", BTreeMap::new()), at(0), at(0));
@@ -384,7 +384,7 @@ fn a_cleared_override_stays_cleared_if_its_node_was_not_configured_meanwhile() {
     let long = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let short = pool("a.example.org", &["192.0.2.1"]);
     let name = long.name.clone();
-    let node = NodeName::new("cp-2");
+    let node = node_name("cp-2");
     let mut engine = engine(std::slice::from_ref(&long), 1);
     engine.handle_command(set(&long, "cp-2", drain_since(0)), at(0)).unwrap();
     let drained = engine.override_entries().next().unwrap().2.clone();
@@ -406,7 +406,7 @@ fn the_latest_pending_overrides_are_kept_up_to_the_limit() {
     let mut engine = engine(std::slice::from_ref(&a), 3);
     let cleared = |n: u64| {
         let timestamp = HybridTimestamp { time: n, host: Some(host_name("dns-2")) };
-        (a.name.clone(), NodeName::new(&format!("gone-{n}")), entry(timestamp, OverrideState::Cleared))
+        (a.name.clone(), node_name(&format!("gone-{n}")), entry(timestamp, OverrideState::Cleared))
     };
     engine.handle_override_entries((1..=150).map(cleared), at(1));
     engine.handle_policy(vec![a.clone()], at(2));
@@ -434,12 +434,12 @@ fn drains_that_know_of_each_other_still_do_after_one_was_pending() {
     engine.handle_policy(vec![shorter], at(3));
     // Any entry of another host.
     let cleared = |time: u64| entry(HybridTimestamp { time, host: Some(host_name("dns-2")) }, OverrideState::Cleared);
-    engine.handle_override_entries([(long.name.clone(), NodeName::new("cp-4"), cleared(1))], at(4));
+    engine.handle_override_entries([(long.name.clone(), node_name("cp-4"), cleared(1))], at(4));
     engine.handle_policy(vec![long.clone()], at(5));
     for n in [2, 3] {
         (0..3).for_each(|_| observe(&mut engine, &target(&long, n), Kind::Refused, 6));
     }
-    engine.handle_override_entries([(long.name.clone(), NodeName::new("cp-4"), cleared(2))], at(7));
+    engine.handle_override_entries([(long.name.clone(), node_name("cp-4"), cleared(2))], at(7));
     assert_eq!(engine.overrides().count(), 2, "the later one is not reverted");
 }
 
@@ -451,7 +451,7 @@ fn a_pending_override_shortens_no_ttl_and_can_be_cleared() {
     (0..2).for_each(|n| observe(&mut engine, &target(&long, n), Kind::Ready, 0));
     let requested = Override { until: Some(at(10)), ..drain_since(0) };
     let name = long.name.clone();
-    let node = NodeName::new("cp-2");
+    let node = node_name("cp-2");
     engine.handle_command(set(&long, "cp-2", requested), at(0)).unwrap();
     engine.handle_policy(vec![short], at(1));
     assert_eq!(engine.decide(at(8)).answers[0].ttl, long.ttl.max);
@@ -466,11 +466,11 @@ fn a_pending_override_shortens_no_ttl_and_can_be_cleared() {
 #[test]
 fn a_starting_host_refuses_commands() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
-    let command = Command::ClearOverride { pool: a.name.clone(), node: NodeName::new("cp-1") };
+    let command = Command::ClearOverride { pool: a.name.clone(), node: node_name("cp-1") };
     let mut isolated = engine(std::slice::from_ref(&a), 3);
     let refusal = isolated.handle_command(command.clone(), at(1)).unwrap_err();
     assert_eq!(refusal, Refusal::Starting { until: at(5) });
-    let nothing = Refusal::NoOverride { pool: a.name.clone(), node: NodeName::new("cp-1") };
+    let nothing = Refusal::NoOverride { pool: a.name.clone(), node: node_name("cp-1") };
     assert_eq!(
         isolated.handle_command(command.clone(), at(5)),
         Err(nothing.clone()),
@@ -509,7 +509,7 @@ fn the_causal_contexts_of_one_entry_are_merged() {
         for causal_context in contexts {
             let entry = entry(timestamp("dns-2", 9), OverrideState::Active(drain_since(0)));
             let entry = OverrideEntry { causal_context, ..entry };
-            engine.handle_override_entries([(a.name.clone(), NodeName::new("cp-1"), entry)], at(10));
+            engine.handle_override_entries([(a.name.clone(), node_name("cp-1"), entry)], at(10));
         }
         engine.override_entries().next().unwrap().2.causal_context.clone()
     };
@@ -565,7 +565,7 @@ fn what_peers_hold_is_compared_by_address_and_counts_only_for_nodes_of_the_pool(
         observe(&mut engine, &target(&a, index), Kind::Refused, 1);
     }
     let good = |address: [u8; 4]| {
-        let of = Target { node: NodeName::new("former"), address: address.into(), ..target(&a, 0) };
+        let of = Target { node: node_name("former"), address: address.into(), ..target(&a, 0) };
         let vote = Vote { grade: Grade::Down, in_last_known_good: true, ..Vote::default() };
         [(of, vote)].into()
     };

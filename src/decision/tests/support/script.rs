@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::fixtures::host_name;
+use daymark_decision::fixtures::{host_name, node_name};
 use daymark_decision::{
-    Answer, Command, Decision, Engine, Grade, HybridTimestamp, Memory, Mode, Moment, NodeName, Override, OverrideEntry,
+    Answer, Command, Decision, Engine, Grade, HybridTimestamp, Memory, Mode, Moment, Override, OverrideEntry,
     OverrideKind, OverrideState, PeerView, Pool, Target, TtlRange, Vote,
 };
 
@@ -196,7 +196,7 @@ impl Scenario {
             Override { kind, reason: rest.join(" "), author: "ada".to_owned(), since: self.now, until, host: None };
         self.command(Command::SetOverride {
             pool: self.pool.name.clone(),
-            node: NodeName::new(node),
+            node: node_name(node),
             requested,
             insist: word.ends_with('!'),
         });
@@ -204,7 +204,7 @@ impl Scenario {
     }
 
     fn clear(&mut self, rest: &[&str]) -> Outcome {
-        let node = NodeName::new(rest.first().ok_or("undrain needs a node")?);
+        let node = node_name(rest.first().ok_or("undrain needs a node")?);
         let pool = self.pool.name.clone();
         self.command(Command::ClearOverride { pool, node });
         Ok(())
@@ -300,7 +300,7 @@ impl Scenario {
         };
         let pool = self.pool.name.clone();
         let now = self.now;
-        self.engine().handle_override_entries([(pool, NodeName::new(node), entry)], now);
+        self.engine().handle_override_entries([(pool, node_name(node), entry)], now);
         Ok(())
     }
 

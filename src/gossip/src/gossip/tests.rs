@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use daymark_decision::fixtures::{self, host_name, pool_name};
+use daymark_decision::fixtures::{self, host_name, node_name, pool_name};
 use daymark_decision::{Grade, HybridTimestamp, Override, OverrideKind, OverrideState, Target, Vote};
 use fastrand::Rng;
 
@@ -23,7 +23,7 @@ fn target(n: u32) -> Target {
     let [.., high, low] = n.to_be_bytes();
     Target {
         pool: pool_name("lb.kube-cp.com"),
-        node: NodeName::new(&format!("kube-cp-{n}")),
+        node: node_name(&format!("kube-cp-{n}")),
         address: [10, 10, high, low].into(),
     }
 }
