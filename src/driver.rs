@@ -316,16 +316,16 @@ impl Driver {
     }
 
     fn pending_overrides(&self, pool: &PoolName) -> Vec<PendingOverride> {
-        let of_pool = self.engine.pending_overrides().filter(|(of, ..)| *of == pool);
+        let of_pool = self.engine.pending_overrides().filter(|(key, _)| key.pool == *pool);
         of_pool
-            .map(|(_, node, pending)| PendingOverride { node: node.clone(), active_override: pending.clone() })
+            .map(|(key, pending)| PendingOverride { node: key.node.clone(), active_override: pending.clone() })
             .collect()
     }
 
     fn target_status(&self, target: &Target, reason: &Reason, health: Option<&Health>) -> TargetStatus {
         let grade = health.map(Health::grade).unwrap_or_default();
         let mut overrides = self.engine.overrides();
-        let active = overrides.find(|(pool, node, _)| **pool == target.pool && **node == target.node);
+        let active = overrides.find(|(key, _)| key.pool == target.pool && key.node == target.node);
         TargetStatus {
             node: target.node.clone(),
             address: target.address,
@@ -339,7 +339,7 @@ impl Driver {
                 message: last.observation.kind.to_string(),
                 observation: last.observation.clone(),
             }),
-            active_override: active.map(|(.., active)| active.clone()),
+            active_override: active.map(|(_, active)| active.clone()),
             votes: hosts::votes(&self.engine, target, health.map(Health::vote).unwrap_or_default()),
             reverted: self.reported.reverted(target),
             origin: None,

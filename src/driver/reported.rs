@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daymark_api::EventKind;
-use daymark_decision::{
-    Decision, Engine, Grade, HostName, NodeName, OverrideEntry, OverrideState, PoolName, QuorumState, Target,
-};
+use daymark_decision::{Decision, Engine, Grade, HostName, NodeKey, OverrideEntry, OverrideState, QuorumState, Target};
 
 /// A state of the engine, with its decision.
 #[derive(Debug)]
@@ -16,12 +14,6 @@ pub(super) struct Reported {
     override_entries: BTreeMap<NodeKey, OverrideEntry>,
     /// `None` if this host has no others.
     hosts: Option<HostsState>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct NodeKey {
-    pool: PoolName,
-    node: NodeName,
 }
 
 #[derive(Debug)]
@@ -35,10 +27,7 @@ struct HostsState {
 impl Reported {
     /// The present state of the engine.
     pub(super) fn new(engine: &Engine, decision: Decision) -> Self {
-        let override_entries = engine.override_entries().map(|(pool, node, entry)| {
-            let key = NodeKey { pool: pool.clone(), node: node.clone() };
-            (key, entry.clone())
-        });
+        let override_entries = engine.override_entries().map(|(key, entry)| (key.clone(), entry.clone()));
         let hosts = engine.membership().map(|_| HostsState {
             reachable: engine.reachable_hosts(),
             quorum_state: engine.quorum_state(),
@@ -71,8 +60,7 @@ impl Reported {
 
     /// The reason for which the drain of a target's node was reverted, if it was.
     pub(super) fn reverted(&self, target: &Target) -> Option<String> {
-        let key = NodeKey { pool: target.pool.clone(), node: target.node.clone() };
-        match &self.override_entries.get(&key)?.state {
+        match &self.override_entries.get(&target.node_key())?.state {
             OverrideState::Reverted(reverted) => Some(reverted.to_string()),
             OverrideState::Active(_) | OverrideState::Cleared => None,
         }

@@ -21,7 +21,7 @@ use crate::pool::PoolState;
 use crate::quorum::{Membership, QuorumState};
 use crate::refusal::Refusal;
 use crate::starting::Starting;
-use crate::target::{Grade, Target};
+use crate::target::{Grade, NodeKey, Target};
 
 /// The greatest generation that a state file may begin with, so that there always is a next one.
 const MAX_RESTORED_GENERATION: u64 = u64::MAX / 2;
@@ -78,7 +78,7 @@ impl Engine {
             let memory = remembered.remove(&policy.name);
             for (node, entry) in memory.iter().flat_map(|memory| &memory.overrides) {
                 let entry = entry.restored(own.as_ref(), now);
-                engine.overrides.merge(policy.name.clone(), node.clone(), entry, now);
+                engine.overrides.merge(policy.node_key(node), entry, now);
             }
             engine.pools.insert(policy.name.clone(), PoolState::new(policy, memory, now));
         }
@@ -135,13 +135,14 @@ impl Engine {
     /// and leave no usable node: the later one is reverted. Entries on nodes that are not configured stay pending.
     pub fn handle_override_entries(
         &mut self,
-        entries: impl IntoIterator<Item = (PoolName, NodeName, OverrideEntry)>,
+        entries: impl IntoIterator<Item = (NodeKey, OverrideEntry)>,
         now: Moment,
     ) {
         self.advance(now);
         let mut changed = BTreeSet::new();
-        for (pool, node, entry) in entries {
-            if self.pools.contains_key(&pool) && self.overrides.merge(pool.clone(), node, entry, self.now) {
+        for (key, entry) in entries {
+            let pool = key.pool.clone();
+            if self.pools.contains_key(&pool) && self.overrides.merge(key, entry, self.now) {
                 changed.insert(pool);
             }
         }
@@ -169,13 +170,14 @@ impl Engine {
                 let usability = |node: &NodeName, family| state.usability(node, family);
                 self.overrides.check(&state.policy, &node, &requested, insist, usability, self.now)?;
                 let requested = Override { host: own.clone(), ..requested };
-                self.overrides.set(pool, node, requested, insist, own.as_ref(), self.now);
+                self.overrides.set(NodeKey { pool, node }, requested, insist, own.as_ref(), self.now);
             }
             Command::ClearOverride { pool, node } => {
                 // A pending override can be cleared as well.
-                if !self.overrides.clear(&pool, &node, own.as_ref(), self.now) {
-                    self.find(&pool, &node)?;
-                    return Err(Refusal::NoOverride { pool, node });
+                let key = NodeKey { pool, node };
+                if !self.overrides.clear(&key, own.as_ref(), self.now) {
+                    self.find(&key.pool, &key.node)?;
+                    return Err(Refusal::NoOverride { pool: key.pool, node: key.node });
                 }
             }
         }
@@ -265,17 +267,17 @@ impl Engine {
     }
 
     /// The active overrides.
-    pub fn overrides(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
+    pub fn overrides(&self) -> impl Iterator<Item = (&NodeKey, &Override)> {
         self.overrides.iter()
     }
 
     /// The overrides on nodes that are not configured. They have no effect until the node is.
-    pub fn pending_overrides(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
+    pub fn pending_overrides(&self) -> impl Iterator<Item = (&NodeKey, &Override)> {
         self.overrides.pending()
     }
 
     /// The newest override entry of each node, also if it has ended, or the node is not configured any more.
-    pub fn override_entries(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &OverrideEntry)> {
+    pub fn override_entries(&self) -> impl Iterator<Item = (&NodeKey, &OverrideEntry)> {
         self.overrides.entries()
     }
 

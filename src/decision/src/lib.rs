@@ -57,6 +57,6 @@ pub use policy::{Mode, Node, Pool, ProbeTiming, Steering, Thresholds, TtlRange};
 pub use quorum::{Membership, QuorumState, Vote, is_majority};
 pub use reason::{AnswerStatus, NotReadyReason, Reason};
 pub use refusal::Refusal;
-pub use target::{Family, Grade, Target};
+pub use target::{Family, Grade, NodeKey, Target};
 pub use thresholded_grade::{Direction, PendingTransition, ThresholdedGrade};
 pub use writer_election::WriterElection;

@@ -14,7 +14,7 @@ use crate::override_entry::{HybridTimestamp, OverrideEntry, OverrideState, Rever
 use crate::peers::REACHABLE_FOR;
 use crate::policy::{Node, Pool};
 use crate::refusal::Refusal;
-use crate::target::Family;
+use crate::target::{Family, NodeKey};
 
 /// The usability of a node for clients in one address family; a better one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,9 +33,9 @@ pub(crate) type IsUsable<'a> = &'a dyn Fn(&NodeName, Family) -> bool;
 /// The override register.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Overrides {
-    entries: BTreeMap<(PoolName, NodeName), OverrideEntry>,
+    entries: BTreeMap<NodeKey, OverrideEntry>,
     /// The configured nodes. Entries on other nodes are pending.
-    configured: BTreeSet<(PoolName, NodeName)>,
+    configured: BTreeSet<NodeKey>,
     /// No entry of uncertain expiry expires before.
     uncertain_until: Moment,
 }
@@ -47,8 +47,8 @@ const MAX_TIME: u64 = u64::MAX / 2;
 
 impl Overrides {
     /// The active override of a node.
-    pub(crate) fn get(&self, pool: &PoolName, node: &NodeName) -> Option<&Override> {
-        self.entries.get(&(pool.clone(), node.clone())).and_then(OverrideEntry::active)
+    pub(crate) fn get(&self, key: &NodeKey) -> Option<&Override> {
+        self.entries.get(key).and_then(OverrideEntry::active)
     }
 
     /// Refuses an override that has already expired. Refuses a drain that leaves, in any address family, no node as usable as the
@@ -88,55 +88,39 @@ impl Overrides {
     }
 
     /// Sets an override on this host.
-    pub(crate) fn set(
-        &mut self,
-        pool: PoolName,
-        node: NodeName,
-        requested: Override,
-        insist: bool,
-        own: Option<&HostName>,
-        now: Moment,
-    ) {
-        self.record(pool, node, OverrideState::Active(requested), insist, own, now);
+    pub(crate) fn set(&mut self, key: NodeKey, requested: Override, insist: bool, own: Option<&HostName>, now: Moment) {
+        self.record(key, OverrideState::Active(requested), insist, own, now);
     }
 
     /// Clears the override of a node, or acknowledges that it was reverted. Returns false if there is nothing to clear.
-    pub(crate) fn clear(&mut self, pool: &PoolName, node: &NodeName, own: Option<&HostName>, now: Moment) -> bool {
-        let known = self.entries.get(&(pool.clone(), node.clone()));
+    pub(crate) fn clear(&mut self, key: &NodeKey, own: Option<&HostName>, now: Moment) -> bool {
+        let known = self.entries.get(key);
         let has_one = known.is_some_and(|entry| entry.state != OverrideState::Cleared);
         if has_one {
-            self.record(pool.clone(), node.clone(), OverrideState::Cleared, false, own, now);
+            self.record(key.clone(), OverrideState::Cleared, false, own, now);
         }
         has_one
     }
 
     /// Records a request of an operator on this host, with a timestamp later than any known one.
-    fn record(
-        &mut self,
-        pool: PoolName,
-        node: NodeName,
-        state: OverrideState,
-        insist: bool,
-        own: Option<&HostName>,
-        now: Moment,
-    ) {
+    fn record(&mut self, key: NodeKey, state: OverrideState, insist: bool, own: Option<&HostName>, now: Moment) {
         let newest = self.entries.values().map(|entry| entry.timestamp.time).max().unwrap_or_default();
         let time = now.as_millis().max(newest.saturating_add(1)).min(MAX_TIME);
-        let other_drains = self.drains(&pool).filter(|(other, _)| **other != node);
+        let other_drains = self.drains(&key.pool).filter(|(other, _)| **other != key.node);
         let causal_context = OverrideEntry::latest(other_drains.map(|(_, entry)| entry.timestamp.clone()).collect());
         let timestamp = HybridTimestamp { time, host: own.cloned() };
         let entry = OverrideEntry { timestamp, causal_context, insist, state, expiry_uncertain: false };
-        self.entries.insert((pool, node), entry);
+        self.entries.insert(key, entry);
     }
 
     /// Merges an entry of another host or of an earlier run. Returns true if it is newer or adds something.
-    pub(crate) fn merge(&mut self, pool: PoolName, node: NodeName, entry: OverrideEntry, now: Moment) -> bool {
+    pub(crate) fn merge(&mut self, key: NodeKey, entry: OverrideEntry, now: Moment) -> bool {
         if entry.timestamp.time > MAX_TIME {
             return false;
         }
         // It stays uncertain for as long as if this host had just started.
         let uncertain_until = if entry.expiry_uncertain { now.after(REACHABLE_FOR) } else { self.uncertain_until };
-        let known = match self.entries.entry((pool, node)) {
+        let known = match self.entries.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(vacant) => {
                 self.uncertain_until = uncertain_until;
@@ -168,7 +152,7 @@ impl Overrides {
     pub(crate) fn reconcile(&mut self, pool: &Pool, is_usable: Option<IsUsable<'_>>) {
         while self.leaves_none(pool, is_usable) {
             let Some(conflict) = self.latest_conflict(pool) else { return };
-            if let Some(entry) = self.entries.get_mut(&(pool.name.clone(), conflict.node)) {
+            if let Some(entry) = self.entries.get_mut(&pool.node_key(&conflict.node)) {
                 entry.state = OverrideState::Reverted(conflict.reverted);
             }
         }
@@ -181,7 +165,7 @@ impl Overrides {
     fn join_contexts(&mut self, pool: &Pool) {
         let timestamps: BTreeSet<HybridTimestamp> =
             self.drains(&pool.name).map(|(_, entry)| entry.timestamp.clone()).collect();
-        let drains = self.entries.iter_mut().filter(|((of, _), entry)| *of == pool.name && entry.is_drain());
+        let drains = self.entries.iter_mut().filter(|(key, entry)| key.pool == pool.name && entry.is_drain());
         for (_, entry) in drains {
             let known = std::mem::take(&mut entry.causal_context).into_iter();
             let earlier = timestamps.range(..&entry.timestamp).cloned();
@@ -209,26 +193,26 @@ impl Overrides {
         let mut configured = BTreeSet::new();
         for pool in pools {
             names.insert(pool.name.clone());
-            configured.extend(pool.nodes.iter().map(|node| (pool.name.clone(), node.name.clone())));
+            configured.extend(pool.nodes.iter().map(|node| pool.node_key(&node.name)));
         }
         self.configured = configured;
-        self.entries.retain(|(pool, _), _| names.contains(pool));
+        self.entries.retain(|key, _| names.contains(&key.pool));
         self.trim_pending();
     }
 
     /// Forgets the oldest pending entries if there are too many.
     pub(crate) fn trim_pending(&mut self) {
-        let pending = self.entries.iter().filter(|(of, _)| !self.configured.contains(of));
-        let mut pending: Vec<_> = pending.map(|(of, entry)| (entry.timestamp.clone(), of.clone())).collect();
+        let pending = self.entries.iter().filter(|(key, _)| !self.configured.contains(key));
+        let mut pending: Vec<_> = pending.map(|(key, entry)| (entry.timestamp.clone(), key.clone())).collect();
         pending.sort();
-        for (_, of) in pending.iter().rev().skip(MAX_PENDING) {
-            self.entries.remove(of);
+        for (_, key) in pending.iter().rev().skip(MAX_PENDING) {
+            self.entries.remove(key);
         }
     }
 
     /// The time at which the next of a pool's active overrides expires, or may expire.
     pub(crate) fn next_expiry_in(&self, pool: &PoolName) -> Option<Moment> {
-        self.on_configured().filter(|(of, ..)| *of == pool).filter_map(|(.., entry)| self.expiry(entry)).min()
+        self.on_configured().filter(|(key, _)| key.pool == *pool).filter_map(|(_, entry)| self.expiry(entry)).min()
     }
 
     /// The time at which the next entry expires, or may expire, pending ones included.
@@ -247,19 +231,19 @@ impl Overrides {
     }
 
     /// The active overrides of configured nodes.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
-        self.on_configured().filter_map(|(pool, node, entry)| Some((pool, node, entry.active()?)))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&NodeKey, &Override)> {
+        self.on_configured().filter_map(|(key, entry)| Some((key, entry.active()?)))
     }
 
     /// The active overrides of nodes that are not configured.
-    pub(crate) fn pending(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &Override)> {
-        let entries = self.entries.iter().filter(|(of, _)| !self.configured.contains(of));
-        entries.filter_map(|((pool, node), entry)| Some((pool, node, entry.active()?)))
+    pub(crate) fn pending(&self) -> impl Iterator<Item = (&NodeKey, &Override)> {
+        let entries = self.entries.iter().filter(|(key, _)| !self.configured.contains(key));
+        entries.filter_map(|(key, entry)| Some((key, entry.active()?)))
     }
 
     /// Every entry, also ended and pending ones.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &OverrideEntry)> {
-        self.entries.iter().map(|((pool, node), entry)| (pool, node, entry))
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&NodeKey, &OverrideEntry)> {
+        self.entries.iter()
     }
 
     fn undrained<'a>(&'a self, pool: &'a Pool) -> impl Iterator<Item = &'a Node> {
@@ -271,17 +255,16 @@ impl Overrides {
     }
 
     fn has(&self, pool: &Pool, node: &NodeName, kind: OverrideKind) -> bool {
-        self.get(&pool.name, node).is_some_and(|active| active.kind == kind)
+        self.get(&pool.node_key(node)).is_some_and(|active| active.kind == kind)
     }
 
     fn drains<'a>(&'a self, pool: &'a PoolName) -> impl Iterator<Item = (&'a NodeName, &'a OverrideEntry)> {
-        let drains = self.on_configured().filter(move |(of, _, entry)| *of == pool && entry.is_drain());
-        drains.map(|(_, node, entry)| (node, entry))
+        let drains = self.on_configured().filter(move |(key, entry)| key.pool == *pool && entry.is_drain());
+        drains.map(|(key, entry)| (&key.node, entry))
     }
 
-    fn on_configured(&self) -> impl Iterator<Item = (&PoolName, &NodeName, &OverrideEntry)> {
-        let entries = self.entries.iter().filter(|(of, _)| self.configured.contains(of));
-        entries.map(|((pool, node), entry)| (pool, node, entry))
+    fn on_configured(&self) -> impl Iterator<Item = (&NodeKey, &OverrideEntry)> {
+        self.entries.iter().filter(|(key, _)| self.configured.contains(key))
     }
 
     /// True if the drains leave a usable node, and one in each family that has any.

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::name::{NodeName, PoolName};
-use crate::target::{Family, Target};
+use crate::target::{Family, NodeKey, Target};
 
 /// One name, its nodes, and the rules for both.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +33,12 @@ impl Pool {
                 .map(move |&address| (Target { pool: self.name.clone(), node: node.name.clone(), address }, node))
         })
     }
-}
 
-impl Pool {
+    /// The key of a node of this pool.
+    pub(crate) fn node_key(&self, node: &NodeName) -> NodeKey {
+        NodeKey { pool: self.name.clone(), node: node.clone() }
+    }
+
     /// True if it has addresses of both families.
     pub fn is_dual_stack(&self) -> bool {
         Family::ALL.into_iter().all(|family| self.nodes.iter().any(|node| node.has(family)))

@@ -224,7 +224,7 @@ impl PoolState {
         let candidates: Vec<_> = policy
             .targets()
             .map(|(target, node)| Candidate {
-                active_override: overrides.get(&target.pool, &target.node),
+                active_override: overrides.get(&target.node_key()),
                 verdict: effective.verdict(&target),
                 minority: effective.minority(&target),
                 is_flapping: effective.flapping.contains(&target),
@@ -317,7 +317,7 @@ impl PoolState {
         let verdicts = self.healths.keys().map(|target| (target, effective.verdict(target)));
         let verdicts = verdicts.filter(|(target, verdict)| *verdict != own_grade(target));
         let minority = effective.minority.iter();
-        let entries = overrides.entries().filter(|(pool, ..)| **pool == self.policy.name);
+        let entries = overrides.entries().filter(|(key, _)| key.pool == self.policy.name);
         PoolMemory {
             pool: self.policy.name.clone(),
             last_known_good: self.good.values().flat_map(LastKnownGood::targets).cloned().collect(),
@@ -325,7 +325,7 @@ impl PoolState {
             verdicts: verdicts.map(|(target, verdict)| (target.clone(), verdict)).collect(),
             flapping: effective.flapping.clone(),
             minority: minority.map(|(target, grade)| (target.clone(), *grade)).collect(),
-            overrides: entries.map(|(_, node, entry)| (node.clone(), entry.clone())).collect(),
+            overrides: entries.map(|(key, entry)| (key.node.clone(), entry.clone())).collect(),
         }
     }
 

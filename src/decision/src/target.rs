@@ -7,6 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{NodeName, PoolName};
 
+/// One node of one pool. Operators override nodes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NodeKey {
+    /// The pool.
+    pub pool: PoolName,
+    /// The node.
+    pub node: NodeName,
+}
+
 /// One address of one node of one pool. Probes go to targets, and answers hold them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Target {
@@ -19,6 +28,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Its node.
+    pub fn node_key(&self) -> NodeKey {
+        NodeKey { pool: self.pool.clone(), node: self.node.clone() }
+    }
+
     /// The family of its address.
     pub const fn family(&self) -> Family {
         Family::of(self.address)

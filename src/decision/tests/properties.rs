@@ -190,8 +190,8 @@ impl Pair {
     }
 
     fn drained(&self) -> BTreeSet<NodeName> {
-        let drains = self.engine.overrides().filter(|(.., active)| active.kind == OverrideKind::Drain);
-        drains.map(|(_, node, _)| node.clone()).collect()
+        let drains = self.engine.overrides().filter(|(_, active)| active.kind == OverrideKind::Drain);
+        drains.map(|(key, _)| key.node.clone()).collect()
     }
 }
 
@@ -428,7 +428,7 @@ fn changes_under_way(pair: &Pair) -> Vec<Moment> {
     let answered = |engine: &mut Engine, at| members(&engine.decide(at).answers[0]);
     let before = answered(&mut engine, pair.now);
 
-    let expiries: Vec<Moment> = engine.overrides().filter_map(|(.., active)| active.until).collect();
+    let expiries: Vec<Moment> = engine.overrides().filter_map(|(_, active)| active.until).collect();
     changes.extend(expiries.into_iter().filter(|expiry| answered(&mut engine.clone(), *expiry) != before));
 
     for (target, health) in engine.healths() {

@@ -67,9 +67,9 @@ pub async fn discover_once(
 /// The state of a pool, as the engine remembers it.
 fn view(engine: &Engine, pool: &PoolName) -> PoolView {
     let usable = engine.healths().filter(|(target, health)| target.pool == *pool && health.grade() >= Grade::Live);
-    let overridden = engine.overrides().filter(|(of, ..)| *of == pool);
+    let overridden = engine.overrides().filter(|(key, _)| key.pool == *pool);
     PoolView {
         usable: usable.map(|(target, _)| target.address).collect(),
-        overridden: overridden.map(|(_, node, _)| node.clone()).collect(),
+        overridden: overridden.map(|(key, _)| key.node.clone()).collect(),
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use data_encoding::HEXLOWER;
-use daymark_decision::{HostName, Moment, NodeName, OverrideEntry, PoolName, Target, Vote};
+use daymark_decision::{HostName, Moment, NodeKey, OverrideEntry, PoolName, Target, Vote};
 use serde::{Deserialize, Serialize};
 
 /// The first bytes of a hash over the configuration of one pool. Shown in hex.
@@ -34,7 +34,7 @@ pub enum EntryKey {
     /// The host's vote on a target.
     Vote(Target),
     /// The newest override of a node that the host knows.
-    Override(PoolName, NodeName),
+    Override(NodeKey),
 }
 
 /// The value of an entry.

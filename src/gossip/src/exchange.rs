@@ -34,9 +34,9 @@ pub fn exchange(
 
 fn entries(engine: &Engine, configuration: &BTreeMap<PoolName, ConfigurationHash>) -> BTreeMap<EntryKey, EntryValue> {
     let votes = engine.votes().into_iter().map(|(target, vote)| (EntryKey::Vote(target), EntryValue::Vote(vote)));
-    let overrides = engine.override_entries().map(|(pool, node, entry)| {
-        (EntryKey::Override(pool.clone(), node.clone()), EntryValue::Override(entry.clone()))
-    });
+    let overrides = engine
+        .override_entries()
+        .map(|(key, entry)| (EntryKey::Override(key.clone()), EntryValue::Override(entry.clone())));
     let configuration = configuration
         .iter()
         .map(|(pool, hash)| (EntryKey::Configuration(pool.clone()), EntryValue::Configuration(*hash)));
@@ -94,7 +94,7 @@ mod tests {
         }
 
         fn drained(&self) -> Vec<&str> {
-            self.engine.overrides().map(|(_, node, _)| node.as_str()).collect()
+            self.engine.overrides().map(|(key, _)| key.node.as_str()).collect()
         }
     }
 

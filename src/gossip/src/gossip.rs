@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::{HostName, Membership, Moment, NodeName, OverrideEntry, PeerView, PoolName};
+use daymark_decision::{HostName, Membership, Moment, NodeKey, OverrideEntry, PeerView, PoolName};
 
 use crate::entries::{ConfigurationHash, EntryKey, EntryValue, HostEntries, RunVersion};
 use crate::message::Message;
@@ -45,7 +45,7 @@ pub struct Gossip {
     peers: BTreeMap<HostName, PeerState>,
     links: BTreeMap<HostName, PeerLink>,
     /// Overrides that have arrived and were not taken yet.
-    override_entries: Vec<(PoolName, NodeName, OverrideEntry)>,
+    override_entries: Vec<(NodeKey, OverrideEntry)>,
     /// The configuration with which overrides were taken last.
     configuration: BTreeMap<PoolName, ConfigurationHash>,
     has_identity_conflict: bool,
@@ -202,7 +202,7 @@ impl Gossip {
     }
 
     /// Takes the overrides that have arrived since the last call.
-    pub fn take_override_entries(&mut self) -> Vec<(PoolName, NodeName, OverrideEntry)> {
+    pub fn take_override_entries(&mut self) -> Vec<(NodeKey, OverrideEntry)> {
         std::mem::take(&mut self.override_entries)
     }
 

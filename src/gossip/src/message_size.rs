@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use daymark_decision::{
-    HostName, HybridTimestamp, Moment, NodeName, Override, OverrideEntry, OverrideKind, OverrideState, PoolName,
-    RevertedDrain,
+    HostName, HybridTimestamp, Moment, NodeKey, NodeName, Override, OverrideEntry, OverrideKind, OverrideState,
+    PoolName, RevertedDrain,
 };
 
 use crate::entries::{Entry, EntryKey, EntryValue};
@@ -54,7 +54,7 @@ pub fn override_overflow(
     let longest = *hosts.first()?;
     let entry = Entry {
         version: LARGE_COUNT,
-        key: EntryKey::Override(pool.clone(), node.clone()),
+        key: EntryKey::Override(NodeKey { pool: pool.clone(), node: node.clone() }),
         value: Some(EntryValue::Override(longest_override(longest, &hosts, node, nodes))),
     };
     overflow(&longest_message(longest, vec![longest_digest_entry(longest); 3], vec![entry]))

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use daymark_decision::{HostName, Moment, NodeName, OverrideEntry, PoolName, Target, Vote};
+use daymark_decision::{HostName, Moment, NodeKey, OverrideEntry, PoolName, Target, Vote};
 
 use crate::entries::{ConfigurationHash, EntryKey, EntryValue, HostEntries};
 use crate::message::DigestEntry;
@@ -93,11 +93,9 @@ impl PeerState {
         }
     }
 
-    pub(crate) fn override_entry(&self, key: &EntryKey) -> Option<(PoolName, NodeName, OverrideEntry)> {
+    pub(crate) fn override_entry(&self, key: &EntryKey) -> Option<(NodeKey, OverrideEntry)> {
         match (key, self.entries.get(key)?) {
-            (EntryKey::Override(pool, node), EntryValue::Override(entry)) => {
-                Some((pool.clone(), node.clone(), entry.clone()))
-            }
+            (EntryKey::Override(key), EntryValue::Override(entry)) => Some((key.clone(), entry.clone())),
             _ => None,
         }
     }

@@ -174,7 +174,7 @@ impl Host {
     }
 
     pub(crate) fn override_entries(&self) -> impl Iterator<Item = &OverrideEntry> {
-        self.running.iter().flat_map(|running| running.engine.override_entries().map(|(.., entry)| entry))
+        self.running.iter().flat_map(|running| running.engine.override_entries().map(|(_, entry)| entry))
     }
 
     fn exchange(&mut self, at: u64) {

@@ -48,7 +48,7 @@ pub(crate) fn overridden(cluster: &Cluster, host: usize, kind: OverrideKind) -> 
     let mut addresses = BTreeSet::new();
     for node in &cluster.nodes {
         let mut overrides = running.engine.overrides();
-        if overrides.any(|(_, name, active)| *name == node.target.node && active.kind == kind) {
+        if overrides.any(|(key, active)| key.node == node.target.node && active.kind == kind) {
             addresses.insert(node.target.address);
         }
     }

@@ -164,7 +164,7 @@ fn describe(cluster: &mut Cluster, host: usize) -> Option<String> {
     let now = cluster.now;
     let answer = cluster.hosts[host].answer(now)?;
     let engine = &cluster.hosts[host].running.as_ref()?.engine;
-    let overrides = engine.override_entries().map(|(_, node, entry)| {
+    let overrides = engine.override_entries().map(|(key, entry)| {
         let state = match &entry.state {
             OverrideState::Active(active) => format!("{:?} {}", active.kind, active.until.is_some()),
             OverrideState::Cleared => "cleared".to_owned(),
@@ -172,7 +172,7 @@ fn describe(cluster: &mut Cluster, host: usize) -> Option<String> {
                 format!("reverted for {} on {}", reverted.node, reverted.host.as_ref().map_or("", HostName::as_str))
             }
         };
-        format!("{node} {:?} {state}", entry.timestamp)
+        format!("{} {:?} {state}", key.node, entry.timestamp)
     });
     let overrides: Vec<String> = overrides.collect();
     let addresses: Vec<IpAddr> = answer.members.iter().map(|member| member.address).collect();

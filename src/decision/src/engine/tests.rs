@@ -200,7 +200,7 @@ fn a_memory_written_by_a_clock_ahead_keeps_the_length_of_an_override() {
 
     let membership = None;
     let mut second = Engine::new(membership, vec![a], memory, at(5));
-    let (_, _, active) = second.overrides().next().unwrap();
+    let (_, active) = second.overrides().next().unwrap();
     assert_eq!((active.since, active.until), (at(5), Some(at(605))));
     let before = second.decide(at(5)).generation;
     assert!(second.decide(at(605)).generation > before, "there is always a next generation");
@@ -216,7 +216,7 @@ fn overrides_set_before_a_host_had_peers_get_its_name() {
 
     let own = host_name("dns-1");
     let second = Engine::new(Some(fixtures::membership(1, 1..=2)), vec![a], first.memory(), at(5));
-    let entries: Vec<&OverrideEntry> = second.override_entries().map(|(.., entry)| entry).collect();
+    let entries: Vec<&OverrideEntry> = second.override_entries().map(|(_, entry)| entry).collect();
     let own = Some(own);
     assert!(entries.iter().all(|entry| entry.timestamp.host == own && entry.active().unwrap().host == own));
     assert_eq!(entries[1].causal_context, [entries[0].timestamp.clone()], "they still know of each other");
@@ -309,14 +309,14 @@ fn two_hosts_that_revert_a_drain_because_of_different_drains_converge() {
         let host = Some(host_name("dns-3"));
         let timestamp = HybridTimestamp { time: at(0).as_millis(), host: host.clone() };
         let reverted = RevertedDrain { drain: drain_since(0), node: node_name(other), host };
-        (a.name.clone(), node_name("cp-1"), entry(timestamp, OverrideState::Reverted(reverted)))
+        (a.node_key(&node_name("cp-1")), entry(timestamp, OverrideState::Reverted(reverted)))
     };
     let merged = |others: [&str; 2]| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
         for other in others {
             engine.handle_override_entries([reverted(other)], at(1));
         }
-        engine.override_entries().map(|(.., entry)| entry.state.clone()).collect::<Vec<_>>()
+        engine.override_entries().map(|(_, entry)| entry.state.clone()).collect::<Vec<_>>()
     };
     assert_eq!(merged(["cp-2", "cp-3"]), merged(["cp-3", "cp-2"]));
 }
@@ -330,18 +330,18 @@ fn a_host_that_starts_with_its_clock_ahead_expires_no_drain_that_other_hosts_kee
     let mut former = engine(std::slice::from_ref(&a), 3);
     former.handle_peer_view(view("dns-2", BTreeMap::new()), at(0), at(0));
     former.handle_command(set(&a, "cp-1", requested(600)), at(0)).unwrap();
-    let stored = former.override_entries().next().unwrap().2.clone();
+    let stored = former.override_entries().next().unwrap().1.clone();
     // Another host has the same entry, by this host's clock, which is twenty minutes ahead.
-    let again = |state| (a.name.clone(), node.clone(), OverrideEntry { state, ..stored.clone() });
+    let again = |state| (a.node_key(&node), OverrideEntry { state, ..stored.clone() });
     let uncertain = |until| {
-        let (pool, node, entry) = again(OverrideState::Active(requested(until)));
-        [(pool, node, OverrideEntry { expiry_uncertain: true, ..entry })]
+        let (key, entry) = again(OverrideState::Active(requested(until)));
+        [(key, OverrideEntry { expiry_uncertain: true, ..entry })]
     };
-    let expiry_uncertain = |engine: &Engine| engine.override_entries().next().unwrap().2.expiry_uncertain;
+    let expiry_uncertain = |engine: &Engine| engine.override_entries().next().unwrap().1.expiry_uncertain;
     let start = || Engine::new(former.membership.clone(), vec![a.clone()], former.memory(), at(1_200));
     let ends = |engine: &mut Engine, secs| {
         engine.decide(at(secs));
-        engine.overrides().next().map(|(.., active)| active.until.unwrap())
+        engine.overrides().next().map(|(_, active)| active.until.unwrap())
     };
 
     let mut informed = start();
@@ -387,7 +387,7 @@ fn a_cleared_override_stays_cleared_if_its_node_was_not_configured_meanwhile() {
     let node = node_name("cp-2");
     let mut engine = engine(std::slice::from_ref(&long), 1);
     engine.handle_command(set(&long, "cp-2", drain_since(0)), at(0)).unwrap();
-    let drained = engine.override_entries().next().unwrap().2.clone();
+    let drained = engine.override_entries().next().unwrap().1.clone();
     engine.handle_policy(vec![short.clone()], at(1));
     assert_eq!(engine.overrides().count(), 0, "the node is not configured now");
     engine.handle_policy(vec![long.clone()], at(2));
@@ -395,7 +395,7 @@ fn a_cleared_override_stays_cleared_if_its_node_was_not_configured_meanwhile() {
     engine.handle_command(Command::ClearOverride { pool: name.clone(), node: node.clone() }, at(3)).unwrap();
     engine.handle_policy(vec![short.clone()], at(4));
     let mut engine = Engine::new(engine.membership.clone(), vec![short], engine.memory(), at(5));
-    engine.handle_override_entries([(name, node, drained)], at(6));
+    engine.handle_override_entries([(NodeKey { pool: name, node }, drained)], at(6));
     engine.handle_policy(vec![long], at(7));
     assert_eq!(engine.overrides().count(), 0);
 }
@@ -406,12 +406,12 @@ fn the_latest_pending_overrides_are_kept_up_to_the_limit() {
     let mut engine = engine(std::slice::from_ref(&a), 3);
     let cleared = |n: u64| {
         let timestamp = HybridTimestamp { time: n, host: Some(host_name("dns-2")) };
-        (a.name.clone(), node_name(&format!("gone-{n}")), entry(timestamp, OverrideState::Cleared))
+        (a.node_key(&node_name(&format!("gone-{n}"))), entry(timestamp, OverrideState::Cleared))
     };
     engine.handle_override_entries((1..=150).map(cleared), at(1));
     engine.handle_policy(vec![a.clone()], at(2));
     let times = |engine: &Engine| -> Vec<u64> {
-        engine.override_entries().map(|(.., entry)| entry.timestamp.time).filter(|time| *time > 0).collect()
+        engine.override_entries().map(|(_, entry)| entry.timestamp.time).filter(|time| *time > 0).collect()
     };
     assert_eq!((times(&engine).len(), times(&engine).iter().min()), (100, Some(&51)));
     engine.handle_override_entries((1..=160).map(cleared), at(3));
@@ -434,12 +434,12 @@ fn drains_that_know_of_each_other_still_do_after_one_was_pending() {
     engine.handle_policy(vec![shorter], at(3));
     // Any entry of another host.
     let cleared = |time: u64| entry(HybridTimestamp { time, host: Some(host_name("dns-2")) }, OverrideState::Cleared);
-    engine.handle_override_entries([(long.name.clone(), node_name("cp-4"), cleared(1))], at(4));
+    engine.handle_override_entries([(long.node_key(&node_name("cp-4")), cleared(1))], at(4));
     engine.handle_policy(vec![long.clone()], at(5));
     for n in [2, 3] {
         (0..3).for_each(|_| observe(&mut engine, &target(&long, n), Kind::Refused, 6));
     }
-    engine.handle_override_entries([(long.name.clone(), node_name("cp-4"), cleared(2))], at(7));
+    engine.handle_override_entries([(long.node_key(&node_name("cp-4")), cleared(2))], at(7));
     assert_eq!(engine.overrides().count(), 2, "the later one is not reverted");
 }
 
@@ -456,7 +456,7 @@ fn a_pending_override_shortens_no_ttl_and_can_be_cleared() {
     engine.handle_policy(vec![short], at(1));
     assert_eq!(engine.decide(at(8)).answers[0].ttl, long.ttl.max);
     assert_eq!(
-        engine.pending_overrides().map(|(_, node, _)| node.clone()).collect::<Vec<_>>(),
+        engine.pending_overrides().map(|(key, _)| key.node.clone()).collect::<Vec<_>>(),
         std::slice::from_ref(&node)
     );
     engine.handle_command(Command::ClearOverride { pool: name, node }, at(9)).unwrap();
@@ -509,9 +509,9 @@ fn the_causal_contexts_of_one_entry_are_merged() {
         for causal_context in contexts {
             let entry = entry(timestamp("dns-2", 9), OverrideState::Active(drain_since(0)));
             let entry = OverrideEntry { causal_context, ..entry };
-            engine.handle_override_entries([(a.name.clone(), node_name("cp-1"), entry)], at(10));
+            engine.handle_override_entries([(a.node_key(&node_name("cp-1")), entry)], at(10));
         }
-        engine.override_entries().next().unwrap().2.causal_context.clone()
+        engine.override_entries().next().unwrap().1.causal_context.clone()
     };
     let one = timestamp("dns-1", 1);
     let other = timestamp("dns-3", 2);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use daymark_decision::fixtures::{host_name, node_name};
 use daymark_decision::{
-    Answer, Command, Decision, Engine, Grade, HybridTimestamp, Memory, Mode, Moment, Override, OverrideEntry,
+    Answer, Command, Decision, Engine, Grade, HybridTimestamp, Memory, Mode, Moment, NodeKey, Override, OverrideEntry,
     OverrideKind, OverrideState, PeerView, Pool, Target, TtlRange, Vote,
 };
 
@@ -298,23 +298,23 @@ impl Scenario {
             state,
             expiry_uncertain: false,
         };
-        let pool = self.pool.name.clone();
+        let key = NodeKey { pool: self.pool.name.clone(), node: node_name(node) };
         let now = self.now;
-        self.engine().handle_override_entries([(pool, node_name(node), entry)], now);
+        self.engine().handle_override_entries([(key, entry)], now);
         Ok(())
     }
 
     /// The timestamp of the override entry of a node.
     fn timestamp(&self, node: &str) -> Option<HybridTimestamp> {
         let mut entries = self.engine.iter().flat_map(Engine::override_entries);
-        entries.find(|(_, of, _)| of.as_str() == node).map(|(.., entry)| entry.timestamp.clone())
+        entries.find(|(key, _)| key.node.as_str() == node).map(|(_, entry)| entry.timestamp.clone())
     }
 
     /// Handles `reverted NODE TEXT`: the drain of that node is reverted, and the reason contains the text.
     fn reverted(&mut self, rest: &[&str]) -> Outcome {
         let (node, text) = rest.split_first().ok_or("reverted needs a node and a text")?;
-        let message = self.engine().override_entries().find_map(|(_, of, entry)| match &entry.state {
-            OverrideState::Reverted(reverted) if of.as_str() == *node => Some(reverted.to_string()),
+        let message = self.engine().override_entries().find_map(|(key, entry)| match &entry.state {
+            OverrideState::Reverted(reverted) if key.node.as_str() == *node => Some(reverted.to_string()),
             _ => None,
         });
         match message {

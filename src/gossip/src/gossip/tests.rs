@@ -101,7 +101,7 @@ impl Network {
     fn deliver(&mut self, to: usize, bytes: &[u8]) -> Result<Freshness, Rejection> {
         let now = self.clock(to);
         let outcome = self.hosts[to].handle(Message::decode(bytes).unwrap(), now);
-        self.overrides[to].extend(self.hosts[to].take_override_entries().into_iter().map(|(.., entry)| entry));
+        self.overrides[to].extend(self.hosts[to].take_override_entries().into_iter().map(|(_, entry)| entry));
         for (view, last_seen) in self.hosts[to].take_views() {
             self.views[to].insert(view.host.clone(), (view, last_seen));
         }
@@ -248,7 +248,7 @@ fn drain(reason: usize, known: u64) -> EntryValue {
 }
 
 fn override_key(n: u32) -> EntryKey {
-    EntryKey::Override(target(n).pool, target(n).node)
+    EntryKey::Override(target(n).node_key())
 }
 
 #[test]

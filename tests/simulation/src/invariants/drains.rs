@@ -148,7 +148,7 @@ fn drained(cluster: &Cluster, host: usize) -> BTreeMap<usize, &OverrideEntry> {
 fn entry(cluster: &Cluster, NodeOnHost { host, node }: NodeOnHost) -> Option<&OverrideEntry> {
     let engine = &cluster.hosts[host].running.as_ref()?.engine;
     let name = &cluster.nodes[node].target.node;
-    engine.override_entries().find(|(_, of, _)| *of == name).map(|(.., entry)| entry)
+    engine.override_entries().find(|(key, _)| key.node == *name).map(|(_, entry)| entry)
 }
 
 /// Tells if one of these drains was made without knowledge of an earlier one.
