@@ -181,7 +181,7 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
     checks.extend(match admin.driver.hosts().await {
         Ok(None) => vec![Ok("driver".to_owned())],
         Ok(Some(hosts)) if hosts.is_better_avoided() => {
-            vec![Ok("driver".to_owned()), Err("this host reaches no target, and another host may".to_owned())]
+            vec![Ok("driver".to_owned()), Err("this host reaches no target, but another host may reach one".to_owned())]
         }
         Ok(Some(_)) => vec![Ok("driver".to_owned()), Ok("isolation".to_owned())],
         Err(gone) => vec![Err(gone.to_string())],
@@ -241,13 +241,13 @@ async fn events(State(admin): State<Admin>) -> Json<Vec<Event>> {
 async fn nothing_here() -> ErrorResponse {
     ErrorResponse::new(
         StatusCode::NOT_FOUND,
-        "there is nothing here; there are /livez, /readyz, /metrics, /api/v1/status, /api/v1/events and \
+        "this path does not exist; the paths are /livez, /readyz, /metrics, /api/v1/status, /api/v1/events and \
          /api/v1/pools/{pool}/nodes/{node}/override",
     )
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> ErrorResponse {
-    ErrorResponse::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
+    ErrorResponse::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not allow {method}", uri.path()))
 }
 
 #[cfg(test)]

@@ -205,7 +205,7 @@ fn json(value: &impl serde::Serialize) -> Outcome {
 /// Runs one future to its end on a runtime of two threads: the work is small, and a blocked one must not stop the other.
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Run(format!("no runtime can be started: {error}")))?;
+    let runtime = runtime.map_err(|error| Failure::Run(format!("the runtime cannot be started: {error}")))?;
     let outcome = runtime.block_on(future);
     // A disk that hangs must not keep the process from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

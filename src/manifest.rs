@@ -26,15 +26,16 @@ pub enum NoManifest {
     )]
     Variable(usize),
     /// Files are mounted where they are.
-    #[error("{0} is no absolute path, and a path on the node is needed")]
+    #[error("{0} is a relative path; an absolute path on the node is needed")]
     Relative(PathBuf),
     /// A mount would hide the files of the image at its path.
     #[error(
-        "{0} cannot be mounted, because the image has its binary below; a directory of its own is needed, such as /etc/daymark"
+        "{0} cannot be mounted, because the binary of the image is below it; another directory is needed, such as \
+         /etc/daymark"
     )]
     Hiding(PathBuf),
     /// The image is named otherwise.
-    #[error("{0:?} names no image; a name such as registry.example.net/daymark:0.1.0 is needed")]
+    #[error("\"{0}\" is not the name of an image; a name such as registry.example.net/daymark:0.1.0 is needed")]
     Image(String),
 }
 

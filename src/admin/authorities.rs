@@ -63,8 +63,8 @@ mod tests {
         assert_eq!(
             warning(not_after - 86_400),
             Some(
-                "the CA CN=kubernetes expires on 2100-01-01, in 1 day, and from then on clients refuse every node whose \
-                 certificate it issued; renew it before"
+                "the CA CN=kubernetes expires on 2100-01-01, in 1 day, and from then on clients refuse every node \
+                 whose certificate it issued; renew it before then"
                     .to_owned()
             )
         );

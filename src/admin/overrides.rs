@@ -23,7 +23,7 @@ pub(super) async fn set(
     let Path((pool, node)) = names?;
     let bad = |message: String| ErrorResponse::new(StatusCode::BAD_REQUEST, message);
     let request: OverrideRequest =
-        serde_json::from_slice(&body).map_err(|error| bad(format!("the body is no override: {error}")))?;
+        serde_json::from_slice(&body).map_err(|error| bad(format!("the body is not an override: {error}")))?;
     let requested = requested(&request, admin.clock.now()).map_err(bad)?;
     let pool = pool_name(&admin, &pool).await?;
     let node = node_name(&node)?;

@@ -46,9 +46,9 @@ pub async fn serve(listener: TcpListener, routes: Router, shutdown: Cancellation
 async fn whole(request: Request, next: Next) -> Result<Response, ErrorResponse> {
     let (head, body) = request.into_parts();
     let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await;
-    let body = body.map_err(|_| ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))?;
+    let body = body.map_err(|_| ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?;
     let body =
-        body.map_err(|error| ErrorResponse::new(StatusCode::BAD_REQUEST, format!("no body can be read: {error}")))?;
+        body.map_err(|error| ErrorResponse::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}")))?;
     Ok(next.run(Request::from_parts(head, Body::from(body))).await)
 }
 

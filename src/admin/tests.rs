@@ -270,7 +270,7 @@ async fn a_target_that_is_gone_leaves_no_metric_behind() {
 async fn a_path_that_is_not_there_says_which_are() {
     let (code, text) = bench().get("/api/v2").await;
     assert_eq!(code, StatusCode::NOT_FOUND);
-    assert!(text.contains("there are /livez, /readyz, /metrics"), "{text}");
+    assert!(text.contains("the paths are /livez, /readyz, /metrics"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,7 +297,7 @@ async fn a_method_that_a_path_does_not_take_is_a_problem_that_says_which_it_take
         assert_eq!(response.headers()[header::ALLOW], allowed);
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let problem: Problem = serde_json::from_slice(&body).unwrap();
-        assert_eq!(problem.error, format!("{path} does not take {method}"));
+        assert_eq!(problem.error, format!("{path} does not allow {method}"));
     }
 }
 

@@ -25,13 +25,19 @@ pub struct AdminToken(Option<PathBuf>);
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
     /// There is no token.
-    #[error("writing is off: set admin.tokenFile, or stateDir so that Daymark makes a token there")]
+    #[error(
+        "writing is off, because this host has no admin token; set `admin.tokenFile`, or set `stateDir` and Daymark \
+         makes a token there"
+    )]
     Off,
     /// The file of the token cannot be used.
     #[error("{0}")]
     File(FileError),
     /// The request has no token, or another.
-    #[error("the admin token was refused: the one in {} of this host is needed, as `Authorization: Bearer TOKEN`", .0.display())]
+    #[error(
+        "the admin token was refused; the token in {} of this host is needed, as `Authorization: Bearer TOKEN`",
+        .0.display()
+    )]
     Wrong(PathBuf),
 }
 
@@ -80,7 +86,7 @@ pub async fn keep_making(dir: PathBuf, shutdown: CancellationToken) {
             let there = dir.clone();
             // A disk that hangs holds up this task alone.
             if let Ok(Ok(())) = spawn_blocking(move || make_in(&there)).await {
-                break info!("the admin token is made in {}", dir.display());
+                break info!("the admin token was created in {}", dir.display());
             }
         }
     };

@@ -78,7 +78,7 @@ impl Api {
             .no_proxy()
             .timeout(REQUEST_TIMEOUT)
             .build()
-            .map_err(|error| Failure::Run(format!("no HTTP client can be made: {}", innermost(&error))))?;
+            .map_err(|error| Failure::Run(format!("the HTTP client cannot be set up: {}", innermost(&error))))?;
         Ok(ApiClient { http, address: &self.address })
     }
 }

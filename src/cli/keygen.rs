@@ -48,7 +48,7 @@ pub(super) fn keygen(arguments: &Arguments) -> Outcome {
 
 fn create(path: &Path, line: &str, id: KeyId) -> Outcome {
     match StagedFile::private(path, line.as_bytes()).and_then(StagedFile::create) {
-        Ok(()) => Ok(format!("{} is made, with the key {id}\n", path.display())),
+        Ok(()) => Ok(format!("{} was created with the key {id}\n", path.display())),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(Failure::Usage(format!("{} exists and stays as it is; --append adds a key to it", path.display())))
         }

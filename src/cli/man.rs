@@ -15,6 +15,6 @@ pub(super) struct Arguments {
 pub(super) fn man(arguments: &Arguments) -> Outcome {
     let command = Cli::command().disable_help_subcommand(true);
     clap_mangen::generate_to(command, &arguments.dir)
-        .map_err(|error| Failure::Run(format!("{} takes no man page: {error}", arguments.dir.display())))?;
+        .map_err(|error| Failure::Run(format!("no man page can be written to {}: {error}", arguments.dir.display())))?;
     Ok(String::new())
 }

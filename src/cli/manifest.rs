@@ -140,14 +140,14 @@ fn preface(config: &Config, file: &Path) -> String {
     ];
     if let Some(peers) = &config.peers {
         let names: Vec<&str> = peers.membership.members.iter().map(HostName::as_str).collect();
-        lines.push(format!("Each host has the name of its node, so the nodes have to be called {}.", names.join(", ")));
+        lines.push(format!("Each host has the name of its node, so the nodes must be called {}.", names.join(", ")));
     }
     let elsewhere = manifest::files_elsewhere(config, file);
     if !elsewhere.is_empty() {
         let files: Vec<_> = elsewhere.iter().map(|path| path.display().to_string()).collect();
-        lines.push(format!("The Pod sees {} as it is when it starts. What is replaced", files.join(", ")));
+        lines.push(format!("The Pod reads these files once, when it starts: {}.", files.join(", ")));
         lines.push(
-            "while it runs, such as a token or a certificate that ends, belongs beside the configuration.".to_owned(),
+            "Keep a file that is replaced later, such as a token, in the directory of the configuration.".to_owned(),
         );
     }
     lines.iter().map(|line| format!("# {line}\n")).collect()

@@ -101,8 +101,8 @@ fn out_of_reach(hosts: Option<&HostsStatus>) -> String {
     let names: Vec<&str> = peers.map(|peer| peer.host.as_str()).collect();
     match names.as_slice() {
         [] => String::new(),
-        [one] => format!("host {one}: unreachable, gets the override once it is back\n"),
-        several => format!("hosts {}: unreachable, get the override once they are back\n", several.join(", ")),
+        [one] => format!("host {one}: unreachable; it receives the override when it is back\n"),
+        several => format!("hosts {}: unreachable; they receive the override when they are back\n", several.join(", ")),
     }
 }
 
@@ -115,7 +115,7 @@ fn unknown(hosts: Option<&HostsStatus>, pool: &PoolName, node: &str) -> String {
     };
     peers
         .filter(has_no_such_node)
-        .map(|peer| format!("host {}: has no node {node}, so the override is pending there\n", peer.host))
+        .map(|peer| format!("host {}: no node {node} there, so the override is pending\n", peer.host))
         .collect()
 }
 
@@ -133,11 +133,11 @@ mod tests {
         let mut hosts = hosts_status();
         let own = hosts.own.clone();
         hosts.peers.iter_mut().for_each(|peer| peer.reachable_hosts = vec![own.clone()]);
-        assert_eq!(out_of_reach(Some(&hosts)), "host dns-3: unreachable, gets the override once it is back\n");
+        assert_eq!(out_of_reach(Some(&hosts)), "host dns-3: unreachable; it receives the override when it is back\n");
         hosts.peers[0].reachable_hosts.clear();
         assert_eq!(
             out_of_reach(Some(&hosts)),
-            "hosts dns-2, dns-3: unreachable, get the override once they are back\n"
+            "hosts dns-2, dns-3: unreachable; they receive the override when they are back\n"
         );
         assert_eq!(out_of_reach(None), "");
     }
@@ -147,7 +147,7 @@ mod tests {
         let (hosts, pool) = (hosts_status(), pool_status().name);
         let known = hosts.peers[0].targets[0].node.to_string();
         assert_eq!(unknown(Some(&hosts), &pool, &known), "");
-        let expected = "host dns-2: has no node cp-9, so the override is pending there\n";
+        let expected = "host dns-2: no node cp-9 there, so the override is pending\n";
         assert_eq!(unknown(Some(&hosts), &pool, "cp-9"), expected, "dns-3 is unreachable");
     }
 

@@ -55,7 +55,7 @@ fn known(config: &Config) -> Vec<PoolConfig> {
     let discovered = app::remembered_nodes(config, StateFile::peek).discovered;
     for PoolConfig { pool, .. } in config.pools.iter().filter(|config| config.discovery.is_some()) {
         if discovered.0.get(&pool.name).is_none_or(|nodes| nodes.known().next().is_none()) {
-            warn!("{}: the state knows no node that was found, so the seeds alone are probed", pool.name);
+            warn!("{}: the state has no discovered nodes, so only the seeds are probed", pool.name);
         }
     }
     discovery::complete(&discovered, &config.pools)

@@ -19,15 +19,18 @@ const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 #[derive(Debug, thiserror::Error)]
 pub enum NoUnit {
     /// A unit has its own ways with spaces, quotes, `%` and `$`.
-    #[error("{0:?} cannot stand in a unit; an absolute path of letters, digits and _-+.,:@/, without .., is needed")]
+    #[error("{0} cannot be written in a unit; an absolute path of letters, digits and _-+.,:@/, without .., is needed")]
     Unreadable(PathBuf),
     /// The service would not see it.
     #[error(
-        "{0} is hidden from the service, which sees no home and no /tmp; a place such as /usr/local or /etc is needed"
+        "{0} is hidden from the service, which cannot see /home, /root and /tmp; a directory such as /usr/local or \
+         /etc is needed"
     )]
     Hidden(PathBuf),
     /// The service could not write there.
-    #[error("stateDir: the service writes below {STATES} alone; a directory there is needed, not {0}")]
+    #[error(
+        "stateDir: {0} is read-only for the service, which writes only below {STATES}; a directory there is needed"
+    )]
     State(PathBuf),
 }
 
@@ -48,7 +51,7 @@ fn with_paths(binary: &Path, file: &Path, state: Option<&Path>) -> Result<String
     }
 }
 
-/// The path, as it can stand in a unit.
+/// The path, as a unit can have it.
 fn plain(path: &Path) -> Result<&str, NoUnit> {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-+.,:@/".contains(letter);
     let is_straight = path.is_absolute() && !path.components().any(|part| part == Component::ParentDir);
@@ -115,11 +118,11 @@ mod tests {
             assert!(of(BINARY, path, None).unwrap_err().starts_with(&format!("{path} is hidden from the service")));
         }
         for path in ["/opt/day mark", "/opt/100%", "/opt/$HOME", "daymark", "/opt/day\nmark"] {
-            assert!(of(path, FILE, None).unwrap_err().contains("cannot stand in a unit"), "{path}");
+            assert!(of(path, FILE, None).unwrap_err().contains("cannot be written in a unit"), "{path}");
         }
-        assert!(of(BINARY, FILE, Some("/srv/state")).unwrap_err().ends_with("is needed, not /srv/state"));
+        assert!(of(BINARY, FILE, Some("/srv/state")).unwrap_err().starts_with("stateDir: /srv/state is read-only"));
         assert!(of(BINARY, FILE, Some("/var/library")).is_err());
         let dotted = "/var/lib/../../srv/x";
-        assert!(of(BINARY, FILE, Some(dotted)).unwrap_err().contains("cannot stand in a unit"), "{dotted}");
+        assert!(of(BINARY, FILE, Some(dotted)).unwrap_err().contains("cannot be written in a unit"), "{dotted}");
     }
 }

@@ -122,7 +122,7 @@ fn an_override_needs_the_token_and_is_refused_if_it_is_invalid() {
         assert_eq!(send("DELETE", "cp-1", wrong, "").0, 401);
     }
     for (bad, message) in [
-        ("drain", "the body is no override: "),
+        ("drain", "the body is not an override: "),
         ("{}", "missing field `kind`"),
         (r#"{"kind": "explode"}"#, "unknown variant `explode`"),
         (r#"{"kind": "drain", "until": "10m"}"#, "unknown field `until`"),

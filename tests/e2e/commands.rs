@@ -64,9 +64,9 @@ fn one_file_serves_all_hosts_if_each_gets_its_name_by_a_flag() {
     fs::write(&config, format!("{}\n{PEERS}\n", nodes.plan())).unwrap();
     let check = ["check", "-c", config.to_str().unwrap()];
     let text = output(&[&check[..], &["--self", "dns-2"]].concat());
-    assert!(text.contains("dns-1, dns-2, dns-3; this is dns-2\n"), "{text}");
+    assert!(text.contains("dns-1, dns-2, dns-3 (this is dns-2); "), "{text}");
     let by_variable = finish(daymark(&check).env("DAYMARK_SELF", "dns-3"));
-    assert!(by_variable.stdout.contains("; this is dns-3\n"), "{}", by_variable.stderr);
+    assert!(by_variable.stdout.contains(" (this is dns-3); "), "{}", by_variable.stderr);
     let nameless = finish(&mut daymark(&check));
     assert!(nameless.code == Some(2) && nameless.stderr.contains("by --self or DAYMARK_SELF"), "{}", nameless.stderr);
     for command in ["run", "sync", "check", "probe"] {

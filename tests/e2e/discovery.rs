@@ -136,7 +136,7 @@ fn the_endpoints_of_the_service_have_the_same_addresses_without_names() {
     assert_eq!(daymark.pool()["targets"][1]["node"], all[1].to_string());
     fixture.cluster.set_endpoints(443, all);
     until("it warns of the port", || {
-        alarms(&daymark).contains("the endpoints have port 443, and the pool has port").then_some(())
+        alarms(&daymark).contains("the endpoints have port 443, but the pool has port").then_some(())
     });
 }
 
@@ -315,7 +315,7 @@ fn unusable_entries_of_the_state_are_dropped_with_a_message() {
     let text = fs::read_to_string(&state).unwrap();
     fs::write(&state, text.replace(&fixture.of(&[1])[0].to_string(), "224.0.0.1")).unwrap();
     let log = Daymark::run(&fixture.nodes.path("daymark.yaml")).kill();
-    assert!(log.contains("224.0.0.1 from the state is dropped: it is no address of a node"), "{log}");
+    assert!(log.contains("224.0.0.1 from the state is dropped, because it is not an address of a node"), "{log}");
     fs::write(&state, text.replace(POOL, "other.example.org")).unwrap();
     let log = Daymark::run(&fixture.nodes.path("daymark.yaml")).kill();
     assert!(log.contains("other.example.org: the discovered nodes are dropped"), "{log}");
@@ -383,7 +383,7 @@ fn probe_uses_the_discovered_nodes_and_says_which_pool_has_none() {
     let probe = || finish(&mut daymark(&["probe", "-c", file.to_str().unwrap()]));
     let seeds = probe();
     assert_eq!((seeds.code, seeds.stdout.matches("127.").count()), (Some(0), 1), "{}", seeds.stdout);
-    let said = format!("{POOL}: the state knows no node that was found, so the seeds alone are probed");
+    let said = format!("{POOL}: the state has no discovered nodes, so only the seeds are probed");
     assert!(seeds.stderr.contains(&said), "{}", seeds.stderr);
     assert!(!fixture.nodes.path("state").exists(), "who only looks writes nothing");
 
@@ -444,8 +444,8 @@ fn a_command_prints_the_permissions_even_before_the_token_exists() {
 fn check_prints_the_discovery_settings_and_sends_no_request() {
     let fixture = DiscoveryFixture::start(1);
     let checked = output(&["check", "-c", fixture.write("").to_str().unwrap()]);
-    let line = "more nodes: the InternalIP of Nodes with the label node-role.kubernetes.io/control-plane, asked of the nodes \
-                that are known every 1m; what is new comes at once, and one at a time leaves, missing for 1h";
+    let line = "discovery: the InternalIP of Nodes with the label node-role.kubernetes.io/control-plane, listed every \
+                1m; a new node joins at once; a missing node leaves after 1h, one at a time";
     assert!(checked.contains(line), "{checked}");
     assert_eq!(fixture.cluster.lists(), 0);
 }

@@ -314,7 +314,7 @@ fn other_members_are_reported_by_name() {
         "members",
         "host dns-0: its list of `members` differs from this host's: without dns-9, and with dns-1",
     );
-    hosts.reports_mismatch(2, 1, "unknownPeer", "host dns-1: sends datagrams, but is no member here");
+    hosts.reports_mismatch(2, 1, "unknownPeer", "host dns-1: it sends datagrams, but it is not a member here");
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_new_key_file_is_private_and_never_overwritten() {
     let done = fixture.keygen(&[]);
     let text = fixture.text();
     let (key, id) = parts(text.trim_end());
-    let message = format!("{} is made, with the key {id}\n", fixture.file.display());
+    let message = format!("{} was created with the key {id}\n", fixture.file.display());
     assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (Some(0), message.as_str(), ""));
     assert!(!message.contains(key));
     assert_eq!(fixture.mode(), 0o600);

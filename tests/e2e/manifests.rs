@@ -41,12 +41,9 @@ fn a_static_pod_mounts_only_the_paths_that_the_configuration_names() {
     let dir = tempfile::tempdir().unwrap();
     let file = write(dir.path(), "{type: cloudflare, mode: records, zone: kube-cp.com, tokenFile: token}");
     let text = output(&["manifest", "static-pod", "-c", &file, "--image", "registry.example/daymark:7"]);
-    assert!(
-        text.contains("# Each host has the name of its node, so the nodes have to be called cp-1, cp-2.\n"),
-        "{text}"
-    );
+    assert!(text.contains("# Each host has the name of its node, so the nodes must be called cp-1, cp-2.\n"), "{text}");
     let ca = dir.path().join("pki/ca.crt");
-    assert!(text.contains(&format!("# The Pod sees {} as it is when it starts.", ca.display())), "{text}");
+    assert!(text.contains(&format!("# The Pod reads these files once, when it starts: {}.", ca.display())), "{text}");
     let pod: Value = serde_saphyr::from_str(&text).unwrap();
     let container = &pod["spec"]["containers"][0];
     assert_eq!(container["image"], "registry.example/daymark:7");
@@ -71,7 +68,7 @@ fn a_configuration_that_cannot_run_as_a_static_pod_is_refused() {
     let file = write(dir.path(), "{type: cloudflare, mode: records, zone: kube-cp.com, tokenFile: token}");
     let refused = finish(&mut daymark(&["manifest", "static-pod", "-c", &file, "--image", "bad image"]));
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""));
-    assert!(refused.stderr.contains("\"bad image\" names no image"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("\"bad image\" is not the name of an image"), "{}", refused.stderr);
     let text = fs::read_to_string(&file).unwrap();
     for state in ["/", "/usr", "/usr/bin"] {
         fs::write(

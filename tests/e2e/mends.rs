@@ -234,7 +234,7 @@ fn a_body_that_is_too_long_is_answered_with_a_problem() {
     let (code, body) = http(daymark.admin, "PUT", &path, None, &" ".repeat(20_000));
     assert_eq!(code, 400, "{body}");
     let problem: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(problem["error"], "no body can be read: length limit exceeded");
+    assert_eq!(problem["error"], "the body cannot be read: length limit exceeded");
 }
 
 #[test]

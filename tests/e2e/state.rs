@@ -115,7 +115,7 @@ fn a_full_disk_is_an_alarm_until_there_is_room_again() {
     daymark.logs("can be written again");
     let (_, metrics) = daymark.get("/metrics");
     assert!(metrics.contains("\ndaymark_state_writable 1\n"), "{metrics}");
-    daymark.logs("the admin token is made in ");
+    daymark.logs("the admin token was created in ");
     let path = format!("/api/v1/pools/{POOL}/nodes/cp-2/override");
     let token = fs::read_to_string(Path::new(&seen).join("admin.token")).unwrap();
     let (code, body) = http(daymark.admin, "PUT", &path, Some(token.trim()), r#"{"kind": "force"}"#);

@@ -129,8 +129,8 @@ fn pool_findings(pool: &CloudflarePool, answer: &Answer, is_own: bool) -> Vec<St
     }
     if pool.has_monitor() {
         findings.push(format!(
-            "the Cloudflare pool {name} has a monitor: it cannot verify a CA of your own, and it counts an origin of unknown \
-             health as down; detach the monitor, Daymark probes the nodes itself"
+            "the Cloudflare pool {name} has a monitor, which cannot verify a private CA and counts an origin of \
+             unknown health as down; detach the monitor, because Daymark probes the nodes itself"
         ));
     }
     for desired in &targets {
@@ -216,8 +216,8 @@ fn balancer_findings(
     let ttl = Duration::from_secs(balancer.ttl().unwrap_or_default());
     if !balancer.is_proxied() && *detection + ttl > CLIENTS_NOTICE {
         findings.push(format!(
-            "the load balancer {name} has a TTL of {}s: with up to {}s to detect a failure, clients may use a dead node longer \
-             than the {}s after which they notice by themselves; shorten the TTL",
+            "the load balancer {name} has a TTL of {}s, and a failure is detected within {}s, so clients may use a \
+             dead node longer than the {}s after which they notice by themselves; shorten the TTL",
             ttl.as_secs(),
             detection.as_secs_f64(),
             CLIENTS_NOTICE.as_secs()

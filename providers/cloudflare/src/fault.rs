@@ -20,10 +20,10 @@ pub(crate) enum PoolFault {
     #[error("{0}")]
     Blocked(String),
     /// The remote state differs after the write.
-    #[error("not confirmed by Cloudflare after the write: {0}")]
+    #[error("Cloudflare does not confirm the write: {0}")]
     NotConfirmed(String),
-    /// A newer answer came, or the writer lease is over.
-    #[error("superseded by a newer answer, or this host no longer has the writer lease")]
+    /// A newer answer replaced this one, or the writer lease has ended.
+    #[error("a newer answer superseded this one, or this host no longer has the writer lease")]
     Superseded,
     /// Few calls are left, so the next pass waits.
     #[error("few calls are left, so Daymark waits for {0:.0?}; if this happens often, raise `callShare`")]

@@ -171,7 +171,8 @@ fn select_zone(name: &str, mut zones: Vec<Zone>) -> Result<Zone, PoolFault> {
     }
     zones.pop().ok_or_else(|| {
         PoolFault::Blocked(format!(
-            "the token sees no zone {name}; check the name, and that the token has the permission {} for this zone",
+            "the token sees no zone {name}; check the name, and check that the token has the permission {} for this \
+             zone",
             Call::ReadZone.permission()
         ))
     })

@@ -168,8 +168,8 @@ impl Plan {
     /// Reports an entry that is left alone. `drift` describes the change by someone else.
     pub(crate) fn leave(&mut self, drift: &str) {
         self.problems.push(format!(
-            "{drift} again and again; Daymark leaves it so until the answer about it changes: undo the change there, or let \
-             only one writer manage it"
+            "{drift} again and again, so Daymark does not repair it until the answer changes; undo the change at \
+             Cloudflare, or let only one writer manage it"
         ));
     }
 }

@@ -89,7 +89,7 @@ impl Cloudflare {
     pub fn new(settings: Settings, memory: Option<Value>) -> Result<Self, BuildError> {
         let client = Client::new(&settings.calls)?;
         let memory = memory.map(serde_json::from_value).transpose().unwrap_or_else(|error| {
-            warn!("provider {}: the memory of an earlier run is ignored, it cannot be read: {error}", settings.name);
+            warn!("provider {}: the memory of an earlier run cannot be read, so it is ignored: {error}", settings.name);
             None
         });
         let Memory { mut tracker, blocked_until } = memory.unwrap_or_default();

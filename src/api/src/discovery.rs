@@ -101,11 +101,11 @@ impl fmt::Display for DiscoveryEvent {
             }
             Self::Back { node, addresses } => write!(f, "{node} {} is in the list again", spaced(addresses)),
             Self::Gone { node, addresses, since } => {
-                write!(f, "{node} {} leaves: no list has had it since {since}", spaced(addresses))
+                write!(f, "{node} {} leaves, because no list has had it since {since}", spaced(addresses))
             }
             Self::Renamed { node, address, to } => write!(f, "{node} {address} is now {to}"),
             Self::TurnedOff { node, addresses } => {
-                write!(f, "{node} {} leaves: discovery is turned off", spaced(addresses))
+                write!(f, "{node} {} leaves, because discovery is turned off", spaced(addresses))
             }
             Self::Failing { message } => write!(f, "discovery is failing, and the known nodes stay: {message}"),
             Self::Recovered => f.write_str("discovery works again"),
@@ -155,7 +155,7 @@ impl fmt::Display for StayReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NextList => f.write_str("until one more list is without it"),
-            Self::Pause { until } => write!(f, "until {until}: one address leaves at a time"),
+            Self::Pause { until } => write!(f, "until {until}, because only one address leaves at a time"),
             Self::Majority { left, of } => {
                 write!(f, "because only {left} of {of} known addresses would be left, which is no majority")
             }

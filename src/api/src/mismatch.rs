@@ -73,15 +73,15 @@ impl PeerMismatch {
                  `daymark --version` of both hosts"
             ),
             Self::Name { name } => format!(
-                "host {host}: the host at its address calls itself {name}; every host needs its own name: compare `self` \
-                 (or --self, DAYMARK_SELF) of both hosts"
+                "host {host}: the host at its address calls itself {name}, but every host needs its own name; compare \
+                 `self` (or --self, DAYMARK_SELF) of both hosts"
             ),
             Self::IdentityConflict => format!(
-                "host {host}: another host has this host's name or sends from its address; every host needs its own name: \
-                 compare `self` (or --self, DAYMARK_SELF) of all hosts"
+                "host {host}: another host has this host's name or sends from its address, but every host needs its \
+                 own name; compare `self` (or --self, DAYMARK_SELF) of all hosts"
             ),
             Self::UnknownPeer => {
-                format!("host {host}: sends datagrams, but is no member here; compare `members` of both hosts")
+                format!("host {host}: it sends datagrams, but it is not a member here; compare `members` of both hosts")
             }
             Self::Members { missing, extra } => format!(
                 "host {host}: its list of `members` differs from this host's: {}",

@@ -67,7 +67,7 @@ impl KeyAlgorithm {
             },
             "1.3.101.112" => Self::Ed25519,
             "1.3.101.113" => Self::Unsupported("Ed448".to_owned()),
-            "1.2.840.113549.1.1.10" => Self::Unsupported("RSA bound to PSS".to_owned()),
+            "1.2.840.113549.1.1.10" => Self::Unsupported("RSA restricted to PSS".to_owned()),
             "1.2.840.10040.4.1" => Self::Unsupported("DSA".to_owned()),
             oid => Self::Unsupported(format!("the algorithm {oid}")),
         }
@@ -94,7 +94,7 @@ impl fmt::Display for KeyAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rsa => "RSA",
-            Self::ShortRsa => "RSA with less than 2048 bits",
+            Self::ShortRsa => "RSA with fewer than 2048 bits",
             Self::Ecdsa(Curve::P256) => "ECDSA with the curve P-256",
             Self::Ecdsa(Curve::P384) => "ECDSA with the curve P-384",
             Self::Ecdsa(Curve::P521) => "ECDSA with the curve P-521",

@@ -50,8 +50,8 @@ impl Authority {
         let unit = if days == 1 { "day" } else { "days" };
         (left < WARNING_DAYS * DAY).then(|| {
             format!(
-                "the CA {name} expires on {}, in {days} {unit}, and from then on clients refuse every node whose certificate it \
-                 issued; renew it before",
+                "the CA {name} expires on {}, in {days} {unit}, and from then on clients refuse every node whose \
+                 certificate it issued; renew it before then",
                 day(*not_after)
             )
         })
@@ -83,7 +83,7 @@ impl CaBundle {
     pub fn parse(pem: &[u8]) -> Self {
         let mut bundle = Self { authorities: Authorities::default(), unusable: Vec::new() };
         for (index, der) in pem::certificates(pem).into_iter().enumerate() {
-            let torn = || "it is torn: there is no whole PEM section".to_owned();
+            let torn = || "it is incomplete, because it has no whole PEM section".to_owned();
             match der.ok_or_else(torn).and_then(|der| usable(&der)) {
                 Ok(certificate) => bundle.authorities.0.push(certificate),
                 Err(fault) => bundle.unusable.push(UnusableCertificate { number: index + 1, fault }),

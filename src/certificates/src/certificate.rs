@@ -58,7 +58,7 @@ struct Signed {
 impl Certificate {
     /// Parses a certificate as strictly as Go does where it matters for trust. The error says what is wrong with it.
     pub(crate) fn parse(der: &[u8]) -> Result<Self, String> {
-        let parsed: X509Certificate<'_> = whole(der).ok_or("it is no X.509 certificate")?;
+        let parsed: X509Certificate<'_> = whole(der).ok_or("it is not an X.509 certificate")?;
         let version = parsed.version().0;
         if version > VERSION_3 || (version < VERSION_3 && !parsed.extensions().is_empty()) {
             return Err("its version does not fit its extensions".to_owned());

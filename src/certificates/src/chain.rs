@@ -47,7 +47,7 @@ enum Progress {
 /// Judges the certificate of a server for a name.
 pub(crate) fn verify(end: &Certificate, server: &ServerName<'_>, candidates: Candidates<'_>) -> Result<(), ChainFault> {
     if candidates.intermediates.len() > MAX_SHOWN {
-        return Err(ChainFault::Other(format!("the server shows more than {MAX_SHOWN} certificates")));
+        return Err(ChainFault::Other(format!("the server presents more than {MAX_SHOWN} certificates")));
     }
     check_extensions(end)?;
     if candidates.now < end.not_before {
@@ -155,7 +155,7 @@ fn judge_issuer(issuer: &Certificate, is_trusted: bool, chain: &[&Certificate], 
     let refused = |rule: &str| ChainFault::Other(format!("{rule}: {}", issuer.name));
     // A trusted one of version 1 cannot say that it is a CA; being trusted says it.
     if !issuer.may_issue() || (!is_trusted && !issuer.is_marked_as_ca()) {
-        return Err(refused("the certificate that issued it is not one of a CA"));
+        return Err(refused("the certificate that issued it is not that of a CA"));
     }
     check_extensions(issuer)?;
     if now > issuer.not_after {
@@ -171,10 +171,10 @@ fn judge_issuer(issuer: &Certificate, is_trusted: bool, chain: &[&Certificate], 
     if let Some(constraints) = &issuer.constraints
         && !chain.iter().flat_map(|below| &below.names).all(|name| constraints.allow(name))
     {
-        return Err(refused("a CA may not issue for its names"));
+        return Err(refused("a CA of the chain may not issue for its names"));
     }
     if !issuer.may_be_server {
-        return Err(refused("a CA may not issue for servers (extended key usage)"));
+        return Err(refused("a CA of the chain may not issue for servers (extended key usage)"));
     }
     Ok(())
 }

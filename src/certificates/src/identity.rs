@@ -22,11 +22,11 @@ pub struct ClientIdentity {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientIdentityError {
     /// The certificate is none.
-    #[error("the first certificate is no X.509 certificate")]
+    #[error("the first certificate is not an X.509 certificate")]
     NoCertificate,
     /// Daymark cannot sign with such a key.
     #[error(
-        "the key is {0}, and Daymark signs only with RSA of 2048 to 8192 bits, ECDSA with P-256 or P-384, and Ed25519"
+        "the key is {0}, but Daymark signs only with RSA of 2048 to 8192 bits, ECDSA with P-256 or P-384, and Ed25519"
     )]
     UnsupportedKey(String),
     /// The key is that of another certificate.

@@ -123,7 +123,7 @@ fn a_leaf_outside_its_own_validity_is_told_apart() {
 
 #[test]
 fn an_issuer_must_be_a_ca_that_may_sign_certificates() {
-    let rule = other("the certificate that issued it is not one of a CA: CN=kubernetes");
+    let rule = other("the certificate that issued it is not that of a CA: CN=kubernetes");
     assert_eq!(with_root(|ca| ca.is_ca = IsCa::NoCa), rule);
     assert_eq!(with_root(|ca| ca.is_ca = IsCa::ExplicitNoCa), rule);
     assert_eq!(with_root(|ca| ca.key_usages = vec![KeyUsagePurpose::DigitalSignature]), rule);
@@ -135,7 +135,7 @@ fn a_leaf_of_a_leaf_is_refused() {
     let root = root(|_| {});
     let leaf = root.intermediate("leaf", |params| params.is_ca = IsCa::ExplicitNoCa);
     let below = leaf.leaf(|_| {});
-    let rule = other("the certificate that issued it is not one of a CA: CN=leaf");
+    let rule = other("the certificate that issued it is not that of a CA: CN=leaf");
     assert_eq!(judge(&[&root.certificate], &[&below, &leaf.certificate]), rule);
 }
 
@@ -183,7 +183,7 @@ fn the_extended_key_usage_of_every_certificate_allows_servers() {
     assert_eq!(with_root(|ca| ca.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]), Ok(()));
     assert_eq!(
         with_root(|ca| ca.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]),
-        other("a CA may not issue for servers (extended key usage): CN=kubernetes")
+        other("a CA of the chain may not issue for servers (extended key usage): CN=kubernetes")
     );
 }
 
@@ -195,7 +195,7 @@ fn name_constraints_of_the_trusted_ca_hold() {
             ca.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
         }
     };
-    let rule = other("a CA may not issue for its names: CN=kubernetes");
+    let rule = other("a CA of the chain may not issue for its names: CN=kubernetes");
     assert_eq!(with_root(constrained(GeneralSubtree::DnsName("kube-cp.com".to_owned()))), Ok(()));
     assert_eq!(with_root(constrained(GeneralSubtree::DnsName("example.org".to_owned()))), rule);
     let range = || CidrSubnet::from_addr_prefix(IpAddr::V4(Ipv4Addr::new(10, 10, 0, 0)), 16);
@@ -252,7 +252,7 @@ fn a_chain_of_cas_that_issue_each_other_ends() {
     let trusted = root(|params| params.distinguished_name.push(DnType::CommonName, "other"));
     assert_eq!(judge(&[&trusted.certificate], &shown), Err(ChainFault::UntrustedCa));
     let many: Vec<&Certificate> = std::iter::repeat_n(&leaf, 66).collect();
-    assert_eq!(judge(&[&trusted.certificate], &many), other("the server shows more than 64 certificates"));
+    assert_eq!(judge(&[&trusted.certificate], &many), other("the server presents more than 64 certificates"));
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn bytes_that_are_no_certificate_are_refused() {
     let leaf = root.leaf(|_| {});
     let whole: &[u8] = leaf.der();
     for shown in [&[][..], &whole[..whole.len() - 1], &[whole, &[0]].concat()] {
-        let rule = "a certificate of the server cannot be read: it is no X.509 certificate";
+        let rule = "a certificate of the server cannot be read: it is not an X.509 certificate";
         assert_eq!(verifier.judge(&[shown], &server, NOW), other(rule));
     }
     assert_eq!(verifier.judge(&[], &server, NOW), Err(ChainFault::UntrustedCa));

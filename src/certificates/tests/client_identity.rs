@@ -30,8 +30,8 @@ fn the_key_of_another_certificate_does_not_fit() {
 #[test]
 fn a_key_of_an_algorithm_that_daymark_cannot_sign_with_is_named() {
     let rule = "Daymark signs only with RSA of 2048 to 8192 bits, ECDSA with P-256 or P-384, and Ed25519";
-    for (name, algorithm) in [("P-521", "ECDSA with the curve P-521"), ("rsa1024", "RSA with less than 2048 bits")] {
+    for (name, algorithm) in [("P-521", "ECDSA with the curve P-521"), ("rsa1024", "RSA with fewer than 2048 bits")] {
         let refusal = refusal(&format!("{name}.crt"), &format!("{name}.key"));
-        assert_eq!(refusal, format!("{name}.key cannot be used: the key is {algorithm}, and {rule}"));
+        assert_eq!(refusal, format!("{name}.key cannot be used: the key is {algorithm}, but {rule}"));
     }
 }

@@ -144,8 +144,8 @@ impl PoolReport {
         };
         (total > CLIENTS_NOTICE).then(|| {
             format!(
-                "{}: at the worst the answer is right in every cache after {}, and Cloudflare's own time; clients notice by \
-                 themselves after about {}, and nodes turn NotReady after 50s; {sooner} answers sooner",
+                "{}: at worst, the answer is right in every cache after {} and Cloudflare's own time; clients notice \
+                 by themselves after about {}, and nodes turn NotReady after 50s; {sooner} changes the answer sooner",
                 self.name,
                 seconds(total),
                 seconds(CLIENTS_NOTICE)
@@ -252,8 +252,7 @@ impl fmt::Display for PoolReport {
 
 fn message(Settings { source, interval, shrink_pause }: &Settings) -> String {
     format!(
-        "more nodes: {source}, asked of the nodes that are known every {}; what is new comes at once, and one at a time leaves, \
-         missing for {}",
+        "discovery: {source}, listed every {}; a new node joins at once; a missing node leaves after {}, one at a time",
         duration_text(*interval),
         duration_text(*shrink_pause)
     )
@@ -263,10 +262,10 @@ fn message(Settings { source, interval, shrink_pause }: &Settings) -> String {
 fn hosts_line(Membership { own, members, .. }: &Membership) -> String {
     let names: Vec<_> = members.iter().map(HostName::as_str).collect();
     let losses = match members.len().saturating_sub(1) / 2 {
-        0 => "and each decides alone while the other is lost".to_owned(),
-        n => format!("of which {n} may fail and the rest still decide together"),
+        0 => "each decides alone while the other is lost".to_owned(),
+        n => format!("{n} of {} may fail, and the rest still decide together", members.len()),
     };
-    format!("hosts: {}, {losses}: {}; this is {own}", members.len(), names.join(", "))
+    format!("hosts: {} (this is {own}); {losses}", names.join(", "))
 }
 
 /// A duration in seconds, with a fraction only where it has one.

@@ -61,7 +61,7 @@ pub(super) fn parse(text: &str) -> Result<Node, NotYaml> {
 
 /// The error of a file beyond [`MAX_BYTES`].
 pub(super) fn too_large() -> String {
-    format!("is larger than {} KiB, which no configuration is", MAX_BYTES >> 10)
+    format!("is too large; at most {} KiB are allowed", MAX_BYTES >> 10)
 }
 
 impl Node {
@@ -109,7 +109,7 @@ fn position(location: Location) -> Option<Position> {
 /// The library's own words, on one line and without the location, which the finding says already.
 fn reason(error: &Error) -> String {
     const BOUNDS: &str =
-        "is nested too deeply, has too many values, or repeats them by too many aliases; no configuration needs that";
+        "is nested too deeply, has too many values, or repeats them by too many aliases; a simpler document is needed";
     match error {
         Error::MultipleDocuments { .. } => return "holds more than one YAML document; one is allowed".to_owned(),
         Error::Budget { .. } => return BOUNDS.to_owned(),

@@ -91,8 +91,8 @@ impl Checker<'_> {
         let token_file = self.file(raw.token_file, files::token);
         if let (true, false, Some(location)) = (without_token, listen.ip().is_loopback(), listen_location) {
             let message = format!(
-                "{listen} is open to other hosts: they can read everything, and write with the token that Daymark makes \
-                 in `stateDir`"
+                "{listen} is open to other hosts, so they can read everything, and can write with the token that \
+                 Daymark makes in `stateDir`"
             );
             self.findings.warn(location, message);
         }

@@ -34,7 +34,7 @@ pub(crate) enum ListError {
     #[error("403: the list is forbidden; `daymark manifest rbac` prints what allows it{}", in_brackets(.0))]
     Forbidden(String),
     /// Any other status but 200.
-    #[error("{code}: no list{}", in_brackets(.message))]
+    #[error("{code}: the apiserver gives no list{}", in_brackets(.message))]
     Status {
         /// The status.
         code: u16,
@@ -42,7 +42,7 @@ pub(crate) enum ListError {
         message: String,
     },
     /// It cannot be parsed.
-    #[error("the answer is no list of Kubernetes: {0}")]
+    #[error("the answer is not a Kubernetes list: {0}")]
     Unreadable(serde_json::Error),
 }
 
@@ -142,7 +142,7 @@ fn gap(list: &ListMeta) -> Option<String> {
     if is_cut {
         return Some(format!("the list is cut short{count}, so no node leaves by it"));
     }
-    list.shard_info.is_some().then(|| "the list is a part of several, so no node leaves by it".to_owned())
+    list.shard_info.is_some().then(|| "the list is one part of several, so no node leaves by it".to_owned())
 }
 
 fn without_addresses(nodes: &Nodes, kind: &str) -> Option<String> {
@@ -154,7 +154,7 @@ fn without_addresses(nodes: &Nodes, kind: &str) -> Option<String> {
 fn other_port(slices: &[EndpointSlice], port: u16) -> Option<String> {
     let ports = slices.iter().flat_map(|slice| slice.ports.iter().flatten()).filter_map(|port| port.port);
     let other = ports.clone().find(|other| *other != port).filter(|_| !ports.clone().any(|other| other == port));
-    other.map(|other| format!("the endpoints have port {other}, and the pool has port {port}"))
+    other.map(|other| format!("the endpoints have port {other}, but the pool has port {port}"))
 }
 
 fn address(text: &str) -> Option<IpAddr> {

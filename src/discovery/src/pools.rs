@@ -24,12 +24,12 @@ impl DiscoveredPools {
         let mut dropped = Vec::new();
         self.0.retain(|pool, nodes| {
             let invalid = nodes.drop_invalid().into_iter();
-            dropped.extend(
-                invalid.map(|entry| format!("{pool}: {entry} from the state is dropped: it is no address of a node")),
-            );
+            dropped.extend(invalid.map(|entry| {
+                format!("{pool}: {entry} from the state is dropped, because it is not an address of a node")
+            }));
             let is_enabled = enabled.contains(pool);
             if !is_enabled {
-                dropped.push(format!("{pool}: the discovered nodes are dropped: discovery is turned off"));
+                dropped.push(format!("{pool}: the discovered nodes are dropped, because discovery is turned off"));
             }
             is_enabled
         });
@@ -121,7 +121,7 @@ mod tests {
         let mut found = discovered(&[("b", "192.0.2.2")]);
         let enabled = [pool_name("lb.example.org")].into();
         assert_eq!(found.retain_valid(&enabled), [""; 0]);
-        let message = "lb.example.org: the discovered nodes are dropped: discovery is turned off";
+        let message = "lb.example.org: the discovered nodes are dropped, because discovery is turned off";
         assert_eq!(found.retain_valid(&BTreeSet::new()), [message]);
         assert_eq!(found, DiscoveredPools::default());
     }

@@ -121,7 +121,9 @@ async fn a_node_that_is_gone_for_an_hour_leaves_then_and_every_step_is_reported(
     }
     let missing = fixture.status().known[2].missing.clone().unwrap();
     let until = since.after(60 * MINUTE);
-    let message = format!("missing since {since} from 60 lists, and stays until {until}: one address leaves at a time");
+    let message = format!(
+        "missing since {since} from 60 lists, and stays until {until}, because only one address leaves at a time"
+    );
     assert_eq!(missing.message, message);
     assert!(fixture.list(Ok(&[1, 2])).await);
     assert_eq!(fixture.nodes(), ["cp-1", "cp-2"]);
@@ -130,7 +132,7 @@ async fn a_node_that_is_gone_for_an_hour_leaves_then_and_every_step_is_reported(
         "lb.example.org: cp-2 127.0.0.2 is new".to_owned(),
         "lb.example.org: cp-3 127.0.0.3 is new".to_owned(),
         "lb.example.org: cp-3 127.0.0.3 is missing from the list and stays for now".to_owned(),
-        format!("lb.example.org: cp-3 127.0.0.3 leaves: no list has had it since {since}"),
+        format!("lb.example.org: cp-3 127.0.0.3 leaves, because no list has had it since {since}"),
     ];
     assert_eq!(fixture.messages(), expected);
 }
@@ -166,7 +168,7 @@ async fn nodes_leave_with_the_discovery_that_found_them() {
     fixture.list(Ok(&[1, 2])).await;
     fixture.discovery.configure([]);
     assert_eq!(fixture.nodes(), ["cp-1"]);
-    let last = "lb.example.org: cp-2 127.0.0.2 leaves: discovery is turned off";
+    let last = "lb.example.org: cp-2 127.0.0.2 leaves, because discovery is turned off";
     assert_eq!(fixture.messages().last().unwrap(), last);
     assert_eq!(fixture.statuses.of(&fixture.pool.name), None);
 }

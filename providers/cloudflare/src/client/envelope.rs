@@ -90,7 +90,7 @@ fn tidy(text: &str, token: &Token) -> String {
 fn beginning(body: &[u8], token: &Token) -> String {
     match tidy(&String::from_utf8_lossy(body), token) {
         text if text.is_empty() => "it is empty".to_owned(),
-        text => format!("it is not an envelope of the API; it begins with {text:?}"),
+        text => format!("it is not an envelope of the API; it begins with \"{text}\""),
     }
 }
 

@@ -71,8 +71,8 @@ pub enum CallError {
     },
     /// Cloudflare refuses every call after too many (HTTP 429), of this or an earlier call.
     #[error(
-        "Cloudflare refuses {call}, like every call, until {until:.0}: the user of the token has made too many calls, with \
-         all tokens and the dashboard together; if this happens often, lower `callShare`"
+        "Cloudflare refuses {call}, like every call, until {until:.0}, because the user of the token has made too many \
+         calls, with all tokens and the dashboard together; if this happens often, lower `callShare`"
     )]
     Limited {
         /// The kind of the call.
@@ -203,13 +203,18 @@ impl fmt::Display for Refusal<'_> {
         if has(&MALFORMED) {
             return write!(
                 f,
-                "; the token in {token} is malformed: check it for quotes and newlines, and that it is no global API key"
+                "; the token in {token} is malformed; check it for quotes and newlines, and check that it is not a \
+                 global API key"
             );
         }
         match (call, status) {
-            (_, 404) => f.write_str("; check its ID or name, and that the token may see it"),
+            (_, 404) => f.write_str("; check its ID or name, and check that the token may see it"),
             (Call::VerifyToken, 400 | 401 | 403) => {
-                write!(f, "; the token in {token} is not accepted: it is unknown, expired or revoked; create a new one")
+                write!(
+                    f,
+                    "; the token in {token} is not accepted, because it is unknown, expired or revoked; create a new \
+                     one"
+                )
             }
             _ if matches!(status, 401 | 403) || has(&UNAUTHORISED) => {
                 let permission = call.permission();

@@ -280,7 +280,7 @@ async fn after_too_many_calls_none_is_made_until_cloudflare_allows_it() {
             "{message}"
         );
         // To the second, as in 2026-11-22T23:40:51Z.
-        assert!(message.contains(&format!(" until {}Z:", until.strftime("%Y-%m-%dT%H:%M:%S"))), "{message}");
+        assert!(message.contains(&format!(" until {}Z,", until.strftime("%Y-%m-%dT%H:%M:%S"))), "{message}");
 
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(seconds - 1)).await;

@@ -72,7 +72,7 @@ fn refusal(record: &Record) -> String {
              comment to \"{MARK}\" to hand it over"
         ),
         "NS" => format!("{label} delegates the name, so Cloudflare does not answer for it; delete the record"),
-        _ => format!("{label} is in the way: the name cannot have an address beside it; delete the record"),
+        _ => format!("{label} is an alias, so the name cannot have addresses; delete the record"),
     }
 }
 

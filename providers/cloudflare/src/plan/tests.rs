@@ -287,7 +287,7 @@ fn a_foreign_record_is_refused_by_name() {
     for (kind, content, comment, reason) in [
         ("A", "192.0.2.9", "by hand", "is not Daymark's"),
         ("AAAA", "2001:db8::9", "managed by daymarketing", "is not Daymark's"),
-        ("CNAME", "elsewhere.example.org", "managed by daymark", "is in the way"),
+        ("CNAME", "elsewhere.example.org", "managed by daymark", "is an alias"),
         ("NS", "ns1.example.org", "managed by daymark", "delegates the name"),
     ] {
         let plan = records_plan(&answer(&[("192.0.2.1", true)]), &[record("9", kind, content, comment)]);

@@ -163,7 +163,7 @@ async fn two_updaters_of_one_setup_that_have_one_node_at_two_addresses_come_to_r
         let messages = settle(&fixture, "daymark-lb", [(&one, at(ONE)), (&two, at(TWO))]).await;
         assert!(fixture.enabled("daymark-lb").is_superset(&addresses(kept)), "{others:?}: {messages:#?}");
         assert!(
-            messages.iter().any(|message| message.contains("again and again; Daymark leaves it so")),
+            messages.iter().any(|message| message.contains("again and again, so Daymark does not repair it")),
             "{messages:#?}"
         );
         assert!(
@@ -262,7 +262,7 @@ async fn a_switch_that_is_reverted_before_it_is_read_back_is_not_confirmed() {
     let error = provider.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
     let message = message_of(&error);
     assert!(matches!(error, ApplyError::Unavailable { .. }), "{message}");
-    assert!(message.contains("not confirmed by Cloudflare after the write"), "{message}");
+    assert!(message.contains("Cloudflare does not confirm the write"), "{message}");
     publish(&provider, 1, &[ONE]).await;
     assert_eq!(fixture.enabled("kube-cp"), addresses(&[ONE]));
 }

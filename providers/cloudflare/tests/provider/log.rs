@@ -52,7 +52,7 @@ async fn disabling_a_pool_of_daymarks_own_is_reported() {
 }
 
 #[tokio::test]
-async fn a_change_that_the_name_cannot_do_with_is_reported_each_time() {
+async fn a_change_that_the_name_cannot_do_without_is_reported_each_time() {
     let fixture = Fixture::new().await;
     let (pools, records) = (fixture.pools(), fixture.records());
     publish(&pools, 1, &[ONE]).await;

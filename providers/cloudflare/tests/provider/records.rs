@@ -336,7 +336,7 @@ async fn a_zone_that_was_made_anew_is_found_under_its_new_id() {
     };
     let error = provider.apply(&decision(2, &[TWO])).await.outcome.unwrap_err();
     assert!(
-        message_of(&error).contains("check its ID or name, and that the token may see it"),
+        message_of(&error).contains("check its ID or name, and check that the token may see it"),
         "{}",
         message_of(&error)
     );

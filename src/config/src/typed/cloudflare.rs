@@ -111,7 +111,7 @@ impl Checker<'_> {
         provider: Location,
     ) -> Option<TokenSource> {
         let message = match (&file, &variable) {
-            (Key::Absent, Key::Absent) => "is without the API token; one of tokenFile, tokenVariable is needed",
+            (Key::Absent, Key::Absent) => "has no API token; one of tokenFile, tokenVariable is needed",
             (_, Key::Absent) => return self.file(file, files::token).map(TokenSource::File),
             (Key::Absent, _) => {
                 return variable.present().map(|(Text(Variable(name)), _)| TokenSource::Environment(name));
@@ -141,11 +141,13 @@ impl Checker<'_> {
             self.findings.missing(provider, "account", &format!("{} is needed", HexId::allowed()));
         }
         if let (Way::Origins, Some(location)) = (way, raw.ttl.location()) {
-            let message = "`ttl` is not for `manage: origins`, where it is that of the balancer at Cloudflare";
+            let message = "`ttl` is not allowed with `manage: origins`, because the balancer at Cloudflare has its own \
+                           TTL; leave it out";
             self.findings.error(location, message);
         }
         if let (Way::Origins, Key::Absent) = (way, &raw.zone) {
-            let message = "no `zone`: the balancer is not checked, such as whether it is proxied";
+            let message = "`zone` is not set, so Daymark does not check the load balancer, its TTL and its proxy \
+                           setting; set `zone` to the name or the ID of its zone";
             self.findings.warn(provider, message);
         } else if let Key::Absent = raw.zone {
             self.findings.missing(provider, "zone", &format!("{} is needed", ZoneText::allowed()));
@@ -155,7 +157,7 @@ impl Checker<'_> {
 
     fn other_mode(&mut self, location: Option<Location>, key: &str, mode: &str) {
         if let Some(location) = location {
-            self.findings.error(location, format!("`{key}` is for mode {mode}, and this is another"));
+            self.findings.error(location, format!("`{key}` is allowed only with `mode: {mode}`; leave it out"));
         }
     }
 
@@ -182,7 +184,7 @@ impl Checker<'_> {
             let Some(config) = pools.iter().find(|pool| pool.pool.name.as_str() == name) else {
                 let known: Vec<&str> = pools.iter().map(|pool| pool.pool.name.as_str()).collect();
                 self.findings
-                    .error(location, format!("{name} is no pool of this file; there are: {}", known.join(", ")));
+                    .error(location, format!("{name} is not a pool of this file; the pools are {}", known.join(", ")));
                 continue;
             };
             let cloudflare_pool = cloudflare_pool.unwrap_or_else(|| default_pool(config));
@@ -243,7 +245,7 @@ impl Checker<'_> {
         let is_full = matches!(settings.mode, Mode::LoadBalancing { manage: Manage::Full { .. }, .. });
         if let (true, Some(address)) = (is_full, addresses.find(|address| !daymark_cloudflare::is_public(**address))) {
             let message = format!(
-                "{}: {address} is not public; Cloudflare refuses such origins where a monitor is attached",
+                "{}: {address} is not public; Cloudflare refuses such an origin if a monitor is attached",
                 pool.name
             );
             self.findings.warn(*location, message);

@@ -50,8 +50,8 @@ impl Checker<'_> {
                 if address.is_ipv4() != listen.is_ipv4() && listen.ip() != Ipv6Addr::UNSPECIFIED {
                     let (family, other) = if listen.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
                     let message = format!(
-                        "{address} is {other}, and `listen` {listen} talks {family} alone; an address of that family, or \
-                         `listen: \"[::]:{}\"` for both, is needed",
+                        "{address} is {other}, but `listen` {listen} allows only {family}; an address of that family, \
+                         or `listen: \"[::]:{}\"` for both, is needed",
                         listen.port()
                     );
                     self.findings.error(location, message);
@@ -62,8 +62,8 @@ impl Checker<'_> {
         };
         if is_own && port != listen.port() {
             let message = format!(
-                "the others reach this host at port {port}, and it listens on port {}; that is right only where something \
-                 between them translates the one into the other",
+                "the other hosts send to port {port} of this host, but it listens on port {}; this works only if \
+                 something between them translates the port",
                 listen.port()
             );
             self.findings.warn(location, message);
@@ -139,7 +139,8 @@ impl Checker<'_> {
             _ if number > most => format!("{number} members are too many; {least} to {most} are allowed"),
             _ if number.is_multiple_of(2) => {
                 let fewer = number - 1;
-                let message = format!("{number} hosts stand no more losses than {fewer}: more than half must be left");
+                let message =
+                    format!("{number} hosts survive no more failures than {fewer}, because more than half must remain");
                 return self.findings.warn(location, message);
             }
             _ => return,

@@ -130,10 +130,10 @@ fn ttl_location(ttl: &Key<RawTtl>) -> Option<Location> {
 /// The reason for which clients elsewhere may not reach an address.
 fn narrow_reach(address: IpAddr) -> Option<&'static str> {
     match address {
-        _ if address.is_loopback() => Some("a loopback address: clients that get it reach only themselves"),
-        IpAddr::V4(v4) if v4.is_link_local() => Some("a link-local address: it is reached only from its own link"),
+        _ if address.is_loopback() => Some("a loopback address, so clients that get it reach only themselves"),
+        IpAddr::V4(v4) if v4.is_link_local() => Some("a link-local address, so only its own link reaches it"),
         IpAddr::V6(v6) if v6.is_unicast_link_local() => {
-            Some("a link-local address: without a zone, which DNS cannot carry, no one reaches it")
+            Some("a link-local address, which no client reaches, because DNS cannot carry its zone")
         }
         _ => None,
     }

@@ -62,7 +62,8 @@ impl Checker<'_> {
                 Trust::Nothing
             }
             (None, true) => {
-                let message = "every certificate is accepted: a node with a wrong one, or an impostor, counts as ready";
+                let message = "every certificate is accepted, so a node with a wrong one, or an impostor, counts as \
+                               ready";
                 self.findings.warn(insecure_location, message);
                 Trust::Nothing
             }
@@ -72,8 +73,8 @@ impl Checker<'_> {
             }
             (None, false) => {
                 if unset {
-                    let message =
-                        "no `ca`: only the CAs of the system are trusted, and kubeadm's is seldom one of them";
+                    let message = "`ca` is not set, so only the CAs of the system are trusted; kubeadm's CA is seldom \
+                                   one of them";
                     self.findings.warn(probe, message);
                 }
                 Trust::System
@@ -101,7 +102,7 @@ impl Checker<'_> {
     fn auth(&mut self, auth: Key<RawAuth>) -> Option<Auth> {
         let (raw, location) = auth.present()?;
         let message = match (&raw.client_certificate, &raw.token_file) {
-            (Key::Absent, Key::Absent) => "is without a key; one of clientCertificate, tokenFile is needed",
+            (Key::Absent, Key::Absent) => "has no credentials; one of clientCertificate, tokenFile is needed",
             (Key::Absent, _) => return self.file(raw.token_file, files::token).map(Auth::TokenFile),
             (_, Key::Absent) => {
                 let (raw, location) = raw.client_certificate.present()?;

@@ -60,7 +60,7 @@ impl Checker<'_> {
             self.zone(zone, *location, &pools);
         }
         if let (true, Some(location)) = (zone_unset, raw.zone_file.location()) {
-            self.findings.error(location, "needs `zone`, the zone that the file is for");
+            self.findings.error(location, "needs `zone`, the zone of the records in the file");
         }
         let zone = zone.map(|(zone, _)| zone);
         let zones = zone.as_deref().map_or(pools.clone(), |zone| vec![zone]);
@@ -110,10 +110,14 @@ impl Checker<'_> {
         let message = match rest.peers.map(|peers| peers.addresses.get(&peers.membership.own)) {
             Some(Some(PeerAddress::Ip(address))) => return Some(SocketAddr::new(address.ip(), port)),
             Some(Some(PeerAddress::Name(name, _))) => {
-                format!("among the members this host has the name {name}; `self` needs an IP address there")
+                format!(
+                    "the address of this host in `peers.members` is the name {name}; `self` needs an IP address there"
+                )
             }
             None if !rest.has_peers => {
-                "`self` is the address of this host among `peers.members`, and there are no peers".to_owned()
+                "`self` is the address of this host in `peers.members`, but there is no `peers`; an IP address is \
+                 needed"
+                    .to_owned()
             }
             // What is wrong with the peers is said there.
             Some(None) | None => return None,

@@ -53,14 +53,14 @@ fn a_file_of_ten_megabytes_is_refused_unread() {
     let path = dir.path().join("large.yaml");
     let text = "pools: []\n".repeat(1 << 20);
     std::fs::write(&path, &text).unwrap();
-    assert_eq!(load_error(&path), "FILE: the file: is larger than 1024 KiB, which no configuration is");
-    assert_eq!(error(&text), "daymark.yaml: the file: is larger than 1024 KiB, which no configuration is");
+    assert_eq!(load_error(&path), "FILE: the file: is too large; at most 1024 KiB are allowed");
+    assert_eq!(error(&text), "daymark.yaml: the file: is too large; at most 1024 KiB are allowed");
 }
 
 #[test]
 fn a_file_without_an_end_is_refused() {
     let message = load_error(Path::new("/dev/zero"));
-    assert_eq!(message, "FILE: the file: is larger than 1024 KiB, which no configuration is");
+    assert_eq!(message, "FILE: the file: is too large; at most 1024 KiB are allowed");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn broken_yaml_is_one_error_with_its_location() {
 #[test]
 fn deep_nesting_is_bounded() {
     let bound =
-        "is nested too deeply, has too many values, or repeats them by too many aliases; no configuration needs that";
+        "is nested too deeply, has too many values, or repeats them by too many aliases; a simpler document is needed";
     let closed = format!("pools: {}{}", "[".repeat(100), "]".repeat(100));
     assert!(error(&closed).ends_with(bound), "{}", error(&closed));
     assert_eq!(error(&format!("pools: {}", "[".repeat(100_000))).lines().count(), 1);

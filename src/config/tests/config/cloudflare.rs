@@ -90,7 +90,7 @@ fn every_key_of_records_has_its_effect() {
 fn exactly_one_source_of_the_token_is_needed() {
     assert_eq!(
         fault(RECORDS, ", tokenFile: token", ""),
-        "providers[0]: is without the API token; one of tokenFile, tokenVariable is needed"
+        "providers[0]: has no API token; one of tokenFile, tokenVariable is needed"
     );
     assert_eq!(
         fault(RECORDS, "tokenFile: token", "tokenFile: token, tokenVariable: CF_TOKEN"),
@@ -109,16 +109,21 @@ fn a_key_of_another_mode_is_refused() {
     let records = |key: &str| fault(RECORDS, "tokenFile", &format!("{key}, tokenFile"));
     assert_eq!(
         records("account: 0123456789abcdef0123456789abcdef"),
-        "providers[0].account: `account` is for mode loadBalancing, and this is another"
+        "providers[0].account: `account` is allowed only with `mode: loadBalancing`; leave it out"
     );
-    assert_eq!(records("manage: full"), "providers[0].manage: `manage` is for mode loadBalancing, and this is another");
+    assert_eq!(
+        records("manage: full"),
+        "providers[0].manage: `manage` is allowed only with `mode: loadBalancing`; leave it out"
+    );
     assert_eq!(
         records("pools: [{name: lb.kube-cp.com, cloudflarePool: x}]"),
-        "providers[0].pools[0].cloudflarePool: `cloudflarePool` is for mode loadBalancing, and this is another"
+        "providers[0].pools[0].cloudflarePool: `cloudflarePool` is allowed only with `mode: loadBalancing`; leave it \
+         out"
     );
     assert_eq!(
         fault(ORIGINS, "tokenFile", "ttl: 60s, tokenFile"),
-        "providers[0].ttl: `ttl` is not for `manage: origins`, where it is that of the balancer at Cloudflare"
+        "providers[0].ttl: `ttl` is not allowed with `manage: origins`, because the balancer at Cloudflare has its own \
+         TTL; leave it out"
     );
 }
 
@@ -162,7 +167,7 @@ fn the_error_of_an_empty_list_of_pools_names_a_cloudflare_pool_only_for_origins(
 fn every_published_pool_is_in_the_file_and_in_the_zone() {
     assert_eq!(
         fault(ORIGINS, "name: lb.kube-cp.com", "name: lb.kube-cp.org"),
-        "providers[0].pools[0].name: lb.kube-cp.org is no pool of this file; there are: lb.kube-cp.com"
+        "providers[0].pools[0].name: lb.kube-cp.org is not a pool of this file; the pools are lb.kube-cp.com"
     );
     assert_eq!(
         fault(RECORDS, "zone: kube-cp.com", "zone: be-cp.com"),
@@ -284,13 +289,14 @@ fn a_doubtful_setting_is_a_warning() {
     };
     assert_eq!(
         warning(&file(RECORDS)),
-        "providers[0]: lb.kube-cp.com: at the worst the answer is right in every cache after 66.3s, and Cloudflare's own \
+        "providers[0]: lb.kube-cp.com: at worst, the answer is right in every cache after 66.3s and Cloudflare's own \
          time; clients notice by themselves after about 45s, and nodes turn NotReady after 50s; Load Balancing or the \
-         authoritative provider answers sooner"
+         authoritative provider changes the answer sooner"
     );
     assert_eq!(
         warning(&file(&with(ORIGINS, "zone: kube-cp.com, ", ""))),
-        "providers[0]: no `zone`: the balancer is not checked, such as whether it is proxied"
+        "providers[0]: `zone` is not set, so Daymark does not check the load balancer, its TTL and its proxy setting; \
+         set `zone` to the name or the ID of its zone"
     );
     assert_eq!(
         warning(&with(&file(FULL), "    probe:", "    steering: {mode: weighted}\n    probe:")),

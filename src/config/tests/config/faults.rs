@@ -305,10 +305,10 @@ fn an_unusable_certificate_of_a_bundle_is_a_warning_with_its_number() {
     let broken = std::fs::read_to_string(dir.path().join("broken.crt")).unwrap();
     assert_eq!(
         warnings_with_ca(&dir, &format!("{good}{broken}{}\n{good}", &good[..100])),
-        "daymark.yaml:5:17: pools[0].probe.ca: ca.crt: certificate 2 cannot be used: it is no X.509 certificate; the others are \
-         used\n\
-         daymark.yaml:5:17: pools[0].probe.ca: ca.crt: certificate 3 cannot be used: it is torn: there is no whole PEM section; \
-         the others are used"
+        "daymark.yaml:5:17: pools[0].probe.ca: ca.crt: certificate 2 cannot be used: it is not an X.509 certificate; \
+         the others are used\n\
+         daymark.yaml:5:17: pools[0].probe.ca: ca.crt: certificate 3 cannot be used: it is incomplete, because it has \
+         no whole PEM section; the others are used"
     );
 }
 
@@ -347,7 +347,7 @@ fn credentials_are_exactly_one_kind_with_good_files() {
         let message = probe_fault(&format!("auth: {value}"));
         message.split_once("pools[0].probe.").unwrap().1.to_owned()
     };
-    assert_eq!(auth("{}"), "auth: is without a key; one of clientCertificate, tokenFile is needed");
+    assert_eq!(auth("{}"), "auth: has no credentials; one of clientCertificate, tokenFile is needed");
     let both = "{tokenFile: token, clientCertificate: {certificate: client.crt, key: client.key}}";
     assert_eq!(auth(both), "auth: clientCertificate and tokenFile exclude each other; one of the two is allowed");
     assert_eq!(auth("{tokenFile: absent}"), "auth.tokenFile: absent does not exist; a file is needed");
@@ -453,7 +453,10 @@ fn a_zone_is_a_parent_of_every_pool_and_a_zone_file_needs_one() {
     };
     assert_eq!(zone("zone: lb.kube-cp.com"), not_under("lb.kube-cp.com"));
     assert_eq!(zone("zone: cp.com"), not_under("cp.com"));
-    assert_eq!(zone("zoneFile: zone"), "9:15: providers[0].zoneFile: needs `zone`, the zone that the file is for");
+    assert_eq!(
+        zone("zoneFile: zone"),
+        "9:15: providers[0].zoneFile: needs `zone`, the zone of the records in the file"
+    );
     assert_eq!(
         zone("zone: kube-cp.com\n    zoneFile: absent"),
         "10:15: providers[0].zoneFile: absent does not exist; a file is needed"
@@ -513,25 +516,27 @@ fn a_doubtful_value_is_a_warning_with_its_location() {
     assert_eq!(warnings(SMALL), Vec::<String>::new());
     assert_eq!(
         warning("ca: ca.crt", "insecure: true"),
-        "daymark.yaml:5:23: pools[0].probe.insecure: every certificate is accepted: a node with a wrong one, or an impostor, \
-         counts as ready"
+        "daymark.yaml:5:23: pools[0].probe.insecure: every certificate is accepted, so a node with a wrong one, or an \
+         impostor, counts as ready"
     );
     assert_eq!(
         warning("    probe: {ca: ca.crt}\n", ""),
-        "daymark.yaml:2:5: pools[0]: no `ca`: only the CAs of the system are trusted, and kubeadm's is seldom one of them"
+        "daymark.yaml:2:5: pools[0]: `ca` is not set, so only the CAs of the system are trusted; kubeadm's CA is \
+         seldom one of them"
     );
     assert_eq!(
         warning("addresses: [10.10.1.1]", "addresses: [127.0.0.1, \"fe80::1\"], priority: 1, weight: 2"),
-        "daymark.yaml:4:39: pools[0].nodes[0].addresses[0]: 127.0.0.1 is a loopback address: clients that get it reach only \
-         themselves\n\
-         daymark.yaml:4:50: pools[0].nodes[0].addresses[1]: fe80::1 is a link-local address: without a zone, which DNS cannot \
-         carry, no one reaches it\n\
+        "daymark.yaml:4:39: pools[0].nodes[0].addresses[0]: 127.0.0.1 is a loopback address, so clients that get it \
+         reach only themselves\n\
+         daymark.yaml:4:50: pools[0].nodes[0].addresses[1]: fe80::1 is a link-local address, which no client \
+         reaches, because DNS cannot carry its zone\n\
          daymark.yaml:4:72: pools[0].nodes[0].priority: `priority` does nothing unless `steering.mode` is failover\n\
          daymark.yaml:4:83: pools[0].nodes[0].weight: `weight` does nothing unless `steering.mode` is weighted"
     );
     assert_eq!(
         warning("pools:", "admin: {listen: \"0.0.0.0:9353\"}\npools:"),
-        "daymark.yaml:1:17: admin.listen: 0.0.0.0:9353 is open to other hosts: they can read everything, and write with the token that Daymark makes in `stateDir`"
+        "daymark.yaml:1:17: admin.listen: 0.0.0.0:9353 is open to other hosts, so they can read everything, and can \
+         write with the token that Daymark makes in `stateDir`"
     );
     assert_eq!(
         warning("    nodes:", "    ttl: {max: 40s}\n    nodes:"),

@@ -28,7 +28,7 @@ fn pool_and_nodes_are_enough() {
     assert_eq!(
         warnings,
         [
-            "--pool: no `ca`: only the CAs of the system are trusted, and kubeadm's is seldom one of them",
+            "--pool: `ca` is not set, so only the CAs of the system are trusted; kubeadm's CA is seldom one of them",
             "the flags: nothing publishes the answers; --nameserver NAME=ADDRESS serves them by DNS",
         ]
     );

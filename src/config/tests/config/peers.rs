@@ -162,13 +162,14 @@ fn a_host_may_serve_at_its_own_address() {
     assert_eq!(listen(None).unwrap(), ["192.0.2.11:53", "127.0.0.1:53"]);
     assert_eq!(listen(Some("dns-3")).unwrap(), ["[2001:db8::13]:53", "127.0.0.1:53"]);
     let fault = listen(Some("dns-2")).unwrap_err();
-    assert!(
-        fault.ends_with("among the members this host has the name dns-2.example.org; `self` needs an IP address there")
-    );
+    assert!(fault.ends_with(
+        "the address of this host in `peers.members` is the name dns-2.example.org; `self` needs an IP address there"
+    ));
 
     let alone = with(SMALL, "type: authoritative", "type: authoritative\n    listen: [\"self:53\"]");
     assert!(errors(&alone).concat().ends_with(
-        "providers[0].listen[0]: `self` is the address of this host among `peers.members`, and there are no peers"
+        "providers[0].listen[0]: `self` is the address of this host in `peers.members`, but there is no `peers`; an IP \
+         address is needed"
     ));
     let twice = errors(&serving("[\"self:53\", \"192.0.2.11:53\"]")).concat();
     assert!(twice.contains("192.0.2.11:53 is the same address as "), "{twice}");
@@ -189,21 +190,19 @@ fn an_address_of_a_family_without_a_listener_is_refused() {
     let listen = |listen: &str| faults("self:", &format!("listen: \"{listen}\", self:"));
     assert_eq!(
         listen("192.0.2.11:7000"),
-        [
-            "peers.members[2].address: [2001:db8::13]:7946 is IPv6, and `listen` 192.0.2.11:7000 talks IPv4 alone; an address of \
-             that family, or `listen: \"[::]:7000\"` for both, is needed"
-        ]
+        ["peers.members[2].address: [2001:db8::13]:7946 is IPv6, but `listen` 192.0.2.11:7000 allows only IPv4; an \
+          address of that family, or `listen: \"[::]:7000\"` for both, is needed"]
     );
     assert!(
         listen("[2001:db8::11]:7000")[0]
-            .contains("192.0.2.11:7000 is IPv4, and `listen` [2001:db8::11]:7000 talks IPv6")
+            .contains("192.0.2.11:7000 is IPv4, but `listen` [2001:db8::11]:7000 allows only IPv6")
     );
 }
 
 #[test]
 fn a_port_that_differs_from_that_of_the_listener_is_a_warning() {
-    let message = "the others reach this host at port 7000, and it listens on port 7946; that is right only where something \
-                    between them translates the one into the other";
+    let message = "the other hosts send to port 7000 of this host, but it listens on port 7946; this works only if \
+                   something between them translates the port";
     assert_eq!(warnings(&text()), [format!("daymark.yaml:9:76: peers.members[0].address: {message}")]);
     assert_eq!(warnings(&with(&text(), "self:", "listen: \"[::]:7000\", self:")), [""; 0]);
     let named = with(&text(), "self: dns-1", "self: dns-2");
@@ -264,7 +263,8 @@ fn two_to_fifteen_members_are_allowed() {
 fn an_even_number_of_hosts_is_a_warning() {
     assert_eq!(
         warnings(&with_members(4)),
-        ["daymark.yaml:9:52: peers.members: 4 hosts stand no more losses than 3: more than half must be left"]
+        ["daymark.yaml:9:52: peers.members: 4 hosts survive no more failures than 3, because more than half must \
+          remain"]
     );
     assert_eq!(warnings(&with_members(5)), [""; 0]);
 }
@@ -277,15 +277,11 @@ fn check_prints_the_number_of_hosts_that_may_fail() {
     };
     assert_eq!(
         line(3),
-        "hosts: 3, of which 1 may fail and the rest still decide together: dns-1, dns-2, dns-3; this is dns-1"
+        "hosts: dns-1, dns-2, dns-3 (this is dns-1); 1 of 3 may fail, and the rest still decide together"
     );
-    assert_eq!(line(2), "hosts: 2, and each decides alone while the other is lost: dns-1, dns-2; this is dns-1");
+    assert_eq!(line(2), "hosts: dns-1, dns-2 (this is dns-1); each decides alone while the other is lost");
     for (number, may_fail) in [(4, "1"), (5, "2"), (15, "7")] {
-        assert!(
-            line(number).starts_with(&format!("hosts: {number}, of which {may_fail} may fail")),
-            "{}",
-            line(number)
-        );
+        assert!(line(number).contains(&format!("; {may_fail} of {number} may fail")), "{}", line(number));
     }
 }
 

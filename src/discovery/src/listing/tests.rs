@@ -75,7 +75,7 @@ fn a_list_of_which_something_is_left_is_cut_short() {
             json!({"continue": "abc", "remainingItemCount": 7}),
             "the list is cut short by 7 objects, so no node leaves by it",
         ),
-        (json!({"shardInfo": {"selector": "x"}}), "the list is a part of several, so no node leaves by it"),
+        (json!({"shardInfo": {"selector": "x"}}), "the list is one part of several, so no node leaves by it"),
     ] {
         assert_eq!(read_nodes(&list("NodeList", &metadata, &[])).gap.as_deref(), Some(gap));
     }
@@ -98,7 +98,7 @@ fn endpoints_are_named_by_their_addresses_and_should_be_at_the_port_of_the_pool(
     let read = |port| read(&Source::Endpoints, StatusCode::OK, body.as_bytes(), port).unwrap();
     assert_eq!(shown(&read(6443)), ["192.0.2.1 {192.0.2.1}", "192.0.2.2 {192.0.2.2}", "2001:db8::1 {2001:db8::1}"]);
     assert_eq!(read(6443).remark, None);
-    assert_eq!(read(443).remark.as_deref(), Some("the endpoints have port 6443, and the pool has port 443"));
+    assert_eq!(read(443).remark.as_deref(), Some("the endpoints have port 6443, but the pool has port 443"));
 }
 
 #[test]
@@ -114,8 +114,8 @@ fn an_answer_that_is_no_list_is_reported_with_the_apiservers_own_words() {
         "403: the list is forbidden; `daymark manifest rbac` prints what allows it (nodes is forbidden: \\u{1b}[31m)"
     );
     assert_eq!(fault(401, "no JSON"), "401: the apiserver does not accept the credentials under probe.auth");
-    assert_eq!(fault(503, ""), "503: no list");
+    assert_eq!(fault(503, ""), "503: the apiserver gives no list");
     for body in ["", "{}", "[]", "<html>", r#"{"items": 5}"#, r#"{"items": [{}]}"#] {
-        assert!(fault(200, body).starts_with("the answer is no list of Kubernetes"), "{body}");
+        assert!(fault(200, body).starts_with("the answer is not a Kubernetes list"), "{body}");
     }
 }

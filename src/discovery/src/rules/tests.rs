@@ -107,7 +107,10 @@ fn a_node_that_is_missing_for_an_hour_leaves_and_not_a_list_sooner() {
     assert_eq!(story.stays(), [StayReason::Pause { until: story.now.after(HOUR) }]);
     assert_eq!(story.list_for(&without, NOT_QUITE), [""; 0]);
     let outcome = story.list(&without);
-    assert_eq!(outcome.events[0].to_string(), "c 192.0.2.3 leaves: no list has had it since 2026-11-22T10:02:00Z");
+    assert_eq!(
+        outcome.events[0].to_string(),
+        "c 192.0.2.3 leaves, because no list has had it since 2026-11-22T10:02:00Z"
+    );
     assert!(story.is_known(&["a=1", "b=2"]) && story.stays().is_empty());
 }
 

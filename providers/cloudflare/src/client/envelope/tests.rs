@@ -88,7 +88,7 @@ fn a_body_without_an_envelope_is_reported_by_its_beginning_and_tried_again() {
             "<!DOCTYPE html>\n<p>\u{7}Hello",
             "it is not an envelope of the API; it begins with \"<!DOCTYPE html> <p>Hello\"",
         ),
-        (r#"{"success":true,"result":[1"#, "begins with \"{\\\"success\\\":true,\\\"result\\\":[1\""),
+        (r#"{"success":true,"result":[1"#, "begins with \"{\"success\":true,\"result\":[1\""),
         (r#"{"result":[1]}"#, "it is not an envelope of the API"),
         ("null", "it is not an envelope of the API"),
         (&long, "begins with \"<html> <title>word word"),
@@ -124,7 +124,7 @@ fn only_cloudflare_says_that_something_is_not_there() {
     assert!(
         missing
             .to_string()
-            .ends_with("pool not found (code 1003); check its ID or name, and that the token may see it")
+            .ends_with("pool not found (code 1003); check its ID or name, and check that the token may see it")
     );
     assert!(!refusal(400, &error(1003, "pool not found")).is_not_found());
 }
@@ -153,7 +153,7 @@ fn a_token_that_is_not_accepted_is_reported_when_it_is_verified() {
     assert_eq!(
         failure.to_string(),
         "Cloudflare refuses verifying the token (HTTP 401): Invalid API Token (code 1000); the token in the file \
-         /etc/daymark/token is not accepted: it is unknown, expired or revoked; create a new one"
+         /etc/daymark/token is not accepted, because it is unknown, expired or revoked; create a new one"
     );
 }
 
@@ -164,8 +164,8 @@ fn a_malformed_token_is_reported_as_such_also_from_deep_in_the_chain() {
     for body in [chained, &error(6003, "Invalid request headers"), &error(6103, "Invalid format for X-Auth-Key header")]
     {
         let failure = refusal(400, body).to_string();
-        let advice = "the token in the file /etc/daymark/token is malformed: check it for quotes and newlines, and that \
-                      it is no global API key";
+        let advice = "the token in the file /etc/daymark/token is malformed; check it for quotes and newlines, and \
+                      check that it is not a global API key";
         assert!(failure.ends_with(advice), "{failure}");
     }
     assert!(refusal(400, chained).to_string().contains("Bad request (code 1), from: x (code 2), from: Invalid format"));
