@@ -27,7 +27,7 @@ pub use self::token::AdminToken;
 
 use crate::driver::{Gone, Handle};
 use crate::events::Events;
-use crate::metrics::{Metrics, Readings};
+use crate::metrics::{Metrics, QueryCount, Readings};
 use crate::os::clock::Clock;
 use crate::os::log_writer;
 use crate::publish::Progress;
@@ -36,7 +36,7 @@ use crate::state::StateHealth;
 use crate::watchdog::{StuckTask, Watchdog};
 
 /// Queries since the start by transport and RCODE, as the DNS server counts them.
-pub type QueryCounts = Arc<dyn Fn() -> Vec<(&'static str, String, u64)> + Send + Sync>;
+pub type QueryCounts = Arc<dyn Fn() -> Vec<QueryCount> + Send + Sync>;
 
 /// The parts of a running Daymark that the admin API reads.
 #[derive(Clone)]

@@ -68,7 +68,7 @@ pub struct Readings {
     /// The time of this reading.
     pub now: Timestamp,
     /// Queries since the start by transport and RCODE.
-    pub queries: Vec<(&'static str, String, u64)>,
+    pub queries: Vec<QueryCount>,
     /// The number of failures to save the state.
     pub state_failures: u64,
     /// True if the last save succeeded.
@@ -79,6 +79,17 @@ pub struct Readings {
     pub stuck: usize,
     /// The number of lost lines of the log.
     pub lost_lines: u64,
+}
+
+/// The queries of one transport that were answered with one RCODE.
+#[derive(Clone, Debug)]
+pub struct QueryCount {
+    /// The transport: `udp` or `tcp`.
+    pub transport: &'static str,
+    /// The mnemonic of the RCODE.
+    pub rcode: String,
+    /// The number of queries.
+    pub count: u64,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -322,9 +333,9 @@ impl Metrics {
         self.authority_end.clear();
         readings.pools.iter().for_each(|pool| self.fill_pool(pool));
         readings.providers.iter().for_each(|(provider, calls)| self.fill_provider(provider, calls, readings.now));
-        for (transport, rcode, count) in &readings.queries {
-            let query = QueryLabels { transport, rcode: rcode.clone() };
-            self.queries.get_or_create(&query).inner().store(*count, Ordering::Relaxed);
+        for counted in &readings.queries {
+            let query = QueryLabels { transport: counted.transport, rcode: counted.rcode.clone() };
+            self.queries.get_or_create(&query).inner().store(counted.count, Ordering::Relaxed);
         }
         self.state_failures.inner().store(readings.state_failures, Ordering::Relaxed);
         self.state_writable.set(readings.state_writable.into());

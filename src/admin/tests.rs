@@ -66,7 +66,7 @@ fn bench() -> Bench {
         providers: vec![Progress::local("memory", clock), Progress::remote("cloudflare", clock, usage)],
         state: StateHealth::default(),
         refused: Refused::default(),
-        queries: Arc::new(|| vec![("udp", "NOERROR".to_owned(), 42)]),
+        queries: Arc::new(|| vec![QueryCount { transport: "udp", rcode: "NOERROR".to_owned(), count: 42 }]),
         token: AdminToken::in_file(&dir.path().join("token")),
     };
     Bench { routes: routes(admin.clone()), admin, newest, pools, _token_dir: dir }

@@ -27,7 +27,7 @@ use crate::admin::{self, Admin, QueryCounts, TrustedAuthorities, token as admin_
 use crate::discovery::{self, DiscoveryState, PersistentDiscovery};
 use crate::driver::{self, DRIVER_TIMEOUT, Driver, Hosts, Outputs};
 use crate::events::Events;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, QueryCount};
 use crate::os::clock::Clock;
 use crate::os::notify;
 use crate::os::signals::Signals;
@@ -286,6 +286,12 @@ fn shown(address: io::Result<SocketAddr>) -> String {
 fn query_counts(authoritative: Option<Arc<Authoritative>>) -> QueryCounts {
     Arc::new(move || {
         let counts = authoritative.iter().flat_map(|server| server.response_counts());
-        counts.map(|counted| (counted.transport.as_str(), counted.code.to_owned(), counted.count)).collect()
+        counts
+            .map(|counted| QueryCount {
+                transport: counted.transport.as_str(),
+                rcode: counted.code.to_owned(),
+                count: counted.count,
+            })
+            .collect()
     })
 }

@@ -12,6 +12,7 @@
 //! ```
 
 mod answer;
+mod awaited;
 mod change;
 mod command;
 mod engine;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::answer::{Answer, Basis, Member, Order};
+use crate::awaited::Awaited;
 use crate::health::Health;
 use crate::judgement::{Finding, Judgement};
 use crate::last_known_good::LastKnownGood;
@@ -30,17 +31,6 @@ pub(crate) struct PoolState {
     answer: Answer,
     pub(crate) ttl_changes_at: Option<Moment>,
     awaited: Option<Awaited>,
-}
-
-/// The wait for the first verdict of each target. The judgement of the last run stands meanwhile, or none: the first verdicts
-/// would come one by one, and each would change the answer.
-#[derive(Clone, Debug)]
-struct Awaited {
-    /// One detection after the start.
-    until: Moment,
-    /// The targets without a verdict so far.
-    missing: BTreeSet<Target>,
-    retained: Judgement,
 }
 
 impl PoolState {
@@ -78,11 +68,7 @@ impl PoolState {
             good: good.into(),
             answer,
             ttl_changes_at: None,
-            awaited: Some(Awaited {
-                until: now.after(policy.timing.detection),
-                missing: policy.targets().map(|(target, _)| target).collect(),
-                retained: judgement,
-            }),
+            awaited: Some(Awaited::new(&policy, judgement, now)),
         };
         state.configure(policy);
         state
@@ -103,7 +89,7 @@ impl PoolState {
             .collect();
         self.good.values_mut().for_each(|good| good.rename(present));
         if let Some(awaited) = &mut self.awaited {
-            awaited.missing = awaited.missing.iter().filter_map(present).collect();
+            awaited.rename(present);
         }
         let retained = self.awaited.iter_mut().map(|awaited| &mut awaited.retained);
         for judgement in retained.chain([&mut self.judgement]) {
@@ -213,7 +199,8 @@ impl PoolState {
         next: u64,
         now: Moment,
     ) -> bool {
-        self.adopt(judgement, now);
+        self.awaited = self.awaited.take().and_then(|awaited| awaited.after(&judgement, now));
+        self.judgement = judgement;
         for (target, health) in self.healths.iter_mut().filter(|(_, health)| health.has_seen_shutdown()) {
             if self.judgement.verdict(target) == Grade::Down {
                 health.end_shutdown();
@@ -267,18 +254,6 @@ impl PoolState {
             self.answer.generation = next;
         }
         has_changed
-    }
-
-    /// Adopts a judgement. While the first verdicts are awaited, an orderly shutdown acts all the same.
-    fn adopt(&mut self, judgement: Judgement, now: Moment) {
-        if let Some(Awaited { missing, retained, .. }) = &mut self.awaited {
-            missing.retain(|target| !judgement.current.contains(target));
-            for target in &judgement.shutting_down {
-                retained.verdicts.entry(target.clone()).and_modify(|verdict| *verdict = Grade::Live.min(*verdict));
-            }
-        }
-        self.awaited = self.awaited.take().filter(|awaited| now < awaited.until && !awaited.missing.is_empty());
-        self.judgement = judgement;
     }
 
     /// Selects for each family. A family that has never been usable is left out while the other one has a better answer.
