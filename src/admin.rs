@@ -3,7 +3,7 @@
 //! It holds nothing itself: every answer is asked of the part that knows it. It is for operators and monitoring, and is
 //! served apart from DNS: a client that is slow or sends nonsense costs one of a few connections, for a few seconds.
 
-mod authorities;
+mod expiries;
 mod overrides;
 mod server;
 pub mod token;
@@ -21,7 +21,7 @@ use axum::routing::{get, put};
 use daymark_api::{Event, HostsStatus, PoolStatus, Problem, ProviderStatus, Status};
 use daymark_discovery::DiscoveryStatuses;
 
-pub use self::authorities::TrustedAuthorities;
+pub use self::expiries::PoolExpiries;
 pub use self::server::serve;
 pub use self::token::AdminToken;
 
@@ -49,8 +49,8 @@ pub struct Admin {
     pub events: Events,
     /// The discovery status of each pool.
     pub statuses: DiscoveryStatuses,
-    /// The CAs that the probes of each pool trust.
-    pub authorities: TrustedAuthorities,
+    /// The CAs and the credentials of the probes of each pool.
+    pub expiries: PoolExpiries,
     /// The metrics.
     pub metrics: Metrics,
     /// The watchdog. It knows the stuck tasks.
@@ -132,8 +132,7 @@ impl Admin {
         Ok(pools
             .map(|pool| {
                 let discovery = self.statuses.of(&pool.name);
-                let authorities = self.authorities.of(&pool.name, now);
-                PoolStatus { authorities, ..pool.with_discovery(discovery) }
+                self.expiries.add_to(pool.with_discovery(discovery), now)
             })
             .collect())
     }

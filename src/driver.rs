@@ -310,6 +310,7 @@ impl Driver {
                 .collect(),
             pending_overrides: self.pending_overrides(&answer.pool),
             authorities: Vec::new(),
+            credentials: None,
             discovery: None,
         };
         self.reported.decision.answers.iter().map(pool_status).collect()

@@ -1,9 +1,9 @@
 //! Every metric, by name. Counters and histograms grow as things happen; gauges are filled when someone reads.
 
 mod discovery;
+mod expiries;
 mod hosts;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +22,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use self::discovery::DiscoveryMetrics;
+use self::expiries::ExpiryMetrics;
 use self::hosts::HostMetrics;
 
 /// Every metric of the process. Clones share them.
@@ -31,7 +32,6 @@ pub struct Metrics {
     probes: Family<ProbeLabels, Counter>,
     probe_duration: Family<PhaseLabels, Histogram, Buckets>,
     certificate_end: Family<TargetLabels, Gauge>,
-    authority_end: Family<AuthorityLabels, Gauge>,
     grade: Family<GradeLabels, Gauge>,
     in_answer: Family<TargetLabels, Gauge>,
     addresses: Family<PoolLabels, Gauge>,
@@ -54,6 +54,7 @@ pub struct Metrics {
     lost_lines: Counter,
     hosts: HostMetrics,
     discovery: DiscoveryMetrics,
+    expiries: ExpiryMetrics,
 }
 
 /// The values that are read only when someone asks for the metrics.
@@ -129,12 +130,6 @@ struct PoolLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct AuthorityLabels {
-    pool: String,
-    ca: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct BasisLabels {
     pool: String,
     family: &'static str,
@@ -176,7 +171,6 @@ impl Default for Metrics {
             probes: Family::default(),
             probe_duration: Family::new_with_constructor(Buckets),
             certificate_end: Family::default(),
-            authority_end: Family::default(),
             grade: Family::default(),
             in_answer: Family::default(),
             addresses: Family::default(),
@@ -199,6 +193,7 @@ impl Default for Metrics {
             lost_lines: Counter::default(),
             hosts: HostMetrics::default(),
             discovery: DiscoveryMetrics::default(),
+            expiries: ExpiryMetrics::default(),
         };
         metrics.registry = Arc::new(metrics.registered());
         metrics
@@ -219,11 +214,6 @@ impl Metrics {
             "target_certificate_not_after_timestamp_seconds",
             "End of the certificate that the target shows, in Unix time",
             self.certificate_end.clone(),
-        );
-        all.register(
-            "pool_ca_not_after_timestamp_seconds",
-            "End of a CA of the pool's file, in Unix time; the first of those of the same name",
-            self.authority_end.clone(),
         );
         all.register("target_grade", "1 for the grade that this host gives the target", self.grade.clone());
         all.register("target_in_answer", "1 while the target is in the answer", self.in_answer.clone());
@@ -255,6 +245,7 @@ impl Metrics {
         all.register("log_lines_lost", "Lines of the log that could not be written in time", self.lost_lines.clone());
         self.hosts.register(&mut all);
         self.discovery.register(&mut all);
+        self.expiries.register(&mut all);
         all
     }
 
@@ -330,7 +321,6 @@ impl Metrics {
         self.ttl.clear();
         self.local_errors.clear();
         self.refused_credentials.clear();
-        self.authority_end.clear();
         readings.pools.iter().for_each(|pool| self.fill_pool(pool));
         readings.providers.iter().for_each(|(provider, calls)| self.fill_provider(provider, calls, readings.now));
         for counted in &readings.queries {
@@ -344,6 +334,7 @@ impl Metrics {
         self.lost_lines.inner().store(readings.lost_lines, Ordering::Relaxed);
         self.hosts.fill(readings.hosts.as_ref());
         self.discovery.fill(&readings.pools);
+        self.expiries.fill(&readings.pools);
     }
 
     fn fill_provider(&self, provider: &ProviderStatus, calls: &[CallCount], now: Timestamp) {
@@ -363,18 +354,6 @@ impl Metrics {
         }
     }
 
-    fn fill_authorities(&self, pool: &PoolStatus) {
-        let mut ends: BTreeMap<&str, i64> = BTreeMap::new();
-        for authority in &pool.authorities {
-            let end = ends.entry(&authority.name).or_insert(authority.not_after);
-            *end = authority.not_after.min(*end);
-        }
-        for (ca, end) in ends {
-            let of = AuthorityLabels { pool: pool.name.to_string(), ca: ca.to_owned() };
-            self.authority_end.get_or_create(&of).set(end);
-        }
-    }
-
     fn fill_pool(&self, pool: &PoolStatus) {
         let of = PoolLabels { pool: pool.name.to_string() };
         self.addresses.get_or_create(&of).set(i64::try_from(pool.addresses.len()).unwrap_or(i64::MAX));
@@ -389,7 +368,6 @@ impl Metrics {
         self.local_errors.get_or_create(&of).set(i64::try_from(pool.local_error_count()).unwrap_or(i64::MAX));
         let refused = i64::try_from(pool.refused_credentials_count()).unwrap_or(i64::MAX);
         self.refused_credentials.get_or_create(&of).set(refused);
-        self.fill_authorities(pool);
         for target in &pool.targets {
             let (pool, node, address) = (of.pool.clone(), target.node.to_string(), target.address.to_string());
             for grade in Grade::ALL {

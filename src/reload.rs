@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use self::fixed_keys::changed_fixed_keys;
-use crate::admin::TrustedAuthorities;
+use crate::admin::PoolExpiries;
 use crate::discovery::PersistentDiscovery;
 use crate::driver::{Handle, ReloadPermit};
 use crate::os::notify;
@@ -57,7 +57,7 @@ pub struct Reloader {
     /// The refused configuration. It is read again when one of its files changes.
     refused: Option<Config>,
     reason: Refused,
-    authorities: TrustedAuthorities,
+    expiries: PoolExpiries,
     /// The files at the start of the run. A change before the first comparison is noticed by it.
     versions: FileVersions,
 }
@@ -112,10 +112,10 @@ impl Reloader {
             authoritative,
             refused: None,
             reason: Refused::default(),
-            authorities: TrustedAuthorities::default(),
+            expiries: PoolExpiries::default(),
             versions: FileVersions::new(),
         };
-        reloader.authorities.set(&reloader.config.pools);
+        reloader.expiries.set(reloader.probes.probers());
         reloader.versions = reloader.current_versions();
         reloader
     }
@@ -125,9 +125,9 @@ impl Reloader {
         self.reason.clone()
     }
 
-    /// The CAs that the probes trust. They follow the reloader.
-    pub fn authorities(&self) -> TrustedAuthorities {
-        self.authorities.clone()
+    /// The ends of what the probes trust and show. They follow the reloader.
+    pub fn expiries(&self) -> PoolExpiries {
+        self.expiries.clone()
     }
 
     /// Applies changes until the shutdown, then stops every probe and every finder.
@@ -226,7 +226,7 @@ impl Reloader {
         self.probes.configure(pools.iter().map(PoolConfig::probed));
         let is_new = |warning: &&Finding| !self.config.warnings.contains(warning);
         config.warnings.iter().filter(is_new).for_each(|warning| warn!("{warning}"));
-        self.authorities.set(&config.pools);
+        self.expiries.set(self.probes.probers());
         self.config = config;
         self.refused = None;
         *self.reason.0.lock() = None;

@@ -5,6 +5,7 @@ use axum::http::Request;
 use daymark_config::Config;
 use daymark_decision::fixtures::pool_name;
 use daymark_decision::{Decision, Engine, Kind, Memory, Observation, Target, Timings};
+use daymark_probe::Prober;
 use daymark_provider::{CallCount, InMemory, Usage, contract};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -57,7 +58,7 @@ fn bench() -> Bench {
     std::fs::write(dir.path().join("token"), "secret\n").unwrap();
     let admin = Admin {
         statuses: DiscoveryStatuses::default(),
-        authorities: TrustedAuthorities::default(),
+        expiries: PoolExpiries::default(),
         driver: handle,
         clock,
         events,
@@ -104,6 +105,29 @@ impl Bench {
 
     fn decision(&self) -> Decision {
         self.newest.borrow().decision.clone()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_token_of_the_probes_is_an_alarm_and_a_metric() {
+    let bench = bench();
+    let dir = tempfile::tempdir().unwrap();
+    let claims = data_encoding::BASE64URL_NOPAD.encode(br#"{"iat": 1000, "exp": 4600}"#);
+    std::fs::write(dir.path().join("token"), format!("e30.{claims}.c2ln")).unwrap();
+    let text = POOL.replace("{rise: 1", "{insecure: true, auth: {tokenFile: token}, rise: 1");
+    let pools = Config::parse(&text, "test.yaml", dir.path()).unwrap().pools;
+    let probers = pools.into_iter().map(|pool| (pool.pool.name, Arc::new(Prober::new(pool.probe))));
+    bench.admin.expiries.set(&probers.collect());
+    let status: Value = serde_json::from_str(&bench.get("/api/v1/status").await.1).unwrap();
+    assert_eq!(status["pools"][0]["credentials"]["notAfter"], 4600);
+    let alarms = status["alarms"].to_string();
+    assert!(alarms.contains("expired at 1970-01-01T01:16:40Z, so nodes refuse the credentials"), "{alarms}");
+    let metrics = bench.get("/metrics").await.1;
+    for line in [
+        "daymark_pool_credentials_not_after_timestamp_seconds{pool=\"lb.example.org\"} 4600",
+        "daymark_pool_credentials_expiring{pool=\"lb.example.org\"} 1",
+    ] {
+        assert!(metrics.lines().any(|of| of == line), "{line} is in {metrics}");
     }
 }
 

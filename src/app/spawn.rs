@@ -23,7 +23,7 @@ use tracing::{info, warn};
 use super::bind::{BoundToken, RememberedNodes, loaded};
 use super::tasks::Tasks;
 use super::{App, RememberingProvider};
-use crate::admin::{self, Admin, QueryCounts, TrustedAuthorities, token as admin_token};
+use crate::admin::{self, Admin, PoolExpiries, QueryCounts, token as admin_token};
 use crate::discovery::{self, DiscoveryState, PersistentDiscovery};
 use crate::driver::{self, DRIVER_TIMEOUT, Driver, Hosts, Outputs};
 use crate::events::Events;
@@ -75,7 +75,7 @@ struct Cluster {
 struct Reloading {
     refused: Refused,
     statuses: DiscoveryStatuses,
-    authorities: TrustedAuthorities,
+    expiries: PoolExpiries,
 }
 
 /// The admin API before it runs.
@@ -229,9 +229,9 @@ impl Spawner {
         let probes = supervisor(driver.clone(), self.watchdog.clone());
         let reloader = Reloader::new(file, config, driver, probes, discovery, authoritative);
         let refused = reloader.refused();
-        let authorities = reloader.authorities();
+        let expiries = reloader.expiries();
         self.tasks.spawn("the reloader", reloader.run(reload, self.stop.clone()));
-        Reloading { refused, statuses, authorities }
+        Reloading { refused, statuses, expiries }
     }
 
     fn admin(&mut self, inputs: AdminInputs) {
@@ -243,7 +243,7 @@ impl Spawner {
             clock: self.clock,
             events: self.events.clone(),
             statuses: inputs.reloading.statuses,
-            authorities: inputs.reloading.authorities,
+            expiries: inputs.reloading.expiries,
             metrics: self.metrics.clone(),
             watchdog: self.watchdog.clone(),
             providers: inputs.providers,

@@ -32,19 +32,22 @@ pub struct PoolStatus {
     pub pending_overrides: Vec<PendingOverride>,
     /// The CAs of its file `ca`, in the order of the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub authorities: Vec<AuthorityStatus>,
+    pub authorities: Vec<ExpiryStatus>,
+    /// The client certificate or the token of its probes; `None` without one, and for a token without a known end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<ExpiryStatus>,
     /// The discovery of its nodes; `None` if it is not enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discovery: Option<DiscoveryStatus>,
 }
 
-/// One CA of a pool's file.
+/// A certificate or a token with its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AuthorityStatus {
-    /// Its subject.
+pub struct ExpiryStatus {
+    /// The subject of the certificate, or the file of the token.
     pub name: String,
-    /// Its end (`notAfter`), in seconds since the Unix epoch.
+    /// Its end (`notAfter` or `exp`), in seconds since the Unix epoch.
     pub not_after: i64,
     /// The warning that it has expired or will soon, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,7 +127,7 @@ impl PoolStatus {
             ));
         }
         alarms.extend(self.refused_credentials_alarm());
-        let warnings = self.authorities.iter().filter_map(|authority| authority.warning.as_ref());
+        let warnings = self.authorities.iter().chain(&self.credentials).filter_map(|of| of.warning.as_ref());
         alarms.extend(warnings.map(|warning| format!("{}: {warning}", self.name)));
         alarms.extend(self.nothing_known());
         alarms.extend(self.discovery.iter().flat_map(|discovery| discovery.alarms(&self.name)));

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use x509_parser::time::ASN1Time;
-
 use crate::algorithm::KeyAlgorithm;
 use crate::certificate::Certificate;
 use crate::pem;
@@ -21,10 +19,6 @@ pub struct CaBundle {
 #[derive(Clone, Debug, Default)]
 pub struct Authorities(pub(crate) Vec<Certificate>);
 
-/// In days, the time before the end of a CA in which it is told.
-const WARNING_DAYS: i64 = 30;
-const DAY: i64 = 24 * 60 * 60;
-
 /// One trusted certificate, for people and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
@@ -32,35 +26,6 @@ pub struct Authority {
     pub name: String,
     /// Its end, in seconds since the Unix epoch.
     pub not_after: i64,
-}
-
-impl Authority {
-    /// The warning of a CA that has expired, or that expires within 30 days. `now` is in seconds since the Unix epoch.
-    pub fn end_warning(&self, now: i64) -> Option<String> {
-        let Self { name, not_after } = self;
-        let left = not_after - now;
-        if left < 0 {
-            return Some(format!(
-                "the CA {name} expired on {}, so clients refuse every node whose certificate it issued; renew it, or remove it \
-                 if no node uses it",
-                day(*not_after)
-            ));
-        }
-        let days = left / DAY;
-        let unit = if days == 1 { "day" } else { "days" };
-        (left < WARNING_DAYS * DAY).then(|| {
-            format!(
-                "the CA {name} expires on {}, in {days} {unit}, and from then on clients refuse every node whose \
-                 certificate it issued; renew it before then",
-                day(*not_after)
-            )
-        })
-    }
-}
-
-/// The date of a moment, in UTC.
-fn day(seconds: i64) -> String {
-    ASN1Time::from_timestamp(seconds).map_or_else(|_| seconds.to_string(), |at| at.to_datetime().date().to_string())
 }
 
 /// A certificate that cannot be used.

@@ -75,7 +75,7 @@ impl Certificate {
             der: CertificateDer::from(der.to_vec()),
             subject: parsed.subject().as_raw().to_vec(),
             issuer: parsed.issuer().as_raw().to_vec(),
-            name: name(parsed.subject()),
+            name: name(parsed.subject()).unwrap_or_else(|| "a CA without a name".to_owned()),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             key: PublicKey { algorithm: KeyAlgorithm::of(key), bits: key.subject_public_key.data.to_vec() },
@@ -169,10 +169,9 @@ impl Certificate {
     }
 }
 
-/// The name for people, on one line. It comes from the target and goes to logs and terminals.
-fn name(subject: &X509Name<'_>) -> String {
+/// The name for people, on one line; `None` if it is empty. It may come from a target and goes to logs and terminals.
+pub(crate) fn name(subject: &X509Name<'_>) -> Option<String> {
     const MAX_SHOWN_CHARS: usize = 200;
     let name = subject.to_string();
-    let name = if name.is_empty() { "a CA without a name" } else { &name };
-    name.chars().take(MAX_SHOWN_CHARS).flat_map(char::escape_debug).collect()
+    (!name.is_empty()).then(|| name.chars().take(MAX_SHOWN_CHARS).flat_map(char::escape_debug).collect())
 }

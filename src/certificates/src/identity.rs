@@ -10,10 +10,13 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::algorithm::{KeyAlgorithm, whole};
+use crate::certificate::name;
 
 /// A client certificate with its private key. Has no `Debug`: it holds a secret.
 pub struct ClientIdentity {
     resolver: Arc<SingleCertAndKey>,
+    /// The subject of the certificate.
+    pub name: String,
     /// The end of the certificate, in seconds since the Unix epoch.
     pub not_after: i64,
 }
@@ -49,6 +52,7 @@ impl ClientIdentity {
     pub fn new(chain: Vec<CertificateDer<'static>>, key: &PrivateKeyDer<'_>) -> Result<Self, ClientIdentityError> {
         let own = chain.first().ok_or(ClientIdentityError::NoCertificate)?;
         let parsed: X509Certificate<'_> = whole(own).ok_or(ClientIdentityError::NoCertificate)?;
+        let name = name(parsed.subject()).unwrap_or_else(|| "without a name".to_owned());
         let not_after = parsed.validity().not_after.timestamp();
         let of_certificate = parsed.public_key();
         let key = any_supported_type(key)
@@ -64,7 +68,7 @@ impl ClientIdentity {
         if !fits {
             return Err(ClientIdentityError::OtherKey);
         }
-        Ok(Self { resolver: Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))), not_after })
+        Ok(Self { resolver: Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))), name, not_after })
     }
 
     /// Shows the certificate to a server that asks for one.

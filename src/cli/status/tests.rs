@@ -83,7 +83,7 @@ pub(crate) fn peer_status(host: &str, reachable: bool, grade: Grade) -> PeerStat
     }
 }
 
-pub(in crate::cli) fn pool_status() -> PoolStatus {
+pub(crate) fn pool_status() -> PoolStatus {
     let reason = Reason::NotReady { cause: NotReadyReason::NoVerdict { observed: None } };
     let target = TargetStatus {
         origin: None,
@@ -104,6 +104,7 @@ pub(in crate::cli) fn pool_status() -> PoolStatus {
         pending_overrides: Vec::new(),
         discovery: None,
         authorities: Vec::new(),
+        credentials: None,
         name: pool_name("lb.example.org"),
         addresses: Vec::new(),
         basis: Basis::Ready,

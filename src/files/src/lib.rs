@@ -3,6 +3,7 @@
 //! It knows what kinds of files there are. It does not know which part of Daymark uses a file, nor what keys or states mean.
 
 mod chain;
+mod lifetime;
 mod pem;
 mod plain;
 mod roots;
@@ -13,6 +14,7 @@ mod version;
 mod watched;
 
 pub use self::chain::error_chain;
+pub use self::lifetime::Lifetime;
 pub use self::pem::{certificates, private_key};
 pub use self::plain::{FileError, read};
 pub use self::roots::{NoSystemRoots, system_certificates, system_roots};

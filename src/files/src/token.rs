@@ -5,7 +5,7 @@ use std::path::Path;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use crate::{FileError, read};
+use crate::{FileError, Lifetime, read};
 
 /// A bearer token. Has no `Debug`: it is a secret.
 pub struct Token {
@@ -53,6 +53,11 @@ impl Token {
     /// The token itself.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The lifetime that the token states; `None` for one that is no JSON Web Token, or that never expires.
+    pub fn lifetime(&self) -> Option<Lifetime> {
+        Lifetime::of(&self.text)
     }
 
     /// A copy of `text` without the token, which a server may have echoed.

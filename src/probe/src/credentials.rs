@@ -11,6 +11,7 @@ use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 
 use crate::certificate::Recorder;
+use crate::expiry::{Expiries, Expiry};
 use crate::settings::{Auth, Trust, files};
 
 /// The CAs that a probe trusts and the credentials that it shows. Has no `Debug`: it holds secrets.
@@ -18,6 +19,7 @@ pub(super) struct Credentials {
     tls: ClientConfig,
     verifier: Arc<dyn ServerCertVerifier>,
     authorization: Option<HeaderValue>,
+    expiries: Expiries,
 }
 
 /// The credentials as the files have them, read again when one changes.
@@ -62,16 +64,24 @@ impl Credentials {
         self.authorization.as_ref()
     }
 
+    /// The ends of the CAs of the file and of the credentials.
+    pub(super) fn expiries(&self) -> &Expiries {
+        &self.expiries
+    }
+
     fn load(trust: &Trust, auth: Option<&Auth>) -> Result<Self, CredentialsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = verifier(trust)?;
+        let mut expiries = Expiries::default();
+        let verifier = verifier(trust, &mut expiries)?;
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&verifier));
         let mut tls = match auth {
             Some(Auth::ClientCertificate { certificate, key }) => {
-                builder.with_client_cert_resolver(ClientIdentity::read(certificate, key)?.resolver())
+                let identity = ClientIdentity::read(certificate, key)?;
+                expiries.credentials = Some(Expiry::of_client_certificate(&identity));
+                builder.with_client_cert_resolver(identity.resolver())
             }
             _ => builder.with_no_client_auth(),
         };
@@ -79,10 +89,14 @@ impl Credentials {
         // A fresh connection is there to verify the certificate anew.
         tls.resumption = Resumption::disabled();
         let authorization = match auth {
-            Some(Auth::TokenFile(path)) => Some(Token::read(path)?.header().clone()),
+            Some(Auth::TokenFile(path)) => {
+                let token = Token::read(path)?;
+                expiries.credentials = Expiry::of_token(&token, path);
+                Some(token.header().clone())
+            }
             _ => None,
         };
-        Ok(Self { tls, verifier, authorization })
+        Ok(Self { tls, verifier, authorization, expiries })
     }
 }
 
@@ -92,9 +106,14 @@ pub(super) fn watch(trust: Trust, auth: Option<Auth>) -> CredentialFiles {
     WatchedFiles::new("probe credentials", paths, move || Credentials::load(&trust, auth.as_ref()))
 }
 
-fn verifier(trust: &Trust) -> Result<Arc<dyn ServerCertVerifier>, CredentialsError> {
+/// The verifier of a trust, whose CAs of a file are noted in `expiries`.
+fn verifier(trust: &Trust, expiries: &mut Expiries) -> Result<Arc<dyn ServerCertVerifier>, CredentialsError> {
     let authorities = match trust {
-        Trust::File(path) => CaBundle::read(path)?.authorities,
+        Trust::File(path) => {
+            let authorities = CaBundle::read(path)?.authorities;
+            expiries.authorities = authorities.iter().map(Expiry::of_authority).collect();
+            authorities
+        }
         Trust::System => Authorities::from_der(system_certificates()?.iter().map(AsRef::as_ref)),
         Trust::Nothing => return Ok(Arc::new(AcceptAny)),
     };

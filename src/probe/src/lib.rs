@@ -10,6 +10,7 @@ mod answer;
 mod certificate;
 mod connection;
 mod credentials;
+mod expiry;
 mod failure;
 mod prober;
 mod schedule;
@@ -17,8 +18,8 @@ mod settings;
 mod supervisor;
 mod watch;
 
+pub use self::expiry::{Expiries, Expiry};
 pub use self::prober::Prober;
 pub use self::settings::{Auth, Settings, Trust};
 pub use self::supervisor::{ProbedPool, Supervisor, WatchOutputs};
 pub use self::watch::{offset, watch};
-pub use daymark_certificates::Authority;

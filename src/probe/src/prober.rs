@@ -18,6 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::connection::Connection;
 use crate::credentials::{self, CredentialFiles, Credentials};
+use crate::expiry::Expiries;
 use crate::failure::{of_connect, of_handshake, of_request};
 use crate::settings::Settings;
 
@@ -66,6 +67,17 @@ impl Prober {
     /// The settings of its probes.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The ends of the CAs and of the credentials in the files, or in the last good version of them. None are known until the
+    /// files could be used once.
+    pub fn expiries(&self) -> Expiries {
+        self.credentials.current().map(|credentials| credentials.expiries().clone()).unwrap_or_default()
+    }
+
+    /// Counts the watches from zero again.
+    pub(super) fn forget_watches(&self) {
+        self.watches.store(0, Ordering::Relaxed);
     }
 
     /// The number of watches that called this before.

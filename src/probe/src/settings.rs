@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use daymark_certificates::{Authority, CaBundle};
 use daymark_decision::Thresholds;
 
 /// The settings of the probes of one pool, as the configuration gives them.
@@ -69,18 +68,6 @@ pub enum Trust {
     System,
     /// None: every certificate is accepted (`insecure`).
     Nothing,
-}
-
-impl Trust {
-    /// The usable CA certificates of the file as it is now; none without a file.
-    pub fn authorities(&self) -> Vec<Authority> {
-        match self {
-            Self::File(path) => {
-                CaBundle::read(path).map(|bundle| bundle.authorities.iter().collect()).unwrap_or_default()
-            }
-            Self::System | Self::Nothing => Vec::new(),
-        }
-    }
 }
 
 /// The credentials that a probe shows. Files are read again when they change.

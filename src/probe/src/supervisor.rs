@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::{Observation, Pool, Target};
+use daymark_decision::{Observation, Pool, PoolName, Target};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -43,42 +43,56 @@ type Heartbeat = Box<dyn Fn() + Send>;
 /// The watches of every target of every pool.
 pub struct Supervisor {
     outputs: WatchOutputs,
+    /// The prober of each pool.
+    probers: BTreeMap<PoolName, Arc<Prober>>,
     watches: BTreeMap<Target, Watch>,
     tasks: JoinSet<()>,
 }
 
 struct Watch {
-    settings: Settings,
+    prober: Arc<Prober>,
     stop: CancellationToken,
 }
 
 impl Supervisor {
     /// A supervisor without any watch.
     pub fn new(outputs: WatchOutputs) -> Self {
-        Self { outputs, watches: BTreeMap::new(), tasks: JoinSet::new() }
+        Self { outputs, probers: BTreeMap::new(), watches: BTreeMap::new(), tasks: JoinSet::new() }
     }
 
     /// Watches the targets of these pools and no others. A watch whose settings are the same goes on undisturbed.
     pub fn configure<'a>(&mut self, pools: impl IntoIterator<Item = ProbedPool<'a>>) {
+        let mut former_probers = std::mem::take(&mut self.probers);
         let mut former = std::mem::take(&mut self.watches);
         for ProbedPool { pool, settings } in pools {
-            let prober = Arc::new(Prober::new(settings.clone()));
+            let prober = match former_probers.remove(&pool.name) {
+                Some(prober) if prober.settings() == settings => prober,
+                _ => Arc::new(Prober::new(settings.clone())),
+            };
+            prober.forget_watches();
             let count = pool.targets().count();
             for (index, (target, _)) in pool.targets().enumerate() {
                 let watch = match former.remove(&target) {
-                    Some(watch) if watch.settings == *settings => watch,
+                    Some(watch) if Arc::ptr_eq(&watch.prober, &prober) => watch,
                     other => {
                         other.iter().for_each(Watch::stop);
                         let offset = offset(settings.interval, index, count);
-                        Watch { settings: settings.clone(), stop: self.start(target.clone(), offset, prober.clone()) }
+                        let stop = self.start(target.clone(), offset, Arc::clone(&prober));
+                        Watch { prober: Arc::clone(&prober), stop }
                     }
                 };
                 self.watches.insert(target, watch);
             }
+            self.probers.insert(pool.name.clone(), prober);
         }
         former.values().for_each(Watch::stop);
         // Joins the tasks that have ended. They fail only by a panic, which has told its story.
         while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// The prober of each pool.
+    pub fn probers(&self) -> &BTreeMap<PoolName, Arc<Prober>> {
+        &self.probers
     }
 
     /// Stops every watch and waits for its end.

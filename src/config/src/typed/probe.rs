@@ -6,13 +6,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use daymark_certificates::{CaBundle, CertificateFileError, ClientIdentity};
 use daymark_decision::Thresholds;
+use daymark_files::Token;
 
 use super::{Checker, Setting, Source, files};
 use crate::findings::Location;
 use crate::raw::{self, RawAuth, RawProbe};
 use crate::reader::Key;
 use crate::values::{FilePath, RequestPath, ServerName, Text, Whole};
-use daymark_probe::{Auth, Settings, Trust};
+use daymark_probe::{Auth, Expiry, Settings, Trust};
 
 impl Checker<'_> {
     /// The probe of a pool with this name and port.
@@ -92,9 +93,7 @@ impl Checker<'_> {
         for unusable in unusable {
             self.findings.warn(location, format!("{}: {unusable}; the others are used", path.display()));
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        for warning in authorities.iter().filter_map(|authority| authority.end_warning(now)) {
+        for warning in authorities.iter().filter_map(|authority| Expiry::of_authority(authority).warning(now())) {
             self.findings.warn(location, format!("{}: {warning}", path.display()));
         }
     }
@@ -103,7 +102,7 @@ impl Checker<'_> {
         let (raw, location) = auth.present()?;
         let message = match (&raw.client_certificate, &raw.token_file) {
             (Key::Absent, Key::Absent) => "has no credentials; one of clientCertificate, tokenFile is needed",
-            (Key::Absent, _) => return self.file(raw.token_file, files::token).map(Auth::TokenFile),
+            (Key::Absent, _) => return self.token(raw.token_file),
             (_, Key::Absent) => {
                 let (raw, location) = raw.client_certificate.present()?;
                 return self.client_certificate(raw, location);
@@ -114,19 +113,49 @@ impl Checker<'_> {
         None
     }
 
+    fn token(&mut self, file: Key<Text<FilePath>>) -> Option<Auth> {
+        let location = file.location();
+        let path = self.file(file, files::token)?;
+        // An unusable file was found with the file itself.
+        if self.source != Source::FileAlone
+            && let Some(location) = location
+            && let Ok(token) = Token::read(&path)
+            && let Some(warning) = Expiry::of_token(&token, &path).and_then(|expiry| expiry.warning(now()))
+        {
+            self.findings.warn(location, warning);
+        }
+        Some(Auth::TokenFile(path))
+    }
+
     fn client_certificate(&mut self, raw: raw::RawClientCertificate, location: Location) -> Option<Auth> {
+        let certificate_location = raw.certificate.location();
         let key_location = raw.key.location();
         let certificate = self.required_file(raw.certificate, "certificate", location, files::chain);
         let key = self.required_file(raw.key, "key", location, files::key);
         let (certificate, key) = (certificate?, key?);
-        // Any other error was found with the file itself.
-        if self.source != Source::FileAlone
-            && let Err(error @ CertificateFileError::ClientIdentity { .. }) = ClientIdentity::read(&certificate, &key)
-        {
-            self.findings.error(key_location.unwrap_or(location), error.to_string());
+        if self.source != Source::FileAlone {
+            match ClientIdentity::read(&certificate, &key) {
+                Ok(identity) => {
+                    if let Some(warning) = Expiry::of_client_certificate(&identity).warning(now()) {
+                        let message = format!("{}: {warning}", certificate.display());
+                        self.findings.warn(certificate_location.unwrap_or(location), message);
+                    }
+                }
+                Err(error @ CertificateFileError::ClientIdentity { .. }) => {
+                    self.findings.error(key_location.unwrap_or(location), error.to_string());
+                }
+                // Any other error was found with the file itself.
+                Err(_) => {}
+            }
         }
         Some(Auth::ClientCertificate { certificate, key })
     }
+}
+
+/// The present time, in seconds since the Unix epoch.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The kinds of the keys keep it above zero.

@@ -333,10 +333,68 @@ fn a_ca_that_has_expired_or_will_within_30_days_is_a_warning() {
     );
 }
 
+#[test]
+fn a_client_certificate_that_has_expired_or_will_within_30_days_is_a_warning() {
+    let dir = files();
+    let auth = "{ca: ca.crt, auth: {clientCertificate: {certificate: client.crt, key: client.key}}}";
+    let key = std::fs::read_to_string(dir.path().join("client.key")).unwrap();
+    let key = rcgen::KeyPair::from_pem(&key).unwrap();
+    let warnings = |days: i64| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "daymark");
+        params.not_after = match u64::try_from(days) {
+            Ok(days) => (std::time::SystemTime::now() + std::time::Duration::from_hours(24 * days + 1)).into(),
+            Err(_) => rcgen::date_time_ymd(2026, 1, 1),
+        };
+        std::fs::write(dir.path().join("client.crt"), params.self_signed(&key).unwrap().pem()).unwrap();
+        warnings_in(&dir, &with(SMALL, "{ca: ca.crt}", auth))
+    };
+    assert_eq!(warnings(30), "");
+    let soon = warnings(29);
+    assert!(
+        soon.contains(
+            "pools[0].probe.auth.clientCertificate.certificate: client.crt: the client certificate CN=daymark expires"
+        ) && soon.contains(", in 29 days, and from then on nodes refuse the credentials of the probes"),
+        "{soon}"
+    );
+    let over = warnings(-1);
+    assert!(over.contains("CN=daymark expired on 2026-01-01, so nodes refuse the credentials of the probes"), "{over}");
+}
+
+#[test]
+fn a_token_that_has_expired_or_has_only_a_tenth_of_its_lifetime_left_is_a_warning() {
+    let dir = files();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let warnings = |token: &str| {
+        std::fs::write(dir.path().join("token"), token).unwrap();
+        warnings_in(&dir, &with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, auth: {tokenFile: token}}"))
+    };
+    let of_claims = |start: u64, end: u64| {
+        let claims = format!("{{\"iat\": {start}, \"exp\": {end}}}");
+        format!("e30.{}.c2ln", data_encoding::BASE64URL_NOPAD.encode(claims.as_bytes()))
+    };
+    assert_eq!(warnings(&of_claims(now, now + 3600)), "");
+    let soon = warnings(&of_claims(now - 3600, now + 350));
+    assert!(
+        soon.contains("pools[0].probe.auth.tokenFile: the token in token expires at 2")
+            && soon.contains(", in 5 minutes, "),
+        "{soon}"
+    );
+    let over = warnings(&of_claims(1000, 4600));
+    assert!(over.contains("expired at 1970-01-01T01:16:40Z, so nodes refuse the credentials of the probes"), "{over}");
+    assert_eq!(warnings("opaque"), "");
+}
+
 /// The warnings of the smallest file with this content of its CA file.
 fn warnings_with_ca(dir: &tempfile::TempDir, ca: &str) -> String {
     std::fs::write(dir.path().join("ca.crt"), ca).unwrap();
-    let warnings = daymark_config::Config::parse(SMALL, "daymark.yaml", dir.path()).unwrap().warnings;
+    warnings_in(dir, SMALL)
+}
+
+/// The warnings of a configuration with the files of a directory.
+fn warnings_in(dir: &tempfile::TempDir, text: &str) -> String {
+    let warnings = daymark_config::Config::parse(text, "daymark.yaml", dir.path()).unwrap().warnings;
     let hidden = format!("{}/", dir.path().display());
     warnings.iter().map(|finding| finding.to_string().replace(&hidden, "")).collect::<Vec<_>>().join("\n")
 }

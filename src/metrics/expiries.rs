@@ -1,0 +1,71 @@
+//! The metrics of the ends of CAs and of the credentials of the probes.
+
+use std::collections::BTreeMap;
+
+use daymark_api::PoolStatus;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::PoolLabels;
+
+/// The metrics of these ends, by pool.
+#[derive(Clone, Default)]
+pub(super) struct ExpiryMetrics {
+    authority_end: Family<AuthorityLabels, Gauge>,
+    credentials_end: Family<PoolLabels, Gauge>,
+    credentials_expiring: Family<PoolLabels, Gauge>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AuthorityLabels {
+    pool: String,
+    ca: String,
+}
+
+impl ExpiryMetrics {
+    pub(super) fn register(&self, all: &mut Registry) {
+        all.register(
+            "pool_ca_not_after_timestamp_seconds",
+            "End of a CA of the pool's file, in Unix time; the first of those of the same name",
+            self.authority_end.clone(),
+        );
+        all.register(
+            "pool_credentials_not_after_timestamp_seconds",
+            "End of the client certificate or the token of the pool's probes, in Unix time",
+            self.credentials_end.clone(),
+        );
+        all.register(
+            "pool_credentials_expiring",
+            "1 if the client certificate or the token of the pool's probes has expired or soon will",
+            self.credentials_expiring.clone(),
+        );
+    }
+
+    pub(super) fn fill(&self, pools: &[PoolStatus]) {
+        self.authority_end.clear();
+        self.credentials_end.clear();
+        self.credentials_expiring.clear();
+        for pool in pools {
+            self.fill_authorities(pool);
+            if let Some(credentials) = &pool.credentials {
+                let of = PoolLabels { pool: pool.name.to_string() };
+                self.credentials_end.get_or_create(&of).set(credentials.not_after);
+                self.credentials_expiring.get_or_create(&of).set(credentials.warning.is_some().into());
+            }
+        }
+    }
+
+    fn fill_authorities(&self, pool: &PoolStatus) {
+        let mut ends: BTreeMap<&str, i64> = BTreeMap::new();
+        for authority in &pool.authorities {
+            let end = ends.entry(&authority.name).or_insert(authority.not_after);
+            *end = authority.not_after.min(*end);
+        }
+        for (ca, end) in ends {
+            let of = AuthorityLabels { pool: pool.name.to_string(), ca: ca.to_owned() };
+            self.authority_end.get_or_create(&of).set(end);
+        }
+    }
+}
