@@ -212,7 +212,7 @@ impl Metrics {
         );
         all.register(
             "target_certificate_not_after_timestamp_seconds",
-            "End of the certificate that the target shows, in Unix time",
+            "Expiry of the certificate that the target presents, in Unix time",
             self.certificate_end.clone(),
         );
         all.register("target_grade", "1 for the grade that this host gives the target", self.grade.clone());

@@ -80,7 +80,7 @@ impl Prepared {
         if !fixed.is_empty() {
             return Err(fixed
                 .iter()
-                .map(|key| format!("{key} cannot change while Daymark runs; restart it"))
+                .map(|key| format!("{key} cannot change while Daymark runs; restart Daymark"))
                 .collect());
         }
         let zones = zones::prepared(&config)
@@ -186,7 +186,7 @@ impl Reloader {
 
     async fn reload(&mut self) {
         let Some(file) = self.file.clone() else {
-            return warn!("there is no configuration file to read again: Daymark was started with flags");
+            return warn!("there is no configuration file to read again, because Daymark was started with flags");
         };
         let config = match self.config.load_again(&file) {
             Ok(config) => config,

@@ -81,8 +81,8 @@ fn verdicts(engine: &mut Engine, observed: &BTreeMap<Target, Kind>, clock: Clock
     let unsettled = engine.healths().filter(|(_, health)| !health.is_settled());
     let unpublished = unpublished.iter().map(|answer| {
         format!(
-            "{} is not published: none of its targets has a verdict, and unknown is not empty; check that this host reaches \
-             them, or raise `--deadline`",
+            "{} is not published, because none of its targets has a verdict; check that this host reaches them, or \
+             raise `--deadline`",
             answer.pool
         )
     });

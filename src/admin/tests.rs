@@ -236,7 +236,7 @@ async fn a_bad_override_is_refused_with_a_message_and_changes_nothing() {
     assert!(text.contains("has no node cp-9; its nodes are cp-1, cp-2"), "{text}");
     let (code, text) = bench.put("cp%201", &json!({"kind": "drain"})).await;
     assert_eq!(code, StatusCode::NOT_FOUND);
-    assert!(text.contains("cp 1") && text.contains("is no name of a node; a text of 1 to 253"), "{text}");
+    assert!(text.contains("cp 1") && text.contains("is not a valid name of a node; a text of 1 to 253"), "{text}");
     let bad_pool = Request::put("/api/v1/pools/no_pool/nodes/cp-1/override").header("authorization", "Bearer secret");
     let (code, text) = bench.send(bad_pool.body(Body::from(json!({"kind": "drain"}).to_string())).unwrap()).await;
     assert_eq!(code, StatusCode::NOT_FOUND);

@@ -36,8 +36,8 @@ pub(super) fn bind_authoritative(
     // Daymark starts all the same: it serves the configured addresses.
     for ListenAddress { address, transport } in inherited.addresses().filter(|listen| !is_configured(&listen.address)) {
         warn!(
-            "the service manager has bound {address} by {transport}, and no provider has that address in `listen`, so no one \
-             answers there; one of the two is to be changed"
+            "the service manager has bound {address} by {transport}, but no provider has that address in `listen`, so \
+             no one answers there; change one of the two"
         );
     }
     let Some(authoritative) = authoritative else { return Ok(None) };
@@ -130,7 +130,7 @@ pub(super) fn token(config: &Config) -> BoundToken {
         (None, Some(dir)) => {
             if let Err(error) = token::make_in(dir) {
                 let shown = dir.display();
-                warn!("no admin token can be made in {shown}: {error}; until then, nobody can drain or force nodes");
+                warn!("no admin token can be created in {shown}, so nobody can drain or force nodes: {error}");
                 missing_in = Some(dir.clone());
             }
             AdminToken::in_dir(dir)

@@ -24,7 +24,7 @@ before the next one begins; hosts read a changed file by themselves:
 #[derive(Debug, Args)]
 #[command(after_help = ROTATION)]
 pub(super) struct Arguments {
-    /// Write the key to this new file, for its owner alone to read, instead of printing it
+    /// Write the key to this new file, which only its owner can read, instead of printing it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Add the key to a FILE that exists, as its last line

@@ -8,7 +8,7 @@ use super::{Cli, Failure, Outcome};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The directory where the pages go, one a command
+    /// The directory for the pages, one for each command
     dir: PathBuf,
 }
 

@@ -53,13 +53,13 @@ struct Rbac {
     config: PathBuf,
     #[command(flatten)]
     own: Own,
-    /// The name of the account, and of what goes with it
+    /// The name of the service account and of its other objects
     #[arg(long, default_value = "daymark", value_parser = label)]
     name: String,
     /// The namespace of the account
     #[arg(long, default_value = "kube-system", value_parser = label)]
     namespace: String,
-    /// With a Secret that holds a token without an end, for a Daymark outside the cluster
+    /// Add a Secret with a token that never expires, for a Daymark outside the cluster
     #[arg(long)]
     token: bool,
 }

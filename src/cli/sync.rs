@@ -99,7 +99,7 @@ struct Ended {
 
 /// Makes one pass. The first signal ends it in order, the second one at once.
 async fn until_stopped(arguments: &Arguments, config: &Config) -> Result<Ended, Failure> {
-    let mut signals = Signals::new().map_err(|error| Failure::Run(format!("signals cannot be handled: {error}")))?;
+    let mut signals = Signals::new().map_err(|error| Failure::Run(format!("signals cannot be received: {error}")))?;
     let stop = CancellationToken::new();
     let mut pass = pin!(pass(arguments, config, &stop));
     loop {

@@ -28,7 +28,7 @@ impl ExpiryMetrics {
     pub(super) fn register(&self, all: &mut Registry) {
         all.register(
             "pool_ca_not_after_timestamp_seconds",
-            "End of a CA of the pool's file, in Unix time; the first of those of the same name",
+            "Expiry of a CA of the pool's file, in Unix time; the earliest of those with the same name",
             self.authority_end.clone(),
         );
         all.register(

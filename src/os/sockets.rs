@@ -50,7 +50,7 @@ pub fn bind_dual_stack<T>(address: SocketAddr, bind: impl Fn(SocketAddr) -> io::
     match bind(address) {
         Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip() == Ipv6Addr::UNSPECIFIED => {
             let fallback = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
-            warn!("this host has no IPv6, so {fallback} is listened on instead of {address}");
+            warn!("this host has no IPv6, so Daymark listens on {fallback} instead of {address}");
             bind(fallback)
         }
         bound => bound,

@@ -48,7 +48,7 @@ pub enum StateFileError {
     #[error("is not a state file of Daymark")]
     Foreign,
     /// A newer Daymark has written the file.
-    #[error("has version {0}, and this Daymark knows up to {VERSION}")]
+    #[error("has version {0}, but this Daymark reads only versions up to {VERSION}")]
     Newer(u32),
 }
 
@@ -243,7 +243,7 @@ mod tests {
         let content = format!(r#"{{"format":"daymark-state","version":1,"memory":{{"lb.example.org":{pool}}}}}"#);
         fs::write(file.path(), &content).unwrap();
         let warning = file.load(at()).warning.unwrap();
-        assert!(warning.contains(r#"discovery.json is damaged: "a b" is no name of a node; "#), "{warning}");
+        assert!(warning.contains(r#"discovery.json is damaged: "a b" is not a valid name of a node; "#), "{warning}");
         assert_eq!(
             fs::read_to_string(dir.path().join("discovery.json.1795341600")).unwrap(),
             content,
@@ -255,7 +255,7 @@ mod tests {
     fn a_newer_file_is_set_aside_with_a_warning() {
         let dir = tempfile::tempdir().unwrap();
         let loaded = load_in(dir.path(), br#"{"format":"daymark-state","version":2,"memory":"unknown"}"#);
-        assert!(loaded.warning.unwrap().contains("has version 2, and this Daymark knows up to 1"));
+        assert!(loaded.warning.unwrap().contains("has version 2, but this Daymark reads only versions up to 1"));
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn a_missing_permission_to_bind_port_53_is_reported_with_the_remedy() {
     let said = refused(&mut command, &nodes).join("\n");
     for transport in ["udp", "tcp"] {
         let wanted = format!(
-            "cannot listen on {listen} by {transport}: no right to bind port 53: run as root or give \
+            "cannot listen on {listen} by {transport}: this process may not bind port 53; run it as root or give it \
              CAP_NET_BIND_SERVICE"
         );
         assert!(said.contains(&wanted), "{said}");

@@ -71,7 +71,7 @@ fn one_file_serves_all_hosts_if_each_gets_its_name_by_a_flag() {
     assert!(nameless.code == Some(2) && nameless.stderr.contains("by --self or DAYMARK_SELF"), "{}", nameless.stderr);
     for command in ["run", "sync", "check", "probe"] {
         let Finished { code, stderr, .. } = finish(&mut daymark(&[command, check[1], check[2], "--self", "dns-9"]));
-        assert!(code == Some(2) && stderr.contains("--self: dns-9 is no member"), "{command}: {stderr}");
+        assert!(code == Some(2) && stderr.contains("--self: dns-9 is not a member"), "{command}: {stderr}");
     }
 }
 

@@ -207,7 +207,7 @@ fn a_moved_label_adds_nodes_at_once_and_removes_them_one_by_one_down_to_the_majo
     daymark.answers(&fixture.of(&[0, 3]), "ready");
     fixture.lists();
     assert_eq!(targets(&daymark), fixture.of(&[0, 3]), "one of three would be no majority");
-    let message = "and stays because only 1 of 3 known addresses would be left, which is no majority";
+    let message = "and stays because only 1 of 3 known addresses would be left, which is not a majority";
     assert!(alarms(&daymark).contains(message), "{}", alarms(&daymark));
     assert!(output(&["explain", "cp-4", "--api", &daymark.api()]).contains(message));
 }

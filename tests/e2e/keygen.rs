@@ -122,13 +122,13 @@ fn a_failed_append_leaves_the_file_unchanged() {
         assert_eq!(fixture.keygen(more).code, Some(0));
     }
     let text = fixture.text();
-    refusal("cannot be used: line 9 holds one key too many: 8 are allowed");
+    refusal("cannot be used: line 9 has one key too many; 8 are allowed");
     fs::set_permissions(&fixture.file, Permissions::from_mode(0o644)).unwrap();
-    refusal(&format!("is open to every user of this host; `chmod o-rwx {shown}` mends it"));
+    refusal(&format!("is open to every user of this host; run `chmod o-rwx {shown}`"));
     assert_eq!(fixture.text(), text);
     fs::set_permissions(&fixture.file, Permissions::from_mode(0o600)).unwrap();
     fs::write(&fixture.file, "not a key\n").unwrap();
-    refusal("cannot be used: line 1 begins with no key");
+    refusal("cannot be used: line 1 does not begin with a key");
     assert_eq!(fixture.text(), "not a key\n");
     fixture.holds_only(&["gossip.key"]);
 }

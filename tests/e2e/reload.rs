@@ -215,7 +215,7 @@ fn changes_that_need_a_restart_are_refused_and_reported_all_at_once() {
     nodes.write(&elsewhere);
     daymark.process.signal("HUP");
     for key in ["providers[0].listen", "providers[0].maxTcpConnections", "admin.listen", "stateDir"] {
-        daymark.logs(&format!("{key} cannot change while Daymark runs; restart it"));
+        daymark.logs(&format!("{key} cannot change while Daymark runs; restart Daymark"));
     }
     assert_eq!(events(&daymark, "reload"), Vec::<Value>::new());
     daymark.answers(&all, "ready");
@@ -230,7 +230,7 @@ fn a_reload_of_a_daymark_started_with_flags_says_that_there_is_no_file() {
     let more = ["--listen", "127.0.0.1:0", "--nameserver", "ns1.example.net", "--admin", "127.0.0.1:0"];
     let daymark = Daymark::start(crate::support::daymark(&arguments).args(more));
     daymark.process.signal("HUP");
-    daymark.logs("there is no configuration file to read again: Daymark was started with flags");
+    daymark.logs("there is no configuration file to read again, because Daymark was started with flags");
     daymark.answers(&nodes.addresses(), "ready");
     until("it is still there", || (daymark.get("/livez").0 == 200).then_some(()));
 }

@@ -33,7 +33,10 @@ fn a_truncated_a_foreign_and_a_newer_state_file_are_set_aside_with_a_warning() {
     for (content, words) in [
         (r#"{"format": "daymark-state", "version": 1, "mem"#, "is damaged"),
         (r#"{"kind": "Status", "apiVersion": "v1"}"#, "is not a state file of Daymark"),
-        (r#"{"format": "daymark-state", "version": 9, "memory": []}"#, "has version 9, and this Daymark knows up to 1"),
+        (
+            r#"{"format": "daymark-state", "version": 9, "memory": []}"#,
+            "has version 9, but this Daymark reads only versions up to 1",
+        ),
     ] {
         let log = log_with_state(content);
         let warning = log.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{words}: {log}"));
@@ -66,7 +69,7 @@ fn a_state_directory_that_cannot_be_created_is_an_alarm_and_answers_go_on() {
     fs::write(nodes.path("state"), "a file where the directory should be").unwrap();
     let daymark = Daymark::run(&nodes.write(&nodes.plan()));
     works_without_state(&nodes, &daymark, "");
-    assert!(daymark.log().contains("no admin token can be made"));
+    assert!(daymark.log().contains("no admin token can be created"));
     daymark.logs("cannot be written");
     let lines = daymark.log().lines().filter(|line| line.contains("cannot be written")).count();
     assert_eq!(lines, 1, "one line when it begins, not one a try");

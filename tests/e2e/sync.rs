@@ -401,8 +401,8 @@ fn nothing_is_published_without_any_verdict() {
     let calls = fixture.zone.cloudflare.calls().len();
     fixture.nodes.set(0, Behaviour::NoAnswer);
     let nothing = format!(
-        "{POOL} is not published: none of its targets has a verdict, and unknown is not empty; check that this host reaches them, \
-         or raise `--deadline`"
+        "{POOL} is not published, because none of its targets has a verdict; check that this host reaches them, or \
+         raise `--deadline`"
     );
     let done = fixture.sync(&["--deadline", "1s"]);
     assert_eq!((done.code, done.stdout.as_str(), done.stderr.lines().last()), (Some(1), "", Some(nothing.as_str())));
@@ -426,7 +426,8 @@ fn thresholds_count_across_passes() {
     let config = fixture.nodes.path("slow.yaml");
     fs::write(&config, slow).unwrap();
     let doubt = format!(
-        "cp-2 {} counts as ready, because its verdict was not settled before the deadline; last probe: what answers is not TLS",
+        "cp-2 {} counts as ready, because its verdict was not settled before the deadline; last probe: the response is \
+         not TLS",
         fixture.nodes.addresses()[1]
     );
     for failures in 1..=3 {

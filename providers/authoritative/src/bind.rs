@@ -43,7 +43,8 @@ pub enum SocketError {
     },
     /// The process lacks the permission to bind the port.
     #[error(
-        "cannot listen on {address} by {transport}: no right to bind port {}: run as root or give CAP_NET_BIND_SERVICE",
+        "cannot listen on {address} by {transport}: this process may not bind port {}; run it as root or give it \
+         CAP_NET_BIND_SERVICE",
         .address.port()
     )]
     PermissionDenied {
@@ -258,7 +259,8 @@ mod tests {
         let error = SocketError::new(address, Transport::Udp, io::ErrorKind::PermissionDenied.into());
         assert_eq!(
             error.to_string(),
-            "cannot listen on [::]:53 by udp: no right to bind port 53: run as root or give CAP_NET_BIND_SERVICE"
+            "cannot listen on [::]:53 by udp: this process may not bind port 53; run it as root or give it \
+             CAP_NET_BIND_SERVICE"
         );
     }
 

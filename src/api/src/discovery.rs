@@ -157,10 +157,10 @@ impl fmt::Display for StayReason {
             Self::NextList => f.write_str("until one more list is without it"),
             Self::Pause { until } => write!(f, "until {until}, because only one address leaves at a time"),
             Self::Majority { left, of } => {
-                write!(f, "because only {left} of {of} known addresses would be left, which is no majority")
+                write!(f, "because only {left} of {of} known addresses would be left, which is not a majority")
             }
             Self::UsableMajority { left, of } => {
-                write!(f, "because only {left} of {of} usable addresses would be left, which is no majority")
+                write!(f, "because only {left} of {of} usable addresses would be left, which is not a majority")
             }
             Self::Override => {
                 f.write_str("because it is listed under another name; clear the override on this one first")

@@ -178,9 +178,8 @@ fn read(path: &Path) -> Result<String, String> {
     if bytes.len() > tree::MAX_BYTES {
         return Err(tree::too_large());
     }
-    String::from_utf8(bytes).map_err(|error| {
-        format!("is no UTF-8 text from byte {} on; UTF-8 is needed", error.utf8_error().valid_up_to() + 1)
-    })
+    String::from_utf8(bytes)
+        .map_err(|error| format!("is not UTF-8 from byte {} on; UTF-8 is needed", error.utf8_error().valid_up_to() + 1))
 }
 
 /// One pool and the way it is probed.

@@ -234,7 +234,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
                 return visitor.visit_enum(Tagged { tag: text, reader: Reader { tagged: true, ..self } });
             }
             Value::Text(text) => unknown(TAG, text, variants),
-            _ => format!("is no text; allowed are: {list}"),
+            _ => format!("is not text; allowed are: {list}"),
         };
         // The location is that of the tag, which is not the location of the boundary that would record it.
         self.findings.borrow_mut().error(location, message);

@@ -121,7 +121,7 @@ fn reason(error: &Error) -> String {
         return BOUNDS.to_owned();
     }
     let words = message.split_once(" at line ").map_or(message.as_str(), |(words, _)| words);
-    format!("is no valid YAML: {}", words.split_whitespace().collect::<Vec<_>>().join(" "))
+    format!("is not valid YAML: {}", words.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 impl<'de> Deserialize<'de> for Value {

@@ -167,7 +167,7 @@ impl Checker<'_> {
         if duration.subsec_nanos() != 0 {
             let text = duration_text(duration);
             self.findings
-                .error(location, format!("{text} is no whole number of seconds; 1s, 2s and so on are allowed"));
+                .error(location, format!("{text} is not a whole number of seconds; 1s, 2s and so on are allowed"));
         }
     }
 
@@ -179,11 +179,12 @@ impl Checker<'_> {
         let (low_text, high_text) = (duration_text(low.value), duration_text(high.value));
         if let Some(location) = low.location {
             let by = if high.location.is_none() { " by default" } else { "" };
-            let message = format!("{low_text} is longer than `{}`, {high_text}{by}; up to that is allowed", high.name);
+            let message =
+                format!("{low_text} is longer than `{}`, {high_text}{by}; at most that is allowed", high.name);
             self.findings.error(location, message);
         } else if let Some(location) = high.location {
             let message =
-                format!("{high_text} is shorter than `{}`, {low_text} by default; from that on is allowed", low.name);
+                format!("{high_text} is shorter than `{}`, {low_text} by default; at least that is allowed", low.name);
             self.findings.error(location, message);
         }
     }

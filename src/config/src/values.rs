@@ -155,10 +155,10 @@ impl<const MIN: u64, const MAX: u64> Kind for BoundedDuration<MIN, MAX> {
             "m" => 60_000,
             "h" => 3_600_000,
             "" => return Err(format!("{} has no unit", quoted(text))),
-            _ => return Err(format!("{} is no duration", quoted(text))),
+            _ => return Err(format!("{} is not a duration", quoted(text))),
         };
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(format!("{} is no duration", quoted(text)));
+            return Err(format!("{} is not a duration", quoted(text)));
         }
         let number = digits.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(milliseconds);
         if number < MIN {
@@ -234,9 +234,9 @@ impl Kind for ServerName {
     fn parse(text: &str) -> Result<Self, String> {
         match text.parse::<IpAddr>() {
             Ok(address) => Ok(Self(address.to_string())),
-            Err(_) => {
-                DnsName::parse(text).map(|DnsName(name)| Self(name)).map_err(|_| format!("{} is neither", quoted(text)))
-            }
+            Err(_) => DnsName::parse(text)
+                .map(|DnsName(name)| Self(name))
+                .map_err(|_| format!("{} is not valid", quoted(text))),
         }
     }
 }
@@ -265,11 +265,11 @@ impl Kind for HostAddress {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let address = text.parse::<IpAddr>().map_err(|_| format!("{} is no IP address", quoted(text)))?;
+        let address = text.parse::<IpAddr>().map_err(|_| format!("{} is not an IP address", quoted(text)))?;
         if let IpAddr::V6(v6) = address
             && let Some(v4) = v6.to_ipv4_mapped()
         {
-            return Err(format!("{text} is an IPv4 address inside IPv6, write {v4}"));
+            return Err(format!("{text} is an IPv4 address inside IPv6, so write {v4}"));
         }
         let wrong = match address {
             _ if address.is_unspecified() => "the unspecified address",
@@ -296,7 +296,7 @@ impl Kind for ListenAddress {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| format!("{} is no address to listen on", quoted(text)))
+        text.parse().map(Self).map_err(|_| format!("{} is not an address to listen on", quoted(text)))
     }
 }
 
@@ -312,7 +312,7 @@ impl Kind for FilePath {
     fn parse(text: &str) -> Result<Self, String> {
         // One with a line break is a slip, and would tear what is said of it.
         if text.is_empty() || text.chars().any(char::is_control) {
-            return Err(format!("{} is no path", quoted(text)));
+            return Err(format!("{} is not a path", quoted(text)));
         }
         Ok(Self(text.into()))
     }
@@ -330,7 +330,7 @@ impl Kind for RequestPath {
     fn parse(text: &str) -> Result<Self, String> {
         let plain = text.starts_with('/') && !text.contains('#') && text.bytes().all(|byte| byte.is_ascii_graphic());
         if !plain || text.parse::<PathAndQuery>().is_err() {
-            return Err(format!("{} is no path of a request", quoted(text)));
+            return Err(format!("{} is not the path of a request", quoted(text)));
         }
         Ok(Self(text.to_owned()))
     }

@@ -65,7 +65,7 @@ impl HostName {
     pub fn new(text: &str) -> Result<Self, NameError> {
         let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
         if !is_plain || !(1..=Self::MAX_BYTES).contains(&text.len()) {
-            return Err(NameError::new(text, "is no name of a host", Self::ALLOWED));
+            return Err(NameError::new(text, "is not a valid name of a host", Self::ALLOWED));
         }
         Ok(Self(text.into()))
     }
@@ -113,7 +113,7 @@ impl PoolName {
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         if name.len() > Self::MAX_BYTES || !name.split('.').all(is_label) {
-            return Err(NameError::new(text, "is no DNS name", Self::ALLOWED));
+            return Err(NameError::new(text, "is not a DNS name", Self::ALLOWED));
         }
         Ok(Self(name.to_ascii_lowercase().into()))
     }
@@ -164,7 +164,7 @@ impl NodeName {
         // The path of the admin API holds the name, and there these two are steps to other paths (RFC 3986, section 5.2.4).
         let is_dots = text == "." || text == "..";
         if has_space || is_dots || !(1..=Self::MAX_BYTES).contains(&text.len()) {
-            return Err(NameError::new(text, "is no name of a node", Self::ALLOWED));
+            return Err(NameError::new(text, "is not a valid name of a node", Self::ALLOWED));
         }
         Ok(Self(text.into()))
     }
@@ -261,7 +261,7 @@ mod tests {
     fn a_name_that_is_refused_is_quoted_on_one_line_with_the_names_that_are_allowed() {
         assert_eq!(
             HostName::new("dns\n1").unwrap_err().to_string(),
-            "\"dns\\n1\" is no name of a host; a name of 1 to 63 letters, digits, -, _ and . is allowed"
+            "\"dns\\n1\" is not a valid name of a host; a name of 1 to 63 letters, digits, -, _ and . is allowed"
         );
         assert!(HostName::new(&"x".repeat(9_999)).unwrap_err().to_string().len() < 250);
     }
@@ -270,12 +270,12 @@ mod tests {
     fn names_keep_their_rule_when_they_are_deserialized() {
         assert_eq!(serde_json::from_str::<HostName>("\"dns-1\"").unwrap().as_str(), "dns-1");
         let error = serde_json::from_str::<HostName>("\"\"").unwrap_err().to_string();
-        assert!(error.starts_with("\"\" is no name of a host; "), "{error}");
+        assert!(error.starts_with("\"\" is not a valid name of a host; "), "{error}");
         assert_eq!(serde_json::from_str::<PoolName>("\"LB.example.org.\"").unwrap().as_str(), "lb.example.org");
         let error = serde_json::from_str::<PoolName>("\"a_b\"").unwrap_err().to_string();
-        assert!(error.starts_with("\"a_b\" is no DNS name; "), "{error}");
+        assert!(error.starts_with("\"a_b\" is not a DNS name; "), "{error}");
         assert_eq!(serde_json::from_str::<NodeName>("\"cp-1\"").unwrap().as_str(), "cp-1");
         let error = serde_json::from_str::<NodeName>("\"a b\"").unwrap_err().to_string();
-        assert!(error.starts_with("\"a b\" is no name of a node; "), "{error}");
+        assert!(error.starts_with("\"a b\" is not a valid name of a node; "), "{error}");
     }
 }

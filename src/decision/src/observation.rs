@@ -222,7 +222,7 @@ impl fmt::Display for Kind {
                 "{status}: the probe is not authorised, so readiness is unknown; allow anonymous reading of the path \
                  (--anonymous-auth, or its AuthenticationConfiguration) or give credentials under probe.auth"
             ),
-            Self::Overloaded => f.write_str("429: overloaded, the apiserver sheds load"),
+            Self::Overloaded => f.write_str("429: the apiserver is overloaded and sheds load"),
             Self::Starting => f.write_str("starting: not every path is served yet, or not every role is loaded"),
             Self::Redirect { status, location: Some(to) } => write!(f, "{status}: a redirect to {to}, not followed"),
             Self::Redirect { status, location: None } => write!(f, "{status}: a redirect, not followed"),
@@ -232,7 +232,7 @@ impl fmt::Display for Kind {
             Self::Unreachable => f.write_str("unreachable: the network reports that the address cannot be reached"),
             Self::ConnectTimeout => f.write_str("no TCP connection in time"),
             Self::TlsStall => f.write_str("connected, but the TLS handshake did not end in time"),
-            Self::NotTls => f.write_str("what answers is not TLS"),
+            Self::NotTls => f.write_str("the response is not TLS"),
             Self::TlsFailed { detail } => write!(f, "the TLS handshake failed: {detail}"),
             Self::UntrustedCa => f.write_str("the certificate is not from the pool's CA"),
             Self::WrongName { expected, names } if names.is_empty() => {

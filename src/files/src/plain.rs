@@ -22,13 +22,13 @@ pub enum FileError {
         error: io::Error,
     },
     /// It is a directory, a pipe or a device.
-    #[error("{} is no regular file; one is needed", .0.display())]
+    #[error("{} is not a regular file; a regular file is needed", .0.display())]
     NotRegular(PathBuf),
     /// No file of its kind is as large.
-    #[error("{} is larger than {} MiB; that is not the right file", .0.display(), MAX_FILE_BYTES >> 20)]
+    #[error("{} is larger than {} MiB; a smaller file is needed", .0.display(), MAX_FILE_BYTES >> 20)]
     TooLarge(PathBuf),
     /// A PEM section in it is broken.
-    #[error("{} is no valid PEM: {error}", path.display())]
+    #[error("{} is not valid PEM: {error}", path.display())]
     Pem {
         /// The file.
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum FileError {
     #[error("{} is empty; a token is needed", .0.display())]
     EmptyToken(PathBuf),
     /// It has something else where a token is needed.
-    #[error("{} is no token; one word of visible ASCII characters is needed", .0.display())]
+    #[error("{} is not a token; one word of visible ASCII characters is needed", .0.display())]
     NotAToken(PathBuf),
 }
 

@@ -32,13 +32,13 @@ pub enum SecretFileError<E: Error + 'static> {
         source: io::Error,
     },
     /// It is a directory, a pipe or a device.
-    #[error("the key file {} is no regular file", .0.display())]
+    #[error("the key file {} is not a regular file", .0.display())]
     NotRegular(PathBuf),
     /// Every user of this host may use it.
-    #[error("the key file {path} is open to every user of this host; `chmod o-rwx {path}` mends it", path = .0.display())]
+    #[error("the key file {path} is open to every user of this host; run `chmod o-rwx {path}`", path = .0.display())]
     Open(PathBuf),
     /// No key file is as long.
-    #[error("the key file {} is longer than {MAX_SECRET_BYTES} bytes, so it is something else", .0.display())]
+    #[error("the key file {} is longer than {MAX_SECRET_BYTES} bytes; a shorter file is needed", .0.display())]
     TooLong(PathBuf),
     /// Its content holds no keys.
     #[error("the key file {} cannot be used", .path.display())]

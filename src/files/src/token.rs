@@ -20,7 +20,7 @@ pub enum TokenError {
     #[error("is empty; a token is needed")]
     Empty,
     /// There are other characters, or white space within.
-    #[error("is no token; one word of visible ASCII characters is needed")]
+    #[error("is not a token; one word of visible ASCII characters is needed")]
     NotAWord,
 }
 

@@ -46,8 +46,8 @@ pub enum KeyRingError {
     Empty,
     /// A line does not begin with 32 bytes in base64.
     #[error(
-        "line {line} begins with no key: a key is 32 bytes in base64, 44 characters such as `daymark keygen` makes; a \
-         line may also be blank or a comment after #"
+        "line {line} does not begin with a key; a key (32 bytes in base64, as `daymark keygen` prints it), a blank \
+         line or a comment after # is allowed"
     )]
     NotAKey {
         /// Counted from 1.
@@ -61,7 +61,7 @@ pub enum KeyRingError {
     },
     /// A key is there twice. Two different keys with one ID count as the same, since datagrams could not tell them apart. The
     /// chance of that is below one in a hundred million.
-    #[error("the key in line {line} has the ID {id}, like an earlier one; each key may be there once")]
+    #[error("the key in line {line} has the ID {id}, like an earlier one; each key is allowed once")]
     Twice {
         /// Counted from 1.
         line: usize,
@@ -69,7 +69,7 @@ pub enum KeyRingError {
         id: KeyId,
     },
     /// There are more keys than a rotation can need.
-    #[error("line {line} holds one key too many: {MAX_KEYS} are allowed, and a rotation needs two")]
+    #[error("line {line} has one key too many; {MAX_KEYS} are allowed, and a rotation needs two")]
     TooMany {
         /// Counted from 1.
         line: usize,

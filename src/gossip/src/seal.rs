@@ -47,7 +47,7 @@ pub enum OpenError {
     #[error("the datagram has {0} bytes; a sealed one has {OVERHEAD} or more")]
     TooShort(usize),
     /// It is from a newer Daymark, or from another program.
-    #[error("the datagram has version {0}, and this Daymark knows version {VERSION}")]
+    #[error("the datagram has version {0}, but this Daymark knows version {VERSION}")]
     UnknownVersion(u8),
     /// Its key is missing here: a rotation is not finished, or the datagram is from another cluster.
     #[error("the datagram is sealed with the key {0}, which is not in this host's key file")]

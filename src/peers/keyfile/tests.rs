@@ -79,7 +79,7 @@ fn a_file_that_others_may_use_in_any_way_is_refused_with_what_mends_it() {
     let fixture = Fixture::new(&line(1));
     for mode in [0o604, 0o602, 0o601, 0o644, 0o666, 0o777] {
         fixture.chmod(mode);
-        let wanted = "the key file PATH is open to every user of this host; `chmod o-rwx PATH` mends it";
+        let wanted = "the key file PATH is open to every user of this host; run `chmod o-rwx PATH`";
         assert_eq!(fixture.refusal(), wanted, "{mode:o}");
     }
     for mode in [0o400, 0o440, 0o600, 0o660] {
@@ -97,12 +97,12 @@ fn what_is_no_key_file_is_refused_with_the_reason() {
     );
     fixture.write(b"secret word");
     let refusal = fixture.refusal();
-    assert!(refusal.starts_with("the key file PATH cannot be used: line 1 begins with no key: "), "{refusal}");
+    assert!(refusal.starts_with("the key file PATH cannot be used: line 1 does not begin with a key; "), "{refusal}");
     fixture.write(b"\xff");
     assert_eq!(fixture.refusal(), "the key file PATH cannot be read: stream did not contain valid UTF-8");
     let longest = format!("{}{}", line(1), " ".repeat(MAX_BYTES - line(1).len()));
     fixture.write(format!("{longest} ").as_bytes());
-    assert_eq!(fixture.refusal(), "the key file PATH is longer than 65536 bytes, so it is something else");
+    assert_eq!(fixture.refusal(), "the key file PATH is longer than 65536 bytes; a shorter file is needed");
     fixture.write(longest.as_bytes());
     assert_eq!(fixture.read(), ids(&line(1)));
 }
@@ -114,10 +114,10 @@ fn what_is_no_file_is_refused_without_waiting() {
     assert_eq!(fixture.refusal(), "the key file PATH cannot be read: No such file or directory (os error 2)");
     let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(fixture.path()).status().unwrap();
     assert!(made.success());
-    assert_eq!(fixture.refusal(), "the key file PATH is no regular file");
+    assert_eq!(fixture.refusal(), "the key file PATH is not a regular file");
     fs::remove_file(fixture.path()).unwrap();
     fs::create_dir(fixture.path()).unwrap();
-    assert_eq!(fixture.refusal(), "the key file PATH is no regular file");
+    assert_eq!(fixture.refusal(), "the key file PATH is not a regular file");
 }
 
 #[test]

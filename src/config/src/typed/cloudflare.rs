@@ -224,7 +224,7 @@ impl Checker<'_> {
         self.whole_seconds(ttl, location);
         if way == Way::Records && ttl < Duration::from_secs(RECORD_TTL_ENTERPRISE.into()) {
             let text = duration_text(ttl);
-            let message = format!("{text} is too short for records; from {RECORD_TTL_ENTERPRISE}s on is allowed");
+            let message = format!("{text} is too short for records; at least {RECORD_TTL_ENTERPRISE}s is allowed");
             self.findings.error(location, message);
         }
         Some(seconds(ttl))
@@ -238,7 +238,7 @@ impl Checker<'_> {
         }
         if pool.steering.mode == Steering::Weighted {
             let message =
-                format!("the weights of {} do not reach Cloudflare, where every address counts alike", pool.name);
+                format!("the weights of {} have no effect at Cloudflare, where every address counts alike", pool.name);
             self.findings.warn(*location, message);
         }
         let mut addresses = pool.nodes.iter().flat_map(|node| &node.addresses);

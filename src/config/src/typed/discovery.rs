@@ -22,8 +22,8 @@ impl Checker<'_> {
         }
         let (raw, location) = raw.present()?;
         if probe.auth.is_none() {
-            let message =
-                "without `probe.auth` an apiserver lists nothing; `daymark manifest rbac` prints what a token needs";
+            let message = "`probe.auth` is not set, so no apiserver lists its nodes; `daymark manifest rbac` prints \
+                           what a token needs";
             self.findings.warn(location, message);
         }
         let (selector_location, type_location) = (raw.selector.location(), raw.address_type.location());

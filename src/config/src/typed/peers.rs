@@ -126,7 +126,7 @@ impl Checker<'_> {
             && !names.contains_key(own)
         {
             let known: Vec<_> = names.keys().map(HostName::as_str).collect();
-            self.findings.error(*location, format!("{own} is no member; one of {} is allowed", known.join(", ")));
+            self.findings.error(*location, format!("{own} is not a member; one of {} is allowed", known.join(", ")));
         }
         typed
     }

@@ -49,7 +49,7 @@ impl Kind for ProviderName {
             return Err(format!("{text} is the name of the provider of that type"));
         }
         if !plain || !(1..=63).contains(&text.len()) {
-            return Err(format!("{} is no name of a provider", quoted(text)));
+            return Err(format!("{} is not a valid name of a provider", quoted(text)));
         }
         Ok(Self(text.to_owned()))
     }
@@ -72,7 +72,7 @@ impl Kind for Variable {
     fn parse(text: &str) -> Result<Self, String> {
         let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if text.is_empty() || !plain || text.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err("this is no name of an environment variable".to_owned());
+            return Err("this is not a valid name of an environment variable".to_owned());
         }
         Ok(Self(text.to_owned()))
     }
@@ -93,7 +93,7 @@ impl Kind for HexId {
 
     fn parse(text: &str) -> Result<Self, String> {
         if !is_id(text) {
-            return Err(format!("{} is no ID", quoted(text)));
+            return Err(format!("{} is not an ID", quoted(text)));
         }
         Ok(Self(text.to_ascii_lowercase()))
     }
@@ -113,7 +113,7 @@ impl Kind for ZoneText {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let DnsName(name) = DnsName::parse(text).map_err(|_| format!("{} is neither", quoted(text)))?;
+        let DnsName(name) = DnsName::parse(text).map_err(|_| format!("{} is not valid", quoted(text)))?;
         Ok(Self(name))
     }
 
@@ -134,7 +134,7 @@ impl Kind for CloudflarePool {
     fn parse(text: &str) -> Result<Self, String> {
         let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         if text.is_empty() || !plain {
-            return Err(format!("{} is no Cloudflare pool", quoted(text)));
+            return Err(format!("{} is not a Cloudflare pool", quoted(text)));
         }
         Ok(Self(text.to_owned()))
     }
@@ -157,7 +157,7 @@ impl Kind for ApiBase {
     fn parse(text: &str) -> Result<Self, String> {
         // What stands before an @ may be a password, and this is shown.
         let shown = if text.contains('@') { "this".to_owned() } else { quoted(text) };
-        let wrong = || format!("{shown} is no base address of an API");
+        let wrong = || format!("{shown} is not the base address of an API");
         let uri: Uri = text.parse().map_err(|_| wrong())?;
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());

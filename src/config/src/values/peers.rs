@@ -36,7 +36,7 @@ impl Kind for ClusterName {
 
     fn parse(text: &str) -> Result<Self, String> {
         if !is_plain(text, 64) {
-            return Err(format!("{} is no name of a cluster", quoted(text)));
+            return Err(format!("{} is not a valid name of a cluster", quoted(text)));
         }
         Ok(Self(text.to_owned()))
     }
@@ -65,7 +65,7 @@ impl Kind for ServeAddress {
             Some(port) => port.parse().ok().map(Self::Own),
             None => text.parse().ok().map(Self::At),
         };
-        parsed.ok_or_else(|| format!("{} is no address to listen on", quoted(text)))
+        parsed.ok_or_else(|| format!("{} is not an address to listen on", quoted(text)))
     }
 }
 
@@ -94,7 +94,7 @@ impl Kind for PeerAddress {
             let HostAddress(address) = HostAddress::parse(host)?;
             return Ok(Self::Ip(SocketAddr::new(address, port)));
         }
-        let DnsName(name) = DnsName::parse(host).map_err(|_| format!("{} is neither", quoted(text)))?;
+        let DnsName(name) = DnsName::parse(host).map_err(|_| format!("{} is not valid", quoted(text)))?;
         Ok(Self::Name(name, port))
     }
 
@@ -107,7 +107,7 @@ impl Kind for PeerAddress {
 
 /// The host without brackets, and the port if there is one.
 fn split(text: &str) -> Result<(&str, Option<&str>), String> {
-    let wrong = || format!("{} is no address of a host", quoted(text));
+    let wrong = || format!("{} is not an address of a host", quoted(text));
     if let Some(rest) = text.strip_prefix('[') {
         let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
         return match port.strip_prefix(':') {

@@ -44,7 +44,7 @@ fn a_file_that_is_not_utf_8_is_refused_with_the_position_of_the_byte() {
     let dir = files();
     let path = dir.path().join("latin.yaml");
     std::fs::write(&path, b"pools: \xe4\n").unwrap();
-    assert_eq!(load_error(&path), "FILE: the file: is no UTF-8 text from byte 8 on; UTF-8 is needed");
+    assert_eq!(load_error(&path), "FILE: the file: is not UTF-8 from byte 8 on; UTF-8 is needed");
 }
 
 #[test]
@@ -66,15 +66,15 @@ fn a_file_without_an_end_is_refused() {
 #[test]
 fn a_tab_as_indentation_is_an_error_with_its_location() {
     let message = error("pools:\n\t- name: x\n");
-    assert!(message.starts_with("daymark.yaml:2:2: the file: is no valid YAML: tabs disallowed"), "{message}");
+    assert!(message.starts_with("daymark.yaml:2:2: the file: is not valid YAML: tabs disallowed"), "{message}");
     assert_eq!(message.lines().count(), 1);
 }
 
 #[test]
 fn broken_yaml_is_one_error_with_its_location() {
-    assert_eq!(error("pools: [\n"), "daymark.yaml:1:8: the file: is no valid YAML: unclosed bracket '['");
-    assert_eq!(error("pools: \"x\n"), "daymark.yaml:1:8: the file: is no valid YAML: unclosed quote");
-    assert_eq!(error("pools: *x\n"), "daymark.yaml:1:8: the file: is no valid YAML: alias references unknown anchor");
+    assert_eq!(error("pools: [\n"), "daymark.yaml:1:8: the file: is not valid YAML: unclosed bracket '['");
+    assert_eq!(error("pools: \"x\n"), "daymark.yaml:1:8: the file: is not valid YAML: unclosed quote");
+    assert_eq!(error("pools: *x\n"), "daymark.yaml:1:8: the file: is not valid YAML: alias references unknown anchor");
     assert_eq!(
         error("a: 1\n---\nb: 1\n"),
         "daymark.yaml:3:1: the file: holds more than one YAML document; one is allowed"

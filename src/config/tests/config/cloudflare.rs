@@ -99,8 +99,8 @@ fn exactly_one_source_of_the_token_is_needed() {
     assert_eq!(fault(RECORDS, ": token}", ": blank}"), "providers[0].tokenFile: blank is empty; a token is needed");
     assert_eq!(
         fault(RECORDS, "tokenFile: token", "tokenVariable: a-token-by-mistake"),
-        "providers[0].tokenVariable: this is no name of an environment variable; the name of an environment variable \
-         (letters, digits and _) is allowed"
+        "providers[0].tokenVariable: this is not a valid name of an environment variable; the name of an environment \
+         variable (letters, digits and _) is allowed"
     );
 }
 
@@ -180,22 +180,22 @@ fn every_published_pool_is_in_the_file_and_in_the_zone() {
 #[test]
 fn values_out_of_their_bounds_are_refused() {
     let records = |keys: &str| fault(RECORDS, "tokenFile", &format!("{keys}, tokenFile"));
-    assert_eq!(records("ttl: 29s"), "providers[0].ttl: 29s is too short for records; from 30s on is allowed");
+    assert_eq!(records("ttl: 29s"), "providers[0].ttl: 29s is too short for records; at least 30s is allowed");
     assert_eq!(
         records("ttl: 30500ms"),
-        "providers[0].ttl: 30500ms is no whole number of seconds; 1s, 2s and so on are allowed"
+        "providers[0].ttl: 30500ms is not a whole number of seconds; 1s, 2s and so on are allowed"
     );
     for (keys, part) in [
         ("ttl: 4s", "from 5s to 24h is allowed"),
         ("driftInterval: 9s", "from 10s to 24h is allowed"),
         ("timeout: 61s", "from 1s to 1m is allowed"),
         ("callShare: 0", "a whole number from 1 to 100 is allowed"),
-        ("name: \"a/b\"", "\"a/b\" is no name of a provider"),
-        ("api: \"http://192.0.2.1/v4\"", "is no base address of an API"),
-        ("api: \"http://localhost/v4\"", "is no base address of an API"),
-        ("api: \"https://token@api.example.org\"", "is no base address of an API"),
-        ("api: \"https://api.example.org/v4?a=b\"", "is no base address of an API"),
-        ("api: api.example.org", "is no base address of an API"),
+        ("name: \"a/b\"", "\"a/b\" is not a valid name of a provider"),
+        ("api: \"http://192.0.2.1/v4\"", "is not the base address of an API"),
+        ("api: \"http://localhost/v4\"", "is not the base address of an API"),
+        ("api: \"https://token@api.example.org\"", "is not the base address of an API"),
+        ("api: \"https://api.example.org/v4?a=b\"", "is not the base address of an API"),
+        ("api: api.example.org", "is not the base address of an API"),
     ] {
         let message = records(keys);
         assert!(message.contains(part), "{keys}: {message}");
@@ -212,7 +212,7 @@ fn the_shortest_ttl_of_records_is_allowed() {
 fn a_password_in_the_address_of_the_api_is_not_shown() {
     for api in ["https://user:secret@api.example.org/v4", "secret@", "https://secret@[", "http://secret@127.0.0.1/"] {
         let message = fault(RECORDS, "tokenFile", &format!("api: \"{api}\", tokenFile"));
-        assert!(message.starts_with("providers[0].api: this is no base address of an API; "), "{message}");
+        assert!(message.starts_with("providers[0].api: this is not the base address of an API; "), "{message}");
         assert!(!message.contains("secret"), "{message}");
     }
 }
@@ -300,7 +300,7 @@ fn a_doubtful_setting_is_a_warning() {
     );
     assert_eq!(
         warning(&with(&file(FULL), "    probe:", "    steering: {mode: weighted}\n    probe:")),
-        "providers[0]: the weights of lb.kube-cp.com do not reach Cloudflare, where every address counts alike"
+        "providers[0]: the weights of lb.kube-cp.com have no effect at Cloudflare, where every address counts alike"
     );
     assert!(warning(&file(&with(FULL, "tokenFile", "ttl: 1m, tokenFile"))).contains("a shorter ttl"));
     assert_eq!(warnings(&file(FULL)), [""; 0]);

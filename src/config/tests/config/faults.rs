@@ -36,7 +36,7 @@ fn the_value_of_a_misspelt_key_is_checked_as_that_of_the_nearest_key() {
     let message = error(&with(SMALL, "addresses: [10.10.1.1]", "Adresses: [10.10.1]"));
     let [first, second] = message.lines().collect::<Vec<_>>()[..] else { panic!("{message}") };
     assert!(first.contains("did you mean `addresses`?"), "{first}");
-    assert!(second.contains("pools[0].nodes[0].addresses[0]: \"10.10.1\" is no IP address"), "{second}");
+    assert!(second.contains("pools[0].nodes[0].addresses[0]: \"10.10.1\" is not an IP address"), "{second}");
 }
 
 #[test]
@@ -157,15 +157,15 @@ fn an_address_that_belongs_to_no_machine_is_refused() {
         let message = message.strip_prefix("4:39: pools[0].nodes[0].addresses[0]: ").unwrap();
         message.strip_suffix("; the IPv4 or IPv6 address of one machine is allowed").unwrap().to_owned()
     };
-    assert_eq!(address("10.10.1.256"), "\"10.10.1.256\" is no IP address");
-    assert_eq!(address("kube-cp-1"), "\"kube-cp-1\" is no IP address");
-    assert_eq!(address("10.10.1.1/24"), "\"10.10.1.1/24\" is no IP address");
+    assert_eq!(address("10.10.1.256"), "\"10.10.1.256\" is not an IP address");
+    assert_eq!(address("kube-cp-1"), "\"kube-cp-1\" is not an IP address");
+    assert_eq!(address("10.10.1.1/24"), "\"10.10.1.1/24\" is not an IP address");
     assert_eq!(address("0.0.0.0"), "0.0.0.0 is the unspecified address");
     assert_eq!(address("::"), ":: is the unspecified address");
     assert_eq!(address("224.0.0.1"), "224.0.0.1 is a multicast address");
     assert_eq!(address("ff02::1"), "ff02::1 is a multicast address");
     assert_eq!(address("255.255.255.255"), "255.255.255.255 is the broadcast address");
-    assert_eq!(address("::ffff:10.10.1.1"), "::ffff:10.10.1.1 is an IPv4 address inside IPv6, write 10.10.1.1");
+    assert_eq!(address("::ffff:10.10.1.1"), "::ffff:10.10.1.1 is an IPv4 address inside IPv6, so write 10.10.1.1");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_name_that_is_not_a_dns_name_is_refused() {
     let wrong =
         ["", ".", "lb..com", ".com", "lb_1.com", "-lb.com", "lb-.com", "lb.com:6443", "*.com", "lb com", "bücher.de"];
     for value in wrong.into_iter().chain([long_label.as_str(), long_name.as_str()]) {
-        assert!(name(value).ends_with(" is no DNS name"), "{value}");
+        assert!(name(value).ends_with(" is not a DNS name"), "{value}");
     }
 }
 
@@ -196,11 +196,11 @@ fn a_duration_needs_its_unit_and_has_its_range() {
     };
     assert_eq!(interval("5"), "is the number 5");
     assert_eq!(interval("\"5\""), "\"5\" has no unit");
-    assert_eq!(interval("5d"), "\"5d\" is no duration");
-    assert_eq!(interval("s"), "\"s\" is no duration");
-    assert_eq!(interval("-5s"), "\"-5s\" is no duration");
-    assert_eq!(interval("1.5s"), "\"1.5s\" is no duration");
-    assert_eq!(interval("5 s"), "\"5 s\" is no duration");
+    assert_eq!(interval("5d"), "\"5d\" is not a duration");
+    assert_eq!(interval("s"), "\"s\" is not a duration");
+    assert_eq!(interval("-5s"), "\"-5s\" is not a duration");
+    assert_eq!(interval("1.5s"), "\"1.5s\" is not a duration");
+    assert_eq!(interval("5 s"), "\"5 s\" is not a duration");
     assert_eq!(interval("0s"), "\"0s\" is too short");
     assert_eq!(interval("99ms"), "\"99ms\" is too short");
     assert_eq!(interval("61m"), "\"61m\" is too long");
@@ -215,27 +215,27 @@ fn a_timeout_longer_than_its_bound_is_refused() {
     );
     assert_eq!(
         probe_fault("connectTimeout: 10s"),
-        "5:41: pools[0].probe.connectTimeout: 10s is longer than `timeout`, 5s by default; up to that is allowed"
+        "5:41: pools[0].probe.connectTimeout: 10s is longer than `timeout`, 5s by default; at most that is allowed"
     );
     assert_eq!(
         probe_fault("connectTimeout: 3s, timeout: 2s"),
-        "5:41: pools[0].probe.connectTimeout: 3s is longer than `timeout`, 2s; up to that is allowed"
+        "5:41: pools[0].probe.connectTimeout: 3s is longer than `timeout`, 2s; at most that is allowed"
     );
     assert_eq!(
         probe_fault("timeout: 500ms"),
-        "5:34: pools[0].probe.timeout: 500ms is shorter than `connectTimeout`, 1s by default; from that on is allowed"
+        "5:34: pools[0].probe.timeout: 500ms is shorter than `connectTimeout`, 1s by default; at least that is allowed"
     );
     assert_eq!(
         probe_fault("tlsTimeout: 10s"),
-        "5:37: pools[0].probe.tlsTimeout: 10s is longer than `timeout`, 5s by default; up to that is allowed"
+        "5:37: pools[0].probe.tlsTimeout: 10s is longer than `timeout`, 5s by default; at most that is allowed"
     );
     assert_eq!(
         probe_fault("lateAfter: 3s, timeout: 2s"),
-        "5:36: pools[0].probe.lateAfter: 3s is longer than `timeout`, 2s; up to that is allowed"
+        "5:36: pools[0].probe.lateAfter: 3s is longer than `timeout`, 2s; at most that is allowed"
     );
     assert_eq!(
         probe_fault("confirmInterval: 2s"),
-        "5:42: pools[0].probe.confirmInterval: 2s is longer than `interval`, 1s by default; up to that is allowed"
+        "5:42: pools[0].probe.confirmInterval: 2s is longer than `interval`, 1s by default; at most that is allowed"
     );
 }
 
@@ -249,11 +249,11 @@ fn a_ttl_is_whole_seconds_and_min_is_at_most_max() {
     let ttl = |value: &str| fault("    nodes:", &format!("    ttl: {{{value}}}\n    nodes:"));
     assert_eq!(
         ttl("max: 1500ms"),
-        "3:16: pools[0].ttl.max: 1500ms is no whole number of seconds; 1s, 2s and so on are allowed"
+        "3:16: pools[0].ttl.max: 1500ms is not a whole number of seconds; 1s, 2s and so on are allowed"
     );
     assert_eq!(
         ttl("min: 10s"),
-        "3:16: pools[0].ttl.min: 10s is longer than `max`, 5s by default; up to that is allowed"
+        "3:16: pools[0].ttl.min: 10s is longer than `max`, 5s by default; at most that is allowed"
     );
     assert!(
         ttl("max: 0s")
@@ -274,7 +274,7 @@ fn a_mode_is_one_of_three() {
 fn a_request_path_begins_with_a_slash() {
     let allowed = "a path that begins with / (such as /readyz or /readyz?exclude=etcd) is allowed";
     for path in ["readyz", "", "/a b", "/readyz#x", "/ä", "https://lb/readyz"] {
-        let expected = format!("5:31: pools[0].probe.path: \"{path}\" is no path of a request; {allowed}");
+        let expected = format!("5:31: pools[0].probe.path: \"{path}\" is not the path of a request; {allowed}");
         assert_eq!(probe_fault(&format!("path: \"{path}\"")), expected);
     }
 }
@@ -289,9 +289,9 @@ fn a_ca_must_be_a_file_with_certificates() {
         "5:17: pools[0].probe.ca: client.key holds no certificate; at least one in PEM is needed"
     );
     assert!(ca("broken.crt").starts_with("5:17: pools[0].probe.ca: certificate 1 of broken.crt cannot be used: "));
-    assert_eq!(ca("."), "5:17: pools[0].probe.ca: . is no regular file; one is needed");
-    assert_eq!(ca(""), "5:17: pools[0].probe.ca: \"\" is no path; the path of a file or directory is allowed");
-    assert!(ca("a\\nb").contains("\"a\\nb\" is no path"), "{}", ca("a\\nb"));
+    assert_eq!(ca("."), "5:17: pools[0].probe.ca: . is not a regular file; a regular file is needed");
+    assert_eq!(ca(""), "5:17: pools[0].probe.ca: \"\" is not a path; the path of a file or directory is allowed");
+    assert!(ca("a\\nb").contains("\"a\\nb\" is not a path"), "{}", ca("a\\nb"));
     assert_eq!(
         probe_fault("insecure: true"),
         "5:35: pools[0].probe.insecure: `insecure: true` and `ca` exclude each other; one of the two is allowed"
@@ -412,7 +412,7 @@ fn credentials_are_exactly_one_kind_with_good_files() {
     assert_eq!(auth("{tokenFile: blank}"), "auth.tokenFile: blank is empty; a token is needed");
     assert_eq!(
         auth("{tokenFile: client.key}"),
-        "auth.tokenFile: client.key is no token; one word of visible ASCII characters is needed"
+        "auth.tokenFile: client.key is not a token; one word of visible ASCII characters is needed"
     );
     let pair = |certificate: &str, key: &str| {
         auth(&format!("{{clientCertificate: {{certificate: {certificate}, key: {key}}}}}"))
@@ -444,7 +444,7 @@ fn a_provider_has_a_type_that_exists() {
     );
     assert_eq!(
         fault("type: authoritative", "type: 53"),
-        "7:11: providers[0].type: is no text; allowed are: authoritative, cloudflare"
+        "7:11: providers[0].type: is not text; allowed are: authoritative, cloudflare"
     );
     assert_eq!(
         fault("type: authoritative\n    ", ""),
@@ -466,8 +466,8 @@ fn an_address_to_listen_on_needs_a_port_and_may_come_once() {
     let listen = |value: &str| fault("nameservers:", &format!("listen: {value}\n    nameservers:"));
     assert_eq!(
         listen("[\":53\"]"),
-        "8:14: providers[0].listen[0]: \":53\" is no address to listen on; an IP address or self with a port \
-         (such as 192.0.2.11:53, [::]:53 or self:53) is allowed"
+        "8:14: providers[0].listen[0]: \":53\" is not an address to listen on; an IP address or self with a port (such \
+         as 192.0.2.11:53, [::]:53 or self:53) is allowed"
     );
     assert_eq!(
         listen("[\"127.0.0.1:53\", \"127.0.0.1:53\"]"),
@@ -630,7 +630,10 @@ fn nodes_are_a_list_or_seeds_with_a_way_to_find_the_others() {
     }
     let text = with(SMALL, WRITTEN, &format!("nodes: {{{seed}, fromKubernetes: {{source: endpoints, selector: a}}}}"));
     let warnings = warnings(&text).join("\n");
-    assert!(warnings.contains("fromKubernetes: without `probe.auth` an apiserver lists nothing"), "{warnings}");
+    assert!(
+        warnings.contains("fromKubernetes: `probe.auth` is not set, so no apiserver lists its nodes"),
+        "{warnings}"
+    );
     assert!(
         warnings.contains("fromKubernetes.selector: `selector` does nothing unless `source` is nodes"),
         "{warnings}"

@@ -110,22 +110,23 @@ fn a_host_without_a_name_is_an_error_with_both_ways_to_give_one() {
 fn a_host_that_is_no_member_is_an_error_with_the_members() {
     assert_eq!(
         fault("self: dns-1", "self: dns-9"),
-        "peers.self: dns-9 is no member; one of dns-1, dns-2, dns-3 is allowed"
+        "peers.self: dns-9 is not a member; one of dns-1, dns-2, dns-3 is allowed"
     );
     assert_eq!(
         load(&text(), Some("DNS-1")).unwrap_err(),
-        "daymark.yaml: --self: DNS-1 is no member; one of dns-1, dns-2, dns-3 is allowed"
+        "daymark.yaml: --self: DNS-1 is not a member; one of dns-1, dns-2, dns-3 is allowed"
     );
     assert_eq!(
         load(&text(), Some("")).unwrap_err(),
-        "daymark.yaml: --self: \"\" is no name of a host; a name of 1 to 63 letters, digits, -, _ and . is allowed"
+        "daymark.yaml: --self: \"\" is not a valid name of a host; a name of 1 to 63 letters, digits, -, _ and . is \
+         allowed"
     );
 }
 
 #[test]
 fn the_membership_is_not_checked_if_a_name_is_invalid() {
     let fault = fault("{name: dns-1,", "{name: dns 1,");
-    assert!(fault.starts_with("peers.members[0].name: \"dns 1\" is no name of a host; "), "{fault}");
+    assert!(fault.starts_with("peers.members[0].name: \"dns 1\" is not a valid name of a host; "), "{fault}");
 }
 
 #[test]
@@ -133,9 +134,9 @@ fn names_have_a_maximum_length() {
     let name = |length: usize| with(&text(), "name: dns-2", &format!("name: {}", "a".repeat(length)));
     let cluster = |length: usize| with(&text(), "self:", &format!("cluster: {}, self:", "a".repeat(length)));
     assert_eq!(peers(&name(63)).membership.members.len(), 3);
-    assert!(errors(&name(64)).concat().contains("is no name of a host; a name of 1 to 63 letters"));
+    assert!(errors(&name(64)).concat().contains("is not a valid name of a host; a name of 1 to 63 letters"));
     assert_eq!(peers(&cluster(64)).cluster.len(), 64);
-    assert!(errors(&cluster(65)).concat().contains("is no name of a cluster; a name of 1 to 64 letters"));
+    assert!(errors(&cluster(65)).concat().contains("is not a valid name of a cluster; a name of 1 to 64 letters"));
 }
 
 #[test]
@@ -233,13 +234,13 @@ fn an_address_that_no_other_host_can_reach_is_refused() {
     };
     assert_eq!(address("2001:db8::1"), "\"2001:db8::1\" is IPv6 without brackets");
     assert_eq!(address("2001:db8::1:7946"), "\"2001:db8::1:7946\" is IPv6 without brackets");
-    assert_eq!(address("[192.0.2.1]:7946"), "\"[192.0.2.1]:7946\" is no address of a host");
-    assert_eq!(address("[2001:db8::1]7946"), "\"[2001:db8::1]7946\" is no address of a host");
-    assert_eq!(address("[fe80::1%eth0]:7946"), "\"fe80::1%eth0\" is no IP address");
+    assert_eq!(address("[192.0.2.1]:7946"), "\"[192.0.2.1]:7946\" is not an address of a host");
+    assert_eq!(address("[2001:db8::1]7946"), "\"[2001:db8::1]7946\" is not an address of a host");
+    assert_eq!(address("[fe80::1%eth0]:7946"), "\"fe80::1%eth0\" is not an IP address");
     assert_eq!(address("0.0.0.0:7946"), "0.0.0.0 is the unspecified address");
-    assert_eq!(address("[::ffff:192.0.2.1]"), "::ffff:192.0.2.1 is an IPv4 address inside IPv6, write 192.0.2.1");
-    assert_eq!(address("192.0.2.300:7946"), "\"192.0.2.300\" is no IP address");
-    assert_eq!(address("dns_2:7946"), "\"dns_2:7946\" is neither");
+    assert_eq!(address("[::ffff:192.0.2.1]"), "::ffff:192.0.2.1 is an IPv4 address inside IPv6, so write 192.0.2.1");
+    assert_eq!(address("192.0.2.300:7946"), "\"192.0.2.300\" is not an IP address");
+    assert_eq!(address("dns_2:7946"), "\"dns_2:7946\" is not valid");
     for port in ["", "0", "65536", "+1", "x"] {
         assert_eq!(address(&format!("dns-2:{port}")), format!("\"dns-2:{port}\" has no port from 1 to 65535"));
     }
@@ -311,11 +312,11 @@ fn a_key_file_must_exist_be_private_and_hold_keys() {
     let path = dir.path().join("gossip.key");
     std::fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
     let open = parse(&text(), dir.path()).unwrap_err().concat();
-    assert!(open.contains("gossip.key is open to every user of this host; `chmod o-rwx"), "{open}");
+    assert!(open.contains("gossip.key is open to every user of this host; run `chmod o-rwx"), "{open}");
     std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     std::fs::write(&path, "a word\n").unwrap();
     let wrong = parse(&text(), dir.path()).unwrap_err().concat();
-    assert!(wrong.contains("cannot be used: line 1 begins with no key"), "{wrong}");
+    assert!(wrong.contains("cannot be used: line 1 does not begin with a key"), "{wrong}");
 }
 
 #[test]

@@ -44,8 +44,8 @@ fn a_text_without_a_key_is_refused() {
 
 #[test]
 fn a_line_without_a_key_is_refused_by_number_with_what_is_allowed() {
-    let wanted = "line 2 begins with no key: a key is 32 bytes in base64, 44 characters such as `daymark keygen` makes; a \
-                  line may also be blank or a comment after #";
+    let wanted = "line 2 does not begin with a key; a key (32 bytes in base64, as `daymark keygen` prints it), a blank \
+                  line or a comment after # is allowed";
     let good = line(2);
     let url_safe = BASE64.encode(&[0xfb; SECRET_LENGTH]).replace('+', "-");
     let not_canonical = format!("{}9=", &good[..42]);
@@ -68,14 +68,14 @@ fn a_key_that_is_not_random_is_refused() {
 #[test]
 fn a_key_that_is_there_twice_is_refused_by_its_id() {
     let id = GossipKey::new(secret(1)).id();
-    let wanted = format!("the key in line 4 has the ID {id}, like an earlier one; each key may be there once");
+    let wanted = format!("the key in line 4 has the ID {id}, like an earlier one; each key is allowed once");
     assert_eq!(refusal(&format!("{}\n\n{}\n{} again", line(1), line(2), line(1))), wanted);
 }
 
 #[test]
 fn eight_keys_are_a_ring_and_nine_are_too_many() {
     assert_eq!(KeyRing::parse(&lines(0..8)).unwrap().ids().count(), MAX_KEYS);
-    assert_eq!(refusal(&lines(0..9)), "line 9 holds one key too many: 8 are allowed, and a rotation needs two");
+    assert_eq!(refusal(&lines(0..9)), "line 9 has one key too many; 8 are allowed, and a rotation needs two");
 }
 
 #[test]

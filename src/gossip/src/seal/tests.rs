@@ -69,7 +69,7 @@ fn a_datagram_that_cannot_be_opened_is_refused_with_the_reason() {
         let wanted = format!("the datagram has {length} bytes; a sealed one has 45 or more");
         assert_eq!(refusal(&whole[..length]), wanted);
     }
-    assert_eq!(refusal(b"\x02"), "the datagram has version 2, and this Daymark knows version 1");
+    assert_eq!(refusal(b"\x02"), "the datagram has version 2, but this Daymark knows version 1");
     let other = seal(&ring(&[1]), CLUSTER, TO, b"", random());
     let id = ring(&[1]).ids().next().unwrap();
     assert_eq!(

@@ -84,7 +84,7 @@ async fn a_token_file_without_a_token_is_reported_without_its_contents() {
     let fixture = with_token("secret words");
     let kind = fixture.probe().await.kind;
     let Kind::LocalError { detail } = kind else { panic!("{kind}") };
-    assert!(detail.contains("is no token") && !detail.contains("secret"), "{detail}");
+    assert!(detail.contains("is not a token") && !detail.contains("secret"), "{detail}");
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ fn anything_but_one_word_of_printable_ascii_is_no_token() {
     for content in [&b""[..], b" \n", b"two words", b"Bearer abc", b"a\nb", b"a\0b", b"t\xc3\xb6ken", b"\xff\xfe"] {
         let refusal = Fixture::new(content).read().unwrap_err();
         let empty = refusal.ends_with(" is empty; a token is needed");
-        let other = refusal.ends_with(" is no token; one word of visible ASCII characters is needed");
+        let other = refusal.ends_with(" is not a token; one word of visible ASCII characters is needed");
         assert!(if content.trim_ascii().is_empty() { empty } else { other }, "{content:?}: {refusal}");
     }
 }
