@@ -1,6 +1,8 @@
 """The generated chains: a bundle of trusted certificates, the certificates that a server shows, and the name it is asked for."""
 
+import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from authority import FUTURE, PAST, Certificate
 
@@ -20,6 +22,8 @@ class Case:
     trusted: str
     shown: list[Certificate] = field(repr=False)
     server: str = NAME
+    # The verdict of all judges, if it was known before.
+    expected: bool | None = None
 
 
 def cases(make):
@@ -27,9 +31,9 @@ def cases(make):
     root = make.issue(make.key("P-256", "-root"), CA)
     leaf_key = make.key("P-256", "-leaf")
 
-    def case(name, trusted, *shown, server=NAME):
+    def case(name, trusted, *shown, server=NAME, expected=None):
         bundle = "".join(one if isinstance(one, str) else one.pem for one in trusted)
-        return Case(name, bundle, list(shown), server)
+        return Case(name, bundle, list(shown), server, expected)
 
     def leaf(issuer=root, extensions=LEAF, key=leaf_key, **options):
         return make.issue(key, extensions, issuer, options.pop("name", "kube-apiserver"), **options)
@@ -43,6 +47,7 @@ def cases(make):
     yield from of_cas(case, ca, leaf, root, make)
     yield from of_intermediates(case, ca, leaf, root)
     yield from of_bundles(case, ca, leaf, root)
+    yield from of_the_reported_cluster(case, make)
 
 
 def of_algorithms(case, ca, leaf, make):
@@ -182,3 +187,15 @@ def of_bundles(case, ca, leaf, root):
     yield case("bundle-torn-first", [torn, other, root], leaf())
     yield case("bundle-torn-last", [root, torn], leaf())
     yield case("bundle-of-strangers", [other, expired], leaf())
+
+
+def of_the_reported_cluster(case, make):
+    """A cluster whose CA has expired and was renewed under the same name, as it was reported: one node has each certificate."""
+    directory = make.directory / "expired-ca"
+    directory.mkdir()
+    subprocess.run([Path(__file__).parent / "expired-ca"], cwd=directory, check=True)
+    trusted = (directory / "ca.crt").read_text()
+    for name, is_accepted in [("old", False), ("new", True)]:
+        shown = directory / f"{name}.crt"
+        node = Certificate(shown.read_text(), shown, directory / f"{name}.key")
+        yield case(f"reported-{name}", [trusted], node, expected=is_accepted)

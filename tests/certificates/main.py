@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from socket import create_server
 
-from authority import Maker
-from cases import cases
+from authority import Maker, openssl
+from cases import CA, LEAF, Case, cases
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "certificates.md"
 JUDGES = ["daymark", "openssl", "go-old", "go-new"]
@@ -40,16 +40,24 @@ class Files:
     port: int
 
 
-def serve(listener, shown, key):
-    """Answers every request on a listener with `ok`, as an apiserver with these certificates."""
+def serve(listener, shown, key, clients=None):
+    """Answers every request on a listener with `ok`, as an apiserver with these certificates.
+
+    With `clients`, the file of a CA, each client must show a certificate of it. The returned list receives these, as DER.
+    """
+    seen = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.load_cert_chain(shown, key)
+    if clients:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients)
 
     def answer(connection):
         try:
             with context.wrap_socket(connection, server_side=True) as tls:
                 tls.settimeout(10)
+                seen.append(tls.getpeercert(binary_form=True))
                 request = b""
                 while b"\r\n\r\n" not in request:
                     more = tls.recv(4096)
@@ -66,6 +74,7 @@ def serve(listener, shown, key):
             threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
+    return seen
 
 
 def prepare(directory, case):
@@ -100,10 +109,10 @@ def by_openssl(files):
     return run("openssl", "verify", "-purpose", "sslserver", *trust, *name, *untrusted, files.shown) is not None
 
 
-def by_go(kubectl, files):
+def by_go(kubectl, files, credentials=("--token", "t")):
     server = ["--server", f"https://127.0.0.1:{files.port}", "--certificate-authority", files.ca]
     # Without credentials kubectl would ask for a name and a password.
-    name = ["--tls-server-name", files.case.server, "--kubeconfig", "/dev/null", "--token", "t", "--request-timeout", "10s"]
+    name = ["--tls-server-name", files.case.server, "--kubeconfig", "/dev/null", *credentials, "--request-timeout", "10s"]
     return run(kubectl, *server, *name, "get", "--raw", "/readyz") == "ok"
 
 
@@ -127,6 +136,36 @@ def compare(verdicts, listed):
             yield f"{name} is not in the list: {shown}"
 
 
+def faults_of_clients(tools, maker):
+    """Shows client certificates of versions 1 and 3 to a server that demands and verifies them, and compares what it saw."""
+    ca = maker.issue(maker.key("P-256", "-clients"), CA)
+    server = maker.issue(maker.key("P-256", "-server"), LEAF, ca, "kube-apiserver")
+    for algorithm in ["P-256", "rsa:2048"]:
+        for version, extensions in [(1, []), (3, ["extendedKeyUsage=clientAuth"])]:
+            name = f"a client certificate of version {version} with {algorithm}"
+            client = maker.issue(maker.key(algorithm, "-client"), extensions, ca, "daymark")
+            if f"Version: {version} " not in openssl("x509", "-in", client.path, "-noout", "-text"):
+                yield f"{name} is of another version"
+            listener = create_server(("127.0.0.1", 0))
+            seen = serve(listener, server.path, server.key, ca.path)
+            files = Files(Case(name, ca.pem, [server]), ca.path, server.path, listener.getsockname()[1])
+            pair = f"auth: {{clientCertificate: {{certificate: {client.path}, key: {client.key}}}}}"
+            credentials = ("--client-certificate", client.path, "--client-key", client.key)
+            judges = {
+                "daymark": lambda: by_daymark(tools.daymark, files, f"ca: {ca.path}, {pair}"),
+                "go-old": lambda: by_go(tools.go_old, files, credentials),
+                "go-new": lambda: by_go(tools.go_new, files, credentials),
+            }
+            for judge, is_answered in judges.items():
+                seen.clear()
+                if not is_answered():
+                    yield f"{name}: {judge} gets no answer with it"
+                elif set(seen) != {ssl.PEM_cert_to_DER_cert(client.pem)}:
+                    yield f"{name}: the server sees another certificate of {judge}"
+            if by_daymark(tools.daymark, files, f"ca: {ca.path}"):
+                yield f"{name}: the server demands none"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for tool in ["daymark", "go-old", "go-new"]:
@@ -134,7 +173,8 @@ def main():
     tools = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         directory = Path(directory)
-        all_files = [prepare(directory, case) for case in cases(Maker(directory))]
+        maker = Maker(directory)
+        all_files = [prepare(directory, case) for case in cases(maker)]
 
         refused_insecurely = []
 
@@ -146,7 +186,11 @@ def main():
 
         with ThreadPoolExecutor(4) as pool:
             verdicts = dict(pool.map(judge, all_files))
-    faults = list(compare(verdicts, documented()))
+        faults = list(faults_of_clients(tools, maker))
+    faults += compare(verdicts, documented())
+    for case in (files.case for files in all_files):
+        if case.expected is not None and set(verdicts[case.name]) != {case.expected}:
+            faults.append(f"{case.name}: {verdicts[case.name]}, and {case.expected} is right for every judge")
     faults += [f"{name} is refused with insecure" for name in refused_insecurely if name not in NO_HANDSHAKE]
     if len(verdicts) != len(all_files) or len(verdicts) < MIN_CASES:
         faults.append(f"{len(verdicts)} verdicts on {len(all_files)} cases, and at least {MIN_CASES} are needed")
