@@ -31,15 +31,25 @@ impl LastKnownGood {
 
     /// Adds the targets that left within one detection time. Called when no target is usable any more.
     pub(crate) fn add_recent(&mut self, now: Moment, detection: Duration) {
-        let left_at = std::mem::take(&mut self.left_at);
-        let recent = left_at.into_iter().filter(|(_, at)| now.since(*at) <= detection);
-        self.targets.extend(recent.map(|(target, _)| target));
+        self.add_left(|at| now.since(at) <= detection);
     }
 
-    /// Replaces each target by its present name, and forgets the targets without one.
+    /// Replaces each target by its present name, and forgets the targets without one. If none is left, the targets that left
+    /// last take their place: they were good, and now they are the last ones that were.
     pub(crate) fn rename(&mut self, present: impl Fn(&Target) -> Option<Target>) {
         self.targets = self.targets.iter().filter_map(&present).collect();
         self.left_at = self.left_at.iter().filter_map(|(former, at)| Some((present(former)?, *at))).collect();
+        let last = self.left_at.values().max().copied();
+        if self.targets.is_empty() {
+            self.add_left(|at| Some(at) == last);
+        }
+    }
+
+    fn add_left(&mut self, is_added: impl Fn(Moment) -> bool) {
+        let (added, others) = std::mem::take(&mut self.left_at).into_iter().partition(|(_, at)| is_added(*at));
+        self.left_at = others;
+        let added: BTreeMap<Target, Moment> = added;
+        self.targets.extend(added.into_keys());
     }
 
     pub(crate) fn targets(&self) -> &BTreeSet<Target> {
