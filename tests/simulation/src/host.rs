@@ -8,17 +8,27 @@ use daymark_decision::{
 };
 use daymark_gossip::{ConfigurationHash, Gossip, Message, Transmit, exchange};
 
+use crate::fault::StateFile;
+use crate::probing::Schedule;
+use crate::setup::{Naming, Setup};
+
 /// A host, running or stopped.
 pub struct Host {
     pub membership: Membership,
-    pub pool: Pool,
+    pub pools: Vec<Pool>,
+    /// Its names of the nodes, from the next reload on.
+    pub naming: Naming,
+    /// Every target by its present names.
+    targets: Vec<Target>,
     configuration: BTreeMap<PoolName, ConfigurationHash>,
     /// The milliseconds by which its clock is ahead.
     pub clock_offset_ms: i64,
     /// The present run; `None` while the host is stopped.
     pub running: Option<Running>,
-    /// The content of its state file.
+    /// The content of its state file. While the host runs, it may be older than the file.
     memory: Memory,
+    /// A copy of an earlier state file.
+    backup: Option<Memory>,
     /// The host has no file descriptors left.
     pub is_exhausted: bool,
     /// The number of runs so far.
@@ -29,27 +39,46 @@ pub struct Host {
 pub struct Running {
     /// The number of the run, from 1.
     pub number: u64,
-    /// The revision of the engine that the state file has.
-    saved_revision: u64,
     pub engine: Engine,
     pub gossip: Gossip,
     election: WriterElection,
     /// The end of the writer lease by the host's own clock.
     lease_until: Option<Moment>,
-    /// The nodes that are probed.
-    probed: BTreeSet<usize>,
+    /// Every target by the names of this host.
+    pub(crate) targets: Vec<Target>,
+    /// The probes of every target.
+    pub(crate) schedules: Vec<Schedule>,
+    /// The answers at a revision of the engine.
+    answers: Option<Answers>,
+}
+
+struct Answers {
+    revision: u64,
+    of_pools: Vec<Answer>,
+}
+
+impl Running {
+    /// The configured targets that are not probed yet.
+    pub(crate) fn begin_probing(&self) -> Vec<usize> {
+        let is_new = |target: &usize| !self.schedules[*target].is_active && self.engine.has(&self.targets[*target]);
+        (0..self.targets.len()).filter(is_new).collect()
+    }
 }
 
 impl Host {
-    pub fn new(membership: Membership, pool: Pool) -> Self {
-        let configuration = configuration(&pool);
+    pub fn new(membership: Membership, setup: &Setup, configured: &BTreeSet<usize>, naming: Naming) -> Self {
+        let pools = setup.configuration(configured, naming);
+        let configuration = configuration(&pools);
         Self {
             membership,
-            pool,
+            pools,
+            naming,
+            targets: setup.named_targets(naming),
             configuration,
             clock_offset_ms: 0,
             running: None,
             memory: Memory::default(),
+            backup: None,
             is_exhausted: false,
             runs: 0,
         }
@@ -64,49 +93,56 @@ impl Host {
         Moment::from_millis(at.saturating_add_signed(self.clock_offset_ms))
     }
 
-    /// Starts the host, with its state file or without.
-    pub fn start(&mut self, at: u64, keeps_state: bool) {
+    /// Starts the host.
+    pub fn start(&mut self, at: u64, state_file: StateFile) {
         let now = self.clock(at);
-        if !keeps_state {
-            self.memory = Memory::default();
+        self.kill();
+        match state_file {
+            StateFile::Kept => {}
+            StateFile::Lost => self.memory = Memory::default(),
+            StateFile::Old => self.memory = self.backup.clone().unwrap_or_default(),
         }
         self.runs += 1;
         self.running = Some(Running {
             number: self.runs,
-            saved_revision: 0,
-            engine: Engine::new(Some(self.membership.clone()), vec![self.pool.clone()], self.memory.clone(), now),
+            engine: Engine::new(Some(self.membership.clone()), self.pools.clone(), self.memory.clone(), now),
             gossip: Gossip::new(&self.membership, now.as_millis(), now),
             election: WriterElection::default(),
             lease_until: None,
-            probed: BTreeSet::new(),
+            targets: self.targets.clone(),
+            schedules: vec![Schedule::default(); self.targets.len()],
+            answers: None,
         });
         self.exchange(at);
     }
 
     /// Ends the run like `kill -9`. The state file keeps the last decision.
     pub fn kill(&mut self) {
-        self.running = None;
-    }
-
-    /// Changes the configuration.
-    pub fn reload(&mut self, pool: Pool, at: u64) {
-        let now = self.clock(at);
-        self.configuration = configuration(&pool);
-        self.pool = pool.clone();
-        if let Some(running) = &mut self.running {
-            running.engine.handle_policy(vec![pool], now);
-            self.exchange(at);
+        if let Some(running) = self.running.take() {
+            self.memory = running.engine.memory();
         }
     }
 
-    /// Marks a configured node as probed. Returns `false` if it was probed already.
-    pub fn begin_probing(&mut self, node: usize, target: &Target) -> bool {
-        self.running.as_mut().is_some_and(|running| running.engine.has(target) && running.probed.insert(node))
+    /// Copies the state file.
+    pub fn back_up(&mut self) {
+        self.backup =
+            Some(self.running.as_ref().map_or_else(|| self.memory.clone(), |running| running.engine.memory()));
     }
 
-    /// Marks a node as not probed if it is not configured any more. Returns `true` if it was probed until then.
-    pub fn stop_probing(&mut self, node: usize, target: &Target) -> bool {
-        self.running.as_mut().is_some_and(|running| !running.engine.has(target) && running.probed.remove(&node))
+    /// Changes the configuration. `targets` are all targets by the new names.
+    pub fn reload(&mut self, pools: Vec<Pool>, targets: Vec<Target>, at: u64) {
+        let now = self.clock(at);
+        self.configuration = configuration(&pools);
+        self.pools.clone_from(&pools);
+        self.targets.clone_from(&targets);
+        if let Some(running) = &mut self.running {
+            running.targets = targets;
+            running.engine.handle_policy(pools, now);
+            for (target, schedule) in running.targets.iter().zip(&mut running.schedules) {
+                schedule.is_active &= running.engine.has(target);
+            }
+            self.exchange(at);
+        }
     }
 
     /// Takes in the outcome of a probe.
@@ -163,9 +199,26 @@ impl Host {
         until.is_some_and(|until| self.clock(at) < until)
     }
 
+    /// The answer of the first pool.
     pub fn answer(&mut self, at: u64) -> Option<Answer> {
+        self.answers(at).first().cloned()
+    }
+
+    /// The answers of all pools, in the order of the pools; none while the host is stopped.
+    pub fn answers(&mut self, at: u64) -> &[Answer] {
         let now = self.clock(at);
-        self.running.as_mut()?.engine.decide(now).answers.into_iter().next()
+        let Some(running) = &mut self.running else { return &[] };
+        running.engine.handle_timeout(now);
+        let revision = running.engine.revision();
+        let kept = running.answers.take().filter(|answers| answers.revision == revision);
+        let answers = kept.unwrap_or_else(|| Answers { revision, of_pools: running.engine.decide(now).answers });
+        &running.answers.insert(answers).of_pools
+    }
+
+    /// The answers that [`Host::answers`] gave last.
+    pub fn last_answers(&self) -> &[Answer] {
+        let answers = self.running.as_ref().and_then(|running| running.answers.as_ref());
+        answers.map_or(&[], |answers| &answers.of_pools)
     }
 
     /// The present run if it has a quorum.
@@ -181,16 +234,14 @@ impl Host {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return };
         exchange(&mut running.engine, &mut running.gossip, &self.configuration, now);
-        if running.saved_revision != running.engine.revision() {
-            running.saved_revision = running.engine.revision();
-            self.memory = running.engine.memory();
-        }
     }
 }
 
-/// A hash over the names of the pool's nodes, in place of one over its whole configuration.
-fn configuration(pool: &Pool) -> BTreeMap<PoolName, ConfigurationHash> {
-    let names = pool.nodes.iter().flat_map(|node| node.name.as_str().bytes());
-    let hash = names.fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-    [(pool.name.clone(), ConfigurationHash(hash.to_be_bytes()))].into()
+/// A hash over the names of each pool's nodes, in place of one over its whole configuration.
+fn configuration(pools: &[Pool]) -> BTreeMap<PoolName, ConfigurationHash> {
+    let hash = |pool: &Pool| {
+        let names = pool.nodes.iter().flat_map(|node| node.name.as_str().bytes());
+        names.fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()))
+    };
+    pools.iter().map(|pool| (pool.name.clone(), ConfigurationHash(hash(pool).to_be_bytes()))).collect()
 }

@@ -3,6 +3,7 @@
 //! The hosts run the decision engine and the gossip of `daymark run`. Sockets, probes and the wall clock are simulated: a
 //! [`Cluster`] steps from event to event. All random numbers come from the seed, so the same seed gives the same run.
 //!
+//! - [`setup`]: the shape of a cluster.
 //! - [`cluster`]: hosts, nodes and the queue of events.
 //! - [`network`]: the paths between them.
 //! - [`fault`] and [`remaining_fault`]: the faults that a run injects.
@@ -16,8 +17,11 @@ pub mod fault;
 pub mod host;
 pub mod invariants;
 pub mod network;
+mod probing;
 pub mod remaining_fault;
 pub mod run;
+pub mod setup;
 
 pub use cluster::{Cluster, ClusterSize};
 pub use run::{Violation, run};
+pub use setup::Setup;

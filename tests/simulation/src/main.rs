@@ -9,7 +9,7 @@ use std::thread;
 use clap::Parser;
 use daymark_simulation::invariants::MAX_WRONG_ANSWER_TIME;
 use daymark_simulation::run::{AGREEMENT_TIME, FAULT_TIME};
-use daymark_simulation::{ClusterSize, Violation, run};
+use daymark_simulation::{Setup, Violation, run};
 
 /// Simulates Daymark's hosts and their network, with faults drawn from a seed.
 #[derive(Parser)]
@@ -38,17 +38,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// The size of a seed's cluster: mostly three hosts, sometimes two or five.
-fn size(seed: u64) -> ClusterSize {
-    let hosts = [3, 3, 3, 2, 5][usize::try_from(seed % 5).unwrap_or_default()];
-    let nodes = 1 + usize::try_from(seed / 5 % 4).unwrap_or_default();
-    ClusterSize { hosts, nodes }
-}
-
 fn run_one(seed: u64) -> ExitCode {
-    let size = size(seed);
-    println!("seed {seed}: {} hosts, {} nodes", size.hosts, size.nodes);
-    match run(size, seed, |at, fault| println!("{at:>6} ms  {fault}")) {
+    let setup = Setup::draw(seed);
+    println!("seed {seed}: {setup:?}");
+    match run(setup, seed, |at, fault| println!("{at:>6} ms  {fault}")) {
         Ok(()) => {
             println!("no violation");
             ExitCode::SUCCESS
@@ -91,7 +84,7 @@ fn work(next: &AtomicU64, end: u64) -> Vec<Failure> {
         if seed >= end {
             return failures;
         }
-        if let Err(violation) = run(size(seed), seed, |_, _| {}) {
+        if let Err(violation) = run(Setup::draw(seed), seed, |_, _| {}) {
             failures.push(Failure { seed, violation });
         }
     }

@@ -1,6 +1,7 @@
 //! The paths between hosts and from hosts to nodes. It does not know what travels on them.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use fastrand::Rng;
 
@@ -16,6 +17,13 @@ pub struct PeerPath {
 pub struct NodePath {
     pub host: usize,
     pub node: usize,
+}
+
+/// A path from a host to one address and back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AddressPath {
+    pub host: usize,
+    pub address: IpAddr,
 }
 
 /// The disturbance of all paths between hosts.
@@ -34,6 +42,7 @@ pub struct Disturbance {
 pub struct Network {
     pub cut_peer_paths: BTreeSet<PeerPath>,
     pub cut_node_paths: BTreeSet<NodePath>,
+    pub cut_address_paths: BTreeSet<AddressPath>,
     pub disturbance: Disturbance,
 }
 
@@ -43,6 +52,7 @@ impl Network {
         Self {
             cut_peer_paths: BTreeSet::new(),
             cut_node_paths: BTreeSet::new(),
+            cut_address_paths: BTreeSet::new(),
             disturbance: Disturbance { loss_percent: 0, duplicate_percent: 0, min_delay_ms: 1, max_delay_ms: 1 },
         }
     }
@@ -51,6 +61,11 @@ impl Network {
     pub fn cut_between(&mut self, one: usize, other: usize) {
         self.cut_peer_paths.insert(PeerPath { from: one, to: other });
         self.cut_peer_paths.insert(PeerPath { from: other, to: one });
+    }
+
+    /// True if every message between hosts arrives soon.
+    pub fn has_healthy_peer_paths(&self) -> bool {
+        self.cut_peer_paths.is_empty() && self.disturbance.loss_percent == 0 && self.disturbance.max_delay_ms <= 50
     }
 
     /// Draws the delay in milliseconds of each copy of a message. There is none if the message is lost.

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use daymark_decision::{HostName, OverrideKind, OverrideState, QuorumState};
+use daymark_decision::{Family, HostName, OverrideKind, OverrideState, QuorumState};
 use fastrand::Rng;
 
 use crate::cluster::Cluster;
-use crate::fault::NodeState;
 use crate::invariants::{has_target, overridden};
 use crate::network::NodePath;
 
@@ -78,8 +77,12 @@ impl RemainingFault {
             let mut states = BTreeSet::new();
             for &host in &group {
                 check_quorum(cluster, host, is_majority)?;
-                check_not_all_drained(cluster, host)?;
-                check_answer(cluster, host, &group)?;
+                for pool in 0..cluster.setup.pools {
+                    check_not_all_drained(cluster, host, pool)?;
+                    for family in Family::ALL {
+                        check_answer(cluster, host, pool, family, &group)?;
+                    }
+                }
                 let state = describe(cluster, host).ok_or("a host does not run")?;
                 // A host without a quorum decides for itself.
                 if is_majority {
@@ -110,11 +113,13 @@ fn check_quorum(cluster: &Cluster, host: usize, is_majority: bool) -> Result<(),
     Ok(())
 }
 
-/// Checks that not every node is drained, unless an operator insisted.
-fn check_not_all_drained(cluster: &Cluster, host: usize) -> Result<(), String> {
-    let drained = overridden(cluster, host, OverrideKind::Drain).len();
+/// Checks that not every node of a pool is drained, unless an operator insisted.
+fn check_not_all_drained(cluster: &Cluster, host: usize, pool: usize) -> Result<(), String> {
+    let of_pool = |node: &&usize| cluster.nodes[**node].pool == pool;
+    let drained = overridden(cluster, host, OverrideKind::Drain);
+    let is_drained = |node: &usize| drained.contains(&cluster.nodes[*node].target.address);
     // A reload may remove the last other node, which is not a drain.
-    if drained != cluster.configured.len() || cluster.has_removed {
+    if cluster.has_removed || !cluster.configured.iter().filter(of_pool).all(is_drained) {
         return Ok(());
     }
     let host = &cluster.hosts[host];
@@ -127,30 +132,34 @@ fn check_not_all_drained(cluster: &Cluster, host: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that no dead node is answered while a host of the group reaches a better one.
-fn check_answer(cluster: &mut Cluster, host: usize, group: &[usize]) -> Result<(), String> {
+/// Checks that no dead address of a family is answered while a host of the group reaches a better one.
+fn check_answer(
+    cluster: &mut Cluster,
+    host: usize,
+    pool: usize,
+    family: Family,
+    group: &[usize],
+) -> Result<(), String> {
     let now = cluster.now;
-    let answer = cluster.hosts[host].answer(now).ok_or("a host does not run")?;
+    let answer = cluster.hosts[host].answers(now).get(pool).cloned().ok_or("a host does not run")?;
     let cluster = &*cluster;
     let is_majority = group.len() * 2 > cluster.hosts.len();
     let deciding = if is_majority { group } else { &[host] };
     let drained = overridden(cluster, host, OverrideKind::Drain);
     let forced = overridden(cluster, host, OverrideKind::Force);
-    let is_reached = |node: usize| {
-        deciding.iter().any(|host| !cluster.network.cut_node_paths.contains(&NodePath { host: *host, node }))
-    };
-    let has_better = cluster.nodes.iter().enumerate().any(|(index, node)| {
-        matches!(node.state, NodeState::Ready | NodeState::Live)
-            && is_reached(index)
-            && !drained.contains(&node.target.address)
-            && has_target(cluster, host, node.target.address)
+    let has_better = cluster.targets.iter().any(|target| {
+        target.family() == family
+            && cluster.nodes[target.node].pool == pool
+            && !cluster.is_dead(target.address)
+            && deciding.iter().any(|host| cluster.is_reached(*host, target))
+            && !drained.contains(&target.address)
+            && has_target(cluster, host, target.address)
     });
     if !has_better {
         return Ok(());
     }
-    let is_dead = |address| cluster.node_at(address).is_some_and(|node| node.state == NodeState::Dead);
-    let is_wrong = |address: &IpAddr| is_dead(*address) && !forced.contains(address);
-    match answer.members.iter().map(|member| member.address).find(is_wrong) {
+    let of_family = answer.members.iter().map(|member| member.address).filter(|of| Family::of(*of) == family);
+    match of_family.into_iter().find(|address| cluster.is_dead(*address) && !forced.contains(address)) {
         Some(address) => {
             let name = cluster.hosts[host].name();
             Err(format!("{name} answers with {address}, which is dead, though there is a better one"))
@@ -162,7 +171,7 @@ fn check_answer(cluster: &mut Cluster, host: usize, group: &[usize]) -> Result<(
 /// Describes the answer, the writer and the overrides of a host.
 fn describe(cluster: &mut Cluster, host: usize) -> Option<String> {
     let now = cluster.now;
-    let answer = cluster.hosts[host].answer(now)?;
+    let answers = cluster.hosts[host].answers(now).to_vec();
     let engine = &cluster.hosts[host].running.as_ref()?.engine;
     let overrides = engine.override_entries().map(|(key, entry)| {
         let state = match &entry.state {
@@ -175,9 +184,13 @@ fn describe(cluster: &mut Cluster, host: usize) -> Option<String> {
         format!("{} {:?} {state}", key.node, entry.timestamp)
     });
     let overrides: Vec<String> = overrides.collect();
-    let addresses: Vec<IpAddr> = answer.members.iter().map(|member| member.address).collect();
+    let answers = answers.iter().map(|answer| {
+        let addresses: Vec<IpAddr> = answer.members.iter().map(|member| member.address).collect();
+        format!("{:?} {addresses:?}", answer.bases)
+    });
+    let answers: Vec<String> = answers.collect();
     let writer = engine.writer().map(ToString::to_string).unwrap_or_default();
-    Some(format!("{} {addresses:?}, writer {writer}, overrides {overrides:?}", answer.basis()))
+    Some(format!("{answers:?}, writer {writer}, overrides {overrides:?}"))
 }
 
 impl fmt::Display for RemainingFault {

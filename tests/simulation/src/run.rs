@@ -4,10 +4,11 @@ use std::fmt;
 
 use fastrand::Rng;
 
-use crate::cluster::{Cluster, ClusterSize};
+use crate::cluster::Cluster;
 use crate::fault::Fault;
 use crate::invariants::{Invariants, drains};
 use crate::remaining_fault::RemainingFault;
+use crate::setup::Setup;
 
 /// Milliseconds after the end of the faults in which all hosts agree.
 pub const AGREEMENT_TIME: u64 = 10_000;
@@ -31,13 +32,13 @@ impl fmt::Display for Violation {
 }
 
 /// Runs one seed, and reports each fault with its time. The first violation ends the run.
-pub fn run(size: ClusterSize, seed: u64, mut report: impl FnMut(u64, &str)) -> Result<(), Violation> {
-    let mut run = Run::new(size, seed);
+pub fn run(setup: Setup, seed: u64, mut report: impl FnMut(u64, &str)) -> Result<(), Violation> {
+    let mut run = Run::new(setup, seed);
     let mut rng = Rng::with_seed(seed ^ 0x5eed);
     let mut next = HEALTHY_START;
     while next < FAULT_TIME {
         run.run_until(next)?;
-        let fault = Fault::draw(&mut rng, size.hosts, run.cluster.nodes.len());
+        let fault = Fault::draw(&mut rng, &setup);
         report(run.elapsed(), &fault.to_string());
         let impossible = run.invariants.drains.impossible(&run.cluster, &fault);
         run.cluster.inject(&fault);
@@ -45,7 +46,7 @@ pub fn run(size: ClusterSize, seed: u64, mut report: impl FnMut(u64, &str)) -> R
         next += rng.u64(1..3_000);
     }
     // One fault remains for a while, and then ends too.
-    for remaining in [RemainingFault::draw(&mut rng, size.hosts), RemainingFault::None] {
+    for remaining in [RemainingFault::draw(&mut rng, setup.hosts), RemainingFault::None] {
         report(run.elapsed(), &remaining.to_string());
         run.cluster.heal();
         remaining.inject(&mut run.cluster);
@@ -62,8 +63,8 @@ struct Run {
 }
 
 impl Run {
-    fn new(size: ClusterSize, seed: u64) -> Self {
-        let cluster = Cluster::new(size, seed);
+    fn new(setup: Setup, seed: u64) -> Self {
+        let cluster = Cluster::with(setup, seed);
         Self { started_at: cluster.now, invariants: Invariants::new(&cluster), cluster }
     }
 

@@ -4,7 +4,7 @@
 
 use daymark_decision::Answer;
 use daymark_simulation::fault::{Fault, NodeState};
-use daymark_simulation::{Cluster, ClusterSize, run};
+use daymark_simulation::{Cluster, ClusterSize, Setup, run};
 
 /// Runs the cluster until the answers of all hosts meet a condition. Returns the milliseconds that took, `max` at the most.
 fn until_all(cluster: &mut Cluster, max: u64, condition: impl Fn(&Answer) -> bool) -> u64 {
@@ -23,7 +23,7 @@ fn until_all(cluster: &mut Cluster, max: u64, condition: impl Fn(&Answer) -> boo
 fn the_same_seed_gives_the_same_run() {
     let run_of = |seed| {
         let mut reports = Vec::new();
-        let outcome = run(ClusterSize { hosts: 5, nodes: 3 }, seed, |at, fault| reports.push(format!("{at} {fault}")));
+        let outcome = run(Setup::draw(seed), seed, |at, fault| reports.push(format!("{at} {fault}")));
         (reports, outcome)
     };
     assert_eq!(run_of(11), run_of(11));

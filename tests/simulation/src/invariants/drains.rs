@@ -12,10 +12,10 @@ use crate::cluster::Cluster;
 use crate::fault::{Fault, NodeOnHost, NodeState, OperatorCommand};
 use crate::invariants::MAX_WRONG_ANSWER_TIME;
 
-/// The rule, with what each host knows.
-pub(crate) struct DrainInvariant(Vec<Knowledge>);
+/// The rule, with what each host knows of each pool.
+pub(crate) struct DrainInvariant(Vec<Vec<Knowledge>>);
 
-/// The state of drains and nodes on a host with a quorum.
+/// The state of drains and nodes of one pool on a host with a quorum.
 #[derive(Default)]
 struct Knowledge {
     /// The run of the host.
@@ -38,25 +38,16 @@ pub(crate) struct ImpossibleDrain {
 
 impl DrainInvariant {
     pub(crate) fn new(cluster: &Cluster) -> Self {
-        Self(cluster.hosts.iter().map(|_| Knowledge::default()).collect())
+        let of_host = || (0..cluster.setup.pools).map(|_| Knowledge::default()).collect();
+        Self(cluster.hosts.iter().map(|_| of_host()).collect())
     }
 
     /// Checks that no host keeps drains which did not know of each other and leave dead nodes alone.
     pub(crate) fn check(&mut self, cluster: &Cluster) -> Result<(), String> {
-        for (host, knowledge) in self.0.iter_mut().enumerate() {
-            knowledge.update(cluster, host);
-            let is_settled = |changed: &u64| cluster.now - changed > MAX_WRONG_ANSWER_TIME;
-            let Some(changed) = knowledge.drains_changed.filter(is_settled) else { continue };
-            let was_dead = |node: usize| knowledge.dead_since.get(&node).is_some_and(|since| *since <= changed);
-            let drained = drained(cluster, host);
-            let leaves_dead_nodes = undrained(cluster, host, knowledge).all(was_dead);
-            let reverting_helps = drained.keys().any(|node| is_known_usable(cluster, host, *node));
-            let nobody_insists = drained.values().all(|entry| !entry.insist);
-            if leaves_dead_nodes && reverting_helps && nobody_insists && are_concurrent(&drained) {
-                let name = cluster.hosts[host].name();
-                return Err(format!(
-                    "{name} keeps drains that did not know of each other and leave no node: {drained:?}"
-                ));
+        for (host, of_pools) in self.0.iter_mut().enumerate() {
+            for (pool, knowledge) in of_pools.iter_mut().enumerate() {
+                knowledge.update(cluster, host, pool);
+                knowledge.check(cluster, host, pool)?;
             }
         }
         Ok(())
@@ -71,7 +62,8 @@ impl DrainInvariant {
             }
             _ => Vec::new(),
         };
-        let impossible = drains.into_iter().filter(|at| self.0[at.host].forbids(cluster, *at));
+        let impossible =
+            drains.into_iter().filter(|at| self.0[at.host][cluster.nodes[at.node].pool].forbids(cluster, *at));
         impossible
             .map(|at| ImpossibleDrain { at, before: entry(cluster, at).map(|entry| entry.timestamp.clone()) })
             .collect()
@@ -90,15 +82,30 @@ pub(crate) fn check_refused(cluster: &Cluster, impossible: &[ImpossibleDrain]) -
 }
 
 impl Knowledge {
-    fn update(&mut self, cluster: &Cluster, host: usize) {
+    fn check(&self, cluster: &Cluster, host: usize, pool: usize) -> Result<(), String> {
+        let is_settled = |changed: &u64| cluster.now - changed > MAX_WRONG_ANSWER_TIME;
+        let Some(changed) = self.drains_changed.filter(is_settled) else { return Ok(()) };
+        let was_dead = |node: usize| self.dead_since.get(&node).is_some_and(|since| *since <= changed);
+        let drained = drained(cluster, host, pool);
+        let leaves_dead_nodes = self.undrained(&drained).all(was_dead);
+        let reverting_helps = drained.keys().any(|node| is_known_usable(cluster, host, *node));
+        let nobody_insists = drained.values().all(|entry| !entry.insist);
+        if leaves_dead_nodes && reverting_helps && nobody_insists && are_concurrent(&drained) {
+            let name = cluster.hosts[host].name();
+            return Err(format!("{name} keeps drains that did not know of each other and leave no node: {drained:?}"));
+        }
+        Ok(())
+    }
+
+    fn update(&mut self, cluster: &Cluster, host: usize, pool: usize) {
         let Some(running) = cluster.hosts[host].running_with_quorum() else {
             *self = Self::default();
             return;
         };
-        let all = 0..cluster.nodes.len();
+        let all = (0..cluster.nodes.len()).filter(|node| cluster.nodes[*node].pool == pool);
         let nodes: BTreeSet<usize> = all.clone().filter(|n| running.engine.has(&cluster.nodes[*n].target)).collect();
         let drains: BTreeSet<HybridTimestamp> =
-            drained(cluster, host).values().map(|entry| entry.timestamp.clone()).collect();
+            drained(cluster, host, pool).values().map(|entry| entry.timestamp.clone()).collect();
         let is_new_run = self.run != running.number;
         if is_new_run {
             *self = Self { run: running.number, ..Self::default() };
@@ -123,25 +130,26 @@ impl Knowledge {
     fn forbids(&self, cluster: &Cluster, NodeOnHost { host, node }: NodeOnHost) -> bool {
         let is_dead =
             |node: usize| self.dead_since.get(&node).is_some_and(|since| cluster.now - since > MAX_WRONG_ANSWER_TIME);
-        let others: Vec<usize> = undrained(cluster, host, self).filter(|other| *other != node).collect();
+        let drained = drained(cluster, host, cluster.nodes[node].pool);
+        let others: Vec<usize> = self.undrained(&drained).filter(|other| *other != node).collect();
         self.nodes.contains(&node)
             && !others.is_empty()
             && is_known_usable(cluster, host, node)
             && others.into_iter().all(is_dead)
     }
+
+    /// The configured nodes that are not among the drained ones.
+    fn undrained<T>(&self, drained: &BTreeMap<usize, T>) -> impl Iterator<Item = usize> {
+        self.nodes.iter().copied().filter(|node| !drained.contains_key(node))
+    }
 }
 
-/// The configured nodes of a host that are not drained there.
-fn undrained(cluster: &Cluster, host: usize, knowledge: &Knowledge) -> impl Iterator<Item = usize> {
-    let drained = drained(cluster, host);
-    knowledge.nodes.iter().copied().filter(move |node| !drained.contains_key(node))
-}
-
-/// The active drains of a host's configured nodes.
-fn drained(cluster: &Cluster, host: usize) -> BTreeMap<usize, &OverrideEntry> {
+/// The active drains of a host's configured nodes of a pool.
+fn drained(cluster: &Cluster, host: usize, pool: usize) -> BTreeMap<usize, &OverrideEntry> {
     let Some(running) = &cluster.hosts[host].running else { return BTreeMap::new() };
     let is_drain = |entry: &&OverrideEntry| entry.active().is_some_and(|active| active.kind == OverrideKind::Drain);
-    let nodes = (0..cluster.nodes.len()).filter(|node| running.engine.has(&cluster.nodes[*node].target));
+    let nodes = (0..cluster.nodes.len()).filter(|node| cluster.nodes[*node].pool == pool);
+    let nodes = nodes.filter(|node| running.engine.has(&cluster.nodes[*node].target));
     nodes.filter_map(|node| Some((node, entry(cluster, NodeOnHost { host, node }).filter(is_drain)?))).collect()
 }
 
@@ -162,27 +170,33 @@ fn are_concurrent(drained: &BTreeMap<usize, &OverrideEntry>) -> bool {
 /// Tells if a node is dead and not forced, and the host and all that it reaches have found that.
 fn is_known_dead(cluster: &Cluster, host: usize, node: usize) -> bool {
     let active = entry(cluster, NodeOnHost { host, node }).and_then(OverrideEntry::active);
-    cluster.nodes[node].state == NodeState::Dead
+    let is_found = |target| all_find(cluster, host, target, |own| own == Grade::Down, |vote| vote < Grade::Live);
+    cluster.nodes[node].state.is_dead()
         && active.is_none_or(|active| active.kind != OverrideKind::Force)
-        && all_find(cluster, host, node, |own| own == Grade::Down, |vote| vote < Grade::Live)
+        && targets_of(cluster, node).all(is_found)
 }
 
 /// Tells if a node is ready, and the host and all that it reaches have found that.
 fn is_known_usable(cluster: &Cluster, host: usize, node: usize) -> bool {
     let is_ready = |grade| grade == Grade::Ready;
-    cluster.nodes[node].state == NodeState::Ready && all_find(cluster, host, node, is_ready, is_ready)
+    cluster.nodes[node].state == NodeState::Ready
+        && targets_of(cluster, node).any(|target| all_find(cluster, host, target, is_ready, is_ready))
 }
 
-/// Tells if the host's own grade of a node and the votes of all reachable hosts on it are as given.
+fn targets_of(cluster: &Cluster, node: usize) -> impl Iterator<Item = usize> {
+    (0..cluster.targets.len()).filter(move |target| cluster.targets[*target].node == node)
+}
+
+/// Tells if the host's own grade of a target and the votes of all reachable hosts on it are as given.
 fn all_find(
     cluster: &Cluster,
     host: usize,
-    node: usize,
+    target: usize,
     own: impl Fn(Grade) -> bool,
     vote: impl Fn(Grade) -> bool,
 ) -> bool {
     let Some(running) = &cluster.hosts[host].running else { return false };
-    let target = &cluster.nodes[node].target;
+    let target = &running.targets[target];
     let finds_itself = running.engine.healths().any(|(of, health)| of == target && own(health.grade()));
     let voting = running.engine.views().filter(|view| !view.abstains);
     let mut votes = voting.filter_map(|view| view.votes.get(target));
