@@ -10,7 +10,7 @@ use daymark_decision::{Family, Kind, Target, Thresholds, fixtures};
 use daymark_gossip::Message;
 use fastrand::Rng;
 
-use crate::fault::{NodeState, OperatorCommand};
+use crate::fault::{NodeState, OperatorCommand, StateFile};
 use crate::host::Host;
 use crate::network::{AddressPath, Network, NodePath, PeerPath};
 use crate::probing::{PROBE_INTERVAL, PROBE_TIMEOUT, Schedule, Start};
@@ -161,6 +161,7 @@ enum Event {
     KeptHasEnded { host: usize, target: usize, run: u64 },
     Delivery { to: usize, bytes: Vec<u8> },
     Reload { host: usize },
+    Start { host: usize, state_file: StateFile },
     StormCommand { until: u64 },
     NodeState { node: usize, state: NodeState },
 }
@@ -327,6 +328,10 @@ impl Cluster {
                 if let Ok(message) = Message::decode(&bytes) {
                     self.hosts[to].receive(message, self.now);
                 }
+            }
+            Event::Start { host, state_file } => {
+                self.disturbed_at = self.now;
+                self.start_with(host, state_file);
             }
             Event::NodeState { node, state } => self.set_state(node, state),
         }

@@ -58,7 +58,7 @@ pub enum OperatorCommand {
 }
 
 /// The state file with which a host starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StateFile {
     /// That of its last run.
     Kept,

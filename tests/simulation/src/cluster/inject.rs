@@ -11,6 +11,8 @@ use crate::network::Network;
 
 /// Milliseconds within which all hosts reload after a change of the configuration.
 const RELOAD_SPREAD: u64 = 3_000;
+/// Milliseconds without a host while someone deletes its state file, or puts an old one in its place.
+const REPLACING_TIME: u64 = 300;
 
 impl Cluster {
     /// Injects a fault now.
@@ -46,7 +48,12 @@ impl Cluster {
             }
             Fault::Start { host, state_file, clock_offset_ms } => {
                 self.hosts[host].clock_offset_ms = clock_offset_ms.unwrap_or(self.hosts[host].clock_offset_ms);
-                self.start_with(host, state_file);
+                if state_file == StateFile::Kept {
+                    self.start_with(host, state_file);
+                } else {
+                    self.hosts[host].kill();
+                    self.schedule(self.now + REPLACING_TIME, Event::Start { host, state_file });
+                }
             }
             Fault::ExhaustDescriptors { host, is_exhausted } => self.hosts[host].is_exhausted = is_exhausted,
             Fault::DrainBoth(one, other) => {
@@ -85,7 +92,7 @@ impl Cluster {
         self.start_with(host, if keeps_state { StateFile::Kept } else { StateFile::Lost });
     }
 
-    fn start_with(&mut self, host: usize, state_file: StateFile) {
+    pub(super) fn start_with(&mut self, host: usize, state_file: StateFile) {
         self.hosts[host].start(self.now, state_file);
         self.begin_probing(host);
     }
