@@ -1,8 +1,8 @@
 //! The rules of drains that leave no usable node: some are refused, and some are reverted.
 //!
 //! A host refuses a drain if it knows that all other nodes are dead. Two drains that were made without knowledge of each other
-//! may leave no node together. Then one of them is reverted when both are known on one host. A node that dies later reverts no
-//! drain.
+//! may leave no node together. Then one of them is reverted when both are known on one host. A node that dies or recovers later
+//! reverts no drain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +27,8 @@ struct Knowledge {
     drains_changed: Option<u64>,
     /// The dead nodes that all reachable hosts know to be dead, and the time since which they do.
     dead_since: BTreeMap<usize, u64>,
+    /// The same for the ready ones.
+    usable_since: BTreeMap<usize, u64>,
 }
 
 /// A drain that a host has to refuse.
@@ -70,6 +72,15 @@ impl DrainInvariant {
     }
 }
 
+/// Keeps the time since which something holds for a node.
+fn note(since: &mut BTreeMap<usize, u64>, node: usize, holds: bool, now: u64) {
+    if holds {
+        since.entry(node).or_insert(now);
+    } else {
+        since.remove(&node);
+    }
+}
+
 /// Checks that none of these drains was carried out.
 pub(crate) fn check_refused(cluster: &Cluster, impossible: &[ImpossibleDrain]) -> Result<(), String> {
     for drain in impossible {
@@ -88,7 +99,8 @@ impl Knowledge {
         let was_dead = |node: usize| self.dead_since.get(&node).is_some_and(|since| *since <= changed);
         let drained = drained(cluster, host, pool);
         let leaves_dead_nodes = self.undrained(&drained).all(was_dead);
-        let reverting_helps = drained.keys().any(|node| is_known_usable(cluster, host, *node));
+        let was_usable = |node: &usize| self.usable_since.get(node).is_some_and(|since| *since <= changed);
+        let reverting_helps = drained.keys().any(was_usable);
         let nobody_insists = drained.values().all(|entry| !entry.insist);
         if leaves_dead_nodes && reverting_helps && nobody_insists && are_concurrent(&drained) {
             let name = cluster.hosts[host].name();
@@ -118,11 +130,8 @@ impl Knowledge {
         self.nodes = nodes;
         self.drains = drains;
         for node in all {
-            if is_known_dead(cluster, host, node) {
-                self.dead_since.entry(node).or_insert(cluster.now);
-            } else {
-                self.dead_since.remove(&node);
-            }
+            note(&mut self.dead_since, node, is_known_dead(cluster, host, node), cluster.now);
+            note(&mut self.usable_since, node, is_known_usable(cluster, host, node), cluster.now);
         }
     }
 

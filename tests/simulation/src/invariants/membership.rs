@@ -27,7 +27,15 @@ struct History {
     revision: u64,
     /// The addresses that are answered.
     members: BTreeSet<IpAddr>,
-    left_at: BTreeMap<IpAddr, u64>,
+    left: BTreeMap<IpAddr, Left>,
+}
+
+/// An address that has left an answer.
+#[derive(Clone, Copy)]
+struct Left {
+    at: u64,
+    /// Its node was ready, so it left because of an override or of the steering, and may return with these.
+    was_ready: bool,
 }
 
 impl MembershipInvariant {
@@ -62,15 +70,17 @@ impl MembershipInvariant {
             let former = std::mem::replace(&mut history.members, members);
             let name = cluster.hosts[host].name();
             for address in former.difference(&history.members) {
-                history.left_at.insert(*address, cluster.now);
+                let node = cluster.node_at(*address);
+                let was_ready = node.is_some_and(|node| node.state == NodeState::Ready);
+                history.left.insert(*address, Left { at: cluster.now, was_ready });
                 if cluster.is_calm() && !may_leave(cluster, host, *address, &history.members) {
                     return Err(format!("{address} leaves the answer of {name} though it is ready"));
                 }
             }
             for address in history.members.difference(&former).filter(|_| !is_new_run) {
-                let left_at = history.left_at.get(address).copied();
+                let left = history.left.get(address).copied();
                 let is_judged = cluster.is_calm() && ready.contains(address) && !is_any_isolated(cluster);
-                if is_judged && !may_enter(cluster, host, *address, left_at) {
+                if is_judged && !may_enter(cluster, host, *address, left) {
                     return Err(format!("{address} enters the answer of {name} though it has not become better"));
                 }
             }
@@ -98,16 +108,16 @@ fn may_leave(cluster: &Cluster, host: usize, address: IpAddr, members: &BTreeSet
 
 /// Tells if an address may enter an answer of ready nodes: its node is ready, or was when the last probes of some host began,
 /// and has become better since it left. Forced ones always may.
-fn may_enter(cluster: &Cluster, host: usize, address: IpAddr, left_at: Option<u64>) -> bool {
+fn may_enter(cluster: &Cluster, host: usize, address: IpAddr, left: Option<Left>) -> bool {
     let Some(Known { target, node }) = known(cluster, address) else {
         return overridden(cluster, host, OverrideKind::Force).contains(&address);
     };
     let since = cluster.now.saturating_sub(LEARNING_TIME);
-    let has_changed = |left_at: u64| {
-        let since = left_at.saturating_sub(LEARNING_TIME);
-        node.improved_at > since || target.path_changed_at > since
+    let has_changed = |left: Left| {
+        let since = left.at.saturating_sub(LEARNING_TIME);
+        left.was_ready || node.improved_at > since || target.path_changed_at > since
     };
-    let may_be_ready = node.was_ready_since(since) && left_at.is_none_or(has_changed);
+    let may_be_ready = node.was_ready_since(since) && left.is_none_or(has_changed);
     node.state == NodeState::Ready || may_be_ready || overridden(cluster, host, OverrideKind::Force).contains(&address)
 }
 
