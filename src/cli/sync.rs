@@ -213,8 +213,8 @@ fn warn_of_short(deadline: Duration, config: &Config) {
         let name = &pool.name;
         let timeout = probe.timeout;
         warn!(
-            "{name}: the deadline {deadline:?} is not above its probe `timeout` {timeout:?}, so a silent node cannot be found \
-             down within it; raise `--deadline`"
+            "{name}: the deadline {deadline:?} is not longer than its probe `timeout` {timeout:?}, so a silent node \
+             cannot be found in time; raise `--deadline`"
         );
     }
 }

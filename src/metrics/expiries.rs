@@ -33,7 +33,7 @@ impl ExpiryMetrics {
         );
         all.register(
             "pool_credentials_not_after_timestamp_seconds",
-            "End of the client certificate or the token of the pool's probes, in Unix time",
+            "Expiry of the client certificate or the token of the pool's probes, in Unix time",
             self.credentials_end.clone(),
         );
         all.register(

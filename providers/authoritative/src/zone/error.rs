@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use daymark_decision::PoolName;
+use daymark_decision::{PoolName, quoted};
 use hickory_proto::ProtoError;
 use hickory_proto::rr::{Name, RecordType};
 use hickory_proto::serialize::txt::ParseError;
@@ -25,7 +25,7 @@ impl fmt::Display for ZoneErrors {
 #[derive(Debug, thiserror::Error)]
 pub enum ZoneError {
     /// A name is not a valid DNS name.
-    #[error("{name:?} is not a DNS name: {cause}")]
+    #[error("{} is not a DNS name: {cause}", quoted(name))]
     InvalidName {
         /// The name in the settings.
         name: String,
@@ -33,7 +33,10 @@ pub enum ZoneError {
         cause: ProtoError,
     },
     /// A name is the root or has a wildcard label.
-    #[error("{name:?} cannot be the name of a zone, a pool or a nameserver: the root and wildcards are not allowed")]
+    #[error(
+        "{} cannot be the name of a zone, a pool or a nameserver, because it is the root or has a wildcard",
+        quoted(name)
+    )]
     UnsuitableName {
         /// The name in the settings.
         name: String,
