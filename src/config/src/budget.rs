@@ -7,6 +7,7 @@ use daymark_cloudflare::{Manage, Mode, RECORD_TTL};
 use daymark_decision::{HostName, Membership};
 use daymark_provider::CLIENTS_NOTICE;
 
+use super::families::{FamilyNodes, families};
 use super::findings::Finding;
 use super::values::duration_text;
 use super::{Config, PoolConfig, ProviderConfig};
@@ -102,6 +103,8 @@ pub struct PoolReport {
     pub name: String,
     /// The names of its nodes.
     pub nodes: Vec<String>,
+    /// Its address families, if there are two.
+    pub families: Vec<FamilyNodes>,
     /// The way in which further nodes are found, as a sentence.
     pub discovery: Option<String>,
     /// The time until a silent node is down.
@@ -126,6 +129,7 @@ impl PoolReport {
             discovery: discovery.as_ref().map(message),
             name: pool.name.to_string(),
             nodes: pool.nodes.iter().map(|node| node.name.to_string()).collect(),
+            families: families(&pool.nodes),
             silent: silent(probe),
             hung: hung(probe),
             stuck: stuck(probe),
@@ -225,6 +229,10 @@ impl fmt::Display for PoolReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "pool {}", self.name)?;
         writeln!(f, "  nodes: {}", self.nodes.join(", "))?;
+        if !self.families.is_empty() {
+            let counts: Vec<String> = self.families.iter().map(FamilyNodes::count).collect();
+            writeln!(f, "  addresses: {}", counts.join(", "))?;
+        }
         if let Some(discovery) = &self.discovery {
             writeln!(f, "  {discovery}")?;
         }

@@ -6,6 +6,7 @@
 //! ```
 
 pub mod budget;
+mod families;
 mod findings;
 mod flags;
 mod raw;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use daymark_cloudflare::TokenSource;
 use daymark_decision::{HostName, Membership, Pool};
 
+pub use self::families::FamilyNodes;
 pub use self::findings::{ConfigErrors, Finding, Position};
 pub use self::flags::Flags;
 

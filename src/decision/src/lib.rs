@@ -16,6 +16,7 @@ mod awaited;
 mod change;
 mod command;
 mod engine;
+mod families;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 mod health;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::answer::{Answer, Basis, Member, Order};
 use crate::awaited::Awaited;
+use crate::families::Families;
 use crate::health::Health;
 use crate::judgement::{Finding, Judgement};
 use crate::last_known_good::LastKnownGood;
@@ -222,6 +223,7 @@ impl PoolState {
         let selections = Self::select(policy, &candidates, &mut self.good, good_of_peers, now);
         let bases: BTreeMap<Family, Basis> =
             selections.iter().map(|(family, selection)| (*family, selection.basis)).collect();
+        let families = Families::of(candidates.iter().map(|candidate| candidate.target.family()), &bases);
         let ttl = self.ttl(&bases, overrides.next_expiry_in(&policy.name), now);
         let is_chosen = |candidate: &&Candidate<'_>| {
             let selection = selections.get(&candidate.target.family());
@@ -243,7 +245,7 @@ impl PoolState {
                 .iter()
                 .map(|candidate| {
                     let selection = selections.get(&candidate.target.family());
-                    (candidate.target.clone(), self.reason(candidate, selection))
+                    (candidate.target.clone(), self.reason(candidate, selection, families))
                 })
                 .collect(),
         };
@@ -314,13 +316,14 @@ impl PoolState {
         Ttl::until(ttl, transition, expiry, now)
     }
 
-    fn reason(&self, candidate: &Candidate<'_>, selection: Option<&Selection>) -> Reason {
+    fn reason(&self, candidate: &Candidate<'_>, selection: Option<&Selection>, families: Families) -> Reason {
+        let family = candidate.target.family();
         let unknown = Health::default();
         let health = self.healths.get(&candidate.target).unwrap_or(&unknown);
         let is_chosen = selection.is_some_and(|selection| selection.chosen.contains(&candidate.target));
         match candidate.active_override {
             Some(by) if by.kind == OverrideKind::Drain && is_chosen => {
-                return Reason::NoUndrainedUsable { by: by.clone() };
+                return Reason::NoUndrainedUsable { family: families.are_two.then_some(family), by: by.clone() };
             }
             Some(by) if by.kind == OverrideKind::Drain => return Reason::Drained { by: by.clone() },
             Some(by) if is_chosen => return Reason::Forced { by: by.clone() },
@@ -332,7 +335,7 @@ impl PoolState {
         };
         let Some(selection) = selection else { return Reason::NotReady { cause } };
         if is_chosen {
-            return reason_in(health, cause, selection.basis);
+            return reason_in(health, cause, selection.basis, families.differ.then_some(family));
         }
         let own = candidate.node.priority;
         match selection.priority.filter(|answered| *answered < own && is_good_enough(candidate, selection.basis)) {
@@ -346,18 +349,18 @@ fn member(candidate: &Candidate<'_>) -> Member {
     Member { node: candidate.target.node.clone(), address: candidate.target.address, weight: candidate.node.weight }
 }
 
-/// The reason of a chosen target without an override.
-fn reason_in(health: &Health, cause: NotReadyReason, basis: Basis) -> Reason {
+/// The reason of a chosen target without an override. `family` is its own, if the other one has another basis.
+fn reason_in(health: &Health, cause: NotReadyReason, basis: Basis, family: Option<Family>) -> Reason {
     match basis {
         Basis::Ready if health.grade() == Grade::Ready => Reason::Ready { since: health.since() },
         Basis::Ready => match health.flapping() {
             Some(until) => Reason::Flapping { until },
             None => Reason::Agreed { cause },
         },
-        Basis::Live => Reason::Live { cause },
+        Basis::Live => Reason::Live { family, cause },
         Basis::Minority => Reason::Minority { cause },
         // Only forced candidates are chosen on the basis `forced`.
-        Basis::LastKnownGood | Basis::Forced => Reason::LastKnownGood { cause },
+        Basis::LastKnownGood | Basis::Forced => Reason::LastKnownGood { family, cause },
         Basis::Bootstrap => Reason::Bootstrap { cause },
     }
 }

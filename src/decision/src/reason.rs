@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::moment::Moment;
 use crate::observation::Kind;
 use crate::operator_override::Override;
+use crate::target::Family;
 
 /// The place of a target: in the answer, or out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,9 @@ pub enum Reason {
     },
     /// In: no target is ready, and this one is live.
     Live {
+        /// The address family of which this is said; `None` if it holds for the whole pool.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        family: Option<Family>,
         /// The reason for which it is not ready.
         cause: NotReadyReason,
     },
@@ -54,6 +58,9 @@ pub enum Reason {
     },
     /// In: no target is usable, and this one is in the last known good answer.
     LastKnownGood {
+        /// The address family of which this is said; `None` if it holds for the whole pool.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        family: Option<Family>,
         /// The reason for which it is not ready.
         cause: NotReadyReason,
     },
@@ -64,6 +71,9 @@ pub enum Reason {
     },
     /// In, though drained: no undrained target is usable, or there is none.
     NoUndrainedUsable {
+        /// The address family of which this is said; `None` if it holds for the whole pool.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        family: Option<Family>,
         /// The override.
         by: Override,
     },
@@ -130,8 +140,8 @@ impl Reason {
     /// True if the target has a verdict, or needs none for its place.
     pub fn has_verdict(&self) -> bool {
         match self {
-            Self::Live { cause }
-            | Self::LastKnownGood { cause }
+            Self::Live { cause, .. }
+            | Self::LastKnownGood { cause, .. }
             | Self::Bootstrap { cause }
             | Self::NotReady { cause } => !matches!(cause, NotReadyReason::NoVerdict { .. }),
             // This host, the other hosts, or an operator gave one.
@@ -172,18 +182,20 @@ impl fmt::Display for Reason {
                 write!(f, "in: still answered and ready again, though it flaps and is trusted only from {until}")
             }
             Self::Forced { by } => write!(f, "in: forced {by}"),
-            Self::Live { cause } => write!(f, "in (live): no target is ready; {cause}"),
+            Self::Live { family, cause } => write!(f, "in (live): no {}target is ready; {cause}", Adjective(*family)),
             Self::Minority { cause } => {
                 write!(f, "in (minority): only a minority of the hosts can use it; {cause}")
             }
-            Self::LastKnownGood { cause } => {
-                write!(f, "in (last known good): no target is usable, so the last good answer stands; {cause}")
+            Self::LastKnownGood { family, cause } => {
+                let family = Adjective(*family);
+                write!(f, "in (last known good): no {family}target is usable, so the last good answer stands; {cause}")
             }
             Self::Bootstrap { cause } => {
                 write!(f, "in (bootstrap): no node has been ready yet, so all are answered; {cause}")
             }
-            Self::NoUndrainedUsable { by } => {
-                write!(f, "in, though drained, because no undrained node is usable; drained {by}")
+            Self::NoUndrainedUsable { family, by } => {
+                let family = Adjective(*family);
+                write!(f, "in, though drained, because no undrained {family}node is usable; drained {by}")
             }
             Self::NotReady { cause } => write!(f, "out: {cause}"),
             Self::Drained { by } => write!(f, "out: drained {by}"),
@@ -206,6 +218,15 @@ impl fmt::Display for NotReadyReason {
                 write!(f, "ready since {since} on this host, but not by the votes of the hosts")
             }
         }
+    }
+}
+
+/// A family before a noun, with the space between them.
+struct Adjective(Option<Family>);
+
+impl fmt::Display for Adjective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |family| write!(f, "{family} "))
     }
 }
 

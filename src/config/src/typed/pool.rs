@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use daymark_decision::{Mode, Node, NodeName, Pool, PoolName, ProbeTiming, Steering, TtlRange};
 
 use super::{Checker, Setting, seconds};
+use crate::families::{FamilyNodes, families};
 use crate::findings::Location;
 use crate::raw::{self, Nodes, RawDiscovered, RawFromKubernetes, RawNode, RawNodes, RawPool, RawSteering, RawTtl};
 use crate::reader::Key;
@@ -26,6 +27,7 @@ impl Checker<'_> {
         let name = self.required(raw.name, "name", root).map(|(name, _)| name);
         let port = raw.port.or(Whole(raw::PORT)).0;
         let steering = steering(raw.steering);
+        let nodes_location = raw.nodes.location().unwrap_or(root);
         let (nodes, discovered) = written(raw.nodes);
         let (key, parent) = discovered.as_ref().map_or(("nodes", root), |(_, location)| ("seeds", *location));
         let nodes = self.nodes(nodes, key, parent, steering.map(|steering| steering.mode));
@@ -43,6 +45,12 @@ impl Checker<'_> {
         let typed = PoolConfig { pool, probe, discovery };
         for message in budget::PoolReport::new(&typed).warnings() {
             self.findings.warn(ttl_location, message);
+        }
+        // Discovered nodes add their own addresses to those of the seeds.
+        if typed.discovery.is_none() {
+            for warning in families(&typed.pool.nodes).iter().filter_map(FamilyNodes::warning) {
+                self.findings.warn(nodes_location, warning);
+            }
         }
         Some(typed)
     }

@@ -29,6 +29,8 @@ fn pool_and_nodes_are_enough() {
         warnings,
         [
             "--pool: `ca` is not set, so only the CAs of the system are trusted; kubeadm's CA is seldom one of them",
+            "--node: only kube-cp-1 has an IPv6 address, so no IPv6 address is usable while it is down; give the other nodes \
+             one, or none to kube-cp-1",
             "the flags: nothing publishes the answers; --nameserver NAME=ADDRESS serves them by DNS",
         ]
     );
@@ -44,6 +46,7 @@ fn the_port_may_be_left_out() {
 fn every_flag_has_its_effect() {
     let dir = files();
     let flags = Flags {
+        nodes: ["kube-cp-1=10.10.1.1,2001:db8::1", "kube-cp-2=10.10.1.2,2001:db8::2"].map(str::to_owned).to_vec(),
         ca: Some(dir.path().join("ca.crt").display().to_string()),
         listen: vec!["127.0.0.1:5353".to_owned()],
         nameservers: vec!["ns1.lb.kube-cp.com=192.0.2.1".to_owned(), "ns.example.net".to_owned()],

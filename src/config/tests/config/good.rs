@@ -203,3 +203,49 @@ fn discovery_may_find_more_nodes_beside_the_seeds() {
     let source = external.pools[0].discovery.clone().unwrap().source;
     assert_eq!(source, Source::Nodes { selector: "a=b".to_owned(), address_type: AddressType::External });
 }
+
+/// The line of `check` on the families of three nodes with these addresses, and its warnings.
+fn families(addresses: [&str; 3]) -> (String, Vec<String>) {
+    let nodes: String =
+        (1..).zip(addresses).map(|(n, of)| format!("\n      - {{name: cp-{n}, addresses: [{of}]}}")).collect();
+    let report = report(&parse(&with(SMALL, NODES, &nodes), files().path()).unwrap());
+    let text = report.to_string();
+    let line = text.lines().find(|line| line.contains("addresses: ")).unwrap_or_default();
+    (line.to_owned(), report.warnings.iter().map(ToString::to_string).collect())
+}
+
+const NODES: &str = "\n      - {name: kube-cp-1, addresses: [10.10.1.1]}";
+
+#[test]
+fn check_counts_the_nodes_of_each_family_of_a_dual_stack_pool() {
+    let both = ["10.10.1.1, \"fd00::1\"", "10.10.1.2, \"fd00::2\"", "10.10.1.3, \"fd00::3\""];
+    assert_eq!(families(both), ("  addresses: IPv4 on 3 of 3 nodes, IPv6 on 3 of 3 nodes".to_owned(), Vec::new()));
+    assert_eq!(families(["10.10.1.1", "10.10.1.2", "10.10.1.3"]), (String::new(), Vec::new()));
+}
+
+#[test]
+fn check_warns_of_a_family_that_some_nodes_lack() {
+    let (line, warnings) = families(["10.10.1.1, \"fd00::1\"", "10.10.1.2, \"fd00::2\"", "10.10.1.3"]);
+    assert_eq!(line, "  addresses: IPv4 on 3 of 3 nodes, IPv6 on 2 of 3 nodes");
+    let expected = "daymark.yaml:4:7: pools[0].nodes: cp-3 has no IPv6 address, so clients that use only IPv6 never reach it; \
+                    give each node an address of both families";
+    assert_eq!(warnings, [expected]);
+}
+
+#[test]
+fn check_warns_of_a_family_with_a_single_node() {
+    let (line, warnings) = families(["10.10.1.1, \"fd00::1\"", "10.10.1.2", "10.10.1.3"]);
+    assert_eq!(line, "  addresses: IPv4 on 3 of 3 nodes, IPv6 on 1 of 3 nodes");
+    let expected = "daymark.yaml:4:7: pools[0].nodes: only cp-1 has an IPv6 address, so no IPv6 address is usable while it is \
+                    down; give the other nodes one, or none to cp-1";
+    assert_eq!(warnings, [expected]);
+}
+
+#[test]
+fn check_does_not_warn_of_the_families_of_seeds() {
+    let seeds = "{seeds: [{name: cp-1, addresses: [10.10.1.1, \"fd00::1\"]}, {name: cp-2, addresses: [10.10.1.2]}], \
+                 fromKubernetes: {source: endpoints}}";
+    let report = report(&parse(&with(SMALL, NODES, &format!(" {seeds}")), files().path()).unwrap());
+    assert!(!report.to_string().contains("only cp-1"), "{report}");
+    assert!(report.to_string().contains("  addresses: IPv4 on 2 of 2 nodes, IPv6 on 1 of 2 nodes\n"), "{report}");
+}
