@@ -285,7 +285,7 @@ def a_host_that_is_not_a_member_reports_it_and_does_not_start(fixture):
     objects = fixture.objects("--values", SERVING)
     directory = lay_out(fixture, objects, os.path.join(fixture.directory, "no-member"))
     result = fixture.run(fixture.binary, "run", "-c", os.path.join(directory, "daymark.yaml"), env={"DAYMARK_SELF": "kube-cp-9"})
-    fixture.check(result.returncode == 2 and "kube-cp-9 is no member" in result.stderr, f"{result.returncode}: {result.stderr}")
+    fixture.check(result.returncode == 2 and "kube-cp-9 is not a member" in result.stderr, f"{result.returncode}: {result.stderr}")
 
 
 @test
