@@ -4,6 +4,7 @@
 //! at its edge.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use daymark_decision::{
     Basis, Command, Family, Grade, Kind, Mode, Moment, NodeName, Override, OverrideKind, Pool, Target,
@@ -16,6 +17,8 @@ pub enum Event {
     Observed(Target, Kind),
     /// A command that the engine accepted.
     Accepted(Command),
+    /// A reload with these nodes.
+    Configured(Pool),
 }
 
 /// An event with the time at which it counts.
@@ -49,7 +52,7 @@ struct OfFamily {
 /// A good answer, and the time from which it held.
 struct GoodAnswer {
     from: Moment,
-    targets: BTreeSet<Target>,
+    addresses: BTreeSet<IpAddr>,
 }
 
 /// The grade of a target, and if its orderly shutdown still counts.
@@ -62,7 +65,26 @@ struct Graded {
 #[derive(Default)]
 struct History {
     good: Vec<GoodAnswer>,
-    last_known_good: Option<BTreeSet<Target>>,
+    last_known_good: Option<BTreeSet<IpAddr>>,
+}
+
+impl History {
+    /// The last good answer that has an address left.
+    fn last(&self) -> Option<&GoodAnswer> {
+        self.good.iter().rev().find(|answer| !answer.addresses.is_empty())
+    }
+
+    /// Forgets the addresses that a reload has removed.
+    fn forget_all_but(&mut self, configured: &BTreeSet<IpAddr>) {
+        for answer in &mut self.good {
+            answer.addresses.retain(|address| configured.contains(address));
+        }
+        if let Some(addresses) = &mut self.last_known_good {
+            addresses.retain(|address| configured.contains(address));
+        }
+        // Without an address, the last good answer is another one.
+        self.last_known_good.take_if(|addresses| addresses.is_empty());
+    }
 }
 
 impl Naive {
@@ -77,7 +99,7 @@ impl Naive {
     /// The observations of a target, oldest first.
     pub fn kinds(&self, target: &Target) -> Vec<Kind> {
         let of_target = |timed: &Timed| match &timed.event {
-            Event::Observed(of, kind) if of == target => Some(kind.clone()),
+            Event::Observed(of, kind) if of.address == target.address => Some(kind.clone()),
             _ => None,
         };
         self.events.iter().filter_map(of_target).collect()
@@ -106,24 +128,31 @@ impl Naive {
         moments.extend([awaited_until].into_iter().filter(|until| *until <= now));
         let mut history = History::default();
         let mut last = self.choose(family, 0, 0, super::build::START, &mut history);
-        let mut has_verdicts = false;
+        let mut missing = addresses(&self.pool);
         for at in moments {
             for event_count in self.event_counts_at(at) {
-                let all_known = || self.pool.targets().all(|(of, _)| self.grade(&of, event_count) != Grade::Unknown);
-                has_verdicts = has_verdicts || at >= awaited_until || all_known();
+                let configured = addresses(self.pool_after(event_count));
+                history.forget_all_but(&configured);
+                if at >= awaited_until {
+                    missing.clear();
+                }
+                missing.retain(|address| {
+                    configured.contains(address) && self.judge(*address, event_count, true).grade == Grade::Unknown
+                });
                 // Until every target was given a verdict, none counts.
-                let grades_of = if has_verdicts { event_count } else { 0 };
+                let grades_of = if missing.is_empty() { event_count } else { 0 };
                 last = self.choose(family, grades_of, event_count, at, &mut history);
                 match last.basis {
                     Basis::Ready | Basis::Live => {
                         let mut targets = last.targets.clone();
                         targets.retain(|target| self.grade(target, grades_of) >= Grade::Live);
-                        history.good.push(GoodAnswer { from: at, targets });
+                        let addresses = targets.into_iter().map(|target| target.address).collect();
+                        history.good.push(GoodAnswer { from: at, addresses });
                     }
                     // The last known good answer counts as good until a better one comes.
                     Basis::LastKnownGood | Basis::Forced => {
-                        let targets = history.last_known_good.clone();
-                        history.good.extend(targets.map(|targets| GoodAnswer { from: at, targets }));
+                        let addresses = history.last_known_good.clone();
+                        history.good.extend(addresses.map(|addresses| GoodAnswer { from: at, addresses }));
                     }
                     // There is only one host, so no minority.
                     Basis::Bootstrap | Basis::Minority => {}
@@ -159,12 +188,14 @@ impl Naive {
         let overrides = self.overrides(event_count, now);
         let is = |target: &Target, kind: OverrideKind| overrides.get(&target.node) == Some(&kind);
         let grade = |target: &Target| self.grade(target, grades_of);
-        let all = self.pool.targets().map(|(target, _)| target).filter(|target| target.family() == family);
+        let pool = self.pool_after(event_count);
+        let all = pool.targets().map(|(target, _)| target).filter(|target| target.family() == family);
         let (drained, undrained): (BTreeSet<Target>, BTreeSet<Target>) =
             all.partition(|target| is(target, OverrideKind::Drain));
         let mut forced = undrained.clone();
         forced.retain(|target| is(target, OverrideKind::Force));
-        let was_answered = |target: &Target| history.good.last().is_some_and(|answer| answer.targets.contains(target));
+        let was_answered =
+            |target: &Target| history.last().is_some_and(|answer| answer.addresses.contains(&target.address));
         let usable = |among: &BTreeSet<Target>| {
             let best = among.iter().map(grade).max().filter(|best| *best >= Grade::Live)?;
             let mut chosen = among.clone();
@@ -183,7 +214,7 @@ impl Naive {
             let candidates = if undrained.is_empty() { drained } else { undrained };
             return self.choose_last_known_good(candidates, now, history);
         };
-        let targets = self.steer(chosen);
+        let targets = steer(pool, chosen);
         let basis = match targets.iter().map(grade).max() {
             Some(Grade::Ready) => Basis::Ready,
             Some(Grade::Live) => Basis::Live,
@@ -202,38 +233,35 @@ impl Naive {
         let Some(last_known_good) = self.note_last_known_good(now, history) else {
             return OfFamily { basis: Basis::Bootstrap, targets: candidates };
         };
-        let remaining: BTreeSet<Target> = candidates.intersection(last_known_good).cloned().collect();
+        let mut remaining = candidates.clone();
+        remaining.retain(|target| last_known_good.contains(&target.address));
         let targets = if remaining.is_empty() { candidates } else { remaining };
         OfFamily { basis: Basis::LastKnownGood, targets }
     }
 
-    /// The targets of every good answer that ended within one detection time before the outage; `None` if there was none.
-    fn note_last_known_good<'a>(&self, now: Moment, history: &'a mut History) -> Option<&'a BTreeSet<Target>> {
-        let last = history.good.last()?;
+    /// The addresses of every good answer that ended within one detection time before the outage; `None` if there was none.
+    fn note_last_known_good<'a>(&self, now: Moment, history: &'a mut History) -> Option<&'a BTreeSet<IpAddr>> {
+        let mut addresses = history.last()?.addresses.clone();
         let detection = self.pool.timing.detection;
         let last_known_good = history.last_known_good.get_or_insert_with(|| {
-            let mut targets = last.targets.clone();
             for (index, answer) in history.good.iter().enumerate() {
                 let ended = history.good.get(index + 1).map_or(now, |next| next.from);
                 if now.since(ended) <= detection {
-                    targets.extend(answer.targets.clone());
+                    addresses.extend(answer.addresses.clone());
                 }
             }
-            targets
+            addresses
         });
         Some(last_known_good)
     }
 
-    fn steer(&self, mut chosen: BTreeSet<Target>) -> BTreeSet<Target> {
-        if self.pool.steering.mode == Mode::Failover {
-            let best = chosen.iter().filter_map(|target| self.priority(target)).min();
-            chosen.retain(|target| self.priority(target) == best);
-        }
-        chosen
-    }
-
-    fn priority(&self, target: &Target) -> Option<u16> {
-        self.pool.nodes.iter().find(|node| node.name == target.node).map(|node| node.priority)
+    /// The configuration after the first `event_count` events.
+    fn pool_after(&self, event_count: usize) -> &Pool {
+        let configured = self.events[..event_count].iter().rev().find_map(|timed| match &timed.event {
+            Event::Configured(pool) => Some(pool),
+            _ => None,
+        });
+        configured.unwrap_or(&self.pool)
     }
 
     /// The active override of each node at `now` after the first `event_count` events.
@@ -247,7 +275,7 @@ impl Naive {
                 Event::Accepted(Command::ClearOverride { node, .. }) => {
                     overrides.remove(node);
                 }
-                Event::Observed(..) => {}
+                Event::Observed(..) | Event::Configured(_) => {}
             }
         }
         overrides.retain(|_, requested| requested.until.is_none_or(|until| now < until));
@@ -256,25 +284,31 @@ impl Naive {
 
     /// The grade of a target after thresholds and penalty.
     fn grade(&self, target: &Target, event_count: usize) -> Grade {
-        self.judge(target, event_count, true).grade
+        self.judge(target.address, event_count, true).grade
     }
 
     /// True if only its penalty keeps a target from `ready`.
     fn is_flapping(&self, target: &Target, event_count: usize) -> bool {
-        let graded = self.judge(target, event_count, true);
-        let without_penalty = self.judge(target, event_count, false).grade;
+        let graded = self.judge(target.address, event_count, true);
+        let without_penalty = self.judge(target.address, event_count, false).grade;
         graded.grade == Grade::Live && without_penalty == Grade::Ready && !graded.shuts_down
     }
 
-    fn judge(&self, target: &Target, event_count: usize, has_penalty: bool) -> Graded {
+    /// Judges an address by all observations of it since it was configured, under whatever name.
+    fn judge(&self, address: IpAddr, event_count: usize, has_penalty: bool) -> Graded {
         let mut graded = Graded { grade: Grade::Unknown, shuts_down: false };
         let mut falls: Vec<Moment> = Vec::new();
         let mut ready_after = Moment::default();
         let mut since_transition: Vec<Grade> = Vec::new();
         let mut at_shutdown = None;
-        for Timed { at, event } in &self.events[..event_count] {
+        let is_removal = |timed: &Timed| match &timed.event {
+            Event::Configured(pool) => !addresses(pool).contains(&address),
+            _ => false,
+        };
+        let begin = self.events[..event_count].iter().rposition(is_removal).unwrap_or_default();
+        for Timed { at, event } in &self.events[begin..event_count] {
             let Event::Observed(of, kind) = event else { continue };
-            let Some(observed) = kind.grade().filter(|_| of == target) else { continue };
+            let Some(observed) = kind.grade().filter(|_| of.address == address) else { continue };
             let grade = graded.grade;
             let waits = observed == Grade::Ready && grade != Grade::Ready && *at < ready_after;
             let observed = if waits && has_penalty { Grade::Live } else { observed };
@@ -314,6 +348,19 @@ impl Naive {
         let streak = fall.filter(|streak| streak.iter().all(is_worse))?;
         streak.iter().max().copied()
     }
+}
+
+fn addresses(pool: &Pool) -> BTreeSet<IpAddr> {
+    pool.targets().map(|(target, _)| target.address).collect()
+}
+
+fn steer(pool: &Pool, mut chosen: BTreeSet<Target>) -> BTreeSet<Target> {
+    let priority = |target: &Target| pool.nodes.iter().find(|node| node.name == target.node).map(|node| node.priority);
+    if pool.steering.mode == Mode::Failover {
+        let best = chosen.iter().filter_map(priority).min();
+        chosen.retain(|target| priority(target) == best);
+    }
+    chosen
 }
 
 /// The last `count` grades, if there are as many.
