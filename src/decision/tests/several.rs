@@ -124,7 +124,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// An engine with several pools, and a naive model of each pool.
-struct World {
+struct Modelled {
     shapes: Vec<Shape>,
     pools: Vec<Pool>,
     engine: Engine,
@@ -132,7 +132,7 @@ struct World {
     now: Moment,
 }
 
-impl World {
+impl Modelled {
     fn new(shapes: &[Shape]) -> Self {
         let nodes = Nodes { mask: 0b0111, first_name: 0 };
         let pools: Vec<Pool> = shapes.iter().enumerate().map(|(number, shape)| shape.pool(number, nodes)).collect();
@@ -241,13 +241,13 @@ proptest! {
 
     #[test]
     fn every_pool_answers_as_its_naive_model_does_over_reloads(shapes in shapes(), steps in steps()) {
-        let mut world = World::new(&shapes);
+        let mut modelled = Modelled::new(&shapes);
         for step in &steps {
-            world.take(step);
-            let decision = world.engine.decide(world.now);
-            for (answer, naive) in decision.answers.iter().zip(&world.naives) {
+            modelled.take(step);
+            let decision = modelled.engine.decide(modelled.now);
+            for (answer, naive) in decision.answers.iter().zip(&modelled.naives) {
                 let answered = Expected { bases: answer.bases.clone(), targets: targets(answer) };
-                prop_assert_eq!(answered, naive.answer(world.now), "{} after {:?}", answer.pool, step);
+                prop_assert_eq!(answered, naive.answer(modelled.now), "{} after {:?}", answer.pool, step);
             }
         }
     }
@@ -257,21 +257,21 @@ proptest! {
         count in 1..20_usize, shape in shapes(), steps in steps(), states in prop::collection::vec(0..3_usize, 1..5),
     ) {
         let shapes: Vec<Shape> = shape.iter().cycle().take(count).cloned().collect();
-        let mut world = World::new(&shapes);
-        let old = world.engine.memory();
-        let mut newest = world.engine.decide(world.now).generation;
+        let mut modelled = Modelled::new(&shapes);
+        let old = modelled.engine.memory();
+        let mut newest = modelled.engine.decide(modelled.now).generation;
         for state in states {
             for step in &steps {
-                world.take(step);
-                let generation = world.engine.decide(world.now).generation;
+                modelled.take(step);
+                let generation = modelled.engine.decide(modelled.now).generation;
                 prop_assert!(generation >= newest, "{generation} is below {newest}");
                 newest = generation;
             }
             // No host decides sixty-four times a second for long. These steps do so for a moment.
-            world.now = world.now.after(Duration::from_secs(2));
-            let memories = [world.engine.memory(), old.clone(), Memory::default()];
-            world.restart(&memories[state]);
-            let decision = world.engine.decide(world.now);
+            modelled.now = modelled.now.after(Duration::from_secs(2));
+            let memories = [modelled.engine.memory(), old.clone(), Memory::default()];
+            modelled.restart(&memories[state]);
+            let decision = modelled.engine.decide(modelled.now);
             prop_assert!(decision.generation > newest, "{} is not above {newest}", decision.generation);
             prop_assert!(decision.answers.iter().all(|answer| !answer.members.is_empty()));
             newest = decision.generation;

@@ -158,7 +158,7 @@ struct QueuedEvent {
 enum Event {
     Probe { host: usize, target: usize, run: u64, ticket: u64 },
     ProbeResult { host: usize, target: usize, run: u64, start: Start, outcome: ProbeOutcome },
-    KeptHasEnded { host: usize, target: usize, run: u64 },
+    ConnectionEnded { host: usize, target: usize, run: u64 },
     Delivery { to: usize, bytes: Vec<u8> },
     Reload { host: usize },
     Start { host: usize, state_file: StateFile },
@@ -297,11 +297,11 @@ impl Cluster {
             // The probes of a run end with it.
             Event::Probe { host, run, .. }
             | Event::ProbeResult { host, run, .. }
-            | Event::KeptHasEnded { host, run, .. }
+            | Event::ConnectionEnded { host, run, .. }
                 if self.run_of(host) != run => {}
             Event::Probe { host, target, run, ticket } => self.probe(host, target, run, ticket),
             Event::ProbeResult { host, target, start, outcome, .. } => self.finish_probe(host, target, start, outcome),
-            Event::KeptHasEnded { host, target, .. } => {
+            Event::ConnectionEnded { host, target, .. } => {
                 let now = self.now;
                 if let Some(running) = &mut self.hosts[host].running {
                     running.schedules[target].kept_has_ended(now);

@@ -60,8 +60,8 @@ pub enum OperatorCommand {
 /// The state file with which a host starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StateFile {
-    /// That of its last run.
-    Kept,
+    /// The file of its last run.
+    Current,
     /// None.
     Lost,
     /// A copy from before.
@@ -173,10 +173,10 @@ impl Fault {
     }
 
     fn draw_start(rng: &mut Rng, setup: &Setup) -> Self {
-        use StateFile::{Kept, Lost, Old};
+        use StateFile::{Current, Lost, Old};
         Self::Start {
             host: rng.usize(0..setup.hosts),
-            state_file: [Kept, Kept, Lost, Old][rng.usize(0..4)],
+            state_file: [Current, Current, Lost, Old][rng.usize(0..4)],
             clock_offset_ms: rng.bool().then(|| rng.i64(-300_000..300_000)),
         }
     }
@@ -241,7 +241,7 @@ impl fmt::Display for Fault {
             Self::Kill(host) => write!(f, "host {host}: killed"),
             Self::Start { host, state_file, clock_offset_ms } => {
                 let state = match state_file {
-                    StateFile::Kept => "with its state file",
+                    StateFile::Current => "with its state file",
                     StateFile::Lost => "without a state file",
                     StateFile::Old => "with an old state file",
                 };

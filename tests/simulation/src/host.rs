@@ -98,7 +98,7 @@ impl Host {
         let now = self.clock(at);
         self.kill();
         match state_file {
-            StateFile::Kept => {}
+            StateFile::Current => {}
             StateFile::Lost => self.memory = Memory::default(),
             StateFile::Old => self.memory = self.backup.clone().unwrap_or_default(),
         }

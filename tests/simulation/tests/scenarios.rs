@@ -122,7 +122,7 @@ fn a_writer_that_is_cut_off_while_the_others_restart_stops_before_another_begins
     assert_eq!(writers(&cluster), [0]);
     cut(&mut cluster, &[path(0, 1), path(0, 2), path(1, 0), path(2, 0)]);
     for host in [1, 2] {
-        cluster.inject(&Fault::Start { host, state_file: StateFile::Kept, clock_offset_ms: None });
+        cluster.inject(&Fault::Start { host, state_file: StateFile::Current, clock_offset_ms: None });
     }
     assert_eq!(watch_writers(&mut cluster, 20_000).several, 0);
     assert_eq!(writers(&cluster), [1]);
@@ -165,7 +165,7 @@ fn a_timed_drain_lasts_over_a_restart_of_all_hosts_although_a_clock_is_wrong() {
             wait(&mut cluster, 2_000);
             for host in 0..3 {
                 let clock_offset_ms = (host == 0).then_some(clock_offset_ms);
-                cluster.inject(&Fault::Start { host, state_file: StateFile::Kept, clock_offset_ms });
+                cluster.inject(&Fault::Start { host, state_file: StateFile::Current, clock_offset_ms });
                 wait(&mut cluster, apart);
             }
             wait(&mut cluster, MINUTE);
@@ -208,7 +208,7 @@ fn a_cleared_drain_stays_cleared_although_its_node_was_removed_and_added_while_a
     }
     wait(&mut cluster, 5_000);
     assert_eq!(drained(&cluster), [0; 0]);
-    cluster.inject(&Fault::Start { host: 2, state_file: StateFile::Kept, clock_offset_ms: None });
+    cluster.inject(&Fault::Start { host: 2, state_file: StateFile::Current, clock_offset_ms: None });
     wait(&mut cluster, 5_000);
     assert_eq!(drained(&cluster), [0; 0], "and the host that was down learns it");
 }

@@ -48,7 +48,7 @@ impl Cluster {
             }
             Fault::Start { host, state_file, clock_offset_ms } => {
                 self.hosts[host].clock_offset_ms = clock_offset_ms.unwrap_or(self.hosts[host].clock_offset_ms);
-                if state_file == StateFile::Kept {
+                if state_file == StateFile::Current {
                     self.start_with(host, state_file);
                 } else {
                     self.hosts[host].kill();
@@ -89,7 +89,7 @@ impl Cluster {
     }
 
     pub(super) fn start(&mut self, host: usize, keeps_state: bool) {
-        self.start_with(host, if keeps_state { StateFile::Kept } else { StateFile::Lost });
+        self.start_with(host, if keeps_state { StateFile::Current } else { StateFile::Lost });
     }
 
     pub(super) fn start_with(&mut self, host: usize, state_file: StateFile) {
@@ -109,7 +109,7 @@ impl Cluster {
                 let of_target = self.targets[target];
                 if of_target.node == node && !of_target.is_deaf && self.is_reached(host, &of_target) {
                     let run = self.run_of(host);
-                    self.schedule(self.now + 1, Event::KeptHasEnded { host, target, run });
+                    self.schedule(self.now + 1, Event::ConnectionEnded { host, target, run });
                 }
             }
         }

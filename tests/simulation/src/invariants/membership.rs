@@ -79,8 +79,8 @@ impl MembershipInvariant {
             }
             for address in history.members.difference(&former).filter(|_| !is_new_run) {
                 let left = history.left.get(address).copied();
-                let is_judged = cluster.is_calm() && ready.contains(address) && !is_any_isolated(cluster);
-                if is_judged && !may_enter(cluster, host, *address, left) {
+                let is_compared = cluster.is_calm() && ready.contains(address) && !is_any_isolated(cluster);
+                if is_compared && !may_enter(cluster, host, *address, left) {
                     return Err(format!("{address} enters the answer of {name} though it has not become better"));
                 }
             }
