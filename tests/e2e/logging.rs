@@ -45,7 +45,7 @@ fn probes_and_queries_log_nothing_at_the_default_level() {
     until("both nodes have verdicts", || (running.pool()["targets"][1]["grade"] == "down").then_some(()));
     running.answers(&nodes.addresses()[..1], "ready");
     running.logs("unknown -> down");
-    running.logs(&format!("-> {} (", nodes.addresses()[0]));
+    running.logs(&format!("-> {}, basis bootstrap -> ready (", nodes.addresses()[0]));
     let before = running.log();
     let probes = nodes.apiservers[0].requests();
     until("many probes have been made", || {

@@ -1,5 +1,6 @@
 //! The difference between two answers of a pool.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::answer::{Answer, Basis, Decision};
 use crate::name::PoolName;
 use crate::reason::Reason;
-use crate::target::Target;
+use crate::target::{Family, Target};
 
 /// A change of the addresses of a pool, or of their basis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,10 @@ pub struct Change {
     pub new: Vec<IpAddr>,
     /// The worst basis of the new addresses.
     pub basis: Basis,
+    /// The basis of each family before; empty for the first answer.
+    pub old_bases: BTreeMap<Family, Basis>,
+    /// The new basis of each family.
+    pub new_bases: BTreeMap<Family, Basis>,
     /// The targets that entered, left, or are in for another kind of reason.
     pub targets: Vec<TargetChange>,
 }
@@ -70,21 +75,48 @@ impl Change {
             old: old_addresses,
             new: new_addresses,
             basis: new.basis(),
+            old_bases: old.map(|old| old.bases.clone()).unwrap_or_default(),
+            new_bases: new.bases.clone(),
             targets,
         })
     }
+
+    /// The changes of the bases: `basis ready -> forced`, or `IPv6 basis ready -> live` if the families differ. Empty for the
+    /// first answer, and if every family that stays keeps its basis.
+    fn basis_changes(&self) -> Vec<String> {
+        let (Some(old), Some(new)) = (common(&self.old_bases), common(&self.new_bases)) else {
+            let families = self.new_bases.iter().filter_map(|(family, new)| {
+                let old = self.old_bases.get(family).filter(|old| *old != new)?;
+                Some(format!("{family} basis {old} -> {new}"))
+            });
+            return families.collect();
+        };
+        if old == new { Vec::new() } else { vec![format!("basis {old} -> {new}")] }
+    }
+}
+
+/// The basis that all families have; `None` if they differ or there is none.
+fn common(bases: &BTreeMap<Family, Basis>) -> Option<Basis> {
+    let first = *bases.values().next()?;
+    bases.values().all(|basis| *basis == first).then_some(first)
 }
 
 impl fmt::Display for Change {
-    /// `lb.kube-cp.com: 10.10.1.1 10.10.1.2 -> 10.10.1.1 (kube-cp-2 10.10.1.2 out: …)`
+    /// `lb.kube-cp.com: 10.10.1.1 10.10.1.2 -> 10.10.1.1 (kube-cp-2 10.10.1.2 out: …)`, or
+    /// `lb.kube-cp.com: 10.10.1.1, basis ready -> forced (…)` if the addresses stay.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.pool)?;
-        for address in &self.old {
-            write!(f, " {address}")?;
+        if self.old != self.new {
+            for address in &self.old {
+                write!(f, " {address}")?;
+            }
+            f.write_str(if self.old.is_empty() { "" } else { " ->" })?;
         }
-        f.write_str(if self.old.is_empty() { "" } else { " ->" })?;
         for address in &self.new {
             write!(f, " {address}")?;
+        }
+        for change in self.basis_changes() {
+            write!(f, ", {change}")?;
         }
         let mut before = " (";
         // Targets with the same reason share its sentence.
@@ -115,9 +147,49 @@ mod tests {
 
     fn change(old: &[u8], new: &[u8], targets: Vec<TargetChange>) -> String {
         let addresses = |of: &[u8]| of.iter().map(|&n| [192, 0, 2, n].into()).collect();
-        let pool = pool_name("lb.example.org");
-        Change { pool, generation: 1, old: addresses(old), new: addresses(new), basis: Basis::Ready, targets }
-            .to_string()
+        let bases = |addresses: &[u8]| addresses.iter().map(|_| (Family::Ipv4, Basis::Ready)).collect();
+        Change {
+            pool: pool_name("lb.example.org"),
+            generation: 1,
+            old: addresses(old),
+            new: addresses(new),
+            basis: Basis::Ready,
+            old_bases: bases(old),
+            new_bases: bases(new),
+            targets,
+        }
+        .to_string()
+    }
+
+    /// A change of the bases alone.
+    fn of_bases(old: &[(Family, Basis)], new: &[(Family, Basis)]) -> String {
+        let bases = |of: &[(Family, Basis)]| of.iter().copied().collect();
+        let addresses: Vec<IpAddr> = vec![[192, 0, 2, 1].into()];
+        Change {
+            pool: pool_name("lb.example.org"),
+            generation: 1,
+            old: addresses.clone(),
+            new: addresses,
+            basis: Basis::Forced,
+            old_bases: bases(old),
+            new_bases: bases(new),
+            targets: Vec::new(),
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn a_change_of_the_basis_alone_shows_both_bases() {
+        let v4 = |basis| (Family::Ipv4, basis);
+        let v6 = |basis| (Family::Ipv6, basis);
+        assert_eq!(
+            of_bases(&[v4(Basis::Ready)], &[v4(Basis::Forced)]),
+            "lb.example.org: 192.0.2.1, basis ready -> forced"
+        );
+        assert_eq!(
+            of_bases(&[v4(Basis::Ready), v6(Basis::Ready)], &[v4(Basis::Ready), v6(Basis::LastKnownGood)]),
+            "lb.example.org: 192.0.2.1, IPv6 basis ready -> last known good"
+        );
     }
 
     #[test]
