@@ -5,7 +5,7 @@ use daymark_api::{
     DiscoveryStatus, Event, HostsStatus, KnownAddress, MissingStatus, PeerStatus, PeerTarget, PoolStatus,
     ProviderStatus, Status, TargetStatus,
 };
-use daymark_decision::{AnswerStatus, Grade};
+use daymark_decision::Grade;
 use jiff::Timestamp;
 
 use super::client::Api;
@@ -97,7 +97,11 @@ fn differing(peer: &PeerStatus, pools: &[PoolStatus]) -> String {
 fn peer(peer: &PeerStatus) -> Vec<String> {
     let ago = |age: Option<f64>| age.map_or("never".to_owned(), |age| format!("{age:.1} s ago"));
     let last_contact = ago(peer.last_contact);
-    let contact = if peer.reachable { last_contact } else { format!("unreachable, {last_contact}") };
+    let contact = match (peer.reachable, peer.last_contact) {
+        (true, _) => last_contact,
+        (false, Some(_)) => format!("unreachable, {last_contact}"),
+        (false, None) => "unreachable since the start".to_owned(),
+    };
     let round_trip = peer.round_trip.map_or("-".to_owned(), |secs| match (secs * 1000.0).round() {
         0.0 => "under 1 ms".to_owned(),
         millis => format!("{millis} ms"),
@@ -133,18 +137,12 @@ fn pool(pool: &PoolStatus) -> String {
         .targets
         .iter()
         .map(|target| {
-            let answer_status = match target.answer_status {
-                AnswerStatus::In => "in",
-                AnswerStatus::Out => "out",
-            };
-            // The column before has the status already.
-            let reason = target.message.split_once(": ").map_or(target.message.as_str(), |(_, reason)| reason);
             vec![
                 target.node.to_string(),
                 target.address.to_string(),
                 target.grade.to_string(),
-                answer_status.to_owned(),
-                reason.to_owned(),
+                target.reason.state().to_owned(),
+                target.reason.cause().to_string(),
             ]
         })
         .collect();

@@ -69,8 +69,12 @@ async fn observations_become_decisions_and_one_event_a_change() {
     let sentences = bench.sentences();
     assert_eq!(sentences.len(), 3, "{sentences:?}");
     assert!(sentences[0].starts_with("lb.example.org: 192.0.2.1 192.0.2.2 ("), "{sentences:?}");
-    assert_eq!(sentences[1], "lb.example.org: cp-1 192.0.2.1 unknown -> ready (ready)");
-    assert!(sentences[2].contains("192.0.2.1 192.0.2.2 -> 192.0.2.1 (cp-1 192.0.2.1 in: ready since"), "{sentences:?}");
+    assert_eq!(sentences[1], "lb.example.org: cp-1 192.0.2.1 unknown -> ready");
+    assert!(
+        sentences[2]
+            .contains("192.0.2.1 192.0.2.2 -> 192.0.2.1, basis bootstrap -> ready (cp-1 192.0.2.1 in: ready since"),
+        "{sentences:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

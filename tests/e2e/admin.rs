@@ -102,7 +102,7 @@ fn status_and_events_have_the_present_and_the_past_with_their_reasons() {
     let last = events.iter().rfind(|event| event["what"]["event"] == "answer").unwrap();
     assert_eq!(last["what"]["old"].as_array().unwrap().len(), 2);
     assert_eq!(last["what"]["new"], serde_json::json!([nodes.addresses()[1]]));
-    assert!(last["message"].as_str().unwrap().contains("500: not ready, failing checks: etcd"), "{last}");
+    assert!(last["message"].as_str().unwrap().contains("500: failing checks: etcd"), "{last}");
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn killed_stopped_and_unready_processes_leave_the_answer_and_return() {
     assert!(message(1).contains("in time"), "{}", message(1));
     servers.say(2, NO_ETCD);
     finds(&all[3..]);
-    assert!(message(2).contains("500: not ready, failing checks: etcd, etcd-readiness"), "{}", message(2));
+    assert!(message(2).contains("500: failing checks: etcd, etcd-readiness"), "{}", message(2));
 
     servers.say(2, OK);
     finds(&all[2..]);

@@ -119,6 +119,10 @@ impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer(change) => change.fmt(f),
+            // The observation of a ready target says no more than the grade.
+            Self::Grade { target, from, to, observed } if *observed == to.to_string() => {
+                write!(f, "{}: {target} {from} -> {to}", target.pool)
+            }
             Self::Grade { target, from, to, observed } => {
                 write!(f, "{}: {target} {from} -> {to} ({observed})", target.pool)
             }

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use daymark_api::Observed;
 use daymark_decision::fixtures::{self, host_name, node_name, pool_name};
-use daymark_decision::{Basis, Family, Kind, Moment, NotReadyReason, Observation, QuorumState, Reason};
+use daymark_decision::{
+    Basis, Family, Kind, Moment, NotReadyReason, Observation, Override, OverrideKind, QuorumState, Reason,
+};
 
 use super::*;
 
@@ -171,4 +173,32 @@ fn refused_credentials_are_an_alarm_that_says_by_how_many_targets() {
     let none = Kind::Unauthorized { status: 401, credentials: false };
     pool.targets.iter_mut().flat_map(|target| &mut target.observed).for_each(|of| of.observation.kind = none.clone());
     assert!(!pool.alarms().iter().any(|alarm| alarm.contains("credentials")), "none were shown");
+}
+
+#[test]
+fn the_table_shows_the_state_and_the_whole_cause_of_each_target() {
+    let by = Override {
+        kind: OverrideKind::Drain,
+        since: Moment::default(),
+        until: None,
+        reason: "kernel: upgrade".to_owned(),
+        author: "ada".to_owned(),
+        host: None,
+    };
+    let mut pool_status = pool_status();
+    let cause = NotReadyReason::NoVerdict { observed: None };
+    pool_status.targets[0].reason = Reason::NoUndrainedUsable { family: None, by };
+    pool_status.targets[1].reason = Reason::LastKnownGood { family: None, cause };
+    let shown = pool(&pool_status);
+    let drained = "in (drained)          no undrained node is usable; drained ";
+    assert!(shown.contains(drained) && shown.contains("kernel: upgrade"), "{shown}");
+    let last_good = "in (last known good)  no target is usable, so the last good answer stands; no verdict yet";
+    assert!(shown.contains(last_good), "{shown}");
+}
+
+#[test]
+fn a_host_without_any_contact_is_unreachable_since_the_start() {
+    let mut never = peer_status("dns-3", false, Grade::Live);
+    never.last_contact = None;
+    assert_eq!(peer(&never)[1], "unreachable since the start");
 }

@@ -57,7 +57,7 @@ pub use override_entry::{HybridTimestamp, OverrideEntry, OverrideState, Reverted
 pub use peers::PeerView;
 pub use policy::{Mode, Node, Pool, ProbeTiming, Steering, Thresholds, TtlRange};
 pub use quorum::{Membership, QuorumState, Vote, is_majority};
-pub use reason::{AnswerStatus, NotReadyReason, Reason};
+pub use reason::{AnswerStatus, Cause, NotReadyReason, Reason};
 pub use refusal::Refusal;
 pub use target::{Family, Grade, NodeKey, Target};
 pub use thresholded_grade::{Direction, PendingTransition, ThresholdedGrade};

@@ -209,8 +209,8 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready => f.write_str("ready"),
-            Self::NotReady { failing } if failing.is_empty() => f.write_str("500: not ready, no failing check named"),
-            Self::NotReady { failing } => write!(f, "500: not ready, failing checks: {}", failing.join(", ")),
+            Self::NotReady { failing } if failing.is_empty() => f.write_str("500: no failing check named"),
+            Self::NotReady { failing } => write!(f, "500: failing checks: {}", failing.join(", ")),
             Self::ShuttingDown => f.write_str("shutting down: the check `shutdown` fails"),
             Self::Unauthorized { status, credentials: true } => write!(
                 f,

@@ -96,6 +96,10 @@ pub enum Reason {
     },
 }
 
+/// The text of a reason without its state: `drained since …`.
+#[derive(Clone, Copy, Debug)]
+pub struct Cause<'a>(&'a Reason);
+
 /// The reason for which a target is not ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "notReady", rename_all = "camelCase")]
@@ -171,36 +175,54 @@ impl Reason {
             Self::NotReady { .. } | Self::Drained { .. } | Self::LowerPriority { .. } => AnswerStatus::Out,
         }
     }
+
+    /// The place of the target, with the kind of reason if it is not the usual one: `in (last known good)`.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::Ready { .. } | Self::Agreed { .. } | Self::Forced { .. } => "in",
+            Self::Flapping { .. } => "in (flapping)",
+            Self::Live { .. } => "in (live)",
+            Self::Minority { .. } => "in (minority)",
+            Self::LastKnownGood { .. } => "in (last known good)",
+            Self::Bootstrap { .. } => "in (bootstrap)",
+            Self::NoUndrainedUsable { .. } => "in (drained)",
+            Self::NotReady { .. } | Self::Drained { .. } | Self::LowerPriority { .. } => "out",
+        }
+    }
+
+    /// The sentence after the state.
+    pub fn cause(&self) -> Cause<'_> {
+        Cause(self)
+    }
 }
 
 impl fmt::Display for Reason {
+    /// The state and the cause: `out: drained since …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ready { since } => write!(f, "in: ready since {since}"),
-            Self::Agreed { cause } => write!(f, "in: ready by the votes of the hosts; on this host, {cause}"),
-            Self::Flapping { until } => {
-                write!(f, "in: still answered and ready again, though it flaps and is trusted only from {until}")
+        write!(f, "{}: {}", self.state(), self.cause())
+    }
+}
+
+impl fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Reason::Ready { since } => write!(f, "ready since {since}"),
+            Reason::Agreed { cause } => write!(f, "ready by the votes of the hosts; on this host, {cause}"),
+            Reason::Flapping { until } => write!(f, "ready again, but not trusted before {until}"),
+            Reason::Forced { by } => write!(f, "forced {by}"),
+            Reason::Live { family, cause } => write!(f, "no {}target is ready; {cause}", Adjective(*family)),
+            Reason::Minority { cause } => write!(f, "only a minority of the hosts can use it; {cause}"),
+            Reason::LastKnownGood { family, cause } => {
+                write!(f, "no {}target is usable, so the last good answer stands; {cause}", Adjective(*family))
             }
-            Self::Forced { by } => write!(f, "in: forced {by}"),
-            Self::Live { family, cause } => write!(f, "in (live): no {}target is ready; {cause}", Adjective(*family)),
-            Self::Minority { cause } => {
-                write!(f, "in (minority): only a minority of the hosts can use it; {cause}")
+            Reason::Bootstrap { cause } => write!(f, "no node has been ready yet, so all are answered; {cause}"),
+            Reason::NoUndrainedUsable { family, by } => {
+                write!(f, "no undrained {}node is usable; drained {by}", Adjective(*family))
             }
-            Self::LastKnownGood { family, cause } => {
-                let family = Adjective(*family);
-                write!(f, "in (last known good): no {family}target is usable, so the last good answer stands; {cause}")
-            }
-            Self::Bootstrap { cause } => {
-                write!(f, "in (bootstrap): no node has been ready yet, so all are answered; {cause}")
-            }
-            Self::NoUndrainedUsable { family, by } => {
-                let family = Adjective(*family);
-                write!(f, "in, though drained, because no undrained {family}node is usable; drained {by}")
-            }
-            Self::NotReady { cause } => write!(f, "out: {cause}"),
-            Self::Drained { by } => write!(f, "out: drained {by}"),
-            Self::LowerPriority { own, answered } => {
-                write!(f, "out: its priority is {own}, and priority {answered} has a usable target")
+            Reason::NotReady { cause } => write!(f, "{cause}"),
+            Reason::Drained { by } => write!(f, "drained {by}"),
+            Reason::LowerPriority { own, answered } => {
+                write!(f, "its priority is {own}, and priority {answered} has a usable target")
             }
         }
     }
@@ -237,7 +259,7 @@ impl fmt::Display for LastObserved<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             // It contradicts the grade, because the threshold is not reached yet.
-            Some(Kind::Ready) => f.write_str("; the last probe found it ready, to be confirmed"),
+            Some(Kind::Ready) => f.write_str("; the last probe found it ready, but `rise` is not reached yet"),
             Some(kind) => write!(f, ": {kind}"),
             None => Ok(()),
         }

@@ -99,7 +99,7 @@ fn the_not_ready_reason_has_the_last_observation() {
     let etcd = Kind::NotReady { failing: vec!["etcd".to_owned()] };
     assert_eq!(
         reason(&[etcd.clone(), etcd.clone(), etcd]),
-        "not ready since 1970-01-01T00:16:40Z: 500: not ready, failing checks: etcd"
+        "not ready since 1970-01-01T00:16:40Z: 500: failing checks: etcd"
     );
 }
 
