@@ -3,11 +3,11 @@
 mod admin;
 mod app;
 pub mod cli;
-mod discovery;
 mod driver;
 mod events;
 mod manifest;
 mod metrics;
+mod node_discovery;
 pub mod os;
 mod peers;
 pub mod publish;

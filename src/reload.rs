@@ -25,8 +25,8 @@ use tracing::{error, info, warn};
 
 use self::fixed_keys::changed_fixed_keys;
 use crate::admin::PoolExpiries;
-use crate::discovery::PersistentDiscovery;
 use crate::driver::{Handle, ReloadPermit};
+use crate::node_discovery::PersistentDiscovery;
 use crate::os::notify;
 use crate::peers;
 use crate::zones;

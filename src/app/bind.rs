@@ -14,8 +14,8 @@ use tracing::warn;
 
 use super::{ProviderMemory, RememberingProvider, StartError};
 use crate::admin::{AdminToken, token};
-use crate::discovery;
 use crate::metrics::Metrics;
+use crate::node_discovery;
 use crate::os::sockets;
 use crate::peers::{Transport, TransportError};
 use crate::state::{Loaded, LockError, StateFile, StateLock};
@@ -184,7 +184,7 @@ pub(crate) fn remembered_nodes(
     };
     let content = loaded(look(&file)).unwrap_or_default();
     let mut discovered = content.clone();
-    for message in discovered.retain_valid(&discovery::enabled(&config.pools)) {
+    for message in discovered.retain_valid(&node_discovery::enabled(&config.pools)) {
         warn!("{message}");
     }
     RememberedNodes { discovered, file: Some(SavedNodes { file, content }) }

@@ -24,10 +24,10 @@ use super::bind::{BoundToken, RememberedNodes, loaded};
 use super::tasks::Tasks;
 use super::{App, RememberingProvider};
 use crate::admin::{self, Admin, PoolExpiries, QueryCounts, token as admin_token};
-use crate::discovery::{self, DiscoveryState, PersistentDiscovery};
 use crate::driver::{self, DRIVER_TIMEOUT, Driver, Hosts, Outputs};
 use crate::events::Events;
 use crate::metrics::{Metrics, QueryCount};
+use crate::node_discovery::{self, DiscoveryState, PersistentDiscovery};
 use crate::os::clock::Clock;
 use crate::os::notify;
 use crate::os::signals::Signals;
@@ -129,7 +129,7 @@ impl Spawner {
         let memory = file.as_ref().and_then(|file| loaded(file.load(self.clock.now()))).unwrap_or_default();
         let membership = config.peers.as_ref().map(|peers| peers.membership.clone());
         let Cluster { hosts, channels, lease } = self.cluster(config, membership.as_ref());
-        let engine = engine(&discovery::complete(discovered, &config.pools), membership, memory, &self.clock);
+        let engine = engine(&node_discovery::complete(discovered, &config.pools), membership, memory, &self.clock);
         let (decided, from_driver) = watch::channel(DecidedState::default());
         let outputs = Outputs {
             decisions: decided,

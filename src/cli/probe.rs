@@ -15,7 +15,7 @@ use super::log::{self, Format};
 use super::table::table;
 use super::{Outcome, Output, Own, block_on, json};
 use crate::app;
-use crate::discovery;
+use crate::node_discovery;
 use crate::state::StateFile;
 
 #[derive(Debug, Args)]
@@ -58,7 +58,7 @@ fn known(config: &Config) -> Vec<PoolConfig> {
             warn!("{}: the state has no discovered nodes, so only the seeds are probed", pool.name);
         }
     }
-    discovery::complete(&discovered, &config.pools)
+    node_discovery::complete(&discovered, &config.pools)
 }
 
 async fn probe_all(pools: &[PoolConfig]) -> Vec<Probed> {

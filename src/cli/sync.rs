@@ -21,7 +21,7 @@ use tracing::warn;
 use super::log::{self, Format};
 use super::{Failure, Outcome, Output, Own, block_on, json, print};
 use crate::app::{self, RememberedNodes, RememberingProvider};
-use crate::discovery;
+use crate::node_discovery;
 use crate::os::clock::Clock;
 use crate::os::signals::{SignalRequest, Signals};
 use crate::state::{Loaded, StateFile};
@@ -162,16 +162,16 @@ async fn discover(config: &Config, memory: Memory, state: &State<'_>, deadline: 
     let RememberedNodes { mut discovered, file } = app::remembered_nodes(config, |file| state.look(file));
     // A dry run reports every failure, also one that was reported before.
     discovered.0.values_mut().filter(|_| !state.is_written).for_each(|nodes| nodes.failure_reported = false);
-    let before = discovery::complete(&discovered, &config.pools);
+    let before = node_discovery::complete(&discovered, &config.pools);
     let mut engine = app::engine(&before, None, memory, &state.clock);
     let now = state.clock.now();
     let until = deadline.min(Instant::now() + DISCOVERY_TIMEOUT);
-    let pools: Vec<_> = discovery::with_discovery(&config.pools).collect();
+    let pools: Vec<_> = node_discovery::with_discovery(&config.pools).collect();
     let PassReport { events, failures } = discover_once(&mut discovered, &pools, &engine, now, until).await;
     for message in failures {
         warn!("{message}");
     }
-    let pools = discovery::complete(&discovered, &config.pools);
+    let pools = node_discovery::complete(&discovered, &config.pools);
     if pools != before {
         engine.handle_policy(pools.iter().map(|config| config.pool.clone()).collect(), now);
     }

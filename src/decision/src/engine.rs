@@ -283,7 +283,7 @@ impl Engine {
 
     /// The verdict of the hosts on each target.
     pub fn verdicts(&self) -> impl Iterator<Item = (&Target, Grade)> {
-        let verdicts = self.pools.values().flat_map(|pool| &pool.judgement().verdicts);
+        let verdicts = self.pools.values().flat_map(|pool| &pool.verdicts().by_target);
         verdicts.map(|(target, verdict)| (target, *verdict))
     }
 
@@ -336,7 +336,7 @@ impl Engine {
     /// Computes the answer of a pool anew. If it changes, it gets the generation `next`, as all pools that change together do.
     fn recompute_pool(&mut self, name: &PoolName, next: u64) {
         let Some(pool) = self.pools.get(name) else { return };
-        let judgement = self.judge(pool);
+        let verdicts = self.verdicts_of(pool);
         let now = self.now;
         self.revision += 1;
         let has_quorum = self.quorum_state() == QuorumState::Quorum;
@@ -346,7 +346,7 @@ impl Engine {
             views.flat_map(|view| view.last_known_good(name)).collect()
         };
         if let Some(pool) = self.pools.get_mut(name)
-            && pool.recompute(judgement, &good_of_peers, &self.overrides, next, now)
+            && pool.recompute(verdicts, &good_of_peers, &self.overrides, next, now)
         {
             self.generation = next;
         }

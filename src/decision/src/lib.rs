@@ -20,7 +20,6 @@ mod families;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 mod health;
-mod judgement;
 mod last_known_good;
 mod memory;
 mod moment;
@@ -33,6 +32,7 @@ mod peers;
 mod penalty;
 mod policy;
 mod pool;
+mod pool_verdicts;
 mod quorum;
 mod reason;
 mod refusal;

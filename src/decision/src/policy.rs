@@ -59,9 +59,9 @@ pub struct Node {
     pub name: NodeName,
     /// Its addresses, IPv4, IPv6 or both. Never empty.
     pub addresses: Vec<IpAddr>,
-    /// For [`Mode::Failover`]: lower is preferred.
+    /// The rank in [`Mode::Failover`]; the lowest is preferred.
     pub priority: u16,
-    /// For [`Mode::Weighted`]: its share of first places, relative to the others. At least 1.
+    /// Its share of first places in [`Mode::Weighted`], relative to the others. At least 1.
     pub weight: u16,
 }
 

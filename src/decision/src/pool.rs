@@ -7,7 +7,6 @@ use crate::answer::{Answer, Basis, Member, Order};
 use crate::awaited::Awaited;
 use crate::families::Families;
 use crate::health::Health;
-use crate::judgement::{Finding, Judgement};
 use crate::last_known_good::LastKnownGood;
 use crate::memory::PoolMemory;
 use crate::moment::Moment;
@@ -16,6 +15,7 @@ use crate::observation::Kind;
 use crate::operator_override::OverrideKind;
 use crate::overrides::{Overrides, Usability};
 use crate::policy::{Mode, Pool};
+use crate::pool_verdicts::{Finding, PoolVerdicts};
 use crate::quorum::Vote;
 use crate::reason::{NotReadyReason, Reason};
 use crate::selection::{Candidate, Selection, select};
@@ -27,7 +27,7 @@ use crate::ttl::Ttl;
 pub(crate) struct PoolState {
     pub(crate) policy: Pool,
     healths: BTreeMap<Target, Health>,
-    judgement: Judgement,
+    verdicts: PoolVerdicts,
     good: BTreeMap<Family, LastKnownGood>,
     answer: Answer,
     pub(crate) ttl_changes_at: Option<Moment>,
@@ -40,9 +40,9 @@ impl PoolState {
         let remembered = memory.as_ref().map(|memory| memory.targets.iter().cloned()).into_iter().flatten();
         let healths: BTreeMap<Target, Health> =
             remembered.map(|(target, memory)| (target, Health::restored(memory, now))).collect();
-        let mut verdicts: BTreeMap<Target, Grade> =
+        let mut by_target: BTreeMap<Target, Grade> =
             healths.iter().map(|(target, health)| (target.clone(), health.grade())).collect();
-        verdicts.extend(memory.iter().flat_map(|memory| memory.verdicts.iter().cloned()));
+        by_target.extend(memory.iter().flat_map(|memory| memory.verdicts.iter().cloned()));
         let minority = memory.iter().flat_map(|memory| memory.minority.iter().cloned()).collect();
         let flapping = memory.iter().flat_map(|memory| memory.flapping.iter().cloned()).collect();
         let good = memory.map(|memory| memory.last_known_good).unwrap_or_default();
@@ -61,15 +61,15 @@ impl PoolState {
             bases: BTreeMap::new(),
             reasons: Vec::new(),
         };
-        let judgement = Judgement { verdicts, minority, flapping, ..Judgement::default() };
+        let verdicts = PoolVerdicts { by_target, minority, flapping, ..PoolVerdicts::default() };
         let mut state = Self {
             policy: policy.clone(),
             healths,
-            judgement: judgement.clone(),
+            verdicts: verdicts.clone(),
             good: good.into(),
             answer,
             ttl_changes_at: None,
-            awaited: Some(Awaited::new(&policy, judgement, now)),
+            awaited: Some(Awaited::new(&policy, verdicts, now)),
         };
         state.configure(policy);
         state
@@ -93,10 +93,10 @@ impl PoolState {
             awaited.rename(present);
         }
         let retained = self.awaited.iter_mut().map(|awaited| &mut awaited.retained);
-        for judgement in retained.chain([&mut self.judgement]) {
-            judgement.verdicts = renamed(std::mem::take(&mut judgement.verdicts), present);
-            judgement.minority = renamed(std::mem::take(&mut judgement.minority), present);
-            judgement.flapping = judgement.flapping.iter().filter_map(present).collect();
+        for verdicts in retained.chain([&mut self.verdicts]) {
+            verdicts.by_target = renamed(std::mem::take(&mut verdicts.by_target), present);
+            verdicts.minority = renamed(std::mem::take(&mut verdicts.minority), present);
+            verdicts.flapping = verdicts.flapping.iter().filter_map(present).collect();
         }
         self.policy = policy;
     }
@@ -128,22 +128,22 @@ impl PoolState {
                 .iter()
                 .any(|(target, grade)| target.node == *node && target.family() == family && *grade >= Grade::Live)
         };
-        if has_usable(&self.judgement.verdicts) {
+        if has_usable(&self.verdicts.by_target) {
             Usability::Usable
-        } else if has_usable(&self.judgement.minority) {
+        } else if has_usable(&self.verdicts.minority) {
             Usability::Minority
         } else {
             Usability::Unusable
         }
     }
 
-    pub(crate) fn judgement(&self) -> &Judgement {
-        &self.judgement
+    pub(crate) fn verdicts(&self) -> &PoolVerdicts {
+        &self.verdicts
     }
 
-    /// The judgement that the answer follows.
-    fn effective_judgement(&self) -> &Judgement {
-        self.awaited.as_ref().map_or(&self.judgement, |awaited| &awaited.retained)
+    /// The verdicts that the answer follows.
+    fn effective_verdicts(&self) -> &PoolVerdicts {
+        self.awaited.as_ref().map_or(&self.verdicts, |awaited| &awaited.retained)
     }
 
     /// Waits no longer for the first verdicts.
@@ -164,50 +164,50 @@ impl PoolState {
         })
     }
 
-    /// Judges each target by a finding, asked in the order of targets. Without a verdict in it, the former judgement stays.
-    pub(crate) fn judgement_by(&self, mut finding: impl FnMut(&Target, &Health) -> Finding) -> Judgement {
-        let mut judgement = Judgement::default();
+    /// Judges each target by a finding, asked in the order of targets. Without a verdict in it, the former one stays.
+    pub(crate) fn verdicts_by(&self, mut finding: impl FnMut(&Target, &Health) -> Finding) -> PoolVerdicts {
+        let mut verdicts = PoolVerdicts::default();
         for (target, health) in &self.healths {
             let found = finding(target, health);
             if found.is_current && self.awaited.is_some() {
-                judgement.current.insert(target.clone());
+                verdicts.current.insert(target.clone());
             }
             if found.shuts_down {
-                judgement.shutting_down.insert(target.clone());
+                verdicts.shutting_down.insert(target.clone());
             }
-            let verdict = found.verdict.unwrap_or_else(|| self.judgement.verdict(target));
+            let verdict = found.verdict.unwrap_or_else(|| self.verdicts.verdict(target));
             if found.verdict.is_some() && verdict < Grade::Live && found.best >= Grade::Live {
-                judgement.minority.insert(target.clone(), found.best);
+                verdicts.minority.insert(target.clone(), found.best);
             }
             let is_flapping = match found.verdict {
                 Some(verdict) => verdict < Grade::Ready && found.would_be_ready,
-                None => self.judgement.flapping.contains(target),
+                None => self.verdicts.flapping.contains(target),
             };
             if is_flapping {
-                judgement.flapping.insert(target.clone());
+                verdicts.flapping.insert(target.clone());
             }
-            judgement.verdicts.insert(target.clone(), verdict);
+            verdicts.by_target.insert(target.clone(), verdict);
         }
-        judgement
+        verdicts
     }
 
     /// Computes the answer anew. A changed answer gets the generation `next`. Returns true if it changed.
     pub(crate) fn recompute(
         &mut self,
-        judgement: Judgement,
+        verdicts: PoolVerdicts,
         good_of_peers: &dyn Fn() -> BTreeSet<IpAddr>,
         overrides: &Overrides,
         next: u64,
         now: Moment,
     ) -> bool {
-        self.awaited = self.awaited.take().and_then(|awaited| awaited.after(&judgement, now));
-        self.judgement = judgement;
+        self.awaited = self.awaited.take().and_then(|awaited| awaited.after(&verdicts, now));
+        self.verdicts = verdicts;
         for (target, health) in self.healths.iter_mut().filter(|(_, health)| health.has_seen_shutdown()) {
-            if self.judgement.verdict(target) == Grade::Down {
+            if self.verdicts.verdict(target) == Grade::Down {
                 health.end_shutdown();
             }
         }
-        let effective = self.awaited.as_ref().map_or(&self.judgement, |awaited| &awaited.retained);
+        let effective = self.awaited.as_ref().map_or(&self.verdicts, |awaited| &awaited.retained);
         let policy = &self.policy;
         let candidates: Vec<_> = policy
             .targets()
@@ -290,7 +290,7 @@ impl PoolState {
 
     pub(crate) fn memory(&self, overrides: &Overrides) -> PoolMemory {
         let own_grade = |target: &Target| self.healths.get(target).map(Health::grade).unwrap_or_default();
-        let effective = self.effective_judgement();
+        let effective = self.effective_verdicts();
         let verdicts = self.healths.keys().map(|target| (target, effective.verdict(target)));
         let verdicts = verdicts.filter(|(target, verdict)| *verdict != own_grade(target));
         let minority = effective.minority.iter();

@@ -72,9 +72,9 @@ impl fmt::Display for QuorumState {
     }
 }
 
-/// True if `count` is more than half of the configured hosts.
-pub fn is_majority(count: usize, members: usize) -> bool {
-    count * 2 > members
+/// True if `count` is more than half of `whole`, such as of the configured hosts.
+pub fn is_majority(count: usize, whole: usize) -> bool {
+    count * 2 > whole
 }
 
 /// The elected writer: the lowest name among the eligible members that a majority reaches.

@@ -9,13 +9,13 @@ use crate::observation::Kind;
 use crate::operator_override::Override;
 use crate::target::Family;
 
-/// The place of a target: in the answer, or out of it.
+/// The answer status of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AnswerStatus {
-    /// In the answer.
+    /// The answer has the target.
     In,
-    /// Out of the answer.
+    /// The answer lacks the target.
     Out,
 }
 
@@ -141,7 +141,7 @@ pub enum NotReadyReason {
 }
 
 impl Reason {
-    /// True if the target has a verdict, or needs none for its place.
+    /// True if the target has a verdict, or needs none for its answer status.
     pub fn has_verdict(&self) -> bool {
         match self {
             Self::Live { cause, .. }
@@ -160,7 +160,7 @@ impl Reason {
         }
     }
 
-    /// The place of the target.
+    /// The answer status of the target.
     pub fn answer_status(&self) -> AnswerStatus {
         match self {
             Self::Ready { .. }

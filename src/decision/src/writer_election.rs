@@ -5,7 +5,7 @@
 //! two hosts hold at once, by two rules:
 //!
 //! 1. A host must have been elected for seven seconds before it gets a lease.
-//! 2. A lease lapses two seconds after the last election that confirmed it, also in a process that was stopped meanwhile.
+//! 2. A lease expires two seconds after the last election that confirmed it, also in a process that was stopped meanwhile.
 //!
 //! The rules hold if clocks tick alike and messages arrive within two seconds.
 
@@ -42,7 +42,7 @@ impl WriterElection {
             self.tenure = None;
             return None;
         }
-        // A lapsed tenure begins anew, because another host may have written since.
+        // An expired tenure begins anew, because another host may have written since.
         let unbroken = self.tenure.filter(|tenure| now.since(tenure.confirmed) <= LEASE);
         let since = unbroken.map_or(now, |tenure| tenure.since);
         self.tenure = Some(Tenure { since, confirmed: now });
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_begins_after_seven_seconds_and_lapses_unless_it_is_confirmed() {
+    fn a_lease_begins_after_seven_seconds_and_expires_unless_it_is_confirmed() {
         let at = Moment::from_millis;
         let mut election = WriterElection::default();
         assert_eq!(election.confirm(false, at(0)), None);
@@ -70,6 +70,6 @@ mod tests {
             assert_eq!(election.confirm(true, at(millis)), None);
         }
         assert_eq!(election.confirm(true, at(16_201)), Some(at(18_201)));
-        assert_eq!(election.confirm(true, at(18_202)), None, "a lapsed lease begins anew as well");
+        assert_eq!(election.confirm(true, at(18_202)), None, "an expired lease begins anew as well");
     }
 }

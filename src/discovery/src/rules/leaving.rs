@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use daymark_api::{DiscoveryEvent, Missing, StayReason};
-use daymark_decision::{Moment, NodeName};
+use daymark_decision::{Moment, NodeName, is_majority};
 
 use super::{Confidence, DiscoveredNodes, PoolView, millis};
 
@@ -128,8 +128,4 @@ impl DiscoveredNodes {
         let usable = |of: &BTreeSet<IpAddr>| of.intersection(&view.usable).count();
         Loss { usable_gone: usable(&gone), usable_left: usable(&left), going, gone, left }
     }
-}
-
-fn is_majority(part: usize, whole: usize) -> bool {
-    part > whole / 2
 }

@@ -1,4 +1,4 @@
-//! The judgement of the hosts on the targets of a pool.
+//! The verdicts of the hosts on the targets of a pool.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,9 @@ use crate::target::{Grade, Target};
 
 /// The grades that the hosts together give the targets of a pool.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Judgement {
-    pub(crate) verdicts: BTreeMap<Target, Grade>,
+pub(crate) struct PoolVerdicts {
+    /// The verdict of each target.
+    pub(crate) by_target: BTreeMap<Target, Grade>,
     /// The best grade that any host gives a target, if it is usable and the verdict is not.
     pub(crate) minority: BTreeMap<Target, Grade>,
     /// The targets that answer that they are ready, and that penalties alone keep at `live`.
@@ -45,9 +46,9 @@ impl Finding {
     }
 }
 
-impl Judgement {
+impl PoolVerdicts {
     pub(crate) fn verdict(&self, target: &Target) -> Grade {
-        self.verdicts.get(target).copied().unwrap_or_default()
+        self.by_target.get(target).copied().unwrap_or_default()
     }
 
     pub(crate) fn minority(&self, target: &Target) -> Grade {
