@@ -1,7 +1,7 @@
 //! The keys that cannot change while Daymark runs, because sockets, files or calls under way depend on them.
 //!
-//! Each section has one function. It takes the section apart without `..`, so a new key does not compile until someone has
-//! decided here if it can change.
+//! Each section has one function, and so has the file. It takes the section apart without `..`, so a new key does not compile
+//! until someone has decided here if it can change.
 
 use std::mem::discriminant;
 
@@ -12,7 +12,7 @@ use daymark_config::{AdminConfig, AuthoritativeConfig, Config, PeersConfig, Prov
 
 /// The keys that differ between two configurations and cannot change. Each is a path such as `admin.listen`.
 pub(super) fn changed_fixed_keys(old: &Config, new: &Config) -> Vec<String> {
-    let Config { pools: _, providers, peers, admin, state_dir, warnings: _, .. } = old;
+    let Config { pools: _, providers, peers, admin, state_dir, warnings: _, source: _ } = old;
     let mut changed = of_providers(providers, &new.providers);
     match (peers, &new.peers) {
         (Some(old), Some(new)) => changed.extend(of_peers(old, new)),

@@ -39,7 +39,7 @@ use self::typed::Source;
 use self::values::Kind as _;
 use daymark_probe::{self as probe, ProbedPool};
 
-/// Everything that `daymark run` is told.
+/// The whole configuration of `daymark run`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The pools, each with the way it is probed.
@@ -54,13 +54,20 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// The warnings, in the order of the file.
     pub warnings: Vec<Finding>,
-    /// The name of this host, where it was given beside the file.
+    /// The name and the locations with which it was read, for a second reading and for later findings.
+    pub source: ConfigSource,
+}
+
+/// The name and the locations with which a configuration was read. No key of the file is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigSource {
+    /// The name of this host, if it was given beside the file.
     named: Option<String>,
     locations: Locations,
 }
 
 impl Config {
-    /// Reads a configuration file, as the host `named` where that is given beside it. The paths in it are relative to its
+    /// Reads a configuration file, as the host `named` if that is given beside it. The paths in it are relative to its
     /// directory.
     pub fn load(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
         Self::load_as(path, Source::File, named)
@@ -71,14 +78,14 @@ impl Config {
         Self::load_as(path, Source::FileWithoutKeys, named)
     }
 
-    /// The same for what needs no other file that is named: whether they are there, and what they are, is not looked at.
+    /// The same for a command that needs none of the files that the configuration names; it does not look at them.
     pub fn load_alone(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
         Self::load_as(path, Source::FileAlone, named)
     }
 
     /// Reads the file again, or another, as the same host.
     pub fn load_again(&self, path: &Path) -> Result<Self, ConfigErrors> {
-        Self::load(path, self.named.as_deref())
+        Self::load(path, self.source.named.as_deref())
     }
 
     /// Reads the text of a configuration file. Findings call it `file_name`; the paths in it are relative to `base_dir`.
@@ -103,8 +110,9 @@ impl Config {
         if let Some(name) = named {
             flags::put_self(&mut tree, name);
         }
-        let config = Self::judge(&tree, source, base_dir, Findings::new(Some(file_name)))?;
-        Ok(Self { named: named.map(str::to_owned), ..config })
+        let mut config = Self::judge(&tree, source, base_dir, Findings::new(Some(file_name)))?;
+        config.source.named = named.map(str::to_owned);
+        Ok(config)
     }
 
     /// Takes the flags of `daymark run`. The paths in them are relative to the working directory.
@@ -135,7 +143,7 @@ impl Config {
     /// A finding on a value that passed every check, such as an address that is in use. `key` is the path of the value, and `flag`
     /// its name on the command line.
     pub fn finding(&self, key: &str, flag: &str, message: String) -> Finding {
-        self.locations.finding(key, flag, message)
+        self.source.locations.finding(key, flag, message)
     }
 
     fn judge(tree: &Node, source: Source, base: &Path, findings: Findings) -> Result<Self, ConfigErrors> {
@@ -145,7 +153,8 @@ impl Config {
         let config = typed::config(raw, source, base, &mut findings);
         let (warnings, locations) = findings.finish()?;
         // Without an error there is a configuration: only a faulty root has none, and that is an error.
-        config.map(|config| Self { warnings, locations, ..config }).ok_or(ConfigErrors(Vec::new()))
+        let source = ConfigSource { named: None, locations };
+        config.map(|config| Self { warnings, source, ..config }).ok_or(ConfigErrors(Vec::new()))
     }
 }
 
@@ -241,7 +250,7 @@ pub struct AuthoritativeConfig {
 pub struct Nameserver {
     /// Its DNS name, without the final dot.
     pub name: String,
-    /// Its addresses, for glue; may be empty where the name is outside the zone.
+    /// Its addresses, for glue; may be empty if the name is outside the zone.
     pub addresses: Vec<std::net::IpAddr>,
 }
 

@@ -1,4 +1,4 @@
-//! From the file as written to the typed configuration: required keys, and rules over several keys and files.
+//! Makes the typed configuration of the file as written: required keys, and rules over several keys and files.
 //! It collects every error. A wrong value is left out, so that the rest is checked as well.
 
 mod cloudflare;
@@ -16,11 +16,11 @@ use std::time::Duration;
 use daymark_files::error_chain;
 
 use self::provider::Rest;
-use super::findings::{Findings, Location, Locations};
+use super::findings::{Findings, Location};
 use super::raw::{self, RawAdmin, RawConfig};
 use super::reader::Key;
 use super::values::{FilePath, Kind, ListenAddress, Text, duration_text};
-use super::{AdminConfig, Config, PoolConfig, ProviderConfig};
+use super::{AdminConfig, Config, ConfigSource, PoolConfig, ProviderConfig};
 
 /// The source of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum Source {
     FileWithoutKeys,
     /// A file, and no other file that it names has to be there.
     FileAlone,
-    /// Flags, which may leave out providers and keep no state unless told to.
+    /// Flags, which may leave out providers and keep no state unless one names a directory.
     Flags,
 }
 
@@ -58,8 +58,7 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
         (Key::Absent, Source::Flags) => None,
         (key, _) => Some(base.join(key.or(Text(FilePath(raw::STATE_DIR.into()))).0.0)),
     };
-    let (warnings, locations) = (Vec::new(), Locations::default());
-    Some(Config { pools, providers, peers, admin, state_dir, warnings, named: None, locations })
+    Some(Config { pools, providers, peers, admin, state_dir, warnings: Vec::new(), source: ConfigSource::default() })
 }
 
 /// The judgement under way.
@@ -199,7 +198,7 @@ fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
-/// A duration, and where it was given.
+/// A duration, and its location.
 struct Setting {
     name: &'static str,
     value: Duration,
@@ -214,7 +213,7 @@ impl Setting {
         default: Duration,
     ) -> Self {
         let (location, faulty) = (key.location(), matches!(key, Key::Faulty));
-        let value = key.present().map_or(default, |(Text(lapse), _)| lapse.0);
+        let value = key.present().map_or(default, |(Text(duration), _)| duration.0);
         Self { name, value, location, faulty }
     }
 }
