@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import textwrap
 
 HEAD = """\
 | what happens | what the hosts answer | wrong for at most | no answer for at most |
@@ -21,8 +22,13 @@ def markdown(outcomes):
             for number, row in enumerate(outcome["rows"]):
                 rows.setdefault((case, number, row["template"], answers(row["answers"])), []).append(row)
         lines = [line(template, answered, cases) for (*_, template, answered), cases in rows.items()]
-        parts.append(f"## Story {name.replace('-', ' ')}\n\n{about}\n\n{HEAD}{''.join(lines)}")
+        parts.append(f"## Story {name.replace('-', ' ')}\n\n{wrapped(about)}\n\n{HEAD}{''.join(lines)}")
     return "\n".join(parts)
+
+
+def wrapped(text):
+    """Returns a paragraph in lines of the width of the documents."""
+    return "\n".join(textwrap.wrap(text, 132, break_long_words=False, break_on_hyphens=False))
 
 
 def answers(by_host):
