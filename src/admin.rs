@@ -87,7 +87,7 @@ impl From<Gone> for ErrorResponse {
     }
 }
 
-/// For a name in the path that is no UTF-8 once its escapes are resolved.
+/// The response to a name in the path that is no UTF-8 once its escapes are resolved.
 impl From<PathRejection> for ErrorResponse {
     fn from(rejection: PathRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())

@@ -154,7 +154,7 @@ struct QueryLabels {
     rcode: String,
 }
 
-/// From half a millisecond, an answer on a kept connection, to eight seconds, beyond every sensible time-out.
+/// The buckets from half a millisecond, an answer on a kept connection, to eight seconds, beyond every sensible time-out.
 #[derive(Clone, Debug)]
 struct Buckets;
 

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_is_told_with_its_end_and_its_warning() {
+    fn a_ca_is_reported_with_its_end_and_its_warning() {
         let dir = tempfile::tempdir().unwrap();
         write_certificate(dir.path(), "ca");
         let expiries = expiries(dir.path(), "{ca: ca.crt}");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_certificate_is_told_with_its_end_and_is_an_alarm_within_30_days_of_it() {
+    fn a_client_certificate_is_reported_with_its_end_and_is_an_alarm_within_30_days_of_it() {
         let dir = tempfile::tempdir().unwrap();
         write_certificate(dir.path(), "daymark");
         let auth = "{insecure: true, auth: {clientCertificate: {certificate: daymark.crt, key: daymark.key}}}";
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_told_with_its_end_and_a_renewed_one_takes_its_place() {
+    fn a_token_is_reported_with_its_end_and_a_renewed_one_takes_its_place() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("token");
         let token = |claims: &str| format!("e30.{}.c2ln", data_encoding::BASE64URL_NOPAD.encode(claims.as_bytes()));

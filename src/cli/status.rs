@@ -106,7 +106,7 @@ fn peer(peer: &PeerStatus) -> Vec<String> {
         0.0 => "under 1 ms".to_owned(),
         millis => format!("{millis} ms"),
     });
-    // A difference below the round-trip time cannot be told from none.
+    // A difference below the round-trip time may be none.
     let clock = peer.clock_ahead.map_or("-".to_owned(), |secs| match secs.round() {
         0.0 => "the same".to_owned(),
         secs => format!("{secs:+} s"),

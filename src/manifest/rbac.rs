@@ -39,7 +39,7 @@ impl Needs {
     }
 }
 
-/// The objects that let the account read what this configuration needs; none where it asks as nobody.
+/// The objects that let the account read what this configuration needs; none if it asks anonymously.
 pub fn rbac(config: &Config, account: &Account) -> Vec<Value> {
     let needs = Needs::of(&config.pools);
     if needs == Needs::default() {

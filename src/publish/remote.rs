@@ -95,9 +95,9 @@ struct CheckRequest {
 
 /// The times of the next attempt.
 struct NextAttempt {
-    /// With the same decision. `None`: never.
+    /// The time of the next attempt with the same decision; `None` if there is none.
     same: Option<Instant>,
-    /// With a changed decision.
+    /// The time of the next attempt with a changed decision.
     changed: Instant,
 }
 

@@ -42,7 +42,7 @@ struct Scripted {
     checks: Mutex<usize>,
     is_unreachable: Mutex<bool>,
     takeovers: Mutex<u32>,
-    /// The generations that it was told of.
+    /// The generations that were reported to it.
     announced: Mutex<Vec<u64>>,
     inner: InMemoryRemote,
 }
@@ -792,7 +792,11 @@ async fn a_lease_that_is_not_extended_ends_also_in_the_middle_of_an_attempt() {
     let bench =
         Bench::with(scripted([Step::Take(Duration::from_secs(3))]), decision(1), None, WriterLease::Held { until });
     bench.until("standby", |bench| bench.progress.status().standby).await;
-    assert_eq!(bench.provider.inner.lease(), Some(until), "it was told, and could end it itself");
+    assert_eq!(
+        bench.provider.inner.lease(),
+        Some(until),
+        "the lease was passed on, and the provider could end it itself"
+    );
     bench.decisions.send_replace(decision(2));
     sleep(Duration::from_mins(1)).await;
     assert_eq!(bench.generations(), [1]);

@@ -67,7 +67,7 @@ impl StateHealth {
 
     /// Waits until the state of a revision is on the disk, or does not wait for the disk any more.
     pub async fn persisted(&self, revision: u64) {
-        // If the writer is stuck, its alarm tells so.
+        // If the writer is stuck, its alarm says so.
         let _ = timeout(ALARM_TIMEOUT, self.0.persisted.subscribe().wait_for(|persisted| *persisted >= revision)).await;
     }
 

@@ -207,7 +207,7 @@ pub struct TargetStatus {
     pub grade: Grade,
     /// The time of the last transition; `None` before the first grade.
     pub since: Option<Moment>,
-    /// Its place: in the answer or out of it.
+    /// Its answer status: in the answer or out of it.
     pub answer_status: AnswerStatus,
     /// The reason.
     pub reason: Reason,

@@ -22,7 +22,7 @@ pub struct Status {
     pub pools: Vec<PoolStatus>,
     /// The providers, in the order of the configuration.
     pub providers: Vec<ProviderStatus>,
-    /// This host among the others; `None` where there are none.
+    /// This host among the others; `None` if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosts: Option<HostsStatus>,
     /// The alarms, as sentences.

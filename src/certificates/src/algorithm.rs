@@ -143,7 +143,7 @@ fn of_pss(parameters: Option<&Any<'_>>) -> SignatureAlgorithm {
 }
 
 fn is_pss_of(parameters: &Any<'_>, hash: &[u8], salt: u8) -> bool {
-    /// In bytes, the element that a tag and a length lead.
+    /// The bytes of an element: a tag, a length and the content.
     fn element(tag: u8, content: &[u8]) -> Vec<u8> {
         // None of these is longer than 127 bytes, so that one byte is the length.
         let length = u8::try_from(content.len()).unwrap_or(u8::MAX);

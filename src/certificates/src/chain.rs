@@ -25,7 +25,7 @@ pub(crate) struct Candidates<'a> {
     pub(crate) trusted: &'a [Certificate],
     /// Shown by the server beside its own.
     pub(crate) intermediates: &'a [Certificate],
-    /// In seconds since the Unix epoch.
+    /// The time in seconds since the Unix epoch.
     pub(crate) now: i64,
 }
 

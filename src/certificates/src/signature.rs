@@ -9,7 +9,7 @@ use x509_parser::public_key::RSAPublicKey;
 
 use crate::algorithm::{Curve, Hash, KeyAlgorithm, SignatureAlgorithm, whole};
 
-/// In bytes, an element of the field of P-521.
+/// The bytes of an element of the field of P-521.
 const P521_BYTES: usize = 66;
 
 /// A public key.

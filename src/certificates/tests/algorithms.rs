@@ -87,7 +87,7 @@ fn an_algorithm_that_is_not_accepted_is_named() {
 }
 
 #[test]
-fn a_ca_whose_algorithm_is_not_accepted_is_told_when_its_file_is_read() {
+fn a_ca_whose_algorithm_is_not_accepted_is_reported_when_its_file_is_read() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chains/refused-p224.pem");
     let bundle = CaBundle::parse(&fs::read(path).unwrap());
     let unusable: Vec<String> = bundle.unusable.iter().map(ToString::to_string).collect();

@@ -17,7 +17,7 @@ use daymark_probe as probe;
 /// One duration of a sum, with the keys it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
-    /// Such as `3 × confirmInterval 100ms`.
+    /// The factor, the key and its value, such as `3 × confirmInterval 100ms`.
     pub name: String,
     /// The duration that it adds.
     pub duration: Duration,
@@ -41,13 +41,13 @@ impl fmt::Display for Sum {
     }
 }
 
-/// From the silence of a node (power loss, a cut) to the verdict: its packets go nowhere, so TCP runs out of time.
+/// The time from the silence of a node (power loss, a cut) to the verdict: its packets go nowhere, so TCP runs out of time.
 pub fn silent(probe: &probe::Settings) -> Sum {
     confirmed(probe, term("connectTimeout", probe.connect_timeout))
 }
 
-/// From the standstill of a node (a stopped process behind a TCP stack that still accepts) to the verdict: the handshakes run
-/// out of time once an answer is late.
+/// The time from the standstill of a node (a stopped process behind a TCP stack that still accepts) to the verdict: the
+/// handshakes run out of time once an answer is late.
 pub fn hung(probe: &probe::Settings) -> Sum {
     let late = term("lateAfter", probe.late_after);
     let confirm = confirmations(probe);
@@ -57,8 +57,8 @@ pub fn hung(probe: &probe::Settings) -> Sum {
     if whole.total() < sum.total() { whole } else { sum }
 }
 
-/// From the last answer of a node that still makes connections and answers none, to the verdict: only the whole probe runs out
-/// of time.
+/// The time from the last answer of a node that still makes connections and answers none, to the verdict: only the whole probe
+/// runs out of time.
 pub fn stuck(probe: &probe::Settings) -> Sum {
     confirmed(probe, term("timeout", probe.timeout))
 }
@@ -139,7 +139,7 @@ impl PoolReport {
         }
     }
 
-    /// A message where the worst case through Cloudflare passes [`CLIENTS_NOTICE`].
+    /// A message if the worst case through Cloudflare passes [`CLIENTS_NOTICE`].
     pub fn cloudflare_warning(&self, mode: &Mode) -> Option<String> {
         let total = self.longest() + cloudflare_ttl(mode)?;
         let sooner = match mode {

@@ -93,7 +93,7 @@ pub(super) struct RawPool {
     #[serde(default)]
     #[schemars(extend("default" = PORT))]
     pub(super) port: Key<Whole<u16, 1, 65_535>>,
-    /// The nodes, in the order of answers that nothing else orders; or some of them, and how the others are found.
+    /// The nodes, in the order of answers that nothing else orders; or some of them, and the way to find the others.
     pub(super) nodes: Key<RawNodes>,
     /// The settings of the probes.
     #[serde(default)]
@@ -116,11 +116,11 @@ pub(super) struct RawNode {
     /// Its addresses, IPv4, IPv6 or both; each is probed and answered by itself.
     #[schemars(length(min = 1))]
     pub(super) addresses: Key<Addresses>,
-    /// For steering mode `failover`: lower is preferred.
+    /// The rank in the steering mode `failover`; the lowest is preferred.
     #[serde(default)]
     #[schemars(extend("default" = PRIORITY))]
     pub(super) priority: Key<Whole<u16, 0, 65_535>>,
-    /// For steering mode `weighted`: how often it comes first, relative to the others.
+    /// Its share of first places in the steering mode `weighted`, relative to the others.
     #[serde(default)]
     #[schemars(extend("default" = WEIGHT))]
     pub(super) weight: Key<Whole<u16, 1, 65_535>>,
@@ -135,7 +135,7 @@ pub(super) struct RawProbe {
     #[serde(default)]
     #[schemars(extend("default" = PATH))]
     pub(super) path: Key<Text<RequestPath>>,
-    /// From the start of one probe of a settled target to the start of the next.
+    /// The time from the start of one probe of a settled target to the start of the next.
     #[serde(default)]
     #[schemars(extend("default" = duration_text(INTERVAL)))]
     pub(super) interval: Key<Text<Interval>>,
@@ -143,7 +143,7 @@ pub(super) struct RawProbe {
     #[serde(default)]
     #[schemars(extend("default" = duration_text(CONNECT_TIMEOUT)))]
     pub(super) connect_timeout: Key<Text<Timeout>>,
-    /// The longest time that a TLS handshake may take; not longer than `timeout`, nor by default.
+    /// The longest time that a TLS handshake may take; not longer than `timeout`. A shorter `timeout` lowers the default.
     #[serde(default)]
     #[schemars(extend("default" = duration_text(TLS_TIMEOUT)))]
     pub(super) tls_timeout: Key<Text<Timeout>>,
@@ -163,8 +163,8 @@ pub(super) struct RawProbe {
     #[serde(default)]
     #[schemars(extend("default" = duration_text(CONFIRM_INTERVAL)))]
     pub(super) confirm_interval: Key<Text<BoundedDuration<10, HOUR>>>,
-    /// An answer that takes so much longer than the last one is late, and a handshake that lasts `tlsTimeout` longer still is a
-    /// failure; not longer than `timeout`, nor by default.
+    /// An answer is late if it takes this much longer than the last one. A handshake that lasts `tlsTimeout` longer still is a
+    /// failure. Not longer than `timeout`; a shorter `timeout` lowers the default.
     #[serde(default)]
     #[schemars(extend("default" = duration_text(LATE_AFTER)))]
     pub(super) late_after: Key<Text<Timeout>>,
@@ -283,7 +283,7 @@ pub(super) struct RawAuthoritative {
 pub(super) struct RawNameserver {
     /// Its DNS name; not the name of a pool.
     pub(super) name: Key<Text<DnsName>>,
-    /// Its addresses, which are needed where its name lies inside a served zone.
+    /// Its addresses, which are needed if its name lies inside a served zone.
     #[serde(default)]
     pub(super) addresses: Key<Addresses>,
 }
@@ -293,7 +293,7 @@ pub(super) struct RawNameserver {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Cloudflare")]
 pub(super) struct RawCloudflare {
-    /// `records`: one DNS record a healthy address; `loadBalancing`: which origins of a Load Balancing pool are enabled.
+    /// `records`: one DNS record a healthy address; `loadBalancing`: the switches of the origins of a Load Balancing pool.
     pub(super) mode: Key<Text<CloudflareMode>>,
     /// Its name in logs, metrics and `daymark status`; by default `cloudflare`, then `cloudflare-2` and so on.
     #[serde(default)]
@@ -304,13 +304,13 @@ pub(super) struct RawCloudflare {
     /// The environment variable that holds the API token.
     #[serde(default)]
     pub(super) token_variable: Key<Text<Variable>>,
-    /// The zone of the names: needed, except with `manage: origins`, where without it the balancer is not checked.
+    /// The zone of the names: needed, except with `manage: origins`; without it the balancer is not checked.
     #[serde(default)]
     pub(super) zone: Key<Text<ZoneText>>,
-    /// For `loadBalancing`, and needed there: the ID of the account that has the Cloudflare pools.
+    /// The ID of the account that has the Cloudflare pools; needed with `loadBalancing`, and only then.
     #[serde(default)]
     pub(super) account: Key<Text<HexId>>,
-    /// For `loadBalancing`: `origins` switches origins of pools that are there; `full` also makes the pools and balancers.
+    /// With `loadBalancing`, `origins` switches origins of pools that are there; `full` also makes the pools and balancers.
     #[serde(default)]
     #[schemars(extend("default" = "origins"))]
     pub(super) manage: Key<Text<CloudflareManage>>,
@@ -346,7 +346,7 @@ pub(super) struct RawCloudflare {
 pub(super) struct RawServed {
     /// The name of a pool of this file.
     pub(super) name: Key<Text<DnsName>>,
-    /// For `loadBalancing`: the name or the ID of the Cloudflare pool behind it.
+    /// The name or the ID of the Cloudflare pool behind it, with `loadBalancing`.
     #[serde(default)]
     pub(super) cloudflare_pool: Key<Text<CloudflarePool>>,
 }

@@ -17,7 +17,7 @@ use daymark_decision::quoted;
 /// The key that says which kind a mapping is of.
 const TAG: &str = "type";
 
-/// The variants of an enum that are told apart by the shape of what is written.
+/// The variants of an enum that differ in the shape of the text of the file.
 pub(super) const SHAPES: [&str; 2] = ["list", "mapping"];
 
 /// One key, or one element of a list, after reading. Only a [`Reader`] can fill it.
@@ -238,7 +238,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         };
         // The location is that of the tag, which is not the location of the boundary that would record it.
         self.findings.borrow_mut().error(location, message);
-        // What stands beside a misspelt kind is read as of the kind that was meant, so that its errors are told too.
+        // What stands beside a misspelt kind is read as of the kind that was meant, so that its errors are reported too.
         let meant = match &tag.node.value {
             Value::Text(text) => near(text, variants),
             _ => None,
@@ -256,7 +256,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
 }
 
 impl Message {
-    /// For what is recorded already.
+    /// The empty message of an error that is recorded already.
     fn silent() -> Self {
         Self(String::new())
     }

@@ -19,7 +19,7 @@ use crate::settings::Source;
 
 /// The most objects on the one page that is requested, which bounds the work of the apiserver.
 const PAGE_SIZE: u32 = 200;
-/// In characters, the longest message of an apiserver that is shown.
+/// The most characters of an apiserver's message that are shown.
 const MAX_MESSAGE_CHARS: usize = 200;
 /// The label selector for the slices of the Service (`discovery/v1/well_known_labels.go`).
 const OF_KUBERNETES: &str = "kubernetes.io/service-name=kubernetes";

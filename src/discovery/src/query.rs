@@ -12,7 +12,7 @@ use crate::listing::{self, ListError};
 use crate::rules::Listing;
 use crate::settings::Source;
 
-/// In bytes, the longest list. A Node reports its images and has some 20 kB, and a page has at most 200 of them.
+/// The most bytes of a list. A Node reports its images and has some 20 kB, and a page has at most 200 of them.
 const MAX_LIST_BYTES: usize = 8 << 20;
 /// The most apiservers without a list that a message names.
 const MAX_SHOWN: usize = 3;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// In bytes. No bundle of certificates is larger.
+/// The most bytes of a file. No bundle of certificates is larger.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// A file cannot be used. Every message names the file and what is needed in its place.

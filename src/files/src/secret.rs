@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-/// In bytes, and far more than eight keys with comments need.
+/// The most bytes of a secret: far more than eight keys with comments need.
 const MAX_SECRET_BYTES: usize = 64 * 1024;
 /// The permissions of every user who is neither the owner nor in the group.
 const OTHERS: u32 = 0o007;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// In bytes, the longest key file.
+/// The most bytes of a key file.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// The line of a key file for one of several keys, each known by its number.

@@ -6,9 +6,9 @@ use http::{HeaderMap, StatusCode};
 
 /// The most failing checks that an observation names. The target writes the body, so it is bounded.
 const MAX_FAILING_CHECKS: usize = 64;
-/// In bytes, the longest name of a check.
+/// The most bytes of the name of a check.
 const MAX_CHECK_BYTES: usize = 128;
-/// In characters, the longest `Location` that an observation shows.
+/// The most characters of a `Location` that an observation shows.
 const MAX_LOCATION_CHARS: usize = 512;
 
 /// The kind of observation that a whole answer makes. `credentials` is true if the probe showed some.

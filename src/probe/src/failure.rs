@@ -8,7 +8,7 @@ use daymark_decision::{Certificate, Kind};
 use daymark_files::error_chain;
 use rustls::InvalidMessage;
 
-/// In bytes, the longest body of an answer. A head may be as long, and is given up before it is twice that.
+/// The most bytes of the body of an answer. A head may be as long, and is given up before it is twice that.
 pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// The kind of observation that a failed TCP connection makes.

@@ -15,7 +15,7 @@ pub struct Settings {
     pub path: String,
     /// The name in SNI and `Host`, for which the certificate must be valid. It is the name of the pool by default.
     pub server_name: String,
-    /// From the start of one probe of a settled target to the start of the next.
+    /// The time from the start of one probe of a settled target to the start of the next.
     pub interval: Duration,
     /// The longest time that TCP may take.
     pub connect_timeout: Duration,

@@ -157,7 +157,7 @@ impl Budget {
         self.state.lock().block(Instant::now()).map(|block| block.until)
     }
 
-    /// Continues a refusal that an earlier run was told, but for no longer than a window: its clock may have been wrong.
+    /// Continues a refusal that an earlier run received, but for no longer than a window: its clock may have been wrong.
     pub(super) fn block_until(&self, until: Timestamp) {
         let now = Timestamp::now();
         let until = until.min(now + WINDOW);

@@ -36,11 +36,11 @@ pub enum BuildError {
 /// The time when a call may be made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// After the usual back-off. The cause is outside and likely to pass. A write may have been applied.
+    /// A retry after the usual back-off. The cause is outside and likely to pass. A write may have been applied.
     BackOff,
-    /// After at least this pause.
+    /// A retry after at least this pause.
     After(Duration),
-    /// After an operator has acted.
+    /// A retry after an operator has acted.
     Operator,
 }
 

@@ -14,7 +14,7 @@ pub(crate) const SELECTOR: &str = "node-role.kubernetes.io/control-plane";
 pub(crate) const DISCOVERY_INTERVAL: Duration = Duration::from_mins(1);
 pub(crate) const SHRINK_PAUSE: Duration = Duration::from_hours(1);
 
-/// The nodes of a pool. The variants are told apart by the shape, see [`SHAPES`](super::super::reader::SHAPES).
+/// The nodes of a pool. The shape says which variant is meant, see [`SHAPES`](super::super::reader::SHAPES).
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum RawNodes {
@@ -44,25 +44,25 @@ pub(crate) struct RawFromKubernetes {
     #[serde(default)]
     #[schemars(extend("default" = "nodes"))]
     pub(crate) source: Key<Text<NodeSource>>,
-    /// For `nodes`: which Nodes are meant, as a label selector.
+    /// The label selector of the Nodes, with the source `nodes`.
     #[serde(default)]
     #[schemars(extend("default" = SELECTOR))]
     pub(crate) selector: Key<Text<LabelSelector>>,
-    /// For `nodes`: which of the addresses of a Node are meant.
+    /// The type of the addresses of a Node that are taken, with the source `nodes`.
     #[serde(default)]
     #[schemars(extend("default" = "InternalIP"))]
     pub(crate) address_type: Key<Text<AddressKind>>,
-    /// From one list to the next.
+    /// The time from one list to the next.
     #[serde(default)]
     #[schemars(extend("default" = duration_text(DISCOVERY_INTERVAL)))]
     pub(crate) interval: Key<Text<BoundedDuration<1_000, HOUR>>>,
-    /// For how long a node must be missing from every list before it leaves, and how long after the last one that left.
+    /// The time for which a node must be missing from every list before it leaves. The last one that left must be gone as long.
     #[serde(default)]
     #[schemars(extend("default" = duration_text(SHRINK_PAUSE)))]
     pub(crate) shrink_pause: Key<Text<BoundedDuration<1_000, { 168 * HOUR }>>>,
 }
 
-/// One schema for both shapes, so that what is wrong in one is not told as not being the other.
+/// One schema for both shapes, so that an error in one shape is not reported as a missing other shape.
 impl JsonSchema for RawNodes {
     fn schema_name() -> Cow<'static, str> {
         "Nodes".into()

@@ -45,7 +45,7 @@ enum Way {
     Full,
 }
 
-/// One pool that is published, with where it is said and what is behind it.
+/// One published pool, its location in the file, and the Cloudflare pool behind it.
 struct Chosen<'a> {
     config: &'a PoolConfig,
     location: Location,
@@ -53,7 +53,7 @@ struct Chosen<'a> {
 }
 
 impl Checker<'_> {
-    /// One Cloudflare provider; `None` where too little of it is good.
+    /// One Cloudflare provider; `None` if too few of its keys are valid.
     pub(super) fn cloudflare(
         &mut self,
         raw: RawCloudflare,
@@ -122,7 +122,7 @@ impl Checker<'_> {
         None
     }
 
-    /// The mode, with the keys that it needs and those that it has no use for; `None` where it is not known.
+    /// The mode, with the keys that it needs and those that it has no use for; `None` if it is not known.
     fn way(&mut self, raw: &RawCloudflare, provider: Location) -> Option<Way> {
         let way = match (&raw.mode, &raw.manage) {
             (Key::Absent, _) => {

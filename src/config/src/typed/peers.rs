@@ -14,7 +14,7 @@ use crate::values::{ClusterName, ListenAddress, Text};
 use crate::{PeerAddress, PeersConfig, PoolConfig};
 
 impl Checker<'_> {
-    /// The peers; `None` where there are none, or too little of them is good.
+    /// The peers; `None` if there are none, or too few of their keys are valid.
     pub(super) fn peers(&mut self, peers: Key<RawPeers>, pools: &[PoolConfig]) -> Option<PeersConfig> {
         let (raw, location) = peers.present()?;
         if matches!(raw.own, Key::Absent) {

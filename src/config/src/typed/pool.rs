@@ -22,7 +22,7 @@ struct Seen {
 }
 
 impl Checker<'_> {
-    /// One pool; `None` where too little of it is good.
+    /// One pool; `None` if too few of its keys are valid.
     pub(super) fn pool(&mut self, raw: RawPool, root: Location) -> Option<PoolConfig> {
         let name = self.required(raw.name, "name", root).map(|(name, _)| name);
         let port = raw.port.or(Whole(raw::PORT)).0;
@@ -115,7 +115,7 @@ fn written(nodes: Key<RawNodes>) -> (Key<Nodes>, Option<(Key<RawFromKubernetes>,
     }
 }
 
-/// `None` where the mode is not known, so that nothing is said of what depends on it.
+/// The steering. `None` if the mode is not known: then nothing that depends on it is reported.
 fn steering(steering: Key<RawSteering>) -> Option<Steering> {
     if matches!(steering, Key::Faulty) {
         return None;

@@ -15,7 +15,7 @@ use crate::{AuthoritativeConfig, Nameserver, PeerAddress, PeersConfig, PoolConfi
 #[derive(Clone, Copy)]
 pub(super) struct Rest<'a> {
     pub(super) pools: &'a [PoolConfig],
-    /// `None` where there are none, or too little of them is good.
+    /// `None` if there are none, or too few of their keys are valid.
     pub(super) peers: Option<&'a PeersConfig>,
     pub(super) has_peers: bool,
 }

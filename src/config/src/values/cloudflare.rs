@@ -103,7 +103,7 @@ impl Kind for HexId {
     }
 }
 
-/// A zone of Cloudflare: its name, or its ID. What could be both is taken as an ID, for no zone has a name of 32 digits.
+/// A zone of Cloudflare: its name, or its ID. A text that could be both is taken as an ID, because no zone has a name of 32 digits.
 #[derive(Debug)]
 pub(crate) struct ZoneText(pub(crate) String);
 

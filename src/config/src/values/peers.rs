@@ -49,9 +49,9 @@ impl Kind for ClusterName {
 /// The address on which DNS is served.
 #[derive(Debug)]
 pub(crate) enum ServeAddress {
-    /// There.
+    /// A given address.
     At(SocketAddr),
-    /// At the address of this host among the members, and this port: what differs by host is not in the file then.
+    /// The address of this host among the members, with this port. So the file can be the same on every host.
     Own(u16),
 }
 

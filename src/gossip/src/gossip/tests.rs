@@ -210,7 +210,7 @@ fn a_dead_host_is_last_seen_before_its_death_on_all_hosts_over_slow_paths_too() 
     let last_seen = last_seen(&network)[2].unwrap();
     assert!(
         network.clock(3).since(last_seen) >= Duration::from_secs(14),
-        "a host that has just started is told so too: {last_seen}"
+        "a host that has just started learns of it too: {last_seen}"
     );
 }
 

@@ -1,4 +1,4 @@
-//! The validation of requests. It needs Cloudflare's document and is skipped, saying so, where there is none.
+//! The validation of requests. It needs Cloudflare's document. Without one it is skipped, and says so.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

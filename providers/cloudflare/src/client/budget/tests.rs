@@ -167,7 +167,7 @@ async fn a_call_that_waits_fails_when_cloudflare_begins_to_refuse_every_call() {
     assert!(waited.unwrap_err().rest < Duration::from_secs(290));
 }
 
-/// A new run that remembers a block for so much longer by its clock.
+/// A new run that remembers a block for this much longer by its clock.
 fn remembering(seconds: i64) -> Budget {
     let budget = Budget::new(100);
     budget.block_until(Timestamp::now() + jiff::SignedDuration::from_secs(seconds));
