@@ -61,7 +61,7 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
     Some(Config { pools, providers, peers, admin, state_dir, warnings: Vec::new(), source: ConfigSource::default() })
 }
 
-/// The judgement under way.
+/// The check under way.
 struct Checker<'a> {
     findings: &'a mut Findings,
     source: Source,

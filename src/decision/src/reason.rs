@@ -176,7 +176,7 @@ impl Reason {
         }
     }
 
-    /// The place of the target, with the kind of reason if it is not the usual one: `in (last known good)`.
+    /// The answer status of the target, with the kind of reason if it is not the usual one: `in (last known good)`.
     pub fn state(&self) -> &'static str {
         match self {
             Self::Ready { .. } | Self::Agreed { .. } | Self::Forced { .. } => "in",

@@ -1,4 +1,4 @@
-//! The copy of another host's entries, and the judgement of its age.
+//! The copy of another host's entries, and the check of its age.
 //!
 //! A peer's entries become a view for the decision only when they are complete. If the peer lives but its newer entries do not
 //! arrive for [`UNREACHABLE_AFTER`], the copy is stale and stops being a view. This module does not know over which hosts the
