@@ -97,8 +97,8 @@ pub(crate) fn remote_providers(
 pub(super) fn bind_admin(config: &Config) -> Result<TcpListener, Finding> {
     let listen = config.admin.listen;
     sockets::listen(listen).map_err(|error| {
-        let message = format!("cannot listen on {listen} by tcp: {error}; a free address of this host is needed");
-        config.finding("admin.listen", "--admin", message)
+        let error = SocketError::new(listen, daymark_authoritative::Transport::Tcp, error);
+        config.finding("admin.listen", "--admin", error.to_string())
     })
 }
 
@@ -152,7 +152,7 @@ pub(super) fn bind_transport(config: &Config, metrics: &Metrics) -> Result<Optio
     let Some(peers) = &config.peers else { return Ok(None) };
     Transport::bind(peers, metrics.clone()).map(Some).map_err(|error| {
         let key = match error {
-            TransportError::Bind { .. } => "peers.listen",
+            TransportError::Bind(_) => "peers.listen",
             TransportError::Keys(_) => "peers.keyFile",
         };
         config.finding(key, "", error_chain(&error))

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use daymark_api::PeerMismatch;
+use daymark_authoritative::SocketError;
 use daymark_config::{PeerAddress, PeersConfig};
 use daymark_decision::HostName;
 use daymark_gossip::{KeyRing, MAX_MESSAGE_BYTES, Message, OVERHEAD, OpenError, RANDOM_LENGTH, Transmit, open, seal};
@@ -80,13 +81,8 @@ struct Dropped {
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// The address cannot be bound.
-    #[error("cannot listen on {address} by udp; a free address of this host is needed")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// The system's error.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Bind(#[from] SocketError),
     /// The keys cannot be read.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -98,8 +94,8 @@ impl Transport {
         let keys = keyfile::watch(&config.key_file);
         keys.current()?;
         let address = config.listen;
-        let socket =
-            sockets::bind_dual_stack(address, bind).map_err(|source| TransportError::Bind { address, source })?;
+        let socket = sockets::bind_dual_stack(address, bind)
+            .map_err(|error| SocketError::new(address, daymark_authoritative::Transport::Udp, error))?;
         let others = config.addresses.iter().filter(|(host, _)| **host != config.membership.own);
         let fixed = others.clone().filter_map(|(host, address)| match address {
             PeerAddress::Ip(address) => Some((host.clone(), [*address].into())),
@@ -274,9 +270,9 @@ impl Transport {
                 return;
             }
             Err(_) if self.resolved.contains_key(&host) => {
-                return debug!("the name {name} of host {host} cannot be resolved now");
+                return debug!("host {host}: {name} does not resolve now");
             }
-            Err(error) => format!("the name {name} of host {host} cannot be resolved: {}", error_chain(&error)),
+            Err(error) => error_chain(&error),
         };
         // The report is lost if the driver is stuck, which the watchdog reports.
         let mismatch = PeerMismatch::Unresolved { error: message };

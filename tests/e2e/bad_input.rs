@@ -87,18 +87,17 @@ fn ports_in_use_are_reported_with_their_transport_and_all_at_once() {
     let free = || "127.0.0.1:0".to_owned();
     let udp_said = in_use("15:14: providers[0].listen[0]", udp_at, "udp");
     let tcp_said = in_use("15:14: providers[0].listen[0]", tcp_at, "tcp");
-    let api_said = format!("{path}:18:17: admin.listen: cannot listen on {api_at} by tcp: Address already in use");
+    let api_said = in_use("18:17: admin.listen", api_at, "tcp");
     assert_eq!(try_with(udp_at.to_string(), free()), [udp_said.as_str()]);
     assert_eq!(try_with(tcp_at.to_string(), free()), [tcp_said.as_str()]);
     let said = try_with(free(), api_at.to_string());
-    assert!(said.len() == 1 && said[0].starts_with(&api_said), "{said:?}");
+    assert_eq!(said, [api_said.as_str()]);
 
     let both = format!("{udp_at}\", \"{tcp_at}");
     let column = 14 + udp_at.to_string().len() + 4;
     let tcp_said = in_use(&format!("15:{column}: providers[0].listen[1]"), tcp_at, "tcp");
     let said = try_with(both, api_at.to_string());
-    assert_eq!(said[..2], [udp_said, tcp_said]);
-    assert!(said.len() == 3 && said[2].starts_with(&api_said), "{said:?}");
+    assert_eq!(said, [udp_said, tcp_said, api_said]);
 }
 
 #[test]

@@ -93,7 +93,8 @@ impl SocketError {
         }
     }
 
-    fn new(address: SocketAddr, transport: Transport, cause: io::Error) -> Self {
+    /// The error of binding a socket, by the kernel's error.
+    pub fn new(address: SocketAddr, transport: Transport, cause: io::Error) -> Self {
         match cause.kind() {
             io::ErrorKind::AddrInUse => Self::AddressInUse { address, transport },
             io::ErrorKind::PermissionDenied => Self::PermissionDenied { address, transport },
