@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     /// The names to resolve
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
-    /// Ask this server by UDP and by TCP, at port 53 unless PORT is given; by default the nameservers of the system are asked
+    /// Ask this server by UDP and by TCP, at port 53 unless PORT is given; by default /etc/hosts and /etc/resolv.conf are used
     #[arg(long, value_name = "HOST[:PORT]")]
     server: Option<String>,
 }
@@ -48,7 +48,7 @@ impl Resolution {
                 let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 Ok(format!("{name}: {} {via}\n", addresses.join(" ")))
             }
-            Err(error) => Err(Failure::Run(format!("{name}: no address {via}: {}", error_chain(error)))),
+            Err(error) => Err(Failure::Run(format!("{} {via}", error_chain(error)))),
         }
     }
 }
@@ -57,7 +57,7 @@ impl Resolution {
 async fn resolve(name: &str, server: Option<&str>) -> Result<Vec<Resolution>, Failure> {
     let Some(server) = server else {
         let result = SystemResolver::new().addresses(name).await;
-        return Ok(vec![Resolution { via: "by the nameservers of the system".to_owned(), result }]);
+        return Ok(vec![Resolution { via: "by /etc/hosts or /etc/resolv.conf".to_owned(), result }]);
     };
     let server = server_address(server).await?;
     let mut resolutions = Vec::new();
@@ -82,7 +82,6 @@ async fn server_address(server: &str) -> Result<SocketAddr, Failure> {
         return Err(Failure::Usage(format!("{server}: HOST or HOST:PORT is expected, such as 192.0.2.1:53")));
     };
     let addresses = SystemResolver::new().addresses(host).await;
-    let addresses = addresses
-        .map_err(|error| Failure::Run(format!("the name {host} cannot be resolved: {}", error_chain(&error))))?;
+    let addresses = addresses.map_err(|error| Failure::Run(format!("--server: {}", error_chain(&error))))?;
     Ok(SocketAddr::new(addresses[0], port))
 }

@@ -13,9 +13,9 @@ use std::{fmt, fs};
 use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
-use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::op::Query;
+use hickory_resolver::net::{DnsError, NetError, NoRecords};
+use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{IntoName, Name, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 use hickory_resolver::{Hosts, Resolver, TokioResolver};
@@ -75,9 +75,95 @@ pub enum ResolveError {
         /// The error in the file.
         source: NetError,
     },
-    /// The name does not exist, or no nameserver answers.
-    #[error(transparent)]
-    Lookup(#[from] NetError),
+    /// The lookup gives no address.
+    #[error("{name} does not resolve ({cause})")]
+    Lookup {
+        /// The name.
+        name: String,
+        /// The cause.
+        cause: LookupFailure,
+    },
+}
+
+/// The cause of a lookup that gives no address, as a clause.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupFailure {
+    /// The text is no DNS name.
+    #[error("it is not a DNS name")]
+    MalformedName,
+    /// The name does not exist.
+    #[error("no such name")]
+    NoSuchName,
+    /// The name exists, and has no A or AAAA record.
+    #[error("the name has no addresses")]
+    NoAddresses,
+    /// No nameserver answered in time.
+    #[error("no nameserver answered in time")]
+    Timeout,
+    /// No nameserver can be reached.
+    #[error("no nameserver can be reached")]
+    NoConnections,
+    /// The system could not send the query, or receive the response.
+    #[error("no nameserver can be reached: {0}")]
+    Network(String),
+    /// The nameserver refuses the query.
+    #[error("the nameserver refuses the query")]
+    Refused,
+    /// The nameserver could not resolve the name.
+    #[error("the nameserver failed: SERVFAIL")]
+    ServerFailure,
+    /// The nameserver answered with another error.
+    #[error("the nameserver answered with response code {0}")]
+    ResponseCode(u16),
+    /// The response cannot be used.
+    #[error("the response of the nameserver is not valid")]
+    InvalidResponse,
+    /// Too many lookups are under way.
+    #[error("too many lookups at once")]
+    Busy,
+    /// Any other cause.
+    #[error("the lookup failed")]
+    Other,
+}
+
+impl ResolveError {
+    fn new(name: &str, cause: impl Into<LookupFailure>) -> Self {
+        Self::Lookup { name: name.to_owned(), cause: cause.into() }
+    }
+}
+
+/// The text of the library's errors is for programmers, so none of it is kept.
+impl From<NetError> for LookupFailure {
+    fn from(error: NetError) -> Self {
+        match error {
+            NetError::Dns(DnsError::NoRecordsFound(NoRecords { response_code, .. })) => match response_code {
+                ResponseCode::NoError => Self::NoAddresses,
+                code => code.into(),
+            },
+            NetError::Dns(DnsError::ResponseCode(code)) => code.into(),
+            NetError::Timeout => Self::Timeout,
+            NetError::NoConnections => Self::NoConnections,
+            NetError::Io(error) => Self::Network(error.to_string()),
+            NetError::Busy => Self::Busy,
+            NetError::Proto(_)
+            | NetError::QueryCaseMismatch
+            | NetError::ForeignClassRecord { .. }
+            | NetError::Truncated => Self::InvalidResponse,
+            // The enumeration is open, and the rest belongs to transports and checks that are not used.
+            _ => Self::Other,
+        }
+    }
+}
+
+impl From<ResponseCode> for LookupFailure {
+    fn from(code: ResponseCode) -> Self {
+        match code {
+            ResponseCode::NXDomain => Self::NoSuchName,
+            ResponseCode::Refused => Self::Refused,
+            ResponseCode::ServFail => Self::ServerFailure,
+            code => Self::ResponseCode(code.into()),
+        }
+    }
 }
 
 impl SystemResolver {
@@ -97,13 +183,13 @@ impl SystemResolver {
             return Ok(vec![address]);
         }
         let Configuration { hosts, nameservers } = self.configuration();
-        let static_addresses = static_addresses(&hosts, &name.into_name().map_err(NetError::from)?);
+        let static_addresses = static_addresses(&hosts, &parsed(name)?);
         if !static_addresses.is_empty() {
             return Ok(static_addresses);
         }
         let nameservers =
             nameservers.map_err(|source| ResolveError::Configuration { path: self.0.resolv_conf.clone(), source })?;
-        Ok(nameservers.lookup_ip(name).await?.iter().collect())
+        lookup(&nameservers, name).await
     }
 
     /// Parses the files if they have changed. They are small local files, so reading them does not block for long.
@@ -155,12 +241,22 @@ pub async fn resolve_at(name: &str, server: SocketAddr, protocol: Protocol) -> R
         Protocol::Tcp => ConnectionConfig::tcp(),
     };
     connection.port = server.port();
+    parsed(name)?;
     let server = NameServerConfig::new(server.ip(), true, vec![connection]);
     let mut options = ResolverOpts::default();
     options.timeout = Duration::from_secs(2);
     options.attempts = 5;
-    let resolver = nameserver_resolver(ResolverConfig::from_parts(None, Vec::new(), vec![server]), options)?;
-    Ok(resolver.lookup_ip(name).await?.iter().collect())
+    let resolver = nameserver_resolver(ResolverConfig::from_parts(None, Vec::new(), vec![server]), options);
+    lookup(&resolver.map_err(|error| ResolveError::new(name, error))?, name).await
+}
+
+fn parsed(name: &str) -> Result<Name, ResolveError> {
+    name.into_name().map_err(|_| ResolveError::new(name, LookupFailure::MalformedName))
+}
+
+async fn lookup(resolver: &TokioResolver, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+    let found = resolver.lookup_ip(name).await.map_err(|error| ResolveError::new(name, error))?;
+    Ok(found.iter().collect())
 }
 
 /// A resolver of A and AAAA records that ignores the hosts file.
@@ -267,7 +363,37 @@ mod tests {
     async fn a_nameserver_that_does_not_answer_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let resolver = files_in(dir.path(), "nameserver 127.0.0.254\noptions timeout:1 attempts:1\n", "");
-        let error = resolver.addresses("nowhere.invalid").await.unwrap_err();
-        assert!(matches!(error, ResolveError::Lookup(_)), "{error:?}");
+        let error = resolver.addresses("nowhere.example.org").await.unwrap_err();
+        assert!(matches!(error, ResolveError::Lookup { .. }), "{error:?}");
+        assert!(error.to_string().starts_with("nowhere.example.org does not resolve (no nameserver "), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_malformed_name_is_an_error_without_a_query() {
+        let resolver = SystemResolver::from_files("/nonexistent/resolv.conf", "/nonexistent/hosts");
+        let error = resolver.addresses("a..example.org").await.unwrap_err();
+        assert_eq!(error.to_string(), "a..example.org does not resolve (it is not a DNS name)");
+    }
+
+    #[test]
+    fn an_error_of_the_library_becomes_a_sentence_without_its_text() {
+        let query = Query::query("nosuch.invalid.".into_name().unwrap(), RecordType::A);
+        let no_records = |code| NetError::from(NoRecords::new(query.clone(), code));
+        let of_code = |code| NetError::from(DnsError::ResponseCode(code));
+        let causes = [
+            (no_records(ResponseCode::NXDomain), "no such name"),
+            (no_records(ResponseCode::NoError), "the name has no addresses"),
+            (of_code(ResponseCode::Refused), "the nameserver refuses the query"),
+            (of_code(ResponseCode::ServFail), "the nameserver failed: SERVFAIL"),
+            (of_code(ResponseCode::NotImp), "the nameserver answered with response code 4"),
+            (NetError::Timeout, "no nameserver answered in time"),
+            (NetError::NoConnections, "no nameserver can be reached"),
+            (NetError::Truncated, "the response of the nameserver is not valid"),
+            (NetError::Message("anything"), "the lookup failed"),
+        ];
+        for (error, cause) in causes {
+            let shown = ResolveError::new("nosuch.invalid", error).to_string();
+            assert_eq!(shown, format!("nosuch.invalid does not resolve ({cause})"));
+        }
     }
 }
