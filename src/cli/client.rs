@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use daymark_api::Problem;
-use daymark_files::Token;
+use daymark_files::{FileError, Token};
 use daymark_resolver::{ResolveError, SystemResolver};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -53,7 +53,13 @@ pub(super) struct TokenFile {
 impl TokenFile {
     fn read(&self) -> Result<Token, Failure> {
         let read = Token::read(&self.path);
-        read.map_err(|error| Failure::Run(format!("the admin token: {error}; name its file with --token-file")))
+        read.map_err(|error| match error {
+            FileError::Missing(path) => {
+                let path = path.display();
+                Failure::Run(format!("there is no file {path} with the admin token; name the file with --token-file"))
+            }
+            error => Failure::Run(format!("the admin token cannot be read: {error}")),
+        })
     }
 }
 

@@ -60,7 +60,7 @@ fn set_behaviour(api: &Api, behaviour: &str, node: &str) -> Outcome {
         behaviour.parse().map_err(|error: UnknownBehaviour| Failure::Usage(error.to_string()))?;
     let body = behaviour.to_string();
     block_on(api.client()?.put(&format!("/demo/{}", segment(node)), body))?;
-    Ok(format!("{node} is {behaviour} now\n"))
+    Ok(format!("{node} has the behaviour `{behaviour}` now\n"))
 }
 
 async fn run_demo(arguments: &Arguments) -> Result<(), Failure> {

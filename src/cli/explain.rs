@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::Args;
 use daymark_api::{HostVote, KnownAddress, Origin, PoolStatus, Status, TargetStatus};
-use daymark_decision::{Grade, HostName, NodeName, PoolName, Timings};
+use daymark_decision::{Grade, HostName, PoolName, Timings};
 
 use super::client::Api;
 use super::{Failure, Outcome, Output, block_on, json};
@@ -45,21 +45,32 @@ pub(super) fn find<'a>(status: &'a Status, node: &str, pool: Option<&str>) -> Re
         pool.targets.iter().map(|target| &target.node).chain(pending).any(|known| known.as_str() == node)
     };
     let is_named = |of: &&PoolStatus| pool.is_none_or(|name| PoolName::new(name).as_ref() == Ok(&of.name));
-    let found: Vec<&PoolStatus> = status.pools.iter().filter(is_named).filter(|pool| has_node(pool)).collect();
+    let named: Vec<&PoolStatus> = status.pools.iter().filter(is_named).collect();
+    if let (Some(pool), []) = (pool, &named[..]) {
+        let known: Vec<&PoolStatus> = status.pools.iter().collect();
+        return Err(Failure::Run(format!("there is no pool {pool}; the pools are {}", names(&known))));
+    }
+    let found: Vec<&PoolStatus> = named.iter().copied().filter(|pool| has_node(pool)).collect();
     match found[..] {
         [one] => Ok(one),
-        [] => Err(Failure::Run(format!("there is no node {node}; the nodes are {}", nodes(&status.pools).join(", ")))),
-        _ => {
-            let pools: Vec<String> = found.iter().map(|pool| pool.name.to_string()).collect();
-            Err(Failure::Run(format!("several pools have a node {node}; choose one with --pool: {}", pools.join(", "))))
-        }
+        [] => Err(Failure::Run(format!("there is no node {node}; the nodes are {}", nodes(&named)))),
+        _ => Err(Failure::Run(format!("several pools have a node {node}; choose one with --pool: {}", names(&found)))),
     }
 }
 
-fn nodes(pools: &[PoolStatus]) -> Vec<String> {
-    let mut nodes: Vec<&NodeName> = pools.iter().flat_map(|pool| &pool.targets).map(|target| &target.node).collect();
-    nodes.dedup();
-    nodes.into_iter().map(ToString::to_string).collect()
+fn names(pools: &[&PoolStatus]) -> String {
+    pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// The nodes: `cp-1, cp-2`, or `cp-1, cp-2 of lb.example.org; cp-1 of lb.example.net` if there are several pools.
+fn nodes(pools: &[&PoolStatus]) -> String {
+    let of_pool = |pool: &&PoolStatus| {
+        let mut nodes: Vec<&str> = pool.targets.iter().map(|target| target.node.as_str()).collect();
+        nodes.dedup();
+        let nodes = nodes.join(", ");
+        if pools.len() > 1 { format!("{nodes} of {}", pool.name) } else { nodes }
+    };
+    pools.iter().map(of_pool).collect::<Vec<_>>().join("; ")
 }
 
 fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
@@ -137,4 +148,39 @@ pub(super) fn times(timings: Timings) -> String {
 /// A time in Unix seconds as RFC 3339.
 pub(super) fn day(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| format!("{seconds} s after 1970"), |at| at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use daymark_decision::fixtures::pool_name;
+
+    use super::*;
+    use crate::cli::status::tests::pool_status;
+
+    fn status(pools: Vec<PoolStatus>) -> Status {
+        Status {
+            version: String::new(),
+            started: String::new(),
+            now: String::new(),
+            pools,
+            providers: Vec::new(),
+            hosts: None,
+            alarms: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_unknown_pool_or_node_is_reported_with_the_known_ones() {
+        let one = status(vec![pool_status()]);
+        let two = status(vec![pool_status(), PoolStatus { name: pool_name("lb.example.net"), ..pool_status() }]);
+        let error = |status: &Status, node: &str, pool: Option<&str>| find(status, node, pool).unwrap_err().to_string();
+        assert_eq!(error(&one, "cp-1", Some("x")), "there is no pool x; the pools are lb.example.org");
+        assert_eq!(error(&one, "cp-9", None), "there is no node cp-9; the nodes are cp-1");
+        assert_eq!(
+            error(&two, "cp-9", None),
+            "there is no node cp-9; the nodes are cp-1 of lb.example.org; cp-1 of lb.example.net"
+        );
+        assert_eq!(error(&two, "cp-9", Some("lb.example.net")), "there is no node cp-9; the nodes are cp-1");
+        assert!(error(&two, "cp-1", None).starts_with("several pools have a node cp-1"));
+    }
 }

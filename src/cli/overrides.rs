@@ -2,6 +2,7 @@
 
 use clap::Args;
 use daymark_api::{HostsStatus, OverrideRequest, PeerStatus, PoolStatus, Status};
+use daymark_config as config;
 use daymark_decision::{OverrideKind, PoolName};
 use reqwest::Method;
 
@@ -60,6 +61,10 @@ pub(super) fn undrain(arguments: &ClearOverride) -> Outcome {
 
 fn set(arguments: &SetOverride, kind: OverrideKind, insist: bool) -> Outcome {
     let SetOverride { target, length, reason, author } = arguments;
+    // The host checks it too, but names the key of the request.
+    if let Some(Err(wrong)) = length.as_deref().map(config::duration) {
+        return Err(Failure::Usage(format!("--for: {wrong}")));
+    }
     let author = author.clone().unwrap_or_else(user);
     let request = OverrideRequest { kind, length: length.clone(), reason: reason.clone(), author, insist };
     let body = serde_json::to_vec(&request).map_err(|error| Failure::Run(error.to_string()))?;

@@ -19,8 +19,8 @@ pub(super) struct Arguments {
     config: Option<PathBuf>,
     #[command(flatten)]
     own: Own,
-    /// The name and port of the pool
-    #[arg(long, value_name = "NAME:PORT", required_unless_present = "config")]
+    /// The name of the pool, and the port of its apiservers if it is not 6443
+    #[arg(long, value_name = "NAME[:PORT]", required_unless_present = "config")]
     pool: Option<String>,
     /// A node and its addresses; may be repeated
     #[arg(long, value_name = "NODE=ADDRESS[,ADDRESS]", required_unless_present = "config")]

@@ -16,12 +16,15 @@ fn the_demo_is_broken_and_healed_from_another_terminal_and_leaves_nothing_behind
     demo.answers(&all, "ready");
     all_find(demo.dns, &all);
 
-    assert_eq!(output(&["demo", "--api", &api, "fail", "kube-cp-2"]), "kube-cp-2 is dead now\n");
+    assert_eq!(output(&["demo", "--api", &api, "fail", "kube-cp-2"]), "kube-cp-2 has the behaviour `dead` now\n");
     demo.answers(&[all[0], all[2]], "ready");
-    assert_eq!(output(&["demo", "--api", &api, "shutdown", "kube-cp-3"]), "kube-cp-3 is shutdown now\n");
+    assert_eq!(
+        output(&["demo", "--api", &api, "shutdown", "kube-cp-3"]),
+        "kube-cp-3 has the behaviour `shutdown` now\n"
+    );
     demo.answers(&all[..1], "ready");
     assert_eq!(short("kdig", demo.dns, &[POOL, "A"]), ["127.0.0.11"]);
-    assert_eq!(output(&["demo", "--api", &api, "heal", "kube-cp-2"]), "kube-cp-2 is ready now\n");
+    assert_eq!(output(&["demo", "--api", &api, "heal", "kube-cp-2"]), "kube-cp-2 has the behaviour `ready` now\n");
     output(&["demo", "--api", &api, "heal", "kube-cp-3"]);
     demo.answers(&all, "ready");
 
