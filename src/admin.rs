@@ -31,7 +31,7 @@ use crate::metrics::{Metrics, QueryCount, Readings};
 use crate::os::clock::Clock;
 use crate::os::log_writer;
 use crate::publish::Progress;
-use crate::reload::Refused;
+use crate::reload::{REFUSED, Refused};
 use crate::state::StateHealth;
 use crate::watchdog::{StuckTask, Watchdog};
 
@@ -143,9 +143,7 @@ impl Admin {
         let (providers, now) = (self.provider_statuses(), self.clock.timestamp());
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
         alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));
-        let refused = self.refused.reason();
-        alarms
-            .extend(refused.map(|reason| format!("the configuration is refused, and the former one stays: {reason}")));
+        alarms.extend(self.refused.reason().map(|reason| format!("{REFUSED}: {reason}")));
         alarms.extend(self.state.errors());
         alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
         alarms.extend(self.watchdog.stuck_tasks().iter().map(stuck));

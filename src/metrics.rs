@@ -239,7 +239,7 @@ impl Metrics {
         all.register("dns_queries", "DNS queries answered, by transport and RCODE", self.queries.clone());
         all.register("state_save_failures", "Failures to write the state file", self.state_failures.clone());
         all.register("state_writable", "1 while the state file can be written", self.state_writable.clone());
-        let help = "1 while the newest configuration is refused and an earlier one is active";
+        let help = "1 while the new configuration is refused and the old one stays";
         all.register("config_refused", help, self.config_refused.clone());
         all.register("stuck_tasks", "Tasks of Daymark that the watchdog finds stuck", self.stuck.clone());
         all.register("log_lines_lost", "Lines of the log that could not be written in time", self.lost_lines.clone());

@@ -21,7 +21,7 @@ use daymark_probe::Supervisor;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use self::fixed_keys::changed_fixed_keys;
 use crate::admin::PoolExpiries;
@@ -34,12 +34,15 @@ use crate::zones;
 /// The interval at which the files are compared.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The sentence before the reasons of a refusal, in the log and in the alarm.
+pub const REFUSED: &str = "the new configuration is refused, and the old one stays";
+
 /// The reason for which the newest configuration is refused. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Refused(Arc<Mutex<Option<String>>>);
 
 impl Refused {
-    /// The first reason; `None` if the newest configuration is active.
+    /// The first reason, with the number of the others; `None` if the newest configuration is active.
     pub fn reason(&self) -> Option<String> {
         self.0.lock().clone()
     }
@@ -195,7 +198,6 @@ impl Reloader {
         match Prepared::new(&self.config, config.clone(), &self.driver).await {
             Ok(prepared) => {
                 self.commit(prepared).await;
-                info!("the configuration {} is applied", file.display());
             }
             Err(reasons) => {
                 self.refuse(&reasons);
@@ -205,8 +207,8 @@ impl Reloader {
     }
 
     fn refuse(&self, reasons: &[String]) {
-        *self.reason.0.lock() = reasons.first().cloned();
-        error!("the new configuration is refused, and the old one stays");
+        *self.reason.0.lock() = summary(reasons);
+        error!("{REFUSED}");
         for reason in reasons {
             error!("{reason}");
         }
@@ -243,7 +245,29 @@ impl Reloader {
     }
 }
 
+/// The first reason, and the number of the others: `daymark.yaml:5:1: … (1 more in the log)`.
+fn summary(reasons: &[String]) -> Option<String> {
+    match reasons {
+        [] => None,
+        [one] => Some(one.clone()),
+        [first, others @ ..] => Some(format!("{first} ({} more in the log)", others.len())),
+    }
+}
+
 /// The policies of the pools.
 fn policies(pools: &[PoolConfig]) -> Vec<Pool> {
     pools.iter().map(|config| config.pool.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_of_a_refusal_says_how_many_reasons_it_leaves_out() {
+        let of = |reasons: &[&str]| summary(&reasons.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["one"]).as_deref(), Some("one"));
+        assert_eq!(of(&["one", "two", "three"]).as_deref(), Some("one (2 more in the log)"));
+    }
 }

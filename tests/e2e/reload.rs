@@ -147,7 +147,7 @@ fn the_override_of_a_removed_node_is_pending_and_can_be_cleared() {
     assert_eq!(say(&["drain", "cp-2", "--author", "ada"]).code, Some(0));
     nodes.write(&only(&nodes, &[0]));
     daymark.process.signal("HUP");
-    daymark.logs("daymark.yaml is applied");
+    daymark.logs("configuration applied: ");
     for command in [&["status"][..], &["explain", "cp-2"]] {
         let shown = say(command).stdout;
         assert!(
@@ -179,8 +179,8 @@ fn an_invalid_file_changes_nothing_and_the_log_has_the_line_and_the_key() {
     daymark.logs(&format!("daymark.yaml:{}:17: pools[0].probe.interval: ", line("interval: 100")));
     daymark.logs(&format!("daymark.yaml:{}:7: pools[0].probe: unknown key `raise`", line("raise: 2")));
     let alarms = || daymark.json("/api/v1/status")["alarms"].to_string();
-    let alarm = format!("the configuration is refused, and the former one stays: {}:", config.display());
-    assert!(alarms().contains(&alarm), "{}", alarms());
+    let alarm = format!("the new configuration is refused, and the old one stays: {}:", config.display());
+    assert!(alarms().contains(&alarm) && alarms().contains(" more in the log)"), "{}", alarms());
     assert!(daymark.get("/metrics").1.contains("\ndaymark_config_refused 1\n"));
     fs::write(&config, "").unwrap();
     daymark.process.signal("HUP");
@@ -194,8 +194,8 @@ fn an_invalid_file_changes_nothing_and_the_log_has_the_line_and_the_key() {
     nodes.write(&only(&nodes, &[0]));
     daymark.answers(&all[..1], "ready");
     asking.was_answered();
-    daymark.logs("daymark.yaml is applied");
-    assert_eq!(alarms(), "[]");
+    daymark.logs("configuration applied: ");
+    until("the alarm ends", || (alarms() == "[]").then_some(()));
     assert!(daymark.get("/metrics").1.contains("\ndaymark_config_refused 0\n"));
 }
 
