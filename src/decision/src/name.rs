@@ -152,7 +152,7 @@ impl NodeName {
     /// The most bytes of a node's name: those of a DNS subdomain name, which Kubernetes asks of the names of nodes (RFC 1123).
     pub const MAX_BYTES: usize = 253;
     /// The allowed names, as a noun phrase.
-    pub const ALLOWED: &'static str = "a text of 1 to 253 characters without white space that is neither . nor ..";
+    pub const ALLOWED: &'static str = "a text of 1 to 253 bytes without white space that is neither . nor ..";
 
     /// Takes the name as it is.
     ///

@@ -73,7 +73,7 @@ fn a_value_of_the_wrong_type_is_an_error_with_the_right_type() {
     );
     assert_eq!(
         fault("name: kube-cp-1", "name: 1"),
-        "4:16: pools[0].nodes[0].name: is the number 1; a text of 1 to 253 characters without white space that is neither . nor .. is allowed"
+        "4:16: pools[0].nodes[0].name: is the number 1; a text of 1 to 253 bytes without white space that is neither . nor .. is allowed"
     );
 }
 
@@ -103,7 +103,7 @@ fn a_missing_required_key_is_an_error() {
         "4:38: pools[0].nodes[0].addresses: is an empty list; at least one IP address is needed"
     );
     assert!(fault("{name: kube-cp-1, ", "{").starts_with(
-        "4:9: pools[0].nodes[0].name: is missing; a text of 1 to 253 characters without white space that is neither . nor .. is needed"
+        "4:9: pools[0].nodes[0].name: is missing; a text of 1 to 253 bytes without white space that is neither . nor .. is needed"
     ));
 }
 
