@@ -53,7 +53,7 @@ fn bench() -> Bench {
     tokio::spawn(driver.run());
 
     let usage =
-        || Usage { calls: vec![CallCount { call: "read-pool", outcome: "limited", count: 3 }], remaining: Some(50) };
+        || Usage { calls: vec![CallCount { call: "readPool", outcome: "limited", count: 3 }], remaining: Some(50) };
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("token"), "secret\n").unwrap();
     let admin = Admin {
@@ -262,7 +262,7 @@ async fn the_metrics_contain_everything_that_is_promised() {
         "daymark_pool_answer_addresses{pool=\"lb.example.org\"} 1",
         "daymark_pool_basis{pool=\"lb.example.org\",family=\"ipv4\",basis=\"lastKnownGood\"} 0",
         "daymark_provider_behind_seconds{provider=\"memory\"} 0",
-        "daymark_provider_calls_total{provider=\"cloudflare\",call=\"read-pool\",outcome=\"limited\"} 3",
+        "daymark_provider_calls_total{provider=\"cloudflare\",call=\"readPool\",outcome=\"limited\"} 3",
         "daymark_provider_calls_remaining{provider=\"cloudflare\"} 50",
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"NOERROR\"} 42",
         "daymark_pool_refused_credentials_targets{pool=\"lb.example.org\"} 0",

@@ -738,7 +738,7 @@ async fn a_memory_that_could_not_be_written_is_written_once_the_disk_is_mended()
 
 #[test]
 fn calls_are_counted_where_they_are_made() {
-    let count = CallCount { call: "read-pool", outcome: "ok", count: 3 };
+    let count = CallCount { call: "readPool", outcome: "ok", count: 3 };
     let calls = vec![count.clone()];
     let usage = move || Usage { calls: calls.clone(), remaining: Some(7) };
     let progress = Progress::remote("cloudflare", Clock::start(), usage);

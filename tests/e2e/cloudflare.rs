@@ -37,7 +37,7 @@ fn one_process_serves_dns_and_writes_records_when_nodes_leave_and_return() {
     daymark.logs(&format!("add the record {POOL} A {} (in: ready since", all[1]));
     let metrics = daymark.get("/metrics").1;
     for metric in [
-        "daymark_provider_calls_total{provider=\"cloudflare\",call=\"write-record\",outcome=\"ok\"} 5",
+        "daymark_provider_calls_total{provider=\"cloudflare\",call=\"writeRecord\",outcome=\"ok\"} 5",
         "daymark_provider_calls_remaining{provider=\"cloudflare\"} 11",
         "daymark_provider_behind_seconds{provider=\"cloudflare\"} 0",
         "daymark_provider_last_success_timestamp_seconds{provider=\"cloudflare\"} 1",

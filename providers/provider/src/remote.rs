@@ -101,7 +101,7 @@ pub struct Usage {
 /// The number of calls of one kind with one outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallCount {
-    /// The kind of call, such as `read-pool`.
+    /// The kind of call, such as `readPool`.
     pub call: &'static str,
     /// The outcome, such as `ok` or `limited`.
     pub outcome: &'static str,

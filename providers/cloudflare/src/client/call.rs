@@ -27,14 +27,14 @@ impl Call {
     /// The label in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::VerifyToken => "verify-token",
-            Self::ReadZone => "read-zone",
-            Self::ReadPool => "read-pool",
-            Self::WritePool => "write-pool",
-            Self::ReadBalancer => "read-balancer",
-            Self::WriteBalancer => "write-balancer",
-            Self::ReadRecords => "read-records",
-            Self::WriteRecord => "write-record",
+            Self::VerifyToken => "verifyToken",
+            Self::ReadZone => "readZone",
+            Self::ReadPool => "readPool",
+            Self::WritePool => "writePool",
+            Self::ReadBalancer => "readBalancer",
+            Self::WriteBalancer => "writeBalancer",
+            Self::ReadRecords => "readRecords",
+            Self::WriteRecord => "writeRecord",
         }
     }
 

@@ -236,7 +236,7 @@ async fn a_cut_is_distinguished_from_no_connection_and_both_are_tried_again() {
     assert_eq!(refused.to_string(), "no connection to Cloudflare for reading the zone");
     assert_eq!(refused.retry(), Retry::BackOff);
     assert!(!full_text(&refused).contains("http://"), "{}", full_text(&refused));
-    assert_eq!(client.usage().calls, [count("read-zone", "unreachable", 1)]);
+    assert_eq!(client.usage().calls, [count("readZone", "unreachable", 1)]);
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn an_answer_that_does_not_come_or_does_not_end_is_given_up_in_time() {
         let failure = client.get::<Value>(Call::ReadPool, "/pools/1").await.unwrap_err();
         assert_eq!(failure.to_string(), "no response from Cloudflare within 50ms while reading Load Balancing pools");
         assert_eq!(failure.retry(), Retry::BackOff);
-        assert_eq!(client.usage().calls, [count("read-pool", "timed-out", 1)]);
+        assert_eq!(client.usage().calls, [count("readPool", "timedOut", 1)]);
     }
 }
 
@@ -292,7 +292,7 @@ async fn after_too_many_calls_none_is_made_until_cloudflare_allows_it() {
         tokio::time::advance(Duration::from_secs(1)).await;
         tokio::time::resume();
         assert_eq!(fixture.get().await.unwrap(), json!(1));
-        assert_eq!(fixture.client.usage().calls, [count("read-pool", "limited", 1), count("read-pool", "ok", 1)]);
+        assert_eq!(fixture.client.usage().calls, [count("readPool", "limited", 1), count("readPool", "ok", 1)]);
     }
 }
 
@@ -323,12 +323,12 @@ async fn calls_are_counted_by_what_became_of_them() {
     fixture.list().await.unwrap_err();
     fixture.list().await.unwrap_err();
     let outcomes = [
-        count("read-pool", "busy", 1),
-        count("read-pool", "ok", 1),
-        count("read-pool", "refused", 1),
-        count("read-pool", "unreadable", 1),
-        count("read-records", "unreachable", 1),
-        count("read-records", "unreadable", 1),
+        count("readPool", "busy", 1),
+        count("readPool", "ok", 1),
+        count("readPool", "refused", 1),
+        count("readPool", "unreadable", 1),
+        count("readRecords", "unreachable", 1),
+        count("readRecords", "unreadable", 1),
     ];
     assert_eq!(fixture.client.usage(), Usage { calls: outcomes.to_vec(), remaining: None });
 }
