@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use daymark_config::{self as config, Config, ConfigErrors, PoolConfig, ProviderConfig};
-use daymark_decision::{Decision, Engine, Memory};
+use daymark_decision::{Decision, Engine, Memory, duration_text};
 use daymark_discovery::{PassReport, discover_once};
 use daymark_files::error_chain;
 use daymark_provider::RemoteProvider;
@@ -211,9 +211,10 @@ async fn publish(
 fn warn_of_short(deadline: Duration, config: &Config) {
     for PoolConfig { pool, probe, .. } in config.pools.iter().filter(|config| deadline <= config.probe.timeout) {
         let name = &pool.name;
-        let timeout = probe.timeout;
+        let timeout = duration_text(probe.timeout);
+        let deadline = duration_text(deadline);
         warn!(
-            "{name}: the deadline {deadline:?} is not longer than its probe `timeout` {timeout:?}, so a silent node \
+            "{name}: the deadline {deadline} is not longer than its probe `timeout` {timeout}, so a silent node \
              cannot be found in time; raise `--deadline`"
         );
     }

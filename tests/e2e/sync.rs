@@ -304,7 +304,7 @@ fn a_deadline_too_short_for_a_silent_node_is_a_warning() {
         done.stderr
     };
     let wanted = format!(
-        "{POOL}: the deadline 60s is not longer than its probe `timeout` 60s, so a silent node cannot be found in \
+        "{POOL}: the deadline 1m is not longer than its probe `timeout` 1m, so a silent node cannot be found in \
          time; raise `--deadline`\n"
     );
     assert!(warnings("60s").ends_with(&wanted));

@@ -20,6 +20,8 @@ use serde_json::Value;
 
 use super::reader::Key;
 
+pub(super) use daymark_decision::duration_text;
+
 pub(super) use self::cloudflare::{
     ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, HexId, ProviderName, Variable, ZoneText,
 };
@@ -172,16 +174,6 @@ impl<const MIN: u64, const MAX: u64> Kind for BoundedDuration<MIN, MAX> {
 
     fn narrow(schema: &mut Schema) {
         pattern(schema, "^[0-9]+(ms|s|m|h)$");
-    }
-}
-
-/// A duration as the configuration writes it, in the largest unit that needs no fraction.
-pub(super) fn duration_text(duration: Duration) -> String {
-    let milliseconds = duration.as_millis();
-    let units = [(3_600_000, "h"), (60_000, "m"), (1000, "s")];
-    match units.into_iter().find(|(unit, _)| milliseconds >= *unit && milliseconds.is_multiple_of(*unit)) {
-        Some((unit, name)) => format!("{}{name}", milliseconds / unit),
-        None => format!("{milliseconds}ms"),
     }
 }
 

@@ -15,6 +15,7 @@ mod answer;
 mod awaited;
 mod change;
 mod command;
+mod duration;
 mod engine;
 mod families;
 #[cfg(any(test, feature = "fixtures"))]
@@ -46,6 +47,7 @@ mod writer_election;
 pub use answer::{Answer, Basis, Decision, Member, Order};
 pub use change::{Change, TargetChange};
 pub use command::Command;
+pub use duration::duration_text;
 pub use engine::{Deadline, Engine};
 pub use health::Health;
 pub use memory::{Memory, PoolMemory, TargetMemory};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use daymark_decision::duration_text;
 use daymark_files::NoSystemRoots;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -126,7 +127,7 @@ pub enum CallError {
         source: reqwest::Error,
     },
     /// No complete response in time.
-    #[error("no response from Cloudflare within {limit:?} while {call}")]
+    #[error("no response from Cloudflare within {} while {call}", duration_text(*limit))]
     TimedOut {
         /// The kind of the call.
         call: Call,
@@ -160,7 +161,7 @@ impl CallError {
             Self::Busy { .. } => "busy",
             Self::Unreadable { .. } => "unreadable",
             Self::Unreachable { .. } => "unreachable",
-            Self::TimedOut { .. } => "timed-out",
+            Self::TimedOut { .. } => "timedOut",
         }
     }
 }
