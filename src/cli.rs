@@ -42,7 +42,7 @@ pub struct Cli {
 enum Command {
     /// Run the controller: probe, decide and publish the answers
     Run(run::Arguments),
-    /// Make one pass for a timer: probe until every verdict is settled, publish to Cloudflare, and end
+    /// Make one pass for a timer: probe until every verdict is settled, publish to each remote provider, and end
     Sync(sync::Arguments),
     /// Run Daymark with three fake apiservers on this host, or change the behaviour of a fake of the running demo
     #[cfg(feature = "demo")]

@@ -207,7 +207,8 @@ impl Spawner {
         info!("provider {} publishes through {}", provider.name(), provider.system());
         let counted = Arc::clone(&provider);
         let progress = Progress::remote(provider.name(), self.clock, move || counted.usage());
-        self.tasks.spawn("a publisher", publish::remote::publish(provider, inputs, progress.clone()));
+        let task = format!("the publisher of provider {}", provider.name());
+        self.tasks.spawn(task, publish::remote::publish(provider, inputs, progress.clone()));
         progress
     }
 

@@ -1,5 +1,6 @@
 //! The tasks of a running Daymark, each with a name, and the ways in which they end.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use tokio::task::{JoinError, JoinSet};
@@ -11,7 +12,7 @@ pub enum TaskError {
     #[error("{task} failed")]
     Failed {
         /// Its name.
-        task: &'static str,
+        task: Cow<'static, str>,
         /// Its error.
         source: Box<dyn Error + Send + Sync>,
     },
@@ -19,7 +20,7 @@ pub enum TaskError {
     #[error("{task} ended before the shutdown")]
     Ended {
         /// Its name.
-        task: &'static str,
+        task: Cow<'static, str>,
     },
     /// The task panicked.
     #[error("a task has crashed")]
@@ -33,13 +34,18 @@ pub(super) struct Tasks(JoinSet<End>);
 /// The end of a task.
 #[derive(Debug)]
 struct End {
-    task: &'static str,
+    task: Cow<'static, str>,
     outcome: Result<(), Box<dyn Error + Send + Sync>>,
 }
 
 impl Tasks {
     /// Spawns a task that cannot fail.
-    pub(super) fn spawn(&mut self, task: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(
+        &mut self,
+        task: impl Into<Cow<'static, str>>,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let task = task.into();
         self.0.spawn(async move {
             future.await;
             End { task, outcome: Ok(()) }
@@ -52,6 +58,7 @@ impl Tasks {
         task: &'static str,
         future: impl Future<Output = Result<(), E>> + Send + 'static,
     ) {
+        let task = Cow::Borrowed(task);
         self.0.spawn(async move {
             let outcome = future.await.map_err(Into::into);
             End { task, outcome }
