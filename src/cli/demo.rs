@@ -15,6 +15,7 @@ use clap::Args;
 use daymark_authoritative::InheritedSockets;
 use daymark_config::Config;
 use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver, UnknownBehaviour};
+use tracing::level_filters::LevelFilter;
 
 use super::client::{Api, segment};
 use super::log::{self, Format};
@@ -70,7 +71,7 @@ async fn run_demo(arguments: &Arguments) -> Result<(), Failure> {
     let app = App::bind(config, None, InheritedSockets::default())
         .map_err(|errors| Failure::Usage(format!("{errors}\nchoose other addresses by --listen and --api")))?;
     print(&cluster.instructions(arguments))?;
-    let _log = log::start(Format::Text, "info");
+    let _log = log::start(Format::Text, LevelFilter::INFO);
     let apiservers = Arc::new(cluster.apiservers);
     let outcome = app.with_routes(routes(apiservers.clone())).run().await;
     if let Some(apiservers) = Arc::into_inner(apiservers) {

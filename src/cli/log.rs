@@ -4,10 +4,14 @@ use std::fmt::Debug;
 use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
-use tracing::error;
+use daymark_decision::quoted;
 use tracing::field::Field;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing::{error, warn};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::os::log_writer::{FlushGuard, LogWriter};
 
@@ -21,25 +25,67 @@ pub(super) enum Format {
     Json,
 }
 
+/// The environment variable that sets the level.
+const VARIABLE: &str = "DAYMARK_LOG";
+
 /// Logs from this level on, until what this gives is dropped. `DAYMARK_LOG` may give another level, such as `debug` or
-/// `daymark=trace`.
-pub(super) fn start(format: Format, level: &str) -> Option<FlushGuard> {
-    let filter = EnvFilter::try_from_env("DAYMARK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+/// `info,daymark_probe=trace`. One that is not understood is a warning, and changes nothing.
+pub(super) fn start(format: Format, level: LevelFilter) -> Option<FlushGuard> {
+    let text = std::env::var_os(VARIABLE).unwrap_or_default();
+    let filter = filter(&text.to_string_lossy(), level);
     // Without a thread there is no runtime either, and its error is reported.
     let writer = LogWriter::start(io::stderr()).ok()?;
     let guard = writer.flush_guard();
     // A crash is logged as everything is: by whole lines, and without waiting for their reader.
     std::panic::set_hook(Box::new(|crash| error!("{}", one_line(&crash.to_string()))));
     let make_writer = move || writer.clone();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(make_writer).with_target(false);
+    let layer = tracing_subscriber::fmt::layer().with_writer(make_writer).with_target(false);
     // A line that cannot be written is lost. Reporting the loss on standard error would panic if that is the fault.
-    let builder = builder.log_internal_errors(false);
-    // A second call finds a logger already there, which is as good.
-    let _ = match format {
-        Format::Json => builder.json().flatten_event(true).try_init(),
-        Format::Text => builder.with_ansi(io::stderr().is_terminal()).fmt_fields(debug_fn(write_message)).try_init(),
+    let layer = layer.log_internal_errors(false);
+    let layer = match format {
+        Format::Json => layer.json().flatten_event(true).boxed(),
+        Format::Text => layer.with_ansi(io::stderr().is_terminal()).fmt_fields(debug_fn(write_message)).boxed(),
     };
+    let default = || Targets::new().with_default(level);
+    let targets = filter.as_ref().map_or_else(|_| default(), Clone::clone);
+    // A second call finds a logger already there, which is as good.
+    let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
+    if let Err(message) = filter {
+        warn!("{message}; the level stays {level}");
+    }
     Some(guard)
+}
+
+/// Reads levels, separated by commas: `LEVEL` for everything, or `TARGET=LEVEL` for one crate or module.
+///
+/// # Errors
+///
+/// Fails with a sentence if a part is not understood.
+fn filter(text: &str, default: LevelFilter) -> Result<Targets, String> {
+    let mut targets = Targets::new().with_default(default);
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (target, name) = part.split_once('=').map_or((None, part), |(target, name)| (Some(target.trim()), name.trim()));
+        let level = level(name).ok_or_else(|| {
+            let allowed = "off, error, warn, info, debug and trace are allowed, alone or as TARGET=LEVEL";
+            format!("{VARIABLE}: {} is no level; {allowed}", quoted(name))
+        })?;
+        targets = match target {
+            Some(target) => targets.with_target(target, level),
+            None => targets.with_default(level),
+        };
+    }
+    Ok(targets)
+}
+
+/// The level of a name in any letter case, or of a number from 0 for `off` to 5 for `trace`.
+fn level(name: &str) -> Option<LevelFilter> {
+    match name.to_ascii_lowercase().as_str() {
+        "warning" => Some(LevelFilter::WARN),
+        "err" => Some(LevelFilter::ERROR),
+        "none" => Some(LevelFilter::OFF),
+        "" => None,
+        other => other.parse().ok(),
+    }
 }
 
 fn one_line(text: &str) -> String {
@@ -53,8 +99,42 @@ fn write_message(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> s
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_spellings_of_a_level_are_understood() {
+        let default = LevelFilter::INFO;
+        for (text, level) in [
+            ("", default),
+            (" , ", default),
+            ("warning", LevelFilter::WARN),
+            ("WARN", LevelFilter::WARN),
+            ("Error", LevelFilter::ERROR),
+            ("err", LevelFilter::ERROR),
+            ("off", LevelFilter::OFF),
+            ("5", LevelFilter::TRACE),
+            (" debug ", LevelFilter::DEBUG),
+        ] {
+            assert_eq!(filter(text, default), Ok(Targets::new().with_default(level)), "{text:?}");
+        }
+        let of_target = Targets::new().with_default(LevelFilter::WARN).with_target("daymark_probe", LevelFilter::TRACE);
+        assert_eq!(filter("warning, daymark_probe = trace", default), Ok(of_target.clone()));
+        let with_default = of_target.with_default(default);
+        assert_eq!(filter("daymark_probe=trace", default), Ok(with_default));
+    }
+
+    #[test]
+    fn a_level_that_is_not_understood_is_named_with_those_that_are_allowed() {
+        for (text, word) in [("verbose", "verbose"), ("info,daymark=loud", "loud"), ("daymark=", ""), ("daymark", "daymark")] {
+            let message = format!(
+                "DAYMARK_LOG: \"{word}\" is no level; off, error, warn, info, debug and trace are allowed, alone or as TARGET=LEVEL"
+            );
+            assert_eq!(filter(text, LevelFilter::INFO), Err(message));
+        }
+    }
+
     #[test]
     fn a_crash_is_one_line() {
-        assert_eq!(super::one_line("panicked at a.rs:1:2:\nit broke\n"), "panicked at a.rs:1:2: it broke");
+        assert_eq!(one_line("panicked at a.rs:1:2:\nit broke\n"), "panicked at a.rs:1:2: it broke");
     }
 }

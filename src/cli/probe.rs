@@ -8,6 +8,7 @@ use daymark_decision::{Observation, Target};
 use daymark_probe::Prober;
 use futures_util::future::join_all;
 use serde::Serialize;
+use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
 use super::explain::{day, times};
@@ -41,7 +42,7 @@ struct Probed {
 
 pub(super) fn probe(arguments: &Arguments) -> Outcome {
     let config = Config::load_without_keys(&arguments.config, arguments.own.name.as_deref())?;
-    let _log = log::start(Format::Text, "warn");
+    let _log = log::start(Format::Text, LevelFilter::WARN);
     let pools = known(&config);
     let probed = block_on(async { Ok(probe_all(&pools).await) })?;
     match arguments.output {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use daymark_config::{Config, Flags};
+use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
 use super::log::{self, Format};
@@ -49,7 +50,7 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
     let inherited = sockets::inherited().map_err(|error| Failure::Usage(error.to_string()))?;
     let log_format = arguments.log_format;
     let (config, file) = configuration(arguments)?;
-    let _log = log::start(log_format, "info");
+    let _log = log::start(log_format, LevelFilter::INFO);
     for warning in &config.warnings {
         warn!("{warning}");
     }

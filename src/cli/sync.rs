@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
 use super::log::{self, Format};
@@ -76,7 +77,7 @@ pub(super) fn sync(arguments: &Arguments) -> Outcome {
         let message = "has no remote provider, so there is nothing to publish; `daymark run` serves DNS";
         return Err(Failure::Usage(config.finding("providers", "", message.to_owned()).to_string()));
     }
-    let _log = log::start(Format::Text, "warn");
+    let _log = log::start(Format::Text, LevelFilter::WARN);
     let Ended { report, is_stopped } = block_on(until_stopped(arguments, &config))?;
     let mut errors = errors(&report, is_stopped);
     let printed = match arguments.output {

@@ -57,3 +57,26 @@ fn probes_and_queries_log_nothing_at_the_default_level() {
     assert!(before.lines().all(|line| line.contains(" INFO ") || line.contains(" WARN ")), "{before}");
     assert!(!before.contains('\u{1b}'), "a log that goes to a file has no colours: {before}");
 }
+
+#[test]
+fn an_unknown_level_is_a_warning_and_leaves_the_default() {
+    let nodes = Nodes::start(1);
+    let config = nodes.write(&nodes.plan());
+    let mut command = daymark(&["run", "-c", config.to_str().unwrap()]);
+    let running = Daymark::start(command.env("DAYMARK_LOG", "verbose"));
+    running.logs("DAYMARK_LOG: \"verbose\" is no level; off, error, warn, info, debug and trace are allowed");
+    running.logs(" INFO ");
+}
+
+#[test]
+fn warning_is_a_spelling_of_warn() {
+    let nodes = Nodes::start(1);
+    let config = nodes.write(&nodes.plan());
+    let mut command = daymark(&["run", "-c", config.to_str().unwrap()]);
+    let running = Daymark::start(command.env("DAYMARK_LOG", "warning"));
+    running.answers(&nodes.addresses(), "ready");
+    nodes.set(0, Behaviour::Dead);
+    running.logs("lastKnownGood");
+    let log = running.kill();
+    assert!(log.contains(" WARN ") && !log.contains(" INFO "), "{log}");
+}
