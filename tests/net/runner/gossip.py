@@ -1,5 +1,5 @@
 """The path of the gossip between the hosts. It loses, delays, reorders and duplicates datagrams, records them, and
-injects datagrams that no host has sent. It has no gossip key.
+injects datagrams that no host has sent. It has no gossip key. For a soak, it also carries the probes.
 
 The kernel's netem can do the first four, but not every kernel has it, and it can do neither of the others.
 """
@@ -27,6 +27,8 @@ class GossipPath:
         self._loop = loop
         self._random = random.Random(seed)
         self._faults = {}
+        self._every_packet = None
+        self.lost = 0  # Packets that `disturb_every_packet` has dropped.
         self._tunnel = os.open("/dev/net/tun", os.O_RDWR)
         fcntl.ioctl(self._tunnel, TUNSETIFF, struct.pack("16sH22x", network.TUNNEL.encode(), IFF_TUN | IFF_NO_PI))
         network.divert_gossip()
@@ -35,6 +37,11 @@ class GossipPath:
     def fault(self, pairs, kind, value):
         for one, other in pairs:
             self._faults.setdefault((ADDRESS[one], ADDRESS[other]), {})[kind] = value
+
+    def disturb_every_packet(self, loss, jitter):
+        """Carries the probes too from now on, and loses or delays every packet: a share of 0 to 1, and up to these seconds."""
+        self._every_packet = loss, jitter
+        network.divert_probes()
 
     def heal(self):
         self._faults = {}
@@ -54,6 +61,14 @@ class GossipPath:
 
     def _carry(self):
         packet = os.read(self._tunnel, 65536)
+        if self._every_packet:
+            loss, jitter = self._every_packet
+            if self._random.random() < loss:
+                self.lost += 1
+            else:
+                delay = self._random.uniform(0, jitter)
+                self._loop.at(time.monotonic() + delay, lambda: os.write(self._tunnel, packet))
+            return
         if packet[0] >> 4 != 4 or packet[9] != 17:
             return
         pair = packet[12:16], packet[16:20]

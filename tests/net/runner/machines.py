@@ -1,10 +1,12 @@
 """The processes on the machines: an apiserver on each node, Daymark on each host, and the files that they need."""
 
 import base64
+import collections
 import datetime
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -159,6 +161,18 @@ class Host(Machine):
         """Returns the sum of a counter over all its labels."""
         _, text = self.get("/metrics") or (0, "")
         return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"daymark_{metric}_total"))
+
+    def probes(self):
+        """Returns the number of probes by outcome."""
+        _, text = self.get("/metrics")
+        counts = collections.Counter()
+        for outcome, count in re.findall(r'^daymark_probes_total\{.*outcome="(.*?)".*\} (\d+)', text, re.MULTILINE):
+            counts[outcome] += int(count)
+        return counts
+
+    def events(self):
+        """Returns the kept history, as the admin API gives it."""
+        return json.loads(self.get("/api/v1/events")[1])
 
     def command_line(self, *arguments):
         """Runs a command of Daymark on this host; returns its exit code and its output."""

@@ -1,7 +1,10 @@
 """Measurements with the fixture of the stories. Each returns figures that `run` prints."""
 
+import collections
 import os
 import signal
+import subprocess
+import sys
 import time
 
 from . import network
@@ -21,6 +24,33 @@ def kill(fixture):
         fixture.nodes[node].start()
         wait_for_answers(fixture, others | {node}, began)
     return times
+
+
+LOSS, JITTER = 0.01, 0.2  # A share of the packets; seconds.
+
+
+def soak(fixture, minutes):
+    """Loses and delays every packet of gossip and probes while other processes keep every core busy. Returns what the hosts
+    answered and reported that was not calm, and how much the network and the probes suffered."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    before = {name: (host.probes(), host.events()) for name, host in fixture.hosts.items()}
+    began = time.monotonic()
+    fixture.gossip.disturb_every_packet(LOSS, JITTER)
+    time.sleep(60 * minutes)
+    ended = time.monotonic()
+    fixture.gossip.disturb_every_packet(0, 0)
+    for process in busy:
+        process.kill()
+    probes = collections.Counter()
+    answers, events = [], []
+    all_nodes = frozenset(network.NODES)
+    for name, host in fixture.hosts.items():
+        probes_before, events_before = before[name]
+        probes += host.probes() - probes_before
+        streaks = fixture.poller.between(name, began, ended)
+        answers += [f"{name}: {streak} for {length:.2f} s" for streak, length in streaks if streak.answer != all_nodes]
+        events += [f"{name}: {event['message']}" for event in host.events() if event not in events_before]
+    return {"answers": answers, "events": events, "probes": probes, "lost": fixture.gossip.lost}
 
 
 def wait_for_answers(fixture, nodes, since):

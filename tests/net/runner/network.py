@@ -120,6 +120,12 @@ def divert_gossip():
     run("ip", "-batch", "-", stdin="\n".join(lines))
 
 
+def divert_probes():
+    """Routes the connections between hosts and nodes through the tunnel too."""
+    for direction in ("dport", "sport"):
+        run("nft", f"add rule ip paths divert iifname != {TUNNEL} tcp {direction} {NODE_PORT} meta mark set 1")
+
+
 def cut(pairs):
     """Drops every packet from the first machine of each pair to the second."""
     _change("add", "cut", pairs)
