@@ -64,7 +64,8 @@ pub(super) fn start(format: Format, level: LevelFilter) -> Option<FlushGuard> {
 fn filter(text: &str, default: LevelFilter) -> Result<Targets, String> {
     let mut targets = Targets::new().with_default(default);
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let (target, name) = part.split_once('=').map_or((None, part), |(target, name)| (Some(target.trim()), name.trim()));
+        let (target, name) =
+            part.split_once('=').map_or((None, part), |(target, name)| (Some(target.trim()), name.trim()));
         let level = level(name).ok_or_else(|| {
             let allowed = "off, error, warn, info, debug and trace are allowed, alone or as TARGET=LEVEL";
             format!("{VARIABLE}: {} is no level; {allowed}", quoted(name))
@@ -125,7 +126,9 @@ mod tests {
 
     #[test]
     fn a_level_that_is_not_understood_is_named_with_those_that_are_allowed() {
-        for (text, word) in [("verbose", "verbose"), ("info,daymark=loud", "loud"), ("daymark=", ""), ("daymark", "daymark")] {
+        for (text, word) in
+            [("verbose", "verbose"), ("info,daymark=loud", "loud"), ("daymark=", ""), ("daymark", "daymark")]
+        {
             let message = format!(
                 "DAYMARK_LOG: \"{word}\" is no level; off, error, warn, info, debug and trace are allowed, alone or as TARGET=LEVEL"
             );

@@ -209,7 +209,7 @@ impl Engine {
         }
         self.recompute(self.now);
         self.generation = self.next_generation();
-        self.revision += 1;
+        self.revision = self.revision.saturating_add(1);
         for pool in self.pools.values_mut() {
             pool.renew(self.generation);
         }
@@ -305,7 +305,7 @@ impl Engine {
     fn recompute(&mut self, now: Moment) {
         self.overrides.expire(now);
         // Once all hosts were reachable, the wait is over for good.
-        let reaches_all = 1 + self.views().count() == self.member_count();
+        let reaches_all = self.reachable_count() == self.member_count();
         if reaches_all || self.starting.as_ref().is_some_and(|starting| starting.until <= now) {
             self.starting = None;
         }
@@ -338,7 +338,7 @@ impl Engine {
         let Some(pool) = self.pools.get(name) else { return };
         let verdicts = self.verdicts_of(pool);
         let now = self.now;
-        self.revision += 1;
+        self.revision = self.revision.saturating_add(1);
         let has_quorum = self.quorum_state() == QuorumState::Quorum;
         let peers = &self.peers;
         let good_of_peers = || {

@@ -11,6 +11,9 @@
 //!  (one probe)  (thresholds) (quorum)  (grade)  (overrides, last known good, steering)
 //! ```
 
+// Numbers come from state files and other hosts. Arithmetic on them stops at the ends, and neither panics nor wraps.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod answer;
 mod awaited;
 mod change;

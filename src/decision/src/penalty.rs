@@ -8,8 +8,8 @@ use crate::moment::{Moment, millis};
 
 /// The penalty of one fall from `ready`, in thousandths of a fall.
 const FALL: u64 = 1000;
-/// The time without a fall that halves the penalty.
-const HALF_LIFE: Duration = Duration::from_mins(10);
+/// The milliseconds without a fall that halve the penalty.
+const HALF_LIFE: u64 = 600_000;
 /// The wait for each fall beyond the first.
 const STEP: Duration = Duration::from_secs(10);
 /// The longest wait.
@@ -42,13 +42,12 @@ impl Penalty {
 
     /// The level at `now`: halved for each whole half-life since the last fall, linear in between.
     fn level_at(self, now: Moment) -> u64 {
-        let half_life = millis(HALF_LIFE);
         let elapsed = millis(now.since(self.at));
-        let Some(level) = u32::try_from(elapsed / half_life).ok().and_then(|halvings| self.level.checked_shr(halvings))
+        let Some(level) = u32::try_from(elapsed / HALF_LIFE).ok().and_then(|halvings| self.level.checked_shr(halvings))
         else {
             return 0;
         };
-        level - (level / 2).saturating_mul(elapsed % half_life) / half_life
+        level.saturating_sub((level / 2).saturating_mul(elapsed % HALF_LIFE) / HALF_LIFE)
     }
 }
 

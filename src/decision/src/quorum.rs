@@ -74,7 +74,7 @@ impl fmt::Display for QuorumState {
 
 /// True if `count` is more than half of `whole`, such as of the configured hosts.
 pub fn is_majority(count: usize, whole: usize) -> bool {
-    count * 2 > whole
+    count > whole / 2
 }
 
 /// The elected writer: the lowest name among the eligible members that a majority reaches.
@@ -157,7 +157,7 @@ impl Tallies {
 
     fn verdict(&self) -> Option<Grade> {
         let most = |count: fn(&Tally) -> usize| {
-            let is_tie = count(&self.current) * 2 == self.current.votes;
+            let is_tie = count(&self.current).saturating_mul(2) == self.current.votes;
             let tally = if is_tie { &self.all } else { &self.current };
             is_majority(count(tally), tally.votes)
         };
@@ -173,9 +173,10 @@ impl Tallies {
 impl Tally {
     fn add(&mut self, grade: Grade, votes: usize) {
         if grade != Grade::Unknown {
-            self.votes += votes;
-            self.below_ready += if grade < Grade::Ready { votes } else { 0 };
-            self.down += if grade < Grade::Live { votes } else { 0 };
+            let add = |count: usize, counts: bool| if counts { count.saturating_add(votes) } else { count };
+            self.votes = add(self.votes, true);
+            self.below_ready = add(self.below_ready, grade < Grade::Ready);
+            self.down = add(self.down, grade < Grade::Live);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::moment::{Moment, millis};
+use crate::moment::Moment;
 use crate::policy::TtlRange;
 
 /// A TTL, and the time at which it changes without an input.
@@ -30,8 +30,7 @@ impl Ttl {
         let by_expiry = within(expiry.since(now));
         let seconds = by_transition.min(by_expiry);
         // One millisecond past the point where `seconds` are left, one fewer whole second is.
-        let step = millis(Duration::from_secs(u64::from(seconds)));
-        let changes_at = Moment::from_millis((expiry.as_millis() + 1).saturating_sub(step));
+        let changes_at = expiry.before(Duration::from_secs(u64::from(seconds))).after(Duration::from_millis(1));
         Self { seconds, changes_at: (seconds > range.min).then_some(changes_at) }
     }
 }

@@ -213,7 +213,7 @@ impl HostEntries {
     }
 
     fn change(&mut self, key: EntryKey, value: Option<EntryValue>) {
-        self.version += 1;
+        self.version = self.version.saturating_add(1);
         self.put(Entry { version: self.version, key, value });
     }
 

@@ -109,7 +109,7 @@ impl Gossip {
         Self {
             own: membership.own.clone(),
             incarnation,
-            incarnation_step: 1 + incarnation % MAX_INCARNATION_STEP,
+            incarnation_step: (incarnation % MAX_INCARNATION_STEP).saturating_add(1),
             entries: HostEntries::default(),
             heartbeats: VecDeque::from([Heartbeat { number: 0, at: now }]),
             next_heartbeat: now.after(HEARTBEAT_INTERVAL),
@@ -183,7 +183,7 @@ impl Gossip {
     /// The next message that is due. The caller asks until there is none.
     pub fn poll_transmit(&mut self, now: Moment) -> Option<Transmit> {
         while self.next_heartbeat <= now {
-            let number = self.heartbeats.back().map_or(0, |heartbeat| heartbeat.number + 1);
+            let number = self.heartbeats.back().map_or(0, |heartbeat| heartbeat.number.saturating_add(1));
             self.heartbeats.push_back(Heartbeat { number, at: now });
             if self.heartbeats.len() > MAX_HEARTBEATS {
                 self.heartbeats.pop_front();
@@ -229,7 +229,7 @@ impl Gossip {
         changed
             .map(|(host, peer)| {
                 peer.is_changed = false;
-                peer.views += 1;
+                peer.views = peer.views.saturating_add(1);
                 let view = PeerView {
                     host: host.clone(),
                     incarnation: peer.incarnation,

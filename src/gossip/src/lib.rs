@@ -40,6 +40,9 @@
 //! Everything here is synchronous and deterministic, like the decision core. It has no socket, file, clock or randomness: the
 //! caller passes in the time and the random bytes.
 
+// Numbers come from state files and other hosts. Arithmetic on them stops at the ends, and neither panics nor wraps.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod entries;
 mod exchange;
 mod gossip;

@@ -215,7 +215,7 @@ impl PeerLink {
     /// Numbers a message that is sent now.
     pub(crate) fn next_header(&mut self, now: Moment) -> Header {
         let sequence_number = self.next_sequence_number;
-        self.next_sequence_number += 1;
+        self.next_sequence_number = self.next_sequence_number.saturating_add(1);
         self.sent.push_back(SentMessage { sequence_number, at: now });
         if self.sent.len() > MAX_MEASURED {
             self.sent.pop_front();

@@ -18,13 +18,13 @@ impl ReplayWindow {
     /// Records a number. Returns `false` if it has arrived before or lies below the window.
     pub(crate) fn accept(&mut self, number: u64) -> bool {
         let Some(next) = number.checked_add(1) else { return false };
-        if next > self.next {
-            let by = u32::try_from(next - self.next).unwrap_or(u32::MAX);
+        if let Some(ahead) = next.checked_sub(self.next).filter(|ahead| *ahead > 0) {
+            let by = u32::try_from(ahead).unwrap_or(u32::MAX);
             self.seen = self.seen.checked_shl(by).unwrap_or_default() | 1;
             self.next = next;
             return true;
         }
-        let age = self.next - next;
+        let age = self.next.saturating_sub(next);
         if age >= WIDTH {
             return false;
         }

@@ -76,7 +76,7 @@ impl OpenError {
 pub fn seal(ring: &KeyRing, cluster: &str, to: &str, plaintext: &[u8], random: [u8; RANDOM_LENGTH]) -> Vec<u8> {
     let key = ring.sealing();
     let (cipher, nonce) = cipher(key, random);
-    let mut datagram = Vec::with_capacity(OVERHEAD + plaintext.len());
+    let mut datagram = Vec::with_capacity(OVERHEAD.saturating_add(plaintext.len()));
     datagram.push(VERSION);
     datagram.extend(key.id().bytes());
     let associated_data = associated_data(&datagram, cluster, to);
@@ -98,15 +98,13 @@ pub fn open(ring: &KeyRing, cluster: &str, own: &str, datagram: &[u8]) -> Result
     }
     let (head, rest) = datagram.split_first_chunk::<HEAD>().ok_or(OpenError::TooShort(datagram.len()))?;
     let (random, sealed) = rest.split_first_chunk().ok_or(OpenError::TooShort(datagram.len()))?;
-    if sealed.len() < MAX_TAG_LEN {
-        return Err(OpenError::TooShort(datagram.len()));
-    }
+    let length = sealed.len().checked_sub(MAX_TAG_LEN).ok_or(OpenError::TooShort(datagram.len()))?;
     let [_, id @ ..] = *head;
     let id = KeyId::new(id);
     let (cipher, nonce) = cipher(ring.find(id).ok_or(OpenError::UnknownKey(id))?, *random);
     let mut plaintext = sealed.to_vec();
     cipher.open_in_place(nonce, associated_data(head, cluster, own), &mut plaintext).map_err(|_| OpenError::Forged)?;
-    plaintext.truncate(sealed.len() - MAX_TAG_LEN);
+    plaintext.truncate(length);
     Ok(plaintext)
 }
 

@@ -52,9 +52,14 @@ impl Engine {
         self.membership.as_ref()
     }
 
+    /// The number of hosts that this one reaches, itself included.
+    pub(super) fn reachable_count(&self) -> usize {
+        self.views().count().saturating_add(1)
+    }
+
     /// The state of the quorum. A host without peers always has one.
     pub fn quorum_state(&self) -> QuorumState {
-        if is_majority(1 + self.views().count(), self.member_count()) {
+        if is_majority(self.reachable_count(), self.member_count()) {
             QuorumState::Quorum
         } else if self.starting.is_some() {
             QuorumState::Starting

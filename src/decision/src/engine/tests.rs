@@ -1,3 +1,5 @@
+use serde_json::Value;
+
 use super::*;
 use crate::answer::Basis;
 use crate::fixtures::{self, host_name, node_name};
@@ -579,4 +581,49 @@ fn what_peers_hold_is_compared_by_address_and_counts_only_for_nodes_of_the_pool(
     let next = PeerView { sequence: 2, ..view("dns-2", good([192, 0, 2, 2])) };
     engine.handle_peer_view(next, at(1), at(1));
     assert_eq!(answer(&mut engine), (Basis::LastKnownGood, 1), "the second node, under another name");
+}
+
+/// The numbers in a value, as pointers into it (RFC 6901).
+fn numbers(value: &Value, pointer: &str) -> Vec<String> {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Number(_) => return vec![pointer.to_owned()],
+        Value::Array(items) => items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect(),
+        Value::Object(items) => items.iter().map(|(key, item)| (key.clone(), item)).collect(),
+        Value::Null | Value::Bool(_) | Value::String(_) => Vec::new(),
+    };
+    children.into_iter().flat_map(|(key, child)| numbers(child, &format!("{pointer}/{key}"))).collect()
+}
+
+#[test]
+fn no_number_in_a_state_file_stops_the_engine() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let mut former = engine(std::slice::from_ref(&a), 3);
+    former.handle_command(set(&a, "cp-1", Override { until: Some(at(600)), ..drain_since(0) }), at(5)).unwrap();
+    observe(&mut former, &target(&a, 1), Kind::Ready, 5);
+    for (secs, kind) in (6_u64..).zip([Kind::Ready, Kind::Refused, Kind::Ready, Kind::Refused, Kind::Ready]) {
+        observe(&mut former, &target(&a, 0), kind, secs);
+    }
+    let memory = serde_json::to_value(former.memory()).unwrap();
+    let numbers = numbers(&memory, "");
+    assert!(numbers.iter().any(|pointer| pointer.ends_with("until")), "{numbers:?}");
+    for pointer in &numbers {
+        for extreme in [0, 1, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
+            let mut memory = memory.clone();
+            *memory.pointer_mut(pointer).unwrap() = extreme.into();
+            // A number that does not fit is damage, which the state file reports.
+            let Ok(memory) = serde_json::from_value::<Memory>(memory) else { continue };
+            for members in [1, 3] {
+                let membership = (members > 1).then(|| fixtures::membership(1, 1..=members));
+                let mut engine = Engine::new(membership, vec![a.clone()], memory.clone(), at(20));
+                observe(&mut engine, &target(&a, 0), Kind::Refused, 21);
+                observe(&mut engine, &target(&a, 1), Kind::Ready, 22);
+                engine.handle_timeout(at(1_000));
+                engine.handle_command(set(&a, "cp-2", drain_since(1_000)), at(1_000)).ok();
+                assert!(
+                    !engine.decide(Moment::from_millis(u64::MAX)).answers[0].members.is_empty(),
+                    "{pointer} {extreme}"
+                );
+            }
+        }
+    }
 }

@@ -105,7 +105,9 @@ impl Source<'_> {
     fn delta(&self, after: u64, room: &mut usize, too_long: TooLong) -> Delta {
         let mut delta =
             Delta { host: self.host.clone(), incarnation: self.incarnation, after, up_to: after, entries: Vec::new() };
-        let Some(mut left) = room.checked_sub(encoded_len(&delta) + DELTA_MARGIN_BYTES) else { return delta };
+        let Some(mut left) = room.checked_sub(encoded_len(&delta).saturating_add(DELTA_MARGIN_BYTES)) else {
+            return delta;
+        };
         for entry in self.entries.changed_after(after) {
             let Some(rest) = left.checked_sub(encoded_len(&entry)) else {
                 if too_long == TooLong::Skip && delta.entries.is_empty() {
