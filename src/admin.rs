@@ -3,7 +3,6 @@
 //! It holds nothing itself: every answer is asked of the part that knows it. It is for operators and monitoring, and is
 //! served apart from DNS: a client that is slow or sends nonsense costs one of a few connections, for a few seconds.
 
-mod expiries;
 mod overrides;
 mod server;
 pub mod token;
@@ -21,12 +20,12 @@ use axum::routing::{get, put};
 use daymark_api::{Event, HostsStatus, PoolStatus, Problem, ProviderStatus, Status};
 use daymark_discovery::DiscoveryStatuses;
 
-pub use self::expiries::PoolExpiries;
 pub use self::server::serve;
 pub use self::token::AdminToken;
 
 use crate::driver::{Gone, Handle};
 use crate::events::Events;
+use crate::expiries::PoolExpiries;
 use crate::metrics::{Metrics, QueryCount, Readings};
 use crate::os::clock::Clock;
 use crate::os::log_writer;

@@ -5,6 +5,7 @@ mod app;
 pub mod cli;
 mod driver;
 mod events;
+mod expiries;
 mod manifest;
 mod metrics;
 mod node_discovery;

@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use self::fixed_keys::changed_fixed_keys;
-use crate::admin::PoolExpiries;
 use crate::driver::{Handle, ReloadPermit};
+use crate::expiries::PoolExpiries;
 use crate::node_discovery::PersistentDiscovery;
 use crate::os::notify;
 use crate::peers;

@@ -19,7 +19,7 @@ impl PoolExpiries {
     }
 
     /// Adds to a pool the ends that its probes know. `now` is in seconds since the Unix epoch.
-    pub(super) fn add_to(&self, pool: PoolStatus, now: i64) -> PoolStatus {
+    pub(crate) fn add_to(&self, pool: PoolStatus, now: i64) -> PoolStatus {
         let prober = self.0.lock().get(&pool.name).cloned();
         let Expiries { authorities, credentials } = prober.map(|prober| prober.expiries()).unwrap_or_default();
         let status = |expiry: Expiry| ExpiryStatus {
