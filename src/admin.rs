@@ -9,6 +9,7 @@ pub mod token;
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -26,7 +27,7 @@ pub use self::token::AdminToken;
 use crate::driver::{Gone, Handle};
 use crate::events::Events;
 use crate::expiries::PoolExpiries;
-use crate::metrics::{Metrics, QueryCount, Readings};
+use crate::metrics::{DriverReadings, Metrics, QueryCount, Readings};
 use crate::os::clock::Clock;
 use crate::os::log_writer;
 use crate::publish::Progress;
@@ -36,6 +37,9 @@ use crate::watchdog::{StuckTask, Watchdog};
 
 /// Queries since the start by transport and RCODE, as the DNS server counts them.
 pub type QueryCounts = Arc<dyn Fn() -> Vec<QueryCount> + Send + Sync>;
+
+/// The longest wait for the driver of a request whose sender waits only a moment. A kubelet waits for one second by default.
+const READ_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The parts of a running Daymark that the admin API reads.
 #[derive(Clone)]
@@ -136,6 +140,12 @@ impl Admin {
             .collect())
     }
 
+    /// The readings of the driver for a caller that waits only a moment, such as Prometheus and the kubelet.
+    async fn read_driver(&self) -> Result<DriverReadings, Gone> {
+        let read = async { Ok(DriverReadings { pools: self.pools().await?, hosts: self.driver.hosts().await? }) };
+        tokio::time::timeout(READ_TIMEOUT, read).await.unwrap_or(Err(Gone))
+    }
+
     async fn status(&self) -> Result<Status, Gone> {
         let pools = self.pools().await?;
         let hosts = self.driver.hosts().await?;
@@ -174,16 +184,18 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
         Some(_) => Ok(format!("answer of {}", provider.name)),
         None => Err(format!("provider {} has published no answer yet", provider.name)),
     }));
-    checks.extend(match admin.driver.hosts().await {
-        Ok(None) => vec![Ok("driver".to_owned())],
-        Ok(Some(hosts)) if hosts.is_better_avoided() => {
-            vec![Ok("driver".to_owned()), Err("this host reaches no target, but another host may reach one".to_owned())]
+    match admin.read_driver().await {
+        Ok(readings) => {
+            checks.push(Ok("driver".to_owned()));
+            checks.extend(readings.hosts.map(|hosts| {
+                let is_good = !hosts.is_better_avoided();
+                let isolated = || "this host reaches no target, but another host may reach one".to_owned();
+                is_good.then(|| "isolation".to_owned()).ok_or_else(isolated)
+            }));
+            checks.extend(readings.pools.iter().filter_map(PoolStatus::nothing_known).map(Err));
         }
-        Ok(Some(_)) => vec![Ok("driver".to_owned()), Ok("isolation".to_owned())],
-        Err(gone) => vec![Err(gone.to_string())],
-    });
-    let pools = admin.pools().await.unwrap_or_default();
-    checks.extend(pools.iter().filter_map(PoolStatus::nothing_known).map(Err));
+        Err(gone) => checks.push(Err(gone.to_string())),
+    }
     report("readyz", &checks)
 }
 
@@ -207,8 +219,7 @@ fn report(name: &str, checks: &[Result<String, String>]) -> (StatusCode, String)
 async fn metrics(State(admin): State<Admin>) -> Result<Response, ErrorResponse> {
     let readings = Readings {
         // If the driver is stuck, the metrics must still report it.
-        pools: admin.pools().await.unwrap_or_default(),
-        hosts: admin.driver.hosts().await.unwrap_or_default(),
+        driver: admin.read_driver().await.ok(),
         providers: admin.providers.iter().map(|provider| (provider.status(), provider.calls())).collect(),
         now: admin.clock.timestamp(),
         queries: (admin.queries)(),

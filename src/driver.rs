@@ -76,6 +76,13 @@ impl ReloadPermit {
 pub struct Gone;
 
 impl Handle {
+    /// A handle to a driver that never answers. The driver is alive for as long as the second value is.
+    #[cfg(test)]
+    pub(crate) fn stuck() -> (Self, impl Sized) {
+        let (sender, inputs) = mpsc::channel(MAX_INPUTS);
+        (Self(sender), inputs)
+    }
+
     /// Passes an observation on without waiting. If the driver is stuck, it is lost, and the watchdog reports the driver.
     pub fn observe(&self, target: Target, observation: Observation) -> Result<(), Gone> {
         self.0.try_send(Input::Observation { target, observation }).map_err(|_| Gone)

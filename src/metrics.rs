@@ -12,6 +12,7 @@ use daymark_api::{HostsStatus, PoolStatus, ProviderStatus};
 use daymark_decision::{AnswerStatus, Basis, Grade, Observation, Target};
 use daymark_provider::CallCount;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -29,6 +30,8 @@ use self::hosts::HostMetrics;
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    /// Held while the families are filled and encoded: they are cleared in between.
+    encoding: Arc<Mutex<()>>,
     probes: Family<ProbeLabels, Counter>,
     probe_duration: Family<PhaseLabels, Histogram, Buckets>,
     certificate_end: Family<TargetLabels, Gauge>,
@@ -57,13 +60,20 @@ pub struct Metrics {
     expiries: ExpiryMetrics,
 }
 
-/// The values that are read only when someone asks for the metrics.
+/// The values that the driver has.
 #[derive(Debug)]
-pub struct Readings {
+pub struct DriverReadings {
     /// Every pool.
     pub pools: Vec<PoolStatus>,
     /// This host among the others; `None` for a host without peers.
     pub hosts: Option<HostsStatus>,
+}
+
+/// The values that are read only when someone asks for the metrics.
+#[derive(Debug)]
+pub struct Readings {
+    /// The readings of the driver. `None` if it does not answer: what it said before stays.
+    pub driver: Option<DriverReadings>,
     /// Every provider.
     pub providers: Vec<(ProviderStatus, Vec<CallCount>)>,
     /// The time of this reading.
@@ -168,6 +178,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Arc::default(),
+            encoding: Arc::default(),
             probes: Family::default(),
             probe_duration: Family::new_with_constructor(Buckets),
             certificate_end: Family::default(),
@@ -306,6 +317,7 @@ impl Metrics {
 
     /// The metrics as text, in the `OpenMetrics` format 1.0.
     pub fn encode(&self, readings: &Readings) -> Result<String, fmt::Error> {
+        let _alone = self.encoding.lock();
         self.fill(readings);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
@@ -313,15 +325,9 @@ impl Metrics {
     }
 
     fn fill(&self, readings: &Readings) {
-        self.grade.clear();
-        self.in_answer.clear();
-        self.addresses.clear();
-        self.generation.clear();
-        self.basis.clear();
-        self.ttl.clear();
-        self.local_errors.clear();
-        self.refused_credentials.clear();
-        readings.pools.iter().for_each(|pool| self.fill_pool(pool));
+        if let Some(driver) = &readings.driver {
+            self.fill_driver(driver);
+        }
         readings.providers.iter().for_each(|(provider, calls)| self.fill_provider(provider, calls, readings.now));
         for counted in &readings.queries {
             let query = QueryLabels { transport: counted.transport, rcode: counted.rcode.clone() };
@@ -332,9 +338,21 @@ impl Metrics {
         self.config_refused.set(readings.config_refused.into());
         self.stuck.set(i64::try_from(readings.stuck).unwrap_or(i64::MAX));
         self.lost_lines.inner().store(readings.lost_lines, Ordering::Relaxed);
-        self.hosts.fill(readings.hosts.as_ref());
-        self.discovery.fill(&readings.pools);
-        self.expiries.fill(&readings.pools);
+    }
+
+    fn fill_driver(&self, driver: &DriverReadings) {
+        self.grade.clear();
+        self.in_answer.clear();
+        self.addresses.clear();
+        self.generation.clear();
+        self.basis.clear();
+        self.ttl.clear();
+        self.local_errors.clear();
+        self.refused_credentials.clear();
+        driver.pools.iter().for_each(|pool| self.fill_pool(pool));
+        self.hosts.fill(driver.hosts.as_ref());
+        self.discovery.fill(&driver.pools);
+        self.expiries.fill(&driver.pools);
     }
 
     fn fill_provider(&self, provider: &ProviderStatus, calls: &[CallCount], now: Timestamp) {

@@ -279,6 +279,56 @@ async fn the_metrics_contain_everything_that_is_promised() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn scrapes_at_the_same_time_are_all_complete() {
+    let mut bench = bench();
+    bench.see(0, Kind::Ready).await;
+    let readings = || Readings {
+        driver: None,
+        providers: Vec::new(),
+        now: bench.admin.clock.timestamp(),
+        queries: Vec::new(),
+        state_failures: 0,
+        state_writable: true,
+        config_refused: false,
+        stuck: 0,
+        lost_lines: 0,
+    };
+    let driver = bench.admin.read_driver().await.unwrap();
+    let whole = bench.admin.metrics.encode(&Readings { driver: Some(driver), ..readings() }).unwrap();
+    let pools = bench.admin.pools().await.unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    let driver = Some(DriverReadings { pools: pools.clone(), hosts: None });
+                    let text = bench.admin.metrics.encode(&Readings { driver, ..readings() }).unwrap();
+                    assert_eq!(text.lines().count(), whole.lines().count(), "{text}");
+                }
+            });
+        }
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scrape_of_a_stuck_driver_answers_at_once_with_what_it_said_before() {
+    let mut bench = bench();
+    bench.see(0, Kind::Ready).await;
+    let (_, before) = bench.get("/metrics").await;
+    let (handle, _stuck) = Handle::stuck();
+    bench.admin.driver = handle;
+    bench.routes = routes(bench.admin.clone());
+    tokio::time::advance(driver::DRIVER_TIMEOUT * 2).await;
+    let since = tokio::time::Instant::now();
+    let (code, text) = bench.get("/metrics").await;
+    assert_eq!((code, since.elapsed()), (StatusCode::OK, READ_TIMEOUT));
+    let grade = "daymark_target_grade{pool=\"lb.example.org\",node=\"cp-1\",address=\"192.0.2.1\",grade=\"ready\"} 1";
+    assert!(before.contains(grade) && text.contains(grade), "{text}");
+    let (code, text) = bench.get("/readyz").await;
+    assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text.contains("[-]the driver does not answer"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_target_that_is_gone_leaves_no_metric_behind() {
     let mut bench = bench();
     bench.see(0, Kind::Ready).await;
