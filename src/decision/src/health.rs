@@ -94,8 +94,8 @@ impl Health {
         let evidence = if has_changed || believed == former { Evidence::Confirmed } else { Evidence::Observed };
         self.evidence = self.evidence.max(evidence);
         if kind.is_decisive() {
-            self.shutdown_grade = self.shutdown_grade.max(Some(self.grade()));
-        } else if self.shutdown_grade.is_some_and(|at_shutdown| at_shutdown < self.grade()) {
+            self.shutdown_grade = self.shutdown_grade.max(Some(self.undamped.grade()));
+        } else if self.shutdown_grade.is_some_and(|at_shutdown| at_shutdown < self.undamped.grade()) {
             self.shutdown_grade = None;
         }
         if has_changed {

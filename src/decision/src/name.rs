@@ -2,6 +2,7 @@
 //!
 //! A name is checked when it is made or deserialized, so every name in the program keeps its rule.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -44,6 +45,11 @@ pub fn shortened(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+/// Compares two names. Most comparisons in maps of targets are of a name with its clone.
+fn compare(one: &Arc<str>, other: &Arc<str>) -> Ordering {
+    if Arc::ptr_eq(one, other) { Ordering::Equal } else { one.cmp(other) }
 }
 
 /// The name of a host that runs Daymark: 1 to 63 letters, digits, `-`, `_` and `.`.
@@ -91,9 +97,21 @@ impl fmt::Display for HostName {
 }
 
 /// The name of a pool: a DNS name of RFC 1123, section 2.1, in lower case and without the final dot.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PoolName(Arc<str>);
+
+impl Ord for PoolName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for PoolName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl PoolName {
     /// The most bytes of a pool's name, without the final dot.
@@ -144,9 +162,21 @@ impl fmt::Display for PoolName {
 }
 
 /// The name of a node: 1 to 253 bytes without white space and control characters, and neither `.` nor `..`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct NodeName(Arc<str>);
+
+impl Ord for NodeName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for NodeName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl NodeName {
     /// The most bytes of a node's name: those of a DNS subdomain name, which Kubernetes asks of the names of nodes (RFC 1123).

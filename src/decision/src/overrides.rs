@@ -73,7 +73,6 @@ impl Overrides {
         }
         for family in Family::ALL {
             let usability = |node: &Node| match node.has(family) {
-                true if self.is_forced(pool, &node.name) => Usability::Usable,
                 true => usability(&node.name, family),
                 false => Usability::Unusable,
             };
@@ -250,10 +249,6 @@ impl Overrides {
         pool.nodes.iter().filter(move |node| !self.has(pool, &node.name, OverrideKind::Drain))
     }
 
-    fn is_forced(&self, pool: &Pool, node: &NodeName) -> bool {
-        self.has(pool, node, OverrideKind::Force)
-    }
-
     fn has(&self, pool: &Pool, node: &NodeName, kind: OverrideKind) -> bool {
         self.get(&pool.node_key(node)).is_some_and(|active| active.kind == kind)
     }
@@ -269,19 +264,15 @@ impl Overrides {
 
     /// True if the drains leave a usable node, and one in each family that has any.
     fn leaves_usable(&self, pool: &Pool, is_usable: IsUsable<'_>) -> bool {
-        let leaves = |family| {
-            let is_left = |node: &Node| is_usable(&node.name, family) || self.is_forced(pool, &node.name);
-            self.undrained(pool).any(|node| node.has(family) && is_left(node))
-        };
+        let leaves = |family| self.undrained(pool).any(|node| is_usable(&node.name, family));
         Family::ALL.into_iter().any(leaves) && !self.empties_one(pool, is_usable)
     }
 
     /// True if the drains leave no usable node in a family that has one.
     fn empties_one(&self, pool: &Pool, is_usable: IsUsable<'_>) -> bool {
         Family::ALL.into_iter().any(|family| {
-            let is_left = |node: &Node| is_usable(&node.name, family) || self.is_forced(pool, &node.name);
             pool.nodes.iter().any(|node| is_usable(&node.name, family))
-                && !self.undrained(pool).any(|node| node.has(family) && is_left(node))
+                && !self.undrained(pool).any(|node| is_usable(&node.name, family))
         })
     }
 

@@ -32,10 +32,12 @@ pub(crate) struct Selection {
     pub(crate) priority: Option<u16>,
 }
 
-/// The candidates that an answer is made of, before steering.
+/// The candidates that an answer is made of, before the forced ones are added.
 struct Choice<'a> {
     basis: Basis,
     candidates: Vec<&'a Candidate<'a>>,
+    /// The only priority among them, if the mode asks for one.
+    priority: Option<u16>,
 }
 
 impl Candidate<'_> {
@@ -47,15 +49,17 @@ impl Candidate<'_> {
 /// Selects among the candidates of one family and keeps `good` up to date. `good_of_peers` gives the addresses that other
 /// hosts have in their last known good answers.
 ///
-/// Forced candidates are added to the first three of these. The first that is not empty is selected:
+/// The first of these that is not empty is selected. The forced candidates are added to the first three:
 ///
-/// 1. the undrained candidates of the best grade among `ready` and `live`, and with `ready` ones those of the last answer
-///    that only a penalty keeps from it,
-/// 2. the best undrained ones that a minority of the hosts can use,
-/// 3. the forced ones,
-/// 4. the drained ones, by rules 1 and 2,
-/// 5. the last known good answer of this host and of its peers, so that all hosts answer alike,
-/// 6. all undrained candidates, or all if every one is drained.
+/// 1. the candidates of the best grade among `ready` and `live`, and with `ready` ones those of the last answer that only a
+///    penalty keeps from it; the undrained ones, or else the drained ones,
+/// 2. the best ones that a minority of the hosts can use, the undrained ones, or else the drained ones,
+/// 3. the forced ones alone,
+/// 4. the last known good answer of this host and of its peers, so that all hosts answer alike; its undrained candidates, or
+///    else its drained ones,
+/// 5. all undrained candidates, or all if every one is drained.
+///
+/// [`Mode::Failover`] leaves the lowest priority of rules 1 and 2. An operator who forces a node wants it beside them.
 pub(crate) fn select(
     candidates: &[&Candidate<'_>],
     mode: Mode,
@@ -73,66 +77,58 @@ pub(crate) fn select(
         good.targets().contains(&candidate.target) || good_of_peers.contains(&candidate.target.address)
     };
     let stays = |candidate: &Candidate<'_>| candidate.is_flapping && was_good(candidate, good);
-    let choice = usable(&undrained, &stays)
-        .map(|choice| choice.with(&forced))
-        .or_else(|| (!forced.is_empty()).then_some(Choice { basis: Basis::Forced, candidates: forced }))
-        .or_else(|| usable(&drained, &stays));
-    if choice.as_ref().is_none_or(|choice| choice.basis >= Basis::Minority) {
+    let by_verdict = usable(&undrained, &stays).or_else(|| usable(&drained, &stays));
+    if by_verdict.is_none() {
         good.add_recent(now, detection);
     }
-    let Some(mut choice) = choice else {
-        let eligible = if undrained.is_empty() { drained } else { undrained };
-        return last_resort(candidates, &eligible, |candidate| was_good(candidate, good));
+    let choice = by_verdict
+        .or_else(|| usable_by_minority(&undrained))
+        .or_else(|| usable_by_minority(&drained))
+        .map(|choice| choice.steered(mode))
+        .or_else(|| {
+            (!forced.is_empty()).then(|| Choice { basis: Basis::Forced, candidates: Vec::new(), priority: None })
+        });
+    let Some(choice) = choice else {
+        return last_resort(&undrained, &drained, |candidate| was_good(candidate, good));
     };
-    let priority = match mode {
-        Mode::Failover => choice.candidates.iter().map(|candidate| candidate.node.priority).min(),
-        Mode::All | Mode::Weighted => None,
-    };
-    choice.candidates.retain(|candidate| priority.is_none_or(|priority| candidate.node.priority == priority));
-    let basis = choice.basis_after_steering();
+    let Choice { basis, candidates, priority } = choice;
+    let chosen: Vec<_> = candidates.into_iter().chain(forced).collect();
     if basis < Basis::Minority {
-        let usable = choice.candidates.iter().filter(|candidate| candidate.verdict >= Grade::Live);
+        let usable = chosen.iter().filter(|candidate| candidate.verdict >= Grade::Live);
         good.replace(usable.map(|candidate| candidate.target.clone()).collect(), now);
     }
-    Selection { basis, chosen: targets(&choice.candidates), priority }
+    Selection { basis, chosen: targets(&chosen), priority }
 }
 
-impl<'a> Choice<'a> {
-    /// Adds the candidates that are not in it yet.
-    fn with(mut self, others: &[&'a Candidate<'a>]) -> Self {
-        for other in others {
-            if !self.candidates.iter().any(|candidate| candidate.target == other.target) {
-                self.candidates.push(other);
-            }
+impl Choice<'_> {
+    /// The candidates that the mode leaves. A lower grade may be left, of a candidate that stays.
+    fn steered(mut self, mode: Mode) -> Self {
+        if mode != Mode::Failover {
+            return self;
+        }
+        self.priority = self.candidates.iter().map(|candidate| candidate.node.priority).min();
+        self.candidates.retain(|candidate| Some(candidate.node.priority) == self.priority);
+        if self.basis == Basis::Ready && best(&self.candidates, |candidate| candidate.verdict) != Some(Grade::Ready) {
+            self.basis = Basis::Live;
         }
         self
     }
-
-    /// The basis. Steering may have left none but forced candidates that are not usable.
-    fn basis_after_steering(&self) -> Basis {
-        match best(&self.candidates, |candidate| candidate.verdict) {
-            Some(Grade::Ready) => Basis::Ready,
-            Some(_) => Basis::Live,
-            None if best(&self.candidates, |candidate| candidate.minority).is_some() => Basis::Minority,
-            None => Basis::Forced,
-        }
-    }
 }
 
-/// The usable ones: those of the best verdict, or else of the best grade that a minority gives. With `ready` ones, those that
-/// `stays` holds for are among them.
+/// The candidates of the best verdict, if they are usable by it. With `ready` ones, those that `stays` holds for are among them.
 fn usable<'a>(among: &[&'a Candidate<'a>], stays: &dyn Fn(&Candidate<'_>) -> bool) -> Option<Choice<'a>> {
-    let of = |is_chosen: &dyn Fn(&Candidate<'_>) -> bool| {
-        among.iter().copied().filter(|candidate| is_chosen(candidate)).collect()
-    };
-    if let Some(grade) = best(among, |candidate| candidate.verdict) {
-        let is_chosen =
-            |candidate: &Candidate<'_>| candidate.verdict == grade || (grade == Grade::Ready && stays(candidate));
-        let basis = if grade == Grade::Ready { Basis::Ready } else { Basis::Live };
-        return Some(Choice { basis, candidates: of(&is_chosen) });
-    }
+    let grade = best(among, |candidate| candidate.verdict)?;
+    let is_chosen =
+        |candidate: &&Candidate<'_>| candidate.verdict == grade || grade == Grade::Ready && stays(candidate);
+    let basis = if grade == Grade::Ready { Basis::Ready } else { Basis::Live };
+    Some(Choice { basis, candidates: among.iter().copied().filter(is_chosen).collect(), priority: None })
+}
+
+/// The candidates of the best grade that a minority gives, if they are usable by it.
+fn usable_by_minority<'a>(among: &[&'a Candidate<'a>]) -> Option<Choice<'a>> {
     let grade = best(among, |candidate| candidate.minority)?;
-    Some(Choice { basis: Basis::Minority, candidates: of(&|candidate| candidate.minority == grade) })
+    let candidates = among.iter().copied().filter(|candidate| candidate.minority == grade).collect();
+    Some(Choice { basis: Basis::Minority, candidates, priority: None })
 }
 
 /// The best grade; `None` if none is even live.
@@ -140,19 +136,19 @@ fn best(among: &[&Candidate<'_>], grade_of: impl Fn(&Candidate<'_>) -> Grade) ->
     among.iter().map(|candidate| grade_of(candidate)).max().filter(|grade| *grade >= Grade::Live)
 }
 
-/// The last known good targets that are eligible; without any, all eligible ones.
+/// The last known good candidates, the undrained ones, or else the drained ones; without any, all undrained ones, or else all.
 fn last_resort(
-    candidates: &[&Candidate<'_>],
-    eligible: &[&Candidate<'_>],
+    undrained: &[&Candidate<'_>],
+    drained: &[&Candidate<'_>],
     was_good: impl Fn(&Candidate<'_>) -> bool,
 ) -> Selection {
-    let kept: Vec<_> = eligible.iter().copied().filter(|candidate| was_good(candidate)).collect();
-    let was_any_good = candidates.iter().any(|candidate| was_good(candidate));
-    Selection {
-        basis: if was_any_good { Basis::LastKnownGood } else { Basis::Bootstrap },
-        chosen: targets(if kept.is_empty() { eligible } else { &kept }),
-        priority: None,
-    }
+    let good_among = |among: &[&Candidate<'_>]| -> BTreeSet<Target> {
+        among.iter().filter(|candidate| was_good(candidate)).map(|candidate| candidate.target.clone()).collect()
+    };
+    let good = [good_among(undrained), good_among(drained)].into_iter().find(|good| !good.is_empty());
+    let basis = if good.is_some() { Basis::LastKnownGood } else { Basis::Bootstrap };
+    let all = || targets(if undrained.is_empty() { drained } else { undrained });
+    Selection { basis, chosen: good.unwrap_or_else(all), priority: None }
 }
 
 fn targets(candidates: &[&Candidate<'_>]) -> BTreeSet<Target> {

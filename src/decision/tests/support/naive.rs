@@ -205,38 +205,35 @@ impl Naive {
             });
             Some(chosen)
         };
-        let is_outage = usable(&undrained).is_none() && (!forced.is_empty() || usable(&drained).is_none());
-        let chosen = usable(&undrained)
-            .map(|chosen| &chosen | &forced)
-            .or_else(|| (!forced.is_empty()).then_some(forced))
-            .or_else(|| usable(&drained));
-        let Some(chosen) = chosen else {
-            let candidates = if undrained.is_empty() { drained } else { undrained };
-            return self.choose_last_known_good(candidates, now, history);
-        };
-        let targets = steer(pool, chosen);
-        let basis = match targets.iter().map(grade).max() {
-            Some(Grade::Ready) => Basis::Ready,
-            Some(Grade::Live) => Basis::Live,
-            _ => Basis::Forced,
-        };
-        if is_outage {
+        let Some(chosen) = usable(&undrained).or_else(|| usable(&drained)) else {
+            if forced.is_empty() {
+                return self.choose_last_known_good([undrained, drained], now, history);
+            }
             self.note_last_known_good(now, history);
-        } else {
-            history.last_known_good = None;
-        }
-        OfFamily { basis, targets }
+            return OfFamily { basis: Basis::Forced, targets: forced };
+        };
+        history.last_known_good = None;
+        let steered = steer(pool, chosen);
+        let is_ready = steered.iter().any(|target| grade(target) == Grade::Ready);
+        OfFamily { basis: if is_ready { Basis::Ready } else { Basis::Live }, targets: &steered | &forced }
     }
 
-    /// The answer of a family without a usable target.
-    fn choose_last_known_good(&self, candidates: BTreeSet<Target>, now: Moment, history: &mut History) -> OfFamily {
-        let Some(last_known_good) = self.note_last_known_good(now, history) else {
-            return OfFamily { basis: Basis::Bootstrap, targets: candidates };
-        };
-        let mut remaining = candidates.clone();
-        remaining.retain(|target| last_known_good.contains(&target.address));
-        let targets = if remaining.is_empty() { candidates } else { remaining };
-        OfFamily { basis: Basis::LastKnownGood, targets }
+    /// The answer of a family without a usable target. The undrained candidates come before the drained ones.
+    fn choose_last_known_good(
+        &self,
+        candidates: [BTreeSet<Target>; 2],
+        now: Moment,
+        history: &mut History,
+    ) -> OfFamily {
+        let last_known_good = self.note_last_known_good(now, history).cloned().unwrap_or_default();
+        for mut remaining in candidates.clone() {
+            remaining.retain(|target| last_known_good.contains(&target.address));
+            if !remaining.is_empty() {
+                return OfFamily { basis: Basis::LastKnownGood, targets: remaining };
+            }
+        }
+        let targets = candidates.into_iter().find(|candidates| !candidates.is_empty()).unwrap_or_default();
+        OfFamily { basis: Basis::Bootstrap, targets }
     }
 
     /// The addresses of every good answer that ended within one detection time before the outage; `None` if there was none.
@@ -289,9 +286,9 @@ impl Naive {
 
     /// True if only its penalty keeps a target from `ready`.
     fn is_flapping(&self, target: &Target, event_count: usize) -> bool {
-        let graded = self.judge(target.address, event_count, true);
-        let without_penalty = self.judge(target.address, event_count, false).grade;
-        graded.grade == Grade::Live && without_penalty == Grade::Ready && !graded.shuts_down
+        let with_penalty = self.judge(target.address, event_count, true).grade;
+        let without = self.judge(target.address, event_count, false);
+        with_penalty == Grade::Live && without.grade == Grade::Ready && !without.shuts_down
     }
 
     /// Judges an address by all observations of it since it was configured, under whatever name.
