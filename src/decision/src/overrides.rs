@@ -72,10 +72,7 @@ impl Overrides {
             return Err(Refusal::LastUndrained { pool: pool.name.clone(), node: node.clone() });
         }
         for family in Family::ALL {
-            let usability = |node: &Node| match node.has(family) {
-                true => usability(&node.name, family),
-                false => Usability::Unusable,
-            };
+            let usability = |node: &Node| usability(&node.name, family);
             let others = self.undrained(pool).filter(|other| other.name != *node).map(usability).max();
             let drained = pool.nodes.iter().find(|known| known.name == *node).map(usability);
             if others < drained && drained > Some(Usability::Unusable) {
