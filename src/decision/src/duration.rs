@@ -6,10 +6,10 @@ use std::time::Duration;
 pub fn duration_text(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     let units = [(3_600_000, "h"), (60_000, "m"), (1000, "s")];
-    match units.into_iter().find(|(unit, _)| milliseconds >= *unit && milliseconds.is_multiple_of(*unit)) {
-        Some((unit, name)) => format!("{}{name}", milliseconds / unit),
-        None => format!("{milliseconds}ms"),
-    }
+    let whole =
+        |unit: u128| milliseconds.checked_div(unit).filter(|count| *count > 0 && milliseconds.is_multiple_of(unit));
+    let text = units.into_iter().find_map(|(unit, name)| Some(format!("{}{name}", whole(unit)?)));
+    text.unwrap_or_else(|| format!("{milliseconds}ms"))
 }
 
 #[cfg(test)]
