@@ -56,7 +56,7 @@ impl TokenFile {
         read.map_err(|error| match error {
             FileError::Missing(path) => {
                 let path = path.display();
-                Failure::Run(format!("there is no file {path} with the admin token; name the file with --token-file"))
+                Failure::Run(format!("the admin token file {path} does not exist; name another with --token-file"))
             }
             error => Failure::Run(format!("the admin token cannot be read: {error}")),
         })

@@ -55,7 +55,7 @@ fn pool(flags: &Flags) -> Node {
     let mut pool = vec![entry("name", text("--pool", name))];
     if let Some(port) = port {
         let number = port.parse::<i128>().map_or_else(|_| Value::Text(port.to_owned()), Value::Whole);
-        pool.push(entry("port", Node::flag("the port of --pool", number)));
+        pool.push(entry("port", Node::flag("--pool (port)", number)));
     }
     pool.push(entry("nodes", Node::flag("--node", named("--node", &flags.nodes))));
     if let Some(ca) = &flags.ca {

@@ -75,7 +75,7 @@ fn all_errors_of_flags_are_reported_at_once_with_their_flags() {
         ..Flags::default()
     };
     let starts = [
-        "the port of --pool: 70000 is too large; a whole number from 1 to 65535 is allowed",
+        "--pool (port): 70000 is too large; a whole number from 1 to 65535 is allowed",
         "--node kube-cp-1=10.10.1.300: \"10.10.1.300\" is not an IP address",
         "--listen: \":53\" is not an address to listen on",
         "--admin: \"9353\" is not an address to listen on",
@@ -97,7 +97,7 @@ fn flags_without_a_node_are_refused() {
     assert_eq!(
         errors(&flags),
         [
-            "the port of --pool: is the text \"x\"; a whole number from 1 to 65535 is allowed",
+            "--pool (port): is the text \"x\"; a whole number from 1 to 65535 is allowed",
             "--node: is an empty list; at least one node is needed",
         ]
     );

@@ -97,9 +97,9 @@ impl Behaviour {
 /// The error of a text that is not a [`Behaviour`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown behaviour `{0}`; the behaviours are: ready (or heal), not-ready[=CHECK,…], shutdown, unauthorized, forbidden, overloaded, starting, \
-     redirect[=LOCATION], status=CODE, slow[=MILLISECONDS], dead (or fail), reset, silent, stall, not-tls, tls-refused, other-ca, \
-     wrong-names, expired, not-yet-valid, no-answer, closed-early, too-large, not-http"
+    "unknown behaviour `{0}`; the behaviours are: ready, not-ready[=CHECK,…], shutdown, unauthorized, forbidden, overloaded, starting, \
+     redirect[=LOCATION], status=CODE, slow[=MILLISECONDS], dead, reset, silent, stall, not-tls, tls-refused, other-ca, \
+     wrong-names, expired, not-yet-valid, no-answer, closed-early, too-large, not-http, fail (the same as dead), heal (the same as ready)"
 )]
 pub struct UnknownBehaviour(String);
 
