@@ -318,6 +318,7 @@ impl Driver {
             pending_overrides: self.pending_overrides(&answer.pool),
             authorities: Vec::new(),
             credentials: None,
+            probe_file_error: None,
             discovery: None,
         };
         self.reported.decision.answers.iter().map(pool_status).collect()

@@ -1,4 +1,4 @@
-//! The ends of the CAs that the probes of each pool trust and of the credentials that they show.
+//! The ends of the CAs that the probes of each pool trust and of the credentials that they show, and the errors of their files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ impl PoolExpiries {
         self.0.lock().clone_from(probers);
     }
 
-    /// Adds to a pool the ends that its probes know. `now` is in seconds since the Unix epoch.
+    /// Adds to a pool the ends that its probes know, and the error of their files. `now` is in seconds since the Unix epoch.
     pub(crate) fn add_to(&self, pool: PoolStatus, now: i64) -> PoolStatus {
-        let prober = self.0.lock().get(&pool.name).cloned();
-        let Expiries { authorities, credentials } = prober.map(|prober| prober.expiries()).unwrap_or_default();
+        let Some(prober) = self.0.lock().get(&pool.name).cloned() else { return pool };
+        let Expiries { authorities, credentials } = prober.expiries();
         let status = |expiry: Expiry| ExpiryStatus {
             warning: expiry.warning(now),
             name: expiry.name,
@@ -30,6 +30,7 @@ impl PoolExpiries {
         PoolStatus {
             authorities: authorities.into_iter().map(status).collect(),
             credentials: credentials.map(status),
+            probe_file_error: prober.file_error(),
             ..pool
         }
     }
@@ -125,9 +126,28 @@ mod tests {
         let renewed = expiries.add_to(pool_status(), END - 3600).credentials.unwrap();
         assert_eq!((renewed.not_after, renewed.warning), (END, None));
         fs::write(&file, "").unwrap();
-        let kept = expiries.add_to(pool_status(), END - 3600).credentials.unwrap();
-        assert_eq!(kept.not_after, END, "the last good version stays");
+        let kept = expiries.add_to(pool_status(), END - 3600);
+        assert_eq!(kept.credentials.as_ref().unwrap().not_after, END, "the last good version stays");
+        let alarms = kept.alarms();
+        assert!(alarms.iter().any(|alarm| alarm.contains("a file of `probe` cannot be used any more: ")), "{alarms:?}");
         fs::write(&file, "opaque").unwrap();
-        assert_eq!(expiries.add_to(pool_status(), END).credentials, None);
+        let mended = expiries.add_to(pool_status(), END);
+        assert_eq!((mended.credentials, mended.probe_file_error), (None, None));
+    }
+
+    #[test]
+    fn a_ca_file_that_is_deleted_is_an_alarm_until_it_is_back() {
+        let dir = tempfile::tempdir().unwrap();
+        write_certificate(dir.path(), "ca");
+        let ca = dir.path().join("ca.crt");
+        let content = fs::read(&ca).unwrap();
+        let expiries = expiries(dir.path(), "{ca: ca.crt}");
+        assert_eq!(expiries.add_to(pool_status(), END - 60 * DAY).probe_file_error, None);
+        fs::remove_file(&ca).unwrap();
+        let pool = expiries.add_to(pool_status(), END - 60 * DAY);
+        assert!(pool.probe_file_error.unwrap().contains("ca.crt"));
+        assert_eq!(pool.authorities.len(), 1, "the last good version stays");
+        fs::write(&ca, content).unwrap();
+        assert_eq!(expiries.add_to(pool_status(), END - 60 * DAY).probe_file_error, None);
     }
 }

@@ -1,4 +1,4 @@
-//! The metrics of the ends of CAs and of the credentials of the probes.
+//! The metrics of the CAs and of the credentials of the probes.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,7 @@ pub(super) struct ExpiryMetrics {
     authority_end: Family<AuthorityLabels, Gauge>,
     credentials_end: Family<PoolLabels, Gauge>,
     credentials_expiring: Family<PoolLabels, Gauge>,
+    file_errors: Family<PoolLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -41,16 +42,23 @@ impl ExpiryMetrics {
             "1 if the client certificate or the token of the pool's probes has expired or soon will",
             self.credentials_expiring.clone(),
         );
+        all.register(
+            "pool_probe_file_error",
+            "1 if a CA or credential file of the pool's probes cannot be used any more; the last good version stays in use",
+            self.file_errors.clone(),
+        );
     }
 
     pub(super) fn fill(&self, pools: &[PoolStatus]) {
         self.authority_end.clear();
         self.credentials_end.clear();
         self.credentials_expiring.clear();
+        self.file_errors.clear();
         for pool in pools {
             self.fill_authorities(pool);
+            let of = PoolLabels { pool: pool.name.to_string() };
+            self.file_errors.get_or_create(&of).set(pool.probe_file_error.is_some().into());
             if let Some(credentials) = &pool.credentials {
-                let of = PoolLabels { pool: pool.name.to_string() };
                 self.credentials_end.get_or_create(&of).set(credentials.not_after);
                 self.credentials_expiring.get_or_create(&of).set(credentials.warning.is_some().into());
             }

@@ -36,6 +36,9 @@ pub struct PoolStatus {
     /// The client certificate or the token of its probes; `None` without one, and for a token without a known end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<ExpiryStatus>,
+    /// The error of the files of `ca` and `auth`, if they cannot be used any more. The probes go on with their last good version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_file_error: Option<String>,
     /// The discovery of its nodes; `None` if it is not enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discovery: Option<DiscoveryStatus>,
@@ -129,6 +132,13 @@ impl PoolStatus {
         alarms.extend(self.refused_credentials_alarm());
         let warnings = self.authorities.iter().chain(&self.credentials).filter_map(|of| of.warning.as_ref());
         alarms.extend(warnings.map(|warning| format!("{}: {warning}", self.name)));
+        alarms.extend(self.probe_file_error.iter().map(|error| {
+            format!(
+                "{}: a file of `probe` cannot be used any more: {error}; the probes go on with its last good version, and a \
+                 restart of Daymark would fail",
+                self.name
+            )
+        }));
         alarms.extend(self.nothing_known());
         alarms.extend(self.discovery.iter().flat_map(|discovery| discovery.alarms(&self.name)));
         alarms

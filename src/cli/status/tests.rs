@@ -107,6 +107,7 @@ pub(crate) fn pool_status() -> PoolStatus {
         discovery: None,
         authorities: Vec::new(),
         credentials: None,
+        probe_file_error: None,
         name: pool_name("lb.example.org"),
         addresses: Vec::new(),
         basis: Basis::Ready,

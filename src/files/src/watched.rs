@@ -15,7 +15,8 @@ type Load<T, E> = Box<dyn Fn() -> Result<T, E> + Send + Sync>;
 
 /// A value read from files, read again when one of them changes.
 ///
-/// If the files cannot be used any more, the last good value stays, and the log says so once for each version of the files.
+/// If the files cannot be used any more, the last good value stays. The log says so once for each version of the files, and
+/// [`WatchedFiles::error`] for as long as it lasts.
 pub struct WatchedFiles<T, E> {
     name: &'static str,
     paths: Vec<PathBuf>,
@@ -25,8 +26,13 @@ pub struct WatchedFiles<T, E> {
 
 struct State<T> {
     loaded: Option<Loaded<T>>,
-    /// The versions that could not be used and were logged.
-    refused: Option<Vec<FileVersion>>,
+    refused: Option<Refused>,
+}
+
+/// Versions of the files that could not be used.
+struct Refused {
+    versions: Vec<FileVersion>,
+    error: String,
 }
 
 struct Loaded<T> {
@@ -70,11 +76,17 @@ impl<T, E: Error + 'static> WatchedFiles<T, E> {
     fn keep_former(&self, state: &mut State<T>, versions: Vec<FileVersion>, error: E) -> Result<Arc<T>, E> {
         let Some(loaded) = &state.loaded else { return Err(error) };
         let value = Arc::clone(&loaded.value);
-        if state.refused.as_ref() != Some(&versions) {
-            warn!("{}: the last good version stays in use: {}", self.name, error_chain(&error));
-            state.refused = Some(versions);
+        if state.refused.as_ref().is_none_or(|refused| refused.versions != versions) {
+            let error = error_chain(&error);
+            warn!("{}: the last good version stays in use: {error}", self.name);
+            state.refused = Some(Refused { versions, error });
         }
         Ok(value)
+    }
+
+    /// The error for which the last good value stays in use, as of the last call of [`WatchedFiles::current`].
+    pub fn error(&self) -> Option<String> {
+        self.state.lock().refused.as_ref().map(|refused| refused.error.clone())
     }
 }
 
@@ -130,9 +142,12 @@ mod tests {
         assert!(watched.current().is_err(), "there is no value yet");
         replace(&path, "good");
         assert_eq!(*watched.current().unwrap(), "good");
+        assert_eq!(watched.error(), None);
         fs::remove_file(&path).unwrap();
         assert_eq!(*watched.current().unwrap(), "good");
+        assert!(watched.error().unwrap().contains("No such file"));
         replace(&path, "better");
         assert_eq!(*watched.current().unwrap(), "better");
+        assert_eq!(watched.error(), None);
     }
 }

@@ -75,6 +75,11 @@ impl Prober {
         self.credentials.current().map(|credentials| credentials.expiries().clone()).unwrap_or_default()
     }
 
+    /// The error of the files of `ca` and `auth`, if they cannot be used any more. The probes go on with their last good version.
+    pub fn file_error(&self) -> Option<String> {
+        self.credentials.error()
+    }
+
     /// Counts the watches from zero again.
     pub(super) fn forget_watches(&self) {
         self.watches.store(0, Ordering::Relaxed);
