@@ -7,7 +7,7 @@ use x509_parser::x509::X509Name;
 
 use crate::algorithm::{KeyAlgorithm, SignatureAlgorithm, oid_text, whole};
 use crate::constraints::NameConstraints;
-use crate::names::AlternativeName;
+use crate::names::{AlternativeName, is_malformed};
 use crate::signature::{PublicKey, SignatureFault};
 
 /// RFC 5280, section 4.1.2.1: 0 is version 1.
@@ -116,6 +116,9 @@ impl Certificate {
                 true
             }
             ParsedExtension::SubjectAlternativeName(names) => {
+                if names.general_names.iter().any(is_malformed) {
+                    return Err("one of its names is malformed".to_owned());
+                }
                 self.names = names.general_names.iter().filter_map(AlternativeName::of).collect();
                 !self.names.is_empty()
             }

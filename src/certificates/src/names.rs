@@ -12,6 +12,18 @@ pub(crate) enum AlternativeName {
     Uri,
 }
 
+/// True for a name for which Go refuses the whole certificate: text that is not ASCII (RFC 5280, section 4.2.1.6, asks for an
+/// `IA5String`), and an address that is neither of 4 nor of 16 bytes.
+pub(crate) fn is_malformed(name: &GeneralName<'_>) -> bool {
+    match name {
+        GeneralName::DNSName(text) | GeneralName::RFC822Name(text) | GeneralName::URI(text) => !text.is_ascii(),
+        GeneralName::IPAddress(bytes) => !matches!(bytes.len(), 4 | 16),
+        // Mail, DNS, URI and IP; Go does not read the others.
+        GeneralName::Invalid(tag, _) => matches!(tag.0, 1 | 2 | 6 | 7),
+        _ => false,
+    }
+}
+
 impl AlternativeName {
     /// `None` for a name of another type, and for one whose text is malformed.
     pub(crate) fn of(name: &GeneralName<'_>) -> Option<Self> {

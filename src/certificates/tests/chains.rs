@@ -232,6 +232,30 @@ fn a_critical_extension_that_is_not_understood_is_refused() {
     assert_eq!(with_leaf(|leaf| leaf.custom_extensions = vec![extension]), other(rule));
 }
 
+/// A leaf with the pool's name and another name, of this tag and these bytes (RFC 5280, section 4.2.1.6).
+fn with_name(tag: u8, content: &[u8]) -> Result<(), ChainFault> {
+    let entry = |tag: u8, content: &[u8]| [&[0x80 | tag, u8::try_from(content.len()).unwrap()], content].concat();
+    let names = [entry(2, NAME.as_bytes()), entry(tag, content)].concat();
+    let sequence = [&[0x30, u8::try_from(names.len()).unwrap()], &names[..]].concat();
+    with_leaf(|leaf| {
+        leaf.subject_alt_names = Vec::new();
+        leaf.custom_extensions = vec![CustomExtension::from_oid_content(&[2, 5, 29, 17], sequence)];
+    })
+}
+
+#[test]
+fn a_certificate_with_a_malformed_name_is_refused_whatever_its_other_names_are() {
+    for (tag, content) in [(7, &[192, 0, 2, 1][..]), (7, &[0; 16]), (2, b"other.example"), (1, b"a@example.org")] {
+        assert_eq!(with_name(tag, content), Ok(()), "{tag} {content:?}");
+    }
+    for (tag, content) in
+        [(7, &[192, 0, 2, 1, 0][..]), (7, &[]), (2, "\u{fc}.example".as_bytes()), (6, b"\xff"), (1, b"\xe4@a")]
+    {
+        let Err(fault) = with_name(tag, content) else { panic!("{tag} {content:?} is refused") };
+        assert!(format!("{fault:?}").contains("one of its names is malformed"), "{fault:?}");
+    }
+}
+
 #[test]
 fn a_trusted_leaf_is_a_chain_of_one_whether_or_not_it_is_a_ca() {
     for is_ca in [IsCa::NoCa, IsCa::ExplicitNoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
