@@ -27,7 +27,7 @@ pub use self::token::AdminToken;
 use crate::driver::{Gone, Handle};
 use crate::events::Events;
 use crate::expiries::PoolExpiries;
-use crate::metrics::{DriverReadings, Metrics, QueryCount, Readings};
+use crate::metrics::{DriverReadings, Metrics, ProviderReadings, QueryCount, Readings};
 use crate::os::clock::Clock;
 use crate::os::log_writer;
 use crate::publish::Progress;
@@ -149,7 +149,8 @@ impl Admin {
     async fn status(&self) -> Result<Status, Gone> {
         let pools = self.pools().await?;
         let hosts = self.driver.hosts().await?;
-        let (providers, now) = (self.provider_statuses(), self.clock.timestamp());
+        let providers = self.provider_statuses();
+        let now = self.clock.timestamp();
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
         alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));
         alarms.extend(self.refused.reason().map(|reason| format!("{REFUSED}: {reason}")));
@@ -220,7 +221,11 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, ErrorResponse> 
     let readings = Readings {
         // If the driver is stuck, the metrics must still report it.
         driver: admin.read_driver().await.ok(),
-        providers: admin.providers.iter().map(|provider| (provider.status(), provider.calls())).collect(),
+        providers: admin
+            .providers
+            .iter()
+            .map(|provider| ProviderReadings { status: provider.status(), calls: provider.calls() })
+            .collect(),
         now: admin.clock.timestamp(),
         queries: (admin.queries)(),
         state_failures: admin.state.failures(),

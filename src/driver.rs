@@ -173,7 +173,7 @@ impl Driver {
         let mut inputs = Vec::with_capacity(MAX_INPUTS);
         let mut peer_inputs = Vec::new();
         loop {
-            let engine = self.engine.poll_timeout().map(|deadline| deadline.at);
+            let engine = self.engine.poll_timeout();
             let deadline = engine.into_iter().chain(self.hosts.as_ref().map(Hosts::poll_timeout)).min();
             tokio::select! {
                 count = self.inputs.recv_many(&mut inputs, MAX_INPUTS) => if count == 0 { return },

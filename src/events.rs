@@ -45,7 +45,8 @@ impl Events {
 fn log(kind: &EventKind, message: &str) {
     match kind {
         EventKind::Answer(Change { pool, generation, old, new, basis, .. }) => {
-            let (old, new) = (spaced(old), spaced(new));
+            let old = spaced(old);
+            let new = spaced(new);
             if basis.is_alarm() {
                 warn!(event = "answer", %pool, old, new, basis = basis.as_str(), generation, "{message}");
             } else {

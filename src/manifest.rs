@@ -52,7 +52,8 @@ pub fn static_pod(config: &Config, file: &Path, image: &str) -> Result<Value, No
     if image.is_empty() || !image.chars().all(is_of_a_name) {
         return Err(NoManifest::Image(image.to_owned()));
     }
-    let (mut mounts, mut volumes) = (Vec::new(), Vec::new());
+    let mut mounts = Vec::new();
+    let mut volumes = Vec::new();
     for (number, Mount { path, kind, is_read_only }) in mounts_of(config, file)?.into_iter().enumerate() {
         let name = format!("files-{number}");
         mounts.push(json!({"name": name, "mountPath": path, "readOnly": is_read_only}));

@@ -69,13 +69,22 @@ pub struct DriverReadings {
     pub hosts: Option<HostsStatus>,
 }
 
+/// The values of a provider.
+#[derive(Debug)]
+pub struct ProviderReadings {
+    /// Its status.
+    pub status: ProviderStatus,
+    /// Its calls so far.
+    pub calls: Vec<CallCount>,
+}
+
 /// The values that are read only when someone asks for the metrics.
 #[derive(Debug)]
 pub struct Readings {
     /// The readings of the driver. `None` if it does not answer: what it said before stays.
     pub driver: Option<DriverReadings>,
     /// Every provider.
-    pub providers: Vec<(ProviderStatus, Vec<CallCount>)>,
+    pub providers: Vec<ProviderReadings>,
     /// The time of this reading.
     pub now: Timestamp,
     /// Queries since the start by transport and RCODE.
@@ -328,7 +337,7 @@ impl Metrics {
         if let Some(driver) = &readings.driver {
             self.fill_driver(driver);
         }
-        readings.providers.iter().for_each(|(provider, calls)| self.fill_provider(provider, calls, readings.now));
+        readings.providers.iter().for_each(|provider| self.fill_provider(provider, readings.now));
         for counted in &readings.queries {
             let query = QueryLabels { transport: counted.transport, rcode: counted.rcode.clone() };
             self.queries.get_or_create(&query).inner().store(counted.count, Ordering::Relaxed);
@@ -355,7 +364,8 @@ impl Metrics {
         self.expiries.fill(&driver.pools);
     }
 
-    fn fill_provider(&self, provider: &ProviderStatus, calls: &[CallCount], now: Timestamp) {
+    fn fill_provider(&self, readings: &ProviderReadings, now: Timestamp) {
+        let ProviderReadings { status: provider, calls } = readings;
         let of = ProviderLabels { provider: provider.name.clone() };
         self.desired.get_or_create(&of).set(provider.desired);
         self.published.get_or_create(&of).set(provider.published.unwrap_or_default());
@@ -387,10 +397,14 @@ impl Metrics {
         let refused = i64::try_from(pool.refused_credentials_count()).unwrap_or(i64::MAX);
         self.refused_credentials.get_or_create(&of).set(refused);
         for target in &pool.targets {
-            let (pool, node, address) = (of.pool.clone(), target.node.to_string(), target.address.to_string());
+            let pool = of.pool.clone();
+            let node = target.node.to_string();
+            let address = target.address.to_string();
             for grade in Grade::ALL {
                 let is_it = grade == target.grade;
-                let (pool, node, address) = (pool.clone(), node.clone(), address.clone());
+                let pool = pool.clone();
+                let node = node.clone();
+                let address = address.clone();
                 let grade = GradeLabels { pool, node, address, grade: grade.as_str() };
                 self.grade.get_or_create(&grade).set(is_it.into());
             }

@@ -164,7 +164,8 @@ async fn readyz_fails_until_an_answer_is_published() {
 
     let decision = contract::decision(&pool_name("lb.example.org"), 7, &["192.0.2.1"]);
     let (_sender, decisions) = watch::channel(decision);
-    let (progress, stop) = (bench.admin.providers[0].clone(), CancellationToken::new());
+    let progress = bench.admin.providers[0].clone();
+    let stop = CancellationToken::new();
     let provider = Arc::new(InMemory::default());
     let task = tokio::spawn(publish::local::publish(provider, decisions, progress, stop.clone()));
     while bench.admin.providers[0].status().published.is_none() {

@@ -179,7 +179,9 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             fs::read_to_string(path).unwrap()
         };
-        let (one, again, other) = (read("a"), read("a"), read("b"));
+        let one = read("a");
+        let again = read("a");
+        let other = read("b");
         assert_eq!(one.trim().len(), 64);
         assert_eq!(one, again);
         assert_ne!(one, other);

@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn hosts_without_the_node_are_named() {
-        let (hosts, pool) = (hosts_status(), pool_status().name);
+        let hosts = hosts_status();
+        let pool = pool_status().name;
         let known = hosts.peers[0].targets[0].node.to_string();
         assert_eq!(unknown(Some(&hosts), &pool, &known), "");
         let expected = "host dns-2: no node cp-9 there, so the override is pending\n";

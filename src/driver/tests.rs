@@ -20,7 +20,9 @@ fn pool(nodes: &[&str]) -> Pool {
 }
 
 fn start(pool: Pool) -> Bench {
-    let (clock, events, watchdog) = (Clock::start(), Events::default(), Watchdog::default());
+    let clock = Clock::start();
+    let events = Events::default();
+    let watchdog = Watchdog::default();
     let membership = None;
     let engine = Engine::new(membership, vec![pool], Memory::default(), clock.now());
     let (newest, decisions) = watch::channel(DecidedState::default());
@@ -46,7 +48,8 @@ impl Bench {
 
     fn drain(&self, pool: &Pool, node: &str, length: Option<Duration>) -> Command {
         let until = length.map(|length| self.clock.now().after(length));
-        let (reason, author) = ("disk".to_owned(), "ada".to_owned());
+        let reason = "disk".to_owned();
+        let author = "ada".to_owned();
         let order = Override { kind: OverrideKind::Drain, reason, author, since: self.clock.now(), until, host: None };
         Command::SetOverride { pool: pool.name.clone(), node: node_name(node), requested: order, insist: false }
     }

@@ -85,7 +85,8 @@ pub fn token(account: &Account) -> Value {
 
 /// A role of this scope with its rules, and what binds it to the account.
 fn granted(scope: &str, metadata: &Value, rules: &Value, account: &Account) -> [Value; 2] {
-    let (group, kind) = ("rbac.authorization.k8s.io", format!("{scope}Role"));
+    let group = "rbac.authorization.k8s.io";
+    let kind = format!("{scope}Role");
     let version = format!("{group}/v1");
     let role = json!({"apiVersion": version, "kind": kind, "metadata": metadata, "rules": rules});
     let binding = json!({

@@ -191,7 +191,9 @@ mod tests {
 
     /// `may_write` is true if this host may write, and `None` if it has no provider that only one host may write to.
     fn of(peer: PeerStatus, may_write: Option<bool>) -> String {
-        let (metrics, mut all, mut text) = (HostMetrics::default(), Registry::default(), String::new());
+        let metrics = HostMetrics::default();
+        let mut all = Registry::default();
+        let mut text = String::new();
         metrics.register(&mut all);
         metrics.fill(Some(&HostsStatus {
             own: host_name("dns-1"),

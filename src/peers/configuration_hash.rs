@@ -28,7 +28,9 @@ fn hash(text: &str) -> ConfigurationHash {
 /// Writes out a pool's configuration. The order in the file does not matter, and no text depends on the version of Rust.
 fn text(config: &PoolConfig) -> String {
     let PoolConfig { pool, probe, discovery } = config;
-    let (thresholds, steering, ttl) = (pool.thresholds, pool.steering, pool.ttl);
+    let thresholds = pool.thresholds;
+    let steering = pool.steering;
+    let ttl = pool.ttl;
     let mode = match steering.mode {
         daymark_decision::Mode::All => "all",
         daymark_decision::Mode::Failover => "failover",
@@ -66,7 +68,8 @@ fn text(config: &PoolConfig) -> String {
     lines.extend(nodes);
     // The source counts, and not the nodes that were found: all hosts find the same, but not at the same moment.
     if let Some(Settings { source, interval, shrink_pause }) = discovery {
-        let (interval, pause) = (interval.as_millis(), shrink_pause.as_millis());
+        let interval = interval.as_millis();
+        let pause = shrink_pause.as_millis();
         lines.push(format!("every {interval} pause {pause} from {source}"));
     }
     lines.join("\n")
@@ -129,7 +132,8 @@ mod tests {
             &|config| config.pool.ttl.max = 6,
             &|config| config.pool.nodes[0].addresses[0] = [192, 0, 2, 2].into(),
             &|config| {
-                let (interval, shrink_pause) = (Duration::from_mins(1), Duration::from_hours(1));
+                let interval = Duration::from_mins(1);
+                let shrink_pause = Duration::from_hours(1);
                 config.discovery =
                     Some(discovery::Settings { source: discovery::Source::Endpoints, interval, shrink_pause });
             },

@@ -659,7 +659,8 @@ async fn an_attempt_under_way_at_the_shutdown_may_end_but_not_take_for_ever() {
     for (takes, ends_after, published) in [(3, 3, Some(1)), (7, 5, None)] {
         let bench = Bench::start(scripted([Step::Take(Duration::from_secs(takes))]), decision(1));
         bench.until("an attempt", |bench| !bench.generations().is_empty()).await;
-        let (progress, begun) = (bench.progress.clone(), bench.provider.attempts.lock()[0].at);
+        let progress = bench.progress.clone();
+        let begun = bench.provider.attempts.lock()[0].at;
         bench.end().await;
         assert_eq!((progress.status().published, begun.elapsed().as_secs()), (published, ends_after));
     }

@@ -106,7 +106,8 @@ async fn change_with_fault(setting: Setting, fault: Fault, nth: usize) {
     publisher.until(&fixture.cloudflare, Duration::from_secs(10), || publisher.is_published()).await;
     // The checks of the start come after it.
     publisher.pass(&fixture.cloudflare, Duration::from_secs(5)).await;
-    let (unmanaged, before) = (setting.unmanaged(), fixture.cloudflare.calls().len());
+    let unmanaged = setting.unmanaged();
+    let before = fixture.cloudflare.calls().len();
 
     fixture.cloudflare.inject(fault, RequestMatcher::any().nth(nth));
     publisher.decide(decision(2, &[TWO, THREE]));

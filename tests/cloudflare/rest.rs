@@ -14,7 +14,8 @@ async fn an_hour(fixture: &Fixture, provider: Cloudflare) -> (usize, usize) {
     publisher.until(&fixture.cloudflare, Duration::from_secs(10), || publisher.is_published()).await;
     // The checks of the start come after it.
     publisher.pass(&fixture.cloudflare, Duration::from_secs(5)).await;
-    let (before, writes) = (fixture.cloudflare.calls().len(), fixture.writes().len());
+    let before = fixture.cloudflare.calls().len();
+    let writes = fixture.writes().len();
     // A little more than an hour: each check is late by a part of the step that advances time.
     publisher.pass(&fixture.cloudflare, Duration::from_secs(3_630)).await;
     publisher.end().await;

@@ -38,7 +38,8 @@ fn every_metric_is_exported_as_open_metrics() {
     lines("kdig", daymark.dns, &["+tcp", POOL, "A"]);
     let (code, text) = daymark.get("/metrics");
     assert_eq!(code, 200);
-    let (up, down) = (nodes.addresses()[0], nodes.addresses()[1]);
+    let up = nodes.addresses()[0];
+    let down = nodes.addresses()[1];
     let up = format!("pool=\"{POOL}\",node=\"cp-1\",address=\"{up}\"");
     let down = format!("pool=\"{POOL}\",node=\"cp-2\",address=\"{down}\"");
     for wanted in [

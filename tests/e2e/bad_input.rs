@@ -72,9 +72,12 @@ fn a_missing_file_and_an_unknown_flag_are_refused() {
 fn ports_in_use_are_reported_with_their_transport_and_all_at_once() {
     let nodes = Nodes::start(1);
     let at = addresses(3);
-    let (udp, tcp) = (UdpSocket::bind((at[0], 0)).unwrap(), TcpListener::bind((at[1], 0)).unwrap());
+    let udp = UdpSocket::bind((at[0], 0)).unwrap();
+    let tcp = TcpListener::bind((at[1], 0)).unwrap();
     let api = TcpListener::bind((at[2], 0)).unwrap();
-    let (udp_at, tcp_at, api_at) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap(), api.local_addr().unwrap());
+    let udp_at = udp.local_addr().unwrap();
+    let tcp_at = tcp.local_addr().unwrap();
+    let api_at = api.local_addr().unwrap();
     let try_with = |listen: String, admin: String| {
         refused(&mut run(&nodes.write(&Plan { listen, admin, ..nodes.plan() })), &nodes)
     };

@@ -72,7 +72,8 @@ fn known(daymark: &Daymark, out_before: &BTreeSet<IpAddr>) -> (BTreeSet<IpAddr>,
 }
 
 fn ask_until(stop: &AtomicBool, done: &AtomicUsize, daymark: &Daymark, client: &Client) -> Tally {
-    let (mut tally, mut out) = (Tally::default(), BTreeSet::new());
+    let mut tally = Tally::default();
+    let mut out = BTreeSet::new();
     while !stop.load(Ordering::Relaxed) {
         out = known(daymark, &out).0;
         let answer = look_up(daymark.dns);
@@ -105,12 +106,14 @@ impl Drop for Stop<'_> {
 #[test]
 fn no_client_is_sent_to_a_node_that_is_known_to_be_out() {
     let nodes = Nodes::start(5);
-    let (daymark, client) = (Daymark::run(&nodes.write(&nodes.plan())), Client::new(&nodes));
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    let client = Client::new(&nodes);
     let all = nodes.addresses();
     daymark.answers(&all, "ready");
     let not_ready = Behaviour::NotReady { failing: vec!["etcd".to_owned()] };
     let faults = [Behaviour::Dead, not_ready, Behaviour::ShuttingDown, Behaviour::Reset, Behaviour::Expired];
-    let (stop, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let stop = AtomicBool::new(false);
+    let done = AtomicUsize::new(0);
     let tally = std::thread::scope(|scope| {
         let asking = scope.spawn(|| ask_until(&stop, &done, &daymark, &client));
         let guard = Stop(&stop);

@@ -26,7 +26,8 @@ fn run_needs_only_flags() {
     let nodes = Nodes::start(2);
     let pool = format!("{POOL}:{}", nodes.port());
     let named: Vec<String> = (1..).zip(nodes.addresses()).map(|(n, address)| format!("cp-{n}={address}")).collect();
-    let (ca, state) = (nodes.path("ca.crt"), nodes.path("state"));
+    let ca = nodes.path("ca.crt");
+    let state = nodes.path("state");
     let mut command = daymark(&["run", "--pool", &pool, "--node", &named[0], "--node", &named[1]]);
     command.args(["--listen", "127.0.0.1:0", "--nameserver", "ns1.example.net", "--admin", "127.0.0.1:0"]);
     command.arg("--ca").arg(ca).arg("--state-dir").arg(&state);
@@ -142,7 +143,9 @@ fn daymark_at(arguments: &[&str], api: &str) -> Command {
 #[test]
 fn a_node_is_drained_forced_and_cleared() {
     let (nodes, daymark) = running(2);
-    let (api, all, token) = (daymark.api(), nodes.addresses(), nodes.path("state/admin.token"));
+    let api = daymark.api();
+    let all = nodes.addresses();
+    let token = nodes.path("state/admin.token");
     let say = |arguments: &[&str]| finish(daymark_at(arguments, &api).env("DAYMARK_TOKEN_FILE", &token));
     let done = say(&["drain", "cp-1", "--for", "10m", "--reason", "disk change", "--author", "ada"]);
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));

@@ -51,9 +51,11 @@ fn the_commands_that_the_demo_prints_work() {
     let dir = tempfile::tempdir().unwrap();
     // These ports are below those that the kernel gives to clients, on addresses of this test.
     let own = addresses(2);
-    let (dns, api) = (SocketAddr::new(own[0], 5300), SocketAddr::new(own[1], 9300));
+    let dns = SocketAddr::new(own[0], 5300);
+    let api = SocketAddr::new(own[1], 9300);
     let said = tempfile::NamedTempFile::new().unwrap();
-    let (listen, admin) = (dns.to_string(), api.to_string());
+    let listen = dns.to_string();
+    let admin = api.to_string();
     let mut command = daymark(&["demo", "--listen", &listen, "--api", &admin]);
     command.env("TMPDIR", dir.path()).stdout(said.reopen().unwrap()).stderr(std::process::Stdio::null());
     let mut demo = crate::support::Process::spawn(&mut command);

@@ -27,7 +27,8 @@ impl DiscoveryFixture {
     }
 
     fn of_nodes(nodes: Nodes) -> Self {
-        let (count, cluster) = (nodes.apiservers.len(), Cluster::default());
+        let count = nodes.apiservers.len();
+        let cluster = Cluster::default();
         fs::write(nodes.path("token"), SECRET).unwrap();
         for apiserver in &nodes.apiservers {
             apiserver.require(Access::Token(SECRET.to_owned()));
@@ -352,7 +353,8 @@ fn discovered_nodes_leave_when_discovery_is_turned_off_and_return_with_it() {
 #[test]
 fn a_pass_lists_the_nodes_once_and_the_next_one_remembers_them() {
     let zone::ZoneFixture { nodes, zone, plan } = zone::ZoneFixture::new(3);
-    let (fixture, all) = (DiscoveryFixture::of_nodes(nodes), plan.nodes.len());
+    let fixture = DiscoveryFixture::of_nodes(nodes);
+    let all = plan.nodes.len();
     let file = fixture.nodes.write(&Plan { nodes: plan.nodes[..1].to_vec(), from_kubernetes: Some(""), ..plan });
     let sync = || finish(&mut daymark(&["sync", "--deadline", "2m", "-c", file.to_str().unwrap()]));
     let Finished { code, stdout, stderr } = sync();
@@ -399,7 +401,8 @@ fn probe_uses_the_discovered_nodes_and_says_which_pool_has_none() {
 #[test]
 fn a_pass_asks_another_apiserver_if_the_first_one_hangs() {
     let zone::ZoneFixture { nodes, zone, plan } = zone::ZoneFixture::new(3);
-    let (fixture, all) = (DiscoveryFixture::of_nodes(nodes), plan.nodes.len());
+    let fixture = DiscoveryFixture::of_nodes(nodes);
+    let all = plan.nodes.len();
     let seeds = plan.nodes[..2].to_vec();
     let file = fixture.nodes.write(&Plan { nodes: seeds, from_kubernetes: Some(""), timeout: "1s", ..plan });
     fixture.nodes.set(0, Behaviour::TlsStall);

@@ -18,13 +18,15 @@ fn the_first_signal_ends_the_process_cleanly_even_with_open_connections() {
         let mut daymark = Daymark::run(&nodes.write(&nodes.plan()));
         daymark.answers(&nodes.addresses(), "ready");
         let connect = |to| TcpStream::connect(to).unwrap();
-        let (mut half_asked, mut kept) = (connect(daymark.admin), connect(daymark.admin));
+        let mut half_asked = connect(daymark.admin);
+        let mut kept = connect(daymark.admin);
         half_asked.write_all(b"GET /livez HTT").unwrap();
         kept.write_all(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
         let mut begun = [0; 12];
         kept.read_exact(&mut begun).unwrap();
         assert_eq!(&begun, b"HTTP/1.1 200");
-        let (_silent, mut half_a_query) = (connect(daymark.dns), connect(daymark.dns));
+        let _silent = connect(daymark.dns);
+        let mut half_a_query = connect(daymark.dns);
         half_a_query.write_all(&[0, 40, 1, 2, 3]).unwrap();
 
         daymark.process.signal(signal);
@@ -49,7 +51,8 @@ fn a_signal_right_after_the_start_ends_the_process_cleanly() {
 #[test]
 fn a_second_signal_ends_the_process_at_once() {
     for command in ["run", "sync"] {
-        let (fixture, log) = (ZoneFixture::new(1), NamedTempFile::new().unwrap());
+        let fixture = ZoneFixture::new(1);
+        let log = NamedTempFile::new().unwrap();
         fixture.zone.cloudflare.inject(Fault::StallAfter, RequestMatcher::method("POST"));
         let mut command = daymark(&[command, "-c", fixture.config().to_str().unwrap()]);
         let mut process = Process::spawn(command.stderr(log.reopen().unwrap()));

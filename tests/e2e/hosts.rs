@@ -38,7 +38,8 @@ impl Hosts {
     fn peers(&self, host: usize) -> String {
         let member = |(address, n): (&IpAddr, usize)| format!("{{name: dns-{n}, address: \"{address}:7946\"}}");
         let members: Vec<String> = self.gossip.iter().zip(0..).map(member).collect();
-        let (own, members) = (self.gossip[host], members.join(", "));
+        let own = self.gossip[host];
+        let members = members.join(", ");
         format!("peers: {{self: dns-{host}, listen: \"{own}:7946\", members: [{members}], keyFile: gossip.key}}\n")
     }
 
@@ -62,7 +63,8 @@ impl Hosts {
 
     /// Sends an override to a host, with the token of that host.
     fn send_override(&self, host: usize, arguments: &[&str]) -> String {
-        let (api, token) = (self.host(host).api(), self.nodes.path(&format!("state-{host}/admin.token")));
+        let api = self.host(host).api();
+        let token = self.nodes.path(&format!("state-{host}/admin.token"));
         let mut command = std::process::Command::new(BINARY);
         command.args(arguments).args(["--api", &api, "--token-file", token.to_str().unwrap()]);
         let finished = finish(&mut command);
@@ -135,7 +137,8 @@ fn a_dead_node_leaves_on_every_host_and_the_status_has_the_vote_of_each() {
 
 #[test]
 fn one_host_writes_and_the_next_takes_over_without_an_extra_write() {
-    let (nodes, zone) = (Nodes::start(2), Zone::new());
+    let nodes = Nodes::start(2);
+    let zone = Zone::new();
     let provider = zone.provider(&nodes, "cloudflare");
     let mut hosts = Hosts::start(nodes, |_, plan| Plan { provider: provider.clone(), ..plan });
     let all: BTreeSet<IpAddr> = hosts.nodes.addresses().into_iter().collect();
@@ -164,7 +167,8 @@ fn one_host_writes_and_the_next_takes_over_without_an_extra_write() {
 
 #[test]
 fn a_host_without_the_provider_is_passed_over() {
-    let (nodes, zone) = (Nodes::start(2), Zone::new());
+    let nodes = Nodes::start(2);
+    let zone = Zone::new();
     let provider = zone.provider(&nodes, "cloudflare");
     let with_provider = |host, plan: Plan| if host == 0 { plan } else { Plan { provider: provider.clone(), ..plan } };
     let hosts = Hosts::start(nodes, with_provider);
@@ -176,7 +180,8 @@ fn a_host_without_the_provider_is_passed_over() {
 #[test]
 fn a_host_that_is_killed_during_a_write_leaves_no_partial_write() {
     for fault in [Fault::StallBefore, Fault::StallAfter] {
-        let (nodes, zone) = (Nodes::start(3), Zone::new());
+        let nodes = Nodes::start(3);
+        let zone = Zone::new();
         let provider = zone.provider(&nodes, "cloudflare");
         let mut hosts = Hosts::start(nodes, |_, plan| Plan { provider: provider.clone(), ..plan });
         let all = hosts.nodes.addresses();

@@ -59,7 +59,8 @@ fn refused(done: &Finished) -> &str {
 
 #[test]
 fn keygen_prints_a_new_key_each_time() {
-    let (one, other) = (output(&["keygen"]), output(&["keygen"]));
+    let one = output(&["keygen"]);
+    let other = output(&["keygen"]);
     assert_eq!((one.lines().count(), other.lines().count()), (1, 1));
     let ((key, id), (other_key, other_id)) = (parts(one.trim_end()), parts(other.trim_end()));
     assert!(key != other_key && id != other_id);

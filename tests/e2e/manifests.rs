@@ -9,7 +9,8 @@ use crate::support::{daymark, finish, output};
 
 /// Writes a configuration of two hosts with this provider and a CA outside its directory.
 fn write(dir: &Path, provider: &str) -> String {
-    let (home, pki) = (dir.join("etc"), dir.join("pki"));
+    let home = dir.join("etc");
+    let pki = dir.join("pki");
     fs::create_dir(&home).unwrap();
     fs::create_dir(&pki).unwrap();
     let ca = rcgen::generate_simple_self_signed(["ca".to_owned()]).unwrap();
@@ -54,7 +55,9 @@ fn a_static_pod_mounts_only_the_paths_that_the_configuration_names() {
     let volumes = pod["spec"]["volumes"].as_array().unwrap().iter();
     let paths: Vec<_> = volumes.map(|volume| (&volume["hostPath"]["path"], &volume["hostPath"]["type"])).collect();
     let path = |name: &str| Value::from(dir.path().join(name).to_str().unwrap());
-    let (home, ca, state) = (path("etc"), path("pki/ca.crt"), path("state"));
+    let home = path("etc");
+    let ca = path("pki/ca.crt");
+    let state = path("state");
     assert_eq!(paths, [(&home, &"Directory".into()), (&ca, &"File".into()), (&state, &"DirectoryOrCreate".into())]);
     let mounts = container["volumeMounts"].as_array().unwrap();
     let writable: Vec<_> =

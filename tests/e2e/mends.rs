@@ -69,7 +69,8 @@ fn serves_and_reloads(mut process: Process, nodes: &Nodes, places: &Places) {
 #[test]
 fn a_log_on_a_full_disk_does_not_stop_the_service() {
     for format in ["text", "json"] {
-        let (nodes, places) = (Nodes::start(2), Places::own());
+        let nodes = Nodes::start(2);
+        let places = Places::own();
         let config = nodes.write(&places.plan(&nodes, 2));
         let mut command = daymark(&["run", "-c", config.to_str().unwrap(), "--log-format", format]);
         let process = Process::spawn(command.stdout(full_disk()).stderr(full_disk()));
@@ -79,7 +80,8 @@ fn a_log_on_a_full_disk_does_not_stop_the_service() {
 
 #[test]
 fn a_log_with_a_closed_reader_does_not_stop_the_service() {
-    let (nodes, places) = (Nodes::start(2), Places::own());
+    let nodes = Nodes::start(2);
+    let places = Places::own();
     let config = nodes.write(&places.plan(&nodes, 2));
     let (reader, writer) = std::io::pipe().unwrap();
     let process =
@@ -102,7 +104,8 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
 
 #[test]
 fn a_log_that_nobody_reads_does_not_stop_the_service() {
-    let (nodes, places) = (Nodes::start(2), Places::own());
+    let nodes = Nodes::start(2);
+    let places = Places::own();
     let config = nodes.write(&places.plan(&nodes, 2));
     let (_reader, writer) = full_pipe();
     let mut command = daymark(&["run", "-c", config.to_str().unwrap()]);
@@ -124,7 +127,8 @@ fn an_error_that_nobody_reads_still_ends_the_process() {
 #[test]
 #[cfg(feature = "demo")]
 fn the_demo_goes_on_if_nobody_reads_its_output() {
-    let (dir, places) = (tempfile::tempdir().unwrap(), Places::own());
+    let dir = tempfile::tempdir().unwrap();
+    let places = Places::own();
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = daymark(&["demo", "--listen", &places.dns.to_string(), "--api", &places.admin.to_string()]);
     command.env("TMPDIR", dir.path()).stdout(writer.try_clone().unwrap()).stderr(writer);
@@ -175,7 +179,8 @@ fn a_node_with_any_name_is_drained_and_cleared() {
         let mut plan = nodes.plan();
         plan.nodes[0].0 = format!("\"{name}\"");
         let daymark = Daymark::run(&nodes.write(&plan));
-        let (api, token) = (daymark.api(), nodes.path("state/admin.token"));
+        let api = daymark.api();
+        let token = nodes.path("state/admin.token");
         daymark.answers(&nodes.addresses(), "ready");
         let say = |arguments: &[&str]| {
             let mut command = crate::support::daymark(arguments);

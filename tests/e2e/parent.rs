@@ -22,7 +22,8 @@ fn serial(daymark: &Daymark) -> u32 {
 #[test]
 fn static_records_are_served_beside_the_pool_and_a_changed_zone_file_after_a_reload() {
     let nodes = Nodes::start(2);
-    let (all, zone) = (nodes.addresses(), nodes.path("kube-cp.com.zone"));
+    let all = nodes.addresses();
+    let zone = nodes.path("kube-cp.com.zone");
     fs::write(&zone, RECORDS).unwrap();
     let daymark = Daymark::run(&nodes.write(&plan(&nodes)));
     daymark.answers(&all, "ready");
@@ -96,7 +97,8 @@ fn an_invalid_zone_file_is_refused_and_the_old_records_stay() {
 #[test]
 fn a_zone_file_of_a_refused_configuration_is_read_again_once_it_is_corrected() {
     let nodes = Nodes::start(1);
-    let (zone, other) = (nodes.path("kube-cp.com.zone"), nodes.path("other.zone"));
+    let zone = nodes.path("kube-cp.com.zone");
+    let other = nodes.path("other.zone");
     fs::write(&zone, RECORDS).unwrap();
     fs::write(&other, format!("{RECORDS}{POOL}. IN A 192.0.2.99\n")).unwrap();
     let file = nodes.write(&plan(&nodes));

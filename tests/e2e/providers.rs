@@ -65,7 +65,8 @@ fn check_reports_a_missing_token_and_the_time_through_cloudflare() {
         let mut command = daymark(&["check", "-c", config.to_str().unwrap()]);
         finish(command.env("CF_TOKEN", token)).stdout
     };
-    let (with, without) = (check("secret-word"), check(""));
+    let with = check("secret-word");
+    let without = check("");
     assert!(with.contains("by cloudflare in ") && !with.contains("CF_TOKEN"), "{with}");
     let warning = "providers[1].tokenVariable: CF_TOKEN is not set here; Daymark needs it on the host that it runs on";
     assert!(without.contains(warning), "{without}");

@@ -114,7 +114,8 @@ fn publish_version(mount: &Path, version: &str, plan: &Plan, ca: &str) {
 #[test]
 fn the_swap_of_a_mounted_config_map_is_noticed() {
     let nodes = Nodes::start(3);
-    let (all, mount) = (nodes.addresses(), nodes.path("etc"));
+    let all = nodes.addresses();
+    let mount = nodes.path("etc");
     fs::create_dir(&mount).unwrap();
     let state = nodes.path("state").display().to_string();
     let with_state = |plan: Plan| Plan { state: state.clone(), ..plan };
@@ -224,7 +225,8 @@ fn changes_that_need_a_restart_are_refused_and_reported_all_at_once() {
 #[test]
 fn a_reload_of_a_daymark_started_with_flags_says_that_there_is_no_file() {
     let nodes = Nodes::start(1);
-    let (pool, node) = (format!("{POOL}:{}", nodes.port()), format!("cp-1={}", nodes.addresses()[0]));
+    let pool = format!("{POOL}:{}", nodes.port());
+    let node = format!("cp-1={}", nodes.addresses()[0]);
     let ca = nodes.path("ca.crt");
     let arguments = ["run", "--pool", &pool, "--node", &node, "--ca", ca.to_str().unwrap()];
     let more = ["--listen", "127.0.0.1:0", "--nameserver", "ns1.example.net", "--admin", "127.0.0.1:0"];

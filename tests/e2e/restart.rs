@@ -25,7 +25,8 @@ fn kill(daymark: Daymark) {
 #[test]
 fn after_a_kill_the_first_query_gets_the_previous_answer_and_a_healed_node_needs_new_proof() {
     let nodes = Nodes::start(3);
-    let (config, all) = (nodes.write(&slow_to_believe(&nodes)), nodes.addresses());
+    let config = nodes.write(&slow_to_believe(&nodes));
+    let all = nodes.addresses();
     let daymark = Daymark::run(&config);
     daymark.answers(&all, "ready");
     nodes.set(1, Behaviour::Dead);
@@ -47,7 +48,8 @@ fn after_a_kill_the_first_query_gets_the_previous_answer_and_a_healed_node_needs
 #[test]
 fn after_a_kill_a_node_that_is_still_dead_stays_out() {
     let nodes = Nodes::start(2);
-    let (config, all) = (nodes.write(&nodes.plan()), nodes.addresses());
+    let config = nodes.write(&nodes.plan());
+    let all = nodes.addresses();
     let daymark = Daymark::run(&config);
     daymark.answers(&all, "ready");
     nodes.set(0, Behaviour::Dead);
@@ -63,10 +65,12 @@ fn after_a_kill_a_node_that_is_still_dead_stays_out() {
 #[test]
 fn a_drain_and_a_last_known_good_answer_survive_a_kill() {
     let nodes = Nodes::start(3);
-    let (config, all) = (nodes.write(&nodes.plan()), nodes.addresses());
+    let config = nodes.write(&nodes.plan());
+    let all = nodes.addresses();
     let daymark = Daymark::run(&config);
     daymark.answers(&all, "ready");
-    let (api, token) = (daymark.api(), nodes.path("state/admin.token"));
+    let api = daymark.api();
+    let token = nodes.path("state/admin.token");
     output(&["drain", "cp-3", "--api", &api, "--token-file", token.to_str().unwrap(), "--reason", "disk change"]);
     daymark.answers(&all[..2], "ready");
     nodes.set(0, Behaviour::Dead);
@@ -93,7 +97,8 @@ fn a_drain_and_a_last_known_good_answer_survive_a_kill() {
 #[test]
 fn the_serial_rises_across_changes_restarts_and_the_loss_of_the_state() {
     let nodes = Nodes::start(2);
-    let (config, all) = (nodes.write(&nodes.plan()), nodes.addresses());
+    let config = nodes.write(&nodes.plan());
+    let all = nodes.addresses();
     let daymark = Daymark::run(&config);
     daymark.answers(&all, "ready");
     let first = serial(daymark.dns);

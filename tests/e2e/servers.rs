@@ -45,7 +45,8 @@ impl Servers {
     }
 
     fn process(&self, index: usize) -> Process {
-        let (address, port) = (self.addresses[index], self.port);
+        let address = self.addresses[index];
+        let port = self.port;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/apiserver.py");
         let mut command = Command::new("python3");
         command.arg(script).arg(address.to_string()).arg(port.to_string());

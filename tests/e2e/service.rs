@@ -47,7 +47,8 @@ impl Manager {
 
 #[test]
 fn the_service_manager_is_notified_of_start_reload_stop_and_watchdog() {
-    let (nodes, dir) = (Nodes::start(1), tempfile::tempdir().unwrap());
+    let nodes = Nodes::start(1);
+    let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_nonblocking(true).unwrap();
@@ -98,7 +99,8 @@ impl SocketUnit {
 
 #[test]
 fn queries_wait_in_the_sockets_of_the_service_manager_while_daymark_is_stopped() {
-    let (nodes, sockets) = (Nodes::start(1), SocketUnit::bind());
+    let nodes = Nodes::start(1);
+    let sockets = SocketUnit::bind();
     let config = nodes.write(&Plan { listen: sockets.address.to_string(), ..nodes.plan() });
     let log = nodes.path("log");
     for ending in ["TERM", "KILL"] {
@@ -115,7 +117,8 @@ fn queries_wait_in_the_sockets_of_the_service_manager_while_daymark_is_stopped()
 
 #[test]
 fn an_inherited_socket_on_an_unconfigured_address_is_a_warning() {
-    let (nodes, sockets) = (Nodes::start(1), SocketUnit::bind());
+    let nodes = Nodes::start(1);
+    let sockets = SocketUnit::bind();
     let log = nodes.path("log");
     let _running = sockets.run(&nodes.write(&nodes.plan()), &log);
     for transport in ["udp", "tcp"] {

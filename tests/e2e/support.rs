@@ -71,8 +71,10 @@ pub(crate) struct Finished {
 
 /// Runs a command to its end.
 pub(crate) fn finish(command: &mut Command) -> Finished {
-    let (stdout, stderr) = (NamedTempFile::new().unwrap(), NamedTempFile::new().unwrap());
-    let (to, errors_to) = (stdout.reopen().unwrap(), stderr.reopen().unwrap());
+    let stdout = NamedTempFile::new().unwrap();
+    let stderr = NamedTempFile::new().unwrap();
+    let to = stdout.reopen().unwrap();
+    let errors_to = stderr.reopen().unwrap();
     let mut process = Process::spawn(command.stdout(to).stderr(errors_to));
     let code = process.wait().code();
     let read = |file: &NamedTempFile| fs::read_to_string(file.path()).unwrap();

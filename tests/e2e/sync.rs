@@ -135,7 +135,8 @@ fn a_dry_run_prints_the_calls_and_writes_nothing() {
     assert!(!fixture.nodes.path("state").exists());
 
     fixture.publishes(&[0, 1]);
-    let (before, writes) = (files(&fixture.nodes.path("state")), fixture.zone.writes());
+    let before = files(&fixture.nodes.path("state"));
+    let writes = fixture.zone.writes();
     fixture.nodes.set(1, Behaviour::Dead);
     let done = fixture.sync(&["--dry-run", "-o", "json"]);
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
@@ -358,7 +359,8 @@ fn a_repeated_foreign_change_is_left_alone_from_the_third_pass_on() {
 fn an_error_is_reported_even_if_the_output_is_closed() {
     let fixture = ZoneFixture::new(1);
     fixture.zone.store(|store| store.tokens.clear());
-    let (log, config) = (NamedTempFile::new().unwrap(), fixture.config());
+    let log = NamedTempFile::new().unwrap();
+    let config = fixture.config();
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = daymark(&["sync", "--deadline", "2m", "-o", "json", "-c", config.to_str().unwrap()]);
     let mut process = Process::spawn(command.stdout(full).stderr(log.reopen().unwrap()));

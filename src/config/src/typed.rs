@@ -175,7 +175,8 @@ impl Checker<'_> {
         if low.faulty || high.faulty || low.value <= high.value {
             return;
         }
-        let (low_text, high_text) = (duration_text(low.value), duration_text(high.value));
+        let low_text = duration_text(low.value);
+        let high_text = duration_text(high.value);
         if let Some(location) = low.location {
             let by = if high.location.is_none() { " by default" } else { "" };
             let message =
@@ -212,7 +213,8 @@ impl Setting {
         key: Key<Text<super::values::BoundedDuration<MIN, MAX>>>,
         default: Duration,
     ) -> Self {
-        let (location, faulty) = (key.location(), matches!(key, Key::Faulty));
+        let location = key.location();
+        let faulty = matches!(key, Key::Faulty);
         let value = key.present().map_or(default, |(Text(duration), _)| duration.0);
         Self { name, value, location, faulty }
     }

@@ -47,15 +47,6 @@ pub struct Engine {
     revision: u64,
 }
 
-/// The next deadline of an [`Engine`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline {
-    /// The time.
-    pub at: Moment,
-    /// The event at that time, as a sentence for a log of a debugging session.
-    pub event: &'static str,
-}
-
 impl Engine {
     /// An engine for these pools, with the memory of an earlier run. `membership` is `None` for a host without peers. Memory of
     /// pools and nodes that are not configured is dropped.
@@ -235,20 +226,16 @@ impl Engine {
     }
 
     /// The next time at which the decision may change without another input.
-    pub fn poll_timeout(&self) -> Option<Deadline> {
+    pub fn poll_timeout(&self) -> Option<Moment> {
         let ttl_steps = self.pools.values().filter_map(|pool| pool.ttl_changes_at);
         let first_verdicts = self.pools.values().filter_map(PoolState::awaits_verdicts_until);
-        [
-            (self.overrides.next_expiry(), "an override expires"),
-            (ttl_steps.min(), "the TTL steps down towards the expiry of an override"),
-            (first_verdicts.min(), "the wait for the first verdicts ends"),
-            (self.peers.next_unreachable(self.now), "a host becomes unreachable"),
-            (self.starting.as_ref().map(|starting| starting.until), "the wait for the other hosts ends"),
-            (self.overrides.uncertain_until(), "the expiry of restored overrides becomes certain"),
-        ]
-        .into_iter()
-        .filter_map(|(at, event)| Some(Deadline { at: at?, event }))
-        .min_by_key(|deadline| deadline.at)
+        let others = [
+            self.overrides.next_expiry(),
+            self.overrides.uncertain_until(),
+            self.peers.next_unreachable(self.now),
+            self.starting.as_ref().map(|starting| starting.until),
+        ];
+        ttl_steps.chain(first_verdicts).chain(others.into_iter().flatten()).min()
     }
 
     /// A number that rises whenever the decision, a health or an override may have changed.
@@ -295,8 +282,8 @@ impl Engine {
 
     /// Goes through every deadline up to `now` in turn. A deadline that is noticed late has the effect that it would have had.
     fn advance(&mut self, now: Moment) {
-        while let Some(deadline) = self.poll_timeout().filter(|deadline| deadline.at <= now) {
-            self.now = self.now.max(deadline.at);
+        while let Some(due) = self.poll_timeout().filter(|due| *due <= now) {
+            self.now = self.now.max(due);
             self.recompute(self.now);
         }
         self.now = self.now.max(now);

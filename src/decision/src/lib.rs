@@ -51,7 +51,7 @@ pub use answer::{Answer, Basis, Decision, Member, Order};
 pub use change::{Change, TargetChange};
 pub use command::Command;
 pub use duration::duration_text;
-pub use engine::{Deadline, Engine};
+pub use engine::Engine;
 pub use health::Health;
 pub use memory::{Memory, PoolMemory, TargetMemory};
 pub use moment::Moment;

@@ -57,7 +57,8 @@ impl Fixture {
         let surroundings = Surroundings {
             now: Box::new(move || moment(started)),
             targets: Arc::new(|_| {
-                let (node, address) = (node_name("cp-1"), [127, 0, 0, 1].into());
+                let node = node_name("cp-1");
+                let address = [127, 0, 0, 1].into();
                 let target = TargetView { node, address, grade: Grade::Ready, has_override: false };
                 Box::pin(async move { Some(vec![target]) })
             }),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use daymark_decision::{Engine, Moment, PoolName};
 
 use crate::entries::{ConfigurationHash, EntryKey, EntryValue};
-use crate::gossip::Gossip;
+use crate::gossip::{Gossip, ReceivedView};
 
 /// Passes everything new between the engine and the gossip. The caller does so after every input of either.
 pub fn exchange(
@@ -18,7 +18,7 @@ pub fn exchange(
     now: Moment,
 ) {
     // Views come first: the engine judges the nodes that a drain would leave by what it knows of them.
-    for (view, last_seen) in gossip.take_views() {
+    for ReceivedView { view, last_seen } in gossip.take_views() {
         engine.handle_peer_view(view, last_seen, now);
     }
     gossip.set_configuration(configuration);
@@ -112,7 +112,8 @@ mod tests {
             until: None,
             host: None,
         };
-        let (pool_name, node) = (pool_name("lb.kube-cp.com"), node_name("kube-cp-3"));
+        let pool_name = pool_name("lb.kube-cp.com");
+        let node = node_name("kube-cp-3");
         let command = Command::SetOverride { pool: pool_name, node, requested, insist: false };
         let run = |hosts: &mut [Host; 2], from: u64| {
             for ms in (from..from + 3_000).step_by(10) {

@@ -60,6 +60,15 @@ struct Heartbeat {
     at: Moment,
 }
 
+/// A view of another host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedView {
+    /// The view.
+    pub view: PeerView,
+    /// The last sign of life of its host.
+    pub last_seen: Moment,
+}
+
 /// A message that is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
@@ -223,8 +232,8 @@ impl Gossip {
         std::mem::take(&mut self.has_identity_conflict)
     }
 
-    /// Takes the views that have changed since the last call, each with the last sign of life of its host.
-    pub fn take_views(&mut self) -> Vec<(PeerView, Moment)> {
+    /// Takes the views that have changed since the last call.
+    pub fn take_views(&mut self) -> Vec<ReceivedView> {
         let changed = self.peers.iter_mut().filter(|(_, peer)| peer.is_changed && peer.is_complete);
         changed
             .map(|(host, peer)| {
@@ -239,7 +248,7 @@ impl Gossip {
                     eligible_writer: peer.is_eligible_writer(),
                     reachable: peer.reachable_hosts(),
                 };
-                (view, peer.last_seen)
+                ReceivedView { view, last_seen: peer.last_seen }
             })
             .collect()
     }

@@ -57,7 +57,7 @@ mod seal;
 
 pub use entries::{ConfigurationHash, EntryKey, EntryValue};
 pub use exchange::exchange;
-pub use gossip::{Freshness, Gossip, Rejection, Transmit};
+pub use gossip::{Freshness, Gossip, ReceivedView, Rejection, Transmit};
 pub use keyring::{GossipKey, KeyId, KeyRing, KeyRingError, MAX_KEYS, SECRET_LENGTH};
 pub use message::{DecodeError, MAX_MESSAGE_BYTES, Message};
 pub use message_size::{MAX_AUTHOR_BYTES, MAX_REASON_BYTES, host_names_overflow, override_overflow};

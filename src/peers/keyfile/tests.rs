@@ -67,7 +67,8 @@ impl Fixture {
 #[test]
 fn the_keys_are_read_again_only_when_the_file_changes() {
     let fixture = Fixture::new(&line(1));
-    let (first, again) = (fixture.file.current().unwrap(), fixture.file.current().unwrap());
+    let first = fixture.file.current().unwrap();
+    let again = fixture.file.current().unwrap();
     assert!(Arc::ptr_eq(&first, &again));
     let both = format!("{}\n{}\n", line(2), line(1));
     fixture.write(both.as_bytes());

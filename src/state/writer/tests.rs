@@ -87,7 +87,8 @@ async fn a_disk_that_does_not_answer_holds_nothing_up() {
 async fn a_state_that_came_while_the_disk_was_slow_is_saved_when_the_disk_answers() {
     let dir = tempfile::tempdir().unwrap();
     let file = StateFile::new(dir.path());
-    let (former, newest) = (decided(1).memory, decided(2).memory);
+    let former = decided(1).memory;
+    let newest = decided(2).memory;
     let (answer, disk) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(async { disk.await.map_err(io::Error::other) });
     let running = Some(Running { memory: former.clone(), task, begun: Instant::now(), is_late: true });
@@ -157,7 +158,8 @@ async fn a_revision_that_waits_for_a_slow_save_does_not_count_as_on_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("state.json.new");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let (file, health) = (StateFile::new(dir.path()), StateHealth::default());
+    let file = StateFile::new(dir.path());
+    let health = StateHealth::default();
     let (newest, from_driver) = watch::channel(decided(1));
     let (to_providers, mut decisions) = watch::channel(Decision::default());
     let task = tokio::spawn(persist_decisions(Some(file.clone()), from_driver, to_providers, health.clone()));

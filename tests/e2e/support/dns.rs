@@ -77,7 +77,8 @@ fn read(response: &[u8], mut at: usize) -> Option<Reply> {
                 length => at += 1 + usize::from(length),
             }
         }
-        let (rtype, length) = (number(at)?, usize::from(number(at + 8)?));
+        let rtype = number(at)?;
+        let length = usize::from(number(at + 8)?);
         let data = response.get(at + 10..at + 10 + length)?;
         match rtype {
             A => addresses.push(Ipv4Addr::from(<[u8; 4]>::try_from(data).ok()?).into()),
@@ -96,7 +97,8 @@ pub(crate) fn short(tool: &str, server: SocketAddr, arguments: &[&str]) -> Vec<S
 
 /// The lines that a tool prints.
 pub(crate) fn lines(tool: &str, server: SocketAddr, arguments: &[&str]) -> Vec<String> {
-    let (at, port) = (format!("@{}", server.ip()), server.port().to_string());
+    let at = format!("@{}", server.ip());
+    let port = server.port().to_string();
     let mut command = Command::new(tool);
     // A configuration file of the user could add options.
     command.env("HOME", "/nonexistent").args([&at, "-p", &port]).args(arguments);

@@ -55,7 +55,8 @@ impl Nodes {
             // Another process may use the port on one of the addresses.
             std::iter::once(Ok(first)).chain(others).collect::<Result<Vec<_>, _>>().ok()
         });
-        let (dir, apiservers) = (tempfile::tempdir().unwrap(), apiservers.expect("a port is free on every address"));
+        let dir = tempfile::tempdir().unwrap();
+        let apiservers = apiservers.expect("a port is free on every address");
         fs::write(dir.path().join("ca.crt"), authority.pem()).unwrap();
         Self { authority, apiservers, dir, runtime }
     }

@@ -19,7 +19,8 @@ pub(crate) struct ZoneFixture {
 
 impl ZoneFixture {
     pub(crate) fn new(count: u8) -> Self {
-        let (nodes, zone) = (Nodes::start(count), Zone::new());
+        let nodes = Nodes::start(count);
+        let zone = Zone::new();
         // A probe of a silent node takes longer than any test.
         let plan = Plan { provider: zone.provider(&nodes, "cloudflare"), timeout: "1m", ..nodes.plan() };
         Self { nodes, zone, plan }

@@ -175,7 +175,7 @@ impl Host {
     pub fn poll(&mut self, at: u64) -> Vec<Transmit> {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return Vec::new() };
-        if running.engine.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
+        if running.engine.poll_timeout().is_some_and(|due| due <= now) {
             running.engine.handle_timeout(now);
             self.exchange(at);
         }
@@ -188,7 +188,7 @@ impl Host {
     /// The time of the simulation at which [`Host::poll`] has something to do.
     pub fn next_due(&self) -> Option<u64> {
         let running = self.running.as_ref()?;
-        let engine = running.engine.poll_timeout().map(|deadline| deadline.at);
+        let engine = running.engine.poll_timeout();
         let due = engine.into_iter().chain([running.gossip.poll_timeout()]).min()?;
         Some(due.as_millis().saturating_add_signed(-self.clock_offset_ms))
     }

@@ -29,7 +29,8 @@ impl Store {
 
 /// Creates a balancer. Returns its ID and the balancer.
 fn new(fields: Map<String, Value>, zone: &Zone, ids: &mut IdGenerator) -> (String, Value) {
-    let (id, now) = (ids.id(), ids.time());
+    let id = ids.id();
+    let now = ids.time();
     let mut balancer = defaults();
     balancer.extend(fields);
     balancer.insert("id".into(), id.clone().into());

@@ -30,7 +30,8 @@ impl Store {
 
 /// Creates a pool. Returns its ID and the pool.
 fn new(fields: Map<String, Value>, ids: &mut IdGenerator) -> (String, Value) {
-    let (id, now) = (ids.id(), ids.time());
+    let id = ids.id();
+    let now = ids.time();
     let mut pool = defaults();
     pool.extend(fields);
     pool.insert("id".into(), id.clone().into());

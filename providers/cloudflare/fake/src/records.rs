@@ -31,7 +31,8 @@ impl Store {
 
 /// Creates a record. Returns its ID and the record.
 fn new(fields: Map<String, Value>, zone: &Zone, ids: &mut IdGenerator) -> (String, Value) {
-    let (id, now) = (ids.id(), ids.time());
+    let id = ids.id();
+    let now = ids.time();
     let mut record = completed(defaults(), fields, zone);
     record.insert("id".into(), id.clone().into());
     record.insert("created_on".into(), now.clone());
@@ -112,7 +113,9 @@ fn defaults() -> Map<String, Value> {
 fn completed(mut base: Map<String, Value>, fields: Map<String, Value>, zone: &Zone) -> Map<String, Value> {
     base.extend(fields);
     let text = |key: &str| base.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (name, kind, content) = (text("name").to_lowercase(), text("type"), text("content"));
+    let name = text("name").to_lowercase();
+    let kind = text("type");
+    let content = text("content");
     let name = match name.as_str() {
         "" => name,
         "@" => zone.name.clone(),
@@ -141,7 +144,9 @@ fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, A
 /// Refuses what the service would refuse in the record as it would become.
 fn check(record: &Map<String, Value>, id: Option<&str>, zone: &Zone) -> Result<(), ApiResponse> {
     let text = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default();
-    let (name, kind, content) = (text("name"), text("type"), text("content"));
+    let name = text("name");
+    let kind = text("type");
+    let content = text("content");
     if name.is_empty() || kind.is_empty() {
         return Err(invalid(9_000, "DNS name and type are required."));
     }

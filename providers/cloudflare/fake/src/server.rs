@@ -126,7 +126,8 @@ async fn handle(shared: &Shared, request: http::Request<Incoming>) -> Result<Res
 /// Records the call. Returns its index.
 fn note(shared: &Shared, request: &Request, fault: Option<Fault>) -> usize {
     let mut calls = shared.calls.lock();
-    let (method, path) = (request.method.to_string(), request.target());
+    let method = request.method.to_string();
+    let path = request.target();
     calls.push(RecordedCall { at: Instant::now(), method, path, body: request.json(), status: None, fault });
     calls.len() - 1
 }

@@ -206,8 +206,11 @@ impl IdGenerator {
     /// Returns a time one second after the one before.
     pub(crate) fn time(&mut self) -> Value {
         self.0 += 1;
-        let (day, second) = (self.0 / 86_400 % 28 + 1, self.0 % 86_400);
-        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        let day = self.0 / 86_400 % 28 + 1;
+        let second = self.0 % 86_400;
+        let hour = second / 3_600;
+        let minute = second / 60 % 60;
+        let second = second % 60;
         Value::from(format!("2026-01-{day:02}T{hour:02}:{minute:02}:{second:02}.000000Z"))
     }
 }

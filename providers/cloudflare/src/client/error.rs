@@ -84,7 +84,7 @@ pub enum CallError {
         until: Timestamp,
     },
     /// Cloudflare refuses the request, and would refuse it again.
-    #[error("{}", Refusal(*call, *status, errors, token))]
+    #[error("{}", Refusal { call: *call, status: *status, errors, token })]
     Refused {
         /// The kind of the call.
         call: Call,
@@ -194,11 +194,16 @@ impl fmt::Display for Listed<'_> {
 }
 
 /// A refusal, with what the operator can do.
-struct Refusal<'a>(Call, u16, &'a [ApiError], &'a TokenSource);
+struct Refusal<'a> {
+    call: Call,
+    status: u16,
+    errors: &'a [ApiError],
+    token: &'a TokenSource,
+}
 
 impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(call, status, errors, token) = self;
+        let Self { call, status, errors, token } = self;
         write!(f, "Cloudflare refuses {call} (HTTP {status}){}", Listed(errors))?;
         let has = |codes| errors.iter().any(|error| error.has_any(codes));
         if has(&MALFORMED) {

@@ -36,7 +36,8 @@ pub(super) struct Low {
 pub(super) fn ratelimit(headers: &HeaderMap) -> Option<Ratelimit> {
     let policies = items(headers, "ratelimit-policy");
     let limits = items(headers, "ratelimit").into_iter().filter_map(|limit| {
-        let (remaining, seconds) = (limit.number("r")?, limit.number("t")?);
+        let remaining = limit.number("r")?;
+        let seconds = limit.number("t")?;
         let quota = policies.iter().find(|policy| policy.name == limit.name).and_then(|policy| policy.number("q"));
         let rest = Duration::from_secs(seconds.into()).min(WINDOW);
         // A twentieth of the quota, without the rounding.

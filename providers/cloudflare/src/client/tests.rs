@@ -131,7 +131,8 @@ async fn a_write_sends_its_body_as_json_and_gives_what_results() {
     let fixture = Fixture::new([ok(&json!({"id": "1"})), reply(200, "", NO_RESULT)]).await;
     let body = json!({"origins": [{"name": "a", "weight": 0.1}]});
     let permit = || fixture.client.permit(Call::WritePool);
-    let (first, second) = (permit().await.unwrap(), permit().await.unwrap());
+    let first = permit().await.unwrap();
+    let second = permit().await.unwrap();
     let written = fixture.client.write(first, Call::WritePool, Method::PATCH, "/pools/1", Some(&body)).await.unwrap();
     let deleted = fixture.client.write(second, Call::WritePool, Method::DELETE, "/pools/2", None).await.unwrap();
     assert_eq!((written, deleted), (json!({"id": "1"}), Value::Null));

@@ -165,7 +165,8 @@ fn a_whole_setup_is_made_and_marked() {
         &ObservedSetup { pool: None, balancer: None },
         &PublishedEntries::default(),
     );
-    let (pool, balancer) = (&plan.first[0], &plan.then[0]);
+    let pool = &plan.first[0];
+    let balancer = &plan.then[0];
     assert_eq!(
         pool.edit.body,
         Some(json!({

@@ -158,7 +158,8 @@ async fn two_updaters_of_one_setup_that_have_one_node_at_two_addresses_come_to_r
         (&[("other", "192.0.2.9", true)], &["192.0.2.9"]),
     ] {
         let fixture = Fixture::without_balancing().await;
-        let (one, two) = (fixture.whole(), fixture.whole());
+        let one = fixture.whole();
+        let two = fixture.whole();
         let at = |address| decision_over(&[&[("node", address, true)], others].concat());
         let messages = settle(&fixture, "daymark-lb", [(&one, at(ONE)), (&two, at(TWO))]).await;
         assert!(fixture.enabled("daymark-lb").is_superset(&addresses(kept)), "{others:?}: {messages:#?}");
@@ -176,7 +177,8 @@ async fn two_updaters_of_one_setup_that_have_one_node_at_two_addresses_come_to_r
 #[tokio::test]
 async fn two_updaters_of_one_setup_with_different_nodes_come_to_rest_with_both() {
     let fixture = Fixture::without_balancing().await;
-    let (one, two) = (fixture.whole(), fixture.whole());
+    let one = fixture.whole();
+    let two = fixture.whole();
     let sides = [(&one, decision_over(&[("one", ONE, true)])), (&two, decision_over(&[("two", TWO, true)]))];
     let messages = settle(&fixture, "daymark-lb", sides).await;
     assert_eq!(fixture.enabled("daymark-lb"), addresses(&[ONE, TWO]), "{messages:#?}");
@@ -202,7 +204,8 @@ async fn two_updaters_of_one_balancer_with_a_pool_each_come_to_rest() {
 #[tokio::test]
 async fn two_updaters_of_one_pool_each_for_another_node_come_to_rest_with_both() {
     let fixture = Fixture::new().await;
-    let (one, two) = (fixture.pools(), fixture.pools());
+    let one = fixture.pools();
+    let two = fixture.pools();
     let messages = settle(&fixture, "kube-cp", [(&one, decision(1, &[ONE])), (&two, decision(1, &[TWO]))]).await;
     assert_eq!(fixture.enabled("kube-cp"), addresses(&[ONE, TWO]));
     for (message, other) in messages.iter().zip(["kube-cp-2 (192.0.2.2)", "kube-cp-1 (192.0.2.1)"]) {

@@ -415,7 +415,8 @@ async fn the_pool_is_deleted_or_replaced_behind() {
 #[tokio::test]
 async fn two_updaters_of_one_setup_that_disagree_come_to_rest() {
     let fixture = Fixture::without_balancing().await;
-    let (one, two) = (fixture.whole(), fixture.whole());
+    let one = fixture.whole();
+    let two = fixture.whole();
     let mut writes = Vec::new();
     let mut messages = Vec::new();
     for _ in 0..60 {

@@ -54,7 +54,8 @@ async fn disabling_a_pool_of_daymarks_own_is_reported() {
 #[tokio::test]
 async fn a_change_that_the_name_cannot_do_without_is_reported_each_time() {
     let fixture = Fixture::new().await;
-    let (pools, records) = (fixture.pools(), fixture.records());
+    let pools = fixture.pools();
+    let records = fixture.records();
     publish(&pools, 1, &[ONE]).await;
     publish(&records, 1, &[ONE]).await;
     for n in 0..5 {

@@ -21,7 +21,8 @@ async fn the_next_run_makes_no_call_while_cloudflare_refuses_all_and_says_until_
     let first = fixture.pools();
     fixture.cloudflare.inject(Fault::TooMany { retry_after: Some(120) }, RequestMatcher::any());
     first.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
-    let (memory, calls) = (first.memory().unwrap(), fixture.cloudflare.calls().len());
+    let memory = first.memory().unwrap();
+    let calls = fixture.cloudflare.calls().len();
     let until: Timestamp = memory["blocked_until"].as_str().unwrap().parse().unwrap();
     for generation in 2..5 {
         let next = restarted(&fixture, Some(memory.clone()));
@@ -70,7 +71,8 @@ async fn a_memory_does_not_grow_with_every_address_that_a_node_ever_had() {
     let fixture = Fixture::without_balancing().await;
     let whole = fixture.balancing("daymark-lb", Manage::Full { ttl: 30 });
     for mode in [whole, Mode::Records { zone: "kube-cp.com".to_owned(), ttl: None }] {
-        let (mut memory, mut sizes) = (None, Vec::new());
+        let mut memory = None;
+        let mut sizes = Vec::new();
         for n in 1..=60 {
             let provider = fixture.provider_of(mode.clone(), memory);
             let address = format!("198.51.100.{n}");

@@ -106,7 +106,8 @@ async fn a_host_that_may_not_write_any_more_ends_between_two_writes() {
 #[tokio::test]
 async fn a_new_writer_checks_again_soon_for_late_writes_of_the_former_one() {
     let fixture = Fixture::without_balancing().await;
-    let (former, next) = (fixture.records(), fixture.records());
+    let former = fixture.records();
+    let next = fixture.records();
     publish(&former, 1, &[ONE]).await;
     next.take_over().await;
     publish(&next, 2, &[TWO]).await;

@@ -23,7 +23,8 @@ fn pools(fixture: &Fixture) -> usize {
 async fn a_setup_is_made_from_nothing_and_marked() {
     let fixture = Fixture::without_balancing().await;
     publish(&fixture.whole(), 1, &[ONE, THREE]).await;
-    let (pool, balancer) = (fixture.pool("daymark-lb"), balancer(&fixture));
+    let pool = fixture.pool("daymark-lb");
+    let balancer = balancer(&fixture);
     assert_eq!(fixture.enabled("daymark-lb"), addresses(&[ONE, THREE]));
     assert_eq!(pool["description"], format!("managed by daymark for {NAME}"));
     for (field, value) in [
@@ -85,7 +86,8 @@ async fn what_someone_changes_in_it_is_set_right_and_what_is_not_daymarks_stays(
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.whole();
     publish(&provider, 1, &[ONE, TWO, THREE]).await;
-    let (pool, balancer_id) = (fixture.pool("daymark-lb"), balancer(&fixture)["id"].clone());
+    let pool = fixture.pool("daymark-lb");
+    let balancer_id = balancer(&fixture)["id"].clone();
     {
         let mut store = fixture.cloudflare.store();
         let pool_id = pool["id"].clone();
@@ -174,7 +176,8 @@ async fn a_dry_run_prints_each_change_once_as_the_pass_does() {
     provider.apply(&decision_over(1, &[("one", ONE, true), ("two", TWO, true)])).await.outcome.unwrap();
     let changed = decision_over(2, &[("one", ONE, false), ("two", TWO, true), ("three", THREE, true)]);
     let sentences = |pass: Pass| pass.edits.into_iter().flat_map(|edit| edit.changes).collect::<Vec<_>>();
-    let (would, did) = (sentences(provider.plan(&changed).await), sentences(provider.apply(&changed).await));
+    let would = sentences(provider.plan(&changed).await);
+    let did = sentences(provider.apply(&changed).await);
     assert_eq!((would.len(), &would), (2, &did));
 }
 

@@ -26,7 +26,8 @@ impl Checker<'_> {
                            what a token needs";
             self.findings.warn(location, message);
         }
-        let (selector_location, type_location) = (raw.selector.location(), raw.address_type.location());
+        let selector_location = raw.selector.location();
+        let type_location = raw.address_type.location();
         let Text(LabelSelector(selector)) = raw.selector.or(Text(LabelSelector(raw::SELECTOR.to_owned())));
         let Text(AddressKind(address_type)) = raw.address_type.or(Text(AddressKind(AddressType::Internal)));
         let source = match raw.source.or(Text(NodeSource::Nodes)).0 {

@@ -105,7 +105,9 @@ impl Checker<'_> {
         }
         let Some((list, location)) = members.present() else { return BTreeMap::new() };
         self.number_of_members(list.len(), location);
-        let (mut names, mut seen, mut typed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut names = BTreeMap::new();
+        let mut seen = BTreeMap::new();
+        let mut typed = BTreeMap::new();
         let mut unnamed = list.len();
         for (raw, location) in list.into_iter().filter_map(Key::present) {
             let name = self.required(raw.name, "name", location);

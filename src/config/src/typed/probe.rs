@@ -132,7 +132,8 @@ impl Checker<'_> {
         let key_location = raw.key.location();
         let certificate = self.required_file(raw.certificate, "certificate", location, files::chain);
         let key = self.required_file(raw.key, "key", location, files::key);
-        let (certificate, key) = (certificate?, key?);
+        let certificate = certificate?;
+        let key = key?;
         if self.source != Source::FileAlone {
             match ClientIdentity::read(&certificate, &key) {
                 Ok(identity) => {

@@ -136,7 +136,8 @@ impl Checker<'_> {
         let mut seen = BTreeMap::new();
         let mut typed = Vec::new();
         for (raw, location) in self.list(nameservers, "nameservers", provider, "nameserver") {
-            let (unset, addresses_location) = (matches!(raw.addresses, Key::Absent), raw.addresses.location());
+            let unset = matches!(raw.addresses, Key::Absent);
+            let addresses_location = raw.addresses.location();
             let mut addresses = Vec::new();
             let mut seen_addresses = BTreeMap::new();
             let given = raw.addresses.present().map(|(list, _)| list).unwrap_or_default();

@@ -77,7 +77,8 @@ fn every_example_fits_the_schema() {
 
 #[test]
 fn the_example_of_the_design_has_only_defaults() {
-    let (minimal, design) = (read(MINIMAL), read(DESIGN));
+    let minimal = read(MINIMAL);
+    let design = read(DESIGN);
     let pool = |config: &Config| config.pools[0].pool.clone();
     assert_eq!(pool(&minimal), pool(&design));
     assert_eq!(minimal.admin, design.admin);

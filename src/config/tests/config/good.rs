@@ -43,7 +43,8 @@ fn a_key_that_is_left_out_has_its_default() {
 fn the_core_and_the_probes_get_the_same_thresholds_and_times() {
     let config =
         parse(&with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, interval: 2s, rise: 5, fall: 4}"), files().path()).unwrap();
-    let (pool, probe) = (&config.pools[0].pool, &config.pools[0].probe);
+    let pool = &config.pools[0].pool;
+    let probe = &config.pools[0].probe;
     assert_eq!(pool.thresholds, probe.thresholds);
     assert_eq!((pool.timing.interval, pool.timing.confirm_interval), (probe.interval, probe.confirm_interval));
     // interval 2s + fall 4 × confirmInterval 100ms + timeout 5s
@@ -196,7 +197,8 @@ fn discovery_may_find_more_nodes_beside_the_seeds() {
 
     let keys = "source: endpoints, interval: 2s, shrinkPause: 24h";
     let config = parse(&with(&with_auth, "{}", &format!("{{{keys}}}")), files().path()).unwrap();
-    let (interval, shrink_pause) = (Duration::from_secs(2), Duration::from_hours(24));
+    let interval = Duration::from_secs(2);
+    let shrink_pause = Duration::from_hours(24);
     assert_eq!(config.pools[0].discovery, Some(Settings { source: Source::Endpoints, interval, shrink_pause }));
 
     let external = parse(&with(&with_auth, "{}", "{addressType: ExternalIP, selector: a=b}"), files().path()).unwrap();

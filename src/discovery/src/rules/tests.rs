@@ -328,7 +328,8 @@ fn an_address_does_not_change_its_name_while_the_old_name_has_an_override() {
 #[test]
 fn a_clock_that_was_wrong_at_a_start_is_no_hour() {
     let mut story = Story::of(&["a=1", "b=2", "c=3", "d=4", "e=5"]);
-    let (right, without) = (story.now, complete(&["a=1", "b=2", "c=3"]));
+    let right = story.now;
+    let without = complete(&["a=1", "b=2", "c=3"]);
     story.now = Moment::default().after(MINUTE);
     story.list(&without);
     assert!(story.nodes.known().all(|(_, _, known)| known.since < story.now));
@@ -426,7 +427,8 @@ proptest::proptest! {
         story.list(&of_bits(first));
         story.view.usable = usable(can);
         let in_use = |story: &Story| story.nodes.addresses().intersection(&story.view.usable).count();
-        let (mut at_first, mut last) = (in_use(&story), None);
+        let mut at_first = in_use(&story);
+        let mut last = None;
         for (bits, minutes, is_cut) in lists {
             let listing = Listing { gap: is_cut.then(|| "cut".to_owned()), ..of_bits(bits) };
             let before = in_use(&story);

@@ -102,7 +102,7 @@ impl Network {
         let now = self.clock(to);
         let outcome = self.hosts[to].handle(Message::decode(bytes).unwrap(), now);
         self.overrides[to].extend(self.hosts[to].take_override_entries().into_iter().map(|(_, entry)| entry));
-        for (view, last_seen) in self.hosts[to].take_views() {
+        for ReceivedView { view, last_seen } in self.hosts[to].take_views() {
             self.views[to].insert(view.host.clone(), (view, last_seen));
         }
         outcome
@@ -288,12 +288,14 @@ fn the_longest_names_that_fifteen_hosts_may_have_fit() {
         .take_while(|length| crate::host_names_overflow(&all(*length)).is_none())
         .last()
         .unwrap();
-    let (long, members) = (|n| named(n, length), all(length));
+    let long = |n| named(n, length);
+    let members = all(length);
     let gossip = |own| {
         let membership = Membership { own, members: members.clone(), can_write: true };
         Gossip::new(&membership, START, Moment::from_millis(START))
     };
-    let (mut one, mut other) = (gossip(long(0)), gossip(long(1)));
+    let mut one = gossip(long(0));
+    let mut other = gossip(long(1));
     one.links.retain(|to, _| *to == long(1));
     other.links.retain(|to, _| *to == long(0));
     for host in members.iter().skip(1) {
@@ -624,7 +626,8 @@ fn a_host_learns_from_others_that_another_uses_its_name() {
     network.run(3_000);
     assert!((0..3).all(|host| !network.hosts[host].take_identity_conflict()), "an earlier run is not another host");
     network.now += 1_000;
-    let (own, now) = (network.hosts[1].own().clone(), network.clock(1));
+    let own = network.hosts[1].own().clone();
+    let now = network.clock(1);
     let mut other = Gossip::new(&membership(1, 3), now.as_millis(), now);
     assert_eq!(other.own(), &own);
     let message =

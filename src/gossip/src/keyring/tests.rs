@@ -49,7 +49,8 @@ fn a_line_without_a_key_is_refused_by_number_with_what_is_allowed() {
     let good = line(2);
     let url_safe = BASE64.encode(&[0xfb; SECRET_LENGTH]).replace('+', "-");
     let not_canonical = format!("{}9=", &good[..42]);
-    let (short, long) = (BASE64.encode(&secret(2)[..31]), BASE64.encode(&[&secret(2)[..], b"!"].concat()));
+    let short = BASE64.encode(&secret(2)[..31]);
+    let long = BASE64.encode(&[&secret(2)[..], b"!"].concat());
     let hex = HEXLOWER.encode(secret(2).as_slice());
     for bad in [&good[..43], "password", "ключ", &url_safe, &not_canonical, &short, &long, &hex, &format!("{good}#")]
     {

@@ -181,7 +181,8 @@ async fn a_stopped_fake_frees_its_port() {
 async fn the_nodes_of_a_cluster_are_listed_page_by_page_to_those_who_may_see_them() {
     let (authority, apiserver) = start();
     let list = |path: &'static str| {
-        let (authority, apiserver) = (&authority, &apiserver);
+        let authority = &authority;
+        let apiserver = &apiserver;
         async move { get(authority, apiserver, &[path]).await.remove(0) }
     };
     assert_eq!(list("/api/v1/nodes").await.status, StatusCode::FORBIDDEN, "a new fake has no cluster");

@@ -42,7 +42,8 @@ async fn a_proxied_balancer_has_no_ttl() {
 #[tokio::test]
 async fn impossible_balancers_are_refused() {
     let setup = Setup::new().await;
-    let (pool, unknown) = (&setup.ids.pool, "0".repeat(32));
+    let pool = &setup.ids.pool;
+    let unknown = "0".repeat(32);
     let cases = [
         (json!({"name": "lb.kube-cp.com", "default_pools": [pool], "fallback_pool": pool}), 1002),
         (json!({"name": "lb.example.com", "default_pools": [pool], "fallback_pool": pool}), 1002),

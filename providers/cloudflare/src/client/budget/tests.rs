@@ -187,7 +187,8 @@ async fn a_limit_reported_to_an_earlier_run_holds_for_one_window_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn a_block_is_to_be_remembered_until_it_ends_and_so_is_a_share_that_is_used_up() {
-    let (blocked, used_up) = (Budget::new(100), Budget::new(100));
+    let blocked = Budget::new(100);
+    let used_up = Budget::new(100);
     assert_eq!(blocked.blocked_until(), None);
     let until = blocked.block(Duration::from_mins(1)).until;
     assert_eq!(blocked.blocked_until(), Some(until));

@@ -29,7 +29,8 @@ impl Script {
         let requests = Arc::<Mutex<Vec<String>>>::default();
         let keep = Arc::clone(&requests);
         let task = tokio::spawn(async move {
-            let (mut answers, mut stalled) = (answers.into_iter(), Vec::new());
+            let mut answers = answers.into_iter();
+            let mut stalled = Vec::new();
             loop {
                 let (mut connection, _) = listener.accept().await.unwrap();
                 let text = request(&mut connection).await;
