@@ -30,6 +30,7 @@ use crate::expiries::PoolExpiries;
 use crate::metrics::{DriverReadings, Metrics, ProviderReadings, QueryCount, Readings};
 use crate::os::clock::Clock;
 use crate::os::log_writer;
+use crate::peers::keyfile::KeyFile;
 use crate::publish::Progress;
 use crate::reload::{REFUSED, Refused};
 use crate::state::StateHealth;
@@ -66,6 +67,8 @@ pub struct Admin {
     pub refused: Refused,
     /// The number of DNS queries so far.
     pub queries: QueryCounts,
+    /// The file of the gossip keys; `None` for a host without peers.
+    pub key_file: Option<Arc<KeyFile>>,
     /// The token that writing needs.
     pub token: AdminToken,
 }
@@ -155,6 +158,12 @@ impl Admin {
         alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));
         alarms.extend(self.refused.reason().map(|reason| format!("{REFUSED}: {reason}")));
         alarms.extend(self.state.errors());
+        alarms.extend(self.key_file.iter().filter_map(|file| file.error()).map(|error| {
+            format!(
+                "the file of the gossip keys cannot be used any more: {error}; the keys of its last good version stay in use, \
+                 and a restart of Daymark would fail"
+            )
+        }));
         alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
         alarms.extend(self.watchdog.stuck_tasks().iter().map(stuck));
         Ok(Status {

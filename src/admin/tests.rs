@@ -68,6 +68,7 @@ fn bench() -> Bench {
         state: StateHealth::default(),
         refused: Refused::default(),
         queries: Arc::new(|| vec![QueryCount { transport: "udp", rcode: "NOERROR".to_owned(), count: 42 }]),
+        key_file: None,
         token: AdminToken::in_file(&dir.path().join("token")),
     };
     Bench { routes: routes(admin.clone()), admin, newest, pools, _token_dir: dir }
@@ -327,6 +328,24 @@ async fn a_scrape_of_a_stuck_driver_answers_at_once_with_what_it_said_before() {
     let (code, text) = bench.get("/readyz").await;
     assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
     assert!(text.contains("[-]the driver does not answer"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_file_that_cannot_be_used_any_more_is_an_alarm() {
+    let mut bench = bench();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gossip.key");
+    std::fs::write(&path, data_encoding::BASE64.encode(&std::array::from_fn::<u8, 32, _>(|n| 7 * n as u8))).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let keys = Arc::new(crate::peers::keyfile::watch(&path));
+    bench.admin.key_file = Some(Arc::clone(&keys));
+    keys.current().unwrap();
+    let is_alarm = |alarm: &String| alarm.starts_with("the file of the gossip keys cannot be used any more: ");
+    assert!(!bench.admin.status().await.unwrap().alarms.iter().any(is_alarm));
+    std::fs::remove_file(&path).unwrap();
+    keys.current().unwrap();
+    let alarms = bench.admin.status().await.unwrap().alarms;
+    assert!(alarms.iter().any(is_alarm), "{alarms:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,6 +32,7 @@ use crate::node_discovery::{self, DiscoveryState, PersistentDiscovery};
 use crate::os::clock::Clock;
 use crate::os::notify;
 use crate::os::signals::Signals;
+use crate::peers::keyfile::KeyFile;
 use crate::peers::{self, Transport, TransportChannels};
 use crate::publish::{self, Progress, WriterLease};
 use crate::reload::{Refused, Reloader};
@@ -88,6 +89,7 @@ struct AdminInputs {
     providers: Vec<Progress>,
     reloading: Reloading,
     authoritative: Option<Arc<Authoritative>>,
+    key_file: Option<Arc<KeyFile>>,
 }
 
 impl App {
@@ -103,6 +105,7 @@ impl App {
             state: StateHealth::default(),
         };
         let nodes = super::remembered_nodes(&self.config, |file| file.load(self.clock.now()));
+        let key_file = self.transport.as_ref().map(Transport::key_file);
         let Core { driver, decisions, lease } = spawner.driver(&self.config, &nodes.discovered, self.transport);
         let providers = spawner.publishers(self.authoritative.as_ref(), self.remote_providers, &decisions, &lease);
         spawner.tasks.spawn("the notifier", notify::keep_alive(spawner.watchdog.clone(), stop.clone()));
@@ -118,6 +121,7 @@ impl App {
             providers,
             reloading,
             authoritative: self.authoritative,
+            key_file,
         });
         Running { signals: self.signals, tasks: spawner.tasks }
     }
@@ -252,6 +256,7 @@ impl Spawner {
             state: self.state.clone(),
             refused: inputs.reloading.refused,
             queries: query_counts(inputs.authoritative),
+            key_file: inputs.key_file,
             token: inputs.token.token,
         };
         let routes = admin::routes(admin).merge(inputs.extra);

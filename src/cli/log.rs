@@ -62,7 +62,8 @@ pub(super) fn start(format: Format, level: LevelFilter) -> Option<FlushGuard> {
 ///
 /// Fails with a sentence if a part is not understood.
 fn filter(text: &str, default: LevelFilter) -> Result<Targets, String> {
-    let mut targets = Targets::new().with_default(default);
+    let mut all = default;
+    let mut targets = Targets::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (target, name) =
             part.split_once('=').map_or((None, part), |(target, name)| (Some(target.trim()), name.trim()));
@@ -70,12 +71,12 @@ fn filter(text: &str, default: LevelFilter) -> Result<Targets, String> {
             let allowed = "off, error, warn, info, debug and trace are allowed, alone or as TARGET=LEVEL";
             format!("{VARIABLE}: {} is no level; {allowed}", quoted(name))
         })?;
-        targets = match target {
-            Some(target) => targets.with_target(target, level),
-            None => targets.with_default(level),
-        };
+        match target {
+            Some(target) => targets = targets.with_target(target, level),
+            None => all = level,
+        }
     }
-    Ok(targets)
+    Ok(targets.with_default(all))
 }
 
 /// The level of a name in any letter case, or of a number from 0 for `off` to 5 for `trace`.
@@ -118,10 +119,9 @@ mod tests {
         ] {
             assert_eq!(filter(text, default), Ok(Targets::new().with_default(level)), "{text:?}");
         }
-        let of_target = Targets::new().with_default(LevelFilter::WARN).with_target("daymark_probe", LevelFilter::TRACE);
-        assert_eq!(filter("warning, daymark_probe = trace", default), Ok(of_target.clone()));
-        let with_default = of_target.with_default(default);
-        assert_eq!(filter("daymark_probe=trace", default), Ok(with_default));
+        let of_target = |level| Targets::new().with_target("daymark_probe", LevelFilter::TRACE).with_default(level);
+        assert_eq!(filter("warning, daymark_probe = trace", default), Ok(of_target(LevelFilter::WARN)));
+        assert_eq!(filter("daymark_probe=trace", default), Ok(of_target(default)));
     }
 
     #[test]

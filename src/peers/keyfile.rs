@@ -7,7 +7,7 @@ use daymark_gossip::{KeyRing, KeyRingError};
 use tracing::info;
 
 /// The gossip keys as their file has them.
-pub(crate) type KeyFile = WatchedFiles<KeyRing, KeyFileError>;
+pub type KeyFile = WatchedFiles<KeyRing, KeyFileError>;
 
 /// There are no gossip keys. The operator has to mend it.
 pub type KeyFileError = SecretFileError<KeyRingError>;

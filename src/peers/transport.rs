@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_api::PeerMismatch;
@@ -43,7 +44,7 @@ pub const TRANSPORT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Transport {
     socket: UdpSocket,
-    keys: KeyFile,
+    keys: Arc<KeyFile>,
     own: HostName,
     own_address: Option<PeerAddress>,
     cluster: String,
@@ -91,7 +92,7 @@ pub enum TransportError {
 impl Transport {
     /// Binds the socket and reads the keys.
     pub fn bind(config: &PeersConfig, metrics: Metrics) -> Result<Self, TransportError> {
-        let keys = keyfile::watch(&config.key_file);
+        let keys = Arc::new(keyfile::watch(&config.key_file));
         keys.current()?;
         let address = config.listen;
         let socket = sockets::bind_dual_stack(address, bind)
@@ -114,6 +115,11 @@ impl Transport {
             random: SystemRandom::new(),
             metrics,
         })
+    }
+
+    /// The file of the gossip keys.
+    pub fn key_file(&self) -> Arc<KeyFile> {
+        Arc::clone(&self.keys)
     }
 
     /// The address of the socket.
