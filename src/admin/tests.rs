@@ -335,7 +335,8 @@ async fn a_key_file_that_cannot_be_used_any_more_is_an_alarm() {
     let mut bench = bench();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("gossip.key");
-    std::fs::write(&path, data_encoding::BASE64.encode(&[7; 32])).unwrap();
+    let secret: Vec<u8> = (0..32_u8).map(|n| n.wrapping_mul(37)).collect();
+    std::fs::write(&path, data_encoding::BASE64.encode(&secret)).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let keys = Arc::new(crate::peers::keyfile::watch(&path));
     bench.admin.key_file = Some(Arc::clone(&keys));

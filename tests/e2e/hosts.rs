@@ -331,5 +331,5 @@ fn an_unresolvable_name_is_reported_once() {
     let peers = hosts.peers(0).replace(&format!("{}:7946", hosts.gossip[1]), "dns-1.invalid:7946");
     std::fs::write(&config, std::fs::read_to_string(&config).unwrap() + &peers).unwrap();
     hosts.running.push(Some(Daymark::run(&config)));
-    hosts.reports_mismatch(0, 1, "unresolved", "the name dns-1.invalid of host dns-1 ");
+    hosts.reports_mismatch(0, 1, "unresolved", "host dns-1: dns-1.invalid does not resolve (no such name)");
 }

@@ -1,10 +1,13 @@
 //! The log of a running Daymark has one line for each change, and no other.
 
+use std::fs::{self, File};
+use std::process::Stdio;
+
 use daymark_fake_apiserver::Behaviour;
 use serde_json::Value;
 
 use crate::support::nodes::Nodes;
-use crate::support::{Daymark, POOL, daymark, until};
+use crate::support::{Daymark, POOL, Process, daymark, until};
 
 #[test]
 fn every_line_of_the_json_log_is_an_object_and_an_answer_has_its_fields() {
@@ -72,11 +75,13 @@ fn an_unknown_level_is_a_warning_and_leaves_the_default() {
 fn warning_is_a_spelling_of_warn() {
     let nodes = Nodes::start(1);
     let config = nodes.write(&nodes.plan());
+    let log = nodes.path("log");
     let mut command = daymark(&["run", "-c", config.to_str().unwrap()]);
-    let running = Daymark::start(command.env("DAYMARK_LOG", "warning"));
-    running.answers(&nodes.addresses(), "ready");
+    command.env("DAYMARK_LOG", "warning").stdout(Stdio::null()).stderr(File::create(&log).unwrap());
+    let _running = Process::spawn(&mut command);
+    until("the node is ready", || (nodes.apiservers[0].requests() > 3).then_some(()));
     nodes.set(0, Behaviour::Dead);
-    running.logs("lastKnownGood");
-    let log = running.kill();
-    assert!(log.contains(" WARN ") && !log.contains(" INFO "), "{log}");
+    let read = || fs::read_to_string(&log).unwrap();
+    until("the outage is a warning", || read().contains("last known good").then_some(()));
+    assert!(read().lines().all(|line| line.contains(" WARN ")), "{}", read());
 }

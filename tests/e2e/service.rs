@@ -123,7 +123,7 @@ fn an_inherited_socket_on_an_unconfigured_address_is_a_warning() {
     let _running = sockets.run(&nodes.write(&nodes.plan()), &log);
     for transport in ["udp", "tcp"] {
         let said =
-            format!("the service manager has bound {} by {transport}, and no provider has that", sockets.address);
+            format!("the service manager has bound {} by {transport}, but no provider has that", sockets.address);
         until(&said, || fs::read_to_string(&log).unwrap().contains(&said).then_some(()));
     }
     until("it serves all the same", || fs::read_to_string(&log).unwrap().contains("DNS is served on").then_some(()));
