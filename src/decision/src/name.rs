@@ -47,15 +47,26 @@ pub fn shortened(text: &str) -> String {
     short
 }
 
-/// Compares two names. Most comparisons in maps of targets are of a name with its clone.
-fn compare(one: &Arc<str>, other: &Arc<str>) -> Ordering {
-    if Arc::ptr_eq(one, other) { Ordering::Equal } else { one.cmp(other) }
+/// The text of a name. Its clones share it, and most comparisons in maps of targets are of a name with its clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+struct SharedText(Arc<str>);
+
+impl Ord for SharedText {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for SharedText {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// The name of a host that runs Daymark: 1 to 63 letters, digits, `-`, `_` and `.`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct HostName(Arc<str>);
+pub struct HostName(SharedText);
 
 impl HostName {
     /// The most bytes of a host's name: those of a DNS label (RFC 1035, section 2.3.4).
@@ -73,12 +84,12 @@ impl HostName {
         if !is_plain || !(1..=Self::MAX_BYTES).contains(&text.len()) {
             return Err(NameError::new(text, "is not a valid name of a host", Self::ALLOWED));
         }
-        Ok(Self(text.into()))
+        Ok(Self(SharedText(text.into())))
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.0.0
     }
 }
 
@@ -92,26 +103,14 @@ impl TryFrom<String> for HostName {
 
 impl fmt::Display for HostName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(self.as_str())
     }
 }
 
 /// The name of a pool: a DNS name of RFC 1123, section 2.1, in lower case and without the final dot.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct PoolName(Arc<str>);
-
-impl Ord for PoolName {
-    fn cmp(&self, other: &Self) -> Ordering {
-        compare(&self.0, &other.0)
-    }
-}
-
-impl PartialOrd for PoolName {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
+pub struct PoolName(SharedText);
 
 impl PoolName {
     /// The most bytes of a pool's name, without the final dot.
@@ -133,12 +132,12 @@ impl PoolName {
         if name.len() > Self::MAX_BYTES || !name.split('.').all(is_label) {
             return Err(NameError::new(text, "is not a DNS name", Self::ALLOWED));
         }
-        Ok(Self(name.to_ascii_lowercase().into()))
+        Ok(Self(SharedText(name.to_ascii_lowercase().into())))
     }
 
     /// The name, in lower case and without the final dot.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.0.0
     }
 }
 
@@ -157,26 +156,14 @@ impl TryFrom<String> for PoolName {
 
 impl fmt::Display for PoolName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(self.as_str())
     }
 }
 
 /// The name of a node: 1 to 253 bytes without white space and control characters, and neither `.` nor `..`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct NodeName(Arc<str>);
-
-impl Ord for NodeName {
-    fn cmp(&self, other: &Self) -> Ordering {
-        compare(&self.0, &other.0)
-    }
-}
-
-impl PartialOrd for NodeName {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
+pub struct NodeName(SharedText);
 
 impl NodeName {
     /// The most bytes of a node's name: those of a DNS subdomain name, which Kubernetes asks of the names of nodes (RFC 1123).
@@ -196,24 +183,24 @@ impl NodeName {
         if has_space || is_dots || !(1..=Self::MAX_BYTES).contains(&text.len()) {
             return Err(NameError::new(text, "is not a valid name of a node", Self::ALLOWED));
         }
-        Ok(Self(text.into()))
+        Ok(Self(SharedText(text.into())))
     }
 
     /// The least name in the order of names, for the start of a range.
     pub(crate) fn least() -> Self {
-        Self("!".into())
+        Self(SharedText("!".into()))
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.0.0
     }
 }
 
 /// The name of a node that is known by its address only.
 impl From<IpAddr> for NodeName {
     fn from(address: IpAddr) -> Self {
-        Self(address.to_string().into())
+        Self(SharedText(address.to_string().into()))
     }
 }
 
@@ -227,7 +214,7 @@ impl TryFrom<String> for NodeName {
 
 impl fmt::Display for NodeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(self.as_str())
     }
 }
 
