@@ -3,13 +3,14 @@
 mod discovery;
 mod expiries;
 mod hosts;
+mod pools;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use daymark_api::{HostsStatus, PoolStatus, ProviderStatus};
-use daymark_decision::{AnswerStatus, Basis, Grade, Observation, Target};
+use daymark_decision::{Observation, Target};
 use daymark_provider::CallCount;
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -25,6 +26,7 @@ use prometheus_client::registry::Registry;
 use self::discovery::DiscoveryMetrics;
 use self::expiries::ExpiryMetrics;
 use self::hosts::HostMetrics;
+use self::pools::PoolMetrics;
 
 /// Every metric of the process. Clones share them.
 #[derive(Clone)]
@@ -35,14 +37,7 @@ pub struct Metrics {
     probes: Family<ProbeLabels, Counter>,
     probe_duration: Family<PhaseLabels, Histogram, Buckets>,
     certificate_end: Family<TargetLabels, Gauge>,
-    grade: Family<GradeLabels, Gauge>,
-    in_answer: Family<TargetLabels, Gauge>,
-    addresses: Family<PoolLabels, Gauge>,
-    generation: Family<PoolLabels, Gauge<u64, AtomicU64>>,
-    basis: Family<BasisLabels, Gauge>,
-    ttl: Family<PoolLabels, Gauge>,
-    local_errors: Family<PoolLabels, Gauge>,
-    refused_credentials: Family<PoolLabels, Gauge>,
+    pools: PoolMetrics,
     desired: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
     published: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
     behind: Family<ProviderLabels, Gauge<u64, AtomicU64>>,
@@ -136,23 +131,8 @@ struct PhaseLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct GradeLabels {
-    pool: String,
-    node: String,
-    address: String,
-    grade: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct PoolLabels {
     pool: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct BasisLabels {
-    pool: String,
-    family: &'static str,
-    basis: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -191,14 +171,7 @@ impl Default for Metrics {
             probes: Family::default(),
             probe_duration: Family::new_with_constructor(Buckets),
             certificate_end: Family::default(),
-            grade: Family::default(),
-            in_answer: Family::default(),
-            addresses: Family::default(),
-            generation: Family::default(),
-            basis: Family::default(),
-            ttl: Family::default(),
-            local_errors: Family::default(),
-            refused_credentials: Family::default(),
+            pools: PoolMetrics::default(),
             desired: Family::default(),
             published: Family::default(),
             behind: Family::default(),
@@ -235,26 +208,7 @@ impl Metrics {
             "Expiry of the certificate that the target presents, in Unix time",
             self.certificate_end.clone(),
         );
-        all.register("target_grade", "1 for the grade that this host gives the target", self.grade.clone());
-        all.register("target_in_answer", "1 while the target is in the answer", self.in_answer.clone());
-        all.register("pool_answer_addresses", "Addresses in the answer of the pool", self.addresses.clone());
-        all.register("pool_generation", "Generation of the answer of the pool", self.generation.clone());
-        all.register(
-            "pool_basis",
-            "1 for the basis of the answer of the pool in the address family",
-            self.basis.clone(),
-        );
-        all.register("pool_ttl_seconds", "TTL of the answer of the pool", self.ttl.clone());
-        all.register(
-            "pool_local_error_targets",
-            "Targets that this host cannot probe because of a local error",
-            self.local_errors.clone(),
-        );
-        all.register(
-            "pool_refused_credentials_targets",
-            "Targets that refuse the credentials of the probes",
-            self.refused_credentials.clone(),
-        );
+        self.pools.register(&mut all);
         self.register_providers(&mut all);
         all.register("dns_queries", "DNS queries answered, by transport and RCODE", self.queries.clone());
         all.register("state_save_failures", "Failures to write the state file", self.state_failures.clone());
@@ -350,15 +304,7 @@ impl Metrics {
     }
 
     fn fill_driver(&self, driver: &DriverReadings) {
-        self.grade.clear();
-        self.in_answer.clear();
-        self.addresses.clear();
-        self.generation.clear();
-        self.basis.clear();
-        self.ttl.clear();
-        self.local_errors.clear();
-        self.refused_credentials.clear();
-        driver.pools.iter().for_each(|pool| self.fill_pool(pool));
+        self.pools.fill(&driver.pools);
         self.hosts.fill(driver.hosts.as_ref());
         self.discovery.fill(&driver.pools);
         self.expiries.fill(&driver.pools);
@@ -379,38 +325,6 @@ impl Metrics {
         for &CallCount { call, outcome, count } in calls {
             let labels = CallLabels { provider: provider.name.clone(), call, outcome };
             self.calls.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
-        }
-    }
-
-    fn fill_pool(&self, pool: &PoolStatus) {
-        let of = PoolLabels { pool: pool.name.to_string() };
-        self.addresses.get_or_create(&of).set(i64::try_from(pool.addresses.len()).unwrap_or(i64::MAX));
-        self.generation.get_or_create(&of).set(pool.generation);
-        for (family, answered) in &pool.bases {
-            for basis in Basis::ALL {
-                let labels = BasisLabels { pool: of.pool.clone(), family: family.as_str(), basis: basis.as_str() };
-                self.basis.get_or_create(&labels).set((basis == *answered).into());
-            }
-        }
-        self.ttl.get_or_create(&of).set(pool.ttl.into());
-        self.local_errors.get_or_create(&of).set(i64::try_from(pool.local_error_count()).unwrap_or(i64::MAX));
-        let refused = i64::try_from(pool.refused_credentials_count()).unwrap_or(i64::MAX);
-        self.refused_credentials.get_or_create(&of).set(refused);
-        for target in &pool.targets {
-            let pool = of.pool.clone();
-            let node = target.node.to_string();
-            let address = target.address.to_string();
-            for grade in Grade::ALL {
-                let is_it = grade == target.grade;
-                let pool = pool.clone();
-                let node = node.clone();
-                let address = address.clone();
-                let grade = GradeLabels { pool, node, address, grade: grade.as_str() };
-                self.grade.get_or_create(&grade).set(is_it.into());
-            }
-            self.in_answer
-                .get_or_create(&TargetLabels { pool, node, address })
-                .set((target.answer_status == AnswerStatus::In).into());
         }
     }
 }
