@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use daymark_decision::fixtures::host_name;
 use daymark_decision::{
-    Answer, Basis, Command, Decision, Engine, Family, Grade, Kind, Memory, Mode, Moment, NodeName, Override,
-    OverrideKind, PeerView, Pool, Target, Vote,
+    Answer, Basis, Command, Decision, Engine, Family, Grade, Kind, Memory, Mode, Moment, NodeName, OverrideKind,
+    PeerView, Pool, Target, Vote,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -136,14 +136,7 @@ impl Pair {
                 }
             }
             Input::SetOverride { node, kind, millis, insist } => {
-                let requested = Override {
-                    kind: *kind,
-                    reason: String::new(),
-                    author: String::new(),
-                    since: self.now,
-                    until: millis.map(|millis| self.now.after(Duration::from_millis(millis))),
-                    host: None,
-                };
+                let requested = build::requested(*kind, self.now, *millis);
                 let pool = self.pool.name.clone();
                 let node = pick(&self.nodes(), *node);
                 self.command(Command::SetOverride { pool, node, requested, insist: *insist }, clock);

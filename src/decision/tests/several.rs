@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use daymark_decision::fixtures::host_name;
 use daymark_decision::{
-    Answer, Basis, Command, Engine, Family, Grade, Kind, Member, Memory, Mode, Moment, Node, Override, OverrideKind,
-    PeerView, Pool, Target, Vote,
+    Answer, Basis, Command, Engine, Family, Grade, Kind, Member, Memory, Mode, Moment, Node, OverrideKind, PeerView,
+    Pool, Target, Vote,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -158,14 +158,7 @@ impl Modelled {
                 }
             }
             Input::SetOverride { pool, node, kind, millis } => {
-                let requested = Override {
-                    kind: *kind,
-                    reason: String::new(),
-                    author: String::new(),
-                    since: self.now,
-                    until: millis.map(|millis| self.now.after(Duration::from_millis(millis))),
-                    host: None,
-                };
+                let requested = build::requested(*kind, self.now, *millis);
                 self.command(*pool, |pool| Command::SetOverride {
                     pool: pool.name.clone(),
                     node: node.get(&pool.nodes).name.clone(),

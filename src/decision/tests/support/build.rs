@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 pub use daymark_decision::fixtures::{node, observation, thresholds};
-use daymark_decision::{Kind, Membership, Moment, Pool, fixtures};
+use daymark_decision::{Kind, Membership, Moment, Override, OverrideKind, Pool, fixtures};
 
 /// 2026-01-01T00:00:00Z, the start of every scenario.
 pub const START: Moment = Moment::from_millis(1_767_225_600_000);
@@ -17,6 +17,18 @@ pub fn pool(name: &str) -> Pool {
 pub fn membership(own: &str, members: usize) -> Option<Membership> {
     let first: usize = own.strip_prefix("dns-").and_then(|number| number.parse().ok()).expect("a name such as dns-1");
     (members > 1).then(|| fixtures::membership(first, first..first + members))
+}
+
+/// A request for an override without author and reason. It expires after `millis`, or never.
+pub fn requested(kind: OverrideKind, since: Moment, millis: Option<u64>) -> Override {
+    Override {
+        kind,
+        reason: String::new(),
+        author: String::new(),
+        since,
+        until: millis.map(|millis| since.after(Duration::from_millis(millis))),
+        host: None,
+    }
 }
 
 /// The kind with this label. The label may have an argument, such as the failing checks: `notReady:etcd,ping`.
