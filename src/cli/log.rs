@@ -46,8 +46,7 @@ pub(super) fn start(format: Format, level: LevelFilter) -> Option<FlushGuard> {
         Format::Json => layer.json().flatten_event(true).boxed(),
         Format::Text => layer.with_ansi(io::stderr().is_terminal()).fmt_fields(debug_fn(write_message)).boxed(),
     };
-    let default = || Targets::new().with_default(level);
-    let targets = filter.as_ref().map_or_else(|_| default(), Clone::clone);
+    let targets = filter.clone().unwrap_or_else(|_| Targets::new().with_default(level));
     // A second call finds a logger already there, which is as good.
     let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
     if let Err(message) = filter {

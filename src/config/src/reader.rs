@@ -238,7 +238,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         };
         // The location is that of the tag, which is not the location of the boundary that would record it.
         self.findings.borrow_mut().error(location, message);
-        // What stands beside a misspelt kind is read as of the kind that was meant, so that its errors are reported too.
+        // The keys beside a misspelt kind are read as of the kind that was meant, so that their errors are reported too.
         let meant = match &tag.node.value {
             Value::Text(text) => near(text, variants),
             _ => None,
