@@ -25,8 +25,12 @@ pub struct HybridTimestamp {
 pub struct OverrideEntry {
     /// The time and host of the request.
     pub timestamp: HybridTimestamp,
-    /// The other active drains of the pool that the host knew at that time. At most [`OverrideEntry::MAX_CONTEXT`], the latest.
+    /// The other active drains of the pool that one host knew together with this one, and found harmless. At first they are those
+    /// that the host of the request knew. At most [`OverrideEntry::MAX_CONTEXT`], the latest.
     pub causal_context: Vec<HybridTimestamp>,
+    /// The number of times that a host replaced the context. The greatest one counts.
+    #[serde(default)]
+    pub context_revision: u32,
     /// True if the operator insisted.
     pub insist: bool,
     /// The present state of the request.
@@ -97,6 +101,7 @@ impl OverrideEntry {
         Self {
             timestamp: named(&self.timestamp),
             causal_context: self.causal_context.iter().map(named).collect(),
+            context_revision: self.context_revision,
             insist: self.insist,
             state,
             expiry_uncertain: false,
@@ -149,15 +154,26 @@ impl OverrideEntry {
         is_better
     }
 
-    /// Merges the causal context of another host's copy of this drain. Returns true if that added anything.
-    pub(crate) fn merge_context(&mut self, other: &Self) -> bool {
-        if self.timestamp != other.timestamp || !self.is_drain() || !other.is_drain() {
-            return false;
+    /// Takes over the causal context of another host's copy of this drain, if it is the later one. Returns true if it did.
+    ///
+    /// Two contexts are never united: no host has found the drains of both harmless together.
+    pub(crate) fn adopt_context(&mut self, other: &Self) -> bool {
+        let is_same_drain = self.timestamp == other.timestamp && self.is_drain() && other.is_drain();
+        let version = |entry: &Self| (entry.context_revision, entry.causal_context.clone());
+        let is_later = is_same_drain && version(other) > version(self);
+        if is_later {
+            (self.context_revision, self.causal_context) = version(other);
         }
-        let merged = Self::latest(self.causal_context.iter().chain(&other.causal_context).cloned().collect());
-        let has_grown = merged != self.causal_context;
-        self.causal_context = merged;
-        has_grown
+        is_later
+    }
+
+    /// Replaces the causal context by these drains, unless it has them all.
+    pub(crate) fn extend_context(&mut self, known: &BTreeSet<HybridTimestamp>) {
+        let known = Self::latest(known.range(..&self.timestamp).cloned().collect());
+        if known.iter().any(|known| !self.causal_context.contains(known)) {
+            self.causal_context = known;
+            self.context_revision = self.context_revision.saturating_add(1);
+        }
     }
 
     /// The latest timestamps in order, as many as a causal context may hold.

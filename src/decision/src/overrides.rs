@@ -105,7 +105,8 @@ impl Overrides {
         let other_drains = self.drains(&key.pool).filter(|(other, _)| **other != key.node);
         let causal_context = OverrideEntry::latest(other_drains.map(|(_, entry)| entry.timestamp.clone()).collect());
         let timestamp = HybridTimestamp { time, host: own.cloned() };
-        let entry = OverrideEntry { timestamp, causal_context, insist, state, expiry_uncertain: false };
+        let entry =
+            OverrideEntry { timestamp, causal_context, context_revision: 0, insist, state, expiry_uncertain: false };
         self.entries.insert(key, entry);
     }
 
@@ -124,14 +125,14 @@ impl Overrides {
                 return true;
             }
         };
-        let has_more_context = known.merge_context(&entry);
+        let has_later_context = known.adopt_context(&entry);
         let has_better_expiry = known.adopt_expiry(&entry);
         let replaces = entry.replaces(known);
         if replaces {
             self.uncertain_until = uncertain_until;
             *known = entry;
         }
-        has_more_context || has_better_expiry || replaces
+        has_later_context || has_better_expiry || replaces
     }
 
     /// Marks the expiry of every timed entry as uncertain until then: another host may know of a later end, or of none.
@@ -153,20 +154,20 @@ impl Overrides {
             }
         }
         if is_usable.is_some_and(|is_usable| self.leaves_usable(pool, is_usable)) {
-            self.join_contexts(pool);
+            self.extend_contexts(pool);
         }
     }
 
-    /// Adds to the causal context of every drain of a pool those before it.
-    fn join_contexts(&mut self, pool: &Pool) {
-        let timestamps: BTreeSet<HybridTimestamp> =
+    /// Puts into the causal context of every drain of a pool those before it.
+    fn extend_contexts(&mut self, pool: &Pool) {
+        let known: BTreeSet<HybridTimestamp> =
             self.drains(&pool.name).map(|(_, entry)| entry.timestamp.clone()).collect();
-        let drains = self.entries.iter_mut().filter(|(key, entry)| key.pool == pool.name && entry.is_drain());
-        for (_, entry) in drains {
-            let known = std::mem::take(&mut entry.causal_context).into_iter();
-            let earlier = timestamps.range(..&entry.timestamp).cloned();
-            entry.causal_context = OverrideEntry::latest(known.chain(earlier).collect());
-        }
+        let configured = &self.configured;
+        let is_drain = |key: &NodeKey, entry: &OverrideEntry| {
+            key.pool == pool.name && configured.contains(key) && entry.is_drain()
+        };
+        let drains = self.entries.iter_mut().filter(|(key, entry)| is_drain(key, entry));
+        drains.for_each(|(_, entry)| entry.extend_context(&known));
     }
 
     /// Clears the entries that have expired.

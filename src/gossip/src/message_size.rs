@@ -104,6 +104,7 @@ fn longest_override(longest: &HostName, hosts: &[&HostName], node: &NodeName, no
     OverrideEntry {
         timestamp: HybridTimestamp { time: LATE_TIME, host: Some(longest.clone()) },
         causal_context: known.map(|host| HybridTimestamp { time: LATE_TIME, host: Some((*host).clone()) }).collect(),
+        context_revision: u32::MAX,
         insist: false,
         state: OverrideState::Reverted(RevertedDrain { drain, node: node.clone(), host: Some(longest.clone()) }),
         expiry_uncertain: false,

@@ -49,7 +49,14 @@ fn set(pool: &Pool, node: &str, requested: Override) -> Command {
 
 /// An entry without a causal context.
 fn entry(timestamp: HybridTimestamp, state: OverrideState) -> OverrideEntry {
-    OverrideEntry { timestamp, causal_context: Vec::new(), insist: false, state, expiry_uncertain: false }
+    OverrideEntry {
+        timestamp,
+        causal_context: Vec::new(),
+        context_revision: 0,
+        insist: false,
+        state,
+        expiry_uncertain: false,
+    }
 }
 
 fn view(host: &str, votes: BTreeMap<Target, Vote>) -> PeerView {
@@ -502,23 +509,63 @@ fn a_host_without_such_a_provider_or_without_a_quorum_is_not_the_writer() {
 }
 
 #[test]
-fn the_causal_contexts_of_one_entry_are_merged() {
+fn of_two_causal_contexts_of_one_entry_the_later_one_counts() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
     let timestamp = |host: &str, secs| HybridTimestamp { time: at(secs).as_millis(), host: Some(host_name(host)) };
-    let context = |contexts: Vec<Vec<HybridTimestamp>>| {
+    let context = |contexts: [&OverrideEntry; 2]| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
-        for causal_context in contexts {
-            let entry = entry(timestamp("dns-2", 9), OverrideState::Active(drain_since(0)));
-            let entry = OverrideEntry { causal_context, ..entry };
-            engine.handle_override_entries([(a.node_key(&node_name("cp-1")), entry)], at(10));
+        for entry in contexts {
+            engine.handle_override_entries([(a.node_key(&node_name("cp-1")), entry.clone())], at(10));
         }
         engine.override_entries().next().unwrap().1.causal_context.clone()
     };
-    let one = timestamp("dns-1", 1);
-    let other = timestamp("dns-3", 2);
-    let both = vec![one.clone(), other.clone()];
-    assert_eq!(context(vec![vec![one.clone()], vec![other.clone()]]), both);
-    assert_eq!(context(vec![vec![other], vec![one]]), both);
+    let with = |context_revision, host, secs| OverrideEntry {
+        causal_context: vec![timestamp(host, secs)],
+        context_revision,
+        ..entry(timestamp("dns-2", 9), OverrideState::Active(drain_since(0)))
+    };
+    for (former, later) in [(with(1, "dns-3", 2), with(2, "dns-1", 1)), (with(1, "dns-1", 1), with(1, "dns-3", 2))] {
+        assert_eq!(context([&former, &later]), later.causal_context, "no host knew both");
+        assert_eq!(context([&later, &former]), later.causal_context, "in any order");
+    }
+}
+
+#[test]
+fn three_drains_of_which_each_two_are_harmless_leave_a_node_when_the_hosts_meet_in_pairs() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    let names = ["dns-1", "dns-2", "dns-3"];
+    let ready = Vote { grade: Grade::Ready, ..Vote::default() };
+    let votes: BTreeMap<Target, Vote> = (0..3).map(|index| (target(&a, index), ready)).collect();
+    let mut hosts: Vec<Engine> = (1..=3)
+        .map(|own| Engine::new(Some(fixtures::membership(own, 1..=3)), vec![a.clone()], Memory::default(), at(0)))
+        .collect();
+    for (own, host) in hosts.iter_mut().enumerate() {
+        (0..3).for_each(|index| observe(host, &target(&a, index), Kind::Ready, 6));
+        let drain = set(&a, &format!("cp-{}", own + 1), drain_since(6));
+        host.handle_command(drain, at(6 + own as u64)).unwrap();
+    }
+    let entries = |host: &Engine| -> Vec<(NodeKey, OverrideEntry)> {
+        host.override_entries().map(|(key, entry)| (key.clone(), entry.clone())).collect()
+    };
+    let drained: Vec<_> = hosts.iter().map(entries).collect();
+    // Each host gets a quorum with the host after it, and learns of the drain of that one alone.
+    for (own, host) in hosts.iter_mut().enumerate() {
+        let other = (own + 1) % 3;
+        host.handle_peer_view(view(names[other], votes.clone()), at(9), at(9));
+        host.handle_override_entries(drained[other].clone(), at(9));
+        assert_eq!(host.overrides().count(), 2, "two drains leave the third node");
+    }
+    for _ in 0..3 {
+        let known: Vec<_> = hosts.iter().flat_map(entries).collect();
+        for host in &mut hosts {
+            host.handle_override_entries(known.clone(), at(10));
+        }
+    }
+    for host in &hosts {
+        assert_eq!(host.overrides().count(), 2, "the latest drain is reverted");
+    }
+    assert_eq!(entries(&hosts[0]), entries(&hosts[1]));
+    assert_eq!(entries(&hosts[0]), entries(&hosts[2]));
 }
 
 #[test]

@@ -294,6 +294,7 @@ impl Scenario {
         let entry = OverrideEntry {
             timestamp: HybridTimestamp { time: set.as_millis(), host: Some(host) },
             causal_context,
+            context_revision: 0,
             insist: command.ends_with('!'),
             state,
             expiry_uncertain: false,

@@ -241,6 +241,7 @@ fn drain(reason: usize, known: u64) -> EntryValue {
     EntryValue::Override(OverrideEntry {
         timestamp: timestamp(100),
         causal_context: (0..known).map(timestamp).collect(),
+        context_revision: 0,
         insist: false,
         state: OverrideState::Active(drain),
         expiry_uncertain: false,
@@ -366,6 +367,7 @@ fn an_override_lasts_equally_long_on_hosts_with_different_clocks() {
     let sent = OverrideEntry {
         timestamp,
         causal_context: Vec::new(),
+        context_revision: 0,
         insist: false,
         state: OverrideState::Active(drain),
         expiry_uncertain: false,
@@ -393,6 +395,7 @@ fn overrides_are_given_once_more_after_a_change_of_the_configuration() {
     let entry = OverrideEntry {
         timestamp,
         causal_context: Vec::new(),
+        context_revision: 0,
         insist: false,
         state: OverrideState::Active(drain),
         expiry_uncertain: false,
