@@ -21,9 +21,21 @@ pub(super) struct Arguments {
 pub(super) fn check(arguments: &Arguments) -> Outcome {
     let config = Config::load(&arguments.config, arguments.own.name.as_deref())?;
     zones::checked(&config).map_err(ConfigErrors)?;
+    if let Some(fault) = state_dir_fault(&config) {
+        return Err(ConfigErrors(vec![fault]).into());
+    }
     let mut report = budget::report(&config);
     report.warnings.extend(unset_variables(&config));
     Ok(format!("{report}{}: configuration OK\n", arguments.config.display()))
+}
+
+/// The error of a state directory that cannot be made or used because a file is in its place. `run` goes on without it.
+fn state_dir_fault(config: &Config) -> Option<Finding> {
+    let dir = config.state_dir.as_deref()?;
+    // The nearest path that exists decides. A broken link exists too.
+    let existing = dir.ancestors().find(|path| path.symlink_metadata().is_ok())?;
+    let message = || format!("{} is not a directory; a directory is needed", existing.display());
+    (!existing.is_dir()).then(|| config.finding("stateDir", "", message()))
 }
 
 /// Variables of tokens that are not set here; where Daymark runs they may be.

@@ -19,6 +19,8 @@ use daymark_discovery::DiscoveredPools;
 const FORMAT: &str = "daymark-state";
 /// The version of the format. It rises when an older Daymark would misread the file.
 const VERSION: u32 = 1;
+/// The most files of one name that are kept after they were set aside.
+const MAX_ASIDES: usize = 3;
 
 /// A state file with content of the type `M`.
 #[derive(Clone, Debug)]
@@ -92,11 +94,27 @@ impl<M: Serialize + DeserializeOwned> StateFile<M> {
         let path = self.path();
         let aside = self.dir.join(format!("{}.{}", self.name, now.as_secs()));
         let outcome = match fs::rename(&path, &aside) {
-            Ok(()) => format!("it is set aside as {}", aside.display()),
+            Ok(()) => {
+                self.remove_old_asides();
+                format!("it is set aside as {}", aside.display())
+            }
             Err(refusal) => format!("it cannot be set aside as {}: {refusal}", aside.display()),
         };
         let warning = format!("the state file {} {error}; {outcome}, and Daymark starts without it", path.display());
         Loaded { memory: None, warning: Some(warning) }
+    }
+
+    /// Removes all but the newest files that were set aside. One that cannot be removed stays.
+    fn remove_old_asides(&self) {
+        let Ok(entries) = fs::read_dir(&self.dir) else { return };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut times: Vec<u64> =
+            names.filter_map(|name| name.strip_prefix(&self.name)?.strip_prefix('.')?.parse().ok()).collect();
+        times.sort_unstable();
+        for time in times.iter().rev().skip(MAX_ASIDES) {
+            // It is only litter.
+            let _ = fs::remove_file(self.dir.join(format!("{}.{time}", self.name)));
+        }
     }
 
     /// Reads the file, and changes nothing.
@@ -249,6 +267,23 @@ mod tests {
             content,
             "nothing is lost"
         );
+    }
+
+    #[test]
+    fn the_newest_three_files_that_were_set_aside_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("provider-cloudflare.json.1"), "another file's").unwrap();
+        fs::write(dir.path().join("state.json.bak"), "the operator's").unwrap();
+        let file = StateFile::new(dir.path());
+        for secs in [9, 10, 11, 12, 8] {
+            fs::write(file.path(), format!("{secs}")).unwrap();
+            file.load(Moment::from_millis(secs * 1000));
+        }
+        let mut names: Vec<_> =
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        let kept = ["provider-cloudflare.json.1", "state.json.10", "state.json.11", "state.json.12", "state.json.bak"];
+        assert_eq!(names, kept);
     }
 
     #[test]

@@ -56,6 +56,27 @@ fn check_prints_every_sum_and_warns_of_one_longer_than_clients_wait() {
 }
 
 #[test]
+fn check_refuses_a_state_directory_that_is_a_file_or_inside_one() {
+    let nodes = Nodes::start(1);
+    let config = nodes.write(&nodes.plan());
+    let check = || finish(&mut daymark(&["check", "-c", config.to_str().unwrap()]));
+    assert_eq!(check().code, Some(0), "the directory need not exist");
+    let state = nodes.path("state");
+    fs::write(&state, "").unwrap();
+    let Finished { code, stderr, .. } = check();
+    let expected = format!("stateDir: {} is not a directory; a directory is needed\n", state.display());
+    assert!(code == Some(2) && stderr.ends_with(&expected), "{stderr}");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("stateDir: state", "stateDir: state/below")).unwrap();
+    let Finished { code, stderr, .. } = check();
+    assert!(code == Some(2) && stderr.ends_with(&expected), "{stderr}");
+    fs::remove_file(&state).unwrap();
+    std::os::unix::fs::symlink("nowhere", &state).unwrap();
+    let Finished { code, stderr, .. } = check();
+    assert!(code == Some(2) && stderr.ends_with(&expected), "a broken link: {stderr}");
+}
+
+#[test]
 fn one_file_serves_all_hosts_if_each_gets_its_name_by_a_flag() {
     const PEERS: &str = "peers: {keyFile: gossip.key, members: [{name: dns-1, address: 192.0.2.11}, \
                          {name: dns-2, address: 192.0.2.12}, {name: dns-3, address: 192.0.2.13}]}";
@@ -131,7 +152,8 @@ fn status_explain_and_events_print_the_same_reason() {
     );
 
     let Finished { code, stderr, .. } = finish(&mut daymark_at(&["explain", "cp-9"], &api));
-    assert_eq!((code, stderr.as_str()), (Some(1), "there is no node cp-9; the nodes are cp-1, cp-2\n"));
+    let expected = format!("pool {POOL} has no node cp-9; its nodes are cp-1, cp-2\n");
+    assert_eq!((code, stderr), (Some(1), expected));
 }
 
 fn daymark_at(arguments: &[&str], api: &str) -> Command {
