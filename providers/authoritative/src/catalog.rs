@@ -11,7 +11,7 @@ use hickory_proto::rr::{RData, RecordType};
 
 use crate::name::{NameKey, WireName};
 use crate::rrset::{RecordData, RrSet};
-use crate::zone::{Zone, ZonePool};
+use crate::zone::Zone;
 
 /// The negative TTL of a zone, in seconds, while none of its pools has an answer.
 const NEGATIVE_TTL_BEFORE_ANSWERS: u32 = 1;
@@ -74,7 +74,7 @@ impl Catalog {
 
 impl ServedZone {
     fn new(zone: &Arc<Zone>, decision: Option<&Decision>) -> Self {
-        let answers = zone.pools().iter().map(|pool| decision?.answer(&pool.name));
+        let answers = zone.pools().iter().map(|pool| decision?.answer(pool));
         let answers: Vec<Option<&Answer>> = answers.collect();
         let negative_ttl = answers.iter().flatten().map(|answer| answer.negative_ttl).min();
         let negative_ttl = negative_ttl.unwrap_or(NEGATIVE_TTL_BEFORE_ANSWERS);
@@ -106,8 +106,7 @@ impl ServedZone {
         for (index, rtype) in [RecordType::A, RecordType::AAAA].into_iter().enumerate() {
             let family = &answer.families[index];
             if (asked == rtype || asked == RecordType::ANY) && !family.data.is_empty() {
-                let data = family.for_response(&self.zone.pools()[pool], index);
-                return Ok(Some(PoolAddresses { rtype, ttl: answer.ttl, data }));
+                return Ok(Some(PoolAddresses { rtype, ttl: answer.ttl, data: family.for_response() }));
             }
         }
         Ok(None)
@@ -142,10 +141,13 @@ impl FamilyAnswer {
     }
 
     /// Orders the addresses for one response, then cuts them to `max_answers`. In this sequence every address gets its share.
-    fn for_response(&self, pool: &ZonePool, family: usize) -> RecordData<'_> {
+    ///
+    /// A rotation starts at random. If each response began one address later than the one before, a client in step with the
+    /// others would always get the same address first.
+    fn for_response(&self) -> RecordData<'_> {
         match self.order {
             Order::Rotated => {
-                let (wrapped, first) = self.data.split_at(pool.next_rotation(family, self.data.len()));
+                let (wrapped, first) = self.data.split_at(fastrand::usize(..self.data.len()));
                 let first = &first[..self.max_answers.min(first.len())];
                 RecordData::Rotated([first, &wrapped[..self.max_answers - first.len()]])
             }

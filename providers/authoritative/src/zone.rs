@@ -8,7 +8,6 @@ mod error;
 mod master;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use daymark_decision::PoolName;
 use hickory_proto::rr::rdata::SOA;
@@ -30,18 +29,7 @@ pub struct Zone {
     /// The SOA record. A response replaces its serial and its minimum by those of the decision.
     soa: SOA,
     nodes: HashMap<NameKey, ZoneNode>,
-    pools: Vec<ZonePool>,
-}
-
-/// A pool of a zone, with the state of its rotation.
-#[derive(Debug)]
-pub(crate) struct ZonePool {
-    pub(crate) name: PoolName,
-    /// The number of rotated responses, for IPv4 and for IPv6.
-    ///
-    /// The counters are separate because clients ask for both families in turn. With one counter, such a client would get only
-    /// every second rotation of each family.
-    rotations: [AtomicUsize; 2],
+    pools: Vec<PoolName>,
 }
 
 /// One node of a zone (RFC 1034, section 3.1).
@@ -105,7 +93,7 @@ impl Zone {
         &self.soa
     }
 
-    pub(crate) fn pools(&self) -> &[ZonePool] {
+    pub(crate) fn pools(&self) -> &[PoolName] {
         &self.pools
     }
 
@@ -141,15 +129,6 @@ impl Zone {
         key[..LABEL.len()].copy_from_slice(LABEL);
         key[LABEL.len()..].copy_from_slice(parent);
         self.nodes.get(&*key)
-    }
-}
-
-impl ZonePool {
-    /// The index of the member that comes first in the next response.
-    ///
-    /// `family` is 0 for IPv4 and 1 for IPv6. `members` is the number of members, which must not be 0.
-    pub(crate) fn next_rotation(&self, family: usize, members: usize) -> usize {
-        self.rotations[family].fetch_add(1, Ordering::Relaxed) % members
     }
 }
 

@@ -76,7 +76,7 @@ pub struct Member {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// Each response starts one member later than the one before.
+    /// Each response starts at a member that is drawn at random, and goes round.
     Rotated,
     /// Each response draws the order by weight.
     Weighted,

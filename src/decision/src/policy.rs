@@ -97,7 +97,7 @@ pub struct Steering {
 /// The mode of choice and order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Every healthy address, rotated from response to response.
+    /// Every healthy address, each response from a random one of them.
     All,
     /// Only the best priority that has a healthy address.
     Failover,

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::atomic::AtomicUsize;
 
 use daymark_decision::PoolName;
 use hickory_proto::rr::rdata::{NS, SOA};
@@ -12,7 +11,7 @@ use crate::name::{NameKey, name_key};
 use crate::rrset::RrSet;
 use crate::settings::{Nameserver, ZoneSettings};
 use crate::zone::error::display_name;
-use crate::zone::{Zone, ZoneError, ZoneNode, ZonePool, master};
+use crate::zone::{Zone, ZoneError, ZoneNode, master};
 
 /// The TTL of generated NS records and of the addresses of nameservers, in seconds. They change rarely: with the machines.
 const NAMESERVER_TTL: u32 = 3600;
@@ -38,8 +37,8 @@ pub(super) fn zones(settings: &[ZoneSettings]) -> Result<Vec<Zone>, Vec<ZoneErro
         if !apexes.insert(&zone.key) {
             errors.push(ZoneError::DuplicateZone(display_name(&zone.apex)));
         }
-        let duplicates = zone.pools.iter().filter(|pool| !pools.insert(&pool.name));
-        errors.extend(duplicates.map(|pool| ZoneError::DuplicatePool(pool.name.clone())));
+        let duplicates = zone.pools.iter().filter(|pool| !pools.insert(*pool));
+        errors.extend(duplicates.map(|pool| ZoneError::DuplicatePool(pool.clone())));
     }
     if errors.is_empty() { Ok(zones) } else { Err(errors) }
 }
@@ -85,7 +84,7 @@ fn generated_soa(apex: &Name, primary: Name) -> SOA {
 struct Builder {
     apex: Name,
     nodes: HashMap<NameKey, ZoneNode>,
-    pools: Vec<ZonePool>,
+    pools: Vec<PoolName>,
     errors: Vec<ZoneError>,
 }
 
@@ -162,7 +161,7 @@ impl Builder {
         let conflicts = node.sets.iter().map(|set| set.rtype).filter(|rtype| rtype.is_ip_addr() || rtype.is_cname());
         let conflicts: Vec<RecordType> = conflicts.collect();
         let is_duplicate = node.pool.replace(index).is_some();
-        self.pools.push(ZonePool { name: pool.clone(), rotations: [AtomicUsize::new(0), AtomicUsize::new(0)] });
+        self.pools.push(pool.clone());
         if is_duplicate {
             self.errors.push(ZoneError::DuplicatePool(pool.clone()));
         }

@@ -39,17 +39,34 @@ async fn a_response_repeats_the_question_in_its_letter_case_and_points_to_it() {
 }
 
 #[tokio::test]
-async fn every_address_is_answered_once_and_the_order_rotates() {
+async fn every_address_is_answered_once_and_comes_first_equally_often() {
+    let all = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+    let server = TestServer::with_addresses(&all);
+    let mut firsts = BTreeMap::new();
+    for _ in 0..1800 {
+        let mut now = addresses(&server.query(POOL, A).await);
+        *firsts.entry(now[0]).or_insert(0) += 1;
+        let start = now.iter().position(|ip| *ip == ips(&all)[0]).unwrap();
+        now.rotate_left(start);
+        assert_eq!(now, ips(&all), "a rotation of the operator's order");
+    }
+    for ip in ips(&all) {
+        // More than six standard deviations.
+        assert!((firsts[&ip] - 600_i32).abs() < 125, "{ip} came first {} times of 1800", firsts[&ip]);
+    }
+}
+
+#[tokio::test]
+async fn a_client_in_step_with_others_gets_every_address_first() {
     let all = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
     let server = TestServer::with_addresses(&all);
     let mut firsts = BTreeSet::new();
-    let mut before = addresses(&server.query(POOL, A).await);
-    for _ in 0..6 {
+    for count in 0..300 {
         let now = addresses(&server.query(POOL, A).await);
-        assert_eq!(now.iter().copied().collect::<BTreeSet<_>>(), address_set(&all));
-        before.rotate_left(1);
-        assert_eq!(now, before, "the rotation advances by one member with each response");
-        firsts.insert(now[0]);
+        // Three clients ask in count, and this one gets each third response.
+        if count % 3 == 0 {
+            firsts.insert(now[0]);
+        }
     }
     assert_eq!(firsts, address_set(&all));
 }
@@ -58,7 +75,7 @@ async fn every_address_is_answered_once_and_the_order_rotates() {
 async fn a_client_that_asks_for_both_families_gets_every_rotation_of_each() {
     let server = TestServer::with_addresses(&["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"]);
     let mut firsts = BTreeSet::new();
-    for _ in 0..2 {
+    for _ in 0..100 {
         firsts.insert(addresses(&server.query(POOL, A).await)[0]);
         firsts.insert(addresses(&server.query(POOL, AAAA).await)[0]);
     }
@@ -67,10 +84,14 @@ async fn a_client_that_asks_for_both_families_gets_every_rotation_of_each() {
 
 #[tokio::test]
 async fn a_new_decision_does_not_restart_the_rotation() {
-    let server = TestServer::with_addresses(&["192.0.2.1", "192.0.2.2"]);
-    let first = addresses(&server.query(POOL, A).await);
-    server.publish_decision(&decision(8, &[(POOL, &["192.0.2.1", "192.0.2.2"])]));
-    assert_ne!(addresses(&server.query(POOL, A).await), first);
+    let all = ["192.0.2.1", "192.0.2.2"];
+    let server = TestServer::with_addresses(&all);
+    let mut firsts = BTreeSet::new();
+    for generation in 8..108 {
+        server.publish_decision(&decision(generation, &[(POOL, &all)]));
+        firsts.insert(addresses(&server.query(POOL, A).await)[0]);
+    }
+    assert_eq!(firsts, address_set(&all));
 }
 
 #[tokio::test]
