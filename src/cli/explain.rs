@@ -32,7 +32,7 @@ pub(super) fn explain(arguments: &Arguments) -> Outcome {
         Output::Json => json(&targets),
         Output::Text => {
             let pending = pool.pending_overrides.iter().filter(|pending| pending.node.as_str() == arguments.node);
-            let pending = pending.map(|pending| format!("{pending}\n"));
+            let pending = pending.map(|pending| format!("{}\n", pending.message(pool, &status.pools)));
             Ok(targets.into_iter().map(|target| text(pool, target)).chain(pending).collect())
         }
     }
@@ -40,20 +40,16 @@ pub(super) fn explain(arguments: &Arguments) -> Outcome {
 
 /// The only pool that has the node or a pending override of it, or the named one.
 pub(super) fn find<'a>(status: &'a Status, node: &str, pool: Option<&str>) -> Result<&'a PoolStatus, Failure> {
-    let has_node = |pool: &PoolStatus| {
-        let pending = pool.pending_overrides.iter().map(|pending| &pending.node);
-        pool.targets.iter().map(|target| &target.node).chain(pending).any(|known| known.as_str() == node)
-    };
     let is_named = |of: &&PoolStatus| pool.is_none_or(|name| PoolName::new(name).as_ref() == Ok(&of.name));
     let named: Vec<&PoolStatus> = status.pools.iter().filter(is_named).collect();
     if let (Some(pool), []) = (pool, &named[..]) {
         let known: Vec<&PoolStatus> = status.pools.iter().collect();
         return Err(Failure::Run(format!("there is no pool {pool}; the pools are {}", names(&known))));
     }
-    let found: Vec<&PoolStatus> = named.iter().copied().filter(|pool| has_node(pool)).collect();
+    let found: Vec<&PoolStatus> = named.iter().copied().filter(|pool| pool.has_node(node)).collect();
     match found[..] {
         [one] => Ok(one),
-        [] => Err(Failure::Run(format!("there is no node {node}; the nodes are {}", nodes(&named)))),
+        [] => Err(Failure::Run(no_node(&named, node))),
         _ => Err(Failure::Run(format!("several pools have a node {node}; choose one with --pool: {}", names(&found)))),
     }
 }
@@ -62,15 +58,21 @@ fn names(pools: &[&PoolStatus]) -> String {
     pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// The nodes: `cp-1, cp-2`, or `cp-1, cp-2 of lb.example.org; cp-1 of lb.example.net` if there are several pools.
-fn nodes(pools: &[&PoolStatus]) -> String {
-    let of_pool = |pool: &&PoolStatus| {
-        let mut nodes: Vec<&str> = pool.targets.iter().map(|target| target.node.as_str()).collect();
-        nodes.dedup();
-        let nodes = nodes.join(", ");
-        if pools.len() > 1 { format!("{nodes} of {}", pool.name) } else { nodes }
-    };
-    pools.iter().map(of_pool).collect::<Vec<_>>().join("; ")
+/// The error that no pool has the node, with the nodes that each pool has.
+fn no_node(pools: &[&PoolStatus], node: &str) -> String {
+    if let [pool] = pools {
+        return format!("pool {} has no node {node}; its nodes are {}", pool.name, nodes(pool));
+    }
+    let of_pool = |pool: &&PoolStatus| format!("{} of {}", nodes(pool), pool.name);
+    let known: Vec<String> = pools.iter().map(of_pool).collect();
+    format!("no pool has a node {node}; the nodes are {}", known.join("; "))
+}
+
+/// The nodes of a pool: `cp-1, cp-2`.
+fn nodes(pool: &PoolStatus) -> String {
+    let mut nodes: Vec<&str> = pool.targets.iter().map(|target| target.node.as_str()).collect();
+    nodes.dedup();
+    nodes.join(", ")
 }
 
 fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
@@ -175,12 +177,15 @@ mod tests {
         let two = status(vec![pool_status(), PoolStatus { name: pool_name("lb.example.net"), ..pool_status() }]);
         let error = |status: &Status, node: &str, pool: Option<&str>| find(status, node, pool).unwrap_err().to_string();
         assert_eq!(error(&one, "cp-1", Some("x")), "there is no pool x; the pools are lb.example.org");
-        assert_eq!(error(&one, "cp-9", None), "there is no node cp-9; the nodes are cp-1");
+        assert_eq!(error(&one, "cp-9", None), "pool lb.example.org has no node cp-9; its nodes are cp-1");
         assert_eq!(
             error(&two, "cp-9", None),
-            "there is no node cp-9; the nodes are cp-1 of lb.example.org; cp-1 of lb.example.net"
+            "no pool has a node cp-9; the nodes are cp-1 of lb.example.org; cp-1 of lb.example.net"
         );
-        assert_eq!(error(&two, "cp-9", Some("lb.example.net")), "there is no node cp-9; the nodes are cp-1");
+        assert_eq!(
+            error(&two, "cp-9", Some("lb.example.net")),
+            "pool lb.example.net has no node cp-9; its nodes are cp-1"
+        );
         assert!(error(&two, "cp-1", None).starts_with("several pools have a node cp-1"));
     }
 }

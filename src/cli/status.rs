@@ -38,7 +38,7 @@ pub(super) fn events(arguments: &Arguments) -> Outcome {
 }
 
 fn text(status: &Status) -> String {
-    let mut text: String = status.pools.iter().map(pool).collect();
+    let mut text: String = status.pools.iter().map(|of| pool(of, &status.pools)).collect();
     text.extend(status.hosts.iter().map(|of| hosts(of, &status.pools)));
     let now = status.now.parse().unwrap_or_default();
     text.extend(status.providers.iter().map(|of| provider(of, now)));
@@ -131,7 +131,8 @@ fn peer(peer: &PeerStatus) -> Vec<String> {
     vec![peer.host.to_string(), contact, ago(peer.last_direct_contact), round_trip, clock, targets, configuration]
 }
 
-fn pool(pool: &PoolStatus) -> String {
+/// A pool with its targets. `pools` are all pools of the host, this one included.
+fn pool(pool: &PoolStatus, pools: &[PoolStatus]) -> String {
     let addresses: Vec<String> = pool.addresses.iter().map(ToString::to_string).collect();
     let rows: Vec<Vec<String>> = pool
         .targets
@@ -150,7 +151,8 @@ fn pool(pool: &PoolStatus) -> String {
     let mut reverted: Vec<String> = pool.targets.iter().filter_map(reverted).collect();
     reverted.dedup();
     let reverted = reverted.concat();
-    let pending: String = pool.pending_overrides.iter().map(|pending| format!("  {pending}\n")).collect();
+    let pending: String =
+        pool.pending_overrides.iter().map(|pending| format!("  {}\n", pending.message(pool, pools))).collect();
     let discovery: String = pool.discovery.iter().map(discovery).collect();
     format!(
         "{} -> {} ({}, TTL {} s)\n{table}{reverted}{pending}{discovery}\n",

@@ -1,7 +1,6 @@
 //! The pools in the status, each with its answer and its targets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::IpAddr;
 
 use daymark_decision::{AnswerStatus, Basis, Family, Grade, Moment, NodeName, Observation, Override, PoolName, Reason};
@@ -68,19 +67,27 @@ pub struct PendingOverride {
     pub active_override: Override,
 }
 
-impl fmt::Display for PendingOverride {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl PendingOverride {
+    /// The override as a sentence, with the command that clears it. `pool` is its pool, one of `pools`.
+    pub fn message(&self, pool: &PoolStatus, pools: &[PoolStatus]) -> String {
         let Self { node, active_override } = self;
         let participle = active_override.kind.participle();
-        write!(
-            f,
-            "{node}: override pending until the node is configured; {participle} {active_override}; `daymark undrain {node}` \
-             clears it"
+        let is_ambiguous = pools.iter().any(|other| other.name != pool.name && other.has_node(node.as_str()));
+        let option = if is_ambiguous { format!(" --pool {}", pool.name) } else { String::new() };
+        format!(
+            "{node}: override pending until the node is configured; {participle} {active_override}; \
+             `daymark undrain {node}{option}` clears it"
         )
     }
 }
 
 impl PoolStatus {
+    /// True if the pool has the node, or a pending override of it.
+    pub fn has_node(&self, node: &str) -> bool {
+        let pending = self.pending_overrides.iter().map(|pending| &pending.node);
+        self.targets.iter().map(|target| &target.node).chain(pending).any(|known| known.as_str() == node)
+    }
+
     /// The number of targets whose last probe failed because of a local error.
     pub fn local_error_count(&self) -> usize {
         self.local_errors().count()

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use daymark_api::Observed;
+use daymark_api::{Observed, PendingOverride};
 use daymark_decision::fixtures::{self, host_name, node_name, pool_name};
 use daymark_decision::{
     Basis, Family, Kind, Moment, NotReadyReason, Observation, Override, OverrideKind, QuorumState, Reason,
@@ -151,7 +151,7 @@ dns-3  unreachable, 42.0 s ago  never   12 ms       the same  last known: 1 live
 
 #[test]
 fn a_reverted_drain_is_shown_once_with_its_reason() {
-    let shown = pool(&pool_status());
+    let shown = pool(&pool_status(), &[]);
     assert_eq!(shown.matches("  cp-1 was drained by ada; reverted\n").count(), 1, "{shown}");
 }
 
@@ -190,7 +190,7 @@ fn the_table_shows_the_state_and_the_whole_cause_of_each_target() {
     let cause = NotReadyReason::NoVerdict { observed: None };
     pool_status.targets[0].reason = Reason::NoUndrainedUsable { family: None, by };
     pool_status.targets[1].reason = Reason::LastKnownGood { family: None, cause };
-    let shown = pool(&pool_status);
+    let shown = pool(&pool_status, &[]);
     let drained = "in (drained)          no undrained node is usable; drained ";
     assert!(shown.contains(drained) && shown.contains("kernel: upgrade"), "{shown}");
     let last_good = "in (last known good)  no target is usable, so the last good answer stands; no verdict yet";
@@ -202,4 +202,30 @@ fn a_host_without_any_contact_is_unreachable_since_the_start() {
     let mut never = peer_status("dns-3", false, Grade::Live);
     never.last_contact = None;
     assert_eq!(peer(&never)[1], "unreachable since the start");
+}
+
+#[test]
+fn the_command_that_clears_a_pending_override_names_the_pool_if_another_pool_has_the_node() {
+    let pending = PendingOverride {
+        node: node_name("n0"),
+        active_override: Override {
+            kind: OverrideKind::Drain,
+            reason: String::new(),
+            author: "ada".to_owned(),
+            since: Moment::default(),
+            until: None,
+            host: None,
+        },
+    };
+    let mut one = pool_status();
+    one.pending_overrides = vec![pending.clone()];
+    let mut other = PoolStatus { name: pool_name("lb.example.net"), ..pool_status() };
+    let shown = |one: &PoolStatus, other: &PoolStatus| pool(one, &[one.clone(), other.clone()]);
+    assert!(shown(&one, &other).contains("; `daymark undrain n0` clears it\n"), "only one pool has an n0");
+    other.targets[0].node = node_name("n0");
+    let with_pool = "; `daymark undrain n0 --pool lb.example.org` clears it\n";
+    assert!(shown(&one, &other).contains(with_pool), "the other pool has a target n0");
+    other.targets[0].node = node_name("cp-1");
+    other.pending_overrides = vec![pending];
+    assert!(shown(&one, &other).contains(with_pool), "the other pool has a pending override of an n0");
 }
