@@ -1,8 +1,11 @@
 //! The admin API over HTTP/1.1: health, metrics, status, history, and operators' words.
 //!
 //! It holds nothing itself: every answer is asked of the part that knows it. It is for operators and monitoring, and is
-//! served apart from DNS: a client that is slow or sends nonsense costs one of a few connections, for a few seconds.
+//! served apart from DNS: a client that is slow or sends nonsense costs one of a few connections, and that one gives way to the
+//! next.
 
+mod admission;
+mod allowed_hosts;
 mod overrides;
 mod server;
 pub mod token;
@@ -21,6 +24,7 @@ use axum::routing::{get, put};
 use daymark_api::{Event, HostsStatus, PoolStatus, Problem, ProviderStatus, Status};
 use daymark_discovery::DiscoveryStatuses;
 
+pub use self::allowed_hosts::AllowedHosts;
 pub use self::server::serve;
 pub use self::token::AdminToken;
 
@@ -110,6 +114,13 @@ impl IntoResponse for ErrorResponse {
         }
         response
     }
+}
+
+/// The routes of the second listener: the metrics and the health checks.
+pub fn metrics_routes(admin: Admin) -> Router {
+    let routes =
+        Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).route("/metrics", get(metrics));
+    routes.method_not_allowed_fallback(wrong_method).fallback(only_metrics_here).with_state(admin)
 }
 
 /// The routes of the admin API.
@@ -265,6 +276,10 @@ async fn nothing_here() -> ErrorResponse {
         "this path does not exist; the paths are /livez, /readyz, /metrics, /api/v1/status, /api/v1/events and \
          /api/v1/pools/{pool}/nodes/{node}/override",
     )
+}
+
+async fn only_metrics_here() -> ErrorResponse {
+    ErrorResponse::new(StatusCode::NOT_FOUND, "this path does not exist; the paths are /livez, /readyz and /metrics")
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> ErrorResponse {

@@ -14,12 +14,11 @@ use daymark_authoritative::{Authoritative, InheritedSockets, ZoneErrors};
 use daymark_config::{Config, Finding};
 use daymark_provider::RemoteProvider;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use self::bind::{BoundToken, bind_admin, bind_authoritative, bind_transport, lock, token};
+use self::bind::{AdminListeners, BoundToken, bind_admin, bind_authoritative, bind_transport, lock, token};
 use self::spawn::Running;
 use crate::metrics::Metrics;
 use crate::os::clock::Clock;
@@ -71,7 +70,7 @@ pub struct App {
     remote_providers: Vec<RememberingProvider>,
     transport: Option<Transport>,
     metrics: Metrics,
-    admin: TcpListener,
+    admin: AdminListeners,
     token: BoundToken,
     extra: Router,
     signals: Signals,

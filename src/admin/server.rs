@@ -1,4 +1,4 @@
-//! Serves HTTP/1.1 with bounds: on connections, on the time to send a request, on its size.
+//! Serves HTTP/1.1 with bounds: on connections, on the time of each, on the size of a request and of the buffers.
 
 use std::io;
 use std::time::Duration;
@@ -17,27 +17,37 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::ErrorResponse;
+use super::admission::{Admission, Admissions, MAX_CONNECTIONS};
+use super::allowed_hosts::{self, AllowedHosts};
 
-/// The connections that are served at once. More wait in the kernel.
-const CONNECTIONS: usize = 256;
-/// The time that a client has to send the head of a request, also of the next one on its connection. It is short because idle
-/// clients can keep others waiting for that time, such as the one that asks `/livez`.
+/// The connections beyond the bound that may be about to end. More wait in the kernel.
+const ENDING_CONNECTIONS: usize = 16;
+/// The size of the buffers of a connection, and so of the longest head of a request. hyper answers a longer one with 431.
+const MAX_BUFFER_BYTES: usize = 16 * 1024;
+/// The time that a client has to send the head of a request, also of the next one on its connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time that a client has to send the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The size of the longest body that is accepted. A useful one holds one line of a reason.
 const MAX_BODY_BYTES: usize = 16 * 1024;
-/// The time after which a connection is closed, so that no client can keep it for ever.
-const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
+/// The time after which a connection is closed, also while a client still reads its response.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// The time that requests in progress have to end at the shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves until the shutdown; every connection has ended when it returns.
-pub async fn serve(listener: TcpListener, routes: Router, shutdown: CancellationToken) -> io::Result<()> {
-    let routes = routes.layer(middleware::from_fn(whole));
-    let limit = ConnectionLimit::new(CONNECTIONS, AboveLimit::Waits);
-    serve_connections(listener, "admin API", &limit, &shutdown, |stream, _| {
-        converse(stream, routes.clone(), shutdown.clone())
+pub async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    allowed: AllowedHosts,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let routes =
+        routes.layer(middleware::from_fn(whole)).layer(middleware::from_fn_with_state(allowed, allowed_hosts::check));
+    let admissions = Admissions::default();
+    let limit = ConnectionLimit::new(MAX_CONNECTIONS + ENDING_CONNECTIONS, AboveLimit::Waits);
+    serve_connections(listener, "admin API", &limit, &shutdown, |stream, client| {
+        converse(stream, admissions.admit(client.ip()), routes.clone(), shutdown.clone())
     })
     .await
 }
@@ -52,13 +62,14 @@ async fn whole(request: Request, next: Next) -> Result<Response, ErrorResponse> 
     Ok(next.run(Request::from_parts(head, Body::from(body))).await)
 }
 
-async fn converse(stream: TcpStream, routes: Router, shutdown: CancellationToken) {
+async fn converse(stream: TcpStream, admission: Admission, routes: Router, shutdown: CancellationToken) {
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_BUFFER_BYTES);
     let service = TowerToHyperService::new(routes);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let outcome = tokio::select! {
         outcome = tokio::time::timeout(CONNECTION_TIMEOUT, connection.as_mut()) => outcome,
+        () = admission.evicted() => return,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::time::timeout(SHUTDOWN_GRACE, connection).await

@@ -94,12 +94,22 @@ pub(crate) fn remote_providers(
     if errors.is_empty() { Ok(providers) } else { Err(errors) }
 }
 
-pub(super) fn bind_admin(config: &Config) -> Result<TcpListener, Finding> {
-    let listen = config.admin.listen;
-    sockets::listen(listen).map_err(|error| {
-        let error = SocketError::new(listen, daymark_authoritative::Transport::Tcp, error);
-        config.finding("admin.listen", "--admin", error.to_string())
-    })
+/// The bound listeners of the admin API.
+pub(super) struct AdminListeners {
+    pub(super) api: TcpListener,
+    /// The listener of the metrics alone.
+    pub(super) metrics: Option<TcpListener>,
+}
+
+pub(super) fn bind_admin(config: &Config) -> Result<AdminListeners, Finding> {
+    let listen = |address, key, flag| {
+        sockets::listen(address).map_err(|error| {
+            let error = SocketError::new(address, daymark_authoritative::Transport::Tcp, error);
+            config.finding(key, flag, error.to_string())
+        })
+    };
+    let metrics = config.admin.metrics_listen.map(|address| listen(address, "admin.metricsListen", "")).transpose()?;
+    Ok(AdminListeners { api: listen(config.admin.listen, "admin.listen", "--admin")?, metrics })
 }
 
 /// Takes the lock of the state directory. Daymark starts without a lock if the directory supports none.

@@ -15,15 +15,14 @@ use daymark_files::error_chain;
 use daymark_gossip::Gossip;
 use daymark_probe::{Supervisor, WatchOutputs};
 use daymark_provider::{Provider, RemoteProvider};
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::bind::{BoundToken, RememberedNodes, loaded};
+use super::bind::{AdminListeners, BoundToken, RememberedNodes, loaded};
 use super::tasks::Tasks;
 use super::{App, RememberingProvider};
-use crate::admin::{self, Admin, QueryCounts, token as admin_token};
+use crate::admin::{self, Admin, AllowedHosts, QueryCounts, token as admin_token};
 use crate::driver::{self, DRIVER_TIMEOUT, Driver, Hosts, Outputs};
 use crate::events::Events;
 use crate::expiries::PoolExpiries;
@@ -82,7 +81,8 @@ struct Reloading {
 
 /// The admin API before it runs.
 struct AdminInputs {
-    listener: TcpListener,
+    listeners: AdminListeners,
+    allowed: AllowedHosts,
     token: BoundToken,
     extra: Router,
     driver: driver::Handle,
@@ -111,10 +111,12 @@ impl App {
         spawner.tasks.spawn("the notifier", notify::keep_alive(spawner.watchdog.clone(), stop.clone()));
         // The publishers alone keep the decisions, so the state writer ends with them.
         drop(decisions);
+        let allowed = AllowedHosts::new(&self.config.admin.allowed_hosts);
         let reloading =
             spawner.reloader(self.file, self.config, nodes, driver.clone(), self.authoritative.clone(), reload);
         spawner.admin(AdminInputs {
-            listener: self.admin,
+            listeners: self.admin,
+            allowed,
             token: self.token,
             extra: self.extra,
             driver,
@@ -259,9 +261,16 @@ impl Spawner {
             key_file: inputs.key_file,
             token: inputs.token.token,
         };
+        let AdminListeners { api, metrics } = inputs.listeners;
+        if let Some(metrics) = metrics {
+            info!("the metrics alone are served on {}", shown(metrics.local_addr()));
+            let routes = admin::metrics_routes(admin.clone());
+            let server = admin::serve(metrics, routes, inputs.allowed.clone(), self.stop.clone());
+            self.tasks.spawn_fallible("the server of the metrics", server);
+        }
         let routes = admin::routes(admin).merge(inputs.extra);
-        info!("the admin API listens on {}", shown(inputs.listener.local_addr()));
-        self.tasks.spawn_fallible("the admin API", admin::serve(inputs.listener, routes, self.stop.clone()));
+        info!("the admin API listens on {}", shown(api.local_addr()));
+        self.tasks.spawn_fallible("the admin API", admin::serve(api, routes, inputs.allowed, self.stop.clone()));
     }
 }
 

@@ -42,8 +42,14 @@ fn paths(section: &str, keys: impl IntoIterator<Item = Key>) -> Vec<String> {
 }
 
 fn of_admin(old: &AdminConfig, new: &AdminConfig) -> Vec<String> {
-    let AdminConfig { listen, token_file } = old;
-    paths("admin", [key("listen", *listen != new.listen), key("tokenFile", *token_file != new.token_file)])
+    let AdminConfig { listen, metrics_listen, allowed_hosts, token_file } = old;
+    let keys = [
+        key("listen", *listen != new.listen),
+        key("metricsListen", *metrics_listen != new.metrics_listen),
+        key("allowedHosts", *allowed_hosts != new.allowed_hosts),
+        key("tokenFile", *token_file != new.token_file),
+    ];
+    paths("admin", keys)
 }
 
 fn of_peers(old: &PeersConfig, new: &PeersConfig) -> Vec<String> {
@@ -208,6 +214,11 @@ providers:
         assert_eq!(fixed(&old, &old.replace("mode:", "ttl: 40s, mode:")), ["providers[0].ttl"]);
         let with_admin = |admin: &str| format!("{POOLS}{CLOUDFLARE}admin: {{listen: \"127.0.0.1:{admin}\"}}\n");
         assert_eq!(fixed(&with_admin("1"), &with_admin("2")), ["admin.listen"]);
+        let with_key = |key: &str| format!("{POOLS}{CLOUDFLARE}admin: {{{key}}}\n");
+        for key in ["metricsListen: \"[::1]:9354\"", "allowedHosts: [dns-1]"] {
+            let (name, _) = key.split_once(':').unwrap();
+            assert_eq!(fixed(&with_key(""), &with_key(key)), [format!("admin.{name}")]);
+        }
     }
 
     #[test]

@@ -315,6 +315,20 @@ def the_policy_admits_readers_of_metrics_only_if_they_are_enabled(fixture):
     fixture.check(admin("--set", "podMonitor.enabled=true") == [[{"namespaceSelector": {}}]], "every pod")
     peers = yaml.safe_load(read(EVERY))["networkPolicy"]["adminFrom"]
     fixture.check(admin("--set-json", f"networkPolicy.adminFrom={json.dumps(peers)}") == [peers], "the configured peers")
+    apart = ("--set", "podMonitor.enabled=true", "--set-json", 'config.admin.metricsListen="[::]:9354"')
+    fixture.check(admin(*apart) == [], "the metrics have a port of their own")
+
+
+@test
+def metrics_apart_have_a_port_that_prometheus_scrapes(fixture):
+    for name in ("statefulset-behind-service", "daemonset-with-peers"):
+        path = os.path.join(CHART, "ci", f"{name}.yaml")
+        apart = ("--set", "podMonitor.enabled=true", "--set-json", 'config.admin.metricsListen="[::]:9400"')
+        objects = fixture.objects("--values", path, *apart)
+        ports = {port["name"]: port["containerPort"] for port in host_spec(objects)["containers"][0]["ports"]}
+        fixture.check(ports["metrics"] == 9400, f"{ports}")
+        (scraped,) = only(objects, "PodMonitor")["spec"]["podMetricsEndpoints"]
+        fixture.check(scraped["port"] == "metrics", f"{scraped}")
 
 
 @test

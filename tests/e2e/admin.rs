@@ -1,15 +1,17 @@
 //! The admin API from a client's side: health, metrics, status, events, overrides, and clients that misbehave.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 use daymark_fake_apiserver::Behaviour;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::support::dns::{AAAA, ask, lines, look_up};
-use crate::support::nodes::Nodes;
-use crate::support::{Daymark, LONG, POOL, http, until};
+use crate::support::nodes::{Nodes, Plan};
+use crate::support::{Daymark, LONG, POOL, http, http_to_host, until};
 
 fn running(count: u8) -> (Nodes, Daymark) {
     let nodes = Nodes::start(count);
@@ -193,4 +195,95 @@ fn slow_and_idle_clients_of_the_admin_api_delay_neither_dns_nor_the_next_client(
     let _ = idle[0].read_to_end(&mut rest);
     drop(idle);
     daymark.answers(&nodes.addresses()[1..], "ready");
+}
+
+/// Connects from one of many addresses of this host, with a small buffer for what comes back.
+fn connect_from(client: u16, to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let [high, low] = client.to_be_bytes();
+    socket.bind(&SocketAddr::from(([127, 1, high, low], 0)).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.set_write_timeout(Some(LONG)).unwrap();
+    socket.into()
+}
+
+/// The most memory that the process has used so far, in kilobytes.
+fn peak_kilobytes(daymark: &Daymark) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", daymark.process.0.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn unfinished_heads_of_many_clients_take_no_memory_and_keep_liveness_in_reach() {
+    let (_nodes, daymark) = running(2);
+    let before = peak_kilobytes(&daymark);
+    let head = format!("GET /livez HTTP/1.1\r\nX: {}", "x".repeat(400_000));
+    let clients: Vec<TcpStream> = (1..=256)
+        .map(|client| {
+            let mut stream = connect_from(client, daymark.admin);
+            // The server may close the connection in the middle of it.
+            let _ = stream.write_all(head.as_bytes());
+            stream
+        })
+        .collect();
+    assert_eq!(daymark.get("/livez").0, 200);
+    let grown = peak_kilobytes(&daymark) - before;
+    assert!(grown < 16 * 1024, "{} clients have cost {grown} kB", clients.len());
+}
+
+#[test]
+fn clients_that_never_read_keep_liveness_in_reach() {
+    let (_nodes, daymark) = running(2);
+    let mut readers = Vec::new();
+    for client in (1..=300).chain([1; 300]) {
+        let mut stream = connect_from(client, daymark.admin);
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(20);
+        let _ = stream.write_all(request.as_bytes());
+        readers.push(stream);
+        if readers.len() % 100 == 0 {
+            assert_eq!(daymark.get("/livez").0, 200, "beside {} clients", readers.len());
+        }
+    }
+    assert_eq!(daymark.get("/metrics").0, 200);
+}
+
+#[test]
+fn a_page_that_rebinds_its_name_to_this_host_learns_and_changes_nothing() {
+    let nodes = Nodes::start(2);
+    let daymark =
+        Daymark::run(&nodes.write(&Plan { admin_keys: ", allowedHosts: [dns-1.example.net]", ..nodes.plan() }));
+    daymark.answers(&nodes.addresses(), "ready");
+    let token = nodes.token();
+    let order = format!("/api/v1/pools/{POOL}/nodes/cp-1/override");
+    let send = |host, method, path: &str| {
+        http_to_host(daymark.admin, host, method, path, Some(&token), r#"{"kind": "drain"}"#)
+    };
+    for (method, path) in [("GET", "/api/v1/status"), ("GET", "/metrics"), ("PUT", order.as_str())] {
+        let (code, body) = send("evil.example:9353", method, path);
+        assert_eq!(code, 421, "{body}");
+        assert!(body.contains("the names in `admin.allowedHosts` are allowed"), "{body}");
+    }
+    for good in ["dns-1.example.net:9353", "DNS-1.example.net", "localhost:9353", "[::1]"] {
+        assert_eq!(send(good, "GET", "/api/v1/status").0, 200, "{good}");
+    }
+    daymark.answers(&nodes.addresses(), "ready");
+}
+
+#[test]
+fn the_listener_of_the_metrics_serves_nothing_else_but_health() {
+    let nodes = Nodes::start(1);
+    let mut daymark =
+        Daymark::run(&nodes.write(&Plan { admin_keys: ", metricsListen: \"127.0.0.1:0\"", ..nodes.plan() }));
+    daymark.answers(&nodes.addresses(), "ready");
+    let metrics = daymark.address_after("the metrics alone are served on ");
+    for path in ["/metrics", "/livez", "/readyz"] {
+        assert_eq!(http(metrics, "GET", path, None, "").0, 200, "{path}");
+    }
+    let order = format!("/api/v1/pools/{POOL}/nodes/cp-1/override");
+    for (method, path) in [("GET", "/api/v1/status"), ("GET", "/api/v1/events"), ("PUT", order.as_str())] {
+        let (code, body) = http(metrics, method, path, Some(&nodes.token()), r#"{"kind": "drain"}"#);
+        assert_eq!((code, body.contains("the paths are /livez, /readyz and /metrics")), (404, true), "{body}");
+    }
 }

@@ -128,7 +128,7 @@ impl Daymark {
         running
     }
 
-    fn address_after(&mut self, words: &str) -> SocketAddr {
+    pub(crate) fn address_after(&mut self, words: &str) -> SocketAddr {
         until(words, || {
             assert_eq!(self.process.0.try_wait().unwrap(), None, "it runs; its log is {}", self.log());
             let log = self.log();
@@ -206,11 +206,23 @@ pub(crate) fn addresses_in(list: &Value) -> BTreeSet<IpAddr> {
 
 /// Sends one request to the admin API; returns the status code and the body.
 pub(crate) fn http(to: SocketAddr, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, String) {
+    http_to_host(to, &to.to_string(), method, path, token, body)
+}
+
+/// Sends one request with this `Host` header.
+pub(crate) fn http_to_host(
+    to: SocketAddr,
+    host: &str,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> (u16, String) {
     let mut stream = TcpStream::connect_timeout(&to, LONG).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
     let secret = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let length = body.len();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{secret}");
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{secret}");
     stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -118,8 +118,8 @@
 {{- if and $v.podMonitor.enabled (eq $workload "CronJob") -}}
   {{- $errors = append $errors "podMonitor.enabled: a pass of cloudflareCron has no metrics" -}}
 {{- end -}}
-{{- if and $v.podMonitor.enabled (eq $workload "DaemonSet") (include "daymark.adminIsLocal" .) -}}
-  {{- $errors = append $errors "podMonitor.enabled: in the network of the nodes the metrics are on loopback only; set config.admin.listen to [::]:9353, and protect that port by a firewall" -}}
+{{- if and $v.podMonitor.enabled (eq $workload "DaemonSet") (include "daymark.adminIsLocal" .) (eq "admin" (include "daymark.metricsPort" .)) -}}
+  {{- $errors = append $errors "podMonitor.enabled: in the network of the nodes the metrics are on loopback only; set config.admin.metricsListen to [::]:9354, and protect that port by a firewall" -}}
 {{- end -}}
 {{- if and (eq $state "hostPath") (ne $workload "DaemonSet") -}}
   {{- $errors = append $errors (printf "state.kind: hostPath needs a DaemonSet, and this is a %s" $workload) -}}

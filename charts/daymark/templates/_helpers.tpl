@@ -102,6 +102,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if regexMatch "^(127\\.|\\[::1\\])" (include "daymark.adminListen" .) }}true{{ end -}}
 {{- end }}
 
+{{/* The name of the port with the metrics. */}}
+{{- define "daymark.metricsPort" -}}
+{{- ternary "metrics" "admin" (ne "" (dig "admin" "metricsListen" "" .Values.config)) -}}
+{{- end }}
+
 {{- define "daymark.gossipPort" -}}
 {{- include "daymark.port" (dig "peers" "listen" "[::]:7946" .Values.config) -}}
 {{- end }}

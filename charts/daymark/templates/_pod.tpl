@@ -42,6 +42,9 @@ spec:
         {{- with .Values.env }}{{ toYaml . | nindent 8 }}{{ end }}
       ports:
         - {name: admin, containerPort: {{ include "daymark.port" (include "daymark.adminListen" .) }}, protocol: TCP}
+        {{- with dig "admin" "metricsListen" "" .Values.config }}
+        - {name: metrics, containerPort: {{ include "daymark.port" . }}, protocol: TCP}
+        {{- end }}
         {{- if eq .Values.mode "authoritative" }}
         - {name: dns, containerPort: {{ include "daymark.dnsPort" . }}, protocol: UDP}
         - {name: dns-tcp, containerPort: {{ include "daymark.dnsPort" . }}, protocol: TCP}

@@ -1,6 +1,7 @@
 //! The file as it is written: every key, once, with its kind, its default and its message. The reader, the schema and the
 //! page of the configuration follow from it. Keys without `default` must be there; [`typed`](super::typed) says so.
 
+mod admin;
 mod nodes;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,6 +20,7 @@ use super::values::{
     ZoneText, duration_text,
 };
 
+pub(super) use self::admin::{ADMIN_LISTEN, RawAdmin};
 pub(super) use self::nodes::{DISCOVERY_INTERVAL, RawDiscovered, RawFromKubernetes, RawNodes, SELECTOR, SHRINK_PAUSE};
 
 pub(super) const PORT: u16 = 6443;
@@ -47,7 +49,6 @@ pub(super) const PEERS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr:
 pub(super) const CLUSTER: &str = "daymark";
 /// The allowed numbers of members.
 pub(super) const MEMBERS: RangeInclusive<usize> = 2..=15;
-pub(super) const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9353);
 pub(super) const STATE_DIR: &str = "/var/lib/daymark";
 
 const HOUR: u64 = 3_600_000;
@@ -383,18 +384,4 @@ pub(super) struct RawMember {
     pub(super) name: Key<Text<HostName>>,
     /// The address at which the other hosts reach it; a name is resolved again and again.
     pub(super) address: Key<Text<PeerAddress>>,
-}
-
-/// The admin API and the metrics.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Admin")]
-pub(super) struct RawAdmin {
-    /// The address to listen on.
-    #[serde(default)]
-    #[schemars(extend("default" = ADMIN_LISTEN.to_string()))]
-    pub(super) listen: Key<Text<ListenAddress>>,
-    /// A file with the token that writing needs, white space around it ignored; by default one that Daymark makes in `stateDir`.
-    #[serde(default)]
-    pub(super) token_file: Key<Text<FilePath>>,
 }

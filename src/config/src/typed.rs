@@ -19,7 +19,7 @@ use self::provider::Rest;
 use super::findings::{Findings, Location};
 use super::raw::{self, RawAdmin, RawConfig};
 use super::reader::Key;
-use super::values::{FilePath, Kind, ListenAddress, Text, duration_text};
+use super::values::{DnsName, FilePath, Kind, ListenAddress, Text, duration_text};
 use super::{AdminConfig, Config, ConfigSource, PoolConfig, ProviderConfig};
 
 /// The source of a configuration.
@@ -86,6 +86,9 @@ impl Checker<'_> {
         let raw = admin.or(RawAdmin::default());
         let listen_location = raw.listen.location();
         let Text(ListenAddress(listen)) = raw.listen.or(Text(ListenAddress(raw::ADMIN_LISTEN)));
+        let metrics_listen = raw.metrics_listen.present().map(|(Text(ListenAddress(address)), _)| address);
+        let names = raw.allowed_hosts.present().map(|(names, _)| names).unwrap_or_default().into_iter();
+        let allowed_hosts = names.filter_map(Key::present).map(|(Text(DnsName(name)), _)| name).collect();
         let without_token = matches!(raw.token_file, Key::Absent);
         let token_file = self.file(raw.token_file, files::token);
         if let (true, false, Some(location)) = (without_token, listen.ip().is_loopback(), listen_location) {
@@ -95,7 +98,7 @@ impl Checker<'_> {
             );
             self.findings.warn(location, message);
         }
-        AdminConfig { listen, token_file }
+        AdminConfig { listen, metrics_listen, allowed_hosts, token_file }
     }
 
     /// The good elements of a list that needs at least one.

@@ -114,6 +114,8 @@ pub(crate) struct Plan {
     /// More keys of the provider, each on a line.
     pub(crate) provider: String,
     pub(crate) admin: String,
+    /// More keys of `admin`, each after a comma.
+    pub(crate) admin_keys: &'static str,
     pub(crate) state: String,
 }
 
@@ -131,6 +133,7 @@ impl Plan {
             listen: "127.0.0.1:0".to_owned(),
             provider: String::new(),
             admin: "127.0.0.1:0".to_owned(),
+            admin_keys: "",
             state: "state".to_owned(),
         }
     }
@@ -138,7 +141,8 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { port, nodes, from_kubernetes, rise, interval, timeout, listen, provider, admin, state } = self;
+        let Self { port, nodes, from_kubernetes, rise, interval, timeout, listen, provider, admin, admin_keys, state } =
+            self;
         writeln!(f, "pools:\n  - name: {POOL}\n    port: {port}\n    nodes:")?;
         if let Some(keys) = from_kubernetes {
             writeln!(f, "      fromKubernetes: {{{keys}}}\n      seeds:")?;
@@ -151,6 +155,6 @@ impl fmt::Display for Plan {
         writeln!(f, "      connectTimeout: {timeout}\n      timeout: {timeout}\n      rise: {rise}")?;
         writeln!(f, "providers:\n  - type: authoritative\n    listen: [\"{listen}\"]")?;
         writeln!(f, "    nameservers: [{{name: ns1.example.net}}]\n{provider}")?;
-        writeln!(f, "admin: {{listen: \"{admin}\"}}\nstateDir: {state}")
+        writeln!(f, "admin: {{listen: \"{admin}\"{admin_keys}}}\nstateDir: {state}")
     }
 }

@@ -36,6 +36,7 @@ fn a_key_that_is_left_out_has_its_default() {
     assert_eq!((&authoritative.zone, &authoritative.zone_file), (&None, &None));
     assert_eq!(config.admin.listen, "127.0.0.1:9353".parse().unwrap());
     assert_eq!(config.admin.token_file, None);
+    assert_eq!((config.admin.metrics_listen, config.admin.allowed_hosts), (None, Vec::new()));
     assert_eq!(config.state_dir, Some(PathBuf::from("/var/lib/daymark")));
 }
 
