@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicU64;
 
 use daymark_api::PoolStatus;
+use std::collections::BTreeSet;
+
 use daymark_decision::{AnswerStatus, Basis, Grade};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
@@ -81,10 +83,13 @@ impl PoolMetrics {
         let of = PoolLabels { pool: pool.name.to_string() };
         self.addresses.get_or_create(&of).set(i64::try_from(pool.addresses.len()).unwrap_or(i64::MAX));
         self.generation.get_or_create(&of).set(pool.generation);
-        for (family, answered) in &pool.bases {
+        // A family that is not answered has no basis.
+        let families: BTreeSet<_> =
+            pool.targets.iter().map(|target| daymark_decision::Family::of(target.address)).collect();
+        for family in families {
             for basis in Basis::ALL {
                 let labels = BasisLabels { pool: of.pool.clone(), family: family.as_str(), basis: basis.as_str() };
-                self.basis.get_or_create(&labels).set((basis == *answered).into());
+                self.basis.get_or_create(&labels).set((pool.bases.get(&family) == Some(&basis)).into());
             }
         }
         self.ttl.get_or_create(&of).set(pool.ttl.into());

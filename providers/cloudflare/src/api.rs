@@ -10,7 +10,7 @@ use daymark_decision::PoolName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::MARK;
+use crate::{GUESS_MARK, MARK};
 
 /// The fields of an origin that only Cloudflare writes. Only lists have `healthy` and `failure_reason`.
 const READ_ONLY: [&str; 3] = ["disabled_at", "healthy", "failure_reason"];
@@ -195,6 +195,11 @@ impl Record {
     /// Returns true for an address record of Daymark's.
     pub(crate) fn is_ours(&self) -> bool {
         matches!(self.kind.as_str(), "A" | "AAAA") && bears_mark(self.comment.as_deref())
+    }
+
+    /// Returns true if it was published before any target of its family was usable.
+    pub(crate) fn is_guess(&self) -> bool {
+        self.comment.as_deref().is_some_and(|comment| comment.starts_with(GUESS_MARK))
     }
 
     /// Returns true if clients get this address from the record. A proxied record gives an address of Cloudflare's.

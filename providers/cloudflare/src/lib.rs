@@ -35,3 +35,5 @@ pub use settings::{
 
 /// The prefix of the comment or description of every object that is Daymark's.
 pub const MARK: &str = "managed by daymark";
+/// The prefix of the comment of a record that was published before any target of its family was usable.
+const GUESS_MARK: &str = "managed by daymark, a guess";

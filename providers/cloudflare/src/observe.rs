@@ -8,7 +8,7 @@ use crate::client::{Call, Client, Retry};
 use crate::drift::PublishedEntries;
 use crate::fault::PoolFault;
 use crate::plan::balancer::{ObservedSetup, Setup};
-use crate::plan::{Plan, balancer, desired_targets, origins, records};
+use crate::plan::{Plan, balancer, origins, records};
 use crate::settings::{Manage, Mode, RECORD_TTL, RECORD_TTL_ENTERPRISE, Settings, is_id};
 
 /// Reads the objects of Cloudflare that the settings name.
@@ -34,9 +34,7 @@ impl RemoteState<'_> {
     pub(crate) fn plan(&self, answer: &Answer, published: &PublishedEntries) -> Plan {
         match self {
             Self::Records { path, ttl, records } => records::plan(path, *ttl, answer, records, published),
-            Self::Origins { path, pool } => {
-                origins::plan_switches(&answer.pool, path, pool, &desired_targets(answer), published)
-            }
+            Self::Origins { path, pool } => origins::plan_switches(path, pool, answer, published),
             Self::Setup { setup, observed } => balancer::plan(setup, answer, observed, published),
         }
     }

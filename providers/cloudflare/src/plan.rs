@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use daymark_decision::{Answer, PoolName, Target};
+use daymark_decision::{Answer, Family, PoolName, Target};
 use daymark_provider::Edit;
 use http::Method;
 use serde_json::Value;
@@ -211,6 +211,31 @@ pub(crate) fn desired_targets(answer: &Answer) -> Vec<DesiredTarget> {
         });
     }
     desired
+}
+
+/// The families of which an earlier answer stays, because the present one is a guess. `kept` gives the addresses of the earlier
+/// answer.
+///
+/// Daymark may have lost its memory, or the nodes may be new and not ready yet. The earlier answer was good once.
+pub(crate) fn kept_families(
+    answer: &Answer,
+    kept: impl Fn(Family) -> BTreeSet<IpAddr>,
+    plan: &mut Plan,
+) -> BTreeSet<Family> {
+    let guessed = Family::ALL.into_iter().filter(|family| answer.is_guess(*family));
+    let mut families = BTreeSet::new();
+    for (family, kept) in guessed.map(|family| (family, kept(family))).filter(|(_, kept)| !kept.is_empty()) {
+        families.insert(family);
+        let guess = answer.members.iter().map(|member| member.address);
+        if kept != guess.filter(|address| Family::of(*address) == family).collect() {
+            let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
+            plan.problems.push(format!(
+                "no {family} target has been usable yet, so the addresses of an earlier answer stay: {}",
+                kept.join(", ")
+            ));
+        }
+    }
+    families
 }
 
 /// The problems of a plan as one fault.

@@ -19,7 +19,7 @@ use crate::client::{BuildError, Client};
 use crate::drift::{DriftTracker, RECHECK_AFTER};
 use crate::fault::{PoolFault, PoolFaults};
 use crate::observe::Observer;
-use crate::plan::{PlannedEdit, desired_targets, problem};
+use crate::plan::{DesiredTarget, PlannedEdit, desired_targets, problem};
 use crate::settings::Settings;
 
 /// The number of early drift checks after a write with an unknown outcome.
@@ -65,6 +65,7 @@ struct PublishedAnswer {
 struct PublishedTarget {
     address: IpAddr,
     is_in: bool,
+    is_guess: bool,
 }
 
 /// The memory for the next run.
@@ -284,6 +285,10 @@ pub(crate) fn is_without_verdict(answer: &Answer) -> bool {
 }
 
 fn published_targets(answer: &Answer) -> Vec<PublishedTarget> {
-    let targets = desired_targets(answer).into_iter();
-    targets.map(|desired| PublishedTarget { address: desired.target.address, is_in: desired.is_in }).collect()
+    let published = |desired: DesiredTarget| PublishedTarget {
+        address: desired.target.address,
+        is_in: desired.is_in,
+        is_guess: answer.is_guess(desired.target.family()),
+    };
+    desired_targets(answer).into_iter().map(published).collect()
 }

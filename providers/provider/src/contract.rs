@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use daymark_decision::{
-    Answer, Basis, Decision, Family, Member, Moment, NodeName, NotReadyReason, Order, PoolName, Reason, Target,
+    Answer, Basis, Decision, Member, Moment, NodeName, NotReadyReason, Order, PoolName, Reason, Target,
 };
 use tokio::time::Instant;
 
@@ -162,6 +162,7 @@ pub fn answer<'a>(
         let down = NotReadyReason::Down { since, observed: None };
         reasons.push((target, if is_in { Reason::Ready { since } } else { Reason::NotReady { cause: down } }));
     }
+    let bases = reasons.iter().map(|(target, _)| (target.family(), Basis::Ready)).collect();
     Answer {
         pool: pool.clone(),
         members,
@@ -170,7 +171,7 @@ pub fn answer<'a>(
         ttl: 5,
         negative_ttl: 1,
         generation,
-        bases: [(Family::Ipv4, Basis::Ready)].into(),
+        bases,
         reasons,
     }
 }

@@ -55,6 +55,12 @@ impl Answer {
         self.bases.values().max().copied().unwrap_or(Basis::Bootstrap)
     }
 
+    /// True if the pool has targets of a family, and no earlier use of any is known: its members, if it has any, are a guess.
+    pub fn is_guess(&self, family: Family) -> bool {
+        let has_targets = self.reasons.iter().any(|(target, _)| target.family() == family);
+        has_targets && matches!(self.bases.get(&family), None | Some(Basis::Bootstrap))
+    }
+
     /// True if every target has a verdict, so that the answer is no guess. Verdicts of an earlier run count.
     pub fn has_verdicts(&self) -> bool {
         self.reasons.iter().all(|(_, reason)| reason.has_verdict())

@@ -56,7 +56,7 @@ pub(crate) fn plan(setup: &Setup, answer: &Answer, observed: &ObservedSetup, pub
     let targets = desired_targets(answer);
     let mut plan = observed.pool.as_ref().map_or_else(Plan::default, |pool| {
         let path = format!("{}/{}", setup.pools, pool.id());
-        origins::plan_own_pool(name, &path, pool, &targets, published)
+        origins::plan_own_pool(&path, pool, answer, published)
     });
     let Some(entries) = plan.create(published, &missing(setup, name, observed)) else { return plan };
     if observed.pool.is_none() {

@@ -1,10 +1,12 @@
 //! The origins of a Load Balancing pool: their switches, and in a pool of Daymark's own also the origins themselves.
 
-use daymark_decision::{PoolName, Target};
+use std::collections::BTreeSet;
+
+use daymark_decision::{Answer, Family, PoolName, Target};
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request};
+use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request, desired_targets, kept_families};
 use crate::api::{CloudflarePool, Origin};
 use crate::client::Call;
 use crate::drift::{Entry, NamedEntry, PublishedEntries, States};
@@ -68,35 +70,41 @@ fn is_at(origin: &Origin, desired: &DesiredTarget) -> bool {
 
 /// Plans the switches of a pool that belongs to the operator.
 pub(crate) fn plan_switches(
-    pool: &PoolName,
     path: &str,
     observed: &CloudflarePool,
-    targets: &[DesiredTarget],
+    answer: &Answer,
     published: &PublishedEntries,
 ) -> Plan {
-    let mut draft = Draft::new(observed, targets);
+    let Desired { targets, kept, plan } = Desired::new(observed, answer);
+    if targets.is_empty() {
+        return plan;
+    }
+    let mut draft = Draft::new(observed, &targets, &kept);
+    draft.plan = plan;
     draft.switch(published);
     if draft.is_answered() {
-        return draft.into_plan(pool, path, Map::new());
+        return draft.into_plan(&answer.pool, path, Map::new());
     }
     // The enabled origins stay: an answer that may be old is better than none.
-    Plan { problems: vec![unanswerable(observed, targets)], confirmed: draft.plan.confirmed, ..Plan::default() }
+    Plan { problems: vec![unanswerable(observed, &targets)], confirmed: draft.plan.confirmed, ..Plan::default() }
 }
 
 /// Plans a pool that is Daymark's own: the switches, the origins, and that the pool is enabled.
 ///
 /// If both are needed, the switches come first and alone: whatever else Cloudflare may refuse, a dead node is out.
 pub(crate) fn plan_own_pool(
-    pool: &PoolName,
     path: &str,
     observed: &CloudflarePool,
-    targets: &[DesiredTarget],
+    answer: &Answer,
     published: &PublishedEntries,
 ) -> Plan {
-    let mut switches = Draft::new(observed, targets);
+    let pool = &answer.pool;
+    let Desired { targets, kept, plan } = Desired::new(observed, answer);
+    let mut switches = Draft::new(observed, &targets, &kept);
     switches.switch(published);
-    let mut draft = Draft::new(observed, targets);
-    draft.reconcile(targets, published);
+    let mut draft = Draft::new(observed, &targets, &kept);
+    draft.plan = plan;
+    draft.reconcile(&targets, published);
     let is_more = !draft.changes.is_empty() || !observed.is_enabled();
     draft.switch(published);
     let mut fields = Map::new();
@@ -122,6 +130,37 @@ pub(crate) fn new_pool(name: &str, description: &str, targets: &[DesiredTarget])
     json!({ "name": name, "description": description, "enabled": true, "minimum_origins": 1, "origins": origins })
 }
 
+/// The targets whose origins are planned, and the origins that stay as they are.
+struct Desired {
+    targets: Vec<DesiredTarget>,
+    /// The labels of the origins of families of which an earlier answer stays.
+    kept: BTreeSet<String>,
+    /// The problems so far.
+    plan: Plan,
+}
+
+impl Desired {
+    fn new(observed: &CloudflarePool, answer: &Answer) -> Self {
+        let mut targets = desired_targets(answer);
+        let origins = observed.origins();
+        let address_of = |origin: &Origin| match target_of(origin, &targets) {
+            Some(desired) => Some(desired.target.address),
+            None => origin.address().parse().ok().filter(|_| is_created(origin)),
+        };
+        let is_of = |origin: &Origin, family| address_of(origin).is_some_and(|address| Family::of(address) == family);
+        let enabled = |family| {
+            let enabled = origins.iter().filter(|origin| origin.is_enabled() && is_of(origin, family));
+            enabled.filter_map(address_of).collect()
+        };
+        let mut plan = Plan::default();
+        let families = kept_families(answer, enabled, &mut plan);
+        let is_kept = |origin: &&Origin| families.iter().any(|family| is_of(origin, *family));
+        let kept = origins.iter().filter(is_kept).map(label).collect();
+        targets.retain(|desired| !families.contains(&desired.target.family()));
+        Self { targets, kept, plan }
+    }
+}
+
 /// The desired origins of a pool, while they are planned.
 struct Draft<'a> {
     origins: Vec<DraftOrigin<'a>>,
@@ -136,6 +175,8 @@ struct Draft<'a> {
 struct DraftOrigin<'a> {
     origin: Origin,
     desired: Option<&'a DesiredTarget>,
+    /// True if it stays as it is.
+    is_kept: bool,
 }
 
 /// A contested switch, decided last.
@@ -147,11 +188,12 @@ struct ContestedSwitch<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(observed: &CloudflarePool, targets: &'a [DesiredTarget]) -> Self {
+    fn new(observed: &CloudflarePool, targets: &'a [DesiredTarget], kept: &BTreeSet<String>) -> Self {
         let mut origins = Vec::new();
         for origin in observed.origins() {
-            let desired = target_of(&origin, targets);
-            origins.push(DraftOrigin { origin, desired });
+            let is_kept = kept.contains(&label(&origin));
+            let desired = if is_kept { None } else { target_of(&origin, targets) };
+            origins.push(DraftOrigin { origin, desired, is_kept });
         }
         Self { origins, changes: Vec::new(), entries: Vec::new(), plan: Plan::default() }
     }
@@ -162,16 +204,16 @@ impl<'a> Draft<'a> {
         let is_answered = self.is_answered();
         let existing: Vec<String> = self.origins.iter().map(|draft| existence_key(&draft.origin)).collect();
         let chosen: Vec<Option<String>> = targets.iter().map(|desired| self.origin_for(desired)).collect();
-        for DraftOrigin { origin, desired } in std::mem::take(&mut self.origins) {
+        for DraftOrigin { origin, desired, is_kept } in std::mem::take(&mut self.origins) {
             let label = label(&origin);
             let serves = chosen.iter().position(|chosen| chosen.as_deref() == Some(&label));
-            if !is_created(&origin) {
-                self.origins.push(DraftOrigin { origin, desired });
+            if is_kept || !is_created(&origin) {
+                self.origins.push(DraftOrigin { origin, desired, is_kept });
             } else if let Some(index) = serves {
                 let origin = self.move_to_target(origin, &targets[index], published);
-                self.origins.push(DraftOrigin { origin, desired: Some(&targets[index]) });
+                self.origins.push(DraftOrigin { origin, desired: Some(&targets[index]), is_kept });
             } else if !self.remove(&origin, published) {
-                self.origins.push(DraftOrigin { origin, desired: None });
+                self.origins.push(DraftOrigin { origin, desired: None, is_kept });
             }
         }
         for draft in self.origins.iter().filter(|draft| is_created(&draft.origin) && draft.desired.is_some()) {
@@ -257,7 +299,7 @@ impl<'a> Draft<'a> {
                     let state = if desired.is_in { "enabled" } else { "disabled" };
                     self.changes.push(format!("add the origin {}, {state} ({})", label(&origin), desired.reason));
                     self.entries.push(NamedEntry { key, entry });
-                    self.origins.push(DraftOrigin { origin, desired: Some(desired) });
+                    self.origins.push(DraftOrigin { origin, desired: Some(desired), is_kept: false });
                 }
             }
         }
@@ -267,7 +309,7 @@ impl<'a> Draft<'a> {
     fn switch(&mut self, published: &PublishedEntries) {
         let mut contested = Vec::new();
         for index in 0..self.origins.len() {
-            let DraftOrigin { origin, desired: Some(desired) } = &self.origins[index] else { continue };
+            let DraftOrigin { origin, desired: Some(desired), .. } = &self.origins[index] else { continue };
             let desired = *desired;
             let key = label(origin);
             let drift = switch_drift(origin);
@@ -301,7 +343,7 @@ impl<'a> Draft<'a> {
     /// Returns true if an origin of a node of the answer is enabled. An origin that Daymark has created counts only at the
     /// address of its target.
     fn is_answered(&self) -> bool {
-        self.origins.iter().any(|DraftOrigin { origin, desired }| {
+        self.origins.iter().any(|DraftOrigin { origin, desired, .. }| {
             let answers = |desired: &&DesiredTarget| !is_created(origin) || is_at(origin, desired);
             origin.is_enabled() && desired.filter(answers).is_some_and(|desired| desired.is_in)
         })

@@ -2,15 +2,15 @@
 
 use std::net::IpAddr;
 
-use daymark_decision::{Answer, PoolName};
+use daymark_decision::{Answer, Family, Target};
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request, desired_targets};
-use crate::MARK;
+use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request, desired_targets, kept_families};
 use crate::api::Record;
 use crate::client::Call;
 use crate::drift::{NamedEntry, PublishedEntries, States};
+use crate::{GUESS_MARK, MARK};
 
 /// The characters of a comment that every zone allows.
 const MAX_COMMENT_CHARS: usize = 100;
@@ -19,7 +19,7 @@ const MAX_COMMENT_CHARS: usize = 100;
 ///
 /// `observed` holds records of any type; those of other names are ignored. `path` is the path of the zone's records. Missing
 /// records are added first. Surplus records are deleted once everything else is done or tried, and only while a record of the
-/// answer exists.
+/// answer exists. A guess replaces only guesses.
 pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, observed: &[Record], published: &PublishedEntries) -> Plan {
     let is_of_name = |record: &&Record| record.name.eq_ignore_ascii_case(answer.pool.as_str());
     let observed: Vec<&Record> = observed.iter().filter(is_of_name).collect();
@@ -27,19 +27,29 @@ pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, observed: &[Record], p
     let foreign: Vec<&Record> = observed.iter().copied().filter(is_foreign).collect();
     let ours: Vec<&Record> = observed.iter().copied().filter(|record| record.is_ours()).collect();
     let problems = foreign.iter().map(|record| refusal(record)).collect();
-    let plan = Plan { problems, ..Plan::default() };
+    let mut plan = Plan { problems, ..Plan::default() };
     if !foreign.is_empty() && ours.is_empty() {
         return plan;
     }
-    let targets = desired_targets(answer);
+    let good = |family| {
+        let good = ours.iter().filter(|record| !record.is_guess()).filter_map(|record| record.address());
+        good.filter(|address| Family::of(*address) == family).collect()
+    };
+    let kept = kept_families(answer, good, &mut plan);
+    let is_kept = |address: IpAddr| kept.contains(&Family::of(address));
+    let has_record = |address: IpAddr| ours.iter().any(|record| record.address() == Some(address));
+    let mut targets = desired_targets(answer);
+    for desired in targets.iter_mut().filter(|desired| is_kept(desired.target.address)) {
+        desired.is_in = has_record(desired.target.address);
+    }
     let resolves = |desired: &DesiredTarget| observed.iter().any(|record| record.resolves_to(desired.target.address));
     let is_answered = targets.iter().any(|desired| desired.is_in && resolves(desired));
-    let mut planner = Planner { path, ttl, pool: &answer.pool, is_answered, published, plan };
+    let mut planner = Planner { path, ttl, answer, is_answered, published, plan };
     planner.plan.then_is_safe = is_answered;
     for desired in targets.iter().filter(|desired| desired.is_in) {
         let has_address = |record: &&&Record| record.address() == Some(desired.target.address);
         if let Some(record) = ours.iter().find(has_address) {
-            planner.correct(record, desired.target.address);
+            planner.correct(record, &desired.target);
         } else if !foreign.iter().any(|record| has_address(&record)) {
             // Cloudflare refuses a second record of the same address.
             planner.add(desired);
@@ -50,7 +60,8 @@ pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, observed: &[Record], p
     planner.plan.confirm_absent(published, |key| existing.iter().any(|existing| existing == key), is_target);
     for record in ours {
         let desired = targets.iter().find(|desired| record.address() == Some(desired.target.address));
-        if desired.is_none_or(|desired| !desired.is_in) {
+        let is_surplus = desired.is_none_or(|desired| !desired.is_in) && !record.address().is_some_and(is_kept);
+        if is_surplus {
             planner.delete(record, desired);
         }
     }
@@ -61,6 +72,12 @@ pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, observed: &[Record], p
 /// Returns true for a record that decides the address of its name.
 fn decides_address(record: &Record) -> bool {
     matches!(record.kind.as_str(), "A" | "AAAA" | "CNAME" | "NS")
+}
+
+/// The comment of a record. It tells a guess from an address that was usable once.
+fn comment(is_guess: bool, target: &Target) -> String {
+    let mark = if is_guess { GUESS_MARK } else { MARK };
+    format!("{mark}: {}", target.node).chars().take(MAX_COMMENT_CHARS).collect()
 }
 
 fn refusal(record: &Record) -> String {
@@ -85,7 +102,7 @@ fn existence_key(address: IpAddr) -> String {
 struct Planner<'a> {
     path: &'a str,
     ttl: u32,
-    pool: &'a PoolName,
+    answer: &'a Answer,
     /// True if the name resolves to an address of the answer now.
     is_answered: bool,
     published: &'a PublishedEntries,
@@ -104,7 +121,7 @@ struct FixedField {
 impl Planner<'_> {
     fn add(&mut self, desired: &DesiredTarget) {
         let address = desired.target.address;
-        let pool = self.pool;
+        let pool = &self.answer.pool;
         let kind = if address.is_ipv6() { "AAAA" } else { "A" };
         let drift = format!("someone else has deleted the record {pool} {kind} {address}");
         let key = existence_key(address);
@@ -114,7 +131,7 @@ impl Planner<'_> {
             return self.plan.leave(&drift);
         }
         let Some(entry) = self.plan.insist(action, &drift) else { return };
-        let comment: String = format!("{MARK}: {}", desired.target.node).chars().take(MAX_COMMENT_CHARS).collect();
+        let comment = comment(self.answer.is_guess(desired.target.family()), &desired.target);
         let body = json!({
             "type": kind,
             "name": pool.as_str(),
@@ -129,13 +146,14 @@ impl Planner<'_> {
     }
 
     /// Corrects the fields that differ in a record that stays.
-    fn correct(&mut self, record: &Record, address: IpAddr) {
+    fn correct(&mut self, record: &Record, target: &Target) {
+        let address = target.address;
         self.plan.confirm_exists(self.published, &existence_key(address));
-        let label = format!("the record {} {} {}", self.pool, record.kind, record.content);
+        let label = format!("the record {} {} {}", self.answer.pool, record.kind, record.content);
         let mut body = Map::new();
         let mut changes = Vec::new();
         let mut entries = Vec::new();
-        for FixedField { name, observed, desired, can_wait } in self.fixed_fields(record) {
+        for FixedField { name, observed, desired, can_wait } in self.fixed_fields(record, target) {
             let key = format!("{address} has the {name} {desired}");
             let drift = format!("someone else has set `{name}` of {label} to {observed}");
             let states = States { observed: observed == desired, desired: true };
@@ -156,12 +174,19 @@ impl Planner<'_> {
             body.insert("name".to_owned(), record.name.as_str().into());
             body.insert("content".to_owned(), record.content.as_str().into());
             let request = request(Method::PATCH, self.path_of(record), Some(Value::Object(body)));
-            self.plan.first.push(PlannedEdit::new(self.pool, request, vec![changes.join("; ")], entries));
+            self.plan.first.push(PlannedEdit::new(&self.answer.pool, request, vec![changes.join("; ")], entries));
         }
     }
 
-    fn fixed_fields(&self, record: &Record) -> [FixedField; 2] {
-        [
+    fn fixed_fields(&self, record: &Record, target: &Target) -> Vec<FixedField> {
+        let is_proved = record.is_guess() && !self.answer.is_guess(target.family());
+        let proved = is_proved.then(|| FixedField {
+            name: "comment",
+            observed: json!(record.comment),
+            desired: json!(comment(false, target)),
+            can_wait: true,
+        });
+        let fields = [
             FixedField { name: "ttl", observed: json!(record.ttl), desired: json!(self.ttl), can_wait: true },
             // A proxied record gives an address of Cloudflare's, which is not in the answer.
             FixedField {
@@ -170,12 +195,13 @@ impl Planner<'_> {
                 desired: json!(false),
                 can_wait: self.is_answered,
             },
-        ]
+        ];
+        fields.into_iter().chain(proved).collect()
     }
 
     fn delete(&mut self, record: &Record, desired: Option<&DesiredTarget>) {
         let Some(address) = record.address() else { return };
-        let label = format!("the record {} {} {address}", self.pool, record.kind);
+        let label = format!("the record {} {} {address}", self.answer.pool, record.kind);
         let drift = format!("someone else has added {label}");
         let key = existence_key(address);
         let states = States { observed: true, desired: false };
@@ -187,7 +213,7 @@ impl Planner<'_> {
                 let request = request(Method::DELETE, self.path_of(record), None);
                 let change = format!("delete {label} ({reason})");
                 let entries = vec![NamedEntry { key, entry }];
-                self.plan.then.push(PlannedEdit::new(self.pool, request, vec![change], entries));
+                self.plan.then.push(PlannedEdit::new(&self.answer.pool, request, vec![change], entries));
             }
         }
     }

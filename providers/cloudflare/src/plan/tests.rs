@@ -1,3 +1,4 @@
+use daymark_decision::Basis;
 use daymark_decision::fixtures::pool_name;
 use daymark_provider::contract;
 use proptest::prelude::*;
@@ -29,7 +30,7 @@ fn cloudflare_pool(origins: &Value) -> CloudflarePool {
 }
 
 fn switches(observed: &CloudflarePool, answer: &Answer) -> Plan {
-    origins::plan_switches(&pool(), PATH, observed, &desired_targets(answer), &PublishedEntries::default())
+    origins::plan_switches(PATH, observed, answer, &PublishedEntries::default())
 }
 
 fn sent(plan: &Plan) -> &Value {
@@ -130,13 +131,7 @@ fn a_contested_origin_is_switched_on_where_no_other_is_answered() {
     let mut tracker = DriftTracker::default();
     for round in 0..10 {
         for is_on in [true, false] {
-            let plan = origins::plan_switches(
-                &pool(),
-                PATH,
-                &on(is_on),
-                &desired_targets(&answer),
-                &tracker.of(&pool(), false),
-            );
+            let plan = origins::plan_switches(PATH, &on(is_on), &answer, &tracker.of(&pool(), false));
             assert_eq!(plan.first.is_empty(), is_on, "round {round}: {plan:?}");
             for entry in plan.confirmed.iter().chain(plan.first.iter().flat_map(|planned| &planned.entries)) {
                 tracker.remember(&pool(), entry);
@@ -247,6 +242,117 @@ fn record(id: &str, kind: &str, content: &str, comment: &str) -> Record {
 
 fn records_plan(answer: &Answer, observed: &[Record]) -> Plan {
     records::plan(RECORDS, 60, answer, observed, &PublishedEntries::default())
+}
+
+/// An answer of which these families are a guess, or are left out if it has no member of them.
+fn guess(families: &[Family], targets: &[(&str, bool)]) -> Answer {
+    let mut answer = answer(targets);
+    for family in families {
+        let is_member = answer.members.iter().any(|member| Family::of(member.address) == *family);
+        if is_member {
+            answer.bases.insert(*family, Basis::Bootstrap)
+        } else {
+            answer.bases.remove(family)
+        };
+    }
+    answer
+}
+
+/// The changes of a plan, as sentences.
+fn changes(plan: &Plan) -> Vec<&str> {
+    plan.first.iter().chain(&plan.then).flat_map(|planned| &planned.edit.changes).map(String::as_str).collect()
+}
+
+const ALL_IN: [(&str, bool); 2] = [("192.0.2.1", true), ("2001:db8::1", true)];
+
+#[test]
+fn a_guess_replaces_no_record_of_an_earlier_answer() {
+    let good = [record("1", "A", "192.0.2.9", "managed by daymark: former-1")];
+    let plan = records_plan(&guess(&[Family::Ipv4, Family::Ipv6], &[ALL_IN[0]]), &good);
+    assert_eq!(changes(&plan), [""; 0]);
+    let problem = "no IPv4 target has been usable yet, so the addresses of an earlier answer stay: 192.0.2.9";
+    assert_eq!(plan.problems, [problem]);
+
+    let same = [record("1", "A", "192.0.2.1", "managed by daymark: node-1")];
+    let plan = records_plan(&guess(&[Family::Ipv4], &[ALL_IN[0]]), &same);
+    assert_eq!((changes(&plan), plan.problems.len()), (vec![], 0), "the guess is the earlier answer");
+}
+
+#[test]
+fn a_guess_replaces_a_guess_and_is_told_from_a_good_answer_by_its_comment() {
+    let first = records_plan(&guess(&[Family::Ipv4], &[ALL_IN[0]]), &[]);
+    let comment = &first.first[0].edit.body.as_ref().unwrap()["comment"];
+    assert_eq!(*comment, "managed by daymark, a guess: node-1");
+    let former = [record("1", "A", "192.0.2.9", comment.as_str().unwrap())];
+    let plan = records_plan(&guess(&[Family::Ipv4], &[ALL_IN[0]]), &former);
+    assert_eq!(
+        (plan.first[0].edit.method.as_str(), plan.then[0].edit.method.as_str(), plan.problems.len()),
+        ("POST", "DELETE", 0)
+    );
+    let right = [record("1", "A", "192.0.2.1", comment.as_str().unwrap())];
+    assert_eq!(changes(&records_plan(&guess(&[Family::Ipv4], &[ALL_IN[0]]), &right)), [""; 0]);
+    let usable = records_plan(&answer(&[ALL_IN[0]]), &right);
+    assert_eq!(usable.first[0].edit.body.as_ref().unwrap()["comment"], "managed by daymark: node-1");
+}
+
+#[test]
+fn the_records_of_a_family_that_is_left_out_stay_unless_they_are_a_guess() {
+    let left_out = guess(&[Family::Ipv4], &[("192.0.2.1", false), ("2001:db8::1", true)]);
+    let ipv6 = record("2", "AAAA", "2001:db8::1", "managed by daymark: node-2");
+    let good = [record("1", "A", "192.0.2.1", "managed by daymark: node-1"), ipv6.clone()];
+    let plan = records_plan(&left_out, &good);
+    assert_eq!((changes(&plan), plan.problems.len()), (vec![], 1), "{plan:?}");
+    let guessed = [record("1", "A", "192.0.2.1", "managed by daymark, a guess: node-1"), ipv6];
+    let plan = records_plan(&left_out, &guessed);
+    assert_eq!((plan.first.len(), plan.then.len(), plan.problems.len()), (0, 1, 0), "{plan:?}");
+}
+
+#[test]
+fn a_guess_changes_no_switch_of_a_family_that_has_an_enabled_origin() {
+    let origins = |ipv4_is_on| {
+        json!([
+            {"name": "daymark-node-1-ipv4", "address": "192.0.2.1", "enabled": ipv4_is_on},
+            {"name": "daymark-former-ipv4", "address": "192.0.2.9", "enabled": ipv4_is_on},
+            {"name": "daymark-node-2-ipv6", "address": "2001:db8::1", "enabled": false},
+        ])
+    };
+    let pool = |ipv4_is_on| {
+        serde_json::from_value(json!({
+            "id": "p", "name": "daymark-lb", "description": "managed by daymark", "origins": origins(ipv4_is_on),
+        }))
+    };
+    let plan = |answer: &Answer, ipv4_is_on| {
+        origins::plan_own_pool(PATH, &pool(ipv4_is_on).unwrap(), answer, &PublishedEntries::default())
+    };
+    let problem =
+        "no IPv4 target has been usable yet, so the addresses of an earlier answer stay: 192.0.2.1, 192.0.2.9";
+
+    let all = guess(&[Family::Ipv4, Family::Ipv6], &ALL_IN);
+    let kept = plan(&all, true);
+    assert_eq!(
+        changes(&kept),
+        ["enable the origin daymark-node-2-ipv6 (2001:db8::1) (in: ready since 1970-01-01T00:00:00Z)"]
+    );
+    assert_eq!(kept.problems, [problem]);
+
+    let only_ipv6 = guess(&[Family::Ipv4], &[("192.0.2.1", false), ("2001:db8::1", true)]);
+    let kept = plan(&only_ipv6, true);
+    assert_eq!((changes(&kept).len(), kept.problems), (1, vec![problem.to_owned()]));
+
+    let without = plan(&all, false);
+    assert!(changes(&without).iter().any(|change| change.starts_with("enable the origin daymark-node-1-ipv4")));
+    assert!(without.problems.is_empty(), "{without:?}");
+}
+
+#[test]
+fn a_guess_leaves_a_pool_of_the_operators_as_it_is() {
+    let origins = |is_on| {
+        cloudflare_pool(&json!([{"name": "former", "address": "192.0.2.9", "enabled": true},
+        {"name": "node-1", "address": "198.51.100.1", "enabled": is_on}, {"name": "node-2", "address": "192.0.2.2", "enabled": false}]))
+    };
+    let guess = guess(&[Family::Ipv4], &[("192.0.2.1", true), ("192.0.2.2", true)]);
+    assert_eq!(changes(&switches(&origins(true), &guess)), [""; 0]);
+    assert_eq!(changes(&switches(&origins(false), &guess)).len(), 2, "no origin of a node is enabled");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use daymark_cloudflare::Mode;
 use daymark_decision::fixtures::pool_name;
-use daymark_decision::{Basis, Family, NotReadyReason, Reason};
+use daymark_decision::{Basis, Decision, Family, NotReadyReason, Reason};
 use daymark_fake_cloudflare::{Fault, RequestMatcher, Scope, When, ZonePlan};
 use daymark_provider::{ApplyError, RemoteProvider, contract};
 use serde_json::{Value, json};
@@ -273,6 +273,30 @@ async fn a_guess_is_not_published() {
         assert!(message.contains("no node has a verdict yet"), "{message}");
     }
     assert_eq!(fixture.cloudflare.calls().len(), 0);
+}
+
+/// A guess with these addresses: every node was found down, and none was ever usable.
+fn guess(generation: u64, members: &[&str]) -> Decision {
+    let mut guess = decision(generation, members);
+    guess.answers[0].bases = [(Family::Ipv4, Basis::Bootstrap)].into();
+    guess
+}
+
+#[tokio::test]
+async fn a_guess_is_published_until_a_node_is_usable_and_never_after() {
+    let fixture = Fixture::without_balancing().await;
+    let provider = fixture.records();
+    for (generation, address) in [(1, ONE), (2, TWO)] {
+        provider.apply(&guess(generation, &[address])).await.outcome.unwrap();
+        assert_eq!(fixture.resolved(), addresses(&[address]), "a guess replaces a guess");
+    }
+    publish(&provider, 3, &[TWO]).await;
+    assert_eq!(of_name(&fixture)[0]["comment"], "managed by daymark: node-2");
+    // The next run has lost its memory.
+    let pass = fixture.records().apply(&guess(4, &[ONE])).await;
+    let message = message_of(&pass.outcome.unwrap_err());
+    assert!(message.contains("no IPv4 target has been usable yet"), "{message}");
+    assert_eq!(fixture.resolved(), addresses(&[TWO]), "the last good answer");
 }
 
 /// Another account's zone of the same name, as the token sees it.
