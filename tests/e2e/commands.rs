@@ -185,6 +185,10 @@ fn a_node_is_drained_forced_and_cleared() {
     let done = say(&["drain", "cp-2", "--for", "10 parsecs"]);
     assert_eq!(done.code, Some(2));
     assert!(done.stderr.starts_with("--for: ") && done.stderr.contains("10 parsecs"), "{}", done.stderr);
+    let done = finish(&mut daymark_at(&["drain", "cp-2", "--for", "10"], "127.0.0.1:1"));
+    let expected = "--for: \"10\" has no unit, such as 10s or 10m; a duration with its unit (ms, s, m or h) from 1s to 8760h is \
+                    allowed\n";
+    assert_eq!((done.code, done.stderr.as_str()), (Some(2), expected), "before any host is asked");
 
     assert_eq!(say(&["undrain", "cp-1"]).code, Some(0));
     daymark.answers(&all, "ready");

@@ -9,6 +9,7 @@ pub mod budget;
 mod families;
 mod findings;
 mod flags;
+mod foreign;
 mod raw;
 mod reader;
 mod spelling;
@@ -106,7 +107,11 @@ impl Config {
         source: Source,
         named: Option<&str>,
     ) -> Result<Self, ConfigErrors> {
-        let mut tree = tree::parse(text).map_err(|error| refused(file_name, error.position, error.message))?;
+        let tree = tree::parse(text);
+        if let Some(message) = foreign::recognised(text, tree.as_ref().ok()) {
+            return Err(refused(file_name, None, message));
+        }
+        let mut tree = tree.map_err(|error| refused(file_name, error.position, error.message))?;
         if let Some(name) = named {
             flags::put_self(&mut tree, name);
         }
@@ -166,9 +171,11 @@ pub fn json_schema() -> serde_json::Value {
 /// Takes a duration as the configuration writes them, such as `90s` or `2h`: from a second to a year.
 pub fn duration(text: &str) -> Result<Duration, String> {
     type Allowed = values::BoundedDuration<1_000, 31_536_000_000>;
-    Allowed::parse(text)
-        .map(|values::BoundedDuration(duration)| duration)
-        .map_err(|wrong| format!("{wrong}; {} is allowed", Allowed::allowed()))
+    Allowed::parse(text).map(|values::BoundedDuration(duration)| duration).map_err(|wrong| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let example = if is_number { format!(", such as {text}s or {text}m") } else { String::new() };
+        format!("{wrong}{example}; {} is allowed", Allowed::allowed())
+    })
 }
 
 /// The one error of a file that cannot be read at all.

@@ -69,6 +69,17 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
+    /// Warns of a name with one label, which resolvers treat apart (RFC 7085, section 3.1).
+    fn single_label(&mut self, name: &str, location: Location) {
+        if !name.contains('.') {
+            let message = format!(
+                "{name} has a single label, and many resolvers do not ask for such a name as it stands; a name with a \
+                 domain is better, such as {name}.example.org"
+            );
+            self.findings.warn(location, message);
+        }
+    }
+
     fn pools(&mut self, pools: Key<Vec<Key<raw::RawPool>>>, root: Location) -> Vec<PoolConfig> {
         let mut seen: BTreeMap<String, Location> = BTreeMap::new();
         let mut typed = Vec::new();

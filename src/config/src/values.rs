@@ -187,7 +187,7 @@ impl Kind for PoolName {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        Self::new(text).map_err(|error| error.fault)
+        Self::new(text).map_err(|error| port_fault(text).unwrap_or(error.fault))
     }
 
     fn narrow(schema: &mut Schema) {
@@ -201,7 +201,7 @@ impl Kind for DnsName {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        <PoolName as Kind>::parse(text).map(|name| Self(name.as_str().to_owned()))
+        PoolName::new(text).map(|name| Self(name.as_str().to_owned())).map_err(|error| error.fault)
     }
 
     fn narrow(schema: &mut Schema) {
@@ -226,9 +226,7 @@ impl Kind for ServerName {
     fn parse(text: &str) -> Result<Self, String> {
         match text.parse::<IpAddr>() {
             Ok(address) => Ok(Self(address.to_string())),
-            Err(_) => DnsName::parse(text)
-                .map(|DnsName(name)| Self(name))
-                .map_err(|_| format!("{} is not valid", quoted(text))),
+            Err(_) => DnsName::parse(text).map(|DnsName(name)| Self(name)),
         }
     }
 }
@@ -247,6 +245,14 @@ impl Kind for NodeName {
     }
 }
 
+/// The fault of a name or an address that ends in a port.
+fn port_fault(text: &str) -> Option<String> {
+    let (host, port) = text.rsplit_once(':')?;
+    let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_bare_ipv6 = host.contains(':') && !host.ends_with(']');
+    (is_port && !is_bare_ipv6).then(|| format!("{} has a port, which belongs in `port` of the pool", quoted(text)))
+}
+
 /// The address of one machine.
 #[derive(Debug)]
 pub(super) struct HostAddress(pub(super) IpAddr);
@@ -257,7 +263,8 @@ impl Kind for HostAddress {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let address = text.parse::<IpAddr>().map_err(|_| format!("{} is not an IP address", quoted(text)))?;
+        let no_address = |_| port_fault(text).unwrap_or_else(|| format!("{} is not an IP address", quoted(text)));
+        let address = text.parse::<IpAddr>().map_err(no_address)?;
         if let IpAddr::V6(v6) = address
             && let Some(v4) = v6.to_ipv4_mapped()
         {

@@ -55,7 +55,7 @@ pub use engine::Engine;
 pub use health::Health;
 pub use memory::{Memory, PoolMemory, TargetMemory};
 pub use moment::Moment;
-pub use name::{HostName, NameError, NodeName, PoolName, quoted, shortened};
+pub use name::{HostName, NameError, NodeName, PoolName, character_fault, quoted, shortened};
 pub use observation::{Certificate, Kind, Observation, Timings};
 pub use operator_override::{Override, OverrideKind};
 pub use override_entry::{HybridTimestamp, OverrideEntry, OverrideState, RevertedDrain};

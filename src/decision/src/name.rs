@@ -129,8 +129,8 @@ impl PoolName {
             return Err(NameError::new(text, "is an IP address, not a name", Self::ALLOWED));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
-        if name.len() > Self::MAX_BYTES || !name.split('.').all(is_label) {
-            return Err(NameError::new(text, "is not a DNS name", Self::ALLOWED));
+        if let Some(fault) = dns_fault(name) {
+            return Err(NameError::new(text, &format!("is not a DNS name: {fault}"), Self::ALLOWED));
         }
         Ok(Self(SharedText(name.to_ascii_lowercase().into())))
     }
@@ -141,9 +141,34 @@ impl PoolName {
     }
 }
 
-fn is_label(label: &str) -> bool {
-    let is_plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    is_plain && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+/// The fault of a text that is no DNS name, as a sentence about "it".
+fn dns_fault(name: &str) -> Option<String> {
+    if name.is_empty() {
+        return Some("it is empty".to_owned());
+    }
+    if let Some(fault) = character_fault(name, "-.") {
+        return Some(fault);
+    }
+    if name.len() > PoolName::MAX_BYTES {
+        return Some(format!("it has {} characters", name.len()));
+    }
+    name.split('.').find_map(|label| match label {
+        "" => Some("it has an empty label".to_owned()),
+        _ if label.len() > 63 => Some(format!("its label {} has {} characters", quoted(label), label.len())),
+        _ if label.starts_with('-') => Some(format!("its label {} begins with a hyphen", quoted(label))),
+        _ if label.ends_with('-') => Some(format!("its label {} ends with a hyphen", quoted(label))),
+        _ => None,
+    })
+}
+
+/// The first character of a name that is no ASCII letter or digit and not among `others`, as a sentence about "it".
+pub fn character_fault(name: &str, others: &str) -> Option<String> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
+    Some(match name.chars().find(|c| !is_allowed(*c))? {
+        '_' => "it has an underscore (_)".to_owned(),
+        ' ' => "it has a space".to_owned(),
+        other => format!("it has the character {}", quoted(other.encode_utf8(&mut [0; 4]))),
+    })
 }
 
 impl TryFrom<String> for PoolName {
@@ -290,7 +315,7 @@ mod tests {
         assert!(error.starts_with("\"\" is not a valid name of a host; "), "{error}");
         assert_eq!(serde_json::from_str::<PoolName>("\"LB.example.org.\"").unwrap().as_str(), "lb.example.org");
         let error = serde_json::from_str::<PoolName>("\"a_b\"").unwrap_err().to_string();
-        assert!(error.starts_with("\"a_b\" is not a DNS name; "), "{error}");
+        assert!(error.starts_with("\"a_b\" is not a DNS name: it has an underscore (_); a DNS name ("), "{error}");
         assert_eq!(serde_json::from_str::<NodeName>("\"cp-1\"").unwrap().as_str(), "cp-1");
         let error = serde_json::from_str::<NodeName>("\"a b\"").unwrap_err().to_string();
         assert!(error.starts_with("\"a b\" is not a valid name of a node; "), "{error}");

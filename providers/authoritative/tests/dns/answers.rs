@@ -63,7 +63,7 @@ async fn a_client_in_step_with_others_gets_every_address_first() {
     let mut firsts = BTreeSet::new();
     for count in 0..300 {
         let now = addresses(&server.query(POOL, A).await);
-        // Three clients ask in count, and this one gets each third response.
+        // Three clients ask one after another, and this one gets each third response.
         if count % 3 == 0 {
             firsts.insert(now[0]);
         }

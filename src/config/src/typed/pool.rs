@@ -24,7 +24,10 @@ struct Seen {
 impl Checker<'_> {
     /// One pool; `None` if too few of its keys are valid.
     pub(super) fn pool(&mut self, raw: RawPool, root: Location) -> Option<PoolConfig> {
-        let name = self.required(raw.name, "name", root).map(|(name, _)| name);
+        let name = self.required(raw.name, "name", root).map(|(name, location)| {
+            self.single_label(name.as_str(), location);
+            name
+        });
         let port = raw.port.or(Whole(raw::PORT)).0;
         let steering = steering(raw.steering);
         let nodes_location = raw.nodes.location().unwrap_or(root);

@@ -147,6 +147,7 @@ impl Checker<'_> {
                 addresses.push(address);
             }
             let Some((DnsName(name), name_location)) = self.required(raw.name, "name", location) else { continue };
+            self.single_label(&name, name_location);
             self.once(&mut seen, name.clone(), name_location, "nameserver");
             if pools.contains(&name.as_str()) {
                 let message = format!("{name} is the name of a pool; another name is needed, such as ns1.{name}");

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use daymark_cloudflare::is_id;
+use daymark_decision::character_fault;
 use http::Uri;
 use schemars::Schema;
 use serde_json::json;
@@ -44,11 +45,13 @@ impl Kind for ProviderName {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if text == AUTHORITATIVE {
             return Err(format!("{text} is the name of the provider of that type"));
         }
-        if !plain || !(1..=63).contains(&text.len()) {
+        if let Some(fault) = character_fault(text, "-") {
+            return Err(format!("{} is not a valid name of a provider: {fault}", quoted(text)));
+        }
+        if !(1..=63).contains(&text.len()) {
             return Err(format!("{} is not a valid name of a provider", quoted(text)));
         }
         Ok(Self(text.to_owned()))
@@ -113,7 +116,7 @@ impl Kind for ZoneText {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let DnsName(name) = DnsName::parse(text).map_err(|_| format!("{} is not valid", quoted(text)))?;
+        let DnsName(name) = DnsName::parse(text)?;
         Ok(Self(name))
     }
 

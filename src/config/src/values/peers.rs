@@ -94,7 +94,7 @@ impl Kind for PeerAddress {
             let HostAddress(address) = HostAddress::parse(host)?;
             return Ok(Self::Ip(SocketAddr::new(address, port)));
         }
-        let DnsName(name) = DnsName::parse(host).map_err(|_| format!("{} is not valid", quoted(text)))?;
+        let DnsName(name) = DnsName::parse(host)?;
         Ok(Self::Name(name, port))
     }
 

@@ -180,11 +180,81 @@ fn a_name_that_is_not_a_dns_name_is_refused() {
     assert_eq!(name("2001:db8::1"), "\"2001:db8::1\" is an IP address, not a name");
     let long_label = format!("{}.com", "a".repeat(64));
     let long_name = "abcdefg.".repeat(32);
-    let wrong =
-        ["", ".", "lb..com", ".com", "lb_1.com", "-lb.com", "lb-.com", "lb.com:6443", "*.com", "lb com", "bücher.de"];
-    for value in wrong.into_iter().chain([long_label.as_str(), long_name.as_str()]) {
-        assert!(name(value).ends_with(" is not a DNS name"), "{value}");
+    let wrong = [
+        ("", "it is empty"),
+        (".", "it is empty"),
+        ("lb..com", "it has an empty label"),
+        (".com", "it has an empty label"),
+        ("lb_1.com", "it has an underscore (_)"),
+        ("-lb.com", "its label \"-lb\" begins with a hyphen"),
+        ("lb-.com", "its label \"lb-\" ends with a hyphen"),
+        ("https://lb.com", "it has the character \":\""),
+        ("*.com", "it has the character \"*\""),
+        ("lb com", "it has a space"),
+        ("bücher.de", "it has the character \"ü\""),
+    ];
+    for (value, fault) in wrong {
+        assert_eq!(name(value), format!("\"{value}\" is not a DNS name: {fault}"));
     }
+    let label = "a".repeat(64);
+    assert!(
+        name(&long_label).ends_with(&format!(": its label \"{label}\" has 64 characters")),
+        "{}",
+        name(&long_label)
+    );
+    assert!(name(&long_name).ends_with(" is not a DNS name: it has 255 characters"), "{}", name(&long_name));
+}
+
+#[test]
+fn the_port_in_a_name_or_an_address_belongs_in_port() {
+    let name = fault("name: lb.kube-cp.com", "name: lb.kube-cp.com:6443");
+    let belongs = "has a port, which belongs in `port` of the pool; ";
+    assert!(name.starts_with(&format!("2:11: pools[0].name: \"lb.kube-cp.com:6443\" {belongs}")), "{name}");
+    for address in ["10.10.1.1:6443", "[2001:db8::1]:6443"] {
+        let message = fault("[10.10.1.1]", &format!("[\"{address}\"]"));
+        assert!(message.contains(&format!(": \"{address}\" {belongs}")), "{message}");
+    }
+}
+
+#[test]
+fn a_name_of_a_single_label_is_a_warning() {
+    let single = |text: &str| warnings(text).into_iter().filter(|w| w.contains("single label")).collect::<Vec<_>>();
+    assert_eq!(single(SMALL), Vec::<String>::new());
+    let message = |name: &str| {
+        format!(
+            "{name} has a single label, and many resolvers do not ask for such a name as it stands; a name with a domain \
+             is better, such as {name}.example.org"
+        )
+    };
+    let pool = single(&with(SMALL, "name: lb.kube-cp.com", "name: kube"));
+    assert_eq!(pool.len(), 1);
+    assert!(pool[0].ends_with(&format!("pools[0].name: {}", message("kube"))), "{pool:?}");
+    let server = single(&with(SMALL, "name: ns1.kube-cp.com", "name: ns1"));
+    assert_eq!(server.len(), 1);
+    assert!(server[0].ends_with(&format!("nameservers[0].name: {}", message("ns1"))), "{server:?}");
+}
+
+#[test]
+fn a_file_of_kubernetes_is_recognised() {
+    let kubeadm = |kind: &str| format!("apiVersion: kubeadm.k8s.io/v1beta4\nkind: {kind}\n");
+    let endpoint = "a file with `pools` is needed, in which the name of kubeadm's `controlPlaneEndpoint` is the `name` of a \
+                    pool, and its port the `port`";
+    for kind in ["ClusterConfiguration", "InitConfiguration", "JoinConfiguration"] {
+        let expected =
+            format!("daymark.yaml: the file: is a {kind} of kubeadm, and no configuration of Daymark; {endpoint}");
+        let text = kubeadm(kind);
+        assert_eq!(errors(&format!("{text}controlPlaneEndpoint: lb.kube-cp.com:6443\n")), [expected.as_str()]);
+        let several = format!("# kubeadm\n---\n{text}---\n{}", kubeadm("KubeletConfiguration"));
+        assert_eq!(errors(&several), [expected.as_str()], "a file of several documents");
+    }
+    let kubeconfig = "daymark.yaml: the file: is a kubeconfig, and no configuration of Daymark; a file with `pools` is \
+                      needed, in which the name in the kubeconfig's `server` is the `name` of a pool, and its port the \
+                      `port`";
+    assert_eq!(errors("apiVersion: v1\nkind: Config\nclusters: []\n"), [kubeconfig]);
+    assert_eq!(errors("{\"kind\": \"Config\", \"apiVersion\": \"v1\"}"), [kubeconfig], "as JSON");
+    let manifest = "daymark.yaml: the file: is a Kubernetes manifest of the kind ConfigMap, and no configuration of \
+                    Daymark; a file with `pools` is needed";
+    assert_eq!(errors("apiVersion: v1\nkind: ConfigMap\ndata: {}\n"), [manifest]);
 }
 
 #[test]

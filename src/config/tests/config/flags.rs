@@ -79,7 +79,7 @@ fn all_errors_of_flags_are_reported_at_once_with_their_flags() {
         "--node kube-cp-1=10.10.1.300: \"10.10.1.300\" is not an IP address",
         "--listen: \":53\" is not an address to listen on",
         "--admin: \"9353\" is not an address to listen on",
-        "--pool: \"lb_1\" is not a DNS name",
+        "--pool: \"lb_1\" is not a DNS name: it has an underscore (_)",
         "--node kube-cp-2.addresses: is missing; a list of at least one IP address is needed",
         "--ca: /absent.crt does not exist; a file is needed",
         "--nameserver: is an empty list; at least one nameserver is needed",

@@ -240,7 +240,7 @@ fn an_address_that_no_other_host_can_reach_is_refused() {
     assert_eq!(address("0.0.0.0:7946"), "0.0.0.0 is the unspecified address");
     assert_eq!(address("[::ffff:192.0.2.1]"), "::ffff:192.0.2.1 is an IPv4 address inside IPv6, so write 192.0.2.1");
     assert_eq!(address("192.0.2.300:7946"), "\"192.0.2.300\" is not an IP address");
-    assert_eq!(address("dns_2:7946"), "\"dns_2:7946\" is not valid");
+    assert_eq!(address("dns_2:7946"), "\"dns_2\" is not a DNS name: it has an underscore (_)");
     for port in ["", "0", "65536", "+1", "x"] {
         assert_eq!(address(&format!("dns-2:{port}")), format!("\"dns-2:{port}\" has no port from 1 to 65535"));
     }
