@@ -1,10 +1,9 @@
 //! The metrics of the answer of each pool, and of its targets.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
 
 use daymark_api::PoolStatus;
-use std::collections::BTreeSet;
-
 use daymark_decision::{AnswerStatus, Basis, Grade};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
