@@ -145,7 +145,7 @@ impl Admin {
     /// Every pool, with what is known of it by discovery.
     async fn pools(&self) -> Result<Vec<PoolStatus>, Gone> {
         let pools = self.driver.status().await?.into_iter();
-        let now = self.clock.timestamp().as_second();
+        let now = i64::try_from(self.clock.now().as_secs()).unwrap_or(i64::MAX);
         Ok(pools
             .map(|pool| {
                 let discovery = self.statuses.of(&pool.name);
@@ -164,7 +164,7 @@ impl Admin {
         let pools = self.pools().await?;
         let hosts = self.driver.hosts().await?;
         let providers = self.provider_statuses();
-        let now = self.clock.timestamp();
+        let now = self.clock.now();
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
         alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));
         alarms.extend(self.refused.reason().map(|reason| format!("{REFUSED}: {reason}")));
@@ -179,8 +179,8 @@ impl Admin {
         alarms.extend(self.watchdog.stuck_tasks().iter().map(stuck));
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started: self.clock.started().to_string(),
-            now: self.clock.now().to_string(),
+            started: self.clock.started(),
+            now,
             pools,
             providers,
             hosts,
@@ -246,7 +246,7 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, ErrorResponse> 
             .iter()
             .map(|provider| ProviderReadings { status: provider.status(), calls: provider.calls() })
             .collect(),
-        now: admin.clock.timestamp(),
+        now: admin.clock.now(),
         queries: (admin.queries)(),
         state_failures: admin.state.failures(),
         state_writable: admin.state.errors().is_empty(),

@@ -209,7 +209,7 @@ impl Driver {
                 if let Some(hosts) = &mut self.hosts {
                     hosts.set_configuration(configuration);
                 }
-                self.outputs.events.record(now, EventKind::Reload { targets: self.engine.healths().count() });
+                self.outputs.events.record(now, EventKind::Reload { target_count: self.engine.healths().count() });
                 let _ = reply.send(());
             }
             Input::Nodes { pools, reply } => {
@@ -308,7 +308,7 @@ impl Driver {
             addresses: answer.members.iter().map(|member| member.address).collect(),
             basis: answer.basis(),
             bases: answer.bases.clone(),
-            ttl: answer.ttl,
+            ttl_seconds: answer.ttl,
             generation: answer.generation,
             targets: answer
                 .reasons

@@ -23,16 +23,16 @@ struct History {
 
 impl Events {
     /// Logs a change in one line, and keeps it.
-    pub fn record(&self, at: Moment, what: EventKind) {
-        let message = what.to_string();
-        log(&what, &message);
+    pub fn record(&self, at: Moment, kind: EventKind) {
+        let message = kind.to_string();
+        log(&kind, &message);
         let mut history = self.0.lock();
         if history.kept.len() == MAX_EVENTS {
             history.kept.pop_front();
         }
         let number = history.next;
         history.next += 1;
-        history.kept.push_back(Event { number, at, time: at.to_string(), what, message });
+        history.kept.push_back(Event { number, at, kind, message });
     }
 
     /// The kept events, oldest first.
@@ -83,7 +83,7 @@ fn log(kind: &EventKind, message: &str) {
         EventKind::Discovery { pool, change } => {
             info!(event = "discovery", %pool, change = change.label(), "{message}");
         }
-        EventKind::Reload { targets } => info!(event = "reload", targets, "{message}"),
+        EventKind::Reload { target_count } => info!(event = "reload", targetCount = target_count, "{message}"),
     }
 }
 
@@ -98,8 +98,8 @@ mod tests {
     #[test]
     fn the_history_is_bounded_and_its_numbers_go_on() {
         let events = Events::default();
-        for targets in 0..MAX_EVENTS + 10 {
-            events.record(Moment::default(), EventKind::Reload { targets });
+        for target_count in 0..MAX_EVENTS + 10 {
+            events.record(Moment::default(), EventKind::Reload { target_count });
         }
         let all = events.all();
         assert_eq!((all.len(), all[0].number, all[MAX_EVENTS - 1].number), (MAX_EVENTS, 10, MAX_EVENTS as u64 + 9));

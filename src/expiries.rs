@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use daymark_api::{ExpiryStatus, PoolStatus};
-use daymark_decision::PoolName;
+use daymark_decision::{Moment, PoolName};
 use daymark_probe::{Expiries, Expiry, Prober};
 use parking_lot::Mutex;
 
@@ -25,7 +25,7 @@ impl PoolExpiries {
         let status = |expiry: Expiry| ExpiryStatus {
             warning: expiry.warning(now),
             name: expiry.name,
-            not_after: expiry.not_after,
+            not_after: Moment::from_unix_seconds(expiry.not_after),
         };
         PoolStatus {
             authorities: authorities.into_iter().map(status).collect(),
@@ -81,7 +81,7 @@ mod tests {
             let pool = expiries.add_to(pool_status(), now);
             assert_eq!(pool.credentials, None);
             let [status] = &pool.authorities[..] else { panic!("one CA") };
-            assert_eq!((status.name.as_str(), status.not_after), ("CN=ca", END));
+            assert_eq!((status.name.as_str(), status.not_after), ("CN=ca", Moment::from_unix_seconds(END)));
             status.warning.clone()
         };
         assert_eq!(warning(END - 30 * DAY), None);
@@ -104,7 +104,10 @@ mod tests {
         let expiries = expiries(dir.path(), auth);
         let early = expiries.add_to(pool_status(), END - 30 * DAY);
         let name = "CN=daymark".to_owned();
-        assert_eq!(early.credentials, Some(ExpiryStatus { name, not_after: END, warning: None }));
+        assert_eq!(
+            early.credentials,
+            Some(ExpiryStatus { name, not_after: Moment::from_unix_seconds(END), warning: None })
+        );
         let late = expiries.add_to(pool_status(), END - 2 * DAY);
         let expected = "lb.example.org: the client certificate CN=daymark expires on 2100-01-01, in 2 days, and from then on \
                         nodes refuse the credentials of the probes; renew it before then";
@@ -119,15 +122,15 @@ mod tests {
         fs::write(&file, token(r#"{"exp": 4600}"#)).unwrap();
         let expiries = expiries(dir.path(), "{insecure: true, auth: {tokenFile: token}}");
         let expired = expiries.add_to(pool_status(), END).credentials.unwrap();
-        assert_eq!((expired.name, expired.not_after), (file.display().to_string(), 4600));
+        assert_eq!((expired.name, expired.not_after.as_secs()), (file.display().to_string(), 4600));
         let warning = expired.warning.unwrap();
         assert!(warning.contains(" expired at 1970-01-01T01:16:40Z, so nodes refuse"), "{warning}");
         fs::write(&file, token(r#"{"iat": 4102441200, "exp": 4102444800}"#)).unwrap();
         let renewed = expiries.add_to(pool_status(), END - 3600).credentials.unwrap();
-        assert_eq!((renewed.not_after, renewed.warning), (END, None));
+        assert_eq!((renewed.not_after, renewed.warning), (Moment::from_unix_seconds(END), None));
         fs::write(&file, "").unwrap();
         let kept = expiries.add_to(pool_status(), END - 3600);
-        assert_eq!(kept.credentials.as_ref().unwrap().not_after, END, "the last good version stays");
+        assert_eq!(kept.credentials.as_ref().unwrap().not_after, renewed.not_after, "the last good version stays");
         let alarms = kept.alarms();
         assert!(alarms.iter().any(|alarm| alarm.contains("a file of `probe` cannot be used any more: ")), "{alarms:?}");
         fs::write(&file, "opaque").unwrap();

@@ -10,9 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use daymark_api::{HostsStatus, PoolStatus, ProviderStatus};
-use daymark_decision::{Observation, Target};
+use daymark_decision::{Moment, Observation, Target};
 use daymark_provider::CallCount;
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -81,7 +80,7 @@ pub struct Readings {
     /// Every provider.
     pub providers: Vec<ProviderReadings>,
     /// The time of this reading.
-    pub now: Timestamp,
+    pub now: Moment,
     /// Queries since the start by transport and RCODE.
     pub queries: Vec<QueryCount>,
     /// The number of failures to save the state.
@@ -257,7 +256,9 @@ impl Metrics {
             self.probe_duration.get_or_create(&phase).observe(took.as_secs_f64());
         }
         if let Some(certificate) = &observation.certificate {
-            self.certificate_end.get_or_create(&TargetLabels { pool, node, address }).set(certificate.not_after);
+            self.certificate_end
+                .get_or_create(&TargetLabels { pool, node, address })
+                .set(seconds(certificate.not_after));
         }
     }
 
@@ -310,14 +311,14 @@ impl Metrics {
         self.expiries.fill(&driver.pools);
     }
 
-    fn fill_provider(&self, readings: &ProviderReadings, now: Timestamp) {
+    fn fill_provider(&self, readings: &ProviderReadings, now: Moment) {
         let ProviderReadings { status: provider, calls } = readings;
         let of = ProviderLabels { provider: provider.name.clone() };
         self.desired.get_or_create(&of).set(provider.desired);
         self.published.get_or_create(&of).set(provider.published.unwrap_or_default());
         self.behind.get_or_create(&of).set(provider.behind(now));
         if let Some(at) = provider.last_success {
-            self.last_success.get_or_create(&of).set(at.as_second());
+            self.last_success.get_or_create(&of).set(seconds(at));
         }
         if let Some(remaining) = provider.remaining {
             self.calls_remaining.get_or_create(&of).set(remaining.into());
@@ -327,6 +328,11 @@ impl Metrics {
             self.calls.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
         }
     }
+}
+
+/// The Unix time of a moment, for a gauge.
+fn seconds(at: Moment) -> i64 {
+    i64::try_from(at.as_secs()).unwrap_or(i64::MAX)
 }
 
 impl fmt::Debug for Metrics {

@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_discovered_node_has_the_defaults_of_a_configured_one() {
-        let state = r#"{"lb.example.org": {"known": {"b": {"192.0.2.2": {"since": 0}}}, "agreedCount": 1, "lastComplete": null}}"#;
+        let state = r#"{"lb.example.org": {"known": {"b": {"192.0.2.2": {"since": "2026-11-22T10:00:00.000Z"}}}, "agreedCount": 1, "lastComplete": null}}"#;
         let discovered: DiscoveredPools = serde_json::from_str(state).unwrap();
         let pools = config("{seeds: [{name: a, addresses: [192.0.2.1]}], fromKubernetes: {}}");
         let written = config("[{name: b, addresses: [192.0.2.2]}]");

@@ -100,7 +100,7 @@ fn text(pool: &PoolStatus, target: &TargetStatus) -> String {
             lines.push(format!("  last probe   {} at {}", observed.message, observed.at));
             lines.push(format!("  durations    {}", times(observed.observation.timings)));
             if let Some(certificate) = &observed.observation.certificate {
-                lines.push(format!("  certificate  until {}", day(certificate.not_after)));
+                lines.push(format!("  certificate  until {}", certificate.not_after));
                 lines.push(format!("  its names    {}", certificate.names.join(", ")));
             }
         }
@@ -134,7 +134,7 @@ fn votes(votes: &[HostVote]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// `connect 0.3 ms, tls 2.1 ms, http 1.0 ms`, without the phases that were not needed.
+/// `connect under 1 ms, tls 2 ms, http 1 ms`, without the phases that were not needed. The API has whole milliseconds.
 pub(super) fn times(timings: Timings) -> String {
     let phases = [("connect", timings.connect), ("tls", timings.tls), ("http", timings.http)];
     let mut text = String::new();
@@ -142,18 +142,17 @@ pub(super) fn times(timings: Timings) -> String {
         let Some(took) = took else { continue };
         let comma = if text.is_empty() { "" } else { ", " };
         // Writing to a string does not fail.
-        let _ = write!(text, "{comma}{phase} {:.1} ms", took.as_secs_f64() * 1000.0);
+        let _ = match took.as_millis() {
+            0 => write!(text, "{comma}{phase} under 1 ms"),
+            millis => write!(text, "{comma}{phase} {millis} ms"),
+        };
     }
     if text.is_empty() { "none".to_owned() } else { text }
 }
 
-/// A time in Unix seconds as RFC 3339.
-pub(super) fn day(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| format!("{seconds} s after 1970"), |at| at.to_string())
-}
-
 #[cfg(test)]
 mod tests {
+    use daymark_decision::Moment;
     use daymark_decision::fixtures::pool_name;
 
     use super::*;
@@ -162,8 +161,8 @@ mod tests {
     fn status(pools: Vec<PoolStatus>) -> Status {
         Status {
             version: String::new(),
-            started: String::new(),
-            now: String::new(),
+            started: Moment::default(),
+            now: Moment::default(),
             pools,
             providers: Vec::new(),
             hosts: None,

@@ -37,7 +37,8 @@ pub(super) fn keygen(arguments: &Arguments) -> Outcome {
     let drawn = SystemRandom::new().fill(secret.as_mut_slice());
     drawn.map_err(|_| Failure::Run("the kernel gives no random bytes".to_owned()))?;
     let key = GossipKey::new(secret);
-    let made = Clock::start().timestamp().strftime("%F");
+    let now = Clock::start().now().to_string();
+    let made = now.split('T').next().unwrap_or_default();
     let line = Zeroizing::new(format!("{} # {}, made {made}\n", key.encoded().as_str(), key.id()));
     match &arguments.out {
         None => Ok(line.to_string()),

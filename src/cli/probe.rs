@@ -11,7 +11,7 @@ use serde::Serialize;
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
-use super::explain::{day, times};
+use super::explain::times;
 use super::log::{self, Format};
 use super::table::table;
 use super::{Outcome, Output, Own, block_on, json};
@@ -81,7 +81,7 @@ fn text(probed: &[Probed]) -> String {
             target.node.to_string(),
             target.address.to_string(),
             times(observation.timings),
-            certificate.map_or("none seen".to_owned(), |certificate| day(certificate.not_after)),
+            certificate.map_or("none seen".to_owned(), |certificate| certificate.not_after.to_string()),
             message.clone(),
         ]
     };

@@ -5,8 +5,9 @@ use daymark_api::{
     DiscoveryStatus, Event, HostsStatus, KnownAddress, MissingStatus, PeerStatus, PeerTarget, PoolStatus,
     ProviderStatus, Status, TargetStatus,
 };
-use daymark_decision::Grade;
-use jiff::Timestamp;
+use std::time::Duration;
+
+use daymark_decision::{Grade, Moment};
 
 use super::client::Api;
 use super::table::table;
@@ -33,20 +34,19 @@ pub(super) fn events(arguments: &Arguments) -> Outcome {
     let events: Vec<Event> = block_on(arguments.api.client()?.get("/api/v1/events"))?;
     match arguments.output {
         Output::Json => json(&events),
-        Output::Text => Ok(events.iter().map(|event| format!("{} {}\n", event.time, event.message)).collect()),
+        Output::Text => Ok(events.iter().map(|event| format!("{} {}\n", event.at, event.message)).collect()),
     }
 }
 
 fn text(status: &Status) -> String {
     let mut text: String = status.pools.iter().map(|of| pool(of, &status.pools)).collect();
     text.extend(status.hosts.iter().map(|of| hosts(of, &status.pools)));
-    let now = status.now.parse().unwrap_or_default();
-    text.extend(status.providers.iter().map(|of| provider(of, now)));
+    text.extend(status.providers.iter().map(|of| provider(of, status.now)));
     text.extend(status.alarms.iter().map(|alarm| format!("ALARM: {alarm}\n")));
     text
 }
 
-fn provider(provider: &ProviderStatus, now: Timestamp) -> String {
+fn provider(provider: &ProviderStatus, now: Moment) -> String {
     if provider.standby {
         return format!("provider {}: standby\n", provider.name);
     }
@@ -95,19 +95,19 @@ fn differing(peer: &PeerStatus, pools: &[PoolStatus]) -> String {
 }
 
 fn peer(peer: &PeerStatus) -> Vec<String> {
-    let ago = |age: Option<f64>| age.map_or("never".to_owned(), |age| format!("{age:.1} s ago"));
+    let ago = |age: Option<Duration>| age.map_or("never".to_owned(), |age| format!("{:.1} s ago", age.as_secs_f64()));
     let last_contact = ago(peer.last_contact);
     let contact = match (peer.reachable, peer.last_contact) {
         (true, _) => last_contact,
         (false, Some(_)) => format!("unreachable, {last_contact}"),
         (false, None) => "unreachable since the start".to_owned(),
     };
-    let round_trip = peer.round_trip.map_or("-".to_owned(), |secs| match (secs * 1000.0).round() {
-        0.0 => "under 1 ms".to_owned(),
+    let round_trip = peer.round_trip.map_or("-".to_owned(), |time| match time.as_millis() {
+        0 => "under 1 ms".to_owned(),
         millis => format!("{millis} ms"),
     });
     // A difference below the round-trip time may be none.
-    let clock = peer.clock_ahead.map_or("-".to_owned(), |secs| match secs.round() {
+    let clock = peer.clock_ahead.map_or("-".to_owned(), |lead| match lead.as_secs_f64().round() {
         0.0 => "the same".to_owned(),
         secs => format!("{secs:+} s"),
     });
@@ -159,7 +159,7 @@ fn pool(pool: &PoolStatus, pools: &[PoolStatus]) -> String {
         pool.name,
         addresses.join(" "),
         basis(pool),
-        pool.ttl
+        pool.ttl_seconds
     )
 }
 

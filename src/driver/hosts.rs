@@ -10,6 +10,7 @@ use std::time::Duration;
 use daymark_api::{EventKind, HostVote, HostsStatus, PeerMismatch, PeerMismatchStatus, PeerStatus, PeerTarget};
 use daymark_decision::{Engine, HostName, Moment, PoolName, Target, Vote, WriterElection};
 use daymark_gossip::{ClockReading, ConfigurationHash, Freshness, Gossip, Message, PeerSummary, Rejection, exchange};
+use jiff::SignedDuration;
 use tokio::sync::{mpsc, watch};
 
 use crate::metrics::Metrics;
@@ -171,7 +172,7 @@ impl Hosts {
     }
 
     fn peer_status(&self, peer: PeerSummary, reachable: &BTreeSet<HostName>, now: Moment) -> PeerStatus {
-        let seconds_since = |at: Option<Moment>| at.map(|at| now.since(at).as_secs_f64());
+        let age = |at: Option<Moment>| at.map(|at| now.since(at));
         let target = |(target, vote): (&Target, &Vote)| PeerTarget {
             pool: target.pool.clone(),
             node: target.node.clone(),
@@ -182,10 +183,10 @@ impl Hosts {
         };
         PeerStatus {
             reachable: reachable.contains(&peer.host),
-            last_contact: seconds_since(peer.last_seen),
-            last_direct_contact: seconds_since(peer.last_direct_contact),
-            round_trip: peer.round_trip.map(|round_trip| round_trip.as_secs_f64()),
-            clock_ahead: peer.clocks.map(|clocks| seconds_ahead(clocks, peer.round_trip.unwrap_or_default())),
+            last_contact: age(peer.last_seen),
+            last_direct_contact: age(peer.last_direct_contact),
+            round_trip: peer.round_trip,
+            clock_ahead: peer.clocks.map(|clocks| clock_lead(clocks, peer.round_trip.unwrap_or_default())),
             abstains: peer.abstains,
             reachable_hosts: peer.reachable.iter().cloned().collect(),
             configuration: peer.configuration.iter().map(|(pool, hash)| (pool.clone(), hash.to_string())).collect(),
@@ -217,10 +218,11 @@ fn host_vote(host: &HostName, vote: Vote, abstains: bool) -> HostVote {
     }
 }
 
-/// The seconds by which a peer's clock is ahead of this host's. It went on for half a round trip while the message travelled.
-fn seconds_ahead(clocks: ClockReading, round_trip: Duration) -> f64 {
+/// The time by which a peer's clock is ahead of this host's. It went on for half a round trip while the message travelled.
+fn clock_lead(clocks: ClockReading, round_trip: Duration) -> SignedDuration {
     let peer = clocks.peer.after(round_trip / 2);
-    peer.since(clocks.own).as_secs_f64() - clocks.own.since(peer).as_secs_f64()
+    let signed = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    if peer >= clocks.own { signed(peer.since(clocks.own)) } else { -signed(clocks.own.since(peer)) }
 }
 
 fn mismatch_status(HostMismatch { host, mismatch }: &HostMismatch) -> PeerMismatchStatus {
@@ -235,7 +237,9 @@ mod tests {
     fn a_clock_went_on_while_its_message_travelled() {
         let clocks = |peer, own| ClockReading { peer: Moment::from_millis(peer), own: Moment::from_millis(own) };
         let round_trip = Duration::from_secs(2);
-        assert!((seconds_ahead(clocks(10_000, 11_000), round_trip) - 0.0).abs() < 1e-9, "both are the same");
-        assert!((seconds_ahead(clocks(10_000, 70_000), round_trip) + 59.0).abs() < 1e-9, "the peer's is behind");
+        let lead = |peer, own| clock_lead(clocks(peer, own), round_trip);
+        assert_eq!(lead(10_000, 11_000), SignedDuration::ZERO, "both are the same");
+        assert_eq!(lead(10_000, 70_000), SignedDuration::from_secs(-59), "the peer's is behind");
+        assert_eq!(lead(70_000, 10_000), SignedDuration::from_secs(61), "the peer's is ahead");
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use daymark_api::PoolStatus;
+use daymark_decision::Moment;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::PoolLabels;
+use super::{PoolLabels, seconds};
 
 /// The metrics of these ends, by pool.
 #[derive(Clone, Default)]
@@ -59,21 +60,21 @@ impl ExpiryMetrics {
             let of = PoolLabels { pool: pool.name.to_string() };
             self.file_errors.get_or_create(&of).set(pool.probe_file_error.is_some().into());
             if let Some(credentials) = &pool.credentials {
-                self.credentials_end.get_or_create(&of).set(credentials.not_after);
+                self.credentials_end.get_or_create(&of).set(seconds(credentials.not_after));
                 self.credentials_expiring.get_or_create(&of).set(credentials.warning.is_some().into());
             }
         }
     }
 
     fn fill_authorities(&self, pool: &PoolStatus) {
-        let mut ends: BTreeMap<&str, i64> = BTreeMap::new();
+        let mut ends: BTreeMap<&str, Moment> = BTreeMap::new();
         for authority in &pool.authorities {
             let end = ends.entry(&authority.name).or_insert(authority.not_after);
             *end = authority.not_after.min(*end);
         }
         for (ca, end) in ends {
             let of = AuthorityLabels { pool: pool.name.to_string(), ca: ca.to_owned() };
-            self.authority_end.get_or_create(&of).set(end);
+            self.authority_end.get_or_create(&of).set(seconds(end));
         }
     }
 }

@@ -149,9 +149,9 @@ impl HostMetrics {
         let of = PeerLabels { peer: peer.host.to_string() };
         self.reachable.get_or_create(&of).set(peer.reachable.into());
         for (gauge, value) in [
-            (&self.last_contact, peer.last_contact),
-            (&self.round_trip, peer.round_trip),
-            (&self.clock_ahead, peer.clock_ahead),
+            (&self.last_contact, peer.last_contact.map(|age| age.as_secs_f64())),
+            (&self.round_trip, peer.round_trip.map(|time| time.as_secs_f64())),
+            (&self.clock_ahead, peer.clock_ahead.map(|lead| lead.as_secs_f64())),
         ] {
             if let Some(value) = value {
                 gauge.get_or_create(&of).set(value);

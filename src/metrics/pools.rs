@@ -91,7 +91,7 @@ impl PoolMetrics {
                 self.basis.get_or_create(&labels).set((pool.bases.get(&family) == Some(&basis)).into());
             }
         }
-        self.ttl.get_or_create(&of).set(pool.ttl.into());
+        self.ttl.get_or_create(&of).set(pool.ttl_seconds.into());
         self.local_errors.get_or_create(&of).set(i64::try_from(pool.local_error_count()).unwrap_or(i64::MAX));
         let refused = i64::try_from(pool.refused_credentials_count()).unwrap_or(i64::MAX);
         self.refused_credentials.get_or_create(&of).set(refused);

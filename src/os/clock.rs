@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use daymark_decision::Moment;
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 /// A clock that never goes back while the process runs, even if the wall clock is set.
@@ -23,12 +22,6 @@ impl Clock {
     /// The current moment.
     pub fn now(&self) -> Moment {
         self.started.after(self.since.elapsed())
-    }
-
-    /// The current moment in whole seconds, for status and metrics.
-    pub fn timestamp(&self) -> Timestamp {
-        let secs = i64::try_from(self.now().as_secs()).unwrap_or(i64::MAX);
-        Timestamp::from_second(secs).unwrap_or(Timestamp::MAX)
     }
 
     /// The moment at which the clock was started.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use daymark_api::ProviderStatus;
+use daymark_decision::Moment;
 use daymark_provider::{CallCount, Usage};
-use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::os::clock::Clock;
@@ -107,7 +107,7 @@ impl Progress {
         }
     }
 
-    fn now(&self) -> Timestamp {
-        self.0.clock.timestamp()
+    fn now(&self) -> Moment {
+        self.0.clock.now()
     }
 }

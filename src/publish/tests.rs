@@ -582,7 +582,7 @@ async fn the_status_has_the_time_since_which_a_provider_is_behind_and_the_reason
     bench.until("the desired generation", |bench| bench.progress.status().desired == 2).await;
     let status = bench.progress.status();
     assert_eq!(status.behind_since, Some(since), "a newer decision is no new beginning");
-    let at = |secs: i64| jiff::Timestamp::from_second(since.as_second() + secs).unwrap();
+    let at = |secs| since.after(Duration::from_secs(secs));
     assert_eq!(status.alarms(at(30)), ["provider scripted: not published, will be tried again: the line is cut"]);
     assert_eq!(
         status.alarms(at(31)),
@@ -603,7 +603,7 @@ async fn a_provider_that_hangs_is_behind_and_ends_with_the_shutdown() {
     bench.decisions.send(decision(2)).unwrap();
     bench.until("the desired generation", |bench| bench.progress.status().desired == 2).await;
     let status = bench.progress.status();
-    let later = jiff::Timestamp::from_second(status.behind_since.unwrap().as_second() + 60).unwrap();
+    let later = status.behind_since.unwrap().after(Duration::from_mins(1));
     assert_eq!(
         status.alarms(later),
         [format!(

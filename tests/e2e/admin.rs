@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
+use daymark_decision::Moment;
 use daymark_fake_apiserver::Behaviour;
+use serde::Deserialize;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
@@ -102,9 +105,9 @@ fn status_and_events_have_the_present_and_the_past_with_their_reasons() {
     let events = events.as_array().unwrap();
     let numbers: Vec<_> = events.iter().map(|event| event["number"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
-    let last = events.iter().rfind(|event| event["what"]["event"] == "answer").unwrap();
-    assert_eq!(last["what"]["old"].as_array().unwrap().len(), 2);
-    assert_eq!(last["what"]["new"], serde_json::json!([nodes.addresses()[1]]));
+    let last = events.iter().rfind(|event| event["event"] == "answer").unwrap();
+    assert_eq!(last["old"].as_array().unwrap().len(), 2);
+    assert_eq!(last["new"], serde_json::json!([nodes.addresses()[1]]));
     assert!(last["message"].as_str().unwrap().contains("500: failing checks: etcd"), "{last}");
 }
 
@@ -148,7 +151,8 @@ fn an_override_needs_the_token_and_is_refused_if_it_is_invalid() {
     assert_eq!(code, 200, "{body}");
     let pools: Value = serde_json::from_str(&body).unwrap();
     let active_override = &pools[0]["targets"][0]["override"];
-    assert_eq!(active_override["until"].as_u64().unwrap() - active_override["since"].as_u64().unwrap(), 600_000);
+    let moment = |key: &str| Moment::deserialize(&active_override[key]).unwrap();
+    assert_eq!(moment("until").since(moment("since")), Duration::from_mins(10));
     daymark.answers(&nodes.addresses()[1..], "ready");
     let (code, body) = send("PUT", "cp-2", right, drain);
     assert_eq!(code, 409);

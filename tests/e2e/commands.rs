@@ -112,7 +112,7 @@ fn probe_prints_the_observation_of_each_target() {
     assert!(text.contains(&format!("certificate of cp-1: {POOL}\n")), "{text}");
 
     let found = json(&["probe", "-c", config.to_str().unwrap(), "-o", "json"]);
-    let kinds: Vec<&Value> = found.as_array().unwrap().iter().map(|probe| &probe["kind"]["kind"]).collect();
+    let kinds: Vec<&Value> = found.as_array().unwrap().iter().map(|probe| &probe["kind"]).collect();
     assert_eq!(kinds, ["ready", "refused", "wrongName"]);
     assert_eq!(found[0]["certificate"]["names"], serde_json::json!([POOL]));
 }

@@ -96,10 +96,10 @@ fn targets(daymark: &Daymark) -> Vec<IpAddr> {
 /// The events of discovery, each as its kind and its node.
 fn discovery_events(daymark: &Daymark) -> Vec<String> {
     let events = daymark.json("/api/v1/events");
-    let kinds = events.as_array().unwrap().iter().map(|event| &event["what"]);
-    kinds
-        .filter(|kind| kind["event"] == "discovery")
-        .map(|kind| format!("{} {}", kind["change"].as_str().unwrap(), kind["node"].as_str().unwrap_or_default()))
+    let events = events.as_array().unwrap().iter();
+    events
+        .filter(|event| event["event"] == "discovery")
+        .map(|event| format!("{} {}", event["change"].as_str().unwrap(), event["node"].as_str().unwrap_or_default()))
         .collect()
 }
 

@@ -50,7 +50,7 @@ fn reloads(admin: SocketAddr) -> usize {
     let (code, body) = http(admin, "GET", "/api/v1/events", None, "");
     assert_eq!(code, 200, "{body}");
     let events: Vec<Value> = serde_json::from_str(&body).unwrap();
-    events.iter().filter(|event| event["what"]["event"] == "reload").count()
+    events.iter().filter(|event| event["event"] == "reload").count()
 }
 
 /// Asserts that a Daymark without a readable log serves, and applies a new configuration.

@@ -55,15 +55,15 @@ impl Drop for Asking {
 
 fn events(daymark: &Daymark, kind: &str) -> Vec<Value> {
     let events = daymark.json("/api/v1/events");
-    events.as_array().unwrap().iter().filter(|event| event["what"]["event"] == kind).cloned().collect()
+    events.as_array().unwrap().iter().filter(|event| event["event"] == kind).cloned().collect()
 }
 
 /// The grades that an address has had, by their names.
 fn grades(daymark: &Daymark, address: IpAddr) -> Vec<String> {
     let address = address.to_string();
-    let of_address = |event: &&Value| event["what"]["target"]["address"] == address.as_str();
+    let of_address = |event: &&Value| event["target"]["address"] == address.as_str();
     let transitions = events(daymark, "grade");
-    transitions.iter().filter(of_address).map(|event| event["what"]["to"].as_str().unwrap().to_owned()).collect()
+    transitions.iter().filter(of_address).map(|event| event["to"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Makes a plan with some of the fakes as its nodes.
@@ -94,7 +94,7 @@ fn a_reload_by_signal_or_changed_file_adds_and_removes_nodes_and_keeps_the_healt
     assert_eq!(pool["targets"][0]["since"], since, "the grade of a node that stays has not turned");
     assert_eq!(grades(&daymark, all[1]), ["ready"]);
     assert_eq!(grades(&daymark, all[2]), ["ready"]);
-    let mut counts: Vec<_> = events(&daymark, "reload").iter().map(|event| event["what"]["targets"].clone()).collect();
+    let mut counts: Vec<_> = events(&daymark, "reload").iter().map(|event| event["targetCount"].clone()).collect();
     // The file may be noticed before the signal; then it is applied twice.
     counts.dedup();
     assert_eq!(counts, [3, 2]);

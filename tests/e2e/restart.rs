@@ -40,9 +40,9 @@ fn after_a_kill_the_first_query_gets_the_previous_answer_and_a_healed_node_needs
     assert_eq!(daymark.pool()["targets"][1]["grade"], "down");
     daymark.answers(&all, "ready");
     let events = daymark.json("/api/v1/events");
-    let grades: Vec<_> = events.as_array().unwrap().iter().filter(|event| event["what"]["event"] == "grade").collect();
+    let grades: Vec<_> = events.as_array().unwrap().iter().filter(|event| event["event"] == "grade").collect();
     assert_eq!(grades.len(), 1, "the grades of the other nodes are remembered: {grades:?}");
-    assert_eq!((&grades[0]["what"]["from"], &grades[0]["what"]["to"]), (&"down".into(), &"ready".into()));
+    assert_eq!((&grades[0]["from"], &grades[0]["to"]), (&"down".into(), &"ready".into()));
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub enum DiscoveryEvent {
     /// There is no list, or no complete one. The known nodes stay.
     Failing {
         /// The cause.
-        message: String,
+        error: String,
     },
     /// There are complete lists again.
     Recovered,
@@ -107,7 +107,7 @@ impl fmt::Display for DiscoveryEvent {
             Self::TurnedOff { node, addresses } => {
                 write!(f, "{node} {} leaves, because discovery is turned off", spaced(addresses))
             }
-            Self::Failing { message } => write!(f, "discovery is failing, and the known nodes stay: {message}"),
+            Self::Failing { error } => write!(f, "discovery is failing, and the known nodes stay: {error}"),
             Self::Recovered => f.write_str("discovery works again"),
         }
     }
@@ -115,7 +115,7 @@ impl fmt::Display for DiscoveryEvent {
 
 /// The reason for which a missing address stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reason", rename_all = "camelCase")]
+#[serde(tag = "kind", rename_all = "camelCase")]
 pub enum StayReason {
     /// One more list without it is needed.
     NextList,
@@ -261,7 +261,7 @@ impl DiscoveryStatus {
 
     /// The messages that need an operator: a failure, and each address that time alone does not remove.
     pub fn alarms(&self, pool: &PoolName) -> Vec<String> {
-        let failing = self.failure.clone().map(|message| format!("{pool}: {}", DiscoveryEvent::Failing { message }));
+        let failing = self.failure.clone().map(|error| format!("{pool}: {}", DiscoveryEvent::Failing { error }));
         let stuck = self.missing().filter(|(_, missing)| missing.stays.is_some_and(StayReason::is_stuck));
         let stuck =
             stuck.map(|(known, missing)| format!("{pool}: {} {} is {}", known.node, known.address, missing.message));
@@ -279,7 +279,7 @@ pub struct Missing {
     pub lists: u32,
     /// The part of the time since then that counts, in milliseconds.
     #[serde(default)]
-    pub counted: u64,
+    pub counted_ms: u64,
 }
 
 /// Addresses, separated by spaces.

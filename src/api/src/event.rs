@@ -17,10 +17,9 @@ pub struct Event {
     pub number: u64,
     /// The time.
     pub at: Moment,
-    /// The same as RFC 3339 in UTC.
-    pub time: String,
     /// The change.
-    pub what: EventKind,
+    #[serde(flatten)]
+    pub kind: EventKind,
     /// The same as a sentence.
     pub message: String,
 }
@@ -111,7 +110,7 @@ pub enum EventKind {
     /// A new configuration was applied.
     Reload {
         /// The number of its targets.
-        targets: usize,
+        target_count: usize,
     },
 }
 
@@ -155,7 +154,7 @@ impl fmt::Display for EventKind {
             Self::Mismatch { host, mismatch, begins: true } => f.write_str(&mismatch.message(host)),
             Self::Mismatch { host, mismatch, begins: false } => write!(f, "resolved: {}", mismatch.message(host)),
             Self::Discovery { pool, change } => write!(f, "{pool}: {change}"),
-            Self::Reload { targets } => write!(f, "configuration applied: {targets} targets"),
+            Self::Reload { target_count } => write!(f, "configuration applied: {target_count} targets"),
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
-use daymark_decision::{Grade, HostName, NodeName, PoolName, QuorumState};
+use daymark_decision::{Grade, HostName, NodeName, PoolName, QuorumState, optional_milliseconds};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::PeerMismatch;
@@ -88,14 +90,18 @@ pub struct PeerStatus {
     pub host: HostName,
     /// True if it is reachable.
     pub reachable: bool,
-    /// Seconds since its last sign of life, direct or over a third host; `None` for never.
-    pub last_contact: Option<f64>,
-    /// Seconds since the last direct exchange with it; `None` for never.
-    pub last_direct_contact: Option<f64>,
-    /// The round-trip time to it in seconds.
-    pub round_trip: Option<f64>,
-    /// Seconds that its clock is ahead of this host's, as of its last message; below zero, it is behind.
-    pub clock_ahead: Option<f64>,
+    /// The time since its last sign of life, direct or over a third host; `None` for never.
+    #[serde(rename = "lastContactMs", with = "optional_milliseconds")]
+    pub last_contact: Option<Duration>,
+    /// The time since the last direct exchange with it; `None` for never.
+    #[serde(rename = "lastDirectContactMs", with = "optional_milliseconds")]
+    pub last_direct_contact: Option<Duration>,
+    /// The round-trip time to it.
+    #[serde(rename = "roundTripMs", with = "optional_milliseconds")]
+    pub round_trip: Option<Duration>,
+    /// The time that its clock is ahead of this host's, as of its last message; below zero, it is behind.
+    #[serde(rename = "clockAheadMs", with = "optional_signed_milliseconds")]
+    pub clock_ahead: Option<SignedDuration>,
     /// True if it is isolated, so that its votes do not count.
     pub abstains: bool,
     /// The hosts that it reaches, itself included.
@@ -112,9 +118,26 @@ impl PeerStatus {
     fn unreachability(&self) -> Option<String> {
         let host = &self.host;
         (!self.reachable).then(|| match self.last_contact {
-            Some(seconds) => format!("host {host}: unreachable for {seconds:.0} s"),
+            Some(age) => format!("host {host}: unreachable for {:.0} s", age.as_secs_f64()),
             None => format!("host {host}: unreachable since this run began"),
         })
+    }
+}
+
+/// The form of an optional duration in JSON that may be below zero: whole milliseconds.
+mod optional_signed_milliseconds {
+    use jiff::SignedDuration;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[allow(clippy::ref_option, reason = "the signature is serde's")]
+    pub(super) fn serialize<S: Serializer>(of: &Option<SignedDuration>, serializer: S) -> Result<S::Ok, S::Error> {
+        let millis =
+            of.map(|of| i64::try_from(of.as_millis()).unwrap_or(if of.is_negative() { i64::MIN } else { i64::MAX }));
+        millis.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SignedDuration>, D::Error> {
+        Ok(Option::<i64>::deserialize(deserializer)?.map(SignedDuration::from_millis))
     }
 }
 

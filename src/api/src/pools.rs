@@ -21,7 +21,7 @@ pub struct PoolStatus {
     /// The basis of each address family of the answer.
     pub bases: BTreeMap<Family, Basis>,
     /// The TTL in seconds.
-    pub ttl: u32,
+    pub ttl_seconds: u32,
     /// The generation of the answer.
     pub generation: u64,
     /// Its targets, in the operator's order.
@@ -49,8 +49,8 @@ pub struct PoolStatus {
 pub struct ExpiryStatus {
     /// The subject of the certificate, or the file of the token.
     pub name: String,
-    /// Its end (`notAfter` or `exp`), in seconds since the Unix epoch.
-    pub not_after: i64,
+    /// Its end (`notAfter` or `exp`).
+    pub not_after: Moment,
     /// The warning that it has expired or will soon, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,

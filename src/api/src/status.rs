@@ -1,6 +1,6 @@
 //! The state of a running host, as `/api/v1/status` gives it.
 
-use jiff::Timestamp;
+use daymark_decision::Moment;
 use serde::{Deserialize, Serialize};
 
 use crate::{HostsStatus, PoolStatus};
@@ -14,10 +14,10 @@ const LAG_TOLERANCE: u64 = 30;
 pub struct Status {
     /// The version of Daymark.
     pub version: String,
-    /// The start of the run, RFC 3339 in UTC.
-    pub started: String,
-    /// The time of this report, RFC 3339 in UTC.
-    pub now: String,
+    /// The start of the run.
+    pub started: Moment,
+    /// The time of this report.
+    pub now: Moment,
     /// The pools, by name.
     pub pools: Vec<PoolStatus>,
     /// The providers, in the order of the configuration.
@@ -45,11 +45,11 @@ pub struct ProviderStatus {
     /// The error of the last attempt; `None` if it succeeded.
     pub error: Option<String>,
     /// The start of the attempt under way.
-    pub attempt_since: Option<Timestamp>,
+    pub attempt_since: Option<Moment>,
     /// The last success of publishing or of a drift check.
-    pub last_success: Option<Timestamp>,
+    pub last_success: Option<Moment>,
     /// The time since which the published generation is not the desired one.
-    pub behind_since: Option<Timestamp>,
+    pub behind_since: Option<Moment>,
     /// The findings of the provider's checks, as sentences.
     pub findings: Vec<String>,
     /// The calls that the provider's API still allows in this window, as last reported.
@@ -58,13 +58,12 @@ pub struct ProviderStatus {
 
 impl ProviderStatus {
     /// Whole seconds for which the published generation has not been the desired one.
-    pub fn behind(&self, now: Timestamp) -> u64 {
-        let behind = self.behind_since.map(|since| now.duration_since(since).as_secs());
-        behind.and_then(|secs| u64::try_from(secs).ok()).unwrap_or_default()
+    pub fn behind(&self, now: Moment) -> u64 {
+        self.behind_since.map(|since| now.since(since).as_secs()).unwrap_or_default()
     }
 
     /// The published generation, and the desired one if the provider is behind: `generation 5 of 7, behind for 40 s`.
-    pub fn progress(&self, now: Timestamp) -> String {
+    pub fn progress(&self, now: Moment) -> String {
         let Self { desired, published, behind_since, .. } = self;
         match (published, behind_since) {
             (Some(published), None) => format!("generation {published}"),
@@ -85,7 +84,7 @@ impl ProviderStatus {
     }
 
     /// The alarms, as sentences.
-    pub fn alarms(&self, now: Timestamp) -> Vec<String> {
+    pub fn alarms(&self, now: Moment) -> Vec<String> {
         let behind = self.behind(now);
         let lag = (behind > LAG_TOLERANCE).then(|| {
             let reason = self.lag_reason().unwrap_or_else(|| "no attempt has ended yet".to_owned());

@@ -8,8 +8,8 @@ use daymark_decision::{
 
 use super::*;
 
-fn at(secs: i64) -> Timestamp {
-    Timestamp::from_second(1_795_341_600 + secs).unwrap()
+fn at(secs: u64) -> Moment {
+    Moment::from_millis((1_795_341_600 + secs) * 1000)
 }
 
 #[test]
@@ -66,10 +66,10 @@ pub(crate) fn peer_status(host: &str, reachable: bool, grade: Grade) -> PeerStat
     PeerStatus {
         host: host_name(host),
         reachable,
-        last_contact: Some(if reachable { 0.24 } else { 42.0 }),
+        last_contact: Some(Duration::from_millis(if reachable { 240 } else { 42_000 })),
         last_direct_contact: None,
-        round_trip: Some(0.0124),
-        clock_ahead: Some(0.2),
+        round_trip: Some(Duration::from_micros(12_400)),
+        clock_ahead: Some(jiff::SignedDuration::from_millis(200)),
         abstains: false,
         reachable_hosts: Vec::new(),
         configuration: BTreeMap::new(),
@@ -112,7 +112,7 @@ pub(crate) fn pool_status() -> PoolStatus {
         addresses: Vec::new(),
         basis: Basis::Ready,
         bases: [(Family::Ipv4, Basis::Ready)].into(),
-        ttl: 5,
+        ttl_seconds: 5,
         generation: 1,
         targets: vec![target, other],
     }

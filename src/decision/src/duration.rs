@@ -1,4 +1,4 @@
-//! The text of a duration for people, in the units of the configuration.
+//! The text of a duration for people, in the units of the configuration, and its form in JSON.
 
 use std::time::Duration;
 
@@ -10,6 +10,26 @@ pub fn duration_text(duration: Duration) -> String {
         |unit: u128| milliseconds.checked_div(unit).filter(|count| *count > 0 && milliseconds.is_multiple_of(unit));
     let text = units.into_iter().find_map(|(unit, name)| Some(format!("{}{name}", whole(unit)?)));
     text.unwrap_or_else(|| format!("{milliseconds}ms"))
+}
+
+/// The form of an optional duration in JSON: whole milliseconds, rounded down. Its key ends in `Ms`.
+pub mod optional_milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::moment::millis;
+
+    /// Writes the milliseconds.
+    #[allow(clippy::ref_option, reason = "the signature is serde's")]
+    pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        duration.map(millis).serialize(serializer)
+    }
+
+    /// Reads the milliseconds.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_millis))
+    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ mod writer_election;
 pub use answer::{Answer, Basis, Decision, Member, Order};
 pub use change::{Change, TargetChange};
 pub use command::Command;
-pub use duration::duration_text;
+pub use duration::{duration_text, optional_milliseconds};
 pub use engine::Engine;
 pub use health::Health;
 pub use memory::{Memory, PoolMemory, TargetMemory};

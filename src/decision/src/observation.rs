@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::duration::optional_milliseconds;
+use crate::moment::Moment;
 use crate::target::Grade;
 
 /// The outcome of one probe of one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// The finding.
+    #[serde(flatten)]
     pub kind: Kind,
     /// The durations of the phases.
     pub timings: Timings,
@@ -22,10 +25,13 @@ pub struct Observation {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
     /// TCP, from SYN to the connection.
+    #[serde(rename = "connectMs", with = "optional_milliseconds")]
     pub connect: Option<Duration>,
     /// TLS, from the first byte to the end of the handshake.
+    #[serde(rename = "tlsMs", with = "optional_milliseconds")]
     pub tls: Option<Duration>,
     /// HTTP, from the request to the end of the answer.
+    #[serde(rename = "httpMs", with = "optional_milliseconds")]
     pub http: Option<Duration>,
 }
 
@@ -35,8 +41,8 @@ pub struct Timings {
 pub struct Certificate {
     /// The names and addresses that it is valid for, as text.
     pub names: Vec<String>,
-    /// Its end (`notAfter`), in seconds since the Unix epoch.
-    pub not_after: i64,
+    /// Its end (`notAfter`).
+    pub not_after: Moment,
 }
 
 /// The finding of one probe. [`fmt::Display`] gives the sentence for people, [`Kind::label`] the label for metrics.
@@ -125,6 +131,7 @@ pub enum Kind {
     /// The body was longer than is read.
     TooLarge {
         /// The most bytes that are read.
+        #[serde(rename = "limitBytes")]
         limit: usize,
     },
     /// A local error: no observation of the target at all.

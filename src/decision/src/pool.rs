@@ -337,9 +337,10 @@ impl PoolState {
         if is_chosen {
             return reason_in(health, cause, selection.basis, families.differ.then_some(family));
         }
-        let own = candidate.node.priority;
-        match selection.priority.filter(|answered| *answered < own && is_good_enough(candidate, selection.basis)) {
-            Some(answered) => Reason::LowerPriority { own, answered },
+        let own_priority = candidate.node.priority;
+        let is_better = |answered: &u16| *answered < own_priority && is_good_enough(candidate, selection.basis);
+        match selection.priority.filter(is_better) {
+            Some(answered_priority) => Reason::LowerPriority { own_priority, answered_priority },
             None => Reason::NotReady { cause },
         }
     }

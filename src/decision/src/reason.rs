@@ -21,7 +21,7 @@ pub enum AnswerStatus {
 
 /// The reason for which a target is in the answer or out of it. The log, the API and `daymark explain` show this value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reason", rename_all = "camelCase")]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Reason {
     /// In: it is ready.
     Ready {
@@ -90,9 +90,9 @@ pub enum Reason {
     /// Out: a better priority has a usable target.
     LowerPriority {
         /// Its own priority.
-        own: u16,
+        own_priority: u16,
         /// The priority of the answer.
-        answered: u16,
+        answered_priority: u16,
     },
 }
 
@@ -102,7 +102,7 @@ pub struct Cause<'a>(&'a Reason);
 
 /// The reason for which a target is not ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "notReady", rename_all = "camelCase")]
+#[serde(tag = "kind", rename_all = "camelCase")]
 pub enum NotReadyReason {
     /// It has no verdict yet.
     NoVerdict {
@@ -221,8 +221,8 @@ impl fmt::Display for Cause<'_> {
             }
             Reason::NotReady { cause } => write!(f, "{cause}"),
             Reason::Drained { by } => write!(f, "drained {by}"),
-            Reason::LowerPriority { own, answered } => {
-                write!(f, "its priority is {own}, and priority {answered} has a usable target")
+            Reason::LowerPriority { own_priority, answered_priority } => {
+                write!(f, "its priority is {own_priority}, and priority {answered_priority} has a usable target")
             }
         }
     }

@@ -202,7 +202,7 @@ impl Discovery {
         };
         // One event when a failure begins, and one when it ends.
         match (&finder.failure, &failure) {
-            (None, Some(message)) => events.push(DiscoveryEvent::Failing { message: message.clone() }),
+            (None, Some(error)) => events.push(DiscoveryEvent::Failing { error: error.clone() }),
             (Some(_), None) => events.push(DiscoveryEvent::Recovered),
             _ => {}
         }

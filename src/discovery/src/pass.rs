@@ -56,7 +56,7 @@ pub async fn discover_once(
         };
         // One message when a failure begins, and one when it ends.
         match (mem::replace(&mut nodes.failure_reported, failure.is_some()), failure) {
-            (false, Some(message)) => report.failures.push(format!("{pool}: {}", DiscoveryEvent::Failing { message })),
+            (false, Some(error)) => report.failures.push(format!("{pool}: {}", DiscoveryEvent::Failing { error })),
             (true, None) => report.events.push(format!("{pool}: {}", DiscoveryEvent::Recovered)),
             _ => {}
         }

@@ -64,7 +64,7 @@ pub struct DiscoveredNodes {
     usable_lost: usize,
     /// The time that counts since the last one left, in milliseconds; `None` if none has left.
     #[serde(default)]
-    since_last_left: Option<u64>,
+    since_last_left_ms: Option<u64>,
     /// The time of the last complete list.
     last_complete: Option<Moment>,
     /// True if a single pass has reported a failure, and not yet its end.
@@ -220,15 +220,15 @@ impl DiscoveredNodes {
 
     /// Counts the addresses that a complete list lacks. `passed` is the time that counts since the list before, in milliseconds.
     fn count_missing(&mut self, listed: &Nodes, passed: u64, now: Moment, events: &mut Vec<DiscoveryEvent>) {
-        self.since_last_left = self.since_last_left.map(|since| since.saturating_add(passed));
+        self.since_last_left_ms = self.since_last_left_ms.map(|since| since.saturating_add(passed));
         for (node, addresses) in &mut self.known {
             let mut newly_missing = Vec::new();
             for (address, known) in addresses.iter_mut().filter(|(address, _)| !is_listed(listed, node, **address)) {
                 if let Some(missing) = &mut known.missing {
                     missing.lists = missing.lists.saturating_add(1);
-                    missing.counted = missing.counted.saturating_add(passed);
+                    missing.counted_ms = missing.counted_ms.saturating_add(passed);
                 } else {
-                    known.missing = Some(Missing { since: now, lists: 1, counted: 0 });
+                    known.missing = Some(Missing { since: now, lists: 1, counted_ms: 0 });
                     newly_missing.push(*address);
                 }
             }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use daymark_decision::Certificate;
+use daymark_decision::{Certificate, Moment};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
@@ -34,7 +34,8 @@ fn describe(der: &[u8]) -> Option<Certificate> {
         Ok(Some(san)) => san.value.general_names.iter().filter_map(name).collect(),
         _ => Vec::new(),
     };
-    Some(Certificate { names, not_after: certificate.validity().not_after.timestamp() })
+    let not_after = Moment::from_unix_seconds(certificate.validity().not_after.timestamp());
+    Some(Certificate { names, not_after })
 }
 
 fn name(name: &GeneralName<'_>) -> Option<String> {

@@ -133,8 +133,8 @@ class Execution:
 
     def _check_reaches(self, host, line):
         peers = host.status().get("hosts", {}).get("peers", [])
-        contacts = {peer["host"]: peer["lastDirectContact"] for peer in peers}
-        return all(contacts.get(other) is not None and contacts[other] < 2 for other in line.args["others"].split())
+        contacts = {peer["host"]: peer["lastDirectContactMs"] for peer in peers}
+        return all(contacts.get(other) is not None and contacts[other] < 2000 for other in line.args["others"].split())
 
     def _check_clock(self, host, line):
         return abs(host.clock() - time.time() - clock_offset(line)) < 10

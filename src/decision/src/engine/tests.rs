@@ -629,15 +629,20 @@ fn what_peers_hold_is_compared_by_address_and_counts_only_for_nodes_of_the_pool(
     assert_eq!(answer(&mut engine), (Basis::LastKnownGood, 1), "the second node, under another name");
 }
 
-/// The numbers in a value, as pointers into it (RFC 6901).
+/// The numbers and moments in a value, as pointers into it (RFC 6901).
 fn numbers(value: &Value, pointer: &str) -> Vec<String> {
     let children: Vec<(String, &Value)> = match value {
         Value::Number(_) => return vec![pointer.to_owned()],
+        Value::String(_) if is_moment(value) => return vec![pointer.to_owned()],
         Value::Array(items) => items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect(),
         Value::Object(items) => items.iter().map(|(key, item)| (key.clone(), item)).collect(),
         Value::Null | Value::Bool(_) | Value::String(_) => Vec::new(),
     };
     children.into_iter().flat_map(|(key, child)| numbers(child, &format!("{pointer}/{key}"))).collect()
+}
+
+fn is_moment(value: &Value) -> bool {
+    serde_json::from_value::<Moment>(value.clone()).is_ok()
 }
 
 #[test]
@@ -655,7 +660,12 @@ fn no_number_in_a_state_file_stops_the_engine() {
     for pointer in &numbers {
         for extreme in [0, 1, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
             let mut memory = memory.clone();
-            *memory.pointer_mut(pointer).unwrap() = extreme.into();
+            let value = memory.pointer_mut(pointer).unwrap();
+            *value = if is_moment(value) {
+                serde_json::to_value(Moment::from_millis(extreme)).unwrap()
+            } else {
+                extreme.into()
+            };
             // A number that does not fit is damage, which the state file reports.
             let Ok(memory) = serde_json::from_value::<Memory>(memory) else { continue };
             for members in [1, 3] {

@@ -52,7 +52,7 @@ impl DiscoveredNodes {
             known.retain(|address, _| !loss.going.contains(address));
         }
         self.known.retain(|_, addresses| !addresses.is_empty());
-        self.since_last_left = Some(0);
+        self.since_last_left_ms = Some(0);
         self.usable_lost += loss.usable_gone;
         let renamed = loss.going.difference(&loss.gone).filter_map(|address| {
             let to = self.owner(*address)?.clone();
@@ -86,7 +86,7 @@ impl DiscoveredNodes {
         now: Moment,
     ) -> Option<StayReason> {
         let loss = self.loss(node, address, view);
-        let counted = self.since_last_left.map_or(missing.counted, |since| since.min(missing.counted));
+        let counted = self.since_last_left_ms.map_or(missing.counted_ms, |since| since.min(missing.counted_ms));
         let wait = millis(pause).saturating_sub(counted);
         if loss.going != loss.gone && view.overridden.contains(node) {
             return Some(StayReason::Override);
