@@ -43,6 +43,7 @@ pub(super) fn bind_authoritative(
     let Some(authoritative) = authoritative else { return Ok(None) };
     let server = ServerSettings {
         listen: authoritative.listen.clone(),
+        freebind: authoritative.freebind,
         zones: zones::checked(config).map_err(settings)?,
         max_tcp_connections: authoritative.max_tcp_connections,
         tcp_idle_timeout: TCP_IDLE_TIMEOUT,
@@ -103,7 +104,7 @@ pub(super) struct AdminListeners {
 
 pub(super) fn bind_admin(config: &Config) -> Result<AdminListeners, Finding> {
     let listen = |address, key, flag| {
-        sockets::listen(address).map_err(|error| {
+        sockets::listen(address, config.admin.freebind).map_err(|error| {
             let error = SocketError::new(address, daymark_authoritative::Transport::Tcp, error);
             config.finding(key, flag, error.to_string())
         })

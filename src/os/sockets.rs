@@ -5,10 +5,14 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use daymark_authoritative::InheritedSockets;
+use daymark_authoritative::{InheritedSockets, allow_missing_address};
 use listenfd::ListenFd;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tracing::warn;
+
+/// The number of connections that the kernel queues until they are accepted.
+const LISTEN_BACKLOG: i32 = 128;
 
 /// A service manager passed a file descriptor that is not a UDP or TCP socket.
 #[derive(Debug, thiserror::Error)]
@@ -33,14 +37,24 @@ pub fn inherited() -> Result<InheritedSockets, InheritedSocketError> {
     Ok(inherited)
 }
 
-/// Listens on an address by TCP, with the fallback of [`bind_dual_stack`].
+/// Listens on an address by TCP, with the fallback of [`bind_dual_stack`]. With `freebind` the host need not have it yet.
 ///
 /// # Panics
 /// If it is called outside a tokio runtime.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = bind_dual_stack(address, std::net::TcpListener::bind)?;
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
+pub fn listen(address: SocketAddr, freebind: bool) -> io::Result<TcpListener> {
+    let listener = bind_dual_stack(address, |address| {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if freebind {
+            allow_missing_address(&socket, address)?;
+        }
+        // Connections of an earlier process in TIME_WAIT must not keep this one from starting.
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(LISTEN_BACKLOG)?;
+        Ok(socket)
+    })?;
+    TcpListener::from_std(listener.into())
 }
 
 /// Binds an address by `bind`. If the kernel has no IPv6, binds `0.0.0.0` in place of `[::]`.

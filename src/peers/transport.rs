@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_api::PeerMismatch;
-use daymark_authoritative::SocketError;
+use daymark_authoritative::{SocketError, allow_missing_address};
 use daymark_config::{PeerAddress, PeersConfig};
 use daymark_decision::HostName;
 use daymark_gossip::{KeyRing, MAX_MESSAGE_BYTES, Message, OVERHEAD, OpenError, RANDOM_LENGTH, Transmit, open, seal};
@@ -95,7 +95,7 @@ impl Transport {
         let keys = Arc::new(keyfile::watch(&config.key_file));
         keys.current()?;
         let address = config.listen;
-        let socket = sockets::bind_dual_stack(address, bind)
+        let socket = sockets::bind_dual_stack(address, |address| bind(address, config.freebind))
             .map_err(|error| SocketError::new(address, daymark_authoritative::Transport::Udp, error))?;
         let others = config.addresses.iter().filter(|(host, _)| **host != config.membership.own);
         let fixed = others.clone().filter_map(|(host, address)| match address {
@@ -302,10 +302,13 @@ fn destinations(
 }
 
 /// Binds a socket. One on the unspecified address of IPv6 is dual stack: it takes IPv4 too.
-fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+fn bind(address: SocketAddr, freebind: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
+    }
+    if freebind {
+        allow_missing_address(&socket, address)?;
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

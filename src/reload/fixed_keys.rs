@@ -42,10 +42,11 @@ fn paths(section: &str, keys: impl IntoIterator<Item = Key>) -> Vec<String> {
 }
 
 fn of_admin(old: &AdminConfig, new: &AdminConfig) -> Vec<String> {
-    let AdminConfig { listen, metrics_listen, allowed_hosts, token_file } = old;
+    let AdminConfig { listen, metrics_listen, freebind, allowed_hosts, token_file } = old;
     let keys = [
         key("listen", *listen != new.listen),
         key("metricsListen", *metrics_listen != new.metrics_listen),
+        key("freebind", *freebind != new.freebind),
         key("allowedHosts", *allowed_hosts != new.allowed_hosts),
         key("tokenFile", *token_file != new.token_file),
     ];
@@ -53,12 +54,13 @@ fn of_admin(old: &AdminConfig, new: &AdminConfig) -> Vec<String> {
 }
 
 fn of_peers(old: &PeersConfig, new: &PeersConfig) -> Vec<String> {
-    let PeersConfig { membership, listen, cluster, addresses, key_file } = old;
+    let PeersConfig { membership, listen, freebind, cluster, addresses, key_file } = old;
     // The members are the names of the addresses, and the last follows from the providers.
     let Membership { own, members: _, can_write: _ } = membership;
     let keys = [
         key("self", *own != new.membership.own),
         key("listen", *listen != new.listen),
+        key("freebind", *freebind != new.freebind),
         key("cluster", *cluster != new.cluster),
         key("members", *addresses != new.addresses),
         key("keyFile", *key_file != new.key_file),
@@ -86,9 +88,10 @@ fn of_provider(old: &ProviderConfig, new: &ProviderConfig) -> Vec<Key> {
 }
 
 fn of_authoritative(old: &AuthoritativeConfig, new: &AuthoritativeConfig) -> Vec<Key> {
-    let AuthoritativeConfig { listen, nameservers: _, zone: _, zone_file: _, max_tcp_connections } = old;
+    let AuthoritativeConfig { listen, freebind, nameservers: _, zone: _, zone_file: _, max_tcp_connections } = old;
     vec![
         key("listen", *listen != new.listen),
+        key("freebind", *freebind != new.freebind),
         key("maxTcpConnections", *max_tcp_connections != new.max_tcp_connections),
     ]
 }
@@ -215,7 +218,7 @@ providers:
         let with_admin = |admin: &str| format!("{POOLS}{CLOUDFLARE}admin: {{listen: \"127.0.0.1:{admin}\"}}\n");
         assert_eq!(fixed(&with_admin("1"), &with_admin("2")), ["admin.listen"]);
         let with_key = |key: &str| format!("{POOLS}{CLOUDFLARE}admin: {{{key}}}\n");
-        for key in ["metricsListen: \"[::1]:9354\"", "allowedHosts: [dns-1]"] {
+        for key in ["metricsListen: \"[::1]:9354\"", "allowedHosts: [dns-1]", "freebind: true"] {
             let (name, _) = key.split_once(':').unwrap();
             assert_eq!(fixed(&with_key(""), &with_key(key)), [format!("admin.{name}")]);
         }
@@ -242,6 +245,7 @@ providers:
         let fixed = |from: &str, to: &str| changed_fixed_keys(&old, &load(&with_peers.replace(from, to), None));
         assert_eq!(fixed("self: a", "self: b"), ["peers.self"]);
         assert_eq!(fixed("self: a", "self: a, listen: \"[::]:7000\""), ["peers.listen"]);
+        assert_eq!(fixed("self: a", "self: a, freebind: true"), ["peers.freebind"]);
         assert_eq!(fixed("self: a", "self: a, cluster: other"), ["peers.cluster"]);
         assert_eq!(fixed("gossip.key", "other.key"), ["peers.keyFile"]);
         assert_eq!(fixed("192.0.2.2}", "192.0.2.3}"), ["peers.members"]);

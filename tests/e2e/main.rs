@@ -18,6 +18,7 @@ mod commands;
 mod demo;
 mod discovery;
 mod ending;
+mod freebind;
 mod hosts;
 mod keygen;
 mod logging;

@@ -54,7 +54,9 @@ pub enum SocketError {
         transport: Transport,
     },
     /// No interface of this host has the address.
-    #[error("cannot listen on {address} by {transport}: this host does not have the address; one of its own is needed")]
+    #[error(
+        "cannot listen on {address} by {transport}: this host does not have the address; one of its own is needed, or `freebind: true` beside `listen`, which listens before the host has it"
+    )]
     AddressNotAvailable {
         /// The address to listen on.
         address: SocketAddr,
@@ -172,12 +174,13 @@ pub(crate) struct UdpEndpoint {
 /// listens on `0.0.0.0` and `[::]` works on every host.
 pub(crate) fn bind_all(
     addresses: &[SocketAddr],
+    freebind: bool,
     mut inherited: InheritedSockets,
 ) -> Result<Vec<SocketPair>, BindError> {
     let mut bound = Vec::new();
     let mut errors = Vec::new();
     for &address in addresses {
-        match bind_pair(address, &mut inherited) {
+        match bind_pair(address, freebind, &mut inherited) {
             Ok(sockets) => bound.push(sockets),
             Err(more) => errors.extend(more),
         }
@@ -192,14 +195,18 @@ pub(crate) fn bind_all(
     Ok(bound)
 }
 
-fn bind_pair(address: SocketAddr, inherited: &mut InheritedSockets) -> Result<SocketPair, Vec<SocketError>> {
+fn bind_pair(
+    address: SocketAddr,
+    freebind: bool,
+    inherited: &mut InheritedSockets,
+) -> Result<SocketPair, Vec<SocketError>> {
     let mut attempts = if address.port() == 0 { MAX_PORT_ATTEMPTS } else { 1 };
     loop {
         attempts -= 1;
-        let udp = bind_udp(address, inherited.take_udp(address));
+        let udp = bind_udp(address, freebind, inherited.take_udp(address));
         // For port 0 the kernel has chosen a UDP port. TCP uses the same.
         let address = udp.as_ref().map_or(address, |udp| udp.address);
-        match (udp, bind_tcp(address, inherited.take_tcp(address))) {
+        match (udp, bind_tcp(address, freebind, inherited.take_tcp(address))) {
             (Ok(udp), Ok(tcp)) => return Ok(SocketPair { address, udp, tcp }),
             (Ok(_), Err(SocketError::AddressInUse { .. })) if attempts > 0 => {}
             (udp, tcp) => return Err(udp.err().into_iter().chain(tcp.err()).collect()),
@@ -207,9 +214,10 @@ fn bind_pair(address: SocketAddr, inherited: &mut InheritedSockets) -> Result<So
     }
 }
 
-fn bind_udp(address: SocketAddr, inherited: Option<UdpSocket>) -> Result<UdpEndpoint, SocketError> {
+fn bind_udp(address: SocketAddr, freebind: bool, inherited: Option<UdpSocket>) -> Result<UdpEndpoint, SocketError> {
     let is_bound = inherited.is_some();
-    let socket = inherited.map_or_else(|| new_socket(address, Type::DGRAM, Protocol::UDP), |socket| Ok(socket.into()));
+    let socket =
+        inherited.map_or_else(|| new_socket(address, freebind, Type::DGRAM, Protocol::UDP), |socket| Ok(socket.into()));
     let bound = socket.and_then(|socket| {
         // Set the options before binding, so that every datagram carries its destination address. For an inherited socket,
         // Linux reports that address also for datagrams that are queued already.
@@ -223,16 +231,16 @@ fn bind_udp(address: SocketAddr, inherited: Option<UdpSocket>) -> Result<UdpEndp
     bound.map_err(|cause| SocketError::new(address, Transport::Udp, cause))
 }
 
-fn bind_tcp(address: SocketAddr, inherited: Option<TcpListener>) -> Result<TcpListener, SocketError> {
+fn bind_tcp(address: SocketAddr, freebind: bool, inherited: Option<TcpListener>) -> Result<TcpListener, SocketError> {
     let bound = match inherited {
         Some(listener) => listener.set_nonblocking(true).map(|()| listener),
-        None => listen(address),
+        None => listen(address, freebind),
     };
     bound.map_err(|cause| SocketError::new(address, Transport::Tcp, cause))
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = new_socket(address, Type::STREAM, Protocol::TCP)?;
+fn listen(address: SocketAddr, freebind: bool) -> io::Result<TcpListener> {
+    let socket = new_socket(address, freebind, Type::STREAM, Protocol::TCP)?;
     // Connections of an earlier process in TIME_WAIT must not keep this one from starting.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -240,14 +248,22 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn new_socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+fn new_socket(address: SocketAddr, freebind: bool, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
         // Lets [::] and 0.0.0.0 share a port.
         socket.set_only_v6(true)?;
     }
+    if freebind {
+        allow_missing_address(&socket, address)?;
+    }
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// Lets a socket be bound to an address that the host does not have yet (`IP_FREEBIND` in `ip(7)`).
+pub fn allow_missing_address(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() { socket.set_freebind_v6(true) } else { socket.set_freebind_v4(true) }
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ mod tcp;
 mod udp;
 mod zone;
 
-pub use bind::{BindError, InheritedSockets, ListenAddress, SocketError};
+pub use bind::{BindError, InheritedSockets, ListenAddress, SocketError, allow_missing_address};
 pub use counters::{ResponseCount, Transport};
 pub use server::{Authoritative, PreparedZones, ServeError};
 pub use settings::{MasterFile, Nameserver, ServerSettings, ZoneSettings};

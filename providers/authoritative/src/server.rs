@@ -58,7 +58,7 @@ impl Authoritative {
     /// [`serve`](Self::serve) is called.
     pub fn bind(settings: &ServerSettings, inherited: InheritedSockets) -> Result<Self, BindError> {
         let zones = PreparedZones::build(&settings.zones)?.0;
-        let sockets = bind_all(&settings.listen, inherited)?;
+        let sockets = bind_all(&settings.listen, settings.freebind, inherited)?;
         Ok(Self {
             sockets,
             limits: TcpLimits {

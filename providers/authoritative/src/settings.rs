@@ -11,6 +11,8 @@ use daymark_decision::PoolName;
 pub struct ServerSettings {
     /// The addresses to listen on, each by UDP and TCP. Port 0 takes a free port, the same for both.
     pub listen: Vec<SocketAddr>,
+    /// Listen also on addresses that the host does not have yet, such as the virtual IP address of a standby.
+    pub freebind: bool,
     /// The zones to serve.
     pub zones: Vec<ZoneSettings>,
     /// The number of TCP connections that may be open at once, over all addresses. The server closes any further connection as

@@ -26,8 +26,13 @@ async fn without_a_descriptor_a_connection_waits_and_datagrams_are_answered() {
     let warnings = Warnings::default();
     let _guard = tracing::subscriber::set_default(warnings.clone());
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    let settings =
-        ServerSettings { listen, zones: Vec::new(), max_tcp_connections: 9, tcp_idle_timeout: Duration::from_mins(1) };
+    let settings = ServerSettings {
+        listen,
+        freebind: false,
+        zones: Vec::new(),
+        max_tcp_connections: 9,
+        tcp_idle_timeout: Duration::from_mins(1),
+    };
     let server = Arc::new(Authoritative::bind(&settings, InheritedSockets::default()).unwrap());
     let address = server.local_addrs()[0];
     let stop = CancellationToken::new();

@@ -242,6 +242,8 @@ impl ProviderConfig {
 pub struct AuthoritativeConfig {
     /// UDP and TCP addresses to listen on.
     pub listen: Vec<SocketAddr>,
+    /// Listen also on addresses that the host does not have yet.
+    pub freebind: bool,
     /// The servers of the zone, the first as its primary (MNAME).
     pub nameservers: Vec<Nameserver>,
     /// The parent zone that holds the pools; `None`: each pool's name is the apex of a zone of its own.
@@ -268,6 +270,8 @@ pub struct PeersConfig {
     pub membership: Membership,
     /// The UDP address to listen on.
     pub listen: SocketAddr,
+    /// Listen on the address also before the host has it.
+    pub freebind: bool,
     /// The name that the hosts share, bound into every datagram.
     pub cluster: String,
     /// The address of each host, this one included.
@@ -301,6 +305,8 @@ pub struct AdminConfig {
     pub listen: SocketAddr,
     /// The address that serves the metrics and the health checks alone.
     pub metrics_listen: Option<SocketAddr>,
+    /// Listen on both addresses also before the host has them.
+    pub freebind: bool,
     /// The names in the `Host` header of requests.
     pub allowed_hosts: Vec<String>,
     /// The file with the token that writing needs; `None`: one that Daymark makes in the state directory, if there is one.

@@ -262,6 +262,10 @@ pub(super) struct RawAuthoritative {
     #[serde(default)]
     #[schemars(length(min = 1), extend("default" = DNS_LISTEN.map(|address| address.to_string())))]
     pub(super) listen: Key<Vec<Key<Text<ServeAddress>>>>,
+    /// Listen also on addresses that this host does not have yet, such as the virtual IP address of a standby.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub(super) freebind: Key<bool>,
     /// The servers of the zone, the first as its primary.
     #[schemars(length(min = 1))]
     pub(super) nameservers: Key<Vec<Key<RawNameserver>>>,
@@ -364,6 +368,10 @@ pub(super) struct RawPeers {
     #[serde(default)]
     #[schemars(extend("default" = PEERS_LISTEN.to_string()))]
     pub(super) listen: Key<Text<ListenAddress>>,
+    /// Listen also on an address that this host does not have yet.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub(super) freebind: Key<bool>,
     /// The name that these hosts share; messages of hosts with another one are rejected.
     #[serde(default)]
     #[schemars(extend("default" = CLUSTER))]

@@ -109,7 +109,7 @@ impl Checker<'_> {
             );
             self.findings.warn(location, message);
         }
-        AdminConfig { listen, metrics_listen, allowed_hosts, token_file }
+        AdminConfig { listen, metrics_listen, freebind: raw.freebind.or(false), allowed_hosts, token_file }
     }
 
     /// The good elements of a list that needs at least one.

@@ -6,8 +6,13 @@ use super::*;
 
 fn bind_server() -> Authoritative {
     let listen = vec!["127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()];
-    let settings =
-        ServerSettings { listen, zones: Vec::new(), max_tcp_connections: 1, tcp_idle_timeout: Duration::from_secs(1) };
+    let settings = ServerSettings {
+        listen,
+        freebind: false,
+        zones: Vec::new(),
+        max_tcp_connections: 1,
+        tcp_idle_timeout: Duration::from_secs(1),
+    };
     Authoritative::bind(&settings, InheritedSockets::default()).unwrap()
 }
 

@@ -197,6 +197,23 @@ async fn every_address_that_cannot_be_bound_is_reported() {
 }
 
 #[tokio::test]
+async fn an_address_that_the_host_does_not_have_yet_is_bound_by_freebind_alone() {
+    let mut settings = settings(vec![pool_zone()]);
+    // Both are reserved for documentation, so no host has them.
+    settings.listen = vec!["192.0.2.200:5353".parse().unwrap(), "[2001:db8::200]:5353".parse().unwrap()];
+    let error = Authoritative::bind(&settings, InheritedSockets::default()).map(|_| ()).unwrap_err();
+    let mend = "this host does not have the address; one of its own is needed, or `freebind: true` beside `listen`, which \
+                listens before the host has it";
+    for listen in ["192.0.2.200:5353 by udp", "192.0.2.200:5353 by tcp", "[2001:db8::200]:5353 by udp"] {
+        let message = format!("cannot listen on {listen}: {mend}");
+        assert!(error.to_string().contains(&message), "{message} is not in {error}");
+    }
+    settings.freebind = true;
+    let server = Authoritative::bind(&settings, InheritedSockets::default()).unwrap();
+    assert_eq!(server.local_addrs(), settings.listen);
+}
+
+#[tokio::test]
 async fn zones_are_checked_before_any_socket_is_bound() {
     let running = TestServer::with_addresses(&["192.0.2.1"]);
     let mut settings = settings(vec![pool_zone(), pool_zone()]);

@@ -243,7 +243,13 @@ impl TestQuery {
 /// Settings of a server on a free port of the loopback address.
 pub(crate) fn settings(zones: Vec<ZoneSettings>) -> ServerSettings {
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    ServerSettings { listen, zones, max_tcp_connections: 100, tcp_idle_timeout: Duration::from_mins(1) }
+    ServerSettings {
+        listen,
+        freebind: false,
+        zones,
+        max_tcp_connections: 100,
+        tcp_idle_timeout: Duration::from_mins(1),
+    }
 }
 
 /// The zone of `POOL`, with one nameserver in the zone and one outside.

@@ -22,6 +22,10 @@ pub(crate) struct RawAdmin {
     /// Another address, which serves the metrics and the health checks alone.
     #[serde(default)]
     pub(crate) metrics_listen: Key<Text<ListenAddress>>,
+    /// Listen also on addresses that this host does not have yet.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub(crate) freebind: Key<bool>,
     /// The names in the `Host` header of requests; IP addresses and `localhost` are always allowed.
     #[serde(default)]
     pub(crate) allowed_hosts: Key<Vec<Key<Text<DnsName>>>>,

@@ -36,6 +36,7 @@ impl Checker<'_> {
         Some(PeersConfig {
             membership: Membership { own, members: names, can_write: false },
             listen,
+            freebind: raw.freebind.or(false),
             cluster: raw.cluster.or(Text(ClusterName(raw::CLUSTER.to_owned()))).0.0,
             addresses: members.into_iter().map(|(host, (address, _))| (host, address)).collect(),
             key_file: key_file?,

@@ -66,6 +66,7 @@ impl Checker<'_> {
         let zones = zone.as_deref().map_or(pools.clone(), |zone| vec![zone]);
         AuthoritativeConfig {
             listen: self.listen(raw.listen, location, rest),
+            freebind: raw.freebind.or(false),
             nameservers: self.nameservers(raw.nameservers, location, &pools, &zones),
             zone_file: self.file(raw.zone_file, files::readable),
             max_tcp_connections: raw.max_tcp_connections.or(Whole(raw::MAX_TCP_CONNECTIONS)).0,
