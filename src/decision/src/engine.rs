@@ -3,7 +3,7 @@
 mod hosts;
 mod verdicts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::answer::Decision;
 use crate::command::Command;
@@ -41,7 +41,6 @@ pub struct Engine {
     overrides: Overrides,
     peers: Peers,
     starting: Option<Starting>,
-    had_quorum: bool,
     now: Moment,
     generation: u64,
     revision: u64,
@@ -57,7 +56,6 @@ impl Engine {
             overrides: Overrides::default(),
             peers: Peers::default(),
             starting: None,
-            had_quorum: false,
             now,
             generation: memory.generation.min(MAX_RESTORED_GENERATION),
             revision: 0,
@@ -130,21 +128,14 @@ impl Engine {
         now: Moment,
     ) {
         self.advance(now);
-        let mut changed = BTreeSet::new();
+        let mut has_changed = false;
         for (key, entry) in entries {
-            let pool = key.pool.clone();
-            if self.pools.contains_key(&pool) && self.overrides.merge(key, entry, self.now) {
-                changed.insert(pool);
-            }
+            has_changed |= self.pools.contains_key(&key.pool) && self.overrides.merge(key, entry, self.now);
         }
-        if changed.is_empty() {
+        if !has_changed {
             return;
         }
         self.overrides.trim_pending();
-        self.overrides.expire(self.now);
-        for pool in &changed {
-            self.reconcile(pool);
-        }
         self.recompute(self.now);
     }
 
@@ -193,11 +184,6 @@ impl Engine {
             self.pools.insert(name, state);
         }
         self.overrides.configure(self.pools.values().map(|pool| &pool.policy));
-        // A pending drain is active again if its node is configured now.
-        let names: Vec<_> = self.pools.keys().cloned().collect();
-        for name in &names {
-            self.reconcile(name);
-        }
         self.recompute(self.now);
         self.generation = self.next_generation();
         self.revision = self.revision.saturating_add(1);
@@ -301,27 +287,26 @@ impl Engine {
         for name in &names {
             self.recompute_pool(name, next);
         }
-        // Entries that came before the quorum are reconciled by it now.
-        let has_quorum = self.quorum_state() == QuorumState::Quorum;
-        if !std::mem::replace(&mut self.had_quorum, has_quorum) && has_quorum {
-            for name in &names {
-                self.reconcile(name);
-                self.recompute_pool(name, next);
-            }
-        }
     }
 
-    /// Reverts a drain of a pool if it and a drain that it did not know of leave no usable node.
-    fn reconcile(&mut self, pool: &PoolName) {
-        let has_quorum = self.quorum_state() == QuorumState::Quorum;
-        if let Some(state) = self.pools.get(pool) {
-            let is_usable = |node: &NodeName, family| state.usability(node, family) > Usability::Unusable;
-            self.overrides.reconcile(&state.policy, has_quorum.then_some(&is_usable));
-        }
-    }
-
-    /// Computes the answer of a pool anew. If it changes, it gets the generation `next`, as all pools that change together do.
+    /// Computes the answer of a pool anew, and reverts drains that leave no usable node in it. If the answer changes, it gets the
+    /// generation `next`, as all pools that change together do.
     fn recompute_pool(&mut self, name: &PoolName, next: u64) {
+        self.recompute_answer(name, next);
+        if self.reconcile(name) {
+            self.recompute_answer(name, next);
+        }
+    }
+
+    /// Reverts a drain of a pool if it and a drain that it did not know of leave no usable node. Returns true if it reverted one.
+    fn reconcile(&mut self, pool: &PoolName) -> bool {
+        let has_quorum = self.quorum_state() == QuorumState::Quorum;
+        let Some(state) = self.pools.get(pool) else { return false };
+        let is_usable = |node: &NodeName, family| state.usability(node, family) > Usability::Unusable;
+        self.overrides.reconcile(&state.policy, has_quorum.then_some(&is_usable))
+    }
+
+    fn recompute_answer(&mut self, name: &PoolName, next: u64) {
         let Some(pool) = self.pools.get(name) else { return };
         let verdicts = self.verdicts_of(pool);
         let now = self.now;

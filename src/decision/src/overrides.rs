@@ -143,19 +143,25 @@ impl Overrides {
     }
 
     /// Reverts the later of two drains that did not know of each other, if together they leave no usable node. Drains that
-    /// together leave one know of each other from then on, so a later failure does not revert them.
+    /// together leave one know of each other from then on, so a later failure does not revert them. Returns true if it reverted
+    /// one.
     ///
     /// `is_usable` is `None` without a quorum. Then only the number of undrained nodes counts.
-    pub(crate) fn reconcile(&mut self, pool: &Pool, is_usable: Option<IsUsable<'_>>) {
-        while self.leaves_none(pool, is_usable) {
-            let Some(conflict) = self.latest_conflict(pool) else { return };
+    pub(crate) fn reconcile(&mut self, pool: &Pool, is_usable: Option<IsUsable<'_>>) -> bool {
+        let mut has_reverted = false;
+        while let Some(conflict) = self.latest_conflict(pool) {
+            if !self.leaves_none(pool, is_usable) {
+                if is_usable.is_some_and(|is_usable| self.leaves_usable(pool, is_usable)) {
+                    self.extend_contexts(pool);
+                }
+                break;
+            }
             if let Some(entry) = self.entries.get_mut(&pool.node_key(&conflict.node)) {
                 entry.state = OverrideState::Reverted(conflict.reverted);
+                has_reverted = true;
             }
         }
-        if is_usable.is_some_and(|is_usable| self.leaves_usable(pool, is_usable)) {
-            self.extend_contexts(pool);
-        }
+        has_reverted
     }
 
     /// Puts into the causal context of every drain of a pool those before it.

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::*;
@@ -566,6 +568,33 @@ fn three_drains_of_which_each_two_are_harmless_leave_a_node_when_the_hosts_meet_
     }
     assert_eq!(entries(&hosts[0]), entries(&hosts[1]));
     assert_eq!(entries(&hosts[0]), entries(&hosts[2]));
+}
+
+#[test]
+fn concurrent_drains_that_nothing_was_known_of_are_judged_once_nodes_are_usable() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    let judged = |usable: &[usize]| {
+        let mut engine = engine(std::slice::from_ref(&a), 3);
+        let votes = |grade_of: &dyn Fn(usize) -> Grade| -> BTreeMap<Target, Vote> {
+            (0..3).map(|index| (target(&a, index), Vote { grade: grade_of(index), ..Vote::default() })).collect()
+        };
+        engine.handle_peer_view(view("dns-2", votes(&|_| Grade::Down)), at(5), at(5));
+        (0..9).for_each(|n| observe(&mut engine, &target(&a, n / 3), Kind::Refused, 5));
+        engine.handle_command(set(&a, "cp-1", drain_since(6)), at(6)).unwrap();
+        let timestamp = HybridTimestamp { time: at(7).as_millis(), host: Some(host_name("dns-2")) };
+        let of_peer = entry(timestamp, OverrideState::Active(drain_since(7)));
+        engine.handle_override_entries([(a.node_key(&node_name("cp-2")), of_peer)], at(7));
+        assert_eq!(engine.overrides().count(), 2, "no node is usable, so the drains take none");
+        let grade_of = |index| if usable.contains(&index) { Grade::Ready } else { Grade::Down };
+        let recovered = PeerView { sequence: 2, ..view("dns-2", votes(&grade_of)) };
+        engine.handle_peer_view(recovered, at(8), at(8));
+        for index in usable {
+            (0..3).for_each(|_| observe(&mut engine, &target(&a, *index), Kind::Ready, 8));
+        }
+        engine.overrides().count()
+    };
+    assert_eq!(judged(&[0, 1]), 1, "the third node is still down, so one of the drains is reverted");
+    assert_eq!(judged(&[2, 1, 0]), 2, "the third node is usable");
 }
 
 #[test]
