@@ -105,7 +105,7 @@ pub(super) struct AdminListeners {
 pub(super) fn bind_admin(config: &Config) -> Result<AdminListeners, Finding> {
     let listen = |address, key, flag| {
         sockets::listen(address, config.admin.freebind).map_err(|error| {
-            let error = SocketError::new(address, daymark_authoritative::Transport::Tcp, error);
+            let error = SocketError::new(address, daymark_authoritative::DnsTransport::Tcp, error);
             config.finding(key, flag, error.to_string())
         })
     };

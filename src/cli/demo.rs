@@ -14,7 +14,7 @@ use bytes::Bytes;
 use clap::Args;
 use daymark_authoritative::InheritedSockets;
 use daymark_config::Config;
-use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver, UnknownBehaviour};
+use daymark_fake_apiserver::{Behaviour, FakeApiserver, FakeAuthority, UnknownBehaviour};
 use tracing::level_filters::LevelFilter;
 
 use super::client::{Api, segment};
@@ -85,7 +85,7 @@ async fn run_demo(arguments: &Arguments) -> Result<(), Failure> {
 impl DemoCluster {
     fn start() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let dir = tempfile::Builder::new().prefix("daymark-demo-").tempdir()?;
-        let authority = Authority::new("daymark-demo-ca")?;
+        let authority = FakeAuthority::new("daymark-demo-ca")?;
         fs::write(dir.path().join("ca.crt"), authority.pem())?;
         let mut apiservers: Vec<FakeApiserver> = Vec::new();
         for index in 0..NODES.len() {

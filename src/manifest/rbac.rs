@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use daymark_config::{Config, PoolConfig};
 use serde_json::{Value, json};
 
-use daymark_discovery::Source;
+use daymark_discovery::DiscoverySource;
 
 /// The account that has the rights, and the names of the objects.
 #[derive(Clone, Debug)]
@@ -33,8 +33,8 @@ impl Needs {
         let sources: Vec<_> = pools.iter().filter_map(|config| Some(&config.discovery.as_ref()?.source)).collect();
         Self {
             paths: with_credentials.map(path).collect(),
-            nodes: sources.iter().any(|source| matches!(source, Source::Nodes { .. })),
-            endpoints: sources.contains(&&Source::Endpoints),
+            nodes: sources.iter().any(|source| matches!(source, DiscoverySource::Nodes { .. })),
+            endpoints: sources.contains(&&DiscoverySource::Endpoints),
         }
     }
 }

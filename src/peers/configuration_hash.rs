@@ -7,7 +7,7 @@ use daymark_decision::PoolName;
 use daymark_gossip::ConfigurationHash;
 use ring::digest::{SHA256, digest};
 
-use daymark_discovery::Settings;
+use daymark_discovery::DiscoverySettings;
 use daymark_probe::{Auth, Trust};
 
 /// Hashes the configuration of each pool with SHA-256.
@@ -67,7 +67,7 @@ fn text(config: &PoolConfig) -> String {
     nodes.sort();
     lines.extend(nodes);
     // The source counts, and not the nodes that were found: all hosts find the same, but not at the same moment.
-    if let Some(Settings { source, interval, shrink_pause }) = discovery {
+    if let Some(DiscoverySettings { source, interval, shrink_pause }) = discovery {
         let interval = interval.as_millis();
         let pause = shrink_pause.as_millis();
         lines.push(format!("every {interval} pause {pause} from {source}"));
@@ -84,11 +84,11 @@ mod tests {
 
     use super::*;
     use daymark_discovery as discovery;
-    use daymark_probe::Settings;
+    use daymark_probe::ProbeSettings;
 
     fn config() -> PoolConfig {
         let pool = fixtures::quick_pool("lb.example.org", vec![fixtures::node("a", &["192.0.2.1"])]);
-        let probe = Settings {
+        let probe = ProbeSettings {
             port: 6443,
             path: "/readyz".to_owned(),
             server_name: "lb.example.org".to_owned(),
@@ -134,8 +134,11 @@ mod tests {
             &|config| {
                 let interval = Duration::from_mins(1);
                 let shrink_pause = Duration::from_hours(1);
-                config.discovery =
-                    Some(discovery::Settings { source: discovery::Source::Endpoints, interval, shrink_pause });
+                config.discovery = Some(discovery::DiscoverySettings {
+                    source: discovery::DiscoverySource::Endpoints,
+                    interval,
+                    shrink_pause,
+                });
             },
         ];
         for (index, change) in others.iter().enumerate() {

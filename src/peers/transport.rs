@@ -96,7 +96,7 @@ impl Transport {
         keys.current()?;
         let address = config.listen;
         let socket = sockets::bind_dual_stack(address, |address| bind(address, config.freebind))
-            .map_err(|error| SocketError::new(address, daymark_authoritative::Transport::Udp, error))?;
+            .map_err(|error| SocketError::new(address, daymark_authoritative::DnsTransport::Udp, error))?;
         let others = config.addresses.iter().filter(|(host, _)| **host != config.membership.own);
         let fixed = others.clone().filter_map(|(host, address)| match address {
             PeerAddress::Ip(address) => Some((host.clone(), [*address].into())),

@@ -5,7 +5,7 @@
 
 use std::mem::discriminant;
 
-use daymark_cloudflare::{CallSettings, Mode, Settings, TokenSource};
+use daymark_cloudflare::{CallSettings, CloudflareSettings, PublishMode, TokenSource};
 use daymark_decision::{Membership, PoolName};
 
 use daymark_config::{AdminConfig, AuthoritativeConfig, Config, PeersConfig, ProviderConfig};
@@ -96,8 +96,8 @@ fn of_authoritative(old: &AuthoritativeConfig, new: &AuthoritativeConfig) -> Vec
     ]
 }
 
-fn of_cloudflare(old: &Settings, new: &Settings) -> Vec<Key> {
-    let Settings { name, calls, drift_interval, pools: _, mode } = old;
+fn of_cloudflare(old: &CloudflareSettings, new: &CloudflareSettings) -> Vec<Key> {
+    let CloudflareSettings { name, calls, drift_interval, pools: _, mode } = old;
     let mut keys = vec![key("name", *name != new.name)];
     keys.extend(of_calls(calls, &new.calls));
     keys.push(key("driftInterval", *drift_interval != new.drift_interval));
@@ -120,14 +120,14 @@ fn of_calls(old: &CallSettings, new: &CallSettings) -> Vec<Key> {
     ]
 }
 
-fn of_mode(old: &Mode, new: &Mode) -> Vec<Key> {
+fn of_mode(old: &PublishMode, new: &PublishMode) -> Vec<Key> {
     match (old, new) {
-        (Mode::Records { zone, ttl }, Mode::Records { zone: new_zone, ttl: new_ttl }) => {
+        (PublishMode::Records { zone, ttl }, PublishMode::Records { zone: new_zone, ttl: new_ttl }) => {
             vec![key("zone", zone != new_zone), key("ttl", ttl != new_ttl)]
         }
         (
-            Mode::LoadBalancing { account, zone, cloudflare_pools, manage },
-            Mode::LoadBalancing {
+            PublishMode::LoadBalancing { account, zone, cloudflare_pools, manage },
+            PublishMode::LoadBalancing {
                 account: new_account,
                 zone: new_zone,
                 cloudflare_pools: new_pools,
@@ -150,7 +150,7 @@ fn of_mode(old: &Mode, new: &Mode) -> Vec<Key> {
 }
 
 /// The published pools. The settings of their probes may change: the provider uses them only in a warning.
-fn published(settings: &Settings) -> Vec<(&PoolName, u16)> {
+fn published(settings: &CloudflareSettings) -> Vec<(&PoolName, u16)> {
     settings.pools.iter().map(|pool| (&pool.pool, pool.port)).collect()
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use daymark_fake_apiserver::{Authority, Validity};
+use daymark_fake_apiserver::{FakeAuthority, Validity};
 use tempfile::TempDir;
 
 use crate::support::dns::all_find;
@@ -27,7 +27,7 @@ struct Servers {
 
 impl Servers {
     fn start(count: u8) -> Self {
-        let authority = Authority::new("kubernetes").unwrap();
+        let authority = FakeAuthority::new("kubernetes").unwrap();
         let identity = authority.issue(&[POOL, "kubernetes"], Validity::Current).unwrap();
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("ca.crt"), authority.pem()).unwrap();

@@ -11,7 +11,7 @@ use quinn_udp::UdpSocketState;
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::warn;
 
-use crate::counters::Transport;
+use crate::counters::DnsTransport;
 use crate::zone::ZoneErrors;
 
 /// The number of connections that the kernel queues until they are accepted.
@@ -39,7 +39,7 @@ pub enum SocketError {
         /// The address to listen on.
         address: SocketAddr,
         /// The transport to listen by.
-        transport: Transport,
+        transport: DnsTransport,
     },
     /// The process lacks the permission to bind the port.
     #[error(
@@ -51,7 +51,7 @@ pub enum SocketError {
         /// The address to listen on.
         address: SocketAddr,
         /// The transport to listen by.
-        transport: Transport,
+        transport: DnsTransport,
     },
     /// No interface of this host has the address.
     #[error(
@@ -61,7 +61,7 @@ pub enum SocketError {
         /// The address to listen on.
         address: SocketAddr,
         /// The transport to listen by.
-        transport: Transport,
+        transport: DnsTransport,
     },
     /// The kernel lacks the address family.
     #[error("cannot listen on {address} by {transport}: this host has no {}", if .address.is_ipv6() { "IPv6" } else { "IPv4" })]
@@ -69,7 +69,7 @@ pub enum SocketError {
         /// The address to listen on.
         address: SocketAddr,
         /// The transport to listen by.
-        transport: Transport,
+        transport: DnsTransport,
     },
     /// Any other error of the kernel.
     #[error("cannot listen on {address} by {transport}: {cause}")]
@@ -77,7 +77,7 @@ pub enum SocketError {
         /// The address to listen on.
         address: SocketAddr,
         /// The transport to listen by.
-        transport: Transport,
+        transport: DnsTransport,
         /// The kernel's error.
         cause: io::Error,
     },
@@ -96,7 +96,7 @@ impl SocketError {
     }
 
     /// The error of binding a socket, by the kernel's error.
-    pub fn new(address: SocketAddr, transport: Transport, cause: io::Error) -> Self {
+    pub fn new(address: SocketAddr, transport: DnsTransport, cause: io::Error) -> Self {
         match cause.kind() {
             io::ErrorKind::AddrInUse => Self::AddressInUse { address, transport },
             io::ErrorKind::PermissionDenied => Self::PermissionDenied { address, transport },
@@ -128,18 +128,17 @@ pub struct ListenAddress {
     /// The local address.
     pub address: SocketAddr,
     /// The transport.
-    pub transport: Transport,
+    pub transport: DnsTransport,
 }
 
 impl InheritedSockets {
     /// The address of each socket.
     pub fn addresses(&self) -> impl Iterator<Item = ListenAddress> {
-        let udp = self
-            .udp
-            .iter()
-            .filter_map(|socket| Some(ListenAddress { address: socket.local_addr().ok()?, transport: Transport::Udp }));
+        let udp = self.udp.iter().filter_map(|socket| {
+            Some(ListenAddress { address: socket.local_addr().ok()?, transport: DnsTransport::Udp })
+        });
         udp.chain(self.tcp.iter().filter_map(|listener| {
-            Some(ListenAddress { address: listener.local_addr().ok()?, transport: Transport::Tcp })
+            Some(ListenAddress { address: listener.local_addr().ok()?, transport: DnsTransport::Tcp })
         }))
     }
 
@@ -228,7 +227,7 @@ fn bind_udp(address: SocketAddr, freebind: bool, inherited: Option<UdpSocket>) -
         let socket = UdpSocket::from(socket);
         Ok(UdpEndpoint { address: socket.local_addr()?, socket, state })
     });
-    bound.map_err(|cause| SocketError::new(address, Transport::Udp, cause))
+    bound.map_err(|cause| SocketError::new(address, DnsTransport::Udp, cause))
 }
 
 fn bind_tcp(address: SocketAddr, freebind: bool, inherited: Option<TcpListener>) -> Result<TcpListener, SocketError> {
@@ -236,7 +235,7 @@ fn bind_tcp(address: SocketAddr, freebind: bool, inherited: Option<TcpListener>)
         Some(listener) => listener.set_nonblocking(true).map(|()| listener),
         None => listen(address, freebind),
     };
-    bound.map_err(|cause| SocketError::new(address, Transport::Tcp, cause))
+    bound.map_err(|cause| SocketError::new(address, DnsTransport::Tcp, cause))
 }
 
 fn listen(address: SocketAddr, freebind: bool) -> io::Result<TcpListener> {
@@ -273,7 +272,7 @@ mod tests {
     #[test]
     fn a_denied_port_is_reported_with_the_permission_that_is_needed() {
         let address = "[::]:53".parse().unwrap();
-        let error = SocketError::new(address, Transport::Udp, io::ErrorKind::PermissionDenied.into());
+        let error = SocketError::new(address, DnsTransport::Udp, io::ErrorKind::PermissionDenied.into());
         assert_eq!(
             error.to_string(),
             "cannot listen on [::]:53 by udp: this process may not bind port 53; run it as root or give it \
@@ -284,7 +283,7 @@ mod tests {
     #[test]
     fn a_missing_address_family_is_named() {
         let cause = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
-        let error = SocketError::new("[::]:53".parse().unwrap(), Transport::Tcp, cause);
+        let error = SocketError::new("[::]:53".parse().unwrap(), DnsTransport::Tcp, cause);
         assert_eq!(error.to_string(), "cannot listen on [::]:53 by tcp: this host has no IPv6");
     }
 }

@@ -7,14 +7,14 @@ use hickory_proto::op::ResponseCode;
 
 /// The transport protocol of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Transport {
+pub enum DnsTransport {
     /// UDP: one query in a datagram.
     Udp,
     /// TCP: queries over a connection.
     Tcp,
 }
 
-impl Transport {
+impl DnsTransport {
     const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
 
     /// `udp` or `tcp`.
@@ -26,7 +26,7 @@ impl Transport {
     }
 }
 
-impl fmt::Display for Transport {
+impl fmt::Display for DnsTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -36,7 +36,7 @@ impl fmt::Display for Transport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseCount {
     /// The transport.
-    pub transport: Transport,
+    pub transport: DnsTransport,
     /// The mnemonic of the response code, such as `NOERROR`.
     pub code: &'static str,
     /// The number of responses since the server started.
@@ -62,11 +62,11 @@ const CODES: [CountedCode; 7] = [
 
 /// One counter for each transport and response code. A query without a response is not counted.
 #[derive(Default)]
-pub(crate) struct ResponseCounters([[AtomicU64; CODES.len()]; Transport::ALL.len()]);
+pub(crate) struct ResponseCounters([[AtomicU64; CODES.len()]; DnsTransport::ALL.len()]);
 
 impl ResponseCounters {
     /// Counts one response.
-    pub(crate) fn count(&self, transport: Transport, code: ResponseCode) {
+    pub(crate) fn count(&self, transport: DnsTransport, code: ResponseCode) {
         let index = CODES.iter().position(|counted| counted.code == code);
         debug_assert!(index.is_some(), "CODES lists every code that is sent");
         if let Some(index) = index {
@@ -77,7 +77,7 @@ impl ResponseCounters {
     /// The value of every counter, including zeros.
     pub(crate) fn read(&self) -> Vec<ResponseCount> {
         let mut counts = Vec::new();
-        for transport in Transport::ALL {
+        for transport in DnsTransport::ALL {
             for (counted, counter) in CODES.iter().zip(&self.0[transport as usize]) {
                 counts.push(ResponseCount {
                     transport,

@@ -32,7 +32,7 @@ mod udp;
 mod zone;
 
 pub use bind::{BindError, InheritedSockets, ListenAddress, SocketError, allow_missing_address};
-pub use counters::{ResponseCount, Transport};
+pub use counters::{DnsTransport, ResponseCount};
 pub use server::{Authoritative, PreparedZones, ServeError};
 pub use settings::{MasterFile, Nameserver, ServerSettings, ZoneSettings};
 pub use zone::{Zone, ZoneError, ZoneErrors};

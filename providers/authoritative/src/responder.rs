@@ -12,7 +12,7 @@ use hickory_proto::rr::RecordType;
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
 use crate::catalog::Catalog;
-use crate::counters::{ResponseCounters, Transport};
+use crate::counters::{DnsTransport, ResponseCounters};
 use crate::name::WireName;
 use crate::query::{Edns, HEADER_BYTES, ParsedMessage, Query, QueryHeader, parse};
 use crate::response::{Response, answer};
@@ -41,7 +41,7 @@ impl Responder {
     }
 
     /// Writes the response to a message into `out`. Returns `false` if the message gets no response.
-    pub(crate) fn respond(&self, message: &[u8], transport: Transport, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn respond(&self, message: &[u8], transport: DnsTransport, out: &mut Vec<u8>) -> bool {
         out.clear();
         let code = match parse(message) {
             ParsedMessage::Ignored => return false,
@@ -88,11 +88,11 @@ struct ResponseFlags {
     code: ResponseCode,
 }
 
-fn write(query: &Query<'_>, response: &Response<'_>, transport: Transport, out: &mut Vec<u8>) {
+fn write(query: &Query<'_>, response: &Response<'_>, transport: DnsTransport, out: &mut Vec<u8>) {
     let limit = match (transport, query.edns) {
-        (Transport::Tcp, _) => u16::MAX,
-        (Transport::Udp, Some(edns)) => edns.max_payload_bytes.clamp(MIN_PAYLOAD_BYTES, MAX_DATAGRAM_BYTES),
-        (Transport::Udp, None) => MIN_PAYLOAD_BYTES,
+        (DnsTransport::Tcp, _) => u16::MAX,
+        (DnsTransport::Udp, Some(edns)) => edns.max_payload_bytes.clamp(MIN_PAYLOAD_BYTES, MAX_DATAGRAM_BYTES),
+        (DnsTransport::Udp, None) => MIN_PAYLOAD_BYTES,
     };
     let limit_before_opt = query.edns.map_or(limit, |_| limit - OPT_RECORD_BYTES);
     out.resize(HEADER_BYTES, 0);

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bind::{BindError, InheritedSockets, SocketPair, bind_all};
 use crate::catalog::Catalog;
-use crate::counters::{ResponseCount, Transport};
+use crate::counters::{DnsTransport, ResponseCount};
 use crate::responder::Responder;
 use crate::settings::{ServerSettings, ZoneSettings};
 use crate::tcp::{self, TcpLimits};
@@ -44,7 +44,7 @@ pub enum ServeError {
         /// The address of the socket.
         address: SocketAddr,
         /// The transport of the socket.
-        transport: Transport,
+        transport: DnsTransport,
         /// The kernel's error.
         source: io::Error,
     },
@@ -85,8 +85,8 @@ impl Authoritative {
         let mut tasks = JoinSet::new();
         for sockets in &self.sockets {
             let address = sockets.address;
-            let udp_error = move |source| ServeError::Socket { address, transport: Transport::Udp, source };
-            let tcp_error = move |source| ServeError::Socket { address, transport: Transport::Tcp, source };
+            let udp_error = move |source| ServeError::Socket { address, transport: DnsTransport::Udp, source };
+            let tcp_error = move |source| ServeError::Socket { address, transport: DnsTransport::Tcp, source };
             let udp = sockets.udp.socket.try_clone().and_then(UdpSocket::from_std).map_err(udp_error)?;
             let tcp = sockets.tcp.try_clone().and_then(TcpListener::from_std).map_err(tcp_error)?;
             let state = Arc::clone(&sockets.udp.state);

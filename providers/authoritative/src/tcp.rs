@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::counters::Transport;
+use crate::counters::DnsTransport;
 use crate::responder::Responder;
 
 /// The limits of connections.
@@ -58,7 +58,7 @@ async fn serve_connection(stream: TcpStream, responder: &Responder, idle_timeout
     let mut framed = Vec::new();
     while timeout(idle_timeout, read_query(&mut stream, &mut query)).await?? == ReadOutcome::Query {
         // A client that sends a message without a response is broken or hostile, so its connection is closed.
-        if !responder.respond(&query, Transport::Tcp, &mut response) {
+        if !responder.respond(&query, DnsTransport::Tcp, &mut response) {
             return Ok(());
         }
         framed.clear();

@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::counters::Transport;
+use crate::counters::DnsTransport;
 use crate::responder::Responder;
 
 /// The number of buffers that one system call fills at most. Under load, batches save almost half of the system calls, and
@@ -50,7 +50,7 @@ async fn answer_queries(socket: &UdpSocket, state: &UdpSocketState, responder: &
             }
         };
         for query in queries {
-            if !responder.respond(query.bytes, Transport::Udp, &mut response) {
+            if !responder.respond(query.bytes, DnsTransport::Udp, &mut response) {
                 continue;
             }
             if let Err(error) = send(socket, state, &response, query.meta).await {

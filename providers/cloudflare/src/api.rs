@@ -47,7 +47,7 @@ pub(crate) struct Record {
 
 /// A zone.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Zone {
+pub(crate) struct CloudflareZone {
     pub(crate) id: String,
     pub(crate) name: String,
     /// `active` when its name servers are Cloudflare's.
@@ -214,7 +214,7 @@ impl Record {
     }
 }
 
-impl Zone {
+impl CloudflareZone {
     /// Returns true if its name servers are Cloudflare's.
     pub(crate) fn is_active(&self) -> bool {
         self.status.as_deref() == Some("active")

@@ -6,14 +6,14 @@ use daymark_decision::{Answer, Decision};
 use daymark_provider::CLIENTS_NOTICE;
 use tracing::info;
 
-use crate::api::{Balancer, CloudflarePool, Origin, TokenStatus, Zone};
+use crate::api::{Balancer, CloudflarePool, CloudflareZone, Origin, TokenStatus};
 use crate::client::{Call, CallError};
 use crate::fault::PoolFault;
 use crate::observe::{Observer, record_ttl};
 use crate::plan::origins::{label, target_of};
 use crate::plan::{DesiredTarget, desired_targets};
 use crate::public::is_public;
-use crate::settings::{Manage, Mode, Served};
+use crate::settings::{Manage, PublishMode, Served};
 
 /// The ports on which Cloudflare's proxy passes HTTPS.
 const PROXY_PORTS: [u16; 6] = [443, 2053, 2083, 2087, 2096, 8443];
@@ -40,11 +40,11 @@ impl Observer {
             }
         }
         match &self.settings.mode {
-            Mode::Records { zone, ttl } => match self.zone_now(zone).await {
+            PublishMode::Records { zone, ttl } => match self.zone_now(zone).await {
                 Ok(zone) => Some(zone_findings(&zone, *ttl)),
                 Err(fault) => Some(vec![lasting(&fault)?]),
             },
-            Mode::LoadBalancing { account, zone, manage, .. } => {
+            PublishMode::LoadBalancing { account, zone, manage, .. } => {
                 self.balancing_findings(account, zone.as_deref(), *manage, decision).await
             }
         }
@@ -87,7 +87,7 @@ impl Observer {
         Some(findings)
     }
 
-    async fn zone_and_balancers(&self, zone: &str) -> Result<(Zone, Vec<Balancer>), PoolFault> {
+    async fn zone_and_balancers(&self, zone: &str) -> Result<(CloudflareZone, Vec<Balancer>), PoolFault> {
         let zone = self.zone_now(zone).await?;
         let balancers = self.balancers(&zone).await?;
         Ok((zone, balancers))
@@ -99,7 +99,7 @@ fn lasting(fault: &PoolFault) -> Option<String> {
     (!fault.is_temporary()).then(|| fault.to_string())
 }
 
-fn zone_findings(zone: &Zone, configured: Option<u32>) -> Vec<String> {
+fn zone_findings(zone: &CloudflareZone, configured: Option<u32>) -> Vec<String> {
     let ttl = record_ttl(configured, zone);
     let raised = configured.filter(|configured| *configured < ttl).map(|configured| {
         format!("the records have a TTL of {ttl}s, because the zone does not allow {configured}s; set `ttl` to {ttl}s or more")
@@ -108,7 +108,7 @@ fn zone_findings(zone: &Zone, configured: Option<u32>) -> Vec<String> {
 }
 
 /// Reports a zone whose name servers are not Cloudflare's yet.
-fn inactive(zone: &Zone) -> Option<String> {
+fn inactive(zone: &CloudflareZone) -> Option<String> {
     let status = zone.status.as_deref().filter(|status| *status != "active")?;
     Some(format!(
         "the zone {} is {status}, so no resolver asks Cloudflare for its names; delegate it to Cloudflare's name servers at its registrar",

@@ -34,13 +34,13 @@ const MAX_PAUSE: u32 = 8;
 /// The published entries of all pools.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DriftTracker {
-    pools: BTreeMap<PoolName, BTreeMap<String, Entry>>,
+    pools: BTreeMap<PoolName, BTreeMap<String, EntryHistory>>,
 }
 
 /// The published entries of one pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PublishedEntries {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, EntryHistory>,
     /// True if the remote state had time to drift since the last pass.
     is_drift_check: bool,
 }
@@ -48,7 +48,7 @@ pub(crate) struct PublishedEntries {
 /// The history of one entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Entry {
+pub(crate) struct EntryHistory {
     /// The state that was published last.
     published: bool,
     /// The number of repairs since then.
@@ -70,7 +70,7 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NamedEntry {
     pub(crate) key: String,
-    pub(crate) entry: Entry,
+    pub(crate) entry: EntryHistory,
 }
 
 /// The state of one entry, observed and desired.
@@ -84,13 +84,13 @@ pub(crate) struct States {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Comparison {
     /// It matches. The entry is remembered at once.
-    Matches(Entry),
+    Matches(EntryHistory),
     /// It must be written: the answer has changed, or it does not read as it was written. The entry is remembered after that.
-    Changed(Entry),
+    Changed(EntryHistory),
     /// Someone else has changed it, and it must be repaired. The entry is remembered after that.
-    Drifted(Entry),
+    Drifted(EntryHistory),
     /// Someone else changes it again and again. The entry is remembered at once.
-    Contested(Entry),
+    Contested(EntryHistory),
 }
 
 impl DriftTracker {
@@ -121,7 +121,7 @@ impl DriftTracker {
     }
 }
 
-impl Entry {
+impl EntryHistory {
     /// Decides about a contested entry that is essential: `Ok` to write it once more, `Err` to skip this pass. Each pause is
     /// twice as long as the one before.
     pub(crate) fn retry(self) -> Result<Self, Self> {
@@ -138,17 +138,19 @@ impl PublishedEntries {
     pub(crate) fn compare(&self, key: &str, states: States) -> Comparison {
         let States { observed, desired } = states;
         let known = self.entries.get(key).copied().filter(|entry| entry.published == desired);
-        let entry = known.unwrap_or(Entry { published: desired, ..Entry::default() });
+        let entry = known.unwrap_or(EntryHistory { published: desired, ..EntryHistory::default() });
         if observed == desired {
             return Comparison::Matches(self.matched(entry));
         }
-        let written = Entry { matches: 0, unconfirmed_writes: entry.unconfirmed_writes + 1, ..entry };
+        let written = EntryHistory { matches: 0, unconfirmed_writes: entry.unconfirmed_writes + 1, ..entry };
         match known {
-            None | Some(Entry { unconfirmed_writes: 1..MAX_UNCONFIRMED_WRITES, .. }) => Comparison::Changed(written),
-            Some(Entry { unconfirmed_writes: 0, repairs, .. }) if repairs < MAX_REPAIRS => {
-                Comparison::Drifted(Entry { repairs: repairs + 1, ..written })
+            None | Some(EntryHistory { unconfirmed_writes: 1..MAX_UNCONFIRMED_WRITES, .. }) => {
+                Comparison::Changed(written)
             }
-            Some(_) => Comparison::Contested(Entry { matches: 0, ..entry }),
+            Some(EntryHistory { unconfirmed_writes: 0, repairs, .. }) if repairs < MAX_REPAIRS => {
+                Comparison::Drifted(EntryHistory { repairs: repairs + 1, ..written })
+            }
+            Some(_) => Comparison::Contested(EntryHistory { matches: 0, ..entry }),
         }
     }
 
@@ -157,10 +159,10 @@ impl PublishedEntries {
         self.entries.iter().filter(|(_, entry)| !entry.published).map(|(key, _)| key.as_str())
     }
 
-    fn matched(&self, entry: Entry) -> Entry {
+    fn matched(&self, entry: EntryHistory) -> EntryHistory {
         let matches = (entry.matches + u32::from(self.is_drift_check)).min(FORGET_AFTER);
         let repairs = if matches == FORGET_AFTER { 0 } else { entry.repairs };
-        Entry { repairs, matches, unconfirmed_writes: 0, ..entry }
+        EntryHistory { repairs, matches, unconfirmed_writes: 0, ..entry }
     }
 }
 
@@ -179,7 +181,7 @@ mod tests {
         tracker.of(&pool(), is_drift_check).compare(KEY, States { observed, desired })
     }
 
-    fn remember(tracker: &mut DriftTracker, entry: Entry) {
+    fn remember(tracker: &mut DriftTracker, entry: EntryHistory) {
         tracker.remember(&pool(), &NamedEntry { key: KEY.to_owned(), entry });
     }
 

@@ -29,8 +29,8 @@ pub use client::{BuildError, CallError};
 pub use provider::Cloudflare;
 pub use public::is_public;
 pub use settings::{
-    API, BALANCER_TTL, CallSettings, Manage, Mode, RECORD_TTL, RECORD_TTL_ENTERPRISE, Served, Settings, TokenSource,
-    is_id,
+    API, BALANCER_TTL, CallSettings, CloudflareSettings, Manage, PublishMode, RECORD_TTL, RECORD_TTL_ENTERPRISE,
+    Served, TokenSource, is_id,
 };
 
 /// The prefix of the comment or description of every object that is Daymark's.

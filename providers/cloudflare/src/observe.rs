@@ -3,20 +3,20 @@
 use daymark_decision::Answer;
 use parking_lot::Mutex;
 
-use crate::api::{Balancer, CloudflarePool, Record, Zone, ZonePlan};
+use crate::api::{Balancer, CloudflarePool, CloudflareZone, Record, ZonePlan};
 use crate::client::{Call, Client, Retry};
 use crate::drift::PublishedEntries;
 use crate::fault::PoolFault;
 use crate::plan::balancer::{ObservedSetup, Setup};
 use crate::plan::{Plan, balancer, origins, records};
-use crate::settings::{Manage, Mode, RECORD_TTL, RECORD_TTL_ENTERPRISE, Settings, is_id};
+use crate::settings::{CloudflareSettings, Manage, PublishMode, RECORD_TTL, RECORD_TTL_ENTERPRISE, is_id};
 
 /// Reads the objects of Cloudflare that the settings name.
 pub(crate) struct Observer {
     pub(crate) client: Client,
-    pub(crate) settings: Settings,
+    pub(crate) settings: CloudflareSettings,
     /// The zone, once it is found.
-    zone: Mutex<Option<Zone>>,
+    zone: Mutex<Option<CloudflareZone>>,
 }
 
 /// The remote state of one pool.
@@ -41,20 +41,20 @@ impl RemoteState<'_> {
 }
 
 impl Observer {
-    pub(crate) fn new(client: Client, settings: Settings) -> Self {
+    pub(crate) fn new(client: Client, settings: CloudflareSettings) -> Self {
         Self { client, settings, zone: Mutex::new(None) }
     }
 
     /// Reads the remote state of the pool of this answer.
     pub(crate) async fn observe(&self, answer: &Answer) -> Result<RemoteState<'_>, PoolFault> {
         match &self.settings.mode {
-            Mode::Records { zone, ttl } => {
+            PublishMode::Records { zone, ttl } => {
                 let zone = self.zone(zone).await?;
                 let path = format!("/zones/{}/dns_records", zone.id);
                 let records = self.records(&path, answer.pool.as_str()).await?;
                 Ok(RemoteState::Records { path, ttl: record_ttl(*ttl, &zone), records })
             }
-            Mode::LoadBalancing { account, zone, manage: Manage::Full { ttl }, .. } => {
+            PublishMode::LoadBalancing { account, zone, manage: Manage::Full { ttl }, .. } => {
                 let zone = self.zone(zone.as_deref().unwrap_or_default()).await?;
                 let setup = Setup {
                     pools: pools_path(account),
@@ -71,7 +71,7 @@ impl Observer {
                 let balancer = balancers.into_iter().find(|balancer| balancer.name() == answer.pool.as_str());
                 Ok(RemoteState::Setup { setup, observed: ObservedSetup { pool, balancer } })
             }
-            Mode::LoadBalancing { account, manage: Manage::Origins, .. } => {
+            PublishMode::LoadBalancing { account, manage: Manage::Origins, .. } => {
                 let pool = self.existing_pool(account, self.cloudflare_pool_name(answer)).await?;
                 let path = format!("{}/{}", pools_path(account), pool.id());
                 Ok(RemoteState::Origins { path, pool })
@@ -99,12 +99,12 @@ impl Observer {
     }
 
     /// Reads every load balancer of a zone.
-    pub(crate) async fn balancers(&self, zone: &Zone) -> Result<Vec<Balancer>, PoolFault> {
+    pub(crate) async fn balancers(&self, zone: &CloudflareZone) -> Result<Vec<Balancer>, PoolFault> {
         Ok(self.client.list(Call::ReadBalancer, &balancers_path(zone), &[]).await?)
     }
 
     /// The zone by its ID or its name. It is looked up once.
-    pub(crate) async fn zone(&self, zone: &str) -> Result<Zone, PoolFault> {
+    pub(crate) async fn zone(&self, zone: &str) -> Result<CloudflareZone, PoolFault> {
         let known = self.zone.lock().clone();
         match known {
             Some(zone) => Ok(zone),
@@ -113,7 +113,7 @@ impl Observer {
     }
 
     /// Looks the zone up now.
-    pub(crate) async fn zone_now(&self, zone: &str) -> Result<Zone, PoolFault> {
+    pub(crate) async fn zone_now(&self, zone: &str) -> Result<CloudflareZone, PoolFault> {
         let found = self.find_zone(zone).await?;
         *self.zone.lock() = Some(found.clone());
         Ok(found)
@@ -124,9 +124,10 @@ impl Observer {
         *self.zone.lock() = None;
     }
 
-    async fn find_zone(&self, zone: &str) -> Result<Zone, PoolFault> {
+    async fn find_zone(&self, zone: &str) -> Result<CloudflareZone, PoolFault> {
         if is_id(zone) {
-            let unread = Zone { id: zone.to_owned(), name: String::new(), status: None, plan: ZonePlan::default() };
+            let unread =
+                CloudflareZone { id: zone.to_owned(), name: String::new(), status: None, plan: ZonePlan::default() };
             // Its plan and its status are useful, but a token that may not read them is good enough.
             return match self.client.get(Call::ReadZone, &format!("/zones/{zone}")).await {
                 Ok(found) => Ok(found),
@@ -136,10 +137,10 @@ impl Observer {
         }
         let mut query = vec![("name", zone)];
         // Two accounts may have a zone of the same name.
-        if let Mode::LoadBalancing { account, .. } = &self.settings.mode {
+        if let PublishMode::LoadBalancing { account, .. } = &self.settings.mode {
             query.push(("account.id", account));
         }
-        let found: Vec<Zone> = self.client.list(Call::ReadZone, "/zones", &query).await?;
+        let found: Vec<CloudflareZone> = self.client.list(Call::ReadZone, "/zones", &query).await?;
         select_zone(zone, found.into_iter().filter(|found| found.name.eq_ignore_ascii_case(zone)).collect())
     }
 
@@ -149,16 +150,16 @@ impl Observer {
 
     /// The name or ID of the Cloudflare pool of an answer.
     pub(crate) fn cloudflare_pool_name(&self, answer: &Answer) -> &str {
-        let Mode::LoadBalancing { cloudflare_pools, .. } = &self.settings.mode else { return "" };
+        let PublishMode::LoadBalancing { cloudflare_pools, .. } = &self.settings.mode else { return "" };
         let names = self.settings.pools.iter().zip(cloudflare_pools);
         names.filter(|(served, _)| served.pool == answer.pool).map(|(_, name)| name.as_str()).next().unwrap_or_default()
     }
 }
 
 /// Selects the zone of a name: the active one, if there are several.
-fn select_zone(name: &str, mut zones: Vec<Zone>) -> Result<Zone, PoolFault> {
-    if zones.iter().any(Zone::is_active) {
-        zones.retain(Zone::is_active);
+fn select_zone(name: &str, mut zones: Vec<CloudflareZone>) -> Result<CloudflareZone, PoolFault> {
+    if zones.iter().any(CloudflareZone::is_active) {
+        zones.retain(CloudflareZone::is_active);
     }
     let ids: Vec<&str> = zones.iter().map(|zone| zone.id.as_str()).collect();
     if ids.len() > 1 {
@@ -180,12 +181,12 @@ fn pools_path(account: &str) -> String {
     format!("/accounts/{account}/load_balancers/pools")
 }
 
-fn balancers_path(zone: &Zone) -> String {
+fn balancers_path(zone: &CloudflareZone) -> String {
     format!("/zones/{}/load_balancers", zone.id)
 }
 
 /// The TTL of records in seconds: the configured one, or the least that the zone allows if that is more.
-pub(crate) fn record_ttl(configured: Option<u32>, zone: &Zone) -> u32 {
+pub(crate) fn record_ttl(configured: Option<u32>, zone: &CloudflareZone) -> u32 {
     let least = if zone.is_enterprise() { RECORD_TTL_ENTERPRISE } else { RECORD_TTL };
     configured.unwrap_or(least).max(least)
 }

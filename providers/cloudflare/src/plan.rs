@@ -14,7 +14,7 @@ use http::Method;
 use serde_json::Value;
 
 use crate::client::Call;
-use crate::drift::{Comparison, Entry, NamedEntry, PublishedEntries, States};
+use crate::drift::{Comparison, EntryHistory, NamedEntry, PublishedEntries, States};
 use crate::fault::PoolFault;
 
 /// One edit, with the call that makes it.
@@ -93,9 +93,9 @@ pub(crate) enum Action {
     /// It matches.
     Nothing,
     /// It is written, and then this entry is remembered.
-    Write(Entry),
+    Write(EntryHistory),
     /// Someone else changes it again and again. It is left alone, unless the name would lose a node of the answer.
-    Leave(Entry),
+    Leave(EntryHistory),
 }
 
 impl Plan {
@@ -154,7 +154,7 @@ impl Plan {
 
     /// The entry to remember for an essential property, which is written however often someone else changes it. `drift`
     /// describes that change.
-    pub(crate) fn insist(&mut self, action: Action, drift: &str) -> Option<Entry> {
+    pub(crate) fn insist(&mut self, action: Action, drift: &str) -> Option<EntryHistory> {
         match action {
             Action::Nothing => None,
             Action::Write(entry) => Some(entry),

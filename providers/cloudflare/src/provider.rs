@@ -20,7 +20,7 @@ use crate::drift::{DriftTracker, RECHECK_AFTER};
 use crate::fault::{PoolFault, PoolFaults};
 use crate::observe::Observer;
 use crate::plan::{DesiredTarget, PlannedEdit, desired_targets, problem};
-use crate::settings::Settings;
+use crate::settings::CloudflareSettings;
 
 /// The number of early drift checks after a write with an unknown outcome.
 const RECHECKS: u8 = 2;
@@ -87,7 +87,7 @@ struct PassFaults {
 
 impl Cloudflare {
     /// Sets up a provider with the memory of an earlier run. A memory that cannot be read is ignored. No call is made yet.
-    pub fn new(settings: Settings, memory: Option<Value>) -> Result<Self, BuildError> {
+    pub fn new(settings: CloudflareSettings, memory: Option<Value>) -> Result<Self, BuildError> {
         let client = Client::new(&settings.calls)?;
         let memory = memory.map(serde_json::from_value).transpose().unwrap_or_else(|error| {
             warn!("provider {}: the memory of an earlier run cannot be read, so it is ignored: {error}", settings.name);

@@ -17,7 +17,7 @@ pub const BALANCER_TTL: u32 = 30;
 
 /// The settings of one Cloudflare provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct CloudflareSettings {
     /// The name in logs, metrics and `daymark status`.
     pub name: String,
     /// The settings of its calls.
@@ -27,7 +27,7 @@ pub struct Settings {
     /// The pools that it publishes. Never empty.
     pub pools: Vec<Served>,
     /// The objects that it writes.
-    pub mode: Mode,
+    pub mode: PublishMode,
 }
 
 /// The settings of API calls.
@@ -65,7 +65,7 @@ pub struct Served {
 
 /// The objects that the provider writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum PublishMode {
     /// DNS records, one for each target of the answer.
     Records {
         /// The zone that holds the records: its name, or its ID of 32 hex digits.
@@ -79,7 +79,7 @@ pub enum Mode {
         account: String,
         /// The zone of the balancers, its name or its ID. Without it, balancers are neither checked nor created.
         zone: Option<String>,
-        /// The name or the ID of the Cloudflare pool behind each pool, in the order of [`Settings::pools`].
+        /// The name or the ID of the Cloudflare pool behind each pool, in the order of [`CloudflareSettings::pools`].
         cloudflare_pools: Vec<String>,
         /// The part of the setup that Daymark manages.
         manage: Manage,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use daymark_cloudflare::{Manage, Mode, RECORD_TTL};
+use daymark_cloudflare::{Manage, PublishMode, RECORD_TTL};
 use daymark_decision::{HostName, Membership};
 use daymark_provider::CLIENTS_NOTICE;
 
@@ -11,7 +11,7 @@ use super::families::{FamilyNodes, families};
 use super::findings::Finding;
 use super::values::duration_text;
 use super::{Config, PoolConfig, ProviderConfig};
-use daymark_discovery::Settings;
+use daymark_discovery::DiscoverySettings;
 use daymark_probe as probe;
 
 /// One duration of a sum, with the keys it comes from.
@@ -42,13 +42,13 @@ impl fmt::Display for Sum {
 }
 
 /// The time from the silence of a node (power loss, a cut) to the verdict: its packets go nowhere, so TCP runs out of time.
-pub fn silent(probe: &probe::Settings) -> Sum {
+pub fn silent(probe: &probe::ProbeSettings) -> Sum {
     confirmed(probe, term("connectTimeout", probe.connect_timeout))
 }
 
 /// The time from the standstill of a node (a stopped process behind a TCP stack that still accepts) to the verdict: the
 /// handshakes run out of time once an answer is late.
-pub fn hung(probe: &probe::Settings) -> Sum {
+pub fn hung(probe: &probe::ProbeSettings) -> Sum {
     let late = term("lateAfter", probe.late_after);
     let confirm = confirmations(probe);
     let later = if confirm.duration > late.duration { confirm } else { late };
@@ -59,21 +59,21 @@ pub fn hung(probe: &probe::Settings) -> Sum {
 
 /// The time from the last answer of a node that still makes connections and answers none, to the verdict: only the whole probe
 /// runs out of time.
-pub fn stuck(probe: &probe::Settings) -> Sum {
+pub fn stuck(probe: &probe::ProbeSettings) -> Sum {
     confirmed(probe, term("timeout", probe.timeout))
 }
 
 /// The longest time until a node is down, whatever happens to it.
-pub fn longest(probe: &probe::Settings) -> Duration {
+pub fn longest(probe: &probe::ProbeSettings) -> Duration {
     [silent(probe), hung(probe), stuck(probe)].iter().map(Sum::total).max().unwrap_or_default()
 }
 
 /// A probe has just passed; the next one is silent to its end, and those that confirm it start beside it.
-fn confirmed(probe: &probe::Settings, deadline: Term) -> Sum {
+fn confirmed(probe: &probe::ProbeSettings, deadline: Term) -> Sum {
     Sum(vec![term("interval", probe.interval), confirmations(probe), deadline])
 }
 
-fn confirmations(probe: &probe::Settings) -> Term {
+fn confirmations(probe: &probe::ProbeSettings) -> Term {
     let fall = probe.thresholds.fall.get();
     Term {
         name: format!("fall {fall} × confirmInterval {}", seconds(probe.confirm_interval)),
@@ -140,11 +140,11 @@ impl PoolReport {
     }
 
     /// A message if the worst case through Cloudflare passes [`CLIENTS_NOTICE`].
-    pub fn cloudflare_warning(&self, mode: &Mode) -> Option<String> {
+    pub fn cloudflare_warning(&self, mode: &PublishMode) -> Option<String> {
         let total = self.longest() + cloudflare_ttl(mode)?;
         let sooner = match mode {
-            Mode::Records { .. } => "Load Balancing or the authoritative provider",
-            Mode::LoadBalancing { .. } => "a shorter ttl or the authoritative provider",
+            PublishMode::Records { .. } => "Load Balancing or the authoritative provider",
+            PublishMode::LoadBalancing { .. } => "a shorter ttl or the authoritative provider",
         };
         (total > CLIENTS_NOTICE).then(|| {
             format!(
@@ -201,11 +201,11 @@ pub fn report(config: &Config) -> Report {
 }
 
 /// The longest time for which caches keep an answer of Cloudflare; `None` if only Cloudflare knows.
-fn cloudflare_ttl(mode: &Mode) -> Option<Duration> {
+fn cloudflare_ttl(mode: &PublishMode) -> Option<Duration> {
     let ttl = match mode {
-        Mode::Records { ttl, .. } => ttl.unwrap_or(RECORD_TTL),
-        Mode::LoadBalancing { manage: Manage::Full { ttl }, .. } => *ttl,
-        Mode::LoadBalancing { manage: Manage::Origins, .. } => return None,
+        PublishMode::Records { ttl, .. } => ttl.unwrap_or(RECORD_TTL),
+        PublishMode::LoadBalancing { manage: Manage::Full { ttl }, .. } => *ttl,
+        PublishMode::LoadBalancing { manage: Manage::Origins, .. } => return None,
     };
     Some(Duration::from_secs(ttl.into()))
 }
@@ -258,7 +258,7 @@ impl fmt::Display for PoolReport {
     }
 }
 
-fn message(Settings { source, interval, shrink_pause }: &Settings) -> String {
+fn message(DiscoverySettings { source, interval, shrink_pause }: &DiscoverySettings) -> String {
     format!(
         "discovery: {source}, listed every {}; a new node joins at once; a missing node leaves after {}, one at a time",
         duration_text(*interval),

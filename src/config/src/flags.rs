@@ -1,6 +1,6 @@
 //! Turns flags into the tree of a file, or puts them into one, so that the same reader and the same rules check both.
 
-use super::tree::{Entry, Node, Value};
+use super::tree::{Value, YamlEntry, YamlNode};
 
 /// The flags as the command line had them. `Config::from_flags` judges them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Flags {
 }
 
 /// Puts `--self NAME` into the tree of a file, before what the file says. Without peers there is nothing to name.
-pub(super) fn put_self(tree: &mut Node, name: &str) {
+pub(super) fn put_self(tree: &mut YamlNode, name: &str) {
     let Value::Map(root) = &mut tree.value else { return };
     for peers in root.iter_mut().filter(|entry| entry.key == "peers") {
         if let Value::Map(peers) = &mut peers.node.value {
@@ -33,21 +33,21 @@ pub(super) fn put_self(tree: &mut Node, name: &str) {
 }
 
 /// The tree of a file that says the same.
-pub(super) fn tree(flags: &Flags) -> Node {
+pub(super) fn tree(flags: &Flags) -> YamlNode {
     let mut root = vec![entry("pools", list(vec![pool(flags)]))];
     if !flags.listen.is_empty() || !flags.nameservers.is_empty() {
         root.push(entry("providers", list(vec![provider(flags)])));
     }
     if let Some(listen) = &flags.admin {
-        root.push(entry("admin", Node::map([("listen", text("--admin", listen))])));
+        root.push(entry("admin", YamlNode::map([("listen", text("--admin", listen))])));
     }
     if let Some(directory) = &flags.state_dir {
         root.push(entry("stateDir", text("--state-dir", directory)));
     }
-    Node::flag("the flags", Value::Map(root))
+    YamlNode::flag("the flags", Value::Map(root))
 }
 
-fn pool(flags: &Flags) -> Node {
+fn pool(flags: &Flags) -> YamlNode {
     let (name, port) = match flags.pool.rsplit_once(':') {
         Some((name, port)) => (name, Some(port)),
         None => (flags.pool.as_str(), None),
@@ -55,25 +55,25 @@ fn pool(flags: &Flags) -> Node {
     let mut pool = vec![entry("name", text("--pool", name))];
     if let Some(port) = port {
         let number = port.parse::<i128>().map_or_else(|_| Value::Text(port.to_owned()), Value::Whole);
-        pool.push(entry("port", Node::flag("--pool (port)", number)));
+        pool.push(entry("port", YamlNode::flag("--pool (port)", number)));
     }
-    pool.push(entry("nodes", Node::flag("--node", named("--node", &flags.nodes))));
+    pool.push(entry("nodes", YamlNode::flag("--node", named("--node", &flags.nodes))));
     if let Some(ca) = &flags.ca {
-        pool.push(entry("probe", Node::map([("ca", text("--ca", ca))])));
+        pool.push(entry("probe", YamlNode::map([("ca", text("--ca", ca))])));
     }
-    Node::flag("--pool", Value::Map(pool))
+    YamlNode::flag("--pool", Value::Map(pool))
 }
 
-fn provider(flags: &Flags) -> Node {
+fn provider(flags: &Flags) -> YamlNode {
     let mut provider = vec![
         entry("type", text("--nameserver", "authoritative")),
-        entry("nameservers", Node::flag("--nameserver", named("--nameserver", &flags.nameservers))),
+        entry("nameservers", YamlNode::flag("--nameserver", named("--nameserver", &flags.nameservers))),
     ];
     if !flags.listen.is_empty() {
         let listen = flags.listen.iter().map(|address| text("--listen", address)).collect();
-        provider.push(entry("listen", Node::flag("--listen", Value::List(listen))));
+        provider.push(entry("listen", YamlNode::flag("--listen", Value::List(listen))));
     }
-    Node::flag("--nameserver", Value::Map(provider))
+    YamlNode::flag("--nameserver", Value::Map(provider))
 }
 
 /// A list of `NAME=ADDRESS[,ADDRESS]`. A name alone has no addresses, which the rules judge.
@@ -84,21 +84,21 @@ fn named(flag: &str, values: &[String]) -> Value {
         let mut entries = vec![entry("name", text(&label, name))];
         if let Some(addresses) = addresses {
             let addresses = addresses.split(',').map(|address| text(&label, address)).collect();
-            entries.push(entry("addresses", Node::flag(label.clone(), Value::List(addresses))));
+            entries.push(entry("addresses", YamlNode::flag(label.clone(), Value::List(addresses))));
         }
-        Node::flag(label, Value::Map(entries))
+        YamlNode::flag(label, Value::Map(entries))
     };
     Value::List(values.iter().map(node).collect())
 }
 
-fn entry(key: &str, node: Node) -> Entry {
-    Entry { key: key.to_owned(), position: None, node }
+fn entry(key: &str, node: YamlNode) -> YamlEntry {
+    YamlEntry { key: key.to_owned(), position: None, node }
 }
 
-fn list(nodes: Vec<Node>) -> Node {
-    Node { value: Value::List(nodes), position: None, label: None }
+fn list(nodes: Vec<YamlNode>) -> YamlNode {
+    YamlNode { value: Value::List(nodes), position: None, label: None }
 }
 
-fn text(label: &str, value: &str) -> Node {
-    Node::flag(label, Value::Text(value.to_owned()))
+fn text(label: &str, value: &str) -> YamlNode {
+    YamlNode::flag(label, Value::Text(value.to_owned()))
 }

@@ -2,7 +2,7 @@
 
 use daymark_decision::shortened;
 
-use super::tree::{Node, Value};
+use super::tree::{Value, YamlNode};
 
 /// The type of a Kubernetes object (`TypeMeta` of k8s.io/apimachinery).
 struct ObjectType {
@@ -13,7 +13,7 @@ struct ObjectType {
 /// The message that names the file of another program; `None` for a file that may be a configuration.
 ///
 /// `tree` is `None` if the text is not one YAML document: files of kubeadm often have several.
-pub(super) fn recognised(text: &str, tree: Option<&Node>) -> Option<String> {
+pub(super) fn recognised(text: &str, tree: Option<&YamlNode>) -> Option<String> {
     let ObjectType { api_version, kind } = tree.map_or_else(|| of_lines(text), of_tree)?;
     let kind = shortened(&kind);
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
@@ -34,7 +34,7 @@ pub(super) fn recognised(text: &str, tree: Option<&Node>) -> Option<String> {
 }
 
 /// The type by the two keys at the top of a tree.
-fn of_tree(tree: &Node) -> Option<ObjectType> {
+fn of_tree(tree: &YamlNode) -> Option<ObjectType> {
     let Value::Map(entries) = &tree.value else { return None };
     let text = |key: &str| {
         entries.iter().find(|entry| entry.key == key).and_then(|entry| match &entry.node.value {

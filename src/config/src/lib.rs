@@ -35,8 +35,8 @@ pub use self::flags::Flags;
 
 use self::findings::{Findings, Locations};
 use self::reader::Key;
-use self::tree::Node;
-use self::typed::Source;
+use self::tree::YamlNode;
+use self::typed::ConfigInput;
 use self::values::Kind as _;
 use daymark_probe::{self as probe, ProbedPool};
 
@@ -71,17 +71,17 @@ impl Config {
     /// Reads a configuration file, as the host `named` if that is given beside it. The paths in it are relative to its
     /// directory.
     pub fn load(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
-        Self::load_as(path, Source::File, named)
+        Self::load_as(path, ConfigInput::File, named)
     }
 
     /// The same for one pass, which talks to no other host: the keys of the hosts are not looked at.
     pub fn load_without_keys(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
-        Self::load_as(path, Source::FileWithoutKeys, named)
+        Self::load_as(path, ConfigInput::FileWithoutKeys, named)
     }
 
     /// The same for a command that needs none of the files that the configuration names; it does not look at them.
     pub fn load_alone(path: &Path, named: Option<&str>) -> Result<Self, ConfigErrors> {
-        Self::load_as(path, Source::FileAlone, named)
+        Self::load_as(path, ConfigInput::FileAlone, named)
     }
 
     /// Reads the file again, or another, as the same host.
@@ -91,10 +91,10 @@ impl Config {
 
     /// Reads the text of a configuration file. Findings call it `file_name`; the paths in it are relative to `base_dir`.
     pub fn parse(text: &str, file_name: &str, base_dir: &Path) -> Result<Self, ConfigErrors> {
-        Self::parse_as(text, file_name, base_dir, Source::File, None)
+        Self::parse_as(text, file_name, base_dir, ConfigInput::File, None)
     }
 
-    fn load_as(path: &Path, source: Source, named: Option<&str>) -> Result<Self, ConfigErrors> {
+    fn load_as(path: &Path, source: ConfigInput, named: Option<&str>) -> Result<Self, ConfigErrors> {
         let file_name = path.display().to_string();
         let text = read(path).map_err(|message| refused(&file_name, None, message))?;
         Self::parse_as(&text, &file_name, path.parent().unwrap_or(Path::new("")), source, named)
@@ -104,7 +104,7 @@ impl Config {
         text: &str,
         file_name: &str,
         base_dir: &Path,
-        source: Source,
+        source: ConfigInput,
         named: Option<&str>,
     ) -> Result<Self, ConfigErrors> {
         let tree = tree::parse(text);
@@ -122,7 +122,7 @@ impl Config {
 
     /// Takes the flags of `daymark run`. The paths in them are relative to the working directory.
     pub fn from_flags(flags: &Flags) -> Result<Self, ConfigErrors> {
-        Self::judge(&flags::tree(flags), Source::Flags, Path::new(""), Findings::new(None))
+        Self::judge(&flags::tree(flags), ConfigInput::Flags, Path::new(""), Findings::new(None))
     }
 
     /// Every file that the configuration names; a change of one of them is a change of the configuration.
@@ -151,7 +151,7 @@ impl Config {
         self.source.locations.finding(key, flag, message)
     }
 
-    fn judge(tree: &Node, source: Source, base: &Path, findings: Findings) -> Result<Self, ConfigErrors> {
+    fn judge(tree: &YamlNode, source: ConfigInput, base: &Path, findings: Findings) -> Result<Self, ConfigErrors> {
         let findings = RefCell::new(findings);
         let raw: Key<raw::RawConfig> = reader::read(tree, &findings);
         let mut findings = findings.into_inner();
@@ -206,9 +206,9 @@ pub struct PoolConfig {
     /// The policy of the pool, with the nodes of the file alone.
     pub pool: Pool,
     /// The settings of its probes.
-    pub probe: probe::Settings,
+    pub probe: probe::ProbeSettings,
     /// The settings of its discovery; `None` if it has none.
-    pub discovery: Option<daymark_discovery::Settings>,
+    pub discovery: Option<daymark_discovery::DiscoverySettings>,
 }
 
 impl PoolConfig {
@@ -224,7 +224,7 @@ pub enum ProviderConfig {
     /// Daymark serves the zone itself.
     Authoritative(AuthoritativeConfig),
     /// Daymark writes to Cloudflare.
-    Cloudflare(daymark_cloudflare::Settings),
+    Cloudflare(daymark_cloudflare::CloudflareSettings),
 }
 
 impl ProviderConfig {

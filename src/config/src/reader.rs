@@ -11,7 +11,7 @@ use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::findings::{Findings, Location, join};
 use super::spelling::{near, unknown};
-use super::tree::{Entry, Node, Value};
+use super::tree::{Value, YamlEntry, YamlNode};
 use daymark_decision::quoted;
 
 /// The key that says which kind a mapping is of.
@@ -56,7 +56,7 @@ impl<T> Key<T> {
 }
 
 /// Reads a whole tree into a raw type.
-pub(super) fn read<'de, T: Deserialize<'de>>(tree: &'de Node, findings: &RefCell<Findings>) -> Key<T> {
+pub(super) fn read<'de, T: Deserialize<'de>>(tree: &'de YamlNode, findings: &RefCell<Findings>) -> Key<T> {
     let root = Reader { node: tree, key: tree.label.clone().unwrap_or_default(), tagged: false, findings };
     // A boundary returns no error; it records it.
     Key::deserialize(root).unwrap_or(Key::Faulty)
@@ -98,7 +98,7 @@ impl de::Error for Message {
 /// One node, read by serde.
 #[derive(Clone)]
 struct Reader<'de, 'f> {
-    node: &'de Node,
+    node: &'de YamlNode,
     key: String,
     /// The mapping has its kind in [`TAG`], read already.
     tagged: bool,
@@ -106,7 +106,7 @@ struct Reader<'de, 'f> {
 }
 
 impl<'de> Reader<'de, '_> {
-    fn child(&self, key: String, node: &'de Node) -> Self {
+    fn child(&self, key: String, node: &'de YamlNode) -> Self {
         let key = node.label.clone().unwrap_or(key);
         Self { node, key, tagged: false, findings: self.findings }
     }
@@ -117,9 +117,9 @@ impl<'de> Reader<'de, '_> {
 
     /// The entries with their keys, each once; the others are reported. A misspelt key is read as the one that it was
     /// meant for, so that nothing reports that as missing.
-    fn known<'n>(&self, entries: &'de [Entry], fields: &[&'n str]) -> Vec<(&'n str, &'de Entry)> {
+    fn known<'n>(&self, entries: &'de [YamlEntry], fields: &[&'n str]) -> Vec<(&'n str, &'de YamlEntry)> {
         let allowed: Vec<&str> = self.tagged.then_some(TAG).into_iter().chain(fields.iter().copied()).collect();
-        let mut known: Vec<(&str, &Entry)> = Vec::new();
+        let mut known: Vec<(&str, &YamlEntry)> = Vec::new();
         let mut misspelt = Vec::new();
         for entry in entries {
             let Some(key) = allowed.iter().find(|key| **key == entry.key) else {
@@ -295,7 +295,7 @@ struct Elements<'de, 'f, I> {
     reader: Reader<'de, 'f>,
 }
 
-impl<'de, I: Iterator<Item = (usize, &'de Node)>> SeqAccess<'de> for Elements<'de, '_, I> {
+impl<'de, I: Iterator<Item = (usize, &'de YamlNode)>> SeqAccess<'de> for Elements<'de, '_, I> {
     type Error = Message;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Message> {
@@ -307,11 +307,11 @@ impl<'de, I: Iterator<Item = (usize, &'de Node)>> SeqAccess<'de> for Elements<'d
 
 struct Entries<'de, 'f, I> {
     rest: I,
-    current: Option<(&'static str, &'de Entry)>,
+    current: Option<(&'static str, &'de YamlEntry)>,
     reader: Reader<'de, 'f>,
 }
 
-impl<'de, I: Iterator<Item = (&'static str, &'de Entry)>> MapAccess<'de> for Entries<'de, '_, I> {
+impl<'de, I: Iterator<Item = (&'static str, &'de YamlEntry)>> MapAccess<'de> for Entries<'de, '_, I> {
     type Error = Message;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Message> {

@@ -13,7 +13,7 @@ pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// One value of the file, or of a flag.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct YamlNode {
     pub(super) value: Value,
     /// The position of its first character; a flag has none.
     pub(super) position: Option<Position>,
@@ -29,16 +29,16 @@ pub(super) enum Value {
     Whole(i128),
     Fraction(f64),
     Text(String),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
+    List(Vec<YamlNode>),
+    Map(Vec<YamlEntry>),
 }
 
 /// One key with its value.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct YamlEntry {
     pub(super) key: String,
     pub(super) position: Option<Position>,
-    pub(super) node: Node,
+    pub(super) node: YamlNode,
 }
 
 /// The text is no YAML, so there is no tree.
@@ -48,11 +48,11 @@ pub(super) struct NotYaml {
 }
 
 /// Reads one YAML document.
-pub(super) fn parse(text: &str) -> Result<Node, NotYaml> {
+pub(super) fn parse(text: &str) -> Result<YamlNode, NotYaml> {
     if text.len() > MAX_BYTES {
         return Err(NotYaml { position: None, message: too_large() });
     }
-    serde_saphyr::from_str_with_options::<Spanned<Value>>(text, options()).map(Node::from).map_err(|error| {
+    serde_saphyr::from_str_with_options::<Spanned<Value>>(text, options()).map(YamlNode::from).map_err(|error| {
         let error = error.without_snippet();
         let position = error.location().and_then(position);
         NotYaml { position, message: reason(error) }
@@ -64,20 +64,20 @@ pub(super) fn too_large() -> String {
     format!("is too large; at most {} KiB are allowed", MAX_BYTES >> 10)
 }
 
-impl Node {
+impl YamlNode {
     /// A value that a flag gave.
     pub(super) fn flag(label: impl Into<String>, value: Value) -> Self {
         Self { value, position: None, label: Some(label.into()) }
     }
 
     /// A mapping that no one wrote: it only holds what flags gave.
-    pub(super) fn map<const N: usize>(entries: [(&str, Node); N]) -> Self {
-        let entry = |(key, node): (&str, Node)| Entry { key: key.to_owned(), position: None, node };
+    pub(super) fn map<const N: usize>(entries: [(&str, YamlNode); N]) -> Self {
+        let entry = |(key, node): (&str, YamlNode)| YamlEntry { key: key.to_owned(), position: None, node };
         Self { value: Value::Map(entries.into_iter().map(entry).collect()), position: None, label: None }
     }
 }
 
-impl From<Spanned<Value>> for Node {
+impl From<Spanned<Value>> for YamlNode {
     fn from(spanned: Spanned<Value>) -> Self {
         Self { position: position(spanned.referenced), value: spanned.value, label: None }
     }
@@ -178,7 +178,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut entries = Vec::new();
         while let Some((key, value)) = map.next_entry::<Spanned<Value>, Spanned<Value>>()? {
-            entries.push(Entry { position: position(key.referenced), key: key_text(key.value), node: value.into() });
+            entries.push(YamlEntry {
+                position: position(key.referenced),
+                key: key_text(key.value),
+                node: value.into(),
+            });
         }
         Ok(Value::Map(entries))
     }

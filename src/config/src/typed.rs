@@ -24,7 +24,7 @@ use super::{AdminConfig, Config, ConfigSource, PoolConfig, ProviderConfig};
 
 /// The source of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum ConfigInput {
     /// A file, which says everything.
     File,
     /// A file, for a pass that talks to no other host and needs no keys for it.
@@ -36,14 +36,14 @@ pub(super) enum Source {
 }
 
 /// Judges a configuration; what it returns counts only if `findings` holds no error.
-pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings: &mut Findings) -> Option<Config> {
+pub(super) fn config(raw: Key<RawConfig>, source: ConfigInput, base: &Path, findings: &mut Findings) -> Option<Config> {
     let (raw, root) = raw.present()?;
     let mut checker = Checker { findings, source, base };
     let pools = checker.pools(raw.pools, root);
     let has_peers = !matches!(raw.peers, Key::Absent);
     let mut peers = checker.peers(raw.peers, &pools);
     let providers = match (raw.providers, source) {
-        (Key::Absent, Source::Flags) => {
+        (Key::Absent, ConfigInput::Flags) => {
             let message = "nothing publishes the answers; --nameserver NAME=ADDRESS serves them by DNS";
             checker.findings.warn(root, message);
             Vec::new()
@@ -55,7 +55,7 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
     }
     let admin = checker.admin(raw.admin);
     let state_dir = match (raw.state_dir, source) {
-        (Key::Absent, Source::Flags) => None,
+        (Key::Absent, ConfigInput::Flags) => None,
         (key, _) => Some(base.join(key.or(Text(FilePath(raw::STATE_DIR.into()))).0.0)),
     };
     Some(Config { pools, providers, peers, admin, state_dir, warnings: Vec::new(), source: ConfigSource::default() })
@@ -64,7 +64,7 @@ pub(super) fn config(raw: Key<RawConfig>, source: Source, base: &Path, findings:
 /// The check under way.
 struct Checker<'a> {
     findings: &'a mut Findings,
-    source: Source,
+    source: ConfigInput,
     base: &'a Path,
 }
 
@@ -153,7 +153,7 @@ impl Checker<'_> {
     fn file(&mut self, key: Key<Text<FilePath>>, check: files::Check) -> Option<PathBuf> {
         let (Text(FilePath(path)), location) = key.present()?;
         let path = self.base.join(path);
-        if self.source != Source::FileAlone
+        if self.source != ConfigInput::FileAlone
             && let Err(error) = check(&path)
         {
             self.findings.error(location, error_chain(&error));

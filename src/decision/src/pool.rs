@@ -15,7 +15,7 @@ use crate::observation::Kind;
 use crate::operator_override::OverrideKind;
 use crate::overrides::{Overrides, Usability};
 use crate::policy::{Mode, Pool};
-use crate::pool_verdicts::{Finding, PoolVerdicts};
+use crate::pool_verdicts::{PoolVerdicts, VoteResult};
 use crate::quorum::Vote;
 use crate::reason::{NotReadyReason, Reason};
 use crate::selection::{Candidate, Selection, select};
@@ -165,7 +165,7 @@ impl PoolState {
     }
 
     /// Judges each target by a finding, asked in the order of targets. Without a verdict in it, the former one stays.
-    pub(crate) fn verdicts_by(&self, mut finding: impl FnMut(&Target, &Health) -> Finding) -> PoolVerdicts {
+    pub(crate) fn verdicts_by(&self, mut finding: impl FnMut(&Target, &Health) -> VoteResult) -> PoolVerdicts {
         let mut verdicts = PoolVerdicts::default();
         for (target, health) in &self.healths {
             let found = finding(target, health);

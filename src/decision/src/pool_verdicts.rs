@@ -21,7 +21,7 @@ pub(crate) struct PoolVerdicts {
 }
 
 /// The finding of the votes that count on one target.
-pub(crate) struct Finding {
+pub(crate) struct VoteResult {
     /// `None` if nobody knows the target.
     pub(crate) verdict: Option<Grade>,
     /// The best grade that any host gives it.
@@ -34,7 +34,7 @@ pub(crate) struct Finding {
     pub(crate) is_current: bool,
 }
 
-impl Finding {
+impl VoteResult {
     pub(crate) fn new(votes: &[Vote], verdict: Option<Grade>, best: Grade) -> Self {
         Self {
             verdict,

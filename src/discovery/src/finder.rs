@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::query::{Answer, Deadlines, GradedAddress, QueryError, query, query_order};
 use crate::rules::PoolView;
-use crate::settings::Settings;
+use crate::settings::DiscoverySettings;
 
 /// The longest time that one apiserver may take for its list.
 const APISERVER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ pub(crate) struct Report {
 pub(crate) struct Finder {
     pub(crate) pool: PoolName,
     pub(crate) number: u64,
-    pub(crate) settings: Settings,
+    pub(crate) settings: DiscoverySettings,
     pub(crate) prober: Prober,
     pub(crate) targets: ViewTargets,
     pub(crate) reports: mpsc::Sender<Report>,

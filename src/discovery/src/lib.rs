@@ -29,7 +29,7 @@ pub use self::finder::{TargetView, ViewTargets};
 pub use self::pass::{PassReport, discover_once};
 pub use self::pools::DiscoveredPools;
 pub use self::rules::DiscoveredNodes;
-pub use self::settings::{AddressType, Settings, Source};
+pub use self::settings::{AddressType, DiscoverySettings, DiscoverySource};
 pub use self::statuses::DiscoveryStatuses;
 
 use self::finder::{Finder, Report};
@@ -43,9 +43,9 @@ pub struct DiscoveryPool<'a> {
     /// The pool, with the nodes of the configuration alone.
     pub pool: &'a Pool,
     /// The way its apiservers are reached.
-    pub probe: &'a daymark_probe::Settings,
+    pub probe: &'a daymark_probe::ProbeSettings,
     /// The way its nodes are found.
-    pub settings: &'a Settings,
+    pub settings: &'a DiscoverySettings,
 }
 
 /// Takes a change in the nodes of a pool.
@@ -77,8 +77,8 @@ pub struct Discovery {
 /// The running finder of one pool, and the last results of it.
 struct RunningFinder {
     number: u64,
-    settings: Settings,
-    probe: daymark_probe::Settings,
+    settings: DiscoverySettings,
+    probe: daymark_probe::ProbeSettings,
     task: AbortHandle,
     seeds: BTreeSet<IpAddr>,
     apiserver: Option<IpAddr>,
@@ -152,8 +152,8 @@ impl Discovery {
     fn start(
         &mut self,
         pool: &PoolName,
-        settings: &Settings,
-        probe: &daymark_probe::Settings,
+        settings: &DiscoverySettings,
+        probe: &daymark_probe::ProbeSettings,
         former: Option<RunningFinder>,
     ) -> RunningFinder {
         if let Some(former) = &former {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::rules::{self, Listing, Nodes};
-use crate::settings::Source;
+use crate::settings::DiscoverySource;
 
 /// The most objects on the one page that is requested, which bounds the work of the apiserver.
 const PAGE_SIZE: u32 = 200;
@@ -51,7 +51,7 @@ fn in_brackets(message: &str) -> String {
 }
 
 #[derive(Clone, Deserialize)]
-struct Node {
+struct ListedNode {
     metadata: Meta,
     #[serde(default)]
     status: NodeStatus,
@@ -92,17 +92,17 @@ struct EndpointPort {
 }
 
 /// The path and query of the request.
-pub(crate) fn path(source: &Source) -> Result<String, kube_core::request::Error> {
+pub(crate) fn path(source: &DiscoverySource) -> Result<String, kube_core::request::Error> {
     let (path, selector) = match source {
-        Source::Nodes { selector, .. } => ("/api/v1/nodes", selector.as_str()),
-        Source::Endpoints => ("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", OF_KUBERNETES),
+        DiscoverySource::Nodes { selector, .. } => ("/api/v1/nodes", selector.as_str()),
+        DiscoverySource::Endpoints => ("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", OF_KUBERNETES),
     };
     let parameters = ListParams::default().labels(selector).limit(PAGE_SIZE);
     Ok(Request::new(path).list(&parameters)?.uri().to_string())
 }
 
 /// Parses an answer. `port` is that of the pool, which the endpoints should have.
-pub(crate) fn read(source: &Source, status: StatusCode, body: &[u8], port: u16) -> Result<Listing, ListError> {
+pub(crate) fn read(source: &DiscoverySource, status: StatusCode, body: &[u8], port: u16) -> Result<Listing, ListError> {
     match status {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED => return Err(ListError::Unauthorized(message(body))),
@@ -110,18 +110,18 @@ pub(crate) fn read(source: &Source, status: StatusCode, body: &[u8], port: u16) 
         other => return Err(ListError::Status { code: other.as_u16(), message: message(body) }),
     }
     match source {
-        Source::Nodes { address_type, .. } => {
-            let list = list::<Node>(body)?;
+        DiscoverySource::Nodes { address_type, .. } => {
+            let list = list::<ListedNode>(body)?;
             let is_of_type = |address: &&NodeAddress| address.kind == address_type.as_str();
-            let addresses = |node: &Node| {
+            let addresses = |node: &ListedNode| {
                 let all = node.status.addresses.iter().flatten().filter(is_of_type);
                 all.filter_map(|listed| address(&listed.address)).collect::<BTreeSet<_>>()
             };
-            let named = |node: &Node| Some((NodeName::new(&node.metadata.name).ok()?, addresses(node)));
+            let named = |node: &ListedNode| Some((NodeName::new(&node.metadata.name).ok()?, addresses(node)));
             let nodes = list.items.iter().filter_map(named).collect();
             Ok(Listing { remark: without_addresses(&nodes, address_type.as_str()), gap: gap(&list.metadata), nodes })
         }
-        Source::Endpoints => {
+        DiscoverySource::Endpoints => {
             let list = list::<EndpointSlice>(body)?;
             let endpoints = list.items.iter().flat_map(|slice| slice.endpoints.iter().flatten());
             let addresses = endpoints.flat_map(|endpoint| &endpoint.addresses).filter_map(|text| address(text));

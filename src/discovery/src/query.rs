@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::listing::{self, ListError};
 use crate::rules::Listing;
-use crate::settings::Source;
+use crate::settings::DiscoverySource;
 
 /// The most bytes of a list. A Node reports its images and has some 20 kB, and a page has at most 200 of them.
 const MAX_LIST_BYTES: usize = 8 << 20;
@@ -62,7 +62,7 @@ enum ApiserverError {
 /// Asks the apiservers at these addresses in their order, and gives the first list.
 pub(crate) async fn query(
     prober: &Prober,
-    source: &Source,
+    source: &DiscoverySource,
     apiservers: &[IpAddr],
     deadlines: Deadlines,
 ) -> Result<Answer, QueryError> {
@@ -102,7 +102,7 @@ pub(crate) struct GradedAddress {
 
 async fn query_one(
     prober: &Prober,
-    source: &Source,
+    source: &DiscoverySource,
     address: IpAddr,
     deadline: Instant,
 ) -> Result<Listing, ApiserverError> {
@@ -122,9 +122,9 @@ mod tests {
         let apiservers = [[127, 0, 0, 1].into(); 2];
         let within =
             |seconds| Deadlines { each: Duration::from_secs(1), all: Instant::now() + Duration::from_secs(seconds) };
-        let error = query(&prober, &Source::Endpoints, &apiservers, within(0)).await.unwrap_err().to_string();
+        let error = query(&prober, &DiscoverySource::Endpoints, &apiservers, within(0)).await.unwrap_err().to_string();
         assert_eq!(error, "0 of 2 were asked in time");
-        let error = query(&prober, &Source::Endpoints, &apiservers, within(60)).await.unwrap_err().to_string();
+        let error = query(&prober, &DiscoverySource::Endpoints, &apiservers, within(60)).await.unwrap_err().to_string();
         assert_eq!(error.matches("127.0.0.1: ").count(), 2, "{error}");
     }
 

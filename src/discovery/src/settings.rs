@@ -5,9 +5,9 @@ use std::time::Duration;
 
 /// The settings of discovery for one pool, as the configuration gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct DiscoverySettings {
     /// The objects of Kubernetes that are listed.
-    pub source: Source,
+    pub source: DiscoverySource,
     /// The time from one list to the next.
     pub interval: Duration,
     /// The time for which an address must be missing from every list before it leaves, and the time after the last one that left.
@@ -16,7 +16,7 @@ pub struct Settings {
 
 /// The objects of Kubernetes that are listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum DiscoverySource {
     /// The Nodes with these labels, by one kind of their addresses.
     Nodes {
         /// A label selector, in the syntax of Kubernetes.
@@ -47,7 +47,7 @@ impl AddressType {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for DiscoverySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nodes { selector, address_type } => {

@@ -15,8 +15,8 @@ use crate::rules::{Listing, PoolView};
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// The settings of a probe to a port at which nothing listens.
-pub(crate) fn probe_settings() -> daymark_probe::Settings {
-    daymark_probe::Settings {
+pub(crate) fn probe_settings() -> daymark_probe::ProbeSettings {
+    daymark_probe::ProbeSettings {
         port: 1,
         path: "/readyz".to_owned(),
         server_name: "lb.example.org".to_owned(),
@@ -42,7 +42,7 @@ pub(crate) fn pool(nodes: Vec<Node>) -> Pool {
 struct Fixture {
     discovery: Discovery,
     pool: Pool,
-    settings: Settings,
+    settings: DiscoverySettings,
     events: Arc<Mutex<Vec<String>>>,
     statuses: DiscoveryStatuses,
     started: Instant,
@@ -66,8 +66,11 @@ impl Fixture {
             statuses: statuses.clone(),
         };
         let seed = Node { name: node_name("cp-1"), addresses: vec![[127, 0, 0, 1].into()], priority: 0, weight: 1 };
-        let settings =
-            Settings { source: Source::Endpoints, interval: Duration::from_hours(1), shrink_pause: 60 * MINUTE };
+        let settings = DiscoverySettings {
+            source: DiscoverySource::Endpoints,
+            interval: Duration::from_hours(1),
+            shrink_pause: 60 * MINUTE,
+        };
         let discovery = Discovery::new(DiscoveredPools::default(), surroundings);
         let mut fixture = Self { discovery, pool: pool(vec![seed]), settings, events, statuses, started };
         fixture.configure();

@@ -6,11 +6,11 @@ use std::path::Path;
 
 /// One version of a file. A missing file has a version too.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileVersion(Option<Identity>);
+pub struct FileVersion(Option<FileIdentity>);
 
 /// The metadata of a file that changes with its content or its permissions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Identity {
+struct FileIdentity {
     device: u64,
     inode: u64,
     size: u64,
@@ -25,7 +25,7 @@ impl FileVersion {
     /// The present version of the file at `path`.
     pub fn of(path: &Path) -> Self {
         let file = fs::metadata(path).ok();
-        Self(file.map(|file| Identity {
+        Self(file.map(|file| FileIdentity {
             device: file.dev(),
             inode: file.ino(),
             size: file.size(),

@@ -20,6 +20,6 @@ mod watch;
 
 pub use self::expiry::{Expiries, Expiry};
 pub use self::prober::Prober;
-pub use self::settings::{Auth, Settings, Trust};
+pub use self::settings::{Auth, ProbeSettings, Trust};
 pub use self::supervisor::{ProbedPool, Supervisor, WatchOutputs};
 pub use self::watch::{offset, watch};

@@ -20,11 +20,11 @@ use crate::connection::Connection;
 use crate::credentials::{self, CredentialFiles, Credentials};
 use crate::expiry::Expiries;
 use crate::failure::{of_connect, of_handshake, of_request};
-use crate::settings::Settings;
+use crate::settings::ProbeSettings;
 
 /// Probes the targets of one pool. One is enough for all of them, and they share its TLS configuration.
 pub struct Prober {
-    settings: Settings,
+    settings: ProbeSettings,
     credentials: CredentialFiles,
     watches: AtomicU32,
 }
@@ -59,13 +59,13 @@ impl Probed {
 
 impl Prober {
     /// A prober with these settings. The first probe reads the files.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: ProbeSettings) -> Self {
         let credentials = credentials::watch(settings.trust.clone(), settings.auth.clone());
         Self { settings, credentials, watches: AtomicU32::new(0) }
     }
 
     /// The settings of its probes.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &ProbeSettings {
         &self.settings
     }
 

@@ -51,7 +51,7 @@ use daymark_decision::{Grade, Kind, Thresholds};
 use tokio::time::Instant;
 
 use self::verdict::Verdict;
-use crate::settings::Settings;
+use crate::settings::ProbeSettings;
 
 mod verdict;
 
@@ -134,8 +134,8 @@ impl Pacing {
     }
 }
 
-impl From<&Settings> for Pacing {
-    fn from(settings: &Settings) -> Self {
+impl From<&ProbeSettings> for Pacing {
+    fn from(settings: &ProbeSettings) -> Self {
         Self {
             interval: settings.interval,
             confirm_interval: settings.confirm_interval,

@@ -8,7 +8,7 @@ use daymark_decision::Thresholds;
 
 /// The settings of the probes of one pool, as the configuration gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct ProbeSettings {
     /// The TCP port of every target.
     pub port: u16,
     /// The path and query of the request, such as `/readyz`.
@@ -38,7 +38,7 @@ pub struct Settings {
     pub auth: Option<Auth>,
 }
 
-impl Settings {
+impl ProbeSettings {
     /// The files that a probe reads.
     pub fn files(&self) -> Vec<&Path> {
         files(&self.trust, self.auth.as_ref())

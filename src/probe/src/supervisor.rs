@@ -11,7 +11,7 @@ use daymark_decision::{Observation, Pool, PoolName, Target};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Prober, Settings, offset, watch};
+use crate::{ProbeSettings, Prober, offset, watch};
 
 /// The time beyond its own deadlines after which a silent watch counts as stuck.
 const HEARTBEAT_SLACK: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ pub struct ProbedPool<'a> {
     /// The pool, with every node that is known.
     pub pool: &'a Pool,
     /// The way its targets are probed.
-    pub settings: &'a Settings,
+    pub settings: &'a ProbeSettings,
 }
 
 /// The receivers of what the watches give off.

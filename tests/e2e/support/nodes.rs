@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver};
+use daymark_fake_apiserver::{Behaviour, FakeApiserver, FakeAuthority};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -15,7 +15,7 @@ use super::POOL;
 
 /// Fake nodes, their CA and a directory for the files of the test. Dropping it removes them all.
 pub(crate) struct Nodes {
-    pub(crate) authority: Authority,
+    pub(crate) authority: FakeAuthority,
     pub(crate) apiservers: Vec<FakeApiserver>,
     pub(crate) dir: TempDir,
     runtime: Runtime,
@@ -42,7 +42,7 @@ impl Nodes {
 
     /// Starts a fake on each address, all at one port.
     pub(crate) fn at(addresses: &[IpAddr]) -> Self {
-        let authority = Authority::new("kubernetes").unwrap();
+        let authority = FakeAuthority::new("kubernetes").unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let start = |address: &IpAddr, port| {
             let _inside = runtime.enter();

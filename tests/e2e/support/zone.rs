@@ -5,7 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use daymark_fake_cloudflare::{FakeCloudflare, Scope, Store, ZonePlan};
+use daymark_fake_cloudflare::{FakeCloudflare, FakeZonePlan, Scope, Store};
 use tokio::runtime::Runtime;
 
 use super::nodes::{Nodes, Plan};
@@ -44,7 +44,7 @@ impl Zone {
         let cloudflare = runtime.block_on(FakeCloudflare::start());
         let mut store = cloudflare.store();
         let account = store.add_account();
-        let id = store.add_zone(&account, "kube-cp.com", ZonePlan::Free);
+        let id = store.add_zone(&account, "kube-cp.com", FakeZonePlan::Free);
         store.add_token([Scope::ZoneRead, Scope::DnsWrite, Scope::DnsRead]);
         drop(store);
         Self { cloudflare, id, _runtime: runtime }

@@ -23,7 +23,9 @@ async fn a_failed_socket_ends_the_server_with_an_error() {
     // A listener that is shut down never accepts again.
     SockRef::from(&server.sockets[1].tcp).shutdown(std::net::Shutdown::Both).unwrap();
     let ended = tokio::time::timeout(Duration::from_mins(1), server.serve(CancellationToken::new())).await.unwrap();
-    let Err(ServeError::Socket { address: failed, transport: Transport::Tcp, .. }) = ended else { panic!("{ended:?}") };
+    let Err(ServeError::Socket { address: failed, transport: DnsTransport::Tcp, .. }) = ended else {
+        panic!("{ended:?}")
+    };
     assert_eq!(failed, address);
 }
 

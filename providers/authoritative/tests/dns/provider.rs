@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use daymark_authoritative::{
-    Authoritative, BindError, InheritedSockets, PreparedZones, ResponseCount, SocketError, Transport,
+    Authoritative, BindError, DnsTransport, InheritedSockets, PreparedZones, ResponseCount, SocketError,
 };
 use daymark_decision::PoolName;
 use daymark_decision::fixtures::pool_name;
@@ -147,11 +147,11 @@ async fn responses_are_counted_by_transport_and_code() {
     let mut counted = server.response_counts();
     counted.retain(|response| response.count > 0);
     let expected = [
-        ResponseCount { transport: Transport::Udp, code: "NOERROR", count: 3 },
-        ResponseCount { transport: Transport::Udp, code: "NXDOMAIN", count: 1 },
-        ResponseCount { transport: Transport::Udp, code: "REFUSED", count: 1 },
-        ResponseCount { transport: Transport::Udp, code: "BADVERS", count: 1 },
-        ResponseCount { transport: Transport::Tcp, code: "NOTIMP", count: 1 },
+        ResponseCount { transport: DnsTransport::Udp, code: "NOERROR", count: 3 },
+        ResponseCount { transport: DnsTransport::Udp, code: "NXDOMAIN", count: 1 },
+        ResponseCount { transport: DnsTransport::Udp, code: "REFUSED", count: 1 },
+        ResponseCount { transport: DnsTransport::Udp, code: "BADVERS", count: 1 },
+        ResponseCount { transport: DnsTransport::Tcp, code: "NOTIMP", count: 1 },
     ];
     assert_eq!(counted, expected);
     assert_eq!(server.response_counts().len(), 14);
@@ -181,8 +181,8 @@ async fn every_address_that_cannot_be_bound_is_reported() {
         panic!("the server binds")
     };
     let [
-        SocketError::AddressInUse { transport: Transport::Udp, .. },
-        SocketError::AddressInUse { transport: Transport::Tcp, .. },
+        SocketError::AddressInUse { transport: DnsTransport::Udp, .. },
+        SocketError::AddressInUse { transport: DnsTransport::Tcp, .. },
         SocketError::AddressNotAvailable { .. },
         SocketError::AddressNotAvailable { .. },
     ] = &errors[..]

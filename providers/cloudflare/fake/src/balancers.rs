@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
 use crate::request::{ListOptions, Request, forbidden};
-use crate::store::{Account, IdGenerator, Store, Zone, object};
+use crate::store::{FakeAccount, FakeZone, IdGenerator, Store, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions { filters: &[], per_page: 50, max_per_page: 1_000 };
 /// The number of balancers that a zone without an Enterprise plan may have.
@@ -28,7 +28,7 @@ impl Store {
 }
 
 /// Creates a balancer. Returns its ID and the balancer.
-fn new(fields: Map<String, Value>, zone: &Zone, ids: &mut IdGenerator) -> (String, Value) {
+fn new(fields: Map<String, Value>, zone: &FakeZone, ids: &mut IdGenerator) -> (String, Value) {
     let id = ids.id();
     let now = ids.time();
     let mut balancer = defaults();
@@ -122,8 +122,8 @@ fn check(
     balancer: &Map<String, Value>,
     sent: &Map<String, Value>,
     id: Option<&str>,
-    zone: &Zone,
-    account: &Account,
+    zone: &FakeZone,
+    account: &FakeAccount,
 ) -> Result<(), ApiResponse> {
     let name = balancer.get("name").and_then(Value::as_str).unwrap_or_default();
     if name != zone.name && !name.ends_with(&format!(".{}", zone.name)) {

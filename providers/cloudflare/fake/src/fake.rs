@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::BASE;
 use crate::faults::{Fault, Queue, RequestMatcher, ScheduledEdit, When};
 use crate::server::{self, RecordedCall, Shared};
-use crate::store::{Scope, Store, TokenStatus};
+use crate::store::{FakeTokenStatus, Scope, Store};
 use crate::validate::Schema;
 
 /// A running fake. Its tasks run in the runtime that starts it and end when it is dropped.
@@ -58,7 +58,7 @@ impl FakeCloudflare {
     /// There is none.
     pub fn token(&self) -> String {
         let store = self.store();
-        let mut tokens = store.tokens.iter().filter(|(_, token)| token.status == TokenStatus::Active);
+        let mut tokens = store.tokens.iter().filter(|(_, token)| token.status == FakeTokenStatus::Active);
         tokens.next().expect("an active token").0.clone()
     }
 

@@ -32,7 +32,7 @@ pub use fake::FakeCloudflare;
 pub use faults::{Fault, RequestMatcher, When};
 pub use rate_limit::RateLimit;
 pub use server::RecordedCall;
-pub use store::{Account, Example, Scope, Store, Token, TokenStatus, Zone, ZonePlan};
+pub use store::{Example, FakeAccount, FakeToken, FakeTokenStatus, FakeZone, FakeZonePlan, Scope, Store};
 
 /// The prefix of every path.
 pub(crate) const BASE: &str = "/client/v4";

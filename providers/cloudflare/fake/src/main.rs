@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Parser;
-use daymark_fake_cloudflare::{FakeCloudflare, Fault, RequestMatcher, ZonePlan};
+use daymark_fake_cloudflare::{FakeCloudflare, FakeZonePlan, Fault, RequestMatcher};
 use serde_json::{Value, json};
 
 /// A fake of Cloudflare's API with example data.
@@ -34,7 +34,7 @@ async fn main() -> std::io::Result<()> {
     if arguments.bare {
         let mut store = cloudflare.store();
         let account = store.add_account();
-        println!("zone     {} kube-cp.com", store.add_zone(&account, "kube-cp.com", ZonePlan::Free));
+        println!("zone     {} kube-cp.com", store.add_zone(&account, "kube-cp.com", FakeZonePlan::Free));
     } else {
         let example = cloudflare.store().example();
         println!("account  {}", example.account);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
 use crate::request::{ListOptions, Request, forbidden};
-use crate::store::{Account, IdGenerator, Store, Zone, object};
+use crate::store::{FakeAccount, FakeZone, IdGenerator, Store, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions { filters: &[], per_page: 50, max_per_page: 1_000 };
 /// The number of pools that an account without an Enterprise plan may have.
@@ -160,7 +160,7 @@ fn with_health(mut pool: Value) -> Value {
 }
 
 /// Returns true if any field of any balancer of the zone names the pool.
-fn uses(zone: &Zone, pool: &str) -> bool {
+fn uses(zone: &FakeZone, pool: &str) -> bool {
     zone.balancers.values().any(|balancer| balancer.to_string().contains(pool))
 }
 
@@ -176,7 +176,7 @@ fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, A
 }
 
 /// Refuses what the service would refuse in the pool as it would become.
-fn check(pool: &Map<String, Value>, id: Option<&str>, account: &Account) -> Result<(), ApiResponse> {
+fn check(pool: &Map<String, Value>, id: Option<&str>, account: &FakeAccount) -> Result<(), ApiResponse> {
     let name = pool.get("name").and_then(Value::as_str).unwrap_or_default();
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || !name.chars().all(is_allowed) {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
 use crate::request::{ListOptions, Request, forbidden};
-use crate::store::{IdGenerator, Store, Zone, ZonePlan, object};
+use crate::store::{FakeZone, FakeZonePlan, IdGenerator, Store, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions {
     filters: &["name", "type", "content", "comment", "comment.exact", "comment.startswith"],
@@ -30,7 +30,7 @@ impl Store {
 }
 
 /// Creates a record. Returns its ID and the record.
-fn new(fields: Map<String, Value>, zone: &Zone, ids: &mut IdGenerator) -> (String, Value) {
+fn new(fields: Map<String, Value>, zone: &FakeZone, ids: &mut IdGenerator) -> (String, Value) {
     let id = ids.id();
     let now = ids.time();
     let mut record = completed(defaults(), fields, zone);
@@ -110,7 +110,7 @@ fn defaults() -> Map<String, Value> {
 }
 
 /// Applies `fields` to `base`: the name becomes complete and lower-case, the address takes its short form.
-fn completed(mut base: Map<String, Value>, fields: Map<String, Value>, zone: &Zone) -> Map<String, Value> {
+fn completed(mut base: Map<String, Value>, fields: Map<String, Value>, zone: &FakeZone) -> Map<String, Value> {
     base.extend(fields);
     let text = |key: &str| base.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let name = text("name").to_lowercase();
@@ -142,7 +142,7 @@ fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, A
 }
 
 /// Refuses what the service would refuse in the record as it would become.
-fn check(record: &Map<String, Value>, id: Option<&str>, zone: &Zone) -> Result<(), ApiResponse> {
+fn check(record: &Map<String, Value>, id: Option<&str>, zone: &FakeZone) -> Result<(), ApiResponse> {
     let text = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default();
     let name = text("name");
     let kind = text("type");
@@ -178,10 +178,10 @@ fn check(record: &Map<String, Value>, id: Option<&str>, zone: &Zone) -> Result<(
 }
 
 /// Refuses the TTL, comment and tags that the plan does not allow.
-fn check_extras(record: &Map<String, Value>, plan: ZonePlan) -> Result<(), ApiResponse> {
+fn check_extras(record: &Map<String, Value>, plan: FakeZonePlan) -> Result<(), ApiResponse> {
     let (min_ttl, max_comment) = match plan {
-        ZonePlan::Free => (60, 100),
-        ZonePlan::Enterprise => (30, 500),
+        FakeZonePlan::Free => (60, 100),
+        FakeZonePlan::Enterprise => (30, 500),
     };
     let in_range = |ttl: u64| ttl == 1 || (min_ttl..=86_400).contains(&ttl);
     if !record["ttl"].as_u64().is_some_and(in_range) {
@@ -195,7 +195,7 @@ fn check_extras(record: &Map<String, Value>, plan: ZonePlan) -> Result<(), ApiRe
     if comment.chars().count() > max_comment || comment.contains('\n') {
         return Err(invalid(9_300, &format!("A comment has at most {max_comment} characters and one line.")));
     }
-    if plan == ZonePlan::Free && record["tags"].as_array().is_none_or(|tags| !tags.is_empty()) {
+    if plan == FakeZonePlan::Free && record["tags"].as_array().is_none_or(|tags| !tags.is_empty()) {
         return Err(invalid(9_300, "The quota of tags, 0, is exceeded."));
     }
     Ok(())

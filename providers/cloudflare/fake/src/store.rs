@@ -12,11 +12,11 @@ use crate::rate_limit::RateLimit;
 #[derive(Debug, Default)]
 pub struct Store {
     /// The accounts.
-    pub accounts: BTreeMap<String, Account>,
+    pub accounts: BTreeMap<String, FakeAccount>,
     /// The zones of all accounts.
-    pub zones: BTreeMap<String, Zone>,
+    pub zones: BTreeMap<String, FakeZone>,
     /// The API tokens, by their value.
-    pub tokens: BTreeMap<String, Token>,
+    pub tokens: BTreeMap<String, FakeToken>,
     /// The limit on calls, and the calls counted so far.
     pub rate_limit: RateLimit,
     pub(crate) ids: IdGenerator,
@@ -24,7 +24,7 @@ pub struct Store {
 
 /// One account.
 #[derive(Debug, Default)]
-pub struct Account {
+pub struct FakeAccount {
     /// The pools as the API renders them, but with their origins in the order of the last write.
     pub pools: BTreeMap<String, Value>,
     /// The `pop_health` of each pool. Nothing is known of a pool that is missing here.
@@ -33,11 +33,11 @@ pub struct Account {
 
 /// One zone.
 #[derive(Debug)]
-pub struct Zone {
+pub struct FakeZone {
     /// Its name, without a dot at the end.
     pub name: String,
     /// The plan that its owner pays for.
-    pub plan: ZonePlan,
+    pub plan: FakeZonePlan,
     /// The id of its account.
     pub account: String,
     /// `active` when its name servers are Cloudflare's.
@@ -50,7 +50,7 @@ pub struct Zone {
 
 /// The plan of a zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ZonePlan {
+pub enum FakeZonePlan {
     /// TTL from 60, comments of 100 characters, no tags.
     Free,
     /// TTL from 30, comments of 500 characters.
@@ -59,16 +59,16 @@ pub enum ZonePlan {
 
 /// An API token.
 #[derive(Clone, Debug)]
-pub struct Token {
+pub struct FakeToken {
     /// The status that verifying the token reports.
-    pub status: TokenStatus,
+    pub status: FakeTokenStatus,
     /// The permissions of the token.
     pub scopes: BTreeSet<Scope>,
 }
 
 /// The status of a token, as verifying it reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenStatus {
+pub enum FakeTokenStatus {
     /// In use.
     Active,
     /// Switched off by its owner.
@@ -117,7 +117,7 @@ impl Store {
     /// Adds an account with a free zone, a pool of three origins, and a balancer that uses the pool.
     pub fn example(&mut self) -> Example {
         let account = self.add_account();
-        let zone = self.add_zone(&account, "kube-cp.com", ZonePlan::Free);
+        let zone = self.add_zone(&account, "kube-cp.com", FakeZonePlan::Free);
         let origins: Vec<_> =
             (1..=3).map(|n| json!({"name": format!("kube-cp-{n}"), "address": format!("192.0.2.{n}")})).collect();
         let pool = self.add_pool(&account, json!({"name": "kube-cp", "origins": origins}));
@@ -129,15 +129,15 @@ impl Store {
     /// Adds an account. Returns its ID.
     pub fn add_account(&mut self) -> String {
         let id = self.ids.id();
-        self.accounts.insert(id.clone(), Account::default());
+        self.accounts.insert(id.clone(), FakeAccount::default());
         id
     }
 
     /// Adds an active zone. Returns its ID.
-    pub fn add_zone(&mut self, account: &str, name: &str, plan: ZonePlan) -> String {
+    pub fn add_zone(&mut self, account: &str, name: &str, plan: FakeZonePlan) -> String {
         let id = self.ids.id();
 
-        let zone = Zone {
+        let zone = FakeZone {
             name: name.to_owned(),
             plan,
             account: account.to_owned(),
@@ -152,7 +152,8 @@ impl Store {
     /// Adds an active token of these scopes. Returns its value.
     pub fn add_token(&mut self, scopes: impl IntoIterator<Item = Scope>) -> String {
         let value = format!("fake_{}", &self.ids.id()[..31]);
-        self.tokens.insert(value.clone(), Token { status: TokenStatus::Active, scopes: scopes.into_iter().collect() });
+        self.tokens
+            .insert(value.clone(), FakeToken { status: FakeTokenStatus::Active, scopes: scopes.into_iter().collect() });
         value
     }
 

@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 
 use crate::envelope::{ApiResponse, Outcome};
-use crate::store::{Scope, Store, Token, TokenStatus};
+use crate::store::{FakeToken, FakeTokenStatus, Scope, Store};
 
 /// Returns the token of a request if it is well-formed. It may still be unknown. A global key (37 hex digits) in its place
 /// gets an error of its own, as at the service.
@@ -23,7 +23,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, ApiResponse> {
 
 /// Refuses a token that is unknown, not active, or without the scope.
 pub(crate) fn require(store: &Store, token: &str, scope: Scope) -> Result<(), ApiResponse> {
-    let may = |token: &&Token| token.status == TokenStatus::Active && has(token, scope);
+    let may = |token: &&FakeToken| token.status == FakeTokenStatus::Active && has(token, scope);
     match store.tokens.get(token).filter(may) {
         Some(_) => Ok(()),
         None => Err(ApiResponse::refusal(StatusCode::FORBIDDEN, 10_000, "Authentication error")),
@@ -37,15 +37,15 @@ pub(crate) fn verify(store: &Store, token: &str) -> Outcome {
         None => return Err(ApiResponse::refusal(StatusCode::UNAUTHORIZED, 1_000, "Invalid API Token")),
     };
     let status = match status {
-        TokenStatus::Active => "active",
-        TokenStatus::Disabled => "disabled",
-        TokenStatus::Expired => "expired",
+        FakeTokenStatus::Active => "active",
+        FakeTokenStatus::Disabled => "disabled",
+        FakeTokenStatus::Expired => "expired",
     };
     // The service gives the id of the token, which is not its value.
     Ok(ApiResponse::of(json!({"id": "ed17574386854bf78a67040be0a770b0", "status": status})))
 }
 
-fn has(token: &Token, scope: Scope) -> bool {
+fn has(token: &FakeToken, scope: Scope) -> bool {
     let wider = match scope {
         Scope::PoolsRead => Scope::PoolsWrite,
         Scope::BalancersRead => Scope::BalancersWrite,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
 use crate::request::{ListOptions, Request};
-use crate::store::{Store, Zone, ZonePlan};
+use crate::store::{FakeZone, FakeZonePlan, Store};
 
 const LIST_OPTIONS: ListOptions = ListOptions { filters: &["name", "account.id"], per_page: 20, max_per_page: 50 };
 
@@ -26,10 +26,10 @@ pub(crate) fn item(store: &Store, id: &str, request: &Request) -> Outcome {
     zone.map(|zone| ApiResponse::of(rendered(id, zone))).ok_or_else(|| ApiResponse::no_route(&request.path))
 }
 
-fn rendered(id: &str, zone: &Zone) -> Value {
+fn rendered(id: &str, zone: &FakeZone) -> Value {
     let plan = match zone.plan {
-        ZonePlan::Free => "free",
-        ZonePlan::Enterprise => "enterprise",
+        FakeZonePlan::Free => "free",
+        FakeZonePlan::Enterprise => "enterprise",
     };
     json!({
         "id": id, "name": zone.name, "status": zone.status, "paused": false, "type": "full",

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request, desired_targets, kept_families};
 use crate::api::{CloudflarePool, Origin};
 use crate::client::Call;
-use crate::drift::{Entry, NamedEntry, PublishedEntries, States};
+use crate::drift::{EntryHistory, NamedEntry, PublishedEntries, States};
 
 /// The prefix of the name of every origin that Daymark creates.
 const ORIGIN_PREFIX: &str = "daymark-";
@@ -183,7 +183,7 @@ struct DraftOrigin<'a> {
 struct ContestedSwitch<'a> {
     index: usize,
     desired: &'a DesiredTarget,
-    entry: Entry,
+    entry: EntryHistory,
     drift: String,
 }
 
@@ -331,7 +331,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn set_switch(&mut self, index: usize, desired: &DesiredTarget, entry: Entry) {
+    fn set_switch(&mut self, index: usize, desired: &DesiredTarget, entry: EntryHistory) {
         let origin = &mut self.origins[index].origin;
         origin.enable(desired.is_in);
         let verb = if desired.is_in { "enable" } else { "disable" };

@@ -1,7 +1,7 @@
 //! The findings of the checks.
 
-use daymark_cloudflare::{Manage, Mode};
-use daymark_fake_cloudflare::{Fault, RequestMatcher, Scope, TokenStatus};
+use daymark_cloudflare::{Manage, PublishMode};
+use daymark_fake_cloudflare::{FakeTokenStatus, Fault, RequestMatcher, Scope};
 use daymark_provider::RemoteProvider;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ async fn a_good_setup_has_no_findings() {
 
 #[tokio::test]
 async fn an_inactive_token_is_reported_with_its_status() {
-    for (status, word) in [(TokenStatus::Disabled, "disabled"), (TokenStatus::Expired, "expired")] {
+    for (status, word) in [(FakeTokenStatus::Disabled, "disabled"), (FakeTokenStatus::Expired, "expired")] {
         let fixture = Fixture::public().await;
         let token = fixture.cloudflare.token();
         fixture.cloudflare.store().tokens.get_mut(&token).unwrap().status = status;
@@ -220,11 +220,12 @@ async fn a_missing_balancer_or_one_without_the_pool_is_reported() {
 #[tokio::test]
 async fn a_balancing_provider_without_a_zone_needs_none() {
     let fixture = Fixture::public().await;
-    let Mode::LoadBalancing { account, cloudflare_pools, manage, .. } = fixture.balancing("kube-cp", Manage::Origins)
+    let PublishMode::LoadBalancing { account, cloudflare_pools, manage, .. } =
+        fixture.balancing("kube-cp", Manage::Origins)
     else {
         unreachable!("it is one")
     };
-    let provider = fixture.provider(Mode::LoadBalancing { account, zone: None, cloudflare_pools, manage });
+    let provider = fixture.provider(PublishMode::LoadBalancing { account, zone: None, cloudflare_pools, manage });
     provider.apply(&public(1)).await.outcome.unwrap();
     assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
 }

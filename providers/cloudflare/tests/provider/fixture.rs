@@ -5,7 +5,7 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use daymark_cloudflare::{CallSettings, Cloudflare, Manage, Mode, Served, Settings, TokenSource};
+use daymark_cloudflare::{CallSettings, Cloudflare, CloudflareSettings, Manage, PublishMode, Served, TokenSource};
 use daymark_decision::fixtures::pool_name;
 use daymark_decision::{Decision, PoolName};
 use daymark_fake_cloudflare::{Example, FakeCloudflare};
@@ -62,7 +62,7 @@ impl Fixture {
     }
 
     pub fn records(&self) -> Cloudflare {
-        self.provider(Mode::Records { zone: "kube-cp.com".to_owned(), ttl: None })
+        self.provider(PublishMode::Records { zone: "kube-cp.com".to_owned(), ttl: None })
     }
 
     pub fn pools(&self) -> Cloudflare {
@@ -73,8 +73,8 @@ impl Fixture {
         self.provider(self.balancing("daymark-lb", Manage::Full { ttl: 30 }))
     }
 
-    pub fn balancing(&self, pool: &str, manage: Manage) -> Mode {
-        Mode::LoadBalancing {
+    pub fn balancing(&self, pool: &str, manage: Manage) -> PublishMode {
+        PublishMode::LoadBalancing {
             account: self.ids.account.clone(),
             zone: Some("kube-cp.com".to_owned()),
             cloudflare_pools: vec![pool.to_owned()],
@@ -82,12 +82,12 @@ impl Fixture {
         }
     }
 
-    pub fn provider(&self, mode: Mode) -> Cloudflare {
+    pub fn provider(&self, mode: PublishMode) -> Cloudflare {
         self.provider_of(mode, None)
     }
 
-    pub fn provider_of(&self, mode: Mode, memory: Option<Value>) -> Cloudflare {
-        let settings = Settings {
+    pub fn provider_of(&self, mode: PublishMode, memory: Option<Value>) -> Cloudflare {
+        let settings = CloudflareSettings {
             name: "cloudflare".to_owned(),
             calls: CallSettings {
                 api: self.cloudflare.api(),

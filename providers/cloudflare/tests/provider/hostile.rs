@@ -1,6 +1,6 @@
 //! A hostile environment: nodes that trade addresses, other writers, lagging reads, and foreign objects that look like ours.
 
-use daymark_cloudflare::{Manage, Mode};
+use daymark_cloudflare::{Manage, PublishMode};
 use daymark_decision::Decision;
 use daymark_decision::fixtures::pool_name;
 use daymark_fake_cloudflare::{Fault, RequestMatcher, When};
@@ -70,7 +70,7 @@ async fn a_ttl_that_is_configured_anew_comes_over_restarts() {
     let mut memory = None;
     let mut messages = Vec::new();
     for ttl in [60, 120, 300, 60, 120] {
-        let provider = fixture.provider_of(Mode::Records { zone: "kube-cp.com".into(), ttl: Some(ttl) }, memory);
+        let provider = fixture.provider_of(PublishMode::Records { zone: "kube-cp.com".into(), ttl: Some(ttl) }, memory);
         messages.push(outcome_text(provider.apply(&decision(1, &[ONE])).await.outcome));
         memory = provider.memory();
         let store = fixture.cloudflare.store();

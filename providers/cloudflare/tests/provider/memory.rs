@@ -1,6 +1,6 @@
 //! The memory that one run leaves to the next.
 
-use daymark_cloudflare::{Cloudflare, Manage, Mode};
+use daymark_cloudflare::{Cloudflare, Manage, PublishMode};
 use daymark_decision::Decision;
 use daymark_decision::fixtures::pool_name;
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
@@ -70,7 +70,7 @@ fn size(memory: Option<&Value>) -> usize {
 async fn a_memory_does_not_grow_with_every_address_that_a_node_ever_had() {
     let fixture = Fixture::without_balancing().await;
     let whole = fixture.balancing("daymark-lb", Manage::Full { ttl: 30 });
-    for mode in [whole, Mode::Records { zone: "kube-cp.com".to_owned(), ttl: None }] {
+    for mode in [whole, PublishMode::Records { zone: "kube-cp.com".to_owned(), ttl: None }] {
         let mut memory = None;
         let mut sizes = Vec::new();
         for n in 1..=60 {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_cloudflare::Mode;
+use daymark_cloudflare::PublishMode;
 use daymark_decision::fixtures::pool_name;
 use daymark_decision::{Basis, Decision, Family, NotReadyReason, Reason};
-use daymark_fake_cloudflare::{Fault, RequestMatcher, Scope, When, ZonePlan};
+use daymark_fake_cloudflare::{FakeZonePlan, Fault, RequestMatcher, Scope, When};
 use daymark_provider::{ApplyError, RemoteProvider, contract};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -44,7 +44,7 @@ async fn a_record_is_marked_unproxied_and_of_sixty_seconds() {
 #[tokio::test]
 async fn an_enterprise_zone_gets_the_shorter_ttl_that_it_allows() {
     let fixture = Fixture::without_balancing().await;
-    fixture.cloudflare.store().zones.get_mut(&fixture.ids.zone).unwrap().plan = ZonePlan::Enterprise;
+    fixture.cloudflare.store().zones.get_mut(&fixture.ids.zone).unwrap().plan = FakeZonePlan::Enterprise;
     publish(&fixture.records(), 1, &[ONE]).await;
     assert_eq!(of_name(&fixture)[0]["ttl"], 30);
 }
@@ -52,7 +52,7 @@ async fn an_enterprise_zone_gets_the_shorter_ttl_that_it_allows() {
 #[tokio::test]
 async fn a_ttl_that_the_zone_does_not_allow_becomes_the_least_one() {
     let fixture = Fixture::without_balancing().await;
-    let provider = fixture.provider(Mode::Records { zone: "kube-cp.com".to_owned(), ttl: Some(30) });
+    let provider = fixture.provider(PublishMode::Records { zone: "kube-cp.com".to_owned(), ttl: Some(30) });
     publish(&provider, 1, &[ONE]).await;
     assert_eq!(of_name(&fixture)[0]["ttl"], 60);
     assert_eq!(
@@ -303,7 +303,7 @@ async fn a_guess_is_published_until_a_node_is_usable_and_never_after() {
 fn another_zone(fixture: &Fixture, status: &'static str) -> String {
     let mut store = fixture.cloudflare.store();
     let account = store.add_account();
-    let zone = store.add_zone(&account, "kube-cp.com", ZonePlan::Free);
+    let zone = store.add_zone(&account, "kube-cp.com", FakeZonePlan::Free);
     store.zones.get_mut(&zone).unwrap().status = status;
     zone
 }
@@ -334,7 +334,7 @@ async fn two_active_zones_of_one_name_are_refused_by_their_ids_until_one_is_chos
     assert!(message.contains(&fixture.ids.zone) && message.contains(&other), "{message}");
     assert_eq!(fixture.writes(), [] as [&str; 0]);
 
-    let by_id = fixture.provider(Mode::Records { zone: other.clone(), ttl: None });
+    let by_id = fixture.provider(PublishMode::Records { zone: other.clone(), ttl: None });
     by_id.apply(&decision(1, &[ONE])).await.outcome.unwrap();
     assert_eq!(fixture.cloudflare.store().zones[&other].records.len(), 1);
     assert_eq!(fixture.resolved(), addresses(&[]));
@@ -345,7 +345,7 @@ async fn a_zone_that_is_given_by_its_id_need_not_be_readable() {
     let fixture = Fixture::without_balancing().await;
     let token = fixture.cloudflare.store().add_token([Scope::DnsRead, Scope::DnsWrite]);
     fixture.write_token(&token);
-    publish(&fixture.provider(Mode::Records { zone: fixture.ids.zone.clone(), ttl: None }), 1, &[ONE]).await;
+    publish(&fixture.provider(PublishMode::Records { zone: fixture.ids.zone.clone(), ttl: None }), 1, &[ONE]).await;
     assert_eq!(fixture.resolved(), addresses(&[ONE]));
 }
 
@@ -357,7 +357,7 @@ async fn a_zone_that_was_made_anew_is_found_under_its_new_id() {
     let anew = {
         let mut store = fixture.cloudflare.store();
         let old = store.zones.remove(&fixture.ids.zone).unwrap();
-        store.add_zone(&old.account, &old.name, ZonePlan::Free)
+        store.add_zone(&old.account, &old.name, FakeZonePlan::Free)
     };
     let error = provider.apply(&decision(2, &[TWO])).await.outcome.unwrap_err();
     assert!(

@@ -5,9 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use daymark_cloudflare::{
-    BALANCER_TTL, CallSettings, Manage, Mode, RECORD_TTL_ENTERPRISE, Served, Settings, TokenSource,
+    BALANCER_TTL, CallSettings, CloudflareSettings, Manage, PublishMode, RECORD_TTL_ENTERPRISE, Served, TokenSource,
 };
-use daymark_decision::Mode as Steering;
+use daymark_decision::Mode;
 
 use super::{Checker, files, is_in_zone, seconds};
 use crate::PoolConfig;
@@ -60,7 +60,7 @@ impl Checker<'_> {
         location: Location,
         pools: &[PoolConfig],
         taken: &mut Taken,
-    ) -> Option<Settings> {
+    ) -> Option<CloudflareSettings> {
         let way = self.way(&raw, location);
         let name = self.provider_name(raw.name, location, taken);
         let source = self.token_source(raw.token_file, raw.token_variable, location);
@@ -73,7 +73,7 @@ impl Checker<'_> {
         let ttl = self.cloudflare_ttl(raw.ttl, way);
         let account = raw.account.present().map(|(Text(HexId(id)), _)| id);
         let mode = mode(way, zone.map(|(zone, _)| zone), account, ttl, &chosen);
-        let settings = Settings {
+        let settings = CloudflareSettings {
             name,
             calls: CallSettings {
                 api: raw.api.or(Text(ApiBase(daymark_cloudflare::API.to_owned()))).0.0,
@@ -231,18 +231,18 @@ impl Checker<'_> {
     }
 
     /// Warns of settings that work and may yet surprise.
-    fn doubts(&mut self, chosen: &Chosen<'_>, settings: &Settings) {
+    fn doubts(&mut self, chosen: &Chosen<'_>, settings: &CloudflareSettings) {
         let Chosen { config: PoolConfig { pool, .. }, location, .. } = chosen;
         if let Some(message) = PoolReport::new(chosen.config).cloudflare_warning(&settings.mode) {
             self.findings.warn(*location, message);
         }
-        if pool.steering.mode == Steering::Weighted {
+        if pool.steering.mode == Mode::Weighted {
             let message =
                 format!("the weights of {} have no effect at Cloudflare, where every address counts alike", pool.name);
             self.findings.warn(*location, message);
         }
         let mut addresses = pool.nodes.iter().flat_map(|node| &node.addresses);
-        let is_full = matches!(settings.mode, Mode::LoadBalancing { manage: Manage::Full { .. }, .. });
+        let is_full = matches!(settings.mode, PublishMode::LoadBalancing { manage: Manage::Full { .. }, .. });
         if let (true, Some(address)) = (is_full, addresses.find(|address| !daymark_cloudflare::is_public(**address))) {
             let message = format!(
                 "{}: {address} is not public; Cloudflare refuses such an origin if a monitor is attached",
@@ -252,12 +252,12 @@ impl Checker<'_> {
         }
     }
 
-    fn written_once(&mut self, chosen: &[Chosen<'_>], settings: &Settings, taken: &mut Taken) {
+    fn written_once(&mut self, chosen: &[Chosen<'_>], settings: &CloudflareSettings, taken: &mut Taken) {
         for (index, Chosen { config, location, cloudflare_pool }) in chosen.iter().enumerate() {
             let is_like = |other: &&Chosen<'_>| {
                 other.cloudflare_pool == *cloudflare_pool && other.config.pool.name != config.pool.name
             };
-            let is_balanced = matches!(settings.mode, Mode::LoadBalancing { .. });
+            let is_balanced = matches!(settings.mode, PublishMode::LoadBalancing { .. });
             if let Some(other) = chosen[..index].iter().find(is_like).filter(|_| is_balanced) {
                 let names = format!("{} and {}", other.config.pool.name, config.pool.name);
                 let message = format!(
@@ -270,11 +270,11 @@ impl Checker<'_> {
             let name = |zone: &str| format!("the name {} in the zone {zone}", config.pool.name);
             let pool = |account: &str| format!("the Cloudflare pool {cloudflare_pool} of the account {account}");
             let what = match &settings.mode {
-                Mode::Records { zone, .. } => vec![name(zone)],
-                Mode::LoadBalancing { account, zone: Some(zone), manage: Manage::Full { .. }, .. } => {
+                PublishMode::Records { zone, .. } => vec![name(zone)],
+                PublishMode::LoadBalancing { account, zone: Some(zone), manage: Manage::Full { .. }, .. } => {
                     vec![name(zone), pool(account)]
                 }
-                Mode::LoadBalancing { account, .. } => vec![pool(account)],
+                PublishMode::LoadBalancing { account, .. } => vec![pool(account)],
             };
             for what in what {
                 let written = Written { api: settings.calls.api.clone(), what };
@@ -290,15 +290,15 @@ fn mode(
     account: Option<String>,
     ttl: Option<u32>,
     chosen: &[Chosen<'_>],
-) -> Option<Mode> {
+) -> Option<PublishMode> {
     let manage = match way {
-        Way::Records => return Some(Mode::Records { zone: zone?, ttl }),
+        Way::Records => return Some(PublishMode::Records { zone: zone?, ttl }),
         Way::Origins => Manage::Origins,
         Way::Full if zone.is_none() => return None,
         Way::Full => Manage::Full { ttl: ttl.unwrap_or(BALANCER_TTL) },
     };
     let cloudflare_pools = chosen.iter().map(|chosen| chosen.cloudflare_pool.clone()).collect();
-    Some(Mode::LoadBalancing { account: account?, zone, cloudflare_pools, manage })
+    Some(PublishMode::LoadBalancing { account: account?, zone, cloudflare_pools, manage })
 }
 
 fn served(PoolConfig { pool, probe, .. }: &PoolConfig) -> Served {

@@ -5,7 +5,7 @@ use crate::findings::Location;
 use crate::raw::{self, RawFromKubernetes};
 use crate::reader::Key;
 use crate::values::{AddressKind, LabelSelector, NodeSource, Text};
-use daymark_discovery::{AddressType, Settings, Source};
+use daymark_discovery::{AddressType, DiscoverySettings, DiscoverySource};
 use daymark_probe as probe;
 
 impl Checker<'_> {
@@ -14,8 +14,8 @@ impl Checker<'_> {
         &mut self,
         raw: Key<RawFromKubernetes>,
         nodes: Location,
-        probe: &probe::Settings,
-    ) -> Option<Settings> {
+        probe: &probe::ProbeSettings,
+    ) -> Option<DiscoverySettings> {
         if matches!(raw, Key::Absent) {
             let message = "a mapping is needed, `{}` for its defaults; without it `nodes` is a list";
             self.findings.missing(nodes, "fromKubernetes", message);
@@ -31,16 +31,16 @@ impl Checker<'_> {
         let Text(LabelSelector(selector)) = raw.selector.or(Text(LabelSelector(raw::SELECTOR.to_owned())));
         let Text(AddressKind(address_type)) = raw.address_type.or(Text(AddressKind(AddressType::Internal)));
         let source = match raw.source.or(Text(NodeSource::Nodes)).0 {
-            NodeSource::Nodes => Source::Nodes { selector, address_type },
+            NodeSource::Nodes => DiscoverySource::Nodes { selector, address_type },
             NodeSource::Endpoints => {
                 for (location, key) in [(selector_location, "selector"), (type_location, "addressType")] {
                     let Some(location) = location else { continue };
                     self.findings.warn(location, format!("`{key}` does nothing unless `source` is nodes"));
                 }
-                Source::Endpoints
+                DiscoverySource::Endpoints
             }
         };
-        Some(Settings {
+        Some(DiscoverySettings {
             source,
             interval: Setting::new("interval", raw.interval, raw::DISCOVERY_INTERVAL).value,
             shrink_pause: Setting::new("shrinkPause", raw.shrink_pause, raw::SHRINK_PAUSE).value,

@@ -6,7 +6,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use daymark_decision::{HostName, Membership, Pool};
 use daymark_gossip::{host_names_overflow, override_overflow};
 
-use super::{Checker, Source, files};
+use super::{Checker, ConfigInput, files};
 use crate::findings::Location;
 use crate::raw::{self, MEMBERS, RawMember, RawPeers};
 use crate::reader::Key;
@@ -28,7 +28,7 @@ impl Checker<'_> {
             self.reached_from(listen, own.as_ref().is_some_and(|(own, _)| own == host), address, *location);
         }
         let key_check: files::Check =
-            if self.source == Source::FileWithoutKeys { |_| Ok(()) } else { files::gossip_keys };
+            if self.source == ConfigInput::FileWithoutKeys { |_| Ok(()) } else { files::gossip_keys };
         let key_file = self.required_file(raw.key_file, "keyFile", location, key_check);
         let names = members.keys().cloned().collect();
         self.names_fit(&names, pools, location);

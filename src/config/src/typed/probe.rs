@@ -8,16 +8,16 @@ use daymark_certificates::{CaBundle, CertificateFileError, ClientIdentity};
 use daymark_decision::Thresholds;
 use daymark_files::Token;
 
-use super::{Checker, Setting, Source, files};
+use super::{Checker, ConfigInput, Setting, files};
 use crate::findings::Location;
 use crate::raw::{self, RawAuth, RawProbe};
 use crate::reader::Key;
 use crate::values::{FilePath, RequestPath, ServerName, Text, Whole};
-use daymark_probe::{Auth, Expiry, Settings, Trust};
+use daymark_probe::{Auth, Expiry, ProbeSettings, Trust};
 
 impl Checker<'_> {
     /// The probe of a pool with this name and port.
-    pub(super) fn probe(&mut self, probe: Key<RawProbe>, pool: Location, pool_name: &str, port: u16) -> Settings {
+    pub(super) fn probe(&mut self, probe: Key<RawProbe>, pool: Location, pool_name: &str, port: u16) -> ProbeSettings {
         let location = probe.location().unwrap_or(pool);
         let is_readable = !matches!(probe, Key::Faulty);
         let raw = probe.or(RawProbe::default());
@@ -31,7 +31,7 @@ impl Checker<'_> {
             self.in_order(part, &timeout);
         }
         self.in_order(&confirm_interval, &interval);
-        Settings {
+        ProbeSettings {
             port,
             path: raw.path.or(Text(RequestPath(raw::PATH.to_owned()))).0.0,
             server_name: raw.server_name.or(Text(ServerName(pool_name.to_owned()))).0.0,
@@ -85,7 +85,7 @@ impl Checker<'_> {
 
     /// Warns of the certificates of a CA file that cannot be used, and of those that expire.
     fn warn_of_authorities(&mut self, path: &Path, location: Location) {
-        if self.source == Source::FileAlone {
+        if self.source == ConfigInput::FileAlone {
             return;
         }
         // An unusable file was found with the file itself.
@@ -117,7 +117,7 @@ impl Checker<'_> {
         let location = file.location();
         let path = self.file(file, files::token)?;
         // An unusable file was found with the file itself.
-        if self.source != Source::FileAlone
+        if self.source != ConfigInput::FileAlone
             && let Some(location) = location
             && let Ok(token) = Token::read(&path)
             && let Some(warning) = Expiry::of_token(&token, &path).and_then(|expiry| expiry.warning(now()))
@@ -134,7 +134,7 @@ impl Checker<'_> {
         let key = self.required_file(raw.key, "key", location, files::key);
         let certificate = certificate?;
         let key = key?;
-        if self.source != Source::FileAlone {
+        if self.source != ConfigInput::FileAlone {
             match ClientIdentity::read(&certificate, &key) {
                 Ok(identity) => {
                     if let Some(warning) = Expiry::of_client_certificate(&identity).warning(now()) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daymark_cloudflare::{Manage, Mode, Settings, TokenSource};
+use daymark_cloudflare::{CloudflareSettings, Manage, PublishMode, TokenSource};
 use daymark_config::ProviderConfig;
 use daymark_config::budget::report;
 
@@ -26,7 +26,7 @@ fn file(providers: &str) -> String {
     format!("{POOLS}{providers}")
 }
 
-fn settings(provider: &str) -> Settings {
+fn settings(provider: &str) -> CloudflareSettings {
     let mut config = parse(&file(provider), files().path()).unwrap();
     let ProviderConfig::Cloudflare(settings) = config.providers.remove(0) else { panic!("{config:?}") };
     settings
@@ -47,7 +47,7 @@ fn a_key_of_records_that_is_left_out_has_its_default() {
     assert_eq!(settings.calls.api, "https://api.cloudflare.com/client/v4");
     assert_eq!((settings.calls.timeout, settings.calls.share), (Duration::from_secs(10), 25));
     assert!(matches!(settings.calls.token, TokenSource::File(path) if path.is_absolute()));
-    assert_eq!(settings.mode, Mode::Records { zone: "kube-cp.com".to_owned(), ttl: None });
+    assert_eq!(settings.mode, PublishMode::Records { zone: "kube-cp.com".to_owned(), ttl: None });
     let served = &settings.pools[0];
     assert_eq!((served.pool.as_str(), served.port), ("lb.kube-cp.com", 6443));
     // interval 1s + fall 3 × confirmInterval 100ms + timeout 5s: a stuck node takes longest
@@ -58,14 +58,14 @@ fn a_key_of_records_that_is_left_out_has_its_default() {
 fn origins_and_full_management_are_different_settings() {
     let account = "0123456789abcdef0123456789abcdef".to_owned();
     let zone = Some("kube-cp.com".to_owned());
-    let origins = Mode::LoadBalancing {
+    let origins = PublishMode::LoadBalancing {
         account: account.clone(),
         zone: zone.clone(),
         cloudflare_pools: vec!["kube-cp".to_owned()],
         manage: Manage::Origins,
     };
     assert_eq!(settings(ORIGINS).mode, origins);
-    let full = Mode::LoadBalancing {
+    let full = PublishMode::LoadBalancing {
         account,
         zone,
         cloudflare_pools: vec!["daymark-lb-kube-cp-com".to_owned()],
@@ -80,7 +80,7 @@ fn every_key_of_records_has_its_effect() {
                 \"http://127.0.0.1:8080/v4/\", name: edge";
     let settings = settings(&with(RECORDS, "tokenFile: token", keys));
     assert_eq!(settings.calls.token, TokenSource::Environment("CF_TOKEN".to_owned()));
-    assert_eq!(settings.mode, Mode::Records { zone: "kube-cp.com".to_owned(), ttl: Some(120) });
+    assert_eq!(settings.mode, PublishMode::Records { zone: "kube-cp.com".to_owned(), ttl: Some(120) });
     assert_eq!((settings.name.as_str(), settings.drift_interval), ("edge", Duration::from_hours(24)));
     assert_eq!((settings.calls.timeout, settings.calls.share), (Duration::from_secs(1), 100));
     assert_eq!(settings.calls.api, "http://127.0.0.1:8080/v4");
@@ -174,7 +174,7 @@ fn every_published_pool_is_in_the_file_and_in_the_zone() {
         "providers[0].zone: the pool lb.kube-cp.com does not lie in be-cp.com; the zone of every pool is needed"
     );
     let by_id = with(RECORDS, "zone: kube-cp.com", "zone: 0123456789abcdef0123456789abcdef");
-    assert!(matches!(settings(&by_id).mode, Mode::Records { zone, .. } if zone.len() == 32));
+    assert!(matches!(settings(&by_id).mode, PublishMode::Records { zone, .. } if zone.len() == 32));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn values_out_of_their_bounds_are_refused() {
 #[test]
 fn the_shortest_ttl_of_records_is_allowed() {
     let shortest = settings(&with(RECORDS, "tokenFile", "ttl: 30s, tokenFile"));
-    assert_eq!(shortest.mode, Mode::Records { zone: "kube-cp.com".to_owned(), ttl: Some(30) });
+    assert_eq!(shortest.mode, PublishMode::Records { zone: "kube-cp.com".to_owned(), ttl: Some(30) });
 }
 
 #[test]

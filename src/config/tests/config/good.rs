@@ -6,7 +6,7 @@ use std::time::Duration;
 use daymark_config::budget::{self, report};
 use daymark_config::{Config, ProviderConfig};
 use daymark_decision::{Mode, TtlRange};
-use daymark_discovery::{AddressType, Settings, Source};
+use daymark_discovery::{AddressType, DiscoverySettings, DiscoverySource};
 use daymark_probe::{Auth, Trust};
 
 use crate::support::{SMALL, files, meaning, parse, with};
@@ -193,18 +193,21 @@ fn discovery_may_find_more_nodes_beside_the_seeds() {
     assert_eq!((config.warnings.len(), config.pools[0].pool.nodes.len()), (0, 1));
     let discovery = config.pools[0].discovery.clone().unwrap();
     let selector = "node-role.kubernetes.io/control-plane".to_owned();
-    assert_eq!(discovery.source, Source::Nodes { selector, address_type: AddressType::Internal });
+    assert_eq!(discovery.source, DiscoverySource::Nodes { selector, address_type: AddressType::Internal });
     assert_eq!([discovery.interval, discovery.shrink_pause], [Duration::from_mins(1), Duration::from_hours(1)]);
 
     let keys = "source: endpoints, interval: 2s, shrinkPause: 24h";
     let config = parse(&with(&with_auth, "{}", &format!("{{{keys}}}")), files().path()).unwrap();
     let interval = Duration::from_secs(2);
     let shrink_pause = Duration::from_hours(24);
-    assert_eq!(config.pools[0].discovery, Some(Settings { source: Source::Endpoints, interval, shrink_pause }));
+    assert_eq!(
+        config.pools[0].discovery,
+        Some(DiscoverySettings { source: DiscoverySource::Endpoints, interval, shrink_pause })
+    );
 
     let external = parse(&with(&with_auth, "{}", "{addressType: ExternalIP, selector: a=b}"), files().path()).unwrap();
     let source = external.pools[0].discovery.clone().unwrap().source;
-    assert_eq!(source, Source::Nodes { selector: "a=b".to_owned(), address_type: AddressType::External });
+    assert_eq!(source, DiscoverySource::Nodes { selector: "a=b".to_owned(), address_type: AddressType::External });
 }
 
 /// The line of `check` on the families of three nodes with these addresses, and its warnings.

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::peers::PeerView;
 use crate::pool::PoolState;
-use crate::pool_verdicts::{Finding, PoolVerdicts};
+use crate::pool_verdicts::{PoolVerdicts, VoteResult};
 use crate::quorum::{QuorumState, Vote, verdict};
 use crate::starting::Starting;
 use crate::target::Grade;
@@ -16,7 +16,7 @@ impl Engine {
             (QuorumState::Quorum, starting) => self.by_quorum(pool, starting.as_ref()),
             (QuorumState::NoQuorum | QuorumState::Starting, _) => pool.verdicts_by(|_, health| {
                 let votes = [health.vote()];
-                Finding::new(&votes, verdict(&votes), Grade::Unknown)
+                VoteResult::new(&votes, verdict(&votes), Grade::Unknown)
             }),
         }
     }
@@ -35,7 +35,7 @@ impl Engine {
             // During the start, the last minority grade stands as well.
             let last_minority = retained.map(|_| pool.verdicts().minority(target));
             let best = votes.iter().map(|vote| vote.grade).chain(last_minority).max().unwrap_or_default();
-            Finding::new(&votes, retained.or_else(|| verdict(&votes)), best)
+            VoteResult::new(&votes, retained.or_else(|| verdict(&votes)), best)
         })
     }
 }
@@ -45,6 +45,6 @@ fn by_last_run(pool: &PoolState, starting: &Starting) -> PoolVerdicts {
     pool.verdicts_by(|target, health| {
         let own = health.vote();
         let best = pool.verdicts().minority(target).max(own.grade);
-        Finding::new(&[own], starting.verdict(target, own), best)
+        VoteResult::new(&[own], starting.verdict(target, own), best)
     })
 }

@@ -3,8 +3,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::settings::AddressType;
 
-fn nodes_source() -> Source {
-    Source::Nodes { selector: "node-role.kubernetes.io/control-plane".to_owned(), address_type: AddressType::Internal }
+fn nodes_source() -> DiscoverySource {
+    DiscoverySource::Nodes {
+        selector: "node-role.kubernetes.io/control-plane".to_owned(),
+        address_type: AddressType::Internal,
+    }
 }
 
 fn node(name: &str, addresses: &[(&str, &str)]) -> Value {
@@ -31,7 +34,7 @@ fn shown(listing: &Listing) -> Vec<String> {
 fn a_list_is_asked_for_without_a_version_and_with_a_bound() {
     let nodes = path(&nodes_source()).unwrap();
     assert_eq!(nodes, "/api/v1/nodes?&labelSelector=node-role.kubernetes.io%2Fcontrol-plane&limit=200");
-    let slices = path(&Source::Endpoints).unwrap();
+    let slices = path(&DiscoverySource::Endpoints).unwrap();
     assert_eq!(
         slices,
         "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?&labelSelector=kubernetes.io%2Fservice-name%3Dkubernetes&\
@@ -95,7 +98,7 @@ fn endpoints_are_named_by_their_addresses_and_should_be_at_the_port_of_the_pool(
         json!({"endpoints": null, "ports": null}),
     ];
     let body = list("EndpointSliceList", &json!({}), &items).to_string();
-    let read = |port| read(&Source::Endpoints, StatusCode::OK, body.as_bytes(), port).unwrap();
+    let read = |port| read(&DiscoverySource::Endpoints, StatusCode::OK, body.as_bytes(), port).unwrap();
     assert_eq!(shown(&read(6443)), ["192.0.2.1 {192.0.2.1}", "192.0.2.2 {192.0.2.2}", "2001:db8::1 {2001:db8::1}"]);
     assert_eq!(read(6443).remark, None);
     assert_eq!(read(443).remark.as_deref(), Some("the endpoints have port 6443, but the pool has port 443"));

@@ -43,8 +43,8 @@ impl Gossip {
             deltas: Vec::new(),
         };
         let mut room = MAX_MESSAGE_BYTES.saturating_sub(encoded_len(&message));
-        let own = Source { host: &self.own, incarnation: self.incarnation, entries: &self.entries };
-        let others = self.peers.iter().filter(|(host, _)| *host != to).map(|(host, peer)| Source {
+        let own = EntrySource { host: &self.own, incarnation: self.incarnation, entries: &self.entries };
+        let others = self.peers.iter().filter(|(host, _)| *host != to).map(|(host, peer)| EntrySource {
             host,
             incarnation: peer.incarnation,
             entries: &peer.entries,
@@ -80,7 +80,7 @@ impl Gossip {
 }
 
 /// A host whose entries go into a message.
-struct Source<'a> {
+struct EntrySource<'a> {
     host: &'a HostName,
     incarnation: u64,
     entries: &'a HostEntries,
@@ -95,7 +95,7 @@ enum TooLong {
     Skip,
 }
 
-impl Source<'_> {
+impl EntrySource<'_> {
     fn run_version(&self) -> RunVersion {
         RunVersion { incarnation: self.incarnation, version: self.entries.version() }
     }

@@ -10,13 +10,13 @@ use crate::error::FakeApiserverError;
 
 /// A CA like that of kubeadm: a self-signed certificate and its key. Both are kept in memory only.
 #[derive(Debug)]
-pub struct Authority {
+pub struct FakeAuthority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     pem: String,
 }
 
-/// A certificate that an [`Authority`] issued, with its private key.
+/// A certificate that an [`FakeAuthority`] issued, with its private key.
 pub struct Identity {
     pub(crate) certificate: CertificateDer<'static>,
     pub(crate) key: KeyPair,
@@ -34,7 +34,7 @@ pub enum Validity {
     Future,
 }
 
-impl Authority {
+impl FakeAuthority {
     /// Generates a new CA. The common name of kubeadm's CA is `kubernetes`.
     pub fn new(common_name: &str) -> Result<Self, FakeApiserverError> {
         Self::with_validity(common_name, Validity::Current)

@@ -15,7 +15,7 @@ mod shared;
 mod socket;
 mod tls;
 
-pub use authority::{Authority, Identity, Validity};
+pub use authority::{FakeAuthority, Identity, Validity};
 pub use behaviour::{Behaviour, UnknownBehaviour};
 pub use cluster::{Cluster, ClusterNode, NodeAddress};
 pub use error::FakeApiserverError;

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::authority::Authority;
+use crate::authority::FakeAuthority;
 use crate::behaviour::Behaviour;
 use crate::cluster::Cluster;
 use crate::connection;
@@ -49,7 +49,7 @@ impl FakeApiserver {
     ///
     /// # Panics
     /// If it is called outside a tokio runtime.
-    pub fn start(address: SocketAddr, authority: &Authority, names: &[&str]) -> Result<Self, FakeApiserverError> {
+    pub fn start(address: SocketAddr, authority: &FakeAuthority, names: &[&str]) -> Result<Self, FakeApiserverError> {
         let port = Port::bind(address)?;
         let listener = port.listen()?;
         let shared = Arc::new(Shared {

@@ -6,7 +6,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
-use crate::authority::{Authority, Identity, Validity};
+use crate::authority::{FakeAuthority, Identity, Validity};
 use crate::behaviour::Behaviour;
 use crate::error::FakeApiserverError;
 
@@ -19,9 +19,9 @@ pub(crate) struct TlsConfigs {
 }
 
 impl TlsConfigs {
-    pub(crate) fn new(authority: &Authority, names: &[&str]) -> Result<Self, FakeApiserverError> {
+    pub(crate) fn new(authority: &FakeAuthority, names: &[&str]) -> Result<Self, FakeApiserverError> {
         // All CAs of kubeadm have the same name, so the other CA differs only by its key.
-        let other = Authority::new("kubernetes")?;
+        let other = FakeAuthority::new("kubernetes")?;
         let config = |identity: Result<Identity, FakeApiserverError>| server_config(authority, &identity?);
         Ok(Self {
             current: config(authority.issue(names, Validity::Current))?,
@@ -44,7 +44,7 @@ impl TlsConfigs {
     }
 }
 
-fn server_config(clients: &Authority, identity: &Identity) -> Result<Arc<ServerConfig>, FakeApiserverError> {
+fn server_config(clients: &FakeAuthority, identity: &Identity) -> Result<Arc<ServerConfig>, FakeApiserverError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(clients.certificate().clone())?;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use daymark_fake_apiserver::{Access, Authority, Behaviour, Cluster, ClusterNode, FakeApiserver, FakeApiserverError};
+use daymark_fake_apiserver::{
+    Access, Behaviour, Cluster, ClusterNode, FakeApiserver, FakeApiserverError, FakeAuthority,
+};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::{http1, http2};
@@ -24,13 +26,13 @@ use tokio_rustls::client::TlsStream;
 const NAME: &str = "lb.kube-cp.com";
 const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
-fn start() -> (Authority, FakeApiserver) {
-    let authority = Authority::new("kubernetes").unwrap();
+fn start() -> (FakeAuthority, FakeApiserver) {
+    let authority = FakeAuthority::new("kubernetes").unwrap();
     let apiserver = FakeApiserver::start(SocketAddr::from(([127, 0, 0, 1], 0)), &authority, &[NAME]).unwrap();
     (authority, apiserver)
 }
 
-async fn connect(authority: &Authority, apiserver: &FakeApiserver, alpn: &[u8]) -> TlsStream<TcpStream> {
+async fn connect(authority: &FakeAuthority, apiserver: &FakeApiserver, alpn: &[u8]) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -51,7 +53,7 @@ struct Received {
 }
 
 /// Requests each path over one HTTP/1.1 connection.
-async fn get(authority: &Authority, apiserver: &FakeApiserver, paths: &[&str]) -> Vec<Received> {
+async fn get(authority: &FakeAuthority, apiserver: &FakeApiserver, paths: &[&str]) -> Vec<Received> {
     let tls = connect(authority, apiserver, b"http/1.1").await;
     let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await.unwrap();
     let connection = tokio::spawn(connection);

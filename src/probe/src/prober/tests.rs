@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use daymark_decision::Thresholds;
-use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver};
+use daymark_fake_apiserver::{Behaviour, FakeApiserver, FakeAuthority};
 
 use super::*;
 use crate::settings::Trust;
@@ -15,12 +15,12 @@ const NAME: &str = "lb.kube-cp.com";
 
 /// A prober that has asked a fake once, and the connection that it kept.
 async fn kept(timeout: Duration) -> (FakeApiserver, Prober, Connection) {
-    let authority = Authority::new("kubernetes").unwrap();
+    let authority = FakeAuthority::new("kubernetes").unwrap();
     let apiserver = FakeApiserver::start(SocketAddr::from(([127, 0, 0, 1], 0)), &authority, &[NAME]).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let ca = directory.path().join("ca.crt");
     fs::write(&ca, authority.pem()).unwrap();
-    let prober = Prober::new(Settings {
+    let prober = Prober::new(ProbeSettings {
         port: apiserver.address().port(),
         path: "/readyz".to_owned(),
         server_name: NAME.to_owned(),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use daymark_decision::Kind;
-use daymark_fake_apiserver::{Access, Authority, Behaviour};
+use daymark_fake_apiserver::{Access, Behaviour, FakeAuthority};
 use daymark_probe::Auth;
 
 use crate::fixture::Fixture;
@@ -106,7 +106,7 @@ async fn a_client_certificate_is_read_again_and_waits_for_its_key() {
     assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
 
     // The server refuses a pair of another CA, which shows that the new pair is in use.
-    let other = Authority::new("kubernetes").unwrap().issue_client("daymark").unwrap();
+    let other = FakeAuthority::new("kubernetes").unwrap().issue_client("daymark").unwrap();
     fixture.write("client.crt", other.certificate_pem());
     fixture.write("client.key", &other.key_pem());
     let kind = prober.probe_once(fixture.address()).await.kind;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use daymark_decision::Kind;
-use daymark_fake_apiserver::Authority;
+use daymark_fake_apiserver::FakeAuthority;
 use daymark_probe::Trust;
 
 use crate::fixture::Fixture;
@@ -38,7 +38,7 @@ async fn a_replaced_ca_file_takes_effect() {
     let fixture = Fixture::new();
     let prober = fixture.prober();
     assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
-    let other = Authority::new("kubernetes").unwrap();
+    let other = FakeAuthority::new("kubernetes").unwrap();
     fixture.write("ca.crt.new", other.pem());
     fs::rename(fixture.file("ca.crt.new"), fixture.file("ca.crt")).unwrap();
     assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::UntrustedCa);
@@ -51,7 +51,7 @@ async fn a_replaced_ca_file_takes_effect() {
 async fn a_ca_file_replaced_by_a_swapped_link_takes_effect() {
     // The kubelet updates the volume of a ConfigMap like this: file -> ..data/file, ..data -> a new directory.
     let mut fixture = Fixture::new();
-    let other = Authority::new("kubernetes").unwrap();
+    let other = FakeAuthority::new("kubernetes").unwrap();
     for (version, pem) in [("..1", fixture.authority.pem()), ("..2", other.pem())] {
         fs::create_dir(fixture.file(version)).unwrap();
         fs::write(fixture.file(version).join("ca.crt"), pem).unwrap();
@@ -76,6 +76,6 @@ async fn a_ca_file_that_goes_or_breaks_leaves_the_last_one_in_use() {
     assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
     fs::remove_file(fixture.file("ca.crt")).unwrap();
     assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::Ready);
-    fixture.write("ca.crt", Authority::new("kubernetes").unwrap().pem());
+    fixture.write("ca.crt", FakeAuthority::new("kubernetes").unwrap().pem());
     assert_eq!(prober.probe_once(fixture.address()).await.kind, Kind::UntrustedCa);
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use daymark_decision::{Observation, Thresholds};
-use daymark_fake_apiserver::{Authority, Behaviour, FakeApiserver};
-use daymark_probe::{Prober, Settings, Trust};
+use daymark_fake_apiserver::{Behaviour, FakeApiserver, FakeAuthority};
+use daymark_probe::{ProbeSettings, Prober, Trust};
 use tempfile::TempDir;
 
 pub(crate) const NAME: &str = "lb.kube-cp.com";
@@ -17,9 +17,9 @@ pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 /// A fake apiserver and the settings to probe it.
 pub(crate) struct Fixture {
-    pub(crate) authority: Authority,
+    pub(crate) authority: FakeAuthority,
     pub(crate) apiserver: FakeApiserver,
-    pub(crate) settings: Settings,
+    pub(crate) settings: ProbeSettings,
     pub(crate) directory: TempDir,
 }
 
@@ -31,17 +31,17 @@ impl Fixture {
 
     /// The same on another address and with another server name.
     pub(crate) fn on(address: IpAddr, name: &str) -> Self {
-        Self::by(Authority::new("kubernetes").unwrap(), address, name)
+        Self::by(FakeAuthority::new("kubernetes").unwrap(), address, name)
     }
 
     /// The same with a certificate of this CA.
-    pub(crate) fn by(authority: Authority, address: IpAddr, name: &str) -> Self {
+    pub(crate) fn by(authority: FakeAuthority, address: IpAddr, name: &str) -> Self {
         let names = [name, "kubernetes", "10.96.0.1", "fd00::1"];
         let apiserver = FakeApiserver::start(SocketAddr::new(address, 0), &authority, &names).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let ca = directory.path().join("ca.crt");
         fs::write(&ca, authority.pem()).unwrap();
-        let settings = Settings {
+        let settings = ProbeSettings {
             port: apiserver.address().port(),
             path: "/readyz".to_owned(),
             server_name: name.to_owned(),

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use daymark_decision::Kind;
-use daymark_fake_apiserver::{Authority, Behaviour, Validity};
+use daymark_fake_apiserver::{Behaviour, FakeAuthority, Validity};
 use daymark_probe::Trust;
 
 use crate::fixture::{Fixture, NAME};
@@ -36,9 +36,9 @@ async fn an_address_as_server_name_must_be_in_the_certificate() {
 
 #[tokio::test]
 async fn a_leaf_of_an_expired_ca_is_refused_though_it_is_valid_itself() {
-    let expired = Authority::with_validity("kubernetes", Validity::Past).unwrap();
+    let expired = FakeAuthority::with_validity("kubernetes", Validity::Past).unwrap();
     let mut fixture = Fixture::by(expired, Ipv4Addr::LOCALHOST.into(), NAME);
-    let renewed = Authority::new("kubernetes").unwrap();
+    let renewed = FakeAuthority::new("kubernetes").unwrap();
     let bundle = format!("{}{}", fixture.authority.pem(), renewed.pem());
     fixture.settings.trust = Trust::File(fixture.write("bundle.crt", &bundle));
     let kind = fixture.probe().await.kind;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use daymark_decision::{Kind, Observation};
-use daymark_fake_apiserver::{Authority, Behaviour};
-use daymark_probe::{Prober, Settings, Trust, offset, watch};
+use daymark_fake_apiserver::{Behaviour, FakeAuthority};
+use daymark_probe::{ProbeSettings, Prober, Trust, offset, watch};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -30,7 +30,7 @@ struct Watching {
 }
 
 impl Watching {
-    fn start(settings: Settings, target: IpAddr) -> Self {
+    fn start(settings: ProbeSettings, target: IpAddr) -> Self {
         let (sender, observations) = mpsc::unbounded_channel();
         let heartbeats = Arc::new(AtomicU64::new(0));
         let shutdown = CancellationToken::new();
@@ -186,7 +186,7 @@ async fn a_changed_ca_takes_effect_on_a_kept_connection() {
     let mut watching = Watching::start(fixture.settings.clone(), fixture.address());
     assert_eq!(watching.next().await.kind, Kind::Ready);
     assert!(!is_fresh(&watching.next().await));
-    fixture.write("new.crt", Authority::new("kubernetes").unwrap().pem());
+    fixture.write("new.crt", FakeAuthority::new("kubernetes").unwrap().pem());
     std::fs::rename(fixture.file("new.crt"), fixture.file("ca.crt")).unwrap();
     watching.until(&Kind::UntrustedCa).await;
     fixture.write("ca.crt", fixture.authority.pem());

@@ -1,6 +1,6 @@
 //! DNS records.
 
-use daymark_fake_cloudflare::ZonePlan;
+use daymark_fake_cloudflare::FakeZonePlan;
 use serde_json::{Value, json};
 
 use crate::{Reply, Setup};
@@ -129,7 +129,7 @@ async fn the_plan_decides_on_ttl_comment_and_tags() {
     ];
     for (n, (field, value, free, enterprise)) in cases.into_iter().enumerate() {
         for (net, plan, is_allowed) in
-            [("192.0.2", ZonePlan::Free, free), ("198.51.100", ZonePlan::Enterprise, enterprise)]
+            [("192.0.2", FakeZonePlan::Free, free), ("198.51.100", FakeZonePlan::Enterprise, enterprise)]
         {
             setup.cloudflare.store().zones.get_mut(&setup.ids.zone).unwrap().plan = plan;
             let mut record = a(&format!("{net}.{n}"));
@@ -170,7 +170,7 @@ async fn a_zone_is_found_by_name_and_account() {
     {
         let mut store = setup.cloudflare.store();
         let account = store.add_account();
-        store.add_zone(&account, "example.com", ZonePlan::Enterprise);
+        store.add_zone(&account, "example.com", FakeZonePlan::Enterprise);
     }
     let found = setup.get("/zones?name=kube-cp.com&per_page=50&page=1").await;
     assert_eq!(found.result()[0]["id"], setup.ids.zone);

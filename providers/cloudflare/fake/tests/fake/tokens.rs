@@ -1,6 +1,6 @@
 //! Tokens and scopes.
 
-use daymark_fake_cloudflare::{Scope, TokenStatus};
+use daymark_fake_cloudflare::{FakeTokenStatus, Scope};
 use serde_json::{Value, json};
 
 use crate::{Reply, Setup};
@@ -33,9 +33,9 @@ async fn verifying_returns_the_status_and_only_an_active_token_may_do_anything()
     let setup = Setup::new().await;
     let token = setup.cloudflare.token();
     for (status, reported, allowed) in [
-        (TokenStatus::Active, "active", 200),
-        (TokenStatus::Disabled, "disabled", 403),
-        (TokenStatus::Expired, "expired", 403),
+        (FakeTokenStatus::Active, "active", 200),
+        (FakeTokenStatus::Disabled, "disabled", 403),
+        (FakeTokenStatus::Expired, "expired", 403),
     ] {
         setup.cloudflare.store().tokens.get_mut(&token).unwrap().status = status;
         let verified = setup.as_token(&token, "GET", "/user/tokens/verify").await;
