@@ -35,11 +35,11 @@ use crate::os::log_writer::LogWriter;
 #[command(name = "daymark", version, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Run the controller: probe, decide and publish the answers
     Run(run::Arguments),
     /// Make one pass for a timer: probe until every verdict is settled, publish to each remote provider, and end
@@ -157,27 +157,27 @@ fn report(failure: &Failure) {
     };
 }
 
-fn dispatch(command: Command) -> Outcome {
+fn dispatch(command: CliCommand) -> Outcome {
     match command {
-        Command::Run(arguments) => run::run(arguments),
-        Command::Sync(arguments) => sync::sync(&arguments),
+        CliCommand::Run(arguments) => run::run(arguments),
+        CliCommand::Sync(arguments) => sync::sync(&arguments),
         #[cfg(feature = "demo")]
-        Command::Demo(arguments) => demo::demo(&arguments),
-        Command::Check(arguments) => check::check(&arguments),
-        Command::Probe(arguments) => probe::probe(&arguments),
-        Command::Ask(arguments) => ask::ask(&arguments),
-        Command::Status(arguments) => status::status(&arguments),
-        Command::Events(arguments) => status::events(&arguments),
-        Command::Explain(arguments) => explain::explain(&arguments),
-        Command::Drain(arguments) => overrides::drain(&arguments),
-        Command::Force(arguments) => overrides::force(&arguments),
-        Command::Undrain(arguments) => overrides::undrain(&arguments),
-        Command::Keygen(arguments) => keygen::keygen(&arguments),
-        Command::Schema => json(&config::json_schema()),
-        Command::Completions(arguments) => Ok(completions::completions(&arguments)),
-        Command::Manifest(arguments) => manifest::manifest(&arguments),
-        Command::Man(arguments) => man::man(&arguments),
-        Command::Version(arguments) => version::version(&arguments),
+        CliCommand::Demo(arguments) => demo::demo(&arguments),
+        CliCommand::Check(arguments) => check::check(&arguments),
+        CliCommand::Probe(arguments) => probe::probe(&arguments),
+        CliCommand::Ask(arguments) => ask::ask(&arguments),
+        CliCommand::Status(arguments) => status::status(&arguments),
+        CliCommand::Events(arguments) => status::events(&arguments),
+        CliCommand::Explain(arguments) => explain::explain(&arguments),
+        CliCommand::Drain(arguments) => overrides::drain(&arguments),
+        CliCommand::Force(arguments) => overrides::force(&arguments),
+        CliCommand::Undrain(arguments) => overrides::undrain(&arguments),
+        CliCommand::Keygen(arguments) => keygen::keygen(&arguments),
+        CliCommand::Schema => json(&config::json_schema()),
+        CliCommand::Completions(arguments) => Ok(completions::completions(&arguments)),
+        CliCommand::Manifest(arguments) => manifest::manifest(&arguments),
+        CliCommand::Man(arguments) => man::man(&arguments),
+        CliCommand::Version(arguments) => version::version(&arguments),
     }
 }
 

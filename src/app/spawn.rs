@@ -65,7 +65,7 @@ struct Core {
 }
 
 /// The hosts as the driver and the publishers see them.
-struct Cluster {
+struct HostGroup {
     /// `None` for a host without peers.
     hosts: Option<Hosts>,
     channels: TransportChannels,
@@ -135,7 +135,7 @@ impl Spawner {
         let file = config.state_dir.as_deref().map(StateFile::new);
         let memory = file.as_ref().and_then(|file| loaded(file.load(self.clock.now()))).unwrap_or_default();
         let membership = config.peers.as_ref().map(|peers| peers.membership.clone());
-        let Cluster { hosts, channels, lease } = self.cluster(config, membership.as_ref());
+        let HostGroup { hosts, channels, lease } = self.cluster(config, membership.as_ref());
         let engine = engine(&node_discovery::complete(discovered, &config.pools), membership, memory, &self.clock);
         let (decided, from_driver) = watch::channel(DecidedState::default());
         let outputs = Outputs {
@@ -158,7 +158,7 @@ impl Spawner {
         Core { driver: handle, decisions, lease }
     }
 
-    fn cluster(&self, config: &Config, membership: Option<&Membership>) -> Cluster {
+    fn cluster(&self, config: &Config, membership: Option<&Membership>) -> HostGroup {
         let (driver_channels, channels) = peers::channels();
         let first = if membership.is_some() { WriterLease::Unclear } else { WriterLease::NotNeeded };
         let (to_publishers, lease) = watch::channel(first);
@@ -167,7 +167,7 @@ impl Spawner {
             let hashes = peers::configuration_hashes(&config.pools);
             Hosts::new(gossip, hashes, driver_channels, to_publishers, self.metrics.clone())
         });
-        Cluster { hosts, channels, lease }
+        HostGroup { hosts, channels, lease }
     }
 
     /// Spawns a publisher for each provider.

@@ -34,13 +34,13 @@ pub(super) fn ask(arguments: &Arguments) -> Outcome {
 }
 
 /// The result of resolving a name in one way.
-struct Resolution {
+struct NameResolution {
     /// The server and the protocol, such as `at 192.0.2.1:53 by UDP`.
     via: String,
     result: Result<Vec<IpAddr>, ResolveError>,
 }
 
-impl Resolution {
+impl NameResolution {
     fn line(&self, name: &str) -> Outcome {
         let via = &self.via;
         match &self.result {
@@ -54,16 +54,16 @@ impl Resolution {
 }
 
 /// Resolves a name, by both protocols if a server is given.
-async fn resolve(name: &str, server: Option<&str>) -> Result<Vec<Resolution>, Failure> {
+async fn resolve(name: &str, server: Option<&str>) -> Result<Vec<NameResolution>, Failure> {
     let Some(server) = server else {
         let result = SystemResolver::new().addresses(name).await;
-        return Ok(vec![Resolution { via: "by /etc/hosts or /etc/resolv.conf".to_owned(), result }]);
+        return Ok(vec![NameResolution { via: "by /etc/hosts or /etc/resolv.conf".to_owned(), result }]);
     };
     let server = server_address(server).await?;
     let mut resolutions = Vec::new();
     for protocol in [Protocol::Udp, Protocol::Tcp] {
         let result = resolve_at(name, server, protocol).await;
-        resolutions.push(Resolution { via: format!("at {server} by {protocol}"), result });
+        resolutions.push(NameResolution { via: format!("at {server} by {protocol}"), result });
     }
     Ok(resolutions)
 }

@@ -12,11 +12,11 @@ use crate::manifest::{self, Account};
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    kind: Kind,
+    kind: ManifestKind,
 }
 
 #[derive(Debug, Subcommand)]
-enum Kind {
+enum ManifestKind {
     /// A static Pod for /etc/kubernetes/manifests, so that the control-plane nodes are the hosts
     StaticPod(StaticPod),
     /// A unit of systemd that runs this binary, for hosts without the Debian package
@@ -76,9 +76,9 @@ fn label(text: &str) -> Result<String, String> {
 
 pub(super) fn manifest(arguments: &Arguments) -> Outcome {
     match &arguments.kind {
-        Kind::StaticPod(arguments) => static_pod(arguments),
-        Kind::Systemd(arguments) => systemd(arguments),
-        Kind::Rbac(arguments) => rbac(arguments),
+        ManifestKind::StaticPod(arguments) => static_pod(arguments),
+        ManifestKind::Systemd(arguments) => systemd(arguments),
+        ManifestKind::Rbac(arguments) => rbac(arguments),
     }
 }
 

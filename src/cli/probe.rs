@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Debug, Serialize)]
-struct Probed {
+struct ProbedTarget {
     #[serde(flatten)]
     target: Target,
     message: String,
@@ -62,19 +62,19 @@ fn known(config: &Config) -> Vec<PoolConfig> {
     node_discovery::complete(&discovered, &config.pools)
 }
 
-async fn probe_all(pools: &[PoolConfig]) -> Vec<Probed> {
+async fn probe_all(pools: &[PoolConfig]) -> Vec<ProbedTarget> {
     let probers: Vec<Prober> = pools.iter().map(|pool| Prober::new(pool.probe.clone())).collect();
     let pairs = pools.iter().zip(&probers);
     let targets = pairs.flat_map(|(pool, prober)| pool.pool.targets().map(move |(target, _)| (target, prober)));
     join_all(targets.map(|(target, prober)| async move {
         let observation = prober.probe_once(target.address).await;
-        Probed { target, message: observation.kind.to_string(), observation }
+        ProbedTarget { target, message: observation.kind.to_string(), observation }
     }))
     .await
 }
 
-fn text(probed: &[Probed]) -> String {
-    let row = |Probed { target, message, observation }: &Probed| {
+fn text(probed: &[ProbedTarget]) -> String {
+    let row = |ProbedTarget { target, message, observation }: &ProbedTarget| {
         let certificate = observation.certificate.as_ref();
         vec![
             target.pool.to_string(),
@@ -88,7 +88,7 @@ fn text(probed: &[Probed]) -> String {
     let rows: Vec<Vec<String>> = probed.iter().map(row).collect();
     let mut text = table(&["POOL", "NODE", "ADDRESS", "TIMES", "CERTIFICATE UNTIL", "OUTCOME"], &rows);
     let mut seen: Vec<&[String]> = Vec::new();
-    for Probed { target, observation, .. } in probed {
+    for ProbedTarget { target, observation, .. } in probed {
         let Some(certificate) = &observation.certificate else { continue };
         if !seen.contains(&certificate.names.as_slice()) {
             seen.push(&certificate.names);

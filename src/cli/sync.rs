@@ -57,7 +57,7 @@ pub(super) struct Arguments {
 /// The result of one pass.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Report {
+struct SyncReport {
     /// The changes of the discovered nodes, as sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     discovered: Vec<String>,
@@ -93,7 +93,7 @@ pub(super) fn sync(arguments: &Arguments) -> Outcome {
 
 /// The end of a pass.
 struct Ended {
-    report: Report,
+    report: SyncReport,
     /// True if a signal stopped it.
     is_stopped: bool,
 }
@@ -121,10 +121,10 @@ async fn until_stopped(arguments: &Arguments, config: &Config) -> Result<Ended, 
     }
 }
 
-async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) -> Result<Report, Failure> {
+async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) -> Result<SyncReport, Failure> {
     let clock = Clock::start();
     let deadline = Instant::now() + arguments.deadline;
-    let state = State { dir: config.state_dir.as_deref(), is_written: !arguments.dry_run, clock };
+    let state = SyncState { dir: config.state_dir.as_deref(), is_written: !arguments.dry_run, clock };
     let _lock = state.lock()?;
     let providers = app::remote_providers(config, |file| state.look(file));
     let providers = providers.map_err(ConfigErrors)?;
@@ -147,7 +147,7 @@ async fn pass(arguments: &Arguments, config: &Config, stop: &CancellationToken) 
     let reports = providers.into_iter().map(|provider| publish(provider, &decision, arguments, deadline, &state, stop));
     // Without any answer there is nothing to publish.
     let providers = if decision.answers.is_empty() { Vec::new() } else { join_all(reports).await };
-    Ok(Report { discovered, providers, unsettled, unpublished, alarms })
+    Ok(SyncReport { discovered, providers, unsettled, unpublished, alarms })
 }
 
 /// The core and the pools after discovery.
@@ -159,7 +159,7 @@ struct AfterDiscovery {
 }
 
 /// Discovers nodes if that is configured, and saves them.
-async fn discover(config: &Config, memory: Memory, state: &State<'_>, deadline: Instant) -> AfterDiscovery {
+async fn discover(config: &Config, memory: Memory, state: &SyncState<'_>, deadline: Instant) -> AfterDiscovery {
     let RememberedNodes { mut discovered, file } = app::remembered_nodes(config, |file| state.look(file));
     // A dry run reports every failure, also one that was reported before.
     discovered.0.values_mut().filter(|_| !state.is_written).for_each(|nodes| nodes.failure_reported = false);
@@ -187,7 +187,7 @@ async fn publish(
     decision: &Decision,
     arguments: &Arguments,
     deadline: Instant,
-    state: &State<'_>,
+    state: &SyncState<'_>,
     stop: &CancellationToken,
 ) -> ProviderReport {
     let RememberingProvider { provider, memory } = remembering;
@@ -240,13 +240,13 @@ async fn check(
 }
 
 /// The state directory in one pass. A dry run only reads it.
-struct State<'a> {
+struct SyncState<'a> {
     dir: Option<&'a Path>,
     is_written: bool,
     clock: Clock,
 }
 
-impl State<'_> {
+impl SyncState<'_> {
     fn lock(&self) -> Result<Option<StateLock>, Failure> {
         let Some(dir) = self.dir.filter(|_| self.is_written) else { return Ok(None) };
         match StateLock::take(dir, "daymark sync") {
@@ -286,7 +286,7 @@ impl State<'_> {
     }
 }
 
-fn text(report: &Report, dry_run: bool) -> String {
+fn text(report: &SyncReport, dry_run: bool) -> String {
     let mut text: String = report.discovered.iter().map(|message| format!("{message}\n")).collect();
     for ProviderReport { provider, edits, error, .. } in &report.providers {
         if edits.is_empty() && error.is_none() {
@@ -306,7 +306,7 @@ fn text(report: &Report, dry_run: bool) -> String {
 }
 
 /// The reasons for an exit code other than 0, as sentences.
-fn errors(report: &Report, is_stopped: bool) -> Vec<String> {
+fn errors(report: &SyncReport, is_stopped: bool) -> Vec<String> {
     let of_provider =
         |report: &ProviderReport| report.error.as_ref().map(|error| format!("{}: {error}", report.provider));
     let mut errors = report.unpublished.clone();

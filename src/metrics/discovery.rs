@@ -9,14 +9,14 @@ use prometheus_client::registry::Registry;
 /// The metrics of discovery. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DiscoveryMetrics {
-    last_list: Family<PoolLabels, Gauge>,
-    nodes: Family<PoolLabels, Gauge>,
-    missing: Family<PoolLabels, Gauge>,
-    failing: Family<PoolLabels, Gauge>,
+    last_list: Family<DiscoveryLabels, Gauge>,
+    nodes: Family<DiscoveryLabels, Gauge>,
+    missing: Family<DiscoveryLabels, Gauge>,
+    failing: Family<DiscoveryLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct PoolLabels {
+struct DiscoveryLabels {
     pool: String,
 }
 
@@ -42,7 +42,7 @@ impl DiscoveryMetrics {
         }
         let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         for (pool, discovery) in pools.iter().filter_map(|pool| Some((pool, pool.discovery.as_ref()?))) {
-            let of = PoolLabels { pool: pool.name.to_string() };
+            let of = DiscoveryLabels { pool: pool.name.to_string() };
             if let Some(at) = discovery.last_complete {
                 self.last_list.get_or_create(&of).set(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
             }

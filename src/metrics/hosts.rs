@@ -26,8 +26,8 @@ pub(super) struct HostMetrics {
     last_contact: Family<PeerLabels, Float>,
     round_trip: Family<PeerLabels, Float>,
     clock_ahead: Family<PeerLabels, Float>,
-    differs: Family<PoolLabels, Gauge>,
-    grade: Family<GradeLabels, Gauge>,
+    differs: Family<PeerPoolLabels, Gauge>,
+    grade: Family<PeerGradeLabels, Gauge>,
     mismatch: Family<MismatchLabels, Gauge>,
 }
 
@@ -52,7 +52,7 @@ struct PeerLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct PoolLabels {
+struct PeerPoolLabels {
     peer: String,
     pool: String,
 }
@@ -64,7 +64,7 @@ struct MismatchLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct GradeLabels {
+struct PeerGradeLabels {
     peer: String,
     pool: String,
     node: String,
@@ -159,12 +159,12 @@ impl HostMetrics {
         }
         // A pool that only one of both has is in one of the two.
         for pool in peer.configuration.keys().chain(&peer.differs) {
-            let labels = PoolLabels { peer: of.peer.clone(), pool: pool.to_string() };
+            let labels = PeerPoolLabels { peer: of.peer.clone(), pool: pool.to_string() };
             self.differs.get_or_create(&labels).set(peer.differs.contains(pool).into());
         }
         // The last grades of an unreachable host are out of date.
         for target in peer.targets.iter().filter(|_| peer.reachable) {
-            let labels = GradeLabels {
+            let labels = PeerGradeLabels {
                 peer: of.peer.clone(),
                 pool: target.pool.to_string(),
                 node: target.node.to_string(),

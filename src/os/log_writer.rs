@@ -29,14 +29,14 @@ pub fn lost_lines() -> u64 {
 
 /// Queues lines, each by one call of `write`. Clones share the queue.
 #[derive(Clone)]
-pub struct LogWriter(Arc<Queue>);
+pub struct LogWriter(Arc<LineQueue>);
 
 /// Flushes the queued lines when it is dropped. It gives up after [`FLUSH_TIMEOUT`].
 #[must_use]
 pub struct FlushGuard(LogWriter);
 
 #[derive(Default)]
-struct Queue {
+struct LineQueue {
     /// The first line is being written.
     lines: Mutex<VecDeque<Arc<[u8]>>>,
     /// Signals that a line was added, or that the last line was written.
@@ -58,7 +58,7 @@ impl LogWriter {
     }
 }
 
-impl Queue {
+impl LineQueue {
     fn write_to(&self, mut output: impl Write) {
         let mut lines = self.lines.lock();
         loop {
@@ -93,7 +93,7 @@ impl Write for LogWriter {
 
 impl Drop for FlushGuard {
     fn drop(&mut self) {
-        let Queue { lines, changed } = &*self.0.0;
+        let LineQueue { lines, changed } = &*self.0.0;
         // Lines that are not read in time are lost.
         let _ = changed.wait_while_for(&mut lines.lock(), |lines| !lines.is_empty(), FLUSH_TIMEOUT);
     }

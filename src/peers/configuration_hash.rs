@@ -83,7 +83,7 @@ mod tests {
     use daymark_decision::fixtures;
 
     use super::*;
-    use daymark_discovery as discovery;
+    use daymark_discovery::DiscoverySource;
     use daymark_probe::ProbeSettings;
 
     fn config() -> PoolConfig {
@@ -134,11 +134,8 @@ mod tests {
             &|config| {
                 let interval = Duration::from_mins(1);
                 let shrink_pause = Duration::from_hours(1);
-                config.discovery = Some(discovery::DiscoverySettings {
-                    source: discovery::DiscoverySource::Endpoints,
-                    interval,
-                    shrink_pause,
-                });
+                config.discovery =
+                    Some(DiscoverySettings { source: DiscoverySource::Endpoints, interval, shrink_pause });
             },
         ];
         for (index, change) in others.iter().enumerate() {

@@ -66,7 +66,7 @@ struct ReportKey {
 }
 
 /// The addresses to which the name of a host was resolved.
-struct Resolution {
+struct PeerResolution {
     host: HostName,
     name: String,
     addresses: Result<BTreeSet<SocketAddr>, ResolveError>,
@@ -131,7 +131,7 @@ impl Transport {
     pub async fn run(mut self, channels: TransportChannels, watchdog: WatchdogHandle, stop: CancellationToken) {
         let TransportChannels { inbound, mut outbound } = channels;
         let mut buffer = [0; MAX_DATAGRAM_BYTES + 1];
-        let mut lookups: JoinSet<Resolution> = JoinSet::new();
+        let mut lookups: JoinSet<PeerResolution> = JoinSet::new();
         let mut resolve = tokio::time::interval(RESOLVE_INTERVAL);
         loop {
             tokio::select! {
@@ -249,7 +249,7 @@ impl Transport {
         }
     }
 
-    fn resolve_names(&self, lookups: &mut JoinSet<Resolution>) {
+    fn resolve_names(&self, lookups: &mut JoinSet<PeerResolution>) {
         // A resolver that does not answer gets no further questions meanwhile.
         if !lookups.is_empty() {
             return;
@@ -263,13 +263,17 @@ impl Transport {
             lookups.spawn(async move {
                 let found = resolver.addresses(&name).await;
                 let addresses = found.map(|ips| ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
-                Resolution { host, name, addresses }
+                PeerResolution { host, name, addresses }
             });
         }
     }
 
     /// Takes over the addresses of a host. If its name cannot be resolved now, the addresses from before stay.
-    fn apply_resolution(&mut self, Resolution { host, name, addresses }: Resolution, driver: &mpsc::Sender<PeerInput>) {
+    fn apply_resolution(
+        &mut self,
+        PeerResolution { host, name, addresses }: PeerResolution,
+        driver: &mpsc::Sender<PeerInput>,
+    ) {
         let message = match addresses {
             Ok(addresses) => {
                 self.resolved.insert(host, addresses);

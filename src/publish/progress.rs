@@ -11,9 +11,9 @@ use crate::os::clock::Clock;
 
 /// The progress of one provider. Clones share it.
 #[derive(Clone)]
-pub struct Progress(Arc<Inner>);
+pub struct Progress(Arc<ProgressState>);
 
-struct Inner {
+struct ProgressState {
     clock: Clock,
     status: Mutex<ProviderStatus>,
     usage: Option<ReadUsage>,
@@ -35,7 +35,7 @@ impl Progress {
 
     fn new(name: &str, clock: Clock, usage: Option<ReadUsage>) -> Self {
         let status = Mutex::new(ProviderStatus { name: name.to_owned(), ..ProviderStatus::default() });
-        Self(Arc::new(Inner { clock, status, usage }))
+        Self(Arc::new(ProgressState { clock, status, usage }))
     }
 
     /// Returns true if the published answer stands in a remote system, independently of this host.

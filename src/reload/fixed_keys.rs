@@ -27,17 +27,17 @@ pub(super) fn changed_fixed_keys(old: &Config, new: &Config) -> Vec<String> {
 }
 
 /// A key of a section, and if it differs.
-struct Key {
+struct FixedKey {
     name: &'static str,
     differs: bool,
 }
 
-fn key(name: &'static str, differs: bool) -> Key {
-    Key { name, differs }
+fn key(name: &'static str, differs: bool) -> FixedKey {
+    FixedKey { name, differs }
 }
 
 /// The paths of the keys that differ.
-fn paths(section: &str, keys: impl IntoIterator<Item = Key>) -> Vec<String> {
+fn paths(section: &str, keys: impl IntoIterator<Item = FixedKey>) -> Vec<String> {
     keys.into_iter().filter(|key| key.differs).map(|key| format!("{section}.{}", key.name)).collect()
 }
 
@@ -77,7 +77,7 @@ fn of_providers(old: &[ProviderConfig], new: &[ProviderConfig]) -> Vec<String> {
     pairs.flat_map(|(index, (old, new))| paths(&format!("providers[{index}]"), of_provider(old, new))).collect()
 }
 
-fn of_provider(old: &ProviderConfig, new: &ProviderConfig) -> Vec<Key> {
+fn of_provider(old: &ProviderConfig, new: &ProviderConfig) -> Vec<FixedKey> {
     match (old, new) {
         (ProviderConfig::Authoritative(old), ProviderConfig::Authoritative(new)) => of_authoritative(old, new),
         (ProviderConfig::Cloudflare(old), ProviderConfig::Cloudflare(new)) => of_cloudflare(old, new),
@@ -87,7 +87,7 @@ fn of_provider(old: &ProviderConfig, new: &ProviderConfig) -> Vec<Key> {
     }
 }
 
-fn of_authoritative(old: &AuthoritativeConfig, new: &AuthoritativeConfig) -> Vec<Key> {
+fn of_authoritative(old: &AuthoritativeConfig, new: &AuthoritativeConfig) -> Vec<FixedKey> {
     let AuthoritativeConfig { listen, freebind, nameservers: _, zone: _, zone_file: _, max_tcp_connections } = old;
     vec![
         key("listen", *listen != new.listen),
@@ -96,7 +96,7 @@ fn of_authoritative(old: &AuthoritativeConfig, new: &AuthoritativeConfig) -> Vec
     ]
 }
 
-fn of_cloudflare(old: &CloudflareSettings, new: &CloudflareSettings) -> Vec<Key> {
+fn of_cloudflare(old: &CloudflareSettings, new: &CloudflareSettings) -> Vec<FixedKey> {
     let CloudflareSettings { name, calls, drift_interval, pools: _, mode } = old;
     let mut keys = vec![key("name", *name != new.name)];
     keys.extend(of_calls(calls, &new.calls));
@@ -106,7 +106,7 @@ fn of_cloudflare(old: &CloudflareSettings, new: &CloudflareSettings) -> Vec<Key>
     keys
 }
 
-fn of_calls(old: &CallSettings, new: &CallSettings) -> Vec<Key> {
+fn of_calls(old: &CallSettings, new: &CallSettings) -> Vec<FixedKey> {
     let CallSettings { api, token, timeout, share } = old;
     let token_key = match new.token {
         TokenSource::File(_) => "tokenFile",
@@ -120,7 +120,7 @@ fn of_calls(old: &CallSettings, new: &CallSettings) -> Vec<Key> {
     ]
 }
 
-fn of_mode(old: &PublishMode, new: &PublishMode) -> Vec<Key> {
+fn of_mode(old: &PublishMode, new: &PublishMode) -> Vec<FixedKey> {
     match (old, new) {
         (PublishMode::Records { zone, ttl }, PublishMode::Records { zone: new_zone, ttl: new_ttl }) => {
             vec![key("zone", zone != new_zone), key("ttl", ttl != new_ttl)]

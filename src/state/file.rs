@@ -31,7 +31,7 @@ pub struct StateFile<M> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Envelope<M> {
+struct StateEnvelope<M> {
     format: String,
     version: u32,
     memory: M,
@@ -139,7 +139,7 @@ impl<M: Serialize + DeserializeOwned> StateFile<M> {
 
     /// Writes the file, atomically and through to the disk. This blocks.
     pub fn save(&self, memory: &M) -> io::Result<()> {
-        let envelope = Envelope { format: FORMAT.to_owned(), version: VERSION, memory };
+        let envelope = StateEnvelope { format: FORMAT.to_owned(), version: VERSION, memory };
         let mut bytes = serde_json::to_vec_pretty(&envelope)?;
         bytes.push(b'\n');
         fs::create_dir_all(&self.dir)?;
@@ -163,7 +163,7 @@ fn parse<M: DeserializeOwned>(bytes: &[u8]) -> Result<M, StateFileError> {
         Some(newer) if newer > VERSION => return Err(StateFileError::Newer(newer)),
         _ => return Err(StateFileError::Foreign),
     }
-    let envelope: Envelope<M> = serde_json::from_value(value).map_err(StateFileError::Damaged)?;
+    let envelope: StateEnvelope<M> = serde_json::from_value(value).map_err(StateFileError::Damaged)?;
     Ok(envelope.memory)
 }
 

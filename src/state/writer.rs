@@ -132,10 +132,10 @@ pub struct StateWriter<M> {
     file: StateFile<M>,
     health: StateHealth,
     saved: Option<M>,
-    running: Option<Running<M>>,
+    running: Option<RunningWriter<M>>,
 }
 
-struct Running<M> {
+struct RunningWriter<M> {
     memory: M,
     task: JoinHandle<io::Result<()>>,
     begun: Instant,
@@ -161,7 +161,7 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> State
     /// Waits until a save has ended, has taken too long, or is to be tried again.
     pub(crate) async fn needs_attention(&mut self, memory: &M) {
         match &mut self.running {
-            Some(Running { is_late: false, begun, .. }) => {
+            Some(RunningWriter { is_late: false, begun, .. }) => {
                 let alarm_at = *begun + ALARM_TIMEOUT;
                 if tokio::time::timeout_at(alarm_at, self.ended()).await.is_err() {
                     self.record_late();
@@ -191,7 +191,7 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> State
         let file = self.file.clone();
         let content = memory.clone();
         let task = tokio::task::spawn_blocking(move || file.save(&content));
-        self.running = Some(Running { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
+        self.running = Some(RunningWriter { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
     }
 
     /// Waits for the end of the save that is under way, if there is one, and records its outcome.

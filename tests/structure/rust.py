@@ -156,6 +156,22 @@ def variants(code, start, group):
                 yield code.count("\n", 0, start + match.start()) + 1, group[match.start() : end + 1]
 
 
+@dataclass(frozen=True)
+class Type:
+    """A struct, an enum or a trait: its name, its line, and whether every crate can see it."""
+
+    name: str
+    line: int
+    is_public: bool
+
+
+def types(code):
+    """Yields the structs, enums and traits of a file."""
+    for match in re.finditer(r"\b(pub(?:\([^)]*\))?\s+)?(?:unsafe\s+)?(?:struct|enum|trait)\s+([A-Z]\w*)", code):
+        line = code.count("\n", 0, match.start()) + 1
+        yield Type(match.group(2), line, (match.group(1) or "").strip() == "pub")
+
+
 def parameters(signature):
     """The index of the bracket that opens the parameters of a signature."""
     angle = 0

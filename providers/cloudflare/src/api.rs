@@ -23,7 +23,7 @@ pub(crate) struct CloudflarePool(Map<String, Value>);
 /// An origin of a Load Balancing pool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Origin(Map<String, Value>);
+pub(crate) struct CloudflareOrigin(Map<String, Value>);
 
 /// A load balancer of a zone.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -93,13 +93,13 @@ impl CloudflarePool {
         text(&self.0, "monitor").is_some_and(|id| !id.is_empty())
     }
 
-    pub(crate) fn origins(&self) -> Vec<Origin> {
+    pub(crate) fn origins(&self) -> Vec<CloudflareOrigin> {
         let origins = self.0.get("origins").and_then(Value::as_array).into_iter().flatten();
-        origins.filter_map(Value::as_object).cloned().map(Origin).collect()
+        origins.filter_map(Value::as_object).cloned().map(CloudflareOrigin).collect()
     }
 }
 
-impl Origin {
+impl CloudflareOrigin {
     /// An origin that Daymark creates.
     pub(crate) fn new(name: &str, address: IpAddr, is_enabled: bool) -> Self {
         let mut origin = Map::new();

@@ -6,7 +6,7 @@ use daymark_decision::{Answer, Decision};
 use daymark_provider::CLIENTS_NOTICE;
 use tracing::info;
 
-use crate::api::{Balancer, CloudflarePool, CloudflareZone, Origin, TokenStatus};
+use crate::api::{Balancer, CloudflareOrigin, CloudflarePool, CloudflareZone, TokenStatus};
 use crate::client::{Call, CallError};
 use crate::fault::PoolFault;
 use crate::observe::{Observer, record_ttl};
@@ -160,13 +160,13 @@ fn pool_findings(pool: &CloudflarePool, answer: &Answer, is_own: bool) -> Vec<St
 /// Reports a node without an origin, or with several.
 fn origin_findings(
     pool: &str,
-    origins: &[Origin],
+    origins: &[CloudflareOrigin],
     desired: &DesiredTarget,
     targets: &[DesiredTarget],
     is_own: bool,
 ) -> Option<String> {
     let target = &desired.target;
-    let belongs = |origin: &&Origin| target_of(origin, targets).is_some_and(|owner| owner.target == *target);
+    let belongs = |origin: &&CloudflareOrigin| target_of(origin, targets).is_some_and(|owner| owner.target == *target);
     let labels: Vec<String> = origins.iter().filter(belongs).map(label).collect();
     match labels.as_slice() {
         [_] => None,

@@ -70,7 +70,7 @@ struct PublishedTarget {
 
 /// The memory for the next run.
 #[derive(Default, Serialize, Deserialize)]
-struct Memory {
+struct CloudflareMemory {
     #[serde(flatten)]
     tracker: DriftTracker,
     /// The time until which Cloudflare refuses every call. A run that ignored it would be refused for longer.
@@ -93,7 +93,7 @@ impl Cloudflare {
             warn!("provider {}: the memory of an earlier run cannot be read, so it is ignored: {error}", settings.name);
             None
         });
-        let Memory { mut tracker, blocked_until } = memory.unwrap_or_default();
+        let CloudflareMemory { mut tracker, blocked_until } = memory.unwrap_or_default();
         tracker.keep_pools(|pool| settings.pools.iter().any(|served| served.pool == *pool));
         if let Some(until) = blocked_until {
             client.block_until(until);
@@ -271,7 +271,7 @@ impl RemoteProvider for Cloudflare {
 
     fn memory(&self) -> Option<Value> {
         let tracker = self.tracker.lock().clone();
-        serde_json::to_value(Memory { tracker, blocked_until: self.observer.client.blocked_until() }).ok()
+        serde_json::to_value(CloudflareMemory { tracker, blocked_until: self.observer.client.blocked_until() }).ok()
     }
 
     fn usage(&self) -> Usage {

@@ -1,6 +1,6 @@
 //! The contracts that providers keep, as one suite for each trait.
 //!
-//! A provider's tests make a fresh provider that serves `pool`, implement [`Observer`] by asking as users of the name would,
+//! A provider's tests make a fresh provider that serves `pool`, implement [`PublishedReader`] by asking as users of the name would,
 //! and call [`check_provider`] or [`check_remote_provider`]. A suite panics with a sentence if the contract is broken.
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::{ApplyError, DecisionError, Provider, RemoteProvider};
 
 /// Reads what is published, independently of the provider.
-pub trait Observer: Sync {
+pub trait PublishedReader: Sync {
     /// The addresses that a user of the name gets now, of both families. Empty if the name has none.
     fn addresses(&self, pool: &PoolName) -> impl Future<Output = BTreeSet<IpAddr>> + Send;
 }
@@ -26,7 +26,7 @@ pub trait Observer: Sync {
 ///
 /// # Panics
 /// If the provider breaks the contract.
-pub async fn check_provider(provider: &impl Provider, observer: &impl Observer, pool: &PoolName) {
+pub async fn check_provider(provider: &impl Provider, observer: &impl PublishedReader, pool: &PoolName) {
     let [one, two, three] = ADDRESSES;
     assert!(!provider.name().is_empty(), "a provider has a name");
     let publish = |generation, addresses: &[&str]| provider.publish(&decision(pool, generation, addresses));
@@ -56,7 +56,7 @@ pub async fn check_provider(provider: &impl Provider, observer: &impl Observer, 
 ///
 /// # Panics
 /// If the provider breaks the contract.
-pub async fn check_remote_provider(provider: &impl RemoteProvider, observer: &impl Observer, pool: &PoolName) {
+pub async fn check_remote_provider(provider: &impl RemoteProvider, observer: &impl PublishedReader, pool: &PoolName) {
     let [one, two, three] = ADDRESSES;
     assert!(!provider.name().is_empty() && !provider.system().is_empty(), "a provider and its system have a name");
     assert!(provider.drift_interval() > Duration::ZERO, "drift is looked for after a while");
@@ -92,7 +92,7 @@ pub async fn check_remote_provider(provider: &impl RemoteProvider, observer: &im
     writes_only_with_a_lease(provider, observer, pool).await;
 }
 
-async fn plans_without_writing(provider: &impl RemoteProvider, observer: &impl Observer, pool: &PoolName) {
+async fn plans_without_writing(provider: &impl RemoteProvider, observer: &impl PublishedReader, pool: &PoolName) {
     let [one, two, _] = ADDRESSES;
     let next = decision(pool, 14, &[one, two]);
     let planned = provider.plan(&next).await;
@@ -109,7 +109,7 @@ async fn plans_without_writing(provider: &impl RemoteProvider, observer: &impl O
     assert!(planned.outcome.is_ok() && planned.edits.is_empty(), "nothing is left to plan: {planned:?}");
 }
 
-async fn ends_when_superseded(provider: &impl RemoteProvider, observer: &impl Observer, pool: &PoolName) {
+async fn ends_when_superseded(provider: &impl RemoteProvider, observer: &impl PublishedReader, pool: &PoolName) {
     let [one, two, three] = ADDRESSES;
     let newest = decision(pool, 16, &[three]);
     provider.supersede(&newest);
@@ -120,7 +120,7 @@ async fn ends_when_superseded(provider: &impl RemoteProvider, observer: &impl Ob
     expect(observer, pool, &[three], "the newest decision is written").await;
 }
 
-async fn writes_only_with_a_lease(provider: &impl RemoteProvider, observer: &impl Observer, pool: &PoolName) {
+async fn writes_only_with_a_lease(provider: &impl RemoteProvider, observer: &impl PublishedReader, pool: &PoolName) {
     let [_, two, three] = ADDRESSES;
     provider.set_lease(Instant::now());
     let next = decision(pool, 17, &[two]);
@@ -181,7 +181,7 @@ async fn apply(provider: &impl RemoteProvider, decision: &Decision) {
     assert!(pass.outcome.is_ok(), "generation {} is applied: {pass:?}", decision.generation);
 }
 
-async fn expect(observer: &impl Observer, pool: &PoolName, expected: &[&str], reason: &str) {
+async fn expect(observer: &impl PublishedReader, pool: &PoolName, expected: &[&str], reason: &str) {
     let expected: BTreeSet<IpAddr> = expected.iter().map(|address| valid(address.parse())).collect();
     assert_eq!(observer.addresses(pool).await, expected, "{reason}");
 }

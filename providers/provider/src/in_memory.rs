@@ -157,15 +157,15 @@ mod tests {
     use daymark_decision::fixtures::pool_name;
 
     use super::*;
-    use crate::contract::{self, Observer};
+    use crate::contract::{self, PublishedReader};
 
-    impl Observer for InMemory {
+    impl PublishedReader for InMemory {
         async fn addresses(&self, pool: &PoolName) -> BTreeSet<IpAddr> {
             self.published().answer(pool).map(|answer| addresses(answer).into_iter().collect()).unwrap_or_default()
         }
     }
 
-    impl Observer for InMemoryRemote {
+    impl PublishedReader for InMemoryRemote {
         async fn addresses(&self, pool: &PoolName) -> BTreeSet<IpAddr> {
             self.published().answer(pool).map(|answer| addresses(answer).into_iter().collect()).unwrap_or_default()
         }

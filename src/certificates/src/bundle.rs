@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::algorithm::KeyAlgorithm;
-use crate::certificate::Certificate;
+use crate::certificate::ParsedCertificate;
 use crate::pem;
 
 /// The certificates of a PEM file. Those that cannot be used take no other with them.
@@ -17,7 +17,7 @@ pub struct CaBundle {
 
 /// Trusted certificates.
 #[derive(Clone, Debug, Default)]
-pub struct Authorities(pub(crate) Vec<Certificate>);
+pub struct Authorities(pub(crate) Vec<ParsedCertificate>);
 
 /// One trusted certificate, for people and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +76,8 @@ impl Authorities {
 }
 
 /// The certificate, if it could prove a server in any chain.
-fn usable(der: &[u8]) -> Result<Certificate, String> {
-    let certificate = Certificate::parse(der)?;
+fn usable(der: &[u8]) -> Result<ParsedCertificate, String> {
+    let certificate = ParsedCertificate::parse(der)?;
     if let KeyAlgorithm::Unsupported(name) = &certificate.key.algorithm {
         return Err(format!("its key is {name}, which Daymark does not accept"));
     }

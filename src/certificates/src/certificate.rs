@@ -15,7 +15,7 @@ const VERSION_3: u32 = 2;
 
 /// A parsed certificate.
 #[derive(Clone, Debug)]
-pub(crate) struct Certificate {
+pub(crate) struct ParsedCertificate {
     pub(crate) der: CertificateDer<'static>,
     /// The subject in DER.
     pub(crate) subject: Vec<u8>,
@@ -55,7 +55,7 @@ struct Signed {
     signature: Vec<u8>,
 }
 
-impl Certificate {
+impl ParsedCertificate {
     /// Parses a certificate as strictly as Go does where it matters for trust. The error says what is wrong with it.
     pub(crate) fn parse(der: &[u8]) -> Result<Self, String> {
         let parsed: X509Certificate<'_> = whole(der).ok_or("it is not an X.509 certificate")?;

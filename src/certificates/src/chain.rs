@@ -5,7 +5,7 @@
 
 use rustls::pki_types::ServerName;
 
-use crate::certificate::Certificate;
+use crate::certificate::ParsedCertificate;
 use crate::fault::ChainFault;
 use crate::host_name::is_valid_for;
 use crate::signature::SignatureFault;
@@ -22,9 +22,9 @@ const MAX_SHOWN: usize = 64;
 /// The certificates of one judgement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidates<'a> {
-    pub(crate) trusted: &'a [Certificate],
+    pub(crate) trusted: &'a [ParsedCertificate],
     /// Shown by the server beside its own.
-    pub(crate) intermediates: &'a [Certificate],
+    pub(crate) intermediates: &'a [ParsedCertificate],
     /// The time in seconds since the Unix epoch.
     pub(crate) now: i64,
 }
@@ -32,12 +32,12 @@ pub(crate) struct Candidates<'a> {
 /// A fault of one attempt. The further the attempt came, the better it explains the refusal.
 #[derive(Clone, Debug)]
 struct Attempt {
-    progress: Progress,
+    progress: ChainSearch,
     fault: ChainFault,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Progress {
+enum ChainSearch {
     /// The signature could not be verified.
     Unverified,
     /// A certificate with a right signature breaks a rule.
@@ -45,7 +45,11 @@ enum Progress {
 }
 
 /// Judges the certificate of a server for a name.
-pub(crate) fn verify(end: &Certificate, server: &ServerName<'_>, candidates: Candidates<'_>) -> Result<(), ChainFault> {
+pub(crate) fn verify(
+    end: &ParsedCertificate,
+    server: &ServerName<'_>,
+    candidates: Candidates<'_>,
+) -> Result<(), ChainFault> {
     if candidates.intermediates.len() > MAX_SHOWN {
         return Err(ChainFault::Other(format!("the server presents more than {MAX_SHOWN} certificates")));
     }
@@ -81,7 +85,7 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// True if the chain can be extended to a trusted certificate. Trusted ones are tried first.
-    fn extends(&mut self, chain: &mut Vec<&'a Certificate>) -> bool {
+    fn extends(&mut self, chain: &mut Vec<&'a ParsedCertificate>) -> bool {
         let Candidates { trusted, intermediates, .. } = self.candidates;
         if trusted.iter().any(|issuer| self.is_issuer(issuer, true, chain)) {
             return true;
@@ -99,7 +103,7 @@ impl<'a> Search<'a> {
     }
 
     /// True if the certificate issued the last one of the chain and may be in it.
-    fn is_issuer(&mut self, issuer: &Certificate, is_trusted: bool, chain: &[&Certificate]) -> bool {
+    fn is_issuer(&mut self, issuer: &ParsedCertificate, is_trusted: bool, chain: &[&ParsedCertificate]) -> bool {
         let Some(last) = chain.last() else { return false };
         if last.issuer != issuer.subject
             || chain.len() >= MAX_CHAIN
@@ -109,7 +113,7 @@ impl<'a> Search<'a> {
         }
         if self.signatures == MAX_SIGNATURES {
             let detail = format!("no chain was found within {MAX_SIGNATURES} signatures");
-            self.note(Progress::Unverified, ChainFault::Other(detail));
+            self.note(ChainSearch::Unverified, ChainFault::Other(detail));
             return false;
         }
         self.signatures += 1;
@@ -118,26 +122,26 @@ impl<'a> Search<'a> {
             Err(SignatureFault::Wrong) => return false,
             Err(SignatureFault::Unsupported(name)) => {
                 let detail = format!("a signature of its chain is by {name}, which Daymark does not accept");
-                self.note(Progress::Unverified, ChainFault::Other(detail));
+                self.note(ChainSearch::Unverified, ChainFault::Other(detail));
                 return false;
             }
         }
         self.comparisons += comparisons(issuer, chain);
         if self.comparisons > MAX_COMPARISONS {
             let detail = format!("its name constraints need more than {MAX_COMPARISONS} comparisons");
-            self.note(Progress::Unverified, ChainFault::Other(detail));
+            self.note(ChainSearch::Unverified, ChainFault::Other(detail));
             return false;
         }
         match judge_issuer(issuer, is_trusted, chain, self.candidates.now) {
             Ok(()) => true,
             Err(fault) => {
-                self.note(Progress::Issued, fault);
+                self.note(ChainSearch::Issued, fault);
                 false
             }
         }
     }
 
-    fn note(&mut self, progress: Progress, fault: ChainFault) {
+    fn note(&mut self, progress: ChainSearch, fault: ChainFault) {
         if self.best.as_ref().is_none_or(|best| best.progress < progress) {
             self.best = Some(Attempt { progress, fault });
         }
@@ -145,13 +149,18 @@ impl<'a> Search<'a> {
 }
 
 /// The number of comparisons of a name with a constraint that this issuer needs.
-fn comparisons(issuer: &Certificate, chain: &[&Certificate]) -> usize {
+fn comparisons(issuer: &ParsedCertificate, chain: &[&ParsedCertificate]) -> usize {
     let names: usize = chain.iter().map(|below| below.names.len()).sum();
     issuer.constraints.as_ref().map_or(0, |constraints| names.saturating_mul(constraints.len()))
 }
 
 /// Judges a CA whose signature on the last certificate of the chain is right.
-fn judge_issuer(issuer: &Certificate, is_trusted: bool, chain: &[&Certificate], now: i64) -> Result<(), ChainFault> {
+fn judge_issuer(
+    issuer: &ParsedCertificate,
+    is_trusted: bool,
+    chain: &[&ParsedCertificate],
+    now: i64,
+) -> Result<(), ChainFault> {
     let refused = |rule: &str| ChainFault::Other(format!("{rule}: {}", issuer.name));
     // A trusted one of version 1 cannot say that it is a CA; being trusted says it.
     if !issuer.may_issue() || (!is_trusted && !issuer.is_marked_as_ca()) {
@@ -179,7 +188,7 @@ fn judge_issuer(issuer: &Certificate, is_trusted: bool, chain: &[&Certificate], 
     Ok(())
 }
 
-fn check_extensions(certificate: &Certificate) -> Result<(), ChainFault> {
+fn check_extensions(certificate: &ParsedCertificate) -> Result<(), ChainFault> {
     let Some(oid) = &certificate.unknown_critical else { return Ok(()) };
     let name = &certificate.name;
     Err(ChainFault::Other(format!("the critical extension {oid} is not understood: {name}")))

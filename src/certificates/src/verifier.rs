@@ -6,7 +6,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, Sig
 
 use crate::algorithm::{Curve, Hash, KeyAlgorithm, SignatureAlgorithm};
 use crate::bundle::Authorities;
-use crate::certificate::Certificate;
+use crate::certificate::ParsedCertificate;
 use crate::chain::{self, Candidates};
 use crate::fault::ChainFault;
 use crate::signature::SignatureFault;
@@ -49,7 +49,8 @@ impl ServerVerifier {
     /// Judges the certificates that a server shows, its own first. `now` is in seconds since the Unix epoch.
     pub fn judge(&self, shown: &[&[u8]], server: &ServerName<'_>, now: i64) -> Result<(), ChainFault> {
         let malformed = |fault| ChainFault::Other(format!("a certificate of the server cannot be read: {fault}"));
-        let parsed: Result<Vec<Certificate>, String> = shown.iter().map(|der| Certificate::parse(der)).collect();
+        let parsed: Result<Vec<ParsedCertificate>, String> =
+            shown.iter().map(|der| ParsedCertificate::parse(der)).collect();
         let parsed = parsed.map_err(malformed)?;
         let Some((end, intermediates)) = parsed.split_first() else { return Err(ChainFault::UntrustedCa) };
         if let KeyAlgorithm::Unsupported(name) = &end.key.algorithm {
@@ -116,7 +117,7 @@ fn verify_handshake(
     signed: &DigitallySignedStruct,
     is_allowed: fn(&KeyAlgorithm, &SignatureAlgorithm) -> bool,
 ) -> Result<HandshakeSignatureValid, Error> {
-    let certificate = Certificate::parse(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    let certificate = ParsedCertificate::parse(certificate).map_err(|_| CertificateError::BadEncoding)?;
     let algorithm = of_scheme(signed.scheme).ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
     if !is_allowed(&certificate.key.algorithm, &algorithm) {
         return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());

@@ -37,7 +37,7 @@ use self::findings::{Findings, Locations};
 use self::reader::Key;
 use self::tree::YamlNode;
 use self::typed::ConfigInput;
-use self::values::Kind as _;
+use self::values::TextForm as _;
 use daymark_probe::{self as probe, ProbedPool};
 
 /// The whole configuration of `daymark run`.
@@ -245,7 +245,7 @@ pub struct AuthoritativeConfig {
     /// Listen also on addresses that the host does not have yet.
     pub freebind: bool,
     /// The servers of the zone, the first as its primary (MNAME).
-    pub nameservers: Vec<Nameserver>,
+    pub nameservers: Vec<NameserverConfig>,
     /// The parent zone that holds the pools; `None`: each pool's name is the apex of a zone of its own.
     pub zone: Option<String>,
     /// Static records of the parent zone, as a master file (RFC 1035, section 5).
@@ -256,7 +256,7 @@ pub struct AuthoritativeConfig {
 
 /// One server of a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nameserver {
+pub struct NameserverConfig {
     /// Its DNS name, without the final dot.
     pub name: String,
     /// Its addresses, for glue; may be empty if the name is outside the zone.

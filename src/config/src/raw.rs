@@ -15,8 +15,8 @@ use serde::Deserialize;
 use super::PeerAddress;
 use super::reader::Key;
 use super::values::{
-    ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, CloudflarePool, ClusterName, DnsName, FilePath, HexId,
-    HostAddress, ListenAddress, PEER_PORT, ProviderName, RequestPath, ServeAddress, ServerName, Text, Variable, Whole,
+    ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, ClusterName, DnsName, FilePath, HexId, HostAddress,
+    ListenText, PEER_PORT, PoolText, ProviderName, RequestPath, ServeAddress, ServerName, Text, Variable, Whole,
     ZoneText, duration_text,
 };
 
@@ -353,7 +353,7 @@ pub(super) struct RawServed {
     pub(super) name: Key<Text<DnsName>>,
     /// The name or the ID of the Cloudflare pool behind it, with `loadBalancing`.
     #[serde(default)]
-    pub(super) cloudflare_pool: Key<Text<CloudflarePool>>,
+    pub(super) cloudflare_pool: Key<Text<PoolText>>,
 }
 
 /// The hosts that decide together.
@@ -367,7 +367,7 @@ pub(super) struct RawPeers {
     /// The address to listen on for the other hosts, by UDP.
     #[serde(default)]
     #[schemars(extend("default" = PEERS_LISTEN.to_string()))]
-    pub(super) listen: Key<Text<ListenAddress>>,
+    pub(super) listen: Key<Text<ListenText>>,
     /// Listen also on an address that this host does not have yet.
     #[serde(default)]
     #[schemars(extend("default" = false))]

@@ -64,17 +64,17 @@ pub(super) fn read<'de, T: Deserialize<'de>>(tree: &'de YamlNode, findings: &Ref
 
 /// An error with what is allowed.
 #[derive(Debug)]
-struct Message(String);
+struct ReaderError(String);
 
-impl fmt::Display for Message {
+impl fmt::Display for ReaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Message {}
+impl std::error::Error for ReaderError {}
 
-impl de::Error for Message {
+impl de::Error for ReaderError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self(message.to_string())
     }
@@ -111,7 +111,7 @@ impl<'de> Reader<'de, '_> {
         Self { node, key, tagged: false, findings: self.findings }
     }
 
-    fn wrong_type<T>(&self, allowed: &str) -> Result<T, Message> {
+    fn wrong_type<T>(&self, allowed: &str) -> Result<T, ReaderError> {
         Err(de::Error::invalid_type(unexpected(&self.node.value), &allowed))
     }
 
@@ -163,9 +163,9 @@ fn unexpected(value: &Value) -> Unexpected<'_> {
 }
 
 impl<'de> Deserializer<'de> for Reader<'de, '_> {
-    type Error = Message;
+    type Error = ReaderError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Message> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReaderError> {
         match unexpected(&self.node.value) {
             Unexpected::Bool(value) => visitor.visit_bool(value),
             Unexpected::Unsigned(value) => visitor.visit_u64(value),
@@ -175,7 +175,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Message> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReaderError> {
         match self.node.value {
             Value::Bool(value) => visitor.visit_bool(value),
             _ => self.wrong_type("true or false"),
@@ -183,11 +183,11 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     }
 
     /// The boundary: a [`Key`] is read as its value, if that is good, and its location.
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Message> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReaderError> {
         visitor.visit_seq(Boundary { reader: self, location: None })
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Message> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReaderError> {
         match &self.node.value {
             Value::List(list) => visitor.visit_seq(Elements { rest: list.iter().enumerate(), reader: self.clone() }),
             _ => self.wrong_type("a list"),
@@ -199,7 +199,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         _name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Message> {
+    ) -> Result<V::Value, ReaderError> {
         let Value::Map(entries) = &self.node.value else {
             return self.wrong_type(&format!("a mapping with keys among {}", fields.join(", ")));
         };
@@ -212,7 +212,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         _name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Message> {
+    ) -> Result<V::Value, ReaderError> {
         if variants == SHAPES {
             let tag = match &self.node.value {
                 Value::List(_) => SHAPES[0],
@@ -226,7 +226,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
             return self.wrong_type(&format!("a mapping with the key {TAG}, one of {list},"));
         };
         let Some(tag) = entries.iter().find(|entry| entry.key == TAG) else {
-            return Err(Message(format!("has no `{TAG}`; allowed are: {list}")));
+            return Err(ReaderError(format!("has no `{TAG}`; allowed are: {list}")));
         };
         let location = self.findings.borrow_mut().location(join(&self.key, TAG), tag.node.position);
         let message = match &tag.node.value {
@@ -245,7 +245,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         };
         match meant {
             Some(tag) => visitor.visit_enum(Tagged { tag, reader: Reader { tagged: true, ..self } }),
-            None => Err(Message::silent()),
+            None => Err(ReaderError::silent()),
         }
     }
 
@@ -255,7 +255,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     }
 }
 
-impl Message {
+impl ReaderError {
     /// The empty message of an error that is recorded already.
     fn silent() -> Self {
         Self(String::new())
@@ -268,9 +268,9 @@ struct Boundary<'de, 'f> {
 }
 
 impl<'de> SeqAccess<'de> for Boundary<'de, '_> {
-    type Error = Message;
+    type Error = ReaderError;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Message> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, ReaderError> {
         if let Some(Location(index)) = self.location {
             return seed.deserialize(index.into_deserializer()).map(Some);
         }
@@ -280,7 +280,7 @@ impl<'de> SeqAccess<'de> for Boundary<'de, '_> {
         self.location = Some(location);
         match seed.deserialize(reader) {
             Ok(value) => Ok(Some(value)),
-            Err(Message(message)) => {
+            Err(ReaderError(message)) => {
                 if !message.is_empty() {
                     findings.borrow_mut().error(location, message);
                 }
@@ -296,9 +296,9 @@ struct Elements<'de, 'f, I> {
 }
 
 impl<'de, I: Iterator<Item = (usize, &'de YamlNode)>> SeqAccess<'de> for Elements<'de, '_, I> {
-    type Error = Message;
+    type Error = ReaderError;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Message> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, ReaderError> {
         let Some((index, node)) = self.rest.next() else { return Ok(None) };
         let key = format!("{}[{index}]", self.reader.key);
         seed.deserialize(self.reader.child(key, node)).map(Some)
@@ -312,15 +312,15 @@ struct Entries<'de, 'f, I> {
 }
 
 impl<'de, I: Iterator<Item = (&'static str, &'de YamlEntry)>> MapAccess<'de> for Entries<'de, '_, I> {
-    type Error = Message;
+    type Error = ReaderError;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Message> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, ReaderError> {
         self.current = self.rest.next();
         let Some((key, _)) = self.current else { return Ok(None) };
         seed.deserialize(key.into_deserializer()).map(Some)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Message> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, ReaderError> {
         let Some((key, entry)) = self.current else { return Err(de::Error::custom("has no value")) };
         seed.deserialize(self.reader.child(join(&self.reader.key, key), &entry.node))
     }
@@ -332,10 +332,10 @@ struct Tagged<'de, 'f> {
 }
 
 impl<'de, 'f> de::EnumAccess<'de> for Tagged<'de, 'f> {
-    type Error = Message;
+    type Error = ReaderError;
     type Variant = Content<'de, 'f>;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), Message> {
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), ReaderError> {
         Ok((seed.deserialize(self.tag.into_deserializer())?, Content(self.reader)))
     }
 }
@@ -343,21 +343,25 @@ impl<'de, 'f> de::EnumAccess<'de> for Tagged<'de, 'f> {
 struct Content<'de, 'f>(Reader<'de, 'f>);
 
 impl<'de> de::VariantAccess<'de> for Content<'de, '_> {
-    type Error = Message;
+    type Error = ReaderError;
 
-    fn unit_variant(self) -> Result<(), Message> {
+    fn unit_variant(self) -> Result<(), ReaderError> {
         Ok(())
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Message> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, ReaderError> {
         seed.deserialize(self.0)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Message> {
+    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, ReaderError> {
         self.0.deserialize_seq(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Message> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReaderError> {
         self.0.deserialize_struct("", fields, visitor)
     }
 }

@@ -19,7 +19,7 @@ use self::provider::Rest;
 use super::findings::{Findings, Location};
 use super::raw::{self, RawAdmin, RawConfig};
 use super::reader::Key;
-use super::values::{DnsName, FilePath, Kind, ListenAddress, Text, duration_text};
+use super::values::{DnsName, FilePath, ListenText, Text, TextForm, duration_text};
 use super::{AdminConfig, Config, ConfigSource, PoolConfig, ProviderConfig};
 
 /// The source of a configuration.
@@ -96,8 +96,8 @@ impl Checker<'_> {
     fn admin(&mut self, admin: Key<RawAdmin>) -> AdminConfig {
         let raw = admin.or(RawAdmin::default());
         let listen_location = raw.listen.location();
-        let Text(ListenAddress(listen)) = raw.listen.or(Text(ListenAddress(raw::ADMIN_LISTEN)));
-        let metrics_listen = raw.metrics_listen.present().map(|(Text(ListenAddress(address)), _)| address);
+        let Text(ListenText(listen)) = raw.listen.or(Text(ListenText(raw::ADMIN_LISTEN)));
+        let metrics_listen = raw.metrics_listen.present().map(|(Text(ListenText(address)), _)| address);
         let names = raw.allowed_hosts.present().map(|(names, _)| names).unwrap_or_default().into_iter();
         let allowed_hosts = names.filter_map(Key::present).map(|(Text(DnsName(name)), _)| name).collect();
         let without_token = matches!(raw.token_file, Key::Absent);
@@ -126,7 +126,7 @@ impl Checker<'_> {
     }
 
     /// A key that must be there.
-    fn required<T: Kind>(&mut self, key: Key<Text<T>>, name: &str, parent: Location) -> Option<(T, Location)> {
+    fn required<T: TextForm>(&mut self, key: Key<Text<T>>, name: &str, parent: Location) -> Option<(T, Location)> {
         if matches!(key, Key::Absent) {
             self.findings.missing(parent, name, &format!("{} is needed", T::allowed()));
         }

@@ -23,13 +23,13 @@ use super::reader::Key;
 pub(super) use daymark_decision::duration_text;
 
 pub(super) use self::cloudflare::{
-    ApiBase, CloudflareManage, CloudflareMode, CloudflarePool, HexId, ProviderName, Variable, ZoneText,
+    ApiBase, CloudflareManage, CloudflareMode, HexId, PoolText, ProviderName, Variable, ZoneText,
 };
 pub(super) use self::discovery::{AddressKind, LabelSelector, NodeSource};
 pub(super) use self::peers::{ClusterName, PEER_PORT, ServeAddress};
 
 /// A kind of text.
-pub(super) trait Kind: Sized {
+pub(super) trait TextForm: Sized {
     /// The allowed values, as a noun phrase.
     fn allowed() -> String;
 
@@ -40,7 +40,7 @@ pub(super) trait Kind: Sized {
     fn narrow(_schema: &mut Schema) {}
 }
 
-/// Says in the schema which form a text has; what is allowed as a whole says [`Kind::parse`].
+/// Says in the schema which form a text has; what is allowed as a whole says [`TextForm::parse`].
 fn pattern(schema: &mut Schema, pattern: impl Into<Value>) {
     schema.insert("pattern".to_owned(), pattern.into());
 }
@@ -49,7 +49,7 @@ fn pattern(schema: &mut Schema, pattern: impl Into<Value>) {
 #[derive(Debug)]
 pub(super) struct Text<T>(pub(super) T);
 
-impl<'de, T: Kind> Deserialize<'de> for Text<T> {
+impl<'de, T: TextForm> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextVisitor(PhantomData))
     }
@@ -57,7 +57,7 @@ impl<'de, T: Kind> Deserialize<'de> for Text<T> {
 
 struct TextVisitor<T>(PhantomData<T>);
 
-impl<T: Kind> Visitor<'_> for TextVisitor<T> {
+impl<T: TextForm> Visitor<'_> for TextVisitor<T> {
     type Value = Text<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,7 +69,7 @@ impl<T: Kind> Visitor<'_> for TextVisitor<T> {
     }
 }
 
-impl<T: Kind> JsonSchema for Text<T> {
+impl<T: TextForm> JsonSchema for Text<T> {
     fn inline_schema() -> bool {
         true
     }
@@ -143,7 +143,7 @@ impl<T, const MIN: u64, const MAX: u64> JsonSchema for Whole<T, MIN, MAX> {
 #[derive(Debug)]
 pub(super) struct BoundedDuration<const MIN: u64, const MAX: u64>(pub(super) Duration);
 
-impl<const MIN: u64, const MAX: u64> Kind for BoundedDuration<MIN, MAX> {
+impl<const MIN: u64, const MAX: u64> TextForm for BoundedDuration<MIN, MAX> {
     fn allowed() -> String {
         let [min, max] = [MIN, MAX].map(|bound| duration_text(Duration::from_millis(bound)));
         format!("a duration with its unit (ms, s, m or h) from {min} to {max}")
@@ -181,7 +181,7 @@ impl<const MIN: u64, const MAX: u64> Kind for BoundedDuration<MIN, MAX> {
 #[derive(Debug)]
 pub(super) struct DnsName(pub(super) String);
 
-impl Kind for PoolName {
+impl TextForm for PoolName {
     fn allowed() -> String {
         Self::ALLOWED.to_owned()
     }
@@ -195,9 +195,9 @@ impl Kind for PoolName {
     }
 }
 
-impl Kind for DnsName {
+impl TextForm for DnsName {
     fn allowed() -> String {
-        <PoolName as Kind>::allowed()
+        <PoolName as TextForm>::allowed()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -218,7 +218,7 @@ impl Kind for DnsName {
 #[derive(Debug)]
 pub(super) struct ServerName(pub(super) String);
 
-impl Kind for ServerName {
+impl TextForm for ServerName {
     fn allowed() -> String {
         "a DNS name or an IP address".to_owned()
     }
@@ -231,7 +231,7 @@ impl Kind for ServerName {
     }
 }
 
-impl Kind for NodeName {
+impl TextForm for NodeName {
     fn allowed() -> String {
         Self::ALLOWED.to_owned()
     }
@@ -257,7 +257,7 @@ fn port_fault(text: &str) -> Option<String> {
 #[derive(Debug)]
 pub(super) struct HostAddress(pub(super) IpAddr);
 
-impl Kind for HostAddress {
+impl TextForm for HostAddress {
     fn allowed() -> String {
         "the IPv4 or IPv6 address of one machine".to_owned()
     }
@@ -287,9 +287,9 @@ impl Kind for HostAddress {
 
 /// An address and port to listen on.
 #[derive(Debug)]
-pub(super) struct ListenAddress(pub(super) SocketAddr);
+pub(super) struct ListenText(pub(super) SocketAddr);
 
-impl Kind for ListenAddress {
+impl TextForm for ListenText {
     fn allowed() -> String {
         "an IP address with a port (such as 127.0.0.1:9353 or [::]:53)".to_owned()
     }
@@ -303,7 +303,7 @@ impl Kind for ListenAddress {
 #[derive(Debug)]
 pub(super) struct FilePath(pub(super) PathBuf);
 
-impl Kind for FilePath {
+impl TextForm for FilePath {
     fn allowed() -> String {
         "the path of a file or directory".to_owned()
     }
@@ -321,7 +321,7 @@ impl Kind for FilePath {
 #[derive(Debug)]
 pub(super) struct RequestPath(pub(super) String);
 
-impl Kind for RequestPath {
+impl TextForm for RequestPath {
     fn allowed() -> String {
         "a path that begins with / (such as /readyz or /readyz?exclude=etcd)".to_owned()
     }
@@ -340,11 +340,11 @@ impl Kind for RequestPath {
 }
 
 /// A kind of text with a few allowed values.
-trait Choice: Copy + 'static {
+trait NamedChoice: Copy + 'static {
     const ALL: &'static [(&'static str, Self)];
 }
 
-impl<T: Choice> Kind for T {
+impl<T: NamedChoice> TextForm for T {
     fn allowed() -> String {
         let words: Vec<&str> = T::ALL.iter().map(|(word, _)| *word).collect();
         format!("one of {}", words.join(", "))
@@ -361,7 +361,7 @@ impl<T: Choice> Kind for T {
     }
 }
 
-impl Choice for Mode {
+impl NamedChoice for Mode {
     const ALL: &'static [(&'static str, Self)] =
         &[("all", Self::All), ("failover", Self::Failover), ("weighted", Self::Weighted)];
 }

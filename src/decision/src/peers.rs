@@ -73,10 +73,10 @@ impl PeerView {
 
 /// The newest view of each other host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Peers(BTreeMap<HostName, Reported>);
+pub(crate) struct Peers(BTreeMap<HostName, ReportedView>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Reported {
+struct ReportedView {
     view: PeerView,
     /// The time of the host's last sign of life.
     at: Moment,
@@ -104,7 +104,7 @@ impl Peers {
         let is_same = known
             .is_some_and(|known| is_fresh(known.at, now) == is_fresh(at, now) && is_same_content(&known.view, &view));
         let at = known.map_or(at, |known| at.max(known.at));
-        self.0.insert(view.host.clone(), Reported { view, at });
+        self.0.insert(view.host.clone(), ReportedView { view, at });
         if is_same { ViewEffect::SignOfLife } else { ViewEffect::Changed }
     }
 

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use crate::query::{Answer, Deadlines, GradedAddress, QueryError, query, query_order};
+use crate::query::{Deadlines, GradedAddress, ListAnswer, QueryError, query, query_order};
 use crate::rules::PoolView;
 use crate::settings::DiscoverySettings;
 
@@ -37,11 +37,11 @@ pub type ViewTargets = Arc<dyn Fn(PoolName) -> BoxFuture<'static, Option<Vec<Tar
 
 /// The result of one query.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub(crate) struct FinderReport {
     pub(crate) pool: PoolName,
     /// The number of the finder that made the query.
     pub(crate) finder: u64,
-    pub(crate) answer: Result<Answer, QueryError>,
+    pub(crate) answer: Result<ListAnswer, QueryError>,
     /// The state of the pool when the list came.
     pub(crate) view: PoolView,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Finder {
     pub(crate) settings: DiscoverySettings,
     pub(crate) prober: Prober,
     pub(crate) targets: ViewTargets,
-    pub(crate) reports: mpsc::Sender<Report>,
+    pub(crate) reports: mpsc::Sender<FinderReport>,
 }
 
 impl Finder {
@@ -68,8 +68,12 @@ impl Finder {
                 let answer = query(&self.prober, &self.settings.source, &apiservers, deadlines).await;
                 // The view from the time when the list has come.
                 if let Some(after) = (self.targets)(self.pool.clone()).await {
-                    let report =
-                        Report { pool: self.pool.clone(), finder: self.number, answer, view: PoolView::of(&after) };
+                    let report = FinderReport {
+                        pool: self.pool.clone(),
+                        finder: self.number,
+                        answer,
+                        view: PoolView::of(&after),
+                    };
                     if self.reports.send(report).await.is_err() {
                         return;
                     }

@@ -32,7 +32,7 @@ pub use self::rules::DiscoveredNodes;
 pub use self::settings::{AddressType, DiscoverySettings, DiscoverySource};
 pub use self::statuses::DiscoveryStatuses;
 
-use self::finder::{Finder, Report};
+use self::finder::{Finder, FinderReport};
 
 /// The most reports that may wait.
 const MAX_REPORTS: usize = 16;
@@ -69,8 +69,8 @@ pub struct Discovery {
     finders: BTreeMap<PoolName, RunningFinder>,
     next_number: u64,
     tasks: JoinSet<()>,
-    sender: mpsc::Sender<Report>,
-    reports: mpsc::Receiver<Report>,
+    sender: mpsc::Sender<FinderReport>,
+    reports: mpsc::Receiver<FinderReport>,
     surroundings: Surroundings,
 }
 
@@ -183,8 +183,8 @@ impl Discovery {
     }
 
     /// Applies a report. True if the nodes of the pool have changed.
-    fn apply(&mut self, report: Report) -> bool {
-        let Report { pool, finder: number, answer, view } = report;
+    fn apply(&mut self, report: FinderReport) -> bool {
+        let FinderReport { pool, finder: number, answer, view } = report;
         // A report of a finder that has ended since has no effect.
         let Some(finder) = self.finders.get_mut(&pool).filter(|finder| finder.number == number) else { return false };
         let mut events = Vec::new();

@@ -65,11 +65,11 @@ struct Meta {
 
 #[derive(Clone, Default, Deserialize)]
 struct NodeStatus {
-    addresses: Option<Vec<NodeAddress>>,
+    addresses: Option<Vec<ListedAddress>>,
 }
 
 #[derive(Clone, Deserialize)]
-struct NodeAddress {
+struct ListedAddress {
     #[serde(rename = "type")]
     kind: String,
     address: String,
@@ -112,7 +112,7 @@ pub(crate) fn read(source: &DiscoverySource, status: StatusCode, body: &[u8], po
     match source {
         DiscoverySource::Nodes { address_type, .. } => {
             let list = list::<ListedNode>(body)?;
-            let is_of_type = |address: &&NodeAddress| address.kind == address_type.as_str();
+            let is_of_type = |address: &&ListedAddress| address.kind == address_type.as_str();
             let addresses = |node: &ListedNode| {
                 let all = node.status.addresses.iter().flatten().filter(is_of_type);
                 all.filter_map(|listed| address(&listed.address)).collect::<BTreeSet<_>>()

@@ -19,7 +19,7 @@ const MAX_SHOWN: usize = 3;
 
 /// A list, and the apiserver that gave it.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ListAnswer {
     pub(crate) listing: Listing,
     pub(crate) apiserver: IpAddr,
 }
@@ -65,7 +65,7 @@ pub(crate) async fn query(
     source: &DiscoverySource,
     apiservers: &[IpAddr],
     deadlines: Deadlines,
-) -> Result<Answer, QueryError> {
+) -> Result<ListAnswer, QueryError> {
     let mut failures = Vec::new();
     for (asked, address) in apiservers.iter().enumerate() {
         let now = Instant::now();
@@ -75,7 +75,7 @@ pub(crate) async fn query(
             return Err(QueryError(failures));
         }
         match query_one(prober, source, *address, deadlines.all.min(now + deadlines.each)).await {
-            Ok(listing) => return Ok(Answer { listing, apiserver: *address }),
+            Ok(listing) => return Ok(ListAnswer { listing, apiserver: *address }),
             Err(error) => failures.push(format!("{address}: {error}")),
         }
     }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::*;
-use crate::query::{Answer, QueryError};
+use crate::query::{ListAnswer, QueryError};
 use crate::rules::{Listing, PoolView};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -89,10 +89,10 @@ impl Fixture {
             let nodes = nodes.iter().map(|n| (node_name(&format!("cp-{n}")), [[127, 0, 0, *n].into()].into()));
             Listing { nodes: nodes.collect(), ..Listing::default() }
         };
-        let answer = listed.map(|nodes| Answer { listing: listing(nodes), apiserver: [127, 0, 0, 1].into() });
+        let answer = listed.map(|nodes| ListAnswer { listing: listing(nodes), apiserver: [127, 0, 0, 1].into() });
         let answer = answer.map_err(QueryError::for_test);
         let view = PoolView { usable: [[127, 0, 0, 1].into()].into(), ..PoolView::default() };
-        self.discovery.apply(Report { pool: self.pool.name.clone(), finder: 0, answer, view })
+        self.discovery.apply(FinderReport { pool: self.pool.name.clone(), finder: 0, answer, view })
     }
 
     fn nodes(&self) -> Vec<String> {

@@ -21,21 +21,21 @@ pub struct WatchedFiles<T, E> {
     name: &'static str,
     paths: Vec<PathBuf>,
     load: Load<T, E>,
-    state: Mutex<State<T>>,
+    state: Mutex<WatchState<T>>,
 }
 
-struct State<T> {
-    loaded: Option<Loaded<T>>,
-    refused: Option<Refused>,
+struct WatchState<T> {
+    loaded: Option<LoadedVersion<T>>,
+    refused: Option<RefusedVersions>,
 }
 
 /// Versions of the files that could not be used.
-struct Refused {
+struct RefusedVersions {
     versions: Vec<FileVersion>,
     error: String,
 }
 
-struct Loaded<T> {
+struct LoadedVersion<T> {
     versions: Vec<FileVersion>,
     value: Arc<T>,
 }
@@ -48,7 +48,7 @@ impl<T, E: Error + 'static> WatchedFiles<T, E> {
         paths: Vec<PathBuf>,
         load: impl Fn() -> Result<T, E> + Send + Sync + 'static,
     ) -> Self {
-        Self { name, paths, load: Box::new(load), state: Mutex::new(State { loaded: None, refused: None }) }
+        Self { name, paths, load: Box::new(load), state: Mutex::new(WatchState { loaded: None, refused: None }) }
     }
 
     /// The present value: the same `Arc` as before unless a file has changed. Fails only if the files could never be used.
@@ -66,20 +66,21 @@ impl<T, E: Error + 'static> WatchedFiles<T, E> {
         match (self.load)() {
             Ok(value) => {
                 let value = Arc::new(value);
-                *state = State { loaded: Some(Loaded { versions, value: Arc::clone(&value) }), refused: None };
+                *state =
+                    WatchState { loaded: Some(LoadedVersion { versions, value: Arc::clone(&value) }), refused: None };
                 Ok(value)
             }
             Err(error) => self.keep_former(&mut state, versions, error),
         }
     }
 
-    fn keep_former(&self, state: &mut State<T>, versions: Vec<FileVersion>, error: E) -> Result<Arc<T>, E> {
+    fn keep_former(&self, state: &mut WatchState<T>, versions: Vec<FileVersion>, error: E) -> Result<Arc<T>, E> {
         let Some(loaded) = &state.loaded else { return Err(error) };
         let value = Arc::clone(&loaded.value);
         if state.refused.as_ref().is_none_or(|refused| refused.versions != versions) {
             let error = error_chain(&error);
             warn!("{}: the last good version stays in use: {error}", self.name);
-            state.refused = Some(Refused { versions, error });
+            state.refused = Some(RefusedVersions { versions, error });
         }
         Ok(value)
     }

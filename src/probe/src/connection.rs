@@ -20,9 +20,9 @@ use crate::failure::{MAX_BODY_BYTES, of_request};
 type Transport = http1::Connection<TokioIo<TlsStream<TcpStream>>, Empty<Bytes>>;
 
 /// A verified connection, for one request after the other.
-pub(super) struct Connection {
+pub(super) struct ProbeConnection {
     sender: SendRequest<Empty<Bytes>>,
-    driver: Driver,
+    driver: ConnectionDriver,
     credentials: Arc<Credentials>,
     certificate: Option<Certificate>,
 }
@@ -35,9 +35,9 @@ pub(super) struct Broken {
 }
 
 /// The side of a connection that moves its bytes. The caller polls it while it waits, so that it needs no task.
-struct Driver(Option<Pin<Box<Transport>>>);
+struct ConnectionDriver(Option<Pin<Box<Transport>>>);
 
-impl Driver {
+impl ConnectionDriver {
     /// Waits for a future that needs the connection to move. If the connection ends, hyper tells the waiting side.
     async fn drive<F: Future>(&mut self, until: F) -> F::Output {
         let mut until = pin!(until);
@@ -62,7 +62,7 @@ impl Driver {
     }
 }
 
-impl Connection {
+impl ProbeConnection {
     /// Takes over a TLS session.
     pub(super) async fn new(
         tls: TlsStream<TcpStream>,
@@ -71,7 +71,7 @@ impl Connection {
     ) -> Result<Self, hyper::Error> {
         let (sender, transport) =
             http1::Builder::new().max_buf_size(MAX_BODY_BYTES).handshake(TokioIo::new(tls)).await?;
-        Ok(Self { sender, driver: Driver(Some(Box::pin(transport))), credentials, certificate })
+        Ok(Self { sender, driver: ConnectionDriver(Some(Box::pin(transport))), credentials, certificate })
     }
 
     /// True if it was made with these credentials.
@@ -130,7 +130,7 @@ fn of_body(error: &(dyn std::error::Error + 'static), limit: usize) -> Kind {
     }
 }
 
-impl std::fmt::Debug for Connection {
+impl std::fmt::Debug for ProbeConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("certificate", &self.certificate).finish_non_exhaustive()
     }

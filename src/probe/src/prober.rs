@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::connection::Connection;
+use crate::connection::ProbeConnection;
 use crate::credentials::{self, CredentialFiles, Credentials};
 use crate::expiry::Expiries;
 use crate::failure::{of_connect, of_handshake, of_request};
@@ -31,14 +31,14 @@ pub struct Prober {
 
 /// The limits of one probe.
 #[derive(Clone, Copy, Debug)]
-struct Deadlines {
+struct ProbeDeadlines {
     /// The end of the whole probe.
     whole: Instant,
     /// The time until which the handshake may last, beyond its usual limit.
     handshake_until: Option<Instant>,
 }
 
-impl Deadlines {
+impl ProbeDeadlines {
     /// The end of a handshake whose usual limit is `usual`.
     fn of_handshake(self, usual: Instant) -> Instant {
         self.handshake_until.map_or(usual, |until| until.max(usual)).min(self.whole)
@@ -48,7 +48,7 @@ impl Deadlines {
 /// The observation of a probe, and its connection if it can be kept.
 pub(super) struct Probed {
     pub(super) observation: Observation,
-    pub(super) kept: Option<Connection>,
+    pub(super) kept: Option<ProbeConnection>,
 }
 
 impl Probed {
@@ -100,10 +100,10 @@ impl Prober {
     pub(super) async fn probe(
         &self,
         address: IpAddr,
-        kept: Option<Connection>,
+        kept: Option<ProbeConnection>,
         handshake_until: Option<Instant>,
     ) -> Probed {
-        let deadlines = Deadlines { whole: Instant::now() + self.settings.timeout, handshake_until };
+        let deadlines = ProbeDeadlines { whole: Instant::now() + self.settings.timeout, handshake_until };
         let credentials = match self.credentials.current() {
             Ok(credentials) => credentials,
             Err(error) => return Probed::failed(Kind::LocalError { detail: error_chain(&error) }, unseen()),
@@ -134,7 +134,7 @@ impl Prober {
         let local = |detail| Kind::LocalError { detail };
         let credentials = self.credentials.current().map_err(|error| local(error_chain(&error)))?;
         let request = self.request(path, &credentials).map_err(|error| local(error_chain(&error)))?;
-        let deadlines = Deadlines { whole: deadline, handshake_until: None };
+        let deadlines = ProbeDeadlines { whole: deadline, handshake_until: None };
         let mut connection = self.dial(address, &credentials, deadlines, &mut unseen()).await?;
         let answer = timeout_at(deadline, connection.fetch(request, limit)).await.map_err(|_| Kind::AnswerTimeout)?;
         answer.map_err(|broken| broken.kind)
@@ -145,9 +145,9 @@ impl Prober {
         &self,
         address: IpAddr,
         credentials: &Arc<Credentials>,
-        deadlines: Deadlines,
+        deadlines: ProbeDeadlines,
         seen: &mut Observation,
-    ) -> Result<Connection, Kind> {
+    ) -> Result<ProbeConnection, Kind> {
         let begun = Instant::now();
         let stream = self.connect(address, deadlines.whole.min(begun + self.settings.connect_timeout)).await;
         seen.timings.connect = Some(begun.elapsed());
@@ -157,7 +157,7 @@ impl Prober {
         let deadline = deadlines.of_handshake(begun + self.settings.tls_timeout);
         let tls = self.secure(stream, credentials, deadline, seen).await;
         seen.timings.tls = Some(begun.elapsed());
-        let connection = Connection::new(tls?, Arc::clone(credentials), seen.certificate.clone()).await;
+        let connection = ProbeConnection::new(tls?, Arc::clone(credentials), seen.certificate.clone()).await;
         connection.map_err(|error| of_request(&error))
     }
 
@@ -188,7 +188,13 @@ impl Prober {
         shaken.map_err(|error| of_handshake(&error, seen.certificate.as_ref(), name))
     }
 
-    async fn ask(&self, mut on: Connection, credentials: &Credentials, deadline: Instant, seen: Observation) -> Asked {
+    async fn ask(
+        &self,
+        mut on: ProbeConnection,
+        credentials: &Credentials,
+        deadline: Instant,
+        seen: Observation,
+    ) -> Asked {
         let request = match self.request(&self.settings.path, credentials) {
             Ok(request) => request,
             Err(error) => {

@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::Connection;
+use super::connection::ProbeConnection;
 use super::prober::{Probed, Prober};
 use super::schedule::Schedule;
 
@@ -45,7 +45,7 @@ pub fn watch(
     let first = offset.min(FIRST_PROBE_PAUSE.saturating_mul(prober.next_watch()));
     async move {
         let mut schedule = Schedule::new(prober.settings().into(), Instant::now(), first, offset);
-        let mut kept: Option<Connection> = None;
+        let mut kept: Option<ProbeConnection> = None;
         let mut under_way = FuturesUnordered::new();
         loop {
             heartbeat();
@@ -79,17 +79,17 @@ pub fn watch(
 ///
 /// If the target is down, its kept connection is given up: it may still work after new connections have begun to fail.
 fn next_kept(
-    so_far: Option<Connection>,
-    returned: Option<Connection>,
+    so_far: Option<ProbeConnection>,
+    returned: Option<ProbeConnection>,
     observation: &Observation,
-) -> Option<Connection> {
+) -> Option<ProbeConnection> {
     match observation.kind.grade() {
         Some(Grade::Down) => None,
         _ => returned.or(so_far),
     }
 }
 
-async fn ended(kept: Option<&mut Connection>) {
+async fn ended(kept: Option<&mut ProbeConnection>) {
     if let Some(kept) = kept {
         kept.ended().await;
     }

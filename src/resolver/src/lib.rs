@@ -25,13 +25,13 @@ use tracing::warn;
 
 /// Resolves names as the system is configured. Clones share the configuration.
 #[derive(Clone, Debug)]
-pub struct SystemResolver(Arc<Inner>);
+pub struct SystemResolver(Arc<ResolverState>);
 
 #[derive(Debug)]
-struct Inner {
+struct ResolverState {
     resolv_conf: PathBuf,
     hosts: PathBuf,
-    loaded: Mutex<Option<Loaded>>,
+    loaded: Mutex<Option<LoadedConfiguration>>,
 }
 
 /// The contents of the two files. `None` if a file cannot be read.
@@ -43,7 +43,7 @@ struct Files {
 
 /// A configuration, with the files that it was parsed from.
 #[derive(Debug)]
-struct Loaded {
+struct LoadedConfiguration {
     files: Files,
     configuration: Configuration,
 }
@@ -173,7 +173,7 @@ impl SystemResolver {
     }
 
     fn from_files(resolv_conf: impl Into<PathBuf>, hosts: impl Into<PathBuf>) -> Self {
-        let inner = Inner { resolv_conf: resolv_conf.into(), hosts: hosts.into(), loaded: Mutex::default() };
+        let inner = ResolverState { resolv_conf: resolv_conf.into(), hosts: hosts.into(), loaded: Mutex::default() };
         Self(Arc::new(inner))
     }
 
@@ -194,14 +194,14 @@ impl SystemResolver {
 
     /// Parses the files if they have changed. They are small local files, so reading them does not block for long.
     fn configuration(&self) -> Configuration {
-        let Inner { resolv_conf, hosts, loaded } = &*self.0;
+        let ResolverState { resolv_conf, hosts, loaded } = &*self.0;
         let files = Files { resolv_conf: fs::read(resolv_conf).ok(), hosts: fs::read(hosts).ok() };
         let mut loaded = loaded.lock();
         match &*loaded {
             Some(current) if current.files == files => current.configuration.clone(),
             _ => {
                 let configuration = files.parse();
-                *loaded = Some(Loaded { files, configuration: configuration.clone() });
+                *loaded = Some(LoadedConfiguration { files, configuration: configuration.clone() });
                 configuration
             }
         }

@@ -91,7 +91,7 @@ async fn a_state_that_came_while_the_disk_was_slow_is_saved_when_the_disk_answer
     let newest = decided(2).memory;
     let (answer, disk) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(async { disk.await.map_err(io::Error::other) });
-    let running = Some(Running { memory: former.clone(), task, begun: Instant::now(), is_late: true });
+    let running = Some(RunningWriter { memory: former.clone(), task, begun: Instant::now(), is_late: true });
     let mut writer = StateWriter { file: file.clone(), health: StateHealth::default(), saved: None, running };
 
     writer.save(&newest).await;
@@ -111,7 +111,7 @@ async fn a_save_that_takes_too_long_is_an_alarm_that_ends_with_it() {
     let (answer, disk) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(async { disk.await.map_err(io::Error::other) });
     let memory = decided(1).memory;
-    let running = Some(Running { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
+    let running = Some(RunningWriter { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
     let file = StateFile::new(dir.path());
     let mut writer = StateWriter { file, health: health.clone(), saved: None, running };
 

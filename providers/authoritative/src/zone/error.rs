@@ -100,7 +100,7 @@ pub enum ZoneError {
         nameserver: String,
     },
     /// The master file has a syntax error.
-    #[error("{}: {cause}", Location { path, line: *line })]
+    #[error("{}: {cause}", RecordLocation { path, line: *line })]
     Syntax {
         /// The path of the file.
         path: PathBuf,
@@ -145,12 +145,12 @@ pub(super) fn display_name(name: &Name) -> String {
 }
 
 /// A location in a file: `PATH:LINE`, or `PATH` if the line is unknown.
-struct Location<'a> {
+struct RecordLocation<'a> {
     path: &'a Path,
     line: Option<usize>,
 }
 
-impl fmt::Display for Location<'_> {
+impl fmt::Display for RecordLocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path.display())?;
         match self.line {

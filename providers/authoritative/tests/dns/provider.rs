@@ -11,7 +11,7 @@ use daymark_authoritative::{
 use daymark_decision::PoolName;
 use daymark_decision::fixtures::pool_name;
 use daymark_provider::Provider;
-use daymark_provider::contract::{self, Observer};
+use daymark_provider::contract::{self, PublishedReader};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RData;
 
@@ -20,7 +20,7 @@ use crate::support::{
     settings, zone,
 };
 
-impl Observer for TestServer {
+impl PublishedReader for TestServer {
     async fn addresses(&self, pool: &PoolName) -> BTreeSet<IpAddr> {
         let mut all = addresses(&self.query(pool.as_str(), A).await);
         all.extend(addresses(&self.query(pool.as_str(), AAAA).await));

@@ -3,16 +3,16 @@
 use http::Method;
 
 use crate::envelope::{ApiResponse, Outcome};
-use crate::request::Request;
+use crate::request::FakeRequest;
 use crate::store::{Scope, Store};
 use crate::{balancers, pools, records, tokens, zones};
 
 /// Handles one request completely before it returns.
-pub(crate) fn answer(store: &mut Store, request: &Request) -> ApiResponse {
+pub(crate) fn answer(store: &mut Store, request: &FakeRequest) -> ApiResponse {
     route(store, request).unwrap_or_else(|refusal| refusal)
 }
 
-fn route(store: &mut Store, request: &Request) -> Outcome {
+fn route(store: &mut Store, request: &FakeRequest) -> Outcome {
     let token = tokens::bearer(&request.headers)?;
     let parts: Vec<_> = request.path.split('/').skip(1).collect();
     if parts == ["user", "tokens", "verify"] {

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
-use crate::request::{ListOptions, Request, forbidden};
+use crate::request::{FakeRequest, ListOptions, forbidden};
 use crate::store::{FakeAccount, FakeZone, IdGenerator, Store, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions { filters: &[], per_page: 50, max_per_page: 1_000 };
@@ -41,7 +41,7 @@ fn new(fields: Map<String, Value>, zone: &FakeZone, ids: &mut IdGenerator) -> (S
 }
 
 /// Answers for `/zones/{zone}/load_balancers`.
-pub(crate) fn collection(store: &mut Store, zone: &str, request: &Request) -> Outcome {
+pub(crate) fn collection(store: &mut Store, zone: &str, request: &FakeRequest) -> Outcome {
     let zone = store.zones.get_mut(zone).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     match request.method {
         Method::GET => {
@@ -63,7 +63,7 @@ pub(crate) fn collection(store: &mut Store, zone: &str, request: &Request) -> Ou
 }
 
 /// Answers for `/zones/{zone}/load_balancers/{balancer}`.
-pub(crate) fn item(store: &mut Store, zone: &str, id: &str, request: &Request) -> Outcome {
+pub(crate) fn item(store: &mut Store, zone: &str, id: &str, request: &FakeRequest) -> Outcome {
     let zone = store.zones.get_mut(zone).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     let Some(Value::Object(old)) = zone.balancers.get(id) else { return Err(ApiResponse::not_found("load balancer")) };
     match request.method {
@@ -109,7 +109,7 @@ fn finish(balancer: &mut Map<String, Value>, now: Value) {
     balancer.insert("modified_on".into(), now);
 }
 
-fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, ApiResponse> {
+fn writable(request: &FakeRequest, id: Option<&str>) -> Result<Map<String, Value>, ApiResponse> {
     let fields = request.fields()?;
     match forbidden(&fields, &READ_ONLY, id) {
         Some(field) => Err(ApiResponse::invalid(&format!("{field} is read-only"))),

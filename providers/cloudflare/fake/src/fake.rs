@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::BASE;
-use crate::faults::{Fault, Queue, RequestMatcher, ScheduledEdit, When};
-use crate::server::{self, RecordedCall, Shared};
+use crate::faults::{Fault, FaultQueue, RequestMatcher, ScheduledEdit, When};
+use crate::server::{self, RecordedCall, SharedStore};
 use crate::store::{FakeTokenStatus, Scope, Store};
 use crate::validate::Schema;
 
@@ -21,7 +21,7 @@ use crate::validate::Schema;
 /// When it is dropped after requests that violate the schema, unless [`FakeCloudflare::violations`] has returned them.
 pub struct FakeCloudflare {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<SharedStore>,
     task: JoinHandle<()>,
 }
 
@@ -41,7 +41,7 @@ impl FakeCloudflare {
     pub async fn listen(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { schema: Schema::of_environment(), ..Shared::default() });
+        let shared = Arc::new(SharedStore { schema: Schema::of_environment(), ..SharedStore::default() });
         shared.store.lock().add_token(Scope::ALL);
         let task = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, task })
@@ -85,7 +85,7 @@ impl FakeCloudflare {
 
     /// Drops the faults that no request has met yet.
     pub fn clear_faults(&self) {
-        *self.shared.faults.lock() = Queue::default();
+        *self.shared.faults.lock() = FaultQueue::default();
     }
 
     /// Has an operator edit the store just before or after one request is handled, with nothing in between. A request that

@@ -77,9 +77,9 @@ impl RequestMatcher {
 }
 
 /// A queue of faults or edits. Each is used once, by the first request that matches.
-pub(crate) struct Queue<T>(Vec<(RequestMatcher, T)>);
+pub(crate) struct FaultQueue<T>(Vec<(RequestMatcher, T)>);
 
-impl<T> Queue<T> {
+impl<T> FaultQueue<T> {
     pub(crate) fn push(&mut self, matcher: RequestMatcher, item: T) {
         self.0.push((matcher, item));
     }
@@ -99,7 +99,7 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T> Default for Queue<T> {
+impl<T> Default for FaultQueue<T> {
     fn default() -> Self {
         Self(Vec::new())
     }

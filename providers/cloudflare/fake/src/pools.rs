@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
-use crate::request::{ListOptions, Request, forbidden};
+use crate::request::{FakeRequest, ListOptions, forbidden};
 use crate::store::{FakeAccount, FakeZone, IdGenerator, Store, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions { filters: &[], per_page: 50, max_per_page: 1_000 };
@@ -41,7 +41,7 @@ fn new(fields: Map<String, Value>, ids: &mut IdGenerator) -> (String, Value) {
 }
 
 /// Answers for `/accounts/{account}/load_balancers/pools`.
-pub(crate) fn collection(store: &mut Store, account: &str, request: &Request) -> Outcome {
+pub(crate) fn collection(store: &mut Store, account: &str, request: &FakeRequest) -> Outcome {
     let account = store.accounts.get_mut(account).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     match request.method {
         Method::GET => {
@@ -64,7 +64,7 @@ pub(crate) fn collection(store: &mut Store, account: &str, request: &Request) ->
 }
 
 /// Answers for `/accounts/{account}/load_balancers/pools/{pool}`.
-pub(crate) fn item(store: &mut Store, account: &str, id: &str, request: &Request) -> Outcome {
+pub(crate) fn item(store: &mut Store, account: &str, id: &str, request: &FakeRequest) -> Outcome {
     let account = store.accounts.get_mut(account).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     let Some(Value::Object(old)) = account.pools.get(id) else { return Err(ApiResponse::not_found("pool")) };
     match request.method {
@@ -95,7 +95,7 @@ pub(crate) fn item(store: &mut Store, account: &str, id: &str, request: &Request
 }
 
 /// Answers for `/accounts/{account}/load_balancers/pools/{pool}/health`.
-pub(crate) fn health(store: &Store, account: &str, id: &str, request: &Request) -> Outcome {
+pub(crate) fn health(store: &Store, account: &str, id: &str, request: &FakeRequest) -> Outcome {
     let account = store.accounts.get(account).filter(|_| request.method == Method::GET);
     let account = account.ok_or_else(|| ApiResponse::no_route(&request.path))?;
     if !account.pools.contains_key(id) {
@@ -165,7 +165,7 @@ fn uses(zone: &FakeZone, pool: &str) -> bool {
 }
 
 /// The fields of the request. Refuses a field that is the service's own.
-fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, ApiResponse> {
+fn writable(request: &FakeRequest, id: Option<&str>) -> Result<Map<String, Value>, ApiResponse> {
     let fields = request.fields()?;
     let origins = fields.get("origins").and_then(Value::as_array).into_iter().flatten();
     let of_origin = origins.filter_map(Value::as_object).find_map(|origin| forbidden(origin, &ORIGIN_READ_ONLY, None));

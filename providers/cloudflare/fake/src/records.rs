@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
-use crate::request::{ListOptions, Request, forbidden};
+use crate::request::{FakeRequest, ListOptions, forbidden};
 use crate::store::{FakeZone, FakeZonePlan, IdGenerator, Store, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions {
@@ -41,7 +41,7 @@ fn new(fields: Map<String, Value>, zone: &FakeZone, ids: &mut IdGenerator) -> (S
 }
 
 /// Answers for `/zones/{zone}/dns_records`.
-pub(crate) fn collection(store: &mut Store, zone: &str, request: &Request) -> Outcome {
+pub(crate) fn collection(store: &mut Store, zone: &str, request: &FakeRequest) -> Outcome {
     let zone = store.zones.get_mut(zone).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     match request.method {
         Method::GET => {
@@ -60,7 +60,7 @@ pub(crate) fn collection(store: &mut Store, zone: &str, request: &Request) -> Ou
 }
 
 /// Answers for `/zones/{zone}/dns_records/{record}`.
-pub(crate) fn item(store: &mut Store, zone: &str, id: &str, request: &Request) -> Outcome {
+pub(crate) fn item(store: &mut Store, zone: &str, id: &str, request: &FakeRequest) -> Outcome {
     let zone = store.zones.get_mut(zone).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     let Some(Value::Object(old)) = zone.records.get(id) else {
         return Err(ApiResponse::refusal(StatusCode::NOT_FOUND, 81_044, "Record does not exist."));
@@ -87,7 +87,7 @@ pub(crate) fn item(store: &mut Store, zone: &str, id: &str, request: &Request) -
 }
 
 /// Returns true if the record passes every filter of the request.
-fn matches(record: &Value, request: &Request) -> bool {
+fn matches(record: &Value, request: &FakeRequest) -> bool {
     let is = |field: &str, wanted: &str| record[field].as_str().unwrap_or_default() == wanted;
     request.query.iter().all(|(key, wanted)| match key.as_str() {
         "name" => is("name", &wanted.to_lowercase()),
@@ -133,7 +133,7 @@ fn completed(mut base: Map<String, Value>, fields: Map<String, Value>, zone: &Fa
     base
 }
 
-fn writable(request: &Request, id: Option<&str>) -> Result<Map<String, Value>, ApiResponse> {
+fn writable(request: &FakeRequest, id: Option<&str>) -> Result<Map<String, Value>, ApiResponse> {
     let fields = request.fields()?;
     match forbidden(&fields, &READ_ONLY, id) {
         Some(field) => Err(invalid(9_000, &format!("{field} is read-only."))),

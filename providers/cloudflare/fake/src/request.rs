@@ -9,7 +9,7 @@ use crate::envelope::ApiResponse;
 
 /// One request, its body read to the end.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct FakeRequest {
     pub(crate) method: Method,
     /// The path below `/client/v4`, or the whole path if it is not below it.
     pub(crate) path: String,
@@ -25,7 +25,7 @@ pub(crate) struct ListOptions {
     pub(crate) max_per_page: usize,
 }
 
-impl Request {
+impl FakeRequest {
     pub(crate) fn new(parts: Parts, body: Bytes) -> Self {
         let path = parts.uri.path();
         let path = path.strip_prefix(crate::BASE).unwrap_or(path).to_owned();

@@ -20,8 +20,8 @@ use tokio::time::Instant;
 
 use crate::api;
 use crate::envelope::ApiResponse;
-use crate::faults::{Fault, Queue, ScheduledEdit, When};
-use crate::request::Request;
+use crate::faults::{Fault, FaultQueue, ScheduledEdit, When};
+use crate::request::FakeRequest;
 use crate::store::Store;
 use crate::validate::Schema;
 
@@ -44,12 +44,12 @@ pub struct RecordedCall {
 
 /// The state that all connections share.
 #[derive(Default)]
-pub(crate) struct Shared {
+pub(crate) struct SharedStore {
     pub(crate) store: Mutex<Store>,
     pub(crate) calls: Mutex<Vec<RecordedCall>>,
     pub(crate) busy: AtomicUsize,
-    pub(crate) faults: Mutex<Queue<Fault>>,
-    pub(crate) edits: Mutex<Queue<ScheduledEdit>>,
+    pub(crate) faults: Mutex<FaultQueue<Fault>>,
+    pub(crate) edits: Mutex<FaultQueue<ScheduledEdit>>,
     /// Changes with every release of the stalled requests.
     pub(crate) releases: watch::Sender<()>,
     pub(crate) schema: Option<&'static Schema>,
@@ -57,7 +57,7 @@ pub(crate) struct Shared {
 }
 
 /// Serves until its task is aborted; the connections end with it.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<SharedStore>) {
     let mut connections = JoinSet::new();
     loop {
         // Only a lack of descriptors fails here. The test then fails because it gets no answer.
@@ -85,10 +85,10 @@ impl fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 /// Counts a request as busy until it is dropped.
-struct Busy<'a>(&'a Shared);
+struct Busy<'a>(&'a SharedStore);
 
 impl<'a> Busy<'a> {
-    fn new(shared: &'a Shared) -> Self {
+    fn new(shared: &'a SharedStore) -> Self {
         shared.busy.fetch_add(1, Ordering::SeqCst);
         Self(shared)
     }
@@ -100,13 +100,13 @@ impl Drop for Busy<'_> {
     }
 }
 
-async fn handle(shared: &Shared, request: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
+async fn handle(shared: &SharedStore, request: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
     // Subscribed before it counts as busy: a test that sees it can release it.
     let released = shared.releases.subscribe();
     let _busy = Busy::new(shared);
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
-    let request = Request::new(parts, body);
+    let request = FakeRequest::new(parts, body);
     if let Some(schema) = shared.schema {
         shared.violations.lock().extend(schema.violations(&request));
     }
@@ -124,7 +124,7 @@ async fn handle(shared: &Shared, request: http::Request<Incoming>) -> Result<Res
 }
 
 /// Records the call. Returns its index.
-fn note(shared: &Shared, request: &Request, fault: Option<Fault>) -> usize {
+fn note(shared: &SharedStore, request: &FakeRequest, fault: Option<Fault>) -> usize {
     let mut calls = shared.calls.lock();
     let method = request.method.to_string();
     let path = request.target();
@@ -133,8 +133,8 @@ fn note(shared: &Shared, request: &Request, fault: Option<Fault>) -> usize {
 }
 
 async fn inject(
-    shared: &Shared,
-    request: &Request,
+    shared: &SharedStore,
+    request: &FakeRequest,
     fault: Option<Fault>,
     released: watch::Receiver<()>,
 ) -> Result<Response<Full<Bytes>>, Cut> {
@@ -181,7 +181,7 @@ async fn stall(mut released: watch::Receiver<()>) {
 }
 
 /// Handles the request together with the operator's edit. Nothing else comes in between.
-fn apply(shared: &Shared, request: &Request) -> ApiResponse {
+fn apply(shared: &SharedStore, request: &FakeRequest) -> ApiResponse {
     let edit = shared.edits.lock().take(request.method.as_str(), &request.target());
     let mut store = shared.store.lock();
     let Some(ScheduledEdit { when, change }) = edit else { return api::answer(&mut store, request) };

@@ -7,7 +7,7 @@ use http::header;
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
-use crate::request::Request;
+use crate::request::FakeRequest;
 
 /// The environment variable that names the document.
 const VARIABLE: &str = "CLOUDFLARE_OPENAPI";
@@ -64,7 +64,7 @@ impl Schema {
     }
 
     /// Describes each violation in one line. A path that the document does not have is no violation.
-    pub(crate) fn violations(&self, request: &Request) -> Vec<String> {
+    pub(crate) fn violations(&self, request: &FakeRequest) -> Vec<String> {
         let parts: Vec<_> = request.path.split('/').collect();
         let here: Vec<_> = self.operations.iter().filter(|operation| operation.is_at(&parts)).collect();
         if here.is_empty() {
@@ -118,7 +118,7 @@ impl Operation {
     }
 
     /// The request as the one value that its schema describes.
-    fn instance(&self, request: &Request) -> Value {
+    fn instance(&self, request: &FakeRequest) -> Value {
         let parameters = self.path.iter().zip(request.path.split('/')).filter(|(mine, _)| mine.starts_with('{'));
         let path: Map<_, _> =
             parameters.map(|(mine, part)| (mine.trim_matches(['{', '}']).to_owned(), part.into())).collect();

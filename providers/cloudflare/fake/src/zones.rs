@@ -4,13 +4,13 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
-use crate::request::{ListOptions, Request};
+use crate::request::{FakeRequest, ListOptions};
 use crate::store::{FakeZone, FakeZonePlan, Store};
 
 const LIST_OPTIONS: ListOptions = ListOptions { filters: &["name", "account.id"], per_page: 20, max_per_page: 50 };
 
 /// Answers for `/zones`.
-pub(crate) fn collection(store: &Store, request: &Request) -> Outcome {
+pub(crate) fn collection(store: &Store, request: &FakeRequest) -> Outcome {
     if request.method != Method::GET {
         return Err(ApiResponse::no_route(&request.path));
     }
@@ -21,7 +21,7 @@ pub(crate) fn collection(store: &Store, request: &Request) -> Outcome {
 }
 
 /// Answers for `/zones/{zone}`.
-pub(crate) fn item(store: &Store, id: &str, request: &Request) -> Outcome {
+pub(crate) fn item(store: &Store, id: &str, request: &FakeRequest) -> Outcome {
     let zone = store.zones.get(id).filter(|_| request.method == Method::GET);
     zone.map(|zone| ApiResponse::of(rendered(id, zone))).ok_or_else(|| ApiResponse::no_route(&request.path))
 }

@@ -84,7 +84,7 @@ pub enum CallError {
         until: Timestamp,
     },
     /// Cloudflare refuses the request, and would refuse it again.
-    #[error("{}", Refusal { call: *call, status: *status, errors, token })]
+    #[error("{}", RefusalText { call: *call, status: *status, errors, token })]
     Refused {
         /// The kind of the call.
         call: Call,
@@ -194,14 +194,14 @@ impl fmt::Display for Listed<'_> {
 }
 
 /// A refusal, with what the operator can do.
-struct Refusal<'a> {
+struct RefusalText<'a> {
     call: Call,
     status: u16,
     errors: &'a [ApiError],
     token: &'a TokenSource,
 }
 
-impl fmt::Display for Refusal<'_> {
+impl fmt::Display for RefusalText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { call, status, errors, token } = self;
         write!(f, "Cloudflare refuses {call} (HTTP {status}){}", Listed(errors))?;

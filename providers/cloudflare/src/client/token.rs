@@ -9,11 +9,11 @@ use crate::settings::TokenSource;
 /// The API token, and its source.
 pub(super) struct ApiToken {
     source: TokenSource,
-    reader: Reader,
+    reader: TokenReader,
 }
 
 /// The two ways to the token.
-enum Reader {
+enum TokenReader {
     /// The environment, which does not change while the process runs.
     Environment(Arc<Token>),
     /// A file.
@@ -46,13 +46,13 @@ impl ApiToken {
             TokenSource::File(path) => {
                 let file = path.clone();
                 let watched = WatchedFiles::new("Cloudflare token", vec![path.clone()], move || Token::read(&file));
-                Reader::File(watched)
+                TokenReader::File(watched)
             }
             TokenSource::Environment(name) => {
                 let value = std::env::var_os(name).ok_or_else(|| NoToken::Unset(name.clone()))?;
                 let token = Token::parse(value.as_encoded_bytes());
                 let token = token.map_err(|error| NoToken::Variable { name: name.clone(), error })?;
-                Reader::Environment(Arc::new(token))
+                TokenReader::Environment(Arc::new(token))
             }
         };
         Ok(Self { source, reader })
@@ -66,8 +66,8 @@ impl ApiToken {
     /// The present token.
     pub(super) fn current(&self) -> Result<Arc<Token>, NoToken> {
         match &self.reader {
-            Reader::Environment(token) => Ok(Arc::clone(token)),
-            Reader::File(watched) => Ok(watched.current()?),
+            TokenReader::Environment(token) => Ok(Arc::clone(token)),
+            TokenReader::File(watched) => Ok(watched.current()?),
         }
     }
 }

@@ -149,16 +149,16 @@ fn new_balancer(setup: &Setup, pool: &PoolName, cloudflare_pool: &str, entries: 
 }
 
 /// A field of a balancer that Daymark keeps at one value.
-struct FixedField {
+struct BalancerField {
     name: &'static str,
     value: Value,
     /// True if the name has an address of the answer also with another value.
     can_wait: bool,
 }
 
-fn fixed_fields(setup: &Setup, cloudflare_pool: &str) -> [FixedField; 6] {
-    let essential = |name, value| FixedField { name, value, can_wait: false };
-    let other = |name, value| FixedField { name, value, can_wait: true };
+fn fixed_fields(setup: &Setup, cloudflare_pool: &str) -> [BalancerField; 6] {
+    let essential = |name, value| BalancerField { name, value, can_wait: false };
+    let other = |name, value| BalancerField { name, value, can_wait: true };
     [
         essential("enabled", json!(true)),
         essential("proxied", json!(false)),
@@ -182,7 +182,7 @@ fn correct(
     let mut body = Map::new();
     let mut changes = Vec::new();
     let mut entries = Vec::new();
-    for FixedField { name, value, can_wait } in fixed_fields(setup, cloudflare_pool) {
+    for BalancerField { name, value, can_wait } in fixed_fields(setup, cloudflare_pool) {
         let key = format!("the balancer's {name} is {value}");
         let drift = format!("someone else has set `{name}` of the load balancer {pool} to {}", observed.field(name));
         let states = States { observed: is_same(observed.field(name), &value), desired: true };

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request, desired_targets, kept_families};
-use crate::api::{CloudflarePool, Origin};
+use crate::api::{CloudflareOrigin, CloudflarePool};
 use crate::client::Call;
 use crate::drift::{EntryHistory, NamedEntry, PublishedEntries, States};
 
@@ -35,7 +35,7 @@ fn name_beside(desired: &DesiredTarget) -> String {
 /// An origin with the name of a node belongs to the node's target of the same address. If no address is the same, it belongs
 /// to the target of the same family, or else to the first. That happens if nodes are probed at an inner address and reached
 /// at an outer one.
-pub(crate) fn target_of<'a>(origin: &Origin, targets: &'a [DesiredTarget]) -> Option<&'a DesiredTarget> {
+pub(crate) fn target_of<'a>(origin: &CloudflareOrigin, targets: &'a [DesiredTarget]) -> Option<&'a DesiredTarget> {
     let address = origin.address().parse().ok();
     let has_address = |desired: &&DesiredTarget| Some(desired.target.address) == address;
     let is_of_family =
@@ -50,21 +50,21 @@ pub(crate) fn target_of<'a>(origin: &Origin, targets: &'a [DesiredTarget]) -> Op
 }
 
 /// Returns true if Daymark has created an origin. Meaningful only in a pool of Daymark's own.
-fn is_created(origin: &Origin) -> bool {
+fn is_created(origin: &CloudflareOrigin) -> bool {
     origin.name().starts_with(ORIGIN_PREFIX)
 }
 
 /// The key of the entry that says if an origin exists.
-fn existence_key(origin: &Origin) -> String {
+fn existence_key(origin: &CloudflareOrigin) -> String {
     format!("{}{EXISTS}", label(origin))
 }
 
 /// The label of an origin in messages.
-pub(crate) fn label(origin: &Origin) -> String {
+pub(crate) fn label(origin: &CloudflareOrigin) -> String {
     format!("{} ({})", origin.name(), origin.address())
 }
 
-fn is_at(origin: &Origin, desired: &DesiredTarget) -> bool {
+fn is_at(origin: &CloudflareOrigin, desired: &DesiredTarget) -> bool {
     origin.address().parse() == Ok(desired.target.address)
 }
 
@@ -125,8 +125,9 @@ pub(crate) fn plan_own_pool(
 
 /// The body that creates a pool of Daymark's own.
 pub(crate) fn new_pool(name: &str, description: &str, targets: &[DesiredTarget]) -> Value {
-    let new_origin = |desired: &DesiredTarget| Origin::new(&desired.origin, desired.target.address, desired.is_in);
-    let origins: Vec<Origin> = targets.iter().map(new_origin).collect();
+    let new_origin =
+        |desired: &DesiredTarget| CloudflareOrigin::new(&desired.origin, desired.target.address, desired.is_in);
+    let origins: Vec<CloudflareOrigin> = targets.iter().map(new_origin).collect();
     json!({ "name": name, "description": description, "enabled": true, "minimum_origins": 1, "origins": origins })
 }
 
@@ -143,18 +144,19 @@ impl Desired {
     fn new(observed: &CloudflarePool, answer: &Answer) -> Self {
         let mut targets = desired_targets(answer);
         let origins = observed.origins();
-        let address_of = |origin: &Origin| match target_of(origin, &targets) {
+        let address_of = |origin: &CloudflareOrigin| match target_of(origin, &targets) {
             Some(desired) => Some(desired.target.address),
             None => origin.address().parse().ok().filter(|_| is_created(origin)),
         };
-        let is_of = |origin: &Origin, family| address_of(origin).is_some_and(|address| Family::of(address) == family);
+        let is_of =
+            |origin: &CloudflareOrigin, family| address_of(origin).is_some_and(|address| Family::of(address) == family);
         let enabled = |family| {
             let enabled = origins.iter().filter(|origin| origin.is_enabled() && is_of(origin, family));
             enabled.filter_map(address_of).collect()
         };
         let mut plan = Plan::default();
         let families = kept_families(answer, enabled, &mut plan);
-        let is_kept = |origin: &&Origin| families.iter().any(|family| is_of(origin, *family));
+        let is_kept = |origin: &&CloudflareOrigin| families.iter().any(|family| is_of(origin, *family));
         let kept = origins.iter().filter(is_kept).map(label).collect();
         targets.retain(|desired| !families.contains(&desired.target.family()));
         Self { targets, kept, plan }
@@ -173,7 +175,7 @@ struct Draft<'a> {
 
 /// An origin, with the target that it belongs to.
 struct DraftOrigin<'a> {
-    origin: Origin,
+    origin: CloudflareOrigin,
     desired: Option<&'a DesiredTarget>,
     /// True if it stays as it is.
     is_kept: bool,
@@ -253,7 +255,12 @@ impl<'a> Draft<'a> {
 
     /// Moves an origin to the address of its target, unless someone else moves it back again and again. Two updaters with one
     /// node at two addresses would move it without end; the pool has room for both.
-    fn move_to_target(&mut self, mut origin: Origin, desired: &DesiredTarget, published: &PublishedEntries) -> Origin {
+    fn move_to_target(
+        &mut self,
+        mut origin: CloudflareOrigin,
+        desired: &DesiredTarget,
+        published: &PublishedEntries,
+    ) -> CloudflareOrigin {
         let address = desired.target.address;
         let key = format!("{} is at {address}", origin.name());
         let drift = format!("someone else has moved the origin {} to {}", origin.name(), origin.address());
@@ -271,7 +278,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Removes an origin that Daymark has created and no target needs. Returns false if it stays.
-    fn remove(&mut self, origin: &Origin, published: &PublishedEntries) -> bool {
+    fn remove(&mut self, origin: &CloudflareOrigin, published: &PublishedEntries) -> bool {
         let key = existence_key(origin);
         let drift = format!("someone else has added the origin {}", label(origin));
         match self.plan.compare(published, &key, States { observed: true, desired: false }, || drift.clone()) {
@@ -289,7 +296,7 @@ impl<'a> Draft<'a> {
     fn add(&mut self, desired: &'a DesiredTarget, is_answered: bool, published: &PublishedEntries) {
         let is_taken = self.origins.iter().any(|draft| draft.origin.name() == desired.origin);
         let name = if is_taken { name_beside(desired) } else { desired.origin.clone() };
-        let origin = Origin::new(&name, desired.target.address, desired.is_in);
+        let origin = CloudflareOrigin::new(&name, desired.target.address, desired.is_in);
         let key = existence_key(&origin);
         let drift = format!("someone else has removed the origin {}", label(&origin));
         match self.plan.compare(published, &key, States { observed: false, desired: true }, || drift.clone()) {
@@ -353,7 +360,8 @@ impl<'a> Draft<'a> {
         let mut plan = Plan { is_complete: true, ..self.plan };
         if !self.changes.is_empty() {
             let mut body = fields;
-            let origins: Vec<Origin> = self.origins.into_iter().map(|draft| draft.origin.writable()).collect();
+            let origins: Vec<CloudflareOrigin> =
+                self.origins.into_iter().map(|draft| draft.origin.writable()).collect();
             body.insert("origins".to_owned(), json!(origins));
             let request = Request {
                 method: Method::PATCH,
@@ -368,7 +376,7 @@ impl<'a> Draft<'a> {
 }
 
 /// Describes the change of a switch by someone else.
-fn switch_drift(origin: &Origin) -> String {
+fn switch_drift(origin: &CloudflareOrigin) -> String {
     let change = if origin.is_enabled() { "enabled" } else { "disabled" };
     format!("someone else has {change} the origin {}", label(origin))
 }

@@ -110,7 +110,7 @@ struct Planner<'a> {
 }
 
 /// A field of a record that Daymark keeps at one value.
-struct FixedField {
+struct RecordField {
     name: &'static str,
     observed: Value,
     desired: Value,
@@ -153,7 +153,7 @@ impl Planner<'_> {
         let mut body = Map::new();
         let mut changes = Vec::new();
         let mut entries = Vec::new();
-        for FixedField { name, observed, desired, can_wait } in self.fixed_fields(record, target) {
+        for RecordField { name, observed, desired, can_wait } in self.fixed_fields(record, target) {
             let key = format!("{address} has the {name} {desired}");
             let drift = format!("someone else has set `{name}` of {label} to {observed}");
             let states = States { observed: observed == desired, desired: true };
@@ -178,18 +178,18 @@ impl Planner<'_> {
         }
     }
 
-    fn fixed_fields(&self, record: &Record, target: &Target) -> Vec<FixedField> {
+    fn fixed_fields(&self, record: &Record, target: &Target) -> Vec<RecordField> {
         let is_proved = record.is_guess() && !self.answer.is_guess(target.family());
-        let proved = is_proved.then(|| FixedField {
+        let proved = is_proved.then(|| RecordField {
             name: "comment",
             observed: json!(record.comment),
             desired: json!(comment(false, target)),
             can_wait: true,
         });
         let fields = [
-            FixedField { name: "ttl", observed: json!(record.ttl), desired: json!(self.ttl), can_wait: true },
+            RecordField { name: "ttl", observed: json!(record.ttl), desired: json!(self.ttl), can_wait: true },
             // A proxied record gives an address of Cloudflare's, which is not in the answer.
-            FixedField {
+            RecordField {
                 name: "proxied",
                 observed: json!(record.proxied),
                 desired: json!(false),

@@ -279,7 +279,7 @@ fn a_guess_replaces_no_record_of_an_earlier_answer() {
 }
 
 #[test]
-fn a_guess_replaces_a_guess_and_is_told_from_a_good_answer_by_its_comment() {
+fn a_guess_replaces_a_guess_and_differs_from_a_good_answer_by_its_comment() {
     let first = records_plan(&guess(&[Family::Ipv4], &[ALL_IN[0]]), &[]);
     let comment = &first.first[0].edit.body.as_ref().unwrap()["comment"];
     assert_eq!(*comment, "managed by daymark, a guess: node-1");

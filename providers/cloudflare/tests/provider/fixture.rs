@@ -9,7 +9,7 @@ use daymark_cloudflare::{CallSettings, Cloudflare, CloudflareSettings, Manage, P
 use daymark_decision::fixtures::pool_name;
 use daymark_decision::{Decision, PoolName};
 use daymark_fake_cloudflare::{Example, FakeCloudflare};
-use daymark_provider::contract::{self, Observer};
+use daymark_provider::contract::{self, PublishedReader};
 use daymark_provider::{ApplyError, RemoteProvider};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -177,7 +177,7 @@ pub fn message_of(error: &ApplyError) -> String {
 /// Reads the addresses of a name from its records.
 pub struct ByRecords<'a>(pub &'a Fixture);
 
-impl Observer for ByRecords<'_> {
+impl PublishedReader for ByRecords<'_> {
     async fn addresses(&self, _: &PoolName) -> BTreeSet<IpAddr> {
         self.0.resolved()
     }
@@ -186,7 +186,7 @@ impl Observer for ByRecords<'_> {
 /// Reads the addresses of a name from the enabled origins of this pool.
 pub struct ByPool<'a>(pub &'a Fixture, pub &'static str);
 
-impl Observer for ByPool<'_> {
+impl PublishedReader for ByPool<'_> {
     async fn addresses(&self, _: &PoolName) -> BTreeSet<IpAddr> {
         self.0.enabled(self.1)
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::reader::Key;
-use crate::values::{DnsName, FilePath, ListenAddress, Text};
+use crate::values::{DnsName, FilePath, ListenText, Text};
 
 pub(crate) const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9353);
 
@@ -18,10 +18,10 @@ pub(crate) struct RawAdmin {
     /// The address to listen on.
     #[serde(default)]
     #[schemars(extend("default" = ADMIN_LISTEN.to_string()))]
-    pub(crate) listen: Key<Text<ListenAddress>>,
+    pub(crate) listen: Key<Text<ListenText>>,
     /// Another address, which serves the metrics and the health checks alone.
     #[serde(default)]
-    pub(crate) metrics_listen: Key<Text<ListenAddress>>,
+    pub(crate) metrics_listen: Key<Text<ListenText>>,
     /// Listen also on addresses that this host does not have yet.
     #[serde(default)]
     #[schemars(extend("default" = false))]

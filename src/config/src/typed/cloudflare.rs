@@ -16,8 +16,8 @@ use crate::findings::Location;
 use crate::raw::{self, RawCloudflare, RawServed};
 use crate::reader::Key;
 use crate::values::{
-    ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, CloudflarePool, DnsName, FilePath, HexId, Kind as _,
-    ProviderName, Text, Variable, Whole, ZoneText, duration_text,
+    ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, DnsName, FilePath, HexId, PoolText, ProviderName, Text,
+    TextForm as _, Variable, Whole, ZoneText, duration_text,
 };
 
 /// The names and records that providers have taken so far, each with its location.
@@ -193,22 +193,17 @@ impl Checker<'_> {
         chosen
     }
 
-    fn cloudflare_pool(
-        &mut self,
-        key: Key<Text<CloudflarePool>>,
-        way: Option<Way>,
-        served: Location,
-    ) -> Option<String> {
+    fn cloudflare_pool(&mut self, key: Key<Text<PoolText>>, way: Option<Way>, served: Location) -> Option<String> {
         match (way, &key) {
             (Some(Way::Records), Key::Present(..)) => {
                 self.other_mode(key.location(), "cloudflarePool", "loadBalancing");
             }
             (Some(Way::Origins), Key::Absent) => {
-                self.findings.missing(served, "cloudflarePool", &format!("{} is needed", CloudflarePool::allowed()));
+                self.findings.missing(served, "cloudflarePool", &format!("{} is needed", PoolText::allowed()));
             }
             _ => {}
         }
-        key.present().map(|(Text(CloudflarePool(pool)), _)| pool)
+        key.present().map(|(Text(PoolText(pool)), _)| pool)
     }
 
     fn chosen_lie_in(&mut self, chosen: &[Chosen<'_>], zone: &str, location: Location) {

@@ -10,7 +10,7 @@ use super::{Checker, ConfigInput, files};
 use crate::findings::Location;
 use crate::raw::{self, MEMBERS, RawMember, RawPeers};
 use crate::reader::Key;
-use crate::values::{ClusterName, ListenAddress, Text};
+use crate::values::{ClusterName, ListenText, Text};
 use crate::{PeerAddress, PeersConfig, PoolConfig};
 
 impl Checker<'_> {
@@ -22,7 +22,7 @@ impl Checker<'_> {
             self.findings.missing(location, "self", message);
         }
         let own = raw.own.present().map(|(Text(own), location)| (own, location));
-        let listen = raw.listen.or(Text(ListenAddress(raw::PEERS_LISTEN))).0.0;
+        let listen = raw.listen.or(Text(ListenText(raw::PEERS_LISTEN))).0.0;
         let members = self.members(raw.members, location, own.as_ref());
         for (host, (address, location)) in &members {
             self.reached_from(listen, own.as_ref().is_some_and(|(own, _)| own == host), address, *location);

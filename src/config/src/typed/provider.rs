@@ -9,7 +9,7 @@ use crate::findings::Location;
 use crate::raw::{self, RawAuthoritative, RawNameserver, RawProvider};
 use crate::reader::Key;
 use crate::values::{DnsName, HostAddress, ServeAddress, Text, Whole};
-use crate::{AuthoritativeConfig, Nameserver, PeerAddress, PeersConfig, PoolConfig, ProviderConfig};
+use crate::{AuthoritativeConfig, NameserverConfig, PeerAddress, PeersConfig, PoolConfig, ProviderConfig};
 
 /// The parts of the configuration that a provider depends on.
 #[derive(Clone, Copy)]
@@ -133,7 +133,7 @@ impl Checker<'_> {
         provider: Location,
         pools: &[&str],
         zones: &[&str],
-    ) -> Vec<Nameserver> {
+    ) -> Vec<NameserverConfig> {
         let mut seen = BTreeMap::new();
         let mut typed = Vec::new();
         for (raw, location) in self.list(nameservers, "nameservers", provider, "nameserver") {
@@ -157,7 +157,7 @@ impl Checker<'_> {
                 let message = format!("{name} lies in the served zone {zone}; at least one address is needed, as glue");
                 self.findings.error(addresses_location.unwrap_or(location), message);
             }
-            typed.push(Nameserver { name, addresses });
+            typed.push(NameserverConfig { name, addresses });
         }
         typed
     }

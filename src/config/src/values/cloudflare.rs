@@ -8,7 +8,7 @@ use http::Uri;
 use schemars::Schema;
 use serde_json::json;
 
-use super::{Choice, DnsName, Kind, pattern, quoted};
+use super::{DnsName, NamedChoice, TextForm, pattern, quoted};
 
 /// The name of the authoritative provider, which no other provider may have.
 pub(crate) const AUTHORITATIVE: &str = "authoritative";
@@ -20,7 +20,7 @@ pub(crate) enum CloudflareMode {
     LoadBalancing,
 }
 
-impl Choice for CloudflareMode {
+impl NamedChoice for CloudflareMode {
     const ALL: &'static [(&'static str, Self)] = &[("records", Self::Records), ("loadBalancing", Self::LoadBalancing)];
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum CloudflareManage {
     Full,
 }
 
-impl Choice for CloudflareManage {
+impl NamedChoice for CloudflareManage {
     const ALL: &'static [(&'static str, Self)] = &[("origins", Self::Origins), ("full", Self::Full)];
 }
 
@@ -39,7 +39,7 @@ impl Choice for CloudflareManage {
 #[derive(Debug)]
 pub(crate) struct ProviderName(pub(crate) String);
 
-impl Kind for ProviderName {
+impl TextForm for ProviderName {
     fn allowed() -> String {
         format!("a name of 1 to 63 letters, digits and -, other than {AUTHORITATIVE}")
     }
@@ -67,7 +67,7 @@ impl Kind for ProviderName {
 #[derive(Debug)]
 pub(crate) struct Variable(pub(crate) String);
 
-impl Kind for Variable {
+impl TextForm for Variable {
     fn allowed() -> String {
         "the name of an environment variable (letters, digits and _)".to_owned()
     }
@@ -89,7 +89,7 @@ impl Kind for Variable {
 #[derive(Debug)]
 pub(crate) struct HexId(pub(crate) String);
 
-impl Kind for HexId {
+impl TextForm for HexId {
     fn allowed() -> String {
         "an ID of 32 hexadecimal digits".to_owned()
     }
@@ -110,7 +110,7 @@ impl Kind for HexId {
 #[derive(Debug)]
 pub(crate) struct ZoneText(pub(crate) String);
 
-impl Kind for ZoneText {
+impl TextForm for ZoneText {
     fn allowed() -> String {
         "a DNS name or an ID of 32 hexadecimal digits".to_owned()
     }
@@ -127,9 +127,9 @@ impl Kind for ZoneText {
 
 /// The name or the ID of a Cloudflare pool.
 #[derive(Debug)]
-pub(crate) struct CloudflarePool(pub(crate) String);
+pub(crate) struct PoolText(pub(crate) String);
 
-impl Kind for CloudflarePool {
+impl TextForm for PoolText {
     fn allowed() -> String {
         "the name (letters, digits, - and _) or the ID of a Cloudflare pool".to_owned()
     }
@@ -152,7 +152,7 @@ impl Kind for CloudflarePool {
 #[derive(Debug)]
 pub(crate) struct ApiBase(pub(crate) String);
 
-impl Kind for ApiBase {
+impl TextForm for ApiBase {
     fn allowed() -> String {
         "an https address without user, query and fragment, or an http one of a loopback address".to_owned()
     }

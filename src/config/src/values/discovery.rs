@@ -2,7 +2,7 @@
 
 use schemars::Schema;
 
-use super::{Choice, Kind, pattern, quoted};
+use super::{NamedChoice, TextForm, pattern, quoted};
 use daymark_discovery::AddressType;
 
 /// The objects of Kubernetes that are listed.
@@ -12,7 +12,7 @@ pub(crate) enum NodeSource {
     Endpoints,
 }
 
-impl Choice for NodeSource {
+impl NamedChoice for NodeSource {
     const ALL: &'static [(&'static str, Self)] = &[("nodes", Self::Nodes), ("endpoints", Self::Endpoints)];
 }
 
@@ -20,7 +20,7 @@ impl Choice for NodeSource {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AddressKind(pub(crate) AddressType);
 
-impl Choice for AddressKind {
+impl NamedChoice for AddressKind {
     const ALL: &'static [(&'static str, Self)] =
         &[("InternalIP", Self(AddressType::Internal)), ("ExternalIP", Self(AddressType::External))];
 }
@@ -29,7 +29,7 @@ impl Choice for AddressKind {
 #[derive(Debug)]
 pub(crate) struct LabelSelector(pub(crate) String);
 
-impl Kind for LabelSelector {
+impl TextForm for LabelSelector {
     fn allowed() -> String {
         "a label selector (such as node-role.kubernetes.io/control-plane)".to_owned()
     }

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use daymark_decision::HostName;
 use schemars::Schema;
 
-use super::{DnsName, HostAddress, Kind, pattern, quoted};
+use super::{DnsName, HostAddress, TextForm, pattern, quoted};
 use crate::PeerAddress;
 
 /// The default port of a peer.
 pub(crate) const PEER_PORT: u16 = 7946;
 
-impl Kind for HostName {
+impl TextForm for HostName {
     fn allowed() -> String {
         Self::ALLOWED.to_owned()
     }
@@ -29,7 +29,7 @@ impl Kind for HostName {
 #[derive(Debug)]
 pub(crate) struct ClusterName(pub(crate) String);
 
-impl Kind for ClusterName {
+impl TextForm for ClusterName {
     fn allowed() -> String {
         "a name of 1 to 64 letters, digits, -, _ and .".to_owned()
     }
@@ -55,7 +55,7 @@ pub(crate) enum ServeAddress {
     Own(u16),
 }
 
-impl Kind for ServeAddress {
+impl TextForm for ServeAddress {
     fn allowed() -> String {
         "an IP address or self with a port (such as 192.0.2.11:53, [::]:53 or self:53)".to_owned()
     }
@@ -74,7 +74,7 @@ fn is_plain(text: &str, most: usize) -> bool {
     plain && (1..=most).contains(&text.len())
 }
 
-impl Kind for PeerAddress {
+impl TextForm for PeerAddress {
     fn allowed() -> String {
         format!(
             "an IP address or a DNS name, with a port unless it is {PEER_PORT} (such as 192.0.2.11, [2001:db8::11]:{PEER_PORT} \

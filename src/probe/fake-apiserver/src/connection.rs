@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 use crate::behaviour::Behaviour;
 use crate::response::respond;
 use crate::shared::Shared;
-use crate::socket::{Client, reset_on_close, set_silent};
+use crate::socket::{FakeClient, reset_on_close, set_silent};
 
 /// Serves one connection until it is closed. Drops its packets while the behaviour is [`Behaviour::Silent`].
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
@@ -60,7 +60,7 @@ async fn serve_behaviour(mut stream: TcpStream, socket: Arc<Socket>, shared: Arc
         return send_and_close(&mut tls, b"SSH-2.0-OpenSSH_9.9 and no HTTP at all\r\n\r\n").await;
     }
     let has_certificate = tls.get_ref().1.peer_certificates().is_some();
-    serve_http(tls, Client { has_certificate, socket }, shared).await;
+    serve_http(tls, FakeClient { has_certificate, socket }, shared).await;
     Ok(())
 }
 
@@ -78,7 +78,7 @@ async fn send_and_close(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin)
     Ok(())
 }
 
-async fn serve_http(tls: TlsStream<TcpStream>, client: Client, shared: Arc<Shared>) {
+async fn serve_http(tls: TlsStream<TcpStream>, client: FakeClient, shared: Arc<Shared>) {
     if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
         return serve_http2(tls, client, shared).await;
     }
@@ -87,7 +87,7 @@ async fn serve_http(tls: TlsStream<TcpStream>, client: Client, shared: Arc<Share
     drop(http1::Builder::new().serve_connection(TokioIo::new(tls), service).await);
 }
 
-async fn serve_http2(tls: TlsStream<TcpStream>, client: Client, shared: Arc<Shared>) {
+async fn serve_http2(tls: TlsStream<TcpStream>, client: FakeClient, shared: Arc<Shared>) {
     let answered = Arc::new(Notify::new());
     let service = {
         let answered = Arc::clone(&answered);

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use crate::behaviour::Behaviour;
 use crate::shared::{Access, Shared};
-use crate::socket::Client;
+use crate::socket::FakeClient;
 
 /// The error that makes the server close a connection without a response.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ const CHECKS: [&str; 9] = [
 /// Answers one request, by the current behaviour.
 pub(crate) async fn respond(
     request: Request<Incoming>,
-    client: Client,
+    client: FakeClient,
     shared: Arc<Shared>,
 ) -> Result<Response<Full<Bytes>>, CloseConnection> {
     shared.requests.fetch_add(1, Ordering::Relaxed);
@@ -138,7 +138,7 @@ fn checks(endpoint: &str, failing: &[&str], verbose: bool) -> Response<Full<Byte
     text(StatusCode::INTERNAL_SERVER_ERROR, format!("{list}{endpoint} check failed\n"))
 }
 
-fn is_authenticated(request: &Request<Incoming>, client: &Client, shared: &Shared) -> bool {
+fn is_authenticated(request: &Request<Incoming>, client: &FakeClient, shared: &Shared) -> bool {
     match &*shared.access.lock().unwrap_or_else(PoisonError::into_inner) {
         Access::Anonymous => true,
         Access::ClientCertificate => client.has_certificate,

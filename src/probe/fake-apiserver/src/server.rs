@@ -26,18 +26,18 @@ use crate::tls::TlsConfigs;
 pub struct FakeApiserver {
     address: SocketAddr,
     shared: Arc<Shared>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<ServerCommand>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
 
 /// A change, and the channel for its result.
-struct Command {
-    change: Change,
+struct ServerCommand {
+    change: ServerChange,
     done: oneshot::Sender<Result<(), FakeApiserverError>>,
 }
 
-enum Change {
+enum ServerChange {
     SetBehaviour(Behaviour),
     CloseConnections,
 }
@@ -77,17 +77,17 @@ impl FakeApiserver {
     /// Open connections stay open if those of a real apiserver would. A behaviour that needs a restart of the process closes them
     /// before this returns.
     pub async fn set(&self, behaviour: Behaviour) -> Result<(), FakeApiserverError> {
-        self.apply(Change::SetBehaviour(behaviour)).await
+        self.apply(ServerChange::SetBehaviour(behaviour)).await
     }
 
     /// Closes every connection, as a proxy closes idle ones, and keeps the behaviour. They are closed when this returns.
     pub async fn close_connections(&self) -> Result<(), FakeApiserverError> {
-        self.apply(Change::CloseConnections).await
+        self.apply(ServerChange::CloseConnections).await
     }
 
-    async fn apply(&self, change: Change) -> Result<(), FakeApiserverError> {
+    async fn apply(&self, change: ServerChange) -> Result<(), FakeApiserverError> {
         let (done, outcome) = oneshot::channel();
-        self.commands.send(Command { change, done }).await.map_err(|_| FakeApiserverError::Stopped)?;
+        self.commands.send(ServerCommand { change, done }).await.map_err(|_| FakeApiserverError::Stopped)?;
         outcome.await.map_err(|_| FakeApiserverError::Stopped)?
     }
 
@@ -170,7 +170,7 @@ async fn serve(
     port: Port,
     listener: TcpListener,
     shared: Arc<Shared>,
-    mut commands: mpsc::Receiver<Command>,
+    mut commands: mpsc::Receiver<ServerCommand>,
     stop: CancellationToken,
 ) {
     let mut listener = Some(listener);
@@ -179,7 +179,7 @@ async fn serve(
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(Command { change, done }) = commands.recv() => {
+            Some(ServerCommand { change, done }) = commands.recv() => {
                 let outcome = apply(change, &port, &mut listener, &mut connections, &shared).await;
                 // The caller may have stopped waiting.
                 drop(done.send(outcome));
@@ -195,13 +195,13 @@ async fn serve(
 }
 
 async fn apply(
-    change: Change,
+    change: ServerChange,
     port: &Port,
     listener: &mut Option<TcpListener>,
     connections: &mut JoinSet<()>,
     shared: &Shared,
 ) -> Result<(), FakeApiserverError> {
-    let Change::SetBehaviour(behaviour) = change else {
+    let ServerChange::SetBehaviour(behaviour) = change else {
         connections.shutdown().await;
         return Ok(());
     };

@@ -8,12 +8,12 @@ use socket2::{SockFilter, Socket};
 
 /// The client of a connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
+pub(crate) struct FakeClient {
     pub(crate) has_certificate: bool,
     pub(crate) socket: Arc<Socket>,
 }
 
-impl Client {
+impl FakeClient {
     /// Makes the kernel reset the connection when it is closed.
     pub(crate) fn reset_on_close(&self) {
         reset_on_close(&self.socket);

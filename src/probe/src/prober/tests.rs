@@ -14,7 +14,7 @@ use crate::settings::Trust;
 const NAME: &str = "lb.kube-cp.com";
 
 /// A prober that has asked a fake once, and the connection that it kept.
-async fn kept(timeout: Duration) -> (FakeApiserver, Prober, Connection) {
+async fn kept(timeout: Duration) -> (FakeApiserver, Prober, ProbeConnection) {
     let authority = FakeAuthority::new("kubernetes").unwrap();
     let apiserver = FakeApiserver::start(SocketAddr::from(([127, 0, 0, 1], 0)), &authority, &[NAME]).unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -89,7 +89,7 @@ async fn a_kept_connection_without_an_answer_times_out_and_is_given_up() {
 fn a_handshake_has_its_own_limit_or_the_later_one_of_a_confirmation_within_the_probe() {
     let begun = Instant::now();
     let after = |seconds| begun + Duration::from_secs(seconds);
-    let limit = |handshake_until| Deadlines { whole: after(5), handshake_until }.of_handshake(after(1));
+    let limit = |handshake_until| ProbeDeadlines { whole: after(5), handshake_until }.of_handshake(after(1));
     assert_eq!(limit(None), after(1));
     assert_eq!(limit(Some(after(2))), after(2));
     assert_eq!(limit(Some(begun)), after(1));
