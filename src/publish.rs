@@ -51,15 +51,25 @@ async fn follow(mut decisions: watch::Receiver<Decision>, note: impl Fn(&Decisio
     }
 }
 
-/// Waits for the future. If it panics, returns the message instead: a defect of one provider stops no other.
-async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    AssertUnwindSafe(future).catch_unwind().await.map_err(|panic| panic_message(&*panic))
+/// The panic of a provider.
+#[derive(Debug, thiserror::Error)]
+#[error("it has crashed: {message}")]
+struct Panicked {
+    /// The message of the panic; empty if it is no text.
+    message: String,
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("it has crashed: {}", text.unwrap_or_default())
+/// Waits for the future. If it panics, returns that as an error: a defect of one provider stops no other.
+async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, Panicked> {
+    AssertUnwindSafe(future).catch_unwind().await.map_err(|panic| Panicked::of(&*panic))
+}
+
+impl Panicked {
+    fn of(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Self { message: text.unwrap_or_default() }
+    }
 }
 
 #[cfg(test)]

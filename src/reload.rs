@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use self::fixed_keys::changed_fixed_keys;
-use crate::driver::{Handle, ReloadPermit};
+use crate::driver::{Gone, Handle, ReloadPermit};
 use crate::expiries::PoolExpiries;
 use crate::node_discovery::PersistentDiscovery;
 use crate::os::notify;
@@ -68,6 +68,20 @@ pub struct Reloader {
 /// The version of each file.
 type FileVersions = BTreeMap<PathBuf, FileVersion>;
 
+/// A reason to refuse a new configuration, as a sentence with its key.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    /// The configuration is wrong, or a file that it names.
+    #[error("{0}")]
+    Configuration(Finding),
+    /// The key is read at the start alone.
+    #[error("{key} cannot change while Daymark runs; restart Daymark")]
+    FixedKey { key: String },
+    /// The driver takes no new pools now.
+    #[error(transparent)]
+    Driver(#[from] Gone),
+}
+
 /// A checked configuration, with everything that can fail already built.
 struct Prepared {
     config: Config,
@@ -76,19 +90,14 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// Checks a new configuration against the present one, and builds everything that can fail. Changes nothing. The errors are
-    /// sentences, each with its key.
-    async fn new(present: &Config, config: Config, driver: &Handle) -> Result<Self, Vec<String>> {
+    /// Checks a new configuration against the present one, and builds everything that can fail. Changes nothing.
+    async fn new(present: &Config, config: Config, driver: &Handle) -> Result<Self, Vec<ReloadError>> {
         let fixed = changed_fixed_keys(present, &config);
         if !fixed.is_empty() {
-            return Err(fixed
-                .iter()
-                .map(|key| format!("{key} cannot change while Daymark runs; restart Daymark"))
-                .collect());
+            return Err(fixed.into_iter().map(|key| ReloadError::FixedKey { key }).collect());
         }
-        let zones = zones::prepared(&config)
-            .map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let driver = driver.reserve_reload().await.map_err(|gone| vec![gone.to_string()])?;
+        let zones = zones::prepared(&config).map_err(configuration_errors)?;
+        let driver = driver.reserve_reload().await.map_err(|gone| vec![gone.into()])?;
         Ok(Self { config, zones, driver })
     }
 }
@@ -193,7 +202,7 @@ impl Reloader {
         };
         let config = match self.config.load_again(&file) {
             Ok(config) => config,
-            Err(errors) => return self.refuse(&errors.0.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            Err(errors) => return self.refuse(&configuration_errors(errors.0)),
         };
         match Prepared::new(&self.config, config.clone(), &self.driver).await {
             Ok(prepared) => {
@@ -206,7 +215,7 @@ impl Reloader {
         }
     }
 
-    fn refuse(&self, reasons: &[String]) {
+    fn refuse(&self, reasons: &[ReloadError]) {
         *self.reason.0.lock() = summary(reasons);
         error!("{REFUSED}");
         for reason in reasons {
@@ -246,12 +255,16 @@ impl Reloader {
 }
 
 /// The first reason, and the number of the others: `daymark.yaml:5:1: … (1 more in the log)`.
-fn summary(reasons: &[String]) -> Option<String> {
+fn summary(reasons: &[ReloadError]) -> Option<String> {
     match reasons {
         [] => None,
-        [one] => Some(one.clone()),
+        [one] => Some(one.to_string()),
         [first, others @ ..] => Some(format!("{first} ({} more in the log)", others.len())),
     }
+}
+
+fn configuration_errors(findings: Vec<Finding>) -> Vec<ReloadError> {
+    findings.into_iter().map(ReloadError::Configuration).collect()
 }
 
 /// The policies of the pools.
@@ -265,9 +278,11 @@ mod tests {
 
     #[test]
     fn the_summary_of_a_refusal_says_how_many_reasons_it_leaves_out() {
-        let of = |reasons: &[&str]| summary(&reasons.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let error = |key: &&str| ReloadError::FixedKey { key: (*key).to_owned() };
+        let of = |keys: &[&str]| summary(&keys.iter().map(error).collect::<Vec<_>>());
+        let one = "one cannot change while Daymark runs; restart Daymark";
         assert_eq!(of(&[]), None);
-        assert_eq!(of(&["one"]).as_deref(), Some("one"));
-        assert_eq!(of(&["one", "two", "three"]).as_deref(), Some("one (2 more in the log)"));
+        assert_eq!(of(&["one"]), Some(one.to_owned()));
+        assert_eq!(of(&["one", "two", "three"]), Some(format!("{one} (2 more in the log)")));
     }
 }

@@ -6,12 +6,32 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use daymark_api::{OverrideRequest, PoolStatus};
-use daymark_config as config;
-use daymark_decision::{Command, NodeName, Override, PoolName, Refusal};
+use daymark_config::{self as config, DurationError};
+use daymark_decision::{Command, Moment, NodeName, Override, PoolName, Refusal};
 use daymark_gossip::{MAX_AUTHOR_BYTES, MAX_REASON_BYTES};
 
 use super::token::Denied;
 use super::{Admin, ErrorResponse};
+
+/// The error of a body that is no request for an override.
+#[derive(Debug, thiserror::Error)]
+enum RequestError {
+    /// It is no JSON of this form.
+    #[error("the body is not an override: {0}")]
+    Body(serde_json::Error),
+    /// It is stored, replicated to the other hosts, and shown in one line.
+    #[error("{key}: one line of at most {max} bytes is allowed")]
+    Text { key: &'static str, max: usize },
+    /// The length is no duration, or out of bounds.
+    #[error("for: {0}")]
+    Length(#[from] DurationError),
+}
+
+impl From<RequestError> for ErrorResponse {
+    fn from(error: RequestError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+}
 
 pub(super) async fn set(
     State(admin): State<Admin>,
@@ -21,10 +41,8 @@ pub(super) async fn set(
 ) -> Result<Json<Vec<PoolStatus>>, ErrorResponse> {
     admit(&admin, &headers)?;
     let Path((pool, node)) = names?;
-    let bad = |message: String| ErrorResponse::new(StatusCode::BAD_REQUEST, message);
-    let request: OverrideRequest =
-        serde_json::from_slice(&body).map_err(|error| bad(format!("the body is not an override: {error}")))?;
-    let requested = requested(&request, admin.clock.now()).map_err(bad)?;
+    let request: OverrideRequest = serde_json::from_slice(&body).map_err(RequestError::Body)?;
+    let requested = requested(&request, admin.clock.now())?;
     let pool = pool_name(&admin, &pool).await?;
     let node = node_name(&node)?;
     carry_out(&admin, Command::SetOverride { pool, node, requested, insist: request.insist }).await
@@ -54,17 +72,15 @@ fn node_name(text: &str) -> Result<NodeName, ErrorResponse> {
     NodeName::new(text).map_err(|error| ErrorResponse::new(StatusCode::NOT_FOUND, error.to_string()))
 }
 
-fn requested(request: &OverrideRequest, now: daymark_decision::Moment) -> Result<Override, String> {
-    // Both are stored, replicated to the other hosts, and shown in one line.
+fn requested(request: &OverrideRequest, now: Moment) -> Result<Override, RequestError> {
     for (key, text, max) in
         [("reason", &request.reason, MAX_REASON_BYTES), ("author", &request.author, MAX_AUTHOR_BYTES)]
     {
         if text.len() > max || text.chars().any(char::is_control) {
-            return Err(format!("{key}: one line of at most {max} bytes is allowed"));
+            return Err(RequestError::Text { key, max });
         }
     }
-    let length =
-        request.length.as_deref().map(config::duration).transpose().map_err(|wrong| format!("for: {wrong}"))?;
+    let length = request.length.as_deref().map(config::duration).transpose()?;
     let until = length.map(|length| now.after(length));
     Ok(Override {
         kind: request.kind,

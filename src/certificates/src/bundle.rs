@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::algorithm::KeyAlgorithm;
 use crate::certificate::ParsedCertificate;
+use crate::fault::CertificateFault;
 use crate::pem;
 
 /// The certificates of a PEM file. Those that cannot be used take no other with them.
@@ -33,8 +34,8 @@ pub struct Authority {
 pub struct UnusableCertificate {
     /// Its place in the file, from 1.
     pub number: usize,
-    /// The fault, as a sentence about "it".
-    pub fault: String,
+    /// The fault.
+    pub fault: CertificateFault,
 }
 
 impl fmt::Display for UnusableCertificate {
@@ -48,8 +49,7 @@ impl CaBundle {
     pub fn parse(pem: &[u8]) -> Self {
         let mut bundle = Self { authorities: Authorities::default(), unusable: Vec::new() };
         for (index, der) in pem::certificates(pem).into_iter().enumerate() {
-            let torn = || "it is incomplete, because it has no whole PEM section".to_owned();
-            match der.ok_or_else(torn).and_then(|der| usable(&der)) {
+            match der.ok_or(CertificateFault::Torn).and_then(|der| usable(&der)) {
                 Ok(certificate) => bundle.authorities.0.push(certificate),
                 Err(fault) => bundle.unusable.push(UnusableCertificate { number: index + 1, fault }),
             }
@@ -76,13 +76,13 @@ impl Authorities {
 }
 
 /// The certificate, if it could prove a server in any chain.
-fn usable(der: &[u8]) -> Result<ParsedCertificate, String> {
+fn usable(der: &[u8]) -> Result<ParsedCertificate, CertificateFault> {
     let certificate = ParsedCertificate::parse(der)?;
     if let KeyAlgorithm::Unsupported(name) = &certificate.key.algorithm {
-        return Err(format!("its key is {name}, which Daymark does not accept"));
+        return Err(CertificateFault::UnsupportedKey { algorithm: name.clone() });
     }
     match &certificate.unknown_critical {
-        Some(oid) => Err(format!("its critical extension {oid} is not understood")),
+        Some(oid) => Err(CertificateFault::UnknownCriticalExtension { oid: oid.clone() }),
         None => Ok(certificate),
     }
 }

@@ -7,6 +7,7 @@ use x509_parser::x509::X509Name;
 
 use crate::algorithm::{KeyAlgorithm, SignatureAlgorithm, oid_text, whole};
 use crate::constraints::NameConstraints;
+use crate::fault::CertificateFault;
 use crate::names::{AlternativeName, is_malformed};
 use crate::signature::{PublicKey, SignatureFault};
 
@@ -56,20 +57,20 @@ struct Signed {
 }
 
 impl ParsedCertificate {
-    /// Parses a certificate as strictly as Go does where it matters for trust. The error says what is wrong with it.
-    pub(crate) fn parse(der: &[u8]) -> Result<Self, String> {
-        let parsed: X509Certificate<'_> = whole(der).ok_or("it is not an X.509 certificate")?;
+    /// Parses a certificate as strictly as Go does where it matters for trust.
+    pub(crate) fn parse(der: &[u8]) -> Result<Self, CertificateFault> {
+        let parsed: X509Certificate<'_> = whole(der).ok_or(CertificateFault::NotX509)?;
         let version = parsed.version().0;
         if version > VERSION_3 || (version < VERSION_3 && !parsed.extensions().is_empty()) {
-            return Err("its version does not fit its extensions".to_owned());
+            return Err(CertificateFault::Version);
         }
         if parsed.raw_serial().first().is_none_or(|first| first & 0x80 != 0) {
-            return Err("its serial number is negative".to_owned());
+            return Err(CertificateFault::NegativeSerial);
         }
         if parsed.signature_algorithm != parsed.tbs_certificate.signature {
-            return Err("it names two different algorithms for its signature".to_owned());
+            return Err(CertificateFault::TwoAlgorithms);
         }
-        parsed.extensions_map().map_err(|_| "it has the same extension twice".to_owned())?;
+        parsed.extensions_map().map_err(|_| CertificateFault::RepeatedExtension)?;
         let key = parsed.public_key();
         let mut certificate = Self {
             der: CertificateDer::from(der.to_vec()),
@@ -99,7 +100,7 @@ impl ParsedCertificate {
     }
 
     /// Reads one extension. One that is critical and not understood in full is remembered.
-    fn read(&mut self, extension: &X509Extension<'_>) -> Result<(), String> {
+    fn read(&mut self, extension: &X509Extension<'_>) -> Result<(), CertificateFault> {
         let is_understood = match extension.parsed_extension() {
             ParsedExtension::BasicConstraints(constraints) => {
                 let max_path_length = constraints.path_len_constraint;
@@ -117,13 +118,13 @@ impl ParsedCertificate {
             }
             ParsedExtension::SubjectAlternativeName(names) => {
                 if names.general_names.iter().any(is_malformed) {
-                    return Err("one of its names is malformed".to_owned());
+                    return Err(CertificateFault::MalformedName);
                 }
                 self.names = names.general_names.iter().filter_map(AlternativeName::of).collect();
                 !self.names.is_empty()
             }
             ParsedExtension::NameConstraints(constraints) => {
-                let constraints = NameConstraints::of(constraints).ok_or("its name constraints are malformed")?;
+                let constraints = NameConstraints::of(constraints).ok_or(CertificateFault::MalformedConstraints)?;
                 let is_complete = !constraints.is_incomplete;
                 self.constraints = Some(constraints);
                 is_complete
@@ -134,7 +135,7 @@ impl ParsedCertificate {
             | ParsedExtension::SubjectKeyIdentifier(_)
             | ParsedExtension::AuthorityInfoAccess(_) => true,
             ParsedExtension::ParseError { .. } => {
-                return Err(format!("its extension {} is malformed", oid_text(&extension.oid)));
+                return Err(CertificateFault::MalformedExtension { oid: oid_text(&extension.oid) });
             }
             _ => false,
         };

@@ -1,4 +1,4 @@
-//! The reasons to refuse a server's certificate, as sentences.
+//! The reasons to refuse a server's certificate, and the faults of a single certificate, as sentences.
 
 use std::sync::Arc;
 
@@ -30,6 +30,53 @@ pub enum ChainFault {
     /// Another rule is broken. The sentence names it.
     #[error("{0}")]
     Other(String),
+}
+
+/// The fault of a single certificate, as a sentence about "it".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateFault {
+    /// Its PEM section has no end, or is no base64.
+    #[error("it is incomplete, because it has no whole PEM section")]
+    Torn,
+    /// Its DER is something else.
+    #[error("it is not an X.509 certificate")]
+    NotX509,
+    /// It has extensions, which only version 3 has, or a version that does not exist.
+    #[error("its version does not fit its extensions")]
+    Version,
+    /// RFC 5280, section 4.1.2.2, demands a positive one.
+    #[error("its serial number is negative")]
+    NegativeSerial,
+    /// RFC 5280, section 4.1.1.2, demands the same one in both places.
+    #[error("it names two different algorithms for its signature")]
+    TwoAlgorithms,
+    /// RFC 5280, section 4.2, forbids it.
+    #[error("it has the same extension twice")]
+    RepeatedExtension,
+    /// A subject alternative name cannot be read.
+    #[error("one of its names is malformed")]
+    MalformedName,
+    /// Its name constraints cannot be read.
+    #[error("its name constraints are malformed")]
+    MalformedConstraints,
+    /// Another extension cannot be read.
+    #[error("its extension {oid} is malformed")]
+    MalformedExtension {
+        /// The identifier of the extension.
+        oid: String,
+    },
+    /// Its key is of an algorithm that is not accepted.
+    #[error("its key is {algorithm}, which Daymark does not accept")]
+    UnsupportedKey {
+        /// The algorithm, by its name or its identifier.
+        algorithm: String,
+    },
+    /// RFC 5280, section 4.2, demands to refuse it.
+    #[error("its critical extension {oid} is not understood")]
+    UnknownCriticalExtension {
+        /// The identifier of the extension.
+        oid: String,
+    },
 }
 
 impl ChainFault {

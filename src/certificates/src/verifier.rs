@@ -8,7 +8,7 @@ use crate::algorithm::{Curve, Hash, KeyAlgorithm, SignatureAlgorithm};
 use crate::bundle::Authorities;
 use crate::certificate::ParsedCertificate;
 use crate::chain::{self, Candidates};
-use crate::fault::ChainFault;
+use crate::fault::{CertificateFault, ChainFault};
 use crate::signature::SignatureFault;
 
 /// The signatures that a server may give in a handshake, the best first.
@@ -48,9 +48,9 @@ impl ServerVerifier {
 
     /// Judges the certificates that a server shows, its own first. `now` is in seconds since the Unix epoch.
     pub fn judge(&self, shown: &[&[u8]], server: &ServerName<'_>, now: i64) -> Result<(), ChainFault> {
-        let malformed = |fault| ChainFault::Other(format!("a certificate of the server cannot be read: {fault}"));
-        let parsed: Result<Vec<ParsedCertificate>, String> =
-            shown.iter().map(|der| ParsedCertificate::parse(der)).collect();
+        let malformed =
+            |fault: CertificateFault| ChainFault::Other(format!("a certificate of the server cannot be read: {fault}"));
+        let parsed: Result<Vec<ParsedCertificate>, _> = shown.iter().map(|der| ParsedCertificate::parse(der)).collect();
         let parsed = parsed.map_err(malformed)?;
         let Some((end, intermediates)) = parsed.split_first() else { return Err(ChainFault::UntrustedCa) };
         if let KeyAlgorithm::Unsupported(name) = &end.key.algorithm {

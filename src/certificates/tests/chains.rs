@@ -220,7 +220,7 @@ fn a_constraint_of_a_type_that_is_not_compared_is_a_critical_extension_that_is_n
     };
     let bundle = CaBundle::parse(root(constrain).certificate.pem().as_bytes());
     assert!(bundle.authorities.is_empty());
-    assert_eq!(bundle.unusable[0].fault, "its critical extension 2.5.29.30 is not understood");
+    assert_eq!(bundle.unusable[0].fault.to_string(), "its critical extension 2.5.29.30 is not understood");
 }
 
 #[test]

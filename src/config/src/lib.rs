@@ -96,7 +96,7 @@ impl Config {
 
     fn load_as(path: &Path, source: ConfigInput, named: Option<&str>) -> Result<Self, ConfigErrors> {
         let file_name = path.display().to_string();
-        let text = read(path).map_err(|message| refused(&file_name, None, message))?;
+        let text = read(path).map_err(|error| refused(&file_name, None, error.to_string()))?;
         Self::parse_as(&text, &file_name, path.parent().unwrap_or(Path::new("")), source, named)
     }
 
@@ -168,13 +168,23 @@ pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(raw::RawConfig).to_value()
 }
 
+/// The error of a text that is no duration of the allowed length.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault}{example}; {allowed} is allowed")]
+pub struct DurationError {
+    fault: String,
+    /// The number with a unit, if the unit alone is missing.
+    example: String,
+    allowed: String,
+}
+
 /// Takes a duration as the configuration writes them, such as `90s` or `2h`: from a second to a year.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, DurationError> {
     type Allowed = values::BoundedDuration<1_000, 31_536_000_000>;
-    Allowed::parse(text).map(|values::BoundedDuration(duration)| duration).map_err(|wrong| {
+    Allowed::parse(text).map(|values::BoundedDuration(duration)| duration).map_err(|fault| {
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let example = if is_number { format!(", such as {text}s or {text}m") } else { String::new() };
-        format!("{wrong}{example}; {} is allowed", Allowed::allowed())
+        DurationError { fault, example, allowed: Allowed::allowed() }
     })
 }
 
@@ -183,21 +193,36 @@ fn refused(file_name: &str, position: Option<Position>, message: String) -> Conf
     ConfigErrors(vec![Finding { file: Some(file_name.to_owned()), position, key: String::new(), message }])
 }
 
+/// The error of a file that has no text to parse. The name of the file comes before it.
+#[derive(Debug, thiserror::Error)]
+enum UnreadableFile {
+    #[error("cannot be read: {0}; a readable YAML file is needed")]
+    Io(#[from] std::io::Error),
+    #[error("is a directory; a YAML file is needed")]
+    Directory,
+    #[error("{}", tree::too_large())]
+    TooLarge,
+    #[error("is not UTF-8 from byte {first_wrong_byte} on; UTF-8 is needed")]
+    NotUtf8 {
+        /// Counted from 1.
+        first_wrong_byte: usize,
+    },
+}
+
 /// Reads a file of bounded size, whatever kind of file it is.
-fn read(path: &Path) -> Result<String, String> {
-    let wrong = |error: std::io::Error| format!("cannot be read: {error}; a readable YAML file is needed");
-    if path.metadata().map_err(wrong)?.is_dir() {
-        return Err("is a directory; a YAML file is needed".to_owned());
+fn read(path: &Path) -> Result<String, UnreadableFile> {
+    if path.metadata()?.is_dir() {
+        return Err(UnreadableFile::Directory);
     }
     let mut bytes = Vec::new();
     let bound = tree::MAX_BYTES as u64 + 1;
-    File::open(path).map_err(wrong)?.take(bound).read_to_end(&mut bytes).map_err(wrong)?;
+    File::open(path)?.take(bound).read_to_end(&mut bytes)?;
     // Beyond the bound the text may end inside a character, which would be blamed on its encoding.
     if bytes.len() > tree::MAX_BYTES {
-        return Err(tree::too_large());
+        return Err(UnreadableFile::TooLarge);
     }
     String::from_utf8(bytes)
-        .map_err(|error| format!("is not UTF-8 from byte {} on; UTF-8 is needed", error.utf8_error().valid_up_to() + 1))
+        .map_err(|error| UnreadableFile::NotUtf8 { first_wrong_byte: error.utf8_error().valid_up_to() + 1 })
 }
 
 /// One pool and the way it is probed.
