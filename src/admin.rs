@@ -21,7 +21,7 @@ use axum::extract::rejection::PathRejection;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
-use daymark_api::{Event, HostsStatus, PoolStatus, Problem, ProviderStatus, Status};
+use daymark_api::{Event, HostsStatus, PoolStatus, Problem, ProviderStatus, Status, unusable_file_alarm};
 use daymark_discovery::DiscoveryStatuses;
 
 pub use self::allowed_hosts::AllowedHosts;
@@ -169,12 +169,8 @@ impl Admin {
         alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));
         alarms.extend(self.refused.reason().map(|reason| format!("{REFUSED}: {reason}")));
         alarms.extend(self.state.errors());
-        alarms.extend(self.key_file.iter().filter_map(|file| file.error()).map(|error| {
-            format!(
-                "the file of the gossip keys cannot be used any more: {error}; the keys of its last good version stay in use, \
-                 and a restart of Daymark would fail"
-            )
-        }));
+        let key_file_error = self.key_file.iter().filter_map(|file| file.error());
+        alarms.extend(key_file_error.map(|error| unusable_file_alarm("the file of the gossip keys", error)));
         alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
         alarms.extend(self.watchdog.stuck_tasks().iter().map(stuck));
         Ok(Status {

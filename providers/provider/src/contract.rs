@@ -140,22 +140,51 @@ const ADDRESSES: [&str; 3] = ["192.0.2.1", "192.0.2.2", "2001:db8::3"];
 pub fn decision(pool: &PoolName, generation: u64, addresses: &[&str]) -> Decision {
     let unknown = addresses.iter().filter(|address| !ADDRESSES.contains(address));
     let nodes = ADDRESSES.iter().chain(unknown).zip(1..);
-    let nodes = nodes.map(|(&address, n)| (format!("node-{n}"), address, addresses.contains(&address)));
+    let nodes = nodes.map(|(address, n)| AnswerNode {
+        name: format!("node-{n}"),
+        address: valid(address.parse()),
+        is_in: addresses.contains(address),
+    });
     Decision { answers: vec![answer(pool, generation, nodes)], generation }
 }
 
-/// An answer over these nodes: the name of each, its address, and true if it is in the answer.
-pub fn answer<'a>(
-    pool: &PoolName,
-    generation: u64,
-    nodes: impl IntoIterator<Item = (impl AsRef<str>, &'a str, bool)>,
-) -> Answer {
+/// A node with one address, which an answer has or lacks.
+#[derive(Clone, Debug)]
+pub struct AnswerNode {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// True if it is in the answer.
+    pub is_in: bool,
+}
+
+/// A node in the answer.
+///
+/// # Panics
+/// If the address is none.
+pub fn node_in(name: &str, address: &str) -> AnswerNode {
+    AnswerNode { name: name.to_owned(), address: valid(address.parse()), is_in: true }
+}
+
+/// A node out of the answer.
+///
+/// # Panics
+/// If the address is none.
+pub fn node_out(name: &str, address: &str) -> AnswerNode {
+    AnswerNode { is_in: false, ..node_in(name, address) }
+}
+
+/// An answer over these nodes.
+///
+/// # Panics
+/// If a node must not have its name.
+pub fn answer(pool: &PoolName, generation: u64, nodes: impl IntoIterator<Item = AnswerNode>) -> Answer {
     let since = Moment::from_millis(0);
     let mut members = Vec::new();
     let mut reasons = Vec::new();
-    for (node, address, is_in) in nodes {
-        let target =
-            Target { pool: pool.clone(), node: valid(NodeName::new(node.as_ref())), address: valid(address.parse()) };
+    for AnswerNode { name, address, is_in } in nodes {
+        let target = Target { pool: pool.clone(), node: valid(NodeName::new(&name)), address };
         if is_in {
             members.push(Member { node: target.node.clone(), address: target.address, weight: 1 });
         }

@@ -18,6 +18,8 @@ pub use self::discovery::{DiscoveryEvent, DiscoveryStatus, KnownAddress, Missing
 pub use self::event::{Event, EventKind};
 pub use self::hosts::{HostVote, HostsStatus, PeerMismatchStatus, PeerStatus, PeerTarget};
 pub use self::mismatch::PeerMismatch;
-pub use self::pools::{ExpiryStatus, Observed, PendingOverride, PoolStatus, TargetStatus, basis_alarms};
+pub use self::pools::{
+    ExpiryStatus, Observed, PendingOverride, PoolStatus, TargetStatus, basis_alarms, unusable_file_alarm,
+};
 pub use self::request::{OverrideRequest, Problem};
 pub use self::status::{ProviderStatus, Status};

@@ -1,6 +1,7 @@
 //! The pools in the status, each with its answer and its targets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::net::IpAddr;
 
 use daymark_decision::{AnswerStatus, Basis, Family, Grade, Moment, NodeName, Observation, Override, PoolName, Reason};
@@ -139,13 +140,11 @@ impl PoolStatus {
         alarms.extend(self.refused_credentials_alarm());
         let warnings = self.authorities.iter().chain(&self.credentials).filter_map(|of| of.warning.as_ref());
         alarms.extend(warnings.map(|warning| format!("{}: {warning}", self.name)));
-        alarms.extend(self.probe_file_error.iter().map(|error| {
-            format!(
-                "{}: a file of `probe` cannot be used any more: {error}; the probes go on with its last good version, and a \
-                 restart of Daymark would fail",
-                self.name
-            )
-        }));
+        alarms.extend(
+            self.probe_file_error
+                .iter()
+                .map(|error| unusable_file_alarm(&format!("{}: a file of `probe`", self.name), error)),
+        );
         alarms.extend(self.nothing_known());
         alarms.extend(self.discovery.iter().flat_map(|discovery| discovery.alarms(&self.name)));
         alarms
@@ -175,6 +174,13 @@ impl PoolStatus {
     fn observed(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
         self.targets.iter().filter_map(|target| Some((target, target.observed.as_ref()?)))
     }
+}
+
+/// The alarm of a watched file that cannot be used any more. Its last good version stays in use.
+pub fn unusable_file_alarm(file: &str, error: impl Display) -> String {
+    format!(
+        "{file} cannot be used any more: {error}; its last good version stays in use, and a restart of Daymark would fail"
+    )
 }
 
 /// The alarms of an answer in which a family of the pool has no usable target. `families` are those of its targets, and

@@ -1,4 +1,6 @@
 //! Certificates in PEM (RFC 7468), each read by itself, so that a torn one takes no other with it.
+//!
+//! The reader of `daymark-files` ends at the first torn section, so it cannot be used here.
 
 use data_encoding::BASE64;
 

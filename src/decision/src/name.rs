@@ -63,6 +63,27 @@ impl PartialOrd for SharedText {
     }
 }
 
+/// The conversions that all three names share.
+macro_rules! name_conversions {
+    ($($name:ident),*) => {$(
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::new(&text)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    )*};
+}
+
+name_conversions!(HostName, PoolName, NodeName);
+
 /// The name of a host that runs Daymark: 1 to 63 letters, digits, `-`, `_` and `.`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -90,20 +111,6 @@ impl HostName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0.0
-    }
-}
-
-impl TryFrom<String> for HostName {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        Self::new(&text)
-    }
-}
-
-impl fmt::Display for HostName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 
@@ -171,20 +178,6 @@ pub fn character_fault(name: &str, others: &str) -> Option<String> {
     })
 }
 
-impl TryFrom<String> for PoolName {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        Self::new(&text)
-    }
-}
-
-impl fmt::Display for PoolName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 /// The name of a node: 1 to 253 bytes without white space and control characters, and neither `.` nor `..`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -226,20 +219,6 @@ impl NodeName {
 impl From<IpAddr> for NodeName {
     fn from(address: IpAddr) -> Self {
         Self(SharedText(address.to_string().into()))
-    }
-}
-
-impl TryFrom<String> for NodeName {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        Self::new(&text)
-    }
-}
-
-impl fmt::Display for NodeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

@@ -1,6 +1,6 @@
 use daymark_decision::Basis;
 use daymark_decision::fixtures::pool_name;
-use daymark_provider::contract;
+use daymark_provider::contract::{self, AnswerNode, node_in, node_out};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -18,10 +18,14 @@ fn pool() -> PoolName {
 
 /// An answer over nodes `node-1`, `node-2`, … with these addresses, of which some are in.
 fn answer(targets: &[(&str, bool)]) -> Answer {
-    answer_of(targets.iter().zip(1..).map(|((address, is_in), n)| (format!("node-{n}"), *address, *is_in)))
+    answer_of(targets.iter().zip(1..).map(|((address, is_in), n)| AnswerNode {
+        name: format!("node-{n}"),
+        address: address.parse().unwrap(),
+        is_in: *is_in,
+    }))
 }
 
-fn answer_of<'a>(nodes: impl IntoIterator<Item = (impl AsRef<str>, &'a str, bool)>) -> Answer {
+fn answer_of(nodes: impl IntoIterator<Item = AnswerNode>) -> Answer {
     contract::answer(&pool(), 1, nodes)
 }
 
@@ -79,7 +83,7 @@ fn an_origin_belongs_to_a_node_by_name_before_address() {
 
 #[test]
 fn each_family_of_a_node_has_its_own_switch() {
-    let targets = [("node", "192.0.2.1", true), ("node", "2001:db8::1", false)];
+    let targets = [node_in("node", "192.0.2.1"), node_out("node", "2001:db8::1")];
     let observed = cloudflare_pool(&json!([
         {"name": "node", "address": "2001:db8::1", "enabled": true},
         {"name": "node", "address": "192.0.2.1", "enabled": false},
@@ -143,7 +147,7 @@ fn a_contested_origin_is_switched_on_where_no_other_is_answered() {
 #[test]
 fn each_address_of_a_node_has_an_origin_of_its_own() {
     let targets = [("node", "192.0.2.1"), ("node", "2001:db8::1"), ("node", "192.0.2.2"), ("other", "192.0.2.3")]
-        .map(|(node, address)| (node, address, true));
+        .map(|(node, address)| node_in(node, address));
     let names: Vec<String> = desired_targets(&answer_of(targets)).into_iter().map(|desired| desired.origin).collect();
     assert_eq!(names, ["daymark-node-ipv4", "daymark-node-ipv6", "daymark-node-ipv4-2", "daymark-other-ipv4"]);
 }

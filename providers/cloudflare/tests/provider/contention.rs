@@ -4,7 +4,8 @@ use daymark_cloudflare::{Cloudflare, Manage};
 use daymark_decision::Decision;
 use daymark_decision::fixtures::pool_name;
 use daymark_fake_cloudflare::{RequestMatcher, When};
-use daymark_provider::{ApplyError, RemoteProvider, contract};
+use daymark_provider::contract::{self, AnswerNode, node_in, node_out};
+use daymark_provider::{ApplyError, RemoteProvider};
 use serde_json::json;
 
 use crate::fixture::{Fixture, NAME, ONE, THREE, TWO, addresses, decision, message_of, publish};
@@ -126,8 +127,8 @@ async fn two_updaters_of_the_same_records_that_disagree_come_to_rest_with_a_reco
 }
 
 /// A decision with an answer over these nodes.
-fn decision_over(nodes: &[(&str, &str, bool)]) -> Decision {
-    let answer = contract::answer(&pool_name(NAME), 1, nodes.iter().copied());
+fn decision_over(nodes: &[AnswerNode]) -> Decision {
+    let answer = contract::answer(&pool_name(NAME), 1, nodes.iter().cloned());
     Decision { answers: vec![answer], generation: 1 }
 }
 
@@ -153,14 +154,14 @@ async fn two_updaters_of_one_setup_that_have_one_node_at_two_addresses_come_to_r
     let kept = [ONE, TWO];
     for (others, kept) in [
         (&[][..], &kept[..]),
-        (&[("other", "192.0.2.9", false)], &kept),
+        (&[node_out("other", "192.0.2.9")], &kept),
         // This origin answers for both, so an end of the writes matters more.
-        (&[("other", "192.0.2.9", true)], &["192.0.2.9"]),
+        (&[node_in("other", "192.0.2.9")], &["192.0.2.9"]),
     ] {
         let fixture = Fixture::without_balancing().await;
         let one = fixture.whole();
         let two = fixture.whole();
-        let at = |address| decision_over(&[&[("node", address, true)], others].concat());
+        let at = |address| decision_over(&[&[node_in("node", address)], others].concat());
         let messages = settle(&fixture, "daymark-lb", [(&one, at(ONE)), (&two, at(TWO))]).await;
         assert!(fixture.enabled("daymark-lb").is_superset(&addresses(kept)), "{others:?}: {messages:#?}");
         assert!(
@@ -179,7 +180,7 @@ async fn two_updaters_of_one_setup_with_different_nodes_come_to_rest_with_both()
     let fixture = Fixture::without_balancing().await;
     let one = fixture.whole();
     let two = fixture.whole();
-    let sides = [(&one, decision_over(&[("one", ONE, true)])), (&two, decision_over(&[("two", TWO, true)]))];
+    let sides = [(&one, decision_over(&[node_in("one", ONE)])), (&two, decision_over(&[node_in("two", TWO)]))];
     let messages = settle(&fixture, "daymark-lb", sides).await;
     assert_eq!(fixture.enabled("daymark-lb"), addresses(&[ONE, TWO]), "{messages:#?}");
     for (message, other) in messages.iter().zip(["daymark-two-ipv4 (192.0.2.2)", "daymark-one-ipv4 (192.0.2.1)"]) {

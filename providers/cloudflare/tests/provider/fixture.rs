@@ -156,7 +156,8 @@ pub fn decision(generation: u64, addresses: &[&str]) -> Decision {
 
 /// A decision that answers with every public address.
 pub fn public(generation: u64) -> Decision {
-    let nodes = ["node-1", "node-2", "node-3"].into_iter().zip(PUBLIC).map(|(node, address)| (node, address, true));
+    let nodes =
+        ["node-1", "node-2", "node-3"].into_iter().zip(PUBLIC).map(|(node, address)| contract::node_in(node, address));
     Decision { answers: vec![contract::answer(&pool_name(NAME), generation, nodes)], generation }
 }
 

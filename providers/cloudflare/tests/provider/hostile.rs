@@ -4,13 +4,14 @@ use daymark_cloudflare::{Manage, PublishMode};
 use daymark_decision::Decision;
 use daymark_decision::fixtures::pool_name;
 use daymark_fake_cloudflare::{Fault, RequestMatcher, When};
-use daymark_provider::{ApplyError, RemoteProvider, contract};
+use daymark_provider::contract::{self, AnswerNode, node_in, node_out};
+use daymark_provider::{ApplyError, RemoteProvider};
 use serde_json::json;
 
 use crate::fixture::{Fixture, NAME, ONE, THREE, TWO, addresses, decision, message_of, publish};
 
-fn decision_over(generation: u64, nodes: &[(&str, &str, bool)]) -> Decision {
-    let answer = contract::answer(&pool_name(NAME), generation, nodes.iter().copied());
+fn decision_over(generation: u64, nodes: &[AnswerNode]) -> Decision {
+    let answer = contract::answer(&pool_name(NAME), generation, nodes.iter().cloned());
     Decision { answers: vec![answer], generation }
 }
 
@@ -31,7 +32,10 @@ async fn a_node_that_takes_the_address_of_a_removed_one() {
     let provider = fixture.whole();
     outcome_text(
         provider
-            .apply(&decision_over(1, &[("a", "192.0.2.1", true), ("b", "192.0.2.2", true), ("c", "192.0.2.3", true)]))
+            .apply(&decision_over(
+                1,
+                &[node_in("a", "192.0.2.1"), node_in("b", "192.0.2.2"), node_in("c", "192.0.2.3")],
+            ))
             .await
             .outcome,
     );
@@ -39,7 +43,7 @@ async fn a_node_that_takes_the_address_of_a_removed_one() {
     for n in 2..5 {
         // c dead, b has the address of a, a is gone
         messages.push(outcome_text(
-            provider.apply(&decision_over(n, &[("b", "192.0.2.1", true), ("c", "192.0.2.3", false)])).await.outcome,
+            provider.apply(&decision_over(n, &[node_in("b", "192.0.2.1"), node_out("c", "192.0.2.3")])).await.outcome,
         ));
     }
     assert_eq!(
@@ -58,7 +62,10 @@ async fn a_node_whose_address_changes_three_times() {
     for n in 1..6_u8 {
         let address = format!("192.0.2.{}", 10 + n);
         messages.push(outcome_text(
-            provider.apply(&decision_over(n.into(), &[("a", &address, true), ("b", "192.0.2.2", true)])).await.outcome,
+            provider
+                .apply(&decision_over(n.into(), &[node_in("a", &address), node_in("b", "192.0.2.2")]))
+                .await
+                .outcome,
         ));
         assert!(fixture.enabled("daymark-lb").contains(&address.parse().unwrap()), "change {n}: {messages:#?}");
     }
@@ -304,10 +311,10 @@ async fn nodes_that_swap_their_names() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.whole();
     outcome_text(
-        provider.apply(&decision_over(1, &[("a", "192.0.2.1", true), ("b", "192.0.2.2", true)])).await.outcome,
+        provider.apply(&decision_over(1, &[node_in("a", "192.0.2.1"), node_in("b", "192.0.2.2")])).await.outcome,
     );
     let message = outcome_text(
-        provider.apply(&decision_over(2, &[("b", "192.0.2.1", true), ("a", "192.0.2.2", false)])).await.outcome,
+        provider.apply(&decision_over(2, &[node_in("b", "192.0.2.1"), node_out("a", "192.0.2.2")])).await.outcome,
     );
     assert_eq!(
         fixture.enabled("daymark-lb"),
@@ -354,7 +361,7 @@ async fn an_origin_of_someone_else_at_the_address_of_a_node_serves_it() {
             provider
                 .apply(&decision_over(
                     n,
-                    &[("node-1", "192.0.2.9", true), ("node-2", TWO, false), ("node-3", THREE, false)],
+                    &[node_in("node-1", "192.0.2.9"), node_out("node-2", TWO), node_out("node-3", THREE)],
                 ))
                 .await
                 .outcome,
@@ -420,8 +427,8 @@ async fn two_updaters_of_one_setup_that_disagree_come_to_rest() {
     let mut writes = Vec::new();
     let mut messages = Vec::new();
     for _ in 0..60 {
-        let a = outcome_text(one.apply(&decision_over(1, &[("a", ONE, true), ("b", TWO, true)])).await.outcome);
-        let b = outcome_text(two.apply(&decision_over(1, &[("a", ONE, true)])).await.outcome);
+        let a = outcome_text(one.apply(&decision_over(1, &[node_in("a", ONE), node_in("b", TWO)])).await.outcome);
+        let b = outcome_text(two.apply(&decision_over(1, &[node_in("a", ONE)])).await.outcome);
         messages = vec![a, b];
         writes.push(fixture.writes().len());
     }

@@ -4,7 +4,8 @@ use daymark_cloudflare::{Cloudflare, Manage, PublishMode};
 use daymark_decision::Decision;
 use daymark_decision::fixtures::pool_name;
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
-use daymark_provider::{RemoteProvider, contract};
+use daymark_provider::RemoteProvider;
+use daymark_provider::contract::{self, node_in, node_out};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -76,7 +77,7 @@ async fn a_memory_does_not_grow_with_every_address_that_a_node_ever_had() {
         for n in 1..=60 {
             let provider = fixture.provider_of(mode.clone(), memory);
             let address = format!("198.51.100.{n}");
-            let nodes = [("a", address.as_str(), true), ("b", TWO, false)];
+            let nodes = [node_in("a", &address), node_out("b", TWO)];
             let answer = contract::answer(&pool_name(NAME), 1, nodes);
             provider.apply(&Decision { answers: vec![answer], generation: 1 }).await.outcome.unwrap();
             memory = provider.memory();

@@ -3,7 +3,8 @@
 use daymark_decision::Decision;
 use daymark_decision::fixtures::pool_name;
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
-use daymark_provider::{ApplyError, Pass, RemoteProvider, contract};
+use daymark_provider::contract::{self, AnswerNode, node_in, node_out};
+use daymark_provider::{ApplyError, Pass, RemoteProvider};
 use serde_json::{Value, json};
 
 use crate::fixture::{ByPool, Fixture, NAME, ONE, THREE, TWO, addresses, decision, message_of, public, publish};
@@ -169,12 +170,12 @@ async fn a_balancer_that_is_left_deleted_for_a_while_keeps_no_dead_node_in_its_p
 async fn a_dry_run_prints_each_change_once_as_the_pass_does() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.whole();
-    let decision_over = |generation, nodes: &[(&str, &str, bool)]| {
-        let answer = contract::answer(&pool_name(NAME), generation, nodes.iter().copied());
+    let decision_over = |generation, nodes: &[AnswerNode]| {
+        let answer = contract::answer(&pool_name(NAME), generation, nodes.iter().cloned());
         Decision { answers: vec![answer], generation }
     };
-    provider.apply(&decision_over(1, &[("one", ONE, true), ("two", TWO, true)])).await.outcome.unwrap();
-    let changed = decision_over(2, &[("one", ONE, false), ("two", TWO, true), ("three", THREE, true)]);
+    provider.apply(&decision_over(1, &[node_in("one", ONE), node_in("two", TWO)])).await.outcome.unwrap();
+    let changed = decision_over(2, &[node_out("one", ONE), node_in("two", TWO), node_in("three", THREE)]);
     let sentences = |pass: Pass| pass.edits.into_iter().flat_map(|edit| edit.changes).collect::<Vec<_>>();
     let would = sentences(provider.plan(&changed).await);
     let did = sentences(provider.apply(&changed).await);

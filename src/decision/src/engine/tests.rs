@@ -573,7 +573,7 @@ fn three_drains_of_which_each_two_are_harmless_leave_a_node_when_the_hosts_meet_
 #[test]
 fn concurrent_drains_that_nothing_was_known_of_are_judged_once_nodes_are_usable() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
-    let judged = |usable: &[usize]| {
+    let drains_left = |usable: &[usize]| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
         let votes = |grade_of: &dyn Fn(usize) -> Grade| -> BTreeMap<Target, Vote> {
             (0..3).map(|index| (target(&a, index), Vote { grade: grade_of(index), ..Vote::default() })).collect()
@@ -593,8 +593,8 @@ fn concurrent_drains_that_nothing_was_known_of_are_judged_once_nodes_are_usable(
         }
         engine.overrides().count()
     };
-    assert_eq!(judged(&[0, 1]), 1, "the third node is still down, so one of the drains is reverted");
-    assert_eq!(judged(&[2, 1, 0]), 2, "the third node is usable");
+    assert_eq!(drains_left(&[0, 1]), 1, "the third node is still down, so one of the drains is reverted");
+    assert_eq!(drains_left(&[2, 1, 0]), 2, "the third node is usable");
 }
 
 #[test]
