@@ -33,6 +33,7 @@ use crate::events::Events;
 use crate::expiries::PoolExpiries;
 use crate::metrics::{DriverReadings, Metrics, ProviderReadings, QueryCount, Readings};
 use crate::os::clock::Clock;
+use crate::os::crashes;
 use crate::os::log_writer;
 use crate::peers::keyfile::KeyFile;
 use crate::publish::Progress;
@@ -149,6 +150,8 @@ impl Admin {
         Ok(pools
             .map(|pool| {
                 let discovery = self.statuses.of(&pool.name);
+                let unsaved_overrides = self.state.unsaved_overrides(&pool.name);
+                let pool = PoolStatus { unsaved_overrides, ..pool };
                 self.expiries.add_to(pool.with_discovery(discovery), now)
             })
             .collect())
@@ -171,7 +174,10 @@ impl Admin {
         alarms.extend(self.state.errors());
         let key_file_error = self.key_file.iter().filter_map(|file| file.error());
         alarms.extend(key_file_error.map(|error| unusable_file_alarm("the file of the gossip keys", error)));
+        let token_error = self.token.error();
+        alarms.extend(token_error.map(|error| unusable_file_alarm("the file of the admin token", error)));
         alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
+        alarms.extend(crashes::crashes().alarm());
         alarms.extend(self.watchdog.stuck_tasks().iter().map(stuck));
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -217,6 +223,9 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
 }
 
 fn stuck(task: &StuckTask) -> String {
+    if task.has_crashed {
+        return format!("{} has crashed", task.name);
+    }
     format!("{} is stuck: no heartbeat for {} s", task.name, task.silence.as_secs())
 }
 
@@ -248,6 +257,7 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, ErrorResponse> 
         state_writable: admin.state.errors().is_empty(),
         config_refused: admin.refused.reason().is_some(),
         stuck: admin.watchdog.stuck_tasks().len(),
+        crashes: crashes::crashes().count,
         lost_lines: log_writer::lost_lines(),
     };
     let text = admin

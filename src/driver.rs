@@ -316,6 +316,7 @@ impl Driver {
                 .map(|(target, reason)| self.target_status(target, reason, healths.get(target).copied()))
                 .collect(),
             pending_overrides: self.pending_overrides(&answer.pool),
+            unsaved_overrides: Vec::new(),
             authorities: Vec::new(),
             credentials: None,
             probe_file_error: None,

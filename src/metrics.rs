@@ -48,6 +48,7 @@ pub struct Metrics {
     state_writable: Gauge,
     config_refused: Gauge,
     stuck: Gauge,
+    crashes: Counter,
     lost_lines: Counter,
     hosts: HostMetrics,
     discovery: DiscoveryMetrics,
@@ -91,6 +92,8 @@ pub struct Readings {
     pub config_refused: bool,
     /// The number of stuck tasks.
     pub stuck: usize,
+    /// The number of crashes since the start.
+    pub crashes: u64,
     /// The number of lost lines of the log.
     pub lost_lines: u64,
 }
@@ -182,6 +185,7 @@ impl Default for Metrics {
             state_writable: Gauge::default(),
             config_refused: Gauge::default(),
             stuck: Gauge::default(),
+            crashes: Counter::default(),
             lost_lines: Counter::default(),
             hosts: HostMetrics::default(),
             discovery: DiscoveryMetrics::default(),
@@ -215,6 +219,7 @@ impl Metrics {
         let help = "1 while the new configuration is refused and the old one stays";
         all.register("config_refused", help, self.config_refused.clone());
         all.register("stuck_tasks", "Tasks of Daymark that the watchdog finds stuck", self.stuck.clone());
+        all.register("crashes", "Crashes of parts of Daymark since the start", self.crashes.clone());
         all.register("log_lines_lost", "Lines of the log that could not be written in time", self.lost_lines.clone());
         self.hosts.register(&mut all);
         self.discovery.register(&mut all);
@@ -301,6 +306,7 @@ impl Metrics {
         self.state_writable.set(readings.state_writable.into());
         self.config_refused.set(readings.config_refused.into());
         self.stuck.set(i64::try_from(readings.stuck).unwrap_or(i64::MAX));
+        self.crashes.inner().store(readings.crashes, Ordering::Relaxed);
         self.lost_lines.inner().store(readings.lost_lines, Ordering::Relaxed);
     }
 

@@ -2,7 +2,9 @@
 //!
 //! These modules know nothing of pools, providers or peers.
 
+pub(crate) mod blocking;
 pub mod clock;
+pub mod crashes;
 pub(crate) mod log_writer;
 pub(crate) mod notify;
 pub mod signals;

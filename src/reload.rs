@@ -27,12 +27,16 @@ use self::fixed_keys::changed_fixed_keys;
 use crate::driver::{Gone, Handle, ReloadPermit};
 use crate::expiries::PoolExpiries;
 use crate::node_discovery::PersistentDiscovery;
+use crate::os::blocking::{BlockingError, BlockingThread};
 use crate::os::notify;
 use crate::peers;
 use crate::zones;
 
 /// The interval at which the files are compared.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The longest wait for the files of the configuration.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The sentence before the reasons of a refusal, in the log and in the alarm.
 pub const REFUSED: &str = "the new configuration is refused, and the old one stays";
@@ -63,10 +67,18 @@ pub struct Reloader {
     expiries: PoolExpiries,
     /// The files at the start of the run. A change before the first comparison is noticed by it.
     versions: FileVersions,
+    /// The thread that reads the files.
+    reader: BlockingThread,
 }
 
 /// The version of each file.
 type FileVersions = BTreeMap<PathBuf, FileVersion>;
+
+/// A configuration as its files have it, with its zones.
+struct LoadedConfig {
+    config: Config,
+    zones: Result<PreparedZones, Vec<Finding>>,
+}
 
 /// A reason to refuse a new configuration, as a sentence with its key.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +86,9 @@ enum ReloadError {
     /// The configuration is wrong, or a file that it names.
     #[error("{0}")]
     Configuration(Finding),
+    /// Its files cannot be looked at.
+    #[error("the files of the configuration cannot be read: {0}")]
+    Files(#[from] BlockingError),
     /// The key is read at the start alone.
     #[error("{key} cannot change while Daymark runs; restart Daymark")]
     FixedKey { key: String },
@@ -91,12 +106,17 @@ struct Prepared {
 
 impl Prepared {
     /// Checks a new configuration against the present one, and builds everything that can fail. Changes nothing.
-    async fn new(present: &Config, config: Config, driver: &Handle) -> Result<Self, Vec<ReloadError>> {
+    async fn new(
+        present: &Config,
+        config: Config,
+        zones: Result<PreparedZones, Vec<Finding>>,
+        driver: &Handle,
+    ) -> Result<Self, Vec<ReloadError>> {
         let fixed = changed_fixed_keys(present, &config);
         if !fixed.is_empty() {
             return Err(fixed.into_iter().map(|key| ReloadError::FixedKey { key }).collect());
         }
-        let zones = zones::prepared(&config).map_err(configuration_errors)?;
+        let zones = zones.map_err(configuration_errors)?;
         let driver = driver.reserve_reload().await.map_err(|gone| vec![gone.into()])?;
         Ok(Self { config, zones, driver })
     }
@@ -126,9 +146,10 @@ impl Reloader {
             reason: Refused::default(),
             expiries: PoolExpiries::default(),
             versions: FileVersions::new(),
+            reader: BlockingThread::start("configuration"),
         };
         reloader.expiries.set(reloader.probes.probers());
-        reloader.versions = reloader.current_versions();
+        reloader.versions = versions(&reloader.watched_files());
         reloader
     }
 
@@ -151,19 +172,27 @@ impl Reloader {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = self.discovery.changed() => self.change_nodes().await,
+                () = self.probes.restart_next_crashed() => {}
                 () = asked.notified() => {
                     notify::reloading();
-                    applied = self.reload_from(self.current_versions()).await;
+                    let current = self.current_versions().await;
+                    self.reload_from(current, &mut applied).await;
                     settling = None;
                     notify::ready();
                 }
                 () = tokio::time::sleep(POLL_INTERVAL), if self.file.is_some() => {
-                    let current = self.current_versions();
+                    let current = match self.current_versions().await {
+                        Ok(current) => current,
+                        Err(error) => {
+                            self.lose_files(&mut applied, error);
+                            continue;
+                        }
+                    };
                     // A file that is still being written is left until it has not changed for one interval.
                     let has_settled = settling.as_ref() == Some(&current);
                     settling = (current != applied).then(|| current.clone());
                     if current != applied && has_settled {
-                        applied = self.reload_from(current).await;
+                        self.reload_from(Ok(current), &mut applied).await;
                         settling = None;
                     }
                 }
@@ -183,36 +212,65 @@ impl Reloader {
         self.probes.configure(pools.iter().map(PoolConfig::probed));
     }
 
-    /// Reloads. Returns the versions from before, because a change during the reload may have been missed. A file that was not
-    /// named before has no such version, so it is read once more.
-    async fn reload_from(&mut self, current: FileVersions) -> FileVersions {
-        // A changed file may have other includes.
-        self.zone_files = self.named_files();
-        let mut versions = self.current_versions();
-        versions.extend(current);
-        self.reload().await;
-        self.zone_files = self.named_files();
-        versions.retain(|file, _| self.file.as_ref() == Some(file) || self.zone_files.contains(file));
-        versions
+    /// Reloads. `applied` becomes the versions from before, because a change during the reload may have been missed. A file that
+    /// was not named before has no such version, so it is read once more.
+    async fn reload_from(&mut self, current: Result<FileVersions, BlockingError>, applied: &mut FileVersions) {
+        match self.try_reload_from(current).await {
+            Ok(versions) => *applied = versions,
+            Err(error) => self.lose_files(applied, error),
+        }
     }
 
-    async fn reload(&mut self) {
+    async fn try_reload_from(
+        &mut self,
+        current: Result<FileVersions, BlockingError>,
+    ) -> Result<FileVersions, BlockingError> {
+        let current = current?;
+        // A changed file may have other includes.
+        self.zone_files = self.named_files().await?;
+        let mut versions = self.current_versions().await?;
+        versions.extend(current);
+        self.reload().await?;
+        self.zone_files = self.named_files().await?;
+        versions.retain(|file, _| self.file.as_ref() == Some(file) || self.zone_files.contains(file));
+        Ok(versions)
+    }
+
+    /// Refuses files that cannot be looked at. Once they can be, they are read again.
+    fn lose_files(&self, applied: &mut FileVersions, error: BlockingError) {
+        if !applied.is_empty() {
+            self.refuse(&[error.into()]);
+            applied.clear();
+        }
+    }
+
+    async fn reload(&mut self) -> Result<(), BlockingError> {
         let Some(file) = self.file.clone() else {
-            return warn!("there is no configuration file to read again, because Daymark was started with flags");
+            warn!("there is no configuration file to read again, because Daymark was started with flags");
+            return Ok(());
         };
-        let config = match self.config.load_again(&file) {
-            Ok(config) => config,
-            Err(errors) => return self.refuse(&configuration_errors(errors.0)),
-        };
-        match Prepared::new(&self.config, config.clone(), &self.driver).await {
-            Ok(prepared) => {
-                self.commit(prepared).await;
+        let present = self.config.clone();
+        let loaded = self.read(move || {
+            present.load_again(&file).map(|config| {
+                let zones = zones::prepared(&config);
+                LoadedConfig { config, zones }
+            })
+        });
+        let LoadedConfig { config, zones } = match loaded.await? {
+            Ok(loaded) => loaded,
+            Err(errors) => {
+                self.refuse(&configuration_errors(errors.0));
+                return Ok(());
             }
+        };
+        match Prepared::new(&self.config, config.clone(), zones, &self.driver).await {
+            Ok(prepared) => self.commit(prepared).await,
             Err(reasons) => {
                 self.refuse(&reasons);
                 self.refused = Some(config);
             }
         }
+        Ok(())
     }
 
     fn refuse(&self, reasons: &[ReloadError]) {
@@ -244,14 +302,33 @@ impl Reloader {
     }
 
     /// The zone files that the configuration names, and those of the refused one.
-    fn named_files(&self) -> BTreeSet<PathBuf> {
-        [&self.config].into_iter().chain(&self.refused).flat_map(zones::files).collect()
+    fn named_files(&self) -> impl Future<Output = Result<BTreeSet<PathBuf>, BlockingError>> + Send + use<> {
+        let configs: Vec<Config> = [&self.config].into_iter().chain(&self.refused).cloned().collect();
+        self.read(move || configs.iter().flat_map(zones::files).collect())
     }
 
-    fn current_versions(&self) -> FileVersions {
-        let files = self.file.iter().chain(&self.zone_files);
-        files.map(|file| (file.clone(), FileVersion::of(file))).collect()
+    fn current_versions(&self) -> impl Future<Output = Result<FileVersions, BlockingError>> + Send + use<> {
+        let files = self.watched_files();
+        self.read(move || versions(&files))
     }
+
+    fn watched_files(&self) -> Vec<PathBuf> {
+        self.file.iter().chain(&self.zone_files).cloned().collect()
+    }
+
+    /// Reads on a thread of its own, and gives up on a disk that does not answer.
+    fn read<T, F>(&self, read: F) -> impl Future<Output = Result<T, BlockingError>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let read = self.reader.run(read);
+        async { tokio::time::timeout(READ_TIMEOUT, read).await.unwrap_or(Err(BlockingError::Busy)) }
+    }
+}
+
+fn versions(files: &[PathBuf]) -> FileVersions {
+    files.iter().map(|file| (file.clone(), FileVersion::of(file))).collect()
 }
 
 /// The first reason, and the number of the others: `daymark.yaml:5:1: … (1 more in the log)`.

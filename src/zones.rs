@@ -1,21 +1,20 @@
 //! Builds the zone settings of the authoritative server from the configuration.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use daymark_authoritative::{MasterFile, Nameserver, PreparedZones, ZoneErrors, ZoneSettings};
 use daymark_config::{AuthoritativeConfig, Config, Finding, PoolConfig, ProviderConfig};
 
-use daymark_files::error_chain;
+use daymark_files::{FileError, error_chain};
 
-/// The error of a zone file that could be read when the configuration was checked, and no longer can.
+/// A zone file that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the zone file {} cannot be read", .path.display())]
-struct Unreadable {
-    path: PathBuf,
-    #[source]
-    source: std::io::Error,
+enum Unreadable {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("the zone file {} is not UTF-8", .0.display())]
+    NotUtf8(PathBuf),
 }
 
 /// The configuration of the authoritative provider, if there is one.
@@ -67,7 +66,7 @@ pub fn files(config: &Config) -> BTreeSet<PathBuf> {
     unread.extend(authoritative(config).and_then(|authoritative| authoritative.zone_file.clone()));
     while let Some(file) = unread.pop() {
         if files.insert(file.clone()) {
-            let text = fs::read_to_string(&file).unwrap_or_default();
+            let text = read_text(&file).unwrap_or_default();
             unread.extend(included(&text).map(|name| file.with_file_name(name)));
         }
     }
@@ -95,7 +94,11 @@ fn zones(config: &AuthoritativeConfig, pools: &[PoolConfig]) -> Result<Vec<ZoneS
     Ok(vec![ZoneSettings { apex: apex.clone(), pools: names.collect(), nameservers, master_file }])
 }
 
+fn read_text(path: &Path) -> Result<String, Unreadable> {
+    String::from_utf8(daymark_files::read(path)?).map_err(|_| Unreadable::NotUtf8(path.to_owned()))
+}
+
 fn read(path: &Path) -> Result<MasterFile, Unreadable> {
-    let text = fs::read_to_string(path).map_err(|source| Unreadable { path: path.to_owned(), source })?;
+    let text = read_text(path)?;
     Ok(MasterFile { path: path.to_owned(), text })
 }

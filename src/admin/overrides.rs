@@ -5,9 +5,9 @@ use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use daymark_api::{OverrideRequest, PoolStatus};
+use daymark_api::{OverrideReply, OverrideRequest};
 use daymark_config::{self as config, DurationError};
-use daymark_decision::{Command, Moment, NodeName, Override, PoolName, Refusal};
+use daymark_decision::{Command, Moment, NodeKey, NodeName, Override, PoolName, Refusal};
 use daymark_gossip::{MAX_AUTHOR_BYTES, MAX_REASON_BYTES};
 
 use super::token::Denied;
@@ -38,7 +38,7 @@ pub(super) async fn set(
     names: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Vec<PoolStatus>>, ErrorResponse> {
+) -> Result<Json<OverrideReply>, ErrorResponse> {
     admit(&admin, &headers)?;
     let Path((pool, node)) = names?;
     let request: OverrideRequest = serde_json::from_slice(&body).map_err(RequestError::Body)?;
@@ -52,7 +52,7 @@ pub(super) async fn clear(
     State(admin): State<Admin>,
     names: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
-) -> Result<Json<Vec<PoolStatus>>, ErrorResponse> {
+) -> Result<Json<OverrideReply>, ErrorResponse> {
     admit(&admin, &headers)?;
     let Path((pool, node)) = names?;
     let pool = pool_name(&admin, &pool).await?;
@@ -104,12 +104,19 @@ fn admit(admin: &Admin, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     })
 }
 
-async fn carry_out(admin: &Admin, command: Command) -> Result<Json<Vec<PoolStatus>>, ErrorResponse> {
+async fn carry_out(admin: &Admin, command: Command) -> Result<Json<OverrideReply>, ErrorResponse> {
+    let (Command::SetOverride { pool, node, .. } | Command::ClearOverride { pool, node }) = &command;
+    let changed = NodeKey { pool: pool.clone(), node: node.clone() };
     let done = admin.driver.command(command).await?;
     let revision = done.map_err(|refusal| refused(&refusal))?;
     // A confirmed override must survive a crash.
-    admin.state.persisted(revision).await;
-    Ok(Json(admin.driver.status().await?))
+    let saved = admin.state.persisted(revision, &changed).await;
+    let message = saved.as_ref().err().map(|reason| {
+        format!(
+            "the change is active, but not saved: {reason}; a restart of this host loses it, unless another host has it"
+        )
+    });
+    Ok(Json(OverrideReply { saved: saved.is_ok(), message, pools: admin.pools().await? }))
 }
 
 fn refused(refusal: &Refusal) -> ErrorResponse {

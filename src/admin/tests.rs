@@ -271,6 +271,7 @@ async fn the_metrics_contain_everything_that_is_promised() {
         "daymark_state_writable 1",
         "daymark_config_refused 0",
         "daymark_stuck_tasks 0",
+        "daymark_crashes_total 0",
     ];
     for expected in lines {
         assert!(text.lines().any(|line| line == expected), "{expected} is missing in\n{text}");
@@ -293,6 +294,7 @@ async fn scrapes_at_the_same_time_are_all_complete() {
         state_writable: true,
         config_refused: false,
         stuck: 0,
+        crashes: 0,
         lost_lines: 0,
     };
     let driver = bench.admin.read_driver().await.unwrap();

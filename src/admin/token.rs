@@ -3,23 +3,31 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_files::{FileError, StagedFile, Token};
+use daymark_files::{FileError, StagedFile, Token, WatchError, WatchedFiles, read};
 use subtle::ConstantTimeEq;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+
+use crate::os::blocking::BlockingThread;
 
 /// The name of the file that [`make_in`] makes.
 const FILE: &str = "admin.token";
 /// The pause after a failure to make a token.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
-/// The file of the admin token. It is read at every use, so that it can be changed at any time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdminToken(Option<PathBuf>);
+/// The file of the admin token, read again when it changes. Clones share it.
+#[derive(Clone, Debug)]
+pub struct AdminToken(Option<Arc<TokenFile>>);
+
+#[derive(Debug)]
+struct TokenFile {
+    path: PathBuf,
+    watched: WatchedFiles<Token, FileError>,
+}
 
 /// A request that may change nothing.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +40,7 @@ pub enum Denied {
     Off,
     /// The file of the token cannot be used.
     #[error("{0}")]
-    File(FileError),
+    File(WatchError<FileError>),
     /// The request has no token, or another.
     #[error(
         "the admin token was refused; the token in {} of this host is needed, as `Authorization: Bearer TOKEN`",
@@ -47,20 +55,24 @@ impl AdminToken {
         Self(None)
     }
 
-    /// The token in this file.
+    /// The token in this file, which is read at once: its last good version counts from now on.
     pub fn in_file(path: &Path) -> Self {
-        Self(Some(path.to_owned()))
+        let file = path.to_owned();
+        let watched = WatchedFiles::new("admin token", vec![path.to_owned()], move || Token::read(&file));
+        // A request says what is wrong with it.
+        let _ = watched.current();
+        Self(Some(Arc::new(TokenFile { path: path.to_owned(), watched })))
     }
 
     /// The token in the file that [`make_in`] makes in this directory.
     pub fn in_dir(dir: &Path) -> Self {
-        Self(Some(dir.join(FILE)))
+        Self::in_file(&dir.join(FILE))
     }
 
     /// Admits a request with this `Authorization` header, or denies it.
     pub fn admit(&self, authorization: Option<&str>) -> Result<(), Denied> {
-        let path = self.0.as_ref().ok_or(Denied::Off)?;
-        let token = Token::read(path).map_err(Denied::File)?;
+        let TokenFile { path, watched } = self.0.as_deref().ok_or(Denied::Off)?;
+        let token = watched.current().map_err(Denied::File)?;
         let given = authorization.and_then(bearer).unwrap_or_default();
         if bool::from(given.as_bytes().ct_eq(token.as_str().as_bytes())) {
             Ok(())
@@ -68,24 +80,30 @@ impl AdminToken {
             Err(Denied::Wrong(path.clone()))
         }
     }
+
+    /// The error for which the last good token stays in use.
+    pub fn error(&self) -> Option<String> {
+        self.0.as_ref().and_then(|file| file.watched.error())
+    }
 }
 
 /// Makes a token in a file of this directory, for its owner alone to read, unless there is one. Blocks.
 pub fn make_in(dir: &Path) -> io::Result<()> {
     let path = dir.join(FILE);
     fs::create_dir_all(dir)?;
-    let is_empty = fs::read(&path).is_ok_and(|secret| secret.trim_ascii().is_empty());
+    let is_empty = read(&path).is_ok_and(|secret| secret.trim_ascii().is_empty());
     if is_empty || !path.exists() { make(&path, is_empty) } else { Ok(()) }
 }
 
 /// Tries again and again to make a token in a directory that could not be written. Ends with the shutdown.
 pub async fn keep_making(dir: PathBuf, shutdown: CancellationToken) {
+    let thread = BlockingThread::start("admin token");
     let making = async {
         loop {
             sleep(RETRY_PAUSE).await;
             let there = dir.clone();
             // A disk that hangs holds up this task alone.
-            if let Ok(Ok(())) = spawn_blocking(move || make_in(&there)).await {
+            if let Ok(Ok(())) = thread.run(move || make_in(&there)).await {
                 break info!("the admin token was created in {}", dir.display());
             }
         }
@@ -161,12 +179,10 @@ mod tests {
     fn an_empty_or_missing_token_file_admits_no_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
-        assert!(matches!(AdminToken::in_file(&path).admit(Some("Bearer ")), Err(Denied::File(FileError::Missing(_)))));
+        let refusal = |token: AdminToken| token.admit(Some("Bearer ")).unwrap_err().to_string();
+        assert!(refusal(AdminToken::in_file(&path)).ends_with("does not exist; a file is needed"));
         fs::write(&path, "\n").unwrap();
-        assert!(matches!(
-            AdminToken::in_file(&path).admit(Some("Bearer ")),
-            Err(Denied::File(FileError::EmptyToken(_)))
-        ));
+        assert!(refusal(AdminToken::in_file(&path)).ends_with("is empty; a token is needed"));
         assert!(matches!(AdminToken::off().admit(Some("Bearer ")), Err(Denied::Off)));
     }
 
@@ -214,7 +230,7 @@ mod tests {
         let shutdown = CancellationToken::new();
         let making = tokio::spawn(keep_making(dir.clone(), shutdown.clone()));
         sleep(RETRY_PAUSE * 3).await;
-        assert!(matches!(token.admit(Some("Bearer x")), Err(Denied::File(FileError::Unreadable { .. }))));
+        assert!(matches!(token.admit(Some("Bearer x")), Err(Denied::File(WatchError::Unusable(_)))));
         fs::remove_file(&dir).unwrap();
         sleep(RETRY_PAUSE * 2).await;
         let secret = fs::read_to_string(dir.join(FILE)).unwrap();

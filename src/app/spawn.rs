@@ -136,6 +136,7 @@ impl Spawner {
         let memory = file.as_ref().and_then(|file| loaded(file.load(self.clock.now()))).unwrap_or_default();
         let membership = config.peers.as_ref().map(|peers| peers.membership.clone());
         let HostGroup { hosts, channels, lease } = self.cluster(config, membership.as_ref());
+        let loaded = memory.clone();
         let engine = engine(&node_discovery::complete(discovered, &config.pools), membership, memory, &self.clock);
         let (decided, from_driver) = watch::channel(DecidedState::default());
         let outputs = Outputs {
@@ -153,7 +154,7 @@ impl Spawner {
         }
         let first = from_driver.borrow().decision.clone();
         let (to_providers, decisions) = watch::channel(first);
-        let writer = persist_decisions(file, from_driver, to_providers, self.state.clone());
+        let writer = persist_decisions(file, loaded, from_driver, to_providers, self.state.clone());
         self.tasks.spawn("the state writer", writer);
         Core { driver: handle, decisions, lease }
     }

@@ -13,6 +13,7 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::os::crashes;
 use crate::os::log_writer::{FlushGuard, LogWriter};
 
 /// The form of a log line.
@@ -37,7 +38,7 @@ pub(super) fn start(format: Format, level: LevelFilter) -> Option<FlushGuard> {
     let writer = LogWriter::start(io::stderr()).ok()?;
     let guard = writer.flush_guard();
     // A crash is logged as everything is: by whole lines, and without waiting for their reader.
-    std::panic::set_hook(Box::new(|crash| error!("{}", one_line(&crash.to_string()))));
+    crashes::watch(|message| error!("{message}"), one_line);
     let make_writer = move || writer.clone();
     let layer = tracing_subscriber::fmt::layer().with_writer(make_writer).with_target(false);
     // A line that cannot be written is lost. Reporting the loss on standard error would panic if that is the fault.

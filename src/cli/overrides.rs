@@ -1,7 +1,7 @@
 //! `daymark drain`, `force` and `undrain`: the overrides of a node.
 
 use clap::Args;
-use daymark_api::{HostsStatus, OverrideRequest, PeerStatus, PoolStatus, Status};
+use daymark_api::{HostsStatus, OverrideReply, OverrideRequest, PeerStatus, PoolStatus, Status};
 use daymark_config as config;
 use daymark_decision::{OverrideKind, PoolName};
 use reqwest::Method;
@@ -78,12 +78,21 @@ impl ClearOverride {
         let status: Status = client.get("/api/v1/status").await?;
         let pool = &find(&status, &self.node, self.pool.as_deref())?.name;
         let path = format!("/api/v1/pools/{}/nodes/{}/override", segment(pool.as_str()), segment(&self.node));
-        let pools: Vec<PoolStatus> = client.write(method, &path, body, &self.token_file).await?;
-        let changed = pools.iter().find(|of| of.name == *pool);
+        let reply: OverrideReply = client.write(method, &path, body, &self.token_file).await?;
+        let changed = reply.pools.iter().find(|of| of.name == *pool);
         let outcome = changed.map_or(Ok(String::new()), |changed| outcome(changed, &self.node))?;
         let hosts = status.hosts.as_ref();
         let unknown = if is_set { unknown(hosts, pool, &self.node) } else { String::new() };
-        Ok(outcome + &out_of_reach(hosts) + &unknown)
+        saved(outcome + &out_of_reach(hosts) + &unknown, &reply)
+    }
+}
+
+/// The text of a change. Fails if the change is active, but on no disk.
+fn saved(text: String, reply: &OverrideReply) -> Outcome {
+    match &reply.message {
+        _ if reply.saved => Ok(text),
+        Some(message) => Err(Failure::Run(text + message)),
+        None => Err(Failure::Run(text + "the change is active, but not saved")),
     }
 }
 
@@ -132,6 +141,20 @@ fn user() -> String {
 mod tests {
     use super::*;
     use crate::cli::status::tests::{hosts_status, pool_status};
+
+    #[test]
+    fn a_change_that_is_not_saved_is_shown_and_fails() {
+        let reply = |saved: bool| OverrideReply {
+            saved,
+            message: (!saved).then(|| "the change is active, but not saved: the disk is full".to_owned()),
+            pools: Vec::new(),
+        };
+        let text = || "cp-1 192.0.2.1 out: drained\n".to_owned();
+        assert_eq!(saved(text(), &reply(true)).ok(), Some(text()));
+        let failure = saved(text(), &reply(false)).unwrap_err();
+        assert!(matches!(failure, Failure::Run(_)), "exit code 1");
+        assert_eq!(failure.to_string(), text() + "the change is active, but not saved: the disk is full");
+    }
 
     #[test]
     fn unreachable_hosts_are_named() {

@@ -25,12 +25,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::channels::{OutboundMessage, PeerInput, TransportChannels};
-use super::keyfile::{self, KeyFile, KeyFileError};
+use super::keyfile::{self, KeyFile, NoKeys};
 use crate::metrics::Metrics;
 use crate::os::sockets;
 use crate::watchdog::WatchdogHandle;
 use daymark_files::error_chain;
 
+/// The time between two looks at the key file. Datagrams cause none: anyone can send them.
+const KEYS_INTERVAL: Duration = Duration::from_secs(1);
 /// The time between two resolutions of the hosts' names.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(15);
 /// The least time between two reports of the same mismatch of a member, so that forged datagrams do not keep the driver busy.
@@ -86,7 +88,7 @@ pub enum TransportError {
     Bind(#[from] SocketError),
     /// The keys cannot be read.
     #[error(transparent)]
-    Keys(#[from] KeyFileError),
+    Keys(#[from] NoKeys),
 }
 
 impl Transport {
@@ -133,6 +135,7 @@ impl Transport {
         let mut buffer = [0; MAX_DATAGRAM_BYTES + 1];
         let mut lookups: JoinSet<PeerResolution> = JoinSet::new();
         let mut resolve = tokio::time::interval(RESOLVE_INTERVAL);
+        let mut look_at_keys = tokio::time::interval(KEYS_INTERVAL);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -145,6 +148,8 @@ impl Transport {
                     Some(message) => self.send(&message).await,
                     None => return,
                 },
+                // The last good keys stay if there are no others.
+                _ = look_at_keys.tick() => drop(self.keys.current()),
                 _ = resolve.tick() => self.resolve_names(&mut lookups),
                 Some(resolution) = lookups.join_next() => if let Ok(resolution) = resolution {
                     self.apply_resolution(resolution, &inbound);
@@ -156,7 +161,7 @@ impl Transport {
 
     fn receive(&mut self, datagram: &[u8], from: SocketAddr, driver: &mpsc::Sender<PeerInput>) {
         self.metrics.count_datagram("received", datagram.len());
-        let Ok(keys) = self.keys.current() else { return };
+        let Some(keys) = self.keys.latest() else { return };
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         match self.open(&keys, datagram) {
             Ok(message) => {
@@ -220,7 +225,7 @@ impl Transport {
     async fn send(&mut self, outbound: &OutboundMessage) {
         let Transmit { to, message } = &outbound.transmit;
         let resolved = self.resolved.get(to).cloned().unwrap_or_default();
-        let (Ok(keys), Ok(plaintext)) = (self.keys.current(), message.encode()) else {
+        let (Some(keys), Ok(plaintext)) = (self.keys.latest(), message.encode()) else {
             return self.metrics.reject_datagram("unsent");
         };
         for address in destinations(resolved, outbound.last_source, outbound.is_answering) {

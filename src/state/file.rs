@@ -3,13 +3,14 @@
 //! A file is written as a whole or not at all. One that Daymark does not understand is set aside, and never overwritten. This
 //! module does not know when a file is written.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use daymark_decision::{Memory, Moment};
-use daymark_files::StagedFile;
+use daymark_files::{StagedFile, bounded};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,6 +20,10 @@ use daymark_discovery::DiscoveredPools;
 const FORMAT: &str = "daymark-state";
 /// The version of the format. It rises when an older Daymark would misread the file.
 const VERSION: u32 = 1;
+/// The longest wait for a state file at the start. It is long, because a start without the state loses drains.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most bytes of a state file: far more than the largest configuration needs.
+const MAX_STATE_BYTES: u64 = 64 << 20;
 /// The most files of one name that are kept after they were set aside.
 const MAX_ASIDES: usize = 3;
 
@@ -43,6 +48,9 @@ pub enum StateFileError {
     /// The file cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(io::Error),
+    /// The file is no state file of Daymark, which are smaller.
+    #[error("is larger than {} MiB", MAX_STATE_BYTES >> 20)]
+    TooLarge,
     /// The file is cut short or damaged.
     #[error("is damaged: {0}")]
     Damaged(serde_json::Error),
@@ -130,7 +138,8 @@ impl<M: Serialize + DeserializeOwned> StateFile<M> {
     }
 
     fn read(&self) -> Result<Option<M>, StateFileError> {
-        match fs::read(self.path()) {
+        match bounded(&self.path(), LOAD_TIMEOUT, read) {
+            Ok(bytes) if bytes.len() as u64 > MAX_STATE_BYTES => Err(StateFileError::TooLarge),
             Ok(bytes) => parse(&bytes).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StateFileError::Unreadable(error)),
@@ -150,6 +159,12 @@ impl<M: Serialize + DeserializeOwned> StateFile<M> {
     pub fn path(&self) -> PathBuf {
         self.dir.join(&self.name)
     }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_STATE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn parse<M: DeserializeOwned>(bytes: &[u8]) -> Result<M, StateFileError> {

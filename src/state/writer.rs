@@ -4,7 +4,7 @@
 //! [`WRITE_TIMEOUT`] the decision goes on without it, with an alarm and a metric. This module does not know the content of a
 //! state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use daymark_decision::{Decision, Memory};
+use daymark_decision::{Decision, Memory, NodeKey, NodeName, PoolName};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{error, info};
 
 use super::file::StateFile;
+use crate::os::blocking::BlockingThread;
 
 /// The longest time for which a decision waits for the disk.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -51,7 +52,10 @@ struct Inner {
     /// The error of each file whose last save failed, as a sentence.
     errors: Mutex<BTreeMap<PathBuf, String>>,
     /// The revision up to which states are on the disk, or cannot get there.
+    /// The newest revision that the writer has tried to save.
     persisted: watch::Sender<u64>,
+    /// The overrides that have changed since the last save.
+    unsaved: Mutex<BTreeSet<NodeKey>>,
 }
 
 impl StateHealth {
@@ -65,10 +69,20 @@ impl StateHealth {
         self.0.errors.lock().values().cloned().collect()
     }
 
-    /// Waits until the state of a revision is on the disk, or does not wait for the disk any more.
-    pub async fn persisted(&self, revision: u64) {
-        // If the writer is stuck, its alarm says so.
-        let _ = timeout(ALARM_TIMEOUT, self.0.persisted.subscribe().wait_for(|persisted| *persisted >= revision)).await;
+    /// Waits until the writer has tried to save a revision. The error is the reason for which `changed` is not on the disk.
+    pub async fn persisted(&self, revision: u64, changed: &NodeKey) -> Result<(), String> {
+        let mut persisted = self.0.persisted.subscribe();
+        let tried = timeout(ALARM_TIMEOUT, persisted.wait_for(|persisted| *persisted >= revision)).await;
+        if matches!(tried, Ok(Ok(_))) && !self.0.unsaved.lock().contains(changed) {
+            return Ok(());
+        }
+        Err(self.errors().into_iter().next().unwrap_or_else(|| "the disk does not answer".to_owned()))
+    }
+
+    /// The nodes of a pool whose newest override, or its end, is not on the disk.
+    pub fn unsaved_overrides(&self, pool: &PoolName) -> Vec<NodeName> {
+        let unsaved = self.0.unsaved.lock();
+        unsaved.iter().filter(|key| key.pool == *pool).map(|key| key.node.clone()).collect()
     }
 
     fn record_failure(&self, path: PathBuf, cause: impl Display) {
@@ -88,9 +102,10 @@ impl StateHealth {
     }
 }
 
-/// Saves the newest state and then publishes its decision, until the sender is dropped.
+/// Saves the newest state and then publishes its decision, until the sender is dropped. `loaded` is the content of the file.
 pub async fn persist_decisions(
     file: Option<StateFile<Memory>>,
+    loaded: Memory,
     mut newest: watch::Receiver<DecidedState>,
     decisions: watch::Sender<Decision>,
     health: StateHealth,
@@ -100,6 +115,9 @@ pub async fn persist_decisions(
         let DecidedState { decision, memory, revision } = newest.borrow_and_update().clone();
         if let Some(writer) = &mut writer {
             writer.save(&memory).await;
+        }
+        if let Some(writer) = &writer {
+            *health.0.unsaved.lock() = unsaved(&memory, writer.saved.as_ref().unwrap_or(&loaded));
         }
         // While a save is under way, this state is not on the disk. A failed save is not waited for.
         if writer.as_ref().is_none_or(|writer| writer.running.is_none()) {
@@ -127,12 +145,26 @@ pub async fn persist_decisions(
     }
 }
 
+/// The overrides that the saved state does not have as they are now.
+fn unsaved(newest: &Memory, saved: &Memory) -> BTreeSet<NodeKey> {
+    let saved: BTreeMap<&PoolName, _> = saved.pools.iter().map(|pool| (&pool.pool, &pool.overrides)).collect();
+    let mut unsaved = BTreeSet::new();
+    for pool in &newest.pools {
+        let of_pool = saved.get(&pool.pool);
+        let is_new = |(node, entry): &(&NodeName, _)| of_pool.and_then(|saved| saved.get(*node)) != Some(*entry);
+        let nodes = pool.overrides.iter().filter(is_new).map(|(node, _)| node.clone());
+        unsaved.extend(nodes.map(|node| NodeKey { pool: pool.pool.clone(), node }));
+    }
+    unsaved
+}
+
 /// The writer of one state file. It makes one save at a time, and none if the file has the content already.
 pub struct StateWriter<M> {
     file: StateFile<M>,
     health: StateHealth,
     saved: Option<M>,
     running: Option<RunningWriter<M>>,
+    thread: BlockingThread,
 }
 
 struct RunningWriter<M> {
@@ -145,7 +177,7 @@ struct RunningWriter<M> {
 impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> StateWriter<M> {
     /// Makes the writer of a file whose present content is `saved`.
     pub fn new(file: StateFile<M>, health: StateHealth, saved: Option<M>) -> Self {
-        Self { file, health, saved, running: None }
+        Self { file, health, saved, running: None, thread: BlockingThread::start("state writer") }
     }
 
     /// Begins to save a state, and waits for it no longer than [`WRITE_TIMEOUT`]. It does nothing if the state is saved, or if an
@@ -190,7 +222,8 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> State
     fn begin(&mut self, memory: &M) {
         let file = self.file.clone();
         let content = memory.clone();
-        let task = tokio::task::spawn_blocking(move || file.save(&content));
+        let saved = self.thread.run(move || file.save(&content));
+        let task = tokio::spawn(async { saved.await.unwrap_or_else(|error| Err(io::Error::other(error))) });
         self.running = Some(RunningWriter { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
     }
 

@@ -149,8 +149,9 @@ fn an_override_needs_the_token_and_is_refused_if_it_is_invalid() {
 
     let (code, body) = send("PUT", "cp-1", right, drain);
     assert_eq!(code, 200, "{body}");
-    let pools: Value = serde_json::from_str(&body).unwrap();
-    let active_override = &pools[0]["targets"][0]["override"];
+    let reply: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(reply["saved"], true);
+    let active_override = &reply["pools"][0]["targets"][0]["override"];
     let moment = |key: &str| Moment::deserialize(&active_override[key]).unwrap();
     assert_eq!(moment("until").since(moment("since")), Duration::from_mins(10));
     daymark.answers(&nodes.addresses()[1..], "ready");

@@ -21,7 +21,7 @@ fn the_first_signal_ends_the_process_cleanly_even_with_open_connections() {
         let mut half_asked = connect(daymark.admin);
         let mut kept = connect(daymark.admin);
         half_asked.write_all(b"GET /livez HTT").unwrap();
-        kept.write_all(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+        kept.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         let mut begun = [0; 12];
         kept.read_exact(&mut begun).unwrap();
         assert_eq!(&begun, b"HTTP/1.1 200");

@@ -17,6 +17,7 @@ mod commands;
 #[cfg(feature = "demo")]
 mod demo;
 mod discovery;
+mod disk;
 mod ending;
 mod freebind;
 mod hosts;

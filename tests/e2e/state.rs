@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::dns::look_up;
 use crate::support::nodes::{Nodes, Plan};
-use crate::support::{BINARY, Daymark, POOL, finish, http, until};
+use crate::support::{BINARY, Daymark, Finished, POOL, daymark as command_of, finish, http, until};
 
 /// Starts with a state file of this content, checks that Daymark works, and returns the log.
 fn log_with_state(content: &str) -> String {
@@ -123,4 +123,30 @@ fn a_full_disk_is_an_alarm_until_there_is_room_again() {
     let token = fs::read_to_string(Path::new(&seen).join("admin.token")).unwrap();
     let (code, body) = http(daymark.admin, "PUT", &path, Some(token.trim()), r#"{"kind": "force"}"#);
     assert_eq!(code, 200, "{body}");
+    assert!(body.starts_with("{\"saved\":true,"), "{body}");
+}
+
+#[test]
+fn a_drain_on_a_full_disk_is_active_and_reported_as_not_saved() {
+    let nodes = Nodes::start(2);
+    let Some(daymark) = with_disk(&nodes, "size=64k", "") else { return };
+    daymark.answers(&nodes.addresses(), "ready");
+    let root = format!("/proc/{}/root{}", daymark.process.0.id(), nodes.path("state").display());
+    let root = Path::new(&root);
+    let filler = root.join("filler");
+    let _ = std::io::copy(&mut std::io::repeat(0), &mut fs::File::create(&filler).unwrap());
+    let token = root.join("admin.token");
+    let api = daymark.api();
+    let arguments = ["drain", "cp-1", "--api", &api, "--token-file", token.to_str().unwrap()];
+    let Finished { code, stderr, .. } = finish(&mut command_of(&arguments));
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("cp-1") && stderr.contains("the change is active, but not saved: "), "{stderr}");
+    assert!(stderr.contains("No space left on device"), "{stderr}");
+    daymark.answers(&nodes.addresses()[1..], "ready");
+    let status = daymark.json("/api/v1/status");
+    assert_eq!(status["pools"][0]["unsavedOverrides"], serde_json::json!(["cp-1"]));
+    let alarm = "the overrides of cp-1 are active, but not saved on this host";
+    assert!(status["alarms"].to_string().contains(alarm), "{status}");
+    fs::remove_file(filler).unwrap();
+    until("it is saved", || (!daymark.json("/api/v1/status")["alarms"].to_string().contains(alarm)).then_some(()));
 }

@@ -21,5 +21,5 @@ pub use self::mismatch::PeerMismatch;
 pub use self::pools::{
     ExpiryStatus, Observed, PendingOverride, PoolStatus, TargetStatus, basis_alarms, unusable_file_alarm,
 };
-pub use self::request::{OverrideRequest, Problem};
+pub use self::request::{OverrideReply, OverrideRequest, Problem};
 pub use self::status::{ProviderStatus, Status};

@@ -30,6 +30,9 @@ pub struct PoolStatus {
     /// The overrides on nodes that are not configured now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending_overrides: Vec<PendingOverride>,
+    /// The nodes whose override was set or cleared, and that this host could not save: its restart would lose the change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsaved_overrides: Vec<NodeName>,
     /// The CAs of its file `ca`, in the order of the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorities: Vec<ExpiryStatus>,
@@ -145,9 +148,23 @@ impl PoolStatus {
                 .iter()
                 .map(|error| unusable_file_alarm(&format!("{}: a file of `probe`", self.name), error)),
         );
+        alarms.extend(self.unsaved_alarm());
         alarms.extend(self.nothing_known());
         alarms.extend(self.discovery.iter().flat_map(|discovery| discovery.alarms(&self.name)));
         alarms
+    }
+
+    /// The alarm that overrides are active and on no disk of this host.
+    fn unsaved_alarm(&self) -> Option<String> {
+        let nodes: Vec<&str> = self.unsaved_overrides.iter().map(NodeName::as_str).collect();
+        (!nodes.is_empty()).then(|| {
+            format!(
+                "{}: the overrides of {} are active, but not saved on this host; a restart of this host loses them, unless \
+                 another host has them",
+                self.name,
+                nodes.join(", ")
+            )
+        })
     }
 
     /// The alarm that this host may know no usable node: discovery is enabled, no list of nodes is known, and no seed is usable.

@@ -3,6 +3,8 @@
 use daymark_decision::OverrideKind;
 use serde::{Deserialize, Serialize};
 
+use crate::PoolStatus;
+
 /// The body of a request that sets an override.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -21,6 +23,19 @@ pub struct OverrideRequest {
     /// Drain the node even if no usable node is left.
     #[serde(default)]
     pub insist: bool,
+}
+
+/// The answer to an override that was set or cleared: it is active.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OverrideReply {
+    /// True if the change is on the disk of this host, so that its restart keeps it.
+    pub saved: bool,
+    /// The reason for which it is not saved, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Every pool with the change.
+    pub pools: Vec<PoolStatus>,
 }
 
 /// The body of every answer that is no success.

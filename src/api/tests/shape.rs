@@ -186,6 +186,7 @@ fn pool_status() -> PoolStatus {
         generation: 7,
         targets: by_reason.chain(by_kind).collect(),
         pending_overrides: vec![PendingOverride { node: node_name("cp-9"), active_override: active_override() }],
+        unsaved_overrides: Vec::new(),
         authorities: vec![expiry.clone()],
         credentials: Some(expiry),
         probe_file_error: Some("no such file".to_owned()),

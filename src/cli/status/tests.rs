@@ -105,6 +105,7 @@ pub(crate) fn pool_status() -> PoolStatus {
     PoolStatus {
         pending_overrides: Vec::new(),
         discovery: None,
+        unsaved_overrides: Vec::new(),
         authorities: Vec::new(),
         credentials: None,
         probe_file_error: None,

@@ -17,6 +17,7 @@ mod tree;
 mod typed;
 mod values;
 
+use daymark_files::READ_TIMEOUT;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -58,6 +59,9 @@ pub struct Config {
     /// The name and the locations with which it was read, for a second reading and for later findings.
     pub source: ConfigSource,
 }
+
+/// The longest wait for a configuration that a program writes to a pipe.
+const PIPE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The name and the locations with which a configuration was read. No key of the file is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -211,12 +215,17 @@ enum UnreadableFile {
 
 /// Reads a file of bounded size, whatever kind of file it is.
 fn read(path: &Path) -> Result<String, UnreadableFile> {
-    if path.metadata()?.is_dir() {
+    let kind = daymark_files::bounded(path, READ_TIMEOUT, |path| Ok(path.metadata()?.file_type()))?;
+    if kind.is_dir() {
         return Err(UnreadableFile::Directory);
     }
-    let mut bytes = Vec::new();
-    let bound = tree::MAX_BYTES as u64 + 1;
-    File::open(path)?.take(bound).read_to_end(&mut bytes)?;
+    // A pipe is as slow as its writer, such as a program that decrypts the file.
+    let timeout = if kind.is_file() { READ_TIMEOUT } else { PIPE_TIMEOUT };
+    let bytes = daymark_files::bounded(path, timeout, |path| {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(tree::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    })?;
     // Beyond the bound the text may end inside a character, which would be blamed on its encoding.
     if bytes.len() > tree::MAX_BYTES {
         return Err(UnreadableFile::TooLarge);

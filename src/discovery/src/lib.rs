@@ -23,7 +23,7 @@ use daymark_api::{DiscoveryEvent, DiscoveryStatus, KnownAddress, MissingStatus, 
 use daymark_decision::{Moment, NodeName, Pool, PoolName};
 use daymark_probe::Prober;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 pub use self::finder::{TargetView, ViewTargets};
 pub use self::pass::{PassReport, discover_once};
@@ -116,8 +116,9 @@ impl Discovery {
         for finder in former.values() {
             finder.task.abort();
         }
-        // Joins the tasks that have ended. They fail only by a panic, which has told its story.
-        while self.tasks.try_join_next().is_some() {}
+        while let Some(ended) = self.tasks.try_join_next() {
+            self.restart_crashed(ended);
+        }
         let disabled = self.discovered.0.keys().filter(|pool| !self.finders.contains_key(pool));
         for pool in disabled.cloned().collect::<Vec<_>>() {
             let nodes = self.discovered.0.remove(&pool).unwrap_or_default().nodes();
@@ -136,10 +137,28 @@ impl Discovery {
 
     /// Waits for the next list and applies it. True if the nodes of a pool have changed. Nothing is lost if this is dropped.
     pub async fn next_change(&mut self) -> bool {
-        match self.reports.recv().await {
-            Some(report) => self.apply(report),
-            // Never so: this holds a sender.
-            None => std::future::pending().await,
+        tokio::select! {
+            // This holds a sender, so there is always another report to wait for.
+            Some(report) = self.reports.recv() => self.apply(report),
+            Some(ended) = self.tasks.join_next() => {
+                self.restart_crashed(ended);
+                false
+            }
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Starts a finder again that has crashed. One that was aborted is gone.
+    fn restart_crashed(&mut self, ended: Result<(), JoinError>) {
+        let Err(crash) = ended else { return };
+        let crashed = self.finders.iter().find(|(_, finder)| finder.task.id() == crash.id());
+        let Some(pool) = crashed.map(|(pool, _)| pool.clone()).filter(|_| crash.is_panic()) else { return };
+        if let Some(former) = self.finders.remove(&pool) {
+            let seeds = former.seeds.clone();
+            let settings = former.settings.clone();
+            let probe = former.probe.clone();
+            let finder = RunningFinder { seeds, ..self.start(&pool, &settings, &probe, Some(former)) };
+            self.finders.insert(pool, finder);
         }
     }
 

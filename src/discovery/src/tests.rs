@@ -176,3 +176,22 @@ async fn nodes_leave_with_the_discovery_that_found_them() {
     assert_eq!(fixture.messages().last().unwrap(), last);
     assert_eq!(fixture.statuses.of(&fixture.pool.name), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_finder_that_crashes_is_started_again() {
+    let mut fixture = Fixture::start();
+    let asked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&asked);
+    fixture.discovery.surroundings.targets = Arc::new(move |_| {
+        *count.lock() += 1;
+        assert!(*count.lock() > 1, "a bug");
+        Box::pin(async { Some(Vec::new()) })
+    });
+    // Other settings start the finder anew, with these targets.
+    fixture.settings.shrink_pause = MINUTE;
+    fixture.configure();
+    while *asked.lock() < 2 {
+        assert!(!fixture.discovery.next_change().await, "it has crashed, or was aborted for the new one");
+    }
+    assert_eq!(fixture.status().seeds.len(), 1, "nothing else is forgotten");
+}

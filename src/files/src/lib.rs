@@ -2,6 +2,7 @@
 //!
 //! It knows what kinds of files there are. It does not know which part of Daymark uses a file, nor what keys or states mean.
 
+mod bounded;
 mod chain;
 mod lifetime;
 mod pem;
@@ -13,6 +14,7 @@ mod token;
 mod version;
 mod watched;
 
+pub use self::bounded::{READ_TIMEOUT, bounded};
 pub use self::chain::error_chain;
 pub use self::lifetime::Lifetime;
 pub use self::pem::{certificates, private_key};
@@ -22,4 +24,4 @@ pub use self::secret::{SecretFile, SecretFileError};
 pub use self::staged::StagedFile;
 pub use self::token::{Token, TokenError};
 pub use self::version::FileVersion;
-pub use self::watched::WatchedFiles;
+pub use self::watched::{WatchError, WatchedFiles};

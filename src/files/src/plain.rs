@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::bounded::{READ_TIMEOUT, bounded};
+
 /// The most bytes of a file. No bundle of certificates is larger.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
@@ -49,20 +51,27 @@ pub enum FileError {
     NotAToken(PathBuf),
 }
 
-/// Reads a regular file of at most 4 MiB.
+/// Reads a regular file of at most 4 MiB, within a second.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let refused = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => FileError::Missing(path.to_owned()),
         _ => FileError::Unreadable { path: path.to_owned(), error },
     };
-    // Opening a pipe would wait for its writer, and a device may have no end.
-    if !path.metadata().map_err(refused)?.is_file() {
-        return Err(FileError::NotRegular(path.to_owned()));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).map_err(refused)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(refused)?;
+    let bytes = bounded(path, READ_TIMEOUT, read_regular).map_err(refused)?;
+    let bytes = bytes.ok_or_else(|| FileError::NotRegular(path.to_owned()))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(FileError::TooLarge(path.to_owned()));
     }
     Ok(bytes)
+}
+
+/// The first bytes of a regular file, one more than are allowed; `None` for another kind of file.
+fn read_regular(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    // Opening a pipe would wait for its writer, and a device may have no end.
+    if !path.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::bounded::{READ_TIMEOUT, bounded};
+
 /// The most bytes of a secret: far more than eight keys with comments need.
 const MAX_SECRET_BYTES: usize = 64 * 1024;
 /// The permissions of every user who is neither the owner nor in the group.
@@ -54,9 +56,7 @@ impl SecretFile {
     /// Reads a file that only its owner and its group may use.
     pub fn read<E: Error>(path: &Path) -> Result<Self, SecretFileError<E>> {
         let unreadable = |source| SecretFileError::Read { path: path.to_owned(), source };
-        // Opening a pipe must not wait for its writer.
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
+        let ReadSecret { metadata, text } = bounded(path, READ_TIMEOUT, read).map_err(unreadable)?;
         if !metadata.is_file() {
             return Err(SecretFileError::NotRegular(path.to_owned()));
         }
@@ -66,9 +66,7 @@ impl SecretFile {
         if metadata.len() > MAX_SECRET_BYTES as u64 {
             return Err(SecretFileError::TooLong(path.to_owned()));
         }
-        // As large as it will ever be: a string that grows leaves copies behind that are not wiped.
-        let mut text = Zeroizing::new(String::with_capacity(MAX_SECRET_BYTES));
-        file.take(MAX_SECRET_BYTES as u64).read_to_string(&mut text).map_err(unreadable)?;
+        let text = text.map_err(unreadable)?;
         Ok(Self { path: path.to_owned(), text, metadata })
     }
 
@@ -86,4 +84,21 @@ impl SecretFile {
     pub fn parse<T, E: Error>(&self, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, SecretFileError<E>> {
         parse(&self.text).map_err(|source| SecretFileError::Content { path: self.path.clone(), source })
     }
+}
+
+/// A file, and its text.
+struct ReadSecret {
+    metadata: Metadata,
+    /// An error of its own: if the file is none with secrets, that is the better message.
+    text: io::Result<Zeroizing<String>>,
+}
+
+fn read(path: &Path) -> io::Result<ReadSecret> {
+    // Opening a pipe must not wait for its writer.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let metadata = file.metadata()?;
+    // As large as it will ever be: a string that grows leaves copies behind that are not wiped.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_SECRET_BYTES));
+    let is_read = file.take(MAX_SECRET_BYTES as u64).read_to_string(&mut text);
+    Ok(ReadSecret { metadata, text: is_read.map(|_| text) })
 }

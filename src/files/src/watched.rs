@@ -2,37 +2,82 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use tracing::warn;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use tracing::{info, warn};
 
 use crate::{FileVersion, error_chain};
+
+/// The longest wait of a caller that has a last good value.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(200);
+/// The longest wait of a caller that has none yet.
+const FIRST_CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time after which files that could not be used are read again, although they have not changed: their disk may have failed.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Reads the files anew.
 type Load<T, E> = Box<dyn Fn() -> Result<T, E> + Send + Sync>;
 
 /// A value read from files, read again when one of them changes.
 ///
-/// If the files cannot be used any more, the last good value stays. The log says so once for each version of the files, and
-/// [`WatchedFiles::error`] for as long as it lasts.
+/// A thread of its own looks at the files. If they cannot be used any more, or their disk does not answer, the last good value
+/// stays. The log says so once for each version of the files, and [`WatchedFiles::error`] for as long as it lasts.
 pub struct WatchedFiles<T, E> {
+    shared: Arc<SharedWatch<T, E>>,
+}
+
+/// There is no value, because the files could never be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError<E: Error + 'static> {
+    /// Their content or the system refuses it.
+    #[error(transparent)]
+    Unusable(Arc<E>),
+    /// They have not been read yet.
+    #[error("{}: the disk does not answer; a disk that works is needed", .0.display())]
+    NoAnswer(PathBuf),
+    /// No thread can be started to read them.
+    #[error("no thread can be started to read {}: {error}", path.display())]
+    NoThread {
+        /// The first of the files.
+        path: PathBuf,
+        /// The refusal of the system.
+        error: io::Error,
+    },
+}
+
+/// The part that the callers and the thread share.
+struct SharedWatch<T, E> {
     name: &'static str,
     paths: Vec<PathBuf>,
     load: Load<T, E>,
-    state: Mutex<WatchState<T>>,
+    state: Mutex<WatchState<T, E>>,
+    /// Signals a check that was asked for, that has ended, or the end of the watch.
+    changed: Condvar,
 }
 
-struct WatchState<T> {
+struct WatchState<T, E> {
     loaded: Option<LoadedVersion<T>>,
-    refused: Option<RefusedVersions>,
+    refused: Option<RefusedVersions<E>>,
+    /// The number of checks that were asked for.
+    asked: u64,
+    /// The number of the newest check that has ended.
+    checked: u64,
+    /// True while a check takes too long.
+    is_late: bool,
+    has_thread: bool,
+    is_over: bool,
 }
 
 /// Versions of the files that could not be used.
-struct RefusedVersions {
+struct RefusedVersions<E> {
     versions: Vec<FileVersion>,
-    error: String,
+    error: Arc<E>,
+    at: Instant,
 }
 
 struct LoadedVersion<T> {
@@ -40,7 +85,11 @@ struct LoadedVersion<T> {
     value: Arc<T>,
 }
 
-impl<T, E: Error + 'static> WatchedFiles<T, E> {
+impl<T, E> WatchedFiles<T, E>
+where
+    T: Send + Sync + 'static,
+    E: Error + Send + Sync + 'static,
+{
     /// Watches the files at `paths`, from which `load` reads the value. The log calls the value `name`. The first call of
     /// [`WatchedFiles::current`] reads the files.
     pub fn new(
@@ -48,107 +97,161 @@ impl<T, E: Error + 'static> WatchedFiles<T, E> {
         paths: Vec<PathBuf>,
         load: impl Fn() -> Result<T, E> + Send + Sync + 'static,
     ) -> Self {
-        Self { name, paths, load: Box::new(load), state: Mutex::new(WatchState { loaded: None, refused: None }) }
+        let state = WatchState {
+            loaded: None,
+            refused: None,
+            asked: 0,
+            checked: 0,
+            is_late: false,
+            has_thread: false,
+            is_over: false,
+        };
+        let shared =
+            SharedWatch { name, paths, load: Box::new(load), state: Mutex::new(state), changed: Condvar::new() };
+        Self { shared: Arc::new(shared) }
     }
 
     /// The present value: the same `Arc` as before unless a file has changed. Fails only if the files could never be used.
     ///
-    /// This blocks for a few calls on small local files, which costs less than a thread for them would.
-    pub fn current(&self) -> Result<Arc<T>, E> {
-        let mut state = self.state.lock();
-        // Taken before reading: a file that changes in between is then read again by the next call.
-        let versions: Vec<FileVersion> = self.paths.iter().map(|path| FileVersion::of(path)).collect();
-        if let Some(loaded) = &state.loaded
-            && loaded.versions == versions
-        {
-            return Ok(Arc::clone(&loaded.value));
-        }
-        match (self.load)() {
-            Ok(value) => {
-                let value = Arc::new(value);
-                *state =
-                    WatchState { loaded: Some(LoadedVersion { versions, value: Arc::clone(&value) }), refused: None };
-                Ok(value)
+    /// This waits for the thread that looks at the files, usually for some microseconds. It waits at most [`CHECK_TIMEOUT`] once
+    /// for a disk that does not answer, and at most [`FIRST_CHECK_TIMEOUT`] for the first value.
+    pub fn current(&self) -> Result<Arc<T>, WatchError<E>> {
+        let mut state = self.shared.state.lock();
+        self.start_thread(&mut state)?;
+        state.asked += 1;
+        let asked = state.asked;
+        self.shared.changed.notify_all();
+        let is_known = state.loaded.is_some() || state.refused.is_some();
+        let deadline = Instant::now() + if is_known { CHECK_TIMEOUT } else { FIRST_CHECK_TIMEOUT };
+        while state.checked < asked && !state.is_late {
+            if self.shared.changed.wait_until(&mut state, deadline).timed_out() && state.checked < asked {
+                state.is_late = true;
+                warn!("{}: the last good version stays in use: the disk does not answer", self.shared.name);
             }
-            Err(error) => self.keep_former(&mut state, versions, error),
         }
+        self.shared.result(&state)
     }
 
-    fn keep_former(&self, state: &mut WatchState<T>, versions: Vec<FileVersion>, error: E) -> Result<Arc<T>, E> {
-        let Some(loaded) = &state.loaded else { return Err(error) };
-        let value = Arc::clone(&loaded.value);
-        if state.refused.as_ref().is_none_or(|refused| refused.versions != versions) {
-            let error = error_chain(&error);
-            warn!("{}: the last good version stays in use: {error}", self.name);
-            state.refused = Some(RefusedVersions { versions, error });
-        }
-        Ok(value)
+    /// The last good value, without a look at the files.
+    pub fn latest(&self) -> Option<Arc<T>> {
+        self.shared.state.lock().loaded.as_ref().map(|loaded| Arc::clone(&loaded.value))
     }
 
     /// The error for which the last good value stays in use, as of the last call of [`WatchedFiles::current`].
     pub fn error(&self) -> Option<String> {
-        self.state.lock().refused.as_ref().map(|refused| refused.error.clone())
+        let state = self.shared.state.lock();
+        if state.is_late {
+            return Some(self.shared.no_answer().to_string());
+        }
+        state.refused.as_ref().filter(|_| state.loaded.is_some()).map(|refused| error_chain(&*refused.error))
+    }
+
+    fn start_thread(&self, state: &mut WatchState<T, E>) -> Result<(), WatchError<E>> {
+        if state.has_thread {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        // The thread logs where its first caller does.
+        let log = tracing::dispatcher::get_default(Clone::clone);
+        let thread = thread::Builder::new()
+            .name("watched files".to_owned())
+            .spawn(move || tracing::dispatcher::with_default(&log, || shared.check_when_asked()));
+        thread.map_err(|error| WatchError::NoThread { path: self.shared.first_path(), error })?;
+        state.has_thread = true;
+        Ok(())
+    }
+}
+
+impl<T, E: Error + 'static> SharedWatch<T, E> {
+    fn result(&self, state: &WatchState<T, E>) -> Result<Arc<T>, WatchError<E>> {
+        match (&state.loaded, &state.refused) {
+            (Some(loaded), _) => Ok(Arc::clone(&loaded.value)),
+            (None, Some(refused)) => Err(WatchError::Unusable(Arc::clone(&refused.error))),
+            (None, None) => Err(self.no_answer()),
+        }
+    }
+
+    fn no_answer(&self) -> WatchError<E> {
+        WatchError::NoAnswer(self.first_path())
+    }
+
+    fn first_path(&self) -> PathBuf {
+        self.paths.first().cloned().unwrap_or_default()
+    }
+
+    /// Checks the files whenever a caller asks, until the watch is over.
+    fn check_when_asked(&self) {
+        let mut state = self.state.lock();
+        while !state.is_over {
+            if state.asked == state.checked {
+                self.changed.wait(&mut state);
+                continue;
+            }
+            // One check serves every caller that has asked before it begins.
+            let asked = state.asked;
+            MutexGuard::unlocked(&mut state, || self.check());
+            state.checked = asked;
+            if std::mem::take(&mut state.is_late) {
+                info!("{}: the disk answers again", self.name);
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    fn check(&self) {
+        // Taken before reading: a file that changes in between is then read again by the next check.
+        let versions: Vec<FileVersion> = self.paths.iter().map(|path| FileVersion::of(path)).collect();
+        if self.is_known(&versions) {
+            return;
+        }
+        let loaded = (self.load)();
+        let mut state = self.state.lock();
+        match loaded {
+            Ok(value) => {
+                state.loaded = Some(LoadedVersion { versions, value: Arc::new(value) });
+                state.refused = None;
+            }
+            Err(error) => {
+                let is_new = state.refused.as_ref().is_none_or(|refused| refused.versions != versions);
+                if is_new && state.loaded.is_some() {
+                    warn!("{}: the last good version stays in use: {}", self.name, error_chain(&error));
+                }
+                state.refused = Some(RefusedVersions { versions, error: Arc::new(error), at: Instant::now() });
+            }
+        }
+    }
+
+    /// True if these versions have been read. Those that could not be used are not parsed anew at each check.
+    fn is_known(&self, versions: &[FileVersion]) -> bool {
+        let mut state = self.state.lock();
+        if let Some(refused) = &state.refused
+            && refused.versions == versions
+        {
+            return refused.at.elapsed() < RETRY_INTERVAL;
+        }
+        let is_loaded = state.loaded.as_ref().is_some_and(|loaded| loaded.versions == versions);
+        if is_loaded {
+            state.refused = None;
+        }
+        is_loaded
+    }
+}
+
+impl<T, E> Drop for WatchedFiles<T, E> {
+    /// Ends the thread, once its read comes back.
+    fn drop(&mut self) {
+        self.shared.state.lock().is_over = true;
+        self.shared.changed.notify_all();
     }
 }
 
 impl<T, E> fmt::Debug for WatchedFiles<T, E> {
     /// Leaves out the value, which may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WatchedFiles").field("name", &self.name).field("paths", &self.paths).finish_non_exhaustive()
+        let SharedWatch { name, paths, .. } = &*self.shared;
+        f.debug_struct("WatchedFiles").field("name", name).field("paths", paths).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::io;
-    use std::path::Path;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-
-    /// Replaces the file, so that its version differs however coarse the clock of the disk is.
-    fn replace(path: &Path, content: &str) {
-        let new = path.with_extension("new");
-        fs::write(&new, content).unwrap();
-        fs::rename(new, path).unwrap();
-    }
-
-    #[test]
-    fn files_are_read_again_only_when_one_of_them_changes() {
-        let dir = tempfile::tempdir().unwrap();
-        let paths = vec![dir.path().join("a"), dir.path().join("b")];
-        fs::write(&paths[0], "1").unwrap();
-        fs::write(&paths[1], "2").unwrap();
-        let reads = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&reads);
-        let sources = paths.clone();
-        let watched = WatchedFiles::new("numbers", paths.clone(), move || {
-            counter.fetch_add(1, Ordering::Relaxed);
-            Ok::<_, io::Error>(fs::read_to_string(&sources[0])? + &fs::read_to_string(&sources[1])?)
-        });
-        assert_eq!(*watched.current().unwrap(), "12");
-        assert_eq!(*watched.current().unwrap(), "12");
-        assert_eq!(reads.load(Ordering::Relaxed), 1);
-        replace(&paths[1], "3");
-        assert_eq!(*watched.current().unwrap(), "13");
-    }
-
-    #[test]
-    fn the_last_good_value_stays_until_the_file_can_be_used_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        let source = path.clone();
-        let watched = WatchedFiles::new("text", vec![path.clone()], move || fs::read_to_string(&source));
-        assert!(watched.current().is_err(), "there is no value yet");
-        replace(&path, "good");
-        assert_eq!(*watched.current().unwrap(), "good");
-        assert_eq!(watched.error(), None);
-        fs::remove_file(&path).unwrap();
-        assert_eq!(*watched.current().unwrap(), "good");
-        assert!(watched.error().unwrap().contains("No such file"));
-        replace(&path, "better");
-        assert_eq!(*watched.current().unwrap(), "better");
-        assert_eq!(watched.error(), None);
-    }
-}
+mod tests;

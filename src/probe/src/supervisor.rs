@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_decision::{Observation, Pool, PoolName, Target};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{ProbeSettings, Prober, offset, watch};
@@ -52,6 +52,7 @@ pub struct Supervisor {
 struct Watch {
     prober: Arc<Prober>,
     stop: CancellationToken,
+    task: task::Id,
 }
 
 impl Supervisor {
@@ -77,8 +78,7 @@ impl Supervisor {
                     other => {
                         other.iter().for_each(Watch::stop);
                         let offset = offset(settings.interval, index, count);
-                        let stop = self.start(target.clone(), offset, Arc::clone(&prober));
-                        Watch { prober: Arc::clone(&prober), stop }
+                        self.start(target.clone(), offset, Arc::clone(&prober))
                     }
                 };
                 self.watches.insert(target, watch);
@@ -86,8 +86,28 @@ impl Supervisor {
             self.probers.insert(pool.name.clone(), prober);
         }
         former.values().for_each(Watch::stop);
-        // Joins the tasks that have ended. They fail only by a panic, which has told its story.
-        while self.tasks.try_join_next().is_some() {}
+        while let Some(ended) = self.tasks.try_join_next() {
+            self.restart_crashed(ended);
+        }
+    }
+
+    /// Waits for a watch to crash, and starts it again after its interval. Nothing is lost if this is dropped.
+    pub async fn restart_next_crashed(&mut self) {
+        match self.tasks.join_next().await {
+            Some(ended) => self.restart_crashed(ended),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Starts a watch again that has crashed. One that was stopped is gone.
+    fn restart_crashed(&mut self, ended: Result<(), JoinError>) {
+        let Err(crash) = ended else { return };
+        let Some((target, watch)) = self.watches.iter().find(|(_, watch)| watch.task == crash.id()) else { return };
+        let target = target.clone();
+        let prober = Arc::clone(&watch.prober);
+        let pause = prober.settings().interval;
+        let watch = self.start(target.clone(), pause, prober);
+        self.watches.insert(target, watch);
     }
 
     /// The prober of each pool.
@@ -101,7 +121,7 @@ impl Supervisor {
         while self.tasks.join_next().await.is_some() {}
     }
 
-    fn start(&mut self, target: Target, offset: Duration, prober: Arc<Prober>) -> CancellationToken {
+    fn start(&mut self, target: Target, offset: Duration, prober: Arc<Prober>) -> Watch {
         let stop = CancellationToken::new();
         let settings = prober.settings();
         let allowed = settings.interval.max(settings.timeout) + HEARTBEAT_SLACK;
@@ -109,8 +129,8 @@ impl Supervisor {
         let observe = Arc::clone(&self.outputs.observe);
         let address = target.address;
         let sink = move |observation| observe(&target, observation);
-        self.tasks.spawn(watch(address, offset, prober, sink, heartbeat, stop.clone()));
-        stop
+        let task = self.tasks.spawn(watch(address, offset, Arc::clone(&prober), sink, heartbeat, stop.clone())).id();
+        Watch { prober, stop, task }
     }
 }
 

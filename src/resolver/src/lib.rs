@@ -5,11 +5,12 @@
 //! both files again when they change.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, fs};
+use std::{fmt, io};
 
+use daymark_files::{FileError, WatchError, WatchedFiles};
 use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
@@ -19,7 +20,6 @@ use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{IntoName, Name, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 use hickory_resolver::{Hosts, Resolver, TokioResolver};
-use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Resolve, Resolving};
 use tracing::warn;
 
@@ -30,22 +30,14 @@ pub struct SystemResolver(Arc<ResolverState>);
 #[derive(Debug)]
 struct ResolverState {
     resolv_conf: PathBuf,
-    hosts: PathBuf,
-    loaded: Mutex<Option<LoadedConfiguration>>,
+    configuration: WatchedFiles<Configuration, FileError>,
 }
 
-/// The contents of the two files. `None` if a file cannot be read.
+/// The contents of the two files. `None` if a file may not be read, or is none.
 #[derive(Debug, PartialEq, Eq)]
 struct Files {
     resolv_conf: Option<Vec<u8>>,
     hosts: Option<Vec<u8>>,
-}
-
-/// A configuration, with the files that it was parsed from.
-#[derive(Debug)]
-struct LoadedConfiguration {
-    files: Files,
-    configuration: Configuration,
 }
 
 /// The hosts file and the resolver of the nameservers.
@@ -75,6 +67,9 @@ pub enum ResolveError {
         /// The error in the file.
         source: NetError,
     },
+    /// The files cannot be read.
+    #[error(transparent)]
+    Files(#[from] WatchError<FileError>),
     /// The lookup gives no address.
     #[error("{name} does not resolve ({cause})")]
     Lookup {
@@ -173,8 +168,15 @@ impl SystemResolver {
     }
 
     fn from_files(resolv_conf: impl Into<PathBuf>, hosts: impl Into<PathBuf>) -> Self {
-        let inner = ResolverState { resolv_conf: resolv_conf.into(), hosts: hosts.into(), loaded: Mutex::default() };
-        Self(Arc::new(inner))
+        let resolv_conf: PathBuf = resolv_conf.into();
+        let hosts: PathBuf = hosts.into();
+        let paths = vec![resolv_conf.clone(), hosts.clone()];
+        let source = resolv_conf.clone();
+        let configuration = WatchedFiles::new("name resolution", paths, move || {
+            let files = Files { resolv_conf: content(&source)?, hosts: content(&hosts)? };
+            Ok(files.parse())
+        });
+        Self(Arc::new(ResolverState { resolv_conf, configuration }))
     }
 
     /// Resolves a name to at least one address. IPv4 addresses come first. The text of an address resolves to itself.
@@ -182,29 +184,26 @@ impl SystemResolver {
         if let Ok(address) = name.parse() {
             return Ok(vec![address]);
         }
-        let Configuration { hosts, nameservers } = self.configuration();
-        let static_addresses = static_addresses(&hosts, &parsed(name)?);
+        let configuration = self.0.configuration.current()?;
+        let static_addresses = static_addresses(&configuration.hosts, &parsed(name)?);
         if !static_addresses.is_empty() {
             return Ok(static_addresses);
         }
-        let nameservers =
-            nameservers.map_err(|source| ResolveError::Configuration { path: self.0.resolv_conf.clone(), source })?;
-        lookup(&nameservers, name).await
+        let nameservers = configuration.nameservers.as_ref().map_err(|source| ResolveError::Configuration {
+            path: self.0.resolv_conf.clone(),
+            source: source.clone(),
+        })?;
+        lookup(nameservers, name).await
     }
+}
 
-    /// Parses the files if they have changed. They are small local files, so reading them does not block for long.
-    fn configuration(&self) -> Configuration {
-        let ResolverState { resolv_conf, hosts, loaded } = &*self.0;
-        let files = Files { resolv_conf: fs::read(resolv_conf).ok(), hosts: fs::read(hosts).ok() };
-        let mut loaded = loaded.lock();
-        match &*loaded {
-            Some(current) if current.files == files => current.configuration.clone(),
-            _ => {
-                let configuration = files.parse();
-                *loaded = Some(LoadedConfiguration { files, configuration: configuration.clone() });
-                configuration
-            }
-        }
+/// The content of a file; `None` if it is missing, may not be read, or is no regular file. Other errors may pass.
+fn content(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    match daymark_files::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(FileError::Missing(_) | FileError::NotRegular(_)) => Ok(None),
+        Err(FileError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -308,7 +307,7 @@ fn static_addresses(hosts: &Hosts, name: &Name) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::fs;
 
     use super::*;
 

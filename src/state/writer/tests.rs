@@ -1,5 +1,7 @@
 use std::fs;
 
+use daymark_decision::{HybridTimestamp, OverrideEntry, OverrideState};
+
 use super::*;
 
 fn decided(generation: u64) -> DecidedState {
@@ -10,12 +12,16 @@ fn decided(generation: u64) -> DecidedState {
     }
 }
 
+fn node_key() -> NodeKey {
+    NodeKey { pool: PoolName::new("lb.example.org").unwrap(), node: NodeName::new("cp-1").unwrap() }
+}
+
 /// Persists these decisions one after the other, and waits until each is published.
 async fn run(file: Option<StateFile<Memory>>, generations: &[u64]) -> StateHealth {
     let health = StateHealth::default();
     let (newest, from_driver) = watch::channel(decided(0));
     let (to_providers, mut decisions) = watch::channel(Decision::default());
-    let task = tokio::spawn(persist_decisions(file, from_driver, to_providers, health.clone()));
+    let task = tokio::spawn(persist_decisions(file, Memory::default(), from_driver, to_providers, health.clone()));
     for &generation in generations {
         newest.send(decided(generation)).unwrap();
         decisions.wait_for(|decision| decision.generation == generation).await.unwrap();
@@ -58,7 +64,13 @@ async fn a_disk_that_can_be_written_again_ends_the_alarm() {
     let health = StateHealth::default();
     let (newest, from_driver) = watch::channel(decided(1));
     let (to_providers, mut decisions) = watch::channel(Decision::default());
-    let task = tokio::spawn(persist_decisions(Some(file.clone()), from_driver, to_providers, health.clone()));
+    let task = tokio::spawn(persist_decisions(
+        Some(file.clone()),
+        Memory::default(),
+        from_driver,
+        to_providers,
+        health.clone(),
+    ));
     decisions.wait_for(|decision| decision.generation == 1).await.unwrap();
     assert_eq!(health.errors().len(), 1);
 
@@ -92,7 +104,13 @@ async fn a_state_that_came_while_the_disk_was_slow_is_saved_when_the_disk_answer
     let (answer, disk) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(async { disk.await.map_err(io::Error::other) });
     let running = Some(RunningWriter { memory: former.clone(), task, begun: Instant::now(), is_late: true });
-    let mut writer = StateWriter { file: file.clone(), health: StateHealth::default(), saved: None, running };
+    let mut writer = StateWriter {
+        file: file.clone(),
+        health: StateHealth::default(),
+        saved: None,
+        running,
+        thread: BlockingThread::start("test"),
+    };
 
     writer.save(&newest).await;
     assert!(writer.running.is_some(), "one save at a time");
@@ -113,7 +131,8 @@ async fn a_save_that_takes_too_long_is_an_alarm_that_ends_with_it() {
     let memory = decided(1).memory;
     let running = Some(RunningWriter { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
     let file = StateFile::new(dir.path());
-    let mut writer = StateWriter { file, health: health.clone(), saved: None, running };
+    let mut writer =
+        StateWriter { file, health: health.clone(), saved: None, running, thread: BlockingThread::start("test") };
 
     assert!(health.errors().is_empty());
     writer.needs_attention(&memory).await;
@@ -141,10 +160,16 @@ async fn a_revision_that_was_waited_for_is_on_the_disk() {
     let health = StateHealth::default();
     let (newest, from_driver) = watch::channel(decided(1));
     let (to_providers, _decisions) = watch::channel(Decision::default());
-    let task = tokio::spawn(persist_decisions(Some(file.clone()), from_driver, to_providers, health.clone()));
+    let task = tokio::spawn(persist_decisions(
+        Some(file.clone()),
+        Memory::default(),
+        from_driver,
+        to_providers,
+        health.clone(),
+    ));
     for revision in 2..20 {
         newest.send(decided(revision)).unwrap();
-        health.persisted(revision).await;
+        health.persisted(revision, &node_key()).await.unwrap();
         let saved = file.load(daymark_decision::Moment::default()).memory.unwrap().generation;
         assert_eq!(saved, revision);
     }
@@ -162,7 +187,13 @@ async fn a_revision_that_waits_for_a_slow_save_does_not_count_as_on_the_disk() {
     let health = StateHealth::default();
     let (newest, from_driver) = watch::channel(decided(1));
     let (to_providers, mut decisions) = watch::channel(Decision::default());
-    let task = tokio::spawn(persist_decisions(Some(file.clone()), from_driver, to_providers, health.clone()));
+    let task = tokio::spawn(persist_decisions(
+        Some(file.clone()),
+        Memory::default(),
+        from_driver,
+        to_providers,
+        health.clone(),
+    ));
     decisions.wait_for(|decision| decision.generation == 1).await.unwrap();
     newest.send(decided(2)).unwrap();
     decisions.wait_for(|decision| decision.generation == 2).await.unwrap();
@@ -173,6 +204,42 @@ async fn a_revision_that_waits_for_a_slow_save_does_not_count_as_on_the_disk() {
     drop(reader);
     health.0.persisted.subscribe().wait_for(|persisted| *persisted == 2).await.unwrap();
     assert_eq!(file.load(daymark_decision::Moment::default()).memory.unwrap().generation, 2);
+    drop(newest);
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_override_that_the_disk_did_not_take_is_named_until_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let blocked = dir.path().join("state");
+    fs::write(&blocked, "").unwrap();
+    let health = StateHealth::default();
+    let NodeKey { pool, node } = node_key();
+    let entry = OverrideEntry {
+        timestamp: HybridTimestamp { time: 1, host: None },
+        causal_context: Vec::new(),
+        context_revision: 0,
+        insist: false,
+        state: OverrideState::Cleared,
+        expiry_uncertain: false,
+    };
+    let of_pool = serde_json::json!({"pool": pool, "lastKnownGood": [], "targets": [], "overrides": {"cp-1": entry}});
+    let of_pool = serde_json::from_value(of_pool).unwrap();
+    let drained = DecidedState { memory: Memory { generation: 2, pools: vec![of_pool] }, ..decided(2) };
+    let (newest, from_driver) = watch::channel(decided(1));
+    let (to_providers, _decisions) = watch::channel(Decision::default());
+    let file = StateFile::new(&blocked);
+    let task =
+        tokio::spawn(persist_decisions(Some(file), Memory::default(), from_driver, to_providers, health.clone()));
+    newest.send(drained.clone()).unwrap();
+    let refusal = health.persisted(2, &node_key()).await.unwrap_err();
+    assert!(refusal.contains("cannot be written"), "{refusal}");
+    assert_eq!(health.unsaved_overrides(&pool), [node]);
+
+    fs::remove_file(&blocked).unwrap();
+    newest.send(DecidedState { revision: 3, ..drained }).unwrap();
+    health.persisted(3, &node_key()).await.unwrap();
+    assert_eq!(health.unsaved_overrides(&pool), []);
     drop(newest);
     task.await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use daymark_files::{FileError, Token, TokenError, WatchedFiles};
+use daymark_files::{FileError, Token, TokenError, WatchError, WatchedFiles};
 
 use crate::settings::TokenSource;
 
@@ -25,7 +25,7 @@ enum TokenReader {
 pub enum NoToken {
     /// The file of the token cannot be used.
     #[error(transparent)]
-    File(#[from] FileError),
+    File(#[from] WatchError<FileError>),
     /// The environment variable of the token is not set.
     #[error("the environment variable {0} is not set; it must hold the API token")]
     Unset(String),

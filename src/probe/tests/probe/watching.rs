@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use daymark_decision::{Kind, Observation};
+use daymark_decision::fixtures::{node_name, quick_pool};
+use daymark_decision::{Kind, Node, Observation};
 use daymark_fake_apiserver::{Behaviour, FakeAuthority};
-use daymark_probe::{ProbeSettings, Prober, Trust, offset, watch};
+use daymark_probe::{ProbeSettings, ProbedPool, Prober, Supervisor, Trust, WatchOutputs, offset, watch};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -338,4 +339,33 @@ async fn a_live_target_that_falls_silent_is_proved_by_overlapping_fresh_connecti
         assert_eq!(watching.next().await.kind, Kind::ConnectTimeout);
     }
     watching.stop().await;
+}
+
+#[tokio::test]
+async fn a_watch_that_crashes_is_started_again_with_a_heartbeat_of_its_own() {
+    let fixture = Fixture::new();
+    let target = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let node = Node { name: node_name("cp-1"), addresses: vec![target], priority: 0, weight: 1 };
+    let pool = quick_pool(NAME, vec![node]);
+    let (sender, mut observations) = mpsc::unbounded_channel();
+    let crashes = AtomicU64::new(0);
+    let heartbeats = Arc::new(AtomicU64::new(0));
+    let made = Arc::clone(&heartbeats);
+    let mut supervisor = Supervisor::new(WatchOutputs {
+        observe: Arc::new(move |_, observation| {
+            assert!(crashes.fetch_add(1, Ordering::Relaxed) > 0, "a bug");
+            let _ = sender.send(observation);
+        }),
+        heartbeat: Box::new(move |_, _| {
+            made.fetch_add(1, Ordering::Relaxed);
+            Box::new(|| {})
+        }),
+    });
+    let settings = ProbeSettings { port: 1, ..fixture.settings.clone() };
+    supervisor.configure([ProbedPool { pool: &pool, settings: &settings }]);
+    supervisor.restart_next_crashed().await;
+    assert_eq!(heartbeats.load(Ordering::Relaxed), 2);
+    let observation = timeout(LONG, observations.recv()).await.unwrap().unwrap();
+    assert_eq!(observation.kind, Kind::Refused);
+    supervisor.stop().await;
 }
