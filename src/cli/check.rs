@@ -1,11 +1,15 @@
 //! `daymark check`: every error of a configuration, and its worst case.
 
+mod host_losses;
+
 use std::path::PathBuf;
 
 use clap::Args;
+use daymark_authoritative::PreparedZones;
 use daymark_cloudflare::TokenSource;
 use daymark_config::{Config, ConfigErrors, Finding, ProviderConfig, budget};
 
+use self::host_losses::HostLosses;
 use super::{Outcome, Own};
 use crate::zones;
 
@@ -20,13 +24,33 @@ pub(super) struct Arguments {
 
 pub(super) fn check(arguments: &Arguments) -> Outcome {
     let config = Config::load(&arguments.config, arguments.own.name.as_deref())?;
-    zones::checked(&config).map_err(ConfigErrors)?;
+    let zones = zones::prepared(&config).map_err(ConfigErrors)?;
     if let Some(fault) = state_dir_fault(&config) {
         return Err(ConfigErrors(vec![fault]).into());
     }
     let mut report = budget::report(&config);
-    report.warnings.extend(unset_variables(&config));
-    Ok(format!("{report}{}: configuration OK\n", arguments.config.display()))
+    let mut warnings = std::mem::take(&mut report.warnings);
+    warnings.extend(unset_variables(&config));
+    let losses = host_losses(&config, &zones);
+    let key = zones::key(&config, "nameservers");
+    let of_losses = losses.iter().flat_map(HostLosses::warnings);
+    warnings.extend(of_losses.map(|message| config.finding(&key, "", message)));
+    let losses = losses.map(|losses| losses.to_string()).unwrap_or_default();
+    let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+    Ok(format!("{report}{losses}{warnings}{}: configuration OK\n", arguments.config.display()))
+}
+
+/// The losses of single hosts, compared with the name servers. `None` if one host decides alone, or Daymark serves no zone.
+fn host_losses(config: &Config, zones: &PreparedZones) -> Option<HostLosses> {
+    let configured = &zones::authoritative(config)?.nameservers;
+    // With a parent zone there is one zone, and without one all have the same name servers.
+    let mut servers = zones.nameservers().next()?;
+    for server in servers.iter_mut().filter(|server| server.addresses.is_empty()) {
+        // The zone has no address of a name server outside it.
+        let known = configured.iter().find(|known| known.name == server.name);
+        server.addresses.extend(known.iter().flat_map(|known| &known.addresses));
+    }
+    Some(HostLosses::new(&servers, &config.peers.as_ref()?.addresses))
 }
 
 /// The error of a state directory that cannot be made or used because a file is in its place. `run` goes on without it.

@@ -87,6 +87,29 @@ fn one_file_serves_all_hosts_if_each_gets_its_name_by_a_flag() {
     let check = ["check", "-c", config.to_str().unwrap()];
     let text = output(&[&check[..], &["--self", "dns-2"]].concat());
     assert!(text.contains("dns-1, dns-2, dns-3 (this is dns-2); "), "{text}");
+    assert!(
+        text.contains("ns1.example.net is the only name server, and no host of `peers.members` has that address"),
+        "{text}"
+    );
+    let with_servers = |servers: &str| {
+        let plan = nodes.plan().to_string().replace("{name: ns1.example.net}", servers);
+        fs::write(&config, format!("{plan}\n{PEERS}\n")).unwrap();
+        output(&[&check[..], &["--self", "dns-2"]].concat())
+    };
+    let text = with_servers("{name: ns1.example.net, addresses: [192.0.2.11]}");
+    assert!(
+        text.contains(
+            "\n  without dns-1: no name server is left\n  without dns-2: 1 of 1 address of name servers left\n"
+        ),
+        "{text}"
+    );
+    let warning = "providers[0].nameservers: losing dns-1 leaves no name server: every client gets SERVFAIL; ";
+    assert!(text.contains(warning), "{text}");
+    let text = with_servers(&format!(
+        "{{name: ns1.{POOL}, addresses: [192.0.2.11]}}, {{name: ns2.{POOL}, addresses: [192.0.2.12, 192.0.2.13]}}"
+    ));
+    assert!(text.contains("  without dns-2: 2 of 3 addresses of name servers left\n"), "{text}");
+    assert!(!text.contains("no name server"), "{text}");
     let by_variable = finish(daymark(&check).env("DAYMARK_SELF", "dns-3"));
     assert!(by_variable.stdout.contains(" (this is dns-3); "), "{}", by_variable.stderr);
     let nameless = finish(&mut daymark(&check));

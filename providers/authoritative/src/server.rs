@@ -15,7 +15,7 @@ use crate::bind::{BindError, InheritedSockets, SocketPair, bind_all};
 use crate::catalog::Catalog;
 use crate::counters::{DnsTransport, ResponseCount};
 use crate::responder::Responder;
-use crate::settings::{ServerSettings, ZoneSettings};
+use crate::settings::{Nameserver, ServerSettings, ZoneSettings};
 use crate::tcp::{self, TcpLimits};
 use crate::udp;
 use crate::zone::{Zone, ZoneErrors};
@@ -138,6 +138,11 @@ impl PreparedZones {
     /// Builds the zones. The errors are for the operator to fix.
     pub fn build(zones: &[ZoneSettings]) -> Result<Self, ZoneErrors> {
         Ok(Self(Zone::build_all(zones)?.into_iter().map(Arc::new).collect()))
+    }
+
+    /// The nameservers of each zone, by the NS records of its apex. Only those in the zone have their addresses.
+    pub fn nameservers(&self) -> impl Iterator<Item = Vec<Nameserver>> {
+        self.0.iter().map(|zone| zone.nameservers())
     }
 }
 

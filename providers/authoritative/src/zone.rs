@@ -13,10 +13,11 @@ use daymark_decision::PoolName;
 use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{Name, RData, RecordType};
 
-use crate::name::{NameKey, WireName};
+use crate::name::{NameKey, WireName, name_key};
 use crate::rrset::RrSet;
-use crate::settings::ZoneSettings;
+use crate::settings::{Nameserver, ZoneSettings};
 
+use error::display_name;
 pub use error::{ZoneError, ZoneErrors};
 
 /// One zone, validated and ready to be served.
@@ -95,6 +96,18 @@ impl Zone {
 
     pub(crate) fn pools(&self) -> &[PoolName] {
         &self.pools
+    }
+
+    /// The nameservers by the NS records of the apex. Only those in the zone have their addresses.
+    pub(crate) fn nameservers(&self) -> Vec<Nameserver> {
+        let set = self.node(&self.key).and_then(|apex| apex.set(RecordType::NS));
+        let names = set.map(build::nameserver_names).unwrap_or_default();
+        let addresses = |name: &Name| {
+            let node = self.nodes.get(&name_key(name));
+            let sets = node.into_iter().flat_map(ZoneNode::addresses);
+            sets.flat_map(|set| &set.data).filter_map(RData::ip_addr).collect()
+        };
+        names.iter().map(|name| Nameserver { name: display_name(name), addresses: addresses(name) }).collect()
     }
 
     /// Searches the zone for a name.

@@ -172,7 +172,7 @@ fn select_zone(name: &str, mut zones: Vec<CloudflareZone>) -> Result<CloudflareZ
         PoolFault::Blocked(format!(
             "the token sees no zone {name}; check the name, and check that the token has the permission {} for this \
              zone",
-            Call::ReadZone.permission()
+            Call::ReadZone.permission().unwrap_or_default()
         ))
     })
 }

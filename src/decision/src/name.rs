@@ -40,7 +40,14 @@ pub fn quoted(text: &str) -> String {
 /// A text for a message: on one line, and not longer than a line should be.
 pub fn shortened(text: &str) -> String {
     const MAX_SHOWN_CHARS: usize = 80;
-    let mut short = text.chars().take(MAX_SHOWN_CHARS).collect::<String>().escape_debug().to_string();
+    let mut short = String::new();
+    for c in text.chars().take(MAX_SHOWN_CHARS) {
+        match c {
+            // Only what would tear or hide the line is escaped.
+            '"' | '\'' | '\\' => short.push(c),
+            other => short.extend(other.escape_debug()),
+        }
+    }
     if text.chars().nth(MAX_SHOWN_CHARS).is_some() {
         short.push('…');
     }

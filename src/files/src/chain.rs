@@ -2,8 +2,10 @@
 
 use std::error::Error;
 
+use crate::messages::message;
+
 /// An error with all its causes, in one line.
 pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes.filter_map(message).collect::<Vec<_>>().join(": ")
 }

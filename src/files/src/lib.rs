@@ -5,6 +5,7 @@
 mod bounded;
 mod chain;
 mod lifetime;
+mod messages;
 mod pem;
 mod plain;
 mod roots;
@@ -17,6 +18,7 @@ mod watched;
 pub use self::bounded::{READ_TIMEOUT, bounded};
 pub use self::chain::error_chain;
 pub use self::lifetime::Lifetime;
+pub use self::messages::{pem_message, tls_message};
 pub use self::pem::{certificates, private_key};
 pub use self::plain::{FileError, read};
 pub use self::roots::{NoSystemRoots, system_certificates, system_roots};

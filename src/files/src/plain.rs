@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::bounded::{READ_TIMEOUT, bounded};
+use crate::messages::pem_message;
 
 /// The most bytes of a file. No bundle of certificates is larger.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -30,7 +31,7 @@ pub enum FileError {
     #[error("{} is larger than {} MiB; a smaller file is needed", .0.display(), MAX_FILE_BYTES >> 20)]
     TooLarge(PathBuf),
     /// A PEM section in it is broken.
-    #[error("{} is not valid PEM: {error}", path.display())]
+    #[error("{} is not valid PEM: {}", path.display(), pem_message(error))]
     Pem {
         /// The file.
         path: PathBuf,

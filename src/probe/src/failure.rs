@@ -5,7 +5,7 @@ use std::io;
 
 use daymark_certificates::ChainFault;
 use daymark_decision::{Certificate, Kind};
-use daymark_files::error_chain;
+use daymark_files::{error_chain, tls_message};
 use rustls::InvalidMessage;
 
 /// The most bytes of the body of an answer. A head may be as long, and is given up before it is twice that.
@@ -29,7 +29,7 @@ pub(super) fn of_handshake(error: &io::Error, certificate: Option<&Certificate>,
             | InvalidMessage::MessageTooLarge
             | InvalidMessage::UnknownProtocolVersion,
         )) => Kind::NotTls,
-        Some(error) => Kind::TlsFailed { detail: error.to_string() },
+        Some(error) => Kind::TlsFailed { detail: tls_message(error) },
         None => of_system(error, Kind::TlsStall),
     }
 }
@@ -64,7 +64,7 @@ pub(super) fn of_request(error: &hyper::Error) -> Kind {
 fn of_transport(error: &io::Error) -> Kind {
     // TLS 1.3 lets the server refuse a client's certificate only after the handshake (RFC 8446, section 4.4.2.4).
     if let Some(error) = tls(error) {
-        return Kind::TlsFailed { detail: error.to_string() };
+        return Kind::TlsFailed { detail: tls_message(error) };
     }
     // An error of hyper itself, as of a malformed chunk.
     if error.raw_os_error().is_none() && is_malformed(error) {

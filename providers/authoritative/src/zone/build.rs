@@ -258,7 +258,7 @@ impl Builder {
 }
 
 /// The names in the data of NS records.
-fn nameserver_names(set: &RrSet) -> Vec<Name> {
+pub(super) fn nameserver_names(set: &RrSet) -> Vec<Name> {
     let names = set.data.iter().filter_map(|data| match data {
         RData::NS(target) => Some(target.0.clone()),
         _ => None,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use daymark_decision::{PoolName, quoted};
 use hickory_proto::ProtoError;
 use hickory_proto::rr::{Name, RecordType};
-use hickory_proto::serialize::txt::ParseError;
+use hickory_proto::serialize::txt::{ParseError, Token};
 
 /// All errors of the zones.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +100,7 @@ pub enum ZoneError {
         nameserver: String,
     },
     /// The master file has a syntax error.
-    #[error("{}: {cause}", RecordLocation { path, line: *line })]
+    #[error("{}: {}", RecordLocation { path, line: *line }, syntax(cause))]
     Syntax {
         /// The path of the file.
         path: PathBuf,
@@ -144,6 +144,21 @@ pub(super) fn display_name(name: &Name) -> String {
     text
 }
 
+/// The sentence of a syntax error. The parser's own text of an unexpected token is for programmers.
+fn syntax(error: &ParseError) -> String {
+    let ParseError::UnexpectedToken(token) = error else { return error.to_string() };
+    match token {
+        Token::CharData(text) => format!("{} is not expected here", quoted(text)),
+        Token::List(_) => "a list in parentheses is not expected here".to_owned(),
+        Token::Blank => "white space is not expected at the beginning of the line".to_owned(),
+        Token::At => "@ is not expected here".to_owned(),
+        Token::Include => "$INCLUDE is not expected here".to_owned(),
+        Token::Origin => "$ORIGIN is not expected here".to_owned(),
+        Token::Ttl => "$TTL is not expected here".to_owned(),
+        Token::EOL => "the line ends too early".to_owned(),
+    }
+}
+
 /// A location in a file: `PATH:LINE`, or `PATH` if the line is unknown.
 struct RecordLocation<'a> {
     path: &'a Path,
@@ -157,5 +172,30 @@ impl fmt::Display for RecordLocation<'_> {
             Some(line) => write!(f, ":{line}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unexpected_token_is_a_sentence() {
+        let tokens = [
+            Token::Blank,
+            Token::List(vec!["a".to_owned()]),
+            Token::CharData("a".to_owned()),
+            Token::At,
+            Token::Include,
+            Token::Origin,
+            Token::Ttl,
+            Token::EOL,
+        ];
+        for token in tokens {
+            let debug = format!("{token:?}");
+            let message = syntax(&ParseError::UnexpectedToken(token));
+            assert!(!message.contains(&debug) && !message.contains('['), "{message}");
+        }
+        assert_eq!(syntax(&ParseError::UnexpectedToken(Token::CharData("x".to_owned()))), "\"x\" is not expected here");
     }
 }

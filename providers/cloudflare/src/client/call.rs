@@ -39,9 +39,9 @@ impl Call {
     }
 
     /// The permission that the token needs for it, in the words of Cloudflare's dashboard.
-    pub const fn permission(self) -> &'static str {
-        match self {
-            Self::VerifyToken => "none",
+    pub const fn permission(self) -> Option<&'static str> {
+        Some(match self {
+            Self::VerifyToken => return None,
             Self::ReadZone => "zone, Zone: Read",
             Self::ReadPool => "account, Load Balancing: Monitors And Pools: Read",
             Self::WritePool => "account, Load Balancing: Monitors And Pools: Edit",
@@ -49,7 +49,7 @@ impl Call {
             Self::WriteBalancer => "zone, Load Balancers: Edit",
             Self::ReadRecords => "zone, DNS: Read",
             Self::WriteRecord => "zone, DNS: Edit",
-        }
+        })
     }
 
     /// The entries of one page of a list: the maximum for zones, and the number that every zone allows for records. The lists of

@@ -215,16 +215,20 @@ impl fmt::Display for RefusalText<'_> {
         }
         match (call, status) {
             (_, 404) => f.write_str("; check its ID or name, and check that the token may see it"),
-            (Call::VerifyToken, 400 | 401 | 403) => {
-                write!(
-                    f,
-                    "; the token in {token} is not accepted, because it is unknown, expired or revoked; create a new \
-                     one"
-                )
-            }
-            _ if matches!(status, 401 | 403) || has(&UNAUTHORISED) => {
-                let permission = call.permission();
-                write!(f, "; the token in {token} lacks the permission \"{permission}\", or is not valid")
+            _ if matches!(status, 401 | 403)
+                || has(&UNAUTHORISED)
+                || (call.permission().is_none() && *status == 400) =>
+            {
+                match call.permission() {
+                    Some(permission) => {
+                        write!(f, "; the token in {token} lacks the permission \"{permission}\", or is not valid")
+                    }
+                    None => write!(
+                        f,
+                        "; the token in {token} is not accepted, because it is unknown, expired or revoked; create a new \
+                         one"
+                    ),
+                }
             }
             _ => Ok(()),
         }

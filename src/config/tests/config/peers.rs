@@ -300,7 +300,7 @@ fn all_missing_keys_are_reported_at_once() {
     assert!(fault("keyFile", "key_file").contains("did you mean `keyFile`?"));
     assert!(
         fault("self:", "secret: 1, self:")
-            .starts_with("peers: unknown key `secret`; allowed are: self, listen, cluster")
+            .starts_with("peers: unknown key `secret`; allowed are: self, listen, freebind, cluster")
     );
 }
 
