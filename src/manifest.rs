@@ -42,6 +42,11 @@ pub enum NoManifest {
 /// The path of the binary in the image.
 const BINARY: &str = "/usr/bin/daymark";
 
+/// The user and the group of the processes of the image.
+pub const USER: u32 = 65532;
+/// The limit of the memory in a static Pod.
+const MEMORY_LIMIT: &str = "128Mi";
+
 /// The static Pod (<https://kubernetes.io/docs/tasks/configure-pod-container/static-pod/>) that runs this configuration
 /// from the file of that path, which has to be on every node, as every file that it names.
 ///
@@ -69,18 +74,20 @@ pub fn static_pod(config: &Config, file: &Path, image: &str) -> Result<Value, No
         let own = json!({"name": "DAYMARK_SELF", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}});
         container["env"] = json!([own]);
     }
-    let probe = |path: &str| {
-        let host = reached(config.admin.listen.ip());
-        json!({"httpGet": {"host": host, "path": path, "port": config.admin.listen.port()}, "periodSeconds": 10, "timeoutSeconds": 5})
-    };
-    container["livenessProbe"] = probe("/livez");
-    container["readinessProbe"] = probe("/readyz");
-    container["resources"] = json!({"requests": {"cpu": "50m", "memory": "64Mi"}});
+    let admin = config.admin.listen;
+    let get = |path: &str| json!({"host": reached(admin.ip()), "path": path, "port": admin.port()});
+    // A stuck task fails /livez after 10 s, so the kubelet stops a stuck host within 20 s.
+    container["livenessProbe"] =
+        json!({"httpGet": get("/livez"), "periodSeconds": 4, "timeoutSeconds": 4, "failureThreshold": 2});
+    container["readinessProbe"] = json!({"httpGet": get("/readyz"), "periodSeconds": 10, "timeoutSeconds": 5});
+    container["resources"] = json!({"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": MEMORY_LIMIT}});
     container["securityContext"] = json!({
         "allowPrivilegeEscalation": false,
         "readOnlyRootFilesystem": true,
-        "runAsUser": 0,
-        "runAsGroup": 0,
+        "runAsNonRoot": true,
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        // The file of the binary has this capability, for port 53.
         "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
         "seccompProfile": {"type": "RuntimeDefault"},
     });
@@ -96,6 +103,8 @@ pub fn static_pod(config: &Config, file: &Path, image: &str) -> Result<Value, No
             "dnsPolicy": "Default",
             "priorityClassName": "system-node-critical",
             "automountServiceAccountToken": false,
+            // An orderly shutdown takes at most 8 s.
+            "terminationGracePeriodSeconds": 10,
             "containers": [container],
             "volumes": volumes,
         },

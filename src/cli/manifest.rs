@@ -7,7 +7,7 @@ use daymark_config::Config;
 use daymark_decision::HostName;
 
 use super::{Failure, Outcome, Own};
-use crate::manifest::{self, Account};
+use crate::manifest::{self, Account, USER};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -137,7 +137,10 @@ fn preface(config: &Config, file: &Path) -> String {
         "Made by `daymark manifest static-pod`. Copy it to /etc/kubernetes/manifests on every control-plane node, with"
             .to_owned(),
         format!("{} and every file that it names at the same paths.", file.display()),
+        format!("It runs as user {USER}, who must be able to read these files. Make the state directory beforehand:"),
     ];
+    let state = config.state_dir.iter();
+    lines.extend(state.map(|dir| format!("  install -d -o {USER} -g {USER} -m 750 {}", dir.display())));
     if let Some(peers) = &config.peers {
         let names: Vec<&str> = peers.membership.members.iter().map(HostName::as_str).collect();
         lines.push(format!("Each host has the name of its node, so the nodes must be called {}.", names.join(", ")));

@@ -193,6 +193,24 @@ def the_kubelet_probes_the_address_on_which_the_host_listens(fixture):
 
 
 @test
+def a_stuck_host_is_stopped_within_20_seconds_and_killed_soon_after(fixture):
+    stuck = 10  # The seconds after which /livez fails for a stuck task.
+    shutdown = 8  # The longest orderly shutdown: the last attempt of a provider, open connections, the log.
+    for name, path in value_files():
+        hosts = [one for one in fixture.objects("--values", path) if one["kind"] in ("DaemonSet", "StatefulSet")]
+        for host in hosts:
+            spec = host["spec"]["template"]["spec"]
+            (container,) = spec["containers"]
+            probe = container["livenessProbe"]
+            noticed = stuck + probe["periodSeconds"] * probe["failureThreshold"]
+            unanswered = probe["periodSeconds"] * probe["failureThreshold"] + probe["timeoutSeconds"]
+            fixture.check(noticed <= 20 and unanswered <= 20, f"{name}: stopped after {noticed} s and {unanswered} s")
+            pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+            grace = spec["terminationGracePeriodSeconds"]
+            fixture.check(pause + shutdown < grace <= pause + shutdown + 5, f"{name}: killed after {grace} s")
+
+
+@test
 def selectors_match_the_hosts_and_nothing_else(fixture):
     for name, path in value_files():
         objects = fixture.objects("--values", path)

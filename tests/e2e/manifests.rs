@@ -52,6 +52,12 @@ fn a_static_pod_mounts_only_the_paths_that_the_configuration_names() {
     assert_eq!(container["env"][0]["valueFrom"]["fieldRef"]["fieldPath"], "spec.nodeName");
     assert_eq!(container["livenessProbe"]["httpGet"]["host"], "127.0.0.1");
     assert_eq!(container["livenessProbe"]["httpGet"]["port"], 9400);
+    let context = &container["securityContext"];
+    assert_eq!((&context["runAsUser"], &context["runAsNonRoot"]), (&65532.into(), &true.into()));
+    assert_eq!(container["resources"]["limits"]["memory"], "128Mi");
+    assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], 10);
+    let install = format!("#   install -d -o 65532 -g 65532 -m 750 {}\n", dir.path().join("state").display());
+    assert!(text.contains(&install), "{text}");
     let volumes = pod["spec"]["volumes"].as_array().unwrap().iter();
     let paths: Vec<_> = volumes.map(|volume| (&volume["hostPath"]["path"], &volume["hostPath"]["type"])).collect();
     let path = |name: &str| Value::from(dir.path().join(name).to_str().unwrap());

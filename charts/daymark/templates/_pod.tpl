@@ -16,6 +16,8 @@ spec:
   dnsPolicy: Default
   {{- end }}
   {{- include "daymark.podSpec" . | nindent 2 }}
+  # An orderly shutdown takes at most 8 s, and it begins after the pause of `preStop`.
+  terminationGracePeriodSeconds: {{ and (eq .Values.mode "authoritative") (not $isDaemonSet) | ternary 15 10 }}
   {{- if and (not $isDaemonSet) (not .Values.topologySpreadConstraints) }}
   topologySpreadConstraints:
     - maxSkew: 1
@@ -54,9 +56,10 @@ spec:
         {{- end }}
       livenessProbe:
         httpGet: {{ include "daymark.probe" (list . "/livez") }}
-        periodSeconds: 10
-        timeoutSeconds: 5
-        failureThreshold: 3
+        # A stuck task fails /livez after 10 s, so the kubelet stops a stuck host within 20 s.
+        periodSeconds: 4
+        timeoutSeconds: 4
+        failureThreshold: 2
       readinessProbe:
         httpGet: {{ include "daymark.probe" (list . "/readyz") }}
         periodSeconds: 5
