@@ -21,10 +21,10 @@ const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
 /// The file of the admin token, read again when it changes. Clones share it.
 #[derive(Clone, Debug)]
-pub struct AdminToken(Option<Arc<TokenFile>>);
+pub struct AdminToken(Option<Arc<WatchedToken>>);
 
 #[derive(Debug)]
-struct TokenFile {
+struct WatchedToken {
     path: PathBuf,
     watched: WatchedFiles<Token, FileError>,
 }
@@ -61,7 +61,7 @@ impl AdminToken {
         let watched = WatchedFiles::new("admin token", vec![path.to_owned()], move || Token::read(&file));
         // A request says what is wrong with it.
         let _ = watched.current();
-        Self(Some(Arc::new(TokenFile { path: path.to_owned(), watched })))
+        Self(Some(Arc::new(WatchedToken { path: path.to_owned(), watched })))
     }
 
     /// The token in the file that [`make_in`] makes in this directory.
@@ -71,7 +71,7 @@ impl AdminToken {
 
     /// Admits a request with this `Authorization` header, or denies it.
     pub fn admit(&self, authorization: Option<&str>) -> Result<(), Denied> {
-        let TokenFile { path, watched } = self.0.as_deref().ok_or(Denied::Off)?;
+        let WatchedToken { path, watched } = self.0.as_deref().ok_or(Denied::Off)?;
         let token = watched.current().map_err(Denied::File)?;
         let given = authorization.and_then(bearer).unwrap_or_default();
         if bool::from(given.as_bytes().ct_eq(token.as_str().as_bytes())) {
