@@ -23,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use daymark_api::{Event, HostsStatus, PoolStatus, Problem, ProviderStatus, Status, unusable_file_alarm};
 use daymark_discovery::DiscoveryStatuses;
+use daymark_files::{WatchedFiles, error_chain};
 
 pub use self::allowed_hosts::AllowedHosts;
 pub use self::server::serve;
@@ -172,10 +173,13 @@ impl Admin {
         alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));
         alarms.extend(self.refused.reason().map(|reason| format!("{REFUSED}: {reason}")));
         alarms.extend(self.state.errors());
-        let key_file_error = self.key_file.iter().filter_map(|file| file.error());
-        alarms.extend(key_file_error.map(|error| unusable_file_alarm("the file of the gossip keys", error)));
-        let token_error = self.token.error();
-        alarms.extend(token_error.map(|error| unusable_file_alarm("the file of the admin token", error)));
+        let keys = self.key_file.iter().filter_map(|file| {
+            file_alarm(file, "the file of the gossip keys", "this host exchanges nothing with the other hosts")
+        });
+        alarms.extend(keys);
+        let token = self.token.file();
+        alarms
+            .extend(token.and_then(|file| file_alarm(file, "the file of the admin token", "nobody can set overrides")));
         alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
         alarms.extend(crashes::crashes().alarm());
         alarms.extend(self.watchdog.stuck_tasks().iter().map(stuck));
@@ -188,6 +192,19 @@ impl Admin {
             hosts,
             alarms,
         })
+    }
+}
+
+/// The alarm of a file that cannot be used any more, or that could not be used in this run.
+fn file_alarm<T, E>(file: &WatchedFiles<T, E>, name: &str, loss: &str) -> Option<String>
+where
+    T: Send + Sync + 'static,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    match (file.current(), file.error()) {
+        (Err(error), _) => Some(format!("{name} cannot be used: {}; {loss} until it can be", error_chain(&error))),
+        (Ok(_), Some(error)) => Some(unusable_file_alarm(name, error)),
+        (Ok(_), None) => None,
     }
 }
 

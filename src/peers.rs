@@ -9,4 +9,4 @@ mod transport;
 pub use self::channels::{DriverChannels, OutboundMessage, PeerInput, TransportChannels, channels};
 pub use self::configuration_hash::configuration_hashes;
 pub(crate) use self::mismatches::{HostMismatch, Mismatches, OtherHosts};
-pub use self::transport::{TRANSPORT_TIMEOUT, Transport, TransportError};
+pub use self::transport::{TRANSPORT_TIMEOUT, Transport};

@@ -81,9 +81,9 @@ impl AdminToken {
         }
     }
 
-    /// The error for which the last good token stays in use.
-    pub fn error(&self) -> Option<String> {
-        self.0.as_ref().and_then(|file| file.watched.error())
+    /// The watched file; `None` if there is no token.
+    pub(super) fn file(&self) -> Option<&WatchedFiles<Token, FileError>> {
+        self.0.as_ref().map(|file| &file.watched)
     }
 }
 

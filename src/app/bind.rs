@@ -17,7 +17,7 @@ use crate::admin::{AdminToken, token};
 use crate::metrics::Metrics;
 use crate::node_discovery;
 use crate::os::sockets;
-use crate::peers::{Transport, TransportError};
+use crate::peers::Transport;
 use crate::state::{Loaded, LockError, StateFile, StateLock};
 use crate::zones;
 use daymark_discovery::DiscoveredPools;
@@ -161,13 +161,8 @@ pub(crate) fn loaded<M>(Loaded { memory, warning }: Loaded<M>) -> Option<M> {
 
 pub(super) fn bind_transport(config: &Config, metrics: &Metrics) -> Result<Option<Transport>, Finding> {
     let Some(peers) = &config.peers else { return Ok(None) };
-    Transport::bind(peers, metrics.clone()).map(Some).map_err(|error| {
-        let key = match error {
-            TransportError::Bind(_) => "peers.listen",
-            TransportError::Keys(_) => "peers.keyFile",
-        };
-        config.finding(key, "", error_chain(&error))
-    })
+    let transport = Transport::bind(peers, metrics.clone());
+    transport.map(Some).map_err(|error| config.finding("peers.listen", "", error.to_string()))
 }
 
 /// The discovered nodes of the pools of this configuration, and their state file.

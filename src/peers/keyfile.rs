@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use daymark_files::{SecretFile, SecretFileError, WatchError, WatchedFiles};
+use daymark_files::{SecretFile, SecretFileError, WatchedFiles};
 use daymark_gossip::{KeyRing, KeyRingError};
 use tracing::info;
 
@@ -11,9 +11,6 @@ pub type KeyFile = WatchedFiles<KeyRing, KeyFileError>;
 
 /// There are no gossip keys. The operator has to mend it.
 pub type KeyFileError = SecretFileError<KeyRingError>;
-
-/// There are no keys in use, because the file could never be used.
-pub type NoKeys = WatchError<KeyFileError>;
 
 /// Watches the key file at `path`.
 pub(crate) fn watch(path: &Path) -> KeyFile {

@@ -22,10 +22,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::channels::{OutboundMessage, PeerInput, TransportChannels};
-use super::keyfile::{self, KeyFile, NoKeys};
+use super::keyfile::{self, KeyFile};
 use crate::metrics::Metrics;
 use crate::os::sockets;
 use crate::watchdog::WatchdogHandle;
@@ -80,22 +80,16 @@ struct Dropped {
     mismatch: PeerMismatch,
 }
 
-/// The error of a transport that cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum TransportError {
-    /// The address cannot be bound.
-    #[error(transparent)]
-    Bind(#[from] SocketError),
-    /// The keys cannot be read.
-    #[error(transparent)]
-    Keys(#[from] NoKeys),
-}
-
 impl Transport {
-    /// Binds the socket and reads the keys.
-    pub fn bind(config: &PeersConfig, metrics: Metrics) -> Result<Self, TransportError> {
+    /// Binds the socket and reads the keys. Without usable keys it exchanges nothing until they can be used.
+    pub fn bind(config: &PeersConfig, metrics: Metrics) -> Result<Self, SocketError> {
         let keys = Arc::new(keyfile::watch(&config.key_file));
-        keys.current()?;
+        if let Err(error) = keys.current() {
+            warn!(
+                "this host exchanges nothing with the other hosts, until its keys can be used: {}",
+                error_chain(&error)
+            );
+        }
         let address = config.listen;
         let socket = sockets::bind_dual_stack(address, |address| bind(address, config.freebind))
             .map_err(|error| SocketError::new(address, daymark_authoritative::DnsTransport::Udp, error))?;

@@ -8,7 +8,7 @@ use daymark_fake_apiserver::Behaviour;
 
 use crate::support::dns::look_up;
 use crate::support::nodes::Nodes;
-use crate::support::{BINARY, Daymark, POOL, finish, http, until};
+use crate::support::{BINARY, Daymark, POOL, daymark, finish, http, until};
 
 /// Puts a pipe without a writer in place of a file. Opening it blocks, as on a disk that does not answer.
 fn block(path: &Path) {
@@ -87,4 +87,34 @@ fn a_host_that_gets_no_more_threads_serves_probes_and_saves() {
     daymark.logs("Resource temporarily unavailable");
     assert_eq!(daymark.get("/livez").0, 200);
     assert_eq!(look_up(daymark.dns).len(), 1);
+}
+
+#[test]
+fn a_ca_that_broke_while_daymark_ran_does_not_take_dns_down_at_a_restart() {
+    let nodes = Nodes::start(2);
+    let config = nodes.write(&nodes.plan());
+    let ca = fs::read(nodes.path("ca.crt")).unwrap();
+    let never_run = finish(daymark(&["run", "-c"]).arg({
+        fs::write(nodes.path("ca.crt"), "garbage").unwrap();
+        &config
+    }));
+    assert_eq!(never_run.code, Some(2), "a mistake of a new configuration is refused: {}", never_run.stderr);
+
+    fs::write(nodes.path("ca.crt"), &ca).unwrap();
+    let former = Daymark::run(&config);
+    former.answers(&nodes.addresses(), "ready");
+    nodes.set(0, Behaviour::Dead);
+    former.answers(&nodes.addresses()[1..], "ready");
+    fs::write(nodes.path("ca.crt"), "garbage").unwrap();
+    former.kill();
+
+    let restarted = Daymark::run(&config);
+    assert_eq!(look_up(restarted.dns), nodes.addresses()[1..].iter().copied().collect());
+    restarted.logs("Daymark goes on without this file, because it has run here before");
+    let alarms = || restarted.json("/api/v1/status")["alarms"].to_string();
+    until("an alarm", || alarms().contains("cannot be probed because of an error on this host").then_some(()));
+    assert!(alarms().contains("ca.crt"), "{}", alarms());
+    fs::write(nodes.path("ca.crt"), &ca).unwrap();
+    nodes.set(0, Behaviour::Ready);
+    restarted.answers(&nodes.addresses(), "ready");
 }

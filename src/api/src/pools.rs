@@ -195,9 +195,7 @@ impl PoolStatus {
 
 /// The alarm of a watched file that cannot be used any more. Its last good version stays in use.
 pub fn unusable_file_alarm(file: &str, error: impl Display) -> String {
-    format!(
-        "{file} cannot be used any more: {error}; its last good version stays in use, and a restart of Daymark would fail"
-    )
+    format!("{file} cannot be used any more: {error}; its last good version stays in use until a restart of Daymark")
 }
 
 /// The alarms of an answer in which a family of the pool has no usable target. `families` are those of its targets, and
