@@ -4,6 +4,8 @@ mod admin;
 mod app;
 pub mod cli;
 mod driver;
+#[cfg(test)]
+mod error_messages;
 mod events;
 mod expiries;
 mod manifest;

@@ -9,6 +9,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use daymark_decision::quoted;
 
 use super::ErrorResponse;
 
@@ -47,7 +48,8 @@ pub(super) async fn check(
 
 fn refusal(host: &HeaderValue) -> String {
     format!(
-        "the Host header {host:?} is refused; an IP address, localhost and the names in `admin.allowedHosts` are allowed"
+        "the Host header {} is refused; an IP address, localhost and the names in `admin.allowedHosts` are allowed",
+        quoted(&String::from_utf8_lossy(host.as_bytes()))
     )
 }
 
