@@ -158,6 +158,7 @@ impl Hosts {
             }
             Ok(Freshness::Unproven { is_sender_reachable: true }) => {}
             // The network duplicates datagrams, which is no mismatch.
+            Err(Rejection::Implausible(_)) => self.metrics.reject_datagram("implausible"),
             Err(Rejection::Replayed(_)) => self.metrics.reject_datagram("replayed"),
             Err(Rejection::UnknownPeer(_)) => self.reject(host, "unknownPeer", PeerMismatch::UnknownPeer, now),
             Err(Rejection::IdentityConflict(_)) => {

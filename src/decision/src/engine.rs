@@ -72,13 +72,31 @@ impl Engine {
             engine.pools.insert(policy.name.clone(), PoolState::new(policy, memory, now));
         }
         engine.overrides.configure(engine.pools.values().map(|pool| &pool.policy));
-        if engine.membership.is_some() {
-            let verdicts = engine.verdicts().map(|(target, verdict)| (target.clone(), verdict)).collect();
-            engine.starting = Some(Starting { until: now.after(REACHABLE_FOR), verdicts });
-            engine.overrides.mark_expiry_uncertain(now.after(REACHABLE_FOR));
-        }
+        engine.begin_start();
         engine.recompute(now);
         engine
+    }
+
+    /// Begins to wait for the other hosts, if there are any.
+    fn begin_start(&mut self) {
+        if self.membership.is_some() {
+            let until = self.now.after(REACHABLE_FOR);
+            let verdicts = self.verdicts().map(|(target, verdict)| (target.clone(), verdict)).collect();
+            self.starting = Some(Starting { until, verdicts });
+            self.overrides.mark_expiry_uncertain(until);
+        }
+    }
+
+    /// Goes on as after a restart, because the memory of this host was set back: the grades, votes and overrides may be old.
+    pub fn handle_set_back(&mut self, now: Moment) {
+        self.advance(now);
+        self.pools.values_mut().for_each(PoolState::mark_restored);
+        self.begin_start();
+        self.generation = self.next_generation();
+        for pool in self.pools.values_mut() {
+            pool.renew(self.generation);
+        }
+        self.recompute(self.now);
     }
 
     /// Takes in the outcome of one probe. A target that is not configured changes nothing.

@@ -143,6 +143,11 @@ impl Health {
         }
     }
 
+    /// Marks the grade as that of an earlier run.
+    pub(crate) fn mark_restored(&mut self) {
+        self.evidence = Evidence::None;
+    }
+
     /// True if this host has seen the target's orderly shutdown, and nothing better since.
     pub(crate) fn has_seen_shutdown(&self) -> bool {
         self.shutdown_grade.is_some()

@@ -6,6 +6,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::moment::Moment;
 use crate::name::{HostName, NodeName, PoolName};
@@ -42,8 +43,9 @@ pub(crate) struct Overrides {
 
 /// The most pending entries that are kept.
 const MAX_PENDING: usize = 100;
-/// The latest time of a timestamp. A later one is always possible.
-const MAX_TIME: u64 = u64::MAX / 2;
+/// The time from now within which a timestamp is plausible. Clocks may be wrong by this much. An entry of a later one would win
+/// over every command, so it is ignored.
+const PLAUSIBLE_FUTURE: Duration = Duration::from_hours(100 * 365 * 24);
 
 impl Overrides {
     /// The active override of a node.
@@ -101,7 +103,7 @@ impl Overrides {
     /// Records a request of an operator on this host, with a timestamp later than any known one.
     fn record(&mut self, key: NodeKey, state: OverrideState, insist: bool, own: Option<&HostName>, now: Moment) {
         let newest = self.entries.values().map(|entry| entry.timestamp.time).max().unwrap_or_default();
-        let time = now.as_millis().max(newest.saturating_add(1)).min(MAX_TIME);
+        let time = now.as_millis().max(newest.saturating_add(1));
         let other_drains = self.drains(&key.pool).filter(|(other, _)| **other != key.node);
         let causal_context = OverrideEntry::latest(other_drains.map(|(_, entry)| entry.timestamp.clone()).collect());
         let timestamp = HybridTimestamp { time, host: own.cloned() };
@@ -110,9 +112,10 @@ impl Overrides {
         self.entries.insert(key, entry);
     }
 
-    /// Merges an entry of another host or of an earlier run. Returns true if it is newer or adds something.
+    /// Merges an entry of another host or of an earlier run. Returns true if it is newer or adds something. An entry with an
+    /// implausible timestamp changes nothing.
     pub(crate) fn merge(&mut self, key: NodeKey, entry: OverrideEntry, now: Moment) -> bool {
-        if entry.timestamp.time > MAX_TIME {
+        if entry.timestamp.time > now.after(PLAUSIBLE_FUTURE).as_millis() {
             return false;
         }
         // It stays uncertain for as long as if this host had just started.

@@ -283,6 +283,11 @@ impl PoolState {
         selections
     }
 
+    /// Marks every grade as that of an earlier run.
+    pub(crate) fn mark_restored(&mut self) {
+        self.healths.values_mut().for_each(Health::mark_restored);
+    }
+
     /// Gives the answer a new generation, even if it has not changed.
     pub(crate) fn renew(&mut self, generation: u64) {
         self.answer.generation = generation;

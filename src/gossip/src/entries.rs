@@ -10,6 +10,9 @@ use data_encoding::HEXLOWER;
 use daymark_decision::{HostName, Moment, NodeKey, OverrideEntry, PoolName, Target, Vote};
 use serde::{Deserialize, Serialize};
 
+/// The most entries that a copy holds, removed ones included. It is several times what the largest configuration has.
+const MAX_ENTRIES: usize = 20_000;
+
 /// The first bytes of a hash over the configuration of one pool. Shown in hex.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigurationHash(pub [u8; 8]);
@@ -170,6 +173,11 @@ impl HostEntries {
         self.by_key.get(key)?.value.as_ref()
     }
 
+    /// The number of removed entries.
+    pub(crate) fn removed(&self) -> usize {
+        self.by_key.values().filter(|versioned| versioned.value.is_none()).count()
+    }
+
     /// Replaces all entries of this host by these. Each difference gets a version of its own.
     pub(crate) fn set(&mut self, entries: &BTreeMap<EntryKey, EntryValue>) {
         let removed: Vec<EntryKey> =
@@ -185,14 +193,18 @@ impl HostEntries {
     }
 
     /// Applies the changes of a delta to a copy, which must be in the range above `after`, up to `up_to`. Returns the keys of
-    /// those that are newer than the copy's.
+    /// those that are newer than the copy's. A full copy takes no new key.
     ///
     /// If changes before `after` are missing, the new ones take effect all the same, and [`HostEntries::version`] keeps
     /// showing the gap.
     pub(crate) fn apply(&mut self, after: u64, up_to: u64, entries: Vec<Entry>) -> Vec<EntryKey> {
         let mut changed = Vec::new();
         for entry in entries {
-            if self.by_key.get(&entry.key).is_none_or(|known| known.version < entry.version) {
+            let is_newer = match self.by_key.get(&entry.key) {
+                Some(known) => known.version < entry.version,
+                None => self.by_key.len() < MAX_ENTRIES,
+            };
+            if is_newer {
                 changed.push(entry.key.clone());
                 self.put(entry);
             }

@@ -17,6 +17,9 @@ pub fn exchange(
     configuration: &BTreeMap<PoolName, ConfigurationHash>,
     now: Moment,
 ) {
+    if gossip.take_set_back() {
+        engine.handle_set_back(now);
+    }
     // Views come first: the engine judges the nodes that a drain would leave by what it knows of them.
     for ReceivedView { view, last_seen } in gossip.take_views() {
         engine.handle_peer_view(view, last_seen, now);

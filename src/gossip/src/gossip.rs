@@ -4,6 +4,7 @@
 //! and no clock: the caller passes the time in, delivers what [`Gossip::poll_transmit`] gives, and calls again at
 //! [`Gossip::poll_timeout`]. It does not know what the entries mean for an answer.
 
+mod incoming;
 mod outgoing;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use daymark_decision::{HostName, Membership, Moment, NodeKey, OverrideEntry, PeerView, PoolName};
 
-use crate::entries::{ConfigurationHash, EntryKey, EntryValue, HostEntries, RunVersion};
+use crate::entries::{ConfigurationHash, EntryKey, EntryValue, HostEntries};
 use crate::message::Message;
 use crate::peer_link::PeerLink;
 use crate::peer_state::PeerState;
@@ -20,11 +21,10 @@ use crate::peer_summary::PeerSummary;
 
 /// The time between two heartbeats of a host.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
-/// The age up to which a heartbeat proves that a message which repeats it is fresh. An older one means that the message was
-/// delayed, or that its sender does not receive this host.
-const MAX_HEARTBEAT_AGE: Duration = Duration::from_secs(15);
-/// The number of own heartbeats that are kept, a little more than [`MAX_HEARTBEAT_AGE`] needs.
+/// The number of own heartbeats that are kept, a little more than the age of a fresh one needs.
 const MAX_HEARTBEATS: usize = 32;
+/// The most removed entries that a run keeps. A new run begins without them.
+const MAX_REMOVED: usize = 1_000;
 /// The most by which a run raises its incarnation above that of an earlier run.
 const MAX_INCARNATION_STEP: u64 = 60_000;
 
@@ -49,6 +49,8 @@ pub struct Gossip {
     /// The configuration with which overrides were taken last.
     configuration: BTreeMap<PoolName, ConfigurationHash>,
     has_identity_conflict: bool,
+    /// Another host has reported more of this run than this host knows.
+    was_set_back: bool,
     /// The revision of the engine whose entries are set here.
     revision: Option<u64>,
 }
@@ -100,6 +102,9 @@ pub enum Rejection {
     /// Another host has this host's name.
     #[error("another host calls itself {0} too; every host needs a name of its own")]
     IdentityConflict(HostName),
+    /// The incarnation of the sender is too far in the future.
+    #[error("the incarnation of {0} is more than 100 years in the future of this host's clock")]
+    Implausible(HostName),
     /// The sender is not a member.
     #[error("{0} is not among the members that are configured here")]
     UnknownPeer(HostName),
@@ -127,6 +132,7 @@ impl Gossip {
             override_entries: Vec::new(),
             configuration: BTreeMap::new(),
             has_identity_conflict: false,
+            was_set_back: false,
             revision: None,
         }
     }
@@ -150,43 +156,14 @@ impl Gossip {
     pub fn set_entries(&mut self, entries: &BTreeMap<EntryKey, EntryValue>, now: Moment) {
         let before = self.entries.version();
         self.entries.set(entries);
+        if self.entries.removed() > MAX_REMOVED {
+            self.begin_run_above(self.incarnation);
+            self.entries = HostEntries::default();
+            self.entries.set(entries);
+        }
         if self.entries.version() != before {
             self.send_soon(now);
         }
-    }
-
-    /// Takes a message in, and tells if it is fresh.
-    pub fn handle(&mut self, message: Message, now: Moment) -> Result<Freshness, Rejection> {
-        let from = message.from.clone();
-        if from == self.own {
-            // An earlier run of this host is not another host.
-            let is_earlier_run = message.incarnation < self.incarnation;
-            return Err(if is_earlier_run { Rejection::Replayed(from) } else { Rejection::IdentityConflict(from) });
-        }
-        let is_fresh = self.is_fresh(&message, now);
-        let Some(link) = self.links.get_mut(&from) else { return Err(Rejection::UnknownPeer(from)) };
-        let is_sender_reachable = link.is_directly_reachable(now);
-        if !link.accept(&message, now) {
-            return Err(Rejection::Replayed(from));
-        }
-        if is_fresh {
-            link.last_direct_contact = Some(now);
-            link.measure_round_trip(message.echo, self.incarnation, now);
-        }
-        if let Some(entry) = message.digest_of(&self.own).filter(|entry| entry.incarnation > self.incarnation) {
-            // As a rule, the clock of an earlier run was ahead of this one's. But if the sender has answered this run, it took
-            // this one for the newest, so the other run is newer: another host has this name.
-            self.has_identity_conflict |= link.last_direct_contact.is_some();
-            self.incarnation = entry.incarnation.saturating_add(self.incarnation_step);
-        }
-        let has_deltas = if is_fresh {
-            self.apply(message, now)
-        } else {
-            self.note_unproven(&message);
-            false
-        };
-        self.compare_with(&from, has_deltas || !is_fresh, now);
-        Ok(if is_fresh { Freshness::Fresh } else { Freshness::Unproven { is_sender_reachable } })
     }
 
     /// The next message that is due. The caller asks until there is none.
@@ -283,72 +260,14 @@ impl Gossip {
         })
     }
 
-    /// Tells if a message repeats a recent heartbeat of this run.
-    fn is_fresh(&self, message: &Message, now: Moment) -> bool {
-        let Some(entry) = message.digest_of(&self.own).filter(|entry| entry.incarnation == self.incarnation) else {
-            return false;
-        };
-        self.heartbeats
-            .iter()
-            .any(|heartbeat| heartbeat.number == entry.heartbeat && now.since(heartbeat.at) <= MAX_HEARTBEAT_AGE)
+    /// Tells if others have reported, since the last call, more of this run than this host knows: its memory was set back, as
+    /// when a virtual machine is reverted to a snapshot. A new run has begun then.
+    pub fn take_set_back(&mut self) -> bool {
+        std::mem::take(&mut self.was_set_back)
     }
 
-    /// Takes in the digest and the deltas of a fresh message. Returns `true` if a delta was of a known run.
-    fn apply(&mut self, message: Message, now: Moment) -> bool {
-        for entry in &message.digest {
-            let Some(link) = self.links.get_mut(&entry.host) else { continue };
-            link.begin_run(entry.incarnation);
-            let is_sender = entry.host == message.from;
-            let age = if is_sender { Duration::ZERO } else { Duration::from_millis(entry.heartbeat_age_ms) };
-            self.peers.entry(entry.host.clone()).or_default().apply_digest(entry, now.before(age));
-        }
-        if let Some(peer) = self.peers.get_mut(&message.from) {
-            peer.note_alive(now);
-        }
-        let mut has_deltas = false;
-        for delta in message.deltas {
-            let Some(peer) = self.peers.get_mut(&delta.host).filter(|peer| peer.incarnation == delta.incarnation)
-            else {
-                continue;
-            };
-            has_deltas = true;
-            let mut entries = delta.entries;
-            for entry in &mut entries {
-                entry.value = entry.value.take().map(|value| value.shifted(message.sent_at, now));
-            }
-            let changed = peer.entries.apply(delta.after, delta.up_to, entries);
-            self.override_entries.extend(changed.iter().filter_map(|key| peer.override_entry(key)));
-            peer.note_changes(&changed);
-        }
-        has_deltas
-    }
-
-    /// Records the run and the heartbeat of the sender of a message that may be old.
-    ///
-    /// Nothing else of the message counts. But the next message to the sender repeats its heartbeat, which lets it see that this
-    /// host receives it now.
-    fn note_unproven(&mut self, message: &Message) {
-        let peer = self.peers.entry(message.from.clone()).or_default();
-        if peer.incarnation < message.incarnation {
-            *peer = PeerState::of_run(message.incarnation);
-        }
-        if let Some(entry) = message.digest_of(&message.from).filter(|entry| entry.incarnation == peer.incarnation) {
-            peer.heartbeat = peer.heartbeat.max(entry.heartbeat);
-        }
-    }
-
-    /// Compares what this host has with what a peer has, and answers soon if the peer lacks anything or `must_answer`.
-    fn compare_with(&mut self, host: &HostName, must_answer: bool, now: Moment) {
-        let digest = self.digest(now);
-        let Some(link) = self.links.get_mut(host) else { return };
-        link.compare(digest.into_iter().filter(|entry| entry.host != *host));
-        let lacks_entries = self.peers.iter().any(|(of, peer)| {
-            let known = RunVersion { incarnation: peer.incarnation, version: peer.entries.version() };
-            link.delta_start(of, known, false, now).is_some()
-        });
-        if must_answer || lacks_entries {
-            link.send_soon(now);
-        }
+    fn begin_run_above(&mut self, incarnation: u64) {
+        self.incarnation = incarnation.saturating_add(self.incarnation_step);
     }
 
     fn send_soon(&mut self, now: Moment) {

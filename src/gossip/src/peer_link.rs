@@ -160,6 +160,11 @@ impl PeerLink {
         self.last_answered.is_some_and(|sent| now.since(sent) < RECENT)
     }
 
+    /// Tells if an echo is of a message of the run `incarnation` of this host that was not sent yet.
+    pub(crate) fn is_ahead(&self, echo: Option<Echo>, incarnation: u64) -> bool {
+        echo.is_some_and(|echo| echo.incarnation == incarnation && echo.sequence_number >= self.next_sequence_number)
+    }
+
     /// Measures the round trip if the echo is of a message of the run `incarnation` of this host.
     pub(crate) fn measure_round_trip(&mut self, echo: Option<Echo>, incarnation: u64, now: Moment) {
         let Some(echo) = echo.filter(|echo| echo.incarnation == incarnation) else { return };

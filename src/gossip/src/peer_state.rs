@@ -46,15 +46,17 @@ impl PeerState {
         Self { incarnation, ..Self::default() }
     }
 
-    /// Takes in a digest entry about this peer. One of a later run replaces all that is known.
-    pub(crate) fn apply_digest(&mut self, digest: &DigestEntry, seen: Moment) {
+    /// Takes in a digest entry about this peer, which may be its own. One of a later run replaces all that is known.
+    pub(crate) fn apply_digest(&mut self, digest: &DigestEntry, seen: Moment, is_its_own: bool) {
         if digest.incarnation > self.incarnation {
             *self = Self::of_run(digest.incarnation);
         }
         if digest.incarnation < self.incarnation {
             return;
         }
-        self.newest_version = self.newest_version.max(digest.version);
+        // The peer itself knows best. Another host may have reported a version that does not exist.
+        let is_newest = is_its_own && digest.heartbeat >= self.heartbeat;
+        self.newest_version = if is_newest { digest.version } else { self.newest_version.max(digest.version) };
         // The same heartbeat over a slower path is no later sign of life.
         if digest.heartbeat > self.heartbeat {
             self.heartbeat = digest.heartbeat;

@@ -571,7 +571,7 @@ fn three_drains_of_which_each_two_are_harmless_leave_a_node_when_the_hosts_meet_
 }
 
 #[test]
-fn concurrent_drains_that_nothing_was_known_of_are_judged_once_nodes_are_usable() {
+fn concurrent_drains_that_nothing_was_known_of_are_compared_once_nodes_are_usable() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
     let drains_left = |usable: &[usize]| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
@@ -595,6 +595,40 @@ fn concurrent_drains_that_nothing_was_known_of_are_judged_once_nodes_are_usable(
     };
     assert_eq!(drains_left(&[0, 1]), 1, "the third node is still down, so one of the drains is reverted");
     assert_eq!(drains_left(&[2, 1, 0]), 2, "the third node is usable");
+}
+
+#[test]
+fn an_override_of_the_far_future_is_ignored_and_one_of_the_near_future_can_be_cleared() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let mut engine = engine(std::slice::from_ref(&a), 3);
+    let of_year = |years: u64| {
+        let time = at(0).as_millis() + years * 365 * 24 * 3_600_000;
+        let timestamp = HybridTimestamp { time, host: Some(host_name("dns-2")) };
+        (a.node_key(&node_name("cp-1")), entry(timestamp, OverrideState::Active(drain_since(0))))
+    };
+    engine.handle_override_entries([of_year(101)], at(6));
+    assert_eq!(engine.overrides().count(), 0);
+    engine.handle_override_entries([of_year(99)], at(6));
+    assert_eq!(engine.overrides().count(), 1);
+    let clear = Command::ClearOverride { pool: a.name.clone(), node: node_name("cp-1") };
+    engine.handle_command(clear, at(7)).unwrap();
+    engine.handle_override_entries([of_year(99)], at(8));
+    assert_eq!(engine.overrides().count(), 0);
+}
+
+#[test]
+fn a_host_whose_memory_was_set_back_votes_as_after_a_restart() {
+    let a = pool("a.example.org", &["192.0.2.1"]);
+    let mut engine = engine(std::slice::from_ref(&a), 3);
+    observe(&mut engine, &target(&a, 0), Kind::Ready, 6);
+    let generation = engine.decide(at(7)).generation;
+    let is_restored = |engine: &Engine| engine.votes()[&target(&a, 0)].is_restored;
+    assert!(!is_restored(&engine));
+    engine.handle_set_back(at(8));
+    assert!(is_restored(&engine));
+    assert!(engine.decide(at(8)).generation > generation, "peers may have seen a later one");
+    observe(&mut engine, &target(&a, 0), Kind::Ready, 9);
+    assert!(!is_restored(&engine));
 }
 
 #[test]

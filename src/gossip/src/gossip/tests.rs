@@ -5,7 +5,8 @@ use daymark_decision::{Grade, HybridTimestamp, Override, OverrideKind, OverrideS
 use fastrand::Rng;
 
 use super::*;
-use crate::message::MAX_MESSAGE_BYTES;
+use crate::entries::Entry;
+use crate::message::{Delta, MAX_MESSAGE_BYTES};
 
 const START: u64 = 1_767_225_600_000;
 /// The milliseconds between two steps of the network.
@@ -300,7 +301,7 @@ fn the_longest_names_that_fifteen_hosts_may_have_fit() {
     one.links.retain(|to, _| *to == long(1));
     other.links.retain(|to, _| *to == long(0));
     for host in members.iter().skip(1) {
-        one.peers.insert(host.clone(), PeerState { incarnation: 1 << 43, heartbeat: 1 << 30, ..PeerState::default() });
+        one.peers.insert(host.clone(), PeerState { incarnation: 1 << 42, heartbeat: 1 << 30, ..PeerState::default() });
     }
     one.set_entries(
         &[
@@ -422,6 +423,130 @@ fn a_host_that_restarts_with_its_clock_set_back_is_received_again() {
         network.until("the change is known", |network| (1..3).all(|who| network.grade(who, 0, 1) == Some(Grade::Down)));
     assert!(took < 2_000, "{took} ms");
     assert!(network.hosts[0].incarnation() > START);
+}
+
+#[test]
+fn a_host_whose_memory_was_set_back_begins_a_new_run_and_gets_all_it_has_lost() {
+    let mut network = Network::new(3);
+    network.set(0, &votes([(1, Grade::Ready)]));
+    network.run(3_000);
+    let snapshot = network.hosts[0].clone();
+    network.run(20_000);
+    network.set(0, &votes([(1, Grade::Down)]));
+    network.set(1, &[(override_key(1), drain(10, 0))].into());
+    network.run(20_000);
+    assert!((0..3).all(|host| !network.hosts[host].take_set_back()));
+    network.hosts[0] = snapshot;
+    network.overrides[0].clear();
+    let incarnation = network.hosts[0].incarnation();
+    let took = network.until("it is received again", |network| {
+        (1..3).all(|who| network.grade(who, 0, 1) == Some(Grade::Ready)) && !network.overrides[0].is_empty()
+    });
+    assert!(took < 2_000, "{took} ms");
+    assert!(network.hosts[0].incarnation() > incarnation);
+    assert!(network.hosts[0].take_set_back() && !network.hosts[0].take_set_back(), "it is reported once");
+    network.run(5_000);
+    assert!(!network.hosts[0].take_set_back() && !network.hosts[0].take_identity_conflict());
+}
+
+/// Lets host 1 send one forged message to host 2 in the name of host 0, made from its last real one.
+fn forge(network: &mut Network, change: impl Fn(&mut Message)) {
+    let is_real = |message: &Message| message.from == name(0) && message.digest.len() == 3;
+    let sent = network.sent.iter().rev().filter(|sent| sent.to == 2).map(|sent| Message::decode(&sent.bytes).unwrap());
+    let mut forged = sent.into_iter().find(is_real).unwrap();
+    forged.sequence_number += 1;
+    change(&mut forged);
+    let _ = network.deliver(2, &forged.encode().unwrap());
+}
+
+/// A change of a real message.
+struct Forgery {
+    name: &'static str,
+    change: fn(&mut Message),
+}
+
+/// The place of the sender in the digest of a message of host 0.
+fn own(message: &Message) -> usize {
+    message.digest.iter().position(|entry| entry.host == name(0)).unwrap()
+}
+
+fn forgery(name: &'static str, change: fn(&mut Message)) -> Forgery {
+    Forgery { name, change }
+}
+
+#[test]
+fn a_forged_message_does_not_outlive_its_forger() {
+    let forgeries = [
+        forgery("the last incarnation", |message| {
+            let own = own(message);
+            message.incarnation = u64::MAX;
+            message.digest[own].incarnation = u64::MAX;
+            message.sequence_number = u64::MAX;
+        }),
+        forgery("a later incarnation", |message| {
+            let own = own(message);
+            message.incarnation = START + 1_000_000;
+            message.digest[own].incarnation = START + 1_000_000;
+        }),
+        forgery("the last heartbeat", |message| {
+            let own = own(message);
+            message.digest[own].heartbeat = u64::MAX;
+        }),
+        forgery("the last version", |message| {
+            let own = own(message);
+            message.digest[own].version = u64::MAX;
+        }),
+        forgery("the last sequence number", |message| message.sequence_number = u64::MAX),
+        forgery("entries up to the last version", |message| {
+            let own = &message.digest[own(message)];
+            let entry = Entry {
+                version: u64::MAX,
+                key: EntryKey::Vote(target(1)),
+                value: Some(EntryValue::Vote(Vote { grade: Grade::Live, ..Vote::default() })),
+            };
+            let delta = Delta {
+                host: name(0),
+                incarnation: own.incarnation,
+                after: own.version,
+                up_to: u64::MAX,
+                entries: vec![entry],
+            };
+            message.deltas = vec![delta];
+        }),
+    ];
+    for Forgery { name: forgery, change } in forgeries {
+        let mut network = Network::new(3);
+        network.set(0, &votes([(1, Grade::Ready)]));
+        network.run(3_000);
+        forge(&mut network, change);
+        network.run(10_000);
+        network.set(0, &votes([(1, Grade::Down)]));
+        network.run(2_000);
+        assert_eq!(network.grade(2, 0, 1), Some(Grade::Down), "{forgery}");
+        let host = network.hosts[2].peers().find(|peer| peer.host == name(0)).unwrap();
+        assert!(network.clock(2).since(host.last_seen.unwrap()) < Duration::from_secs(2), "{forgery}");
+        assert!(network.hosts[2].is_directly_reachable(&name(0), network.clock(2)), "{forgery}");
+    }
+}
+
+#[test]
+fn removed_entries_are_dropped_by_a_new_run_and_a_full_copy_takes_no_more() {
+    let mut network = Network::new(2);
+    for round in 0..12 {
+        network.set(0, &votes((0..100).map(|n| (round * 100 + n, Grade::Ready))));
+        network.run(1_000);
+    }
+    assert!(network.hosts[0].incarnation() > START, "a new run has begun");
+    assert!(network.hosts[0].entries.removed() <= MAX_REMOVED);
+    assert_eq!(network.votes(1, 0).map(BTreeMap::len), Some(100));
+    let mut copy = HostEntries::default();
+    let entry = |n: u32| Entry {
+        version: u64::from(n) + 1,
+        key: EntryKey::Vote(target(n)),
+        value: Some(EntryValue::Vote(Vote::default())),
+    };
+    copy.apply(0, 30_000, (0..30_000).map(entry).collect());
+    assert_eq!(copy.iter().count(), 20_000);
 }
 
 #[test]
