@@ -10,12 +10,15 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 /// The delay after a failed accept. If the process has no file descriptor left, the next accept would fail at once.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// The time without a failed accept after which the failures are over.
+const QUIET_TIME: Duration = Duration::from_secs(10);
 
 /// The limit of the connections that are served at once. Its clones share one limit.
 #[derive(Clone, Debug)]
@@ -51,6 +54,28 @@ impl ConnectionLimit {
     }
 }
 
+/// The failures to accept, which the log has once when they begin and once when they are over. A process that runs out of
+/// descriptors may accept every other connection.
+#[derive(Debug, Default)]
+struct AcceptFailures {
+    count: u64,
+    last: Option<Instant>,
+}
+
+impl AcceptFailures {
+    /// Counts a failure. True if it is the first.
+    fn begin(&mut self, now: Instant) -> bool {
+        self.count += 1;
+        self.last.replace(now).is_none()
+    }
+
+    /// The number of failures, if they are over at this success.
+    fn end(&mut self, now: Instant) -> Option<u64> {
+        self.last.take_if(|last| now.duration_since(*last) >= QUIET_TIME)?;
+        Some(std::mem::take(&mut self.count))
+    }
+}
+
 struct Accepted {
     stream: TcpStream,
     client: SocketAddr,
@@ -72,7 +97,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let mut connections = JoinSet::new();
-    let mut is_failing = false;
+    let mut failures = AcceptFailures::default();
     while let Some(accepted) = stop.run_until_cancelled(limit.accept(&listener)).await {
         while let Some(ended) = connections.try_join_next() {
             log_panic(kind, ended);
@@ -81,16 +106,15 @@ where
             Ok(accepted) => accepted,
             Err(error) if is_fatal(&error) => return Err(error),
             Err(error) => {
-                // Log the first failure only: the log records changes.
-                if !std::mem::replace(&mut is_failing, true) {
+                if failures.begin(Instant::now()) {
                     warn!("{kind} connections are not accepted any more: {error}");
                 }
                 stop.run_until_cancelled(sleep(ACCEPT_RETRY_DELAY)).await;
                 continue;
             }
         };
-        if std::mem::take(&mut is_failing) {
-            warn!("{kind} connections are accepted again");
+        if let Some(count) = failures.end(Instant::now()) {
+            warn!("{kind} connections are accepted again, after {count} failures");
         }
         let Some(permit) = permit else {
             debug!("the {kind} connection of {client} was closed: the limit of open connections is reached");

@@ -73,3 +73,20 @@ fn an_error_is_fatal_only_if_the_socket_can_never_work_again() {
         assert_eq!(is_fatal(&io::Error::from_raw_os_error(code)), fatal, "{code}");
     }
 }
+
+#[test]
+fn failures_that_come_and_go_are_logged_once_and_counted() {
+    let start = Instant::now();
+    let at = |tenths: u32| start + ACCEPT_RETRY_DELAY * tenths;
+    let mut failures = AcceptFailures::default();
+    assert_eq!(failures.end(at(0)), None, "nothing has failed");
+    assert!(failures.begin(at(0)));
+    for tenths in 1..50 {
+        assert_eq!(failures.end(at(tenths)), None, "another one may fail at once");
+        assert!(!failures.begin(at(tenths)));
+    }
+    assert_eq!(failures.end(at(50)), None);
+    assert_eq!(failures.end(at(49) + QUIET_TIME), Some(50));
+    assert_eq!(failures.end(at(1000)), None);
+    assert!(failures.begin(at(2000)), "it begins anew");
+}

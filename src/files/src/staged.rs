@@ -1,11 +1,14 @@
 //! Atomic writes: a file appears under its name only when its whole content is on the disk.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
+
+/// The permissions of a shared file.
+const SHARED_MODE: u32 = 0o640;
 
 /// A file that is whole on the disk under another name.
 #[derive(Debug)]
@@ -23,14 +26,16 @@ impl StagedFile {
         Self::write(file, path, content)
     }
 
-    /// Stages a file with the default permissions of the process.
+    /// Stages a file that its owner may write, and its group may read (mode 0640).
     ///
     /// The name while it is staged is fixed, with `.new` at its end: a crash leaves one such file at most, and the next call
     /// overwrites it. So only one process may write the file at a time.
     pub fn shared(path: &Path, content: &[u8]) -> io::Result<Self> {
         let mut name = path.as_os_str().to_owned();
         name.push(".new");
-        let file = File::create(&name)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(SHARED_MODE).open(&name)?;
+        // One that a crash left has the permissions of then.
+        file.set_permissions(Permissions::from_mode(SHARED_MODE))?;
         let mut file = NamedTempFile::from_parts(file, TempPath::try_from_path(PathBuf::from(name))?);
         file.disable_cleanup(true);
         Self::write(file, path, content)
@@ -73,7 +78,6 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -88,6 +92,17 @@ mod tests {
         StagedFile::private(&path, b"s").unwrap().create().unwrap();
         assert_eq!(mode(&path), 0o600);
         assert_eq!(fs::read(&path).unwrap(), b"s");
+    }
+
+    #[test]
+    fn a_shared_file_is_for_its_owner_and_its_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let left = dir.path().join("state.new");
+        fs::write(&left, "left by a crash").unwrap();
+        fs::set_permissions(&left, Permissions::from_mode(0o666)).unwrap();
+        StagedFile::shared(&path, b"s").unwrap().replace().unwrap();
+        assert_eq!(mode(&path), 0o640);
     }
 
     #[test]
@@ -115,7 +130,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         fs::write(&path, "old").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let staged = StagedFile::private(&path, b"new").unwrap();
         staged.own_like(&fs::metadata(&path).unwrap()).unwrap();
         staged.replace().unwrap();
