@@ -71,6 +71,7 @@ fn refusals() -> Vec<Refusal> {
     let last_usable = |family| Refusal::LastUsable { pool: pool.clone(), node: node.clone(), family };
     vec![
         Refusal::Starting { until: Moment::default() },
+        Refusal::TooManyChanges,
         Refusal::UnknownPool { pool: text(), known: vec![pool.clone()] },
         Refusal::UnknownNode { pool: pool.clone(), node: text(), known: vec![node.clone()] },
         Refusal::NoOverride { pool: pool.clone(), node: node.clone() },

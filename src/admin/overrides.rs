@@ -128,6 +128,7 @@ fn code(refusal: &Refusal) -> StatusCode {
         Refusal::UnknownPool { .. } | Refusal::UnknownNode { .. } | Refusal::NoOverride { .. } => StatusCode::NOT_FOUND,
         Refusal::Expired { .. } => StatusCode::BAD_REQUEST,
         Refusal::Starting { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::TooManyChanges => StatusCode::TOO_MANY_REQUESTS,
         Refusal::LastUndrained { .. } | Refusal::LastUsable { .. } => StatusCode::CONFLICT,
     }
 }

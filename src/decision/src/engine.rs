@@ -30,6 +30,10 @@ const MAX_RESTORED_GENERATION: u64 = u64::MAX / 2;
 /// serials compare rightly (RFC 1982) if they are less than 388 days apart.
 const GENERATIONS_PER_SECOND: u64 = 64;
 
+/// The number of generations by which a run may be ahead of the clock: five minutes. A run begins above all that an earlier run
+/// may have reached, in case its memory is lost.
+const MAX_GENERATIONS_AHEAD: u64 = 300 * GENERATIONS_PER_SECOND;
+
 /// The decision core: inputs with their moments go in, the [`Decision`] comes out.
 ///
 /// Moments may stand still. A moment before the last one counts as the last one. Between two inputs, the decision changes
@@ -57,7 +61,7 @@ impl Engine {
             peers: Peers::default(),
             starting: None,
             now,
-            generation: memory.generation.min(MAX_RESTORED_GENERATION),
+            generation: memory.generation.min(MAX_RESTORED_GENERATION).max(first_generation(now)),
             revision: 0,
         };
         let own = engine.own().cloned();
@@ -92,7 +96,7 @@ impl Engine {
         self.advance(now);
         self.pools.values_mut().for_each(PoolState::mark_restored);
         self.begin_start();
-        self.generation = self.next_generation();
+        self.generation = self.next_generation().max(first_generation(self.now));
         for pool in self.pools.values_mut() {
             pool.renew(self.generation);
         }
@@ -162,6 +166,10 @@ impl Engine {
         self.advance(now);
         if let (QuorumState::Starting, Some(starting)) = (self.quorum_state(), &self.starting) {
             return Err(Refusal::Starting { until: starting.until });
+        }
+        // Probes cannot change the answers so often for long, because penalties damp them. Commands could.
+        if self.generation > first_generation(self.now).saturating_add(GENERATIONS_PER_SECOND) {
+            return Err(Refusal::TooManyChanges);
         }
         let own = self.own().cloned();
         match command {
@@ -342,11 +350,9 @@ impl Engine {
         }
     }
 
-    /// A generation above the last one, and above those of an earlier run whose memory was lost, if the clock is right: no run
-    /// decides more often than [`GENERATIONS_PER_SECOND`] for long.
+    /// A generation above the last one, and not behind the clock.
     fn next_generation(&self) -> u64 {
-        let by_clock = self.now.as_millis().saturating_mul(GENERATIONS_PER_SECOND) / 1_000;
-        self.generation.saturating_add(1).max(by_clock)
+        self.generation.saturating_add(1).max(generation_by_clock(self.now))
     }
 
     fn find(&self, pool: &PoolName, node: &NodeName) -> Result<&PoolState, Refusal> {
@@ -360,6 +366,15 @@ impl Engine {
         let known = state.policy.nodes.iter().map(|known| known.name.clone()).collect();
         Err(Refusal::UnknownNode { pool: pool.clone(), node: node.to_string(), known })
     }
+}
+
+fn generation_by_clock(now: Moment) -> u64 {
+    now.as_millis().saturating_mul(GENERATIONS_PER_SECOND) / 1_000
+}
+
+/// The generation with which a run begins: none of an earlier run is above it, if the clock is right.
+fn first_generation(now: Moment) -> u64 {
+    generation_by_clock(now).saturating_add(MAX_GENERATIONS_AHEAD)
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl Health {
         Vote {
             grade: self.grade(),
             shutting_down: self.has_seen_shutdown(),
-            is_flapping: self.grade() == Grade::Live && self.undamped.grade() == Grade::Ready,
+            is_flapping: self.grade() == Grade::Live && (self.flapping || self.undamped.grade() == Grade::Ready),
             is_restored: self.evidence < Evidence::Confirmed,
             in_last_known_good: false,
         }

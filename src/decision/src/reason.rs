@@ -234,7 +234,7 @@ impl fmt::Display for NotReadyReason {
             Self::NoVerdict { observed } => write!(f, "no verdict yet{}", LastObserved(observed)),
             Self::Live { since, observed } => write!(f, "not ready since {since}{}", LastObserved(observed)),
             Self::Down { since, observed } => write!(f, "down since {since}{}", LastObserved(observed)),
-            Self::Flapping { until } => write!(f, "flapping: ready again, but kept out until {until}"),
+            Self::Flapping { until } => write!(f, "flapping: ready again, but not trusted before {until}"),
             Self::Awaited { since } => write!(f, "ready since {since}, but other nodes have no verdict yet"),
             Self::Outvoted { since } => {
                 write!(f, "ready since {since} on this host, but not by the votes of the hosts")

@@ -14,6 +14,8 @@ pub enum Refusal {
         /// The latest end of the wait for them.
         until: Moment,
     },
+    /// The answers have changed so often that their generation has outrun the clock.
+    TooManyChanges,
     /// The configuration has no such pool.
     UnknownPool {
         /// The pool in the command, which may have a name that no pool can have.
@@ -68,6 +70,10 @@ impl fmt::Display for Refusal {
             Self::Starting { until } => write!(
                 f,
                 "this host has just started and waits until {until} for the overrides of the other hosts; try again then"
+            ),
+            Self::TooManyChanges => f.write_str(
+                "the answers have changed too often within the last minutes (64 times a second for 5 minutes are allowed); try \
+                 again in a minute",
             ),
             Self::UnknownPool { pool, known } => write!(f, "there is no pool {pool}; the pools are {}", list(known)),
             Self::UnknownNode { pool, node, known } => {
