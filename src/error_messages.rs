@@ -48,6 +48,8 @@ fn outcomes() -> Vec<Kind> {
         Kind::TlsStall,
         Kind::NotTls,
         Kind::TlsFailed { detail: text() },
+        Kind::ClientCertificateRefused { detail: text() },
+        Kind::ClientCertificateRequired { credentials: true },
         Kind::UntrustedCa,
         Kind::WrongName { expected: text(), names },
         Kind::WrongName { expected: text(), names: Vec::new() },
@@ -61,6 +63,7 @@ fn outcomes() -> Vec<Kind> {
         Kind::TooLarge { limit: 9 },
         Kind::LocalError { detail: refusal().to_string() },
     ];
+    kinds.push(Kind::ClientCertificateRequired { credentials: false });
     kinds.extend([true, false].map(|credentials| Kind::Unauthorized { status: 401, credentials }));
     kinds
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::IpAddr;
 
-use daymark_decision::{AnswerStatus, Basis, Family, Grade, Moment, NodeName, Observation, Override, PoolName, Reason};
+use daymark_decision::{
+    AnswerStatus, Basis, Family, Grade, Kind, Moment, NodeName, Observation, Override, PoolName, Reason,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{DiscoveryStatus, HostVote, Origin};
@@ -106,22 +108,20 @@ impl PoolStatus {
     fn refused_credentials_alarm(&self) -> Option<String> {
         let (target, observed) = self.refused_credentials().next()?;
         let count = self.refused_credentials_count();
-        let by = if count == self.targets.len() { "all".to_owned() } else { format!("{count} of") };
+        let answering = self.observed().filter(|(_, observed)| is_answer(&observed.observation.kind)).count();
+        let by = match (count, answering) {
+            (1, 1) => "the only target that answers".to_owned(),
+            (count, answering) if count == answering => format!("all {count} targets that answer"),
+            (count, answering) => format!("{count} of {answering} targets that answer"),
+        };
         Some(format!(
-            "{}: the credentials of the probes are refused by {by} {} targets, so their readiness and their shutdown are not \
-             seen; {} {}: {}",
-            self.name,
-            self.targets.len(),
-            target.node,
-            target.address,
-            observed.message
+            "{}: the credentials of the probes are refused by {by}, so their readiness and their shutdown are not seen; {} {}: {}",
+            self.name, target.node, target.address, observed.message
         ))
     }
 
     fn refused_credentials(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
-        self.observed().filter(|(_, observed)| {
-            matches!(observed.observation.kind, daymark_decision::Kind::Unauthorized { credentials: true, .. })
-        })
+        self.observed().filter(|(_, observed)| observed.observation.kind.refuses_credentials())
     }
 
     /// The alarms, as sentences.
@@ -191,6 +191,11 @@ impl PoolStatus {
     fn observed(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
         self.targets.iter().filter_map(|target| Some((target, target.observed.as_ref()?)))
     }
+}
+
+/// True if the target answered the probe, be it with a refusal of its credentials.
+fn is_answer(kind: &Kind) -> bool {
+    kind.refuses_credentials() || kind.grade() >= Some(Grade::Live)
 }
 
 /// The alarm of a watched file that cannot be used any more. Its last good version stays in use.

@@ -69,6 +69,8 @@ fn kinds() -> Vec<Kind> {
         Kind::TlsStall,
         Kind::NotTls,
         Kind::TlsFailed { detail: text() },
+        Kind::ClientCertificateRefused { detail: text() },
+        Kind::ClientCertificateRequired { credentials: true },
         Kind::UntrustedCa,
         Kind::WrongName { expected: text(), names: vec![text()] },
         Kind::Expired,

@@ -166,12 +166,31 @@ fn refused_credentials_are_an_alarm_that_says_by_how_many_targets() {
     };
     let mut pool = pool_status();
     pool.targets[0].observed = refused(401);
-    let expected = "lb.example.org: the credentials of the probes are refused by 1 of 2 targets, so their readiness and their \
-                    shutdown are not seen; cp-1 192.0.2.1: 401: the credentials of probe.auth are refused, so readiness is \
+    let other = |kind: Kind| {
+        let message = kind.to_string();
+        Some(Observed { at: Moment::default(), message, observation: fixtures::observation(kind) })
+    };
+    pool.targets[1].observed = other(Kind::Refused);
+    let only = "refused by the only target that answers, so";
+    assert!(pool.alarms().iter().any(|alarm| alarm.contains(only)), "{:?}", pool.alarms());
+    pool.targets[1].observed = other(Kind::Ready);
+    let expected = "lb.example.org: the credentials of the probes are refused by 1 of 2 targets that answer, so their readiness \
+                    and their shutdown are not seen; cp-1 192.0.2.1: 401: the credentials of probe.auth are refused, so readiness is \
                     unknown; renew them, or allow them to read the path";
     assert!(pool.alarms().contains(&expected.to_owned()), "{:?}", pool.alarms());
     pool.targets[1].observed = refused(403);
-    assert!(pool.alarms().iter().any(|alarm| alarm.contains("refused by all 2 targets")), "{:?}", pool.alarms());
+    assert!(
+        pool.alarms().iter().any(|alarm| alarm.contains("refused by all 2 targets that answer, so")),
+        "{:?}",
+        pool.alarms()
+    );
+    pool.targets[1].observed = other(Kind::ClientCertificateRefused { detail: "it has expired".to_owned() });
+    assert_eq!(pool.refused_credentials_count(), 2, "a refusal in TLS counts too");
+    assert!(
+        pool.alarms().iter().any(|alarm| alarm.contains("by all 2 targets that answer, so")),
+        "{:?}",
+        pool.alarms()
+    );
     let none = Kind::Unauthorized { status: 401, credentials: false };
     pool.targets.iter_mut().flat_map(|target| &mut target.observed).for_each(|of| of.observation.kind = none.clone());
     assert!(!pool.alarms().iter().any(|alarm| alarm.contains("credentials")), "none were shown");

@@ -99,6 +99,17 @@ pub enum Kind {
         /// The message of the TLS library.
         detail: String,
     },
+    /// The target refuses the client certificate of the probe in TLS.
+    ClientCertificateRefused {
+        /// The reason of the target, as the end of a sentence about the certificate.
+        detail: String,
+    },
+    /// The target demands a client certificate in TLS, and the probe has none.
+    ClientCertificateRequired {
+        /// True if the probe showed a token: it is not enough then.
+        #[serde(default)]
+        credentials: bool,
+    },
     /// The certificate is from a CA that is not the pool's.
     UntrustedCa,
     /// The certificate lacks the name that clients verify.
@@ -161,6 +172,8 @@ impl Kind {
             | Self::TlsStall
             | Self::NotTls
             | Self::TlsFailed { .. }
+            | Self::ClientCertificateRefused { .. }
+            | Self::ClientCertificateRequired { .. }
             | Self::UntrustedCa
             | Self::WrongName { .. }
             | Self::Expired
@@ -177,6 +190,16 @@ impl Kind {
     /// True if one such observation is proof enough to take the target out.
     pub fn is_decisive(&self) -> bool {
         matches!(self, Self::ShuttingDown)
+    }
+
+    /// True if the target refuses the credentials that the probe has.
+    pub fn refuses_credentials(&self) -> bool {
+        matches!(
+            self,
+            Self::Unauthorized { credentials: true, .. }
+                | Self::ClientCertificateRefused { .. }
+                | Self::ClientCertificateRequired { credentials: true }
+        )
     }
 
     /// The label of the kind, the same as in JSON.
@@ -197,6 +220,8 @@ impl Kind {
             Self::TlsStall => "tlsStall",
             Self::NotTls => "notTls",
             Self::TlsFailed { .. } => "tlsFailed",
+            Self::ClientCertificateRefused { .. } => "clientCertificateRefused",
+            Self::ClientCertificateRequired { .. } => "clientCertificateRequired",
             Self::UntrustedCa => "untrustedCa",
             Self::WrongName { .. } => "wrongName",
             Self::Expired => "expired",
@@ -241,6 +266,15 @@ impl fmt::Display for Kind {
             Self::TlsStall => f.write_str("connected, but the TLS handshake did not end in time"),
             Self::NotTls => f.write_str("the response is not TLS"),
             Self::TlsFailed { detail } => write!(f, "the TLS handshake failed: {detail}"),
+            Self::ClientCertificateRefused { detail } => {
+                write!(f, "the node refuses the client certificate: {detail}; renew that of `probe.auth`")
+            }
+            Self::ClientCertificateRequired { credentials: false } => {
+                f.write_str("the node demands a client certificate; set `probe.auth`")
+            }
+            Self::ClientCertificateRequired { credentials: true } => f.write_str(
+                "the node demands a client certificate, and `probe.auth` has a token; set `probe.auth.clientCertificate` instead",
+            ),
             Self::UntrustedCa => f.write_str("the certificate is not from the pool's CA"),
             Self::WrongName { expected, names } if names.is_empty() => {
                 write!(f, "the certificate lacks {expected}; it has no name at all")

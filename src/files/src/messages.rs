@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 
 use rustls::pki_types::pem;
-use rustls::{CertificateError, Error as TlsError};
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 /// The sentence of one error of a chain; `None` for a link that says nothing.
 pub(crate) fn message(error: &(dyn Error + 'static)) -> Option<String> {
@@ -35,12 +35,7 @@ pub fn tls_message(error: &TlsError) -> String {
         TlsError::InvalidMessage(fault) => format!("a message of the server is malformed: {}", of_variant(fault)),
         TlsError::PeerIncompatible(fault) => format!("the server and Daymark do not fit: {}", of_variant(fault)),
         TlsError::PeerMisbehaved(fault) => format!("the server breaks the rules of TLS: {}", of_variant(fault)),
-        TlsError::AlertReceived(alert) => {
-            let name = of_variant(alert);
-            // An alert without a name has that of its type.
-            let name = if name == "alert description" { String::new() } else { format!(", {name}") };
-            format!("the server sent the TLS alert {}{name}", u8::from(*alert))
-        }
+        TlsError::AlertReceived(alert) => alert_message(*alert),
         TlsError::InvalidCertificate(fault) => certificate_message(fault),
         TlsError::InvalidCertRevocationList(fault) => {
             format!("a list of revoked certificates cannot be used: {}", of_variant(fault))
@@ -63,6 +58,25 @@ pub fn tls_message(error: &TlsError) -> String {
         TlsError::Other(fault) => plain(&fault.0.to_string()),
         // The enumeration is open.
         other => plain(&other.to_string()),
+    }
+}
+
+fn alert_message(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::HandshakeFailure => {
+            "the server shares no cipher suite, key exchange or kind of key with Daymark; CBC ciphers, key exchange with P-521 \
+             alone, and a P-521 key over TLS 1.2 are not supported"
+                .to_owned()
+        }
+        AlertDescription::ProtocolVersion => "the server speaks only TLS older than 1.2".to_owned(),
+        AlertDescription::UnrecognisedName => "the server knows no certificate for the name".to_owned(),
+        AlertDescription::NoApplicationProtocol => "the server does not speak HTTP/1.1".to_owned(),
+        alert => {
+            let name = of_variant(&alert);
+            // An alert without a name has that of its type.
+            let name = if name == "alert description" { String::new() } else { format!(", {name}") };
+            format!("the server sent the TLS alert {}{name}", u8::from(alert))
+        }
     }
 }
 

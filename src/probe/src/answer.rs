@@ -4,6 +4,8 @@ use daymark_decision::Kind;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 
+use crate::credentials::CredentialKind;
+
 /// The most failing checks that an observation names. The target writes the body, so it is bounded.
 const MAX_FAILING_CHECKS: usize = 64;
 /// The most bytes of the name of a check.
@@ -11,13 +13,13 @@ const MAX_CHECK_BYTES: usize = 128;
 /// The most characters of a `Location` that an observation shows.
 const MAX_LOCATION_CHARS: usize = 512;
 
-/// The kind of observation that a whole answer makes. `credentials` is true if the probe showed some.
-pub(super) fn kind(status: StatusCode, headers: &HeaderMap, body: &[u8], credentials: bool) -> Kind {
+/// The kind of observation that a whole answer makes to a probe that showed these credentials.
+pub(super) fn kind(status: StatusCode, headers: &HeaderMap, body: &[u8], shown: CredentialKind) -> Kind {
     match status.as_u16() {
         200 => Kind::Ready,
         500 => from_checks(&String::from_utf8_lossy(body)),
         403 if is_role_missing(&String::from_utf8_lossy(body)) => Kind::Starting,
-        status @ (401 | 403) => Kind::Unauthorized { status, credentials },
+        status @ (401 | 403) => Kind::Unauthorized { status, credentials: shown != CredentialKind::None },
         429 => Kind::Overloaded,
         503 => Kind::Starting,
         status @ 300..=399 => Kind::Redirect { status, location: location(headers) },
@@ -51,7 +53,7 @@ mod tests {
     use super::*;
 
     fn of(status: u16, body: &str) -> Kind {
-        kind(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes(), true)
+        kind(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes(), CredentialKind::Token)
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::answer;
-use crate::credentials::Credentials;
+use crate::credentials::{CredentialKind, Credentials};
 use crate::failure::{MAX_BODY_BYTES, of_request};
 
 type Transport = http1::Connection<TokioIo<TlsStream<TcpStream>>, Empty<Bytes>>;
@@ -92,7 +92,7 @@ impl ProbeConnection {
     /// Sends a request and judges the whole answer, with up to [`MAX_BODY_BYTES`] bytes of body.
     pub(super) async fn ask(&mut self, request: Request<Empty<Bytes>>) -> Result<Kind, Broken> {
         let answer = self.fetch(request, MAX_BODY_BYTES).await?;
-        Ok(answer::kind(answer.status(), answer.headers(), answer.body(), self.credentials.are_shown()))
+        Ok(answer::kind(answer.status(), answer.headers(), answer.body(), self.credentials.shown()))
     }
 
     /// Sends a request and reads the whole answer, with up to `limit` bytes of body.
@@ -101,15 +101,16 @@ impl ProbeConnection {
         request: Request<Empty<Bytes>>,
         limit: usize,
     ) -> Result<Response<Bytes>, Broken> {
-        let Self { sender, driver, .. } = self;
+        let Self { sender, driver, credentials, .. } = self;
+        let shown = credentials.shown();
         let answer = driver
             .drive(sender.send_request(request))
             .await
-            .map_err(|error| Broken { kind: of_request(&error), answered: false })?;
+            .map_err(|error| Broken { kind: of_request(&error, shown), answered: false })?;
         let (head, body) = answer.into_parts();
         match driver.drive(Limited::new(body, limit).collect()).await {
             Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
-            Err(error) => Err(Broken { kind: of_body(&*error, limit), answered: true }),
+            Err(error) => Err(Broken { kind: of_body(&*error, limit, shown), answered: true }),
         }
     }
 
@@ -120,12 +121,12 @@ impl ProbeConnection {
     }
 }
 
-fn of_body(error: &(dyn std::error::Error + 'static), limit: usize) -> Kind {
+fn of_body(error: &(dyn std::error::Error + 'static), limit: usize, shown: CredentialKind) -> Kind {
     if error.is::<LengthLimitError>() {
         return Kind::TooLarge { limit };
     }
     match error.downcast_ref::<hyper::Error>() {
-        Some(error) => of_request(error),
+        Some(error) => of_request(error, shown),
         None => Kind::ClosedEarly,
     }
 }

@@ -22,6 +22,14 @@ pub(super) struct Credentials {
     expiries: Expiries,
 }
 
+/// A kind of credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CredentialKind {
+    None,
+    Token,
+    ClientCertificate,
+}
+
 /// The credentials as the files have them, read again when one changes.
 pub(super) type CredentialFiles = WatchedFiles<Credentials, CredentialsError>;
 
@@ -54,9 +62,15 @@ impl Credentials {
         Handshake { config: Arc::new(config), recorder }
     }
 
-    /// True if the probe shows a token or a client certificate.
-    pub(super) fn are_shown(&self) -> bool {
-        self.authorization.is_some() || self.tls.client_auth_cert_resolver.has_certs()
+    /// The kind of credentials that the probe shows.
+    pub(super) fn shown(&self) -> CredentialKind {
+        if self.tls.client_auth_cert_resolver.has_certs() {
+            CredentialKind::ClientCertificate
+        } else if self.authorization.is_some() {
+            CredentialKind::Token
+        } else {
+            CredentialKind::None
+        }
     }
 
     /// The value of the header `Authorization`, marked as sensitive.

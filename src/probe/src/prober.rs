@@ -158,7 +158,7 @@ impl Prober {
         let tls = self.secure(stream, credentials, deadline, seen).await;
         seen.timings.tls = Some(begun.elapsed());
         let connection = ProbeConnection::new(tls?, Arc::clone(credentials), seen.certificate.clone()).await;
-        connection.map_err(|error| of_request(&error))
+        connection.map_err(|error| of_request(&error, credentials.shown()))
     }
 
     async fn connect(&self, address: IpAddr, deadline: Instant) -> Result<TcpStream, Kind> {
@@ -185,7 +185,8 @@ impl Prober {
         let shaken = timeout_at(deadline, TlsConnector::from(handshake.config).connect(server_name, stream)).await;
         seen.certificate = handshake.recorder.certificate();
         let shaken = shaken.map_err(|_| Kind::TlsStall)?;
-        shaken.map_err(|error| of_handshake(&error, seen.certificate.as_ref(), name))
+        let certificate = seen.certificate.as_ref();
+        shaken.map_err(|error| of_handshake(&error, certificate, name, credentials.shown()))
     }
 
     async fn ask(

@@ -52,6 +52,8 @@ pub fn kind(word: &str) -> Option<Kind> {
         Kind::TlsStall,
         Kind::NotTls,
         Kind::TlsFailed { detail: String::new() },
+        Kind::ClientCertificateRefused { detail: String::new() },
+        Kind::ClientCertificateRequired { credentials: false },
         Kind::UntrustedCa,
         Kind::WrongName { expected: "lb.kube-cp.com".to_owned(), names: list() },
         Kind::Expired,

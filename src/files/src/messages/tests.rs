@@ -138,6 +138,8 @@ fn the_name_of_a_variant_becomes_words() {
     let alert = |code| tls_message(&TlsError::AlertReceived(AlertDescription::from(code)));
     assert_eq!(alert(48), "the server sent the TLS alert 48, unknown CA");
     assert_eq!(alert(200), "the server sent the TLS alert 200");
+    assert_eq!(alert(70), "the server speaks only TLS older than 1.2");
+    assert_eq!(alert(120), "the server does not speak HTTP/1.1");
     let refused = |text| tls_message(&TlsError::InvalidCertificate(CertificateError::Other(webpki(text))));
     let expected = "the certificate is refused: CA used as end entity";
     assert_eq!(refused("CaUsedAsEndEntity"), expected);

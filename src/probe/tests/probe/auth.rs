@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use daymark_decision::Kind;
+use daymark_decision::{Grade, Kind};
 use daymark_fake_apiserver::{Access, Behaviour, FakeAuthority};
 use daymark_probe::Auth;
 
@@ -110,8 +110,8 @@ async fn a_client_certificate_is_read_again_and_waits_for_its_key() {
     fixture.write("client.crt", other.certificate_pem());
     fixture.write("client.key", &other.key_pem());
     let kind = prober.probe_once(fixture.address()).await.kind;
-    // In TLS 1.3 the refusal comes after the handshake, and the connection may end before it arrives.
-    assert!(matches!(kind, Kind::TlsFailed { .. } | Kind::Reset | Kind::ClosedEarly), "{kind}");
+    assert!(matches!(kind, Kind::ClientCertificateRefused { .. }), "{kind}");
+    assert_eq!(kind.grade(), Some(Grade::Down));
 }
 
 #[tokio::test]

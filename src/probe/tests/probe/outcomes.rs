@@ -150,7 +150,8 @@ async fn plain_http_is_not_tls() {
 async fn an_alert_is_a_failed_handshake() {
     let kind = observe(Behaviour::TlsRefused).await.kind;
     let Kind::TlsFailed { detail } = kind else { panic!("{kind}") };
-    assert_eq!(detail, "the server sent the TLS alert 40, handshake failure");
+    let expected = "the server shares no cipher suite, key exchange or kind of key with Daymark; ";
+    assert!(detail.starts_with(expected), "{detail}");
 }
 
 #[tokio::test]
