@@ -71,10 +71,9 @@ impl fmt::Display for Refusal {
                 f,
                 "this host has just started and waits until {until} for the overrides of the other hosts; try again then"
             ),
-            Self::TooManyChanges => f.write_str(
-                "the answers have changed too often within the last minutes (64 times a second for 5 minutes are allowed); try \
-                 again in a minute",
-            ),
+            Self::TooManyChanges => {
+                f.write_str("the answers have changed more than 64 times a second; try again in a second")
+            }
             Self::UnknownPool { pool, known } => write!(f, "there is no pool {pool}; the pools are {}", list(known)),
             Self::UnknownNode { pool, node, known } => {
                 write!(f, "pool {pool} has no node {node}; its nodes are {}", list(known))

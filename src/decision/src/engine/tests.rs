@@ -661,6 +661,25 @@ fn no_generation_goes_back_after_the_loss_of_the_state_with_many_pools() {
 }
 
 #[test]
+fn no_number_of_commands_takes_the_generation_of_a_run_without_memory_back() {
+    let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
+    let after_ms = |ms: u64| at(0).after(std::time::Duration::from_millis(ms));
+    let mut first = engine(std::slice::from_ref(&a), 1);
+    (0..2).for_each(|index| observe(&mut first, &target(&a, index), Kind::Ready, 0));
+    let mut refused = 0;
+    for ms in 100..3_000 {
+        let drain = set(&a, "cp-1", drain_since(0));
+        let clear = Command::ClearOverride { pool: a.name.clone(), node: node_name("cp-1") };
+        let command = if ms % 2 == 0 { drain } else { clear };
+        refused += usize::from(first.handle_command(command, after_ms(ms)) == Err(Refusal::TooManyChanges));
+    }
+    assert!((1_000..2_800).contains(&refused), "64 commands a second are carried out: {refused} of 2,900 are refused");
+    let last = first.decide(after_ms(3_000)).generation;
+    let mut without_state = Engine::new(None, vec![a], Memory::default(), after_ms(3_200));
+    assert!(without_state.decide(after_ms(3_200)).generation > last);
+}
+
+#[test]
 fn pools_that_change_together_share_a_generation() {
     let [a, b] = [pool("a.example.org", &["192.0.2.1"]), pool("b.example.org", &["192.0.2.3"])];
     let decision = engine(&[a, b], 1).decide(at(0));
