@@ -6,6 +6,7 @@
 
 mod admission;
 mod allowed_hosts;
+mod override_body;
 mod overrides;
 mod server;
 pub mod token;

@@ -80,4 +80,10 @@ mod tests {
         }
         assert!(!allowed.allows(&HeaderValue::from_bytes(b"\xff").unwrap()));
     }
+
+    #[test]
+    fn a_refusal_shows_bytes_that_are_no_text_as_one_plain_sign() {
+        let refusal = refusal(&HeaderValue::from_bytes(b"ev\xffil").unwrap());
+        assert!(refusal.starts_with("the Host header \"ev\u{fffd}il\" is refused; "), "{refusal}");
+    }
 }

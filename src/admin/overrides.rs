@@ -9,16 +9,18 @@ use daymark_api::{OverrideReply, OverrideRequest};
 use daymark_config::{self as config, DurationError};
 use daymark_decision::{Command, Moment, NodeKey, NodeName, Override, PoolName, Refusal};
 use daymark_gossip::{MAX_AUTHOR_BYTES, MAX_REASON_BYTES};
+use serde::Deserialize;
 
+use super::override_body::{self, BodyError};
 use super::token::Denied;
 use super::{Admin, ErrorResponse};
 
 /// The error of a body that is no request for an override.
 #[derive(Debug, thiserror::Error)]
 enum RequestError {
-    /// It is no JSON of this form.
-    #[error("the body is not an override: {0}")]
-    Body(serde_json::Error),
+    /// It is no JSON object of this form.
+    #[error(transparent)]
+    Body(#[from] BodyError),
     /// It is stored, replicated to the other hosts, and shown in one line.
     #[error("{key}: one line of at most {max} bytes is allowed")]
     Text { key: &'static str, max: usize },
@@ -33,15 +35,22 @@ impl From<RequestError> for ErrorResponse {
     }
 }
 
+/// The names in the path of a request.
+#[derive(Debug, Deserialize)]
+pub(super) struct NodePath {
+    pool: String,
+    node: String,
+}
+
 pub(super) async fn set(
     State(admin): State<Admin>,
-    names: Result<Path<(String, String)>, PathRejection>,
+    names: Result<Path<NodePath>, PathRejection>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<OverrideReply>, ErrorResponse> {
     admit(&admin, &headers)?;
-    let Path((pool, node)) = names?;
-    let request: OverrideRequest = serde_json::from_slice(&body).map_err(RequestError::Body)?;
+    let Path(NodePath { pool, node }) = names?;
+    let request = override_body::parsed(&body).map_err(RequestError::Body)?;
     let requested = requested(&request, admin.clock.now())?;
     let pool = pool_name(&admin, &pool).await?;
     let node = node_name(&node)?;
@@ -50,11 +59,11 @@ pub(super) async fn set(
 
 pub(super) async fn clear(
     State(admin): State<Admin>,
-    names: Result<Path<(String, String)>, PathRejection>,
+    names: Result<Path<NodePath>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Json<OverrideReply>, ErrorResponse> {
     admit(&admin, &headers)?;
-    let Path((pool, node)) = names?;
+    let Path(NodePath { pool, node }) = names?;
     let pool = pool_name(&admin, &pool).await?;
     carry_out(&admin, Command::ClearOverride { pool, node: node_name(&node)? }).await
 }

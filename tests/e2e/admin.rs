@@ -129,9 +129,12 @@ fn an_override_needs_the_token_and_is_refused_if_it_is_invalid() {
     }
     for (bad, message) in [
         ("drain", "the body is not an override: "),
-        ("{}", "missing field `kind`"),
-        (r#"{"kind": "explode"}"#, "unknown variant `explode`"),
-        (r#"{"kind": "drain", "until": "10m"}"#, "unknown field `until`"),
+        ("{}", "kind: is missing; drain or force is needed"),
+        (r#"{"kind": "explode"}"#, "kind: \"explode\" is not valid; drain or force is allowed"),
+        (
+            r#"{"kind": "drain", "until": "10m"}"#,
+            "until: is not a known key; kind, for, reason, author and insist are allowed",
+        ),
         (r#"{"kind": "drain", "for": "10 parsecs"}"#, "for: "),
         (r#"{"kind": "drain", "for": "0s"}"#, "for: "),
         (r#"{"kind": "drain", "reason": "two\nlines"}"#, "reason: one line"),

@@ -113,6 +113,9 @@ fn reason(error: &Error) -> String {
     match error {
         Error::MultipleDocuments { .. } => return "holds more than one YAML document; one is allowed".to_owned(),
         Error::Budget { .. } => return BOUNDS.to_owned(),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            return "has an alias that refers to itself; an alias of an earlier, complete value is allowed".to_owned();
+        }
         _ => {}
     }
     let message = error.to_string();

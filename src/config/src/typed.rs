@@ -118,7 +118,8 @@ impl Checker<'_> {
             Key::Absent => self.findings.missing(parent, name, &format!("a list of at least one {noun} is needed")),
             Key::Faulty => {}
             Key::Present(list, location) if list.is_empty() => {
-                self.findings.error(location, format!("is an empty list; at least one {noun} is needed"));
+                let fault = if self.source == ConfigInput::Flags { "is not given" } else { "is an empty list" };
+                self.findings.error(location, format!("{fault}; at least one {noun} is needed"));
             }
             Key::Present(list, _) => return list.into_iter().filter_map(Key::present).collect(),
         }

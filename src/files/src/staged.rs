@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
+/// The permissions of a private file.
+const PRIVATE_MODE: u32 = 0o600;
 /// The permissions of a shared file.
 const SHARED_MODE: u32 = 0o640;
 
@@ -22,7 +24,10 @@ impl StagedFile {
     pub fn private(path: &Path, content: &[u8]) -> io::Result<Self> {
         let mut prefix = path.file_name().unwrap_or_default().to_owned();
         prefix.push(".");
-        let file = tempfile::Builder::new().prefix(&prefix).tempfile_in(directory(path))?;
+        // The errors of `make_in` are those of `open` alone, and do not name the staged file.
+        let create =
+            |name: &Path| OpenOptions::new().read(true).write(true).create_new(true).mode(PRIVATE_MODE).open(name);
+        let file = tempfile::Builder::new().prefix(&prefix).make_in(directory(path), create)?;
         Self::write(file, path, content)
     }
 
@@ -42,7 +47,8 @@ impl StagedFile {
     }
 
     fn write(mut file: NamedTempFile, path: &Path, content: &[u8]) -> io::Result<Self> {
-        file.write_all(content)?;
+        // `NamedTempFile` itself would put its own name into an error.
+        file.as_file_mut().write_all(content)?;
         file.as_file().sync_all()?;
         Ok(Self { file, path: path.to_owned() })
     }
@@ -116,6 +122,15 @@ mod tests {
         StagedFile::shared(&path, b"new").unwrap().replace().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no staged file is left");
+    }
+
+    #[test]
+    fn an_error_does_not_name_the_staged_file() {
+        let dir = tempfile::tempdir().unwrap();
+        for staged in [StagedFile::private, StagedFile::shared] {
+            let error = staged(&dir.path().join("absent/file"), b"s").unwrap_err();
+            assert_eq!(error.to_string(), "No such file or directory (os error 2)");
+        }
     }
 
     #[test]

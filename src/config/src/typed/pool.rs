@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use daymark_decision::{Mode, Node, NodeName, Pool, PoolName, ProbeTiming, Steering, TtlRange};
 
-use super::{Checker, Setting, seconds};
+use super::{Checker, ConfigInput, Setting, seconds};
 use crate::families::{FamilyNodes, families};
 use crate::findings::Location;
 use crate::raw::{self, Nodes, RawDiscovered, RawFromKubernetes, RawNode, RawNodes, RawPool, RawSteering, RawTtl};
@@ -70,7 +70,8 @@ impl Checker<'_> {
             self.once(&mut seen.names, name.clone(), *location, "node");
         }
         let mut addresses = Vec::new();
-        for (Text(HostAddress(address)), location) in self.list(raw.addresses, "addresses", location, "IP address") {
+        let given = self.given(raw.addresses, location);
+        for (Text(HostAddress(address)), location) in self.list(given, "addresses", location, "IP address") {
             self.once(&mut seen.addresses, address, location, "address");
             if let Some(reach) = narrow_reach(address) {
                 self.findings.warn(location, format!("{address} is {reach}"));
@@ -83,6 +84,15 @@ impl Checker<'_> {
         let weight = raw.weight.or(Whole(raw::WEIGHT)).0;
         let (name, _) = name?;
         Some(Node { name, addresses, priority, weight })
+    }
+
+    /// The addresses of a node. A flag without them is an error that shows its form: it has no key that could be missing.
+    fn given<T>(&mut self, addresses: Key<T>, node: Location) -> Key<T> {
+        if self.source != ConfigInput::Flags || !matches!(addresses, Key::Absent) {
+            return addresses;
+        }
+        self.findings.error(node, "has no address; NODE=ADDRESS[,ADDRESS] is needed");
+        Key::Faulty
     }
 
     fn unused(&mut self, location: Option<Location>, mode: Option<Mode>, needed: Mode, key: &str, name: &str) {

@@ -76,6 +76,10 @@ fn broken_yaml_is_one_error_with_its_location() {
     assert_eq!(error("pools: \"x\n"), "daymark.yaml:1:8: the file: is not valid YAML: unclosed quote");
     assert_eq!(error("pools: *x\n"), "daymark.yaml:1:8: the file: is not valid YAML: alias references unknown anchor");
     assert_eq!(
+        error("pools: &x [*x]\n"),
+        "daymark.yaml:1:12: the file: has an alias that refers to itself; an alias of an earlier, complete value is allowed"
+    );
+    assert_eq!(
         error("a: 1\n---\nb: 1\n"),
         "daymark.yaml:3:1: the file: holds more than one YAML document; one is allowed"
     );

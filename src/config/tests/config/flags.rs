@@ -80,9 +80,9 @@ fn all_errors_of_flags_are_reported_at_once_with_their_flags() {
         "--listen: \":53\" is not an address to listen on",
         "--admin: \"9353\" is not an address to listen on",
         "--pool: \"lb_1\" is not a DNS name: it has an underscore (_)",
-        "--node kube-cp-2.addresses: is missing; a list of at least one IP address is needed",
+        "--node kube-cp-2: has no address; NODE=ADDRESS[,ADDRESS] is needed",
         "--ca: /absent.crt does not exist; a file is needed",
-        "--nameserver: is an empty list; at least one nameserver is needed",
+        "--nameserver: is not given; at least one nameserver is needed",
     ];
     let errors = errors(&flags);
     for start in starts {
@@ -98,7 +98,7 @@ fn flags_without_a_node_are_refused() {
         errors(&flags),
         [
             "--pool (port): is the text \"x\"; a whole number from 1 to 65535 is allowed",
-            "--node: is an empty list; at least one node is needed",
+            "--node: is not given; at least one node is needed",
         ]
     );
 }
