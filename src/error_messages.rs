@@ -97,6 +97,7 @@ fn file_errors() -> Vec<FileError> {
         },
         FileError::NoCertificate(path()),
         FileError::NoPrivateKey(path()),
+        FileError::EncryptedKey(path()),
         FileError::EmptyToken(path()),
         FileError::NotAToken(path()),
     ]

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use x509_parser::der_parser::asn1_rs::{Any, FromDer, Oid};
+use x509_parser::der_parser::asn1_rs::{Any, FromDer, Oid, Tag};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 /// The bits of an RSA key that Daymark verifies with. Go has the same bounds in TLS.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 1024..=8192;
 /// From this size on, ring verifies RSA.
-const RSA_BITS_OF_RING: usize = 2048;
+pub(crate) const RSA_BITS_OF_RING: usize = 2048;
 
 /// A hash that Go accepts in a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,23 +53,37 @@ pub(crate) enum SignatureAlgorithm {
 
 impl KeyAlgorithm {
     pub(crate) fn of(key: &SubjectPublicKeyInfo<'_>) -> Self {
-        let curve = || key.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
-        match key.algorithm.algorithm.to_id_string().as_str() {
-            "1.2.840.113549.1.1.1" => of_rsa(key),
-            "1.2.840.10045.2.1" => match curve().map(|oid| oid.to_id_string()).as_deref() {
-                Some("1.2.840.10045.3.1.7") => Self::Ecdsa(Curve::P256),
-                Some("1.3.132.0.34") => Self::Ecdsa(Curve::P384),
-                Some("1.3.132.0.35") => Self::Ecdsa(Curve::P521),
-                Some("1.3.132.0.33") => Self::Unsupported("ECDSA with the curve P-224".to_owned()),
-                Some("1.3.132.0.10") => Self::Unsupported("ECDSA with the curve secp256k1".to_owned()),
-                Some(oid) => Self::Unsupported(format!("ECDSA with the curve {oid}")),
-                None => Self::Unsupported("ECDSA without a named curve".to_owned()),
-            },
+        match Self::of_identifier(&key.algorithm) {
+            Self::Rsa => of_rsa(key),
+            algorithm => algorithm,
+        }
+    }
+
+    /// The algorithm that an identifier names. It does not know the size of an RSA key.
+    pub(crate) fn of_identifier(identifier: &AlgorithmIdentifier<'_>) -> Self {
+        match identifier.algorithm.to_id_string().as_str() {
+            "1.2.840.113549.1.1.1" => Self::Rsa,
+            "1.2.840.10045.2.1" => Self::of_curve(identifier.parameters.as_ref()),
             "1.3.101.112" => Self::Ed25519,
             "1.3.101.113" => Self::Unsupported("Ed448".to_owned()),
             "1.2.840.113549.1.1.10" => Self::Unsupported("RSA restricted to PSS".to_owned()),
             "1.2.840.10040.4.1" => Self::Unsupported("DSA".to_owned()),
             oid => Self::Unsupported(format!("the algorithm {oid}")),
+        }
+    }
+
+    /// ECDSA with the curve of these parameters. RFC 5480, section 2.1.1, allows only its identifier.
+    pub(crate) fn of_curve(parameters: Option<&Any<'_>>) -> Self {
+        let named = parameters.filter(|parameters| parameters.tag() == Tag::Oid);
+        let oid = named.and_then(|parameters| parameters.as_oid().ok());
+        match oid.map(|oid| oid.to_id_string()).as_deref() {
+            Some("1.2.840.10045.3.1.7") => Self::Ecdsa(Curve::P256),
+            Some("1.3.132.0.34") => Self::Ecdsa(Curve::P384),
+            Some("1.3.132.0.35") => Self::Ecdsa(Curve::P521),
+            Some("1.3.132.0.33") => Self::Unsupported("ECDSA with the curve P-224".to_owned()),
+            Some("1.3.132.0.10") => Self::Unsupported("ECDSA with the curve secp256k1".to_owned()),
+            Some(oid) => Self::Unsupported(format!("ECDSA with the curve {oid}")),
+            None => Self::Unsupported("ECDSA without a named curve".to_owned()),
         }
     }
 }
@@ -78,15 +92,19 @@ fn of_rsa(key: &SubjectPublicKeyInfo<'_>) -> KeyAlgorithm {
     let Ok(PublicKey::RSA(rsa)) = key.parsed() else {
         return KeyAlgorithm::Unsupported("RSA with a malformed key".to_owned());
     };
-    let digits = rsa.modulus.iter().skip_while(|&&byte| byte == 0);
-    let bits = match digits.clone().next() {
-        Some(first) => digits.count() * 8 - first.leading_zeros() as usize,
-        None => 0,
-    };
-    match bits {
+    match modulus_bits(rsa.modulus) {
         bits if !RSA_BITS.contains(&bits) => KeyAlgorithm::Unsupported(format!("RSA with {bits} bits")),
         RSA_BITS_OF_RING.. => KeyAlgorithm::Rsa,
         _ => KeyAlgorithm::ShortRsa,
+    }
+}
+
+/// The bits of a number, the most significant byte first.
+pub(crate) fn modulus_bits(modulus: &[u8]) -> usize {
+    let digits = modulus.iter().skip_while(|&&byte| byte == 0);
+    match digits.clone().next() {
+        Some(first) => digits.count() * 8 - first.leading_zeros() as usize,
+        None => 0,
     }
 }
 

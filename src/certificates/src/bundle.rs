@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use daymark_files::certificate_sections;
+
 use crate::algorithm::KeyAlgorithm;
 use crate::certificate::ParsedCertificate;
 use crate::fault::CertificateFault;
-use crate::pem;
 
 /// The certificates of a PEM file. Those that cannot be used take no other with them.
 #[derive(Clone, Debug)]
@@ -48,8 +49,8 @@ impl CaBundle {
     /// Reads the certificates of a PEM text.
     pub fn parse(pem: &[u8]) -> Self {
         let mut bundle = Self { authorities: Authorities::default(), unusable: Vec::new() };
-        for (index, der) in pem::certificates(pem).into_iter().enumerate() {
-            match der.ok_or(CertificateFault::Torn).and_then(|der| usable(&der)) {
+        for (index, der) in certificate_sections(pem).into_iter().enumerate() {
+            match der.map_err(CertificateFault::from).and_then(|der| usable(&der)) {
                 Ok(certificate) => bundle.authorities.0.push(certificate),
                 Err(fault) => bundle.unusable.push(UnusableCertificate { number: index + 1, fault }),
             }

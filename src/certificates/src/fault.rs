@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use daymark_files::TornSection;
 use rustls::{CertificateError, OtherError};
 
 /// The reason to refuse a server's certificate.
@@ -38,6 +39,9 @@ pub enum CertificateFault {
     /// Its PEM section has no end, or is no base64.
     #[error("it is incomplete, because it has no whole PEM section")]
     Torn,
+    /// Go passes over it.
+    #[error("its line -----BEGIN or -----END is indented, so that Go passes over it")]
+    Indented,
     /// Its DER is something else.
     #[error("it is not an X.509 certificate")]
     NotX509,
@@ -77,6 +81,15 @@ pub enum CertificateFault {
         /// The identifier of the extension.
         oid: String,
     },
+}
+
+impl From<TornSection> for CertificateFault {
+    fn from(section: TornSection) -> Self {
+        match section {
+            TornSection::Incomplete => Self::Torn,
+            TornSection::Indented => Self::Indented,
+        }
+    }
 }
 
 impl ChainFault {

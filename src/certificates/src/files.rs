@@ -46,9 +46,20 @@ impl CaBundle {
 }
 
 impl ClientIdentity {
-    /// Reads a certificate chain, the client's own first, and its key. Both are paths of PEM files.
+    /// Reads a certificate chain, the client's own first, and its key. Both are paths of PEM files. As in Go, a torn certificate
+    /// takes no other with it.
     pub fn read(chain: &Path, key: &Path) -> Result<Self, CertificateFileError> {
-        let identity = Self::new(certificates(chain)?, &private_key(key)?);
-        identity.map_err(|source| CertificateFileError::ClientIdentity { key: key.to_owned(), source })
+        let mut whole = Vec::new();
+        let mut unusable = Vec::new();
+        for (index, section) in certificates(chain)?.into_iter().enumerate() {
+            match section {
+                Ok(certificate) => whole.push(certificate),
+                Err(torn) => unusable.push(UnusableCertificate { number: index + 1, fault: torn.into() }),
+            }
+        }
+        let mut identity = Self::new(whole, &private_key(key)?)
+            .map_err(|source| CertificateFileError::ClientIdentity { key: key.to_owned(), source })?;
+        identity.unusable = unusable;
+        Ok(identity)
     }
 }

@@ -16,7 +16,7 @@ mod files;
 mod host_name;
 mod identity;
 mod names;
-mod pem;
+mod private_key;
 mod signature;
 mod verifier;
 

@@ -94,3 +94,10 @@ fn a_ca_whose_algorithm_is_not_accepted_is_reported_when_its_file_is_read() {
     let fault = "its key is ECDSA with the curve P-224, which Daymark does not accept";
     assert_eq!(unusable, [format!("certificate 2 cannot be used: {fault}")]);
 }
+
+#[test]
+fn a_key_with_the_parameters_of_its_curve_has_no_named_curve() {
+    let bundle = CaBundle::parse(include_bytes!("explicit-curve.crt"));
+    let fault = bundle.unusable[0].fault.to_string();
+    assert_eq!(fault, "its key is ECDSA without a named curve, which Daymark does not accept");
+}

@@ -19,7 +19,7 @@ pub use self::bounded::{READ_TIMEOUT, bounded};
 pub use self::chain::error_chain;
 pub use self::lifetime::Lifetime;
 pub use self::messages::{pem_message, tls_message};
-pub use self::pem::{certificates, private_key};
+pub use self::pem::{CertificateSection, TornSection, certificate_sections, certificates, private_key};
 pub use self::plain::{FileError, read};
 pub use self::roots::{NoSystemRoots, system_certificates, system_roots};
 pub use self::secret::{SecretFile, SecretFileError};

@@ -44,6 +44,9 @@ pub enum FileError {
     /// It has no PEM section with a private key.
     #[error("{} holds no private key; one in PEM is needed", .0.display())]
     NoPrivateKey(PathBuf),
+    /// Its private key needs a passphrase.
+    #[error("{} is encrypted; one without a passphrase is needed", .0.display())]
+    EncryptedKey(PathBuf),
     /// It has nothing but white space where a token is needed.
     #[error("{} is empty; a token is needed", .0.display())]
     EmptyToken(PathBuf),

@@ -137,9 +137,14 @@ impl Checker<'_> {
         if self.source != ConfigInput::FileAlone {
             match ClientIdentity::read(&certificate, &key) {
                 Ok(identity) => {
+                    let location = certificate_location.unwrap_or(location);
+                    for unusable in &identity.unusable {
+                        let message = format!("{}: {unusable}; the others are used", certificate.display());
+                        self.findings.warn(location, message);
+                    }
                     if let Some(warning) = Expiry::of_client_certificate(&identity).warning(now()) {
                         let message = format!("{}: {warning}", certificate.display());
-                        self.findings.warn(certificate_location.unwrap_or(location), message);
+                        self.findings.warn(location, message);
                     }
                 }
                 Err(error @ CertificateFileError::ClientIdentity { .. }) => {
