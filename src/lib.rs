@@ -2,7 +2,7 @@
 
 mod admin;
 mod app;
-pub mod cli;
+mod cli;
 mod driver;
 #[cfg(test)]
 mod error_messages;
@@ -11,11 +11,16 @@ mod expiries;
 mod manifest;
 mod metrics;
 mod node_discovery;
-pub mod os;
+mod os;
 mod peers;
-pub mod publish;
+mod publish;
 mod reload;
 mod state;
 mod sync;
 mod watchdog;
 mod zones;
+
+pub use self::cli::main;
+// The publisher of a remote provider, for the tests of tests/cloudflare.
+pub use self::os::clock::Clock;
+pub use self::publish::{Progress, WriterLease, remote};

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    daymark::cli::main()
+    daymark::main()
 }

@@ -4,7 +4,6 @@
 //! a change of the wall clock does not move.
 
 use daymark_decision::HostName;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// The state of the writer lease, as this host knows it.
@@ -24,11 +23,6 @@ pub enum WriterLease {
 }
 
 impl WriterLease {
-    /// The lease of a host without others, which never changes.
-    pub fn not_needed() -> watch::Receiver<Self> {
-        watch::channel(Self::NotNeeded).1
-    }
-
     /// The lease of the host `own` if `writer` holds it. `until` is its end if this host may write.
     pub fn of(own: &HostName, writer: Option<&HostName>, until: Option<Instant>) -> Self {
         match until {

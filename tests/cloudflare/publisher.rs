@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use daymark::os::clock::Clock;
-use daymark::publish::{Progress, WriterLease, remote};
+use daymark::{Clock, Progress, WriterLease, remote};
 use daymark_cloudflare::Cloudflare;
 use daymark_decision::Decision;
 use daymark_fake_cloudflare::{FakeCloudflare, Fault};
@@ -61,12 +60,9 @@ impl PublisherFixture {
         let (decisions, newest) = watch::channel(first);
         let progress = Progress::local("cloudflare", Clock::start());
         let stop = CancellationToken::new();
-        let inputs = remote::Inputs {
-            decisions: newest,
-            lease: WriterLease::not_needed(),
-            memory: None,
-            shutdown: stop.clone(),
-        };
+        // The lease of a host without others never changes.
+        let (_, lease) = watch::channel(WriterLease::NotNeeded);
+        let inputs = remote::Inputs { decisions: newest, lease, memory: None, shutdown: stop.clone() };
         let task = tokio::spawn(remote::publish(provider.clone(), inputs, progress.clone()));
         Self { provider, decisions, progress, stop, task }
     }
