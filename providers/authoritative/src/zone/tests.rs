@@ -165,10 +165,22 @@ fn records_that_cannot_be_served_are_errors_and_all_of_them_are_reported() {
 fn the_text_of_a_master_file_never_panics_the_builder() {
     let text =
         "$ORIGIN kube-cp.com.\n@ SOA ns admin ( 1 2 3 4\n 5 )\n@ NS ns\nns A 192.0.2.1\nt TXT \"a;b\" c\n*.w CNAME t\n";
+    let mut built_ends = Vec::new();
     for end in 0..=text.len() {
-        drop(Zone::build(&settings(&["lb.kube-cp.com"], &text[..end])));
+        match Zone::build(&settings(&["lb.kube-cp.com"], &text[..end])) {
+            Ok(_) => built_ends.push(end),
+            Err(errors) => assert!(!errors.0.is_empty(), "{end}"),
+        }
         for fragment in ["(", ")", "\"", "$", "$INCLUDE ", "\\", "\n", "\u{0}", "ö"] {
-            drop(Zone::build(&settings(&[], &format!("{}{fragment}{}", &text[..end], &text[end..]))));
+            let torn = Zone::build(&settings(&[], &format!("{}{fragment}{}", &text[..end], &text[end..])));
+            assert!(torn.err().is_none_or(|errors| !errors.0.is_empty()), "{end} {fragment}");
         }
     }
+    assert_eq!(built_ends.last(), Some(&text.len()), "the whole text is a zone");
+    let open = text.find('(').unwrap();
+    let close = text.find(')').unwrap();
+    assert!(
+        built_ends.iter().all(|end| !(open + 1..=close).contains(end)),
+        "a list without its end is refused: {built_ends:?}"
+    );
 }

@@ -1,5 +1,6 @@
 //! Valid files and the settings that they become.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -81,22 +82,55 @@ fn anchors_aliases_and_merges_are_valid() {
     assert_eq!(config.pools[1].probe.thresholds.fall.get(), 5);
 }
 
+/// Values at one end of the ranges of a probe. `timeout` is for each of the four timeouts, and `count` for each threshold.
+struct ProbeBounds {
+    interval_ms: u64,
+    confirm_interval_ms: u64,
+    timeout_ms: u64,
+    count: u32,
+    fresh_every: u32,
+}
+
 #[test]
 fn the_bounds_of_every_range_are_valid() {
-    for probe in [
-        "interval: 100ms, confirmInterval: 10ms, timeout: 10ms, connectTimeout: 10ms, tlsTimeout: 10ms, lateAfter: 10ms, rise: 1, fall: 1, freshEvery: 1",
-        "interval: 1h, confirmInterval: 1h, timeout: 1m, connectTimeout: 60s, tlsTimeout: 60s, lateAfter: 1m, rise: 100, fall: 100, freshEvery: 10000",
+    for bounds in [
+        ProbeBounds { interval_ms: 100, confirm_interval_ms: 10, timeout_ms: 10, count: 1, fresh_every: 1 },
+        ProbeBounds {
+            interval_ms: 3_600_000,
+            confirm_interval_ms: 3_600_000,
+            timeout_ms: 60_000,
+            count: 100,
+            fresh_every: 10_000,
+        },
     ] {
-        parse(&with(SMALL, "{ca: ca.crt}", &format!("{{ca: ca.crt, {probe}}}")), files().path()).unwrap();
+        let ProbeBounds { interval_ms, confirm_interval_ms, timeout_ms, count, fresh_every } = bounds;
+        let text = format!(
+            "{{ca: ca.crt, interval: {interval_ms}ms, confirmInterval: {confirm_interval_ms}ms, timeout: {timeout_ms}ms, \
+             connectTimeout: {timeout_ms}ms, tlsTimeout: {timeout_ms}ms, lateAfter: {timeout_ms}ms, rise: {count}, \
+             fall: {count}, freshEvery: {fresh_every}}}"
+        );
+        let config = parse(&with(SMALL, "{ca: ca.crt}", &text), files().path()).unwrap();
+        let probe = &config.pools[0].probe;
+        let intervals = [probe.interval, probe.confirm_interval];
+        assert_eq!(intervals, [interval_ms, confirm_interval_ms].map(Duration::from_millis));
+        let timeouts = [probe.timeout, probe.connect_timeout, probe.tls_timeout, probe.late_after];
+        assert_eq!(timeouts, [Duration::from_millis(timeout_ms); 4]);
+        let counts = [probe.thresholds.rise, probe.thresholds.fall, probe.fresh_every].map(NonZeroU32::get);
+        assert_eq!(counts, [count, count, fresh_every]);
     }
-    for pool in
-        ["port: 1, ttl: {min: 1s, max: 1s}", "port: 65535, ttl: {min: 3600s, max: 1h}", "steering: {maxAnswers: 100}"]
-    {
+    let of_pool = |pool: &str| {
         let text = format!("pools: [{{name: lb, nodes: [{{name: a, addresses: [10.1.1.1]}}], {pool}}}]\nproviders:");
         let text =
             format!("{text} [{{type: authoritative, maxTcpConnections: 65535, nameservers: [{{name: ns1.a}}]}}]");
-        parse(&text, Path::new("")).unwrap();
-    }
+        parse(&text, Path::new("")).unwrap()
+    };
+    let least = of_pool("port: 1, ttl: {min: 1s, max: 1s}");
+    assert_eq!((least.pools[0].probe.port, least.pools[0].pool.ttl), (1, TtlRange { min: 1, max: 1 }));
+    let most = of_pool("port: 65535, ttl: {min: 3600s, max: 1h}");
+    assert_eq!((most.pools[0].probe.port, most.pools[0].pool.ttl), (65535, TtlRange { min: 3600, max: 3600 }));
+    assert_eq!(of_pool("steering: {maxAnswers: 100}").pools[0].pool.steering.max_answers, 100);
+    let [ProviderConfig::Authoritative(authoritative)] = &most.providers[..] else { panic!("{:?}", most.providers) };
+    assert_eq!(authoritative.max_tcp_connections, 65535);
 }
 
 #[test]
