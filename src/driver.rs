@@ -156,16 +156,25 @@ pub struct Outputs {
     pub watchdog_handle: WatchdogHandle,
 }
 
+/// A driver that does not run yet, and the handle to it.
+#[derive(Debug)]
+pub struct DriverWithHandle {
+    /// The driver, to be run.
+    pub driver: Driver,
+    /// The handle, for everyone who asks or commands it.
+    pub handle: Handle,
+}
+
 impl Driver {
     /// Makes a driver and the handle to it. The first decision is made at once.
-    pub fn new(engine: Engine, hosts: Option<Hosts>, clock: Clock, outputs: Outputs) -> (Self, Handle) {
+    pub fn with_handle(engine: Engine, hosts: Option<Hosts>, clock: Clock, outputs: Outputs) -> DriverWithHandle {
         let (sender, inputs) = mpsc::channel(MAX_INPUTS);
         let reported = Reported::new(&engine, Decision::default());
         let last_observations = BTreeMap::new();
         let mut driver = Self { engine, hosts, clock, inputs, outputs, reported, last_observations };
         driver.exchange();
         driver.report();
-        (driver, Handle(sender))
+        DriverWithHandle { driver, handle: Handle(sender) }
     }
 
     /// Runs until every [`Handle`] is dropped.

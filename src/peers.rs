@@ -6,7 +6,7 @@ pub mod keyfile;
 pub(crate) mod mismatches;
 mod transport;
 
-pub use self::channels::{DriverChannels, OutboundMessage, PeerInput, TransportChannels, channels};
+pub use self::channels::{ChannelEnds, DriverChannels, OutboundMessage, PeerInput, TransportChannels, channels};
 pub use self::configuration_hash::configuration_hashes;
 pub(crate) use self::mismatches::{HostMismatch, Mismatches, OtherHosts};
 pub use self::transport::{TRANSPORT_TIMEOUT, Transport};

@@ -43,7 +43,7 @@ pub async fn judge(pools: &[PoolConfig], mut engine: Engine, clock: Clock, deadl
     let until_settled = async {
         while !engine.is_settled() {
             // `to_engine` lives as long as this.
-            let Some((target, observation)) = observations.recv().await else { return };
+            let Some(TargetObservation { target, observation }) = observations.recv().await else { return };
             engine.handle_observation(&target, &observation, clock.now());
             observed.insert(target, observation.kind);
         }
@@ -53,7 +53,13 @@ pub async fn judge(pools: &[PoolConfig], mut engine: Engine, clock: Clock, deadl
     verdicts(&mut engine, &observed, clock)
 }
 
-fn watch(pools: &[PoolConfig], to_engine: &UnboundedSender<(Target, Observation)>) -> JoinSet<()> {
+/// The observation of one target.
+struct TargetObservation {
+    target: Target,
+    observation: Observation,
+}
+
+fn watch(pools: &[PoolConfig], to_engine: &UnboundedSender<TargetObservation>) -> JoinSet<()> {
     let mut watches = JoinSet::new();
     for PoolConfig { pool, probe, .. } in pools {
         let prober = Arc::new(Prober::new(probe.clone()));
@@ -63,7 +69,7 @@ fn watch(pools: &[PoolConfig], to_engine: &UnboundedSender<(Target, Observation)
             let to_engine = to_engine.clone();
             let address = target.address;
             // After the deadline nobody receives the observation, or needs it.
-            let sink = move |observation| _ = to_engine.send((target.clone(), observation));
+            let sink = move |observation| _ = to_engine.send(TargetObservation { target: target.clone(), observation });
             watches.spawn(daymark_probe::watch(address, offset, prober.clone(), sink, || {}, CancellationToken::new()));
         }
     }

@@ -15,7 +15,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::driver::Outputs;
-use crate::driver::{self, Driver};
+use crate::driver::{self, Driver, DriverWithHandle};
 use crate::publish;
 use crate::state::DecidedState;
 use crate::watchdog::WatchdogHandle;
@@ -49,7 +49,7 @@ fn bench() -> Bench {
     let (sender, newest) = watch::channel(DecidedState::default());
     let watchdog_handle = watchdog.watch("the driver", driver::DRIVER_TIMEOUT);
     let outputs = Outputs { decisions: sender, events: events.clone(), metrics: metrics.clone(), watchdog_handle };
-    let (driver, handle) = Driver::new(engine, None, clock, outputs);
+    let DriverWithHandle { driver, handle } = Driver::with_handle(engine, None, clock, outputs);
     tokio::spawn(driver.run());
 
     let usage =

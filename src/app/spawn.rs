@@ -23,7 +23,7 @@ use super::bind::{AdminListeners, BoundToken, RememberedNodes, loaded};
 use super::tasks::Tasks;
 use super::{App, RememberingProvider};
 use crate::admin::{self, Admin, AllowedHosts, QueryCounts, token as admin_token};
-use crate::driver::{self, DRIVER_TIMEOUT, Driver, Hosts, Outputs};
+use crate::driver::{self, DRIVER_TIMEOUT, Driver, DriverWithHandle, Hosts, Outputs};
 use crate::events::Events;
 use crate::expiries::PoolExpiries;
 use crate::metrics::{Metrics, QueryCount};
@@ -32,7 +32,7 @@ use crate::os::clock::Clock;
 use crate::os::notify;
 use crate::os::signals::Signals;
 use crate::peers::keyfile::KeyFile;
-use crate::peers::{self, Transport, TransportChannels};
+use crate::peers::{self, ChannelEnds, Transport, TransportChannels};
 use crate::publish::{self, Progress, WriterLease};
 use crate::reload::{Refused, Reloader};
 use crate::state::{DecidedState, StateFile, StateHealth, StateWriter, persist_decisions};
@@ -145,7 +145,7 @@ impl Spawner {
             metrics: self.metrics.clone(),
             watchdog_handle: self.watchdog.watch("the driver", DRIVER_TIMEOUT),
         };
-        let (driver, handle) = Driver::new(engine, hosts, self.clock, outputs);
+        let DriverWithHandle { driver, handle } = Driver::with_handle(engine, hosts, self.clock, outputs);
         self.tasks.spawn("the driver", driver.run());
         if let Some(transport) = transport {
             info!("the gossip with the other hosts listens on {}", shown(transport.local_addr()));
@@ -160,15 +160,15 @@ impl Spawner {
     }
 
     fn cluster(&self, config: &Config, membership: Option<&Membership>) -> HostGroup {
-        let (driver_channels, channels) = peers::channels();
+        let ChannelEnds { driver, transport } = peers::channels();
         let first = if membership.is_some() { WriterLease::Unclear } else { WriterLease::NotNeeded };
         let (to_publishers, lease) = watch::channel(first);
         let hosts = membership.map(|membership| {
             let gossip = Gossip::new(membership, self.clock.started().as_millis(), self.clock.now());
             let hashes = peers::configuration_hashes(&config.pools);
-            Hosts::new(gossip, hashes, driver_channels, to_publishers, self.metrics.clone())
+            Hosts::new(gossip, hashes, driver, to_publishers, self.metrics.clone())
         });
-        HostGroup { hosts, channels, lease }
+        HostGroup { hosts, channels: transport, lease }
     }
 
     /// Spawns a publisher for each provider.

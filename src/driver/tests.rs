@@ -28,7 +28,7 @@ fn start(pool: Pool) -> Bench {
     let (newest, decisions) = watch::channel(DecidedState::default());
     let watchdog_handle = watchdog.watch("driver", DRIVER_TIMEOUT);
     let outputs = Outputs { decisions: newest, events: events.clone(), metrics: Metrics::default(), watchdog_handle };
-    let (driver, handle) = Driver::new(engine, None, clock, outputs);
+    let DriverWithHandle { driver, handle } = Driver::with_handle(engine, None, clock, outputs);
     Bench { clock, handle, decisions, events, watchdog, task: tokio::spawn(driver.run()) }
 }
 

@@ -56,10 +56,19 @@ pub struct TransportChannels {
     pub(super) outbound: mpsc::Receiver<OutboundMessage>,
 }
 
+/// The two ends of the channels.
+#[derive(Debug)]
+pub struct ChannelEnds {
+    /// The end of the driver.
+    pub driver: DriverChannels,
+    /// The end of the transport.
+    pub transport: TransportChannels,
+}
+
 /// Makes the channels between the driver and the transport.
-pub fn channels() -> (DriverChannels, TransportChannels) {
+pub fn channels() -> ChannelEnds {
     let (inbound, to_driver) = mpsc::channel(MAX_INBOUND);
     let (outbound, to_transport) = mpsc::channel(MAX_OUTBOUND);
     let driver = DriverChannels { inbound: to_driver, outbound };
-    (driver, TransportChannels { inbound, outbound: to_transport })
+    ChannelEnds { driver, transport: TransportChannels { inbound, outbound: to_transport } }
 }

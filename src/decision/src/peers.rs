@@ -98,7 +98,7 @@ impl Peers {
     pub(crate) fn update(&mut self, view: PeerView, at: Moment, now: Moment) -> ViewEffect {
         let at = at.min(now);
         let known = self.0.get(&view.host);
-        if known.is_some_and(|known| age_key(&known.view) >= age_key(&view)) {
+        if known.is_some_and(|known| !is_later(&view, &known.view)) {
             return ViewEffect::Stale;
         }
         let is_same = known
@@ -124,9 +124,9 @@ fn is_fresh(at: Moment, now: Moment) -> bool {
     now.since(at) < REACHABLE_FOR
 }
 
-/// Orders the views of one host by age.
-fn age_key(view: &PeerView) -> (u64, u64) {
-    (view.incarnation, view.sequence)
+/// True if a view is later than the known one of the same host: of a later incarnation, or later in the same one.
+fn is_later(view: &PeerView, known: &PeerView) -> bool {
+    view.incarnation.cmp(&known.incarnation).then(view.sequence.cmp(&known.sequence)).is_gt()
 }
 
 fn is_same_content(known: &PeerView, new: &PeerView) -> bool {

@@ -28,7 +28,7 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 pub use self::finder::{TargetView, ViewTargets};
 pub use self::pass::{PassReport, discover_once};
 pub use self::pools::DiscoveredPools;
-pub use self::rules::DiscoveredNodes;
+pub use self::rules::{DiscoveredNodes, KnownOfNode};
 pub use self::settings::{AddressType, DiscoverySettings, DiscoverySource};
 pub use self::statuses::DiscoveryStatuses;
 
@@ -243,7 +243,7 @@ impl Discovery {
 
 impl RunningFinder {
     fn status(&self, nodes: Option<&DiscoveredNodes>) -> DiscoveryStatus {
-        let known = nodes.into_iter().flat_map(DiscoveredNodes::known).map(|(node, address, known)| {
+        let known = nodes.into_iter().flat_map(DiscoveredNodes::known).map(|KnownOfNode { node, address, known }| {
             let stays = self.stays.get(&(node.clone(), address)).copied();
             let missing = known.missing.map(|missing| MissingStatus::new(missing, stays));
             KnownAddress { node: node.clone(), address, since: known.since, missing }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use daymark_decision::{Node, Pool, PoolName};
 use serde::{Deserialize, Serialize};
 
-use crate::rules::DiscoveredNodes;
+use crate::rules::{DiscoveredNodes, KnownOfNode};
 
 /// The priority of a discovered node, which is the default of the configuration.
 const PRIORITY: u16 = 0;
@@ -47,7 +47,7 @@ impl DiscoveredPools {
 fn with_discovered(pool: &Pool, discovered: &DiscoveredNodes) -> Pool {
     let mut taken: BTreeSet<IpAddr> = pool.targets().map(|(target, _)| target.address).collect();
     let mut nodes = pool.nodes.clone();
-    for (name, address, _) in discovered.known() {
+    for KnownOfNode { node: name, address, .. } in discovered.known() {
         if discovered.owner(address) != Some(name) || !taken.insert(address) {
             continue;
         }

@@ -99,6 +99,25 @@ pub(crate) enum Confidence {
     Agreed,
 }
 
+/// A known address of a node.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownOfNode<'a> {
+    /// The node.
+    pub node: &'a NodeName,
+    /// The address.
+    pub address: IpAddr,
+    /// Its time, its confidence, and its absence from lists.
+    pub known: Known,
+}
+
+/// A known address of a node that the lists lack.
+#[derive(Clone, Copy, Debug)]
+struct MissingOfNode<'a> {
+    node: &'a NodeName,
+    address: IpAddr,
+    missing: Missing,
+}
+
 impl DiscoveredNodes {
     /// Applies a list. An address may leave after `pause` without it, and `pause` after the last one that left.
     pub(crate) fn apply(&mut self, listing: &Listing, view: &PoolView, pause: Duration, now: Moment) -> Outcome {
@@ -129,9 +148,10 @@ impl DiscoveredNodes {
     }
 
     /// Every known address, by its node.
-    pub fn known(&self) -> impl Iterator<Item = (&NodeName, IpAddr, Known)> {
-        let of_node =
-            |(node, addresses)| BTreeMap::iter(addresses).map(move |(address, known)| (node, *address, *known));
+    pub fn known(&self) -> impl Iterator<Item = KnownOfNode<'_>> {
+        let of_node = |(node, addresses)| {
+            BTreeMap::iter(addresses).map(move |(&address, &known)| KnownOfNode { node, address, known })
+        };
         self.known.iter().flat_map(of_node)
     }
 
@@ -171,10 +191,10 @@ impl DiscoveredNodes {
 
     /// True if a list has none of the known addresses; those from unrelated lists do not count.
     fn is_unrelated(&self, listed: &Nodes) -> bool {
-        let of_list = |(node, address, _): (&NodeName, IpAddr, Known)| {
+        let of_list = |KnownOfNode { node, address, .. }: KnownOfNode<'_>| {
             listed.contains_key(node) || listed.values().any(|addresses| addresses.contains(&address))
         };
-        let mut known = self.known().filter(|(.., known)| known.confidence > Confidence::Unrelated).peekable();
+        let mut known = self.known().filter(|entry| entry.known.confidence > Confidence::Unrelated).peekable();
         known.peek().is_some() && !known.any(of_list)
     }
 
@@ -207,7 +227,7 @@ impl DiscoveredNodes {
     }
 
     fn confidence(&self, address: IpAddr) -> Option<Confidence> {
-        self.known().filter(|(_, other, _)| *other == address).map(|(.., known)| known.confidence).max()
+        self.known().filter(|entry| entry.address == address).map(|entry| entry.known.confidence).max()
     }
 
     /// Takes note that the pool and a list agree.
@@ -251,12 +271,14 @@ impl DiscoveredNodes {
         }
     }
 
-    fn missing(&self) -> impl Iterator<Item = (&NodeName, IpAddr, Missing)> {
-        self.known().filter_map(|(node, address, known)| Some((node, address, known.missing?)))
+    fn missing(&self) -> impl Iterator<Item = MissingOfNode<'_>> {
+        self.known().filter_map(|KnownOfNode { node, address, known }| {
+            Some(MissingOfNode { node, address, missing: known.missing? })
+        })
     }
 
     fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.known().map(|(_, address, _)| address).collect()
+        self.known().map(|entry| entry.address).collect()
     }
 }
 

@@ -13,6 +13,18 @@ use crate::reader::Key;
 use crate::values::{ClusterName, ListenText, Text};
 use crate::{PeerAddress, PeersConfig, PoolConfig};
 
+/// The name of this host, as written.
+struct OwnName {
+    name: HostName,
+    location: Location,
+}
+
+/// The address of a member, as written.
+struct MemberAddress {
+    address: PeerAddress,
+    location: Location,
+}
+
 impl Checker<'_> {
     /// The peers; `None` if there are none, or too few of their keys are valid.
     pub(super) fn peers(&mut self, peers: Key<RawPeers>, pools: &[PoolConfig]) -> Option<PeersConfig> {
@@ -21,24 +33,24 @@ impl Checker<'_> {
             let message = "the name of this host among the members is needed, here or by --self or DAYMARK_SELF";
             self.findings.missing(location, "self", message);
         }
-        let own = raw.own.present().map(|(Text(own), location)| (own, location));
+        let own = raw.own.present().map(|(Text(name), location)| OwnName { name, location });
         let listen = raw.listen.or(Text(ListenText(raw::PEERS_LISTEN))).0.0;
         let members = self.members(raw.members, location, own.as_ref());
-        for (host, (address, location)) in &members {
-            self.reached_from(listen, own.as_ref().is_some_and(|(own, _)| own == host), address, *location);
+        for (host, MemberAddress { address, location }) in &members {
+            self.reached_from(listen, own.as_ref().is_some_and(|own| own.name == *host), address, *location);
         }
         let key_check: files::Check =
             if self.source == ConfigInput::FileWithoutKeys { |_| Ok(()) } else { files::gossip_keys };
         let key_file = self.required_file(raw.key_file, "keyFile", location, key_check);
         let names = members.keys().cloned().collect();
         self.names_fit(&names, pools, location);
-        let (own, _) = own?;
+        let own = own?.name;
         Some(PeersConfig {
             membership: Membership { own, members: names, can_write: false },
             listen,
             freebind: raw.freebind.or(false),
             cluster: raw.cluster.or(Text(ClusterName(raw::CLUSTER.to_owned()))).0.0,
-            addresses: members.into_iter().map(|(host, (address, _))| (host, address)).collect(),
+            addresses: members.into_iter().map(|(host, member)| (host, member.address)).collect(),
             key_file: key_file?,
         })
     }
@@ -98,8 +110,8 @@ impl Checker<'_> {
         &mut self,
         members: Key<Vec<Key<RawMember>>>,
         peers: Location,
-        own: Option<&(HostName, Location)>,
-    ) -> BTreeMap<HostName, (PeerAddress, Location)> {
+        own: Option<&OwnName>,
+    ) -> BTreeMap<HostName, MemberAddress> {
         if matches!(members, Key::Absent) {
             let message = format!("a list of {} to {} members is needed", MEMBERS.start(), MEMBERS.end());
             self.findings.missing(peers, "members", &message);
@@ -120,10 +132,12 @@ impl Checker<'_> {
             if let Some((address, location)) = &address {
                 self.once(&mut seen, address.clone(), *location, "address");
             }
-            typed.extend(name.zip(address).map(|((name, _), address)| (name, address)));
+            typed.extend(
+                name.zip(address).map(|((name, _), (address, location))| (name, MemberAddress { address, location })),
+            );
         }
         // A member whose name cannot be read may be the one.
-        if let Some((own, location)) = own
+        if let Some(OwnName { name: own, location }) = own
             && unnamed == 0
             && !names.is_empty()
             && !names.contains_key(own)

@@ -31,13 +31,13 @@ impl Checker<'_> {
         let port = raw.port.or(Whole(raw::PORT)).0;
         let steering = steering(raw.steering);
         let nodes_location = raw.nodes.location().unwrap_or(root);
-        let (nodes, discovered) = written(raw.nodes);
-        let (key, parent) = discovered.as_ref().map_or(("nodes", root), |(_, location)| ("seeds", *location));
+        let WrittenNodes { nodes, discovered } = written(raw.nodes);
+        let (key, parent) = discovered.as_ref().map_or(("nodes", root), |discovered| ("seeds", discovered.location));
         let nodes = self.nodes(nodes, key, parent, steering.map(|steering| steering.mode));
         let ttl_location = ttl_location(&raw.ttl).unwrap_or(root);
         let ttl = self.ttl(raw.ttl);
         let probe = self.probe(raw.probe, root, name.as_ref().map_or("", PoolName::as_str), port);
-        let discovery = discovered.and_then(|(raw, location)| self.discovery(raw, location, &probe));
+        let discovery = discovered.and_then(|Discovered { raw, location }| self.discovery(raw, location, &probe));
         let timing = ProbeTiming {
             interval: probe.interval,
             confirm_interval: probe.confirm_interval,
@@ -116,14 +116,29 @@ impl Checker<'_> {
     }
 }
 
-/// The nodes that are written, and where else to look, with the location of the mapping that says so.
-fn written(nodes: Key<RawNodes>) -> (Key<Nodes>, Option<(Key<RawFromKubernetes>, Location)>) {
+/// The two sources of a pool's nodes.
+struct WrittenNodes {
+    /// The nodes that the file lists.
+    nodes: Key<Nodes>,
+    /// `None` if there is no other source.
+    discovered: Option<Discovered>,
+}
+
+/// The discovery of nodes, as written.
+struct Discovered {
+    raw: Key<RawFromKubernetes>,
+    /// The location of the mapping around it.
+    location: Location,
+}
+
+fn written(nodes: Key<RawNodes>) -> WrittenNodes {
+    let list_alone = |nodes| WrittenNodes { nodes, discovered: None };
     match nodes {
-        Key::Absent => (Key::Absent, None),
-        Key::Faulty => (Key::Faulty, None),
-        Key::Present(RawNodes::List(list), location) => (Key::Present(list, location), None),
+        Key::Absent => list_alone(Key::Absent),
+        Key::Faulty => list_alone(Key::Faulty),
+        Key::Present(RawNodes::List(list), location) => list_alone(Key::Present(list, location)),
         Key::Present(RawNodes::Mapping(RawDiscovered { seeds, from_kubernetes }), location) => {
-            (seeds, Some((from_kubernetes, location)))
+            WrittenNodes { nodes: seeds, discovered: Some(Discovered { raw: from_kubernetes, location }) }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use daymark_api::{DiscoveryEvent, Missing, StayReason};
 use daymark_decision::{Moment, NodeName, is_majority};
 
-use super::{Confidence, DiscoveredNodes, PoolView, millis};
+use super::{Confidence, DiscoveredNodes, MissingOfNode, PoolView, millis};
 
 /// The effect on a pool if an address, or a whole node, leaves.
 struct Loss {
@@ -31,7 +31,7 @@ impl DiscoveredNodes {
         pause: Duration,
         now: Moment,
     ) -> BTreeMap<(NodeName, IpAddr), StayReason> {
-        let missing = self.missing().map(|(node, address, missing)| {
+        let missing = self.missing().map(|MissingOfNode { node, address, missing }| {
             // An address that may leave does so by the next list.
             let reason = self.stay_reason(node, address, missing, view, pause, now).unwrap_or(StayReason::NextList);
             ((node.clone(), address), reason)
@@ -41,11 +41,11 @@ impl DiscoveredNodes {
 
     /// Removes the address that has been missing for longest, of those that may leave: with its whole node, or alone.
     pub(super) fn remove_one(&mut self, view: &PoolView, pause: Duration, now: Moment) -> Vec<DiscoveryEvent> {
-        let may_leave = |(node, address, missing): &(&NodeName, IpAddr, Missing)| {
-            self.stay_reason(node, *address, *missing, view, pause, now).is_none()
+        let may_leave = |&MissingOfNode { node, address, missing }: &MissingOfNode<'_>| {
+            self.stay_reason(node, address, missing, view, pause, now).is_none()
         };
-        let first = self.missing().filter(may_leave).min_by_key(|(.., missing)| missing.since);
-        let Some((node, address, missing)) = first else { return Vec::new() };
+        let first = self.missing().filter(may_leave).min_by_key(|entry| entry.missing.since);
+        let Some(MissingOfNode { node, address, missing }) = first else { return Vec::new() };
         let node = node.clone();
         let loss = self.loss(&node, address, view);
         if let Some(known) = self.known.get_mut(&node) {
@@ -71,8 +71,8 @@ impl DiscoveredNodes {
 
     /// The owner of an address: of the nodes that have it, the one that has had it for longest.
     pub(crate) fn owner(&self, address: IpAddr) -> Option<&NodeName> {
-        let with_it = self.known().filter(|(_, other, _)| *other == address);
-        with_it.min_by_key(|(node, _, known)| (known.since, *node)).map(|(node, ..)| node)
+        let with_it = self.known().filter(|entry| entry.address == address);
+        with_it.min_by_key(|entry| (entry.known.since, entry.node)).map(|entry| entry.node)
     }
 
     /// The reason for which a missing address stays; `None` if it may leave.
@@ -122,8 +122,8 @@ impl DiscoveredNodes {
             Some(known) if known.values().all(|known| known.missing.is_some()) => known.keys().copied().collect(),
             _ => [address].into(),
         };
-        let left = self.known().filter(|(name, address, _)| *name != node || !going.contains(address));
-        let left: BTreeSet<IpAddr> = left.map(|(_, address, _)| address).collect();
+        let left = self.known().filter(|entry| entry.node != node || !going.contains(&entry.address));
+        let left: BTreeSet<IpAddr> = left.map(|entry| entry.address).collect();
         let gone: BTreeSet<IpAddr> = going.difference(&left).copied().collect();
         let usable = |of: &BTreeSet<IpAddr>| of.intersection(&view.usable).count();
         Loss { usable_gone: usable(&gone), usable_left: usable(&left), going, gone, left }

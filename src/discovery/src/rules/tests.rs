@@ -332,7 +332,7 @@ fn a_clock_that_was_wrong_at_a_start_is_no_hour() {
     let without = complete(&["a=1", "b=2", "c=3"]);
     story.now = Moment::default().after(MINUTE);
     story.list(&without);
-    assert!(story.nodes.known().all(|(_, _, known)| known.since < story.now));
+    assert!(story.nodes.known().all(|entry| entry.known.since < story.now));
     story.list_for(&complete(&["a=1", "b=2", "c=3", "x=2"]), MINUTE);
     assert_eq!(story.nodes.owner(address("2")), Some(&node_name("b")), "it is still the one known for longest");
     story.now = right;
