@@ -40,7 +40,7 @@ impl ExpiryMetrics {
         );
         all.register(
             "pool_credentials_expiring",
-            "1 if the client certificate or the token of the pool's probes has expired or soon will",
+            "1 if the client certificate or the token of the pool's probes has expired, soon will, or has not begun",
             self.credentials_expiring.clone(),
         );
         all.register(

@@ -89,6 +89,7 @@ mod tests {
     fn config() -> PoolConfig {
         let pool = fixtures::quick_pool("lb.example.org", vec![fixtures::node("a", &["192.0.2.1"])]);
         let probe = ProbeSettings {
+            pool: "lb.example.org".to_owned(),
             port: 6443,
             path: "/readyz".to_owned(),
             server_name: "lb.example.org".to_owned(),

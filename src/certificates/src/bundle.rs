@@ -26,6 +26,8 @@ pub struct Authorities(pub(crate) Vec<ParsedCertificate>);
 pub struct Authority {
     /// Its subject.
     pub name: String,
+    /// Its start, in seconds since the Unix epoch.
+    pub not_before: i64,
     /// Its end, in seconds since the Unix epoch.
     pub not_after: i64,
 }
@@ -72,7 +74,11 @@ impl Authorities {
 
     /// Each certificate, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = Authority> {
-        self.0.iter().map(|certificate| Authority { name: certificate.name.clone(), not_after: certificate.not_after })
+        self.0.iter().map(|certificate| Authority {
+            name: certificate.name.clone(),
+            not_before: certificate.not_before,
+            not_after: certificate.not_after,
+        })
     }
 }
 

@@ -17,12 +17,21 @@ use crate::private_key;
 /// A client certificate with its private key. Has no `Debug`: it holds a secret.
 pub struct ClientIdentity {
     resolver: Arc<SingleCertAndKey>,
-    /// The subject of the certificate.
-    pub name: String,
-    /// The end of the certificate, in seconds since the Unix epoch.
-    pub not_after: i64,
+    /// Its validity and that of the CAs in its file that lead from it to a root, its own first.
+    pub chain: Vec<CertificateValidity>,
     /// The certificates of its file that cannot be used.
     pub unusable: Vec<UnusableCertificate>,
+}
+
+/// The time in which one certificate of a chain is valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateValidity {
+    /// Its subject.
+    pub name: String,
+    /// Its start, in seconds since the Unix epoch.
+    pub not_before: i64,
+    /// Its end, in seconds since the Unix epoch.
+    pub not_after: i64,
 }
 
 /// A client certificate that cannot be used. The sentences are about the key or "it", the certificate.
@@ -59,8 +68,7 @@ impl ClientIdentity {
     pub fn new(chain: Vec<CertificateDer<'static>>, key: &PrivateKeyDer<'_>) -> Result<Self, ClientIdentityError> {
         let own = chain.first().ok_or(ClientIdentityError::NoCertificate)?;
         let parsed: X509Certificate<'_> = whole(own).ok_or(ClientIdentityError::NoCertificate)?;
-        let name = name(parsed.subject()).unwrap_or_else(|| "without a name".to_owned());
-        let not_after = parsed.validity().not_after.timestamp();
+        let validity = chain_of(&parsed, &chain[1..]);
         let of_certificate = parsed.public_key();
         let key = any_supported_type(key).map_err(|_| refusal_of(key))?;
         // The encodings of an algorithm may differ, so the bits of the keys are compared.
@@ -75,7 +83,7 @@ impl ClientIdentity {
             return Err(ClientIdentityError::OtherKey);
         }
         let resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)));
-        Ok(Self { resolver, name, not_after, unusable: Vec::new() })
+        Ok(Self { resolver, chain: validity, unusable: Vec::new() })
     }
 
     /// Shows the certificate to a server that asks for one.
@@ -91,5 +99,29 @@ fn refusal_of(key: &PrivateKeyDer<'_>) -> ClientIdentityError {
             ClientIdentityError::UnsupportedKey(algorithm.to_string())
         }
         Some(_) | None => ClientIdentityError::MalformedKey,
+    }
+}
+
+/// The validity of a certificate and of its issuers among others. A renewed CA has the name of the former one, so the later end
+/// counts. A server has the root itself, so that one does not count.
+fn chain_of(own: &X509Certificate<'_>, others: &[CertificateDer<'_>]) -> Vec<CertificateValidity> {
+    let mut others: Vec<X509Certificate<'_>> = others.iter().filter_map(|der| whole(der)).collect();
+    others.retain(|other| other.subject() != other.issuer());
+    let mut chain = vec![validity_of(own)];
+    let mut issuer = own.issuer().as_raw().to_vec();
+    loop {
+        let found = others.iter().filter(|other| other.subject().as_raw() == issuer);
+        let Some(next) = found.max_by_key(|other| other.validity().not_after.timestamp()) else { return chain };
+        chain.push(validity_of(next));
+        let subject = std::mem::replace(&mut issuer, next.issuer().as_raw().to_vec());
+        others.retain(|other| other.subject().as_raw() != subject);
+    }
+}
+
+fn validity_of(certificate: &X509Certificate<'_>) -> CertificateValidity {
+    CertificateValidity {
+        name: name(certificate.subject()).unwrap_or_else(|| "without a name".to_owned()),
+        not_before: certificate.validity().not_before.timestamp(),
+        not_after: certificate.validity().not_after.timestamp(),
     }
 }

@@ -23,5 +23,5 @@ mod verifier;
 pub use self::bundle::{Authorities, Authority, CaBundle, UnusableCertificate};
 pub use self::fault::{CertificateFault, ChainFault};
 pub use self::files::CertificateFileError;
-pub use self::identity::{ClientIdentity, ClientIdentityError};
+pub use self::identity::{CertificateValidity, ClientIdentity, ClientIdentityError};
 pub use self::verifier::{AcceptAny, ServerVerifier};

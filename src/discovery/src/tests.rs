@@ -17,6 +17,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// The settings of a probe to a port at which nothing listens.
 pub(crate) fn probe_settings() -> daymark_probe::ProbeSettings {
     daymark_probe::ProbeSettings {
+        pool: "lb.example.org".to_owned(),
         port: 1,
         path: "/readyz".to_owned(),
         server_name: "lb.example.org".to_owned(),

@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 pub struct Lifetime {
     /// Its start (`iat`, or else `nbf`); `None` if the token states none.
     pub start: Option<i64>,
+    /// The time before which it is not accepted (`nbf`); `None` if the token states none.
+    pub not_before: Option<i64>,
     /// Its end (`exp`).
     pub end: i64,
 }
@@ -18,17 +20,30 @@ pub struct Lifetime {
 impl Lifetime {
     /// Reads the claims of a signed token. Any other token has no known end.
     pub(crate) fn of(token: &str) -> Option<Self> {
-        let mut parts = token.split('.');
-        let (Some(_header), Some(claims), Some(_signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return None;
-        };
-        let claims = Zeroizing::new(BASE64URL_NOPAD.decode(claims.trim_end_matches('=').as_bytes()).ok()?);
-        let claims: Value = serde_json::from_slice(&claims).ok()?;
+        let claims = claims(token)?;
         let seconds = |claim| claims.get(claim).and_then(seconds);
-        Some(Self { start: seconds("iat").or_else(|| seconds("nbf")), end: seconds("exp")? })
+        let not_before = seconds("nbf");
+        Some(Self { start: seconds("iat").or(not_before), not_before, end: seconds("exp")? })
     }
+}
+
+/// The first claim of a time that is none: RFC 7519, section 2, demands a number. Servers refuse such a token.
+pub(crate) fn malformed_claim(token: &str) -> Option<&'static str> {
+    let claims = claims(token)?;
+    let is_malformed = |claim: &&str| claims.get(claim).is_some_and(|value| !value.is_number() && !value.is_null());
+    ["exp", "nbf", "iat"].into_iter().find(is_malformed)
+}
+
+/// The claims of a signed token; `None` for any other.
+fn claims(token: &str) -> Option<Value> {
+    let mut parts = token.split('.');
+    let (Some(_header), Some(claims), Some(_signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    let claims = Zeroizing::new(BASE64URL_NOPAD.decode(claims.trim_end_matches('=').as_bytes()).ok()?);
+    serde_json::from_slice(&claims).ok()
 }
 
 /// The whole seconds of a `NumericDate`, which may have a fraction.
@@ -49,11 +64,14 @@ mod tests {
 
     #[test]
     fn the_lifetime_of_a_token_is_that_of_its_claims() {
-        let lifetime = |start, end| Some(Lifetime { start, end });
-        assert_eq!(of(r#"{"iat": 1000, "nbf": 900, "exp": 4600, "sub": "ada"}"#), lifetime(Some(1000), 4600));
-        assert_eq!(of(r#"{"nbf": 900, "exp": 4600.9}"#), lifetime(Some(900), 4600));
-        assert_eq!(of(r#"{"iat": "then", "exp": 4.6e3}"#), lifetime(None, 4600));
-        assert_eq!(Lifetime::of("e30.eyJleHAiOjF9Cg==.c2ln"), lifetime(None, 1), "padding is accepted");
+        let lifetime = |start, not_before, end| Some(Lifetime { start, not_before, end });
+        assert_eq!(
+            of(r#"{"iat": 1000, "nbf": 900, "exp": 4600, "sub": "ada"}"#),
+            lifetime(Some(1000), Some(900), 4600)
+        );
+        assert_eq!(of(r#"{"nbf": 900, "exp": 4600.9}"#), lifetime(Some(900), Some(900), 4600));
+        assert_eq!(of(r#"{"iat": "then", "exp": 4.6e3}"#), lifetime(None, None, 4600));
+        assert_eq!(Lifetime::of("e30.eyJleHAiOjF9Cg==.c2ln"), lifetime(None, None, 1), "padding is accepted");
     }
 
     #[test]
@@ -66,5 +84,15 @@ mod tests {
         for token in ["opaque", "abcdef.0123456789abcdef", "a.b.c.d.e", "a.***.c", "..", ""] {
             assert_eq!(Lifetime::of(token), None, "{token}");
         }
+    }
+
+    #[test]
+    fn a_time_that_is_no_number_is_named() {
+        let of = |claims: &str| malformed_claim(&format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(claims.as_bytes())));
+        assert_eq!(of(r#"{"exp": "4600"}"#), Some("exp"));
+        assert_eq!(of(r#"{"exp": 4600, "nbf": "900"}"#), Some("nbf"));
+        assert_eq!(of(r#"{"exp": 4600, "iat": [900]}"#), Some("iat"));
+        assert_eq!(of(r#"{"exp": 4600.5, "nbf": null}"#), None);
+        assert_eq!(malformed_claim("opaque"), None);
     }
 }

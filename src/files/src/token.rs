@@ -5,6 +5,7 @@ use std::path::Path;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
+use crate::lifetime::malformed_claim;
 use crate::{FileError, Lifetime, read};
 
 /// A bearer token. Has no `Debug`: it is a secret.
@@ -58,6 +59,11 @@ impl Token {
     /// The lifetime that the token states; `None` for one that is no JSON Web Token, or that never expires.
     pub fn lifetime(&self) -> Option<Lifetime> {
         Lifetime::of(&self.text)
+    }
+
+    /// The claim of a time in it that is no number, such as `exp`. Servers refuse such a token.
+    pub fn malformed_claim(&self) -> Option<&'static str> {
+        malformed_claim(&self.text)
     }
 
     /// A copy of `text` without the token, which a server may have echoed.

@@ -52,7 +52,7 @@ pub enum WatchError<E: Error + 'static> {
 
 /// The part that the callers and the thread share.
 struct SharedWatch<T, E> {
-    name: &'static str,
+    name: String,
     paths: Vec<PathBuf>,
     load: Load<T, E>,
     state: Mutex<WatchState<T, E>>,
@@ -93,7 +93,7 @@ where
     /// Watches the files at `paths`, from which `load` reads the value. The log calls the value `name`. The first call of
     /// [`WatchedFiles::current`] reads the files.
     pub fn new(
-        name: &'static str,
+        name: impl Into<String>,
         paths: Vec<PathBuf>,
         load: impl Fn() -> Result<T, E> + Send + Sync + 'static,
     ) -> Self {
@@ -106,8 +106,13 @@ where
             has_thread: false,
             is_over: false,
         };
-        let shared =
-            SharedWatch { name, paths, load: Box::new(load), state: Mutex::new(state), changed: Condvar::new() };
+        let shared = SharedWatch {
+            name: name.into(),
+            paths,
+            load: Box::new(load),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        };
         Self { shared: Arc::new(shared) }
     }
 

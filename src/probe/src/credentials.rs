@@ -12,7 +12,7 @@ use rustls::client::danger::ServerCertVerifier;
 
 use crate::certificate::Recorder;
 use crate::expiry::{Expiries, Expiry};
-use crate::settings::{Auth, Trust, files};
+use crate::settings::{Auth, ProbeSettings, Trust};
 
 /// The CAs that a probe trusts and the credentials that it shows. Has no `Debug`: it holds secrets.
 pub(super) struct Credentials {
@@ -38,8 +38,10 @@ pub(super) type CredentialFiles = WatchedFiles<Credentials, CredentialsError>;
 pub(super) enum CredentialsError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error(transparent)]
-    Certificates(#[from] CertificateFileError),
+    #[error("CA file: {0}")]
+    Authorities(CertificateFileError),
+    #[error("client certificate: {0}")]
+    ClientCertificate(CertificateFileError),
     #[error(transparent)]
     NoSystemRoots(#[from] NoSystemRoots),
     #[error("cannot set up TLS")]
@@ -93,8 +95,8 @@ impl Credentials {
             .with_custom_certificate_verifier(Arc::clone(&verifier));
         let mut tls = match auth {
             Some(Auth::ClientCertificate { certificate, key }) => {
-                let identity = ClientIdentity::read(certificate, key)?;
-                expiries.credentials = Some(Expiry::of_client_certificate(&identity));
+                let identity = ClientIdentity::read(certificate, key).map_err(CredentialsError::ClientCertificate)?;
+                expiries.credentials = Expiry::of_client_certificate(&identity);
                 builder.with_client_cert_resolver(identity.resolver())
             }
             _ => builder.with_no_client_auth(),
@@ -114,18 +116,22 @@ impl Credentials {
     }
 }
 
-/// Watches the files of the credentials.
-pub(super) fn watch(trust: Trust, auth: Option<Auth>) -> CredentialFiles {
-    let paths = files(&trust, auth.as_ref()).into_iter().map(Path::to_owned).collect();
-    WatchedFiles::new("probe credentials", paths, move || Credentials::load(&trust, auth.as_ref()))
+/// Watches the files of the CAs and the credentials of a pool.
+pub(super) fn watch(settings: &ProbeSettings) -> CredentialFiles {
+    let paths = settings.files().into_iter().map(Path::to_owned).collect();
+    let trust = settings.trust.clone();
+    let auth = settings.auth.clone();
+    WatchedFiles::new(format!("{}: files of `probe`", settings.pool), paths, move || {
+        Credentials::load(&trust, auth.as_ref())
+    })
 }
 
 /// The verifier of a trust, whose CAs of a file are noted in `expiries`.
 fn verifier(trust: &Trust, expiries: &mut Expiries) -> Result<Arc<dyn ServerCertVerifier>, CredentialsError> {
     let authorities = match trust {
         Trust::File(path) => {
-            let authorities = CaBundle::read(path)?.authorities;
-            expiries.authorities = authorities.iter().map(Expiry::of_authority).collect();
+            let authorities = CaBundle::read(path).map_err(CredentialsError::Authorities)?.authorities;
+            expiries.authorities = Expiry::of_authorities(&authorities);
             authorities
         }
         Trust::System => Authorities::from_der(system_certificates()?.iter().map(AsRef::as_ref)),

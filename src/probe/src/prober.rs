@@ -60,7 +60,7 @@ impl Probed {
 impl Prober {
     /// A prober with these settings. The first probe reads the files.
     pub fn new(settings: ProbeSettings) -> Self {
-        let credentials = credentials::watch(settings.trust.clone(), settings.auth.clone());
+        let credentials = credentials::watch(&settings);
         Self { settings, credentials, watches: AtomicU32::new(0) }
     }
 

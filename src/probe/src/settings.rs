@@ -9,6 +9,8 @@ use daymark_decision::Thresholds;
 /// The settings of the probes of one pool, as the configuration gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeSettings {
+    /// The name of the pool, for the log.
+    pub pool: String,
     /// The TCP port of every target.
     pub port: u16,
     /// The path and query of the request, such as `/readyz`.

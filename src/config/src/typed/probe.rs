@@ -32,6 +32,7 @@ impl Checker<'_> {
         }
         self.in_order(&confirm_interval, &interval);
         ProbeSettings {
+            pool: pool_name.to_owned(),
             port,
             path: raw.path.or(Text(RequestPath(raw::PATH.to_owned()))).0.0,
             server_name: raw.server_name.or(Text(ServerName(pool_name.to_owned()))).0.0,
@@ -93,7 +94,7 @@ impl Checker<'_> {
         for unusable in unusable {
             self.findings.warn(location, format!("{}: {unusable}; the others are used", path.display()));
         }
-        for warning in authorities.iter().filter_map(|authority| Expiry::of_authority(authority).warning(now())) {
+        for warning in Expiry::of_authorities(&authorities).iter().filter_map(|expiry| expiry.warning(now())) {
             self.findings.warn(location, format!("{}: {warning}", path.display()));
         }
     }
@@ -120,9 +121,17 @@ impl Checker<'_> {
         if self.source != ConfigInput::FileAlone
             && let Some(location) = location
             && let Ok(token) = Token::read(&path)
-            && let Some(warning) = Expiry::of_token(&token, &path).and_then(|expiry| expiry.warning(now()))
         {
-            self.findings.warn(location, warning);
+            if let Some(claim) = token.malformed_claim() {
+                let file = path.display();
+                let message = format!(
+                    "the claim `{claim}` of the token in {file} is not a number, so nodes refuse it; use another token"
+                );
+                self.findings.warn(location, message);
+            }
+            if let Some(warning) = Expiry::of_token(&token, &path).and_then(|expiry| expiry.warning(now())) {
+                self.findings.warn(location, warning);
+            }
         }
         Some(Auth::TokenFile(path))
     }
@@ -142,7 +151,9 @@ impl Checker<'_> {
                         let message = format!("{}: {unusable}; the others are used", certificate.display());
                         self.findings.warn(location, message);
                     }
-                    if let Some(warning) = Expiry::of_client_certificate(&identity).warning(now()) {
+                    if let Some(warning) =
+                        Expiry::of_client_certificate(&identity).and_then(|expiry| expiry.warning(now()))
+                    {
                         let message = format!("{}: {warning}", certificate.display());
                         self.findings.warn(location, message);
                     }

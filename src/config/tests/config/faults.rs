@@ -454,6 +454,90 @@ fn a_token_that_has_expired_or_has_only_a_tenth_of_its_lifetime_left_is_a_warnin
     let over = warnings(&of_claims(1000, 4600));
     assert!(over.contains("expired at 1970-01-01T01:16:40Z, so nodes refuse the credentials of the probes"), "{over}");
     assert_eq!(warnings("opaque"), "");
+    let of = |claims: String| format!("e30.{}.c2ln", data_encoding::BASE64URL_NOPAD.encode(claims.as_bytes()));
+    let later = warnings(&of(format!("{{\"nbf\": {}, \"exp\": {}}}", now + 3590, now + 7200)));
+    assert!(
+        later.contains("the token in token begins at 2") && later.contains(", in 59 minutes, and until then nodes"),
+        "{later}"
+    );
+    let text = warnings(&of(format!("{{\"exp\": \"{}\"}}", now + 3600)));
+    let expected = "the claim `exp` of the token in token is not a number, so nodes refuse it; use another token";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn a_ca_that_has_not_begun_is_a_warning_if_no_other_has() {
+    let dir = files();
+    let certificate = |name: &str, begins_in_hours: u64| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.not_before = (std::time::SystemTime::now() + std::time::Duration::from_hours(begins_in_hours)).into();
+        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    };
+    let alone = warnings_with_ca(&dir, &certificate("next", 24 * 5 + 1));
+    assert!(
+        alone.contains("ca.crt: the CA CN=next begins on 2")
+            && alone.contains(", in 5 days, and until then clients refuse every node"),
+        "{alone}"
+    );
+    let both = format!("{}{}", certificate("now", 0), certificate("next", 24 * 5 + 1));
+    assert_eq!(warnings_with_ca(&dir, &both), "");
+}
+
+#[test]
+fn the_certificate_of_a_clients_chain_that_ends_first_or_begins_last_is_a_warning() {
+    let dir = files();
+    let auth = "{ca: ca.crt, auth: {clientCertificate: {certificate: client.crt, key: client.key}}}";
+    let key = rcgen::KeyPair::from_pem(&std::fs::read_to_string(dir.path().join("client.key")).unwrap()).unwrap();
+    let params = |name: &str| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params
+    };
+    let root_key = rcgen::KeyPair::generate().unwrap();
+    let root = rcgen::Issuer::new(params("root"), &root_key);
+    let between_key = rcgen::KeyPair::generate().unwrap();
+    let warnings = |between: rcgen::CertificateParams| {
+        let certificate = between.signed_by(&between_key, &root).unwrap().pem();
+        let own = params("daymark").signed_by(&key, &rcgen::Issuer::new(between, &between_key)).unwrap().pem();
+        let mut expired_root = params("root");
+        expired_root.not_after = rcgen::date_time_ymd(2026, 1, 1);
+        let expired_root = expired_root.self_signed(&root_key).unwrap().pem();
+        std::fs::write(dir.path().join("client.crt"), format!("{own}{certificate}{expired_root}")).unwrap();
+        warnings_in(&dir, &with(SMALL, "{ca: ca.crt}", auth))
+    };
+    assert_eq!(warnings(params("between")), "", "the server has the root itself");
+    let mut expired = params("between");
+    expired.not_after = rcgen::date_time_ymd(2026, 1, 1);
+    let expired = warnings(expired);
+    assert!(
+        expired.ends_with(
+            "client.crt: the CA of the client certificate CN=between expired on 2026-01-01, so nodes refuse the credentials \
+             of the probes; renew it"
+        ),
+        "{expired}"
+    );
+    let mut later = params("between");
+    later.not_before = (std::time::SystemTime::now() + std::time::Duration::from_hours(24 * 5 + 1)).into();
+    let later = warnings(later);
+    assert!(
+        later.contains("the CA of the client certificate CN=between begins on 2") && later.contains(", in 5 days, "),
+        "{later}"
+    );
+}
+
+#[test]
+fn a_torn_certificate_behind_the_clients_own_is_a_warning_with_its_number() {
+    let dir = files();
+    let own = std::fs::read_to_string(dir.path().join("client.crt")).unwrap();
+    std::fs::write(dir.path().join("client.crt"), format!("{own}{}", &own[..100])).unwrap();
+    let auth = "{ca: ca.crt, auth: {clientCertificate: {certificate: client.crt, key: client.key}}}";
+    let found = warnings_in(&dir, &with(SMALL, "{ca: ca.crt}", auth));
+    let expected = "client.crt: certificate 2 cannot be used: it is incomplete, because it has no whole PEM section; the others \
+                    are used";
+    assert!(found.ends_with(expected), "{found}");
 }
 
 /// The warnings of the smallest file with this content of its CA file.

@@ -21,6 +21,7 @@ async fn kept(timeout: Duration) -> (FakeApiserver, Prober, ProbeConnection) {
     let ca = directory.path().join("ca.crt");
     fs::write(&ca, authority.pem()).unwrap();
     let prober = Prober::new(ProbeSettings {
+        pool: NAME.to_owned(),
         port: apiserver.address().port(),
         path: "/readyz".to_owned(),
         server_name: NAME.to_owned(),

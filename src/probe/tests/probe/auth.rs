@@ -179,7 +179,12 @@ async fn an_unusable_file_is_reported_once_a_version() {
             prober.probe_once(fixture.address()).await;
         }
     }
+    fixture.write("token", TOKEN);
+    fixture.write("ca.crt", "-----BEGIN CERTIFICATE-----");
+    prober.probe_once(fixture.address()).await;
     drop(guard);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(log.matches("stays in use").count(), 2, "{log}");
+    assert_eq!(log.matches("stays in use").count(), 3, "{log}");
+    let expected = "lb.kube-cp.com: files of `probe`: the last good version stays in use: CA file: certificate 1 of ";
+    assert!(log.contains(expected), "{log}");
 }

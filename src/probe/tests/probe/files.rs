@@ -15,7 +15,7 @@ async fn a_missing_ca_file_is_a_local_error_until_it_is_there() {
     fs::remove_file(fixture.file("ca.crt")).unwrap();
     let prober = fixture.prober();
     let kind = prober.probe_once(fixture.address()).await.kind;
-    let expected = format!("{} does not exist", fixture.file("ca.crt").display());
+    let expected = format!("CA file: {} does not exist", fixture.file("ca.crt").display());
     assert!(matches!(&kind, Kind::LocalError { detail } if detail.starts_with(&expected)), "{kind}");
     assert_eq!(fixture.apiserver.connections(), 0);
     fixture.write("ca.crt", fixture.authority.pem());

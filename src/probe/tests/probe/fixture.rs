@@ -42,6 +42,7 @@ impl Fixture {
         let ca = directory.path().join("ca.crt");
         fs::write(&ca, authority.pem()).unwrap();
         let settings = ProbeSettings {
+            pool: NAME.to_owned(),
             port: apiserver.address().port(),
             path: "/readyz".to_owned(),
             server_name: name.to_owned(),
