@@ -118,8 +118,8 @@ where
 
     /// The present value: the same `Arc` as before unless a file has changed. Fails only if the files could never be used.
     ///
-    /// This waits for the thread that looks at the files, usually for some microseconds. It waits at most [`CHECK_TIMEOUT`] once
-    /// for a disk that does not answer, and at most [`FIRST_CHECK_TIMEOUT`] for the first value.
+    /// This waits for the thread that looks at the files, usually for some microseconds. It waits at most 200 ms once for a
+    /// disk that does not answer, and at most 2 s for the first value.
     pub fn current(&self) -> Result<Arc<T>, WatchError<E>> {
         let mut state = self.shared.state.lock();
         self.start_thread(&mut state)?;
