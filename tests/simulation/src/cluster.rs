@@ -162,6 +162,7 @@ enum Event {
     Delivery { to: usize, bytes: Vec<u8> },
     Reload { host: usize },
     Start { host: usize, state_file: StateFile },
+    SetBack { host: usize },
     StormCommand { until: u64 },
     NodeState { node: usize, state: NodeState },
 }
@@ -332,6 +333,11 @@ impl Cluster {
             Event::Start { host, state_file } => {
                 self.disturbed_at = self.now;
                 self.start_with(host, state_file);
+            }
+            Event::SetBack { host } => {
+                self.disturbed_at = self.now;
+                self.hosts[host].set_back(self.now);
+                self.begin_probing(host);
             }
             Event::NodeState { node, state } => self.set_state(node, state),
         }

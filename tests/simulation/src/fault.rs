@@ -27,6 +27,9 @@ pub enum Fault {
     Kill(usize),
     /// A host starts, or restarts. Without an offset, its clock stays as it is.
     Start { host: usize, state_file: StateFile, clock_offset_ms: Option<i64> },
+    /// In this long, the memory of a host is set back to its present state, as when a virtual machine is reverted to a snapshot.
+    /// Its clock goes on.
+    SetBack { host: usize, millis: u64 },
     /// A host runs out of file descriptors, or has some again.
     ExhaustDescriptors { host: usize, is_exhausted: bool },
     /// Two operators drain two nodes at the same time, each on another host.
@@ -138,7 +141,8 @@ impl Fault {
             }
             58..66 => Self::Disturb(draw_disturbance(rng)),
             66..72 => Self::Kill(host),
-            72..82 => Self::draw_start(rng, setup),
+            72..80 => Self::draw_start(rng, setup),
+            80..82 => Self::SetBack { host, millis: rng.u64(500..30_000) },
             82..85 => Self::ExhaustDescriptors { host, is_exhausted: rng.bool() },
             85..87 => Self::Reload { node },
             87..89 => Self::Replace { pool: rng.usize(0..setup.pools) },
@@ -247,6 +251,9 @@ impl fmt::Display for Fault {
                 };
                 write!(f, "host {host}: starts {state}")?;
                 clock_offset_ms.map_or(Ok(()), |offset| write!(f, ", clock offset {offset} ms"))
+            }
+            Self::SetBack { host, millis } => {
+                write!(f, "host {host}: its memory will be set back to now in {millis} ms")
             }
             Self::ExhaustDescriptors { host, is_exhausted: true } => write!(f, "host {host}: out of file descriptors"),
             Self::ExhaustDescriptors { host, is_exhausted: false } => {

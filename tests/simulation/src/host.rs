@@ -29,6 +29,8 @@ pub struct Host {
     memory: Memory,
     /// A copy of an earlier state file.
     backup: Option<Memory>,
+    /// A copy of the memory of a run.
+    snapshot: Option<Snapshot>,
     /// The host has no file descriptors left.
     pub is_exhausted: bool,
     /// The number of runs so far.
@@ -50,6 +52,15 @@ pub struct Running {
     pub(crate) schedules: Vec<Schedule>,
     /// The answers at a revision of the engine.
     answers: Option<Answers>,
+    /// Its memory was set back, and no other host has told it yet.
+    pub is_set_back: bool,
+}
+
+/// The memory of a run at some time. The election is not part of it: the lease ends by a clock that goes on.
+struct Snapshot {
+    run: u64,
+    engine: Engine,
+    gossip: Gossip,
 }
 
 struct Answers {
@@ -79,6 +90,7 @@ impl Host {
             running: None,
             memory: Memory::default(),
             backup: None,
+            snapshot: None,
             is_exhausted: false,
             runs: 0,
         }
@@ -112,6 +124,7 @@ impl Host {
             targets: self.targets.clone(),
             schedules: vec![Schedule::default(); self.targets.len()],
             answers: None,
+            is_set_back: false,
         });
         self.exchange(at);
     }
@@ -127,6 +140,33 @@ impl Host {
     pub fn back_up(&mut self) {
         self.backup =
             Some(self.running.as_ref().map_or_else(|| self.memory.clone(), |running| running.engine.memory()));
+    }
+
+    /// Copies the memory of the present run.
+    pub fn take_snapshot(&mut self) {
+        self.snapshot = self.running.as_ref().map(|running| Snapshot {
+            run: running.number,
+            engine: running.engine.clone(),
+            gossip: running.gossip.clone(),
+        });
+    }
+
+    /// Drops the snapshot, so the memory is not set back to it.
+    pub fn drop_snapshot(&mut self) {
+        self.snapshot = None;
+    }
+
+    /// Sets the memory back to the last snapshot, if it is of the present run. The configuration is read anew.
+    pub fn set_back(&mut self, at: u64) {
+        let now = self.clock(at);
+        let Some(running) = &mut self.running else { return };
+        let Some(snapshot) = self.snapshot.take().filter(|snapshot| snapshot.run == running.number) else { return };
+        running.engine = snapshot.engine;
+        running.gossip = snapshot.gossip;
+        running.is_set_back = true;
+        running.answers = None;
+        running.engine.handle_policy(self.pools.clone(), now);
+        self.exchange(at);
     }
 
     /// Changes the configuration. `targets` are all targets by the new names.
@@ -157,7 +197,9 @@ impl Host {
     pub fn receive(&mut self, message: Message, at: u64) {
         let now = self.clock(at);
         let Some(running) = &mut self.running else { return };
+        let former = running.gossip.incarnation();
         if running.gossip.handle(message, now).is_ok() {
+            running.is_set_back &= running.gossip.incarnation() == former;
             self.exchange(at);
         }
     }

@@ -55,6 +55,10 @@ impl Cluster {
                     self.schedule(self.now + REPLACING_TIME, Event::Start { host, state_file });
                 }
             }
+            Fault::SetBack { host, millis } => {
+                self.hosts[host].take_snapshot();
+                self.schedule(self.now + millis, Event::SetBack { host });
+            }
             Fault::ExhaustDescriptors { host, is_exhausted } => self.hosts[host].is_exhausted = is_exhausted,
             Fault::DrainBoth(one, other) => {
                 self.command(one, OperatorCommand::DRAIN);
@@ -81,6 +85,7 @@ impl Cluster {
         self.targets.iter_mut().for_each(|target| target.path_changed_at = self.now);
         for host in 0..self.hosts.len() {
             self.hosts[host].is_exhausted = false;
+            self.hosts[host].drop_snapshot();
             if self.hosts[host].running.is_none() {
                 self.start(host, true);
             }

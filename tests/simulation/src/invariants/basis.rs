@@ -44,7 +44,7 @@ impl BasisInvariant {
         for host in 0..cluster.hosts.len() {
             let Some(running) = &cluster.hosts[host].running else { continue };
             let found = &mut self.0[host];
-            if found.run != running.number {
+            if found.run != running.number || running.is_set_back {
                 *found = FoundGood { run: running.number, ..FoundGood::default() };
             }
             let answers = cluster.hosts[host].last_answers();
