@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use daymark_authoritative::{DnsTransport, SocketError, ZoneError};
-use daymark_decision::fixtures::{node_name, pool_name};
+use daymark_decision::fixtures::{self, node_name, pool_name};
 use daymark_decision::{Family, HostName, Kind, Moment, NodeName, PoolName, Refusal};
 use daymark_files::{FileError, SecretFileError, TokenError};
 use daymark_gossip::KeyRingError;
@@ -30,41 +30,8 @@ fn refusal() -> io::Error {
 }
 
 fn outcomes() -> Vec<Kind> {
-    let names = vec![text()];
-    let mut kinds = vec![
-        Kind::Ready,
-        Kind::NotReady { failing: Vec::new() },
-        Kind::NotReady { failing: names.clone() },
-        Kind::ShuttingDown,
-        Kind::Overloaded,
-        Kind::Starting,
-        Kind::Redirect { status: 302, location: Some(text()) },
-        Kind::Redirect { status: 302, location: None },
-        Kind::OtherStatus { status: 418 },
-        Kind::Refused,
-        Kind::Reset,
-        Kind::Unreachable,
-        Kind::ConnectTimeout,
-        Kind::TlsStall,
-        Kind::NotTls,
-        Kind::TlsFailed { detail: text() },
-        Kind::ClientCertificateRefused { detail: text() },
-        Kind::ClientCertificateRequired { credentials: true },
-        Kind::UntrustedCa,
-        Kind::WrongName { expected: text(), names },
-        Kind::WrongName { expected: text(), names: Vec::new() },
-        Kind::Expired,
-        Kind::CaExpired { ca: text() },
-        Kind::CertificateRefused { detail: text() },
-        Kind::NotYetValid,
-        Kind::AnswerTimeout,
-        Kind::ClosedEarly,
-        Kind::NotHttp,
-        Kind::TooLarge { limit: 9 },
-        Kind::LocalError { detail: refusal().to_string() },
-    ];
-    kinds.push(Kind::ClientCertificateRequired { credentials: false });
-    kinds.extend([true, false].map(|credentials| Kind::Unauthorized { status: 401, credentials }));
+    let mut kinds = fixtures::kinds();
+    kinds.push(Kind::LocalError { detail: refusal().to_string() });
     kinds
 }
 

@@ -10,7 +10,7 @@ use daymark_api::{
     MissingStatus, Observed, OverrideRequest, PeerMismatch, PeerMismatchStatus, PeerStatus, PeerTarget,
     PendingOverride, PoolStatus, Problem, ProviderStatus, Status, StayReason, TargetStatus,
 };
-use daymark_decision::fixtures::{host_name, node_name, pool_name};
+use daymark_decision::fixtures::{host_name, kinds, node_name, pool_name};
 use daymark_decision::{
     Basis, Certificate, Change, Family, Grade, Kind, Moment, NotReadyReason, Observation, Override, OverrideKind,
     QuorumState, Reason, RevertedDrain, Target, TargetChange, Timings,
@@ -49,40 +49,6 @@ fn active_override() -> Override {
         until: Some(Moment::MAX),
         host: Some(host_name("dns-1")),
     }
-}
-
-fn kinds() -> Vec<Kind> {
-    let text = || "text".to_owned();
-    vec![
-        Kind::Ready,
-        Kind::NotReady { failing: vec![text()] },
-        Kind::ShuttingDown,
-        Kind::Unauthorized { status: 401, credentials: true },
-        Kind::Overloaded,
-        Kind::Starting,
-        Kind::Redirect { status: 302, location: Some(text()) },
-        Kind::OtherStatus { status: 404 },
-        Kind::Refused,
-        Kind::Reset,
-        Kind::Unreachable,
-        Kind::ConnectTimeout,
-        Kind::TlsStall,
-        Kind::NotTls,
-        Kind::TlsFailed { detail: text() },
-        Kind::ClientCertificateRefused { detail: text() },
-        Kind::ClientCertificateRequired { credentials: true },
-        Kind::UntrustedCa,
-        Kind::WrongName { expected: text(), names: vec![text()] },
-        Kind::Expired,
-        Kind::CaExpired { ca: text() },
-        Kind::CertificateRefused { detail: text() },
-        Kind::NotYetValid,
-        Kind::AnswerTimeout,
-        Kind::ClosedEarly,
-        Kind::NotHttp,
-        Kind::TooLarge { limit: 65_536 },
-        Kind::LocalError { detail: text() },
-    ]
 }
 
 fn reasons() -> Vec<Reason> {

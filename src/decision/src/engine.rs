@@ -100,11 +100,8 @@ impl Engine {
         self.advance(now);
         self.pools.values_mut().for_each(PoolState::mark_restored);
         self.begin_start();
-        self.generation = self.next_generation().max(first_generation(self.now));
-        for pool in self.pools.values_mut() {
-            pool.renew(self.generation);
-        }
         self.recompute(self.now);
+        self.renew(self.next_generation().max(first_generation(self.now)));
     }
 
     /// Takes in the outcome of one probe. A target that is not configured changes nothing.
@@ -215,10 +212,15 @@ impl Engine {
         }
         self.overrides.configure(self.pools.values().map(|pool| &pool.policy));
         self.recompute(self.now);
-        self.generation = self.next_generation();
+        self.renew(self.next_generation());
+    }
+
+    /// Gives every answer this generation, also if it has not changed.
+    fn renew(&mut self, generation: u64) {
+        self.generation = generation;
         self.revision = self.revision.saturating_add(1);
         for pool in self.pools.values_mut() {
-            pool.renew(self.generation);
+            pool.renew(generation);
         }
     }
 

@@ -102,6 +102,47 @@ pub fn membership(own: usize, members: impl IntoIterator<Item = usize>) -> Membe
     Membership { own: host(own), members, can_write: true }
 }
 
+/// Every kind of observation, in each of its forms.
+pub fn kinds() -> Vec<Kind> {
+    let text = || "text".to_owned();
+    let mut kinds = vec![
+        Kind::Ready,
+        Kind::NotReady { failing: Vec::new() },
+        Kind::NotReady { failing: vec![text()] },
+        Kind::ShuttingDown,
+        Kind::Overloaded,
+        Kind::Starting,
+        Kind::Redirect { status: 302, location: Some(text()) },
+        Kind::Redirect { status: 302, location: None },
+        Kind::OtherStatus { status: 404 },
+        Kind::Refused,
+        Kind::Reset,
+        Kind::Unreachable,
+        Kind::ConnectTimeout,
+        Kind::TlsStall,
+        Kind::NotTls,
+        Kind::TlsFailed { detail: text() },
+        Kind::ClientCertificateRefused { detail: text() },
+        Kind::UntrustedCa,
+        Kind::WrongName { expected: text(), names: vec![text()] },
+        Kind::WrongName { expected: text(), names: Vec::new() },
+        Kind::Expired,
+        Kind::CaExpired { ca: text() },
+        Kind::CertificateRefused { detail: text() },
+        Kind::NotYetValid,
+        Kind::AnswerTimeout,
+        Kind::ClosedEarly,
+        Kind::NotHttp,
+        Kind::TooLarge { limit: 65_536 },
+        Kind::LocalError { detail: text() },
+    ];
+    for credentials in [true, false] {
+        kinds.push(Kind::ClientCertificateRequired { credentials });
+        kinds.push(Kind::Unauthorized { status: 401, credentials });
+    }
+    kinds
+}
+
 /// An observation without times and without a certificate.
 pub fn observation(kind: Kind) -> Observation {
     Observation { kind, timings: Timings::default(), certificate: None }

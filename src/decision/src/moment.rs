@@ -18,6 +18,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(u64);
 
+/// The time from now within which a moment of another clock is plausible: clocks may be wrong by this much.
+const PLAUSIBLE_FUTURE: Duration = Duration::from_hours(100 * 365 * 24);
+
 impl Moment {
     /// The last moment, 9999-12-31T23:59:59.999Z.
     pub const MAX: Self = Self(253_402_300_799_999);
@@ -52,6 +55,12 @@ impl Moment {
     #[must_use]
     pub fn before(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(millis(by)))
+    }
+
+    /// The latest moment, a hundred years from this one, that another host's clock may show.
+    #[must_use]
+    pub fn latest_plausible(self) -> Self {
+        self.after(PLAUSIBLE_FUTURE)
     }
 
     /// The time from `earlier` to this moment; zero if `earlier` is later.

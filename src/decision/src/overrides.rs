@@ -6,7 +6,6 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use crate::moment::Moment;
 use crate::name::{HostName, NodeName, PoolName};
@@ -43,9 +42,6 @@ pub(crate) struct Overrides {
 
 /// The most pending entries that are kept.
 const MAX_PENDING: usize = 100;
-/// The time from now within which a timestamp is plausible. Clocks may be wrong by this much. An entry of a later one would win
-/// over every command, so it is ignored.
-const PLAUSIBLE_FUTURE: Duration = Duration::from_hours(100 * 365 * 24);
 
 impl Overrides {
     /// The active override of a node.
@@ -115,7 +111,8 @@ impl Overrides {
     /// Merges an entry of another host or of an earlier run. Returns true if it is newer or adds something. An entry with an
     /// implausible timestamp changes nothing.
     pub(crate) fn merge(&mut self, key: NodeKey, entry: OverrideEntry, now: Moment) -> bool {
-        if entry.timestamp.time > now.after(PLAUSIBLE_FUTURE).as_millis() {
+        // It would win over every command.
+        if entry.timestamp.time > now.latest_plausible().as_millis() {
             return false;
         }
         // It stays uncertain for as long as if this host had just started.

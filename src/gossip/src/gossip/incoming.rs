@@ -12,15 +12,13 @@ use crate::peer_state::PeerState;
 /// The age up to which a heartbeat proves that a message which repeats it is fresh. An older one means that the message was
 /// delayed, or that its sender does not receive this host.
 const MAX_HEARTBEAT_AGE: Duration = Duration::from_secs(15);
-/// The time from now within which an incarnation is plausible. Clocks may be wrong by this much. A forged incarnation above it is
-/// ignored; one just below it is overtaken as soon as the clock has moved on by a step.
-const PLAUSIBLE_FUTURE: Duration = Duration::from_hours(100 * 365 * 24);
 
 impl Gossip {
     /// Takes a message in, and tells if it is fresh.
     pub fn handle(&mut self, mut message: Message, now: Moment) -> Result<Freshness, Rejection> {
         let from = message.from.clone();
-        let is_plausible = |incarnation: u64| incarnation <= now.after(PLAUSIBLE_FUTURE).as_millis();
+        // An incarnation just below the bound is overtaken as soon as the clock has moved on by a step.
+        let is_plausible = |incarnation: u64| incarnation <= now.latest_plausible().as_millis();
         if !is_plausible(message.incarnation) {
             return Err(Rejection::Implausible(from));
         }
