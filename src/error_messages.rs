@@ -139,7 +139,9 @@ fn others() -> Vec<String> {
         PoolName::new("192.0.2.1").unwrap_err(),
         NodeName::new("it's a \"b\"").unwrap_err(),
     ];
+    let durations = ["", "5", "5x", "1ms", "9999h"].map(|text| daymark_config::duration(text).unwrap_err());
     let mut texts = messages(keys);
+    texts.extend(messages(durations));
     texts.extend(messages(manifests));
     texts.extend(messages(locks));
     texts.extend(messages(names));

@@ -96,7 +96,7 @@ impl Transport {
         let others = config.addresses.iter().filter(|(host, _)| **host != config.membership.own);
         let fixed = others.clone().filter_map(|(host, address)| match address {
             PeerAddress::Ip(address) => Some((host.clone(), [*address].into())),
-            PeerAddress::Name(..) => None,
+            PeerAddress::Name { .. } => None,
         });
         Ok(Self {
             socket,
@@ -254,7 +254,7 @@ impl Transport {
             return;
         }
         for (host, address) in &self.configured {
-            let PeerAddress::Name(name, port) = address else { continue };
+            let PeerAddress::Name { host: name, port } = address else { continue };
             let resolver = self.resolver.clone();
             let host = host.clone();
             let name = name.clone();

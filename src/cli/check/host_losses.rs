@@ -89,7 +89,7 @@ impl HostLoss {
 
 /// The addresses of a name server. One without addresses is behind a name, which may be that of a host.
 fn of_server(server: &Nameserver, hosts: &BTreeMap<HostName, PeerAddress>) -> Vec<ServerAddress> {
-    let by_name = |address: &PeerAddress| matches!(address, PeerAddress::Name(name, _) if *name == server.name);
+    let by_name = |address: &PeerAddress| matches!(address, PeerAddress::Name { host, .. } if *host == server.name);
     let by_address = |address: &PeerAddress, ip: IpAddr| matches!(address, PeerAddress::Ip(at) if at.ip() == ip);
     let found = |is_it: &dyn Fn(&PeerAddress) -> bool| {
         hosts.iter().find(|(_, address)| is_it(address)).map(|(host, _)| host.clone())
@@ -135,7 +135,7 @@ mod tests {
         let hosts = [
             (host_name("dns-1"), ip("192.0.2.11")),
             (host_name("dns-2"), ip("192.0.2.12")),
-            (host_name("dns-3"), PeerAddress::Name("dns-3.example.net".to_owned(), 7946)),
+            (host_name("dns-3"), PeerAddress::Name { host: "dns-3.example.net".to_owned(), port: 7946 }),
         ];
         HostLosses::new(servers, &hosts.into())
     }

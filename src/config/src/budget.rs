@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use daymark_cloudflare::{Manage, PublishMode, RECORD_TTL};
+use daymark_cloudflare::{CloudflareSettings, Manage, PublishMode, RECORD_TTL};
 use daymark_decision::{HostName, Membership};
 use daymark_provider::CLIENTS_NOTICE;
 
@@ -117,8 +117,23 @@ pub struct PoolReport {
     pub ttl_max: Duration,
     /// True if Daymark itself serves it by DNS.
     pub is_served: bool,
-    /// The Cloudflare providers that publish it, each with its TTL, if that is known here.
-    pub cloudflare: Vec<(String, Option<Duration>)>,
+    /// The Cloudflare providers that publish it, each with its TTL.
+    pub cloudflare: Vec<PublishedTtl>,
+}
+
+/// The TTL of a pool as a Cloudflare provider publishes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedTtl {
+    /// The name of the provider.
+    pub provider: String,
+    /// `None` if only Cloudflare knows it.
+    pub ttl: Option<Duration>,
+}
+
+/// One way in which a node fails, and the time until it is down.
+struct FailureTime<'a> {
+    node: &'static str,
+    sum: &'a Sum,
 }
 
 impl PoolReport {
@@ -157,18 +172,19 @@ impl PoolReport {
         })
     }
 
-    fn sums(&self) -> [(&'static str, &Sum); 3] {
+    fn failures(&self) -> [FailureTime<'_>; 3] {
         [("silent", &self.silent), ("hung", &self.hung), ("stuck", &self.stuck)]
+            .map(|(node, sum)| FailureTime { node, sum })
     }
 
     fn longest(&self) -> Duration {
-        self.sums().iter().map(|(_, sum)| sum.total()).max().unwrap_or_default()
+        self.failures().iter().map(|failure| failure.sum.total()).max().unwrap_or_default()
     }
 
-    /// A message a sum that passes [`CLIENTS_NOTICE`].
+    /// A message for each sum that passes [`CLIENTS_NOTICE`].
     pub fn warnings(&self) -> Vec<String> {
-        let late = self.sums().into_iter().filter(|(_, sum)| sum.total() + self.ttl_max > CLIENTS_NOTICE);
-        late.map(|(node, sum)| {
+        let late = self.failures().into_iter().filter(|failure| failure.sum.total() + self.ttl_max > CLIENTS_NOTICE);
+        late.map(|FailureTime { node, sum }| {
             let total = seconds(sum.total() + self.ttl_max);
             format!(
                 "with a {node} node the answer is right in every cache after {total}; clients notice by themselves after \
@@ -189,7 +205,11 @@ pub fn report(config: &Config) -> Report {
         });
         let publishing =
             cloudflares.filter(|settings| settings.pools.iter().any(|served| served.pool == pool.pool.name));
-        let cloudflare = publishing.map(|settings| (settings.name.clone(), cloudflare_ttl(&settings.mode))).collect();
+        let of_provider = |settings: &CloudflareSettings| PublishedTtl {
+            provider: settings.name.clone(),
+            ttl: cloudflare_ttl(&settings.mode),
+        };
+        let cloudflare = publishing.map(of_provider).collect();
         let is_served = config.providers.iter().any(|provider| matches!(provider, ProviderConfig::Authoritative(_)));
         PoolReport { is_served, cloudflare, ..PoolReport::new(pool) }
     };
@@ -236,21 +256,21 @@ impl fmt::Display for PoolReport {
         if let Some(discovery) = &self.discovery {
             writeln!(f, "  {discovery}")?;
         }
-        for (title, sum) in self.sums() {
+        for FailureTime { node, sum } in self.failures() {
             let total = seconds(sum.total());
             let cached = seconds(sum.total() + self.ttl_max);
-            writeln!(f, "  {title} node found in {sum}")?;
+            writeln!(f, "  {node} node found in {sum}")?;
             if self.is_served {
                 writeln!(f, "    right in every cache in {cached} = {total} + ttl.max {}", seconds(self.ttl_max))?;
             }
-            for (name, ttl) in &self.cloudflare {
+            for PublishedTtl { provider, ttl } in &self.cloudflare {
                 let (cached, ttl) = match ttl {
                     Some(ttl) => (seconds(sum.total() + *ttl) + " = ", format!("TTL {}", seconds(*ttl))),
                     None => (String::new(), "the balancer's TTL".to_owned()),
                 };
                 writeln!(
                     f,
-                    "    by {name} in {cached}{total} + {ttl}, and Cloudflare's own time, which was never measured"
+                    "    by {provider} in {cached}{total} + {ttl}, and Cloudflare's own time, which was never measured"
                 )?;
             }
         }

@@ -53,11 +53,25 @@ pub struct ConfigErrors(pub Vec<Finding>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Location(pub(super) u32);
 
+/// The path of a key that was read, and its position in the file.
+#[derive(Clone, Debug, Default)]
+struct ReadKey {
+    key: String,
+    position: Option<Position>,
+}
+
+/// The result of a configuration without errors.
+pub(super) struct Accepted {
+    /// The warnings, in the order of the file.
+    pub(super) warnings: Vec<Finding>,
+    pub(super) locations: Locations,
+}
+
 /// Collects what is found, and remembers the locations that were read.
 #[derive(Debug)]
 pub(super) struct Findings {
     file: Option<String>,
-    locations: Vec<(String, Option<Position>)>,
+    locations: Vec<ReadKey>,
     errors: Vec<Finding>,
     warnings: Vec<Finding>,
 }
@@ -70,7 +84,7 @@ impl Findings {
 
     /// Remembers a location.
     pub(super) fn location(&mut self, key: String, position: Option<Position>) -> Location {
-        self.locations.push((key, position));
+        self.locations.push(ReadKey { key, position });
         // The tree is bounded far below `u32::MAX` nodes.
         Location(u32::try_from(self.locations.len() - 1).unwrap_or(u32::MAX))
     }
@@ -102,27 +116,28 @@ impl Findings {
     /// The location in words, for a message about another location.
     pub(super) fn describe(&self, location: Location) -> String {
         match self.lookup(location) {
-            (key, Some(position)) => format!("{key} on line {}", position.line),
-            (key, None) => key,
+            ReadKey { key, position: Some(position) } => format!("{key} on line {}", position.line),
+            ReadKey { key, position: None } => key,
         }
     }
 
     /// The warnings and the locations that were read, or else every error; both findings in the order of the file.
-    pub(super) fn finish(mut self) -> Result<(Vec<Finding>, Locations), ConfigErrors> {
+    pub(super) fn finish(mut self) -> Result<Accepted, ConfigErrors> {
         self.errors.sort_by_key(|finding| finding.position);
         self.warnings.sort_by_key(|finding| finding.position);
         if !self.errors.is_empty() {
             return Err(ConfigErrors(self.errors));
         }
-        Ok((self.warnings, Locations { file: self.file, locations: self.locations.into_iter().collect() }))
+        let locations = self.locations.into_iter().map(|read| (read.key, read.position)).collect();
+        Ok(Accepted { warnings: self.warnings, locations: Locations { file: self.file, locations } })
     }
 
     fn finding(&self, location: Location, message: String) -> Finding {
-        let (key, position) = self.lookup(location);
+        let ReadKey { key, position } = self.lookup(location);
         Finding { file: self.file.clone(), position, key, message }
     }
 
-    fn lookup(&self, Location(index): Location) -> (String, Option<Position>) {
+    fn lookup(&self, Location(index): Location) -> ReadKey {
         usize::try_from(index).ok().and_then(|index| self.locations.get(index)).cloned().unwrap_or_default()
     }
 }

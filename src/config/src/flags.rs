@@ -27,22 +27,22 @@ pub(super) fn put_self(tree: &mut YamlNode, name: &str) {
     for peers in root.iter_mut().filter(|entry| entry.key == "peers") {
         if let Value::Map(peers) = &mut peers.node.value {
             peers.retain(|entry| entry.key != "self");
-            peers.push(entry("self", text("--self", name)));
+            peers.push(YamlEntry::new("self", text("--self", name)));
         }
     }
 }
 
 /// The tree of a file that says the same.
 pub(super) fn tree(flags: &Flags) -> YamlNode {
-    let mut root = vec![entry("pools", list(vec![pool(flags)]))];
+    let mut root = vec![YamlEntry::new("pools", list(vec![pool(flags)]))];
     if !flags.listen.is_empty() || !flags.nameservers.is_empty() {
-        root.push(entry("providers", list(vec![provider(flags)])));
+        root.push(YamlEntry::new("providers", list(vec![provider(flags)])));
     }
     if let Some(listen) = &flags.admin {
-        root.push(entry("admin", YamlNode::map([("listen", text("--admin", listen))])));
+        root.push(YamlEntry::new("admin", YamlNode::map(vec![YamlEntry::new("listen", text("--admin", listen))])));
     }
     if let Some(directory) = &flags.state_dir {
-        root.push(entry("stateDir", text("--state-dir", directory)));
+        root.push(YamlEntry::new("stateDir", text("--state-dir", directory)));
     }
     YamlNode::flag("the flags", Value::Map(root))
 }
@@ -52,26 +52,26 @@ fn pool(flags: &Flags) -> YamlNode {
         Some((name, port)) => (name, Some(port)),
         None => (flags.pool.as_str(), None),
     };
-    let mut pool = vec![entry("name", text("--pool", name))];
+    let mut pool = vec![YamlEntry::new("name", text("--pool", name))];
     if let Some(port) = port {
         let number = port.parse::<i128>().map_or_else(|_| Value::Text(port.to_owned()), Value::Whole);
-        pool.push(entry("port", YamlNode::flag("--pool (port)", number)));
+        pool.push(YamlEntry::new("port", YamlNode::flag("--pool (port)", number)));
     }
-    pool.push(entry("nodes", YamlNode::flag("--node", named("--node", &flags.nodes))));
+    pool.push(YamlEntry::new("nodes", YamlNode::flag("--node", named("--node", &flags.nodes))));
     if let Some(ca) = &flags.ca {
-        pool.push(entry("probe", YamlNode::map([("ca", text("--ca", ca))])));
+        pool.push(YamlEntry::new("probe", YamlNode::map(vec![YamlEntry::new("ca", text("--ca", ca))])));
     }
     YamlNode::flag("--pool", Value::Map(pool))
 }
 
 fn provider(flags: &Flags) -> YamlNode {
     let mut provider = vec![
-        entry("type", text("--nameserver", "authoritative")),
-        entry("nameservers", YamlNode::flag("--nameserver", named("--nameserver", &flags.nameservers))),
+        YamlEntry::new("type", text("--nameserver", "authoritative")),
+        YamlEntry::new("nameservers", YamlNode::flag("--nameserver", named("--nameserver", &flags.nameservers))),
     ];
     if !flags.listen.is_empty() {
         let listen = flags.listen.iter().map(|address| text("--listen", address)).collect();
-        provider.push(entry("listen", YamlNode::flag("--listen", Value::List(listen))));
+        provider.push(YamlEntry::new("listen", YamlNode::flag("--listen", Value::List(listen))));
     }
     YamlNode::flag("--nameserver", Value::Map(provider))
 }
@@ -81,18 +81,14 @@ fn named(flag: &str, values: &[String]) -> Value {
     let node = |value: &String| {
         let label = format!("{flag} {value}");
         let (name, addresses) = value.split_once('=').map_or((value.as_str(), None), |(name, rest)| (name, Some(rest)));
-        let mut entries = vec![entry("name", text(&label, name))];
+        let mut entries = vec![YamlEntry::new("name", text(&label, name))];
         if let Some(addresses) = addresses {
             let addresses = addresses.split(',').map(|address| text(&label, address)).collect();
-            entries.push(entry("addresses", YamlNode::flag(label.clone(), Value::List(addresses))));
+            entries.push(YamlEntry::new("addresses", YamlNode::flag(label.clone(), Value::List(addresses))));
         }
         YamlNode::flag(label, Value::Map(entries))
     };
     Value::List(values.iter().map(node).collect())
-}
-
-fn entry(key: &str, node: YamlNode) -> YamlEntry {
-    YamlEntry { key: key.to_owned(), position: None, node }
 }
 
 fn list(nodes: Vec<YamlNode>) -> YamlNode {

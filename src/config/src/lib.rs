@@ -10,6 +10,7 @@ mod families;
 mod findings;
 mod flags;
 mod foreign;
+mod key;
 mod raw;
 mod reader;
 mod spelling;
@@ -34,11 +35,11 @@ pub use self::families::FamilyNodes;
 pub use self::findings::{ConfigErrors, Finding, Position};
 pub use self::flags::Flags;
 
-use self::findings::{Findings, Locations};
-use self::reader::Key;
+use self::findings::{Accepted, Findings, Locations};
+use self::key::Key;
 use self::tree::YamlNode;
 use self::typed::ConfigInput;
-use self::values::TextForm as _;
+use self::values::{TextFault, TextForm as _};
 use daymark_probe::{self as probe, ProbedPool};
 
 /// The whole configuration of `daymark run`.
@@ -160,7 +161,7 @@ impl Config {
         let raw: Key<raw::RawConfig> = reader::read(tree, &findings);
         let mut findings = findings.into_inner();
         let config = typed::config(raw, source, base, &mut findings);
-        let (warnings, locations) = findings.finish()?;
+        let Accepted { warnings, locations } = findings.finish()?;
         // Without an error there is a configuration: only a faulty root has none, and that is an error.
         let source = ConfigSource { named: None, locations };
         config.map(|config| Self { warnings, source, ..config }).ok_or(ConfigErrors(Vec::new()))
@@ -176,7 +177,7 @@ pub fn json_schema() -> serde_json::Value {
 #[derive(Debug, thiserror::Error)]
 #[error("{fault}{example}; {allowed} is allowed")]
 pub struct DurationError {
-    fault: String,
+    fault: TextFault,
     /// The number with a unit, if the unit alone is missing.
     example: String,
     allowed: String,
@@ -319,15 +320,20 @@ pub struct PeersConfig {
 pub enum PeerAddress {
     /// An address with its port.
     Ip(SocketAddr),
-    /// A DNS name, in lower case and without the final dot, with its port.
-    Name(String, u16),
+    /// A DNS name, in lower case and without the final dot.
+    Name {
+        /// The name.
+        host: String,
+        /// The port.
+        port: u16,
+    },
 }
 
 impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ip(address) => address.fmt(f),
-            Self::Name(name, port) => write!(f, "{name}:{port}"),
+            Self::Name { host, port } => write!(f, "{host}:{port}"),
         }
     }
 }

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::PeerAddress;
-use super::reader::Key;
+use super::key::Key;
 use super::values::{
     ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, ClusterName, DnsName, FilePath, HexId, HostAddress,
     ListenText, PEER_PORT, PoolText, ProviderName, RequestPath, ServeAddress, ServerName, Text, Variable, Whole,

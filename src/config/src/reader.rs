@@ -4,12 +4,12 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::findings::{Findings, Location, join};
+use super::key::Key;
 use super::spelling::{near, unknown};
 use super::tree::{Value, YamlEntry, YamlNode};
 use daymark_decision::quoted;
@@ -19,41 +19,6 @@ const TAG: &str = "type";
 
 /// The variants of an enum that differ in the shape of the text of the file.
 pub(super) const SHAPES: [&str; 2] = ["list", "mapping"];
-
-/// One key, or one element of a list, after reading. Only a [`Reader`] can fill it.
-#[derive(Debug, Default)]
-pub(super) enum Key<T> {
-    /// It is not there.
-    #[default]
-    Absent,
-    /// It is there and wrong, which is reported already.
-    Faulty,
-    /// It is there.
-    Present(T, Location),
-}
-
-impl<T> Key<T> {
-    /// The value, or else a default.
-    pub(super) fn or(self, default: T) -> T {
-        self.present().map_or(default, |(value, _)| value)
-    }
-
-    /// The value with its location.
-    pub(super) fn present(self) -> Option<(T, Location)> {
-        match self {
-            Self::Present(value, location) => Some((value, location)),
-            Self::Absent | Self::Faulty => None,
-        }
-    }
-
-    /// The location of the value.
-    pub(super) fn location(&self) -> Option<Location> {
-        match self {
-            Self::Present(_, location) => Some(*location),
-            Self::Absent | Self::Faulty => None,
-        }
-    }
-}
 
 /// Reads a whole tree into a raw type.
 pub(super) fn read<'de, T: Deserialize<'de>>(tree: &'de YamlNode, findings: &RefCell<Findings>) -> Key<T> {
@@ -117,33 +82,40 @@ impl<'de> Reader<'de, '_> {
 
     /// The entries with their keys, each once; the others are reported. A misspelt key is read as the one that it was
     /// meant for, so that nothing reports that as missing.
-    fn known<'n>(&self, entries: &'de [YamlEntry], fields: &[&'n str]) -> Vec<(&'n str, &'de YamlEntry)> {
+    fn known<'n>(&self, entries: &'de [YamlEntry], fields: &[&'n str]) -> Vec<KnownEntry<'n, 'de>> {
         let allowed: Vec<&str> = self.tagged.then_some(TAG).into_iter().chain(fields.iter().copied()).collect();
-        let mut known: Vec<(&str, &YamlEntry)> = Vec::new();
+        let mut known: Vec<KnownEntry<'_, '_>> = Vec::new();
         let mut misspelt = Vec::new();
         for entry in entries {
             let Some(key) = allowed.iter().find(|key| **key == entry.key) else {
                 let message = unknown("key", &entry.key, &allowed);
                 self.findings.borrow_mut().error_at(self.key.clone(), entry.position, message);
-                misspelt.extend(near(&entry.key, &allowed).map(|key| (key, entry)));
+                misspelt.extend(near(&entry.key, &allowed).map(|key| KnownEntry { key, entry }));
                 continue;
             };
-            let Some((_, first)) = known.iter().find(|(other, _)| other == key) else {
-                known.push((key, entry));
+            let Some(first) = known.iter().find(|other| other.key == *key) else {
+                known.push(KnownEntry { key, entry });
                 continue;
             };
-            let line = first.position.map(|position| format!(", first on line {}", position.line));
+            let line = first.entry.position.map(|position| format!(", first on line {}", position.line));
             let message = format!("is given twice{}; once is allowed", line.unwrap_or_default());
             self.findings.borrow_mut().error_at(join(&self.key, &entry.key), entry.position, message);
         }
-        for (key, entry) in misspelt {
-            if known.iter().all(|(other, _)| *other != key) {
-                known.push((key, entry));
+        for meant in misspelt {
+            if known.iter().all(|other| other.key != meant.key) {
+                known.push(meant);
             }
         }
-        known.retain(|(key, _)| !(self.tagged && *key == TAG));
+        known.retain(|known| !(self.tagged && known.key == TAG));
         known
     }
+}
+
+/// An entry of a mapping under the key that it was meant for.
+#[derive(Clone, Copy)]
+struct KnownEntry<'n, 'de> {
+    key: &'n str,
+    entry: &'de YamlEntry,
 }
 
 fn unexpected(value: &Value) -> Unexpected<'_> {
@@ -307,21 +279,21 @@ impl<'de, I: Iterator<Item = (usize, &'de YamlNode)>> SeqAccess<'de> for Element
 
 struct Entries<'de, 'f, I> {
     rest: I,
-    current: Option<(&'static str, &'de YamlEntry)>,
+    current: Option<KnownEntry<'static, 'de>>,
     reader: Reader<'de, 'f>,
 }
 
-impl<'de, I: Iterator<Item = (&'static str, &'de YamlEntry)>> MapAccess<'de> for Entries<'de, '_, I> {
+impl<'de, I: Iterator<Item = KnownEntry<'static, 'de>>> MapAccess<'de> for Entries<'de, '_, I> {
     type Error = ReaderError;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, ReaderError> {
         self.current = self.rest.next();
-        let Some((key, _)) = self.current else { return Ok(None) };
+        let Some(KnownEntry { key, .. }) = self.current else { return Ok(None) };
         seed.deserialize(key.into_deserializer()).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, ReaderError> {
-        let Some((key, entry)) = self.current else { return Err(de::Error::custom("has no value")) };
+        let Some(KnownEntry { key, entry }) = self.current else { return Err(de::Error::custom("has no value")) };
         seed.deserialize(self.reader.child(join(&self.reader.key, key), &entry.node))
     }
 }
@@ -363,34 +335,5 @@ impl<'de> de::VariantAccess<'de> for Content<'de, '_> {
         visitor: V,
     ) -> Result<V::Value, ReaderError> {
         self.0.deserialize_struct("", fields, visitor)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Key<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_option(KeyVisitor(PhantomData))
-    }
-}
-
-struct KeyVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for KeyVisitor<T> {
-    type Value = Key<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    /// Called by serde for a field that the mapping lacks.
-    fn visit_none<E>(self) -> Result<Key<T>, E> {
-        Ok(Key::Absent)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Key<T>, A::Error> {
-        let Some(value) = seq.next_element::<T>()? else { return Ok(Key::Faulty) };
-        match seq.next_element::<u32>()? {
-            Some(index) => Ok(Key::Present(value, Location(index))),
-            None => Ok(Key::Faulty),
-        }
     }
 }

@@ -1,8 +1,8 @@
-//! Choice that are not known, and which they were meant for.
+//! Unknown words, and the allowed ones that they were meant for.
 
 use daymark_decision::shortened;
 
-/// Says that a word is unknown, which it may have been meant for, and which are allowed.
+/// The message of an unknown word, with the word it may have been meant for and the allowed ones.
 pub(super) fn unknown(noun: &str, word: &str, allowed: &[&str]) -> String {
     let hint = near(word, allowed).map_or(";".to_owned(), |near| format!("; did you mean `{near}`?"));
     format!("unknown {noun} `{}`{hint} allowed are: {}", shortened(word), allowed.join(", "))

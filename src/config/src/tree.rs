@@ -71,9 +71,15 @@ impl YamlNode {
     }
 
     /// A mapping that no one wrote: it only holds what flags gave.
-    pub(super) fn map<const N: usize>(entries: [(&str, YamlNode); N]) -> Self {
-        let entry = |(key, node): (&str, YamlNode)| YamlEntry { key: key.to_owned(), position: None, node };
-        Self { value: Value::Map(entries.into_iter().map(entry).collect()), position: None, label: None }
+    pub(super) fn map(entries: Vec<YamlEntry>) -> Self {
+        Self { value: Value::Map(entries), position: None, label: None }
+    }
+}
+
+impl YamlEntry {
+    /// An entry that a flag gave, without a position.
+    pub(super) fn new(key: &str, node: YamlNode) -> Self {
+        Self { key: key.to_owned(), position: None, node }
     }
 }
 

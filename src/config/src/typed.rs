@@ -17,8 +17,8 @@ use daymark_files::error_chain;
 
 use self::provider::Rest;
 use super::findings::{Findings, Location};
+use super::key::{Key, Located};
 use super::raw::{self, RawAdmin, RawConfig};
-use super::reader::Key;
 use super::values::{DnsName, FilePath, ListenText, Text, TextForm, duration_text};
 use super::{AdminConfig, Config, ConfigSource, PoolConfig, ProviderConfig};
 
@@ -37,7 +37,7 @@ pub(super) enum ConfigInput {
 
 /// Judges a configuration; what it returns counts only if `findings` holds no error.
 pub(super) fn config(raw: Key<RawConfig>, source: ConfigInput, base: &Path, findings: &mut Findings) -> Option<Config> {
-    let (raw, root) = raw.present()?;
+    let Located { value: raw, location: root } = raw.present()?;
     let mut checker = Checker { findings, source, base };
     let pools = checker.pools(raw.pools, root);
     let has_peers = !matches!(raw.peers, Key::Absent);
@@ -83,7 +83,7 @@ impl Checker<'_> {
     fn pools(&mut self, pools: Key<Vec<Key<raw::RawPool>>>, root: Location) -> Vec<PoolConfig> {
         let mut seen: BTreeMap<String, Location> = BTreeMap::new();
         let mut typed = Vec::new();
-        for (raw, location) in self.list(pools, "pools", root, "pool") {
+        for Located { value: raw, location } in self.list(pools, "pools", root, "pool") {
             let name_location = raw.name.location();
             let Some(pool) = self.pool(raw, location) else { continue };
             let name = pool.pool.name.as_str().to_owned();
@@ -97,9 +97,9 @@ impl Checker<'_> {
         let raw = admin.or(RawAdmin::default());
         let listen_location = raw.listen.location();
         let Text(ListenText(listen)) = raw.listen.or(Text(ListenText(raw::ADMIN_LISTEN)));
-        let metrics_listen = raw.metrics_listen.present().map(|(Text(ListenText(address)), _)| address);
-        let names = raw.allowed_hosts.present().map(|(names, _)| names).unwrap_or_default().into_iter();
-        let allowed_hosts = names.filter_map(Key::present).map(|(Text(DnsName(name)), _)| name).collect();
+        let metrics_listen = raw.metrics_listen.value().map(|Text(ListenText(address))| address);
+        let names = raw.allowed_hosts.or(Vec::new()).into_iter().filter_map(Key::value);
+        let allowed_hosts = names.map(|Text(DnsName(name))| name).collect();
         let without_token = matches!(raw.token_file, Key::Absent);
         let token_file = self.file(raw.token_file, files::token);
         if let (true, false, Some(location)) = (without_token, listen.ip().is_loopback(), listen_location) {
@@ -113,25 +113,25 @@ impl Checker<'_> {
     }
 
     /// The good elements of a list that needs at least one.
-    fn list<T>(&mut self, key: Key<Vec<Key<T>>>, name: &str, parent: Location, noun: &str) -> Vec<(T, Location)> {
+    fn list<T>(&mut self, key: Key<Vec<Key<T>>>, name: &str, parent: Location, noun: &str) -> Vec<Located<T>> {
         match key {
             Key::Absent => self.findings.missing(parent, name, &format!("a list of at least one {noun} is needed")),
             Key::Faulty => {}
-            Key::Present(list, location) if list.is_empty() => {
+            Key::Present(Located { value, location }) if value.is_empty() => {
                 let fault = if self.source == ConfigInput::Flags { "is not given" } else { "is an empty list" };
                 self.findings.error(location, format!("{fault}; at least one {noun} is needed"));
             }
-            Key::Present(list, _) => return list.into_iter().filter_map(Key::present).collect(),
+            Key::Present(list) => return list.value.into_iter().filter_map(Key::present).collect(),
         }
         Vec::new()
     }
 
     /// A key that must be there.
-    fn required<T: TextForm>(&mut self, key: Key<Text<T>>, name: &str, parent: Location) -> Option<(T, Location)> {
+    fn required<T: TextForm>(&mut self, key: Key<Text<T>>, name: &str, parent: Location) -> Option<Located<T>> {
         if matches!(key, Key::Absent) {
             self.findings.missing(parent, name, &format!("{} is needed", T::allowed()));
         }
-        key.present().map(|(Text(value), location)| (value, location))
+        key.text()
     }
 
     /// Reports a value that was there before.
@@ -152,7 +152,7 @@ impl Checker<'_> {
 
     /// A file that must be there and pass its check.
     fn file(&mut self, key: Key<Text<FilePath>>, check: files::Check) -> Option<PathBuf> {
-        let (Text(FilePath(path)), location) = key.present()?;
+        let Located { value: FilePath(path), location } = key.text()?;
         let path = self.base.join(path);
         if self.source != ConfigInput::FileAlone
             && let Err(error) = check(&path)
@@ -230,7 +230,7 @@ impl Setting {
     ) -> Self {
         let location = key.location();
         let faulty = matches!(key, Key::Faulty);
-        let value = key.present().map_or(default, |(Text(duration), _)| duration.0);
+        let value = key.value().map_or(default, |Text(duration)| duration.0);
         Self { name, value, location, faulty }
     }
 }

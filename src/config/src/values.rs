@@ -3,6 +3,8 @@
 
 mod cloudflare;
 mod discovery;
+mod fault;
+mod names;
 mod peers;
 
 use std::borrow::Cow;
@@ -12,20 +14,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use daymark_decision::{Mode, NodeName, PoolName, quoted};
+use daymark_decision::{Mode, quoted};
 use http::uri::PathAndQuery;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use serde_json::Value;
 
-use super::reader::Key;
+use super::key::{Key, Located};
 
 pub(super) use daymark_decision::duration_text;
 
+use self::cloudflare::AUTHORITATIVE;
 pub(super) use self::cloudflare::{
     ApiBase, CloudflareManage, CloudflareMode, HexId, PoolText, ProviderName, Variable, ZoneText,
 };
 pub(super) use self::discovery::{AddressKind, LabelSelector, NodeSource};
+pub(super) use self::fault::TextFault;
+pub(super) use self::names::{DnsName, ServerName};
 pub(super) use self::peers::{ClusterName, PEER_PORT, ServeAddress};
 
 /// A kind of text.
@@ -34,7 +39,7 @@ pub(super) trait TextForm: Sized {
     fn allowed() -> String;
 
     /// Reads a text, or says what is wrong with it.
-    fn parse(text: &str) -> Result<Self, String>;
+    fn parse(text: &str) -> Result<Self, TextFault>;
 
     /// Narrows the schema beyond `type: string`.
     fn narrow(_schema: &mut Schema) {}
@@ -48,6 +53,13 @@ fn pattern(schema: &mut Schema, pattern: impl Into<Value>) {
 /// A value that is written as a text.
 #[derive(Debug)]
 pub(super) struct Text<T>(pub(super) T);
+
+impl<T> Key<Text<T>> {
+    /// The value of the text, with its location.
+    pub(super) fn text(self) -> Option<Located<T>> {
+        self.present().map(|text| text.map(|Text(value)| value))
+    }
+}
 
 impl<'de, T: TextForm> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -65,7 +77,7 @@ impl<T: TextForm> Visitor<'_> for TextVisitor<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Text<T>, E> {
-        T::parse(text).map(Text).map_err(|wrong| E::custom(format!("{wrong}; {} is allowed", T::allowed())))
+        T::parse(text).map(Text).map_err(|fault| E::custom(format!("{fault}; {} is allowed", T::allowed())))
     }
 }
 
@@ -149,25 +161,25 @@ impl<const MIN: u64, const MAX: u64> TextForm for BoundedDuration<MIN, MAX> {
         format!("a duration with its unit (ms, s, m or h) from {min} to {max}")
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TextFault> {
         let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
         let milliseconds = match text.strip_prefix(digits).unwrap_or_default() {
             "ms" => 1,
             "s" => 1000,
             "m" => 60_000,
             "h" => 3_600_000,
-            "" => return Err(format!("{} has no unit", quoted(text))),
-            _ => return Err(format!("{} is not a duration", quoted(text))),
+            "" => return Err(TextFault::NoUnit(text.to_owned())),
+            _ => return Err(TextFault::wrong_form(text, "a duration")),
         };
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(format!("{} is not a duration", quoted(text)));
+            return Err(TextFault::wrong_form(text, "a duration"));
         }
         let number = digits.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(milliseconds);
         if number < MIN {
-            return Err(format!("{} is too short", quoted(text)));
+            return Err(TextFault::TooShort(text.to_owned()));
         }
         if number > MAX {
-            return Err(format!("{} is too long", quoted(text)));
+            return Err(TextFault::TooLong(text.to_owned()));
         }
         Ok(Self(Duration::from_millis(number)))
     }
@@ -177,80 +189,12 @@ impl<const MIN: u64, const MAX: u64> TextForm for BoundedDuration<MIN, MAX> {
     }
 }
 
-/// A DNS name by the rule of [`PoolName`].
-#[derive(Debug)]
-pub(super) struct DnsName(pub(super) String);
-
-impl TextForm for PoolName {
-    fn allowed() -> String {
-        Self::ALLOWED.to_owned()
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        Self::new(text).map_err(|error| port_fault(text).unwrap_or(error.fault))
-    }
-
-    fn narrow(schema: &mut Schema) {
-        DnsName::narrow(schema);
-    }
-}
-
-impl TextForm for DnsName {
-    fn allowed() -> String {
-        <PoolName as TextForm>::allowed()
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        PoolName::new(text).map(|name| Self(name.as_str().to_owned())).map_err(|error| error.fault)
-    }
-
-    fn narrow(schema: &mut Schema) {
-        let label = "[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?";
-        let octet = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
-        pattern(schema, format!(r"^{label}(\.{label})*\.?$"));
-        // One for the final dot.
-        schema.insert("maxLength".to_owned(), 254.into());
-        schema.insert("not".to_owned(), serde_json::json!({"pattern": format!(r"^({octet}\.){{3}}{octet}$")}));
-    }
-}
-
-/// A name or an address for which a certificate can be valid.
-#[derive(Debug)]
-pub(super) struct ServerName(pub(super) String);
-
-impl TextForm for ServerName {
-    fn allowed() -> String {
-        "a DNS name or an IP address".to_owned()
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        match text.parse::<IpAddr>() {
-            Ok(address) => Ok(Self(address.to_string())),
-            Err(_) => DnsName::parse(text).map(|DnsName(name)| Self(name)),
-        }
-    }
-}
-
-impl TextForm for NodeName {
-    fn allowed() -> String {
-        Self::ALLOWED.to_owned()
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        Self::new(text).map_err(|error| error.fault)
-    }
-
-    fn narrow(schema: &mut Schema) {
-        pattern(schema, r"^([^\s.]|[^\s.]\S|\.[^\s.]|\S{3,253})$");
-    }
-}
-
-/// The fault of a name or an address that ends in a port.
-fn port_fault(text: &str) -> Option<String> {
+/// The fault of the name or an address of a pool that ends in a port.
+fn pool_port(text: &str) -> Option<TextFault> {
     let (host, port) = text.rsplit_once(':')?;
     let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let is_bare_ipv6 = host.contains(':') && !host.ends_with(']');
-    (is_port && !is_bare_ipv6).then(|| format!("{} has a port, which belongs in `port` of the pool", quoted(text)))
+    (is_port && !is_bare_ipv6).then(|| TextFault::PoolPort(text.to_owned()))
 }
 
 /// The address of one machine.
@@ -262,21 +206,21 @@ impl TextForm for HostAddress {
         "the IPv4 or IPv6 address of one machine".to_owned()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let no_address = |_| port_fault(text).unwrap_or_else(|| format!("{} is not an IP address", quoted(text)));
-        let address = text.parse::<IpAddr>().map_err(no_address)?;
+    fn parse(text: &str) -> Result<Self, TextFault> {
+        let no_address = || pool_port(text).unwrap_or_else(|| TextFault::wrong_form(text, "an IP address"));
+        let address = text.parse::<IpAddr>().map_err(|_| no_address())?;
         if let IpAddr::V6(v6) = address
             && let Some(v4) = v6.to_ipv4_mapped()
         {
-            return Err(format!("{text} is an IPv4 address inside IPv6, so write {v4}"));
+            return Err(TextFault::MappedIpv4 { text: text.to_owned(), v4 });
         }
-        let wrong = match address {
+        let range = match address {
             _ if address.is_unspecified() => "the unspecified address",
             _ if address.is_multicast() => "a multicast address",
             IpAddr::V4(v4) if v4.is_broadcast() => "the broadcast address",
             _ => return Ok(Self(address)),
         };
-        Err(format!("{text} is {wrong}"))
+        Err(TextFault::NotOneMachine { text: text.to_owned(), range })
     }
 
     fn narrow(schema: &mut Schema) {
@@ -294,8 +238,8 @@ impl TextForm for ListenText {
         "an IP address with a port (such as 127.0.0.1:9353 or [::]:53)".to_owned()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| format!("{} is not an address to listen on", quoted(text)))
+    fn parse(text: &str) -> Result<Self, TextFault> {
+        text.parse().map(Self).map_err(|_| TextFault::wrong_form(text, "an address to listen on"))
     }
 }
 
@@ -308,10 +252,10 @@ impl TextForm for FilePath {
         "the path of a file or directory".to_owned()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TextFault> {
         // One with a line break is a slip, and would tear what is said of it.
         if text.is_empty() || text.chars().any(char::is_control) {
-            return Err(format!("{} is not a path", quoted(text)));
+            return Err(TextFault::wrong_form(text, "a path"));
         }
         Ok(Self(text.into()))
     }
@@ -326,10 +270,10 @@ impl TextForm for RequestPath {
         "a path that begins with / (such as /readyz or /readyz?exclude=etcd)".to_owned()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TextFault> {
         let plain = text.starts_with('/') && !text.contains('#') && text.bytes().all(|byte| byte.is_ascii_graphic());
         if !plain || text.parse::<PathAndQuery>().is_err() {
-            return Err(format!("{} is not the path of a request", quoted(text)));
+            return Err(TextFault::wrong_form(text, "the path of a request"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -350,9 +294,9 @@ impl<T: NamedChoice> TextForm for T {
         format!("one of {}", words.join(", "))
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TextFault> {
         let known = T::ALL.iter().find(|(word, _)| *word == text);
-        known.map(|(_, value)| *value).ok_or_else(|| format!("{} is unknown", quoted(text)))
+        known.map(|(_, value)| *value).ok_or_else(|| TextFault::UnknownChoice(text.to_owned()))
     }
 
     fn narrow(schema: &mut Schema) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
-use super::super::reader::Key;
+use super::super::key::Key;
 use super::super::values::{AddressKind, BoundedDuration, LabelSelector, NodeSource, Text, duration_text};
 use super::{HOUR, Nodes, RawNode};
 

@@ -13,8 +13,8 @@ use super::{Checker, files, is_in_zone, seconds};
 use crate::PoolConfig;
 use crate::budget::{self, PoolReport};
 use crate::findings::Location;
+use crate::key::{Key, Located};
 use crate::raw::{self, RawCloudflare, RawServed};
-use crate::reader::Key;
 use crate::values::{
     ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, DnsName, FilePath, HexId, PoolText, ProviderName, Text,
     TextForm as _, Variable, Whole, ZoneText, duration_text,
@@ -64,15 +64,15 @@ impl Checker<'_> {
         let way = self.way(&raw, location);
         let name = self.provider_name(raw.name, location, taken);
         let source = self.token_source(raw.token_file, raw.token_variable, location);
-        let zone = raw.zone.present().map(|(Text(ZoneText(zone)), location)| (zone, location));
+        let zone = raw.zone.text().map(|zone| zone.map(|ZoneText(zone)| zone));
         let chosen = self.chosen(raw.pools, way, location, pools);
         let way = way?;
-        if let Some((zone, location)) = &zone {
-            self.chosen_lie_in(&chosen, zone, *location);
+        if let Some(Located { value, location }) = &zone {
+            self.chosen_lie_in(&chosen, value, *location);
         }
         let ttl = self.cloudflare_ttl(raw.ttl, way);
-        let account = raw.account.present().map(|(Text(HexId(id)), _)| id);
-        let mode = mode(way, zone.map(|(zone, _)| zone), account, ttl, &chosen);
+        let account = raw.account.value().map(|Text(HexId(id))| id);
+        let mode = mode(way, zone.map(|zone| zone.value), account, ttl, &chosen);
         let settings = CloudflareSettings {
             name,
             calls: CallSettings {
@@ -98,8 +98,8 @@ impl Checker<'_> {
             1 => "cloudflare".to_owned(),
             n => format!("cloudflare-{n}"),
         };
-        let (name, location) =
-            name.present().map_or((default, provider), |(Text(ProviderName(name)), location)| (name, location));
+        let default = Located { value: ProviderName(default), location: provider };
+        let Located { value: ProviderName(name), location } = name.text().unwrap_or(default);
         self.once(&mut taken.names, name.clone(), location, "provider");
         name
     }
@@ -114,7 +114,7 @@ impl Checker<'_> {
             (Key::Absent, Key::Absent) => "has no API token; one of tokenFile, tokenVariable is needed",
             (_, Key::Absent) => return self.file(file, files::token).map(TokenSource::File),
             (Key::Absent, _) => {
-                return variable.present().map(|(Text(Variable(name)), _)| TokenSource::Environment(name));
+                return variable.value().map(|Text(Variable(name))| TokenSource::Environment(name));
             }
             _ => "tokenFile and tokenVariable exclude each other; one of the two is allowed",
         };
@@ -130,8 +130,8 @@ impl Checker<'_> {
                 return None;
             }
             (Key::Faulty, _) | (_, Key::Faulty) => return None,
-            (Key::Present(Text(CloudflareMode::Records), _), _) => Way::Records,
-            (_, Key::Present(Text(CloudflareManage::Full), _)) => Way::Full,
+            (Key::Present(Located { value: Text(CloudflareMode::Records), .. }), _) => Way::Records,
+            (_, Key::Present(Located { value: Text(CloudflareManage::Full), .. })) => Way::Full,
             _ => Way::Origins,
         };
         if way == Way::Records {
@@ -177,9 +177,10 @@ impl Checker<'_> {
         let mut seen = BTreeMap::new();
         let mut chosen = Vec::new();
         let noun = if way == Some(Way::Origins) { "pool with its cloudflarePool" } else { "pool" };
-        for (raw, served) in self.list(list, "pools", provider, noun) {
+        for Located { value: raw, location: served } in self.list(list, "pools", provider, noun) {
             let cloudflare_pool = self.cloudflare_pool(raw.cloudflare_pool, way, served);
-            let Some((DnsName(name), location)) = self.required(raw.name, "name", served) else { continue };
+            let Some(name) = self.required(raw.name, "name", served) else { continue };
+            let Located { value: DnsName(name), location } = name;
             self.once(&mut seen, name.clone(), location, "pool");
             let Some(config) = pools.iter().find(|pool| pool.pool.name.as_str() == name) else {
                 let known: Vec<&str> = pools.iter().map(|pool| pool.pool.name.as_str()).collect();
@@ -203,7 +204,7 @@ impl Checker<'_> {
             }
             _ => {}
         }
-        key.present().map(|(Text(PoolText(pool)), _)| pool)
+        key.value().map(|Text(PoolText(pool))| pool)
     }
 
     fn chosen_lie_in(&mut self, chosen: &[Chosen<'_>], zone: &str, location: Location) {
@@ -215,7 +216,7 @@ impl Checker<'_> {
     }
 
     fn cloudflare_ttl(&mut self, ttl: Key<Text<raw::CloudflareTtl>>, way: Way) -> Option<u32> {
-        let (Text(BoundedDuration(ttl)), location) = ttl.present()?;
+        let Located { value: BoundedDuration(ttl), location } = ttl.text()?;
         self.whole_seconds(ttl, location);
         if way == Way::Records && ttl < Duration::from_secs(RECORD_TTL_ENTERPRISE.into()) {
             let text = duration_text(ttl);

@@ -2,8 +2,8 @@
 
 use super::{Checker, Setting};
 use crate::findings::Location;
+use crate::key::{Key, Located};
 use crate::raw::{self, RawFromKubernetes};
-use crate::reader::Key;
 use crate::values::{AddressKind, LabelSelector, NodeSource, Text};
 use daymark_discovery::{AddressType, DiscoverySettings, DiscoverySource};
 use daymark_probe as probe;
@@ -20,7 +20,7 @@ impl Checker<'_> {
             let message = "a mapping is needed, `{}` for its defaults; without it `nodes` is a list";
             self.findings.missing(nodes, "fromKubernetes", message);
         }
-        let (raw, location) = raw.present()?;
+        let Located { value: raw, location } = raw.present()?;
         if probe.auth.is_none() {
             let message = "`probe.auth` is not set, so no apiserver lists its nodes; `daymark manifest rbac` prints \
                            what a token needs";

@@ -8,55 +8,44 @@ use daymark_gossip::{host_names_overflow, override_overflow};
 
 use super::{Checker, ConfigInput, files};
 use crate::findings::Location;
+use crate::key::{Key, Located};
 use crate::raw::{self, MEMBERS, RawMember, RawPeers};
-use crate::reader::Key;
 use crate::values::{ClusterName, ListenText, Text};
 use crate::{PeerAddress, PeersConfig, PoolConfig};
-
-/// The name of this host, as written.
-struct OwnName {
-    name: HostName,
-    location: Location,
-}
-
-/// The address of a member, as written.
-struct MemberAddress {
-    address: PeerAddress,
-    location: Location,
-}
 
 impl Checker<'_> {
     /// The peers; `None` if there are none, or too few of their keys are valid.
     pub(super) fn peers(&mut self, peers: Key<RawPeers>, pools: &[PoolConfig]) -> Option<PeersConfig> {
-        let (raw, location) = peers.present()?;
+        let Located { value: raw, location } = peers.present()?;
         if matches!(raw.own, Key::Absent) {
             let message = "the name of this host among the members is needed, here or by --self or DAYMARK_SELF";
             self.findings.missing(location, "self", message);
         }
-        let own = raw.own.present().map(|(Text(name), location)| OwnName { name, location });
+        let own = raw.own.text();
         let listen = raw.listen.or(Text(ListenText(raw::PEERS_LISTEN))).0.0;
         let members = self.members(raw.members, location, own.as_ref());
-        for (host, MemberAddress { address, location }) in &members {
-            self.reached_from(listen, own.as_ref().is_some_and(|own| own.name == *host), address, *location);
+        for (host, address) in &members {
+            self.reached_from(listen, own.as_ref().is_some_and(|own| own.value == *host), address);
         }
         let key_check: files::Check =
             if self.source == ConfigInput::FileWithoutKeys { |_| Ok(()) } else { files::gossip_keys };
         let key_file = self.required_file(raw.key_file, "keyFile", location, key_check);
         let names = members.keys().cloned().collect();
         self.names_fit(&names, pools, location);
-        let own = own?.name;
+        let own = own?.value;
         Some(PeersConfig {
             membership: Membership { own, members: names, can_write: false },
             listen,
             freebind: raw.freebind.or(false),
             cluster: raw.cluster.or(Text(ClusterName(raw::CLUSTER.to_owned()))).0.0,
-            addresses: members.into_iter().map(|(host, member)| (host, member.address)).collect(),
+            addresses: members.into_iter().map(|(host, address)| (host, address.value)).collect(),
             key_file: key_file?,
         })
     }
 
     /// Reports an address that cannot be reached from the socket of this host, or that leads elsewhere.
-    fn reached_from(&mut self, listen: SocketAddr, is_own: bool, address: &PeerAddress, location: Location) {
+    fn reached_from(&mut self, listen: SocketAddr, is_own: bool, address: &Located<PeerAddress>) {
+        let Located { value: address, location } = address;
         let port = match address {
             PeerAddress::Ip(address) => {
                 // The unspecified address of IPv6 stands for both families.
@@ -67,11 +56,11 @@ impl Checker<'_> {
                          or `listen: \"[::]:{}\"` for both, is needed",
                         listen.port()
                     );
-                    self.findings.error(location, message);
+                    self.findings.error(*location, message);
                 }
                 address.port()
             }
-            PeerAddress::Name(_, port) => *port,
+            PeerAddress::Name { port, .. } => *port,
         };
         if is_own && port != listen.port() {
             let message = format!(
@@ -79,7 +68,7 @@ impl Checker<'_> {
                  something between them translates the port",
                 listen.port()
             );
-            self.findings.warn(location, message);
+            self.findings.warn(*location, message);
         }
     }
 
@@ -110,34 +99,32 @@ impl Checker<'_> {
         &mut self,
         members: Key<Vec<Key<RawMember>>>,
         peers: Location,
-        own: Option<&OwnName>,
-    ) -> BTreeMap<HostName, MemberAddress> {
+        own: Option<&Located<HostName>>,
+    ) -> BTreeMap<HostName, Located<PeerAddress>> {
         if matches!(members, Key::Absent) {
             let message = format!("a list of {} to {} members is needed", MEMBERS.start(), MEMBERS.end());
             self.findings.missing(peers, "members", &message);
         }
-        let Some((list, location)) = members.present() else { return BTreeMap::new() };
+        let Some(Located { value: list, location }) = members.present() else { return BTreeMap::new() };
         self.number_of_members(list.len(), location);
         let mut names = BTreeMap::new();
         let mut seen = BTreeMap::new();
         let mut typed = BTreeMap::new();
         let mut unnamed = list.len();
-        for (raw, location) in list.into_iter().filter_map(Key::present) {
+        for Located { value: raw, location } in list.into_iter().filter_map(Key::present) {
             let name = self.required(raw.name, "name", location);
             let address = self.required(raw.address, "address", location);
-            if let Some((name, location)) = &name {
+            if let Some(Located { value: name, location }) = &name {
                 unnamed -= 1;
                 self.once(&mut names, name.clone(), *location, "host");
             }
-            if let Some((address, location)) = &address {
+            if let Some(Located { value: address, location }) = &address {
                 self.once(&mut seen, address.clone(), *location, "address");
             }
-            typed.extend(
-                name.zip(address).map(|((name, _), (address, location))| (name, MemberAddress { address, location })),
-            );
+            typed.extend(name.map(|name| name.value).zip(address));
         }
         // A member whose name cannot be read may be the one.
-        if let Some(OwnName { name: own, location }) = own
+        if let Some(Located { value: own, location }) = own
             && unnamed == 0
             && !names.is_empty()
             && !names.contains_key(own)

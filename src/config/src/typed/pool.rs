@@ -9,8 +9,8 @@ use daymark_decision::{Mode, Node, NodeName, Pool, PoolName, ProbeTiming, Steeri
 use super::{Checker, ConfigInput, Setting, seconds};
 use crate::families::{FamilyNodes, families};
 use crate::findings::Location;
+use crate::key::{Key, Located};
 use crate::raw::{self, Nodes, RawDiscovered, RawFromKubernetes, RawNode, RawNodes, RawPool, RawSteering, RawTtl};
-use crate::reader::Key;
 use crate::values::{HostAddress, Text, Whole};
 use crate::{PoolConfig, budget};
 
@@ -24,7 +24,7 @@ struct Seen {
 impl Checker<'_> {
     /// One pool; `None` if too few of its keys are valid.
     pub(super) fn pool(&mut self, raw: RawPool, root: Location) -> Option<PoolConfig> {
-        let name = self.required(raw.name, "name", root).map(|(name, location)| {
+        let name = self.required(raw.name, "name", root).map(|Located { value: name, location }| {
             self.single_label(name.as_str(), location);
             name
         });
@@ -61,17 +61,19 @@ impl Checker<'_> {
     fn nodes(&mut self, nodes: Key<Nodes>, key: &str, parent: Location, mode: Option<Mode>) -> Vec<Node> {
         let mut seen = Seen::default();
         let list = self.list(nodes, key, parent, "node");
-        list.into_iter().filter_map(|(raw, location)| self.node(raw, location, mode, &mut seen)).collect()
+        list.into_iter().filter_map(|node| self.node(node, mode, &mut seen)).collect()
     }
 
-    fn node(&mut self, raw: RawNode, location: Location, mode: Option<Mode>, seen: &mut Seen) -> Option<Node> {
+    fn node(&mut self, node: Located<RawNode>, mode: Option<Mode>, seen: &mut Seen) -> Option<Node> {
+        let Located { value: raw, location } = node;
         let name = self.required(raw.name, "name", location);
-        if let Some((name, location)) = &name {
+        if let Some(Located { value: name, location }) = &name {
             self.once(&mut seen.names, name.clone(), *location, "node");
         }
         let mut addresses = Vec::new();
         let given = self.given(raw.addresses, location);
-        for (Text(HostAddress(address)), location) in self.list(given, "addresses", location, "IP address") {
+        for given in self.list(given, "addresses", location, "IP address") {
+            let Located { value: Text(HostAddress(address)), location } = given;
             self.once(&mut seen.addresses, address, location, "address");
             if let Some(reach) = narrow_reach(address) {
                 self.findings.warn(location, format!("{address} is {reach}"));
@@ -82,8 +84,7 @@ impl Checker<'_> {
         self.unused(raw.weight.location(), mode, Mode::Weighted, "weight", "weighted");
         let priority = raw.priority.or(Whole(raw::PRIORITY)).0;
         let weight = raw.weight.or(Whole(raw::WEIGHT)).0;
-        let (name, _) = name?;
-        Some(Node { name, addresses, priority, weight })
+        Some(Node { name: name?.value, addresses, priority, weight })
     }
 
     /// The addresses of a node. A flag without them is an error that shows its form: it has no key that could be missing.
@@ -136,8 +137,10 @@ fn written(nodes: Key<RawNodes>) -> WrittenNodes {
     match nodes {
         Key::Absent => list_alone(Key::Absent),
         Key::Faulty => list_alone(Key::Faulty),
-        Key::Present(RawNodes::List(list), location) => list_alone(Key::Present(list, location)),
-        Key::Present(RawNodes::Mapping(RawDiscovered { seeds, from_kubernetes }), location) => {
+        Key::Present(Located { value: RawNodes::List(value), location }) => {
+            list_alone(Key::Present(Located { value, location }))
+        }
+        Key::Present(Located { value: RawNodes::Mapping(RawDiscovered { seeds, from_kubernetes }), location }) => {
             WrittenNodes { nodes: seeds, discovered: Some(Discovered { raw: from_kubernetes, location }) }
         }
     }
@@ -158,7 +161,7 @@ fn steering(steering: Key<RawSteering>) -> Option<Steering> {
 
 fn ttl_location(ttl: &Key<RawTtl>) -> Option<Location> {
     match ttl {
-        Key::Present(raw, location) => Some(raw.max.location().unwrap_or(*location)),
+        Key::Present(Located { value, location }) => Some(value.max.location().unwrap_or(*location)),
         Key::Absent | Key::Faulty => None,
     }
 }

@@ -10,8 +10,8 @@ use daymark_files::Token;
 
 use super::{Checker, ConfigInput, Setting, files};
 use crate::findings::Location;
+use crate::key::{Key, Located};
 use crate::raw::{self, RawAuth, RawProbe};
-use crate::reader::Key;
 use crate::values::{FilePath, RequestPath, ServerName, Text, Whole};
 use daymark_probe::{Auth, Expiry, ProbeSettings, Trust};
 
@@ -53,20 +53,20 @@ impl Checker<'_> {
     }
 
     fn trust(&mut self, ca: Key<Text<FilePath>>, insecure: Key<bool>, probe: Location) -> Trust {
-        let unset = matches!((&ca, &insecure), (Key::Absent, Key::Absent | Key::Present(false, _)));
-        let (insecure, insecure_location) = insecure.present().unwrap_or((false, probe));
+        let unset = matches!((&ca, &insecure), (Key::Absent, Key::Absent | Key::Present(Located { value: false, .. })));
+        let insecure = insecure.present().unwrap_or(Located { value: false, location: probe });
         let ca_location = ca.location().unwrap_or(probe);
         let path = self.file(ca, files::ca);
-        match (path, insecure) {
+        match (path, insecure.value) {
             (Some(_), true) => {
                 let message = "`insecure: true` and `ca` exclude each other; one of the two is allowed";
-                self.findings.error(insecure_location, message);
+                self.findings.error(insecure.location, message);
                 Trust::Nothing
             }
             (None, true) => {
                 let message = "every certificate is accepted, so a node with a wrong one, or an impostor, counts as \
                                ready";
-                self.findings.warn(insecure_location, message);
+                self.findings.warn(insecure.location, message);
                 Trust::Nothing
             }
             (Some(path), false) => {
@@ -100,13 +100,12 @@ impl Checker<'_> {
     }
 
     fn auth(&mut self, auth: Key<RawAuth>) -> Option<Auth> {
-        let (raw, location) = auth.present()?;
+        let Located { value: raw, location } = auth.present()?;
         let message = match (&raw.client_certificate, &raw.token_file) {
             (Key::Absent, Key::Absent) => "has no credentials; one of clientCertificate, tokenFile is needed",
             (Key::Absent, _) => return self.token(raw.token_file),
             (_, Key::Absent) => {
-                let (raw, location) = raw.client_certificate.present()?;
-                return self.client_certificate(raw, location);
+                return self.client_certificate(raw.client_certificate.present()?);
             }
             _ => "clientCertificate and tokenFile exclude each other; one of the two is allowed",
         };
@@ -136,7 +135,8 @@ impl Checker<'_> {
         Some(Auth::TokenFile(path))
     }
 
-    fn client_certificate(&mut self, raw: raw::RawClientCertificate, location: Location) -> Option<Auth> {
+    fn client_certificate(&mut self, written: Located<raw::RawClientCertificate>) -> Option<Auth> {
+        let Located { value: raw, location } = written;
         let certificate_location = raw.certificate.location();
         let key_location = raw.key.location();
         let certificate = self.required_file(raw.certificate, "certificate", location, files::chain);

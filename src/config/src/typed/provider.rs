@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use super::cloudflare::Taken;
 use super::{Checker, files, is_in_zone};
 use crate::findings::Location;
+use crate::key::{Key, Located};
 use crate::raw::{self, RawAuthoritative, RawNameserver, RawProvider};
-use crate::reader::Key;
 use crate::values::{DnsName, HostAddress, ServeAddress, Text, Whole};
 use crate::{AuthoritativeConfig, NameserverConfig, PeerAddress, PeersConfig, PoolConfig, ProviderConfig};
 
@@ -31,7 +31,7 @@ impl Checker<'_> {
         let mut taken = Taken::default();
         let mut typed = Vec::new();
         let mut first = None;
-        for (provider, location) in self.list(providers, "providers", root, "provider") {
+        for Located { value: provider, location } in self.list(providers, "providers", root, "provider") {
             let raw = match provider {
                 RawProvider::Authoritative(raw) => raw,
                 RawProvider::Cloudflare(raw) => {
@@ -55,14 +55,14 @@ impl Checker<'_> {
     fn authoritative(&mut self, raw: RawAuthoritative, location: Location, rest: Rest<'_>) -> AuthoritativeConfig {
         let pools: Vec<&str> = rest.pools.iter().map(|pool| pool.pool.name.as_str()).collect();
         let zone_unset = matches!(raw.zone, Key::Absent);
-        let zone = raw.zone.present().map(|(Text(DnsName(zone)), location)| (zone, location));
-        if let Some((zone, location)) = &zone {
-            self.zone(zone, *location, &pools);
+        let zone = raw.zone.text().map(|zone| zone.map(|DnsName(zone)| zone));
+        if let Some(Located { value, location }) = &zone {
+            self.zone(value, *location, &pools);
         }
         if let (true, Some(location)) = (zone_unset, raw.zone_file.location()) {
             self.findings.error(location, "needs `zone`, the zone of the records in the file");
         }
-        let zone = zone.map(|(zone, _)| zone);
+        let zone = zone.map(|zone| zone.value);
         let zones = zone.as_deref().map_or(pools.clone(), |zone| vec![zone]);
         AuthoritativeConfig {
             listen: self.listen(raw.listen, location, rest),
@@ -94,7 +94,7 @@ impl Checker<'_> {
         }
         let mut seen = BTreeMap::new();
         let mut typed = Vec::new();
-        for (Text(address), location) in self.list(listen, "listen", provider, "address") {
+        for Located { value: Text(address), location } in self.list(listen, "listen", provider, "address") {
             let address = match address {
                 ServeAddress::At(address) => Some(address),
                 ServeAddress::Own(port) => self.own_address(port, location, rest),
@@ -110,9 +110,9 @@ impl Checker<'_> {
     fn own_address(&mut self, port: u16, location: Location, rest: Rest<'_>) -> Option<SocketAddr> {
         let message = match rest.peers.map(|peers| peers.addresses.get(&peers.membership.own)) {
             Some(Some(PeerAddress::Ip(address))) => return Some(SocketAddr::new(address.ip(), port)),
-            Some(Some(PeerAddress::Name(name, _))) => {
+            Some(Some(PeerAddress::Name { host, .. })) => {
                 format!(
-                    "the address of this host in `peers.members` is the name {name}; `self` needs an IP address there"
+                    "the address of this host in `peers.members` is the name {host}; `self` needs an IP address there"
                 )
             }
             None if !rest.has_peers => {
@@ -120,7 +120,7 @@ impl Checker<'_> {
                  needed"
                     .to_owned()
             }
-            // What is wrong with the peers is said there.
+            // The errors of the peers are reported there.
             Some(None) | None => return None,
         };
         self.findings.error(location, message);
@@ -136,18 +136,19 @@ impl Checker<'_> {
     ) -> Vec<NameserverConfig> {
         let mut seen = BTreeMap::new();
         let mut typed = Vec::new();
-        for (raw, location) in self.list(nameservers, "nameservers", provider, "nameserver") {
+        for Located { value: raw, location } in self.list(nameservers, "nameservers", provider, "nameserver") {
             let unset = matches!(raw.addresses, Key::Absent);
             let addresses_location = raw.addresses.location();
             let mut addresses = Vec::new();
             let mut seen_addresses = BTreeMap::new();
-            let given = raw.addresses.present().map(|(list, _)| list).unwrap_or_default();
+            let given = raw.addresses.or(Vec::new());
             let empty = unset || (addresses_location.is_some() && given.is_empty());
-            for (Text(HostAddress(address)), location) in given.into_iter().filter_map(Key::present) {
+            for Located { value: HostAddress(address), location } in given.into_iter().filter_map(Key::text) {
                 self.once(&mut seen_addresses, address, location, "address");
                 addresses.push(address);
             }
-            let Some((DnsName(name), name_location)) = self.required(raw.name, "name", location) else { continue };
+            let Some(given_name) = self.required(raw.name, "name", location) else { continue };
+            let Located { value: DnsName(name), location: name_location } = given_name;
             self.single_label(&name, name_location);
             self.once(&mut seen, name.clone(), name_location, "nameserver");
             if pools.contains(&name.as_str()) {

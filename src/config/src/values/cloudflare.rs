@@ -8,7 +8,7 @@ use http::Uri;
 use schemars::Schema;
 use serde_json::json;
 
-use super::{DnsName, NamedChoice, TextForm, pattern, quoted};
+use super::{DnsName, NamedChoice, TextFault, TextForm, pattern};
 
 /// The name of the authoritative provider, which no other provider may have.
 pub(crate) const AUTHORITATIVE: &str = "authoritative";
@@ -44,15 +44,15 @@ impl TextForm for ProviderName {
         format!("a name of 1 to 63 letters, digits and -, other than {AUTHORITATIVE}")
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TextFault> {
         if text == AUTHORITATIVE {
-            return Err(format!("{text} is the name of the provider of that type"));
+            return Err(TextFault::ReservedName);
         }
-        if let Some(fault) = character_fault(text, "-") {
-            return Err(format!("{} is not a valid name of a provider: {fault}", quoted(text)));
+        if let Some(character) = character_fault(text, "-") {
+            return Err(TextFault::ProviderCharacter { text: text.to_owned(), character });
         }
         if !(1..=63).contains(&text.len()) {
-            return Err(format!("{} is not a valid name of a provider", quoted(text)));
+            return Err(TextFault::wrong_form(text, "a valid name of a provider"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -72,10 +72,10 @@ impl TextForm for Variable {
         "the name of an environment variable (letters, digits and _)".to_owned()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TextFault> {
         let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if text.is_empty() || !plain || text.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err("this is not a valid name of an environment variable".to_owned());
+            return Err(TextFault::HiddenText { form: "a valid name of an environment variable" });
         }
         Ok(Self(text.to_owned()))
     }
@@ -94,9 +94,9 @@ impl TextForm for HexId {
         "an ID of 32 hexadecimal digits".to_owned()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TextFault> {
         if !is_id(text) {
-            return Err(format!("{} is not an ID", quoted(text)));
+            return Err(TextFault::wrong_form(text, "an ID"));
         }
         Ok(Self(text.to_ascii_lowercase()))
     }
@@ -115,7 +115,7 @@ impl TextForm for ZoneText {
         "a DNS name or an ID of 32 hexadecimal digits".to_owned()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TextFault> {
         let DnsName(name) = DnsName::parse(text)?;
         Ok(Self(name))
     }
@@ -134,10 +134,10 @@ impl TextForm for PoolText {
         "the name (letters, digits, - and _) or the ID of a Cloudflare pool".to_owned()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TextFault> {
         let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         if text.is_empty() || !plain {
-            return Err(format!("{} is not a Cloudflare pool", quoted(text)));
+            return Err(TextFault::wrong_form(text, "a Cloudflare pool"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -157,10 +157,12 @@ impl TextForm for ApiBase {
         "an https address without user, query and fragment, or an http one of a loopback address".to_owned()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        // What stands before an @ may be a password, and this is shown.
-        let shown = if text.contains('@') { "this".to_owned() } else { quoted(text) };
-        let wrong = || format!("{shown} is not the base address of an API");
+    fn parse(text: &str) -> Result<Self, TextFault> {
+        let form = "the base address of an API";
+        let wrong = || {
+            // The text before an @ may be a password.
+            if text.contains('@') { TextFault::HiddenText { form } } else { TextFault::wrong_form(text, form) }
+        };
         let uri: Uri = text.parse().map_err(|_| wrong())?;
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());

@@ -2,7 +2,7 @@
 
 use schemars::Schema;
 
-use super::{NamedChoice, TextForm, pattern, quoted};
+use super::{NamedChoice, TextFault, TextForm, pattern};
 use daymark_discovery::AddressType;
 
 /// The objects of Kubernetes that are listed.
@@ -25,7 +25,7 @@ impl NamedChoice for AddressKind {
         &[("InternalIP", Self(AddressType::Internal)), ("ExternalIP", Self(AddressType::External))];
 }
 
-/// A label selector; whether it is a good one is the apiserver's to say.
+/// A label selector. Only the apiserver can tell if it selects anything.
 #[derive(Debug)]
 pub(crate) struct LabelSelector(pub(crate) String);
 
@@ -34,10 +34,10 @@ impl TextForm for LabelSelector {
         "a label selector (such as node-role.kubernetes.io/control-plane)".to_owned()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TextFault> {
         let plain = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         let framed = text.trim() == text && (1..=512).contains(&text.len());
-        if plain && framed { Ok(Self(text.to_owned())) } else { Err(format!("{} selects nothing", quoted(text))) }
+        if plain && framed { Ok(Self(text.to_owned())) } else { Err(TextFault::SelectsNothing(text.to_owned())) }
     }
 
     fn narrow(schema: &mut Schema) {

@@ -2,28 +2,13 @@
 
 use std::net::SocketAddr;
 
-use daymark_decision::HostName;
 use schemars::Schema;
 
-use super::{DnsName, HostAddress, TextForm, pattern, quoted};
+use super::{DnsName, HostAddress, TextFault, TextForm, pattern};
 use crate::PeerAddress;
 
 /// The default port of a peer.
 pub(crate) const PEER_PORT: u16 = 7946;
-
-impl TextForm for HostName {
-    fn allowed() -> String {
-        Self::ALLOWED.to_owned()
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        Self::new(text).map_err(|error| error.fault)
-    }
-
-    fn narrow(schema: &mut Schema) {
-        pattern(schema, format!("^[0-9A-Za-z._-]{{1,{}}}$", Self::MAX_BYTES));
-    }
-}
 
 /// The name that all hosts of one configuration share.
 #[derive(Debug)]
@@ -34,9 +19,9 @@ impl TextForm for ClusterName {
         "a name of 1 to 64 letters, digits, -, _ and .".to_owned()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TextFault> {
         if !is_plain(text, 64) {
-            return Err(format!("{} is not a valid name of a cluster", quoted(text)));
+            return Err(TextFault::wrong_form(text, "a valid name of a cluster"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -60,12 +45,12 @@ impl TextForm for ServeAddress {
         "an IP address or self with a port (such as 192.0.2.11:53, [::]:53 or self:53)".to_owned()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TextFault> {
         let parsed = match text.strip_prefix("self:") {
             Some(port) => port.parse().ok().map(Self::Own),
             None => text.parse().ok().map(Self::At),
         };
-        parsed.ok_or_else(|| format!("{} is not an address to listen on", quoted(text)))
+        parsed.ok_or_else(|| TextFault::wrong_form(text, "an address to listen on"))
     }
 }
 
@@ -82,20 +67,20 @@ impl TextForm for PeerAddress {
         )
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let (host, port) = split(text)?;
+    fn parse(text: &str) -> Result<Self, TextFault> {
+        let HostAndPort { host, port } = split(text)?;
         let port = match port {
             None => PEER_PORT,
-            Some(port) => number(port).ok_or_else(|| format!("{} has no port from 1 to 65535", quoted(text)))?,
+            Some(port) => number(port).ok_or_else(|| TextFault::NoPort(text.to_owned()))?,
         };
-        // What ends in a number is an address with a slip in it: no top-level domain does (RFC 1123, section 2.1).
+        // A text that ends in a number is an address with a slip in it: no top-level domain does (RFC 1123, section 2.1).
         let top = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
         if host.contains(':') || is_number(top) {
             let HostAddress(address) = HostAddress::parse(host)?;
             return Ok(Self::Ip(SocketAddr::new(address, port)));
         }
-        let DnsName(name) = DnsName::parse(host)?;
-        Ok(Self::Name(name, port))
+        let DnsName(host) = DnsName::parse(host)?;
+        Ok(Self::Name { host, port })
     }
 
     /// Leaves it to the reader to tell an address from a port.
@@ -105,21 +90,27 @@ impl TextForm for PeerAddress {
     }
 }
 
-/// The host without brackets, and the port if there is one.
-fn split(text: &str) -> Result<(&str, Option<&str>), String> {
-    let wrong = || format!("{} is not an address of a host", quoted(text));
+/// The two parts of the address of a host.
+struct HostAndPort<'a> {
+    /// A name or an address, without brackets.
+    host: &'a str,
+    port: Option<&'a str>,
+}
+
+fn split(text: &str) -> Result<HostAndPort<'_>, TextFault> {
+    let wrong = || TextFault::wrong_form(text, "an address of a host");
     if let Some(rest) = text.strip_prefix('[') {
         let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
         return match port.strip_prefix(':') {
             _ if !host.contains(':') => Err(wrong()),
             None if !port.is_empty() => Err(wrong()),
-            port => Ok((host, port)),
+            port => Ok(HostAndPort { host, port }),
         };
     }
     match text.split_once(':') {
-        Some((_, port)) if port.contains(':') => Err(format!("{} is IPv6 without brackets", quoted(text))),
-        Some((host, port)) => Ok((host, Some(port))),
-        None => Ok((text, None)),
+        Some((_, port)) if port.contains(':') => Err(TextFault::NoBrackets(text.to_owned())),
+        Some((host, port)) => Ok(HostAndPort { host, port: Some(port) }),
+        None => Ok(HostAndPort { host: text, port: None }),
     }
 }
 
