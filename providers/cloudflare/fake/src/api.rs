@@ -15,13 +15,16 @@ pub(crate) fn answer(store: &mut Store, request: &FakeRequest) -> ApiResponse {
 fn route(store: &mut Store, request: &FakeRequest) -> Outcome {
     let token = tokens::bearer(&request.headers)?;
     let parts: Vec<_> = request.path.split('/').skip(1).collect();
-    if parts == ["user", "tokens", "verify"] {
-        return tokens::verify(store, token);
+    match parts[..] {
+        ["user", "tokens", "verify"] => return tokens::verify(store, token, None),
+        ["accounts", account, "tokens", "verify"] => return tokens::verify(store, token, Some(account)),
+        _ => (),
     }
     let scope = scope(&parts, &request.method).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     tokens::require(store, token, scope)?;
+    tokens::reach(store, token, &parts, &request.path)?;
     match parts[..] {
-        ["zones"] => zones::collection(store, request),
+        ["zones"] => zones::collection(store, token, request),
         ["zones", zone] => zones::item(store, zone, request),
         ["zones", zone, "load_balancers"] => balancers::collection(store, zone, request),
         ["zones", zone, "load_balancers", id] => balancers::item(store, zone, id, request),

@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
+use crate::idn;
 use crate::request::{FakeRequest, ListOptions, forbidden};
 use crate::store::{FakeAccount, FakeZone, IdGenerator, Store, object};
 
@@ -126,7 +127,7 @@ fn check(
     account: &FakeAccount,
 ) -> Result<(), ApiResponse> {
     let name = balancer.get("name").and_then(Value::as_str).unwrap_or_default();
-    if name != zone.name && !name.ends_with(&format!(".{}", zone.name)) {
+    if !idn::is_in(&idn::to_ascii(name), &zone.ascii_name()) {
         return Err(ApiResponse::invalid("name must be a name in the zone"));
     }
     if zone.balancers.iter().any(|(other, balancer)| Some(other.as_str()) != id && balancer["name"] == name) {

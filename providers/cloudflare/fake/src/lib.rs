@@ -18,6 +18,7 @@ mod balancers;
 mod envelope;
 mod fake;
 mod faults;
+mod idn;
 mod pools;
 mod rate_limit;
 mod records;
@@ -32,7 +33,10 @@ pub use fake::FakeCloudflare;
 pub use faults::{Fault, RequestMatcher, When};
 pub use rate_limit::RateLimit;
 pub use server::RecordedCall;
-pub use store::{Example, FakeAccount, FakeToken, FakeTokenStatus, FakeZone, FakeZonePlan, Scope, Store};
+pub use store::{
+    DuplicateError, Example, FakeAccount, FakeToken, FakeTokenStatus, FakeZone, FakeZonePlan, FakeZoneType,
+    PoolInUseError, Scope, Store, TokenLocation,
+};
 
 /// The prefix of every path.
 pub(crate) const BASE: &str = "/client/v4";

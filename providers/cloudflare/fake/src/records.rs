@@ -6,11 +6,12 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::envelope::{ApiResponse, Outcome};
+use crate::idn;
 use crate::request::{FakeRequest, ListOptions, forbidden};
-use crate::store::{FakeZone, FakeZonePlan, IdGenerator, Store, object};
+use crate::store::{DuplicateError, FakeZone, FakeZonePlan, FakeZoneType, IdGenerator, Store, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions {
-    filters: &["name", "type", "content", "comment", "comment.exact", "comment.startswith"],
+    filters: &["name", "type", "content", "comment", "comment.exact", "comment.startswith", "shadowing_name"],
     per_page: 100,
     max_per_page: 5_000_000,
 };
@@ -43,17 +44,21 @@ fn new(fields: Map<String, Value>, zone: &FakeZone, ids: &mut IdGenerator) -> (S
 /// Answers for `/zones/{zone}/dns_records`.
 pub(crate) fn collection(store: &mut Store, zone: &str, request: &FakeRequest) -> Outcome {
     let zone = store.zones.get_mut(zone).ok_or_else(|| ApiResponse::no_route(&request.path))?;
+    let fractional = store.fractional_ttl;
     match request.method {
         Method::GET => {
-            let records: Vec<_> = zone.records.values().filter(|record| matches(record, request)).cloned().collect();
+            check_shadowing_name(zone, request)?;
+            let selected = zone.records.values().filter(|record| matches(record, zone, request));
+            let records: Vec<_> = selected.map(|record| rendered(record, fractional)).collect();
             request.page(&LIST_OPTIONS, &records)
         }
         Method::POST => {
             let sent = writable(request, None)?;
-            check(&completed(defaults(), sent.clone(), zone), None, zone)?;
+            check(&completed(defaults(), sent.clone(), zone), None, zone, store.duplicate_record)?;
             let (id, record) = new(sent, zone, &mut store.ids);
-            zone.records.insert(id, record.clone());
-            Ok(ApiResponse::of(record))
+            let answer = ApiResponse::of(rendered(&record, fractional));
+            zone.records.insert(id, record);
+            Ok(answer)
         }
         _ => Err(ApiResponse::no_route(&request.path)),
     }
@@ -62,21 +67,24 @@ pub(crate) fn collection(store: &mut Store, zone: &str, request: &FakeRequest) -
 /// Answers for `/zones/{zone}/dns_records/{record}`.
 pub(crate) fn item(store: &mut Store, zone: &str, id: &str, request: &FakeRequest) -> Outcome {
     let zone = store.zones.get_mut(zone).ok_or_else(|| ApiResponse::no_route(&request.path))?;
+    let fractional = store.fractional_ttl;
     let Some(Value::Object(old)) = zone.records.get(id) else {
         return Err(ApiResponse::refusal(StatusCode::NOT_FOUND, 81_044, "Record does not exist."));
     };
     match request.method {
-        Method::GET => Ok(ApiResponse::of(Value::Object(old.clone()))),
+        Method::GET => Ok(ApiResponse::of(rendered(&zone.records[id], fractional))),
         Method::PUT | Method::PATCH => {
             let base = if request.method == Method::PATCH { old.clone() } else { defaults() };
             let mut record = completed(base, writable(request, Some(id))?, zone);
-            check(&record, Some(id), zone)?;
+            check(&record, Some(id), zone, store.duplicate_record)?;
             for kept in ["id", "created_on"] {
                 record.insert(kept.into(), old[kept].clone());
             }
             record.insert("modified_on".into(), store.ids.time());
-            zone.records.insert(id.to_owned(), Value::Object(record.clone()));
-            Ok(ApiResponse::of(Value::Object(record)))
+            let record = Value::Object(record);
+            let answer = ApiResponse::of(rendered(&record, fractional));
+            zone.records.insert(id.to_owned(), record);
+            Ok(answer)
         }
         Method::DELETE => {
             zone.records.remove(id);
@@ -86,13 +94,42 @@ pub(crate) fn item(store: &mut Store, zone: &str, id: &str, request: &FakeReques
     }
 }
 
+/// Renders the record, its TTL with a fraction if the store says so.
+fn rendered(record: &Value, fractional_ttl: bool) -> Value {
+    let mut record = record.clone();
+    if let Some(ttl) = record["ttl"].as_f64().filter(|_| fractional_ttl) {
+        record["ttl"] = json!(ttl);
+    }
+    record
+}
+
+/// Refuses a `shadowing_name` that is not below the zone. The SDK says that the apex is not accepted; the code of the
+/// refusal is not verified.
+fn check_shadowing_name(zone: &FakeZone, request: &FakeRequest) -> Result<(), ApiResponse> {
+    let apex = zone.ascii_name();
+    let is_below = |name: &str| name != apex && idn::is_in(name, &apex);
+    match request.parameter("shadowing_name") {
+        Some(name) if !is_below(&idn::to_ascii(name)) => {
+            Err(invalid(9_000, "shadowing_name must be a subdomain of the zone."))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Returns true if the record passes every filter of the request.
-fn matches(record: &Value, request: &FakeRequest) -> bool {
+///
+/// A name in Unicode finds nothing, as in cloudflare-go #688: records have their names in Punycode.
+fn matches(record: &Value, zone: &FakeZone, request: &FakeRequest) -> bool {
     let is = |field: &str, wanted: &str| record[field].as_str().unwrap_or_default() == wanted;
     request.query.iter().all(|(key, wanted)| match key.as_str() {
         "name" => is("name", &wanted.to_lowercase()),
         "type" | "content" => is(key, wanted),
         "comment" | "comment.exact" => is("comment", wanted),
+        // The NS records at the name or above it, but not at the apex.
+        "shadowing_name" => {
+            let name = record["name"].as_str().unwrap_or_default();
+            is("type", "NS") && name != zone.ascii_name() && idn::is_in(&idn::to_ascii(wanted), name)
+        }
         "comment.startswith" => record["comment"].as_str().unwrap_or_default().starts_with(wanted),
         _ => true,
     })
@@ -109,18 +146,22 @@ fn defaults() -> Map<String, Value> {
     fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
 }
 
-/// Applies `fields` to `base`: the name becomes complete and lower-case, the address takes its short form.
+/// Applies `fields` to `base`: the name becomes complete and Punycode, the address takes its short form, the TTL is whole.
+///
+/// A name outside the zone is taken as relative to it.
 fn completed(mut base: Map<String, Value>, fields: Map<String, Value>, zone: &FakeZone) -> Map<String, Value> {
     base.extend(fields);
     let text = |key: &str| base.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let name = text("name").to_lowercase();
+    let name = text("name");
+    let name = if name.is_empty() { name } else { idn::to_ascii(&name) };
+    let apex = zone.ascii_name();
     let kind = text("type");
     let content = text("content");
     let name = match name.as_str() {
         "" => name,
-        "@" => zone.name.clone(),
-        _ if name == zone.name || name.ends_with(&format!(".{}", zone.name)) => name,
-        _ => format!("{name}.{}", zone.name),
+        "@" => apex,
+        _ if idn::is_in(&name, &apex) => name,
+        _ => format!("{name}.{apex}"),
     };
     base.insert("name".into(), name.into());
     if let Ok(address) = content.parse::<Ipv6Addr>() {
@@ -129,8 +170,17 @@ fn completed(mut base: Map<String, Value>, fields: Map<String, Value>, zone: &Fa
     base.insert("proxiable".into(), matches!(kind.as_str(), "A" | "AAAA" | "CNAME").into());
     if base["proxied"] == true {
         base.insert("ttl".into(), json!(1));
+    } else if let Some(ttl) = whole(&base["ttl"]) {
+        base.insert("ttl".into(), ttl.into());
     }
     base
+}
+
+/// The value of a number without a fraction: `60` and `60.0` are the same.
+fn whole(number: &Value) -> Option<u64> {
+    let as_float = || number.as_f64().filter(|value| value.fract() == 0.0 && (0.0..1e9).contains(value));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, positive and small")]
+    number.as_u64().or_else(|| as_float().map(|value| value as u64))
 }
 
 fn writable(request: &FakeRequest, id: Option<&str>) -> Result<Map<String, Value>, ApiResponse> {
@@ -142,7 +192,12 @@ fn writable(request: &FakeRequest, id: Option<&str>) -> Result<Map<String, Value
 }
 
 /// Refuses what the service would refuse in the record as it would become.
-fn check(record: &Map<String, Value>, id: Option<&str>, zone: &FakeZone) -> Result<(), ApiResponse> {
+fn check(
+    record: &Map<String, Value>,
+    id: Option<&str>,
+    zone: &FakeZone,
+    duplicate: DuplicateError,
+) -> Result<(), ApiResponse> {
     let text = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default();
     let name = text("name");
     let kind = text("type");
@@ -159,30 +214,59 @@ fn check(record: &Map<String, Value>, id: Option<&str>, zone: &FakeZone) -> Resu
     if record["proxied"] == true && record["proxiable"] == false {
         return Err(invalid(9_004, "This record type cannot be proxied."));
     }
-    check_extras(record, zone.plan)?;
+    check_extras(record, zone)?;
+    check_neighbours(record, id, zone, duplicate)
+}
+
+/// Refuses a record that the other records of its name exclude. A load balancer of that name excludes nothing.
+///
+/// NS records at the apex exclude nothing either: the zone keeps them, and answers with its own (octodns-cloudflare #12).
+fn check_neighbours(
+    record: &Map<String, Value>,
+    id: Option<&str>,
+    zone: &FakeZone,
+    duplicate: DuplicateError,
+) -> Result<(), ApiResponse> {
+    let text = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default();
+    let name = text("name");
+    let kind = text("type");
+    let content = text("content");
+    let refused = |code: u32, message: &str| Err(ApiResponse::refusal(StatusCode::BAD_REQUEST, code, message));
     let others = || zone.records.iter().filter(|(other, record)| Some(other.as_str()) != id && record["name"] == name);
     let other =
         |kinds: &[&str]| others().any(|(_, record)| record["type"].as_str().is_some_and(|k| kinds.contains(&k)));
     if others().any(|(_, record)| record["type"] == kind && record["content"] == content) {
-        return Err(ApiResponse::refusal(StatusCode::BAD_REQUEST, 81_058, "An identical record already exists."));
+        return match duplicate {
+            DuplicateError::Identical => refused(81_058, "An identical record already exists."),
+            DuplicateError::Exists => refused(81_057, "The record already exists."),
+        };
     }
     if kind == "CNAME" && other(&["A", "AAAA", "CNAME"]) {
-        let message = "An A, AAAA, or CNAME record with that host already exists.";
-        return Err(ApiResponse::refusal(StatusCode::BAD_REQUEST, 81_053, message));
+        return refused(81_053, "An A, AAAA, or CNAME record with that host already exists.");
     }
     if ["A", "AAAA"].contains(&kind) && other(&["CNAME"]) {
-        let message = "A CNAME record with that host already exists.";
-        return Err(ApiResponse::refusal(StatusCode::BAD_REQUEST, 81_054, message));
+        return refused(81_054, "A CNAME record with that host already exists.");
+    }
+    if name == zone.ascii_name() {
+        return Ok(());
+    }
+    if kind == "NS" && others().any(|(_, record)| record["type"] != "NS") {
+        return refused(81_055, "non-NS records already exists with that host.");
+    }
+    if kind != "NS" && other(&["NS"]) {
+        return refused(81_056, "NS records with that host already exist.");
     }
     Ok(())
 }
 
-/// Refuses the TTL, comment and tags that the plan does not allow.
-fn check_extras(record: &Map<String, Value>, plan: FakeZonePlan) -> Result<(), ApiResponse> {
-    let (min_ttl, max_comment) = match plan {
-        FakeZonePlan::Free => (60, 100),
-        FakeZonePlan::Enterprise => (30, 500),
-    };
+/// Refuses the TTL, comment and tags that the plan or the type of the zone does not allow.
+///
+/// Code 9313 is from STRRL/cloudflare-tunnel-ingress-controller #139 and #168. The other codes for comments and tags, and
+/// that of a comment in a secondary zone, are not verified.
+fn check_extras(record: &Map<String, Value>, zone: &FakeZone) -> Result<(), ApiResponse> {
+    let plan = zone.plan;
+    let min_ttl = if plan == FakeZonePlan::Enterprise { 30 } else { 60 };
+    let max_comment = if plan == FakeZonePlan::Free { 100 } else { 500 };
     let in_range = |ttl: u64| ttl == 1 || (min_ttl..=86_400).contains(&ttl);
     if !record["ttl"].as_u64().is_some_and(in_range) {
         let message = format!("TTL must be between {min_ttl} and 86400 seconds, or 1 for Automatic.");
@@ -192,8 +276,15 @@ fn check_extras(record: &Map<String, Value>, plan: FakeZonePlan) -> Result<(), A
         Value::Null => "",
         comment => comment.as_str().ok_or_else(|| invalid(9_300, "The comment must be a string."))?,
     };
-    if comment.chars().count() > max_comment || comment.contains('\n') {
-        return Err(invalid(9_300, &format!("A comment has at most {max_comment} characters and one line.")));
+    if comment.chars().count() > max_comment {
+        let message = format!("DNS record comment exceeds the maximum length of {max_comment} characters.");
+        return Err(ApiResponse::refusal(StatusCode::BAD_REQUEST, 9_313, &message));
+    }
+    if comment.contains('\n') {
+        return Err(invalid(9_300, "A comment has one line."));
+    }
+    if !comment.is_empty() && zone.zone_type == FakeZoneType::Secondary {
+        return Err(invalid(9_300, "Records of a secondary zone have no comments."));
     }
     if plan == FakeZonePlan::Free && record["tags"].as_array().is_none_or(|tags| !tags.is_empty()) {
         return Err(invalid(9_300, "The quota of tags, 0, is exceeded."));

@@ -3,9 +3,11 @@
 //! A test reads and edits it as the dashboard does, past every check. This module knows nothing of requests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
+use crate::idn;
 use crate::rate_limit::RateLimit;
 
 /// Everything that one user of Cloudflare has, each entity by its ID.
@@ -19,12 +21,25 @@ pub struct Store {
     pub tokens: BTreeMap<String, FakeToken>,
     /// The limit on calls, and the calls counted so far.
     pub rate_limit: RateLimit,
+    /// If true, every `ttl` in a response is rendered with a fraction, as `60.0`. JSON has only numbers, and the SDKs type it
+    /// as one. No report of the service shows the fraction.
+    pub fractional_ttl: bool,
+    /// The refusal to delete a pool in use.
+    pub pool_in_use: PoolInUseError,
+    /// The refusal of a record that exists already.
+    pub duplicate_record: DuplicateError,
     pub(crate) ids: IdGenerator,
 }
 
 /// One account.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FakeAccount {
+    /// Its name, as the zones show it.
+    pub name: String,
+    /// True if it pays for Load Balancing. Without it no pool can be written.
+    pub has_load_balancing: bool,
+    /// The number of origins that a pool may have.
+    pub max_origins: usize,
     /// The pools as the API renders them, but with their origins in the order of the last write.
     pub pools: BTreeMap<String, Value>,
     /// The `pop_health` of each pool. Nothing is known of a pool that is missing here.
@@ -34,14 +49,21 @@ pub struct FakeAccount {
 /// One zone.
 #[derive(Debug)]
 pub struct FakeZone {
-    /// Its name, without a dot at the end.
+    /// Its name in Unicode or Punycode, without a dot at the end. The API shows it in Unicode.
     pub name: String,
+    /// The way in which Cloudflare serves it.
+    pub zone_type: FakeZoneType,
     /// The plan that its owner pays for.
     pub plan: FakeZonePlan,
     /// The id of its account.
     pub account: String,
-    /// `active` when its name servers are Cloudflare's.
+    /// `active` when its name servers are Cloudflare's. Others are `initializing`, `pending`, `moved`, `deleted` and
+    /// `deactivated`.
     pub status: &'static str,
+    /// True if Cloudflare serves only its DNS, without proxying.
+    pub paused: bool,
+    /// True if the zone may have load balancers.
+    pub has_load_balancing: bool,
     /// The load balancers as the API renders them.
     pub balancers: BTreeMap<String, Value>,
     /// The DNS records as the API renders them.
@@ -53,8 +75,43 @@ pub struct FakeZone {
 pub enum FakeZonePlan {
     /// TTL from 60, comments of 100 characters, no tags.
     Free,
+    /// TTL from 60, comments of 500 characters.
+    Pro,
     /// TTL from 30, comments of 500 characters.
     Enterprise,
+}
+
+/// The way in which Cloudflare serves a zone, as the SDK of 2026-10 has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FakeZoneType {
+    /// The name servers are Cloudflare's.
+    Full,
+    /// The name servers are another provider's. CNAME records there lead to Cloudflare.
+    Partial,
+    /// Cloudflare takes the records from another provider. They have no comments.
+    Secondary,
+    /// For resolvers within a network. It is only listed if the type is asked for.
+    Internal,
+}
+
+/// The refusal to delete a pool in use. People report both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PoolInUseError {
+    /// 412 and code 1005, as in Terraform's provider #66.
+    #[default]
+    PreconditionFailed,
+    /// 400 and code 1002. Its exact text is not verified.
+    ValidationFailed,
+}
+
+/// The refusal of a record that exists already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DuplicateError {
+    /// Code 81058, "An identical record already exists."
+    #[default]
+    Identical,
+    /// Code 81057, "The record already exists.", as in reports before 2023.
+    Exists,
 }
 
 /// An API token.
@@ -64,6 +121,22 @@ pub struct FakeToken {
     pub status: FakeTokenStatus,
     /// The permissions of the token.
     pub scopes: BTreeSet<Scope>,
+    /// The account that owns it and bounds it. A token of a user has none, and reaches every account.
+    pub account: Option<String>,
+    /// The verdict on the address that its calls come from.
+    pub location: TokenLocation,
+}
+
+/// The verdict on the address that calls of a token come from. A token can be restricted to addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenLocation {
+    /// The token allows it.
+    #[default]
+    Allowed,
+    /// The token does not allow this address: 403 and code 9109 for every call.
+    Refused(IpAddr),
+    /// As [`TokenLocation::Refused`], but verifying the token succeeds. One report shows this, for a token of an account.
+    RefusedButVerified(IpAddr),
 }
 
 /// The status of a token, as verifying it reports.
@@ -129,19 +202,28 @@ impl Store {
     /// Adds an account. Returns its ID.
     pub fn add_account(&mut self) -> String {
         let id = self.ids.id();
-        self.accounts.insert(id.clone(), FakeAccount::default());
+        let account = FakeAccount {
+            name: "Daymark".to_owned(),
+            has_load_balancing: true,
+            max_origins: 20,
+            pools: BTreeMap::new(),
+            health: BTreeMap::new(),
+        };
+        self.accounts.insert(id.clone(), account);
         id
     }
 
-    /// Adds an active zone. Returns its ID.
+    /// Adds an active, full zone. Returns its ID.
     pub fn add_zone(&mut self, account: &str, name: &str, plan: FakeZonePlan) -> String {
         let id = self.ids.id();
-
         let zone = FakeZone {
             name: name.to_owned(),
+            zone_type: FakeZoneType::Full,
             plan,
             account: account.to_owned(),
             status: "active",
+            paused: false,
+            has_load_balancing: true,
             balancers: BTreeMap::new(),
             records: BTreeMap::new(),
         };
@@ -149,12 +231,45 @@ impl Store {
         id
     }
 
-    /// Adds an active token of these scopes. Returns its value.
+    /// Adds an active token of a user, with these scopes. Returns its value.
     pub fn add_token(&mut self, scopes: impl IntoIterator<Item = Scope>) -> String {
+        self.insert_token(None, scopes.into_iter().collect())
+    }
+
+    /// Adds an active token that this account owns, with these scopes. Returns its value.
+    pub fn add_account_token(&mut self, account: &str, scopes: impl IntoIterator<Item = Scope>) -> String {
+        self.insert_token(Some(account.to_owned()), scopes.into_iter().collect())
+    }
+
+    fn insert_token(&mut self, account: Option<String>, scopes: BTreeSet<Scope>) -> String {
         let value = format!("fake_{}", &self.ids.id()[..31]);
-        self.tokens
-            .insert(value.clone(), FakeToken { status: FakeTokenStatus::Active, scopes: scopes.into_iter().collect() });
+        let location = TokenLocation::default();
+        self.tokens.insert(value.clone(), FakeToken { status: FakeTokenStatus::Active, scopes, account, location });
         value
+    }
+
+    /// The token of this value.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn token(&mut self, value: &str) -> &mut FakeToken {
+        self.tokens.get_mut(value).expect("a token of that value")
+    }
+
+    /// The account of this ID.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn account(&mut self, id: &str) -> &mut FakeAccount {
+        self.accounts.get_mut(id).expect("an account of that id")
+    }
+
+    /// The zone of this ID.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn zone(&mut self, id: &str) -> &mut FakeZone {
+        self.zones.get_mut(id).expect("a zone of that id")
     }
 
     /// The pool of this ID, of any account.
@@ -179,6 +294,13 @@ impl Store {
     /// There is none.
     pub fn record(&mut self, id: &str) -> &mut Value {
         self.zones.values_mut().find_map(|zone| zone.records.get_mut(id)).expect("a record of that id")
+    }
+}
+
+impl FakeZone {
+    /// The name in Punycode, as records show it.
+    pub(crate) fn ascii_name(&self) -> String {
+        idn::to_ascii(&self.name)
     }
 }
 

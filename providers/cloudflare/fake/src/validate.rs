@@ -142,6 +142,11 @@ fn fix_document(document: &mut Value) {
         let set_by_service = ["id", "proxiable", "created_on", "modified_on"];
         required.as_array_mut().expect("a list").retain(|field| set_by_service.iter().all(|other| field != other));
     }
+    // Newer than the document: the SDK of 2026-10 has it.
+    let list = document.pointer_mut("/paths/~1zones~1{zone_id}~1dns_records/get/parameters");
+    if let Some(parameters) = list.and_then(Value::as_array_mut) {
+        parameters.push(json!({"in": "query", "name": "shadowing_name", "schema": {"type": "string"}}));
+    }
     // DELETE "requires" a body without a schema. `Schema::compile` therefore requires none.
     let schemas = object(&document["components"]["schemas"]).iter();
     let read_only = schemas.filter(|(_, schema)| schema["readOnly"] == true);

@@ -78,9 +78,8 @@ async fn there_are_at_most_twenty_balancers() {
 }
 
 #[tokio::test]
-async fn an_unknown_balancer_or_zone_is_not_found() {
+async fn an_unknown_balancer_is_not_found() {
     let setup = Setup::new().await;
     let unknown = "0".repeat(32);
     assert_eq!(setup.get(&format!("{}/{unknown}", setup.balancers())).await.error().1, 1001);
-    assert_eq!(setup.get(&format!("/zones/{unknown}/load_balancers")).await.error().1, 7003);
 }

@@ -9,6 +9,7 @@ mod rate_limit;
 mod records;
 mod schema;
 mod tokens;
+mod zones;
 
 use daymark_fake_cloudflare::{Example, FakeCloudflare};
 use reqwest::header::HeaderMap;

@@ -1,6 +1,6 @@
 //! DNS records.
 
-use daymark_fake_cloudflare::FakeZonePlan;
+use daymark_fake_cloudflare::{DuplicateError, FakeZonePlan, FakeZoneType};
 use serde_json::{Value, json};
 
 use crate::{Reply, Setup};
@@ -137,6 +137,10 @@ async fn the_plan_decides_on_ttl_comment_and_tags() {
             let answer = setup.add(record).await;
             if is_allowed {
                 answer.result();
+            } else if value.as_str().is_some_and(|comment| comment.len() > 100) {
+                let max = if plan == FakeZonePlan::Free { 100 } else { 500 };
+                let message = format!("DNS record comment exceeds the maximum length of {max} characters.");
+                assert_eq!(answer.error(), (400, 9_313, message.as_str()));
             } else {
                 let cause = if field == "ttl" { 9_021 } else { 9_300 };
                 assert_eq!((answer.error().1, answer.cause()), (1_004, cause), "{field} {value} {plan:?}");
@@ -165,25 +169,137 @@ async fn contents_that_do_not_fit_the_type_are_refused() {
 }
 
 #[tokio::test]
-async fn a_zone_is_found_by_name_and_account() {
+async fn a_paid_plan_has_longer_comments_but_no_shorter_ttl() {
     let setup = Setup::new().await;
+    setup.cloudflare.store().zone(&setup.ids.zone).plan = FakeZonePlan::Pro;
+    let mut record = a("192.0.2.1");
+    record["comment"] = json!("x".repeat(500));
+    setup.add(record.clone()).await.result();
+    record["content"] = json!("192.0.2.2");
+    record["comment"] = json!("x".repeat(501));
+    assert_eq!(setup.add(record.clone()).await.error().1, 9_313);
+    record["comment"] = Value::Null;
+    record["ttl"] = json!(59);
+    let refused = setup.add(record).await;
+    assert_eq!((refused.error().1, refused.cause()), (1_004, 9_021));
+    let cause = &refused.body["errors"][0]["error_chain"][0]["message"];
+    assert_eq!(cause, "TTL must be between 60 and 86400 seconds, or 1 for Automatic.");
+    // The schema refuses a TTL out of range and a longer comment as well.
+    setup.cloudflare.violations();
+}
+
+#[tokio::test]
+async fn a_secondary_zone_refuses_comments() {
+    let setup = Setup::new().await;
+    setup.cloudflare.store().zone(&setup.ids.zone).zone_type = FakeZoneType::Secondary;
+    let mut record = a("192.0.2.1");
+    assert_eq!(setup.add(record.clone()).await.error().0, 400);
+    record["comment"] = json!("");
+    setup.add(record).await.result();
+}
+
+#[tokio::test]
+async fn a_name_outside_the_zone_is_relative_to_it() {
+    let setup = Setup::new().await;
+    let mut record = a("192.0.2.1");
+    record["name"] = json!("lb.other.org");
+    assert_eq!(setup.add(record.clone()).await.result()["name"], "lb.other.org.kube-cp.com");
+    record["name"] = json!("lb.xkube-cp.com");
+    assert_eq!(setup.add(record).await.result()["name"], "lb.xkube-cp.com.kube-cp.com");
+}
+
+#[tokio::test]
+async fn names_are_stored_in_punycode_and_found_only_so() {
+    let setup = Setup::new().await;
+    setup.cloudflare.store().zone(&setup.ids.zone).name = "k\u{fc}be.example".to_owned();
+    for (sent, content) in
+        [("lb", "192.0.2.1"), ("lb.k\u{fc}be.example", "192.0.2.2"), ("LB.xn--kbe-hoa.example", "192.0.2.3")]
     {
-        let mut store = setup.cloudflare.store();
-        let account = store.add_account();
-        store.add_zone(&account, "example.com", FakeZonePlan::Enterprise);
+        let mut record = a(content);
+        record["name"] = json!(sent);
+        assert_eq!(setup.add(record).await.result()["name"], "lb.xn--kbe-hoa.example");
     }
-    let found = setup.get("/zones?name=kube-cp.com&per_page=50&page=1").await;
-    assert_eq!(found.result()[0]["id"], setup.ids.zone);
-    assert_eq!(
-        (found.body["result_info"]["total_count"].as_u64(), &found.result()[0]["plan"]["legacy_id"]),
-        (Some(1), &json!("free"))
-    );
-    assert_eq!(setup.get("/zones").await.result().as_array().unwrap().len(), 2);
-    assert_eq!(
-        setup.get(&format!("/zones?account.id={}", setup.ids.account)).await.result().as_array().unwrap().len(),
-        1
-    );
-    assert_eq!(setup.get("/zones?name=unknown.example").await.result(), &json!([]));
-    assert_eq!(setup.get(&format!("/zones/{}", setup.ids.zone)).await.result(), &found.result()[0]);
-    assert_eq!(setup.get(&format!("/zones/{}", "0".repeat(32))).await.error().1, 7003);
+    assert_eq!(setup.contents("name=lb.xn--kbe-hoa.example").await.len(), 3);
+    assert_eq!(setup.contents("name=lb.k%C3%BCbe.example").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_ttl_is_a_number_with_or_without_a_fraction() {
+    let setup = Setup::new().await;
+    let mut record = a("192.0.2.1");
+    record["ttl"] = json!(60.0);
+    let made = setup.add(record.clone()).await;
+    assert_eq!(made.result()["ttl"].to_string(), "60");
+    setup.cloudflare.store().fractional_ttl = true;
+    let path = format!("{}/{}", setup.records(), made.result()["id"].as_str().unwrap());
+    assert_eq!(setup.get(&path).await.result()["ttl"].to_string(), "60.0");
+    assert_eq!(setup.get(&setup.records()).await.result()[0]["ttl"].to_string(), "60.0");
+    let patched = setup.call("PATCH", &path, json!({"ttl": 120})).await;
+    assert_eq!(patched.result()["ttl"].to_string(), "120.0");
+    record["content"] = json!("192.0.2.2");
+    record["ttl"] = json!(60.5);
+    assert_eq!(setup.add(record).await.cause(), 9_021);
+    setup.cloudflare.violations();
+}
+
+#[tokio::test]
+async fn name_servers_at_the_apex_are_listed_and_exclude_nothing() {
+    let setup = Setup::new().await;
+    let at_apex = |kind: &str, content: &str| json!({"type": kind, "name": "@", "content": content});
+    setup.add(at_apex("A", "192.0.2.1")).await.result();
+    setup.add(at_apex("NS", "ns1.example.net")).await.result();
+    setup.add(at_apex("A", "192.0.2.2")).await.result();
+    assert_eq!(setup.contents("name=kube-cp.com&type=NS").await, ["ns1.example.net"]);
+}
+
+#[tokio::test]
+async fn a_delegation_below_the_apex_excludes_other_records_of_its_name() {
+    let setup = Setup::new().await;
+    let record = |kind: &str, name: &str, content: &str| json!({"type": kind, "name": name, "content": content});
+    setup.add(record("A", "lb", "192.0.2.1")).await.result();
+    let refused = setup.add(record("NS", "lb", "ns1.example.net")).await;
+    assert_eq!(refused.error(), (400, 81_055, "non-NS records already exists with that host."));
+    setup.add(record("NS", "sub", "ns1.example.net")).await.result();
+    setup.add(record("NS", "sub", "ns2.example.net")).await.result();
+    let refused = setup.add(record("A", "sub", "192.0.2.1")).await;
+    assert_eq!(refused.error(), (400, 81_056, "NS records with that host already exist."));
+    setup.add(record("A", "lb.sub", "192.0.2.1")).await.result();
+}
+
+#[tokio::test]
+async fn the_delegations_that_shadow_a_name_are_found() {
+    let setup = Setup::new().await;
+    for (name, content) in [("@", "apex.test"), ("sub", "sub.test"), ("lb.sub", "lb.test"), ("other", "other.test")] {
+        setup.add(json!({"type": "NS", "name": name, "content": content})).await.result();
+    }
+    setup.add(json!({"type": "A", "name": "a.lb.sub", "content": "192.0.2.1"})).await.result();
+    assert_eq!(setup.contents("shadowing_name=a.lb.sub.kube-cp.com").await, ["lb.test", "sub.test"]);
+    assert_eq!(setup.contents("shadowing_name=sub.kube-cp.com").await, ["sub.test"]);
+    assert_eq!(setup.contents("shadowing_name=xsub.kube-cp.com").await.len(), 0);
+    for name in ["kube-cp.com", "lb.other.org"] {
+        let refused = setup.get(&format!("{}?shadowing_name={name}", setup.records())).await;
+        assert_eq!(refused.error().0, 400, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_and_a_balancer_can_share_a_name() {
+    let setup = Setup::new().await;
+    setup.add(a("192.0.2.1")).await.result();
+    let mut two = a("192.0.2.2");
+    two["name"] = json!("two.kube-cp.com");
+    setup.add(two).await.result();
+    let pool = &setup.ids.pool;
+    let sent = json!({"name": "two.kube-cp.com", "default_pools": [pool], "fallback_pool": pool});
+    setup.call("POST", &setup.balancers(), sent).await.result();
+}
+
+#[tokio::test]
+async fn a_duplicate_has_one_of_two_codes() {
+    let setup = Setup::new().await;
+    setup.add(a("192.0.2.1")).await.result();
+    let refused = setup.add(a("192.0.2.1")).await;
+    assert_eq!(refused.error(), (400, 81_058, "An identical record already exists."));
+    setup.cloudflare.store().duplicate_record = DuplicateError::Exists;
+    assert_eq!(setup.add(a("192.0.2.1")).await.error(), (400, 81_057, "The record already exists."));
 }

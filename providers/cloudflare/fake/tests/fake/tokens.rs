@@ -1,12 +1,12 @@
 //! Tokens and scopes.
 
-use daymark_fake_cloudflare::{FakeTokenStatus, Scope};
+use daymark_fake_cloudflare::{FakeTokenStatus, FakeZonePlan, Scope, TokenLocation};
 use serde_json::{Value, json};
 
-use crate::{Reply, Setup};
+use crate::{Reply, Setup, names};
 
 impl Setup {
-    async fn as_token(&self, token: &str, method: &str, path: &str) -> Reply {
+    pub(crate) async fn as_token(&self, token: &str, method: &str, path: &str) -> Reply {
         self.send_as(&format!("Bearer {token}"), method, path, Value::Null).await.unwrap()
     }
 }
@@ -79,4 +79,61 @@ async fn the_token_accepted_now_is_an_active_one() {
     setup.cloudflare.store().tokens.remove(&old);
     assert_eq!(setup.cloudflare.token(), new);
     assert_eq!(setup.get("/zones").await.result()[0]["name"], json!("kube-cp.com"));
+}
+
+#[tokio::test]
+async fn the_token_of_an_account_is_verified_at_the_account() {
+    let setup = Setup::new().await;
+    let user = setup.cloudflare.token();
+    let other = setup.cloudflare.store().add_account();
+    let token = setup.cloudflare.store().add_account_token(&setup.ids.account, Scope::ALL);
+    let refused = setup.as_token(&token, "GET", "/user/tokens/verify").await;
+    assert_eq!(refused.error(), (401, 1_000, "Invalid API Token"));
+    let path = format!("/accounts/{}/tokens/verify", setup.ids.account);
+    for (status, reported) in [
+        (FakeTokenStatus::Active, "active"),
+        (FakeTokenStatus::Disabled, "disabled"),
+        (FakeTokenStatus::Expired, "expired"),
+    ] {
+        setup.cloudflare.store().token(&token).status = status;
+        assert_eq!(setup.as_token(&token, "GET", &path).await.result()["status"], reported);
+    }
+    let foreign = setup.as_token(&token, "GET", &format!("/accounts/{other}/tokens/verify")).await;
+    assert_eq!(foreign.error(), (401, 1_000, "Invalid API Token"));
+    // The token of a user, and one that does not exist.
+    for token in [user.as_str(), "unknown"] {
+        assert_eq!(setup.as_token(token, "GET", &path).await.error(), (401, 1_000, "Invalid API Token"));
+    }
+}
+
+#[tokio::test]
+async fn the_token_of_an_account_reaches_only_what_the_account_has() {
+    let setup = Setup::new().await;
+    let user = setup.cloudflare.token();
+    let token = {
+        let mut store = setup.cloudflare.store();
+        let other = store.add_account();
+        store.add_zone(&other, "other.example", FakeZonePlan::Free);
+        store.add_account_token(&setup.ids.account, Scope::ALL)
+    };
+    assert_eq!(names(setup.as_token(&token, "GET", "/zones").await.result()), ["kube-cp.com"]);
+    setup.as_token(&token, "GET", &setup.pools()).await.result();
+    setup.as_token(&token, "GET", &setup.records()).await.result();
+    assert_eq!(setup.as_token(&user, "GET", "/zones").await.result().as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_restricted_to_addresses_says_from_where_it_came() {
+    let setup = Setup::new().await;
+    let token = setup.cloudflare.token();
+    let address = "203.0.113.9".parse().unwrap();
+    let message = "Cannot use the access token from location: 203.0.113.9";
+    let paths = ["/zones".to_owned(), setup.pools(), setup.records(), "/user/tokens/verify".to_owned()];
+    setup.cloudflare.store().token(&token).location = TokenLocation::Refused(address);
+    for path in &paths {
+        assert_eq!(setup.as_token(&token, "GET", path).await.error(), (403, 9_109, message), "{path}");
+    }
+    setup.cloudflare.store().token(&token).location = TokenLocation::RefusedButVerified(address);
+    assert_eq!(setup.as_token(&token, "GET", "/zones").await.error(), (403, 9_109, message));
+    assert_eq!(setup.as_token(&token, "GET", "/user/tokens/verify").await.result()["status"], "active");
 }
