@@ -32,6 +32,7 @@ fn route(store: &mut Store, request: &FakeRequest) -> Outcome {
         ["zones", zone, "dns_records", id] => records::item(store, zone, id, request),
         ["accounts", account, _, "pools"] => pools::collection(store, account, request),
         ["accounts", account, _, "pools", id] => pools::item(store, account, id, request),
+        ["accounts", account, _, "pools", id, "references"] => pools::references(store, account, id, request),
         ["accounts", account, _, "pools", id, "health"] => pools::health(store, account, id, request),
         _ => Err(ApiResponse::no_route(&request.path)),
     }

@@ -11,7 +11,7 @@ use crate::store::{FakeAccount, FakeZone, IdGenerator, Store, object};
 const LIST_OPTIONS: ListOptions = ListOptions { filters: &[], per_page: 50, max_per_page: 1_000 };
 /// The number of balancers that a zone without an Enterprise plan may have.
 const MAX_BALANCERS: usize = 20;
-const READ_ONLY: [&str; 4] = ["created_on", "modified_on", "zone_name", "networks"];
+const READ_ONLY: [&str; 3] = ["created_on", "modified_on", "zone_name"];
 const POLICIES: [&str; 8] =
     ["off", "geo", "random", "dynamic_latency", "proximity", "least_outstanding_requests", "least_connections", ""];
 
@@ -46,7 +46,8 @@ pub(crate) fn collection(store: &mut Store, zone: &str, request: &FakeRequest) -
     let zone = store.zones.get_mut(zone).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     match request.method {
         Method::GET => {
-            let balancers: Vec<_> = zone.balancers.values().cloned().collect();
+            let balancers: Vec<_> =
+                zone.balancers.values().map(|balancer| with_ttl(balancer.clone(), store.fractional_ttl)).collect();
             request.page(&LIST_OPTIONS, &balancers)
         }
         Method::POST => {
@@ -57,7 +58,7 @@ pub(crate) fn collection(store: &mut Store, zone: &str, request: &FakeRequest) -
             check(&fields, &fields, None, zone, &store.accounts[&zone.account])?;
             let (id, balancer) = new(fields, zone, &mut store.ids);
             zone.balancers.insert(id, balancer.clone());
-            Ok(ApiResponse::of(balancer))
+            Ok(ApiResponse::of(with_ttl(balancer, store.fractional_ttl)))
         }
         _ => Err(ApiResponse::no_route(&request.path)),
     }
@@ -68,7 +69,7 @@ pub(crate) fn item(store: &mut Store, zone: &str, id: &str, request: &FakeReques
     let zone = store.zones.get_mut(zone).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     let Some(Value::Object(old)) = zone.balancers.get(id) else { return Err(ApiResponse::not_found("load balancer")) };
     match request.method {
-        Method::GET => Ok(ApiResponse::of(Value::Object(old.clone()))),
+        Method::GET => Ok(ApiResponse::of(with_ttl(Value::Object(old.clone()), store.fractional_ttl))),
         Method::PUT | Method::PATCH => {
             let sent = writable(request, Some(id))?;
             let mut balancer = if request.method == Method::PATCH { old.clone() } else { defaults() };
@@ -78,8 +79,9 @@ pub(crate) fn item(store: &mut Store, zone: &str, id: &str, request: &FakeReques
                 balancer.insert(kept.into(), old[kept].clone());
             }
             finish(&mut balancer, store.ids.time());
-            zone.balancers.insert(id.to_owned(), Value::Object(balancer.clone()));
-            Ok(ApiResponse::of(Value::Object(balancer)))
+            let balancer = Value::Object(balancer);
+            zone.balancers.insert(id.to_owned(), balancer.clone());
+            Ok(ApiResponse::of(with_ttl(balancer, store.fractional_ttl)))
         }
         Method::DELETE => {
             zone.balancers.remove(id);
@@ -87,6 +89,25 @@ pub(crate) fn item(store: &mut Store, zone: &str, id: &str, request: &FakeReques
         }
         _ => Err(ApiResponse::no_route(&request.path)),
     }
+}
+
+/// Renders the TTL with a fraction if the store says so.
+fn with_ttl(mut balancer: Value, fractional: bool) -> Value {
+    if let Some(ttl) = balancer["ttl"].as_f64().filter(|_| fractional) {
+        balancer["ttl"] = json!(ttl);
+    }
+    balancer
+}
+
+/// The pools that any field of the balancer sends traffic to: also by place, by pool set and by rule.
+pub(crate) fn pools_of(balancer: &Value) -> Vec<&str> {
+    let by_place = ["region_pools", "country_pools", "pop_pools"].map(|field| &balancer[field]);
+    let by_place = by_place.into_iter().filter_map(Value::as_object).flat_map(Map::values);
+    let lists = ["default_pools", "pools"].map(|field| &balancer[field]).into_iter().chain(by_place);
+    let listed = lists.filter_map(Value::as_array).flatten();
+    let own = listed.chain([&balancer["fallback_pool"]]).filter_map(Value::as_str);
+    let parts = ["rules", "pool_sets"].map(|field| &balancer[field]).into_iter().filter_map(Value::as_array).flatten();
+    own.chain(parts.flat_map(|part| pools_of(&part["overrides"]))).collect()
 }
 
 fn defaults() -> Map<String, Value> {
@@ -126,6 +147,9 @@ fn check(
     zone: &FakeZone,
     account: &FakeAccount,
 ) -> Result<(), ApiResponse> {
+    if !zone.has_load_balancing {
+        return Err(ApiResponse::invalid("load balancing not enabled for zone"));
+    }
     let name = balancer.get("name").and_then(Value::as_str).unwrap_or_default();
     if !idn::is_in(&idn::to_ascii(name), &zone.ascii_name()) {
         return Err(ApiResponse::invalid("name must be a name in the zone"));
@@ -134,13 +158,14 @@ fn check(
         return Err(ApiResponse::invalid("name must be unique"));
     }
     let default = balancer.get("default_pools").and_then(Value::as_array).filter(|pools| !pools.is_empty());
-    let Some((default, fallback)) = default.zip(balancer.get("fallback_pool")) else {
+    if default.is_none() || !balancer.get("fallback_pool").is_some_and(Value::is_string) {
         return Err(ApiResponse::invalid("default_pools and fallback_pool are required"));
-    };
-    let is_missing = |pool: &&Value| pool.as_str().is_none_or(|id| !account.pools.contains_key(id));
-    if let Some(pool) = default.iter().chain([fallback]).find(is_missing) {
+    }
+    let whole = Value::Object(balancer.clone());
+    if let Some(pool) = pools_of(&whole).into_iter().find(|pool| !account.pools.contains_key(*pool)) {
         return Err(ApiResponse::refusal(http::StatusCode::BAD_REQUEST, 1003, &format!("pool {pool} does not exist")));
     }
+    check_fields(&whole)?;
     if balancer.get("steering_policy").is_some_and(|policy| !policy.as_str().is_some_and(|p| POLICIES.contains(&p))) {
         return Err(ApiResponse::invalid("steering_policy is not one of the policies"));
     }
@@ -148,4 +173,32 @@ fn check(
         return Err(ApiResponse::invalid("ttl must not be set on a proxied load balancer"));
     }
     Ok(())
+}
+
+/// Refuses values outside the SDK's types and ranges. The texts are not verified.
+fn check_fields(balancer: &Value) -> Result<(), ApiResponse> {
+    let is_one_of = |value: &Value, allowed: &[&str]| {
+        value.is_null() || value.as_str().is_some_and(|value| allowed.contains(&value))
+    };
+    let affinity = balancer["session_affinity"].as_str().unwrap_or("none");
+    let session_ttl = if affinity == "header" { 30..=3_600 } else { 1_800..=604_800 };
+    let strategy = &balancer["location_strategy"];
+    let is_list = |field: &str| balancer[field].is_null() || balancer[field].is_array();
+    let fits = [
+        ("session_affinity", ["none", "cookie", "ip_cookie", "header"].contains(&affinity)),
+        (
+            "session_affinity_ttl",
+            balancer["session_affinity_ttl"].as_u64().is_none_or(|ttl| session_ttl.contains(&ttl)),
+        ),
+        ("location_strategy.mode", is_one_of(&strategy["mode"], &["pop", "resolver_ip"])),
+        ("location_strategy.prefer_ecs", is_one_of(&strategy["prefer_ecs"], &["always", "never", "proximity", "geo"])),
+        ("enabled", balancer["enabled"].is_null() || balancer["enabled"].is_boolean()),
+        ("rules", is_list("rules")),
+        ("pool_sets", is_list("pool_sets")),
+        ("networks", is_list("networks")),
+    ];
+    match fits.into_iter().find(|(_, fits)| !fits) {
+        Some((name, _)) => Err(ApiResponse::invalid(&format!("{name} must be a value that the API knows"))),
+        None => Ok(()),
+    }
 }

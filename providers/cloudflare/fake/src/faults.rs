@@ -27,6 +27,16 @@ pub enum Fault {
     },
     /// This status in the envelope, and the request is not handled.
     Status(u16),
+    /// This error in the envelope, and the request is not handled. [`Fault::BALANCING_NOT_ENABLED`] and the constants beside
+    /// it are refusals that people report.
+    Refusal {
+        /// The status.
+        status: u16,
+        /// The code of the error.
+        code: u32,
+        /// The message of the error.
+        message: &'static str,
+    },
     /// This status and a page of HTML, and the request is not handled.
     Html(u16),
     /// 200 and no body, though the request is handled.
@@ -37,6 +47,20 @@ pub enum Fault {
     ErrorAsSuccess,
     /// 200 with `success: true`, a null result and errors, and the request is not handled.
     SuccessOfError,
+}
+
+impl Fault {
+    /// The refusal of a balancer in a zone without Load Balancing. Its status is not verified.
+    pub const BALANCING_NOT_ENABLED: Self = Self::validation("load balancing not enabled for zone: validation failed");
+    /// The refusal of a pool in an account without a subscription. Its status and exact text are not verified.
+    pub const ACCESS_FAILED: Self = Self::validation("Access Failed: validation failed");
+    /// The refusal of a pool with three origins under a quota of two. Reports show other quotas, and 0 without a
+    /// subscription (hashicorp/terraform #17948).
+    pub const TWO_ORIGINS: Self = Self::validation("the origin list length must be in range [1, 2]: validation failed");
+
+    const fn validation(message: &'static str) -> Self {
+        Self::Refusal { status: 400, code: 1002, message }
+    }
 }
 
 /// Selects one request by method, path and position.

@@ -4,7 +4,8 @@
 //! and DNS records, behind tokens with scopes and a rate limit. A test edits the store as the dashboard does, reads the
 //! recorded calls, and injects a [`Fault`] or an operator's edit into a chosen request. The fake knows nothing of Daymark.
 //!
-//! It implements only what is known of the service. It is stricter on purpose in two ways: it refuses read-only fields that
+//! It implements only what is known of the service: from Cloudflare's `OpenAPI` document, its SDK of 2026-10, its docs, and
+//! reports of people who use it, which the comments name. "Not verified" marks a behaviour that no source shows. It is stricter on purpose in two ways: it refuses read-only fields that
 //! a client sends, and list parameters that it does not know. Error codes and messages are the service's if they are known;
 //! a test should not depend on the texts.
 //!

@@ -1,16 +1,17 @@
 //! Load Balancing pools of an account: creating, changing, listing, and the checks of each write.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use crate::balancers;
 use crate::envelope::{ApiResponse, Outcome};
 use crate::request::{FakeRequest, ListOptions, forbidden};
-use crate::store::{FakeAccount, FakeZone, IdGenerator, Store, object};
+use crate::store::{FakeAccount, FakeZone, IdGenerator, PoolInUseError, Store, object};
 
-const LIST_OPTIONS: ListOptions = ListOptions { filters: &[], per_page: 50, max_per_page: 1_000 };
+const LIST_OPTIONS: ListOptions = ListOptions { filters: &["monitor"], per_page: 50, max_per_page: 1_000 };
 /// The number of pools that an account without an Enterprise plan may have.
 const MAX_POOLS: usize = 20;
 const READ_ONLY: [&str; 5] = ["created_on", "modified_on", "disabled_at", "healthy", "networks"];
@@ -45,7 +46,9 @@ pub(crate) fn collection(store: &mut Store, account: &str, request: &FakeRequest
     let account = store.accounts.get_mut(account).ok_or_else(|| ApiResponse::no_route(&request.path))?;
     match request.method {
         Method::GET => {
-            let pools: Vec<_> = account.pools.values().map(|pool| with_health(rendered(pool))).collect();
+            let has_monitor = |pool: &&Value| request.parameter("monitor").is_none_or(|id| pool["monitor"] == id);
+            let selected = account.pools.values().filter(has_monitor);
+            let pools: Vec<_> = selected.map(|pool| with_health(rendered(pool))).collect();
             request.page(&LIST_OPTIONS, &pools)
         }
         Method::POST => {
@@ -74,24 +77,48 @@ pub(crate) fn item(store: &mut Store, account: &str, id: &str, request: &FakeReq
             let mut pool = if request.method == Method::PATCH { old.clone() } else { defaults() };
             pool.extend(writable(request, Some(id))?);
             check(&pool, Some(id), account)?;
-            for kept in ["id", "created_on"] {
-                pool.insert(kept.into(), old[kept].clone());
+            // What a client cannot send, a PUT does not remove.
+            for kept in ["id", "created_on", "networks"] {
+                if let Some(value) = old.get(kept) {
+                    pool.insert(kept.into(), value.clone());
+                }
             }
             finish(&mut pool, &old, store.ids.time());
             let answer = ApiResponse::of(rendered(&Value::Object(pool.clone())));
             account.pools.insert(id.to_owned(), Value::Object(pool));
             Ok(answer)
         }
-        Method::DELETE if store.zones.values().any(|zone| uses(zone, id)) => {
-            let message = "the pool is referenced by a load balancer: resource in use";
-            Err(ApiResponse::refusal(StatusCode::PRECONDITION_FAILED, 1005, message))
-        }
+        Method::DELETE if users(&store.zones, id).next().is_some() => Err(match store.pool_in_use {
+            PoolInUseError::PreconditionFailed => {
+                let message = "This object is referenced by other objects, delete them first.";
+                ApiResponse::refusal(StatusCode::PRECONDITION_FAILED, 1005, message)
+            }
+            PoolInUseError::ValidationFailed => ApiResponse::invalid("the pool is still referenced"),
+        }),
         Method::DELETE => {
             account.pools.remove(id);
             Ok(ApiResponse::of(json!({"id": id})))
         }
         _ => Err(ApiResponse::no_route(&request.path)),
     }
+}
+
+/// Answers for `/accounts/{account}/load_balancers/pools/{pool}/references`: the balancers that use the pool, and the
+/// monitors that it uses. The document's example has the types; that of a monitor group is not verified.
+pub(crate) fn references(store: &Store, account: &str, id: &str, request: &FakeRequest) -> Outcome {
+    let account = store.accounts.get(account).filter(|_| request.method == Method::GET);
+    let account = account.ok_or_else(|| ApiResponse::no_route(&request.path))?;
+    let pool = account.pools.get(id).ok_or_else(|| ApiResponse::not_found("pool"))?;
+    let reference = |direction: &str, kind: &str, id: &Value, name: &Value| json!({"reference_type": direction, "resource_type": kind, "resource_id": id, "resource_name": name});
+    let mut found: Vec<_> = users(&store.zones, id)
+        .map(|balancer| reference("referrer", "load_balancer", &balancer["id"], &balancer["name"]))
+        .collect();
+    for kind in ["monitor", "monitor_group"] {
+        if pool[kind].as_str().is_some_and(|id| !id.is_empty()) {
+            found.push(reference("referral", kind, &pool[kind], &json!(kind)));
+        }
+    }
+    Ok(ApiResponse::of(Value::Array(found)))
 }
 
 /// Answers for `/accounts/{account}/load_balancers/pools/{pool}/health`.
@@ -159,9 +186,10 @@ fn with_health(mut pool: Value) -> Value {
     pool
 }
 
-/// Returns true if any field of any balancer of the zone names the pool.
-fn uses(zone: &FakeZone, pool: &str) -> bool {
-    zone.balancers.values().any(|balancer| balancer.to_string().contains(pool))
+/// The balancers of all zones that send traffic to the pool by any of their fields.
+fn users<'a>(zones: &'a BTreeMap<String, FakeZone>, pool: &str) -> impl Iterator<Item = &'a Value> {
+    let all = zones.values().flat_map(|zone| zone.balancers.values());
+    all.filter(move |balancer| balancers::pools_of(balancer).contains(&pool))
 }
 
 /// The fields of the request. Refuses a field that is the service's own.
@@ -186,18 +214,60 @@ fn check(pool: &Map<String, Value>, id: Option<&str>, account: &FakeAccount) -> 
         return Err(ApiResponse::invalid("name must be unique"));
     }
     let origins = pool.get("origins").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    if origins.is_empty() {
-        return Err(ApiResponse::invalid("origin list length must be in range"));
+    if !account.has_load_balancing {
+        return Err(ApiResponse::invalid("Access Failed"));
     }
-    let monitored = pool.get("monitor").and_then(Value::as_str).is_some_and(|monitor| !monitor.is_empty());
-    let mut addresses = BTreeSet::new();
+    if !(1..=account.max_origins).contains(&origins.len()) {
+        let message = format!("the origin list length must be in range [1, {}]", account.max_origins);
+        return Err(ApiResponse::invalid(&message));
+    }
+    check_fields(pool)?;
+    let has = |field: &str| pool.get(field).and_then(Value::as_str).is_some_and(|id| !id.is_empty());
+    let monitored = has("monitor") || has("monitor_group");
+    let mut endpoints = BTreeSet::new();
     for origin in origins {
         check_origin(origin, monitored)?;
-        if !addresses.insert(origin["address"].as_str()) {
+        // One address can be used for several ports and networks (cloudflare-docs #31583).
+        let port = origin["port"].as_u64().unwrap_or_default();
+        if !endpoints.insert((origin["address"].as_str(), port, origin["virtual_network_id"].as_str())) {
             return Err(ApiResponse::invalid("origin addresses must be unique"));
         }
     }
     Ok(())
+}
+
+/// Refuses values outside the SDK's types. The texts are not verified.
+fn check_fields(pool: &Map<String, Value>) -> Result<(), ApiResponse> {
+    let field = |path: &str| pool.get(path).filter(|value| !value.is_null());
+    let inside = |parent: &str, name: &str| field(parent).and_then(|parent| parent.get(name));
+    let is_one_of = |value: Option<&Value>, allowed: &[&str]| {
+        value.is_none_or(|value| value.as_str().is_some_and(|value| allowed.contains(&value)))
+    };
+    let is_percent = |value: Option<&Value>| {
+        value.is_none_or(|value| value.as_f64().is_some_and(|percent| (0.0..=100.0).contains(&percent)))
+    };
+    let policies = ["random", "hash", "least_outstanding_requests", "least_connections"];
+    let sources = field("health_sources").map_or(Some(&[][..]), |sources| sources.as_array().map(Vec::as_slice));
+    let sources_fit =
+        |sources: &[Value]| sources.iter().all(|source| is_one_of(Some(source), &["local", "regional", "global"]));
+    let fits = [
+        ("minimum_origins", field("minimum_origins").is_none_or(Value::is_u64)),
+        ("origin_steering", is_one_of(inside("origin_steering", "policy"), &policies)),
+        (
+            "load_shedding",
+            is_percent(inside("load_shedding", "default_percent"))
+                && is_percent(inside("load_shedding", "session_percent"))
+                && is_one_of(inside("load_shedding", "default_policy"), &["random", "hash"])
+                && is_one_of(inside("load_shedding", "session_policy"), &["hash"]),
+        ),
+        ("health_sources", sources.is_some_and(sources_fit)),
+        ("notification_filter", field("notification_filter").is_none_or(Value::is_object)),
+        ("latitude and longitude", field("latitude").is_some() == field("longitude").is_some()),
+    ];
+    match fits.into_iter().find(|(_, fits)| !fits) {
+        Some((name, _)) => Err(ApiResponse::invalid(&format!("{name} must be a value that the API knows"))),
+        None => Ok(()),
+    }
 }
 
 fn check_origin(origin: &Value, monitored: bool) -> Result<(), ApiResponse> {

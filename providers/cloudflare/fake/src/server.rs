@@ -160,6 +160,7 @@ async fn inject(
         }
         Fault::TooMany { retry_after } => too_many(retry_after),
         Fault::Status(status) => whole(&ApiResponse::refusal(code(status), 10_013, "an unknown error occurred")),
+        Fault::Refusal { status, code: number, message } => whole(&ApiResponse::refusal(code(status), number, message)),
         Fault::Html(status) => page(status),
         Fault::Empty => {
             apply(shared, request);

@@ -174,3 +174,19 @@ async fn every_call_is_written_down() {
     assert_eq!((&calls[0].body, &calls[1].body), (&Value::Null, &json!({"description": "new"})));
     assert!(calls[0].at <= calls[1].at);
 }
+
+#[tokio::test]
+async fn a_refusal_has_the_code_and_the_text_that_the_test_chose() {
+    let chosen = Fault::Refusal { status: 409, code: 1_234, message: "as the test says" };
+    for (fault, expected) in [
+        (Fault::BALANCING_NOT_ENABLED, (400, 1002, "load balancing not enabled for zone: validation failed")),
+        (Fault::ACCESS_FAILED, (400, 1002, "Access Failed: validation failed")),
+        (Fault::TWO_ORIGINS, (400, 1002, "the origin list length must be in range [1, 2]: validation failed")),
+        (chosen, (409, 1_234, "as the test says")),
+    ] {
+        let setup = Setup::new().await;
+        let (answer, applied) = setup.inject(fault).await;
+        assert_eq!(answer.unwrap().error(), expected);
+        assert!(!applied, "{fault:?}");
+    }
+}
