@@ -322,7 +322,7 @@ impl Driver {
             targets: answer
                 .reasons
                 .iter()
-                .map(|(target, reason)| self.target_status(target, reason, healths.get(target).copied()))
+                .map(|known| self.target_status(&known.target, &known.reason, healths.get(&known.target).copied()))
                 .collect(),
             pending_overrides: self.pending_overrides(&answer.pool),
             unsaved_overrides: Vec::new(),

@@ -64,7 +64,7 @@ fn watch(pools: &[PoolConfig], to_engine: &UnboundedSender<TargetObservation>) -
     for PoolConfig { pool, probe, .. } in pools {
         let prober = Arc::new(Prober::new(probe.clone()));
         let count = pool.targets().count();
-        for (index, (target, _)) in pool.targets().enumerate() {
+        for (index, target) in pool.targets().enumerate() {
             let offset = daymark_probe::offset(probe.interval, index, count);
             let to_engine = to_engine.clone();
             let address = target.address;
@@ -93,7 +93,7 @@ fn verdicts(engine: &mut Engine, observed: &BTreeMap<Target, Kind>, clock: Clock
         )
     });
     let alarms = |answer: &Answer| {
-        let families = answer.reasons.iter().map(|(target, _)| target.family());
+        let families = answer.reasons.iter().map(|known| known.target.family());
         daymark_api::basis_alarms(&answer.pool, &answer.bases, families, answer.has_verdicts())
     };
     Verdicts {

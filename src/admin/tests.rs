@@ -97,7 +97,7 @@ impl Bench {
     }
 
     async fn see(&mut self, index: usize, kind: Kind) {
-        let target: Target = self.pools[0].targets().nth(index).unwrap().0;
+        let target: Target = self.pools[0].targets().nth(index).unwrap();
         let timings = Timings { http: Some(Duration::from_millis(3)), ..Timings::default() };
         self.admin.driver.observe(target, Observation { kind, timings, certificate: None }).unwrap();
         // The reply to a later question comes after the observation is taken in.

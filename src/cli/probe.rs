@@ -65,7 +65,7 @@ fn known(config: &Config) -> Vec<PoolConfig> {
 async fn probe_all(pools: &[PoolConfig]) -> Vec<ProbedTarget> {
     let probers: Vec<Prober> = pools.iter().map(|pool| Prober::new(pool.probe.clone())).collect();
     let pairs = pools.iter().zip(&probers);
-    let targets = pairs.flat_map(|(pool, prober)| pool.pool.targets().map(move |(target, _)| (target, prober)));
+    let targets = pairs.flat_map(|(pool, prober)| pool.pool.targets().map(move |target| (target, prober)));
     join_all(targets.map(|(target, prober)| async move {
         let observation = prober.probe_once(target.address).await;
         ProbedTarget { target, message: observation.kind.to_string(), observation }

@@ -34,7 +34,7 @@ fn start(pool: Pool) -> Bench {
 
 impl Bench {
     fn see(&self, pool: &Pool, index: usize, kind: Kind) {
-        let target = pool.targets().nth(index).unwrap().0;
+        let target = pool.targets().nth(index).unwrap();
         self.handle.observe(target, fixtures::observation(kind)).unwrap();
     }
 

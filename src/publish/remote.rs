@@ -198,7 +198,7 @@ impl<P: RemoteProvider + ?Sized> RemotePublisher<'_, P> {
             Err(_) => return,
         };
         let reasons = decision.answers.iter().flat_map(|answer| &answer.reasons);
-        let targets = reasons.map(|(target, _)| target.clone()).collect();
+        let targets = reasons.map(|known| known.target.clone()).collect();
         let is_due = self.last_request.as_ref().is_none_or(|last| {
             let is_time = last.at.elapsed() >= self.provider.drift_interval();
             last.is_refused != is_refused || last.targets != targets || (is_time && self.progress.has_findings())

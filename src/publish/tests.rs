@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use daymark_decision::fixtures::pool_name;
-use daymark_decision::{Basis, Family, NotReadyReason, Reason, Target};
+use daymark_decision::{Basis, Family, NotReadyReason, Reason, Target, TargetReason};
 use daymark_provider::{
     ApplyError, CallCount, DecisionError, InMemory, InMemoryRemote, Pass, Provider, RemoteProvider, Usage, contract,
 };
@@ -228,7 +228,8 @@ fn without_verdict(generation: u64) -> Decision {
     let member = &answer.members[0];
     let target = Target { pool: answer.pool.clone(), node: member.node.clone(), address: member.address };
     answer.bases = [(Family::Ipv4, Basis::Bootstrap)].into();
-    answer.reasons = vec![(target, Reason::Bootstrap { cause: NotReadyReason::NoVerdict { observed: None } })];
+    let reason = Reason::Bootstrap { cause: NotReadyReason::NoVerdict { observed: None } };
+    answer.reasons = vec![TargetReason { target, reason }];
     decision
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use daymark_decision::{Answer, Family, PoolName, Target};
+use daymark_decision::{Answer, Family, PoolName, Target, TargetReason};
 use daymark_provider::Edit;
 use http::Method;
 use serde_json::Value;
@@ -199,10 +199,10 @@ pub(crate) fn desired_targets(answer: &Answer) -> Vec<DesiredTarget> {
         }
     }
     let mut desired = Vec::new();
-    for (index, (target, reason)) in answer.reasons.iter().enumerate() {
+    for (index, TargetReason { target, reason }) in answer.reasons.iter().enumerate() {
         let is_in = fitting.contains(&target.address);
         let is_beyond = !is_in && members.contains(&target.address);
-        let earlier = answer.reasons[..index].iter().map(|(earlier, _)| earlier);
+        let earlier = answer.reasons[..index].iter().map(|earlier| &earlier.target);
         desired.push(DesiredTarget {
             is_in,
             reason: if is_beyond { "out: beyond `maxAnswers`".to_owned() } else { reason.to_string() },

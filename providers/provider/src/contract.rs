@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use daymark_decision::{
-    Answer, Basis, Decision, Member, Moment, NodeName, NotReadyReason, Order, PoolName, Reason, Target,
+    Answer, Basis, Decision, Member, Moment, NodeName, NotReadyReason, Order, PoolName, Reason, Target, TargetReason,
 };
 use tokio::time::Instant;
 
@@ -189,9 +189,10 @@ pub fn answer(pool: &PoolName, generation: u64, nodes: impl IntoIterator<Item = 
             members.push(Member { node: target.node.clone(), address: target.address, weight: 1 });
         }
         let down = NotReadyReason::Down { since, observed: None };
-        reasons.push((target, if is_in { Reason::Ready { since } } else { Reason::NotReady { cause: down } }));
+        let reason = if is_in { Reason::Ready { since } } else { Reason::NotReady { cause: down } };
+        reasons.push(TargetReason { target, reason });
     }
-    let bases = reasons.iter().map(|(target, _)| (target.family(), Basis::Ready)).collect();
+    let bases = reasons.iter().map(|known| (known.target.family(), Basis::Ready)).collect();
     Answer {
         pool: pool.clone(),
         members,

@@ -13,7 +13,7 @@ use daymark_api::{
 use daymark_decision::fixtures::{host_name, kinds, node_name, pool_name};
 use daymark_decision::{
     Basis, Certificate, Change, Family, Grade, Kind, Moment, NotReadyReason, Observation, Override, OverrideKind,
-    QuorumState, Reason, RevertedDrain, Target, TargetChange, Timings,
+    QuorumState, Reason, RevertedDrain, Target, TargetReason, Timings,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -258,7 +258,7 @@ fn events() -> Vec<Event> {
     let node = || node_name("cp-1");
     let host = || host_name("dns-2");
     let target = Target { pool: pool(), node: node(), address: ADDRESS };
-    let changes = reasons().into_iter().map(|reason| TargetChange { target: target.clone(), reason });
+    let changes = reasons().into_iter().map(|reason| TargetReason { target: target.clone(), reason });
     let bases = [(Family::Ipv4, Basis::Ready)];
     let answer = Change {
         pool: pool(),

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{NodeName, PoolName};
-use crate::reason::Reason;
-use crate::target::{Family, Target};
+use crate::reason::TargetReason;
+use crate::target::Family;
 
 /// Everything to publish, as whole state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub struct Answer {
     /// The basis on which the members of each family were chosen. A family without members has none.
     pub bases: BTreeMap<Family, Basis>,
     /// The reason of each target of the pool, in the operator's order.
-    pub reasons: Vec<(Target, Reason)>,
+    pub reasons: Vec<TargetReason>,
 }
 
 impl Answer {
@@ -57,13 +57,13 @@ impl Answer {
 
     /// True if the pool has targets of a family, and no earlier use of any is known: its members, if it has any, are a guess.
     pub fn is_guess(&self, family: Family) -> bool {
-        let has_targets = self.reasons.iter().any(|(target, _)| target.family() == family);
+        let has_targets = self.reasons.iter().any(|known| known.target.family() == family);
         has_targets && matches!(self.bases.get(&family), None | Some(Basis::Bootstrap))
     }
 
     /// True if every target has a verdict, so that the answer is no guess. Verdicts of an earlier run count.
     pub fn has_verdicts(&self) -> bool {
-        self.reasons.iter().all(|(_, reason)| reason.has_verdict())
+        self.reasons.iter().all(|known| known.reason.has_verdict())
     }
 }
 

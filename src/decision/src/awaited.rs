@@ -21,11 +21,7 @@ pub(crate) struct Awaited {
 impl Awaited {
     /// Waits for every target of a pool, with the verdicts of the last run.
     pub(crate) fn new(policy: &Pool, retained: PoolVerdicts, now: Moment) -> Self {
-        Self {
-            until: now.after(policy.timing.detection),
-            missing: policy.targets().map(|(target, _)| target).collect(),
-            retained,
-        }
+        Self { until: now.after(policy.timing.detection), missing: policy.targets().collect(), retained }
     }
 
     /// Renames the missing targets. Those that are gone are awaited no longer.

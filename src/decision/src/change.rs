@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Basis, Decision};
 use crate::name::PoolName;
-use crate::reason::Reason;
+use crate::reason::TargetReason;
 use crate::target::{Family, Target};
 
 /// A change of the addresses of a pool, or of their basis.
@@ -30,16 +30,7 @@ pub struct Change {
     /// The new basis of each family.
     pub new_bases: BTreeMap<Family, Basis>,
     /// The targets that entered, left, or are in for another kind of reason.
-    pub targets: Vec<TargetChange>,
-}
-
-/// One target's part in a change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TargetChange {
-    /// The target.
-    pub target: Target,
-    /// The reason for which it is in or out now.
-    pub reason: Reason,
+    pub targets: Vec<TargetReason>,
 }
 
 impl Change {
@@ -55,20 +46,11 @@ impl Change {
         if old.is_some_and(|old| old.bases == new.bases) && old_addresses == new_addresses {
             return None;
         }
-        let former = |target: &Target| {
-            let (_, reason) = old?.reasons.iter().find(|(known, _)| known == target)?;
-            Some(reason)
+        let former = |target: &Target| old?.reasons.iter().find(|known| known.target == *target);
+        let differs = |TargetReason { target, reason }: &&TargetReason| {
+            former(target).is_none_or(|former| std::mem::discriminant(&former.reason) != std::mem::discriminant(reason))
         };
-        let differs = |(target, reason): &&(Target, Reason)| {
-            former(target).is_none_or(|former| std::mem::discriminant(former) != std::mem::discriminant(reason))
-        };
-        let targets = new
-            .reasons
-            .iter()
-            .filter(differs)
-            .cloned()
-            .map(|(target, reason)| TargetChange { target, reason })
-            .collect();
+        let targets = new.reasons.iter().filter(differs).cloned().collect();
         Some(Self {
             pool: new.pool.clone(),
             generation: new.generation,
@@ -135,17 +117,17 @@ mod tests {
     use crate::fixtures::{node_name, pool_name};
     use crate::moment::Moment;
     use crate::observation::Kind;
-    use crate::reason::NotReadyReason;
+    use crate::reason::{NotReadyReason, Reason};
 
-    fn target(n: u8, reason: Reason) -> TargetChange {
+    fn target(n: u8, reason: Reason) -> TargetReason {
         let node = node_name(&format!("cp-{n}"));
-        TargetChange {
+        TargetReason {
             target: Target { pool: pool_name("lb.example.org"), node, address: [192, 0, 2, n].into() },
             reason,
         }
     }
 
-    fn change(old: &[u8], new: &[u8], targets: Vec<TargetChange>) -> String {
+    fn change(old: &[u8], new: &[u8], targets: Vec<TargetReason>) -> String {
         let addresses = |of: &[u8]| of.iter().map(|&n| [192, 0, 2, n].into()).collect();
         let bases = |addresses: &[u8]| addresses.iter().map(|_| (Family::Ipv4, Basis::Ready)).collect();
         Change {

@@ -13,7 +13,7 @@ use crate::moment::Moment;
 use crate::name::{NodeName, PoolName};
 use crate::observation::Observation;
 use crate::operator_override::Override;
-use crate::override_entry::OverrideEntry;
+use crate::override_entry::{NodeOverride, OverrideEntry};
 use crate::overrides::{Overrides, Usability};
 use crate::peers::{PeerView, Peers, REACHABLE_FOR, ViewEffect};
 use crate::policy::Pool;
@@ -89,7 +89,7 @@ impl Engine {
     fn begin_start(&mut self) {
         if self.membership.is_some() {
             let until = self.now.after(REACHABLE_FOR);
-            let verdicts = self.verdicts().map(|(target, verdict)| (target.clone(), verdict)).collect();
+            let verdicts = self.verdicts().map(|(target, verdict)| (target.clone(), *verdict)).collect();
             self.starting = Some(Starting { until, verdicts });
             self.overrides.mark_expiry_uncertain(until);
         }
@@ -145,14 +145,10 @@ impl Engine {
 
     /// Merges override entries of other hosts: the newest entry of each node counts. Two drains that did not know of each other
     /// and leave no usable node: the later one is reverted. Entries on nodes that are not configured stay pending.
-    pub fn handle_override_entries(
-        &mut self,
-        entries: impl IntoIterator<Item = (NodeKey, OverrideEntry)>,
-        now: Moment,
-    ) {
+    pub fn handle_override_entries(&mut self, entries: impl IntoIterator<Item = NodeOverride>, now: Moment) {
         self.advance(now);
         let mut has_changed = false;
-        for (key, entry) in entries {
+        for NodeOverride { key, entry } in entries {
             has_changed |= self.pools.contains_key(&key.pool) && self.overrides.merge(key, entry, self.now);
         }
         if !has_changed {
@@ -287,9 +283,8 @@ impl Engine {
     }
 
     /// The verdict of the hosts on each target.
-    pub fn verdicts(&self) -> impl Iterator<Item = (&Target, Grade)> {
-        let verdicts = self.pools.values().flat_map(|pool| &pool.verdicts().by_target);
-        verdicts.map(|(target, verdict)| (target, *verdict))
+    pub fn verdicts(&self) -> impl Iterator<Item = (&Target, &Grade)> {
+        self.pools.values().flat_map(|pool| &pool.verdicts().by_target)
     }
 
     /// The memory for the next run.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::memory::TargetMemory;
+use crate::memory::HealthMemory;
 use crate::moment::Moment;
 use crate::observation::Kind;
 use crate::penalty::{MAX_WAIT, Penalty};
@@ -171,8 +171,8 @@ impl Health {
         }
     }
 
-    pub(crate) fn memory(&self) -> TargetMemory {
-        TargetMemory {
+    pub(crate) fn memory(&self) -> HealthMemory {
+        HealthMemory {
             grade: self.grade(),
             since: self.since,
             observed: self.observed.clone(),
@@ -186,7 +186,7 @@ impl Health {
     }
 
     /// The health that an earlier run remembered. Its clock may have been ahead, so no wait is longer than the maximum.
-    pub(crate) fn restored(memory: TargetMemory, now: Moment) -> Self {
+    pub(crate) fn restored(memory: HealthMemory, now: Moment) -> Self {
         let thresholded = ThresholdedGrade::restored(memory.grade, memory.streak);
         Self {
             thresholded,

@@ -31,13 +31,13 @@ pub struct PoolMemory {
     /// The targets of the last known good answer; empty if there never was one.
     pub last_known_good: BTreeSet<Target>,
     /// The state of each target.
-    pub targets: Vec<(Target, TargetMemory)>,
+    pub targets: Vec<TargetMemory>,
     /// The verdicts that differ from this host's own grades.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub verdicts: Vec<(Target, Grade)>,
+    pub verdicts: Vec<RememberedGrade>,
     /// The best grade that any host gave each target, if it is better than the verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub minority: Vec<(Target, Grade)>,
+    pub minority: Vec<RememberedGrade>,
     /// The targets that only a penalty keeps from `ready`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub flapping: BTreeSet<Target>,
@@ -47,8 +47,26 @@ pub struct PoolMemory {
 
 /// The state of one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct TargetMemory {
+    /// The target.
+    pub target: Target,
+    /// Its health.
+    pub health: HealthMemory,
+}
+
+/// A grade of one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RememberedGrade {
+    /// The target.
+    pub target: Target,
+    /// Its grade.
+    pub grade: Grade,
+}
+
+/// The health of one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthMemory {
     pub(crate) grade: Grade,
     pub(crate) since: Moment,
     pub(crate) observed: Option<Kind>,

@@ -9,6 +9,7 @@ use crate::moment::Moment;
 use crate::name::{HostName, NodeName};
 use crate::operator_override::{Override, OverrideKind};
 use crate::peers::REACHABLE_FOR;
+use crate::target::NodeKey;
 
 /// A hybrid logical clock reading (Kulkarni and others, "Logical Physical Clocks", 2014). It orders all entries.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,6 +39,15 @@ pub struct OverrideEntry {
     /// True while its host has just started and knows the end by its own clock alone. Other hosts may know better.
     #[serde(default)]
     pub expiry_uncertain: bool,
+}
+
+/// The newest request for one node, with the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeOverride {
+    /// The node.
+    pub key: NodeKey,
+    /// The request.
+    pub entry: OverrideEntry,
 }
 
 /// The state of a request.

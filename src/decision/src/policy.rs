@@ -25,13 +25,14 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Every address of every node, in the operator's order, with its node.
-    pub fn targets(&self) -> impl Iterator<Item = (Target, &Node)> {
-        self.nodes.iter().flat_map(move |node| {
-            node.addresses
-                .iter()
-                .map(move |&address| (Target { pool: self.name.clone(), node: node.name.clone(), address }, node))
-        })
+    /// Every address of every node, in the operator's order.
+    pub fn targets(&self) -> impl Iterator<Item = Target> {
+        self.nodes.iter().flat_map(|node| self.targets_of(node))
+    }
+
+    /// Every address of a node of this pool.
+    pub(crate) fn targets_of(&self, node: &Node) -> impl Iterator<Item = Target> {
+        node.addresses.iter().map(|&address| Target { pool: self.name.clone(), node: node.name.clone(), address })
     }
 
     /// The key of a node of this pool.

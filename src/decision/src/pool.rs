@@ -8,7 +8,7 @@ use crate::awaited::Awaited;
 use crate::families::Families;
 use crate::health::Health;
 use crate::last_known_good::LastKnownGood;
-use crate::memory::PoolMemory;
+use crate::memory::{PoolMemory, RememberedGrade, TargetMemory};
 use crate::moment::Moment;
 use crate::name::NodeName;
 use crate::observation::Kind;
@@ -17,7 +17,7 @@ use crate::overrides::{Overrides, Usability};
 use crate::policy::{Mode, Pool};
 use crate::pool_verdicts::{PoolVerdicts, VoteResult};
 use crate::quorum::Vote;
-use crate::reason::{NotReadyReason, Reason};
+use crate::reason::{NotReadyReason, Reason, TargetReason};
 use crate::selection::{Candidate, Selection, select};
 use crate::target::{Family, Grade, Target};
 use crate::ttl::Ttl;
@@ -37,13 +37,14 @@ pub(crate) struct PoolState {
 impl PoolState {
     /// A pool without an answer; to be recomputed before its answer is read.
     pub(crate) fn new(policy: Pool, memory: Option<PoolMemory>, now: Moment) -> Self {
-        let remembered = memory.as_ref().map(|memory| memory.targets.iter().cloned()).into_iter().flatten();
+        let remembered = memory.iter().flat_map(|memory| memory.targets.iter().cloned());
         let healths: BTreeMap<Target, Health> =
-            remembered.map(|(target, memory)| (target, Health::restored(memory, now))).collect();
+            remembered.map(|TargetMemory { target, health }| (target, Health::restored(health, now))).collect();
         let mut by_target: BTreeMap<Target, Grade> =
             healths.iter().map(|(target, health)| (target.clone(), health.grade())).collect();
-        by_target.extend(memory.iter().flat_map(|memory| memory.verdicts.iter().cloned()));
-        let minority = memory.iter().flat_map(|memory| memory.minority.iter().cloned()).collect();
+        let grade = |RememberedGrade { target, grade }: &RememberedGrade| (target.clone(), *grade);
+        by_target.extend(memory.iter().flat_map(|memory| memory.verdicts.iter().map(grade)));
+        let minority = memory.iter().flat_map(|memory| memory.minority.iter().map(grade)).collect();
         let flapping = memory.iter().flat_map(|memory| memory.flapping.iter().cloned()).collect();
         let good = memory.map(|memory| memory.last_known_good).unwrap_or_default();
         let good = Family::ALL.map(|family| {
@@ -77,13 +78,11 @@ impl PoolState {
 
     /// Takes a new policy. Addresses that stay keep their state, also under another node's name.
     pub(crate) fn configure(&mut self, policy: Pool) {
-        let present = |former: &Target| {
-            policy.targets().map(|(target, _)| target).find(|target| target.address == former.address)
-        };
+        let present = |former: &Target| policy.targets().find(|target| target.address == former.address);
         let mut known = renamed(std::mem::take(&mut self.healths), present);
         self.healths = policy
             .targets()
-            .map(|(target, _)| {
+            .map(|target| {
                 let health = known.remove(&target).unwrap_or_default();
                 (target, health)
             })
@@ -107,7 +106,7 @@ impl PoolState {
 
     /// The health of every target, in the operator's order.
     pub(crate) fn healths(&self) -> impl Iterator<Item = (&Target, &Health)> {
-        self.policy.targets().filter_map(|(target, _)| self.healths.get_key_value(&target))
+        self.policy.targets().filter_map(|target| self.healths.get_key_value(&target))
     }
 
     /// Takes in the outcome of one probe. Returns true if it changes what is known.
@@ -157,11 +156,12 @@ impl PoolState {
     }
 
     /// This host's vote on each target.
-    pub(crate) fn votes(&self) -> impl Iterator<Item = (Target, Vote)> {
-        self.healths().map(|(target, health)| {
+    pub(crate) fn votes(&self) -> BTreeMap<Target, Vote> {
+        let vote = |(target, health): (&Target, &Health)| {
             let in_last_known_good = self.good.values().any(|good| good.targets().contains(target));
             (target.clone(), Vote { in_last_known_good, ..health.vote() })
-        })
+        };
+        self.healths.iter().map(vote).collect()
     }
 
     /// Judges each target by a finding, asked in the order of targets. Without a verdict in it, the former one stays.
@@ -209,8 +209,8 @@ impl PoolState {
         }
         let effective = self.awaited.as_ref().map_or(&self.verdicts, |awaited| &awaited.retained);
         let policy = &self.policy;
-        let candidates: Vec<_> = policy
-            .targets()
+        let nodes = policy.nodes.iter().flat_map(|node| policy.targets_of(node).map(move |target| (target, node)));
+        let candidates: Vec<_> = nodes
             .map(|(target, node)| Candidate {
                 active_override: overrides.get(&target.node_key()),
                 verdict: effective.verdict(&target),
@@ -245,7 +245,8 @@ impl PoolState {
                 .iter()
                 .map(|candidate| {
                     let selection = selections.get(&candidate.target.family());
-                    (candidate.target.clone(), self.reason(candidate, selection, families))
+                    let reason = self.reason(candidate, selection, families);
+                    TargetReason { target: candidate.target.clone(), reason }
                 })
                 .collect(),
         };
@@ -296,17 +297,18 @@ impl PoolState {
     pub(crate) fn memory(&self, overrides: &Overrides) -> PoolMemory {
         let own_grade = |target: &Target| self.healths.get(target).map(Health::grade).unwrap_or_default();
         let effective = self.effective_verdicts();
-        let verdicts = self.healths.keys().map(|target| (target, effective.verdict(target)));
-        let verdicts = verdicts.filter(|(target, verdict)| *verdict != own_grade(target));
-        let minority = effective.minority.iter();
+        let grade = |target: &Target, grade| RememberedGrade { target: target.clone(), grade };
+        let health =
+            |(target, health): (&Target, &Health)| TargetMemory { target: target.clone(), health: health.memory() };
+        let verdicts = self.healths.keys().map(|target| grade(target, effective.verdict(target)));
         let entries = overrides.entries().filter(|(key, _)| key.pool == self.policy.name);
         PoolMemory {
             pool: self.policy.name.clone(),
             last_known_good: self.good.values().flat_map(LastKnownGood::targets).cloned().collect(),
-            targets: self.healths().map(|(target, health)| (target.clone(), health.memory())).collect(),
-            verdicts: verdicts.map(|(target, verdict)| (target.clone(), verdict)).collect(),
+            targets: self.healths().map(health).collect(),
+            verdicts: verdicts.filter(|verdict| verdict.grade != own_grade(&verdict.target)).collect(),
             flapping: effective.flapping.clone(),
-            minority: minority.map(|(target, grade)| (target.clone(), *grade)).collect(),
+            minority: effective.minority.iter().map(|(target, best)| grade(target, *best)).collect(),
             overrides: entries.map(|(key, entry)| (key.node.clone(), entry.clone())).collect(),
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::moment::Moment;
 use crate::observation::Kind;
 use crate::operator_override::Override;
-use crate::target::Family;
+use crate::target::{Family, Target};
 
 /// The answer status of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,15 @@ pub enum AnswerStatus {
     In,
     /// The answer lacks the target.
     Out,
+}
+
+/// A target, and the reason for which it is in the answer or out of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetReason {
+    /// The target.
+    pub target: Target,
+    /// The reason.
+    pub reason: Reason,
 }
 
 /// The reason for which a target is in the answer or out of it. The log, the API and `daymark explain` show this value.

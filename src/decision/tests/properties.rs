@@ -175,7 +175,7 @@ impl Pair {
     }
 
     fn targets(&self) -> Vec<Target> {
-        self.pool.targets().map(|(target, _)| target).collect()
+        self.pool.targets().collect()
     }
 
     fn nodes(&self) -> Vec<NodeName> {
@@ -281,8 +281,8 @@ proptest! {
             // A target that was in only because no target was ready leaves when one is ready.
             let was_ready = before.basis() == Basis::Ready && after.basis() == Basis::Ready;
             for removed in members(&before).difference(&members(&after)).filter(|_| was_ready) {
-                let was_forced = before.reasons.iter().any(|(target, reason)| {
-                    target == removed && matches!(reason, daymark_decision::Reason::Forced { .. })
+                let was_forced = before.reasons.iter().any(|known| {
+                    known.target == *removed && matches!(known.reason, daymark_decision::Reason::Forced { .. })
                 });
                 if drained.contains(&removed.node) || was_forced {
                     continue;
@@ -363,7 +363,7 @@ proptest! {
             let drained = pair.overridden(OverrideKind::Drain);
             let forced = pair.overridden(OverrideKind::Force);
             let verdicts: BTreeMap<Target, Grade> =
-                pair.engine.verdicts().map(|(target, verdict)| (target.clone(), verdict)).collect();
+                pair.engine.verdicts().map(|(target, verdict)| (target.clone(), *verdict)).collect();
             for family in Family::ALL {
                 let of_family = pair.targets().into_iter().filter(|target| target.family() == family);
                 let (drained, undrained): (Vec<_>, Vec<_>) =

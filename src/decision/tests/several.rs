@@ -150,7 +150,7 @@ impl Modelled {
         match &step.input {
             Input::Observe { pool, target, kind, times } => {
                 let pool = pool.index(self.pools.len());
-                let targets: Vec<Target> = self.pools[pool].targets().map(|(target, _)| target).collect();
+                let targets: Vec<Target> = self.pools[pool].targets().collect();
                 for _ in 0..*times {
                     let target = target.get(&targets);
                     self.engine.handle_observation(target, &build::observation(kind.clone()), self.now);
@@ -280,7 +280,7 @@ proptest! {
     ) {
         let pool = Shape { mode: Mode::All, ..shapes[0].clone() }.pool(0, mine);
         let votes = |(nodes, mask): &(Nodes, u8)| {
-            let vote = |(target, _): (Target, &Node)| {
+            let vote = |target: Target| {
                 let in_last_known_good = is_in(*mask, target.address);
                 (target, Vote { grade: Grade::Down, in_last_known_good, ..Vote::default() })
             };
@@ -292,7 +292,7 @@ proptest! {
 
         // The addresses of its own mask were ready in its last run.
         let mut alone = Engine::new(None, vec![pool.clone()], Memory::default(), START);
-        for (target, _) in pool.targets() {
+        for target in pool.targets() {
             let kind = if is_in(own_mask, target.address) { Kind::Ready } else { Kind::Refused };
             good.extend((kind == Kind::Ready).then_some(target.address));
             (0..4).for_each(|_| alone.handle_observation(&target, &build::observation(kind.clone()), START));
@@ -307,13 +307,13 @@ proptest! {
             // In an outage, no host reaches a node.
             engine.handle_peer_view(PeerView { abstains: true, ..view }, now, now);
         }
-        for (target, _) in pool.targets() {
+        for target in pool.targets() {
             (0..8).for_each(|_| engine.handle_observation(&target, &build::observation(Kind::Refused), now));
         }
 
         let answer = engine.decide(now).answers.remove(0);
-        let of_family = |family| pool.targets().map(|(of, _)| of.address).filter(move |of| Family::of(*of) == family);
-        let is_any_good = pool.targets().any(|(of, _)| good.contains(&of.address));
+        let of_family = |family| pool.targets().map(|of| of.address).filter(move |of| Family::of(*of) == family);
+        let is_any_good = pool.targets().any(|of| good.contains(&of.address));
         for family in Family::ALL {
             let kept: BTreeSet<IpAddr> = of_family(family).filter(|of| good.contains(of)).collect();
             // A family that was never good is left out beside one that was.
@@ -337,7 +337,7 @@ proptest! {
     ) {
         let shape = Shape { rise: 1, fall, mode: Mode::All, families: [0; 4] };
         let pool = shape.pool(0, Nodes { mask: 0b11, first_name: 0 });
-        let all: Vec<Target> = pool.targets().map(|(target, _)| target).collect();
+        let all: Vec<Target> = pool.targets().collect();
         let ready = Vote { grade: Grade::Ready, ..Vote::default() };
         let votes: BTreeMap<Target, Vote> = all.iter().map(|target| (target.clone(), ready)).collect();
         let mut engine = engine_among(&pool, vec![votes; hosts - 1], hosts);

@@ -110,7 +110,7 @@ impl Discovery {
                 Some(finder) if finder.settings == *settings && finder.probe == *probe => finder,
                 former => self.start(&pool.name, settings, probe, former),
             };
-            finder.seeds = pool.targets().map(|(target, _)| target.address).collect();
+            finder.seeds = pool.targets().map(|target| target.address).collect();
             self.finders.insert(pool.name.clone(), finder);
         }
         for finder in former.values() {

@@ -45,7 +45,7 @@ impl DiscoveredPools {
 /// Adds the discovered nodes to a pool, each address once. The configuration comes first, and a node of the same name is the same
 /// node. If several discovered nodes have one address, the one that has had it for longest keeps it.
 fn with_discovered(pool: &Pool, discovered: &DiscoveredNodes) -> Pool {
-    let mut taken: BTreeSet<IpAddr> = pool.targets().map(|(target, _)| target.address).collect();
+    let mut taken: BTreeSet<IpAddr> = pool.targets().map(|target| target.address).collect();
     let mut nodes = pool.nodes.clone();
     for KnownOfNode { node: name, address, .. } in discovered.known() {
         if discovered.owner(address) != Some(name) || !taken.insert(address) {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::{HostName, Membership, Moment, NodeKey, OverrideEntry, PeerView, PoolName};
+use daymark_decision::{HostName, Membership, Moment, NodeOverride, PeerView, PoolName};
 
 use crate::entries::{ConfigurationHash, EntryKey, EntryValue, HostEntries};
 use crate::message::Message;
@@ -45,7 +45,7 @@ pub struct Gossip {
     peers: BTreeMap<HostName, PeerState>,
     links: BTreeMap<HostName, PeerLink>,
     /// Overrides that have arrived and were not taken yet.
-    override_entries: Vec<(NodeKey, OverrideEntry)>,
+    override_entries: Vec<NodeOverride>,
     /// The configuration with which overrides were taken last.
     configuration: BTreeMap<PoolName, ConfigurationHash>,
     has_identity_conflict: bool,
@@ -188,7 +188,7 @@ impl Gossip {
     }
 
     /// Takes the overrides that have arrived since the last call.
-    pub fn take_override_entries(&mut self) -> Vec<(NodeKey, OverrideEntry)> {
+    pub fn take_override_entries(&mut self) -> Vec<NodeOverride> {
         std::mem::take(&mut self.override_entries)
     }
 

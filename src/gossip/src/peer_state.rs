@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use daymark_decision::{HostName, Moment, NodeKey, OverrideEntry, PoolName, Target, Vote};
+use daymark_decision::{HostName, Moment, NodeOverride, PoolName, Target, Vote};
 
 use crate::entries::{ConfigurationHash, EntryKey, EntryValue, HostEntries};
 use crate::message::DigestEntry;
@@ -95,9 +95,11 @@ impl PeerState {
         }
     }
 
-    pub(crate) fn override_entry(&self, key: &EntryKey) -> Option<(NodeKey, OverrideEntry)> {
+    pub(crate) fn override_entry(&self, key: &EntryKey) -> Option<NodeOverride> {
         match (key, self.entries.get(key)?) {
-            (EntryKey::Override(key), EntryValue::Override(entry)) => Some((key.clone(), entry.clone())),
+            (EntryKey::Override(key), EntryValue::Override(entry)) => {
+                Some(NodeOverride { key: key.clone(), entry: entry.clone() })
+            }
             _ => None,
         }
     }

@@ -75,7 +75,7 @@ impl OpenError {
 #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "256 GiB are too long (RFC 8439, section 2.8)")]
 pub fn seal(ring: &KeyRing, cluster: &str, to: &str, plaintext: &[u8], random: [u8; RANDOM_LENGTH]) -> Vec<u8> {
     let key = ring.sealing();
-    let (cipher, nonce) = cipher(key, random);
+    let DatagramCipher { cipher, nonce } = cipher(key, random);
     let mut datagram = Vec::with_capacity(OVERHEAD.saturating_add(plaintext.len()));
     datagram.push(VERSION);
     datagram.extend(key.id().bytes());
@@ -101,22 +101,28 @@ pub fn open(ring: &KeyRing, cluster: &str, own: &str, datagram: &[u8]) -> Result
     let length = sealed.len().checked_sub(MAX_TAG_LEN).ok_or(OpenError::TooShort(datagram.len()))?;
     let [_, id @ ..] = *head;
     let id = KeyId::new(id);
-    let (cipher, nonce) = cipher(ring.find(id).ok_or(OpenError::UnknownKey(id))?, *random);
+    let DatagramCipher { cipher, nonce } = cipher(ring.find(id).ok_or(OpenError::UnknownKey(id))?, *random);
     let mut plaintext = sealed.to_vec();
     cipher.open_in_place(nonce, associated_data(head, cluster, own), &mut plaintext).map_err(|_| OpenError::Forged)?;
     plaintext.truncate(length);
     Ok(plaintext)
 }
 
-/// Derives the cipher and the nonce of one datagram.
+/// The cipher and the nonce of one datagram.
+struct DatagramCipher {
+    cipher: LessSafeKey,
+    nonce: Nonce,
+}
+
+/// Derives the cipher and the nonce of one datagram from the random bytes in it.
 #[expect(clippy::expect_used, reason = "HKDF makes up to 255 hashes (RFC 5869, section 2.3); all lengths are fixed")]
-fn cipher(key: &GossipKey, random: [u8; RANDOM_LENGTH]) -> (LessSafeKey, Nonce) {
+fn cipher(key: &GossipKey, random: [u8; RANDOM_LENGTH]) -> DatagramCipher {
     let (diversifier, nonce) = random.split_at(DIVERSIFIER);
     let secret = Prk::new_less_safe(HKDF_SHA256, key.secret());
     let info = [KEY_LABEL, diversifier];
     let secret = secret.expand(&info, &CHACHA20_POLY1305).expect("one hash is long enough");
     let nonce = Nonce::try_assume_unique_for_key(nonce).expect("the other half is a nonce");
-    (LessSafeKey::new(UnboundKey::from(secret)), nonce)
+    DatagramCipher { cipher: LessSafeKey::new(UnboundKey::from(secret)), nonce }
 }
 
 /// The data that is authenticated and not encrypted.

@@ -72,7 +72,7 @@ impl Supervisor {
             };
             prober.forget_watches();
             let count = pool.targets().count();
-            for (index, (target, _)) in pool.targets().enumerate() {
+            for (index, target) in pool.targets().enumerate() {
                 let watch = match former.remove(&target) {
                     Some(watch) if Arc::ptr_eq(&watch.prober, &prober) => watch,
                     other => {

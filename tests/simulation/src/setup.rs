@@ -150,7 +150,7 @@ impl Setup {
     /// Every target of every node by a host's names, in the order of the nodes.
     pub(crate) fn named_targets(&self, naming: Naming) -> Vec<Target> {
         let all = self.configuration(&(0..self.node_count()).collect(), naming);
-        all.iter().flat_map(|pool| pool.targets().map(|(target, _)| target).collect::<Vec<_>>()).collect()
+        all.iter().flat_map(|pool| pool.targets().collect::<Vec<_>>()).collect()
     }
 
     fn pool(&self, pool: usize, nodes: &[usize], naming: Naming) -> Pool {

@@ -264,8 +264,8 @@ async fn a_guess_is_not_published() {
     let fixture = Fixture::without_balancing().await;
     let mut guess = decision(1, &[ONE, TWO, THREE]);
     guess.answers[0].bases = [(Family::Ipv4, Basis::Bootstrap)].into();
-    for (_, reason) in &mut guess.answers[0].reasons {
-        *reason = Reason::Bootstrap { cause: NotReadyReason::NoVerdict { observed: None } };
+    for known in &mut guess.answers[0].reasons {
+        known.reason = Reason::Bootstrap { cause: NotReadyReason::NoVerdict { observed: None } };
     }
     let provider = fixture.records();
     for outcome in [provider.apply(&guess).await.outcome, provider.plan(&guess).await.outcome] {

@@ -7,7 +7,7 @@ use crate::answer::Basis;
 use crate::fixtures::{self, host_name, node_name};
 use crate::observation::Kind;
 use crate::operator_override::OverrideKind;
-use crate::override_entry::{HybridTimestamp, OverrideState, RevertedDrain};
+use crate::override_entry::{HybridTimestamp, OverrideEntry, OverrideState, RevertedDrain};
 use crate::policy::TtlRange;
 use crate::quorum::Vote;
 
@@ -26,7 +26,7 @@ fn engine(pools: &[Pool], members: usize) -> Engine {
 }
 
 fn target(pool: &Pool, index: usize) -> Target {
-    pool.targets().nth(index).unwrap().0
+    pool.targets().nth(index).unwrap()
 }
 
 fn observe(engine: &mut Engine, target: &Target, kind: Kind, secs: u64) {
@@ -47,6 +47,10 @@ fn drain_since(secs: u64) -> Override {
 
 fn set(pool: &Pool, node: &str, requested: Override) -> Command {
     Command::SetOverride { pool: pool.name.clone(), node: node_name(node), requested, insist: false }
+}
+
+fn for_node(pool: &Pool, node: &str, entry: OverrideEntry) -> NodeOverride {
+    NodeOverride { key: pool.node_key(&node_name(node)), entry }
 }
 
 /// An entry without a causal context.
@@ -142,7 +146,7 @@ fn a_host_that_becomes_isolated_through_one_pool_abstains_in_every_pool() {
     }
     observe(&mut engine, &target(&b, 1), Kind::Refused, 1);
     let down = Vote { grade: Grade::Down, ..Vote::default() };
-    let votes = b.targets().map(|(target, _)| (target, down)).collect();
+    let votes = b.targets().map(|target| (target, down)).collect();
     assert!(engine.handle_peer_view(view("dns-2", votes), at(1), at(1)));
     assert_eq!((engine.quorum_state(), engine.is_isolated()), (QuorumState::Quorum, false));
     assert_eq!(engine.decide(at(1)).answer(&b.name).unwrap().members.len(), 1, "half is no majority");
@@ -244,7 +248,7 @@ fn a_vote_counts_by_address_if_the_other_host_has_another_name_for_the_node() {
     }
     observe(&mut engine, &target(&a, 0), Kind::Ready, 2);
     (0..3).for_each(|_| observe(&mut engine, &target(&a, 1), Kind::Refused, 2));
-    assert!(engine.verdicts().all(|(_, verdict)| verdict == Grade::Ready), "two of three reach the second");
+    assert!(engine.verdicts().all(|(_, verdict)| *verdict == Grade::Ready), "two of three reach the second");
 }
 
 #[test]
@@ -319,7 +323,7 @@ fn two_hosts_that_revert_a_drain_because_of_different_drains_converge() {
         let host = Some(host_name("dns-3"));
         let timestamp = HybridTimestamp { time: at(0).as_millis(), host: host.clone() };
         let reverted = RevertedDrain { drain: drain_since(0), node: node_name(other), host };
-        (a.node_key(&node_name("cp-1")), entry(timestamp, OverrideState::Reverted(reverted)))
+        for_node(&a, "cp-1", entry(timestamp, OverrideState::Reverted(reverted)))
     };
     let merged = |others: [&str; 2]| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
@@ -335,17 +339,16 @@ fn two_hosts_that_revert_a_drain_because_of_different_drains_converge() {
 fn a_host_that_starts_with_its_clock_ahead_expires_no_drain_that_other_hosts_keep() {
     let a = pool("a.example.org", &["192.0.2.1", "192.0.2.2"]);
     let own = host_name("dns-1");
-    let node = node_name("cp-1");
     let requested = |until: u64| Override { until: Some(at(until)), host: Some(own.clone()), ..drain_since(0) };
     let mut former = engine(std::slice::from_ref(&a), 3);
     former.handle_peer_view(view("dns-2", BTreeMap::new()), at(0), at(0));
     former.handle_command(set(&a, "cp-1", requested(600)), at(0)).unwrap();
     let stored = former.override_entries().next().unwrap().1.clone();
     // Another host has the same entry, by this host's clock, which is twenty minutes ahead.
-    let again = |state| (a.node_key(&node), OverrideEntry { state, ..stored.clone() });
+    let again = |state| for_node(&a, "cp-1", OverrideEntry { state, ..stored.clone() });
     let uncertain = |until| {
-        let (key, entry) = again(OverrideState::Active(requested(until)));
-        [(key, OverrideEntry { expiry_uncertain: true, ..entry })]
+        let NodeOverride { key, entry } = again(OverrideState::Active(requested(until)));
+        [NodeOverride { key, entry: OverrideEntry { expiry_uncertain: true, ..entry } }]
     };
     let expiry_uncertain = |engine: &Engine| engine.override_entries().next().unwrap().1.expiry_uncertain;
     let start = || Engine::new(former.membership.clone(), vec![a.clone()], former.memory(), at(1_200));
@@ -405,7 +408,7 @@ fn a_cleared_override_stays_cleared_if_its_node_was_not_configured_meanwhile() {
     engine.handle_command(Command::ClearOverride { pool: name.clone(), node: node.clone() }, at(3)).unwrap();
     engine.handle_policy(vec![short.clone()], at(4));
     let mut engine = Engine::new(engine.membership.clone(), vec![short], engine.memory(), at(5));
-    engine.handle_override_entries([(NodeKey { pool: name, node }, drained)], at(6));
+    engine.handle_override_entries([NodeOverride { key: NodeKey { pool: name, node }, entry: drained }], at(6));
     engine.handle_policy(vec![long], at(7));
     assert_eq!(engine.overrides().count(), 0);
 }
@@ -416,7 +419,7 @@ fn the_latest_pending_overrides_are_kept_up_to_the_limit() {
     let mut engine = engine(std::slice::from_ref(&a), 3);
     let cleared = |n: u64| {
         let timestamp = HybridTimestamp { time: n, host: Some(host_name("dns-2")) };
-        (a.node_key(&node_name(&format!("gone-{n}"))), entry(timestamp, OverrideState::Cleared))
+        for_node(&a, &format!("gone-{n}"), entry(timestamp, OverrideState::Cleared))
     };
     engine.handle_override_entries((1..=150).map(cleared), at(1));
     engine.handle_policy(vec![a.clone()], at(2));
@@ -444,12 +447,12 @@ fn drains_that_know_of_each_other_still_do_after_one_was_pending() {
     engine.handle_policy(vec![shorter], at(3));
     // Any entry of another host.
     let cleared = |time: u64| entry(HybridTimestamp { time, host: Some(host_name("dns-2")) }, OverrideState::Cleared);
-    engine.handle_override_entries([(long.node_key(&node_name("cp-4")), cleared(1))], at(4));
+    engine.handle_override_entries([for_node(&long, "cp-4", cleared(1))], at(4));
     engine.handle_policy(vec![long.clone()], at(5));
     for n in [2, 3] {
         (0..3).for_each(|_| observe(&mut engine, &target(&long, n), Kind::Refused, 6));
     }
-    engine.handle_override_entries([(long.node_key(&node_name("cp-4")), cleared(2))], at(7));
+    engine.handle_override_entries([for_node(&long, "cp-4", cleared(2))], at(7));
     assert_eq!(engine.overrides().count(), 2, "the later one is not reverted");
 }
 
@@ -517,7 +520,7 @@ fn of_two_causal_contexts_of_one_entry_the_later_one_counts() {
     let context = |contexts: [&OverrideEntry; 2]| {
         let mut engine = engine(std::slice::from_ref(&a), 3);
         for entry in contexts {
-            engine.handle_override_entries([(a.node_key(&node_name("cp-1")), entry.clone())], at(10));
+            engine.handle_override_entries([for_node(&a, "cp-1", entry.clone())], at(10));
         }
         engine.override_entries().next().unwrap().1.causal_context.clone()
     };
@@ -546,8 +549,9 @@ fn three_drains_of_which_each_two_are_harmless_leave_a_node_when_the_hosts_meet_
         let drain = set(&a, &format!("cp-{}", own + 1), drain_since(6));
         host.handle_command(drain, at(6 + own as u64)).unwrap();
     }
-    let entries = |host: &Engine| -> Vec<(NodeKey, OverrideEntry)> {
-        host.override_entries().map(|(key, entry)| (key.clone(), entry.clone())).collect()
+    let entries = |host: &Engine| -> Vec<NodeOverride> {
+        let entries = host.override_entries();
+        entries.map(|(key, entry)| NodeOverride { key: key.clone(), entry: entry.clone() }).collect()
     };
     let drained: Vec<_> = hosts.iter().map(entries).collect();
     // Each host gets a quorum with the host after it, and learns of the drain of that one alone.
@@ -583,7 +587,7 @@ fn concurrent_drains_that_nothing_was_known_of_are_compared_once_nodes_are_usabl
         engine.handle_command(set(&a, "cp-1", drain_since(6)), at(6)).unwrap();
         let timestamp = HybridTimestamp { time: at(7).as_millis(), host: Some(host_name("dns-2")) };
         let of_peer = entry(timestamp, OverrideState::Active(drain_since(7)));
-        engine.handle_override_entries([(a.node_key(&node_name("cp-2")), of_peer)], at(7));
+        engine.handle_override_entries([for_node(&a, "cp-2", of_peer)], at(7));
         assert_eq!(engine.overrides().count(), 2, "no node is usable, so the drains take none");
         let grade_of = |index| if usable.contains(&index) { Grade::Ready } else { Grade::Down };
         let recovered = PeerView { sequence: 2, ..view("dns-2", votes(&grade_of)) };
@@ -604,7 +608,7 @@ fn an_override_of_the_far_future_is_ignored_and_one_of_the_near_future_can_be_cl
     let of_year = |years: u64| {
         let time = at(0).as_millis() + years * 365 * 24 * 3_600_000;
         let timestamp = HybridTimestamp { time, host: Some(host_name("dns-2")) };
-        (a.node_key(&node_name("cp-1")), entry(timestamp, OverrideState::Active(drain_since(0))))
+        for_node(&a, "cp-1", entry(timestamp, OverrideState::Active(drain_since(0))))
     };
     engine.handle_override_entries([of_year(101)], at(6));
     assert_eq!(engine.overrides().count(), 0);

@@ -189,7 +189,7 @@ impl Naive {
         let is = |target: &Target, kind: OverrideKind| overrides.get(&target.node) == Some(&kind);
         let grade = |target: &Target| self.grade(target, grades_of);
         let pool = self.pool_after(event_count);
-        let all = pool.targets().map(|(target, _)| target).filter(|target| target.family() == family);
+        let all = pool.targets().filter(|target| target.family() == family);
         let (drained, undrained): (BTreeSet<Target>, BTreeSet<Target>) =
             all.partition(|target| is(target, OverrideKind::Drain));
         let mut forced = undrained.clone();
@@ -348,7 +348,7 @@ impl Naive {
 }
 
 fn addresses(pool: &Pool) -> BTreeSet<IpAddr> {
-    pool.targets().map(|(target, _)| target.address).collect()
+    pool.targets().map(|target| target.address).collect()
 }
 
 fn steer(pool: &Pool, mut chosen: BTreeSet<Target>) -> BTreeSet<Target> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use daymark_decision::fixtures::{host_name, node_name};
 use daymark_decision::{
-    Answer, Command, Decision, Engine, Grade, HybridTimestamp, Memory, Mode, Moment, NodeKey, Override, OverrideEntry,
-    OverrideKind, OverrideState, PeerView, Pool, Target, TtlRange, Vote,
+    Answer, Command, Decision, Engine, Grade, HybridTimestamp, Memory, Mode, Moment, NodeKey, NodeOverride, Override,
+    OverrideEntry, OverrideKind, OverrideState, PeerView, Pool, Target, TargetReason, TtlRange, Vote,
 };
 
 use super::build;
@@ -153,7 +153,7 @@ impl Scenario {
 
     /// The targets with this name: `cp-1`, `cp-1/v6`, or `*` for all.
     fn targets(&self, word: &str) -> Result<Vec<Target>, String> {
-        let mut targets: Vec<Target> = self.pool.targets().map(|(target, _)| target).collect();
+        let mut targets: Vec<Target> = self.pool.targets().collect();
         targets.retain(|target| word == "*" || self.matches(target, word));
         if targets.is_empty() { Err(format!("there is no target `{word}`")) } else { Ok(targets) }
     }
@@ -301,7 +301,7 @@ impl Scenario {
         };
         let key = NodeKey { pool: self.pool.name.clone(), node: node_name(node) };
         let now = self.now;
-        self.engine().handle_override_entries([(key, entry)], now);
+        self.engine().handle_override_entries([NodeOverride { key, entry }], now);
         Ok(())
     }
 
@@ -367,7 +367,7 @@ impl Scenario {
     fn expect(&mut self, rest: &[&str]) -> Outcome {
         let answer = self.answer()?;
         let mut got = vec![answer.basis().as_str().to_owned()];
-        for (target, _) in &answer.reasons {
+        for TargetReason { target, .. } in &answer.reasons {
             if answer.members.iter().any(|member| member.address == target.address) {
                 got.push(self.short(target));
             }
@@ -385,9 +385,9 @@ impl Scenario {
     fn because(&mut self, rest: &[&str]) -> Outcome {
         let (name, text) = rest.split_first().ok_or("because needs a target and a text")?;
         let answer = self.answer()?;
-        let reason = answer.reasons.iter().find(|(target, _)| self.matches(target, name));
-        let (_, reason) = reason.ok_or(format!("there is no target `{name}`"))?;
-        let reason = reason.to_string();
+        let reason = answer.reasons.iter().find(|known| self.matches(&known.target, name));
+        let known = reason.ok_or(format!("there is no target `{name}`"))?;
+        let reason = known.reason.to_string();
         if reason.contains(&text.join(" ")) { Ok(()) } else { Err(format!("the reason is `{reason}`")) }
     }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use daymark_decision::fixtures::{self, host_name, node_name, pool_name};
-use daymark_decision::{Grade, HybridTimestamp, Override, OverrideKind, OverrideState, Target, Vote};
+use daymark_decision::{Grade, HybridTimestamp, Override, OverrideEntry, OverrideKind, OverrideState, Target, Vote};
 use fastrand::Rng;
 
 use super::*;
@@ -102,7 +102,7 @@ impl Network {
     fn deliver(&mut self, to: usize, bytes: &[u8]) -> Result<Freshness, Rejection> {
         let now = self.clock(to);
         let outcome = self.hosts[to].handle(Message::decode(bytes).unwrap(), now);
-        self.overrides[to].extend(self.hosts[to].take_override_entries().into_iter().map(|(_, entry)| entry));
+        self.overrides[to].extend(self.hosts[to].take_override_entries().into_iter().map(|taken| taken.entry));
         for ReceivedView { view, last_seen } in self.hosts[to].take_views() {
             self.views[to].insert(view.host.clone(), (view, last_seen));
         }
