@@ -1,9 +1,11 @@
 //! Builds the zone settings of the authoritative server from the configuration.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use daymark_authoritative::{MasterFile, Nameserver, PreparedZones, ZoneErrors, ZoneSettings};
+use daymark_authoritative::{
+    MAX_INCLUDES, MAX_ZONE_BYTES, MasterFile, Nameserver, PreparedZones, ZoneErrors, ZoneSettings, included_files,
+};
 use daymark_config::{AuthoritativeConfig, Config, Finding, PoolConfig, ProviderConfig};
 
 use daymark_files::{FileError, error_chain};
@@ -61,22 +63,27 @@ fn finding(config: &Config, message: String) -> Finding {
 
 /// The paths of the zone file and of every file that it includes (RFC 1035, section 5.1). A file need not exist.
 pub fn files(config: &Config) -> BTreeSet<PathBuf> {
-    let mut files = BTreeSet::new();
-    let mut unread: Vec<PathBuf> = Vec::new();
-    unread.extend(authoritative(config).and_then(|authoritative| authoritative.zone_file.clone()));
-    while let Some(file) = unread.pop() {
-        if files.insert(file.clone()) {
-            let text = read_text(&file).unwrap_or_default();
-            unread.extend(included(&text).map(|name| file.with_file_name(name)));
-        }
-    }
-    files
+    let file = authoritative(config).and_then(|authoritative| authoritative.zone_file.as_deref());
+    file.map(|file| texts(file).into_keys().collect()).unwrap_or_default()
 }
 
-/// The paths of the `$INCLUDE` lines of a zone file.
-fn included(text: &str) -> impl Iterator<Item = &str> {
-    let names = text.lines().filter_map(|line| line.trim_start().strip_prefix("$INCLUDE"));
-    names.filter_map(|rest| rest.split([' ', '\t', ';']).find(|word| !word.is_empty()))
+/// The text of a zone file and of every file that it includes. Beyond the bounds of a zone no more files are read.
+fn texts(file: &Path) -> BTreeMap<PathBuf, Result<String, Unreadable>> {
+    let mut texts = BTreeMap::new();
+    let mut unread = vec![file.to_owned()];
+    let mut bytes = 0;
+    while let Some(path) = unread.pop() {
+        if texts.contains_key(&path) || texts.len() > MAX_INCLUDES || bytes > MAX_ZONE_BYTES {
+            continue;
+        }
+        let text = read_text(&path);
+        if let Ok(text) = &text {
+            bytes += text.len();
+            unread.extend(included_files(&path, text));
+        }
+        texts.insert(path, text);
+    }
+    texts
 }
 
 /// The settings of the zones: one parent zone with every pool if a zone is configured, and otherwise one zone for each pool.
@@ -98,7 +105,12 @@ fn read_text(path: &Path) -> Result<String, Unreadable> {
     String::from_utf8(daymark_files::read(path)?).map_err(|_| Unreadable::NotUtf8(path.to_owned()))
 }
 
+/// Reads a zone file with all that it includes.
 fn read(path: &Path) -> Result<MasterFile, Unreadable> {
-    let text = read_text(path)?;
-    Ok(MasterFile { path: path.to_owned(), text })
+    let mut included = BTreeMap::new();
+    for (path, text) in texts(path) {
+        included.insert(path, text?);
+    }
+    let text = included.remove(path).unwrap_or_default();
+    Ok(MasterFile { path: path.to_owned(), text, included })
 }

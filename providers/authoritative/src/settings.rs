@@ -1,5 +1,6 @@
 //! The settings of the server: the addresses to listen on, and the zones to serve.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,11 +57,13 @@ pub struct Nameserver {
     pub addresses: Vec<IpAddr>,
 }
 
-/// The contents of a master file (RFC 1035, section 5).
+/// The contents of a master file (RFC 1035, section 5), and of the files that it includes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MasterFile {
     /// The path of the file. Errors name it, and `$INCLUDE` is relative to it.
     pub path: PathBuf,
     /// The text of the file. Relative names are relative to the apex.
     pub text: String,
+    /// The text of each file that is included, directly or by another one.
+    pub included: BTreeMap<PathBuf, String>,
 }

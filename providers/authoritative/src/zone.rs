@@ -5,6 +5,7 @@
 
 mod build;
 mod error;
+mod include;
 mod master;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use crate::settings::{Nameserver, ZoneSettings};
 
 use error::display_name;
 pub use error::{ZoneError, ZoneErrors};
+pub use include::{IncludeError, MAX_INCLUDES, MAX_ZONE_BYTES, included_files};
 
 /// One zone, validated and ready to be served.
 #[derive(Debug)]

@@ -8,6 +8,8 @@ use hickory_proto::ProtoError;
 use hickory_proto::rr::{Name, RecordType};
 use hickory_proto::serialize::txt::{ParseError, Token};
 
+use crate::zone::include::IncludeError;
+
 /// All errors of the zones.
 #[derive(Debug, thiserror::Error)]
 pub struct ZoneErrors(pub Vec<ZoneError>);
@@ -108,6 +110,16 @@ pub enum ZoneError {
         line: Option<usize>,
         /// The error of the parser.
         cause: ParseError,
+    },
+    /// The master file, or an included one, has an `$INCLUDE` line that cannot be used.
+    #[error("{}: {cause}", RecordLocation { path, line: Some(*line) })]
+    Include {
+        /// The path of the file with the line.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The error of the line.
+        cause: IncludeError,
     },
     /// The master file has a record that is not in the zone.
     #[error("{}: the {rtype} record of {name} is not in the zone {zone}", .path.display())]

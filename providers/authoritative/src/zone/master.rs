@@ -7,6 +7,7 @@ use crate::rrset::RrSet;
 use crate::settings::MasterFile;
 use crate::zone::ZoneError;
 use crate::zone::error::display_name;
+use crate::zone::include::{self, IncludeFault, SourceLine};
 
 /// An `RRset` of a master file.
 pub(super) struct FileRrSet {
@@ -17,11 +18,19 @@ pub(super) struct FileRrSet {
 
 /// Reads every `RRset` of the file, including its SOA. Appends an error for each that cannot be served.
 pub(super) fn read(file: &MasterFile, zone: &Name, errors: &mut Vec<ZoneError>) -> Vec<FileRrSet> {
-    let mut sets = match parse(file, zone, &file.text) {
+    let expanded = match include::expand(file) {
+        Ok(expanded) => expanded,
+        Err(IncludeFault { at: SourceLine { path, line }, error }) => {
+            errors.push(ZoneError::Include { path: path.to_owned(), line, cause: error });
+            return Vec::new();
+        }
+    };
+    let mut sets = match parse(&expanded.text, zone) {
         Ok(sets) => sets,
         Err(cause) => {
-            let line = line_of(file, zone, &cause);
-            errors.push(ZoneError::Syntax { path: file.path.clone(), line, cause });
+            let source = line_of(&expanded.text, zone, &cause).and_then(|line| expanded.source(line));
+            let path = source.map_or(file.path.as_path(), |source| source.path).to_owned();
+            errors.push(ZoneError::Syntax { path, line: source.map(|source| source.line), cause });
             return Vec::new();
         }
     };
@@ -29,8 +38,9 @@ pub(super) fn read(file: &MasterFile, zone: &Name, errors: &mut Vec<ZoneError>) 
     sets
 }
 
-fn parse(file: &MasterFile, zone: &Name, text: &str) -> Result<Vec<FileRrSet>, ParseError> {
-    let (_, sets) = Parser::new(text, Some(file.path.clone()), Some(zone.clone())).parse()?;
+fn parse(text: &str, zone: &Name) -> Result<Vec<FileRrSet>, ParseError> {
+    // Without a path the parser reads no other file.
+    let (_, sets) = Parser::new(text, None, Some(zone.clone())).parse()?;
     let sets = sets.into_values().map(|set| {
         let data: Vec<RData> = set.records_without_rrsigs().map(|record| record.data.clone()).collect();
         FileRrSet {
@@ -46,11 +56,11 @@ fn parse(file: &MasterFile, zone: &Name, text: &str) -> Result<Vec<FileRrSet>, P
 ///
 /// The parser stops at its first error. So every prefix of the text that includes the line fails with the same error, and a
 /// binary search finds the shortest such prefix. A prefix that ends within parentheses fails too, but with another error.
-fn line_of(file: &MasterFile, zone: &Name, error: &ParseError) -> Option<usize> {
-    let line_ends: Vec<usize> = file.text.match_indices('\n').map(|(at, _)| at + 1).chain([file.text.len()]).collect();
+fn line_of(text: &str, zone: &Name, error: &ParseError) -> Option<usize> {
+    let line_ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at + 1).chain([text.len()]).collect();
     let message = error.to_string();
     let lines_before = line_ends.partition_point(|&end| {
-        let prefix = parse(file, zone, &file.text[..end]);
+        let prefix = parse(&text[..end], zone);
         prefix.is_ok() || prefix.is_err_and(|error| error.to_string() != message)
     });
     (lines_before < line_ends.len()).then_some(lines_before + 1)

@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use daymark_decision::PoolName;
 use daymark_decision::fixtures::pool_name;
@@ -11,7 +12,11 @@ fn settings(pools: &[&str], text: &str) -> ZoneSettings {
         apex: "kube-cp.com".to_owned(),
         pools: pools.iter().map(|name| pool_name(name)).collect(),
         nameservers: vec![Nameserver { name: "ns.example.net".to_owned(), addresses: Vec::new() }],
-        master_file: Some(MasterFile { path: PathBuf::from("/etc/kube-cp.db"), text: format!("$TTL 60\n{text}") }),
+        master_file: Some(MasterFile {
+            path: PathBuf::from("/etc/kube-cp.db"),
+            text: format!("$TTL 60\n{text}"),
+            included: BTreeMap::new(),
+        }),
     }
 }
 
@@ -183,4 +188,87 @@ fn the_text_of_a_master_file_never_panics_the_builder() {
         built_ends.iter().all(|end| !(open + 1..=close).contains(end)),
         "a list without its end is refused: {built_ends:?}"
     );
+}
+
+/// The settings with more files in the directory of the master file.
+fn with_files(text: &str, files: &[(&str, &str)]) -> ZoneSettings {
+    let mut settings = settings(&[], text);
+    let file = settings.master_file.as_mut().unwrap();
+    file.included = files.iter().map(|(name, text)| (Path::new("/etc").join(name), (*text).to_owned())).collect();
+    settings
+}
+
+#[test]
+fn included_files_are_put_in_their_places() {
+    let text = "a TXT \"\n$INCLUDE no.db\n\" ( $INCLUDE no.db\n$INCLUDE no.db ) ; $INCLUDE no.db\n\
+                $INCLUDE \"sub/one.db\" ; the first\n$INCLUDE /etc/two.db\nd A 192.0.2.4\n$INCLUDED A 192.0.2.9";
+    let files = [("sub/one.db", "b A 192.0.2.2\n$INCLUDE three.db"), ("two.db", "c A 192.0.2.3"), ("sub/three.db", "")];
+    let included = included_files(Path::new("/etc/kube-cp.db"), text);
+    assert_eq!(included, [Path::new("/etc/sub/one.db"), Path::new("/etc/two.db")]);
+    let reported = errors_of(&with_files(text, &files));
+    assert_eq!(
+        reported,
+        ["/etc/kube-cp.db:9: lexer error: unrecognized dollar content: "],
+        "all lines before it are right"
+    );
+    let zone = Zone::build(&with_files(text.rsplit_once('\n').unwrap().0, &files)).unwrap();
+    for name in ["a", "b", "c", "d"] {
+        let name = Name::from_ascii(format!("{name}.kube-cp.com")).unwrap();
+        assert!(zone.node(&crate::name::name_key(&name)).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn an_error_of_an_included_file_names_its_own_line() {
+    let reported = errors_of(&with_files("$INCLUDE one.db\nb A x\n", &[("one.db", "a A 192.0.2.1\n\nc A 192.0.2\n")]));
+    assert_eq!(reported.len(), 1);
+    assert!(reported[0].starts_with("/etc/one.db:3: "), "{reported:?}");
+    let reported = errors_of(&with_files("$INCLUDE one.db\nb A x\n", &[("one.db", "a A 192.0.2.1")]));
+    assert!(reported[0].starts_with("/etc/kube-cp.db:3: "), "{reported:?}");
+}
+
+#[test]
+fn an_include_that_cannot_be_used_is_refused_by_its_line() {
+    let big = "; a comment\n".repeat(MAX_ZONE_BYTES / 12 / 2 + 1);
+    let files: Vec<(&str, &str)> = vec![
+        ("big.db", &big),
+        ("self.db", "\n$INCLUDE self.db\n"),
+        ("twice.db", "$INCLUDE half.db\n$INCLUDE half.db\n"),
+        ("half.db", "$INCLUDE end.db\n$INCLUDE end.db\n"),
+        ("end.db", ""),
+        ("open.db", "a TXT \"one\n"),
+        ("list.db", "a TXT ( one\n"),
+    ];
+    let malformed = "$INCLUDE needs a line of its own, with the name of one file and no more";
+    for (text, expected) in [
+        ("$INCLUDE\n", format!("kube-cp.db:2: {malformed}")),
+        ("$INCLUDE one.db example.org.\n", format!("kube-cp.db:2: {malformed}")),
+        ("$TTL 60 $INCLUDE /etc/end.db\n", format!("kube-cp.db:2: {malformed}")),
+        ("$INCLUDE end.db $INCLUDE end.db\n", format!("kube-cp.db:2: {malformed}")),
+        ("\n$INCLUDE none.db\n", "kube-cp.db:3: the included file \"/etc/none.db\" has not been read".to_owned()),
+        (
+            "$INCLUDE self.db\n",
+            "self.db:2: \"/etc/self.db\" includes itself; each file may be included by other files only".to_owned(),
+        ),
+        (
+            "$INCLUDE big.db\n$INCLUDE big.db\n",
+            "kube-cp.db:3: makes the zone larger than 4 MiB; at most that is allowed".to_owned(),
+        ),
+        (
+            "$INCLUDE open.db\n$INCLUDE end.db\n",
+            "kube-cp.db:2: \"/etc/open.db\" ends within parentheses or quotation marks; both must be closed in the file"
+                .to_owned(),
+        ),
+        (
+            "$INCLUDE list.db\n",
+            "kube-cp.db:2: \"/etc/list.db\" ends within parentheses or quotation marks; both must be closed in the file"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(errors_of(&with_files(text, &files)), [format!("/etc/{expected}")], "{text:?}");
+    }
+    let many = "$INCLUDE twice.db\n".repeat(40);
+    let reported = errors_of(&with_files(&many, &files));
+    assert_eq!(reported.len(), 1);
+    assert!(reported[0].ends_with("is more than 256 $INCLUDE lines; at most that many are allowed"), "{reported:?}");
 }

@@ -1,5 +1,6 @@
 //! A parent zone: several pools beside static records.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use daymark_authoritative::{MasterFile, ZoneSettings};
@@ -254,7 +255,8 @@ async fn a_zone_within_a_zone_answers_for_its_names() {
 async fn names_in_rdata_are_compressed_only_in_types_that_allow_it() {
     let text = "$TTL 60\n_x._tcp SRV 1 2 6443 mail\n@ MX 10 mail\nmail A 192.0.2.1\n";
     let mut parent = zone("kube-cp.com", &[], "");
-    parent.master_file = Some(MasterFile { path: PathBuf::from("zone.db"), text: text.to_owned() });
+    parent.master_file =
+        Some(MasterFile { path: PathBuf::from("zone.db"), text: text.to_owned(), included: BTreeMap::new() });
     let server = TestServer::start(&settings(vec![parent]));
     let srv = TestQuery::new("_x._tcp.kube-cp.com", 33);
     let mx = TestQuery::new("kube-cp.com", 15);

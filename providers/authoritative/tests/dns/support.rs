@@ -1,6 +1,6 @@
 //! A running server, and a client that controls every byte that it sends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
@@ -268,7 +268,11 @@ pub(crate) fn zone(apex: &str, pools: &[&str], text: &str) -> ZoneSettings {
         apex: apex.to_owned(),
         pools: pools.iter().map(|pool| pool_name(pool)).collect(),
         nameservers: vec![nameserver("ns.example.net", &[])],
-        master_file: Some(MasterFile { path: PathBuf::from("zone.db"), text: text.to_owned() }),
+        master_file: Some(MasterFile {
+            path: PathBuf::from("zone.db"),
+            text: text.to_owned(),
+            included: BTreeMap::new(),
+        }),
     }
 }
 
