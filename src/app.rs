@@ -20,11 +20,13 @@ use tracing::info;
 
 use self::bind::{AdminListeners, BoundToken, bind_admin, bind_authoritative, bind_transport, lock, token};
 use self::spawn::Running;
+use crate::last_good::GoodConfig;
 use crate::metrics::Metrics;
 use crate::os::clock::Clock;
 use crate::os::notify;
 use crate::os::signals::{SignalRequest, Signals};
 use crate::peers::Transport;
+use crate::start::StartConfig;
 use crate::state::{StateFile, StateLock};
 
 pub(crate) use self::bind::{RememberedNodes, loaded, remembered_nodes, remote_providers};
@@ -65,6 +67,10 @@ pub enum RunError {
 pub struct App {
     config: Config,
     file: Option<PathBuf>,
+    /// The configuration to keep for a later start, if it came from a file.
+    good: Option<GoodConfig>,
+    /// The errors of the newest configuration, if a former one is used in its place.
+    refused: Vec<Finding>,
     clock: Clock,
     authoritative: Option<Arc<Authoritative>>,
     remote_providers: Vec<RememberingProvider>,
@@ -99,9 +105,9 @@ fn noted<T, E>(
 }
 
 impl App {
-    /// Binds every socket that is not inherited, and takes the lock of the state. `file` is the file of the configuration, which
-    /// is read again when it changes. Returns every error at once.
-    pub fn bind(config: Config, file: Option<PathBuf>, inherited: InheritedSockets) -> Result<Self, StartErrors> {
+    /// Binds every socket that is not inherited, and takes the lock of the state. Returns every error at once.
+    pub fn bind(start: StartConfig, inherited: InheritedSockets) -> Result<Self, StartErrors> {
+        let StartConfig { config, file, zone_file, broken_files: _, refused } = start;
         // From here on a signal is received, also one that comes before everything runs.
         let signals = Signals::new().map_err(|error| StartErrors(vec![StartError::Signals(error)]))?;
         let clock = Clock::start();
@@ -109,7 +115,8 @@ impl App {
         let setting = |finding| vec![StartError::Setting(finding)];
         let settings = |findings: Vec<Finding>| findings.into_iter().map(StartError::Setting).collect();
         let mut errors = Vec::new();
-        let authoritative = noted(&mut errors, bind_authoritative(&config, inherited), |errors| errors);
+        let authoritative =
+            noted(&mut errors, bind_authoritative(&config, zone_file.clone(), inherited), |errors| errors);
         let transport = noted(&mut errors, bind_transport(&config, &metrics), setting);
         let admin = noted(&mut errors, bind_admin(&config), setting);
         let (Some(authoritative), Some(transport), Some(admin)) = (authoritative, transport, admin) else {
@@ -122,6 +129,8 @@ impl App {
             token: token(&config),
             authoritative: authoritative.map(Arc::new),
             extra: Router::new(),
+            good: GoodConfig::new(file.as_deref(), &config, zone_file.ok().flatten().as_ref()),
+            refused,
             config,
             file,
             clock,

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_authoritative::{Authoritative, PreparedZones};
+use daymark_authoritative::Authoritative;
 use daymark_config::{Config, Finding, PoolConfig};
 use daymark_decision::Pool;
 use daymark_files::FileVersion;
@@ -26,11 +26,12 @@ use tracing::{error, warn};
 use self::fixed_keys::changed_fixed_keys;
 use crate::driver::{Gone, Handle, ReloadPermit};
 use crate::expiries::PoolExpiries;
+use crate::last_good::{GoodConfig, GoodConfigWriter};
 use crate::node_discovery::PersistentDiscovery;
 use crate::os::blocking::{BlockingError, BlockingThread};
 use crate::os::notify;
 use crate::peers;
-use crate::zones;
+use crate::zones::{self, LoadedZones};
 
 /// The interval at which the files are compared.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -56,6 +57,7 @@ impl Refused {
 pub struct Reloader {
     file: Option<PathBuf>,
     config: Config,
+    good: GoodConfigWriter,
     driver: Handle,
     probes: Supervisor,
     discovery: PersistentDiscovery,
@@ -77,7 +79,7 @@ type FileVersions = BTreeMap<PathBuf, FileVersion>;
 /// A configuration as its files have it, with its zones.
 struct LoadedConfig {
     config: Config,
-    zones: Result<PreparedZones, Vec<Finding>>,
+    zones: Result<LoadedZones, Vec<Finding>>,
 }
 
 /// A reason to refuse a new configuration, as a sentence with its key.
@@ -100,7 +102,7 @@ enum ReloadError {
 /// A checked configuration, with everything that can fail already built.
 struct Prepared {
     config: Config,
-    zones: PreparedZones,
+    zones: LoadedZones,
     driver: ReloadPermit,
 }
 
@@ -109,7 +111,7 @@ impl Prepared {
     async fn new(
         present: &Config,
         config: Config,
-        zones: Result<PreparedZones, Vec<Finding>>,
+        zones: Result<LoadedZones, Vec<Finding>>,
         driver: &Handle,
     ) -> Result<Self, Vec<ReloadError>> {
         let fixed = changed_fixed_keys(present, &config);
@@ -127,6 +129,7 @@ impl Reloader {
     pub fn new(
         file: Option<PathBuf>,
         config: Config,
+        good: GoodConfigWriter,
         driver: Handle,
         mut probes: Supervisor,
         mut discovery: PersistentDiscovery,
@@ -138,6 +141,7 @@ impl Reloader {
             zone_files: zones::files(&config),
             file,
             config,
+            good,
             driver,
             probes,
             discovery,
@@ -153,6 +157,13 @@ impl Reloader {
         reloader
     }
 
+    /// Refuses the newest configuration for these errors, if there are some: the one of this start is older.
+    pub fn refuse_newest(&self, errors: Vec<Finding>) {
+        if !errors.is_empty() {
+            self.refuse(&configuration_errors(errors));
+        }
+    }
+
     /// The reason for which the newest configuration is refused. It follows the reloader.
     pub fn refused(&self) -> Refused {
         self.reason.clone()
@@ -166,6 +177,7 @@ impl Reloader {
     /// Applies changes until the shutdown, then stops every probe and every finder.
     pub async fn run(mut self, asked: Arc<Notify>, shutdown: CancellationToken) {
         self.discovery.save().await;
+        self.good.save().await;
         let mut applied = std::mem::take(&mut self.versions);
         let mut settling: Option<FileVersions> = None;
         loop {
@@ -173,6 +185,7 @@ impl Reloader {
                 () = shutdown.cancelled() => break,
                 () = self.discovery.changed() => self.change_nodes().await,
                 () = self.probes.restart_next_crashed() => {}
+                () = self.good.attention() => self.good.save().await,
                 () = asked.notified() => {
                     notify::reloading();
                     let current = self.current_versions().await;
@@ -252,7 +265,7 @@ impl Reloader {
         let present = self.config.clone();
         let loaded = self.read(move || {
             present.load_again(&file).map(|config| {
-                let zones = zones::prepared(&config);
+                let zones = zones::load(&config);
                 LoadedConfig { config, zones }
             })
         });
@@ -284,9 +297,11 @@ impl Reloader {
     /// Changes everything. Nothing here can fail.
     async fn commit(&mut self, prepared: Prepared) {
         let Prepared { config, zones, driver } = prepared;
+        let LoadedZones { zones, zone_file } = zones;
         if let Some(authoritative) = &self.authoritative {
             authoritative.configure(zones);
         }
+        self.good.set(GoodConfig::new(self.file.as_deref(), &config, zone_file.as_ref())).await;
         self.discovery.configure(&config.pools);
         self.discovery.save().await;
         let pools = self.discovery.pools(&config.pools);

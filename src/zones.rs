@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use daymark_authoritative::{
     MAX_INCLUDES, MAX_ZONE_BYTES, MasterFile, Nameserver, PreparedZones, ZoneErrors, ZoneSettings, included_files,
 };
-use daymark_config::{AuthoritativeConfig, Config, Finding, PoolConfig, ProviderConfig};
+use daymark_config::{AuthoritativeConfig, Config, Finding, ProviderConfig};
 
 use daymark_files::{FileError, error_chain};
 
@@ -33,21 +33,32 @@ pub fn key(config: &Config, key: &str) -> String {
     format!("providers[{}].{key}", index.unwrap_or_default())
 }
 
+/// The zone file of the configuration with all that it includes, if it has one.
+pub fn master_file(config: &Config) -> Result<Option<MasterFile>, Finding> {
+    let file = authoritative(config).and_then(|authoritative| authoritative.zone_file.as_deref());
+    file.map(read).transpose().map_err(|error| finding(config, error_chain(&error)))
+}
+
 /// The zones to serve, checked. None without an authoritative server. Each error has its key.
-pub fn checked(config: &Config) -> Result<Vec<ZoneSettings>, Vec<Finding>> {
-    let zones = settings(config)?;
+pub fn checked(config: &Config, zone_file: Option<MasterFile>) -> Result<Vec<ZoneSettings>, Vec<Finding>> {
+    let zones = zones(config, zone_file);
     PreparedZones::build(&zones).map_err(|errors| findings(config, &errors))?;
     Ok(zones)
 }
 
-/// The zones to serve, built. Each error has its key.
-pub fn prepared(config: &Config) -> Result<PreparedZones, Vec<Finding>> {
-    PreparedZones::build(&settings(config)?).map_err(|errors| findings(config, &errors))
+/// The zones to serve, built, with the zone file that they were built from.
+pub struct LoadedZones {
+    /// The zones.
+    pub zones: PreparedZones,
+    /// The zone file, if there is one.
+    pub zone_file: Option<MasterFile>,
 }
 
-fn settings(config: &Config) -> Result<Vec<ZoneSettings>, Vec<Finding>> {
-    let Some(authoritative) = authoritative(config) else { return Ok(Vec::new()) };
-    zones(authoritative, &config.pools).map_err(|error| vec![finding(config, error_chain(&error))])
+/// Reads the zone file, and builds the zones to serve. Each error has its key.
+pub fn load(config: &Config) -> Result<LoadedZones, Vec<Finding>> {
+    let zone_file = master_file(config).map_err(|finding| vec![finding])?;
+    let zones = PreparedZones::build(&zones(config, zone_file.clone()));
+    Ok(LoadedZones { zones: zones.map_err(|errors| findings(config, &errors))?, zone_file })
 }
 
 fn findings(config: &Config, errors: &ZoneErrors) -> Vec<Finding> {
@@ -87,18 +98,18 @@ fn texts(file: &Path) -> BTreeMap<PathBuf, Result<String, Unreadable>> {
 }
 
 /// The settings of the zones: one parent zone with every pool if a zone is configured, and otherwise one zone for each pool.
-fn zones(config: &AuthoritativeConfig, pools: &[PoolConfig]) -> Result<Vec<ZoneSettings>, Unreadable> {
-    let nameservers: Vec<Nameserver> = config
+fn zones(config: &Config, master_file: Option<MasterFile>) -> Vec<ZoneSettings> {
+    let Some(authoritative) = authoritative(config) else { return Vec::new() };
+    let nameservers: Vec<Nameserver> = authoritative
         .nameservers
         .iter()
         .map(|server| Nameserver { name: server.name.clone(), addresses: server.addresses.clone() })
         .collect();
-    let names = pools.iter().map(|pool| pool.pool.name.clone());
-    let Some(apex) = &config.zone else {
-        return Ok(names.map(|name| ZoneSettings::for_pool(&name, &nameservers)).collect());
+    let names = config.pools.iter().map(|pool| pool.pool.name.clone());
+    let Some(apex) = &authoritative.zone else {
+        return names.map(|name| ZoneSettings::for_pool(&name, &nameservers)).collect();
     };
-    let master_file = config.zone_file.as_deref().map(read).transpose()?;
-    Ok(vec![ZoneSettings { apex: apex.clone(), pools: names.collect(), nameservers, master_file }])
+    vec![ZoneSettings { apex: apex.clone(), pools: names.collect(), nameservers, master_file }]
 }
 
 fn read_text(path: &Path) -> Result<String, Unreadable> {

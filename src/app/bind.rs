@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_authoritative::{Authoritative, BindError, InheritedSockets, ListenAddress, ServerSettings, SocketError};
+use daymark_authoritative::{
+    Authoritative, BindError, InheritedSockets, ListenAddress, MasterFile, ServerSettings, SocketError,
+};
 use daymark_cloudflare::{BuildError, Cloudflare};
 use daymark_config::{Config, Finding, ProviderConfig};
 use serde_json::Value;
@@ -28,6 +30,7 @@ const TCP_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn bind_authoritative(
     config: &Config,
+    zone_file: Result<Option<MasterFile>, Finding>,
     inherited: InheritedSockets,
 ) -> Result<Option<Authoritative>, Vec<StartError>> {
     let authoritative = zones::authoritative(config);
@@ -41,10 +44,11 @@ pub(super) fn bind_authoritative(
         );
     }
     let Some(authoritative) = authoritative else { return Ok(None) };
+    let zones = zone_file.map_err(|finding| vec![finding]).and_then(|zone_file| zones::checked(config, zone_file));
     let server = ServerSettings {
         listen: authoritative.listen.clone(),
         freebind: authoritative.freebind,
-        zones: zones::checked(config).map_err(settings)?,
+        zones: zones.map_err(settings)?,
         max_tcp_connections: authoritative.max_tcp_connections,
         tcp_idle_timeout: TCP_IDLE_TIMEOUT,
     };

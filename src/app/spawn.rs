@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use daymark_authoritative::Authoritative;
-use daymark_config::{Config, PoolConfig};
+use daymark_config::{Config, Finding, PoolConfig};
 use daymark_decision::{Decision, Engine, Membership, Memory};
 use daymark_discovery::{DiscoveredPools, DiscoveryStatuses};
 use daymark_files::error_chain;
@@ -26,6 +26,7 @@ use crate::admin::{self, Admin, AllowedHosts, QueryCounts, token as admin_token}
 use crate::driver::{self, DRIVER_TIMEOUT, Driver, DriverWithHandle, Hosts, Outputs};
 use crate::events::Events;
 use crate::expiries::PoolExpiries;
+use crate::last_good::{GoodConfig, GoodConfigWriter};
 use crate::metrics::{Metrics, QueryCount};
 use crate::node_discovery::{self, DiscoveryState, PersistentDiscovery};
 use crate::os::clock::Clock;
@@ -72,6 +73,16 @@ struct HostGroup {
     lease: watch::Receiver<WriterLease>,
 }
 
+/// The files of a start, and what they hold.
+struct StartFiles {
+    /// The file of the configuration.
+    file: Option<PathBuf>,
+    good: Option<GoodConfig>,
+    /// The errors of the newest configuration, if a former one is used in its place.
+    refused: Vec<Finding>,
+    nodes: RememberedNodes,
+}
+
 /// The states that the admin API shows of the reloader and of discovery.
 struct Reloading {
     refused: Refused,
@@ -112,8 +123,8 @@ impl App {
         // The publishers alone keep the decisions, so the state writer ends with them.
         drop(decisions);
         let allowed = AllowedHosts::new(&self.config.admin.allowed_hosts);
-        let reloading =
-            spawner.reloader(self.file, self.config, nodes, driver.clone(), self.authoritative.clone(), reload);
+        let files = StartFiles { file: self.file, good: self.good, refused: self.refused, nodes };
+        let reloading = spawner.reloader(files, self.config, driver.clone(), self.authoritative.clone(), reload);
         spawner.admin(AdminInputs {
             listeners: self.admin,
             allowed,
@@ -223,20 +234,24 @@ impl Spawner {
     /// Spawns the reloader, which owns the probes and discovery.
     fn reloader(
         &mut self,
-        file: Option<PathBuf>,
+        files: StartFiles,
         config: Config,
-        nodes: RememberedNodes,
         driver: driver::Handle,
         authoritative: Option<Arc<Authoritative>>,
         reload: Arc<Notify>,
     ) -> Reloading {
+        let StartFiles { file, good, refused, nodes } = files;
         let statuses = DiscoveryStatuses::default();
+        let good_file = config.state_dir.as_deref().map(StateFile::of_configuration);
+        let good_writer = good_file.map(|file| StateWriter::new(file, self.state.clone(), None));
+        let good = GoodConfigWriter::new(good_writer, good);
         let writer = nodes.file.map(|nodes| StateWriter::new(nodes.file, self.state.clone(), Some(nodes.content)));
         let remembered = DiscoveryState { discovered: nodes.discovered, writer };
         let discovery =
             PersistentDiscovery::new(remembered, driver.clone(), self.clock, self.events.clone(), statuses.clone());
         let probes = supervisor(driver.clone(), self.watchdog.clone());
-        let reloader = Reloader::new(file, config, driver, probes, discovery, authoritative);
+        let reloader = Reloader::new(file, config, good, driver, probes, discovery, authoritative);
+        reloader.refuse_newest(refused);
         let refused = reloader.refused();
         let expiries = reloader.expiries();
         self.tasks.spawn("the reloader", reloader.run(reload, self.stop.clone()));

@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 
 pub(super) fn check(arguments: &Arguments) -> Outcome {
     let config = Config::load(&arguments.config, arguments.own.name.as_deref())?;
-    let zones = zones::prepared(&config).map_err(ConfigErrors)?;
+    let zones = zones::load(&config).map_err(ConfigErrors)?.zones;
     if let Some(fault) = state_dir_fault(&config) {
         return Err(ConfigErrors(vec![fault]).into());
     }

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use daymark_config::{Config, Finding, Flags};
-use daymark_decision::PoolName;
+use daymark_config::Flags;
 use tracing::level_filters::LevelFilter;
 use tracing::{error, warn};
 
@@ -12,7 +11,7 @@ use super::log::{self, Format};
 use super::{Failure, Outcome, Own, block_on};
 use crate::app::App;
 use crate::os::sockets;
-use crate::state::StateFile;
+use crate::start::StartConfig;
 use daymark_files::error_chain;
 
 #[derive(Debug, Args)]
@@ -51,58 +50,28 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Outcome {
     let inherited = sockets::inherited().map_err(|error| Failure::Usage(error.to_string()))?;
     let log_format = arguments.log_format;
-    let LoadedArguments { config, file, broken } = configuration(arguments)?;
+    let start = start(arguments)?;
     let _log = log::start(log_format, LevelFilter::INFO);
-    for finding in &broken {
+    for finding in &start.broken_files {
         error!(
             "{finding}; Daymark goes on without this file, because it has run here before, and reads it once it is mended"
         );
     }
-    for warning in &config.warnings {
+    for warning in &start.config.warnings {
         warn!("{warning}");
     }
     block_on(async {
-        let app = App::bind(config, file, inherited).map_err(|errors| Failure::Usage(errors.to_string()))?;
+        let app = App::bind(start, inherited).map_err(|errors| Failure::Usage(errors.to_string()))?;
         app.run().await.map_err(|error| Failure::Run(error_chain(&error)))
     })?;
     Ok(String::new())
 }
 
-/// The configuration of a start.
-struct LoadedArguments {
-    config: Config,
-    file: Option<PathBuf>,
-    /// The errors of the files that the configuration names, if Daymark starts all the same.
-    broken: Vec<Finding>,
-}
-
-fn configuration(arguments: Arguments) -> Result<LoadedArguments, Failure> {
+fn start(arguments: Arguments) -> Result<StartConfig, Failure> {
     if let Some(file) = arguments.config {
-        return load(file, arguments.own.name.as_deref());
+        return Ok(StartConfig::load(file, arguments.own.name.as_deref())?);
     }
     let Arguments { pool, node: nodes, ca, listen, nameserver: nameservers, admin, state_dir, .. } = arguments;
     let flags = Flags { pool: pool.unwrap_or_default(), nodes, ca, listen, nameservers, admin, state_dir };
-    Ok(LoadedArguments { config: Config::from_flags(&flags)?, file: None, broken: Vec::new() })
-}
-
-/// Loads a file. If only files that it names are wrong, and Daymark has run here before, they were good once: a CA or a token that
-/// broke since then must not take DNS down at a restart.
-fn load(file: PathBuf, own: Option<&str>) -> Result<LoadedArguments, Failure> {
-    let errors = match Config::load(&file, own) {
-        Ok(config) => return Ok(LoadedArguments { config, file: Some(file), broken: Vec::new() }),
-        Err(errors) => errors,
-    };
-    match Config::load_alone(&file, own) {
-        Ok(config) if has_run(&config) => Ok(LoadedArguments { config, file: Some(file), broken: errors.0 }),
-        _ => Err(errors.into()),
-    }
-}
-
-/// True if the state file is from a run with all pools of this configuration.
-fn has_run(config: &Config) -> bool {
-    let memory = config.state_dir.as_deref().and_then(|dir| StateFile::new(dir).peek().memory);
-    memory.is_some_and(|memory| {
-        let known = |name: &PoolName| memory.pools.iter().any(|pool| pool.pool == *name);
-        config.pools.iter().all(|pool| known(&pool.pool.name))
-    })
+    Ok(StartConfig::from_flags(&flags)?)
 }

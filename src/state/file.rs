@@ -17,6 +17,8 @@ use serde_json::Value;
 
 use daymark_discovery::DiscoveredPools;
 
+use crate::last_good::GoodConfig;
+
 const FORMAT: &str = "daymark-state";
 /// The version of the format. It rises when an older Daymark would misread the file.
 const VERSION: u32 = 1;
@@ -89,6 +91,13 @@ impl StateFile<DiscoveredPools> {
     /// The file of discovery, in the same directory.
     pub fn of_discovery(dir: &Path) -> Self {
         Self { dir: dir.to_owned(), name: "discovery.json".to_owned(), content: PhantomData }
+    }
+}
+
+impl StateFile<GoodConfig> {
+    /// The file of the last good configuration, in the same directory.
+    pub fn of_configuration(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), name: "configuration.json".to_owned(), content: PhantomData }
     }
 }
 

@@ -7,6 +7,7 @@ use daymark_fake_apiserver::{Behaviour, ClusterNode};
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
 
 use crate::discovery::{DiscoveryFixture, HASTY};
+use crate::support::dns::look_up;
 use crate::support::nodes::{Nodes, Plan, addresses, write};
 use crate::support::zone::Zone;
 use crate::support::{BINARY, Daymark, finish, is_published, output, until};
@@ -332,4 +333,23 @@ fn an_unresolvable_name_is_reported_once() {
     std::fs::write(&config, std::fs::read_to_string(&config).unwrap() + &peers).unwrap();
     hosts.running.push(Some(Daymark::run(&config)));
     hosts.reports_mismatch(0, 1, "unresolved", "host dns-1: dns-1.invalid does not resolve (no such name)");
+}
+
+#[test]
+fn a_gossip_key_that_broke_while_daymark_ran_does_not_take_dns_down_at_a_restart() {
+    let mut hosts = Hosts::start(Nodes::start(2), |_, plan| plan);
+    let all = hosts.nodes.addresses();
+    hosts.all_answer(&all);
+    let key = std::fs::read(hosts.nodes.path("gossip.key")).unwrap();
+    std::fs::write(hosts.nodes.path("gossip.key"), "garbage").unwrap();
+    hosts.running[0].take().unwrap().kill();
+    hosts.running[0] = Some(Daymark::run(&hosts.nodes.path("host-0.yaml")));
+    let host = hosts.host(0);
+    assert_eq!(look_up(host.dns), all.iter().copied().collect(), "it serves the answer from before the restart");
+    host.logs("Daymark goes on without this file, because it has run here before");
+    let alarms = || host.json("/api/v1/status")["alarms"].to_string();
+    until("an alarm", || alarms().contains("the file of the gossip keys cannot be used").then_some(()));
+    std::fs::write(hosts.nodes.path("gossip.key"), key).unwrap();
+    hosts.until_all_are_reachable();
+    hosts.all_answer(&all);
 }

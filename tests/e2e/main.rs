@@ -22,6 +22,7 @@ mod ending;
 mod freebind;
 mod hosts;
 mod keygen;
+mod last_good;
 mod logging;
 mod manifests;
 mod mends;

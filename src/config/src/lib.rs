@@ -26,6 +26,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_cloudflare::TokenSource;
@@ -37,7 +38,7 @@ pub use self::flags::Flags;
 
 use self::findings::{Accepted, Findings, Locations};
 use self::key::Key;
-use self::tree::YamlNode;
+use self::tree::{Value, YamlNode};
 use self::typed::ConfigInput;
 use self::values::{TextFault, TextForm as _};
 use daymark_probe::{self as probe, ProbedPool};
@@ -64,11 +65,13 @@ pub struct Config {
 /// The longest wait for a configuration that a program writes to a pipe.
 const PIPE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The name and the locations with which a configuration was read. No key of the file is in it.
+/// The name, the text and the locations with which a configuration was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigSource {
     /// The name of this host, if it was given beside the file.
     named: Option<String>,
+    /// The text of the file; `None` for flags.
+    text: Option<Arc<str>>,
     locations: Locations,
 }
 
@@ -99,10 +102,38 @@ impl Config {
         Self::parse_as(text, file_name, base_dir, ConfigInput::File, None)
     }
 
+    /// Reads a text that the file had before. `path` is that of the file; `without_files` does not look at the files that the text
+    /// names.
+    pub fn parse_former(
+        text: &str,
+        path: &Path,
+        named: Option<&str>,
+        without_files: bool,
+    ) -> Result<Self, ConfigErrors> {
+        let input = if without_files { ConfigInput::FileAlone } else { ConfigInput::File };
+        Self::parse_as(text, &path.display().to_string(), base_dir(path), input, named)
+    }
+
+    /// The state directory that a file names, by that line alone, because the rest of the file may be broken.
+    pub fn state_dir_in(path: &Path) -> Option<PathBuf> {
+        let text = read(path).ok()?;
+        let line = text.lines().find(|line| line.starts_with("stateDir:"))?;
+        let Value::Map(root) = tree::parse(line).ok()?.value else { return None };
+        match root.into_iter().next()?.node.value {
+            Value::Text(dir) => Some(base_dir(path).join(dir)),
+            _ => None,
+        }
+    }
+
+    /// The text of the file that it was read from; `None` for flags.
+    pub fn text(&self) -> Option<&str> {
+        self.source.text.as_deref()
+    }
+
     fn load_as(path: &Path, source: ConfigInput, named: Option<&str>) -> Result<Self, ConfigErrors> {
         let file_name = path.display().to_string();
         let text = read(path).map_err(|error| refused(&file_name, None, error.to_string()))?;
-        Self::parse_as(&text, &file_name, path.parent().unwrap_or(Path::new("")), source, named)
+        Self::parse_as(&text, &file_name, base_dir(path), source, named)
     }
 
     fn parse_as(
@@ -122,12 +153,18 @@ impl Config {
         }
         let mut config = Self::judge(&tree, source, base_dir, Findings::new(Some(file_name)))?;
         config.source.named = named.map(str::to_owned);
+        config.source.text = Some(text.into());
         Ok(config)
     }
 
     /// Takes the flags of `daymark run`. The paths in them are relative to the working directory.
     pub fn from_flags(flags: &Flags) -> Result<Self, ConfigErrors> {
         Self::judge(&flags::tree(flags), ConfigInput::Flags, Path::new(""), Findings::new(None))
+    }
+
+    /// The same without a look at the files that the flags name.
+    pub fn from_flags_alone(flags: &Flags) -> Result<Self, ConfigErrors> {
+        Self::judge(&flags::tree(flags), ConfigInput::FlagsAlone, Path::new(""), Findings::new(None))
     }
 
     /// Every file that the configuration names; a change of one of them is a change of the configuration.
@@ -163,9 +200,17 @@ impl Config {
         let config = typed::config(raw, source, base, &mut findings);
         let Accepted { warnings, locations } = findings.finish()?;
         // Without an error there is a configuration: only a faulty root has none, and that is an error.
-        let source = ConfigSource { named: None, locations };
+        let source = ConfigSource { locations, ..ConfigSource::default() };
         config.map(|config| Self { warnings, source, ..config }).ok_or(ConfigErrors(Vec::new()))
     }
+}
+
+/// The default of `stateDir`.
+pub const STATE_DIR: &str = raw::STATE_DIR;
+
+/// The directory of a configuration file, to which the paths in it are relative.
+fn base_dir(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
 }
 
 /// The JSON Schema of the file.

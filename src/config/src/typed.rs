@@ -33,6 +33,19 @@ pub(super) enum ConfigInput {
     FileAlone,
     /// Flags, which may leave out providers and keep no state unless one names a directory.
     Flags,
+    /// Flags, and no file that they name has to be there.
+    FlagsAlone,
+}
+
+impl ConfigInput {
+    pub(super) fn is_flags(self) -> bool {
+        matches!(self, Self::Flags | Self::FlagsAlone)
+    }
+
+    /// True if no file that the configuration names is looked at.
+    pub(super) fn is_alone(self) -> bool {
+        matches!(self, Self::FileAlone | Self::FlagsAlone)
+    }
 }
 
 /// Judges a configuration; what it returns counts only if `findings` holds no error.
@@ -43,7 +56,7 @@ pub(super) fn config(raw: Key<RawConfig>, source: ConfigInput, base: &Path, find
     let has_peers = !matches!(raw.peers, Key::Absent);
     let mut peers = checker.peers(raw.peers, &pools);
     let providers = match (raw.providers, source) {
-        (Key::Absent, ConfigInput::Flags) => {
+        (Key::Absent, source) if source.is_flags() => {
             let message = "nothing publishes the answers; --nameserver NAME=ADDRESS serves them by DNS";
             checker.findings.warn(root, message);
             Vec::new()
@@ -55,7 +68,7 @@ pub(super) fn config(raw: Key<RawConfig>, source: ConfigInput, base: &Path, find
     }
     let admin = checker.admin(raw.admin);
     let state_dir = match (raw.state_dir, source) {
-        (Key::Absent, ConfigInput::Flags) => None,
+        (Key::Absent, source) if source.is_flags() => None,
         (key, _) => Some(base.join(key.or(Text(FilePath(raw::STATE_DIR.into()))).0.0)),
     };
     Some(Config { pools, providers, peers, admin, state_dir, warnings: Vec::new(), source: ConfigSource::default() })
@@ -118,7 +131,7 @@ impl Checker<'_> {
             Key::Absent => self.findings.missing(parent, name, &format!("a list of at least one {noun} is needed")),
             Key::Faulty => {}
             Key::Present(Located { value, location }) if value.is_empty() => {
-                let fault = if self.source == ConfigInput::Flags { "is not given" } else { "is an empty list" };
+                let fault = if self.source.is_flags() { "is not given" } else { "is an empty list" };
                 self.findings.error(location, format!("{fault}; at least one {noun} is needed"));
             }
             Key::Present(list) => return list.value.into_iter().filter_map(Key::present).collect(),
@@ -154,7 +167,7 @@ impl Checker<'_> {
     fn file(&mut self, key: Key<Text<FilePath>>, check: files::Check) -> Option<PathBuf> {
         let Located { value: FilePath(path), location } = key.text()?;
         let path = self.base.join(path);
-        if self.source != ConfigInput::FileAlone
+        if !self.source.is_alone()
             && let Err(error) = check(&path)
         {
             self.findings.error(location, error_chain(&error));

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use daymark_decision::{Mode, Node, NodeName, Pool, PoolName, ProbeTiming, Steering, TtlRange};
 
-use super::{Checker, ConfigInput, Setting, seconds};
+use super::{Checker, Setting, seconds};
 use crate::families::{FamilyNodes, families};
 use crate::findings::Location;
 use crate::key::{Key, Located};
@@ -89,7 +89,7 @@ impl Checker<'_> {
 
     /// The addresses of a node. A flag without them is an error that shows its form: it has no key that could be missing.
     fn given<T>(&mut self, addresses: Key<T>, node: Location) -> Key<T> {
-        if self.source != ConfigInput::Flags || !matches!(addresses, Key::Absent) {
+        if !self.source.is_flags() || !matches!(addresses, Key::Absent) {
             return addresses;
         }
         self.findings.error(node, "has no address; NODE=ADDRESS[,ADDRESS] is needed");

@@ -8,7 +8,7 @@ use daymark_certificates::{CaBundle, CertificateFileError, ClientIdentity};
 use daymark_decision::Thresholds;
 use daymark_files::Token;
 
-use super::{Checker, ConfigInput, Setting, files};
+use super::{Checker, Setting, files};
 use crate::findings::Location;
 use crate::key::{Key, Located};
 use crate::raw::{self, RawAuth, RawProbe};
@@ -86,7 +86,7 @@ impl Checker<'_> {
 
     /// Warns of the certificates of a CA file that cannot be used, and of those that expire.
     fn warn_of_authorities(&mut self, path: &Path, location: Location) {
-        if self.source == ConfigInput::FileAlone {
+        if self.source.is_alone() {
             return;
         }
         // An unusable file was found with the file itself.
@@ -117,7 +117,7 @@ impl Checker<'_> {
         let location = file.location();
         let path = self.file(file, files::token)?;
         // An unusable file was found with the file itself.
-        if self.source != ConfigInput::FileAlone
+        if !self.source.is_alone()
             && let Some(location) = location
             && let Ok(token) = Token::read(&path)
         {
@@ -143,7 +143,7 @@ impl Checker<'_> {
         let key = self.required_file(raw.key, "key", location, files::key);
         let certificate = certificate?;
         let key = key?;
-        if self.source != ConfigInput::FileAlone {
+        if !self.source.is_alone() {
             match ClientIdentity::read(&certificate, &key) {
                 Ok(identity) => {
                     let location = certificate_location.unwrap_or(location);
