@@ -214,7 +214,7 @@ fn included_files_are_put_in_their_places() {
     let zone = Zone::build(&with_files(text.rsplit_once('\n').unwrap().0, &files)).unwrap();
     for name in ["a", "b", "c", "d"] {
         let name = Name::from_ascii(format!("{name}.kube-cp.com")).unwrap();
-        assert!(zone.node(&crate::name::name_key(&name)).is_some(), "{name}");
+        assert!(zone.node(&name_key(&name)).is_some(), "{name}");
     }
 }
 
