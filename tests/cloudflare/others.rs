@@ -57,6 +57,8 @@ async fn two_updaters_of_one_pool_settle_within_an_hour_of_drift_checks_and_lose
 #[tokio::test]
 async fn an_operator_who_edits_the_pool_while_nodes_come_and_go_loses_no_origin() {
     let fixture = Fixture::new().await;
+    // More than an account has without an Enterprise plan.
+    fixture.cloudflare.store().account(&fixture.ids.account).max_origins = 100;
     let _frozen = freeze();
     let publisher = PublisherFixture::begin(fixture.pools(), decision(1, &[ONE, TWO, THREE]));
     for n in 0..20_u64 {
