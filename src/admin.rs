@@ -22,7 +22,7 @@ use axum::extract::rejection::PathRejection;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
-use daymark_api::{Event, HostsStatus, PoolStatus, Problem, ProviderStatus, Status, unusable_file_alarm};
+use daymark_api::{Event, HostsStatus, PoolStatus, Problem, ProviderStatus, ProviderTtl, Status, unusable_file_alarm};
 use daymark_discovery::DiscoveryStatuses;
 use daymark_files::{WatchedFiles, error_chain};
 
@@ -168,7 +168,14 @@ impl Admin {
     async fn status(&self) -> Result<Status, Gone> {
         let pools = self.pools().await?;
         let hosts = self.driver.hosts().await?;
-        let providers = self.provider_statuses();
+        let mut providers = self.provider_statuses();
+        // A provider that answers in this process gives the TTL of the answer.
+        for (status, _) in providers.iter_mut().zip(&self.providers).filter(|(_, progress)| !progress.is_remote()) {
+            status.ttls = pools
+                .iter()
+                .map(|pool| ProviderTtl { pool: pool.name.clone(), ttl_seconds: pool.ttl_seconds })
+                .collect();
+        }
         let now = self.clock.now();
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
         alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));

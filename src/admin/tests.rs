@@ -6,7 +6,7 @@ use daymark_config::Config;
 use daymark_decision::fixtures::pool_name;
 use daymark_decision::{Decision, Engine, Kind, Memory, Observation, Target, Timings};
 use daymark_probe::Prober;
-use daymark_provider::{CallCount, InMemory, Usage, contract};
+use daymark_provider::{CallCount, InMemory, RemoteReadings, contract};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -52,8 +52,11 @@ fn bench() -> Bench {
     let DriverWithHandle { driver, handle } = Driver::with_handle(engine, None, clock, outputs);
     tokio::spawn(driver.run());
 
-    let usage =
-        || Usage { calls: vec![CallCount { call: "readPool", outcome: "limited", count: 3 }], remaining: Some(50) };
+    let usage = || RemoteReadings {
+        calls: vec![CallCount { call: "readPool", outcome: "limited", count: 3 }],
+        remaining: Some(50),
+        ..RemoteReadings::default()
+    };
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("token"), "secret\n").unwrap();
     let admin = Admin {

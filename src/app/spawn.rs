@@ -225,7 +225,7 @@ impl Spawner {
     fn remote_publisher(&mut self, provider: Arc<dyn RemoteProvider>, inputs: publish::remote::Inputs) -> Progress {
         info!("provider {} publishes through {}", provider.name(), provider.system());
         let counted = Arc::clone(&provider);
-        let progress = Progress::remote(provider.name(), self.clock, move || counted.usage());
+        let progress = Progress::remote(provider.name(), self.clock, move || counted.readings());
         let task = format!("the publisher of provider {}", provider.name());
         self.tasks.spawn(task, publish::remote::publish(provider, inputs, progress.clone()));
         progress

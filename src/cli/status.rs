@@ -51,6 +51,10 @@ fn provider(provider: &ProviderStatus, now: Moment) -> String {
         return format!("provider {}: standby\n", provider.name);
     }
     let mut text = format!("provider {}: {}", provider.name, provider.progress(now));
+    let ttl = provider.ttl_text();
+    if !ttl.is_empty() {
+        text.push_str(&format!(", {ttl}"));
+    }
     if let Some(at) = provider.last_success {
         text.push_str(&format!(", last success {at}"));
     }
@@ -154,13 +158,7 @@ fn pool(pool: &PoolStatus, pools: &[PoolStatus]) -> String {
     let pending: String =
         pool.pending_overrides.iter().map(|pending| format!("  {}\n", pending.message(pool, pools))).collect();
     let discovery: String = pool.discovery.iter().map(discovery).collect();
-    format!(
-        "{} -> {} ({}, TTL {} s)\n{table}{reverted}{pending}{discovery}\n",
-        pool.name,
-        addresses.join(" "),
-        basis(pool),
-        pool.ttl_seconds
-    )
+    format!("{} -> {} ({})\n{table}{reverted}{pending}{discovery}\n", pool.name, addresses.join(" "), basis(pool))
 }
 
 /// `ready`, or `IPv4 ready, IPv6 last known good` if the families differ.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use daymark_api::ProviderStatus;
+use daymark_api::{ProviderStatus, ProviderTtl};
 use daymark_decision::Moment;
-use daymark_provider::{CallCount, Usage};
+use daymark_provider::{CallCount, RemoteReadings};
 use parking_lot::Mutex;
 
 use crate::os::clock::Clock;
@@ -16,11 +16,11 @@ pub struct Progress(Arc<ProgressState>);
 struct ProgressState {
     clock: Clock,
     status: Mutex<ProviderStatus>,
-    usage: Option<ReadUsage>,
+    readings: Option<ReadRemote>,
 }
 
-/// Reads the usage of a remote provider.
-type ReadUsage = Box<dyn Fn() -> Usage + Send + Sync>;
+/// Reads a remote provider.
+type ReadRemote = Box<dyn Fn() -> RemoteReadings + Send + Sync>;
 
 impl Progress {
     /// The progress of a provider that answers in this process. Nothing is published yet.
@@ -28,30 +28,33 @@ impl Progress {
         Self::new(name, clock, None)
     }
 
-    /// The progress of a remote provider, which reports its `usage`. Nothing is published yet.
-    pub fn remote(name: &str, clock: Clock, usage: impl Fn() -> Usage + Send + Sync + 'static) -> Self {
-        Self::new(name, clock, Some(Box::new(usage)))
+    /// The progress of a remote provider, read by `read`. Nothing is published yet.
+    pub fn remote(name: &str, clock: Clock, read: impl Fn() -> RemoteReadings + Send + Sync + 'static) -> Self {
+        Self::new(name, clock, Some(Box::new(read)))
     }
 
-    fn new(name: &str, clock: Clock, usage: Option<ReadUsage>) -> Self {
+    fn new(name: &str, clock: Clock, readings: Option<ReadRemote>) -> Self {
         let status = Mutex::new(ProviderStatus { name: name.to_owned(), ..ProviderStatus::default() });
-        Self(Arc::new(ProgressState { clock, status, usage }))
+        Self(Arc::new(ProgressState { clock, status, readings }))
     }
 
     /// Returns true if the published answer stands in a remote system, independently of this host.
     pub fn is_remote(&self) -> bool {
-        self.0.usage.is_some()
+        self.0.readings.is_some()
     }
 
     /// The present status of the provider.
     pub fn status(&self) -> ProviderStatus {
         let status = self.0.status.lock().clone();
-        ProviderStatus { remaining: self.0.usage.as_ref().and_then(|usage| usage().remaining), ..status }
+        let Some(read) = &self.0.readings else { return status };
+        let RemoteReadings { remaining, ttls, .. } = read();
+        let ttls = ttls.into_iter().map(|(pool, ttl_seconds)| ProviderTtl { pool, ttl_seconds }).collect();
+        ProviderStatus { remaining, ttls, ..status }
     }
 
     /// The calls of the provider since the start.
     pub fn calls(&self) -> Vec<CallCount> {
-        self.0.usage.as_ref().map(|usage| usage().calls).unwrap_or_default()
+        self.0.readings.as_ref().map(|read| read().calls).unwrap_or_default()
     }
 
     pub(super) fn desire(&self, generation: u64) {

@@ -27,6 +27,8 @@ use crate::state::StateWriter;
 
 /// The time that the first decision waits for the first verdicts. Until then the published answer of the last run stays.
 const FIRST_VERDICTS_TIMEOUT: Duration = Duration::from_secs(30);
+/// The interval between checks while nothing changes, because someone may change a setting at the remote system.
+const CHECK_INTERVAL: Duration = Duration::from_hours(1);
 /// The pause between an attempt and the check after it.
 const CHECK_AFTER: Duration = Duration::from_secs(1);
 /// The pause before another check if the remote system could not be asked.
@@ -188,8 +190,8 @@ impl<P: RemoteProvider + ?Sized> RemotePublisher<'_, P> {
         }
     }
 
-    /// Requests a check when refusals begin or end and when the targets change. While there are findings, also with each drift
-    /// check, so that an operator sees when they are gone.
+    /// Requests a check when refusals begin or end, when the targets change, and after [`CHECK_INTERVAL`]. While there are findings,
+    /// also with each drift check, so that an operator sees when they are gone.
     fn request_check(&mut self, outcome: &Result<(), ApplyError>, decision: &Decision) {
         let is_refused = match outcome {
             Ok(()) => false,
@@ -200,8 +202,8 @@ impl<P: RemoteProvider + ?Sized> RemotePublisher<'_, P> {
         let reasons = decision.answers.iter().flat_map(|answer| &answer.reasons);
         let targets = reasons.map(|known| known.target.clone()).collect();
         let is_due = self.last_request.as_ref().is_none_or(|last| {
-            let is_time = last.at.elapsed() >= self.provider.drift_interval();
-            last.is_refused != is_refused || last.targets != targets || (is_time && self.progress.has_findings())
+            let interval = if self.progress.has_findings() { self.provider.drift_interval() } else { CHECK_INTERVAL };
+            last.is_refused != is_refused || last.targets != targets || last.at.elapsed() >= interval
         });
         if is_due {
             self.last_request = Some(CheckRequest { at: Instant::now(), is_refused, targets });

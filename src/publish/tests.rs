@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use daymark_decision::fixtures::pool_name;
 use daymark_decision::{Basis, Family, NotReadyReason, Reason, Target, TargetReason};
 use daymark_provider::{
-    ApplyError, CallCount, DecisionError, InMemory, InMemoryRemote, Pass, Provider, RemoteProvider, Usage, contract,
+    ApplyError, CallCount, DecisionError, InMemory, InMemoryRemote, Pass, Provider, RemoteProvider, RemoteReadings,
+    contract,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -110,8 +111,8 @@ impl RemoteProvider for Scripted {
         self.inner.memory()
     }
 
-    fn usage(&self) -> Usage {
-        Usage::default()
+    fn readings(&self) -> RemoteReadings {
+        RemoteReadings::default()
     }
 }
 
@@ -742,7 +743,7 @@ async fn a_memory_that_could_not_be_written_is_written_once_the_disk_is_mended()
 fn calls_are_counted_where_they_are_made() {
     let count = CallCount { call: "readPool", outcome: "ok", count: 3 };
     let calls = vec![count.clone()];
-    let usage = move || Usage { calls: calls.clone(), remaining: Some(7) };
+    let usage = move || RemoteReadings { calls: calls.clone(), remaining: Some(7), ..RemoteReadings::default() };
     let progress = Progress::remote("cloudflare", Clock::start(), usage);
     assert!(progress.is_remote());
     assert_eq!((progress.status().remaining, progress.calls()), (Some(7), vec![count]));

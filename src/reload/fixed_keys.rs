@@ -97,9 +97,10 @@ fn of_authoritative(old: &AuthoritativeConfig, new: &AuthoritativeConfig) -> Vec
 }
 
 fn of_cloudflare(old: &CloudflareSettings, new: &CloudflareSettings) -> Vec<FixedKey> {
-    let CloudflareSettings { name, calls, drift_interval, pools: _, mode } = old;
+    let CloudflareSettings { name, calls, owner, drift_interval, pools: _, mode } = old;
     let mut keys = vec![key("name", *name != new.name)];
     keys.extend(of_calls(calls, &new.calls));
+    keys.push(key("owner", *owner != new.owner));
     keys.push(key("driftInterval", *drift_interval != new.drift_interval));
     keys.push(key("pools (the names and ports of the published pools)", published(old) != published(new)));
     keys.extend(of_mode(mode, &new.mode));

@@ -12,7 +12,7 @@ use daymark::{Clock, Progress, WriterLease, remote};
 use daymark_cloudflare::Cloudflare;
 use daymark_decision::Decision;
 use daymark_fake_cloudflare::{FakeCloudflare, Fault};
-use daymark_provider::{Pass, RemoteProvider, Usage};
+use daymark_provider::{Pass, RemoteProvider, RemoteReadings};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -183,7 +183,7 @@ impl RemoteProvider for Watched {
         self.inner.memory()
     }
 
-    fn usage(&self) -> Usage {
-        self.inner.usage()
+    fn readings(&self) -> RemoteReadings {
+        self.inner.readings()
     }
 }

@@ -7,10 +7,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use daymark_decision::PoolName;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{GUESS_MARK, MARK};
+use crate::mark::FoundMark;
+use crate::zones::to_ascii;
 
 /// The fields of an origin that only Cloudflare writes. Only lists have `healthy` and `failure_reason`.
 const READ_ONLY: [&str; 3] = ["disabled_at", "healthy", "failure_reason"];
@@ -38,7 +39,9 @@ pub(crate) struct Record {
     pub(crate) kind: String,
     pub(crate) name: String,
     pub(crate) content: String,
-    pub(crate) ttl: u32,
+    /// The TTL in seconds; 1 for the automatic one.
+    #[serde(deserialize_with = "whole_seconds")]
+    pub(crate) ttl: u64,
     #[serde(default)]
     pub(crate) proxied: bool,
     #[serde(default)]
@@ -55,6 +58,35 @@ pub(crate) struct CloudflareZone {
     pub(crate) status: Option<String>,
     #[serde(default)]
     pub(crate) plan: ZonePlan,
+    #[serde(default, rename = "type")]
+    pub(crate) kind: ZoneKind,
+    #[serde(default)]
+    pub(crate) account: ZoneAccount,
+}
+
+/// The way in which a zone comes to Cloudflare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ZoneKind {
+    /// Its name servers are Cloudflare's.
+    #[default]
+    Full,
+    /// Another provider answers for the zone, and leads single names to Cloudflare by CNAME.
+    Partial,
+    /// Cloudflare copies its records from another primary.
+    Secondary,
+    /// Only clients of Cloudflare Gateway resolve it.
+    Internal,
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The account of a zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct ZoneAccount {
+    #[serde(default)]
+    pub(crate) id: Option<String>,
 }
 
 /// The plan that the owner of a zone pays for.
@@ -64,7 +96,16 @@ pub(crate) struct ZonePlan {
     pub(crate) legacy_id: Option<String>,
 }
 
-/// The response to `GET /user/tokens/verify`.
+/// One object that uses a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Reference {
+    #[serde(default)]
+    pub(crate) resource_name: String,
+    #[serde(default)]
+    pub(crate) resource_type: String,
+}
+
+/// The response to `GET /user/tokens/verify` and `GET /accounts/{account}/tokens/verify`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct TokenStatus {
     pub(crate) status: String,
@@ -83,14 +124,26 @@ impl CloudflarePool {
         flag(&self.0, "enabled", true)
     }
 
-    /// Returns true if it is Daymark's, created for the pool of this name.
-    pub(crate) fn is_ours(&self, pool: &PoolName) -> bool {
-        is_created_for(text(&self.0, "description"), pool)
+    pub(crate) fn description(&self) -> Option<&str> {
+        text(&self.0, "description")
     }
 
-    /// Returns true if a monitor of Cloudflare's checks the origins.
-    pub(crate) fn has_monitor(&self) -> bool {
-        text(&self.0, "monitor").is_some_and(|id| !id.is_empty())
+    /// Returns true if this field, `monitor` or `monitor_group`, names what checks the origins for Cloudflare.
+    pub(crate) fn is_monitored_by(&self, field: &str) -> bool {
+        text(&self.0, field).is_some_and(|id| !id.is_empty())
+    }
+
+    /// The number of enabled origins below which the pool is unhealthy.
+    pub(crate) fn minimum_origins(&self) -> u64 {
+        self.0.get("minimum_origins").and_then(whole).unwrap_or(1)
+    }
+
+    /// Returns true if the pool turns away a part of its traffic.
+    pub(crate) fn sheds_load(&self) -> bool {
+        let shed = self.0.get("load_shedding").and_then(Value::as_object);
+        let percents =
+            shed.into_iter().flat_map(|shed| ["default_percent", "session_percent"].map(|key| shed.get(key)));
+        percents.flatten().any(|percent| percent.as_f64().is_some_and(|percent| percent > 0.0))
     }
 
     pub(crate) fn origins(&self) -> Vec<CloudflareOrigin> {
@@ -122,6 +175,11 @@ impl CloudflareOrigin {
         flag(&self.0, "enabled", true)
     }
 
+    /// Returns true if Cloudflare never answers with it, even if it is enabled: its weight is 0.
+    pub(crate) fn is_weightless(&self) -> bool {
+        self.0.get("weight").and_then(Value::as_f64).is_some_and(|weight| weight <= 0.0)
+    }
+
     /// Returns true if it is in a private network that Cloudflare reaches by a tunnel.
     pub(crate) fn is_tunnelled(&self) -> bool {
         text(&self.0, "virtual_network_id").is_some_and(|id| !id.is_empty())
@@ -147,14 +205,17 @@ impl Balancer {
         text(&self.0, "id").unwrap_or_default()
     }
 
-    /// The name that it answers for, in lower case.
-    pub(crate) fn name(&self) -> String {
-        text(&self.0, "name").unwrap_or_default().to_ascii_lowercase()
+    /// Returns true if it answers for the name of this pool.
+    pub(crate) fn is_of(&self, pool: &PoolName) -> bool {
+        to_ascii(text(&self.0, "name").unwrap_or_default()) == pool.as_str()
     }
 
-    /// Returns true if it is Daymark's, created for the pool of this name.
-    pub(crate) fn is_ours(&self, pool: &PoolName) -> bool {
-        is_created_for(text(&self.0, "description"), pool)
+    pub(crate) fn description(&self) -> Option<&str> {
+        text(&self.0, "description")
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        flag(&self.0, "enabled", true)
     }
 
     pub(crate) fn is_proxied(&self) -> bool {
@@ -163,9 +224,7 @@ impl Balancer {
 
     /// The TTL of its answers in seconds. A proxied balancer has none.
     pub(crate) fn ttl(&self) -> Option<u64> {
-        // The schema calls it a number, not an integer.
-        let ttl = self.0.get("ttl")?;
-        ttl.as_u64().or_else(|| Some(Duration::try_from_secs_f64(ttl.as_f64()?).ok()?.as_secs()))
+        self.0.get("ttl").and_then(whole)
     }
 
     pub(crate) fn fallback_pool(&self) -> &str {
@@ -174,15 +233,28 @@ impl Balancer {
 
     /// Returns true if any field names the pool of this ID.
     pub(crate) fn uses(&self, pool: &str) -> bool {
-        fn holds(value: &Value, pool: &str) -> bool {
-            match value {
-                Value::String(text) => text == pool,
-                Value::Array(list) => list.iter().any(|value| holds(value, pool)),
-                Value::Object(object) => object.values().any(|value| holds(value, pool)),
-                _ => false,
-            }
-        }
         !pool.is_empty() && self.0.values().any(|value| holds(value, pool))
+    }
+
+    /// Returns true if only the field `fallback_pool` names the pool of this ID.
+    pub(crate) fn only_falls_back_to(&self, pool: &str) -> bool {
+        let is_fallback = self.fallback_pool() == pool;
+        is_fallback && !self.0.iter().any(|(field, value)| field != "fallback_pool" && holds(value, pool))
+    }
+
+    /// Returns true if it has rules that are not disabled.
+    pub(crate) fn has_rules(&self) -> bool {
+        let mut rules = self.0.get("rules").and_then(Value::as_array).into_iter().flatten();
+        rules.any(|rule| rule.get("disabled").and_then(Value::as_bool) != Some(true))
+    }
+
+    /// Returns true if it chooses among sets of pools, before its other fields.
+    pub(crate) fn has_pool_sets(&self) -> bool {
+        match self.field("pool_sets") {
+            Value::Array(sets) => !sets.is_empty(),
+            Value::Object(sets) => !sets.is_empty(),
+            _ => false,
+        }
     }
 
     /// The value of one field, `null` if it is absent.
@@ -191,15 +263,23 @@ impl Balancer {
     }
 }
 
+impl Reference {
+    /// Returns true for a load balancer that uses the pool.
+    pub(crate) fn is_balancer(&self) -> bool {
+        self.resource_type == "load_balancer"
+    }
+}
+
 impl Record {
-    /// Returns true for an address record of Daymark's.
-    pub(crate) fn is_ours(&self) -> bool {
-        matches!(self.kind.as_str(), "A" | "AAAA") && bears_mark(self.comment.as_deref())
+    /// The mark of an address record of a Daymark.
+    pub(crate) fn mark(&self) -> Option<FoundMark<'_>> {
+        let has_address = matches!(self.kind.as_str(), "A" | "AAAA");
+        FoundMark::read(self.comment.as_deref()).filter(|_| has_address)
     }
 
     /// Returns true if it was published before any target of its family was usable.
     pub(crate) fn is_guess(&self) -> bool {
-        self.comment.as_deref().is_some_and(|comment| comment.starts_with(GUESS_MARK))
+        self.mark().is_some_and(|mark| mark.is_guess())
     }
 
     /// Returns true if clients get this address from the record. A proxied record gives an address of Cloudflare's.
@@ -225,17 +305,24 @@ impl CloudflareZone {
     }
 }
 
-/// Returns true if the text begins with the mark as a word of its own.
-fn bears_mark(text: Option<&str>) -> bool {
-    let rest = text.and_then(|text| text.strip_prefix(MARK));
-    rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-' || next == '_'))
+/// Returns true if a value contains the ID of a pool.
+fn holds(value: &Value, pool: &str) -> bool {
+    match value {
+        Value::String(text) => text == pool,
+        Value::Array(list) => list.iter().any(|value| holds(value, pool)),
+        Value::Object(object) => object.values().any(|value| holds(value, pool)),
+        _ => false,
+    }
 }
 
-/// Returns true if the text bears the mark and names no other pool.
-fn is_created_for(text: Option<&str>, pool: &PoolName) -> bool {
-    let rest = text.and_then(|text| text.strip_prefix(MARK)).and_then(|rest| rest.strip_prefix(" for "));
-    let name = rest.map(|rest| rest.split_whitespace().next().unwrap_or_default().trim_end_matches([',', ';', '.']));
-    bears_mark(text) && name.is_none_or(|name| name.eq_ignore_ascii_case(pool.as_str()))
+/// A number without its fraction. The schema calls some integers numbers, and `60` may come as `60.0`.
+fn whole(number: &Value) -> Option<u64> {
+    number.as_u64().or_else(|| Some(Duration::try_from_secs_f64(number.as_f64()?).ok()?.as_secs()))
+}
+
+fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = Value::deserialize(deserializer)?;
+    whole(&number).ok_or_else(|| serde::de::Error::custom(format!("{number} is no number of seconds")))
 }
 
 fn text<'a>(object: &'a Map<String, Value>, field: &str) -> Option<&'a str> {

@@ -1,227 +1,239 @@
 //! Findings for the operator, from asking Cloudflare.
 
-use std::time::Duration;
+mod findings;
 
-use daymark_decision::{Answer, Decision};
-use daymark_provider::CLIENTS_NOTICE;
+use std::collections::BTreeSet;
+
+use daymark_decision::{Decision, PoolName};
 use tracing::info;
 
-use crate::api::{Balancer, CloudflareOrigin, CloudflarePool, CloudflareZone, TokenStatus};
+use crate::MARK;
+use crate::api::{Balancer, CloudflarePool, CloudflareZone, Record, TokenStatus};
 use crate::client::{Call, CallError};
 use crate::fault::PoolFault;
-use crate::observe::{Observer, record_ttl};
-use crate::plan::origins::{label, target_of};
-use crate::plan::{DesiredTarget, desired_targets};
-use crate::public::is_public;
-use crate::settings::{Manage, PublishMode, Served};
+use crate::observe::Observer;
+use crate::plan::records::delegation_text;
+use crate::settings::{CloudflareSettings, Manage, PublishMode, Served};
+use crate::zones::{PoolZone, records_path, to_ascii};
+use findings::{balancer_findings, pool_findings, zone_findings};
 
-/// The ports on which Cloudflare's proxy passes HTTPS.
-const PROXY_PORTS: [u16; 6] = [443, 2053, 2083, 2087, 2096, 8443];
+/// The answers of one check.
+#[derive(Default)]
+struct Inquiry {
+    findings: Vec<String>,
+    /// True if something could not be asked now.
+    is_incomplete: bool,
+    /// True if Cloudflare has answered a call with the token.
+    has_worked: bool,
+}
 
-impl Observer {
-    /// Returns the findings as sentences that say what to do. `None` if Cloudflare cannot be asked now.
-    pub(crate) async fn findings(&self, decision: &Decision, has_published: bool) -> Option<Vec<String>> {
-        let source = &self.settings.calls.token;
-        match self.client.get::<TokenStatus>(Call::VerifyToken, "/user/tokens/verify").await {
-            Ok(token) if token.status == "active" => {}
-            Ok(TokenStatus { status }) => {
-                return Some(vec![format!(
-                    "the token in {source} is {status}; create a new token, or activate this one"
-                )]);
+impl Inquiry {
+    /// Takes an answer. A lasting fault is a finding.
+    fn take<T>(&mut self, answer: Result<T, PoolFault>) -> Option<T> {
+        match answer {
+            Ok(answer) => {
+                self.has_worked = true;
+                return Some(answer);
             }
-            // Without a token nothing can be asked, and publishing reports that already.
-            Err(CallError::Token { .. }) => return Some(Vec::new()),
-            Err(error) => {
-                let finding = lasting(&PoolFault::Call(error))?;
-                // Only a user's token can be verified, not an account's. A token that has published is good enough.
-                if !has_published {
-                    return Some(vec![finding]);
-                }
+            Err(fault) if fault.is_temporary() => self.is_incomplete = true,
+            Err(fault) => self.add(fault.to_string()),
+        }
+        None
+    }
+
+    /// Takes an answer for which the token may lack the permission.
+    fn take_if_permitted<T>(&mut self, answer: Result<T, PoolFault>) -> Option<T> {
+        match answer {
+            Err(PoolFault::Call(error)) if error.is_refused() => None,
+            answer => self.take(answer),
+        }
+    }
+
+    fn add(&mut self, finding: String) {
+        self.add_all([finding]);
+    }
+
+    fn add_all(&mut self, findings: impl IntoIterator<Item = String>) {
+        for finding in findings {
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
             }
         }
-        match &self.settings.mode {
-            PublishMode::Records { zone, ttl } => match self.zone_now(zone).await {
-                Ok(zone) => Some(zone_findings(&zone, *ttl)),
-                Err(fault) => Some(vec![lasting(&fault)?]),
-            },
-            PublishMode::LoadBalancing { account, zone, manage, .. } => {
-                self.balancing_findings(account, zone.as_deref(), *manage, decision).await
+    }
+}
+
+impl Observer {
+    /// Returns the findings as sentences that say what to do. `None` if Cloudflare cannot be asked about everything now.
+    pub(crate) async fn findings(&self, decision: &Decision) -> Option<Vec<String>> {
+        let mut inquiry = Inquiry::default();
+        let refusal = match self.verify_token("/user/tokens/verify").await {
+            // Without a token nothing can be asked, and publishing reports that already.
+            Err(PoolFault::Call(CallError::Token { .. })) => return Some(Vec::new()),
+            Err(fault) if !fault.is_temporary() => Some(fault),
+            answer => {
+                let finding = inquiry.take(answer).flatten();
+                inquiry.add_all(finding);
+                None
+            }
+        };
+        let account = match &self.settings.mode {
+            PublishMode::Records { ttl, .. } => self.record_findings(*ttl, &mut inquiry).await,
+            PublishMode::LoadBalancing { account, manage, .. } => {
+                self.balancing_findings(account, *manage, decision, &mut inquiry).await;
+                Some(account.clone())
+            }
+        };
+        if let Some(refusal) = refusal {
+            self.verify_as_account(account, refusal, &mut inquiry).await;
+        }
+        let Inquiry { findings, is_incomplete, .. } = inquiry;
+        (!is_incomplete).then_some(findings)
+    }
+
+    /// Verifies the token. Returns a finding if it is not active.
+    async fn verify_token(&self, path: &str) -> Result<Option<String>, PoolFault> {
+        let TokenStatus { status } = self.client.get(Call::VerifyToken, path).await?;
+        let source = &self.settings.calls.token;
+        let finding = || format!("the token in {source} is {status}; create a new token, or activate this one");
+        Ok((status != "active").then(finding))
+    }
+
+    /// Verifies a token that no user owns. Cloudflare refuses to verify an account's token as a user's.
+    async fn verify_as_account(&self, account: Option<String>, refusal: PoolFault, inquiry: &mut Inquiry) {
+        let verified = match account {
+            Some(account) => self.verify_token(&format!("/accounts/{account}/tokens/verify")).await,
+            None => Err(refusal),
+        };
+        match verified {
+            // A token with which other calls work is good enough.
+            Err(fault) if inquiry.has_worked && !fault.is_temporary() => {}
+            verified => {
+                let finding = inquiry.take(verified).flatten();
+                inquiry.add_all(finding);
             }
         }
     }
 
-    async fn balancing_findings(
-        &self,
-        account: &str,
-        zone: Option<&str>,
-        manage: Manage,
-        decision: &Decision,
-    ) -> Option<Vec<String>> {
+    /// Checks the zones of the records, and returns the account of one of them.
+    async fn record_findings(&self, ttl: Option<u32>, inquiry: &mut Inquiry) -> Option<String> {
+        let mut account = None;
+        let mut checked = BTreeSet::new();
+        for Served { pool, .. } in &self.settings.pools {
+            let Some(PoolZone { zone, .. }) = inquiry.take(self.zone_now(pool).await) else { continue };
+            inquiry.add_all(zone_findings(&zone, pool, ttl));
+            let balancers = inquiry.take_if_permitted(self.balancers(&zone).await).unwrap_or_default();
+            if balancers.iter().any(|balancer| balancer.is_of(pool) && balancer.is_enabled()) {
+                inquiry.add(format!(
+                    "the zone has a load balancer {pool}, which answers instead of the records; delete or disable it, or set \
+                     `mode: loadBalancing`"
+                ));
+            }
+            if checked.insert(zone.id.clone()) {
+                self.report_other_marks(&zone, inquiry).await;
+            }
+            account = account.or(zone.account.id);
+        }
+        account
+    }
+
+    /// Logs the names in a zone whose records bear the mark of another Daymark, or of a pool that is no longer published.
+    async fn report_other_marks(&self, zone: &CloudflareZone, inquiry: &mut Inquiry) {
+        let query = [("comment.startswith", MARK)];
+        let records = self.client.list::<Record>(Call::ReadRecords, &records_path(zone), &query).await;
+        // Publishing reports a missing permission.
+        let records = inquiry.take_if_permitted(records.map_err(PoolFault::Call)).unwrap_or_default();
+        let is_served = |record: &&Record| {
+            let mut pools = self.settings.pools.iter();
+            pools.any(|served| record.name.eq_ignore_ascii_case(served.pool.as_str()))
+        };
+        let others = records.iter().filter(|record| !is_served(record));
+        let others: BTreeSet<String> =
+            others.filter_map(|record| Some(format!("{} ({})", record.name, record.mark()?))).collect();
+        if !others.is_empty() {
+            let others = others.into_iter().collect::<Vec<_>>().join(", ");
+            let Self { settings: CloudflareSettings { name, .. }, .. } = self;
+            info!(
+                "provider {name}: the zone {} also has records of Daymark for other names, which stay: {others}",
+                zone.name
+            );
+        }
+    }
+
+    async fn balancing_findings(&self, account: &str, manage: Manage, decision: &Decision, inquiry: &mut Inquiry) {
         // Daymark corrects a setup of its own, or publishing reports why it cannot.
         let is_own = manage != Manage::Origins;
-        let mut findings = Vec::new();
-        let pools = match self.pools(account).await {
-            Ok(pools) => pools,
-            Err(fault) => return Some(vec![lasting(&fault)?]),
-        };
-        let mut balancers = None;
-        if let Some(zone) = zone {
-            match self.zone_and_balancers(zone).await {
-                Ok((zone, of_zone)) => {
-                    findings.extend(inactive(&zone));
-                    balancers = Some(of_zone);
-                }
-                Err(fault) => findings.push(lasting(&fault)?),
-            }
-        }
+        let Some(pools) = inquiry.take(self.pools(account).await) else { return };
         for served in &self.settings.pools {
             let Some(answer) = decision.answer(&served.pool) else { continue };
             let name = self.cloudflare_pool_name(answer);
+            let found = self.zone_of_balancer(&served.pool, inquiry).await;
+            let balancers = match &found {
+                Some(zone) => inquiry.take(self.balancers(zone).await),
+                None => None,
+            };
             // Publishing reports a missing pool.
             let Some(pool) = pools.iter().find(|pool| pool.name() == name || pool.id() == name) else { continue };
-            findings.extend(pool_findings(pool, answer, is_own));
-            if let Some(balancers) = &balancers {
-                findings.extend(balancer_findings(served, pool, &pools, balancers, is_own));
+            inquiry.add_all(pool_findings(pool, answer, is_own));
+            self.sharing_findings(account, pool, &served.pool, inquiry).await;
+            let (Some(zone), Some(balancers)) = (&found, &balancers) else { continue };
+            if !is_own {
+                let balancer = balancers.iter().find(|balancer| balancer.is_of(&served.pool) && !balancer.is_proxied());
+                let ttl = balancer.and_then(Balancer::ttl);
+                self.note_ttl(&served.pool, ttl.and_then(|ttl| u32::try_from(ttl).ok()));
             }
-        }
-        Some(findings)
-    }
-
-    async fn zone_and_balancers(&self, zone: &str) -> Result<(CloudflareZone, Vec<Balancer>), PoolFault> {
-        let zone = self.zone_now(zone).await?;
-        let balancers = self.balancers(&zone).await?;
-        Ok((zone, balancers))
-    }
-}
-
-/// A fault as a finding. `None` if it may pass without an operator.
-fn lasting(fault: &PoolFault) -> Option<String> {
-    (!fault.is_temporary()).then(|| fault.to_string())
-}
-
-fn zone_findings(zone: &CloudflareZone, configured: Option<u32>) -> Vec<String> {
-    let ttl = record_ttl(configured, zone);
-    let raised = configured.filter(|configured| *configured < ttl).map(|configured| {
-        format!("the records have a TTL of {ttl}s, because the zone does not allow {configured}s; set `ttl` to {ttl}s or more")
-    });
-    inactive(zone).into_iter().chain(raised).collect()
-}
-
-/// Reports a zone whose name servers are not Cloudflare's yet.
-fn inactive(zone: &CloudflareZone) -> Option<String> {
-    let status = zone.status.as_deref().filter(|status| *status != "active")?;
-    Some(format!(
-        "the zone {} is {status}, so no resolver asks Cloudflare for its names; delegate it to Cloudflare's name servers at its registrar",
-        zone.name
-    ))
-}
-
-/// Findings about a pool. In a setup of Daymark's own (`is_own`), Daymark creates the origins and enables the pool.
-fn pool_findings(pool: &CloudflarePool, answer: &Answer, is_own: bool) -> Vec<String> {
-    let name = pool.name();
-    let targets = desired_targets(answer);
-    let origins = pool.origins();
-    let mut findings = Vec::new();
-    if !is_own && !pool.is_enabled() {
-        findings.push(format!(
-            "the Cloudflare pool {name} is disabled, so no load balancer answers with it; enable the pool"
-        ));
-    }
-    if pool.has_monitor() {
-        findings.push(format!(
-            "the Cloudflare pool {name} has a monitor, which cannot verify a private CA and counts an origin of \
-             unknown health as down; detach the monitor, because Daymark probes the nodes itself"
-        ));
-    }
-    for desired in &targets {
-        findings.extend(origin_findings(name, &origins, desired, &targets, is_own));
-    }
-    let mut inner = Vec::new();
-    for origin in &origins {
-        if target_of(origin, &targets).is_none() {
-            info!(
-                "the origin {} of the Cloudflare pool {name} belongs to no node; Daymark leaves it as it is",
-                label(origin)
-            );
-        } else if !origin.is_tunnelled() && origin.address().parse().is_ok_and(|address| !is_public(address)) {
-            inner.push(label(origin));
+            inquiry.add_all(balancer_findings(served, pool, &pools, balancers, is_own));
+            self.shadowed_findings(zone, &served.pool, inquiry).await;
         }
     }
-    if !inner.is_empty() {
-        findings.push(format!(
-            "the Cloudflare pool {name} has origins whose address is not public: {}; no client on the Internet reaches them, \
-             and Cloudflare refuses them if a monitor is attached; use public addresses",
-            inner.join(", ")
-        ));
-    }
-    findings
-}
 
-/// Reports a node without an origin, or with several.
-fn origin_findings(
-    pool: &str,
-    origins: &[CloudflareOrigin],
-    desired: &DesiredTarget,
-    targets: &[DesiredTarget],
-    is_own: bool,
-) -> Option<String> {
-    let target = &desired.target;
-    let belongs = |origin: &&CloudflareOrigin| target_of(origin, targets).is_some_and(|owner| owner.target == *target);
-    let labels: Vec<String> = origins.iter().filter(belongs).map(label).collect();
-    match labels.as_slice() {
-        [_] => None,
-        [] if is_own => None,
-        [] => Some(format!("no origin of the Cloudflare pool {pool} belongs to the node {target}; add one")),
-        several => Some(format!(
-            "several origins of the Cloudflare pool {pool} belong to the node {target}: {}; keep one of them",
-            several.join(", ")
-        )),
+    /// The zone of a balancer. Without one in the configuration, a token that sees no zone is good enough to switch origins.
+    async fn zone_of_balancer(&self, pool: &PoolName, inquiry: &mut Inquiry) -> Option<CloudflareZone> {
+        let zone = self.zone_now(pool).await;
+        let is_optional =
+            matches!(&self.settings.mode, PublishMode::LoadBalancing { zone: None, manage: Manage::Origins, .. });
+        if let (true, Err(PoolFault::Call(CallError::Refused { .. }) | PoolFault::Blocked(_))) = (is_optional, &zone) {
+            let name = &self.settings.name;
+            info!("provider {name}: the token sees no zone of {pool}, so its load balancer is not checked");
+            return None;
+        }
+        let PoolZone { zone, nearer } = inquiry.take(zone)?;
+        inquiry.add_all(nearer.into_iter().chain(zone.finding(pool)));
+        Some(zone)
     }
-}
 
-/// Findings about the balancer of a name. In a setup of Daymark's own (`is_own`), Daymark creates it and corrects it.
-fn balancer_findings(
-    served: &Served,
-    pool: &CloudflarePool,
-    pools: &[CloudflarePool],
-    balancers: &[Balancer],
-    is_own: bool,
-) -> Vec<String> {
-    let Served { pool: name, port, detection } = served;
-    let mut findings = Vec::new();
-    let Some(balancer) = balancers.iter().find(|balancer| balancer.name() == name.as_str()) else {
-        let missing =
-            || format!("the zone has no load balancer {name}; create one with the Cloudflare pool {}", pool.name());
-        return (!is_own).then(missing).into_iter().collect();
-    };
-    if !is_own && !balancer.uses(pool.id()) {
-        findings
-            .push(format!("the load balancer {name} does not use the Cloudflare pool {}; add it there", pool.name()));
+    /// Reports load balancers of other names that use a pool.
+    async fn sharing_findings(&self, account: &str, pool: &CloudflarePool, name: &PoolName, inquiry: &mut Inquiry) {
+        let references = inquiry.take_if_permitted(self.references(account, pool).await).unwrap_or_default();
+        let others: Vec<&str> = references
+            .iter()
+            .filter(|reference| reference.is_balancer() && to_ascii(&reference.resource_name) != name.as_str())
+            .map(|reference| reference.resource_name.as_str())
+            .collect();
+        if !others.is_empty() {
+            inquiry.add(format!(
+                "the Cloudflare pool {} is also used by {}, which answer as the nodes of {name} are; give each name a pool of \
+                 its own",
+                pool.name(),
+                others.join(", ")
+            ));
+        }
     }
-    if !is_own && balancer.is_proxied() && !PROXY_PORTS.contains(port) {
-        let passed: Vec<String> = PROXY_PORTS.iter().map(ToString::to_string).collect();
-        findings.push(format!(
-            "the load balancer {name} is proxied, and Cloudflare's proxy does not pass port {port}, only {}; set it to DNS only",
-            passed.join(", ")
-        ));
+
+    /// Reports records at the name of a balancer, which answer if it is disabled, and records that delegate the name.
+    async fn shadowed_findings(&self, zone: &CloudflareZone, name: &PoolName, inquiry: &mut Inquiry) {
+        let path = records_path(zone);
+        let records = inquiry.take_if_permitted(self.records(&path, name.as_str()).await).unwrap_or_default();
+        let is_address = |record: &&Record| matches!(record.kind.as_str(), "A" | "AAAA" | "CNAME");
+        for Record { name, kind, content, .. } in records.iter().filter(is_address) {
+            inquiry.add(format!(
+                "the record {name} {kind} {content} is hidden behind the load balancer, and answers if that is disabled; delete \
+                 the record"
+            ));
+        }
+        let delegations = inquiry.take_if_permitted(self.delegations(name, zone).await).unwrap_or_default();
+        let at_name = records.into_iter().filter(|record| record.kind == "NS" && !zone.is_apex(name));
+        for record in delegations.into_iter().chain(at_name) {
+            inquiry.add(delegation_text(&record, name));
+        }
     }
-    let fallback = pools.iter().find(|pool| pool.id() == balancer.fallback_pool());
-    if let Some(fallback) = fallback.filter(|pool| !pool.is_enabled()) {
-        findings.push(format!(
-            "the fallback pool {} of the load balancer {name} is disabled, so the name has no address when no pool is healthy; \
-             enable it",
-            fallback.name()
-        ));
-    }
-    let ttl = Duration::from_secs(balancer.ttl().unwrap_or_default());
-    if !balancer.is_proxied() && *detection + ttl > CLIENTS_NOTICE {
-        findings.push(format!(
-            "the load balancer {name} has a TTL of {}s, and a failure is detected within {}s, so clients may use a \
-             dead node longer than the {}s after which they notice by themselves; shorten the TTL",
-            ttl.as_secs(),
-            detection.as_secs_f64(),
-            CLIENTS_NOTICE.as_secs()
-        ));
-    }
-    findings
 }

@@ -8,6 +8,7 @@ mod call;
 mod envelope;
 mod error;
 mod ratelimit;
+mod refusal;
 mod token;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_files::{Token, system_roots};
-use daymark_provider::{CallCount, Usage};
+use daymark_provider::{CallCount, RemoteReadings};
 use daymark_resolver::SystemResolver;
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
@@ -33,6 +34,7 @@ use token::ApiToken;
 
 pub use call::Call;
 pub use error::{ApiError, BuildError, CallError, Retry};
+pub use refusal::Owner;
 
 /// The timeout of connecting, within the timeout of the call.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -163,11 +165,11 @@ impl Client {
     }
 
     /// The calls made so far, and how many are left.
-    pub(crate) fn usage(&self) -> Usage {
+    pub(crate) fn usage(&self) -> RemoteReadings {
         let count =
             |(kind, count): (&CallKind, &u64)| CallCount { call: kind.call, outcome: kind.outcome, count: *count };
         let calls = self.calls.lock().iter().map(count).collect();
-        Usage { calls, remaining: self.budget.remaining() }
+        RemoteReadings { calls, remaining: self.budget.remaining(), ..RemoteReadings::default() }
     }
 
     async fn page<T: DeserializeOwned>(
@@ -206,7 +208,7 @@ impl Client {
         if !query.is_empty() {
             request.url_mut().query_pairs_mut().extend_pairs(query);
         }
-        let answer = self.exchange(call, request, &token).await;
+        let answer = self.exchange(call, path, request, &token).await;
         let outcome = answer.as_ref().map_or_else(CallError::outcome, |_| "ok");
         *self.calls.lock().entry(CallKind { call: call.as_str(), outcome }).or_default() += 1;
         answer
@@ -215,6 +217,7 @@ impl Client {
     async fn exchange<T: DeserializeOwned>(
         &self,
         call: Call,
+        path: &str,
         request: Request,
         token: &Token,
     ) -> Result<Reply<T>, CallError> {
@@ -227,7 +230,7 @@ impl Client {
             return Err(limited(call, self.budget.block(ratelimit::retry_after(response.headers()))));
         }
         let body = self.body(call, &mut response).await?;
-        envelope::read(call, status, &body, token, self.token.source())
+        envelope::read(call, path, status, &body, token, self.token.source())
     }
 
     async fn body(&self, call: Call, response: &mut Response) -> Result<Vec<u8>, CallError> {

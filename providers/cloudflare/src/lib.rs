@@ -18,22 +18,22 @@ mod checks;
 mod client;
 mod drift;
 mod fault;
+mod mark;
 mod observe;
 mod plan;
 mod provider;
 mod public;
 mod reconcile;
 mod settings;
+mod zones;
 
 pub use client::{BuildError, CallError};
 pub use provider::Cloudflare;
 pub use public::is_public;
 pub use settings::{
-    API, BALANCER_TTL, CallSettings, CloudflareSettings, Manage, PublishMode, RECORD_TTL, RECORD_TTL_ENTERPRISE,
-    Served, TokenSource, is_id,
+    API, BALANCER_TTL, CallSettings, CloudflareSettings, MAX_OWNER_CHARS, Manage, PublishMode, RECORD_TTL,
+    RECORD_TTL_ENTERPRISE, Served, TokenSource, is_id, is_owner,
 };
 
 /// The prefix of the comment or description of every object that is Daymark's.
 pub const MARK: &str = "managed by daymark";
-/// The prefix of the comment of a record that was published before any target of its family was usable.
-const GUESS_MARK: &str = "managed by daymark, a guess";

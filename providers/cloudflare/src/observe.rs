@@ -1,28 +1,36 @@
 //! Observes the remote state of one pool.
 
-use daymark_decision::Answer;
+use std::collections::BTreeMap;
+
+use daymark_decision::{Answer, PoolName};
 use parking_lot::Mutex;
 
-use crate::api::{Balancer, CloudflarePool, CloudflareZone, Record, ZonePlan};
-use crate::client::{Call, Client, Retry};
+use crate::api::{Balancer, CloudflarePool, CloudflareZone, Record, Reference};
+use crate::client::{Call, Client};
 use crate::drift::PublishedEntries;
 use crate::fault::PoolFault;
+use crate::mark::Mark;
 use crate::plan::balancer::{ObservedSetup, Setup};
+use crate::plan::records::RecordSet;
 use crate::plan::{Plan, balancer, origins, records};
 use crate::settings::{CloudflareSettings, Manage, PublishMode, RECORD_TTL, RECORD_TTL_ENTERPRISE, is_id};
+use crate::zones::{PoolZone, records_path};
 
 /// Reads the objects of Cloudflare that the settings name.
 pub(crate) struct Observer {
     pub(crate) client: Client,
     pub(crate) settings: CloudflareSettings,
-    /// The zone, once it is found.
-    zone: Mutex<Option<CloudflareZone>>,
+    pub(crate) mark: Mark,
+    /// The TTLs of the names in seconds, as they were last read or are written.
+    pub(crate) ttls: Mutex<BTreeMap<PoolName, u32>>,
+    /// The zones that were found, by pool.
+    pub(crate) zones: Mutex<BTreeMap<PoolName, PoolZone>>,
 }
 
 /// The remote state of one pool.
 pub(crate) enum RemoteState<'a> {
-    /// The DNS records of its name.
-    Records { path: String, ttl: u32, records: Vec<Record> },
+    /// The DNS records of its name, and those that delegate it.
+    Records { set: RecordSet<'a>, records: Vec<Record> },
     /// A Load Balancing pool whose origins Daymark switches.
     Origins { path: String, pool: CloudflarePool },
     /// A Load Balancing setup that is Daymark's own.
@@ -33,7 +41,7 @@ impl RemoteState<'_> {
     /// Plans the edits that lead from this state to the answer.
     pub(crate) fn plan(&self, answer: &Answer, published: &PublishedEntries) -> Plan {
         match self {
-            Self::Records { path, ttl, records } => records::plan(path, *ttl, answer, records, published),
+            Self::Records { set, records } => records::plan(set, answer, records, published),
             Self::Origins { path, pool } => origins::plan_switches(path, pool, answer, published),
             Self::Setup { setup, observed } => balancer::plan(setup, answer, observed, published),
         }
@@ -42,25 +50,33 @@ impl RemoteState<'_> {
 
 impl Observer {
     pub(crate) fn new(client: Client, settings: CloudflareSettings) -> Self {
-        Self { client, settings, zone: Mutex::new(None) }
+        let mark = Mark { owner: settings.owner.clone() };
+        Self { client, settings, mark, ttls: Mutex::default(), zones: Mutex::default() }
     }
 
     /// Reads the remote state of the pool of this answer.
     pub(crate) async fn observe(&self, answer: &Answer) -> Result<RemoteState<'_>, PoolFault> {
         match &self.settings.mode {
-            PublishMode::Records { zone, ttl } => {
-                let zone = self.zone(zone).await?;
-                let path = format!("/zones/{}/dns_records", zone.id);
-                let records = self.records(&path, answer.pool.as_str()).await?;
-                Ok(RemoteState::Records { path, ttl: record_ttl(*ttl, &zone), records })
+            PublishMode::Records { ttl, .. } => {
+                let PoolZone { zone, nearer } = self.zone(&answer.pool).await?;
+                zone.ensure_writable()?;
+                let path = records_path(&zone);
+                let mut records = self.records(&path, answer.pool.as_str()).await?;
+                records.extend(self.delegations(&answer.pool, &zone).await?);
+                let ttl = record_ttl(*ttl, &zone);
+                self.note_ttl(&answer.pool, Some(ttl));
+                let set = RecordSet { path, ttl, mark: &self.mark, is_apex: zone.is_apex(&answer.pool), nearer };
+                Ok(RemoteState::Records { set, records })
             }
-            PublishMode::LoadBalancing { account, zone, manage: Manage::Full { ttl }, .. } => {
-                let zone = self.zone(zone.as_deref().unwrap_or_default()).await?;
+            PublishMode::LoadBalancing { account, manage: Manage::Full { ttl }, .. } => {
+                let PoolZone { zone, nearer } = self.zone(&answer.pool).await?;
                 let setup = Setup {
                     pools: pools_path(account),
                     balancers: balancers_path(&zone),
                     name: self.cloudflare_pool_name(answer),
                     ttl: *ttl,
+                    mark: &self.mark,
+                    nearer,
                 };
                 let pool = if is_id(setup.name) {
                     Some(self.existing_pool(account, setup.name).await?)
@@ -68,7 +84,8 @@ impl Observer {
                     self.pools(account).await?.into_iter().find(|pool| pool.name() == setup.name)
                 };
                 let balancers = self.balancers(&zone).await?;
-                let balancer = balancers.into_iter().find(|balancer| balancer.name() == answer.pool.as_str());
+                let balancer = balancers.into_iter().find(|balancer| balancer.is_of(&answer.pool));
+                self.note_ttl(&answer.pool, Some(*ttl));
                 Ok(RemoteState::Setup { setup, observed: ObservedSetup { pool, balancer } })
             }
             PublishMode::LoadBalancing { account, manage: Manage::Origins, .. } => {
@@ -77,6 +94,15 @@ impl Observer {
                 Ok(RemoteState::Origins { path, pool })
             }
         }
+    }
+
+    /// Notes the TTL of a name for the status; `None` if it has none, as behind a proxied balancer.
+    pub(crate) fn note_ttl(&self, pool: &PoolName, ttl: Option<u32>) {
+        let mut ttls = self.ttls.lock();
+        match ttl {
+            Some(ttl) => ttls.insert(pool.clone(), ttl),
+            None => ttls.remove(pool),
+        };
     }
 
     /// Reads a pool of the account by its ID or its name. Fails if there is none.
@@ -98,53 +124,19 @@ impl Observer {
         Ok(self.client.list(Call::ReadPool, &pools_path(account), &[]).await?)
     }
 
+    /// Reads the objects that use a pool.
+    pub(crate) async fn references(&self, account: &str, pool: &CloudflarePool) -> Result<Vec<Reference>, PoolFault> {
+        let path = format!("{}/{}/references", pools_path(account), pool.id());
+        Ok(self.client.list(Call::ReadPool, &path, &[]).await?)
+    }
+
     /// Reads every load balancer of a zone.
     pub(crate) async fn balancers(&self, zone: &CloudflareZone) -> Result<Vec<Balancer>, PoolFault> {
         Ok(self.client.list(Call::ReadBalancer, &balancers_path(zone), &[]).await?)
     }
 
-    /// The zone by its ID or its name. It is looked up once.
-    pub(crate) async fn zone(&self, zone: &str) -> Result<CloudflareZone, PoolFault> {
-        let known = self.zone.lock().clone();
-        match known {
-            Some(zone) => Ok(zone),
-            None => self.zone_now(zone).await,
-        }
-    }
-
-    /// Looks the zone up now.
-    pub(crate) async fn zone_now(&self, zone: &str) -> Result<CloudflareZone, PoolFault> {
-        let found = self.find_zone(zone).await?;
-        *self.zone.lock() = Some(found.clone());
-        Ok(found)
-    }
-
-    /// Looks the zone up again next time, because it may be another one now.
-    pub(crate) fn forget_zone(&self) {
-        *self.zone.lock() = None;
-    }
-
-    async fn find_zone(&self, zone: &str) -> Result<CloudflareZone, PoolFault> {
-        if is_id(zone) {
-            let unread =
-                CloudflareZone { id: zone.to_owned(), name: String::new(), status: None, plan: ZonePlan::default() };
-            // Its plan and its status are useful, but a token that may not read them is good enough.
-            return match self.client.get(Call::ReadZone, &format!("/zones/{zone}")).await {
-                Ok(found) => Ok(found),
-                Err(error) if error.retry() == Retry::Operator => Ok(unread),
-                Err(error) => Err(error.into()),
-            };
-        }
-        let mut query = vec![("name", zone)];
-        // Two accounts may have a zone of the same name.
-        if let PublishMode::LoadBalancing { account, .. } = &self.settings.mode {
-            query.push(("account.id", account));
-        }
-        let found: Vec<CloudflareZone> = self.client.list(Call::ReadZone, "/zones", &query).await?;
-        select_zone(zone, found.into_iter().filter(|found| found.name.eq_ignore_ascii_case(zone)).collect())
-    }
-
-    async fn records(&self, path: &str, name: &str) -> Result<Vec<Record>, PoolFault> {
+    /// Reads the records of a name.
+    pub(crate) async fn records(&self, path: &str, name: &str) -> Result<Vec<Record>, PoolFault> {
         Ok(self.client.list(Call::ReadRecords, path, &[("name", name)]).await?)
     }
 
@@ -154,27 +146,6 @@ impl Observer {
         let names = self.settings.pools.iter().zip(cloudflare_pools);
         names.filter(|(served, _)| served.pool == answer.pool).map(|(_, name)| name.as_str()).next().unwrap_or_default()
     }
-}
-
-/// Selects the zone of a name: the active one, if there are several.
-fn select_zone(name: &str, mut zones: Vec<CloudflareZone>) -> Result<CloudflareZone, PoolFault> {
-    if zones.iter().any(CloudflareZone::is_active) {
-        zones.retain(CloudflareZone::is_active);
-    }
-    let ids: Vec<&str> = zones.iter().map(|zone| zone.id.as_str()).collect();
-    if ids.len() > 1 {
-        let ids = ids.join(", ");
-        return Err(PoolFault::Blocked(format!(
-            "the token sees several zones {name}; set `zone` to the ID of the right one: {ids}"
-        )));
-    }
-    zones.pop().ok_or_else(|| {
-        PoolFault::Blocked(format!(
-            "the token sees no zone {name}; check the name, and check that the token has the permission {} for this \
-             zone",
-            Call::ReadZone.permission().unwrap_or_default()
-        ))
-    })
 }
 
 fn pools_path(account: &str) -> String {

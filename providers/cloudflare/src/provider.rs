@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use daymark_decision::{Answer, Basis, Decision, PoolName};
-use daymark_provider::{ApplyError, Edit, Pass, RemoteProvider, Usage, validate};
+use daymark_provider::{ApplyError, Edit, Pass, RemoteProvider, RemoteReadings, validate};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -264,9 +264,8 @@ impl RemoteProvider for Cloudflare {
     }
 
     async fn check(&self) -> Option<Vec<String>> {
-        let has_published = self.passes.lock().await.published > 0;
         let newest = self.newest.lock().clone();
-        self.observer.findings(&newest, has_published).await
+        self.observer.findings(&newest).await
     }
 
     fn memory(&self) -> Option<Value> {
@@ -274,8 +273,8 @@ impl RemoteProvider for Cloudflare {
         serde_json::to_value(CloudflareMemory { tracker, blocked_until: self.observer.client.blocked_until() }).ok()
     }
 
-    fn usage(&self) -> Usage {
-        self.observer.client.usage()
+    fn readings(&self) -> RemoteReadings {
+        RemoteReadings { ttls: self.observer.ttls.lock().clone(), ..self.observer.client.usage() }
     }
 }
 

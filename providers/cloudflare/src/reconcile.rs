@@ -132,10 +132,10 @@ impl Cloudflare {
         }
     }
 
-    /// Looks the zone up again next time if something was not found: it may exist under a new ID.
+    /// Looks the zones up again next time if something was refused: they may exist under new IDs.
     fn forget_missing(&self, fault: &PoolFault) {
-        if matches!(fault, PoolFault::Call(error) if error.is_not_found()) {
-            self.observer.forget_zone();
+        if matches!(fault, PoolFault::Call(error) if error.is_refused()) {
+            self.observer.forget_zones();
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct CloudflareSettings {
     pub name: String,
     /// The settings of its calls.
     pub calls: CallSettings,
+    /// The owner in the mark of what it creates, so that Daymarks of several clusters can share a zone; see [`is_owner`].
+    pub owner: Option<String>,
     /// The interval between drift checks.
     pub drift_interval: Duration,
     /// The pools that it publishes. Never empty.
@@ -68,8 +70,9 @@ pub struct Served {
 pub enum PublishMode {
     /// DNS records, one for each target of the answer.
     Records {
-        /// The zone that holds the records: its name, or its ID of 32 hex digits.
-        zone: String,
+        /// The zone that holds the records: its name, or its ID of 32 hex digits. Without it, each pool's zone is the one with
+        /// the longest name in which the pool's name lies.
+        zone: Option<String>,
         /// The TTL in seconds. `None` for the least that the zone allows, but not below [`RECORD_TTL_ENTERPRISE`].
         ttl: Option<u32>,
     },
@@ -77,7 +80,7 @@ pub enum PublishMode {
     LoadBalancing {
         /// The ID of the account that has the pools, 32 hex digits.
         account: String,
-        /// The zone of the balancers, its name or its ID. Without it, balancers are neither checked nor created.
+        /// The zone of the balancers, its name or its ID. Without it, each pool's zone is found as for records.
         zone: Option<String>,
         /// The name or the ID of the Cloudflare pool behind each pool, in the order of [`CloudflareSettings::pools`].
         cloudflare_pools: Vec<String>,
@@ -91,7 +94,7 @@ pub enum PublishMode {
 pub enum Manage {
     /// The switches of the origins of an existing pool.
     Origins,
-    /// The pool and its balancer as well. Daymark creates them, corrects them, and marks them as its own. Needs a zone.
+    /// The pool and its balancer as well. Daymark creates them, corrects them, and marks them as its own.
     Full {
         /// The TTL of the balancer in seconds.
         ttl: u32,
@@ -110,4 +113,14 @@ impl fmt::Display for TokenSource {
 /// Returns true for an ID of Cloudflare's, 32 hex digits, rather than a name.
 pub fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The most characters of an owner.
+pub const MAX_OWNER_CHARS: usize = 32;
+
+/// Returns true for a text that can be an owner: 1 to [`MAX_OWNER_CHARS`] letters, digits, `-`, `_` and `.`, of which the last is
+/// no dot.
+pub fn is_owner(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=MAX_OWNER_CHARS).contains(&text.len()) && text.bytes().all(is_allowed) && !text.ends_with('.')
 }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::{ApplyError, DecisionError, Edit, Pass, Provider, RemoteProvider, Usage, validate};
+use crate::{ApplyError, DecisionError, Edit, Pass, Provider, RemoteProvider, RemoteReadings, validate};
 
 /// A [`Provider`] that keeps the last decision.
 #[derive(Debug, Default)]
@@ -129,8 +129,8 @@ impl RemoteProvider for InMemoryRemote {
         Some(self.published().generation.into())
     }
 
-    fn usage(&self) -> Usage {
-        Usage::default()
+    fn readings(&self) -> RemoteReadings {
+        RemoteReadings::default()
     }
 }
 

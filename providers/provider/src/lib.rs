@@ -6,7 +6,7 @@
 //! A [`RemoteProvider`] writes to a system elsewhere, such as Cloudflare. It observes what stands there, plans the edits that
 //! lead to the decision, and applies them. Calls take time and fail, someone else may change the same objects, and of several
 //! hosts only the one with the writer lease may write. So this trait has more: a plan without writes, drift checks, a memory
-//! for the next run, checks for the operator, and the usage of calls.
+//! for the next run, checks for the operator, and readings for the status.
 //!
 //! Both publish whole answers, the newest decision last. Neither is ever told "nothing": unknown is not empty, and both refuse
 //! an empty answer. They know nothing of probes, thresholds or peers. The publisher decides when to call them, and how often
@@ -26,7 +26,7 @@ use daymark_decision::Decision;
 
 pub use error::{ApplyError, DecisionError, validate};
 pub use in_memory::{InMemory, InMemoryRemote};
-pub use remote::{CallCount, Edit, Pass, RemoteProvider, Usage};
+pub use remote::{CallCount, Edit, Pass, RemoteProvider, RemoteReadings};
 
 /// The time after which clients notice a silent node by themselves: client-go pings after 30 s without reads and gives up
 /// 15 s later. At 50 s (`node-monitor-grace-period`) nodes turn `NotReady`.

@@ -1,5 +1,6 @@
 //! The trait of providers that write to a system elsewhere.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -60,8 +61,8 @@ pub trait RemoteProvider: Send + Sync + 'static {
     /// The memory for the next run, saved with the state. `None` if there is nothing to remember.
     fn memory(&self) -> Option<Value>;
 
-    /// The calls made so far, and how many are left.
-    fn usage(&self) -> Usage;
+    /// The calls made so far, how many are left, and the TTLs of the published names.
+    fn readings(&self) -> RemoteReadings;
 }
 
 /// The edits and the outcome of one plan or one apply.
@@ -89,13 +90,15 @@ pub struct Edit {
     pub changes: Vec<String>,
 }
 
-/// The use of a remote system's calls.
+/// The readings of a remote provider, for the status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct RemoteReadings {
     /// The calls since the start, by kind and outcome.
     pub calls: Vec<CallCount>,
     /// The calls that the remote system still allows in this window, as it last said.
     pub remaining: Option<u32>,
+    /// The TTL in seconds of each published name, as it was last read or written.
+    pub ttls: BTreeMap<PoolName, u32>,
 }
 
 /// The number of calls of one kind with one outcome.

@@ -22,4 +22,4 @@ pub use self::pools::{
     ExpiryStatus, Observed, PendingOverride, PoolStatus, TargetStatus, basis_alarms, unusable_file_alarm,
 };
 pub use self::request::{OverrideReply, OverrideRequest, Problem};
-pub use self::status::{ProviderStatus, Status};
+pub use self::status::{ProviderStatus, ProviderTtl, Status};

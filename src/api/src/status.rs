@@ -1,6 +1,6 @@
 //! The state of a running host, as `/api/v1/status` gives it.
 
-use daymark_decision::Moment;
+use daymark_decision::{Moment, PoolName};
 use serde::{Deserialize, Serialize};
 
 use crate::{HostsStatus, PoolStatus};
@@ -50,13 +50,36 @@ pub struct ProviderStatus {
     pub last_success: Option<Moment>,
     /// The time since which the published generation is not the desired one.
     pub behind_since: Option<Moment>,
+    /// The TTLs of the published names, by pool.
+    #[serde(default)]
+    pub ttls: Vec<ProviderTtl>,
     /// The findings of the provider's checks, as sentences.
     pub findings: Vec<String>,
     /// The calls that the provider's API still allows in this window, as last reported.
     pub remaining: Option<u32>,
 }
 
+/// The TTL that clients get from a provider for the name of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderTtl {
+    /// The pool.
+    pub pool: PoolName,
+    /// The TTL in seconds.
+    pub ttl_seconds: u32,
+}
+
 impl ProviderStatus {
+    /// The TTLs as a phrase, `TTL 5 s`, by pool if they differ; empty if none is known.
+    pub fn ttl_text(&self) -> String {
+        let Some(first) = self.ttls.first() else { return String::new() };
+        if self.ttls.iter().all(|ttl| ttl.ttl_seconds == first.ttl_seconds) {
+            return format!("TTL {} s", first.ttl_seconds);
+        }
+        let each = self.ttls.iter().map(|ProviderTtl { pool, ttl_seconds }| format!("{pool} {ttl_seconds} s"));
+        format!("TTL of {}", each.collect::<Vec<_>>().join(", "))
+    }
+
     /// Whole seconds for which the published generation has not been the desired one.
     pub fn behind(&self, now: Moment) -> u64 {
         self.behind_since.map(|since| now.since(since).as_secs()).unwrap_or_default()

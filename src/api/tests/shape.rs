@@ -8,7 +8,7 @@ use std::time::Duration;
 use daymark_api::{
     DiscoveryEvent, DiscoveryStatus, Event, EventKind, ExpiryStatus, HostVote, HostsStatus, KnownAddress, Missing,
     MissingStatus, Observed, OverrideRequest, PeerMismatch, PeerMismatchStatus, PeerStatus, PeerTarget,
-    PendingOverride, PoolStatus, Problem, ProviderStatus, Status, StayReason, TargetStatus,
+    PendingOverride, PoolStatus, Problem, ProviderStatus, ProviderTtl, Status, StayReason, TargetStatus,
 };
 use daymark_decision::fixtures::{host_name, kinds, node_name, pool_name};
 use daymark_decision::{
@@ -224,6 +224,7 @@ fn status() -> Status {
         attempt_since: Some(AT),
         last_success: Some(AT),
         behind_since: Some(AT),
+        ttls: vec![ProviderTtl { pool: pool_name("lb.kube-cp.com"), ttl_seconds: 60 }],
         findings: vec!["the pool is disabled".to_owned()],
         remaining: Some(1_000),
     };

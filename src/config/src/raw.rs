@@ -16,8 +16,8 @@ use super::PeerAddress;
 use super::key::Key;
 use super::values::{
     ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, ClusterName, DnsName, FilePath, HexId, HostAddress,
-    ListenText, PEER_PORT, PoolText, ProviderName, RequestPath, ServeAddress, ServerName, Text, Variable, Whole,
-    ZoneText, duration_text,
+    ListenText, OwnerText, PEER_PORT, PoolText, ProviderName, RequestPath, ServeAddress, ServerName, Text, Variable,
+    Whole, ZoneText, duration_text,
 };
 
 pub(super) use self::admin::{ADMIN_LISTEN, RawAdmin};
@@ -309,12 +309,15 @@ pub(super) struct RawCloudflare {
     /// The environment variable that holds the API token.
     #[serde(default)]
     pub(super) token_variable: Key<Text<Variable>>,
-    /// The zone of the names: needed, except with `manage: origins`; without it the balancer is not checked.
+    /// The zone of the names; by default, for each name the zone with the longest name that it lies in.
     #[serde(default)]
     pub(super) zone: Key<Text<ZoneText>>,
     /// The ID of the account that has the Cloudflare pools; needed with `loadBalancing`, and only then.
     #[serde(default)]
     pub(super) account: Key<Text<HexId>>,
+    /// The owner in the mark of what Daymark creates there; needed if Daymarks of several clusters write to one zone.
+    #[serde(default)]
+    pub(super) owner: Key<Text<OwnerText>>,
     /// With `loadBalancing`, `origins` switches origins of pools that are there; `full` also makes the pools and balancers.
     #[serde(default)]
     #[schemars(extend("default" = "origins"))]

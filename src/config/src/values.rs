@@ -26,7 +26,7 @@ pub(super) use daymark_decision::duration_text;
 
 use self::cloudflare::AUTHORITATIVE;
 pub(super) use self::cloudflare::{
-    ApiBase, CloudflareManage, CloudflareMode, HexId, PoolText, ProviderName, Variable, ZoneText,
+    ApiBase, CloudflareManage, CloudflareMode, HexId, OwnerText, PoolText, ProviderName, Variable, ZoneText,
 };
 pub(super) use self::discovery::{AddressKind, LabelSelector, NodeSource};
 pub(super) use self::fault::TextFault;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{ApiError, Call, CallError};
+use super::{ApiError, Call, CallError, Owner};
 use crate::settings::TokenSource;
 
 /// The characters of foreign text that are shown.
@@ -45,6 +45,7 @@ struct Envelope {
 /// Reads the response to a call that was made with this token.
 pub(super) fn read<T: DeserializeOwned>(
     call: Call,
+    path: &str,
     status: StatusCode,
     body: &[u8],
     token: &Token,
@@ -60,7 +61,8 @@ pub(super) fn read<T: DeserializeOwned>(
     let envelope = envelope.map_err(|_| unreadable(beginning(body, token)))?;
     let errors = tidied(envelope.errors.unwrap_or_default(), token);
     if !envelope.success || !status.is_success() {
-        return Err(CallError::Refused { call, status: code, errors, token: source.clone() });
+        let owner = Owner::of(path);
+        return Err(CallError::Refused { call, owner, status: code, errors, token: source.clone() });
     }
     if let Some(error) = errors.first()
         && envelope.result.is_null()

@@ -9,13 +9,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::Call;
+use super::refusal::{Owner, Refusal};
 use super::token::NoToken;
 use crate::settings::TokenSource;
-
-/// The codes for a malformed header `Authorization`: "invalid request headers" and the errors inside it.
-const MALFORMED: [u32; 3] = [6003, 6103, 6111];
-/// The codes, besides HTTP 401 and 403, for a token that is not accepted or lacks a permission.
-const UNAUTHORISED: [u32; 5] = [9103, 9106, 9109, 10000, 10001];
 
 /// The client cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -84,10 +80,12 @@ pub enum CallError {
         until: Timestamp,
     },
     /// Cloudflare refuses the request, and would refuse it again.
-    #[error("{}", RefusalText { call: *call, status: *status, errors, token })]
+    #[error("{}", Refusal { call: *call, owner, status: *status, errors, token })]
     Refused {
         /// The kind of the call.
         call: Call,
+        /// The owner of the object that it is about.
+        owner: Owner,
         /// The HTTP status.
         status: u16,
         /// Cloudflare's errors.
@@ -148,9 +146,9 @@ impl CallError {
         }
     }
 
-    /// Returns true if Cloudflare says that the object does not exist (HTTP 404).
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { status: 404, .. })
+    /// Returns true if Cloudflare refuses the request. An object that it no longer knows may be why: it answers 403 or 404.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused { .. })
     }
 
     /// The label in metrics.
@@ -166,12 +164,6 @@ impl CallError {
     }
 }
 
-impl ApiError {
-    fn has_any(&self, codes: &[u32]) -> bool {
-        codes.contains(&self.code) || self.error_chain.iter().any(|error| error.has_any(codes))
-    }
-}
-
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (code {})", self.message, self.code)?;
@@ -180,7 +172,7 @@ impl fmt::Display for ApiError {
 }
 
 /// Cloudflare's errors behind a colon, or nothing if there are none.
-struct Listed<'a>(&'a [ApiError]);
+pub(super) struct Listed<'a>(pub(super) &'a [ApiError]);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -190,47 +182,5 @@ impl fmt::Display for Listed<'_> {
             mark = "; ";
         }
         Ok(())
-    }
-}
-
-/// A refusal, with what the operator can do.
-struct RefusalText<'a> {
-    call: Call,
-    status: u16,
-    errors: &'a [ApiError],
-    token: &'a TokenSource,
-}
-
-impl fmt::Display for RefusalText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, status, errors, token } = self;
-        write!(f, "Cloudflare refuses {call} (HTTP {status}){}", Listed(errors))?;
-        let has = |codes| errors.iter().any(|error| error.has_any(codes));
-        if has(&MALFORMED) {
-            return write!(
-                f,
-                "; the token in {token} is malformed; check it for quotes and newlines, and check that it is not a \
-                 global API key"
-            );
-        }
-        match (call, status) {
-            (_, 404) => f.write_str("; check its ID or name, and check that the token may see it"),
-            _ if matches!(status, 401 | 403)
-                || has(&UNAUTHORISED)
-                || (call.permission().is_none() && *status == 400) =>
-            {
-                match call.permission() {
-                    Some(permission) => {
-                        write!(f, "; the token in {token} lacks the permission \"{permission}\", or is not valid")
-                    }
-                    None => write!(
-                        f,
-                        "; the token in {token} is not accepted, because it is unknown, expired or revoked; create a new \
-                         one"
-                    ),
-                }
-            }
-            _ => Ok(()),
-        }
     }
 }

@@ -331,7 +331,7 @@ async fn calls_are_counted_by_what_became_of_them() {
         count("readRecords", "unreachable", 1),
         count("readRecords", "unreadable", 1),
     ];
-    assert_eq!(fixture.client.usage(), Usage { calls: outcomes.to_vec(), remaining: None });
+    assert_eq!(fixture.client.usage(), RemoteReadings { calls: outcomes.to_vec(), ..RemoteReadings::default() });
 }
 
 #[tokio::test]
@@ -342,7 +342,7 @@ async fn a_call_without_a_token_is_not_made() {
     assert_eq!(failure.to_string(), "no token for reading Load Balancing pools");
     assert!(failure.source().unwrap().to_string().ends_with(" is empty; a token is needed"));
     assert_eq!(failure.retry(), Retry::Operator);
-    assert_eq!((fixture.requests(), fixture.client.usage()), (Vec::new(), Usage::default()));
+    assert_eq!((fixture.requests(), fixture.client.usage()), (Vec::new(), RemoteReadings::default()));
 }
 
 #[tokio::test]

@@ -5,10 +5,10 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{Action, DesiredTarget, Plan, PlannedEdit, Request, desired_targets, origins};
-use crate::MARK;
 use crate::api::{Balancer, CloudflarePool};
 use crate::client::Call;
 use crate::drift::{NamedEntry, PublishedEntries, States};
+use crate::mark::{FoundMark, Mark};
 
 /// The placeholder for the ID of a pool that is not created yet.
 const NEW_POOL: &str = "(the ID of the new pool)";
@@ -33,31 +33,40 @@ pub(crate) struct Setup<'a> {
     pub(crate) name: &'a str,
     /// The TTL of the balancer in seconds.
     pub(crate) ttl: u32,
+    pub(crate) mark: &'a Mark,
+    /// A nearer zone that answers for the name instead, as a sentence for the operator.
+    pub(crate) nearer: Option<String>,
 }
 
 /// Plans the pool and its balancer. If an object of either name is not Daymark's, it plans nothing at all.
 pub(crate) fn plan(setup: &Setup, answer: &Answer, observed: &ObservedSetup, published: &PublishedEntries) -> Plan {
     let name = &answer.pool;
-    if observed.pool.as_ref().is_some_and(|pool| !pool.is_ours(name)) {
+    let is_foreign = |description: Option<&str>| !setup.mark.is_on(description, name);
+    if let Some(pool) = observed.pool.as_ref().filter(|pool| is_foreign(pool.description())) {
         return refused(format!(
-            "the Cloudflare pool {} exists and is not Daymark's for {name}; set its description to \"{}\" to hand it over, \
-             choose another name, or set `manage: origins`",
+            "the Cloudflare pool {} exists and {}; set its description to \"{}\" to hand it over, choose another name, or set \
+             `manage: origins`",
             setup.name,
-            description(name)
+            setup.belonging(pool.description(), name),
+            setup.mark.description(name)
         ));
     }
-    if observed.balancer.as_ref().is_some_and(|balancer| !balancer.is_ours(name)) {
+    if let Some(balancer) = observed.balancer.as_ref().filter(|balancer| is_foreign(balancer.description())) {
         return refused(format!(
-            "the zone has a load balancer {name} that is not Daymark's; set its description to \"{}\" to hand it over, or set \
-             `manage: origins`",
-            description(name)
+            "the zone has a load balancer {name} that {}; set its description to \"{}\" to hand it over, or set `manage: origins`",
+            setup.belonging(balancer.description(), name),
+            setup.mark.description(name)
         ));
+    }
+    if let Some(nearer) = setup.nearer.as_ref().filter(|_| observed.balancer.is_none()) {
+        return refused(nearer.clone());
     }
     let targets = desired_targets(answer);
     let mut plan = observed.pool.as_ref().map_or_else(Plan::default, |pool| {
         let path = format!("{}/{}", setup.pools, pool.id());
         origins::plan_own_pool(&path, pool, answer, published)
     });
+    plan.problems.extend(setup.nearer.clone());
     let Some(entries) = plan.create(published, &missing(setup, name, observed)) else { return plan };
     if observed.pool.is_none() {
         plan.first.push(new_pool(setup, name, &targets, entries.clone()));
@@ -108,9 +117,14 @@ impl Plan {
     }
 }
 
-/// The description of every object that Daymark creates for a pool.
-fn description(pool: &PoolName) -> String {
-    format!("{MARK} for {pool}")
+impl Setup<'_> {
+    /// The owner of an object that is not this Daymark's, as the end of a sentence.
+    fn belonging(&self, description: Option<&str>, pool: &PoolName) -> String {
+        match FoundMark::read(description).filter(|mark| !self.mark.is(mark)) {
+            Some(other) => format!("belongs to {other}"),
+            None => format!("is not Daymark's for {pool}"),
+        }
+    }
 }
 
 fn refused(problem: String) -> Plan {
@@ -126,7 +140,7 @@ fn new_pool(setup: &Setup, pool: &PoolName, targets: &[DesiredTarget], entries: 
     let request = Request {
         method: Method::POST,
         path: setup.pools.clone(),
-        body: Some(origins::new_pool(setup.name, &description(pool), targets)),
+        body: Some(origins::new_pool(setup.name, &setup.mark.description(pool), targets)),
         call: Call::WritePool,
     };
     PlannedEdit::new(pool, request, changes, entries)
@@ -135,7 +149,7 @@ fn new_pool(setup: &Setup, pool: &PoolName, targets: &[DesiredTarget], entries: 
 fn new_balancer(setup: &Setup, pool: &PoolName, cloudflare_pool: &str, entries: Vec<NamedEntry>) -> PlannedEdit {
     let body = json!({
         "name": pool.as_str(),
-        "description": description(pool),
+        "description": setup.mark.description(pool),
         "default_pools": [cloudflare_pool],
         "fallback_pool": cloudflare_pool,
         "proxied": false,

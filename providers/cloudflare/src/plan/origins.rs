@@ -56,7 +56,7 @@ fn is_created(origin: &CloudflareOrigin) -> bool {
 
 /// The key of the entry that says if an origin exists.
 fn existence_key(origin: &CloudflareOrigin) -> String {
-    format!("{}{EXISTS}", label(origin))
+    label(origin) + EXISTS
 }
 
 /// The label of an origin in messages.
@@ -347,12 +347,13 @@ impl<'a> Draft<'a> {
         self.entries.push(NamedEntry { key, entry });
     }
 
-    /// Returns true if an origin of a node of the answer is enabled. An origin that Daymark has created counts only at the
-    /// address of its target.
+    /// Returns true if an origin of a node of the answer is enabled and has a weight. An origin that Daymark has created counts
+    /// only at the address of its target.
     fn is_answered(&self) -> bool {
         self.origins.iter().any(|DraftOrigin { origin, desired, .. }| {
             let answers = |desired: &&DesiredTarget| !is_created(origin) || is_at(origin, desired);
-            origin.is_enabled() && desired.filter(answers).is_some_and(|desired| desired.is_in)
+            let is_served = origin.is_enabled() && !origin.is_weightless();
+            is_served && desired.filter(answers).is_some_and(|desired| desired.is_in)
         })
     }
 
@@ -382,13 +383,18 @@ fn switch_drift(origin: &CloudflareOrigin) -> String {
 }
 
 fn unanswerable(observed: &CloudflarePool, targets: &[DesiredTarget]) -> String {
+    let origins = observed.origins();
     let list = |labels: Vec<String>| if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
-    let origins = list(observed.origins().iter().map(label).collect());
-    let desired =
-        list(targets.iter().filter(|desired| desired.is_in).map(|desired| desired.target.to_string()).collect());
+    let in_answer = targets.iter().filter(|desired| desired.is_in).map(|desired| desired.target.to_string());
+    let both = format!("answer: {}; origins: {}", list(in_answer.collect()), list(origins.iter().map(label).collect()));
+    let belongs = |origin| target_of(origin, targets).is_some_and(|desired| desired.is_in);
+    let (kind, mend) = if origins.iter().any(belongs) {
+        (" with a weight above 0", "give the origins of the nodes weights")
+    } else {
+        ("", "give the origins the names or the addresses of the nodes")
+    };
+    let name = observed.name();
     format!(
-        "no origin of the Cloudflare pool {} belongs to a node of the answer, so Daymark changes nothing there; give the \
-         origins the names or the addresses of the nodes (answer: {desired}; origins: {origins})",
-        observed.name()
+        "no origin of the Cloudflare pool {name}{kind} belongs to a node of the answer, so Daymark changes nothing there; {mend} ({both})"
     )
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use daymark_decision::{Answer, Family, Target};
+use daymark_decision::{Answer, Family, PoolName, Target};
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -10,27 +10,36 @@ use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request, desired_t
 use crate::api::Record;
 use crate::client::Call;
 use crate::drift::{NamedEntry, PublishedEntries, States};
-use crate::{GUESS_MARK, MARK};
+use crate::mark::Mark;
 
-/// The characters of a comment that every zone allows.
-const MAX_COMMENT_CHARS: usize = 100;
+/// The records of one name, as they are written.
+pub(crate) struct RecordSet<'a> {
+    /// The path of the zone's records.
+    pub(crate) path: String,
+    /// The TTL in seconds.
+    pub(crate) ttl: u32,
+    pub(crate) mark: &'a Mark,
+    /// True if the name is that of the zone itself.
+    pub(crate) is_apex: bool,
+    /// A nearer zone that answers for the name instead, as a sentence for the operator.
+    pub(crate) nearer: Option<String>,
+}
 
 /// Plans the records of an answer.
 ///
-/// `observed` holds records of any type; those of other names are ignored. `path` is the path of the zone's records. Missing
-/// records are added first. Surplus records are deleted once everything else is done or tried, and only while a record of the
-/// answer exists. A guess replaces only guesses.
-pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, observed: &[Record], published: &PublishedEntries) -> Plan {
-    let is_of_name = |record: &&Record| record.name.eq_ignore_ascii_case(answer.pool.as_str());
-    let observed: Vec<&Record> = observed.iter().filter(is_of_name).collect();
-    let is_foreign = |record: &&Record| decides_address(record) && !record.is_ours();
-    let foreign: Vec<&Record> = observed.iter().copied().filter(is_foreign).collect();
-    let ours: Vec<&Record> = observed.iter().copied().filter(|record| record.is_ours()).collect();
-    let problems = foreign.iter().map(|record| refusal(record)).collect();
-    let mut plan = Plan { problems, ..Plan::default() };
-    if !foreign.is_empty() && ours.is_empty() {
-        return plan;
+/// `observed` holds the records of the name, of any type, and those that delegate a parent of it. Missing records are added first.
+/// Surplus records are deleted once everything else is done or tried, and only while a record of the answer exists. A guess
+/// replaces only guesses.
+pub(crate) fn plan(set: &RecordSet, answer: &Answer, observed: &[Record], published: &PublishedEntries) -> Plan {
+    let pool = &answer.pool;
+    let ours: Vec<&Record> = observed.iter().filter(|record| set.is_ours(record, pool)).collect();
+    let foreign: Vec<&Record> = observed.iter().filter(|record| set.is_in_the_way(record, pool)).collect();
+    let refusals = foreign.iter().map(|record| set.refusal(record, pool));
+    let problems: Vec<String> = set.nearer.iter().cloned().chain(refusals).collect();
+    if !problems.is_empty() && ours.is_empty() {
+        return Plan { problems, ..Plan::default() };
     }
+    let mut plan = Plan { problems, ..Plan::default() };
     let good = |family| {
         let good = ours.iter().filter(|record| !record.is_guess()).filter_map(|record| record.address());
         good.filter(|address| Family::of(*address) == family).collect()
@@ -42,9 +51,9 @@ pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, observed: &[Record], p
     for desired in targets.iter_mut().filter(|desired| is_kept(desired.target.address)) {
         desired.is_in = has_record(desired.target.address);
     }
-    let resolves = |desired: &DesiredTarget| observed.iter().any(|record| record.resolves_to(desired.target.address));
-    let is_answered = targets.iter().any(|desired| desired.is_in && resolves(desired));
-    let mut planner = Planner { path, ttl, answer, is_answered, published, plan };
+    let resolves = |address| observed.iter().any(|record| is_of(record, pool) && record.resolves_to(address));
+    let is_answered = targets.iter().any(|desired| desired.is_in && resolves(desired.target.address));
+    let mut planner = Planner { set, answer, is_answered, published, plan };
     planner.plan.then_is_safe = is_answered;
     for desired in targets.iter().filter(|desired| desired.is_in) {
         let has_address = |record: &&&Record| record.address() == Some(desired.target.address);
@@ -69,28 +78,54 @@ pub(crate) fn plan(path: &str, ttl: u32, answer: &Answer, observed: &[Record], p
     planner.plan
 }
 
-/// Returns true for a record that decides the address of its name.
-fn decides_address(record: &Record) -> bool {
-    matches!(record.kind.as_str(), "A" | "AAAA" | "CNAME" | "NS")
-}
-
-/// The comment of a record. It tells a guess from an address that was usable once.
-fn comment(is_guess: bool, target: &Target) -> String {
-    let mark = if is_guess { GUESS_MARK } else { MARK };
-    format!("{mark}: {}", target.node).chars().take(MAX_COMMENT_CHARS).collect()
-}
-
-fn refusal(record: &Record) -> String {
-    let Record { kind, name, content, .. } = record;
-    let label = format!("the record {name} {kind} {content}");
-    match kind.as_str() {
-        "A" | "AAAA" => format!(
-            "{label} is not Daymark's, so the name has an address that Daymark does not decide; delete the record, or set its \
-             comment to \"{MARK}\" to hand it over"
-        ),
-        "NS" => format!("{label} delegates the name, so Cloudflare does not answer for it; delete the record"),
-        _ => format!("{label} is an alias, so the name cannot have addresses; delete the record"),
+impl RecordSet<'_> {
+    /// Returns true for an address record of the name that this Daymark has made.
+    fn is_ours(&self, record: &Record, pool: &PoolName) -> bool {
+        is_of(record, pool) && record.mark().is_some_and(|mark| self.mark.is(&mark))
     }
+
+    /// Returns true for a record of someone else that decides the address of the name. Cloudflare ignores NS records of the zone
+    /// itself, or serves them beside its own.
+    fn is_in_the_way(&self, record: &Record, pool: &PoolName) -> bool {
+        match record.kind.as_str() {
+            "A" | "AAAA" | "CNAME" => is_of(record, pool) && !self.is_ours(record, pool),
+            "NS" if is_of(record, pool) => !self.is_apex,
+            "NS" => pool.as_str().ends_with(&format!(".{}", record.name.to_ascii_lowercase())),
+            _ => false,
+        }
+    }
+
+    /// The sentence about a record that is in the way.
+    fn refusal(&self, record: &Record, pool: &PoolName) -> String {
+        let Record { kind, name, content, .. } = record;
+        let label = format!("the record {name} {kind} {content}");
+        match (kind.as_str(), record.mark()) {
+            ("A" | "AAAA", Some(other)) => format!(
+                "{label} belongs to {other}, not to that of this configuration; give each cluster a name of its own, or set the \
+                 record's comment to \"{}\" to hand it over",
+                self.mark
+            ),
+            ("A" | "AAAA", None) => format!(
+                "{label} is not Daymark's, so the name has an address that Daymark does not decide; delete the record, or set \
+                 its comment to \"{}\" to hand it over",
+                self.mark
+            ),
+            ("NS", _) => delegation_text(record, pool),
+            _ => format!("{label} is an alias, so the name cannot have addresses; delete the record"),
+        }
+    }
+}
+
+/// The sentence about a record that delegates a name or a parent of it.
+pub(crate) fn delegation_text(Record { name, content, .. }: &Record, pool: &PoolName) -> String {
+    format!(
+        "the record {name} NS {content} delegates {name}, so Cloudflare does not answer for {pool}; delete the record, or publish \
+         where it leads to"
+    )
+}
+
+fn is_of(record: &Record, pool: &PoolName) -> bool {
+    record.name.eq_ignore_ascii_case(pool.as_str())
 }
 
 /// The key of the entry that says if the record of an address exists.
@@ -100,8 +135,7 @@ fn existence_key(address: IpAddr) -> String {
 
 /// A plan in progress.
 struct Planner<'a> {
-    path: &'a str,
-    ttl: u32,
+    set: &'a RecordSet<'a>,
     answer: &'a Answer,
     /// True if the name resolves to an address of the answer now.
     is_answered: bool,
@@ -131,16 +165,16 @@ impl Planner<'_> {
             return self.plan.leave(&drift);
         }
         let Some(entry) = self.plan.insist(action, &drift) else { return };
-        let comment = comment(self.answer.is_guess(desired.target.family()), &desired.target);
+        let comment = self.set.mark.comment(self.answer.is_guess(desired.target.family()), &desired.target.node);
         let body = json!({
             "type": kind,
             "name": pool.as_str(),
             "content": address.to_string(),
-            "ttl": self.ttl,
+            "ttl": self.set.ttl,
             "proxied": false,
             "comment": comment,
         });
-        let request = request(Method::POST, self.path.to_owned(), Some(body));
+        let request = request(Method::POST, self.set.path.clone(), Some(body));
         let change = format!("add the record {pool} {kind} {address} ({})", desired.reason);
         self.plan.first.push(PlannedEdit::new(pool, request, vec![change], vec![NamedEntry { key, entry }]));
     }
@@ -183,11 +217,11 @@ impl Planner<'_> {
         let proved = is_proved.then(|| RecordField {
             name: "comment",
             observed: json!(record.comment),
-            desired: json!(comment(false, target)),
+            desired: json!(self.set.mark.comment(false, &target.node)),
             can_wait: true,
         });
         let fields = [
-            RecordField { name: "ttl", observed: json!(record.ttl), desired: json!(self.ttl), can_wait: true },
+            RecordField { name: "ttl", observed: json!(record.ttl), desired: json!(self.set.ttl), can_wait: true },
             // A proxied record gives an address of Cloudflare's, which is not in the answer.
             RecordField {
                 name: "proxied",
@@ -219,7 +253,7 @@ impl Planner<'_> {
     }
 
     fn path_of(&self, record: &Record) -> String {
-        format!("{}/{}", self.path, record.id)
+        format!("{}/{}", self.set.path, record.id)
     }
 }
 

@@ -5,9 +5,11 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::balancer::{ObservedSetup, Setup};
+use super::records::RecordSet;
 use super::*;
 use crate::api::{Balancer, CloudflarePool, Record};
 use crate::drift::DriftTracker;
+use crate::mark::Mark;
 
 const PATH: &str = "/accounts/a/load_balancers/pools/p";
 const RECORDS: &str = "/zones/z/dns_records";
@@ -152,8 +154,17 @@ fn each_address_of_a_node_has_an_origin_of_its_own() {
     assert_eq!(names, ["daymark-node-ipv4", "daymark-node-ipv6", "daymark-node-ipv4-2", "daymark-other-ipv4"]);
 }
 
+/// The mark without an owner.
+static MARK: Mark = Mark { owner: None };
+
 fn setup() -> Setup<'static> {
-    Setup { pools: "/pools".to_owned(), balancers: "/balancers".to_owned(), name: "daymark-lb", ttl: 30 }
+    let pools = "/pools".to_owned();
+    let balancers = "/balancers".to_owned();
+    Setup { pools, balancers, name: "daymark-lb", ttl: 30, mark: &MARK, nearer: None }
+}
+
+fn record_set() -> RecordSet<'static> {
+    RecordSet { path: RECORDS.to_owned(), ttl: 60, mark: &MARK, is_apex: false, nearer: None }
 }
 
 #[test]
@@ -245,7 +256,7 @@ fn record(id: &str, kind: &str, content: &str, comment: &str) -> Record {
 }
 
 fn records_plan(answer: &Answer, observed: &[Record]) -> Plan {
-    records::plan(RECORDS, 60, answer, observed, &PublishedEntries::default())
+    records::plan(&record_set(), answer, observed, &PublishedEntries::default())
 }
 
 /// An answer of which these families are a guess, or are left out if it has no member of them.
@@ -399,7 +410,7 @@ fn a_foreign_record_is_refused_by_name() {
         ("A", "192.0.2.9", "by hand", "is not Daymark's"),
         ("AAAA", "2001:db8::9", "managed by daymarketing", "is not Daymark's"),
         ("CNAME", "elsewhere.example.org", "managed by daymark", "is an alias"),
-        ("NS", "ns1.example.org", "managed by daymark", "delegates the name"),
+        ("NS", "ns1.example.org", "managed by daymark", "delegates lb.example.org"),
     ] {
         let plan = records_plan(&answer(&[("192.0.2.1", true)]), &[record("9", kind, content, comment)]);
         assert!(plan.first.is_empty() && plan.then.is_empty(), "{kind}");
@@ -476,7 +487,7 @@ proptest! {
         let mut next = 0;
         for answer in &answers {
             for _ in 0..3 {
-                let plan = records::plan(RECORDS, 60, answer, &remote, &tracker.of(&pool(), false));
+                let plan = records::plan(&record_set(), answer, &remote, &tracker.of(&pool(), false));
                 let edits = if plan.first.is_empty() { &plan.then } else { &plan.first };
                 for planned in edits {
                     match &planned.edit.body {

@@ -62,7 +62,7 @@ impl Fixture {
     }
 
     pub fn records(&self) -> Cloudflare {
-        self.provider(PublishMode::Records { zone: "kube-cp.com".to_owned(), ttl: None })
+        self.provider(PublishMode::Records { zone: Some("kube-cp.com".to_owned()), ttl: None })
     }
 
     pub fn pools(&self) -> Cloudflare {
@@ -87,7 +87,12 @@ impl Fixture {
     }
 
     pub fn provider_of(&self, mode: PublishMode, memory: Option<Value>) -> Cloudflare {
-        let settings = CloudflareSettings {
+        Cloudflare::new(self.settings(mode), memory).unwrap()
+    }
+
+    /// The settings of a provider of the pool [`NAME`].
+    pub fn settings(&self, mode: PublishMode) -> CloudflareSettings {
+        CloudflareSettings {
             name: "cloudflare".to_owned(),
             calls: CallSettings {
                 api: self.cloudflare.api(),
@@ -95,11 +100,11 @@ impl Fixture {
                 timeout: Duration::from_secs(30),
                 share: 100,
             },
+            owner: None,
             drift_interval: Duration::from_mins(5),
             pools: vec![Served { pool: pool_name(NAME), port: 6443, detection: Duration::from_secs(5) }],
             mode,
-        };
-        Cloudflare::new(settings, memory).unwrap()
+        }
     }
 
     pub fn write_token(&self, token: &str) {

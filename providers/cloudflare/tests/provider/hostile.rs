@@ -77,7 +77,8 @@ async fn a_ttl_that_is_configured_anew_comes_over_restarts() {
     let mut memory = None;
     let mut messages = Vec::new();
     for ttl in [60, 120, 300, 60, 120] {
-        let provider = fixture.provider_of(PublishMode::Records { zone: "kube-cp.com".into(), ttl: Some(ttl) }, memory);
+        let provider =
+            fixture.provider_of(PublishMode::Records { zone: Some("kube-cp.com".into()), ttl: Some(ttl) }, memory);
         messages.push(outcome_text(provider.apply(&decision(1, &[ONE])).await.outcome));
         memory = provider.memory();
         let store = fixture.cloudflare.store();

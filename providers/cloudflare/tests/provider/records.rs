@@ -52,7 +52,7 @@ async fn an_enterprise_zone_gets_the_shorter_ttl_that_it_allows() {
 #[tokio::test]
 async fn a_ttl_that_the_zone_does_not_allow_becomes_the_least_one() {
     let fixture = Fixture::without_balancing().await;
-    let provider = fixture.provider(PublishMode::Records { zone: "kube-cp.com".to_owned(), ttl: Some(30) });
+    let provider = fixture.provider(PublishMode::Records { zone: Some("kube-cp.com".to_owned()), ttl: Some(30) });
     publish(&provider, 1, &[ONE]).await;
     assert_eq!(of_name(&fixture)[0]["ttl"], 60);
     assert_eq!(
@@ -334,19 +334,23 @@ async fn two_active_zones_of_one_name_are_refused_by_their_ids_until_one_is_chos
     assert!(message.contains(&fixture.ids.zone) && message.contains(&other), "{message}");
     assert_eq!(fixture.writes(), [] as [&str; 0]);
 
-    let by_id = fixture.provider(PublishMode::Records { zone: other.clone(), ttl: None });
+    let by_id = fixture.provider(PublishMode::Records { zone: Some(other.clone()), ttl: None });
     by_id.apply(&decision(1, &[ONE])).await.outcome.unwrap();
     assert_eq!(fixture.cloudflare.store().zones[&other].records.len(), 1);
     assert_eq!(fixture.resolved(), addresses(&[]));
 }
 
 #[tokio::test]
-async fn a_zone_that_is_given_by_its_id_need_not_be_readable() {
+async fn a_zone_that_is_given_by_its_id_must_be_readable_to_be_compared_with_the_name() {
     let fixture = Fixture::without_balancing().await;
     let token = fixture.cloudflare.store().add_token([Scope::DnsRead, Scope::DnsWrite]);
     fixture.write_token(&token);
-    publish(&fixture.provider(PublishMode::Records { zone: fixture.ids.zone.clone(), ttl: None }), 1, &[ONE]).await;
-    assert_eq!(fixture.resolved(), addresses(&[ONE]));
+    let by_id = fixture.provider(PublishMode::Records { zone: Some(fixture.ids.zone.clone()), ttl: None });
+    let error = by_id.apply(&decision(1, &[ONE])).await.outcome.unwrap_err();
+    let message = message_of(&error);
+    let expected = format!("lacks the permission \"zone, Zone: Read\" for the zone {}", fixture.ids.zone);
+    assert!(matches!(error, ApplyError::Refused(_)) && message.contains(&expected), "{message}");
+    assert_eq!(fixture.writes(), [] as [&str; 0]);
 }
 
 #[tokio::test]
@@ -361,7 +365,7 @@ async fn a_zone_that_was_made_anew_is_found_under_its_new_id() {
     };
     let error = provider.apply(&decision(2, &[TWO])).await.outcome.unwrap_err();
     assert!(
-        message_of(&error).contains("check its ID or name, and check that the token may see it"),
+        message_of(&error).contains("or the ID is not that of the zone; correct the token, or the ID in `zone`"),
         "{}",
         message_of(&error)
     );

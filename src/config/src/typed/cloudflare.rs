@@ -16,8 +16,8 @@ use crate::findings::Location;
 use crate::key::{Key, Located};
 use crate::raw::{self, RawCloudflare, RawServed};
 use crate::values::{
-    ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, DnsName, FilePath, HexId, PoolText, ProviderName, Text,
-    TextForm as _, Variable, Whole, ZoneText, duration_text,
+    ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, DnsName, FilePath, HexId, OwnerText, PoolText,
+    ProviderName, Text, TextForm as _, Variable, Whole, ZoneText, duration_text,
 };
 
 /// The names and records that providers have taken so far, each with its location.
@@ -73,6 +73,7 @@ impl Checker<'_> {
         let ttl = self.cloudflare_ttl(raw.ttl, way);
         let account = raw.account.value().map(|Text(HexId(id))| id);
         let mode = mode(way, zone.map(|zone| zone.value), account, ttl, &chosen);
+        let owner = raw.owner.value().map(|Text(OwnerText(owner))| owner);
         let settings = CloudflareSettings {
             name,
             calls: CallSettings {
@@ -81,6 +82,7 @@ impl Checker<'_> {
                 timeout: raw.timeout.or(Text(BoundedDuration(raw::CALL_TIMEOUT))).0.0,
                 share: raw.call_share.or(Whole(raw::CALL_SHARE)).0,
             },
+            owner,
             drift_interval: raw.drift_interval.or(Text(BoundedDuration(raw::DRIFT_INTERVAL))).0.0,
             pools: chosen.iter().map(|chosen| served(chosen.config)).collect(),
             mode: mode?,
@@ -144,13 +146,6 @@ impl Checker<'_> {
             let message = "`ttl` is not allowed with `manage: origins`, because the balancer at Cloudflare has its own \
                            TTL; leave it out";
             self.findings.error(location, message);
-        }
-        if let (Way::Origins, Key::Absent) = (way, &raw.zone) {
-            let message = "`zone` is not set, so Daymark does not check the load balancer, its TTL and its proxy \
-                           setting; set `zone` to the name or the ID of its zone";
-            self.findings.warn(provider, message);
-        } else if let Key::Absent = raw.zone {
-            self.findings.missing(provider, "zone", &format!("{} is needed", ZoneText::allowed()));
         }
         Some(way)
     }
@@ -263,11 +258,14 @@ impl Checker<'_> {
                 self.findings.error(*location, message);
                 continue;
             }
-            let name = |zone: &str| format!("the name {} in the zone {zone}", config.pool.name);
+            let name = |zone: &Option<String>| {
+                let zone = zone.as_ref().map(|zone| format!(" in the zone {zone}")).unwrap_or_default();
+                format!("the name {}{zone}", config.pool.name)
+            };
             let pool = |account: &str| format!("the Cloudflare pool {cloudflare_pool} of the account {account}");
             let what = match &settings.mode {
                 PublishMode::Records { zone, .. } => vec![name(zone)],
-                PublishMode::LoadBalancing { account, zone: Some(zone), manage: Manage::Full { .. }, .. } => {
+                PublishMode::LoadBalancing { account, zone, manage: Manage::Full { .. }, .. } => {
                     vec![name(zone), pool(account)]
                 }
                 PublishMode::LoadBalancing { account, .. } => vec![pool(account)],
@@ -288,9 +286,8 @@ fn mode(
     chosen: &[Chosen<'_>],
 ) -> Option<PublishMode> {
     let manage = match way {
-        Way::Records => return Some(PublishMode::Records { zone: zone?, ttl }),
+        Way::Records => return Some(PublishMode::Records { zone, ttl }),
         Way::Origins => Manage::Origins,
-        Way::Full if zone.is_none() => return None,
         Way::Full => Manage::Full { ttl: ttl.unwrap_or(BALANCER_TTL) },
     };
     let cloudflare_pools = chosen.iter().map(|chosen| chosen.cloudflare_pool.clone()).collect();

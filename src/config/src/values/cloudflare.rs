@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use daymark_cloudflare::is_id;
+use daymark_cloudflare::{MAX_OWNER_CHARS, is_id, is_owner};
 use daymark_decision::character_fault;
 use http::Uri;
 use schemars::Schema;
@@ -60,6 +60,28 @@ impl TextForm for ProviderName {
     fn narrow(schema: &mut Schema) {
         pattern(schema, "^[0-9A-Za-z-]{1,63}$");
         schema.insert("not".to_owned(), json!({"const": AUTHORITATIVE}));
+    }
+}
+
+/// The owner in the mark of what a provider creates.
+#[derive(Debug)]
+pub(crate) struct OwnerText(pub(crate) String);
+
+impl TextForm for OwnerText {
+    fn allowed() -> String {
+        format!("1 to {MAX_OWNER_CHARS} letters, digits, -, _ and . without a dot at the end")
+    }
+
+    fn parse(text: &str) -> Result<Self, TextFault> {
+        if !is_owner(text) {
+            return Err(TextFault::wrong_form(text, "an owner"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn narrow(schema: &mut Schema) {
+        let earlier = MAX_OWNER_CHARS - 1;
+        pattern(schema, format!("^[0-9A-Za-z._-]{{0,{earlier}}}[0-9A-Za-z_-]$"));
     }
 }
 

@@ -47,7 +47,7 @@ fn a_key_of_records_that_is_left_out_has_its_default() {
     assert_eq!(settings.calls.api, "https://api.cloudflare.com/client/v4");
     assert_eq!((settings.calls.timeout, settings.calls.share), (Duration::from_secs(10), 25));
     assert!(matches!(settings.calls.token, TokenSource::File(path) if path.is_absolute()));
-    assert_eq!(settings.mode, PublishMode::Records { zone: "kube-cp.com".to_owned(), ttl: None });
+    assert_eq!(settings.mode, PublishMode::Records { zone: Some("kube-cp.com".to_owned()), ttl: None });
     let served = &settings.pools[0];
     assert_eq!((served.pool.as_str(), served.port), ("lb.kube-cp.com", 6443));
     // interval 1s + fall 3 × confirmInterval 100ms + timeout 5s: a stuck node takes longest
@@ -80,7 +80,7 @@ fn every_key_of_records_has_its_effect() {
                 \"http://127.0.0.1:8080/v4/\", name: edge";
     let settings = settings(&with(RECORDS, "tokenFile: token", keys));
     assert_eq!(settings.calls.token, TokenSource::Environment("CF_TOKEN".to_owned()));
-    assert_eq!(settings.mode, PublishMode::Records { zone: "kube-cp.com".to_owned(), ttl: Some(120) });
+    assert_eq!(settings.mode, PublishMode::Records { zone: Some("kube-cp.com".to_owned()), ttl: Some(120) });
     assert_eq!((settings.name.as_str(), settings.drift_interval), ("edge", Duration::from_hours(24)));
     assert_eq!((settings.calls.timeout, settings.calls.share), (Duration::from_secs(1), 100));
     assert_eq!(settings.calls.api, "http://127.0.0.1:8080/v4");
@@ -128,10 +128,26 @@ fn a_key_of_another_mode_is_refused() {
 }
 
 #[test]
+fn a_zone_may_be_left_out_in_every_mode() {
+    for provider in [RECORDS, ORIGINS, FULL] {
+        let found = settings(&with(provider, "zone: kube-cp.com, ", ""));
+        let (PublishMode::Records { zone, .. } | PublishMode::LoadBalancing { zone, .. }) = found.mode;
+        assert_eq!(zone, None, "{provider}");
+    }
+}
+
+#[test]
+fn a_provider_may_have_an_owner() {
+    assert_eq!(settings(RECORDS).owner, None);
+    assert_eq!(settings(&with(RECORDS, "tokenFile", "owner: prod-1, tokenFile")).owner.as_deref(), Some("prod-1"));
+    assert_eq!(
+        fault(RECORDS, "tokenFile", "owner: \"prod 1\", tokenFile"),
+        "providers[0].owner: \"prod 1\" is not an owner; 1 to 32 letters, digits, -, _ and . without a dot at the end is allowed"
+    );
+}
+
+#[test]
 fn a_key_that_the_mode_needs_is_required() {
-    let zone = "providers[0].zone: is missing; a DNS name or an ID of 32 hexadecimal digits is needed";
-    assert_eq!(fault(RECORDS, "zone: kube-cp.com, ", ""), zone);
-    assert_eq!(fault(FULL, "zone: kube-cp.com, ", ""), zone);
     assert_eq!(
         fault(FULL, ", account: 0123456789abcdef0123456789abcdef", ""),
         "providers[0].account: is missing; an ID of 32 hexadecimal digits is needed"
@@ -174,7 +190,7 @@ fn every_published_pool_is_in_the_file_and_in_the_zone() {
         "providers[0].zone: the pool lb.kube-cp.com does not lie in be-cp.com; the zone of every pool is needed"
     );
     let by_id = with(RECORDS, "zone: kube-cp.com", "zone: 0123456789abcdef0123456789abcdef");
-    assert!(matches!(settings(&by_id).mode, PublishMode::Records { zone, .. } if zone.len() == 32));
+    assert!(matches!(settings(&by_id).mode, PublishMode::Records { zone: Some(zone), .. } if zone.len() == 32));
 }
 
 #[test]
@@ -205,7 +221,7 @@ fn values_out_of_their_bounds_are_refused() {
 #[test]
 fn the_shortest_ttl_of_records_is_allowed() {
     let shortest = settings(&with(RECORDS, "tokenFile", "ttl: 30s, tokenFile"));
-    assert_eq!(shortest.mode, PublishMode::Records { zone: "kube-cp.com".to_owned(), ttl: Some(30) });
+    assert_eq!(shortest.mode, PublishMode::Records { zone: Some("kube-cp.com".to_owned()), ttl: Some(30) });
 }
 
 #[test]
@@ -253,6 +269,11 @@ fn no_two_providers_write_the_same_object() {
         twice(RECORDS, FULL).contains("the name lb.kube-cp.com in the zone kube-cp.com"),
         "the balancer has the name"
     );
+    let anywhere = with(RECORDS, "zone: kube-cp.com, ", "");
+    assert!(
+        twice(&anywhere, &anywhere).contains("the name lb.kube-cp.com is the same target of writing"),
+        "each finds it"
+    );
     let own = with(ORIGINS, "cloudflarePool: kube-cp", "cloudflarePool: daymark-lb-kube-cp-com");
     assert!(twice(FULL, &own).contains("the Cloudflare pool daymark-lb-kube-cp-com of the account"));
 }
@@ -292,11 +313,6 @@ fn a_doubtful_setting_is_a_warning() {
         "providers[0]: lb.kube-cp.com: at worst, the answer is right in every cache after 66.3s and Cloudflare's own \
          time; clients notice by themselves after about 45s, and nodes turn NotReady after 50s; Load Balancing or the \
          authoritative provider changes the answer sooner"
-    );
-    assert_eq!(
-        warning(&file(&with(ORIGINS, "zone: kube-cp.com, ", ""))),
-        "providers[0]: `zone` is not set, so Daymark does not check the load balancer, its TTL and its proxy setting; \
-         set `zone` to the name or the ID of its zone"
     );
     assert_eq!(
         warning(&with(&file(FULL), "    probe:", "    steering: {mode: weighted}\n    probe:")),

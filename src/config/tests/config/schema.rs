@@ -194,7 +194,7 @@ struct Sample {
     bad: &'static [&'static str],
 }
 
-const SAMPLES: [Sample; 14] = [
+const SAMPLES: [Sample; 15] = [
     Sample {
         pointer: "/$defs/Pool/properties/name",
         file: "pools: [{name: @}]",
@@ -301,6 +301,12 @@ const SAMPLES: [Sample; 14] = [
             "a b",
             "a\n",
         ],
+    },
+    Sample {
+        pointer: "/$defs/Provider/oneOf/1/properties/owner",
+        file: "providers: [{type: cloudflare, owner: @}]",
+        good: &["a", "prod-1", "Prod_1.eu-west", "12345678901234567890123456789012"],
+        bad: &["", "a b", "a.", "ä", "a\n", "123456789012345678901234567890123"],
     },
     Sample {
         pointer: "/$defs/Peers/properties/cluster",

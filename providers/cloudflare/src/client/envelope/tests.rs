@@ -9,7 +9,7 @@ const TOKEN: &str = "s3cret-token";
 fn read_as(call: Call, status: u16, body: &str) -> Result<Reply<Vec<u8>>, CallError> {
     let token = Token::parse(TOKEN.as_bytes()).ok().unwrap();
     let source = TokenSource::File(PathBuf::from("/etc/daymark/token"));
-    read(call, StatusCode::from_u16(status).unwrap(), body.as_bytes(), &token, &source)
+    read(call, "/zones", StatusCode::from_u16(status).unwrap(), body.as_bytes(), &token, &source)
 }
 
 fn refusal(status: u16, body: &str) -> CallError {
@@ -43,7 +43,8 @@ fn a_failure_that_is_reported_with_http_200_is_a_failure() {
     assert_eq!(failure.retry(), Retry::Operator);
     assert_eq!(
         failure.to_string(),
-        "Cloudflare refuses reading DNS records (HTTP 200): origin list length must be in range (code 1002)"
+        "Cloudflare refuses reading DNS records (HTTP 200): origin list length must be in range (code 1002); the account's Load \
+         Balancing has fewer endpoints than the pool needs; order more of them, or take nodes out of the pool's `nodes`"
     );
 }
 
@@ -95,7 +96,7 @@ fn a_body_without_an_envelope_is_reported_by_its_beginning_and_tried_again() {
     ] {
         for status in [200, 301, 403, 404] {
             let failure = refusal(status, body);
-            assert_eq!((failure.retry(), failure.is_not_found()), (Retry::BackOff, false), "{failure}");
+            assert_eq!((failure.retry(), failure.is_refused()), (Retry::BackOff, false), "{failure}");
             let message = failure.to_string();
             assert!(message.contains(begins) && message.contains(&format!("(HTTP {status})")), "{message}");
             assert!(message.len() < 500, "{message}");
@@ -118,15 +119,15 @@ fn a_result_of_another_kind_is_reported_and_tried_again() {
 }
 
 #[test]
-fn only_cloudflare_says_that_something_is_not_there() {
+fn something_that_is_not_there_is_a_refusal_with_advice() {
     let missing = refusal(404, &error(1003, "pool not found"));
-    assert!(missing.is_not_found());
+    assert!(missing.is_refused());
     assert!(
         missing
             .to_string()
             .ends_with("pool not found (code 1003); check its ID or name, and check that the token may see it")
     );
-    assert!(!refusal(400, &error(1003, "pool not found")).is_not_found());
+    assert!(refusal(400, &error(1003, "pool not found")).is_refused());
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn a_refused_token_is_reported_with_the_permission_that_it_may_lack() {
         ] {
             let failure = read_as(call, status, &error(code, "Authentication error")).unwrap_err();
             let advice = format!(
-                "; the token in the file /etc/daymark/token lacks the permission \"{permission}\", or is not valid"
+                "; the token in the file /etc/daymark/token lacks the permission \"{permission}\", or is not valid; correct the token"
             );
             assert!(failure.to_string().ends_with(&advice), "{failure}");
             assert_eq!(failure.retry(), Retry::Operator);

@@ -1,0 +1,207 @@
+//! Finds the zone of a pool.
+//!
+//! ```text
+//! zone given by ID     read it, and compare its name with the pool's
+//! zone given by name   look it up
+//! no zone given        look each parent of the pool's name up, the longest first
+//! ```
+//!
+//! Cloudflare takes the name of a record outside its zone as relative to the zone. So every zone is compared with the pool's name
+//! before anything is written to it.
+
+use daymark_decision::PoolName;
+
+use crate::api::{CloudflareZone, Record, ZoneKind};
+use crate::client::Call;
+use crate::fault::PoolFault;
+use crate::observe::Observer;
+use crate::settings::{PublishMode, is_id};
+
+/// The zone of a pool.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolZone {
+    pub(crate) zone: CloudflareZone,
+    /// A nearer zone that answers for the name instead, as a sentence for the operator.
+    pub(crate) nearer: Option<String>,
+}
+
+impl Observer {
+    /// The zone of a pool. It is looked up once.
+    pub(crate) async fn zone(&self, pool: &PoolName) -> Result<PoolZone, PoolFault> {
+        let known = self.zones.lock().get(pool).cloned();
+        match known {
+            Some(zone) => Ok(zone),
+            None => self.zone_now(pool).await,
+        }
+    }
+
+    /// Looks the zone of a pool up now.
+    pub(crate) async fn zone_now(&self, pool: &PoolName) -> Result<PoolZone, PoolFault> {
+        let found = self.find_zone(pool).await?;
+        self.zones.lock().insert(pool.clone(), found.clone());
+        Ok(found)
+    }
+
+    /// Looks the zones up again next time, because they may be others now.
+    pub(crate) fn forget_zones(&self) {
+        self.zones.lock().clear();
+    }
+
+    async fn find_zone(&self, pool: &PoolName) -> Result<PoolZone, PoolFault> {
+        let given = match self.configured_zone() {
+            Some(id) if is_id(id) => Some(self.client.get(Call::ReadZone, &format!("/zones/{id}")).await?),
+            Some(name) => Some(self.zone_of_name(name).await?.ok_or_else(|| unseen(name))?),
+            None => None,
+        };
+        if let Some(zone) = &given
+            && !lies_in(pool.as_str(), &zone.name)
+        {
+            let CloudflareZone { id, name, .. } = zone;
+            return Err(PoolFault::Blocked(format!(
+                "the name {pool} does not lie in the zone {name} ({id}), where Cloudflare would take it for {pool}.{name}; set \
+                 `zone` to the zone of {pool}, or leave it out"
+            )));
+        }
+        // The parents of the name from the longest on, as far as the given zone. A top-level domain is no zone of Cloudflare's.
+        let longer = |name: &&str| match &given {
+            Some(zone) => name.len() > to_ascii(&zone.name).len(),
+            None => name.contains('.'),
+        };
+        let mut inactive = None;
+        for name in parents(pool.as_str()).take_while(longer) {
+            let Some(found) = self.zone_of_name(name).await? else { continue };
+            match (&given, found.is_active()) {
+                (Some(zone), true) => {
+                    let nearer = Some(format!(
+                        "the zone {} answers for {pool}, because it is nearer than the zone {}; set `zone` to it",
+                        found.name, zone.name
+                    ));
+                    return Ok(PoolZone { zone: zone.clone(), nearer });
+                }
+                (None, true) => return Ok(PoolZone { zone: found, nearer: None }),
+                (None, false) => inactive = inactive.or(Some(found)),
+                (Some(_), false) => {}
+            }
+        }
+        let zone = given.or(inactive).ok_or_else(|| unseen(&format!("in which the name {pool} lies")))?;
+        Ok(PoolZone { zone, nearer: None })
+    }
+
+    /// The zone that the configuration gives, by name or by ID.
+    fn configured_zone(&self) -> Option<&str> {
+        let (PublishMode::Records { zone, .. } | PublishMode::LoadBalancing { zone, .. }) = &self.settings.mode;
+        zone.as_deref()
+    }
+
+    /// Looks a zone up by its name; `None` if the token sees none.
+    async fn zone_of_name(&self, name: &str) -> Result<Option<CloudflareZone>, PoolFault> {
+        // The API lists an internationalised name in Unicode, and finds it by both forms.
+        let ascii = to_ascii(name);
+        let mut query = vec![("name", ascii.as_str())];
+        // Two accounts may have a zone of the same name.
+        if let PublishMode::LoadBalancing { account, .. } = &self.settings.mode {
+            query.push(("account.id", account));
+        }
+        let mut found: Vec<CloudflareZone> = self.client.list(Call::ReadZone, "/zones", &query).await?;
+        found.retain(|zone| to_ascii(&zone.name) == ascii);
+        select_zone(name, found)
+    }
+
+    /// Reads the NS records between a pool's name and its zone. They delegate the name, so that Cloudflare does not answer for it.
+    pub(crate) async fn delegations(&self, pool: &PoolName, zone: &CloudflareZone) -> Result<Vec<Record>, PoolFault> {
+        let apex = to_ascii(&zone.name);
+        let between: Vec<&str> = parents(pool.as_str()).skip(1).take_while(|name| name.len() > apex.len()).collect();
+        // The records of the name itself are read anyway.
+        if between.is_empty() {
+            return Ok(Vec::new());
+        }
+        let path = records_path(zone);
+        let mut records: Vec<Record> = self.client.list(Call::ReadRecords, &path, &[("type", "NS")]).await?;
+        records.retain(|record| between.iter().any(|name| record.name.eq_ignore_ascii_case(name)));
+        Ok(records)
+    }
+}
+
+impl CloudflareZone {
+    /// Refuses a zone whose records nobody can write.
+    pub(crate) fn ensure_writable(&self) -> Result<(), PoolFault> {
+        if self.kind != ZoneKind::Secondary {
+            return Ok(());
+        }
+        Err(PoolFault::Blocked(format!(
+            "the zone {} is a secondary zone, whose records Cloudflare copies from another primary, so Daymark cannot write \
+             them; use another zone, or `mode: loadBalancing`",
+            self.name
+        )))
+    }
+
+    /// Returns true if this is the name of the zone itself.
+    pub(crate) fn is_apex(&self, pool: &PoolName) -> bool {
+        to_ascii(&self.name) == pool.as_str()
+    }
+
+    /// Reports a zone whose names clients do not resolve as Daymark writes them.
+    pub(crate) fn finding(&self, pool: &PoolName) -> Option<String> {
+        let Self { name, kind, status, .. } = self;
+        match kind {
+            ZoneKind::Partial => Some(format!(
+                "the zone {name} is a partial (CNAME) zone, so the name answers only if its DNS provider has the record {pool} \
+                 CNAME {pool}.cdn.cloudflare.net; add it there, or make the zone a full one"
+            )),
+            ZoneKind::Internal => Some(format!(
+                "the zone {name} is an internal zone, so only clients of Cloudflare Gateway resolve its names; use a zone of the \
+                 Internet"
+            )),
+            _ => {
+                let status = status.as_deref().filter(|status| *status != "active")?;
+                Some(format!(
+                    "the zone {name} is {status}, so no resolver asks Cloudflare for its names; delegate it to Cloudflare's name \
+                     servers at its registrar"
+                ))
+            }
+        }
+    }
+}
+
+/// The path of the records of a zone.
+pub(crate) fn records_path(zone: &CloudflareZone) -> String {
+    format!("/zones/{}/dns_records", zone.id)
+}
+
+/// Selects the zone of a name: the active one, if there are several.
+fn select_zone(name: &str, mut zones: Vec<CloudflareZone>) -> Result<Option<CloudflareZone>, PoolFault> {
+    if zones.iter().any(CloudflareZone::is_active) {
+        zones.retain(CloudflareZone::is_active);
+    }
+    let ids: Vec<&str> = zones.iter().map(|zone| zone.id.as_str()).collect();
+    if ids.len() > 1 {
+        let ids = ids.join(", ");
+        return Err(PoolFault::Blocked(format!(
+            "the token sees several zones {name}; set `zone` to the ID of the right one: {ids}"
+        )));
+    }
+    Ok(zones.pop())
+}
+
+fn unseen(zone: &str) -> PoolFault {
+    PoolFault::Blocked(format!(
+        "the token sees no zone {zone}; check the name, and check that the token has the permission {} for this zone",
+        Call::ReadZone.permission().unwrap_or_default()
+    ))
+}
+
+/// A name and its parents, the longest first.
+fn parents(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(name), |name| name.split_once('.').map(|(_, parent)| parent))
+}
+
+/// Returns true if a name is that of a zone or lies below it.
+fn lies_in(name: &str, zone: &str) -> bool {
+    let zone = to_ascii(zone);
+    parents(name).any(|parent| parent == zone)
+}
+
+/// A name in lower case and in Punycode (RFC 5891). A name that has no such form is only put in lower case.
+pub(crate) fn to_ascii(name: &str) -> String {
+    idna::domain_to_ascii(name).unwrap_or_else(|_| name.to_ascii_lowercase())
+}
