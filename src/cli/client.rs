@@ -33,13 +33,14 @@ pub(super) struct Api {
     address: String,
 }
 
-fn host_and_port(text: &str) -> Result<String, String> {
+/// The error of a text that is no address of the admin API.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("HOST:PORT is needed, such as 127.0.0.1:9353")]
+struct NotHostAndPort;
+
+fn host_and_port(text: &str) -> Result<String, NotHostAndPort> {
     let is_valid = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if is_valid && !text.contains('/') {
-        Ok(text.to_owned())
-    } else {
-        Err("HOST:PORT is expected, such as 127.0.0.1:9353".to_owned())
-    }
+    if is_valid && !text.contains('/') { Ok(text.to_owned()) } else { Err(NotHostAndPort) }
 }
 
 /// The file of the admin token.

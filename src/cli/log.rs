@@ -50,27 +50,32 @@ pub(super) fn start(format: Format, level: LevelFilter) -> Option<FlushGuard> {
     let targets = filter.clone().unwrap_or_else(|_| Targets::new().with_default(level));
     // A second call finds a logger already there, which is as good.
     let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
-    if let Err(message) = filter {
-        warn!("{message}; the level stays {level}");
+    if let Err(error) = filter {
+        warn!("{error}; the level stays {level}");
     }
     Some(guard)
 }
+
+/// The error of a part of [`VARIABLE`] that is no level.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{VARIABLE}: {} is no level; off, error, warn, info, debug and trace are allowed, alone or as TARGET=LEVEL",
+    quoted(.0)
+)]
+struct UnknownLevel(String);
 
 /// Reads levels, separated by commas: `LEVEL` for everything, or `TARGET=LEVEL` for one crate or module.
 ///
 /// # Errors
 ///
-/// Fails with a sentence if a part is not understood.
-fn filter(text: &str, default: LevelFilter) -> Result<Targets, String> {
+/// Fails if a part is not understood.
+fn filter(text: &str, default: LevelFilter) -> Result<Targets, UnknownLevel> {
     let mut all = default;
     let mut targets = Targets::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (target, name) =
             part.split_once('=').map_or((None, part), |(target, name)| (Some(target.trim()), name.trim()));
-        let level = level(name).ok_or_else(|| {
-            let allowed = "off, error, warn, info, debug and trace are allowed, alone or as TARGET=LEVEL";
-            format!("{VARIABLE}: {} is no level; {allowed}", quoted(name))
-        })?;
+        let level = level(name).ok_or_else(|| UnknownLevel(name.to_owned()))?;
         match target {
             Some(target) => targets = targets.with_target(target, level),
             None => all = level,
@@ -132,7 +137,7 @@ mod tests {
             let message = format!(
                 "DAYMARK_LOG: \"{word}\" is no level; off, error, warn, info, debug and trace are allowed, alone or as TARGET=LEVEL"
             );
-            assert_eq!(filter(text, LevelFilter::INFO), Err(message));
+            assert_eq!(filter(text, LevelFilter::INFO).unwrap_err().to_string(), message);
         }
     }
 

@@ -64,14 +64,19 @@ struct Rbac {
     token: bool,
 }
 
+/// The error of a text that is no name for a namespace.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a name of 1 to 63 lower-case letters, digits and inner hyphens is needed")]
+struct NotALabel;
+
 /// A name as Kubernetes takes it for a namespace (RFC 1123, section 2.1).
-fn label(text: &str) -> Result<String, String> {
+fn label(text: &str) -> Result<String, NotALabel> {
     let is_of_one = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     let is_one = (1..=63).contains(&text.len()) && text.chars().all(is_of_one);
     if is_one && !text.starts_with('-') && !text.ends_with('-') {
         return Ok(text.to_owned());
     }
-    Err("a name of 1 to 63 lower-case letters, digits and inner hyphens is needed".to_owned())
+    Err(NotALabel)
 }
 
 pub(super) fn manifest(arguments: &Arguments) -> Outcome {

@@ -2,8 +2,8 @@
 
 use clap::Args;
 use daymark_api::{
-    DiscoveryStatus, Event, HostsStatus, KnownAddress, MissingStatus, PeerStatus, PeerTarget, PoolStatus,
-    ProviderStatus, Status, TargetStatus,
+    DiscoveryStatus, Event, HostsStatus, MissingAddress, PeerStatus, PeerTarget, PoolStatus, ProviderStatus, Status,
+    TargetStatus,
 };
 use std::time::Duration;
 
@@ -179,7 +179,7 @@ fn discovery(discovery: &DiscoveryStatus) -> String {
     text.extend(apiserver.map(|address| format!(", asked last: {address}")));
     text.push('\n');
     text.extend(failure.iter().map(|message| format!("  failing: {message}\n")));
-    let line = |(known, missing): (&KnownAddress, &MissingStatus)| {
+    let line = |MissingAddress { known, missing }: MissingAddress<'_>| {
         format!("  {} {} is {}\n", known.node, known.address, missing.message)
     };
     text.extend(discovery.missing().map(line));

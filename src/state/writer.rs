@@ -42,6 +42,22 @@ pub struct DecidedState {
     pub revision: u64,
 }
 
+/// The error of a state that is not on the disk.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SaveError {
+    /// The last save failed.
+    #[error("the state file {} cannot be written: {cause}", path.display())]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// The cause, as a sentence.
+        cause: String,
+    },
+    /// No save has failed, but none has ended in time either.
+    #[error("the disk does not answer")]
+    NoAnswer,
+}
+
 /// The failures of the state files. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct StateHealth(Arc<Inner>);
@@ -49,9 +65,8 @@ pub struct StateHealth(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     failures: AtomicU64,
-    /// The error of each file whose last save failed, as a sentence.
-    errors: Mutex<BTreeMap<PathBuf, String>>,
-    /// The revision up to which states are on the disk, or cannot get there.
+    /// The error of each file whose last save failed.
+    errors: Mutex<BTreeMap<PathBuf, SaveError>>,
     /// The newest revision that the writer has tried to save.
     persisted: watch::Sender<u64>,
     /// The overrides that have changed since the last save.
@@ -66,17 +81,21 @@ impl StateHealth {
 
     /// The error of each file whose last save failed, as a sentence.
     pub fn errors(&self) -> Vec<String> {
-        self.0.errors.lock().values().cloned().collect()
+        self.0.errors.lock().values().map(ToString::to_string).collect()
     }
 
-    /// Waits until the writer has tried to save a revision. The error is the reason for which `changed` is not on the disk.
-    pub async fn persisted(&self, revision: u64, changed: &NodeKey) -> Result<(), String> {
+    /// Waits until the writer has tried to save a revision.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the override of the node `changed` is not on the disk.
+    pub async fn persisted(&self, revision: u64, changed: &NodeKey) -> Result<(), SaveError> {
         let mut persisted = self.0.persisted.subscribe();
         let tried = timeout(ALARM_TIMEOUT, persisted.wait_for(|persisted| *persisted >= revision)).await;
         if matches!(tried, Ok(Ok(_))) && !self.0.unsaved.lock().contains(changed) {
             return Ok(());
         }
-        Err(self.errors().into_iter().next().unwrap_or_else(|| "the disk does not answer".to_owned()))
+        Err(self.0.errors.lock().values().next().cloned().unwrap_or(SaveError::NoAnswer))
     }
 
     /// The nodes of a pool whose newest override, or its end, is not on the disk.
@@ -87,7 +106,7 @@ impl StateHealth {
 
     fn record_failure(&self, path: PathBuf, cause: impl Display) {
         self.0.failures.fetch_add(1, Ordering::Relaxed);
-        let error = format!("the state file {} cannot be written: {cause}", path.display());
+        let error = SaveError::Failed { path: path.clone(), cause: cause.to_string() };
         // One line when the failure begins, not one for each try.
         let former = self.0.errors.lock().insert(path, error.clone());
         if former.as_ref() != Some(&error) {
@@ -242,7 +261,7 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> State
     }
 
     fn record_late(&mut self) {
-        self.record_failure("the disk does not answer");
+        self.record_failure(SaveError::NoAnswer);
         if let Some(running) = &mut self.running {
             running.is_late = true;
         }

@@ -202,6 +202,15 @@ pub struct KnownAddress {
     pub missing: Option<MissingStatus>,
 }
 
+/// An address that is missing and stays.
+#[derive(Clone, Copy, Debug)]
+pub struct MissingAddress<'a> {
+    /// The address.
+    pub known: &'a KnownAddress,
+    /// Its absence.
+    pub missing: &'a MissingStatus,
+}
+
 /// The absence of an address, and the reason for which it stays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -255,16 +264,17 @@ impl DiscoveryStatus {
     }
 
     /// The addresses that are missing and stay.
-    pub fn missing(&self) -> impl Iterator<Item = (&KnownAddress, &MissingStatus)> {
-        self.known.iter().filter_map(|known| Some((known, known.missing.as_ref()?)))
+    pub fn missing(&self) -> impl Iterator<Item = MissingAddress<'_>> {
+        self.known.iter().filter_map(|known| Some(MissingAddress { known, missing: known.missing.as_ref()? }))
     }
 
     /// The messages that need an operator: a failure, and each address that time alone does not remove.
     pub fn alarms(&self, pool: &PoolName) -> Vec<String> {
         let failing = self.failure.clone().map(|error| format!("{pool}: {}", DiscoveryEvent::Failing { error }));
-        let stuck = self.missing().filter(|(_, missing)| missing.stays.is_some_and(StayReason::is_stuck));
-        let stuck =
-            stuck.map(|(known, missing)| format!("{pool}: {} {} is {}", known.node, known.address, missing.message));
+        let stuck = self.missing().filter(|address| address.missing.stays.is_some_and(StayReason::is_stuck));
+        let stuck = stuck.map(|MissingAddress { known, missing }| {
+            format!("{pool}: {} {} is {}", known.node, known.address, missing.message)
+        });
         failing.into_iter().chain(stuck).collect()
     }
 }

@@ -14,7 +14,9 @@ mod pools;
 mod request;
 mod status;
 
-pub use self::discovery::{DiscoveryEvent, DiscoveryStatus, KnownAddress, Missing, MissingStatus, Origin, StayReason};
+pub use self::discovery::{
+    DiscoveryEvent, DiscoveryStatus, KnownAddress, Missing, MissingAddress, MissingStatus, Origin, StayReason,
+};
 pub use self::event::{Event, EventKind};
 pub use self::hosts::{HostVote, HostsStatus, PeerMismatchStatus, PeerStatus, PeerTarget};
 pub use self::mismatch::PeerMismatch;

@@ -106,9 +106,9 @@ impl PoolStatus {
 
     /// The alarm that targets refuse the credentials of the probes.
     fn refused_credentials_alarm(&self) -> Option<String> {
-        let (target, observed) = self.refused_credentials().next()?;
+        let ObservedTarget { target, observed } = self.refused_credentials().next()?;
         let count = self.refused_credentials_count();
-        let answering = self.observed().filter(|(_, observed)| is_answer(&observed.observation.kind)).count();
+        let answering = self.observed().filter(|known| is_answer(&known.observed.observation.kind)).count();
         let by = match (count, answering) {
             (1, 1) => "the only target that answers".to_owned(),
             (count, answering) if count == answering => format!("all {count} targets that answer"),
@@ -120,8 +120,8 @@ impl PoolStatus {
         ))
     }
 
-    fn refused_credentials(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
-        self.observed().filter(|(_, observed)| observed.observation.kind.refuses_credentials())
+    fn refused_credentials(&self) -> impl Iterator<Item = ObservedTarget<'_>> {
+        self.observed().filter(|known| known.observed.observation.kind.refuses_credentials())
     }
 
     /// The alarms, as sentences.
@@ -129,7 +129,7 @@ impl PoolStatus {
         let has_verdicts = self.targets.iter().all(|target| target.reason.has_verdict());
         let families = self.targets.iter().map(|target| Family::of(target.address));
         let mut alarms = basis_alarms(&self.name, &self.bases, families, has_verdicts);
-        if let Some((target, observed)) = self.local_errors().next() {
+        if let Some(ObservedTarget { target, observed }) = self.local_errors().next() {
             alarms.push(format!(
                 "{}: {} of {} targets cannot be probed because of an error on this host, so their grades stay; {} {}: {}",
                 self.name,
@@ -184,13 +184,19 @@ impl PoolStatus {
         Self { targets, discovery, ..self }
     }
 
-    fn local_errors(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
-        self.observed().filter(|(_, observed)| observed.observation.kind.grade().is_none())
+    fn local_errors(&self) -> impl Iterator<Item = ObservedTarget<'_>> {
+        self.observed().filter(|known| known.observed.observation.kind.grade().is_none())
     }
 
-    fn observed(&self) -> impl Iterator<Item = (&TargetStatus, &Observed)> {
-        self.targets.iter().filter_map(|target| Some((target, target.observed.as_ref()?)))
+    fn observed(&self) -> impl Iterator<Item = ObservedTarget<'_>> {
+        self.targets.iter().filter_map(|target| Some(ObservedTarget { target, observed: target.observed.as_ref()? }))
     }
+}
+
+/// A target with the observation of its last probe.
+struct ObservedTarget<'a> {
+    target: &'a TargetStatus,
+    observed: &'a Observed,
 }
 
 /// True if the target answered the probe, be it with a refusal of its credentials.

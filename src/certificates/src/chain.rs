@@ -6,19 +6,12 @@
 use rustls::pki_types::ServerName;
 
 use crate::certificate::ParsedCertificate;
-use crate::fault::ChainFault;
+use crate::fault::{BrokenRule, ChainFault, IssuerRule, MAX_COMPARISONS, MAX_SHOWN, MAX_SIGNATURES};
 use crate::host_name::is_valid_for;
 use crate::signature::SignatureFault;
 
-/// The most signatures that one judgement verifies, as in Go.
-const MAX_SIGNATURES: usize = 100;
-/// The most comparisons of a name with a constraint that one judgement makes, as in Go.
-const MAX_COMPARISONS: usize = 250_000;
 /// The most certificates in a chain.
 const MAX_CHAIN: usize = 16;
-/// The most certificates that a server may show.
-const MAX_SHOWN: usize = 64;
-
 /// The certificates of one judgement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidates<'a> {
@@ -51,7 +44,7 @@ pub(crate) fn verify(
     candidates: Candidates<'_>,
 ) -> Result<(), ChainFault> {
     if candidates.intermediates.len() > MAX_SHOWN {
-        return Err(ChainFault::Other(format!("the server presents more than {MAX_SHOWN} certificates")));
+        return Err(BrokenRule::TooManyShown.into());
     }
     check_extensions(end)?;
     if candidates.now < end.not_before {
@@ -64,7 +57,7 @@ pub(crate) fn verify(
         return Err(ChainFault::WrongName);
     }
     if !end.may_be_server {
-        return Err(ChainFault::Other("the certificate is not for servers (extended key usage)".to_owned()));
+        return Err(BrokenRule::NotForServers.into());
     }
     if candidates.trusted.iter().any(|trusted| trusted.der == end.der) {
         return Ok(());
@@ -112,24 +105,21 @@ impl<'a> Search<'a> {
             return false;
         }
         if self.signatures == MAX_SIGNATURES {
-            let detail = format!("no chain was found within {MAX_SIGNATURES} signatures");
-            self.note(ChainSearch::Unverified, ChainFault::Other(detail));
+            self.note(ChainSearch::Unverified, BrokenRule::TooManySignatures.into());
             return false;
         }
         self.signatures += 1;
         match last.verify_issued_by(issuer) {
             Ok(()) => {}
             Err(SignatureFault::Wrong) => return false,
-            Err(SignatureFault::Unsupported(name)) => {
-                let detail = format!("a signature of its chain is by {name}, which Daymark does not accept");
-                self.note(ChainSearch::Unverified, ChainFault::Other(detail));
+            Err(SignatureFault::Unsupported(algorithm)) => {
+                self.note(ChainSearch::Unverified, BrokenRule::UnsupportedSignature { algorithm }.into());
                 return false;
             }
         }
         self.comparisons += comparisons(issuer, chain);
         if self.comparisons > MAX_COMPARISONS {
-            let detail = format!("its name constraints need more than {MAX_COMPARISONS} comparisons");
-            self.note(ChainSearch::Unverified, ChainFault::Other(detail));
+            self.note(ChainSearch::Unverified, BrokenRule::TooManyComparisons.into());
             return false;
         }
         match judge_issuer(issuer, is_trusted, chain, self.candidates.now) {
@@ -161,35 +151,35 @@ fn judge_issuer(
     chain: &[&ParsedCertificate],
     now: i64,
 ) -> Result<(), ChainFault> {
-    let refused = |rule: &str| ChainFault::Other(format!("{rule}: {}", issuer.name));
+    let refused = |rule| ChainFault::from(BrokenRule::Issuer { rule, ca: issuer.name.clone() });
     // A trusted one of version 1 cannot say that it is a CA; being trusted says it.
     if !issuer.may_issue() || (!is_trusted && !issuer.is_marked_as_ca()) {
-        return Err(refused("the certificate that issued it is not that of a CA"));
+        return Err(refused(IssuerRule::IsCa));
     }
     check_extensions(issuer)?;
     if now > issuer.not_after {
         return Err(ChainFault::CaExpired { ca: issuer.name.clone(), not_after: issuer.not_after });
     }
     if now < issuer.not_before {
-        return Err(refused("the CA that issued it is not valid yet"));
+        return Err(refused(IssuerRule::HasBegun));
     }
     // The end certificate is none of the CAs in between.
     if issuer.max_path_length().is_some_and(|most| chain.len() - 1 > most) {
-        return Err(refused("its chain is longer than a CA allows"));
+        return Err(refused(IssuerRule::PathLength));
     }
     if let Some(constraints) = &issuer.constraints
         && !chain.iter().flat_map(|below| &below.names).all(|name| constraints.allow(name))
     {
-        return Err(refused("a CA of the chain may not issue for its names"));
+        return Err(refused(IssuerRule::Names));
     }
     if !issuer.may_be_server {
-        return Err(refused("a CA of the chain may not issue for servers (extended key usage)"));
+        return Err(refused(IssuerRule::ForServers));
     }
     Ok(())
 }
 
 fn check_extensions(certificate: &ParsedCertificate) -> Result<(), ChainFault> {
     let Some(oid) = &certificate.unknown_critical else { return Ok(()) };
-    let name = &certificate.name;
-    Err(ChainFault::Other(format!("the critical extension {oid} is not understood: {name}")))
+    let certificate = certificate.name.clone();
+    Err(BrokenRule::UnknownCriticalExtension { oid: oid.clone(), certificate }.into())
 }

@@ -5,6 +5,13 @@ use std::sync::Arc;
 use daymark_files::TornSection;
 use rustls::{CertificateError, OtherError};
 
+/// The most signatures that one judgement verifies, as in Go.
+pub(crate) const MAX_SIGNATURES: usize = 100;
+/// The most comparisons of a name with a constraint that one judgement makes, as in Go.
+pub(crate) const MAX_COMPARISONS: usize = 250_000;
+/// The most certificates that a server may show.
+pub(crate) const MAX_SHOWN: usize = 64;
+
 /// The reason to refuse a server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFault {
@@ -28,9 +35,80 @@ pub enum ChainFault {
         /// Its end, in seconds since the Unix epoch.
         not_after: i64,
     },
-    /// Another rule is broken. The sentence names it.
-    #[error("{0}")]
-    Other(String),
+    /// Another rule is broken.
+    #[error(transparent)]
+    Broken(#[from] BrokenRule),
+}
+
+/// A rule that a chain breaks, and that has no kind of observation of its own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokenRule {
+    /// A bound of this crate, against servers that show too much.
+    #[error("the server presents more than {MAX_SHOWN} certificates")]
+    TooManyShown,
+    /// A certificate that the server shows cannot be used.
+    #[error("a certificate of the server cannot be read: {0}")]
+    Unreadable(CertificateFault),
+    /// Its key is of an algorithm that is not accepted.
+    #[error("its key is {algorithm}, which Daymark does not accept")]
+    UnsupportedKey {
+        /// The algorithm, by its name or its identifier.
+        algorithm: String,
+    },
+    /// The signature of the handshake is by another key.
+    #[error("the server does not have the key of its certificate")]
+    WrongKey,
+    /// RFC 5280, section 4.2.1.12.
+    #[error("the certificate is not for servers (extended key usage)")]
+    NotForServers,
+    /// A signature of the chain is by an algorithm that is not accepted.
+    #[error("a signature of its chain is by {algorithm}, which Daymark does not accept")]
+    UnsupportedSignature {
+        /// The algorithm, by its name or its identifier.
+        algorithm: String,
+    },
+    /// RFC 5280, section 4.2, demands to refuse it.
+    #[error("the critical extension {oid} is not understood: {certificate}")]
+    UnknownCriticalExtension {
+        /// The identifier of the extension.
+        oid: String,
+        /// The subject of the certificate that has it.
+        certificate: String,
+    },
+    /// A CA of the chain breaks a rule.
+    #[error("{rule}: {ca}")]
+    Issuer {
+        /// The rule.
+        rule: IssuerRule,
+        /// The subject of the CA.
+        ca: String,
+    },
+    /// A bound of the search.
+    #[error("no chain was found within {MAX_SIGNATURES} signatures")]
+    TooManySignatures,
+    /// A bound of the search.
+    #[error("its name constraints need more than {MAX_COMPARISONS} comparisons")]
+    TooManyComparisons,
+}
+
+/// A rule for the CAs of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IssuerRule {
+    /// RFC 5280, sections 4.2.1.3 and 4.2.1.9.
+    #[error("the certificate that issued it is not that of a CA")]
+    IsCa,
+    /// It has not begun.
+    #[error("the CA that issued it is not valid yet")]
+    HasBegun,
+    /// RFC 5280, section 4.2.1.9.
+    #[error("its chain is longer than a CA allows")]
+    PathLength,
+    /// RFC 5280, section 4.2.1.10.
+    #[error("a CA of the chain may not issue for its names")]
+    Names,
+    /// RFC 5280, section 4.2.1.12.
+    #[error("a CA of the chain may not issue for servers (extended key usage)")]
+    ForServers,
 }
 
 /// The fault of a single certificate, as a sentence about "it".
@@ -105,5 +183,55 @@ impl ChainFault {
 impl From<ChainFault> for rustls::Error {
     fn from(fault: ChainFault) -> Self {
         CertificateError::Other(OtherError(Arc::new(fault))).into()
+    }
+}
+
+impl From<BrokenRule> for rustls::Error {
+    fn from(rule: BrokenRule) -> Self {
+        ChainFault::from(rule).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_broken_rule_has_a_message() {
+        let issuer = |rule| BrokenRule::Issuer { rule, ca: "CN=kubernetes".to_owned() };
+        let text = str::to_owned;
+        for (rule, message) in [
+            (BrokenRule::TooManyShown, "the server presents more than 64 certificates"),
+            (
+                BrokenRule::Unreadable(CertificateFault::NotX509),
+                "a certificate of the server cannot be read: it is not an X.509 certificate",
+            ),
+            (
+                BrokenRule::UnsupportedKey { algorithm: text("Ed448") },
+                "its key is Ed448, which Daymark does not accept",
+            ),
+            (BrokenRule::WrongKey, "the server does not have the key of its certificate"),
+            (BrokenRule::NotForServers, "the certificate is not for servers (extended key usage)"),
+            (
+                BrokenRule::UnsupportedSignature { algorithm: text("Ed448") },
+                "a signature of its chain is by Ed448, which Daymark does not accept",
+            ),
+            (
+                BrokenRule::UnknownCriticalExtension { oid: text("1.2.3.4"), certificate: text("CN=kube-apiserver") },
+                "the critical extension 1.2.3.4 is not understood: CN=kube-apiserver",
+            ),
+            (issuer(IssuerRule::IsCa), "the certificate that issued it is not that of a CA: CN=kubernetes"),
+            (issuer(IssuerRule::HasBegun), "the CA that issued it is not valid yet: CN=kubernetes"),
+            (issuer(IssuerRule::PathLength), "its chain is longer than a CA allows: CN=kubernetes"),
+            (issuer(IssuerRule::Names), "a CA of the chain may not issue for its names: CN=kubernetes"),
+            (
+                issuer(IssuerRule::ForServers),
+                "a CA of the chain may not issue for servers (extended key usage): CN=kubernetes",
+            ),
+            (BrokenRule::TooManySignatures, "no chain was found within 100 signatures"),
+            (BrokenRule::TooManyComparisons, "its name constraints need more than 250000 comparisons"),
+        ] {
+            assert_eq!(ChainFault::from(rule).to_string(), message);
+        }
     }
 }

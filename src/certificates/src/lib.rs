@@ -21,7 +21,7 @@ mod signature;
 mod verifier;
 
 pub use self::bundle::{Authorities, Authority, CaBundle, UnusableCertificate};
-pub use self::fault::{CertificateFault, ChainFault};
+pub use self::fault::{BrokenRule, CertificateFault, ChainFault, IssuerRule};
 pub use self::files::CertificateFileError;
 pub use self::identity::{CertificateValidity, ClientIdentity, ClientIdentityError};
 pub use self::verifier::{AcceptAny, ServerVerifier};

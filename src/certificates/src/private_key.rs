@@ -29,20 +29,20 @@ pub(crate) fn can_sign(algorithm: &KeyAlgorithm) -> bool {
 
 /// RFC 5958, section 2: the version, the algorithm and the key.
 fn of_pkcs8(der: &[u8]) -> Option<KeyAlgorithm> {
-    let (rest, _version) = element(content(der)?)?;
-    let (rest, identifier) = AlgorithmIdentifier::from_der(rest).ok()?;
-    let (_, key) = element(rest)?;
+    let version = element(content(der)?)?;
+    let (rest, identifier) = AlgorithmIdentifier::from_der(version.rest).ok()?;
+    let key = element(rest)?;
     match KeyAlgorithm::of_identifier(&identifier) {
-        KeyAlgorithm::Rsa => of_pkcs1(key.data),
+        KeyAlgorithm::Rsa => of_pkcs1(key.value.data),
         algorithm => Some(algorithm),
     }
 }
 
 /// RFC 8017, appendix A.1.2: the version, the modulus and the rest.
 fn of_pkcs1(der: &[u8]) -> Option<KeyAlgorithm> {
-    let (rest, _version) = element(content(der)?)?;
-    let (_, modulus) = element(rest)?;
-    Some(match modulus_bits(modulus.data) {
+    let version = element(content(der)?)?;
+    let modulus = element(version.rest)?;
+    Some(match modulus_bits(modulus.value.data) {
         RSA_BITS_OF_RING..=MAX_RSA_BITS => KeyAlgorithm::Rsa,
         bits if bits > MAX_RSA_BITS => KeyAlgorithm::Unsupported(format!("RSA with {bits} bits")),
         _ => KeyAlgorithm::ShortRsa,
@@ -51,20 +51,26 @@ fn of_pkcs1(der: &[u8]) -> Option<KeyAlgorithm> {
 
 /// RFC 5915, section 3: the version, the key and the curve.
 fn of_sec1(der: &[u8]) -> Option<KeyAlgorithm> {
-    let (rest, _version) = element(content(der)?)?;
-    let (rest, _key) = element(rest)?;
-    let (_, parameters) = element(rest)?;
-    let (_, curve) = element(parameters.data)?;
-    Some(KeyAlgorithm::of_curve(Some(&curve)))
+    let version = element(content(der)?)?;
+    let key = element(version.rest)?;
+    let parameters = element(key.rest)?;
+    let curve = element(parameters.value.data)?;
+    Some(KeyAlgorithm::of_curve(Some(&curve.value)))
 }
 
 /// The content of the one element.
 fn content(der: &[u8]) -> Option<&[u8]> {
-    let (_, sequence) = element(der)?;
-    Some(sequence.data)
+    Some(element(der)?.value.data)
 }
 
-/// The first element, after those that follow it.
-fn element(der: &[u8]) -> Option<(&[u8], Any<'_>)> {
-    Any::from_der(der).ok()
+/// The first element of an encoded sequence.
+struct DerElement<'a> {
+    value: Any<'a>,
+    /// The elements after it.
+    rest: &'a [u8],
+}
+
+fn element(der: &[u8]) -> Option<DerElement<'_>> {
+    let (rest, value) = Any::from_der(der).ok()?;
+    Some(DerElement { value, rest })
 }

@@ -8,7 +8,7 @@ use crate::algorithm::{Curve, Hash, KeyAlgorithm, SignatureAlgorithm};
 use crate::bundle::Authorities;
 use crate::certificate::ParsedCertificate;
 use crate::chain::{self, Candidates};
-use crate::fault::{CertificateFault, ChainFault};
+use crate::fault::{BrokenRule, ChainFault};
 use crate::signature::SignatureFault;
 
 /// The signatures that a server may give in a handshake, the best first.
@@ -48,13 +48,11 @@ impl ServerVerifier {
 
     /// Judges the certificates that a server shows, its own first. `now` is in seconds since the Unix epoch.
     pub fn judge(&self, shown: &[&[u8]], server: &ServerName<'_>, now: i64) -> Result<(), ChainFault> {
-        let malformed =
-            |fault: CertificateFault| ChainFault::Other(format!("a certificate of the server cannot be read: {fault}"));
         let parsed: Result<Vec<ParsedCertificate>, _> = shown.iter().map(|der| ParsedCertificate::parse(der)).collect();
-        let parsed = parsed.map_err(malformed)?;
+        let parsed = parsed.map_err(BrokenRule::Unreadable)?;
         let Some((end, intermediates)) = parsed.split_first() else { return Err(ChainFault::UntrustedCa) };
-        if let KeyAlgorithm::Unsupported(name) = &end.key.algorithm {
-            return Err(ChainFault::Other(format!("its key is {name}, which Daymark does not accept")));
+        if let KeyAlgorithm::Unsupported(algorithm) = &end.key.algorithm {
+            return Err(BrokenRule::UnsupportedKey { algorithm: algorithm.clone() }.into());
         }
         chain::verify(end, server, Candidates { trusted: &self.0.0, intermediates, now })
     }
@@ -124,12 +122,8 @@ fn verify_handshake(
     }
     match certificate.key.verify(&algorithm, message, signed.signature()) {
         Ok(()) => Ok(HandshakeSignatureValid::assertion()),
-        Err(SignatureFault::Wrong) => {
-            Err(ChainFault::Other("the server does not have the key of its certificate".to_owned()).into())
-        }
-        Err(SignatureFault::Unsupported(name)) => {
-            Err(ChainFault::Other(format!("its key is {name}, which Daymark does not accept")).into())
-        }
+        Err(SignatureFault::Wrong) => Err(BrokenRule::WrongKey.into()),
+        Err(SignatureFault::Unsupported(algorithm)) => Err(BrokenRule::UnsupportedKey { algorithm }.into()),
     }
 }
 

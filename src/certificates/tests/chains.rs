@@ -4,7 +4,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use daymark_certificates::{Authorities, CaBundle, ChainFault, ServerVerifier};
+use daymark_certificates::{
+    Authorities, BrokenRule, CaBundle, CertificateFault, ChainFault, IssuerRule, ServerVerifier,
+};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CidrSubnet, CustomExtension, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
@@ -84,8 +86,12 @@ fn with_leaf(change: impl FnOnce(&mut CertificateParams)) -> Result<(), ChainFau
     judge(&[&root.certificate], &[&root.leaf(change)])
 }
 
-fn other(rule: &str) -> Result<(), ChainFault> {
-    Err(ChainFault::Other(rule.to_owned()))
+fn broken(rule: BrokenRule) -> Result<(), ChainFault> {
+    Err(ChainFault::Broken(rule))
+}
+
+fn broken_by(ca: &str, rule: IssuerRule) -> Result<(), ChainFault> {
+    broken(BrokenRule::Issuer { rule, ca: ca.to_owned() })
 }
 
 #[test]
@@ -100,7 +106,7 @@ fn a_leaf_of_an_expired_ca_is_refused_and_the_ca_is_named() {
     let expired = with_root(|ca| ca.not_after = date_time_ymd(2026, 1, 1));
     assert_eq!(expired, Err(ChainFault::CaExpired { ca: "CN=kubernetes".to_owned(), not_after: 1_767_225_600 }));
     let future = with_root(|ca| ca.not_before = date_time_ymd(2030, 1, 1));
-    assert_eq!(future, other("the CA that issued it is not valid yet: CN=kubernetes"));
+    assert_eq!(future, broken_by("CN=kubernetes", IssuerRule::HasBegun));
 }
 
 #[test]
@@ -123,7 +129,7 @@ fn a_leaf_outside_its_own_validity_is_told_apart() {
 
 #[test]
 fn an_issuer_must_be_a_ca_that_may_sign_certificates() {
-    let rule = other("the certificate that issued it is not that of a CA: CN=kubernetes");
+    let rule = broken_by("CN=kubernetes", IssuerRule::IsCa);
     assert_eq!(with_root(|ca| ca.is_ca = IsCa::NoCa), rule);
     assert_eq!(with_root(|ca| ca.is_ca = IsCa::ExplicitNoCa), rule);
     assert_eq!(with_root(|ca| ca.key_usages = vec![KeyUsagePurpose::DigitalSignature]), rule);
@@ -135,7 +141,7 @@ fn a_leaf_of_a_leaf_is_refused() {
     let root = root(|_| {});
     let leaf = root.intermediate("leaf", |params| params.is_ca = IsCa::ExplicitNoCa);
     let below = leaf.leaf(|_| {});
-    let rule = other("the certificate that issued it is not that of a CA: CN=leaf");
+    let rule = broken_by("CN=leaf", IssuerRule::IsCa);
     assert_eq!(judge(&[&root.certificate], &[&below, &leaf.certificate]), rule);
 }
 
@@ -160,7 +166,7 @@ fn a_path_length_bounds_the_cas_below_it() {
         judge(&[&root.certificate], &[&between.leaf(|_| {}), &between.certificate])
     };
     assert_eq!(verdict(&root(limited(1))), Ok(()));
-    assert_eq!(verdict(&root(limited(0))), other("its chain is longer than a CA allows: CN=kubernetes"));
+    assert_eq!(verdict(&root(limited(0))), broken_by("CN=kubernetes", IssuerRule::PathLength));
     assert_eq!(with_root(limited(0)), Ok(()));
 }
 
@@ -178,12 +184,12 @@ fn the_extended_key_usage_of_every_certificate_allows_servers() {
     assert_eq!(with_leaf(|leaf| leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]), Ok(()));
     assert_eq!(
         with_leaf(|leaf| leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]),
-        other("the certificate is not for servers (extended key usage)")
+        broken(BrokenRule::NotForServers)
     );
     assert_eq!(with_root(|ca| ca.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]), Ok(()));
     assert_eq!(
         with_root(|ca| ca.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]),
-        other("a CA of the chain may not issue for servers (extended key usage): CN=kubernetes")
+        broken_by("CN=kubernetes", IssuerRule::ForServers)
     );
 }
 
@@ -195,7 +201,7 @@ fn name_constraints_of_the_trusted_ca_hold() {
             ca.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
         }
     };
-    let rule = other("a CA of the chain may not issue for its names: CN=kubernetes");
+    let rule = broken_by("CN=kubernetes", IssuerRule::Names);
     assert_eq!(with_root(constrained(GeneralSubtree::DnsName("kube-cp.com".to_owned()))), Ok(()));
     assert_eq!(with_root(constrained(GeneralSubtree::DnsName("example.org".to_owned()))), rule);
     let range = || CidrSubnet::from_addr_prefix(IpAddr::V4(Ipv4Addr::new(10, 10, 0, 0)), 16);
@@ -228,8 +234,9 @@ fn a_critical_extension_that_is_not_understood_is_refused() {
     let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
     assert_eq!(with_leaf(|leaf| leaf.custom_extensions = vec![extension.clone()]), Ok(()));
     extension.set_criticality(true);
-    let rule = "the critical extension 1.2.3.4 is not understood: CN=kube-apiserver";
-    assert_eq!(with_leaf(|leaf| leaf.custom_extensions = vec![extension]), other(rule));
+    let rule =
+        BrokenRule::UnknownCriticalExtension { oid: "1.2.3.4".to_owned(), certificate: "CN=kube-apiserver".to_owned() };
+    assert_eq!(with_leaf(|leaf| leaf.custom_extensions = vec![extension]), broken(rule));
 }
 
 /// A leaf with the pool's name and another name, of this tag and these bytes (RFC 5280, section 4.2.1.6).
@@ -251,8 +258,8 @@ fn a_certificate_with_a_malformed_name_is_refused_whatever_its_other_names_are()
     for (tag, content) in
         [(7, &[192, 0, 2, 1, 0][..]), (7, &[]), (2, "\u{fc}.example".as_bytes()), (6, b"\xff"), (1, b"\xe4@a")]
     {
-        let Err(fault) = with_name(tag, content) else { panic!("{tag} {content:?} is refused") };
-        assert!(format!("{fault:?}").contains("one of its names is malformed"), "{fault:?}");
+        let rule = BrokenRule::Unreadable(CertificateFault::MalformedName);
+        assert_eq!(with_name(tag, content), broken(rule), "{tag} {content:?}");
     }
 }
 
@@ -276,7 +283,7 @@ fn a_chain_of_cas_that_issue_each_other_ends() {
     let trusted = root(|params| params.distinguished_name.push(DnType::CommonName, "other"));
     assert_eq!(judge(&[&trusted.certificate], &shown), Err(ChainFault::UntrustedCa));
     let many: Vec<&Certificate> = std::iter::repeat_n(&leaf, 66).collect();
-    assert_eq!(judge(&[&trusted.certificate], &many), other("the server presents more than 64 certificates"));
+    assert_eq!(judge(&[&trusted.certificate], &many), broken(BrokenRule::TooManyShown));
 }
 
 #[test]
@@ -287,8 +294,8 @@ fn bytes_that_are_no_certificate_are_refused() {
     let leaf = root.leaf(|_| {});
     let whole: &[u8] = leaf.der();
     for shown in [&[][..], &whole[..whole.len() - 1], &[whole, &[0]].concat()] {
-        let rule = "a certificate of the server cannot be read: it is not an X.509 certificate";
-        assert_eq!(verifier.judge(&[shown], &server, NOW), other(rule));
+        let rule = BrokenRule::Unreadable(CertificateFault::NotX509);
+        assert_eq!(verifier.judge(&[shown], &server, NOW), broken(rule));
     }
     assert_eq!(verifier.judge(&[], &server, NOW), Err(ChainFault::UntrustedCa));
 }

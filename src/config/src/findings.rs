@@ -61,7 +61,7 @@ struct ReadKey {
 }
 
 /// The result of a configuration without errors.
-pub(super) struct Accepted {
+pub(super) struct Passed {
     /// The warnings, in the order of the file.
     pub(super) warnings: Vec<Finding>,
     pub(super) locations: Locations,
@@ -122,14 +122,14 @@ impl Findings {
     }
 
     /// The warnings and the locations that were read, or else every error; both findings in the order of the file.
-    pub(super) fn finish(mut self) -> Result<Accepted, ConfigErrors> {
+    pub(super) fn finish(mut self) -> Result<Passed, ConfigErrors> {
         self.errors.sort_by_key(|finding| finding.position);
         self.warnings.sort_by_key(|finding| finding.position);
         if !self.errors.is_empty() {
             return Err(ConfigErrors(self.errors));
         }
         let locations = self.locations.into_iter().map(|read| (read.key, read.position)).collect();
-        Ok(Accepted { warnings: self.warnings, locations: Locations { file: self.file, locations } })
+        Ok(Passed { warnings: self.warnings, locations: Locations { file: self.file, locations } })
     }
 
     fn finding(&self, location: Location, message: String) -> Finding {

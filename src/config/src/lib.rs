@@ -36,7 +36,7 @@ pub use self::families::FamilyNodes;
 pub use self::findings::{ConfigErrors, Finding, Position};
 pub use self::flags::Flags;
 
-use self::findings::{Accepted, Findings, Locations};
+use self::findings::{Findings, Locations, Passed};
 use self::key::Key;
 use self::tree::{Value, YamlNode};
 use self::typed::ConfigInput;
@@ -198,7 +198,7 @@ impl Config {
         let raw: Key<raw::RawConfig> = reader::read(tree, &findings);
         let mut findings = findings.into_inner();
         let config = typed::config(raw, source, base, &mut findings);
-        let Accepted { warnings, locations } = findings.finish()?;
+        let Passed { warnings, locations } = findings.finish()?;
         // Without an error there is a configuration: only a faulty root has none, and that is an error.
         let source = ConfigSource { locations, ..ConfigSource::default() };
         config.map(|config| Self { warnings, source, ..config }).ok_or(ConfigErrors(Vec::new()))

@@ -24,7 +24,6 @@ use super::key::{Key, Located};
 
 pub(super) use daymark_decision::duration_text;
 
-use self::cloudflare::AUTHORITATIVE;
 pub(super) use self::cloudflare::{
     ApiBase, CloudflareManage, CloudflareMode, HexId, OwnerText, PoolText, ProviderName, Variable, ZoneText,
 };

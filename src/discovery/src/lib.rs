@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use daymark_api::{DiscoveryEvent, DiscoveryStatus, KnownAddress, MissingStatus, StayReason};
-use daymark_decision::{Moment, NodeName, Pool, PoolName};
+use daymark_decision::{Moment, Pool, PoolName};
 use daymark_probe::Prober;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
@@ -28,6 +28,7 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 pub use self::finder::{TargetView, ViewTargets};
 pub use self::pass::{PassReport, discover_once};
 pub use self::pools::DiscoveredPools;
+use self::rules::AddressOfNode;
 pub use self::rules::{DiscoveredNodes, KnownOfNode};
 pub use self::settings::{AddressType, DiscoverySettings, DiscoverySource};
 pub use self::statuses::DiscoveryStatuses;
@@ -83,7 +84,7 @@ struct RunningFinder {
     seeds: BTreeSet<IpAddr>,
     apiserver: Option<IpAddr>,
     failure: Option<String>,
-    stays: BTreeMap<(NodeName, IpAddr), StayReason>,
+    stays: BTreeMap<AddressOfNode, StayReason>,
 }
 
 impl Discovery {
@@ -244,7 +245,7 @@ impl Discovery {
 impl RunningFinder {
     fn status(&self, nodes: Option<&DiscoveredNodes>) -> DiscoveryStatus {
         let known = nodes.into_iter().flat_map(DiscoveredNodes::known).map(|KnownOfNode { node, address, known }| {
-            let stays = self.stays.get(&(node.clone(), address)).copied();
+            let stays = self.stays.get(&AddressOfNode { node: node.clone(), address }).copied();
             let missing = known.missing.map(|missing| MissingStatus::new(missing, stays));
             KnownAddress { node: node.clone(), address, since: known.since, missing }
         });

@@ -32,6 +32,13 @@ pub(crate) struct Listing {
     pub(crate) remark: Option<String>,
 }
 
+/// An address of a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AddressOfNode {
+    pub(crate) node: NodeName,
+    pub(crate) address: IpAddr,
+}
+
 /// The effects of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -40,7 +47,7 @@ pub(crate) struct Outcome {
     /// The reason for which no node may leave by this list, or a remark on it.
     pub(crate) doubt: Option<String>,
     /// The reason for which each missing address stays.
-    pub(crate) stays: BTreeMap<(NodeName, IpAddr), StayReason>,
+    pub(crate) stays: BTreeMap<AddressOfNode, StayReason>,
 }
 
 /// The state of the pool beside the lists.

@@ -55,7 +55,7 @@ fn of_chain(fault: &ChainFault, certificate: Option<&Certificate>, expected: &st
         },
         ChainFault::UntrustedCa => Kind::UntrustedCa,
         ChainFault::CaExpired { ca, .. } => Kind::CaExpired { ca: ca.clone() },
-        ChainFault::Other(detail) => Kind::CertificateRefused { detail: detail.clone() },
+        ChainFault::Broken(rule) => Kind::CertificateRefused { detail: rule.to_string() },
     }
 }
 

@@ -16,19 +16,80 @@ fn node_key() -> NodeKey {
     NodeKey { pool: PoolName::new("lb.example.org").unwrap(), node: NodeName::new("cp-1").unwrap() }
 }
 
+/// A running writer with both ends of its channels.
+struct Running {
+    health: StateHealth,
+    newest: watch::Sender<DecidedState>,
+    decisions: watch::Receiver<Decision>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts with the decided state of this generation.
+    fn start(file: Option<StateFile<Memory>>, generation: u64) -> Self {
+        let health = StateHealth::default();
+        let (newest, from_driver) = watch::channel(decided(generation));
+        let (to_providers, decisions) = watch::channel(Decision::default());
+        let writer = persist_decisions(file, Memory::default(), from_driver, to_providers, health.clone());
+        Self { health, newest, decisions, task: tokio::spawn(writer) }
+    }
+
+    fn decide(&self, state: DecidedState) {
+        self.newest.send(state).unwrap();
+    }
+
+    async fn published(&mut self, generation: u64) {
+        self.decisions.wait_for(|decision| decision.generation == generation).await.unwrap();
+    }
+
+    async fn finish(self) -> StateHealth {
+        drop(self.newest);
+        self.task.await.unwrap();
+        self.health
+    }
+}
+
+/// A writer of a state file whose save of `memory` is under way until the sender answers.
+struct SlowSave {
+    writer: StateWriter<Memory>,
+    answer: tokio::sync::oneshot::Sender<()>,
+}
+
+fn slow_save(file: StateFile<Memory>, health: StateHealth, memory: Memory, is_late: bool) -> SlowSave {
+    let (answer, disk) = tokio::sync::oneshot::channel();
+    let task = tokio::spawn(async { disk.await.map_err(io::Error::other) });
+    let running = Some(RunningWriter { memory, task, begun: Instant::now(), is_late });
+    let writer = StateWriter { file, health, saved: None, running, thread: BlockingThread::start("test") };
+    SlowSave { writer, answer }
+}
+
+fn generation_in(file: &StateFile<Memory>) -> u64 {
+    file.load(daymark_decision::Moment::default()).memory.unwrap().generation
+}
+
+/// Makes a file where the state directory should be.
+fn blocked(dir: &Path) -> PathBuf {
+    let blocked = dir.join("state");
+    fs::write(&blocked, "").unwrap();
+    blocked
+}
+
+/// Makes a pipe that nobody reads: opening it blocks, like a dead network file system.
+#[cfg(target_os = "linux")]
+fn pipe_of(dir: &Path) -> PathBuf {
+    let pipe = dir.join("state.json.new");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    pipe
+}
+
 /// Persists these decisions one after the other, and waits until each is published.
 async fn run(file: Option<StateFile<Memory>>, generations: &[u64]) -> StateHealth {
-    let health = StateHealth::default();
-    let (newest, from_driver) = watch::channel(decided(0));
-    let (to_providers, mut decisions) = watch::channel(Decision::default());
-    let task = tokio::spawn(persist_decisions(file, Memory::default(), from_driver, to_providers, health.clone()));
+    let mut running = Running::start(file, 0);
     for &generation in generations {
-        newest.send(decided(generation)).unwrap();
-        decisions.wait_for(|decision| decision.generation == generation).await.unwrap();
+        running.decide(decided(generation));
+        running.published(generation).await;
     }
-    drop(newest);
-    task.await.unwrap();
-    health
+    running.finish().await
 }
 
 #[tokio::test]
@@ -36,7 +97,7 @@ async fn a_state_is_on_the_disk_before_its_decision_is_published() {
     let dir = tempfile::tempdir().unwrap();
     let file = StateFile::new(dir.path());
     let health = run(Some(file.clone()), &[1, 2, 3]).await;
-    assert_eq!(file.load(daymark_decision::Moment::default()).memory.unwrap().generation, 3);
+    assert_eq!(generation_in(&file), 3);
     assert_eq!((health.failures(), health.errors()), (0, Vec::new()));
 }
 
@@ -58,59 +119,38 @@ async fn a_disk_that_cannot_be_written_is_an_alarm_and_holds_nothing_up() {
 #[tokio::test]
 async fn a_disk_that_can_be_written_again_ends_the_alarm() {
     let dir = tempfile::tempdir().unwrap();
-    let blocked = dir.path().join("state");
-    fs::write(&blocked, "").unwrap();
+    let blocked = blocked(dir.path());
     let file = StateFile::new(&blocked);
-    let health = StateHealth::default();
-    let (newest, from_driver) = watch::channel(decided(1));
-    let (to_providers, mut decisions) = watch::channel(Decision::default());
-    let task = tokio::spawn(persist_decisions(
-        Some(file.clone()),
-        Memory::default(),
-        from_driver,
-        to_providers,
-        health.clone(),
-    ));
-    decisions.wait_for(|decision| decision.generation == 1).await.unwrap();
-    assert_eq!(health.errors().len(), 1);
+    let mut running = Running::start(Some(file.clone()), 1);
+    running.published(1).await;
+    assert_eq!(running.health.errors().len(), 1);
 
     fs::remove_file(&blocked).unwrap();
-    newest.send(decided(2)).unwrap();
-    decisions.wait_for(|decision| decision.generation == 2).await.unwrap();
-    assert_eq!(health.errors(), Vec::<String>::new());
-    assert_eq!(file.load(daymark_decision::Moment::default()).memory.unwrap().generation, 2);
-    drop(newest);
-    task.await.unwrap();
+    running.decide(decided(2));
+    running.published(2).await;
+    assert_eq!(running.health.errors(), Vec::<String>::new());
+    assert_eq!(generation_in(&file), 2);
+    running.finish().await;
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_disk_that_does_not_answer_holds_nothing_up() {
-    // Opening a pipe that nobody reads blocks, like a dead network file system.
     let dir = tempfile::tempdir().unwrap();
-    let pipe = dir.path().join("state.json.new");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipe = pipe_of(dir.path());
     let health = run(Some(StateFile::new(dir.path())), &[1, 2]).await;
     assert!(health.errors()[0].contains("the disk does not answer"));
     // This frees the blocked thread, so that the runtime can end.
     let _reader = fs::File::open(&pipe).unwrap();
 }
+
 #[tokio::test]
 async fn a_state_that_came_while_the_disk_was_slow_is_saved_when_the_disk_answers() {
     let dir = tempfile::tempdir().unwrap();
     let file = StateFile::new(dir.path());
     let former = decided(1).memory;
     let newest = decided(2).memory;
-    let (answer, disk) = tokio::sync::oneshot::channel();
-    let task = tokio::spawn(async { disk.await.map_err(io::Error::other) });
-    let running = Some(RunningWriter { memory: former.clone(), task, begun: Instant::now(), is_late: true });
-    let mut writer = StateWriter {
-        file: file.clone(),
-        health: StateHealth::default(),
-        saved: None,
-        running,
-        thread: BlockingThread::start("test"),
-    };
+    let SlowSave { mut writer, answer } = slow_save(file.clone(), StateHealth::default(), former.clone(), true);
 
     writer.save(&newest).await;
     assert!(writer.running.is_some(), "one save at a time");
@@ -126,13 +166,9 @@ async fn a_state_that_came_while_the_disk_was_slow_is_saved_when_the_disk_answer
 async fn a_save_that_takes_too_long_is_an_alarm_that_ends_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let health = StateHealth::default();
-    let (answer, disk) = tokio::sync::oneshot::channel();
-    let task = tokio::spawn(async { disk.await.map_err(io::Error::other) });
     let memory = decided(1).memory;
-    let running = Some(RunningWriter { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
     let file = StateFile::new(dir.path());
-    let mut writer =
-        StateWriter { file, health: health.clone(), saved: None, running, thread: BlockingThread::start("test") };
+    let SlowSave { mut writer, answer } = slow_save(file, health.clone(), memory.clone(), false);
 
     assert!(health.errors().is_empty());
     writer.needs_attention(&memory).await;
@@ -157,63 +193,40 @@ fn each_file_that_cannot_be_written_is_an_alarm_until_it_can_be() {
 async fn a_revision_that_was_waited_for_is_on_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let file = StateFile::new(dir.path());
-    let health = StateHealth::default();
-    let (newest, from_driver) = watch::channel(decided(1));
-    let (to_providers, _decisions) = watch::channel(Decision::default());
-    let task = tokio::spawn(persist_decisions(
-        Some(file.clone()),
-        Memory::default(),
-        from_driver,
-        to_providers,
-        health.clone(),
-    ));
+    let running = Running::start(Some(file.clone()), 1);
     for revision in 2..20 {
-        newest.send(decided(revision)).unwrap();
-        health.persisted(revision, &node_key()).await.unwrap();
-        let saved = file.load(daymark_decision::Moment::default()).memory.unwrap().generation;
-        assert_eq!(saved, revision);
+        running.decide(decided(revision));
+        running.health.persisted(revision, &node_key()).await.unwrap();
+        assert_eq!(generation_in(&file), revision);
     }
-    drop(newest);
-    task.await.unwrap();
+    running.finish().await;
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_revision_that_waits_for_a_slow_save_does_not_count_as_on_the_disk() {
     let dir = tempfile::tempdir().unwrap();
-    let pipe = dir.path().join("state.json.new");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipe = pipe_of(dir.path());
     let file = StateFile::new(dir.path());
-    let health = StateHealth::default();
-    let (newest, from_driver) = watch::channel(decided(1));
-    let (to_providers, mut decisions) = watch::channel(Decision::default());
-    let task = tokio::spawn(persist_decisions(
-        Some(file.clone()),
-        Memory::default(),
-        from_driver,
-        to_providers,
-        health.clone(),
-    ));
-    decisions.wait_for(|decision| decision.generation == 1).await.unwrap();
-    newest.send(decided(2)).unwrap();
-    decisions.wait_for(|decision| decision.generation == 2).await.unwrap();
-    assert_eq!(*health.0.persisted.borrow(), 0, "the disk has taken neither");
+    let mut running = Running::start(Some(file.clone()), 1);
+    running.published(1).await;
+    running.decide(decided(2));
+    running.published(2).await;
+    let persisted = &running.health.0.persisted;
+    assert_eq!(*persisted.borrow(), 0, "the disk has taken neither");
 
     let reader = fs::File::open(&pipe).unwrap();
     fs::remove_file(&pipe).unwrap();
     drop(reader);
-    health.0.persisted.subscribe().wait_for(|persisted| *persisted == 2).await.unwrap();
-    assert_eq!(file.load(daymark_decision::Moment::default()).memory.unwrap().generation, 2);
-    drop(newest);
-    task.await.unwrap();
+    persisted.subscribe().wait_for(|persisted| *persisted == 2).await.unwrap();
+    assert_eq!(generation_in(&file), 2);
+    running.finish().await;
 }
 
 #[tokio::test]
 async fn an_override_that_the_disk_did_not_take_is_named_until_it_does() {
     let dir = tempfile::tempdir().unwrap();
-    let blocked = dir.path().join("state");
-    fs::write(&blocked, "").unwrap();
-    let health = StateHealth::default();
+    let blocked = blocked(dir.path());
     let NodeKey { pool, node } = node_key();
     let entry = OverrideEntry {
         timestamp: HybridTimestamp { time: 1, host: None },
@@ -226,20 +239,15 @@ async fn an_override_that_the_disk_did_not_take_is_named_until_it_does() {
     let of_pool = serde_json::json!({"pool": pool, "lastKnownGood": [], "targets": [], "overrides": {"cp-1": entry}});
     let of_pool = serde_json::from_value(of_pool).unwrap();
     let drained = DecidedState { memory: Memory { generation: 2, pools: vec![of_pool] }, ..decided(2) };
-    let (newest, from_driver) = watch::channel(decided(1));
-    let (to_providers, _decisions) = watch::channel(Decision::default());
-    let file = StateFile::new(&blocked);
-    let task =
-        tokio::spawn(persist_decisions(Some(file), Memory::default(), from_driver, to_providers, health.clone()));
-    newest.send(drained.clone()).unwrap();
-    let refusal = health.persisted(2, &node_key()).await.unwrap_err();
-    assert!(refusal.contains("cannot be written"), "{refusal}");
-    assert_eq!(health.unsaved_overrides(&pool), [node]);
+    let running = Running::start(Some(StateFile::new(&blocked)), 1);
+    running.decide(drained.clone());
+    let error = running.health.persisted(2, &node_key()).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be written"), "{error}");
+    assert_eq!(running.health.unsaved_overrides(&pool), [node]);
 
     fs::remove_file(&blocked).unwrap();
-    newest.send(DecidedState { revision: 3, ..drained }).unwrap();
-    health.persisted(3, &node_key()).await.unwrap();
-    assert_eq!(health.unsaved_overrides(&pool), []);
-    drop(newest);
-    task.await.unwrap();
+    running.decide(DecidedState { revision: 3, ..drained });
+    running.health.persisted(3, &node_key()).await.unwrap();
+    assert_eq!(running.health.unsaved_overrides(&pool), []);
+    running.finish().await;
 }

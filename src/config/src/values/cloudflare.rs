@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{DnsName, NamedChoice, TextFault, TextForm, pattern};
 
 /// The name of the authoritative provider, which no other provider may have.
-pub(crate) const AUTHORITATIVE: &str = "authoritative";
+const AUTHORITATIVE: &str = "authoritative";
 
 /// The objects that a Cloudflare provider writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl TextForm for ProviderName {
 
     fn parse(text: &str) -> Result<Self, TextFault> {
         if text == AUTHORITATIVE {
-            return Err(TextFault::ReservedName);
+            return Err(TextFault::ReservedName(text.to_owned()));
         }
         if let Some(character) = character_fault(text, "-") {
             return Err(TextFault::ProviderCharacter { text: text.to_owned(), character });

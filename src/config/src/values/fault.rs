@@ -4,8 +4,6 @@ use std::net::Ipv4Addr;
 
 use daymark_decision::{NameError, quoted};
 
-use super::AUTHORITATIVE;
-
 /// The fault of a text that is not of its form. [`TextForm::allowed`](super::TextForm::allowed) says what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TextFault {
@@ -33,8 +31,8 @@ pub(crate) enum TextFault {
     NoBrackets(String),
     #[error("{} selects nothing", quoted(.0))]
     SelectsNothing(String),
-    #[error("{AUTHORITATIVE} is the name of the provider of that type")]
-    ReservedName,
+    #[error("{0} is the name of the provider of that type")]
+    ReservedName(String),
     #[error("{} is not a valid name of a provider: {character}", quoted(text))]
     ProviderCharacter { text: String, character: String },
     /// The text may be a password, so the message leaves it out.
@@ -76,7 +74,10 @@ mod tests {
             (TextFault::NoPort(text()), r#""a\nb" has no port from 1 to 65535"#),
             (TextFault::NoBrackets(text()), r#""a\nb" is IPv6 without brackets"#),
             (TextFault::SelectsNothing(text()), r#""a\nb" selects nothing"#),
-            (TextFault::ReservedName, "authoritative is the name of the provider of that type"),
+            (
+                TextFault::ReservedName("authoritative".to_owned()),
+                "authoritative is the name of the provider of that type",
+            ),
             (
                 TextFault::ProviderCharacter { text: text(), character: "it has a space".to_owned() },
                 r#""a\nb" is not a valid name of a provider: it has a space"#,

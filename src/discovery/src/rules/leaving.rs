@@ -7,7 +7,7 @@ use std::time::Duration;
 use daymark_api::{DiscoveryEvent, Missing, StayReason};
 use daymark_decision::{Moment, NodeName, is_majority};
 
-use super::{Confidence, DiscoveredNodes, MissingOfNode, PoolView, millis};
+use super::{AddressOfNode, Confidence, DiscoveredNodes, MissingOfNode, PoolView, millis};
 
 /// The effect on a pool if an address, or a whole node, leaves.
 struct Loss {
@@ -25,16 +25,11 @@ struct Loss {
 
 impl DiscoveredNodes {
     /// The reason for which each missing address stays.
-    pub(super) fn stays(
-        &self,
-        view: &PoolView,
-        pause: Duration,
-        now: Moment,
-    ) -> BTreeMap<(NodeName, IpAddr), StayReason> {
+    pub(super) fn stays(&self, view: &PoolView, pause: Duration, now: Moment) -> BTreeMap<AddressOfNode, StayReason> {
         let missing = self.missing().map(|MissingOfNode { node, address, missing }| {
             // An address that may leave does so by the next list.
             let reason = self.stay_reason(node, address, missing, view, pause, now).unwrap_or(StayReason::NextList);
-            ((node.clone(), address), reason)
+            (AddressOfNode { node: node.clone(), address }, reason)
         });
         missing.collect()
     }
