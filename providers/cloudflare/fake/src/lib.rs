@@ -11,6 +11,8 @@
 //!
 //! If the environment variable `CLOUDFLARE_OPENAPI` names Cloudflare's `OpenAPI` document, the fake validates each request
 //! against it. Dropping a [`FakeCloudflare`] then panics if there are violations that the test has not taken.
+//!
+//! If `CLOUDFLARE_CALLS` names a directory, the fake writes each request there, without its token, for `tests/prism`.
 
 #![expect(clippy::expect_used, reason = "a fake that cannot go on ends the test")]
 
@@ -20,6 +22,7 @@ mod envelope;
 mod fake;
 mod faults;
 mod idn;
+mod journal;
 mod pools;
 mod rate_limit;
 mod records;

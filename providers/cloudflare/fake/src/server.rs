@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use crate::api;
 use crate::envelope::ApiResponse;
 use crate::faults::{Fault, FaultQueue, ScheduledEdit, When};
+use crate::journal;
 use crate::request::FakeRequest;
 use crate::store::Store;
 use crate::validate::Schema;
@@ -100,6 +101,24 @@ impl Drop for Busy<'_> {
     }
 }
 
+/// Writes a request to the journal when it is dropped: also if its client leaves, or its connection is cut.
+struct Journaled<'a> {
+    request: &'a FakeRequest,
+    status: Option<u16>,
+}
+
+impl Journaled<'_> {
+    fn answered(mut self, status: StatusCode) {
+        self.status = Some(status.as_u16());
+    }
+}
+
+impl Drop for Journaled<'_> {
+    fn drop(&mut self) {
+        journal::write(self.request, self.status);
+    }
+}
+
 async fn handle(shared: &SharedStore, request: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
     // Subscribed before it counts as busy: a test that sees it can release it.
     let released = shared.releases.subscribe();
@@ -114,8 +133,10 @@ async fn handle(shared: &SharedStore, request: http::Request<Incoming>) -> Resul
     let fault =
         if quota.blocked { None } else { shared.faults.lock().take(request.method.as_str(), &request.target()) };
     let call = note(shared, &request, fault);
+    let journaled = Journaled { request: &request, status: None };
     let mut response =
         if quota.blocked { too_many(quota.retry_after) } else { inject(shared, &request, fault, released).await? };
+    journaled.answered(response.status());
     let headers = response.headers_mut();
     headers.insert("ratelimit", text(&format!("\"default\";r={};t={}", quota.left, quota.reset)));
     headers.insert("ratelimit-policy", text(&format!("\"default\";q={};w=300", quota.limit)));

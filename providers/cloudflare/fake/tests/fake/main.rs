@@ -4,6 +4,7 @@
 
 mod balancers;
 mod faults;
+mod journal;
 mod pools;
 mod rate_limit;
 mod records;
