@@ -54,11 +54,6 @@ impl ApiResponse {
         Self::refusal(StatusCode::NOT_FOUND, 1001, &format!("{what} not found: not found"))
     }
 
-    /// The refusal of an account or zone that the token does not reach. The service tells nothing of whether it exists.
-    pub(crate) fn unauthorized() -> Self {
-        Self::refusal(StatusCode::FORBIDDEN, 10_000, "Authentication error")
-    }
-
     /// The response for a path without an endpoint, also for an account or zone whose ID has not the form of one.
     pub(crate) fn no_route(path: &str) -> Self {
         let message = format!("Could not route to {path}, perhaps your object identifier is invalid?");

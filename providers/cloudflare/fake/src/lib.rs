@@ -39,7 +39,7 @@ pub use rate_limit::RateLimit;
 pub use server::RecordedCall;
 pub use store::{
     DuplicateError, Example, FakeAccount, FakeToken, FakeTokenStatus, FakeZone, FakeZonePlan, FakeZoneType,
-    PoolInUseError, Scope, Store, TokenLocation,
+    PoolInUseError, Scope, Store, TokenLocation, UnauthorizedError,
 };
 
 /// The prefix of every path.

@@ -24,6 +24,8 @@ pub struct Store {
     /// If true, every `ttl` in a response is rendered with a fraction, as `60.0`. JSON has only numbers, and the SDKs type it
     /// as one. No report of the service shows the fraction.
     pub fractional_ttl: bool,
+    /// The refusal of what a token may not do or does not reach.
+    pub unauthorized: UnauthorizedError,
     /// The refusal to delete a pool in use.
     pub pool_in_use: PoolInUseError,
     /// The refusal of a record that exists already.
@@ -92,6 +94,17 @@ pub enum FakeZoneType {
     Secondary,
     /// For resolvers within a network. It is only listed if the type is asked for.
     Internal,
+}
+
+/// The refusal of a call without its permission, or of an account or zone that the token does not reach. The service tells
+/// nothing of whether it exists. People report both, with status 403.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnauthorizedError {
+    /// Code 10000, "Authentication error".
+    #[default]
+    Authentication,
+    /// Code 9109, "Unauthorized to access requested resource", as in octodns-cloudflare #60 for zones.
+    Resource,
 }
 
 /// The refusal to delete a pool in use. People report both.

@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 
 use crate::envelope::{ApiResponse, Outcome};
-use crate::store::{FakeToken, FakeTokenStatus, Scope, Store, TokenLocation};
+use crate::store::{FakeToken, FakeTokenStatus, Scope, Store, TokenLocation, UnauthorizedError};
 
 /// Returns the token of a request if it is well-formed. It may still be unknown. A global key (37 hex digits) in its place
 /// gets an error of its own, as at the service.
@@ -26,10 +26,10 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, ApiResponse> {
 /// Refuses a token that is unknown, not active, used from an address that it does not allow, or without the scope.
 pub(crate) fn require(store: &Store, token: &str, scope: Scope) -> Result<(), ApiResponse> {
     let active = |token: &&FakeToken| token.status == FakeTokenStatus::Active;
-    let token = store.tokens.get(token).filter(active).ok_or_else(ApiResponse::unauthorized)?;
+    let token = store.tokens.get(token).filter(active).ok_or_else(|| unauthorized(store))?;
     match token.location {
         TokenLocation::Allowed if has(token, scope) => Ok(()),
-        TokenLocation::Allowed => Err(ApiResponse::unauthorized()),
+        TokenLocation::Allowed => Err(unauthorized(store)),
         TokenLocation::Refused(address) | TokenLocation::RefusedButVerified(address) => Err(wrong_location(address)),
     }
 }
@@ -50,7 +50,7 @@ pub(crate) fn reach(store: &Store, token: &str, parts: &[&str], path: &str) -> R
     };
     match account {
         Some(account) if owner(store, token).is_none_or(|owner| owner == account) => Ok(()),
-        _ => Err(ApiResponse::unauthorized()),
+        _ => Err(unauthorized(store)),
     }
 }
 
@@ -76,6 +76,14 @@ pub(crate) fn verify(store: &Store, token: &str, account: Option<&str>) -> Outco
     };
     // The service gives the id of the token, which is not its value.
     Ok(ApiResponse::of(json!({"id": "ed17574386854bf78a67040be0a770b0", "status": status})))
+}
+
+fn unauthorized(store: &Store) -> ApiResponse {
+    let (code, message) = match store.unauthorized {
+        UnauthorizedError::Authentication => (10_000, "Authentication error"),
+        UnauthorizedError::Resource => (9_109, "Unauthorized to access requested resource"),
+    };
+    ApiResponse::refusal(StatusCode::FORBIDDEN, code, message)
 }
 
 fn wrong_location(address: IpAddr) -> ApiResponse {

@@ -1,6 +1,6 @@
 //! Zones.
 
-use daymark_fake_cloudflare::{FakeZonePlan, FakeZoneType, Scope};
+use daymark_fake_cloudflare::{FakeZonePlan, FakeZoneType, Scope, UnauthorizedError};
 use serde_json::{Value, json};
 
 use crate::{Setup, names};
@@ -131,6 +131,9 @@ async fn a_foreign_account_or_zone_looks_like_a_missing_permission() {
             assert_eq!(refused.error(), (403, 10_000, "Authentication error"), "{path}");
         }
     }
+    setup.cloudflare.store().unauthorized = UnauthorizedError::Resource;
+    let refused = setup.as_token(&token, "GET", &format!("/zones/{foreign_zone}")).await;
+    assert_eq!(refused.error(), (403, 9_109, "Unauthorized to access requested resource"));
     // A name in the place of an ID has not the form of one.
     assert_eq!(setup.get("/zones/kube-cp.com/dns_records").await.error().1, 7_003);
     assert_eq!(setup.call("GET", "/accounts/kube-cp/load_balancers/pools", Value::Null).await.error().1, 7_003);
