@@ -216,13 +216,13 @@ where
     }
 }
 
-async fn livez(State(admin): State<Admin>) -> (StatusCode, String) {
+async fn livez(State(admin): State<Admin>) -> impl IntoResponse {
     let stuck_tasks = admin.watchdog.stuck_tasks();
     let checks: Vec<_> = stuck_tasks.iter().map(|task| Err(stuck(task))).collect();
     report("livez", &checks)
 }
 
-async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
+async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     // This API is served last. When it answers, every listener is bound.
     let mut checks = vec![Ok("listeners".to_owned())];
     // A remote provider keeps serving the published answer while it cannot be changed. Its delay is an alarm, and no reason to
@@ -255,7 +255,7 @@ fn stuck(task: &StuckTask) -> String {
 }
 
 /// The list of checks in the form of the apiserver's own.
-fn report(name: &str, checks: &[Result<String, String>]) -> (StatusCode, String) {
+fn report(name: &str, checks: &[Result<String, String>]) -> impl IntoResponse + use<> {
     let line = |check: &Result<String, String>| match check {
         Ok(check) => format!("[+]{check} ok"),
         Err(fault) => format!("[-]{fault}"),

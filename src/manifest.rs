@@ -121,8 +121,8 @@ struct Mount {
 /// The mounts of the configuration. Its directory is mounted as a whole, so that the container sees a file that is replaced.
 /// Each file elsewhere is mounted by itself, because a CA has its key beside it. The state is mounted too.
 fn mounts_of(config: &Config, file: &Path) -> Result<Vec<Mount>, NoManifest> {
-    if let Some((index, _)) = tokens(config).find(|(_, token)| matches!(token, TokenSource::Environment(_))) {
-        return Err(NoManifest::Variable(index));
+    if let Some(found) = tokens(config).find(|of| matches!(of.token, TokenSource::Environment(_))) {
+        return Err(NoManifest::Variable(found.index));
     }
     let file = without_dots(file);
     let home = file.parent().unwrap_or(Path::new("/"));
@@ -169,10 +169,17 @@ fn files(config: &Config) -> BTreeSet<PathBuf> {
     files
 }
 
-/// The token of each provider that has one, with the place of the provider.
-fn tokens(config: &Config) -> impl Iterator<Item = (usize, &TokenSource)> {
+/// The token of a provider.
+struct TokenOfProvider<'a> {
+    /// The index of the provider in the configuration.
+    index: usize,
+    token: &'a TokenSource,
+}
+
+/// The token of each provider that has one.
+fn tokens(config: &Config) -> impl Iterator<Item = TokenOfProvider<'_>> {
     config.providers.iter().enumerate().filter_map(|(index, provider)| match provider {
-        ProviderConfig::Cloudflare(settings) => Some((index, &settings.calls.token)),
+        ProviderConfig::Cloudflare(settings) => Some(TokenOfProvider { index, token: &settings.calls.token }),
         ProviderConfig::Authoritative(_) => None,
     })
 }

@@ -11,7 +11,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 type Float = Gauge<f64, AtomicU64>;
-type NoLabels = [(String, String); 0];
 
 /// The metrics of several hosts. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +29,10 @@ pub(super) struct HostMetrics {
     grade: Family<PeerGradeLabels, Gauge>,
     mismatch: Family<MismatchLabels, Gauge>,
 }
+
+/// The labels of a metric that is one series or none.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NoLabels {}
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct DirectionLabels {
@@ -136,7 +139,7 @@ impl HostMetrics {
         }
         self.isolated.set(hosts.isolated.into());
         if hosts.can_write {
-            self.writer.get_or_create(&[]).set(hosts.holds_writer_lease.into());
+            self.writer.get_or_create(&NoLabels {}).set(hosts.holds_writer_lease.into());
         }
         hosts.peers.iter().for_each(|peer| self.fill_peer(peer));
         for status in &hosts.mismatches {

@@ -5,8 +5,8 @@
 
 use std::mem::discriminant;
 
-use daymark_cloudflare::{CallSettings, CloudflareSettings, PublishMode, TokenSource};
-use daymark_decision::{Membership, PoolName};
+use daymark_cloudflare::{CallSettings, CloudflareSettings, PublishMode, Served, TokenSource};
+use daymark_decision::Membership;
 
 use daymark_config::{AdminConfig, AuthoritativeConfig, Config, PeersConfig, ProviderConfig};
 
@@ -102,7 +102,7 @@ fn of_cloudflare(old: &CloudflareSettings, new: &CloudflareSettings) -> Vec<Fixe
     keys.extend(of_calls(calls, &new.calls));
     keys.push(key("owner", *owner != new.owner));
     keys.push(key("driftInterval", *drift_interval != new.drift_interval));
-    keys.push(key("pools (the names and ports of the published pools)", published(old) != published(new)));
+    keys.push(key("pools (the names and ports of the published pools)", !is_same_publication(old, new)));
     keys.extend(of_mode(mode, &new.mode));
     keys
 }
@@ -150,9 +150,10 @@ fn of_mode(old: &PublishMode, new: &PublishMode) -> Vec<FixedKey> {
     }
 }
 
-/// The published pools. The settings of their probes may change: the provider uses them only in a warning.
-fn published(settings: &CloudflareSettings) -> Vec<(&PoolName, u16)> {
-    settings.pools.iter().map(|pool| (&pool.pool, pool.port)).collect()
+/// True if the same pools are published. The settings of their probes may change: the provider uses them only in a warning.
+fn is_same_publication(old: &CloudflareSettings, new: &CloudflareSettings) -> bool {
+    let published = |pool: &Served| (pool.pool.clone(), pool.port);
+    old.pools.iter().map(published).eq(new.pools.iter().map(published))
 }
 
 #[cfg(test)]

@@ -113,6 +113,9 @@ def tuples_in(text):
         if text[end + 1 :].lstrip().startswith(":") and not text[end + 1 :].lstrip().startswith("::"):
             continue
         group = text[match.start() + 1 : end]
+        # `(&Key, &Value)` is the item of an iterator over a map.
+        if re.search(r"\bItem\s*=$", before) and re.fullmatch(r"\s*&[^&]+,\s*&[^&]+", group):
+            continue
         if fields(group) >= 2:
             yield match.start(), re.sub(r"\s+", " ", text[match.start() : end + 1])
 

@@ -98,8 +98,8 @@ impl<'a> Expansion<'a> {
             next_line = self.add_lines(path, next_line, &text[start..include.start]);
             let fault = |error| IncludeFault { at: SourceLine { path, line: next_line }, error };
             let name = include.name.ok_or_else(|| fault(IncludeError::Malformed))?;
-            let (included, content) = self.find(&path.with_file_name(name)).map_err(fault)?;
-            self.add(included, content)?;
+            let included = self.find(&path.with_file_name(name)).map_err(fault)?;
+            self.add(included.path, included.text)?;
             next_line += 1;
             start = include.end;
         }
@@ -108,8 +108,8 @@ impl<'a> Expansion<'a> {
         Ok(())
     }
 
-    /// The path and the text of an included file.
-    fn find(&mut self, path: &Path) -> Result<(&'a Path, &'a str), IncludeError> {
+    /// An included file, by its path.
+    fn find(&mut self, path: &Path) -> Result<IncludedFile<'a>, IncludeError> {
         self.includes += 1;
         if self.includes > MAX_INCLUDES {
             return Err(IncludeError::TooMany);
@@ -125,7 +125,7 @@ impl<'a> Expansion<'a> {
         if scan(text).is_open {
             return Err(IncludeError::Unclosed(path.clone()));
         }
-        Ok((path, text))
+        Ok(IncludedFile { path, text })
     }
 
     /// Appends whole lines, and returns the number of the line after them.
@@ -138,6 +138,12 @@ impl<'a> Expansion<'a> {
         self.expanded.lines.extend((first..first + count).map(|line| SourceLine { path, line }));
         first + count
     }
+}
+
+/// A file that is included.
+struct IncludedFile<'a> {
+    path: &'a Path,
+    text: &'a str,
 }
 
 /// An `$INCLUDE` line.

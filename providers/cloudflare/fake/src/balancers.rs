@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::envelope::{ApiResponse, Outcome};
 use crate::idn;
 use crate::request::{FakeRequest, ListOptions, forbidden};
-use crate::store::{FakeAccount, FakeZone, IdGenerator, Store, object};
+use crate::store::{FakeAccount, FakeZone, IdGenerator, NewObject, Store, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions { filters: &[], per_page: 50, max_per_page: 1_000 };
 /// The number of balancers that a zone without an Enterprise plan may have.
@@ -22,14 +22,14 @@ impl Store {
     /// There is no such zone, or the balancer is no object.
     pub fn add_balancer(&mut self, zone: &str, balancer: Value) -> String {
         let zone = self.zones.get_mut(zone).expect("a zone of that id");
-        let (id, balancer) = new(object(balancer), zone, &mut self.ids);
+        let NewObject { id, object: balancer } = new(object(balancer), zone, &mut self.ids);
         zone.balancers.insert(id.clone(), balancer);
         id
     }
 }
 
-/// Creates a balancer. Returns its ID and the balancer.
-fn new(fields: Map<String, Value>, zone: &FakeZone, ids: &mut IdGenerator) -> (String, Value) {
+/// Creates a balancer.
+fn new(fields: Map<String, Value>, zone: &FakeZone, ids: &mut IdGenerator) -> NewObject {
     let id = ids.id();
     let now = ids.time();
     let mut balancer = defaults();
@@ -38,7 +38,7 @@ fn new(fields: Map<String, Value>, zone: &FakeZone, ids: &mut IdGenerator) -> (S
     balancer.insert("zone_name".into(), zone.name.clone().into());
     balancer.insert("created_on".into(), now.clone());
     finish(&mut balancer, now);
-    (id, Value::Object(balancer))
+    NewObject { id, object: Value::Object(balancer) }
 }
 
 /// Answers for `/zones/{zone}/load_balancers`.
@@ -56,7 +56,7 @@ pub(crate) fn collection(store: &mut Store, zone: &str, request: &FakeRequest) -
                 return Err(ApiResponse::invalid("the limit of 20 load balancers is reached"));
             }
             check(&fields, &fields, None, zone, &store.accounts[&zone.account])?;
-            let (id, balancer) = new(fields, zone, &mut store.ids);
+            let NewObject { id, object: balancer } = new(fields, zone, &mut store.ids);
             zone.balancers.insert(id, balancer.clone());
             Ok(ApiResponse::of(with_ttl(balancer, store.fractional_ttl)))
         }

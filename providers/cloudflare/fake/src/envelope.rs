@@ -13,6 +13,13 @@ pub(crate) struct ApiResponse {
 /// The outcome of handling a request. A refusal is a response as well.
 pub(crate) type Outcome = Result<ApiResponse, ApiResponse>;
 
+/// One error of a refusal.
+#[derive(Clone, Copy)]
+pub(crate) struct ErrorText<'a> {
+    pub(crate) code: u32,
+    pub(crate) message: &'a str,
+}
+
 impl ApiResponse {
     /// A success with this result.
     pub(crate) fn of(result: Value) -> Self {
@@ -39,9 +46,9 @@ impl ApiResponse {
     }
 
     /// A refusal whose error contains a second, more specific one.
-    pub(crate) fn chained(status: StatusCode, error: (u32, &str), cause: (u32, &str)) -> Self {
-        let chain = json!([{"code": cause.0, "message": cause.1}]);
-        Self::failure(status, json!({"code": error.0, "message": error.1, "error_chain": chain}))
+    pub(crate) fn chained(status: StatusCode, error: ErrorText<'_>, cause: ErrorText<'_>) -> Self {
+        let chain = json!([{"code": cause.code, "message": cause.message}]);
+        Self::failure(status, json!({"code": error.code, "message": error.message, "error_chain": chain}))
     }
 
     /// Load Balancing's refusal of an invalid request.

@@ -101,22 +101,27 @@ impl RequestMatcher {
 }
 
 /// A queue of faults or edits. Each is used once, by the first request that matches.
-pub(crate) struct FaultQueue<T>(Vec<(RequestMatcher, T)>);
+pub(crate) struct FaultQueue<T>(Vec<QueuedFault<T>>);
+
+struct QueuedFault<T> {
+    matcher: RequestMatcher,
+    item: T,
+}
 
 impl<T> FaultQueue<T> {
     pub(crate) fn push(&mut self, matcher: RequestMatcher, item: T) {
-        self.0.push((matcher, item));
+        self.0.push(QueuedFault { matcher, item });
     }
 
     /// Takes the item for this request.
     pub(crate) fn take(&mut self, method: &str, target: &str) -> Option<T> {
-        for (at, (matcher, _)) in self.0.iter_mut().enumerate() {
+        for (at, QueuedFault { matcher, .. }) in self.0.iter_mut().enumerate() {
             if !matcher.is(method, target) {
                 continue;
             }
             matcher.nth = matcher.nth.saturating_sub(1);
             if matcher.nth == 0 {
-                return Some(self.0.remove(at).1);
+                return Some(self.0.remove(at).item);
             }
         }
         None

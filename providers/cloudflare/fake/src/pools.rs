@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::balancers;
 use crate::envelope::{ApiResponse, Outcome};
 use crate::request::{FakeRequest, ListOptions, forbidden};
-use crate::store::{FakeAccount, FakeZone, IdGenerator, PoolInUseError, Store, object};
+use crate::store::{FakeAccount, FakeZone, IdGenerator, NewObject, PoolInUseError, Store, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions { filters: &["monitor"], per_page: 50, max_per_page: 1_000 };
 /// The number of pools that an account without an Enterprise plan may have.
@@ -23,14 +23,14 @@ impl Store {
     /// # Panics
     /// There is no such account, or the pool is no object.
     pub fn add_pool(&mut self, account: &str, pool: Value) -> String {
-        let (id, pool) = new(object(pool), &mut self.ids);
+        let NewObject { id, object: pool } = new(object(pool), &mut self.ids);
         self.accounts.get_mut(account).expect("an account of that id").pools.insert(id.clone(), pool);
         id
     }
 }
 
-/// Creates a pool. Returns its ID and the pool.
-fn new(fields: Map<String, Value>, ids: &mut IdGenerator) -> (String, Value) {
+/// Creates a pool.
+fn new(fields: Map<String, Value>, ids: &mut IdGenerator) -> NewObject {
     let id = ids.id();
     let now = ids.time();
     let mut pool = defaults();
@@ -38,7 +38,7 @@ fn new(fields: Map<String, Value>, ids: &mut IdGenerator) -> (String, Value) {
     pool.insert("id".into(), id.clone().into());
     pool.insert("created_on".into(), now.clone());
     finish(&mut pool, &Map::new(), now);
-    (id, Value::Object(pool))
+    NewObject { id, object: Value::Object(pool) }
 }
 
 /// Answers for `/accounts/{account}/load_balancers/pools`.
@@ -57,7 +57,7 @@ pub(crate) fn collection(store: &mut Store, account: &str, request: &FakeRequest
                 return Err(ApiResponse::invalid("the limit of 20 pools is reached"));
             }
             check(&fields, None, account)?;
-            let (id, pool) = new(fields, &mut store.ids);
+            let NewObject { id, object: pool } = new(fields, &mut store.ids);
             let answer = ApiResponse::of(rendered(&pool));
             account.pools.insert(id, pool);
             Ok(answer)

@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::envelope::{ApiResponse, Outcome};
+use crate::envelope::{ApiResponse, ErrorText, Outcome};
 use crate::idn;
 use crate::request::{FakeRequest, ListOptions, forbidden};
-use crate::store::{DuplicateError, FakeZone, FakeZonePlan, FakeZoneType, IdGenerator, Store, object};
+use crate::store::{DuplicateError, FakeZone, FakeZonePlan, FakeZoneType, IdGenerator, NewObject, Store, object};
 
 const LIST_OPTIONS: ListOptions = ListOptions {
     filters: &["name", "type", "content", "comment", "comment.exact", "comment.startswith", "shadowing_name"],
@@ -24,21 +24,21 @@ impl Store {
     /// There is no such zone, or the record is no object.
     pub fn add_record(&mut self, zone: &str, record: Value) -> String {
         let zone = self.zones.get_mut(zone).expect("a zone of that id");
-        let (id, record) = new(object(record), zone, &mut self.ids);
+        let NewObject { id, object: record } = new(object(record), zone, &mut self.ids);
         zone.records.insert(id.clone(), record);
         id
     }
 }
 
-/// Creates a record. Returns its ID and the record.
-fn new(fields: Map<String, Value>, zone: &FakeZone, ids: &mut IdGenerator) -> (String, Value) {
+/// Creates a record.
+fn new(fields: Map<String, Value>, zone: &FakeZone, ids: &mut IdGenerator) -> NewObject {
     let id = ids.id();
     let now = ids.time();
     let mut record = completed(defaults(), fields, zone);
     record.insert("id".into(), id.clone().into());
     record.insert("created_on".into(), now.clone());
     record.insert("modified_on".into(), now);
-    (id, Value::Object(record))
+    NewObject { id, object: Value::Object(record) }
 }
 
 /// Answers for `/zones/{zone}/dns_records`.
@@ -55,7 +55,7 @@ pub(crate) fn collection(store: &mut Store, zone: &str, request: &FakeRequest) -
         Method::POST => {
             let sent = writable(request, None)?;
             check(&completed(defaults(), sent.clone(), zone), None, zone, store.duplicate_record)?;
-            let (id, record) = new(sent, zone, &mut store.ids);
+            let NewObject { id, object: record } = new(sent, zone, &mut store.ids);
             let answer = ApiResponse::of(rendered(&record, fractional));
             zone.records.insert(id, record);
             Ok(answer)
@@ -293,5 +293,6 @@ fn check_extras(record: &Map<String, Value>, zone: &FakeZone) -> Result<(), ApiR
 }
 
 fn invalid(code: u32, message: &str) -> ApiResponse {
-    ApiResponse::chained(StatusCode::BAD_REQUEST, (1_004, "DNS Validation Error"), (code, message))
+    let error = ErrorText { code: 1_004, message: "DNS Validation Error" };
+    ApiResponse::chained(StatusCode::BAD_REQUEST, error, ErrorText { code, message })
 }

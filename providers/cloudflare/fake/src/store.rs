@@ -195,6 +195,12 @@ pub struct Example {
     pub balancer: String,
 }
 
+/// A new object of the store, as the API shows it, and its ID.
+pub(crate) struct NewObject {
+    pub(crate) id: String,
+    pub(crate) object: Value,
+}
+
 /// Generates IDs and times that never repeat.
 #[derive(Debug, Default)]
 pub(crate) struct IdGenerator(u64);

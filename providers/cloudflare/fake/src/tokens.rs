@@ -5,20 +5,21 @@ use std::net::IpAddr;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 
-use crate::envelope::{ApiResponse, Outcome};
+use crate::envelope::{ApiResponse, ErrorText, Outcome};
 use crate::store::{FakeToken, FakeTokenStatus, Scope, Store, TokenLocation, UnauthorizedError};
 
 /// Returns the token of a request if it is well-formed. It may still be unknown. A global key (37 hex digits) in its place
 /// gets an error of its own, as at the service.
 pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, ApiResponse> {
-    let malformed = |cause| ApiResponse::chained(StatusCode::BAD_REQUEST, (6_003, "Invalid request headers"), cause);
+    let error = ErrorText { code: 6_003, message: "Invalid request headers" };
+    let malformed = |code, message| ApiResponse::chained(StatusCode::BAD_REQUEST, error, ErrorText { code, message });
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = value.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     if token.len() == 37 && token.chars().all(|c| c.is_ascii_hexdigit()) {
-        return Err(malformed((6_103, "Invalid format for X-Auth-Key header")));
+        return Err(malformed(6_103, "Invalid format for X-Auth-Key header"));
     }
     if token.is_empty() || !token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-        return Err(malformed((6_111, "Invalid format for Authorization header")));
+        return Err(malformed(6_111, "Invalid format for Authorization header"));
     }
     Ok(token)
 }

@@ -1,5 +1,6 @@
 //! Reads the headers that say how many calls are left. It knows no clock.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::header::{DATE, HeaderMap, RETRY_AFTER};
@@ -65,12 +66,12 @@ fn between(from: Timestamp, to: Timestamp) -> Duration {
 /// One item of a list of structured fields (RFC 9651), with the parameters that are read here.
 struct Item<'a> {
     name: &'a str,
-    parameters: Vec<(&'a str, &'a str)>,
+    parameters: BTreeMap<&'a str, &'a str>,
 }
 
 impl Item<'_> {
     fn number(&self, key: &str) -> Option<u32> {
-        self.parameters.iter().find(|(name, _)| *name == key)?.1.parse().ok()
+        self.parameters.get(key)?.parse().ok()
     }
 }
 
