@@ -33,6 +33,11 @@ struct GoodZoneFile {
 }
 
 impl GoodConfig {
+    /// The file of the last good configuration in a state directory.
+    pub fn state_file(dir: &Path) -> StateFile<Self> {
+        StateFile::named(dir, "configuration.json")
+    }
+
     /// The configuration as it was read, with its zone file. `None` if it came from flags.
     pub fn new(file: Option<&Path>, config: &Config, zone_file: Option<&MasterFile>) -> Option<Self> {
         let zone_file =
@@ -48,7 +53,7 @@ impl GoodConfig {
 
     /// The last good configuration of this file in a state directory.
     pub fn kept_in(dir: &Path, file: &Path) -> Option<Self> {
-        StateFile::of_configuration(dir).peek().memory.filter(|good: &Self| good.file == absolute(file))
+        Self::state_file(dir).peek().memory.filter(|good| good.file == absolute(file))
     }
 }
 

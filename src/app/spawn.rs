@@ -242,7 +242,7 @@ impl Spawner {
     ) -> Reloading {
         let StartFiles { file, good, refused, nodes } = files;
         let statuses = DiscoveryStatuses::default();
-        let good_file = config.state_dir.as_deref().map(StateFile::of_configuration);
+        let good_file = config.state_dir.as_deref().map(GoodConfig::state_file);
         let good_writer = good_file.map(|file| StateWriter::new(file, self.state.clone(), None));
         let good = GoodConfigWriter::new(good_writer, good);
         let writer = nodes.file.map(|nodes| StateWriter::new(nodes.file, self.state.clone(), Some(nodes.content)));

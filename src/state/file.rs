@@ -17,8 +17,6 @@ use serde_json::Value;
 
 use daymark_discovery::DiscoveredPools;
 
-use crate::last_good::GoodConfig;
-
 const FORMAT: &str = "daymark-state";
 /// The version of the format. It rises when an older Daymark would misread the file.
 const VERSION: u32 = 1;
@@ -76,32 +74,30 @@ pub struct Loaded<M> {
 impl StateFile<Memory> {
     /// The state file in `dir`, which need not exist yet.
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), name: "state.json".to_owned(), content: PhantomData }
+        Self::named(dir, "state.json")
     }
 }
 
 impl StateFile<Value> {
     /// The file of the provider with this name, in the same directory.
     pub fn of_provider(dir: &Path, name: &str) -> Self {
-        Self { dir: dir.to_owned(), name: format!("provider-{name}.json"), content: PhantomData }
+        Self::named(dir, &format!("provider-{name}.json"))
     }
 }
 
 impl StateFile<DiscoveredPools> {
     /// The file of discovery, in the same directory.
     pub fn of_discovery(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), name: "discovery.json".to_owned(), content: PhantomData }
-    }
-}
-
-impl StateFile<GoodConfig> {
-    /// The file of the last good configuration, in the same directory.
-    pub fn of_configuration(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), name: "configuration.json".to_owned(), content: PhantomData }
+        Self::named(dir, "discovery.json")
     }
 }
 
 impl<M: Serialize + DeserializeOwned> StateFile<M> {
+    /// The file of another part of the program, in the same directory.
+    pub fn named(dir: &Path, name: &str) -> Self {
+        Self { dir: dir.to_owned(), name: name.to_owned(), content: PhantomData }
+    }
+
     /// Reads the file. One that cannot be used is set aside under a name with the time.
     pub fn load(&self, now: Moment) -> Loaded<M> {
         let error = match self.read() {

@@ -10,8 +10,8 @@ use daymark_decision::PoolName;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::idn::to_ascii;
 use crate::mark::FoundMark;
-use crate::zones::to_ascii;
 
 /// The fields of an origin that only Cloudflare writes. Only lists have `healthy` and `failure_reason`.
 const READ_ONLY: [&str; 3] = ["disabled_at", "healthy", "failure_reason"];
@@ -292,6 +292,19 @@ impl Record {
         let has_address = matches!(self.kind.as_str(), "A" | "AAAA");
         has_address.then(|| self.content.parse().ok()).flatten()
     }
+}
+
+/// The zone of a pool.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolZone {
+    pub(crate) zone: CloudflareZone,
+    /// A nearer zone that answers for the name instead, as a sentence for the operator.
+    pub(crate) nearer: Option<String>,
+}
+
+/// The path of the records of a zone.
+pub(crate) fn records_path(zone: &CloudflareZone) -> String {
+    format!("/zones/{}/dns_records", zone.id)
 }
 
 impl CloudflareZone {

@@ -8,13 +8,13 @@ use daymark_decision::{Decision, PoolName};
 use tracing::info;
 
 use crate::MARK;
-use crate::api::{Balancer, CloudflarePool, CloudflareZone, Record, TokenStatus};
+use crate::api::{Balancer, CloudflarePool, CloudflareZone, PoolZone, Record, TokenStatus, records_path};
 use crate::client::{Call, CallError};
 use crate::fault::PoolFault;
+use crate::idn::to_ascii;
 use crate::observe::Observer;
 use crate::plan::records::delegation_text;
 use crate::settings::{CloudflareSettings, Manage, PublishMode, Served};
-use crate::zones::{PoolZone, records_path, to_ascii};
 use findings::{balancer_findings, pool_findings, zone_findings};
 
 /// The answers of one check.

@@ -3,6 +3,7 @@
 //! A call is made once. The caller tries again, after the pause that [`CallError::retry`] asks for. The client itself waits
 //! only until the provider's share allows a call. It knows no pool, record or plan.
 
+mod api_error;
 mod budget;
 mod call;
 mod envelope;
@@ -32,9 +33,10 @@ use budget::{Block, Budget};
 use envelope::{Reply, ResultInfo};
 use token::ApiToken;
 
+pub use api_error::ApiError;
 pub use call::Call;
-pub use error::{ApiError, BuildError, CallError, Retry};
-pub use refusal::Owner;
+pub use error::{BuildError, CallError, Retry};
+pub use refusal::ObjectOwner;
 
 /// The timeout of connecting, within the timeout of the call.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

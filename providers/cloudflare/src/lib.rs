@@ -18,6 +18,7 @@ mod checks;
 mod client;
 mod drift;
 mod fault;
+mod idn;
 mod mark;
 mod observe;
 mod plan;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use daymark_decision::{Answer, PoolName};
 use parking_lot::Mutex;
 
-use crate::api::{Balancer, CloudflarePool, CloudflareZone, Record, Reference};
+use crate::api::{Balancer, CloudflarePool, CloudflareZone, PoolZone, Record, Reference, records_path};
 use crate::client::{Call, Client};
 use crate::drift::PublishedEntries;
 use crate::fault::PoolFault;
@@ -14,7 +14,6 @@ use crate::plan::balancer::{ObservedSetup, Setup};
 use crate::plan::records::RecordSet;
 use crate::plan::{Plan, balancer, origins, records};
 use crate::settings::{CloudflareSettings, Manage, PublishMode, RECORD_TTL, RECORD_TTL_ENTERPRISE, is_id};
-use crate::zones::{PoolZone, records_path};
 
 /// Reads the objects of Cloudflare that the settings name.
 pub(crate) struct Observer {

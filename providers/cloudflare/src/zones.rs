@@ -11,19 +11,12 @@
 
 use daymark_decision::PoolName;
 
-use crate::api::{CloudflareZone, Record, ZoneKind};
+use crate::api::{CloudflareZone, PoolZone, Record, ZoneKind, records_path};
 use crate::client::Call;
 use crate::fault::PoolFault;
+use crate::idn::to_ascii;
 use crate::observe::Observer;
 use crate::settings::{PublishMode, is_id};
-
-/// The zone of a pool.
-#[derive(Clone, Debug)]
-pub(crate) struct PoolZone {
-    pub(crate) zone: CloudflareZone,
-    /// A nearer zone that answers for the name instead, as a sentence for the operator.
-    pub(crate) nearer: Option<String>,
-}
 
 impl Observer {
     /// The zone of a pool. It is looked up once.
@@ -163,11 +156,6 @@ impl CloudflareZone {
     }
 }
 
-/// The path of the records of a zone.
-pub(crate) fn records_path(zone: &CloudflareZone) -> String {
-    format!("/zones/{}/dns_records", zone.id)
-}
-
 /// Selects the zone of a name: the active one, if there are several.
 fn select_zone(name: &str, mut zones: Vec<CloudflareZone>) -> Result<Option<CloudflareZone>, PoolFault> {
     if zones.iter().any(CloudflareZone::is_active) {
@@ -199,9 +187,4 @@ fn parents(name: &str) -> impl Iterator<Item = &str> {
 fn lies_in(name: &str, zone: &str) -> bool {
     let zone = to_ascii(zone);
     parents(name).any(|parent| parent == zone)
-}
-
-/// A name in lower case and in Punycode (RFC 5891). A name that has no such form is only put in lower case.
-pub(crate) fn to_ascii(name: &str) -> String {
-    idna::domain_to_ascii(name).unwrap_or_else(|_| name.to_ascii_lowercase())
 }

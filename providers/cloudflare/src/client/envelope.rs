@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{ApiError, Call, CallError, Owner};
+use super::{ApiError, Call, CallError, ObjectOwner};
 use crate::settings::TokenSource;
 
 /// The characters of foreign text that are shown.
@@ -61,7 +61,7 @@ pub(super) fn read<T: DeserializeOwned>(
     let envelope = envelope.map_err(|_| unreadable(beginning(body, token)))?;
     let errors = tidied(envelope.errors.unwrap_or_default(), token);
     if !envelope.success || !status.is_success() {
-        let owner = Owner::of(path);
+        let owner = ObjectOwner::of(path);
         return Err(CallError::Refused { call, owner, status: code, errors, token: source.clone() });
     }
     if let Some(error) = errors.first()

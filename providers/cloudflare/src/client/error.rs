@@ -1,15 +1,14 @@
 //! The failures of a call: the cause, what the operator can do, and when to try again.
 
-use std::fmt;
 use std::time::Duration;
 
 use daymark_decision::duration_text;
 use daymark_files::NoSystemRoots;
 use jiff::Timestamp;
-use serde::Deserialize;
 
 use super::Call;
-use super::refusal::{Owner, Refusal};
+use super::api_error::{ApiError, Listed};
+use super::refusal::{ObjectOwner, RefusedCall};
 use super::token::NoToken;
 use crate::settings::TokenSource;
 
@@ -41,20 +40,6 @@ pub enum Retry {
     Operator,
 }
 
-/// One error of an envelope.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct ApiError {
-    /// Cloudflare's code.
-    #[serde(default)]
-    pub code: u32,
-    /// Cloudflare's sentence.
-    #[serde(default)]
-    pub message: String,
-    /// The errors inside it.
-    #[serde(default)]
-    pub error_chain: Vec<ApiError>,
-}
-
 /// A call failed. No error shows the token.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -80,12 +65,12 @@ pub enum CallError {
         until: Timestamp,
     },
     /// Cloudflare refuses the request, and would refuse it again.
-    #[error("{}", Refusal { call: *call, owner, status: *status, errors, token })]
+    #[error("{}", RefusedCall { call: *call, owner, status: *status, errors, token })]
     Refused {
         /// The kind of the call.
         call: Call,
         /// The owner of the object that it is about.
-        owner: Owner,
+        owner: ObjectOwner,
         /// The HTTP status.
         status: u16,
         /// Cloudflare's errors.
@@ -161,26 +146,5 @@ impl CallError {
             Self::Unreachable { .. } => "unreachable",
             Self::TimedOut { .. } => "timedOut",
         }
-    }
-}
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (code {})", self.message, self.code)?;
-        self.error_chain.iter().try_for_each(|error| write!(f, ", from: {error}"))
-    }
-}
-
-/// Cloudflare's errors behind a colon, or nothing if there are none.
-pub(super) struct Listed<'a>(pub(super) &'a [ApiError]);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut mark = ": ";
-        for error in self.0 {
-            write!(f, "{mark}{error}")?;
-            mark = "; ";
-        }
-        Ok(())
     }
 }

@@ -1,9 +1,9 @@
-//! The sentence about a refusal: Cloudflare's errors, and what the operator can do.
+//! The message about a refused call: Cloudflare's errors, and what the operator can do.
 
 use std::fmt;
 
 use super::Call;
-use super::error::{ApiError, Listed};
+use super::api_error::{ApiError, Listed};
 use crate::settings::TokenSource;
 
 /// The codes for a malformed header `Authorization`: "invalid request headers" and the errors inside it.
@@ -19,7 +19,7 @@ const INVALID: u32 = 1002;
 
 /// The owner of the object that a call is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum ObjectOwner {
     /// The zone of this ID.
     Zone(String),
     /// The account of this ID.
@@ -29,9 +29,9 @@ pub enum Owner {
 }
 
 /// A refusal, as a sentence.
-pub(super) struct Refusal<'a> {
+pub(super) struct RefusedCall<'a> {
     pub(super) call: Call,
-    pub(super) owner: &'a Owner,
+    pub(super) owner: &'a ObjectOwner,
     pub(super) status: u16,
     pub(super) errors: &'a [ApiError],
     pub(super) token: &'a TokenSource,
@@ -55,7 +55,7 @@ enum Advice {
     Other,
 }
 
-impl Owner {
+impl ObjectOwner {
     /// The owner of the object at a path, such as `/zones/{zone}/dns_records`.
     pub(super) fn of(path: &str) -> Self {
         let mut parts = path.trim_start_matches('/').split('/');
@@ -78,7 +78,7 @@ impl ApiError {
     }
 }
 
-impl Refusal<'_> {
+impl RefusedCall<'_> {
     fn advice(&self) -> Advice {
         let Self { call, status, errors, .. } = self;
         let has = |codes: &[u32]| errors.iter().any(|error| error.has_any(codes));
@@ -105,9 +105,9 @@ impl Refusal<'_> {
         let Self { call, owner, token, .. } = self;
         let permission = call.permission().unwrap_or_default();
         let (of, it) = match owner {
-            Owner::Zone(id) => (format!(" for the zone {id}"), "zone"),
-            Owner::Account(id) => (format!(" for the account {id}"), "account"),
-            Owner::User => {
+            ObjectOwner::Zone(id) => (format!(" for the zone {id}"), "zone"),
+            ObjectOwner::Account(id) => (format!(" for the account {id}"), "account"),
+            ObjectOwner::User => {
                 return format!(
                     "the token in {token} lacks the permission \"{permission}\", or is not valid; correct the token"
                 );
@@ -120,7 +120,7 @@ impl Refusal<'_> {
     }
 }
 
-impl fmt::Display for Refusal<'_> {
+impl fmt::Display for RefusedCall<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { call, status, errors, token, .. } = self;
         write!(f, "Cloudflare refuses {call} (HTTP {status}){}; ", Listed(errors))?;

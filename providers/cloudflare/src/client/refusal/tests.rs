@@ -6,7 +6,7 @@ fn error(code: u32, message: &str) -> ApiError {
 
 fn sentence(call: Call, path: &str, status: u16, errors: &[ApiError]) -> String {
     let token = TokenSource::File("/token".into());
-    Refusal { call, owner: &Owner::of(path), status, errors, token: &token }.to_string()
+    RefusedCall { call, owner: &ObjectOwner::of(path), status, errors, token: &token }.to_string()
 }
 
 const RECORDS: &str = "/zones/z1/dns_records";
@@ -174,7 +174,7 @@ fn each_advice_has_a_case() {
     let mut given: Vec<Advice> = Vec::new();
     for Case { call, path, status, code, message, .. } in CASES {
         let errors = [error(code, message)];
-        let refusal = Refusal { call, owner: &Owner::of(path), status, errors: &errors, token: &token };
+        let refusal = RefusedCall { call, owner: &ObjectOwner::of(path), status, errors: &errors, token: &token };
         given.push(refusal.advice());
     }
     // A new advice does not compile until it is counted here.
