@@ -14,6 +14,7 @@ mod metrics;
 mod node_discovery;
 mod os;
 mod peers;
+mod ping;
 mod publish;
 mod reload;
 mod start;

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
-use daymark_config::{self as config, Config, ConfigErrors, PoolConfig, ProviderConfig};
+use daymark_config::{self as config, Config, ConfigErrors, PoolConfig, ProviderConfig, SyncConfig};
 use daymark_decision::{Decision, Engine, Memory, duration_text};
 use daymark_discovery::{PassReport, discover_once};
 use daymark_files::error_chain;
@@ -25,6 +25,7 @@ use crate::app::{self, RememberedNodes, RememberingProvider};
 use crate::node_discovery;
 use crate::os::clock::Clock;
 use crate::os::signals::{SignalRequest, Signals};
+use crate::ping::ping;
 use crate::state::{Loaded, StateFile};
 use crate::state::{LockError, StateLock};
 use crate::sync::{ProviderReport, Verdicts, judge};
@@ -78,17 +79,47 @@ pub(super) fn sync(arguments: &Arguments) -> Outcome {
         return Err(Failure::Usage(config.finding("providers", "", message.to_owned()).to_string()));
     }
     let _log = log::start(Format::Text, LevelFilter::WARN);
-    let Ended { report, is_stopped } = block_on(until_stopped(arguments, &config))?;
+    block_on(async {
+        let done = printed_pass(arguments, &config).await;
+        if !arguments.dry_run {
+            report_to(&config.sync, &done).await;
+        }
+        done.map(|_| String::new())
+    })
+}
+
+/// Makes one pass and prints it. Returns its changes and its warnings as text.
+async fn printed_pass(arguments: &Arguments, config: &Config) -> Outcome {
+    let Ended { report, is_stopped } = until_stopped(arguments, config).await?;
     let mut errors = errors(&report, is_stopped);
+    let text = text(&report, arguments.dry_run);
     let printed = match arguments.output {
         Output::Json => json(&report),
-        Output::Text => Ok(text(&report, arguments.dry_run)),
+        Output::Text => Ok(text.clone()),
     };
     // The reasons for an exit code other than 0 are reported also if the output is lost.
     if let Err(lost) = printed.and_then(|text| print(&text)) {
         errors.push(lost.to_string());
     }
-    if errors.is_empty() { Ok(String::new()) } else { Err(Failure::Run(errors.join("\n"))) }
+    if errors.is_empty() {
+        let findings = report.providers.iter().flat_map(|provider| &provider.findings);
+        let warnings = report.unsettled.iter().chain(&report.alarms).chain(findings);
+        Ok(warnings.fold(text, |text, warning| text + warning + "\n"))
+    } else {
+        Err(Failure::Run(errors.join("\n")))
+    }
+}
+
+/// Tells the URL of the configuration how the pass went.
+async fn report_to(SyncConfig { on_success, on_failure }: &SyncConfig, done: &Outcome) {
+    let (key, url, body) = match done {
+        Ok(text) => ("onSuccess", on_success, text.clone()),
+        Err(failure) => ("onFailure", on_failure, failure.to_string()),
+    };
+    let Some(url) = url else { return };
+    if let Err(error) = ping(url, &body).await {
+        warn!("the URL of `sync.{key}` was not reached: {}", error_chain(&error));
+    }
 }
 
 /// The end of a pass.

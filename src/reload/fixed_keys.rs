@@ -12,7 +12,7 @@ use daymark_config::{AdminConfig, AuthoritativeConfig, Config, PeersConfig, Prov
 
 /// The keys that differ between two configurations and cannot change. Each is a path such as `admin.listen`.
 pub(super) fn changed_fixed_keys(old: &Config, new: &Config) -> Vec<String> {
-    let Config { pools: _, providers, peers, admin, state_dir, warnings: _, source: _ } = old;
+    let Config { pools: _, providers, peers, admin, sync: _, state_dir, warnings: _, source: _ } = old;
     let mut changed = of_providers(providers, &new.providers);
     match (peers, &new.peers) {
         (Some(old), Some(new)) => changed.extend(of_peers(old, new)),

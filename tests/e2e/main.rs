@@ -27,6 +27,7 @@ mod logging;
 mod manifests;
 mod mends;
 mod parent;
+mod ping;
 mod providers;
 mod reload;
 mod restart;

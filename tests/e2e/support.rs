@@ -2,6 +2,7 @@
 
 pub(crate) mod dns;
 pub(crate) mod nodes;
+pub(crate) mod services;
 pub(crate) mod zone;
 
 use std::collections::BTreeSet;

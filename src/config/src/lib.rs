@@ -54,12 +54,33 @@ pub struct Config {
     pub peers: Option<PeersConfig>,
     /// The admin API.
     pub admin: AdminConfig,
+    /// The settings of `daymark sync`.
+    pub sync: SyncConfig,
     /// The directory of the state file; `None` keeps no state over restarts.
     pub state_dir: Option<PathBuf>,
     /// The warnings, in the order of the file.
     pub warnings: Vec<Finding>,
     /// The name and the locations with which it was read, for a second reading and for later findings.
     pub source: ConfigSource,
+}
+
+/// The URLs that learn how a pass of `daymark sync` went. Their paths are often secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SyncConfig {
+    /// Gets a POST with the changes after a pass that succeeded.
+    pub on_success: Option<String>,
+    /// Gets a POST with the reasons after a pass that failed.
+    pub on_failure: Option<String>,
+}
+
+impl fmt::Debug for SyncConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hidden = |url: &Option<String>| url.as_ref().map(|_| "(hidden)");
+        f.debug_struct("SyncConfig")
+            .field("on_success", &hidden(&self.on_success))
+            .field("on_failure", &hidden(&self.on_failure))
+            .finish()
+    }
 }
 
 /// The longest wait for a configuration that a program writes to a pipe.

@@ -16,8 +16,8 @@ use super::PeerAddress;
 use super::key::Key;
 use super::values::{
     ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, ClusterName, DnsName, FilePath, HexId, HostAddress,
-    ListenText, OwnerText, PEER_PORT, PoolText, ProviderName, RequestPath, ServeAddress, ServerName, Text, Variable,
-    Whole, ZoneText, duration_text,
+    ListenText, OwnerText, PEER_PORT, PingUrl, PoolText, ProviderName, RequestPath, ServeAddress, ServerName, Text,
+    Variable, Whole, ZoneText, duration_text,
 };
 
 pub(super) use self::admin::{ADMIN_LISTEN, RawAdmin};
@@ -77,10 +77,26 @@ pub(super) struct RawConfig {
     /// The admin API and the metrics.
     #[serde(default)]
     pub(super) admin: Key<RawAdmin>,
+    /// The settings of `daymark sync`.
+    #[serde(default)]
+    pub(super) sync: Key<RawSync>,
     /// The directory of the state file, with which a restart changes no answer.
     #[serde(default)]
     #[schemars(extend("default" = STATE_DIR))]
     pub(super) state_dir: Key<Text<FilePath>>,
+}
+
+/// The settings of `daymark sync`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Sync")]
+pub(super) struct RawSync {
+    /// The URL that gets a POST with the changes after each pass that succeeded.
+    #[serde(default)]
+    pub(super) on_success: Key<Text<PingUrl>>,
+    /// The URL that gets a POST with the reasons after each pass that failed.
+    #[serde(default)]
+    pub(super) on_failure: Key<Text<PingUrl>>,
 }
 
 /// One name, its port, and the nodes behind it.

@@ -18,9 +18,9 @@ use daymark_files::error_chain;
 use self::provider::Rest;
 use super::findings::{Findings, Location};
 use super::key::{Key, Located};
-use super::raw::{self, RawAdmin, RawConfig};
-use super::values::{DnsName, FilePath, ListenText, Text, TextForm, duration_text};
-use super::{AdminConfig, Config, ConfigSource, PoolConfig, ProviderConfig};
+use super::raw::{self, RawAdmin, RawConfig, RawSync};
+use super::values::{DnsName, FilePath, ListenText, PingUrl, Text, TextForm, duration_text};
+use super::{AdminConfig, Config, ConfigSource, PoolConfig, ProviderConfig, SyncConfig};
 
 /// The source of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,11 +67,27 @@ pub(super) fn config(raw: Key<RawConfig>, source: ConfigInput, base: &Path, find
         peers.membership.can_write = providers.iter().any(ProviderConfig::is_remote);
     }
     let admin = checker.admin(raw.admin);
+    let sync = sync(raw.sync);
     let state_dir = match (raw.state_dir, source) {
         (Key::Absent, source) if source.is_flags() => None,
         (key, _) => Some(base.join(key.or(Text(FilePath(raw::STATE_DIR.into()))).0.0)),
     };
-    Some(Config { pools, providers, peers, admin, state_dir, warnings: Vec::new(), source: ConfigSource::default() })
+    Some(Config {
+        pools,
+        providers,
+        peers,
+        admin,
+        sync,
+        state_dir,
+        warnings: Vec::new(),
+        source: ConfigSource::default(),
+    })
+}
+
+fn sync(sync: Key<RawSync>) -> SyncConfig {
+    let RawSync { on_success, on_failure } = sync.or(RawSync::default());
+    let url = |key: Key<Text<PingUrl>>| key.value().map(|Text(PingUrl(url))| url);
+    SyncConfig { on_success: url(on_success), on_failure: url(on_failure) }
 }
 
 /// The check under way.

@@ -6,6 +6,7 @@ mod discovery;
 mod fault;
 mod names;
 mod peers;
+mod ping;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -31,6 +32,7 @@ pub(super) use self::discovery::{AddressKind, LabelSelector, NodeSource};
 pub(super) use self::fault::TextFault;
 pub(super) use self::names::{DnsName, ServerName};
 pub(super) use self::peers::{ClusterName, PEER_PORT, ServeAddress};
+pub(super) use self::ping::PingUrl;
 
 /// A kind of text.
 pub(super) trait TextForm: Sized {

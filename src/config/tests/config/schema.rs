@@ -51,7 +51,7 @@ fn mappings(schema: &Value) -> Vec<Value> {
 #[test]
 fn every_mapping_of_the_schema_refuses_unknown_keys() {
     let mappings = mappings(&json_schema());
-    assert_eq!(mappings.len(), 17);
+    assert_eq!(mappings.len(), 18);
     for mapping in mappings {
         assert_eq!(mapping["additionalProperties"], json!(false), "{mapping:#}");
     }
@@ -194,7 +194,7 @@ struct Sample {
     bad: &'static [&'static str],
 }
 
-const SAMPLES: [Sample; 15] = [
+const SAMPLES: [Sample; 16] = [
     Sample {
         pointer: "/$defs/Pool/properties/name",
         file: "pools: [{name: @}]",
@@ -307,6 +307,20 @@ const SAMPLES: [Sample; 15] = [
         file: "providers: [{type: cloudflare, owner: @}]",
         good: &["a", "prod-1", "Prod_1.eu-west", "12345678901234567890123456789012"],
         bad: &["", "a b", "a.", "ä", "a\n", "123456789012345678901234567890123"],
+    },
+    Sample {
+        pointer: "/$defs/Sync/properties/onSuccess",
+        file: "sync: {onSuccess: @}",
+        good: &["https://hc-ping.com/a", "http://127.0.0.1:3001/api/push/x?status=up", "https://a.example"],
+        bad: &[
+            "",
+            "hc-ping.com/a",
+            "ftp://a.example/b",
+            "https://",
+            "https://user@a.example/b",
+            "https://a.example/b#c",
+            "https://a b",
+        ],
     },
     Sample {
         pointer: "/$defs/Peers/properties/cluster",
