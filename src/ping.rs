@@ -1,4 +1,4 @@
-//! Tells a URL how a pass went, for services that raise an alarm when a ping says so or does not come.
+//! Posts the outcome of a pass to a URL, for services that raise an alarm when a ping reports a failure or does not come.
 
 use std::sync::Arc;
 use std::time::Duration;

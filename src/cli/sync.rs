@@ -110,7 +110,7 @@ async fn printed_pass(arguments: &Arguments, config: &Config) -> Outcome {
     }
 }
 
-/// Tells the URL of the configuration how the pass went.
+/// Posts the outcome of the pass to the URL of the configuration.
 async fn report_to(SyncConfig { on_success, on_failure }: &SyncConfig, done: &Outcome) {
     let (key, url, body) = match done {
         Ok(text) => ("onSuccess", on_success, text.clone()),

@@ -55,7 +55,7 @@ impl Observer {
                  `zone` to the zone of {pool}, or leave it out"
             )));
         }
-        // The parents of the name from the longest on, as far as the given zone. A top-level domain is no zone of Cloudflare's.
+        // The parents of the name that are longer than the given zone. A top-level domain is no zone of Cloudflare's.
         let longer = |name: &&str| match &given {
             Some(zone) => name.len() > to_ascii(&zone.name).len(),
             None => name.contains('.'),

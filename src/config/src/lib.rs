@@ -64,7 +64,7 @@ pub struct Config {
     pub source: ConfigSource,
 }
 
-/// The URLs that learn how a pass of `daymark sync` went. Their paths are often secrets.
+/// The URLs that get the outcome of each pass of `daymark sync`. Their paths are often secrets.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SyncConfig {
     /// Gets a POST with the changes after a pass that succeeded.

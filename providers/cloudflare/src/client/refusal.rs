@@ -104,7 +104,7 @@ impl RefusedCall<'_> {
     fn permission_text(&self) -> String {
         let Self { call, owner, token, .. } = self;
         let permission = call.permission().unwrap_or_default();
-        let (of, it) = match owner {
+        let (of, noun) = match owner {
             ObjectOwner::Zone(id) => (format!(" for the zone {id}"), "zone"),
             ObjectOwner::Account(id) => (format!(" for the account {id}"), "account"),
             ObjectOwner::User => {
@@ -114,8 +114,8 @@ impl RefusedCall<'_> {
             }
         };
         format!(
-            "the token in {token} lacks the permission \"{permission}\"{of}, or is not valid, or the ID is not that of the {it}; \
-             correct the token, or the ID in `{it}`"
+            "the token in {token} lacks the permission \"{permission}\"{of}, or is not valid, or the ID is not that of the {noun}; \
+             correct the token, or the ID in `{noun}`"
         )
     }
 }

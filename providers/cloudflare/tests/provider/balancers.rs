@@ -248,7 +248,7 @@ async fn the_ttl_that_clients_get_is_read_for_the_status() {
 }
 
 #[tokio::test]
-async fn a_plan_without_load_balancing_or_with_too_few_endpoints_is_told_with_the_way_out() {
+async fn a_plan_without_load_balancing_or_with_too_few_endpoints_is_reported_with_the_way_out() {
     for (fault, advice) in [
         (Fault::BALANCING_NOT_ENABLED, "order it, or set `mode: records`, which every plan has"),
         (Fault::ACCESS_FAILED, "order it, or set `mode: records`, which every plan has"),

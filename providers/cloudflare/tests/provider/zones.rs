@@ -92,7 +92,7 @@ async fn without_a_zone_each_pool_is_published_in_the_zone_of_the_longest_name()
 }
 
 #[tokio::test]
-async fn a_name_without_any_zone_is_told_with_what_the_token_needs() {
+async fn a_name_without_any_zone_is_reported_with_what_the_token_needs() {
     let fixture = Fixture::without_balancing().await;
     fixture.cloudflare.store().zone(&fixture.ids.zone).name = "kube-cp.net".to_owned();
     let message = refused(&records_in(&fixture, None), &decision(1, &[ONE])).await;

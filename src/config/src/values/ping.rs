@@ -1,4 +1,4 @@
-//! The URL of a service that is told how a pass went.
+//! The URL of a service that takes the outcome of each pass.
 
 use http::Uri;
 use schemars::Schema;

@@ -4,7 +4,7 @@ fn error(code: u32, message: &str) -> ApiError {
     ApiError { code, message: message.to_owned(), error_chain: Vec::new() }
 }
 
-fn sentence(call: Call, path: &str, status: u16, errors: &[ApiError]) -> String {
+fn refusal_message(call: Call, path: &str, status: u16, errors: &[ApiError]) -> String {
     let token = TokenSource::File("/token".into());
     RefusedCall { call, owner: &ObjectOwner::of(path), status, errors, token: &token }.to_string()
 }
@@ -13,7 +13,7 @@ const RECORDS: &str = "/zones/z1/dns_records";
 const BALANCERS: &str = "/zones/z1/load_balancers";
 const POOLS: &str = "/accounts/a1/load_balancers/pools";
 
-/// One refusal, and the end of its sentence.
+/// One refusal, and the end of its message.
 struct Case {
     call: Call,
     path: &'static str,
@@ -164,7 +164,7 @@ const CASES: [Case; 16] = [
 fn each_refusal_says_what_to_do_next() {
     for Case { call, path, status, code, message, advice } in CASES {
         let expected = format!("Cloudflare refuses {call} (HTTP {status}): {message} (code {code}); {advice}");
-        assert_eq!(sentence(call, path, status, &[error(code, message)]), expected);
+        assert_eq!(refusal_message(call, path, status, &[error(code, message)]), expected);
     }
 }
 
@@ -200,6 +200,6 @@ fn each_advice_has_a_case() {
 #[test]
 fn the_codes_inside_an_error_count_as_well() {
     let inner = ApiError { error_chain: vec![error(6111, "Invalid format")], ..error(0, "Invalid request") };
-    let sentence = sentence(Call::ReadZone, "/zones", 400, &[inner]);
-    assert!(sentence.contains("is malformed"), "{sentence}");
+    let shown = refusal_message(Call::ReadZone, "/zones", 400, &[inner]);
+    assert!(shown.contains("is malformed"), "{shown}");
 }
