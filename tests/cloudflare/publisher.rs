@@ -125,11 +125,13 @@ impl PublisherFixture {
     }
 }
 
-/// Returns true if a call waits until time has passed.
+/// Returns true if every call in progress waits until time has passed.
 fn waits_for_time(cloudflare: &FakeCloudflare) -> bool {
     let hangs = |fault| matches!(fault, Fault::StallBefore | Fault::StallAfter | Fault::Slow(_));
+    let busy = cloudflare.busy();
     let calls = cloudflare.calls();
-    cloudflare.busy() > 0 && calls.last().is_some_and(|call| call.status.is_none() && call.fault.is_some_and(hangs))
+    let waiting = calls.iter().filter(|call| call.status.is_none() && call.fault.is_some_and(hangs));
+    busy > 0 && waiting.count() >= busy
 }
 
 impl Watched {

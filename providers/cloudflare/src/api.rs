@@ -298,7 +298,7 @@ impl Record {
 #[derive(Clone, Debug)]
 pub(crate) struct PoolZone {
     pub(crate) zone: CloudflareZone,
-    /// A nearer zone that answers for the name instead, as a sentence for the operator.
+    /// The name of a nearer zone, which answers for the name instead.
     pub(crate) nearer: Option<String>,
 }
 

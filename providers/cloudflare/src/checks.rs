@@ -8,12 +8,12 @@ use daymark_decision::{Decision, PoolName};
 use tracing::info;
 
 use crate::MARK;
-use crate::api::{Balancer, CloudflarePool, CloudflareZone, PoolZone, Record, TokenStatus, records_path};
+use crate::api::{Balancer, CloudflarePool, CloudflareZone, PoolZone, Record, Reference, TokenStatus, records_path};
 use crate::client::{Call, CallError};
 use crate::fault::PoolFault;
+use crate::finding::{Finding, RecordLabel};
 use crate::idn::to_ascii;
 use crate::observe::Observer;
-use crate::plan::records::delegation_text;
 use crate::settings::{CloudflareSettings, Manage, PublishMode, Served};
 use findings::{balancer_findings, pool_findings, zone_findings};
 
@@ -36,7 +36,7 @@ impl Inquiry {
                 return Some(answer);
             }
             Err(fault) if fault.is_temporary() => self.is_incomplete = true,
-            Err(fault) => self.add(fault.to_string()),
+            Err(fault) => self.add(&fault),
         }
         None
     }
@@ -49,16 +49,15 @@ impl Inquiry {
         }
     }
 
-    fn add(&mut self, finding: String) {
-        self.add_all([finding]);
+    fn add(&mut self, finding: &impl ToString) {
+        let finding = finding.to_string();
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
     }
 
-    fn add_all(&mut self, findings: impl IntoIterator<Item = String>) {
-        for finding in findings {
-            if !self.findings.contains(&finding) {
-                self.findings.push(finding);
-            }
-        }
+    fn add_all(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        findings.into_iter().for_each(|finding| self.add(&finding));
     }
 }
 
@@ -91,11 +90,10 @@ impl Observer {
     }
 
     /// Verifies the token. Returns a finding if it is not active.
-    async fn verify_token(&self, path: &str) -> Result<Option<String>, PoolFault> {
+    async fn verify_token(&self, path: &str) -> Result<Option<Finding>, PoolFault> {
         let TokenStatus { status } = self.client.get(Call::VerifyToken, path).await?;
-        let source = &self.settings.calls.token;
-        let finding = || format!("the token in {source} is {status}; create a new token, or activate this one");
-        Ok((status != "active").then(finding))
+        let token = self.settings.calls.token.clone();
+        Ok((status != "active").then_some(Finding::TokenInactive { token, status }))
     }
 
     /// Verifies a token that no user owns. Cloudflare refuses to verify an account's token as a user's.
@@ -123,10 +121,7 @@ impl Observer {
             inquiry.add_all(zone_findings(&zone, pool, ttl));
             let balancers = inquiry.take_if_permitted(self.balancers(&zone).await).unwrap_or_default();
             if balancers.iter().any(|balancer| balancer.is_of(pool) && balancer.is_enabled()) {
-                inquiry.add(format!(
-                    "the zone has a load balancer {pool}, which answers instead of the records; delete or disable it, or set \
-                     `mode: loadBalancing`"
-                ));
+                inquiry.add(&Finding::RecordsBehindBalancer { pool: pool.clone() });
             }
             if checked.insert(zone.id.clone()) {
                 self.report_other_marks(&zone, inquiry).await;
@@ -162,7 +157,7 @@ impl Observer {
     async fn balancing_findings(&self, account: &str, manage: Manage, decision: &Decision, inquiry: &mut Inquiry) {
         // Daymark corrects a setup of its own, or publishing reports why it cannot.
         let is_own = manage != Manage::Origins;
-        let Some(pools) = inquiry.take(self.pools(account).await) else { return };
+        let pools = inquiry.take(self.pools(account).await).unwrap_or_default();
         for served in &self.settings.pools {
             let Some(answer) = decision.answer(&served.pool) else { continue };
             let name = self.cloudflare_pool_name(answer);
@@ -196,26 +191,18 @@ impl Observer {
             info!("provider {name}: the token sees no zone of {pool}, so its load balancer is not checked");
             return None;
         }
-        let PoolZone { zone, nearer } = inquiry.take(zone)?;
-        inquiry.add_all(nearer.into_iter().chain(zone.finding(pool)));
-        Some(zone)
+        let found = inquiry.take(zone)?;
+        inquiry.add_all(found.nearer_finding(pool).into_iter().chain(found.zone.finding(pool)));
+        Some(found.zone)
     }
 
     /// Reports load balancers of other names that use a pool.
     async fn sharing_findings(&self, account: &str, pool: &CloudflarePool, name: &PoolName, inquiry: &mut Inquiry) {
         let references = inquiry.take_if_permitted(self.references(account, pool).await).unwrap_or_default();
-        let others: Vec<&str> = references
-            .iter()
-            .filter(|reference| reference.is_balancer() && to_ascii(&reference.resource_name) != name.as_str())
-            .map(|reference| reference.resource_name.as_str())
-            .collect();
+        let balancers = references.into_iter().filter(Reference::is_balancer).map(|reference| reference.resource_name);
+        let others: Vec<String> = balancers.filter(|balancer| to_ascii(balancer) != name.as_str()).collect();
         if !others.is_empty() {
-            inquiry.add(format!(
-                "the Cloudflare pool {} is also used by {}, which answer as the nodes of {name} are; give each name a pool of \
-                 its own",
-                pool.name(),
-                others.join(", ")
-            ));
+            inquiry.add(&Finding::PoolShared { name: pool.name().to_owned(), pool: name.clone(), others });
         }
     }
 
@@ -224,16 +211,11 @@ impl Observer {
         let path = records_path(zone);
         let records = inquiry.take_if_permitted(self.records(&path, name.as_str()).await).unwrap_or_default();
         let is_address = |record: &&Record| matches!(record.kind.as_str(), "A" | "AAAA" | "CNAME");
-        for Record { name, kind, content, .. } in records.iter().filter(is_address) {
-            inquiry.add(format!(
-                "the record {name} {kind} {content} is hidden behind the load balancer, and answers if that is disabled; delete \
-                 the record"
-            ));
-        }
+        let hidden = records.iter().filter(is_address).map(RecordLabel::from);
+        inquiry.add_all(hidden.map(|record| Finding::RecordHidden { record }));
         let delegations = inquiry.take_if_permitted(self.delegations(name, zone).await).unwrap_or_default();
         let at_name = records.into_iter().filter(|record| record.kind == "NS" && !zone.is_apex(name));
-        for record in delegations.into_iter().chain(at_name) {
-            inquiry.add(delegation_text(&record, name));
-        }
+        let delegating = delegations.into_iter().chain(at_name).map(|record| RecordLabel::from(&record));
+        inquiry.add_all(delegating.map(|record| Finding::RecordDelegates { record, pool: name.clone() }));
     }
 }

@@ -9,6 +9,7 @@ use daymark_provider::ApplyError;
 
 use crate::client::{CallError, Retry};
 use crate::drift::RECHECK_AFTER;
+use crate::finding::Finding;
 
 /// A fault that keeps the answer of one pool from being published whole.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +17,9 @@ pub(crate) enum PoolFault {
     /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The remote state is in the way, as a sentence for the operator.
-    #[error("{0}")]
-    Blocked(String),
+    /// The remote state is in the way.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Blocked(Vec<Finding>),
     /// The remote state differs after the write.
     #[error("Cloudflare does not confirm the write: {0}")]
     NotConfirmed(String),
@@ -47,6 +48,12 @@ pub(crate) struct PoolFaults(Vec<OfPool>);
 struct OfPool {
     pool: PoolName,
     fault: PoolFault,
+}
+
+impl From<Finding> for PoolFault {
+    fn from(finding: Finding) -> Self {
+        Self::Blocked(vec![finding])
+    }
 }
 
 impl PoolFault {
@@ -141,7 +148,7 @@ mod tests {
     #[test]
     fn of_several_pools_the_longest_pause_is_reported() {
         for faults in [[10, 90, 20], [90, 10, 20], [10, 20, 90]] {
-            let others = [PoolFault::Superseded, PoolFault::Blocked("no".to_owned())];
+            let others = [PoolFault::Superseded, PoolFault::from(Finding::ZoneUnseen { zone: "no".to_owned() })];
             let faults = faults.map(throttled).into_iter().chain(others);
             let (error, message) = error_of(faults.collect());
             let longest = Some(Duration::from_secs(90));
@@ -158,9 +165,13 @@ mod tests {
 
     #[test]
     fn what_only_an_operator_can_fix_is_tried_slowly_also_if_a_drift_check_was_left_out() {
-        let (error, message) = error_of(vec![PoolFault::Blocked("no zone".to_owned()), PoolFault::DriftUnchecked]);
+        let (error, message) = error_of(vec![
+            PoolFault::from(Finding::ZoneSecondary { zone: "example.org".to_owned() }),
+            PoolFault::DriftUnchecked,
+        ]);
         assert!(matches!(error, ApplyError::Refused(_)), "{error:?}");
-        assert!(message.starts_with("1.example.org: no zone; 2.example.org: few calls are left"), "{message}");
+        assert!(message.starts_with("1.example.org: the zone example.org is a secondary zone, "), "{message}");
+        assert!(message.contains("; 2.example.org: few calls are left"), "{message}");
         let (error, _) = error_of(vec![PoolFault::DriftUnchecked, throttled(10)]);
         assert!(matches!(error, ApplyError::Unavailable { pause, .. } if pause == Some(Duration::from_secs(10))));
     }

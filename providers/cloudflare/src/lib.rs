@@ -18,6 +18,7 @@ mod checks;
 mod client;
 mod drift;
 mod fault;
+mod finding;
 mod idn;
 mod mark;
 mod observe;

@@ -9,6 +9,7 @@ use crate::api::{Balancer, CloudflarePool, CloudflareZone, PoolZone, Record, Ref
 use crate::client::{Call, Client};
 use crate::drift::PublishedEntries;
 use crate::fault::PoolFault;
+use crate::finding::Finding;
 use crate::mark::Mark;
 use crate::plan::balancer::{ObservedSetup, Setup};
 use crate::plan::records::RecordSet;
@@ -57,7 +58,9 @@ impl Observer {
     pub(crate) async fn observe(&self, answer: &Answer) -> Result<RemoteState<'_>, PoolFault> {
         match &self.settings.mode {
             PublishMode::Records { ttl, .. } => {
-                let PoolZone { zone, nearer } = self.zone(&answer.pool).await?;
+                let found = self.zone(&answer.pool).await?;
+                let nearer = found.nearer_finding(&answer.pool);
+                let zone = found.zone;
                 zone.ensure_writable()?;
                 let path = records_path(&zone);
                 let mut records = self.records(&path, answer.pool.as_str()).await?;
@@ -68,7 +71,9 @@ impl Observer {
                 Ok(RemoteState::Records { set, records })
             }
             PublishMode::LoadBalancing { account, manage: Manage::Full { ttl }, .. } => {
-                let PoolZone { zone, nearer } = self.zone(&answer.pool).await?;
+                let found = self.zone(&answer.pool).await?;
+                let nearer = found.nearer_finding(&answer.pool);
+                let zone = found.zone;
                 let setup = Setup {
                     pools: pools_path(account),
                     balancers: balancers_path(&zone),
@@ -113,9 +118,8 @@ impl Observer {
         if let Some(pool) = pools.iter().find(|pool| pool.name() == name) {
             return Ok(pool.clone());
         }
-        let names: Vec<&str> = pools.iter().map(CloudflarePool::name).collect();
-        let known = if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
-        Err(PoolFault::Blocked(format!("the account has no Cloudflare pool {name}; {known}")))
+        let known = pools.iter().map(|pool| pool.name().to_owned()).collect();
+        Err(Finding::PoolMissing { name: name.to_owned(), known }.into())
     }
 
     /// Reads every pool of the account.

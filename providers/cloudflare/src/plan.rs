@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::client::Call;
 use crate::drift::{Comparison, EntryHistory, NamedEntry, PublishedEntries, States};
 use crate::fault::PoolFault;
+use crate::finding::Finding;
 
 /// One edit, with the call that makes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,8 +69,8 @@ pub(crate) struct Plan {
     pub(crate) first: Vec<PlannedEdit>,
     /// The edits to make once the first are made.
     pub(crate) then: Vec<PlannedEdit>,
-    /// The reasons why the answer cannot be published whole, as sentences for the operator.
-    pub(crate) problems: Vec<String>,
+    /// The reasons why the answer cannot be published whole.
+    pub(crate) problems: Vec<Finding>,
     /// The changes by someone else that the edits repair, as sentences.
     pub(crate) drift: Vec<String>,
     /// The entries to remember without a write.
@@ -167,10 +168,7 @@ impl Plan {
 
     /// Reports an entry that is left alone. `drift` describes the change by someone else.
     pub(crate) fn leave(&mut self, drift: &str) {
-        self.problems.push(format!(
-            "{drift} again and again, so Daymark does not repair it until the answer changes; undo the change at \
-             Cloudflare, or let only one writer manage it"
-        ));
+        self.problems.push(Finding::Contested { drift: drift.to_owned() });
     }
 }
 
@@ -228,19 +226,15 @@ pub(crate) fn kept_families(
         families.insert(family);
         let guess = answer.members.iter().map(|member| member.address);
         if kept != guess.filter(|address| Family::of(*address) == family).collect() {
-            let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
-            plan.problems.push(format!(
-                "no {family} target has been usable yet, so the addresses of an earlier answer stay: {}",
-                kept.join(", ")
-            ));
+            plan.problems.push(Finding::EarlierAnswer { family, addresses: kept.into_iter().collect() });
         }
     }
     families
 }
 
 /// The problems of a plan as one fault.
-pub(crate) fn problem(problems: &[String]) -> Option<PoolFault> {
-    (!problems.is_empty()).then(|| PoolFault::Blocked(problems.join("; ")))
+pub(crate) fn problem(problems: &[Finding]) -> Option<PoolFault> {
+    (!problems.is_empty()).then(|| PoolFault::Blocked(problems.to_vec()))
 }
 
 #[cfg(test)]

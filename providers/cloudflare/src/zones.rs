@@ -14,6 +14,7 @@ use daymark_decision::PoolName;
 use crate::api::{CloudflareZone, PoolZone, Record, ZoneKind, records_path};
 use crate::client::Call;
 use crate::fault::PoolFault;
+use crate::finding::Finding;
 use crate::idn::to_ascii;
 use crate::observe::Observer;
 use crate::settings::{PublishMode, is_id};
@@ -49,11 +50,8 @@ impl Observer {
         if let Some(zone) = &given
             && !lies_in(pool.as_str(), &zone.name)
         {
-            let CloudflareZone { id, name, .. } = zone;
-            return Err(PoolFault::Blocked(format!(
-                "the name {pool} does not lie in the zone {name} ({id}), where Cloudflare would take it for {pool}.{name}; set \
-                 `zone` to the zone of {pool}, or leave it out"
-            )));
+            let CloudflareZone { id, name, .. } = zone.clone();
+            return Err(Finding::ZoneElsewhere { pool: pool.clone(), zone: name, id }.into());
         }
         // The parents of the name that are longer than the given zone. A top-level domain is no zone of Cloudflare's.
         let longer = |name: &&str| match &given {
@@ -65,11 +63,7 @@ impl Observer {
             let Some(found) = self.zone_of_name(name).await? else { continue };
             match (&given, found.is_active()) {
                 (Some(zone), true) => {
-                    let nearer = Some(format!(
-                        "the zone {} answers for {pool}, because it is nearer than the zone {}; set `zone` to it",
-                        found.name, zone.name
-                    ));
-                    return Ok(PoolZone { zone: zone.clone(), nearer });
+                    return Ok(PoolZone { zone: zone.clone(), nearer: Some(found.name) });
                 }
                 (None, true) => return Ok(PoolZone { zone: found, nearer: None }),
                 (None, false) => inactive = inactive.or(Some(found)),
@@ -115,17 +109,21 @@ impl Observer {
     }
 }
 
+impl PoolZone {
+    /// Reports a nearer zone, which answers for the name instead.
+    pub(crate) fn nearer_finding(&self, pool: &PoolName) -> Option<Finding> {
+        let nearer = self.nearer.clone()?;
+        Some(Finding::ZoneNearer { pool: pool.clone(), zone: self.zone.name.clone(), nearer })
+    }
+}
+
 impl CloudflareZone {
     /// Refuses a zone whose records nobody can write.
     pub(crate) fn ensure_writable(&self) -> Result<(), PoolFault> {
         if self.kind != ZoneKind::Secondary {
             return Ok(());
         }
-        Err(PoolFault::Blocked(format!(
-            "the zone {} is a secondary zone, whose records Cloudflare copies from another primary, so Daymark cannot write \
-             them; use another zone, or `mode: loadBalancing`",
-            self.name
-        )))
+        Err(Finding::ZoneSecondary { zone: self.name.clone() }.into())
     }
 
     /// Returns true if this is the name of the zone itself.
@@ -134,23 +132,14 @@ impl CloudflareZone {
     }
 
     /// Reports a zone whose names clients do not resolve as Daymark writes them.
-    pub(crate) fn finding(&self, pool: &PoolName) -> Option<String> {
-        let Self { name, kind, status, .. } = self;
-        match kind {
-            ZoneKind::Partial => Some(format!(
-                "the zone {name} is a partial (CNAME) zone, so the name answers only if its DNS provider has the record {pool} \
-                 CNAME {pool}.cdn.cloudflare.net; add it there, or make the zone a full one"
-            )),
-            ZoneKind::Internal => Some(format!(
-                "the zone {name} is an internal zone, so only clients of Cloudflare Gateway resolve its names; use a zone of the \
-                 Internet"
-            )),
+    pub(crate) fn finding(&self, pool: &PoolName) -> Option<Finding> {
+        let zone = self.name.clone();
+        match self.kind {
+            ZoneKind::Partial => Some(Finding::ZonePartial { zone, pool: pool.clone() }),
+            ZoneKind::Internal => Some(Finding::ZoneInternal { zone }),
             _ => {
-                let status = status.as_deref().filter(|status| *status != "active")?;
-                Some(format!(
-                    "the zone {name} is {status}, so no resolver asks Cloudflare for its names; delegate it to Cloudflare's name \
-                     servers at its registrar"
-                ))
+                let status = self.status.clone().filter(|status| status != "active")?;
+                Some(Finding::ZoneInactive { zone, status })
             }
         }
     }
@@ -161,21 +150,15 @@ fn select_zone(name: &str, mut zones: Vec<CloudflareZone>) -> Result<Option<Clou
     if zones.iter().any(CloudflareZone::is_active) {
         zones.retain(CloudflareZone::is_active);
     }
-    let ids: Vec<&str> = zones.iter().map(|zone| zone.id.as_str()).collect();
-    if ids.len() > 1 {
-        let ids = ids.join(", ");
-        return Err(PoolFault::Blocked(format!(
-            "the token sees several zones {name}; set `zone` to the ID of the right one: {ids}"
-        )));
+    if zones.len() > 1 {
+        let ids = zones.into_iter().map(|zone| zone.id).collect();
+        return Err(Finding::ZoneAmbiguous { name: name.to_owned(), ids }.into());
     }
     Ok(zones.pop())
 }
 
 fn unseen(zone: &str) -> PoolFault {
-    PoolFault::Blocked(format!(
-        "the token sees no zone {zone}; check the name, and check that the token has the permission {} for this zone",
-        Call::ReadZone.permission().unwrap_or_default()
-    ))
+    Finding::ZoneUnseen { zone: zone.to_owned() }.into()
 }
 
 /// A name and its parents, the longest first.

@@ -8,6 +8,7 @@ use super::{Action, DesiredTarget, Plan, PlannedEdit, Request, desired_targets, 
 use crate::api::{Balancer, CloudflarePool};
 use crate::client::Call;
 use crate::drift::{NamedEntry, PublishedEntries, States};
+use crate::finding::Finding;
 use crate::mark::{FoundMark, Mark};
 
 /// The placeholder for the ID of a pool that is not created yet.
@@ -34,29 +35,22 @@ pub(crate) struct Setup<'a> {
     /// The TTL of the balancer in seconds.
     pub(crate) ttl: u32,
     pub(crate) mark: &'a Mark,
-    /// A nearer zone that answers for the name instead, as a sentence for the operator.
-    pub(crate) nearer: Option<String>,
+    /// The finding about a nearer zone, which answers for the name instead.
+    pub(crate) nearer: Option<Finding>,
 }
 
 /// Plans the pool and its balancer. If an object of either name is not Daymark's, it plans nothing at all.
 pub(crate) fn plan(setup: &Setup, answer: &Answer, observed: &ObservedSetup, published: &PublishedEntries) -> Plan {
     let name = &answer.pool;
     let is_foreign = |description: Option<&str>| !setup.mark.is_on(description, name);
+    let mark = setup.mark.description(name);
     if let Some(pool) = observed.pool.as_ref().filter(|pool| is_foreign(pool.description())) {
-        return refused(format!(
-            "the Cloudflare pool {} exists and {}; set its description to \"{}\" to hand it over, choose another name, or set \
-             `manage: origins`",
-            setup.name,
-            setup.belonging(pool.description(), name),
-            setup.mark.description(name)
-        ));
+        let belonging = setup.belonging(pool.description(), name);
+        return refused(Finding::PoolForeign { name: setup.name.to_owned(), belonging, mark });
     }
     if let Some(balancer) = observed.balancer.as_ref().filter(|balancer| is_foreign(balancer.description())) {
-        return refused(format!(
-            "the zone has a load balancer {name} that {}; set its description to \"{}\" to hand it over, or set `manage: origins`",
-            setup.belonging(balancer.description(), name),
-            setup.mark.description(name)
-        ));
+        let belonging = setup.belonging(balancer.description(), name);
+        return refused(Finding::BalancerForeign { name: name.clone(), belonging, mark });
     }
     if let Some(nearer) = setup.nearer.as_ref().filter(|_| observed.balancer.is_none()) {
         return refused(nearer.clone());
@@ -105,10 +99,7 @@ impl Plan {
                 }
                 Err(skipped) => {
                     self.postponed.push(NamedEntry { key: SETUP_EXISTS.to_owned(), entry: skipped });
-                    self.problems.push(format!(
-                        "{drift} again and again, and without it the name has no address; Daymark creates it again after longer \
-                         and longer pauses; find out who deletes it, or stop Daymark if it should stay deleted"
-                    ));
+                    self.problems.push(Finding::DeletedAgain { drift });
                     return None;
                 }
             },
@@ -127,7 +118,7 @@ impl Setup<'_> {
     }
 }
 
-fn refused(problem: String) -> Plan {
+fn refused(problem: Finding) -> Plan {
     Plan { problems: vec![problem], ..Plan::default() }
 }
 

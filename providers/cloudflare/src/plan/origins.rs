@@ -10,6 +10,7 @@ use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request, desired_t
 use crate::api::{CloudflareOrigin, CloudflarePool};
 use crate::client::Call;
 use crate::drift::{EntryHistory, NamedEntry, PublishedEntries, States};
+use crate::finding::Finding;
 
 /// The prefix of the name of every origin that Daymark creates.
 const ORIGIN_PREFIX: &str = "daymark-";
@@ -382,19 +383,17 @@ fn switch_drift(origin: &CloudflareOrigin) -> String {
     format!("someone else has {change} the origin {}", label(origin))
 }
 
-fn unanswerable(observed: &CloudflarePool, targets: &[DesiredTarget]) -> String {
-    let origins = observed.origins();
+fn unanswerable(observed: &CloudflarePool, targets: &[DesiredTarget]) -> Finding {
+    let observed_origins = observed.origins();
     let list = |labels: Vec<String>| if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
     let in_answer = targets.iter().filter(|desired| desired.is_in).map(|desired| desired.target.to_string());
-    let both = format!("answer: {}; origins: {}", list(in_answer.collect()), list(origins.iter().map(label).collect()));
+    let pool = observed.name().to_owned();
+    let answer = list(in_answer.collect());
+    let origins = list(observed_origins.iter().map(label).collect());
     let belongs = |origin| target_of(origin, targets).is_some_and(|desired| desired.is_in);
-    let (kind, mend) = if origins.iter().any(belongs) {
-        (" with a weight above 0", "give the origins of the nodes weights")
+    if observed_origins.iter().any(belongs) {
+        Finding::OriginsWithoutWeight { pool, answer, origins }
     } else {
-        ("", "give the origins the names or the addresses of the nodes")
-    };
-    let name = observed.name();
-    format!(
-        "no origin of the Cloudflare pool {name}{kind} belongs to a node of the answer, so Daymark changes nothing there; {mend} ({both})"
-    )
+        Finding::OriginsElsewhere { pool, answer, origins }
+    }
 }

@@ -10,6 +10,7 @@ use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request, desired_t
 use crate::api::Record;
 use crate::client::Call;
 use crate::drift::{NamedEntry, PublishedEntries, States};
+use crate::finding::{Finding, RecordLabel};
 use crate::mark::Mark;
 
 /// The records of one name, as they are written.
@@ -21,8 +22,8 @@ pub(crate) struct RecordSet<'a> {
     pub(crate) mark: &'a Mark,
     /// True if the name is that of the zone itself.
     pub(crate) is_apex: bool,
-    /// A nearer zone that answers for the name instead, as a sentence for the operator.
-    pub(crate) nearer: Option<String>,
+    /// The finding about a nearer zone, which answers for the name instead.
+    pub(crate) nearer: Option<Finding>,
 }
 
 /// Plans the records of an answer.
@@ -35,7 +36,7 @@ pub(crate) fn plan(set: &RecordSet, answer: &Answer, observed: &[Record], publis
     let ours: Vec<&Record> = observed.iter().filter(|record| set.is_ours(record, pool)).collect();
     let foreign: Vec<&Record> = observed.iter().filter(|record| set.is_in_the_way(record, pool)).collect();
     let refusals = foreign.iter().map(|record| set.refusal(record, pool));
-    let problems: Vec<String> = set.nearer.iter().cloned().chain(refusals).collect();
+    let problems: Vec<Finding> = set.nearer.iter().cloned().chain(refusals).collect();
     if !problems.is_empty() && ours.is_empty() {
         return Plan { problems, ..Plan::default() };
     }
@@ -95,33 +96,17 @@ impl RecordSet<'_> {
         }
     }
 
-    /// The sentence about a record that is in the way.
-    fn refusal(&self, record: &Record, pool: &PoolName) -> String {
-        let Record { kind, name, content, .. } = record;
-        let label = format!("the record {name} {kind} {content}");
-        match (kind.as_str(), record.mark()) {
-            ("A" | "AAAA", Some(other)) => format!(
-                "{label} belongs to {other}, not to that of this configuration; give each cluster a name of its own, or set the \
-                 record's comment to \"{}\" to hand it over",
-                self.mark
-            ),
-            ("A" | "AAAA", None) => format!(
-                "{label} is not Daymark's, so the name has an address that Daymark does not decide; delete the record, or set \
-                 its comment to \"{}\" to hand it over",
-                self.mark
-            ),
-            ("NS", _) => delegation_text(record, pool),
-            _ => format!("{label} is an alias, so the name cannot have addresses; delete the record"),
+    /// The finding about a record that is in the way.
+    fn refusal(&self, record: &Record, pool: &PoolName) -> Finding {
+        let label = RecordLabel::from(record);
+        let mark = self.mark.to_string();
+        match (record.kind.as_str(), record.mark()) {
+            ("A" | "AAAA", Some(other)) => Finding::RecordOfOther { record: label, owner: other.to_string(), mark },
+            ("A" | "AAAA", None) => Finding::RecordForeign { record: label, mark },
+            ("NS", _) => Finding::RecordDelegates { record: label, pool: pool.clone() },
+            _ => Finding::RecordAlias { record: label },
         }
     }
-}
-
-/// The sentence about a record that delegates a name or a parent of it.
-pub(crate) fn delegation_text(Record { name, content, .. }: &Record, pool: &PoolName) -> String {
-    format!(
-        "the record {name} NS {content} delegates {name}, so Cloudflare does not answer for {pool}; delete the record, or publish \
-         where it leads to"
-    )
 }
 
 fn is_of(record: &Record, pool: &PoolName) -> bool {

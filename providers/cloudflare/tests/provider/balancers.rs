@@ -175,8 +175,8 @@ async fn a_pool_that_another_balancer_uses_is_reported_in_both_kinds_of_manageme
     };
     let expected = |pool: &str| {
         format!(
-            "the Cloudflare pool {pool} is also used by other.kube-cp.com, which answer as the nodes of {NAME} are; give each \
-             name a pool of its own"
+            "the Cloudflare pool {pool} is also used by other.kube-cp.com, where the switches of {NAME} take effect too; give \
+             each name a pool of its own"
         )
     };
     let fixture = Fixture::public().await;
