@@ -11,7 +11,7 @@ use crate::MARK;
 use crate::api::{Balancer, CloudflarePool, CloudflareZone, PoolZone, Record, Reference, TokenStatus, records_path};
 use crate::client::{Call, CallError};
 use crate::fault::PoolFault;
-use crate::finding::{Finding, RecordLabel};
+use crate::finding::{CloudflareFinding, RecordLabel};
 use crate::idn::to_ascii;
 use crate::observe::Observer;
 use crate::settings::{CloudflareSettings, Manage, PublishMode, Served};
@@ -56,7 +56,7 @@ impl Inquiry {
         }
     }
 
-    fn add_all(&mut self, findings: impl IntoIterator<Item = Finding>) {
+    fn add_all(&mut self, findings: impl IntoIterator<Item = CloudflareFinding>) {
         findings.into_iter().for_each(|finding| self.add(&finding));
     }
 }
@@ -90,10 +90,10 @@ impl Observer {
     }
 
     /// Verifies the token. Returns a finding if it is not active.
-    async fn verify_token(&self, path: &str) -> Result<Option<Finding>, PoolFault> {
+    async fn verify_token(&self, path: &str) -> Result<Option<CloudflareFinding>, PoolFault> {
         let TokenStatus { status } = self.client.get(Call::VerifyToken, path).await?;
         let token = self.settings.calls.token.clone();
-        Ok((status != "active").then_some(Finding::TokenInactive { token, status }))
+        Ok((status != "active").then_some(CloudflareFinding::TokenInactive { token, status }))
     }
 
     /// Verifies a token that no user owns. Cloudflare refuses to verify an account's token as a user's.
@@ -121,7 +121,7 @@ impl Observer {
             inquiry.add_all(zone_findings(&zone, pool, ttl));
             let balancers = inquiry.take_if_permitted(self.balancers(&zone).await).unwrap_or_default();
             if balancers.iter().any(|balancer| balancer.is_of(pool) && balancer.is_enabled()) {
-                inquiry.add(&Finding::RecordsBehindBalancer { pool: pool.clone() });
+                inquiry.add(&CloudflareFinding::RecordsBehindBalancer { pool: pool.clone() });
             }
             if checked.insert(zone.id.clone()) {
                 self.report_other_marks(&zone, inquiry).await;
@@ -202,7 +202,7 @@ impl Observer {
         let balancers = references.into_iter().filter(Reference::is_balancer).map(|reference| reference.resource_name);
         let others: Vec<String> = balancers.filter(|balancer| to_ascii(balancer) != name.as_str()).collect();
         if !others.is_empty() {
-            inquiry.add(&Finding::PoolShared { name: pool.name().to_owned(), pool: name.clone(), others });
+            inquiry.add(&CloudflareFinding::PoolShared { name: pool.name().to_owned(), pool: name.clone(), others });
         }
     }
 
@@ -212,10 +212,10 @@ impl Observer {
         let records = inquiry.take_if_permitted(self.records(&path, name.as_str()).await).unwrap_or_default();
         let is_address = |record: &&Record| matches!(record.kind.as_str(), "A" | "AAAA" | "CNAME");
         let hidden = records.iter().filter(is_address).map(RecordLabel::from);
-        inquiry.add_all(hidden.map(|record| Finding::RecordHidden { record }));
+        inquiry.add_all(hidden.map(|record| CloudflareFinding::RecordHidden { record }));
         let delegations = inquiry.take_if_permitted(self.delegations(name, zone).await).unwrap_or_default();
         let at_name = records.into_iter().filter(|record| record.kind == "NS" && !zone.is_apex(name));
         let delegating = delegations.into_iter().chain(at_name).map(|record| RecordLabel::from(&record));
-        inquiry.add_all(delegating.map(|record| Finding::RecordDelegates { record, pool: name.clone() }));
+        inquiry.add_all(delegating.map(|record| CloudflareFinding::RecordDelegates { record, pool: name.clone() }));
     }
 }

@@ -9,7 +9,7 @@ use daymark_provider::ApplyError;
 
 use crate::client::{CallError, Retry};
 use crate::drift::RECHECK_AFTER;
-use crate::finding::Finding;
+use crate::finding::CloudflareFinding;
 
 /// A fault that keeps the answer of one pool from being published whole.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub(crate) enum PoolFault {
     Call(#[from] CallError),
     /// The remote state is in the way.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Blocked(Vec<Finding>),
+    Blocked(Vec<CloudflareFinding>),
     /// The remote state differs after the write.
     #[error("Cloudflare does not confirm the write: {0}")]
     NotConfirmed(String),
@@ -50,8 +50,8 @@ struct OfPool {
     fault: PoolFault,
 }
 
-impl From<Finding> for PoolFault {
-    fn from(finding: Finding) -> Self {
+impl From<CloudflareFinding> for PoolFault {
+    fn from(finding: CloudflareFinding) -> Self {
         Self::Blocked(vec![finding])
     }
 }
@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn of_several_pools_the_longest_pause_is_reported() {
         for faults in [[10, 90, 20], [90, 10, 20], [10, 20, 90]] {
-            let others = [PoolFault::Superseded, PoolFault::from(Finding::ZoneUnseen { zone: "no".to_owned() })];
+            let others =
+                [PoolFault::Superseded, PoolFault::from(CloudflareFinding::ZoneUnseen { zone: "no".to_owned() })];
             let faults = faults.map(throttled).into_iter().chain(others);
             let (error, message) = error_of(faults.collect());
             let longest = Some(Duration::from_secs(90));
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn what_only_an_operator_can_fix_is_tried_slowly_also_if_a_drift_check_was_left_out() {
         let (error, message) = error_of(vec![
-            PoolFault::from(Finding::ZoneSecondary { zone: "example.org".to_owned() }),
+            PoolFault::from(CloudflareFinding::ZoneSecondary { zone: "example.org".to_owned() }),
             PoolFault::DriftUnchecked,
         ]);
         assert!(matches!(error, ApplyError::Refused(_)), "{error:?}");

@@ -16,7 +16,7 @@ pub(crate) const PROXY_PORTS: [u16; 6] = [443, 2053, 2083, 2087, 2096, 8443];
 
 /// One state at Cloudflare that keeps an answer from being published, or from reaching clients.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Finding {
+pub(crate) enum CloudflareFinding {
     #[error("the token in {token} is {status}; create a new token, or activate this one")]
     TokenInactive { token: TokenSource, status: String },
 

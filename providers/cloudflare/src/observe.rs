@@ -9,7 +9,7 @@ use crate::api::{Balancer, CloudflarePool, CloudflareZone, PoolZone, Record, Ref
 use crate::client::{Call, Client};
 use crate::drift::PublishedEntries;
 use crate::fault::PoolFault;
-use crate::finding::Finding;
+use crate::finding::CloudflareFinding;
 use crate::mark::Mark;
 use crate::plan::balancer::{ObservedSetup, Setup};
 use crate::plan::records::RecordSet;
@@ -119,7 +119,7 @@ impl Observer {
             return Ok(pool.clone());
         }
         let known = pools.iter().map(|pool| pool.name().to_owned()).collect();
-        Err(Finding::PoolMissing { name: name.to_owned(), known }.into())
+        Err(CloudflareFinding::PoolMissing { name: name.to_owned(), known }.into())
     }
 
     /// Reads every pool of the account.

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::client::Call;
 use crate::drift::{Comparison, EntryHistory, NamedEntry, PublishedEntries, States};
 use crate::fault::PoolFault;
-use crate::finding::Finding;
+use crate::finding::CloudflareFinding;
 
 /// One edit, with the call that makes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +70,7 @@ pub(crate) struct Plan {
     /// The edits to make once the first are made.
     pub(crate) then: Vec<PlannedEdit>,
     /// The reasons why the answer cannot be published whole.
-    pub(crate) problems: Vec<Finding>,
+    pub(crate) problems: Vec<CloudflareFinding>,
     /// The changes by someone else that the edits repair, as sentences.
     pub(crate) drift: Vec<String>,
     /// The entries to remember without a write.
@@ -168,7 +168,7 @@ impl Plan {
 
     /// Reports an entry that is left alone. `drift` describes the change by someone else.
     pub(crate) fn leave(&mut self, drift: &str) {
-        self.problems.push(Finding::Contested { drift: drift.to_owned() });
+        self.problems.push(CloudflareFinding::Contested { drift: drift.to_owned() });
     }
 }
 
@@ -226,14 +226,14 @@ pub(crate) fn kept_families(
         families.insert(family);
         let guess = answer.members.iter().map(|member| member.address);
         if kept != guess.filter(|address| Family::of(*address) == family).collect() {
-            plan.problems.push(Finding::EarlierAnswer { family, addresses: kept.into_iter().collect() });
+            plan.problems.push(CloudflareFinding::EarlierAnswer { family, addresses: kept.into_iter().collect() });
         }
     }
     families
 }
 
 /// The problems of a plan as one fault.
-pub(crate) fn problem(problems: &[Finding]) -> Option<PoolFault> {
+pub(crate) fn problem(problems: &[CloudflareFinding]) -> Option<PoolFault> {
     (!problems.is_empty()).then(|| PoolFault::Blocked(problems.to_vec()))
 }
 

@@ -14,7 +14,7 @@ use daymark_decision::PoolName;
 use crate::api::{CloudflareZone, PoolZone, Record, ZoneKind, records_path};
 use crate::client::Call;
 use crate::fault::PoolFault;
-use crate::finding::Finding;
+use crate::finding::CloudflareFinding;
 use crate::idn::to_ascii;
 use crate::observe::Observer;
 use crate::settings::{PublishMode, is_id};
@@ -51,7 +51,7 @@ impl Observer {
             && !lies_in(pool.as_str(), &zone.name)
         {
             let CloudflareZone { id, name, .. } = zone.clone();
-            return Err(Finding::ZoneElsewhere { pool: pool.clone(), zone: name, id }.into());
+            return Err(CloudflareFinding::ZoneElsewhere { pool: pool.clone(), zone: name, id }.into());
         }
         // The parents of the name that are longer than the given zone. A top-level domain is no zone of Cloudflare's.
         let longer = |name: &&str| match &given {
@@ -111,9 +111,9 @@ impl Observer {
 
 impl PoolZone {
     /// Reports a nearer zone, which answers for the name instead.
-    pub(crate) fn nearer_finding(&self, pool: &PoolName) -> Option<Finding> {
+    pub(crate) fn nearer_finding(&self, pool: &PoolName) -> Option<CloudflareFinding> {
         let nearer = self.nearer.clone()?;
-        Some(Finding::ZoneNearer { pool: pool.clone(), zone: self.zone.name.clone(), nearer })
+        Some(CloudflareFinding::ZoneNearer { pool: pool.clone(), zone: self.zone.name.clone(), nearer })
     }
 }
 
@@ -123,7 +123,7 @@ impl CloudflareZone {
         if self.kind != ZoneKind::Secondary {
             return Ok(());
         }
-        Err(Finding::ZoneSecondary { zone: self.name.clone() }.into())
+        Err(CloudflareFinding::ZoneSecondary { zone: self.name.clone() }.into())
     }
 
     /// Returns true if this is the name of the zone itself.
@@ -132,14 +132,14 @@ impl CloudflareZone {
     }
 
     /// Reports a zone whose names clients do not resolve as Daymark writes them.
-    pub(crate) fn finding(&self, pool: &PoolName) -> Option<Finding> {
+    pub(crate) fn finding(&self, pool: &PoolName) -> Option<CloudflareFinding> {
         let zone = self.name.clone();
         match self.kind {
-            ZoneKind::Partial => Some(Finding::ZonePartial { zone, pool: pool.clone() }),
-            ZoneKind::Internal => Some(Finding::ZoneInternal { zone }),
+            ZoneKind::Partial => Some(CloudflareFinding::ZonePartial { zone, pool: pool.clone() }),
+            ZoneKind::Internal => Some(CloudflareFinding::ZoneInternal { zone }),
             _ => {
                 let status = self.status.clone().filter(|status| status != "active")?;
-                Some(Finding::ZoneInactive { zone, status })
+                Some(CloudflareFinding::ZoneInactive { zone, status })
             }
         }
     }
@@ -152,13 +152,13 @@ fn select_zone(name: &str, mut zones: Vec<CloudflareZone>) -> Result<Option<Clou
     }
     if zones.len() > 1 {
         let ids = zones.into_iter().map(|zone| zone.id).collect();
-        return Err(Finding::ZoneAmbiguous { name: name.to_owned(), ids }.into());
+        return Err(CloudflareFinding::ZoneAmbiguous { name: name.to_owned(), ids }.into());
     }
     Ok(zones.pop())
 }
 
 fn unseen(zone: &str) -> PoolFault {
-    Finding::ZoneUnseen { zone: zone.to_owned() }.into()
+    CloudflareFinding::ZoneUnseen { zone: zone.to_owned() }.into()
 }
 
 /// A name and its parents, the longest first.

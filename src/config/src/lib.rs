@@ -5,6 +5,7 @@
 //!        (lines)  (kinds)  (keys)  (rules)  or every error at once
 //! ```
 
+mod admin;
 pub mod budget;
 mod families;
 mod findings;
@@ -14,11 +15,11 @@ mod key;
 mod raw;
 mod reader;
 mod spelling;
+mod sync;
 mod tree;
 mod typed;
 mod values;
 
-use daymark_files::READ_TIMEOUT;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,17 +32,20 @@ use std::time::Duration;
 
 use daymark_cloudflare::TokenSource;
 use daymark_decision::{HostName, Membership, Pool};
+use daymark_files::READ_TIMEOUT;
+use daymark_probe::{self as probe, ProbedPool};
 
+pub use self::admin::AdminConfig;
 pub use self::families::FamilyNodes;
 pub use self::findings::{ConfigErrors, Finding, Position};
 pub use self::flags::Flags;
+pub use self::sync::SyncConfig;
 
 use self::findings::{Findings, Locations, Passed};
 use self::key::Key;
 use self::tree::{Value, YamlNode};
 use self::typed::ConfigInput;
 use self::values::{TextFault, TextForm as _};
-use daymark_probe::{self as probe, ProbedPool};
 
 /// The whole configuration of `daymark run`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,25 +66,6 @@ pub struct Config {
     pub warnings: Vec<Finding>,
     /// The name and the locations with which it was read, for a second reading and for later findings.
     pub source: ConfigSource,
-}
-
-/// The URLs that get the outcome of each pass of `daymark sync`. Their paths are often secrets.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct SyncConfig {
-    /// Gets a POST with the changes after a pass that succeeded.
-    pub on_success: Option<String>,
-    /// Gets a POST with the reasons after a pass that failed.
-    pub on_failure: Option<String>,
-}
-
-impl fmt::Debug for SyncConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hidden = |url: &Option<String>| url.as_ref().map(|_| "(hidden)");
-        f.debug_struct("SyncConfig")
-            .field("on_success", &hidden(&self.on_success))
-            .field("on_failure", &hidden(&self.on_failure))
-            .finish()
-    }
 }
 
 /// The longest wait for a configuration that a program writes to a pipe.
@@ -402,19 +387,4 @@ impl fmt::Display for PeerAddress {
             Self::Name { host, port } => write!(f, "{host}:{port}"),
         }
     }
-}
-
-/// The admin API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdminConfig {
-    /// The address on which it listens.
-    pub listen: SocketAddr,
-    /// The address that serves the metrics and the health checks alone.
-    pub metrics_listen: Option<SocketAddr>,
-    /// Listen on both addresses also before the host has them.
-    pub freebind: bool,
-    /// The names in the `Host` header of requests.
-    pub allowed_hosts: Vec<String>,
-    /// The file with the token that writing needs; `None`: one that Daymark makes in the state directory, if there is one.
-    pub token_file: Option<PathBuf>,
 }

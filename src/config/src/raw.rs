@@ -2,6 +2,7 @@
 //! page of the configuration follow from it. Keys without `default` must be there; [`typed`](super::typed) says so.
 
 mod admin;
+mod cloudflare;
 mod nodes;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,12 +16,12 @@ use serde::Deserialize;
 use super::PeerAddress;
 use super::key::Key;
 use super::values::{
-    ApiBase, BoundedDuration, CloudflareManage, CloudflareMode, ClusterName, DnsName, FilePath, HexId, HostAddress,
-    ListenText, OwnerText, PEER_PORT, PingUrl, PoolText, ProviderName, RequestPath, ServeAddress, ServerName, Text,
-    Variable, Whole, ZoneText, duration_text,
+    BoundedDuration, ClusterName, DnsName, FilePath, HostAddress, ListenText, PEER_PORT, PingUrl, RequestPath,
+    ServeAddress, ServerName, Text, Whole, duration_text,
 };
 
 pub(super) use self::admin::{ADMIN_LISTEN, RawAdmin};
+pub(super) use self::cloudflare::{CALL_SHARE, CALL_TIMEOUT, CloudflareTtl, DRIFT_INTERVAL, RawCloudflare, RawServed};
 pub(super) use self::nodes::{DISCOVERY_INTERVAL, RawDiscovered, RawFromKubernetes, RawNodes, SELECTOR, SHRINK_PAUSE};
 
 pub(super) const PORT: u16 = 6443;
@@ -42,9 +43,6 @@ pub(super) const TTL_MIN: Duration = Duration::from_secs(1);
 pub(super) const DNS_LISTEN: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 53)];
 pub(super) const MAX_TCP_CONNECTIONS: usize = 256;
-pub(super) const DRIFT_INTERVAL: Duration = Duration::from_mins(5);
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-pub(super) const CALL_SHARE: u8 = 25;
 pub(super) const PEERS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), PEER_PORT);
 pub(super) const CLUSTER: &str = "daymark";
 /// The allowed numbers of members.
@@ -58,7 +56,6 @@ pub(super) type Addresses = Vec<Key<Text<HostAddress>>>;
 pub(super) type Interval = BoundedDuration<100, HOUR>;
 pub(super) type Timeout = BoundedDuration<10, 60_000>;
 pub(super) type Ttl = BoundedDuration<1000, HOUR>;
-pub(super) type CloudflareTtl = BoundedDuration<5_000, { 24 * HOUR }>;
 
 /// The configuration of Daymark.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -307,72 +304,6 @@ pub(super) struct RawNameserver {
     /// Its addresses, which are needed if its name lies inside a served zone.
     #[serde(default)]
     pub(super) addresses: Key<Addresses>,
-}
-
-/// Writing to Cloudflare, with exactly one of `tokenFile` and `tokenVariable`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Cloudflare")]
-pub(super) struct RawCloudflare {
-    /// `records`: one DNS record a healthy address; `loadBalancing`: the switches of the origins of a Load Balancing pool.
-    pub(super) mode: Key<Text<CloudflareMode>>,
-    /// Its name in logs, metrics and `daymark status`; by default `cloudflare`, then `cloudflare-2` and so on.
-    #[serde(default)]
-    pub(super) name: Key<Text<ProviderName>>,
-    /// A file with the API token, white space around it ignored; read again when it changes.
-    #[serde(default)]
-    pub(super) token_file: Key<Text<FilePath>>,
-    /// The environment variable that holds the API token.
-    #[serde(default)]
-    pub(super) token_variable: Key<Text<Variable>>,
-    /// The zone of the names; by default, for each name the zone with the longest name that it lies in.
-    #[serde(default)]
-    pub(super) zone: Key<Text<ZoneText>>,
-    /// The ID of the account that has the Cloudflare pools; needed with `loadBalancing`, and only then.
-    #[serde(default)]
-    pub(super) account: Key<Text<HexId>>,
-    /// The owner in the mark of what Daymark creates there; needed if Daymarks of several clusters write to one zone.
-    #[serde(default)]
-    pub(super) owner: Key<Text<OwnerText>>,
-    /// With `loadBalancing`, `origins` switches origins of pools that are there; `full` also makes the pools and balancers.
-    #[serde(default)]
-    #[schemars(extend("default" = "origins"))]
-    pub(super) manage: Key<Text<CloudflareManage>>,
-    /// The pools that are published, by default all; needed with `manage: origins`.
-    #[serde(default)]
-    #[schemars(length(min = 1))]
-    pub(super) pools: Key<Vec<Key<RawServed>>>,
-    /// The TTL of records, by default the least that the zone allows, or of a balancer that Daymark makes, by default 30s.
-    #[serde(default)]
-    pub(super) ttl: Key<Text<CloudflareTtl>>,
-    /// The time from one check of the published state to the next.
-    #[serde(default)]
-    #[schemars(extend("default" = duration_text(DRIFT_INTERVAL)))]
-    pub(super) drift_interval: Key<Text<BoundedDuration<10_000, { 24 * HOUR }>>>,
-    /// The longest time that one call may take.
-    #[serde(default)]
-    #[schemars(extend("default" = duration_text(CALL_TIMEOUT)))]
-    pub(super) timeout: Key<Text<BoundedDuration<1_000, 60_000>>>,
-    /// The percentage of Cloudflare's 1,200 calls per five minutes that may be used.
-    #[serde(default)]
-    #[schemars(extend("default" = CALL_SHARE))]
-    pub(super) call_share: Key<Whole<u8, 1, 100>>,
-    /// The base address of the API.
-    #[serde(default)]
-    #[schemars(extend("default" = daymark_cloudflare::API))]
-    pub(super) api: Key<Text<ApiBase>>,
-}
-
-/// One pool that is published to Cloudflare.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Served")]
-pub(super) struct RawServed {
-    /// The name of a pool of this file.
-    pub(super) name: Key<Text<DnsName>>,
-    /// The name or the ID of the Cloudflare pool behind it, with `loadBalancing`.
-    #[serde(default)]
-    pub(super) cloudflare_pool: Key<Text<PoolText>>,
 }
 
 /// The hosts that decide together.

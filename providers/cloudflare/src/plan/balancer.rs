@@ -8,7 +8,7 @@ use super::{Action, DesiredTarget, Plan, PlannedEdit, Request, desired_targets, 
 use crate::api::{Balancer, CloudflarePool};
 use crate::client::Call;
 use crate::drift::{NamedEntry, PublishedEntries, States};
-use crate::finding::Finding;
+use crate::finding::CloudflareFinding;
 use crate::mark::{FoundMark, Mark};
 
 /// The placeholder for the ID of a pool that is not created yet.
@@ -36,7 +36,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) ttl: u32,
     pub(crate) mark: &'a Mark,
     /// The finding about a nearer zone, which answers for the name instead.
-    pub(crate) nearer: Option<Finding>,
+    pub(crate) nearer: Option<CloudflareFinding>,
 }
 
 /// Plans the pool and its balancer. If an object of either name is not Daymark's, it plans nothing at all.
@@ -46,11 +46,11 @@ pub(crate) fn plan(setup: &Setup, answer: &Answer, observed: &ObservedSetup, pub
     let mark = setup.mark.description(name);
     if let Some(pool) = observed.pool.as_ref().filter(|pool| is_foreign(pool.description())) {
         let belonging = setup.belonging(pool.description(), name);
-        return refused(Finding::PoolForeign { name: setup.name.to_owned(), belonging, mark });
+        return refused(CloudflareFinding::PoolForeign { name: setup.name.to_owned(), belonging, mark });
     }
     if let Some(balancer) = observed.balancer.as_ref().filter(|balancer| is_foreign(balancer.description())) {
         let belonging = setup.belonging(balancer.description(), name);
-        return refused(Finding::BalancerForeign { name: name.clone(), belonging, mark });
+        return refused(CloudflareFinding::BalancerForeign { name: name.clone(), belonging, mark });
     }
     if let Some(nearer) = setup.nearer.as_ref().filter(|_| observed.balancer.is_none()) {
         return refused(nearer.clone());
@@ -99,7 +99,7 @@ impl Plan {
                 }
                 Err(skipped) => {
                     self.postponed.push(NamedEntry { key: SETUP_EXISTS.to_owned(), entry: skipped });
-                    self.problems.push(Finding::DeletedAgain { drift });
+                    self.problems.push(CloudflareFinding::DeletedAgain { drift });
                     return None;
                 }
             },
@@ -118,7 +118,7 @@ impl Setup<'_> {
     }
 }
 
-fn refused(problem: Finding) -> Plan {
+fn refused(problem: CloudflareFinding) -> Plan {
     Plan { problems: vec![problem], ..Plan::default() }
 }
 

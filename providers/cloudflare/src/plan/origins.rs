@@ -10,7 +10,7 @@ use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request, desired_t
 use crate::api::{CloudflareOrigin, CloudflarePool};
 use crate::client::Call;
 use crate::drift::{EntryHistory, NamedEntry, PublishedEntries, States};
-use crate::finding::Finding;
+use crate::finding::CloudflareFinding;
 
 /// The prefix of the name of every origin that Daymark creates.
 const ORIGIN_PREFIX: &str = "daymark-";
@@ -383,7 +383,7 @@ fn switch_drift(origin: &CloudflareOrigin) -> String {
     format!("someone else has {change} the origin {}", label(origin))
 }
 
-fn unanswerable(observed: &CloudflarePool, targets: &[DesiredTarget]) -> Finding {
+fn unanswerable(observed: &CloudflarePool, targets: &[DesiredTarget]) -> CloudflareFinding {
     let observed_origins = observed.origins();
     let list = |labels: Vec<String>| if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
     let in_answer = targets.iter().filter(|desired| desired.is_in).map(|desired| desired.target.to_string());
@@ -392,8 +392,8 @@ fn unanswerable(observed: &CloudflarePool, targets: &[DesiredTarget]) -> Finding
     let origins = list(observed_origins.iter().map(label).collect());
     let belongs = |origin| target_of(origin, targets).is_some_and(|desired| desired.is_in);
     if observed_origins.iter().any(belongs) {
-        Finding::OriginsWithoutWeight { pool, answer, origins }
+        CloudflareFinding::OriginsWithoutWeight { pool, answer, origins }
     } else {
-        Finding::OriginsElsewhere { pool, answer, origins }
+        CloudflareFinding::OriginsElsewhere { pool, answer, origins }
     }
 }

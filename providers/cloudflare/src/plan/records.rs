@@ -10,7 +10,7 @@ use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request, desired_t
 use crate::api::Record;
 use crate::client::Call;
 use crate::drift::{NamedEntry, PublishedEntries, States};
-use crate::finding::{Finding, RecordLabel};
+use crate::finding::{CloudflareFinding, RecordLabel};
 use crate::mark::Mark;
 
 /// The records of one name, as they are written.
@@ -23,7 +23,7 @@ pub(crate) struct RecordSet<'a> {
     /// True if the name is that of the zone itself.
     pub(crate) is_apex: bool,
     /// The finding about a nearer zone, which answers for the name instead.
-    pub(crate) nearer: Option<Finding>,
+    pub(crate) nearer: Option<CloudflareFinding>,
 }
 
 /// Plans the records of an answer.
@@ -36,7 +36,7 @@ pub(crate) fn plan(set: &RecordSet, answer: &Answer, observed: &[Record], publis
     let ours: Vec<&Record> = observed.iter().filter(|record| set.is_ours(record, pool)).collect();
     let foreign: Vec<&Record> = observed.iter().filter(|record| set.is_in_the_way(record, pool)).collect();
     let refusals = foreign.iter().map(|record| set.refusal(record, pool));
-    let problems: Vec<Finding> = set.nearer.iter().cloned().chain(refusals).collect();
+    let problems: Vec<CloudflareFinding> = set.nearer.iter().cloned().chain(refusals).collect();
     if !problems.is_empty() && ours.is_empty() {
         return Plan { problems, ..Plan::default() };
     }
@@ -97,14 +97,16 @@ impl RecordSet<'_> {
     }
 
     /// The finding about a record that is in the way.
-    fn refusal(&self, record: &Record, pool: &PoolName) -> Finding {
+    fn refusal(&self, record: &Record, pool: &PoolName) -> CloudflareFinding {
         let label = RecordLabel::from(record);
         let mark = self.mark.to_string();
         match (record.kind.as_str(), record.mark()) {
-            ("A" | "AAAA", Some(other)) => Finding::RecordOfOther { record: label, owner: other.to_string(), mark },
-            ("A" | "AAAA", None) => Finding::RecordForeign { record: label, mark },
-            ("NS", _) => Finding::RecordDelegates { record: label, pool: pool.clone() },
-            _ => Finding::RecordAlias { record: label },
+            ("A" | "AAAA", Some(other)) => {
+                CloudflareFinding::RecordOfOther { record: label, owner: other.to_string(), mark }
+            }
+            ("A" | "AAAA", None) => CloudflareFinding::RecordForeign { record: label, mark },
+            ("NS", _) => CloudflareFinding::RecordDelegates { record: label, pool: pool.clone() },
+            _ => CloudflareFinding::RecordAlias { record: label },
         }
     }
 }
