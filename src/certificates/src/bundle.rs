@@ -1,5 +1,6 @@
 //! The CA certificates that a probe trusts, and those of a file that cannot be used.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use daymark_files::certificate_sections;
@@ -48,11 +49,13 @@ impl fmt::Display for UnusableCertificate {
 }
 
 impl CaBundle {
-    /// Reads the certificates of a PEM text.
+    /// Reads the certificates of a PEM text. A repeated one counts once.
     pub fn parse(pem: &[u8]) -> Self {
         let mut bundle = Self { authorities: Authorities::default(), unusable: Vec::new() };
+        let mut seen = HashSet::new();
         for (index, der) in certificate_sections(pem).into_iter().enumerate() {
             match der.map_err(CertificateFault::from).and_then(|der| usable(&der)) {
+                Ok(certificate) if !seen.insert(certificate.der.clone()) => {}
                 Ok(certificate) => bundle.authorities.0.push(certificate),
                 Err(fault) => bundle.unusable.push(UnusableCertificate { number: index + 1, fault }),
             }

@@ -22,6 +22,10 @@ pub(crate) struct ParsedCertificate {
     pub(crate) subject: Vec<u8>,
     /// The issuer in DER.
     pub(crate) issuer: Vec<u8>,
+    /// The identifier of its key; empty if it has none.
+    key_id: Vec<u8>,
+    /// The identifier of its issuer's key; empty if it has none.
+    issuer_key_id: Vec<u8>,
     /// The subject for people.
     pub(crate) name: String,
     /// Its start, in seconds since the Unix epoch.
@@ -46,6 +50,17 @@ pub(crate) struct ParsedCertificate {
 struct BasicConstraints {
     is_ca: bool,
     max_path_length: Option<u32>,
+}
+
+/// The likelihood that a certificate issued another, the likeliest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum IssuerLikelihood {
+    /// Both name the same key, or neither names one.
+    SameKey,
+    /// One of them names no key.
+    Unknown,
+    /// They name different keys. An identifier may be wrong, so it is tried last.
+    OtherKey,
 }
 
 /// The signature of the issuer.
@@ -76,6 +91,8 @@ impl ParsedCertificate {
             der: CertificateDer::from(der.to_vec()),
             subject: parsed.subject().as_raw().to_vec(),
             issuer: parsed.issuer().as_raw().to_vec(),
+            key_id: Vec::new(),
+            issuer_key_id: Vec::new(),
             name: name(parsed.subject()).unwrap_or_else(|| "a CA without a name".to_owned()),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
@@ -129,10 +146,16 @@ impl ParsedCertificate {
                 self.constraints = Some(constraints);
                 is_complete
             }
+            ParsedExtension::SubjectKeyIdentifier(id) => {
+                self.key_id = id.0.to_vec();
+                true
+            }
+            ParsedExtension::AuthorityKeyIdentifier(id) => {
+                self.issuer_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec()).unwrap_or_default();
+                true
+            }
             ParsedExtension::CertificatePolicies(_)
             | ParsedExtension::CRLDistributionPoints(_)
-            | ParsedExtension::AuthorityKeyIdentifier(_)
-            | ParsedExtension::SubjectKeyIdentifier(_)
             | ParsedExtension::AuthorityInfoAccess(_) => true,
             ParsedExtension::ParseError { .. } => {
                 return Err(CertificateFault::MalformedExtension { oid: oid_text(&extension.oid) });
@@ -165,6 +188,17 @@ impl ParsedCertificate {
     /// Verifies the signature of its issuer.
     pub(crate) fn verify_issued_by(&self, issuer: &Self) -> Result<(), SignatureFault> {
         issuer.key.verify(&self.signed.algorithm, &self.signed.content, &self.signed.signature)
+    }
+
+    /// The likelihood that a certificate with the right name issued it, by the identifiers of the keys.
+    pub(crate) fn likelihood_of(&self, issuer: &Self) -> IssuerLikelihood {
+        if issuer.key_id == self.issuer_key_id {
+            IssuerLikelihood::SameKey
+        } else if issuer.key_id.is_empty() || self.issuer_key_id.is_empty() {
+            IssuerLikelihood::Unknown
+        } else {
+            IssuerLikelihood::OtherKey
+        }
     }
 
     /// True if another certificate has the same subject and the same key.

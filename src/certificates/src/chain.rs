@@ -79,11 +79,12 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     /// True if the chain can be extended to a trusted certificate. Trusted ones are tried first.
     fn extends(&mut self, chain: &mut Vec<&'a ParsedCertificate>) -> bool {
-        let Candidates { trusted, intermediates, .. } = self.candidates;
-        if trusted.iter().any(|issuer| self.is_issuer(issuer, true, chain)) {
+        let Some(last) = chain.last().copied() else { return false };
+        if likeliest_first(last, self.candidates.trusted).into_iter().any(|issuer| self.is_issuer(issuer, true, chain))
+        {
             return true;
         }
-        for issuer in intermediates {
+        for issuer in likeliest_first(last, self.candidates.intermediates) {
             if self.is_issuer(issuer, false, chain) {
                 chain.push(issuer);
                 if self.extends(chain) {
@@ -95,13 +96,10 @@ impl<'a> Search<'a> {
         false
     }
 
-    /// True if the certificate issued the last one of the chain and may be in it.
+    /// True if the certificate, which has the right name, issued the last one of the chain and may be in it.
     fn is_issuer(&mut self, issuer: &ParsedCertificate, is_trusted: bool, chain: &[&ParsedCertificate]) -> bool {
         let Some(last) = chain.last() else { return false };
-        if last.issuer != issuer.subject
-            || chain.len() >= MAX_CHAIN
-            || chain.iter().any(|other| other.is_same_entity(issuer))
-        {
+        if chain.len() >= MAX_CHAIN || chain.iter().any(|other| other.is_same_entity(issuer)) {
             return false;
         }
         if self.signatures == MAX_SIGNATURES {
@@ -136,6 +134,14 @@ impl<'a> Search<'a> {
             self.best = Some(Attempt { progress, fault });
         }
     }
+}
+
+/// The candidates with the name of the issuer of a certificate. As in Go, those with the right identifier of the key come first: of
+/// many CAs with one name, such as all that a cluster ever had, only the right one is tried.
+fn likeliest_first<'a>(of: &ParsedCertificate, candidates: &'a [ParsedCertificate]) -> Vec<&'a ParsedCertificate> {
+    let mut named: Vec<_> = candidates.iter().filter(|candidate| candidate.subject == of.issuer).collect();
+    named.sort_by_key(|candidate| of.likelihood_of(candidate));
+    named
 }
 
 /// The number of comparisons of a name with a constraint that this issuer needs.

@@ -9,7 +9,8 @@ use daymark_certificates::{
 };
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CidrSubnet, CustomExtension, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints,
+    date_time_ymd,
 };
 use rustls::pki_types::ServerName;
 
@@ -298,4 +299,41 @@ fn bytes_that_are_no_certificate_are_refused() {
         assert_eq!(verifier.judge(&[shown], &server, NOW), broken(rule));
     }
     assert_eq!(verifier.judge(&[], &server, NOW), Err(ChainFault::UntrustedCa));
+}
+
+/// CAs of one name, as a cluster has them that was set up anew again and again, and a leaf of one of them.
+fn of_many(count: usize, issuer: usize, change: fn(&mut CertificateParams)) -> Result<(), ChainFault> {
+    let cas: Vec<Ca> = (0..count).map(|_| root(change)).collect();
+    let leaf = cas[issuer].leaf(change);
+    judge(&cas.iter().map(|ca| &ca.certificate).collect::<Vec<_>>(), &[&leaf])
+}
+
+#[test]
+fn of_three_hundred_cas_with_one_name_the_right_one_is_found_by_its_key_as_in_go() {
+    for issuer in [0, 150, 299] {
+        assert_eq!(of_many(300, issuer, |params| params.use_authority_key_identifier_extension = true), Ok(()));
+    }
+}
+
+#[test]
+fn cas_with_one_name_and_without_key_identifiers_are_tried_up_to_a_bound_as_in_go() {
+    let without = |params: &mut CertificateParams| {
+        params.use_authority_key_identifier_extension = false;
+        params.key_identifier_method = KeyIdMethod::PreSpecified(Vec::new());
+    };
+    assert_eq!(of_many(101, 99, without), Ok(()));
+    assert_eq!(of_many(101, 100, without), other("no chain was found within 100 signatures"));
+}
+
+#[test]
+fn a_repeated_ca_counts_once() {
+    let repeated = root(|_| {});
+    let right = root(|_| {});
+    let mut pem = repeated.certificate.pem().repeat(300);
+    pem.push_str(&right.certificate.pem());
+    let bundle = CaBundle::parse(pem.as_bytes());
+    assert_eq!(bundle.authorities.iter().count(), 2);
+    let leaf = right.leaf(|_| {});
+    let name = ServerName::try_from(NAME).unwrap();
+    assert_eq!(ServerVerifier::new(bundle.authorities).judge(&[leaf.der()], &name, NOW), Ok(()));
 }
