@@ -3,6 +3,8 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use bytes::Bytes;
 use daymark_decision::{Certificate, Kind};
@@ -16,6 +18,10 @@ use tokio_rustls::client::TlsStream;
 use crate::answer;
 use crate::credentials::{CredentialKind, Credentials};
 use crate::failure::{MAX_BODY_BYTES, of_request};
+
+/// The most interim responses (status 1xx) to a request, as in Go's client. A flood of them would keep a core busy until the end of
+/// the probe.
+const MAX_INTERIM_RESPONSES: usize = 5;
 
 type Transport = http1::Connection<TokioIo<TlsStream<TcpStream>>, Empty<Bytes>>;
 
@@ -98,15 +104,25 @@ impl ProbeConnection {
     /// Sends a request and reads the whole answer, with up to `limit` bytes of body.
     pub(super) async fn fetch(
         &mut self,
-        request: Request<Empty<Bytes>>,
+        mut request: Request<Empty<Bytes>>,
         limit: usize,
     ) -> Result<Response<Bytes>, Broken> {
         let Self { sender, driver, credentials, .. } = self;
         let shown = credentials.shown();
-        let answer = driver
-            .drive(sender.send_request(request))
-            .await
-            .map_err(|error| Broken { kind: of_request(&error, shown), answered: false })?;
+        let interim_count = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&interim_count);
+        hyper::ext::on_informational(&mut request, move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut answer = pin!(sender.send_request(request));
+        let bounded = poll_fn(|cx| {
+            if interim_count.load(Ordering::Relaxed) > MAX_INTERIM_RESPONSES {
+                return Poll::Ready(Err(Broken { kind: Kind::NotHttp, answered: true }));
+            }
+            let answer = answer.as_mut().poll(cx);
+            answer.map_err(|error| Broken { kind: of_request(&error, shown), answered: false })
+        });
+        let answer = driver.drive(bounded).await?;
         let (head, body) = answer.into_parts();
         match driver.drive(Limited::new(body, limit).collect()).await {
             Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),

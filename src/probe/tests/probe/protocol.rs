@@ -129,3 +129,11 @@ async fn a_location_with_control_characters_is_not_repeated() {
     // The library may accept or refuse such a header; in both cases it must not reach a terminal.
     assert!(matches!(kind, Kind::NotHttp | Kind::Redirect { status: 302, location: None }), "{kind}");
 }
+
+#[tokio::test]
+async fn a_few_interim_responses_are_skipped_and_a_flood_of_them_is_not_http() {
+    let after = |count: usize| format!("{}HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(count));
+    assert_eq!(observe(after(5)).await, Kind::Ready);
+    assert_eq!(observe(after(6)).await, Kind::NotHttp);
+    assert_eq!(observe(after(1_000_000)).await, Kind::NotHttp);
+}
