@@ -27,6 +27,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use daymark_config as config;
+use daymark_decision::{escaped_json, escaped_lines};
 
 use crate::os::log_writer::LogWriter;
 
@@ -143,9 +144,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Writes the failure to standard error. If that fails too, the exit code still reports it.
+/// Writes the failure to standard error, without hidden characters. If that fails too, the exit code still reports it.
 fn report(failure: &Failure) {
-    let text = format!("{failure}\n");
+    let text = escaped_lines(&format!("{failure}\n"));
     // A process that ran must end even if nobody reads its errors. The errors of a file may be many, and their reader slow.
     let is_run = matches!(failure, Failure::Run(_));
     let _ = match is_run.then(|| LogWriter::start(io::stderr())) {
@@ -181,10 +182,10 @@ fn dispatch(command: CliCommand) -> Outcome {
     }
 }
 
-/// Writes to standard output.
+/// Writes to standard output, without hidden characters.
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout();
-    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
+    written(stdout.write_all(escaped_lines(text).as_bytes()).and_then(|()| stdout.flush()))
 }
 
 /// A reader that went away, as `head` does, has read enough; a disk that is full has not.
@@ -199,7 +200,7 @@ fn written(outcome: io::Result<()>) -> Result<(), Failure> {
 
 fn json(value: &impl serde::Serialize) -> Outcome {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Run(error.to_string()))?;
-    Ok(text + "\n")
+    Ok(escaped_json(&text) + "\n")
 }
 
 /// Runs one future to its end on a runtime of two threads: the work is small, and a blocked one must not stop the other.

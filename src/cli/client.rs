@@ -14,6 +14,7 @@ use daymark_resolver::{ResolveError, SystemResolver};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::Failure;
 
@@ -138,6 +139,7 @@ impl ApiClient<'_> {
             }
             _ => {
                 let problem = serde_json::from_slice(&body).map(|problem: Problem| problem.error);
+                let problem = problem.map(|problem| on_one_line(&problem));
                 Err(Failure::Run(problem.unwrap_or_else(|_| format!("{} answers {status}", self.address))))
             }
         }
@@ -161,9 +163,27 @@ impl ApiClient<'_> {
     }
 
     fn parsed<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Failure> {
-        let parsed = serde_json::from_slice(body);
+        let parsed = serde_json::from_slice(body).and_then(|mut value: Value| {
+            put_on_one_line(&mut value);
+            T::deserialize(value)
+        });
         parsed.map_err(|error| Failure::Run(format!("{} does not answer like Daymark: {error}", self.address)))
     }
+}
+
+/// Puts each text of an answer on one line: a host that is not to be trusted could forge lines of the output. Other hidden
+/// characters are escaped when they are printed.
+fn put_on_one_line(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = on_one_line(text),
+        Value::Array(values) => values.iter_mut().for_each(put_on_one_line),
+        Value::Object(values) => values.values_mut().for_each(put_on_one_line),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn on_one_line(text: &str) -> String {
+    text.replace('\n', "\\n").replace('\t', "\\t")
 }
 
 /// The innermost error. Those around it repeat the address.

@@ -1,10 +1,10 @@
 //! The log of a running Daymark: whole sentences, to standard error. The fields beside the message are for programs.
 
 use std::fmt::Debug;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
-use daymark_decision::quoted;
+use daymark_decision::{escaped, escaped_json, quoted};
 use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
 use tracing::{error, warn};
@@ -39,7 +39,7 @@ pub(super) fn start(format: Format, level: LevelFilter) -> Option<FlushGuard> {
     let guard = writer.flush_guard();
     // A crash is logged as everything is: by whole lines, and without waiting for their reader.
     crashes::watch(|message| error!("{message}"), one_line);
-    let make_writer = move || writer.clone();
+    let make_writer = move || LineWriter { writer: writer.clone(), format };
     let layer = tracing_subscriber::fmt::layer().with_writer(make_writer).with_target(false);
     // A line that cannot be written is lost. Reporting the loss on standard error would panic if that is the fault.
     let layer = layer.log_internal_errors(false);
@@ -95,13 +95,34 @@ fn level(name: &str) -> Option<LevelFilter> {
     }
 }
 
+/// Writes lines of the log without hidden characters.
+struct LineWriter {
+    writer: LogWriter,
+    format: Format,
+}
+
+impl Write for LineWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match self.format {
+            // The message of a text is escaped where it is written, because the line has colours of its own.
+            Format::Text => self.writer.write_all(line)?,
+            Format::Json => self.writer.write_all(escaped_json(&String::from_utf8_lossy(line)).as_bytes())?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
 fn one_line(text: &str) -> String {
     text.lines().collect::<Vec<_>>().join(" ")
 }
 
-/// Writes the message alone: it says everything.
+/// Writes the message alone, on one line: it says everything.
 fn write_message(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
-    if field.name() == "message" { write!(writer, "{value:?}") } else { Ok(()) }
+    if field.name() == "message" { writer.write_str(&escaped(&format!("{value:?}"))) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -85,3 +85,36 @@ fn warning_is_a_spelling_of_warn() {
     until("the outage is a warning", || read().contains("last known good").then_some(()));
     assert!(read().lines().all(|line| line.contains(" WARN ")), "{}", read());
 }
+
+/// A path that clears the screen, forges a line, and shows a name in reverse, as YAML writes it.
+const HOSTILE: &str = r"/\u202egro.elpmaxe\u200b\x9b2J\e[2J\n2026-11-30 forged";
+/// The same as it is logged and printed.
+const ESCAPED: &str = r"/\u{202e}gro.elpmaxe\u{200b}\u{9b}2J\u{1b}[2J";
+
+#[test]
+fn hidden_characters_of_a_file_reach_neither_the_log_nor_the_terminal() {
+    let nodes = Nodes::start(1);
+    let is_clean =
+        |text: &str| !text.contains(['\u{202e}', '\u{200b}', '\u{9b}', '\u{1b}']) && !text.contains("\n2026-11-30 f");
+    let config = nodes.write(&nodes.plan());
+    let good = fs::read_to_string(&config).unwrap();
+    for format in ["text", "json"] {
+        fs::write(&config, &good).unwrap();
+        let running = Daymark::start(daymark(&["run", "--log-format", format, "-c"]).arg(&config));
+        running.answers(&nodes.addresses(), "ready");
+        fs::write(&config, good.replace("ca.crt", &format!("\"{HOSTILE}\""))).unwrap();
+        running.process.signal("HUP");
+        running.logs("the new configuration is refused");
+        let status = crate::support::finish(&mut daymark(&["status", "--api", &running.api()]));
+        assert!(status.stdout.contains(ESCAPED) && is_clean(&status.stdout), "{}", status.stdout);
+        let status = crate::support::finish(&mut daymark(&["status", "-o", "json", "--api", &running.api()]));
+        let parsed: Value = serde_json::from_str(&status.stdout).unwrap();
+        assert!(parsed["alarms"].to_string().contains("gro.elpmaxe") && is_clean(&status.stdout), "{}", status.stdout);
+        running.logs("gro.elpmaxe");
+        let log = running.log();
+        assert!(is_clean(&log), "{log}");
+        assert!(format == "json" || log.contains(ESCAPED), "{log}");
+        let checked = crate::support::finish(daymark(&["check", "-c"]).arg(&config));
+        assert!(checked.stderr.contains(ESCAPED) && is_clean(&checked.stderr), "{}", checked.stderr);
+    }
+}

@@ -211,5 +211,14 @@ impl ParsedCertificate {
 pub(crate) fn name(subject: &X509Name<'_>) -> Option<String> {
     const MAX_SHOWN_CHARS: usize = 200;
     let name = subject.to_string();
-    (!name.is_empty()).then(|| name.chars().take(MAX_SHOWN_CHARS).flat_map(char::escape_debug).collect())
+    let mut shown = String::new();
+    for c in name.chars().take(MAX_SHOWN_CHARS) {
+        if c.is_control() {
+            shown.extend(c.escape_debug());
+        } else {
+            // Other hidden characters are escaped when they are logged or printed.
+            shown.push(c);
+        }
+    }
+    (!shown.is_empty()).then_some(shown)
 }

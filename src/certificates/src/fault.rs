@@ -194,7 +194,10 @@ impl From<BrokenRule> for rustls::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::iter::successors;
+
     use super::*;
+    use crate::identity::ClientIdentityError;
 
     #[test]
     fn each_broken_rule_has_a_message() {
@@ -232,6 +235,86 @@ mod tests {
             (BrokenRule::TooManyComparisons, "its name constraints need more than 250000 comparisons"),
         ] {
             assert_eq!(ChainFault::from(rule).to_string(), message);
+        }
+    }
+
+    fn text() -> String {
+        "text".to_owned()
+    }
+
+    /// A sample of the variant after this one. A new variant does not compile until it has its place.
+    fn next_chain_fault(fault: &ChainFault) -> Option<ChainFault> {
+        Some(match fault {
+            ChainFault::Expired => ChainFault::NotYetValid,
+            ChainFault::NotYetValid => ChainFault::WrongName,
+            ChainFault::WrongName => ChainFault::UntrustedCa,
+            ChainFault::UntrustedCa => ChainFault::CaExpired { ca: text(), not_after: 0 },
+            ChainFault::CaExpired { .. } => BrokenRule::TooManyShown.into(),
+            ChainFault::Broken(rule) => next_broken_rule(rule)?.into(),
+        })
+    }
+
+    fn next_broken_rule(rule: &BrokenRule) -> Option<BrokenRule> {
+        let issuer = |rule| BrokenRule::Issuer { rule, ca: text() };
+        Some(match rule {
+            BrokenRule::TooManyShown => BrokenRule::Unreadable(CertificateFault::NotX509),
+            BrokenRule::Unreadable(_) => BrokenRule::UnsupportedKey { algorithm: text() },
+            BrokenRule::UnsupportedKey { .. } => BrokenRule::WrongKey,
+            BrokenRule::WrongKey => BrokenRule::NotForServers,
+            BrokenRule::NotForServers => BrokenRule::UnsupportedSignature { algorithm: text() },
+            BrokenRule::UnsupportedSignature { .. } => {
+                BrokenRule::UnknownCriticalExtension { oid: text(), certificate: text() }
+            }
+            BrokenRule::UnknownCriticalExtension { .. } => issuer(IssuerRule::IsCa),
+            BrokenRule::Issuer { rule: IssuerRule::IsCa, .. } => issuer(IssuerRule::HasBegun),
+            BrokenRule::Issuer { rule: IssuerRule::HasBegun, .. } => issuer(IssuerRule::PathLength),
+            BrokenRule::Issuer { rule: IssuerRule::PathLength, .. } => issuer(IssuerRule::Names),
+            BrokenRule::Issuer { rule: IssuerRule::Names, .. } => issuer(IssuerRule::ForServers),
+            BrokenRule::Issuer { rule: IssuerRule::ForServers, .. } => BrokenRule::TooManySignatures,
+            BrokenRule::TooManySignatures => BrokenRule::TooManyComparisons,
+            BrokenRule::TooManyComparisons => return None,
+        })
+    }
+
+    fn next_certificate_fault(fault: &CertificateFault) -> Option<CertificateFault> {
+        Some(match fault {
+            CertificateFault::Torn => CertificateFault::Indented,
+            CertificateFault::Indented => CertificateFault::NotX509,
+            CertificateFault::NotX509 => CertificateFault::Version,
+            CertificateFault::Version => CertificateFault::NegativeSerial,
+            CertificateFault::NegativeSerial => CertificateFault::TwoAlgorithms,
+            CertificateFault::TwoAlgorithms => CertificateFault::RepeatedExtension,
+            CertificateFault::RepeatedExtension => CertificateFault::MalformedName,
+            CertificateFault::MalformedName => CertificateFault::MalformedConstraints,
+            CertificateFault::MalformedConstraints => CertificateFault::MalformedExtension { oid: text() },
+            CertificateFault::MalformedExtension { .. } => CertificateFault::UnsupportedKey { algorithm: text() },
+            CertificateFault::UnsupportedKey { .. } => CertificateFault::UnknownCriticalExtension { oid: text() },
+            CertificateFault::UnknownCriticalExtension { .. } => return None,
+        })
+    }
+
+    fn next_identity_error(error: &ClientIdentityError) -> Option<ClientIdentityError> {
+        Some(match error {
+            ClientIdentityError::NoCertificate => ClientIdentityError::UnsupportedKey(text()),
+            ClientIdentityError::UnsupportedKey(_) => ClientIdentityError::MalformedKey,
+            ClientIdentityError::MalformedKey => ClientIdentityError::OtherKey,
+            ClientIdentityError::OtherKey => return None,
+        })
+    }
+
+    #[test]
+    fn every_fault_is_a_sentence() {
+        let mut sentences: Vec<String> =
+            successors(Some(ChainFault::Expired), next_chain_fault).map(|fault| fault.to_string()).collect();
+        sentences
+            .extend(successors(Some(CertificateFault::Torn), next_certificate_fault).map(|fault| fault.to_string()));
+        let errors = successors(Some(ClientIdentityError::NoCertificate), next_identity_error);
+        sentences.extend(errors.flat_map(|error| [error.to_string(), error.summary().to_owned()]));
+        assert_eq!(sentences.len(), 5 + 9 + 5 + 12 + 2 * 4);
+        for sentence in sentences {
+            for sign in ["{", "::", "Some(", "\\\"", "\\'"] {
+                assert!(!sentence.is_empty() && !sentence.contains(sign), "{sign} in {sentence}");
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use daymark_decision::escaped;
 use thiserror::Error;
 
 /// A location in the file; both count from 1.
@@ -39,7 +40,7 @@ impl fmt::Display for Finding {
             f.write_str(" ")?;
         }
         let key = if self.key.is_empty() { "the file" } else { &self.key };
-        write!(f, "{key}: {}", self.message)
+        write!(f, "{key}: {}", escaped(&self.message))
     }
 }
 

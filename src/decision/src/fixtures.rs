@@ -102,6 +102,18 @@ pub fn membership(own: usize, members: impl IntoIterator<Item = usize>) -> Membe
     Membership { own: host(own), members, can_write: true }
 }
 
+/// Checks that a text for people shows nothing of Rust's `Debug`.
+///
+/// # Panics
+///
+/// Panics if the text is empty, or holds braces, paths, variants of `Option` or quotes with backslashes.
+pub fn assert_is_sentence(text: &str) {
+    assert!(!text.is_empty(), "an empty text");
+    for sign in ["{", "}", "::", "Some(", "None", "Err(", "Error(", "\\\"", "\\'"] {
+        assert!(!text.contains(sign), "{sign} in {text}");
+    }
+}
+
 /// Every kind of observation, in each of its forms.
 pub fn kinds() -> Vec<Kind> {
     let text = || "text".to_owned();

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::quoted;
+
 /// The error for a text that is no name of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameError {
@@ -31,28 +33,6 @@ impl fmt::Display for NameError {
 }
 
 impl std::error::Error for NameError {}
-
-/// A text for a message: in quotes, on one line, and not longer than a line should be.
-pub fn quoted(text: &str) -> String {
-    format!("\"{}\"", shortened(text))
-}
-
-/// A text for a message: on one line, and not longer than a line should be.
-pub fn shortened(text: &str) -> String {
-    const MAX_SHOWN_CHARS: usize = 80;
-    let mut short = String::new();
-    for c in text.chars().take(MAX_SHOWN_CHARS) {
-        match c {
-            // Only what would tear or hide the line is escaped.
-            '"' | '\'' | '\\' => short.push(c),
-            other => short.extend(other.escape_debug()),
-        }
-    }
-    if text.chars().nth(MAX_SHOWN_CHARS).is_some() {
-        short.push('…');
-    }
-    short
-}
 
 /// The text of a name. Its clones share it, and most comparisons in maps of targets are of a name with its clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]

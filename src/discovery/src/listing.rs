@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use daymark_decision::NodeName;
+use daymark_decision::{NodeName, escaped};
 use http::StatusCode;
 use kube_core::metadata::ListMeta;
 use kube_core::params::ListParams;
@@ -169,7 +169,7 @@ fn message(body: &[u8]) -> String {
 }
 
 fn short(text: &str) -> String {
-    text.chars().take(MAX_MESSAGE_CHARS).collect::<String>().escape_debug().to_string()
+    escaped(&text.chars().take(MAX_MESSAGE_CHARS).collect::<String>())
 }
 
 #[cfg(test)]

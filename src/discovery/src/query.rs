@@ -113,6 +113,8 @@ async fn query_one(
 
 #[cfg(test)]
 mod tests {
+    use daymark_decision::fixtures::assert_is_sentence;
+
     use super::*;
     use crate::tests::probe_settings;
 
@@ -138,5 +140,25 @@ mod tests {
         assert_eq!(query_order(targets.clone(), 2), [4, 2, 1, 3].map(address));
         assert_eq!(query_order(targets, 6), [4, 2, 1, 3].map(address));
         assert_eq!(query_order(Vec::new(), 1), [] as [IpAddr; 0]);
+    }
+
+    /// A sample of the variant after this one. A new variant does not compile until it has its place.
+    fn next_error(error: &ApiserverError) -> Option<ApiserverError> {
+        let list = |status| listing::read(&DiscoverySource::Endpoints, status, b"no list", 6443).err();
+        Some(match error {
+            ApiserverError::Request(_) => ApiserverError::NoAnswer(Kind::Refused),
+            ApiserverError::NoAnswer(_) => list(http::StatusCode::OK)?.into(),
+            ApiserverError::NoList(_) => return None,
+        })
+    }
+
+    #[test]
+    fn every_error_of_a_query_is_a_sentence() {
+        let invalid = kube_core::request::Error::Validation("the limit is not valid".to_owned());
+        let errors: Vec<String> =
+            std::iter::successors(Some(invalid.into()), next_error).map(|error| error.to_string()).collect();
+        assert_eq!(errors.len(), 3);
+        errors.iter().for_each(|error| assert_is_sentence(error));
+        assert_is_sentence(&QueryError(errors).to_string());
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use daymark_decision::{PoolName, quoted};
 use hickory_proto::ProtoError;
 use hickory_proto::rr::{Name, RecordType};
-use hickory_proto::serialize::txt::{ParseError, Token};
+use hickory_proto::serialize::txt::{LexerError, ParseError, Token};
 
 use crate::zone::include::IncludeError;
 
@@ -156,9 +156,23 @@ pub(super) fn display_name(name: &Name) -> String {
     text
 }
 
-/// The sentence of a syntax error. The parser's own text of an unexpected token is for programmers.
+/// The sentence of a syntax error. Some texts of the parser are for programmers.
 fn syntax(error: &ParseError) -> String {
-    let ParseError::UnexpectedToken(token) = error else { return error.to_string() };
+    match error {
+        ParseError::UnexpectedToken(token) => unexpected(token),
+        ParseError::Lexer(LexerError::UnrecognizedDollar(_)) => {
+            "a word after $ is not known; $INCLUDE, $ORIGIN and $TTL are allowed".to_owned()
+        }
+        ParseError::Lexer(error) => error.to_string(),
+        ParseError::Proto(error) => error.to_string(),
+        ParseError::UnknownRecordType(number) => format!("the record type {number} is not known"),
+        ParseError::UnsupportedRecordType(rtype) => format!("records of the type {rtype} cannot be read"),
+        // The enumeration is open.
+        other => other.to_string(),
+    }
+}
+
+fn unexpected(token: &Token) -> String {
     match token {
         Token::CharData(text) => format!("{} is not expected here", quoted(text)),
         Token::List(_) => "a list in parentheses is not expected here".to_owned(),
@@ -189,6 +203,8 @@ impl fmt::Display for RecordLocation<'_> {
 
 #[cfg(test)]
 mod tests {
+    use daymark_decision::fixtures::{assert_is_sentence, pool_name};
+
     use super::*;
 
     #[test]
@@ -209,5 +225,87 @@ mod tests {
             assert!(!message.contains(&debug) && !message.contains('['), "{message}");
         }
         assert_eq!(syntax(&ParseError::UnexpectedToken(Token::CharData("x".to_owned()))), "\"x\" is not expected here");
+    }
+
+    /// A sample of the variant after this one. A new variant does not compile until it has its place.
+    fn next_error(error: &ZoneError) -> Option<ZoneError> {
+        let text = || "kube-cp.com".to_owned();
+        let path = || PathBuf::from("/etc/kube-cp.db");
+        let pool = || pool_name("lb.kube-cp.com");
+        let rtype = RecordType::A;
+        Some(match error {
+            ZoneError::InvalidName { .. } => ZoneError::UnsuitableName { name: text() },
+            ZoneError::UnsuitableName { .. } => ZoneError::DuplicateZone(text()),
+            ZoneError::DuplicateZone(_) => ZoneError::DuplicatePool(pool()),
+            ZoneError::DuplicatePool(_) => ZoneError::PoolOutsideZone { zone: text(), pool: pool() },
+            ZoneError::PoolOutsideZone { .. } => ZoneError::StaticRecordAtPool { zone: text(), pool: pool(), rtype },
+            ZoneError::StaticRecordAtPool { .. } => {
+                ZoneError::PoolDelegated { zone: text(), pool: pool(), cut: text() }
+            }
+            ZoneError::PoolDelegated { .. } => ZoneError::NoNameserver(text()),
+            ZoneError::NoNameserver(_) => ZoneError::DuplicateNameserver(text()),
+            ZoneError::DuplicateNameserver(_) => ZoneError::NameserverIsPool { zone: text(), nameserver: text() },
+            ZoneError::NameserverIsPool { .. } => {
+                ZoneError::NameserverWithoutAddress { zone: text(), nameserver: text() }
+            }
+            ZoneError::NameserverWithoutAddress { .. } => {
+                ZoneError::Syntax { path: path(), line: Some(1), cause: ParseError::UnknownRecordType(7) }
+            }
+            ZoneError::Syntax { .. } => ZoneError::Include { path: path(), line: 1, cause: IncludeError::TooMany },
+            ZoneError::Include { .. } => {
+                ZoneError::RecordOutsideZone { path: path(), zone: text(), name: text(), rtype }
+            }
+            ZoneError::RecordOutsideZone { .. } => {
+                ZoneError::UnsupportedRecord { path: path(), name: text(), rtype, reason: "its class must be IN" }
+            }
+            ZoneError::UnsupportedRecord { .. } => return None,
+        })
+    }
+
+    fn next_include_error(error: &IncludeError) -> Option<IncludeError> {
+        let path = || PathBuf::from("/etc/kube-cp.db");
+        Some(match error {
+            IncludeError::Malformed => IncludeError::NotRead(path()),
+            IncludeError::NotRead(_) => IncludeError::Circle(path()),
+            IncludeError::Circle(_) => IncludeError::Unclosed(path()),
+            IncludeError::Unclosed(_) => IncludeError::TooMany,
+            IncludeError::TooMany => IncludeError::TooLarge,
+            IncludeError::TooLarge => return None,
+        })
+    }
+
+    #[test]
+    fn every_error_of_a_zone_is_a_sentence() {
+        let cause = Name::from_ascii("a..b").unwrap_err();
+        let first = ZoneError::InvalidName { name: "a..b".to_owned(), cause };
+        let errors = std::iter::successors(Some(first), next_error);
+        assert_eq!(errors.map(|error| assert_is_sentence(&error.to_string())).count(), 15);
+        let errors = std::iter::successors(Some(IncludeError::Malformed), next_include_error);
+        assert_eq!(errors.map(|error| assert_is_sentence(&error.to_string())).count(), 6);
+    }
+
+    #[test]
+    fn every_error_of_the_parser_is_a_sentence() {
+        for text in [
+            "$NOTHING",
+            "a A",
+            "a A x",
+            "a NONSENSE x",
+            "a TYPE65280 x",
+            "a 1x A 192.0.2.1",
+            "a TXT \"",
+            "a TXT (",
+            "a )",
+            "a MX x y",
+            "a NSEC b A",
+            "a TXT \"\\999\"",
+            "a..b A 192.0.2.1",
+            "\u{1}",
+            "@ SOA a b c d e f g",
+        ] {
+            let parser = hickory_proto::serialize::txt::Parser::new(text, None, Some(Name::root()));
+            let Err(error) = parser.parse() else { continue };
+            assert_is_sentence(&syntax(&error));
+        }
     }
 }

@@ -1,3 +1,4 @@
+use daymark_decision::fixtures::assert_is_sentence;
 use serde_json::{Value, json};
 
 use super::*;
@@ -121,4 +122,27 @@ fn an_answer_that_is_no_list_is_reported_with_the_apiservers_own_words() {
     for body in ["", "{}", "[]", "<html>", r#"{"items": 5}"#, r#"{"items": [{}]}"#] {
         assert!(fault(200, body).starts_with("the answer is not a Kubernetes list"), "{body}");
     }
+}
+
+/// A sample of the variant after this one. A new variant does not compile until it has its place.
+fn next_error(error: &ListError) -> Option<ListError> {
+    let message = || "nodes is forbidden: User \"system:anonymous\" cannot list resource \"nodes\"".to_owned();
+    Some(match error {
+        ListError::Unauthorized(_) => ListError::Forbidden(message()),
+        ListError::Forbidden(_) => ListError::Status { code: 503, message: message() },
+        ListError::Status { .. } => ListError::Unreadable(serde_json::from_str::<ListedNode>("[{}]").err()?),
+        ListError::Unreadable(_) => return None,
+    })
+}
+
+#[test]
+fn every_error_of_a_list_is_a_sentence() {
+    let errors = std::iter::successors(Some(ListError::Unauthorized(String::new())), next_error);
+    errors.for_each(|error| assert_is_sentence(&error.to_string()));
+}
+
+#[test]
+fn quotes_in_the_message_of_an_apiserver_stay_quotes() {
+    let body = br#"{"kind": "Status", "message": "User \"a\" cannot list, it's \u202eforbidden"}"#;
+    assert_eq!(message(body), "User \"a\" cannot list, it's \\u{202e}forbidden");
 }

@@ -1,3 +1,5 @@
+use daymark_decision::fixtures::assert_is_sentence;
+
 use super::*;
 
 /// Bytes that rise from `first` by seven each.
@@ -92,4 +94,21 @@ fn no_text_that_is_shown_has_a_part_of_a_key() {
         let shown = format!("{error} {error:?}");
         assert!(broken.lines().all(|line| !shown.contains(&line[..8])), "{shown}");
     }
+}
+
+/// A sample of the variant after this one. A new variant does not compile until it has its place.
+fn next_error(error: &KeyRingError) -> Option<KeyRingError> {
+    Some(match error {
+        KeyRingError::Empty => KeyRingError::NotAKey { line: 2 },
+        KeyRingError::NotAKey { .. } => KeyRingError::NotRandom { line: 2 },
+        KeyRingError::NotRandom { .. } => KeyRingError::Twice { line: 2, id: KeyId([1; 4]) },
+        KeyRingError::Twice { .. } => KeyRingError::TooMany { line: 2 },
+        KeyRingError::TooMany { .. } => return None,
+    })
+}
+
+#[test]
+fn every_error_of_a_key_ring_is_a_sentence() {
+    let errors = std::iter::successors(Some(KeyRingError::Empty), next_error);
+    errors.for_each(|error| assert_is_sentence(&error.to_string()));
 }
