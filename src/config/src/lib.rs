@@ -211,6 +211,9 @@ impl Config {
     }
 }
 
+/// The file in `stateDir` with the admin token that Daymark makes if `admin.tokenFile` names none.
+pub const ADMIN_TOKEN: &str = "admin.token";
+
 /// The default of `stateDir`.
 pub const STATE_DIR: &str = raw::STATE_DIR;
 

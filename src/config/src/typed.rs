@@ -13,14 +13,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use daymark_files::error_chain;
+use daymark_files::{error_chain, is_open_to_all};
 
 use self::provider::Rest;
 use super::findings::{Findings, Location};
 use super::key::{Key, Located};
 use super::raw::{self, RawAdmin, RawConfig, RawSync};
 use super::values::{DnsName, FilePath, ListenText, PingUrl, Text, TextForm, duration_text};
-use super::{AdminConfig, Config, ConfigSource, PoolConfig, ProviderConfig, SyncConfig};
+use super::{ADMIN_TOKEN, AdminConfig, Config, ConfigSource, PoolConfig, ProviderConfig, SyncConfig};
 
 /// The source of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +68,14 @@ pub(super) fn config(raw: Key<RawConfig>, source: ConfigInput, base: &Path, find
     }
     let admin = checker.admin(raw.admin);
     let sync = sync(raw.sync);
+    let state_location = raw.state_dir.location().unwrap_or(root);
     let state_dir = match (raw.state_dir, source) {
         (Key::Absent, source) if source.is_flags() => None,
         (key, _) => Some(base.join(key.or(Text(FilePath(raw::STATE_DIR.into()))).0.0)),
     };
+    if let (None, Some(dir)) = (&admin.token_file, &state_dir) {
+        checker.warn_of_open_secret(&dir.join(ADMIN_TOKEN), state_location);
+    }
     Some(Config {
         pools,
         providers,
@@ -130,7 +134,7 @@ impl Checker<'_> {
         let names = raw.allowed_hosts.or(Vec::new()).into_iter().filter_map(Key::value);
         let allowed_hosts = names.map(|Text(DnsName(name))| name).collect();
         let without_token = matches!(raw.token_file, Key::Absent);
-        let token_file = self.file(raw.token_file, files::token);
+        let token_file = self.secret_file(raw.token_file, files::token);
         if let (true, false, Some(location)) = (without_token, listen.ip().is_loopback(), listen_location) {
             let message = format!(
                 "{listen} is open to other hosts, so they can read everything, and can write with the token that \
@@ -189,6 +193,25 @@ impl Checker<'_> {
             self.findings.error(location, error_chain(&error));
         }
         Some(path)
+    }
+
+    /// The same for a file with a secret. One that every user of the host may use is a warning.
+    fn secret_file(&mut self, key: Key<Text<FilePath>>, check: files::Check) -> Option<PathBuf> {
+        let location = key.location();
+        let path = self.file(key, check)?;
+        if let Some(location) = location {
+            self.warn_of_open_secret(&path, location);
+        }
+        Some(path)
+    }
+
+    fn warn_of_open_secret(&mut self, path: &Path, location: Location) {
+        if !self.source.is_alone() && is_open_to_all(path) {
+            let path = path.display();
+            let message =
+                format!("{path} is open to every user of this host, and holds a secret; run `chmod o-rwx {path}`");
+            self.findings.warn(location, message);
+        }
     }
 
     /// The same for a file that must be named.

@@ -52,6 +52,12 @@ pub enum SecretFileError<E: Error + 'static> {
     },
 }
 
+/// True if every user of the host may use a file.
+pub fn is_open_to_all(path: &Path) -> bool {
+    let metadata = bounded(path, READ_TIMEOUT, Path::metadata);
+    metadata.is_ok_and(|metadata| metadata.permissions().mode() & OTHERS != 0)
+}
+
 impl SecretFile {
     /// Reads a file that only its owner and its group may use.
     pub fn read<E: Error>(path: &Path) -> Result<Self, SecretFileError<E>> {

@@ -114,7 +114,7 @@ impl Checker<'_> {
     ) -> Option<TokenSource> {
         let message = match (&file, &variable) {
             (Key::Absent, Key::Absent) => "has no API token; one of tokenFile, tokenVariable is needed",
-            (_, Key::Absent) => return self.file(file, files::token).map(TokenSource::File),
+            (_, Key::Absent) => return self.secret_file(file, files::token).map(TokenSource::File),
             (Key::Absent, _) => {
                 return variable.value().map(|Text(Variable(name))| TokenSource::Environment(name));
             }

@@ -115,7 +115,7 @@ impl Checker<'_> {
 
     fn token(&mut self, file: Key<Text<FilePath>>) -> Option<Auth> {
         let location = file.location();
-        let path = self.file(file, files::token)?;
+        let path = self.secret_file(file, files::token)?;
         // An unusable file was found with the file itself.
         if !self.source.is_alone()
             && let Some(location) = location
@@ -143,6 +143,7 @@ impl Checker<'_> {
         let key = self.required_file(raw.key, "key", location, files::key);
         let certificate = certificate?;
         let key = key?;
+        self.warn_of_open_secret(&key, key_location.unwrap_or(location));
         if !self.source.is_alone() {
             match ClientIdentity::read(&certificate, &key) {
                 Ok(identity) => {

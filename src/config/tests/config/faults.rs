@@ -1,5 +1,8 @@
 //! Invalid values. Each error names the line, the path of the key, what is wrong and what is allowed.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::{SMALL, error, errors, files, warnings, with};
 
 /// The only error of [`SMALL`] with one part changed, without the name of the file.
@@ -792,4 +795,33 @@ fn nodes_are_a_list_or_seeds_with_a_way_to_find_the_others() {
         warnings.contains("fromKubernetes.selector: `selector` does nothing unless `source` is nodes"),
         "{warnings}"
     );
+}
+
+#[test]
+fn every_secret_that_is_open_to_all_is_a_warning() {
+    let dir = files();
+    std::fs::create_dir(dir.path().join("state")).unwrap();
+    std::fs::write(dir.path().join("state/admin.token"), "secret").unwrap();
+    let cloudflare = "providers:\n  - {type: cloudflare, zone: kube-cp.com, mode: records, tokenFile: token}\n";
+    for (name, old, new) in [
+        ("token", "{ca: ca.crt}", "{ca: ca.crt, auth: {tokenFile: token}}"),
+        (
+            "client.key",
+            "{ca: ca.crt}",
+            "{ca: ca.crt, auth: {clientCertificate: {certificate: client.crt, key: client.key}}}",
+        ),
+        ("token", "providers:\n", "admin: {tokenFile: token}\nproviders:\n"),
+        ("state/admin.token", "providers:\n", "stateDir: state\nproviders:\n"),
+        ("token", "providers:\n", cloudflare),
+    ] {
+        let path = dir.path().join(name);
+        let text = with(SMALL, old, new);
+        let warning = "is open to every user of this host, and holds a secret; run `chmod o-rwx ";
+        for (mode, is_open) in [(0o640, false), (0o644, true), (0o602, true)] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let found = warnings_in(&dir, &text);
+            assert_eq!(found.contains(&format!("{name} {warning}")), is_open, "{name} {mode:o}: {found}");
+        }
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    }
 }

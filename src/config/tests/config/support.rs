@@ -22,7 +22,9 @@ pub(crate) fn files() -> TempDir {
     write("blank", " \n");
     write("zone", "@ 300 IN A 192.0.2.1\n");
     write("gossip.key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
-    std::fs::set_permissions(dir.path().join("gossip.key"), Permissions::from_mode(0o600)).unwrap();
+    for secret in ["gossip.key", "client.key", "other.key", "token"] {
+        std::fs::set_permissions(dir.path().join(secret), Permissions::from_mode(0o600)).unwrap();
+    }
     dir
 }
 
