@@ -180,7 +180,7 @@ impl Admin {
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
         alarms.extend(hosts.iter().flat_map(HostsStatus::alarms));
         alarms.extend(self.refused.reason().map(|reason| format!("{REFUSED}: {reason}")));
-        alarms.extend(self.state.errors());
+        alarms.extend(self.state.alarms());
         let keys = self.key_file.iter().filter_map(|file| {
             file_alarm(file, "the file of the gossip keys", "this host exchanges nothing with the other hosts")
         });

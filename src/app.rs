@@ -150,8 +150,7 @@ impl App {
     }
 
     /// Runs until a signal, or until a task fails. Every task has ended when it returns.
-    pub async fn run(mut self) -> Result<(), RunError> {
-        let _lock = self.lock.take();
+    pub async fn run(self) -> Result<(), RunError> {
         let stop = CancellationToken::new();
         let reload = Arc::new(Notify::new());
         let Running { mut signals, mut tasks } = self.spawn(&stop, reload.clone());

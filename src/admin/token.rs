@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use daymark_config::ADMIN_TOKEN;
 use daymark_files::{FileError, StagedFile, Token, WatchError, WatchedFiles, read};
 use subtle::ConstantTimeEq;
 use tokio::time::sleep;
@@ -14,8 +15,6 @@ use tracing::info;
 
 use crate::os::blocking::BlockingThread;
 
-/// The name of the file that [`make_in`] makes.
-const FILE: &str = "admin.token";
 /// The pause after a failure to make a token.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
@@ -66,7 +65,7 @@ impl AdminToken {
 
     /// The token in the file that [`make_in`] makes in this directory.
     pub fn in_dir(dir: &Path) -> Self {
-        Self::in_file(&dir.join(FILE))
+        Self::in_file(&dir.join(ADMIN_TOKEN))
     }
 
     /// Admits a request with this `Authorization` header, or denies it.
@@ -89,7 +88,7 @@ impl AdminToken {
 
 /// Makes a token in a file of this directory, for its owner alone to read, unless there is one. Blocks.
 pub fn make_in(dir: &Path) -> io::Result<()> {
-    let path = dir.join(FILE);
+    let path = dir.join(ADMIN_TOKEN);
     fs::create_dir_all(dir)?;
     let is_empty = read(&path).is_ok_and(|secret| secret.trim_ascii().is_empty());
     if is_empty || !path.exists() { make(&path, is_empty) } else { Ok(()) }
@@ -191,7 +190,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let read = |name: &str| {
             make_in(&dir.path().join(name)).unwrap();
-            let path = dir.path().join(name).join(FILE);
+            let path = dir.path().join(name).join(ADMIN_TOKEN);
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             fs::read_to_string(path).unwrap()
         };
@@ -206,7 +205,7 @@ mod tests {
     #[test]
     fn a_token_file_that_was_left_empty_is_made_anew_and_another_is_let_be() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE);
+        let path = dir.path().join(ADMIN_TOKEN);
         for left in ["", " \n"] {
             fs::write(&path, left).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
@@ -233,7 +232,7 @@ mod tests {
         assert!(matches!(token.admit(Some("Bearer x")), Err(Denied::File(WatchError::Unusable(_)))));
         fs::remove_file(&dir).unwrap();
         sleep(RETRY_PAUSE * 2).await;
-        let secret = fs::read_to_string(dir.join(FILE)).unwrap();
+        let secret = fs::read_to_string(dir.join(ADMIN_TOKEN)).unwrap();
         assert!(token.admit(Some(&format!("Bearer {secret}"))).is_ok());
         shutdown.cancel();
         making.await.unwrap();
@@ -244,7 +243,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let make = || {
             make_in(dir.path()).unwrap();
-            fs::read_to_string(dir.path().join(FILE)).unwrap()
+            fs::read_to_string(dir.path().join(ADMIN_TOKEN)).unwrap()
         };
         let seen: Vec<String> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();

@@ -33,10 +33,10 @@ use crate::os::clock::Clock;
 use crate::os::notify;
 use crate::os::signals::Signals;
 use crate::peers::keyfile::KeyFile;
-use crate::peers::{self, ChannelEnds, Transport, TransportChannels};
+use crate::peers::{self, ChannelEnds, ResolvedPeers, Transport, TransportChannels};
 use crate::publish::{self, Progress, WriterLease};
 use crate::reload::{Refused, Reloader};
-use crate::state::{DecidedState, StateFile, StateHealth, StateWriter, persist_decisions};
+use crate::state::{DecidedState, StateDirectory, StateFile, StateHealth, StateWriter, persist_decisions};
 use crate::watchdog::Watchdog;
 
 /// A running app: its tasks, and the signals to it.
@@ -115,6 +115,9 @@ impl App {
             watchdog: Watchdog::default(),
             state: StateHealth::default(),
         };
+        if let (Some(lock), Some(dir)) = (self.lock, &self.config.state_dir) {
+            spawner.directory(StateDirectory::new(dir, "daymark run", lock), &self.config);
+        }
         let nodes = super::remembered_nodes(&self.config, |file| file.load(self.clock.now()));
         let key_file = self.transport.as_ref().map(Transport::key_file);
         let Core { driver, decisions, lease } = spawner.driver(&self.config, &nodes.discovered, self.transport);
@@ -141,6 +144,19 @@ impl App {
 }
 
 impl Spawner {
+    /// Looks after the state directory, with the admin token that Daymark has made in it.
+    fn directory(&mut self, directory: StateDirectory, config: &Config) {
+        self.state.set_directory(directory.clone());
+        let token_dir = config.state_dir.clone().filter(|_| config.admin.token_file.is_none());
+        let refill = move || {
+            if let Some(Err(error)) = token_dir.as_deref().map(admin_token::make_in) {
+                warn!("the admin token cannot be created again: {error}");
+            }
+        };
+        let looking = directory.look_after(self.state.clone(), refill, self.stop.clone());
+        self.tasks.spawn("the guard of the state directory", looking);
+    }
+
     /// Spawns the driver, the writer of its state, and the transport to the other hosts.
     fn driver(&mut self, config: &Config, discovered: &DiscoveredPools, transport: Option<Transport>) -> Core {
         let file = config.state_dir.as_deref().map(StateFile::new);
@@ -158,7 +174,8 @@ impl Spawner {
         };
         let DriverWithHandle { driver, handle } = Driver::with_handle(engine, hosts, self.clock, outputs);
         self.tasks.spawn("the driver", driver.run());
-        if let Some(transport) = transport {
+        if let Some(mut transport) = transport {
+            self.remember_peers(config, &mut transport);
             info!("the gossip with the other hosts listens on {}", shown(transport.local_addr()));
             let watchdog_handle = self.watchdog.watch("the gossip", peers::TRANSPORT_TIMEOUT);
             self.tasks.spawn("the gossip", transport.run(channels, watchdog_handle, self.stop.clone()));
@@ -168,6 +185,15 @@ impl Spawner {
         let writer = persist_decisions(file, loaded, from_driver, to_providers, self.state.clone());
         self.tasks.spawn("the state writer", writer);
         Core { driver: handle, decisions, lease }
+    }
+
+    /// Takes over the addresses of the peers from before a restart, and saves newer ones.
+    fn remember_peers(&mut self, config: &Config, transport: &mut Transport) {
+        let Some(file) = config.state_dir.as_deref().map(ResolvedPeers::file) else { return };
+        let known = loaded(file.load(self.clock.now())).unwrap_or_default();
+        transport.remember(&known);
+        let writer = StateWriter::new(file, self.state.clone(), Some(known));
+        self.tasks.spawn("the writer of the peers' addresses", peers::save_addresses(writer, transport.addresses()));
     }
 
     fn cluster(&self, config: &Config, membership: Option<&Membership>) -> HostGroup {

@@ -18,12 +18,13 @@ use daymark_resolver::{ResolveError, SystemResolver};
 use ring::rand::{SecureRandom, SystemRandom};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::addresses::ResolvedPeers;
 use super::channels::{OutboundMessage, PeerInput, TransportChannels};
 use super::keyfile::{self, KeyFile};
 use crate::metrics::Metrics;
@@ -54,6 +55,8 @@ pub struct Transport {
     configured: BTreeMap<HostName, PeerAddress>,
     /// The other hosts' addresses after resolution.
     resolved: BTreeMap<HostName, BTreeSet<SocketAddr>>,
+    /// Those of them that came from names.
+    by_name: watch::Sender<ResolvedPeers>,
     last_reports: BTreeMap<ReportKey, Instant>,
     resolver: SystemResolver,
     random: SystemRandom,
@@ -105,12 +108,37 @@ impl Transport {
             own_address: config.addresses.get(&config.membership.own).cloned(),
             cluster: config.cluster.clone(),
             resolved: fixed.collect(),
+            by_name: watch::Sender::default(),
             configured: others.map(|(host, address)| (host.clone(), address.clone())).collect(),
             last_reports: BTreeMap::new(),
             resolver: SystemResolver::new(),
             random: SystemRandom::new(),
             metrics,
         })
+    }
+
+    /// Takes over addresses of an earlier run. They count until the names resolve again.
+    pub fn remember(&mut self, known: &ResolvedPeers) {
+        for (host, addresses) in &known.0 {
+            if let Some(PeerAddress::Name { port, .. }) = self.configured.get(host) {
+                let fitting = addresses.iter().filter(|address| address.port() == *port).copied().collect();
+                self.take_over(host.clone(), fitting);
+            }
+        }
+    }
+
+    /// The addresses to which names resolved. They follow the transport.
+    pub fn addresses(&self) -> watch::Receiver<ResolvedPeers> {
+        self.by_name.subscribe()
+    }
+
+    fn take_over(&mut self, host: HostName, addresses: BTreeSet<SocketAddr>) {
+        if addresses.is_empty() {
+            return;
+        }
+        self.by_name
+            .send_if_modified(|known| known.0.insert(host.clone(), addresses.clone()).as_ref() != Some(&addresses));
+        self.resolved.insert(host, addresses);
     }
 
     /// The file of the gossip keys.
@@ -275,8 +303,7 @@ impl Transport {
     ) {
         let message = match addresses {
             Ok(addresses) => {
-                self.resolved.insert(host, addresses);
-                return;
+                return self.take_over(host, addresses);
             }
             Err(_) if self.resolved.contains_key(&host) => {
                 return debug!("host {host}: {name} does not resolve now");
@@ -330,5 +357,37 @@ mod tests {
         assert_eq!(destinations(resolved(), Some(at(2)), true), [at(2)].into());
         assert_eq!(destinations(resolved(), Some(at(2)), false), resolved(), "it does not answer any more");
         assert_eq!(destinations(resolved(), Some(at(9)), true), [at(1), at(2), at(9)].into(), "it has moved");
+    }
+
+    #[tokio::test]
+    async fn addresses_of_an_earlier_run_count_until_the_name_resolves_again() {
+        let text = "pools: [{name: lb.example.org, nodes: [{name: a, addresses: [192.0.2.1]}], probe: {insecure: true}}]\n\
+                    providers: [{type: authoritative, nameservers: [{name: ns1.example.net}]}]\n\
+                    peers: {self: one, listen: \"127.0.0.1:0\", keyFile: none, members: [{name: one, address: \"127.0.0.1:7946\"}, \
+                    {name: two, address: \"two.invalid:7946\"}, {name: three, address: \"127.0.0.3:7946\"}]}\n";
+        let config =
+            daymark_config::Config::parse_former(text, std::path::Path::new("daymark.yaml"), None, true).unwrap();
+        let mut transport = Transport::bind(&config.peers.unwrap(), Metrics::default()).unwrap();
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let host = |name: &str| HostName::new(name).unwrap();
+        let known = [
+            (host("two"), [at("192.0.2.2:7946"), at("192.0.2.2:9999")].into()),
+            (host("three"), [at("192.0.2.3:7946")].into()),
+            (host("four"), [at("192.0.2.4:7946")].into()),
+        ];
+        transport.remember(&ResolvedPeers(known.into()));
+        assert_eq!(transport.resolved[&host("two")], [at("192.0.2.2:7946")].into(), "of the port that is configured");
+        assert_eq!(transport.resolved[&host("three")], [at("127.0.0.3:7946")].into(), "it has an address");
+        assert_eq!(transport.resolved.get(&host("four")), None, "it is no member");
+
+        let (driver, _reports) = mpsc::channel(1);
+        let resolution = |addresses: &[&str]| PeerResolution {
+            host: host("two"),
+            name: "two.invalid".to_owned(),
+            addresses: Ok(addresses.iter().map(|address| at(address)).collect()),
+        };
+        transport.apply_resolution(resolution(&["192.0.2.22:7946"]), &driver);
+        assert_eq!(transport.resolved[&host("two")], [at("192.0.2.22:7946")].into());
+        assert_eq!(transport.addresses().borrow().0[&host("two")], [at("192.0.2.22:7946")].into(), "to be saved");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "state.lock";
@@ -54,6 +54,17 @@ impl StateLock {
         // The lock is valid even if this text cannot be written, as on a full disk.
         let _ = file.set_len(0).and_then(|()| write!(file, "process {} ({command})", std::process::id()));
         Ok(Self { file })
+    }
+}
+
+impl StateLock {
+    /// True unless the locked file in `dir` was deleted or replaced. One that cannot be looked at counts as in place.
+    pub fn is_in_place(&self, dir: &Path) -> bool {
+        let Ok(locked) = self.file.metadata() else { return true };
+        match fs::metadata(dir.join(FILE)) {
+            Ok(present) => (present.dev(), present.ino()) == (locked.dev(), locked.ino()),
+            Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        }
     }
 }
 

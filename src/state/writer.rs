@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use daymark_decision::{Decision, Memory, NodeKey, NodeName, PoolName};
@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tracing::{error, info};
 
+use super::directory::StateDirectory;
 use super::file::StateFile;
 use crate::os::blocking::BlockingThread;
 
@@ -71,9 +72,23 @@ struct Inner {
     persisted: watch::Sender<u64>,
     /// The overrides that have changed since the last save.
     unsaved: Mutex<BTreeSet<NodeKey>>,
+    /// The locked directory of the files; none is set if it could not be locked.
+    directory: OnceLock<StateDirectory>,
 }
 
 impl StateHealth {
+    /// Looks after this directory before each save.
+    pub fn set_directory(&self, directory: StateDirectory) {
+        // It is set once, at the start.
+        let _ = self.0.directory.set(directory);
+    }
+
+    /// The alarms, as sentences.
+    pub fn alarms(&self) -> Vec<String> {
+        let deleted = self.0.directory.get().and_then(StateDirectory::alarm);
+        self.errors().into_iter().chain(deleted).collect()
+    }
+
     /// The number of failed saves in this run.
     pub fn failures(&self) -> u64 {
         self.0.failures.load(Ordering::Relaxed)
@@ -102,6 +117,14 @@ impl StateHealth {
     pub fn unsaved_overrides(&self, pool: &PoolName) -> Vec<NodeName> {
         let unsaved = self.0.unsaved.lock();
         unsaved.iter().filter(|key| key.pool == *pool).map(|key| key.node.clone()).collect()
+    }
+
+    /// Records the outcome of a save to a file, or of a look at the directory.
+    pub fn record(&self, path: &Path, outcome: io::Result<()>) {
+        match outcome {
+            Ok(()) => self.record_success(path),
+            Err(error) => self.record_failure(path.to_owned(), error),
+        }
     }
 
     fn record_failure(&self, path: PathBuf, cause: impl Display) {
@@ -183,6 +206,10 @@ pub struct StateWriter<M> {
     health: StateHealth,
     saved: Option<M>,
     running: Option<RunningWriter<M>>,
+    /// The begin of the last save.
+    tried_at: Option<Instant>,
+    /// The number of deletions of the directory of which this writer knows.
+    deletions: u64,
     thread: BlockingThread,
 }
 
@@ -196,12 +223,21 @@ struct RunningWriter<M> {
 impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> StateWriter<M> {
     /// Makes the writer of a file whose present content is `saved`.
     pub fn new(file: StateFile<M>, health: StateHealth, saved: Option<M>) -> Self {
-        Self { file, health, saved, running: None, thread: BlockingThread::start("state writer") }
+        Self {
+            file,
+            health,
+            saved,
+            running: None,
+            tried_at: None,
+            deletions: 0,
+            thread: BlockingThread::start("state writer"),
+        }
     }
 
     /// Begins to save a state, and waits for it no longer than [`WRITE_TIMEOUT`]. It does nothing if the state is saved, or if an
     /// earlier save is under way.
     pub(crate) async fn save(&mut self, memory: &M) {
+        self.notice_deletion();
         if self.running.is_none() && self.saved.as_ref() != Some(memory) {
             self.begin(memory);
             // A longer save goes on in the background.
@@ -219,8 +255,31 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> State
                 }
             }
             Some(_) => self.ended().await,
-            None if self.saved.as_ref() != Some(memory) => tokio::time::sleep(RETRY_INTERVAL).await,
-            None => std::future::pending().await,
+            // A caller that waits for something else too calls this again and again.
+            None if self.saved.as_ref() != Some(memory) => {
+                let tried_at = *self.tried_at.get_or_insert_with(Instant::now);
+                tokio::time::sleep_until(tried_at + RETRY_INTERVAL).await;
+            }
+            None => self.deleted().await,
+        }
+    }
+
+    /// Forgets the saved content if the directory was deleted with it.
+    fn notice_deletion(&mut self) {
+        let deletions = self.health.0.directory.get().map_or(0, |directory| *directory.deletions().borrow());
+        if deletions != self.deletions {
+            self.deletions = deletions;
+            self.saved = None;
+        }
+    }
+
+    /// Waits until the directory has been deleted and made again.
+    async fn deleted(&self) {
+        if let Some(directory) = self.health.0.directory.get() {
+            // The directory lives as long as this writer.
+            let _ = directory.deletions().wait_for(|deletions| *deletions != self.deletions).await;
+        } else {
+            std::future::pending().await
         }
     }
 
@@ -241,9 +300,15 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> State
     fn begin(&mut self, memory: &M) {
         let file = self.file.clone();
         let content = memory.clone();
-        let saved = self.thread.run(move || file.save(&content));
+        let directory = self.health.0.directory.get().cloned();
+        let saved = self.thread.run(move || {
+            directory.iter().try_for_each(StateDirectory::ensure)?;
+            file.save(&content)
+        });
         let task = tokio::spawn(async { saved.await.unwrap_or_else(|error| Err(io::Error::other(error))) });
-        self.running = Some(RunningWriter { memory: memory.clone(), task, begun: Instant::now(), is_late: false });
+        let begun = Instant::now();
+        self.tried_at = Some(begun);
+        self.running = Some(RunningWriter { memory: memory.clone(), task, begun, is_late: false });
     }
 
     /// Waits for the end of the save that is under way, if there is one, and records its outcome.

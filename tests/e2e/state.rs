@@ -71,8 +71,12 @@ fn a_state_directory_that_cannot_be_created_is_an_alarm_and_answers_go_on() {
     works_without_state(&nodes, &daymark, "");
     assert!(daymark.log().contains("no admin token can be created"));
     daymark.logs("cannot be written");
-    let lines = daymark.log().lines().filter(|line| line.contains("cannot be written")).count();
-    assert_eq!(lines, 1, "one line when it begins, not one a try");
+    for file in ["state.json", "configuration.json"] {
+        let failed = format!("{file} cannot be written");
+        daymark.logs(&failed);
+        let lines = daymark.log().lines().filter(|line| line.contains(&failed)).count();
+        assert_eq!(lines, 1, "one line a file when it begins, not one a try");
+    }
 }
 
 /// Runs Daymark with a small file system at `state`, which ends with the process; `None` if mounting is not allowed.
@@ -149,4 +153,31 @@ fn a_drain_on_a_full_disk_is_active_and_reported_as_not_saved() {
     assert!(status["alarms"].to_string().contains(alarm), "{status}");
     fs::remove_file(filler).unwrap();
     until("it is saved", || (!daymark.json("/api/v1/status")["alarms"].to_string().contains(alarm)).then_some(()));
+}
+
+#[test]
+fn a_state_directory_that_is_deleted_is_made_again_and_no_second_process_gets_into_it() {
+    let nodes = Nodes::start(2);
+    let config = nodes.write(&nodes.plan());
+    let daymark = Daymark::run(&config);
+    daymark.answers(&nodes.addresses(), "ready");
+    fs::remove_dir_all(nodes.path("state")).unwrap();
+    until("everything is there again", || {
+        let names = ["state.json", "state.lock", "admin.token", "configuration.json"];
+        names.iter().all(|name| nodes.path("state").join(name).exists()).then_some(())
+    });
+    let alarms = daymark.json("/api/v1/status")["alarms"].to_string();
+    assert!(alarms.contains("was deleted while Daymark ran; it was made again"), "{alarms}");
+    let second = finish(command_of(&["run", "-c"]).arg(&config));
+    assert_eq!(second.code, Some(2), "{}", second.stderr);
+    assert!(second.stderr.contains("one Daymark at a time can use it"), "{}", second.stderr);
+    let path = format!("/api/v1/pools/{POOL}/nodes/cp-1/override");
+    until("the new token is in use", || {
+        let (code, body) = http(daymark.admin, "PUT", &path, Some(&nodes.token()), r#"{"kind": "drain"}"#);
+        (code == 200 && body.starts_with("{\"saved\":true,")).then_some(())
+    });
+    daymark.answers(&nodes.addresses()[1..], "ready");
+    daymark.kill();
+    let restarted = Daymark::run(&config);
+    assert_eq!(look_up(restarted.dns), nodes.addresses()[1..].iter().copied().collect(), "the drain is saved");
 }

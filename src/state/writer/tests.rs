@@ -59,7 +59,15 @@ fn slow_save(file: StateFile<Memory>, health: StateHealth, memory: Memory, is_la
     let (answer, disk) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(async { disk.await.map_err(io::Error::other) });
     let running = Some(RunningWriter { memory, task, begun: Instant::now(), is_late });
-    let writer = StateWriter { file, health, saved: None, running, thread: BlockingThread::start("test") };
+    let writer = StateWriter {
+        file,
+        health,
+        saved: None,
+        running,
+        tried_at: None,
+        deletions: 0,
+        thread: BlockingThread::start("test"),
+    };
     SlowSave { writer, answer }
 }
 
@@ -250,4 +258,19 @@ async fn an_override_that_the_disk_did_not_take_is_named_until_it_does() {
     running.health.persisted(3, &node_key()).await.unwrap();
     assert_eq!(running.health.unsaved_overrides(&pool), []);
     running.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_save_is_tried_again_though_its_waiter_looks_away_every_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let blocked = dir.path().join("file");
+    std::fs::write(&blocked, "").unwrap();
+    let memory = decided(1).memory;
+    let mut writer = StateWriter::new(StateFile::new(&blocked), StateHealth::default(), None);
+    writer.save(&memory).await;
+    let mut looks = 0;
+    while timeout(Duration::from_secs(1), writer.needs_attention(&memory)).await.is_err() {
+        looks += 1;
+        assert!(looks < 11, "it asks for no attention");
+    }
 }

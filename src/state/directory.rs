@@ -1,0 +1,155 @@
+//! The state directory of a running Daymark: it is made again if somebody deletes it, and no second process gets into it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use daymark_files::error_chain;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use super::lock::StateLock;
+use super::writer::StateHealth;
+use crate::os::blocking::BlockingThread;
+
+/// The time between two looks at the directory.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The locked state directory. Clones share it.
+#[derive(Clone, Debug)]
+pub struct StateDirectory(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    command: &'static str,
+    lock: Mutex<StateLock>,
+    /// The number of times that the directory was deleted and made again.
+    deletions: watch::Sender<u64>,
+}
+
+impl StateDirectory {
+    /// The directory of a lock that this process has taken as `command`.
+    pub fn new(dir: &Path, command: &'static str, lock: StateLock) -> Self {
+        let inner = Inner { dir: dir.to_owned(), command, lock: Mutex::new(lock), deletions: watch::Sender::default() };
+        Self(Arc::new(inner))
+    }
+
+    /// Makes the directory and its lock again if they were deleted. This blocks.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the directory cannot be made, or if another process has it now.
+    pub fn ensure(&self) -> io::Result<()> {
+        let Inner { dir, command, lock, deletions } = &*self.0;
+        let mut lock = lock.lock();
+        if lock.is_in_place(dir) {
+            return Ok(());
+        }
+        *lock = StateLock::take(dir, command).map_err(|error| io::Error::other(error_chain(&error)))?;
+        deletions.send_modify(|count| *count += 1);
+        error!("{}", self.deletion());
+        Ok(())
+    }
+
+    /// The number of times that the directory was made again. It follows the directory.
+    pub fn deletions(&self) -> watch::Receiver<u64> {
+        self.0.deletions.subscribe()
+    }
+
+    /// The alarm of a directory that was deleted in this run.
+    pub fn alarm(&self) -> Option<String> {
+        (*self.0.deletions.borrow() > 0).then(|| self.deletion())
+    }
+
+    fn deletion(&self) -> String {
+        format!(
+            "the state directory {} was deleted while Daymark ran; it was made again, and the state is saved anew; find out \
+             what deletes it",
+            self.0.dir.display()
+        )
+    }
+
+    /// Looks after the directory until the shutdown. After it was made again, `refill` puts back what no writer does.
+    pub async fn look_after(
+        self,
+        health: StateHealth,
+        refill: impl Fn() + Clone + Send + 'static,
+        stop: CancellationToken,
+    ) {
+        let thread = BlockingThread::start("state directory");
+        let looking = async {
+            let mut deletions = self.deletions();
+            loop {
+                sleep(LOOK_INTERVAL).await;
+                let directory = self.clone();
+                // The writers report a disk that does not answer.
+                let Ok(ensured) = thread.run(move || directory.ensure()).await else { continue };
+                health.record(&self.0.dir, ensured);
+                if deletions.has_changed().unwrap_or_default() {
+                    deletions.mark_unchanged();
+                    // A crash or a busy disk is reported by others.
+                    let _ = thread.run(refill.clone()).await;
+                }
+            }
+        };
+        stop.run_until_cancelled(looking).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn locked(dir: &Path) -> StateDirectory {
+        StateDirectory::new(dir, "daymark run", StateLock::take(dir, "daymark run").unwrap())
+    }
+
+    #[test]
+    fn a_deleted_directory_is_made_again_and_locked() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("state");
+        let directory = locked(&dir);
+        directory.ensure().unwrap();
+        assert_eq!(directory.alarm(), None);
+        fs::remove_dir_all(&dir).unwrap();
+        directory.ensure().unwrap();
+        assert_eq!(*directory.deletions().borrow(), 1);
+        assert!(directory.alarm().unwrap().contains("was deleted while Daymark ran"));
+        assert!(StateLock::take(&dir, "daymark run").unwrap_err().to_string().contains("in use by process"));
+        directory.ensure().unwrap();
+        assert_eq!(*directory.deletions().borrow(), 1, "once is enough");
+    }
+
+    #[test]
+    fn a_directory_that_another_process_took_meanwhile_is_left_to_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("state");
+        let directory = locked(&dir);
+        fs::remove_dir_all(&dir).unwrap();
+        let other = StateLock::take(&dir, "daymark sync").unwrap();
+        for _ in 0..2 {
+            assert!(directory.ensure().unwrap_err().to_string().contains("(daymark sync)"));
+        }
+        drop(other);
+        directory.ensure().unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_again_is_an_error() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("state");
+        let directory = locked(&dir);
+        fs::remove_dir_all(&dir).unwrap();
+        fs::write(&dir, "a file").unwrap();
+        assert!(directory.ensure().unwrap_err().to_string().contains("cannot be locked"));
+        fs::remove_file(&dir).unwrap();
+        directory.ensure().unwrap();
+    }
+}
