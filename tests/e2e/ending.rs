@@ -3,13 +3,16 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
+use std::time::Duration;
 
+use daymark_fake_apiserver::Behaviour;
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
 use tempfile::NamedTempFile;
 
 use crate::support::nodes::Nodes;
 use crate::support::zone::ZoneFixture;
-use crate::support::{Daymark, LONG, Process, daymark, until};
+use crate::support::{Daymark, LONG, Process, daymark, until, until_within};
 
 #[test]
 fn the_first_signal_ends_the_process_cleanly_even_with_open_connections() {
@@ -64,4 +67,37 @@ fn a_second_signal_ends_the_process_at_once() {
         let output = fs::read_to_string(log.path()).unwrap();
         assert!(code == Some(1) && output.ends_with("stopped at once by a second signal\n"), "{code:?}: {output}");
     }
+}
+
+/// The time that a service manager and a kubelet give to the shutdown, as in the unit and in the static Pod.
+const GRACE_PERIOD: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_stop_with_everything_slow_is_over_within_the_grace_period() {
+    let fixture = ZoneFixture::new(2);
+    let mut daymark = Daymark::run(&fixture.config());
+    daymark.answers(&fixture.nodes.addresses(), "ready");
+    // Clients that ask again and again, and never read.
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(50);
+    let mut deaf: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(daymark.admin).unwrap()).collect();
+    deaf.iter_mut().for_each(|client| client.write_all(request.as_bytes()).unwrap());
+    // A disk that does not answer: a save waits for a reader of the pipe.
+    for file in ["state.json.new", "provider-cloudflare.json.new"] {
+        let pipe = fixture.nodes.path("state").join(file);
+        let _ = fs::remove_file(&pipe);
+        assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    }
+    // A provider that takes each call and never answers.
+    let calls = || fixture.zone.cloudflare.calls().len();
+    let before = calls();
+    for _ in 0..100 {
+        fixture.zone.cloudflare.inject(Fault::StallAfter, RequestMatcher::any());
+    }
+    fixture.nodes.set(0, Behaviour::Dead);
+    until("a call hangs", || (calls() > before).then_some(()));
+    daymark.logs("the disk does not answer");
+
+    daymark.process.signal("TERM");
+    let status = until_within(GRACE_PERIOD, "the process has ended", || daymark.process.0.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0), "{}", daymark.log());
 }

@@ -24,13 +24,18 @@ pub(crate) const LONG: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Waits until `look` returns something.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_within(LONG, what, look)
+}
+
+/// Waits until `look` returns something, and no longer than `limit`.
+pub(crate) fn until_within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let since = Instant::now();
     loop {
         if let Some(seen) = look() {
             return seen;
         }
-        assert!(since.elapsed() < LONG, "waited in vain until {what}");
+        assert!(since.elapsed() < limit, "waited in vain until {what}");
         std::thread::sleep(LOOK);
     }
 }
