@@ -203,7 +203,7 @@ impl Spawner {
         let hosts = membership.map(|membership| {
             let gossip = Gossip::new(membership, self.clock.started().as_millis(), self.clock.now());
             let hashes = peers::configuration_hashes(&config.pools);
-            Hosts::new(gossip, hashes, driver, to_publishers, self.metrics.clone())
+            Hosts::new(gossip, hashes, driver, to_publishers, self.metrics.clone(), self.state.clone())
         });
         HostGroup { hosts, channels: transport, lease }
     }

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use daymark_api::{EventKind, HostVote, HostsStatus, PeerMismatch, PeerMismatchStatus, PeerStatus, PeerTarget};
-use daymark_decision::{Engine, HostName, Moment, PoolName, Target, Vote, WriterElection};
+use daymark_api::{
+    EventKind, HostVote, HostsStatus, PeerMismatch, PeerMismatchStatus, PeerStatus, PeerTarget, UnsavedOverride,
+};
+use daymark_decision::{Engine, HostName, Moment, NodeKey, PoolName, Target, Vote, WriterElection};
 use daymark_gossip::{ClockReading, ConfigurationHash, Freshness, Gossip, Message, PeerSummary, Rejection, exchange};
 use jiff::SignedDuration;
 use tokio::sync::{mpsc, watch};
@@ -17,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::os::clock::Clock;
 use crate::peers::{DriverChannels, HostMismatch, Mismatches, OtherHosts, OutboundMessage, PeerInput, mismatches};
 use crate::publish::WriterLease;
+use crate::state::StateHealth;
 
 /// The gossip with the other hosts, and what this host derives from it.
 #[derive(Debug)]
@@ -33,6 +36,7 @@ pub struct Hosts {
     election: WriterElection,
     lease: watch::Sender<WriterLease>,
     metrics: Metrics,
+    state: StateHealth,
     mismatches: Mismatches,
 }
 
@@ -47,6 +51,7 @@ impl Hosts {
         channels: DriverChannels,
         lease: watch::Sender<WriterLease>,
         metrics: Metrics,
+        state: StateHealth,
     ) -> Self {
         Self {
             gossip,
@@ -58,6 +63,7 @@ impl Hosts {
             election: WriterElection::default(),
             lease,
             metrics,
+            state,
             mismatches: Mismatches::default(),
         }
     }
@@ -89,6 +95,7 @@ impl Hosts {
         let now = clock.now();
         // A writer lease ends when hosts become unreachable, even if the engine has nothing else to do.
         engine.handle_timeout(now);
+        self.gossip.set_unsaved_overrides(self.state.all_unsaved_overrides());
         exchange(engine, &mut self.gossip, &self.configuration, now);
         while let Some(transmit) = self.gossip.poll_transmit(now) {
             let once = self.answer_once.remove(&transmit.to);
@@ -192,6 +199,11 @@ impl Hosts {
             reachable_hosts: peer.reachable.iter().cloned().collect(),
             configuration: peer.configuration.iter().map(|(pool, hash)| (pool.clone(), hash.to_string())).collect(),
             differs: mismatches::differing_pools(&self.configuration, &peer.configuration),
+            unsaved_overrides: peer
+                .unsaved_overrides
+                .into_iter()
+                .map(|NodeKey { pool, node }| UnsavedOverride { pool, node })
+                .collect(),
             targets: peer.votes.iter().map(target).collect(),
             host: peer.host,
         }

@@ -113,6 +113,11 @@ impl StateHealth {
         Err(self.0.errors.lock().values().next().cloned().unwrap_or(SaveError::NoAnswer))
     }
 
+    /// The nodes of all pools whose newest override, or its end, is not on the disk.
+    pub fn all_unsaved_overrides(&self) -> BTreeSet<NodeKey> {
+        self.0.unsaved.lock().clone()
+    }
+
     /// The nodes of a pool whose newest override, or its end, is not on the disk.
     pub fn unsaved_overrides(&self, pool: &PoolName) -> Vec<NodeName> {
         let unsaved = self.0.unsaved.lock();

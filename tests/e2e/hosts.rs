@@ -353,3 +353,22 @@ fn a_gossip_key_that_broke_while_daymark_ran_does_not_take_dns_down_at_a_restart
     hosts.until_all_are_reachable();
     hosts.all_answer(&all);
 }
+
+#[test]
+fn every_host_tells_on_which_host_a_drain_is_not_saved() {
+    let hosts = Hosts::start(Nodes::start(2), |_, plan| plan);
+    let all = hosts.nodes.addresses();
+    hosts.all_answer(&all);
+    let blocked = hosts.nodes.path("state-1/state.json.new");
+    std::fs::create_dir(&blocked).unwrap();
+    hosts.send_override(0, &["drain", "cp-1"]);
+    hosts.all_answer(&all[1..]);
+    let alarm = "host dns-1: the overrides of cp-1 (lb.kube-cp.com) are active, but not saved there";
+    let alarms = |host: usize| hosts.host(host).json("/api/v1/status")["alarms"].to_string();
+    for host in [0, 2] {
+        until("the alarm of another host", || alarms(host).contains(alarm).then_some(()));
+    }
+    assert!(alarms(1).contains("are active, but not saved on this host"), "{}", alarms(1));
+    std::fs::remove_dir(&blocked).unwrap();
+    until("no alarm is left", || (0..3).all(|host| !alarms(host).contains("not saved")).then_some(()));
+}

@@ -64,6 +64,7 @@ impl HostsStatus {
             alarms.push("this host reaches no target, so it abstains".to_owned());
         }
         alarms.extend(self.peers.iter().filter_map(PeerStatus::unreachability));
+        alarms.extend(self.peers.iter().filter_map(PeerStatus::unsaved_alarm));
         alarms.extend(self.mismatches.iter().map(|mismatch| mismatch.message.clone()));
         alarms
     }
@@ -110,11 +111,33 @@ pub struct PeerStatus {
     pub configuration: BTreeMap<PoolName, String>,
     /// The pools whose configuration differs from this host's, and those that only one of both hosts has.
     pub differs: Vec<PoolName>,
+    /// The overrides that it could not save: its restart would lose them, unless another host has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsaved_overrides: Vec<UnsavedOverride>,
     /// Its grade of every target.
     pub targets: Vec<PeerTarget>,
 }
 
+/// An override that was set or cleared, and that is not on the disk of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnsavedOverride {
+    /// The pool of its node.
+    pub pool: PoolName,
+    /// Its node.
+    pub node: NodeName,
+}
+
 impl PeerStatus {
+    /// The alarm that overrides are active and not on the disk of this peer.
+    fn unsaved_alarm(&self) -> Option<String> {
+        let nodes: Vec<String> =
+            self.unsaved_overrides.iter().map(|unsaved| format!("{} ({})", unsaved.node, unsaved.pool)).collect();
+        (!nodes.is_empty()).then(|| {
+            format!("host {}: the overrides of {} are active, but not saved there", self.host, nodes.join(", "))
+        })
+    }
+
     fn unreachability(&self) -> Option<String> {
         let host = &self.host;
         (!self.reachable).then(|| match self.last_contact {

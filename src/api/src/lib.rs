@@ -18,7 +18,7 @@ pub use self::discovery::{
     DiscoveryEvent, DiscoveryStatus, KnownAddress, Missing, MissingAddress, MissingStatus, Origin, StayReason,
 };
 pub use self::event::{Event, EventKind};
-pub use self::hosts::{HostVote, HostsStatus, PeerMismatchStatus, PeerStatus, PeerTarget};
+pub use self::hosts::{HostVote, HostsStatus, PeerMismatchStatus, PeerStatus, PeerTarget, UnsavedOverride};
 pub use self::mismatch::PeerMismatch;
 pub use self::pools::{
     ExpiryStatus, Observed, PendingOverride, PoolStatus, TargetStatus, basis_alarms, unusable_file_alarm,

@@ -192,6 +192,7 @@ fn hosts_status() -> HostsStatus {
         reachable_hosts: vec![host.clone()],
         configuration: [(pool_name("lb.example.org"), "00ff".to_owned())].into(),
         differs: vec![pool_name("lb.example.org")],
+        unsaved_overrides: Vec::new(),
         targets: vec![PeerTarget {
             pool: pool_name("lb.example.org"),
             node: node_name("cp-1"),

@@ -74,6 +74,7 @@ pub(crate) fn peer_status(host: &str, reachable: bool, grade: Grade) -> PeerStat
         reachable_hosts: Vec::new(),
         configuration: BTreeMap::new(),
         differs: Vec::new(),
+        unsaved_overrides: Vec::new(),
         targets: vec![PeerTarget {
             pool: pool_name("lb.example.org"),
             node: node_name("cp-1"),

@@ -38,6 +38,8 @@ pub enum EntryKey {
     Vote(Target),
     /// The newest override of a node that the host knows.
     Override(NodeKey),
+    /// The newest override of the node is not on the disk of the host.
+    UnsavedOverride(NodeKey),
 }
 
 /// The value of an entry.
@@ -60,6 +62,8 @@ pub enum EntryValue {
     Vote(Vote),
     /// See [`EntryKey::Override`].
     Override(#[serde(with = "override_encoding")] OverrideEntry),
+    /// See [`EntryKey::UnsavedOverride`]. The key says everything.
+    UnsavedOverride,
 }
 
 impl EntryValue {

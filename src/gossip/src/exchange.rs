@@ -3,9 +3,9 @@
 //! It passes the views and overrides of the other hosts to the engine, and this host's state to the gossip. Neither of the two
 //! knows the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use daymark_decision::{Engine, Moment, PoolName};
+use daymark_decision::{Engine, Moment, NodeKey, PoolName};
 
 use crate::entries::{ConfigurationHash, EntryKey, EntryValue};
 use crate::gossip::{Gossip, ReceivedView};
@@ -31,11 +31,16 @@ pub fn exchange(
     }
     // Collecting all entries costs more than most inputs do.
     if gossip.is_behind(engine.revision()) {
-        gossip.set_entries(&entries(engine, configuration), now);
+        let entries = entries(engine, configuration, gossip.unsaved_overrides());
+        gossip.set_entries(&entries, now);
     }
 }
 
-fn entries(engine: &Engine, configuration: &BTreeMap<PoolName, ConfigurationHash>) -> BTreeMap<EntryKey, EntryValue> {
+fn entries(
+    engine: &Engine,
+    configuration: &BTreeMap<PoolName, ConfigurationHash>,
+    unsaved_overrides: &BTreeSet<NodeKey>,
+) -> BTreeMap<EntryKey, EntryValue> {
     let votes = engine.votes().into_iter().map(|(target, vote)| (EntryKey::Vote(target), EntryValue::Vote(vote)));
     let overrides = engine
         .override_entries()
@@ -51,7 +56,9 @@ fn entries(engine: &Engine, configuration: &BTreeMap<PoolName, ConfigurationHash
         (EntryKey::ReachableHosts, EntryValue::ReachableHosts(engine.reachable_hosts())),
         (EntryKey::Members, EntryValue::Members(members)),
     ];
-    votes.chain(overrides).chain(configuration).chain(of_host).collect()
+    let unsaved =
+        unsaved_overrides.iter().map(|key| (EntryKey::UnsavedOverride(key.clone()), EntryValue::UnsavedOverride));
+    votes.chain(overrides).chain(configuration).chain(of_host).chain(unsaved).collect()
 }
 
 #[cfg(test)]
@@ -142,5 +149,28 @@ mod tests {
         hosts[1].configure(3, at(9_000));
         hosts[1].exchange(at(9_000));
         assert_eq!((hosts[0].drained(), hosts[1].drained()), (vec!["kube-cp-3"], vec!["kube-cp-3"]));
+    }
+
+    #[test]
+    fn overrides_that_are_on_no_disk_of_a_host_are_reported_to_the_others_until_they_are() {
+        let start = Moment::from_millis(1_767_225_600_000);
+        let at = |ms| start.after(Duration::from_millis(ms));
+        let mut hosts = [Host::new("dns-1", 3, start), Host::new("dns-2", 3, start)];
+        let unsaved = NodeKey { pool: pool_name("lb.kube-cp.com"), node: node_name("kube-cp-3") };
+        let mut now = 0;
+        for expected in [BTreeSet::from([unsaved]), BTreeSet::new()] {
+            hosts[0].gossip.set_unsaved_overrides(expected.clone());
+            for ms in (now..now + 3_000).step_by(10) {
+                for (sender, receiver) in [(0, 1), (1, 0)] {
+                    hosts[sender].exchange(at(ms));
+                    while let Some(transmit) = hosts[sender].gossip.poll_transmit(at(ms)) {
+                        hosts[receiver].gossip.handle(transmit.message, at(ms)).unwrap();
+                    }
+                }
+            }
+            now += 3_000;
+            let summary = hosts[1].gossip.peers().next().unwrap();
+            assert_eq!(summary.unsaved_overrides, expected);
+        }
     }
 }

@@ -7,11 +7,11 @@
 mod incoming;
 mod outgoing;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::{HostName, Membership, Moment, NodeOverride, PeerView, PoolName};
+use daymark_decision::{HostName, Membership, Moment, NodeKey, NodeOverride, PeerView, PoolName};
 
 use crate::entries::{ConfigurationHash, EntryKey, EntryValue, HostEntries};
 use crate::message::Message;
@@ -46,6 +46,8 @@ pub struct Gossip {
     links: BTreeMap<HostName, PeerLink>,
     /// Overrides that have arrived and were not taken yet.
     override_entries: Vec<NodeOverride>,
+    /// The overrides that are not on the disk of this host.
+    unsaved_overrides: BTreeSet<NodeKey>,
     /// The configuration with which overrides were taken last.
     configuration: BTreeMap<PoolName, ConfigurationHash>,
     has_identity_conflict: bool,
@@ -130,6 +132,7 @@ impl Gossip {
             peers: BTreeMap::new(),
             links: others.map(|other| (other.clone(), PeerLink::new(now))).collect(),
             override_entries: Vec::new(),
+            unsaved_overrides: BTreeSet::new(),
             configuration: BTreeMap::new(),
             has_identity_conflict: false,
             was_set_back: false,
@@ -204,6 +207,18 @@ impl Gossip {
         self.override_entries.extend(known);
     }
 
+    /// Reports the overrides that are not on the disk of this host to the others, with the next exchange.
+    pub fn set_unsaved_overrides(&mut self, unsaved: BTreeSet<NodeKey>) {
+        if self.unsaved_overrides != unsaved {
+            self.unsaved_overrides = unsaved;
+            self.revision = None;
+        }
+    }
+
+    pub(crate) fn unsaved_overrides(&self) -> &BTreeSet<NodeKey> {
+        &self.unsaved_overrides
+    }
+
     /// Tells if others have reported, since the last call, that another host uses this host's name.
     pub fn take_identity_conflict(&mut self) -> bool {
         std::mem::take(&mut self.has_identity_conflict)
@@ -256,6 +271,7 @@ impl Gossip {
                 reachable: peer.reachable_hosts(),
                 configuration: peer.configuration(),
                 members: peer.members(),
+                unsaved_overrides: peer.unsaved_overrides(),
             }
         })
     }

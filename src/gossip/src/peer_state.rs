@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use daymark_decision::{HostName, Moment, NodeOverride, PoolName, Target, Vote};
+use daymark_decision::{HostName, Moment, NodeKey, NodeOverride, PoolName, Target, Vote};
 
 use crate::entries::{ConfigurationHash, EntryKey, EntryValue, HostEntries};
 use crate::message::DigestEntry;
@@ -126,6 +126,14 @@ impl PeerState {
             Some(EntryValue::Members(hosts)) => Some(hosts.clone()),
             _ => None,
         }
+    }
+
+    pub(crate) fn unsaved_overrides(&self) -> BTreeSet<NodeKey> {
+        let keys = self.entries.iter().filter_map(|(key, _)| match key {
+            EntryKey::UnsavedOverride(key) => Some(key.clone()),
+            _ => None,
+        });
+        keys.collect()
     }
 
     pub(crate) fn configuration(&self) -> BTreeMap<PoolName, ConfigurationHash> {

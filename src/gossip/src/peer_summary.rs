@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_decision::{HostName, Moment, PoolName, Target, Vote};
+use daymark_decision::{HostName, Moment, NodeKey, PoolName, Target, Vote};
 
 use crate::entries::ConfigurationHash;
 
@@ -31,6 +31,8 @@ pub struct PeerSummary {
     pub configuration: BTreeMap<PoolName, ConfigurationHash>,
     /// The hosts in its configuration; `None` before it has sent them.
     pub members: Option<BTreeSet<HostName>>,
+    /// The overrides that are not on its disk.
+    pub unsaved_overrides: BTreeSet<NodeKey>,
 }
 
 /// The clocks of two hosts at one moment.

@@ -264,7 +264,7 @@ async fn an_override_that_the_disk_did_not_take_is_named_until_it_does() {
 async fn a_failed_save_is_tried_again_though_its_waiter_looks_away_every_second() {
     let dir = tempfile::tempdir().unwrap();
     let blocked = dir.path().join("file");
-    std::fs::write(&blocked, "").unwrap();
+    fs::write(&blocked, "").unwrap();
     let memory = decided(1).memory;
     let mut writer = StateWriter::new(StateFile::new(&blocked), StateHealth::default(), None);
     writer.save(&memory).await;
