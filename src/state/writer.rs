@@ -284,7 +284,7 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> State
             // The directory lives as long as this writer.
             let _ = directory.deletions().wait_for(|deletions| *deletions != self.deletions).await;
         } else {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

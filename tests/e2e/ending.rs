@@ -80,7 +80,9 @@ fn a_stop_with_everything_slow_is_over_within_the_grace_period() {
     // Clients that ask again and again, and never read.
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(50);
     let mut deaf: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(daymark.admin).unwrap()).collect();
-    deaf.iter_mut().for_each(|client| client.write_all(request.as_bytes()).unwrap());
+    for client in &mut deaf {
+        client.write_all(request.as_bytes()).unwrap();
+    }
     // A disk that does not answer: a save waits for a reader of the pipe.
     for file in ["state.json.new", "provider-cloudflare.json.new"] {
         let pipe = fixture.nodes.path("state").join(file);
