@@ -158,7 +158,9 @@ mod tests {
         let errors: Vec<String> =
             std::iter::successors(Some(invalid.into()), next_error).map(|error| error.to_string()).collect();
         assert_eq!(errors.len(), 3);
-        errors.iter().for_each(|error| assert_is_sentence(error));
+        for error in &errors {
+            assert_is_sentence(error);
+        }
         assert_is_sentence(&QueryError(errors).to_string());
     }
 }

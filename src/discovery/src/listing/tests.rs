@@ -138,7 +138,9 @@ fn next_error(error: &ListError) -> Option<ListError> {
 #[test]
 fn every_error_of_a_list_is_a_sentence() {
     let errors = std::iter::successors(Some(ListError::Unauthorized(String::new())), next_error);
-    errors.for_each(|error| assert_is_sentence(&error.to_string()));
+    for error in errors {
+        assert_is_sentence(&error.to_string());
+    }
 }
 
 #[test]

@@ -110,5 +110,7 @@ fn next_error(error: &KeyRingError) -> Option<KeyRingError> {
 #[test]
 fn every_error_of_a_key_ring_is_a_sentence() {
     let errors = std::iter::successors(Some(KeyRingError::Empty), next_error);
-    errors.for_each(|error| assert_is_sentence(&error.to_string()));
+    for error in errors {
+        assert_is_sentence(&error.to_string());
+    }
 }
