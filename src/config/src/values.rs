@@ -39,14 +39,18 @@ pub(super) trait TextForm: Sized {
     /// The allowed values, as a noun phrase.
     fn allowed() -> String;
 
-    /// Reads a text, or says what is wrong with it.
+    /// Reads a text.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is not one of [`TextForm::allowed`].
     fn parse(text: &str) -> Result<Self, TextFault>;
 
     /// Narrows the schema beyond `type: string`.
     fn narrow(_schema: &mut Schema) {}
 }
 
-/// Says in the schema which form a text has; what is allowed as a whole says [`TextForm::parse`].
+/// Gives the schema a pattern. It may be wider than [`TextForm::parse`], which alone decides.
 fn pattern(schema: &mut Schema, pattern: impl Into<Value>) {
     schema.insert("pattern".to_owned(), pattern.into());
 }

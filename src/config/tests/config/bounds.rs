@@ -14,14 +14,15 @@ fn load_error(path: &Path) -> String {
 
 #[test]
 fn an_empty_file_is_an_error_that_lists_the_allowed_keys() {
-    let expected = "the file: is empty; a mapping with keys among pools, providers, peers, admin, stateDir is allowed";
+    let expected =
+        "the file: is empty; a mapping with keys among pools, providers, peers, admin, sync, stateDir is allowed";
     assert_eq!(error(""), format!("daymark.yaml:1:1: {expected}"));
     assert!(error("# only a comment\n").contains(expected));
 }
 
 #[test]
 fn a_file_that_is_a_list_or_a_text_is_refused() {
-    let rest = "a mapping with keys among pools, providers, peers, admin, stateDir is allowed";
+    let rest = "a mapping with keys among pools, providers, peers, admin, sync, stateDir is allowed";
     assert_eq!(error("- pools\n"), format!("daymark.yaml:1:1: the file: is a list; {rest}"));
     assert_eq!(error("pools\n"), format!("daymark.yaml:1:1: the file: is the text \"pools\"; {rest}"));
 }

@@ -25,7 +25,7 @@ fn an_unknown_key_is_an_error_with_the_nearest_key_and_all_allowed_keys() {
     );
     assert_eq!(
         fault("pools:\n", "colour: red\npools:\n"),
-        "1:1: the file: unknown key `colour`; allowed are: pools, providers, peers, admin, stateDir"
+        "1:1: the file: unknown key `colour`; allowed are: pools, providers, peers, admin, sync, stateDir"
     );
     assert_eq!(
         fault("nameservers:", "name_servers:"),
