@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -153,7 +153,9 @@ impl Spawner {
                 warn!("the admin token cannot be created again: {error}");
             }
         };
-        let looking = directory.look_after(self.state.clone(), refill, self.stop.clone());
+        let state = self.state.clone();
+        let record = move |dir: &Path, outcome| state.record(dir, outcome);
+        let looking = directory.look_after(record, refill, self.stop.clone());
         self.tasks.spawn("the guard of the state directory", looking);
     }
 

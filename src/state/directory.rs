@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::lock::StateLock;
-use super::writer::StateHealth;
 use crate::os::blocking::BlockingThread;
 
 /// The time between two looks at the directory.
@@ -21,10 +20,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The locked state directory. Clones share it.
 #[derive(Clone, Debug)]
-pub struct StateDirectory(Arc<Inner>);
+pub struct StateDirectory(Arc<LockedDirectory>);
 
 #[derive(Debug)]
-struct Inner {
+struct LockedDirectory {
     dir: PathBuf,
     command: &'static str,
     lock: Mutex<StateLock>,
@@ -35,7 +34,12 @@ struct Inner {
 impl StateDirectory {
     /// The directory of a lock that this process has taken as `command`.
     pub fn new(dir: &Path, command: &'static str, lock: StateLock) -> Self {
-        let inner = Inner { dir: dir.to_owned(), command, lock: Mutex::new(lock), deletions: watch::Sender::default() };
+        let inner = LockedDirectory {
+            dir: dir.to_owned(),
+            command,
+            lock: Mutex::new(lock),
+            deletions: watch::Sender::default(),
+        };
         Self(Arc::new(inner))
     }
 
@@ -45,7 +49,7 @@ impl StateDirectory {
     ///
     /// Fails if the directory cannot be made, or if another process has it now.
     pub fn ensure(&self) -> io::Result<()> {
-        let Inner { dir, command, lock, deletions } = &*self.0;
+        let LockedDirectory { dir, command, lock, deletions } = &*self.0;
         let mut lock = lock.lock();
         if lock.is_in_place(dir) {
             return Ok(());
@@ -74,10 +78,11 @@ impl StateDirectory {
         )
     }
 
-    /// Looks after the directory until the shutdown. After it was made again, `refill` puts back what no writer does.
+    /// Looks after the directory until the shutdown, and records each look by `record`. After it was made again, `refill` puts back
+    /// what no writer does.
     pub async fn look_after(
         self,
-        health: StateHealth,
+        record: impl Fn(&Path, io::Result<()>) + Send,
         refill: impl Fn() + Clone + Send + 'static,
         stop: CancellationToken,
     ) {
@@ -89,7 +94,7 @@ impl StateDirectory {
                 let directory = self.clone();
                 // The writers report a disk that does not answer.
                 let Ok(ensured) = thread.run(move || directory.ensure()).await else { continue };
-                health.record(&self.0.dir, ensured);
+                record(&self.0.dir, ensured);
                 if deletions.has_changed().unwrap_or_default() {
                     deletions.mark_unchanged();
                     // A crash or a busy disk is reported by others.

@@ -304,16 +304,16 @@ mod tests {
 
     #[test]
     fn every_fault_is_a_sentence() {
-        let mut sentences: Vec<String> =
+        let mut messages: Vec<String> =
             successors(Some(ChainFault::Expired), next_chain_fault).map(|fault| fault.to_string()).collect();
-        sentences
+        messages
             .extend(successors(Some(CertificateFault::Torn), next_certificate_fault).map(|fault| fault.to_string()));
         let errors = successors(Some(ClientIdentityError::NoCertificate), next_identity_error);
-        sentences.extend(errors.flat_map(|error| [error.to_string(), error.summary().to_owned()]));
-        assert_eq!(sentences.len(), 5 + 9 + 5 + 12 + 2 * 4);
-        for sentence in sentences {
+        messages.extend(errors.flat_map(|error| [error.to_string(), error.summary().to_owned()]));
+        assert_eq!(messages.len(), 5 + 9 + 5 + 12 + 2 * 4);
+        for message in messages {
             for sign in ["{", "::", "Some(", "\\\"", "\\'"] {
-                assert!(!sentence.is_empty() && !sentence.contains(sign), "{sign} in {sentence}");
+                assert!(!message.is_empty() && !message.contains(sign), "{sign} in {message}");
             }
         }
     }

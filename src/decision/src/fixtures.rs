@@ -107,7 +107,7 @@ pub fn membership(own: usize, members: impl IntoIterator<Item = usize>) -> Membe
 /// # Panics
 ///
 /// Panics if the text is empty, or holds braces, paths, variants of `Option` or quotes with backslashes.
-pub fn assert_is_sentence(text: &str) {
+pub fn assert_is_plain_message(text: &str) {
     assert!(!text.is_empty(), "an empty text");
     for sign in ["{", "}", "::", "Some(", "None", "Err(", "Error(", "\\\"", "\\'"] {
         assert!(!text.contains(sign), "{sign} in {text}");

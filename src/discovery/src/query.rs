@@ -113,7 +113,7 @@ async fn query_one(
 
 #[cfg(test)]
 mod tests {
-    use daymark_decision::fixtures::assert_is_sentence;
+    use daymark_decision::fixtures::assert_is_plain_message;
 
     use super::*;
     use crate::tests::probe_settings;
@@ -159,8 +159,8 @@ mod tests {
             std::iter::successors(Some(invalid.into()), next_error).map(|error| error.to_string()).collect();
         assert_eq!(errors.len(), 3);
         for error in &errors {
-            assert_is_sentence(error);
+            assert_is_plain_message(error);
         }
-        assert_is_sentence(&QueryError(errors).to_string());
+        assert_is_plain_message(&QueryError(errors).to_string());
     }
 }

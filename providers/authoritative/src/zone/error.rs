@@ -203,7 +203,7 @@ impl fmt::Display for RecordLocation<'_> {
 
 #[cfg(test)]
 mod tests {
-    use daymark_decision::fixtures::{assert_is_sentence, pool_name};
+    use daymark_decision::fixtures::{assert_is_plain_message, pool_name};
 
     use super::*;
 
@@ -279,9 +279,9 @@ mod tests {
         let cause = Name::from_ascii("a..b").unwrap_err();
         let first = ZoneError::InvalidName { name: "a..b".to_owned(), cause };
         let errors = std::iter::successors(Some(first), next_error);
-        assert_eq!(errors.map(|error| assert_is_sentence(&error.to_string())).count(), 15);
+        assert_eq!(errors.map(|error| assert_is_plain_message(&error.to_string())).count(), 15);
         let errors = std::iter::successors(Some(IncludeError::Malformed), next_include_error);
-        assert_eq!(errors.map(|error| assert_is_sentence(&error.to_string())).count(), 6);
+        assert_eq!(errors.map(|error| assert_is_plain_message(&error.to_string())).count(), 6);
     }
 
     #[test]
@@ -305,7 +305,7 @@ mod tests {
         ] {
             let parser = hickory_proto::serialize::txt::Parser::new(text, None, Some(Name::root()));
             let Err(error) = parser.parse() else { continue };
-            assert_is_sentence(&syntax(&error));
+            assert_is_plain_message(&syntax(&error));
         }
     }
 }

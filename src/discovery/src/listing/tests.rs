@@ -1,4 +1,4 @@
-use daymark_decision::fixtures::assert_is_sentence;
+use daymark_decision::fixtures::assert_is_plain_message;
 use serde_json::{Value, json};
 
 use super::*;
@@ -139,7 +139,7 @@ fn next_error(error: &ListError) -> Option<ListError> {
 fn every_error_of_a_list_is_a_sentence() {
     let errors = std::iter::successors(Some(ListError::Unauthorized(String::new())), next_error);
     for error in errors {
-        assert_is_sentence(&error.to_string());
+        assert_is_plain_message(&error.to_string());
     }
 }
 

@@ -1,4 +1,4 @@
-use daymark_decision::fixtures::assert_is_sentence;
+use daymark_decision::fixtures::assert_is_plain_message;
 
 use super::*;
 
@@ -111,6 +111,6 @@ fn next_error(error: &KeyRingError) -> Option<KeyRingError> {
 fn every_error_of_a_key_ring_is_a_sentence() {
     let errors = std::iter::successors(Some(KeyRingError::Empty), next_error);
     for error in errors {
-        assert_is_sentence(&error.to_string());
+        assert_is_plain_message(&error.to_string());
     }
 }
