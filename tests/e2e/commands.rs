@@ -151,10 +151,15 @@ fn status_explain_and_events_print_the_same_reason() {
     assert!(message.contains(reason), "{message}");
 
     let text = output(&["status", "--api", &api]);
-    assert!(text.starts_with(&format!("{POOL} -> {} (ready, TTL ", nodes.addresses()[0])), "{text}");
+    assert!(text.starts_with(&format!("{POOL} -> {} (ready)\n", nodes.addresses()[0])), "{text}");
     let line = text.lines().find(|line| line.starts_with("cp-2")).unwrap();
     assert!(line.contains("down") && line.contains(" out ") && line.ends_with(reason), "{text}");
-    assert!(text.contains("provider authoritative: generation "), "{text}");
+    assert!(
+        text.contains("provider authoritative: generation ")
+            && text.contains(" s, last success ")
+            && text.contains(", TTL "),
+        "{text}"
+    );
     assert!(!text.contains("ALARM"), "{text}");
     assert_eq!(json(&["status", "--api", &api, "-o", "json"])["pools"][0]["targets"][1]["message"], *message);
 
