@@ -301,7 +301,7 @@ impl Reloader {
         if let Some(authoritative) = &self.authoritative {
             authoritative.configure(zones);
         }
-        self.good.set(GoodConfig::new(self.file.as_deref(), &config, zone_file.as_ref())).await;
+        let good = GoodConfig::new(self.file.as_deref(), &config, zone_file.as_ref());
         self.discovery.configure(&config.pools);
         self.discovery.save().await;
         let pools = self.discovery.pools(&config.pools);
@@ -314,6 +314,7 @@ impl Reloader {
         self.config = config;
         self.refused = None;
         *self.reason.0.lock() = None;
+        self.good.set(good).await;
     }
 
     /// The zone files that the configuration names, and those of the refused one.
