@@ -37,6 +37,8 @@ pub use api_error::ApiError;
 pub use call::Call;
 pub use error::{BuildError, CallError, Retry};
 pub use refusal::ObjectOwner;
+#[cfg(test)]
+pub(crate) use token::NoToken;
 
 /// The timeout of connecting, within the timeout of the call.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

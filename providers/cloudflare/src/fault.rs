@@ -72,6 +72,19 @@ impl PoolFault {
         }
     }
 
+    /// The next step for an operator, if the message does not contain it.
+    fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Call(error) => error.advice(),
+            Self::NotConfirmed(_) => {
+                Some("Daymark tries again; if this lasts, look for another writer of the same objects")
+            }
+            Self::Superseded => Some("Daymark goes on with the newer answer"),
+            Self::NoVerdict => Some("look at the probes with `daymark status`"),
+            Self::Blocked(_) | Self::Throttled(_) | Self::DriftUnchecked => None,
+        }
+    }
+
     /// Returns true if another try may help without an operator.
     pub(crate) fn is_temporary(&self) -> bool {
         self.pause().is_some()
@@ -118,6 +131,7 @@ impl fmt::Display for PoolFaults {
             for cause in causes {
                 write!(f, ": {cause}")?;
             }
+            fault.advice().into_iter().try_for_each(|advice| write!(f, "; {advice}"))?;
         }
         Ok(())
     }
@@ -129,6 +143,10 @@ impl Error for PoolFaults {}
 mod tests {
     use super::*;
     use daymark_decision::fixtures::pool_name;
+    use jiff::Timestamp;
+
+    use crate::client::{ApiError, Call, NoToken, ObjectOwner};
+    use crate::settings::TokenSource;
 
     /// The error of one pass over pools with these faults, and its message.
     fn error_of(faults: Vec<PoolFault>) -> (ApplyError, String) {
@@ -139,6 +157,53 @@ mod tests {
         let error = of_pass.into_result().unwrap_err();
         let message = error.source().unwrap().to_string();
         (error, message)
+    }
+
+    fn calls() -> Vec<CallError> {
+        let call = Call::ReadZone;
+        let token = TokenSource::Environment("CF_TOKEN".to_owned());
+        let errors = vec![ApiError { code: 7, message: "try later".to_owned(), error_chain: Vec::new() }];
+        vec![
+            CallError::Token { call, source: NoToken::Unset("CF_TOKEN".to_owned()) },
+            CallError::Limited { call, rest: Duration::from_mins(5), until: Timestamp::UNIX_EPOCH },
+            CallError::Refused { call, owner: ObjectOwner::User, status: 403, errors: errors.clone(), token },
+            CallError::Busy { call, status: 503, errors },
+            CallError::Unreadable { call, status: 200, detail: "it is empty".to_owned() },
+            CallError::TimedOut { call, limit: Duration::from_secs(10) },
+        ]
+    }
+
+    #[test]
+    fn each_fault_says_what_happens_next_or_what_to_do() {
+        let mut faults: Vec<PoolFault> = calls().into_iter().map(PoolFault::Call).collect();
+        faults.extend([
+            PoolFault::NotConfirmed("add the record".to_owned()),
+            PoolFault::Superseded,
+            throttled(90),
+            PoolFault::DriftUnchecked,
+            PoolFault::NoVerdict,
+        ]);
+        let messages: Vec<String> = faults.into_iter().map(|fault| error_of(vec![fault]).1).collect();
+        let expected = [
+            "no token for reading the zone: the environment variable CF_TOKEN is not set; it must hold the API token; correct the \
+             file or the variable of the token",
+            "Cloudflare refuses reading the zone, like every call, until 1970-01-01T00:00:00Z, because the user of the token has \
+             made too many calls, with all tokens and the dashboard together; if this happens often, lower `callShare`",
+            "Cloudflare refuses reading the zone (HTTP 403): try later (code 7); the token in the environment variable CF_TOKEN \
+             lacks the permission \"zone, Zone: Read\", or is not valid; correct the token",
+            "Cloudflare is unavailable: reading the zone failed with HTTP 503: try later (code 7); Daymark tries again; if this \
+             lasts, look at www.cloudflarestatus.com",
+            "the response to reading the zone (HTTP 200) is not valid: it is empty; if this persists, check the address of the API, \
+             and any proxy between this host and Cloudflare",
+            "no response from Cloudflare within 10s while reading the zone; Daymark tries again; if this lasts, raise `timeout`",
+            "Cloudflare does not confirm the write: add the record; Daymark tries again; if this lasts, look for another writer of \
+             the same objects",
+            "a newer answer superseded this one, or this host no longer has the writer lease; Daymark goes on with the newer answer",
+            "few calls are left, so Daymark waits for 90s; if this happens often, raise `callShare`",
+            "few calls are left and are kept for changes, so the drift check is postponed; if this happens often, raise `callShare`",
+            "no node has a verdict yet, so the published answer stays; look at the probes with `daymark status`",
+        ];
+        assert_eq!(messages, expected.map(|message| format!("1.example.org: {message}")));
     }
 
     fn throttled(seconds: u64) -> PoolFault {

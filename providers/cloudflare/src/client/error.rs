@@ -136,6 +136,19 @@ impl CallError {
         matches!(self, Self::Refused { .. })
     }
 
+    /// The next step for an operator, if the message does not contain it.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Token { .. } => Some("correct the file or the variable of the token"),
+            Self::Limited { .. } | Self::Refused { .. } | Self::Unreadable { .. } => None,
+            Self::Busy { .. } => Some("Daymark tries again; if this lasts, look at www.cloudflarestatus.com"),
+            Self::Unreachable { .. } => {
+                Some("Daymark tries again; if this lasts, check DNS, the firewall and `HTTPS_PROXY`")
+            }
+            Self::TimedOut { .. } => Some("Daymark tries again; if this lasts, raise `timeout`"),
+        }
+    }
+
     /// The label in metrics.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
