@@ -9,7 +9,7 @@ use daymark_config::PoolConfig;
 use daymark_decision::{Answer, Decision, Engine, Health, Kind, Memory, Observation, PoolName, Target};
 use daymark_files::error_chain;
 use daymark_probe::Prober;
-use daymark_provider::{ApplyError, Edit, Pass, RemoteProvider};
+use daymark_provider::{ApplyError, CheckReport, Edit, Pass, RemoteProvider};
 use serde::Serialize;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::JoinSet;
@@ -126,6 +126,8 @@ pub struct ProviderReport {
     pub error: Option<String>,
     /// The findings that an operator should look at, as sentences.
     pub findings: Vec<String>,
+    /// The states that are no fault but may surprise, as sentences.
+    pub notes: Vec<String>,
     /// True if the error is likely to pass without an operator.
     #[serde(skip)]
     pub is_temporary: bool,
@@ -164,10 +166,11 @@ impl ProviderReport {
         Self::new(provider, all_edits, error.as_ref())
     }
 
-    /// Adds the findings, except those that the error already contains.
-    pub fn add_findings(&mut self, mut findings: Vec<String>) {
+    /// Adds the findings, except those that the error already contains, and the notes.
+    pub fn add_report(&mut self, CheckReport { mut findings, notes }: CheckReport) {
         findings.retain(|finding| !self.error.as_ref().is_some_and(|error| error.contains(finding.as_str())));
         self.findings = findings;
+        self.notes = notes;
     }
 
     fn new(provider: &dyn RemoteProvider, edits: Vec<Edit>, error: Option<&ApplyError>) -> Self {
@@ -176,6 +179,7 @@ impl ProviderReport {
             edits,
             error: error.map(|error| error_chain(error)),
             findings: Vec::new(),
+            notes: Vec::new(),
             is_temporary: error.is_some_and(is_temporary),
         }
     }

@@ -63,6 +63,7 @@ fn provider(provider: &ProviderStatus, now: Moment) -> String {
     }
     text.push('\n');
     text.extend(provider.findings.iter().map(|finding| format!("  finding: {finding}\n")));
+    text.extend(provider.notes.iter().map(|note| format!("  note: {note}\n")));
     text
 }
 

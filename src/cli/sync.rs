@@ -10,7 +10,7 @@ use daymark_config::{self as config, Config, ConfigErrors, PoolConfig, ProviderC
 use daymark_decision::{Decision, Engine, Memory, duration_text};
 use daymark_discovery::{PassReport, discover_once};
 use daymark_files::error_chain;
-use daymark_provider::RemoteProvider;
+use daymark_provider::{CheckReport, RemoteProvider};
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -260,11 +260,11 @@ async fn check(
     stop: &CancellationToken,
 ) {
     let deadline = deadline.max(Instant::now() + CHECK_TIMEOUT);
-    let findings = tokio::select! {
-        findings = timeout_at(deadline, provider.check()) => findings.ok().flatten().unwrap_or_default(),
-        () = stop.cancelled() => Vec::new(),
+    let checked = tokio::select! {
+        report = timeout_at(deadline, provider.check()) => report.ok().flatten().unwrap_or_default(),
+        () = stop.cancelled() => CheckReport::default(),
     };
-    report.add_findings(findings);
+    report.add_report(checked);
     for finding in &report.findings {
         warn!("provider {}: {finding}", report.provider);
     }
@@ -319,7 +319,7 @@ impl SyncState<'_> {
 
 fn text(report: &SyncReport, dry_run: bool) -> String {
     let mut text: String = report.discovered.iter().map(|message| format!("{message}\n")).collect();
-    for ProviderReport { provider, edits, error, .. } in &report.providers {
+    for ProviderReport { provider, edits, error, notes, .. } in &report.providers {
         if edits.is_empty() && error.is_none() {
             text.push_str(&format!("{provider}: nothing to change\n"));
         }
@@ -332,6 +332,7 @@ fn text(report: &SyncReport, dry_run: bool) -> String {
                 text.push_str(&format!("  {} {}\n{body}", edit.method, edit.path));
             }
         }
+        text.extend(notes.iter().map(|note| format!("{provider}: note: {note}\n")));
     }
     text
 }

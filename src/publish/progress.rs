@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use daymark_api::{ProviderStatus, ProviderTtl};
 use daymark_decision::Moment;
-use daymark_provider::{CallCount, RemoteReadings};
+use daymark_provider::{CallCount, CheckReport, RemoteReadings};
 use parking_lot::Mutex;
 
 use crate::os::clock::Clock;
@@ -86,9 +86,13 @@ impl Progress {
         !self.0.status.lock().findings.is_empty()
     }
 
-    /// Stores the findings of the newest check, and returns the former ones.
-    pub(super) fn replace_findings(&self, findings: Vec<String>) -> Vec<String> {
-        std::mem::replace(&mut self.0.status.lock().findings, findings)
+    /// Stores the report of the newest check, and returns the former one.
+    pub(super) fn replace_report(&self, CheckReport { findings, notes }: CheckReport) -> CheckReport {
+        let mut status = self.0.status.lock();
+        CheckReport {
+            findings: std::mem::replace(&mut status.findings, findings),
+            notes: std::mem::replace(&mut status.notes, notes),
+        }
     }
 
     /// Begins or ends the standby, while this host does not write. It knows nothing of the published answer then.
@@ -99,6 +103,7 @@ impl Progress {
         status.error = None;
         status.attempt_since = None;
         status.findings.clear();
+        status.notes.clear();
         self.update_behind(&mut status);
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use daymark_decision::{Answer, Decision, Target};
 use daymark_files::error_chain;
-use daymark_provider::{ApplyError, RemoteProvider};
+use daymark_provider::{ApplyError, CheckReport, RemoteProvider};
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -288,18 +288,19 @@ async fn check<P: RemoteProvider + ?Sized>(provider: &P, progress: &Progress, re
         requests.notified().await;
         // A system that has just refused an attempt is not asked again at once.
         sleep(CHECK_AFTER).await;
-        let findings = loop {
+        let report = loop {
             match catch_panic(provider.check()).await {
-                Ok(Some(findings)) => break findings,
+                Ok(Some(report)) => break report,
                 Ok(None) => sleep(CHECK_RETRY).await,
-                Err(panic) => break vec![format!("the check: {panic}")],
+                Err(panic) => break CheckReport { findings: vec![format!("the check: {panic}")], notes: Vec::new() },
             }
         };
-        let former = progress.replace_findings(findings.clone());
-        for finding in findings.iter().filter(|finding| !former.contains(finding)) {
+        let CheckReport { findings, .. } = &report;
+        let former = progress.replace_report(report.clone());
+        for finding in findings.iter().filter(|finding| !former.findings.contains(finding)) {
             warn!("provider {}: {finding}", provider.name());
         }
-        for finding in former.iter().filter(|finding| !findings.contains(finding)) {
+        for finding in former.findings.iter().filter(|finding| !findings.contains(finding)) {
             info!("provider {}: resolved: {finding}", provider.name());
         }
     }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use daymark_decision::fixtures::pool_name;
 use daymark_decision::{Basis, Family, NotReadyReason, Reason, Target, TargetReason};
 use daymark_provider::{
-    ApplyError, CallCount, DecisionError, InMemory, InMemoryRemote, Pass, Provider, RemoteProvider, RemoteReadings,
-    contract,
+    ApplyError, CallCount, CheckReport, DecisionError, InMemory, InMemoryRemote, Pass, Provider, RemoteProvider,
+    RemoteReadings, contract,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -102,9 +102,10 @@ impl RemoteProvider for Scripted {
         self.drift_interval
     }
 
-    async fn check(&self) -> Option<Vec<String>> {
+    async fn check(&self) -> Option<CheckReport> {
         *self.checks.lock() += 1;
-        (!*self.is_unreachable.lock()).then(|| self.findings.lock().clone())
+        let report = || CheckReport { findings: self.findings.lock().clone(), notes: vec!["a note".to_owned()] };
+        (!*self.is_unreachable.lock()).then(report)
     }
 
     fn memory(&self) -> Option<Value> {
@@ -496,6 +497,7 @@ async fn the_check_runs_at_the_start_and_when_refusals_begin_or_end() {
     provider.findings.lock().push("the token ends soon".to_owned());
     let bench = Bench::start(provider, decision(1));
     bench.until("a finding", |bench| bench.progress.status().findings == ["the token ends soon"]).await;
+    assert_eq!(bench.progress.status().notes, ["a note"]);
     bench.provider.steps.lock().extend([unavailable(), unavailable()]);
     bench.decisions.send(decision(2)).unwrap();
     bench.until_published(2).await;

@@ -12,7 +12,7 @@ use daymark::{Clock, Progress, WriterLease, remote};
 use daymark_cloudflare::Cloudflare;
 use daymark_decision::Decision;
 use daymark_fake_cloudflare::{FakeCloudflare, Fault};
-use daymark_provider::{Pass, RemoteProvider, RemoteReadings};
+use daymark_provider::{CheckReport, Pass, RemoteProvider, RemoteReadings};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -177,7 +177,7 @@ impl RemoteProvider for Watched {
         self.inner.drift_interval()
     }
 
-    async fn check(&self) -> Option<Vec<String>> {
+    async fn check(&self) -> Option<CheckReport> {
         self.counted(self.inner.check()).await
     }
 

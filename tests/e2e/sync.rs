@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use daymark_fake_apiserver::Behaviour;
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use crate::support::nodes::{Plan, write};
@@ -86,6 +86,21 @@ fn a_pass_prints_its_changes_and_the_next_has_none() {
     fixture.nodes.set(0, Behaviour::ShuttingDown);
     let done = fixture.publishes(&[1, 2]);
     assert!(done.stdout.contains("shutting down: the check `shutdown` fails)\n"), "{}", done.stdout);
+}
+
+#[test]
+fn the_records_of_another_daymark_in_the_zone_are_noted() {
+    let fixture = ZoneFixture::new(1);
+    let other = json!({
+        "type": "A", "name": "lb2.kube-cp.com", "content": "192.0.2.9", "ttl": 60, "proxied": false,
+        "comment": "managed by daymark of prod-2: kube-cp-1",
+    });
+    fixture.zone.store(|store| store.add_record(&fixture.zone.id, other));
+    let done = fixture.sync(&[]);
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    let note = "cloudflare: note: the zone kube-cp.com also has records of Daymark for other names, which stay: lb2.kube-cp.com (the \
+                Daymark of prod-2)\n";
+    assert!(done.stdout.ends_with(note), "{}", done.stdout);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod findings;
 use std::collections::BTreeSet;
 
 use daymark_decision::{Decision, PoolName};
-use tracing::info;
+use daymark_provider::CheckReport;
 
 use crate::MARK;
 use crate::api::{Balancer, CloudflarePool, CloudflareZone, PoolZone, Record, Reference, TokenStatus, records_path};
@@ -14,13 +14,14 @@ use crate::fault::PoolFault;
 use crate::finding::{CloudflareFinding, RecordLabel};
 use crate::idn::to_ascii;
 use crate::observe::Observer;
-use crate::settings::{CloudflareSettings, Manage, PublishMode, Served};
+use crate::settings::{Manage, PublishMode, Served};
 use findings::{balancer_findings, pool_findings, zone_findings};
 
 /// The answers of one check.
 #[derive(Default)]
 struct Inquiry {
     findings: Vec<String>,
+    notes: Vec<String>,
     /// True if something could not be asked now.
     is_incomplete: bool,
     /// True if Cloudflare has answered a call with the token.
@@ -62,12 +63,12 @@ impl Inquiry {
 }
 
 impl Observer {
-    /// Returns the findings as sentences that say what to do. `None` if Cloudflare cannot be asked about everything now.
-    pub(crate) async fn findings(&self, decision: &Decision) -> Option<Vec<String>> {
+    /// Returns the findings, which say what to do, and the notes. `None` if Cloudflare cannot be asked about everything now.
+    pub(crate) async fn findings(&self, decision: &Decision) -> Option<CheckReport> {
         let mut inquiry = Inquiry::default();
         let refusal = match self.verify_token("/user/tokens/verify").await {
             // Without a token nothing can be asked, and publishing reports that already.
-            Err(PoolFault::Call(CallError::Token { .. })) => return Some(Vec::new()),
+            Err(PoolFault::Call(CallError::Token { .. })) => return Some(CheckReport::default()),
             Err(fault) if !fault.is_temporary() => Some(fault),
             answer => {
                 let finding = inquiry.take(answer).flatten();
@@ -85,8 +86,8 @@ impl Observer {
         if let Some(refusal) = refusal {
             self.verify_as_account(account, refusal, &mut inquiry).await;
         }
-        let Inquiry { findings, is_incomplete, .. } = inquiry;
-        (!is_incomplete).then_some(findings)
+        let Inquiry { findings, notes, is_incomplete, .. } = inquiry;
+        (!is_incomplete).then_some(CheckReport { findings, notes })
     }
 
     /// Verifies the token. Returns a finding if it is not active.
@@ -131,7 +132,7 @@ impl Observer {
         account
     }
 
-    /// Logs the names in a zone whose records bear the mark of another Daymark, or of a pool that is no longer published.
+    /// Notes the names in a zone whose records bear the mark of another Daymark, or of a pool that is no longer published.
     async fn report_other_marks(&self, zone: &CloudflareZone, inquiry: &mut Inquiry) {
         let query = [("comment.startswith", MARK)];
         let records = self.client.list::<Record>(Call::ReadRecords, &records_path(zone), &query).await;
@@ -146,11 +147,10 @@ impl Observer {
             others.filter_map(|record| Some(format!("{} ({})", record.name, record.mark()?))).collect();
         if !others.is_empty() {
             let others = others.into_iter().collect::<Vec<_>>().join(", ");
-            let Self { settings: CloudflareSettings { name, .. }, .. } = self;
-            info!(
-                "provider {name}: the zone {} also has records of Daymark for other names, which stay: {others}",
-                zone.name
-            );
+            let zone = &zone.name;
+            inquiry
+                .notes
+                .push(format!("the zone {zone} also has records of Daymark for other names, which stay: {others}"));
         }
     }
 
@@ -187,8 +187,7 @@ impl Observer {
         let is_optional =
             matches!(&self.settings.mode, PublishMode::LoadBalancing { zone: None, manage: Manage::Origins, .. });
         if let (true, Err(PoolFault::Call(CallError::Refused { .. }) | PoolFault::Blocked(_))) = (is_optional, &zone) {
-            let name = &self.settings.name;
-            info!("provider {name}: the token sees no zone of {pool}, so its load balancer is not checked");
+            inquiry.notes.push(format!("the token sees no zone of {pool}, so its load balancer is not checked"));
             return None;
         }
         let found = inquiry.take(zone)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use daymark_decision::{Answer, Basis, Decision, PoolName};
-use daymark_provider::{ApplyError, Edit, Pass, RemoteProvider, RemoteReadings, validate};
+use daymark_provider::{ApplyError, CheckReport, Edit, Pass, RemoteProvider, RemoteReadings, validate};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -263,7 +263,7 @@ impl RemoteProvider for Cloudflare {
         if self.rechecks.load(Ordering::Relaxed) > 0 { interval.min(RECHECK_AFTER) } else { interval }
     }
 
-    async fn check(&self) -> Option<Vec<String>> {
+    async fn check(&self) -> Option<CheckReport> {
         let newest = self.newest.lock().clone();
         self.observer.findings(&newest).await
     }

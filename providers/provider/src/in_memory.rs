@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::{ApplyError, DecisionError, Edit, Pass, Provider, RemoteProvider, RemoteReadings, validate};
+use crate::{ApplyError, CheckReport, DecisionError, Edit, Pass, Provider, RemoteProvider, RemoteReadings, validate};
 
 /// A [`Provider`] that keeps the last decision.
 #[derive(Debug, Default)]
@@ -121,8 +121,8 @@ impl RemoteProvider for InMemoryRemote {
         Duration::from_mins(5)
     }
 
-    async fn check(&self) -> Option<Vec<String>> {
-        Some(Vec::new())
+    async fn check(&self) -> Option<CheckReport> {
+        Some(CheckReport::default())
     }
 
     fn memory(&self) -> Option<Value> {

@@ -26,7 +26,7 @@ use daymark_decision::Decision;
 
 pub use error::{ApplyError, DecisionError, validate};
 pub use in_memory::{InMemory, InMemoryRemote};
-pub use remote::{CallCount, Edit, Pass, RemoteProvider, RemoteReadings};
+pub use remote::{CallCount, CheckReport, Edit, Pass, RemoteProvider, RemoteReadings};
 
 /// The time after which clients notice a silent node by themselves: client-go pings after 30 s without reads and gives up
 /// 15 s later. At 50 s (`node-monitor-grace-period`) nodes turn `NotReady`.

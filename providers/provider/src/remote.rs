@@ -55,8 +55,8 @@ pub trait RemoteProvider: Send + Sync + 'static {
     /// The time after which the published decision is applied again, to find drift.
     fn drift_interval(&self) -> Duration;
 
-    /// Returns findings that an operator should look at, as sentences; `None` if the remote system cannot be asked now.
-    async fn check(&self) -> Option<Vec<String>>;
+    /// Looks for what an operator should know; `None` if the remote system cannot be asked now.
+    async fn check(&self) -> Option<CheckReport>;
 
     /// The memory for the next run, saved with the state. `None` if there is nothing to remember.
     fn memory(&self) -> Option<Value>;
@@ -72,6 +72,15 @@ pub struct Pass {
     pub edits: Vec<Edit>,
     /// `Ok` if every answer is published, or would be after these edits.
     pub outcome: Result<(), ApplyError>,
+}
+
+/// The outcome of a check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// The states that an operator should change, as sentences. Each is an alarm.
+    pub findings: Vec<String>,
+    /// The states that are no fault but may surprise, as sentences.
+    pub notes: Vec<String>,
 }
 
 /// One write to a remote system, planned or made.

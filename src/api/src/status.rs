@@ -55,6 +55,9 @@ pub struct ProviderStatus {
     pub ttls: Vec<ProviderTtl>,
     /// The findings of the provider's checks, as sentences.
     pub findings: Vec<String>,
+    /// The notes of the provider's checks: states that are no fault but may surprise, as sentences.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// The calls that the provider's API still allows in this window, as last reported.
     pub remaining: Option<u32>,
 }

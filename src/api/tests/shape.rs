@@ -227,6 +227,7 @@ fn status() -> Status {
         behind_since: Some(AT),
         ttls: vec![ProviderTtl { pool: pool_name("lb.kube-cp.com"), ttl_seconds: 60 }],
         findings: vec!["the pool is disabled".to_owned()],
+        notes: vec!["the zone also has other records".to_owned()],
         remaining: Some(1_000),
     };
     Status {

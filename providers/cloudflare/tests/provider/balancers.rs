@@ -12,7 +12,7 @@ const MONITOR_GROUP: &str = "6e3b0e6b1e5d4a29a4c8b1f2d3e4f5a6";
 /// The finding of a provider that has published, and has no other.
 async fn only_finding(provider: &Cloudflare) -> String {
     provider.apply(&public(1)).await.outcome.unwrap();
-    let findings = provider.check().await.unwrap();
+    let findings = provider.check().await.unwrap().findings;
     assert_eq!(findings.len(), 1, "one finding: {findings:?}");
     findings.into_iter().next().unwrap()
 }
@@ -79,7 +79,7 @@ async fn no_load_is_shed_with_percentages_of_zero() {
         json!({"default_percent": 0, "session_percent": 0.0, "default_policy": "random", "session_policy": "hash"});
     let provider = fixture.pools();
     provider.apply(&public(1)).await.outcome.unwrap();
-    assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
+    assert_eq!(provider.check().await.unwrap().findings, [] as [&str; 0]);
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn rules_that_are_disabled_do_not_matter() {
     fixture.cloudflare.store().balancer(&fixture.ids.balancer)["rules"] = json!([{"name": "r", "disabled": true}]);
     let provider = fixture.pools();
     provider.apply(&public(1)).await.outcome.unwrap();
-    assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
+    assert_eq!(provider.check().await.unwrap().findings, [] as [&str; 0]);
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn a_balancer_beside_the_records_of_its_name_is_reported() {
         )
     );
     fixture.cloudflare.store().balancer(&fixture.ids.balancer)["enabled"] = false.into();
-    assert_eq!(fixture.records().check().await.unwrap(), [] as [&str; 0], "then the records answer");
+    assert_eq!(fixture.records().check().await.unwrap().findings, [] as [&str; 0], "then the records answer");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tracing::subscriber::DefaultGuard;
 use crate::fixture::{Fixture, ONE, TWO, addresses, decision, publish};
 
 /// Captures the log of this thread until the guard is dropped.
-pub fn logged() -> (NamedTempFile, DefaultGuard) {
+fn logged() -> (NamedTempFile, DefaultGuard) {
     let file = NamedTempFile::new().unwrap();
     let writer = Mutex::new(file.reopen().unwrap());
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
@@ -20,7 +20,7 @@ pub fn logged() -> (NamedTempFile, DefaultGuard) {
 }
 
 /// Asserts that the log has a line of this level that contains `part`.
-pub fn has_line(log: &NamedTempFile, level: &str, part: &str) {
+fn has_line(log: &NamedTempFile, level: &str, part: &str) {
     let text = read_to_string(log.path()).unwrap();
     assert!(text.lines().any(|line| line.contains(level) && line.contains(part)), "{level} {part}: {text}");
 }

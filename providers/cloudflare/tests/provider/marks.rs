@@ -5,7 +5,6 @@ use daymark_provider::{ApplyError, RemoteProvider};
 use serde_json::json;
 
 use crate::fixture::{Fixture, NAME, ONE, TWO, addresses, decision, message_of, public, publish};
-use crate::log::{has_line, logged};
 
 fn owned(fixture: &Fixture, mode: PublishMode, owner: Option<&str>) -> Cloudflare {
     let mut settings = fixture.settings(mode);
@@ -76,7 +75,7 @@ async fn no_daymark_touches_the_pool_or_the_balancer_of_another() {
 }
 
 #[tokio::test]
-async fn the_records_of_other_daymarks_in_the_zone_are_logged() {
+async fn the_records_of_other_daymarks_in_the_zone_are_noted() {
     let fixture = Fixture::without_balancing().await;
     for (name, comment) in [
         ("lb2.kube-cp.com", "managed by daymark of prod-2: kube-cp-1"),
@@ -87,12 +86,12 @@ async fn the_records_of_other_daymarks_in_the_zone_are_logged() {
             json!({"type": "A", "name": name, "content": ONE, "ttl": 60, "proxied": false, "comment": comment});
         fixture.cloudflare.store().add_record(&fixture.ids.zone, record);
     }
-    let (log, _guard) = logged();
     let provider = records_of(&fixture, Some("prod-1"));
     publish(&provider, 1, &[ONE]).await;
-    assert_eq!(provider.check().await.unwrap(), [] as [&str; 0], "they are no reason for an alarm");
-    let expected = "provider cloudflare: the zone kube-cp.com also has records of Daymark for other names, which stay: lb2.kube-cp.com \
+    let report = provider.check().await.unwrap();
+    assert_eq!(report.findings, [] as [&str; 0], "they are no reason for an alarm");
+    let expected = "the zone kube-cp.com also has records of Daymark for other names, which stay: lb2.kube-cp.com \
                     (the Daymark of prod-2), old.kube-cp.com (the Daymark of prod-1)";
-    has_line(&log, "INFO", expected);
+    assert_eq!(report.notes, [expected]);
     assert_eq!(fixture.cloudflare.store().zones[&fixture.ids.zone].records.len(), 4);
 }

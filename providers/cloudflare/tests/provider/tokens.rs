@@ -19,7 +19,7 @@ async fn a_token_of_an_account_is_verified_at_the_account_of_the_configuration_o
     use_account_token(&records, Scope::ALL);
     let provider = records.records();
     publish(&provider, 1, &[ONE]).await;
-    assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
+    assert_eq!(provider.check().await.unwrap().findings, [] as [&str; 0]);
     let verified = format!("/accounts/{}/tokens/verify", records.ids.account);
     assert!(records.cloudflare.calls().iter().any(|call| call.path.ends_with(&verified)));
 
@@ -27,7 +27,7 @@ async fn a_token_of_an_account_is_verified_at_the_account_of_the_configuration_o
     use_account_token(&balancing, Scope::ALL);
     let provider = balancing.pools();
     provider.apply(&public(1)).await.outcome.unwrap();
-    assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
+    assert_eq!(provider.check().await.unwrap().findings, [] as [&str; 0]);
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn an_inactive_token_of_an_account_is_reported_with_its_status() {
     let fixture = Fixture::public().await;
     let token = use_account_token(&fixture, Scope::ALL);
     fixture.cloudflare.store().token(&token).status = FakeTokenStatus::Expired;
-    let findings = fixture.pools().check().await.unwrap().join("\n");
+    let findings = fixture.pools().check().await.unwrap().findings.join("\n");
     assert!(findings.contains("is expired; create a new token, or activate this one"), "{findings}");
 }
 
@@ -51,14 +51,14 @@ async fn no_finding_hides_another() {
     }
     let provider = fixture.pools();
     provider.apply(&public(1)).await.outcome.unwrap();
-    let findings = provider.check().await.unwrap();
+    let findings = provider.check().await.unwrap().findings;
     assert_eq!(findings.len(), 3, "{findings:?}");
     for part in ["is pending", "has a monitor", "is proxied"] {
         assert!(findings.iter().any(|finding| finding.contains(part)), "{part}: {findings:?}");
     }
     // A zone that cannot be read leaves the findings of the pool.
     fixture.cloudflare.store().token(&token).scopes.remove(&Scope::ZoneRead);
-    let findings = provider.check().await.unwrap();
+    let findings = provider.check().await.unwrap().findings;
     let parts = ["lacks the permission \"zone, Zone: Read\"", "has a monitor"];
     assert!(parts.iter().all(|part| findings.iter().any(|finding| finding.contains(part))), "{findings:?}");
 }
@@ -67,7 +67,7 @@ async fn no_finding_hides_another() {
 async fn a_token_without_any_permission_for_the_zone_is_not_called_revoked_if_another_call_works() {
     let fixture = Fixture::public().await;
     use_account_token(&fixture, [Scope::PoolsRead]);
-    let findings = fixture.pools().check().await.unwrap().join("\n");
+    let findings = fixture.pools().check().await.unwrap().findings.join("\n");
     assert!(!findings.contains("not accepted"), "{findings}");
 }
 
@@ -81,7 +81,7 @@ async fn a_token_that_is_restricted_to_other_addresses_says_so() {
     let advice = "is restricted to addresses that this host does not have; add the host's address to the token's client IP address \
                   filtering";
     assert!(message.ends_with(advice), "{message}");
-    assert!(provider.check().await.unwrap().iter().all(|finding| finding.ends_with(advice)));
+    assert!(provider.check().await.unwrap().findings.iter().all(|finding| finding.ends_with(advice)));
 }
 
 #[tokio::test]
@@ -96,5 +96,5 @@ async fn a_balancing_provider_whose_token_sees_no_zone_only_switches_origins() {
     };
     let provider = fixture.provider(PublishMode::LoadBalancing { account, zone: None, cloudflare_pools, manage });
     provider.apply(&public(1)).await.outcome.unwrap();
-    assert_eq!(provider.check().await.unwrap(), [] as [&str; 0]);
+    assert_eq!(provider.check().await.unwrap().findings, [] as [&str; 0]);
 }

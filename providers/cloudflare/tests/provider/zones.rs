@@ -126,11 +126,11 @@ async fn an_active_child_zone_is_named_as_the_one_to_use() {
         let account = balancing.ids.account.clone();
         store.add_zone(&account, NAME, FakeZonePlan::Free);
     }
-    let findings = balancing.pools().check().await.unwrap();
+    let findings = balancing.pools().check().await.unwrap().findings;
     assert_eq!(findings, [] as [&str; 0], "no decision yet, so no pool is looked at");
     let pools = balancing.pools();
     pools.apply(&public(1)).await.outcome.unwrap();
-    assert!(pools.check().await.unwrap().contains(&expected));
+    assert!(pools.check().await.unwrap().findings.contains(&expected));
     assert!(refused(&balancing.whole(), &decision(1, &[ONE])).await.contains("is not Daymark's"));
     balancing.cloudflare.store().zone(&balancing.ids.zone).balancers.clear();
     assert!(refused(&balancing.whole(), &decision(1, &[ONE])).await.contains(&expected));
@@ -226,7 +226,7 @@ async fn each_kind_of_zone_whose_records_clients_do_not_see_is_reported() {
         }
         let provider = records_in(&fixture, Some(&fixture.ids.zone));
         publish(&provider, 1, &[ONE]).await;
-        assert_eq!(provider.check().await.unwrap(), [expected]);
+        assert_eq!(provider.check().await.unwrap().findings, [expected]);
     }
 }
 
