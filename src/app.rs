@@ -26,7 +26,7 @@ use crate::os::clock::Clock;
 use crate::os::notify;
 use crate::os::signals::{SignalRequest, Signals};
 use crate::peers::Transport;
-use crate::start::StartConfig;
+use crate::start::{RefusedStart, StartConfig};
 use crate::state::{StateFile, StateLock};
 
 pub(crate) use self::bind::{RememberedNodes, loaded, remembered_nodes, remote_providers};
@@ -69,8 +69,7 @@ pub struct App {
     file: Option<PathBuf>,
     /// The configuration to keep for a later start, if it came from a file.
     good: Option<GoodConfig>,
-    /// The errors of the newest configuration, if a former one is used in its place.
-    refused: Vec<Finding>,
+    refused: RefusedStart,
     clock: Clock,
     authoritative: Option<Arc<Authoritative>>,
     remote_providers: Vec<RememberingProvider>,

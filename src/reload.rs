@@ -157,11 +157,15 @@ impl Reloader {
         reloader
     }
 
-    /// Refuses the newest configuration for these errors, if there are some: the one of this start is older.
-    pub fn refuse_newest(&self, errors: Vec<Finding>) {
+    /// Refuses the newest configuration for these errors, if there are some: the one of this start is older. `newest` is the
+    /// refused one, if it could be read.
+    pub fn refuse_newest(&mut self, errors: Vec<Finding>, newest: Option<Config>) {
         if !errors.is_empty() {
             self.refuse(&configuration_errors(errors));
         }
+        self.zone_files.extend(newest.iter().flat_map(zones::files));
+        self.refused = newest;
+        self.versions = versions(&self.watched_files());
     }
 
     /// The reason for which the newest configuration is refused. It follows the reloader.

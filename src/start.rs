@@ -28,15 +28,24 @@ pub struct StartConfig {
     pub zone_file: Result<Option<MasterFile>, Finding>,
     /// The errors of files that the configuration names. Daymark goes on without these files.
     pub broken_files: Vec<Finding>,
-    /// The errors of the newest configuration and zone file, if the last good ones are used in their place.
-    pub refused: Vec<Finding>,
+    /// The newest configuration, if it or its zone file is not used.
+    pub refused: RefusedStart,
+}
+
+/// The newest configuration at a start that uses the last good one, or the last good zone file, in its place.
+#[derive(Default)]
+pub struct RefusedStart {
+    /// Its errors. There are none if the newest configuration is used.
+    pub errors: Vec<Finding>,
+    /// The configuration, if only its zone file is wrong.
+    pub config: Option<Config>,
 }
 
 impl StartConfig {
     /// A configuration without a file.
     pub fn without_file(config: Config) -> Self {
         let zone_file = zones::master_file(&config);
-        Self { config, file: None, zone_file, broken_files: Vec::new(), refused: Vec::new() }
+        Self { config, file: None, zone_file, broken_files: Vec::new(), refused: RefusedStart::default() }
     }
 
     /// Takes flags.
@@ -45,12 +54,9 @@ impl StartConfig {
     ///
     /// Fails with every error of the flags. Broken files of the flags are none if Daymark has run with this state and pool before.
     pub fn from_flags(flags: &Flags) -> Result<Self, ConfigErrors> {
-        let Tolerated { config, broken_files } =
-            tolerant(
-                |without_files| {
-                    if without_files { Config::from_flags_alone(flags) } else { Config::from_flags(flags) }
-                },
-            )?;
+        let Tolerated { config, broken_files } = Config::from_flags(flags)
+            .map(Tolerated::whole)
+            .or_else(|errors| without_broken_files(errors, || Config::from_flags_alone(flags)))?;
         Ok(Self { broken_files, ..Self::without_file(config) })
     }
 
@@ -59,33 +65,67 @@ impl StartConfig {
     /// # Errors
     ///
     /// Fails with every error of the configuration if no last good one is kept.
-    pub fn load(file: PathBuf, own: Option<&str>) -> Result<Self, ConfigErrors> {
-        let mut refused = Vec::new();
-        let loaded = tolerant(
-            |without_files| {
-                if without_files { Config::load_alone(&file, own) } else { Config::load(&file, own) }
-            },
-        );
-        let Tolerated { config, broken_files } = match loaded {
-            Ok(tolerated) => tolerated,
-            Err(errors) => {
-                let good = last_good(&file, own).ok_or_else(|| errors.clone())?;
-                refused = errors.0;
-                good
+    pub fn load(file: &Path, own: Option<&str>) -> Result<Self, ConfigErrors> {
+        let errors = match Config::load(file, own) {
+            Ok(config) => {
+                let newest = Self::with_zone_file(Tolerated::whole(config), file);
+                let faults = newest.zone_faults();
+                if faults.is_empty() {
+                    return Ok(newest);
+                }
+                return Ok(match Self::last_good(file, own, &faults) {
+                    Some(mut good) => {
+                        good.refused.config = Some(newest.config);
+                        good
+                    }
+                    None => newest,
+                });
             }
+            Err(errors) => errors,
         };
-        let mut zone_file = zones::master_file(&config);
-        let faults = match &zone_file {
-            Ok(zone_file) => zones::checked(&config, zone_file.clone()).err().unwrap_or_default(),
-            Err(fault) => vec![fault.clone()],
-        };
-        if !faults.is_empty()
-            && let Some(good) = last_good_zone_file(&config, &file)
-        {
-            zone_file = Ok(Some(good));
-            refused.extend(faults);
+        if let Some(good) = Self::last_good(file, own, &errors.0) {
+            return Ok(good);
         }
-        Ok(Self { config, file: Some(file), zone_file, broken_files, refused })
+        if let Ok(newest) = without_broken_files(errors.clone(), || Config::load_alone(file, own)) {
+            return Ok(Self::with_zone_file(newest, file));
+        }
+        let former = |text: &str, without_files| Config::parse_former(text, file, own, without_files);
+        let tolerant = |text: &str| {
+            let whole = former(text, false).map(Tolerated::whole);
+            whole.or_else(|broken| without_broken_files(broken, || former(text, true)))
+        };
+        let good = last_good_text(file, tolerant).ok_or_else(|| errors.clone())?;
+        Ok(Self::with_zone_file(good, file).refusing(&errors.0))
+    }
+
+    /// The last good configuration, if it and all its files are good still. `refused` are the errors of the newest one.
+    fn last_good(file: &Path, own: Option<&str>, refused: &[Finding]) -> Option<Self> {
+        let whole = |text: &str| Config::parse_former(text, file, own, false).map(Tolerated::whole);
+        let good = Self::with_zone_file(last_good_text(file, whole)?, file);
+        good.zone_faults().is_empty().then(|| good.refusing(refused))
+    }
+
+    /// The configuration of a file with its zone file, or with the last good one if the newest cannot be used.
+    fn with_zone_file(Tolerated { config, broken_files }: Tolerated, file: &Path) -> Self {
+        let newest = Self { file: Some(file.to_owned()), broken_files, ..Self::without_file(config) };
+        let faults = newest.zone_faults();
+        match last_good_zone_file(&newest.config, file).filter(|_| !faults.is_empty()) {
+            Some(good) => Self { zone_file: Ok(Some(good)), ..newest }.refusing(&faults),
+            None => newest,
+        }
+    }
+
+    fn refusing(mut self, errors: &[Finding]) -> Self {
+        self.refused.errors.splice(..0, errors.iter().cloned());
+        self
+    }
+
+    /// The errors of its zones.
+    fn zone_faults(&self) -> Vec<Finding> {
+        match &self.zone_file {
+            Ok(zone_file) => zones::checked(&self.config, zone_file.clone()).err().unwrap_or_default(),
+            Err(fault) => vec![fault.clone()],
+        }
     }
 }
 
@@ -95,13 +135,19 @@ struct Tolerated {
     broken_files: Vec<Finding>,
 }
 
-/// Loads a configuration. If only files that it names are wrong, and Daymark has run here before, they were good once.
-fn tolerant(load: impl Fn(bool) -> Result<Config, ConfigErrors>) -> Result<Tolerated, ConfigErrors> {
-    let errors = match load(false) {
-        Ok(config) => return Ok(Tolerated { config, broken_files: Vec::new() }),
-        Err(errors) => errors,
-    };
-    match load(true) {
+impl Tolerated {
+    fn whole(config: Config) -> Self {
+        Self { config, broken_files: Vec::new() }
+    }
+}
+
+/// A configuration that has these errors. If only files that it names are wrong, and Daymark has run here before, they were good
+/// once.
+fn without_broken_files(
+    errors: ConfigErrors,
+    load_alone: impl FnOnce() -> Result<Config, ConfigErrors>,
+) -> Result<Tolerated, ConfigErrors> {
+    match load_alone() {
         Ok(config) if has_run(&config) => Ok(Tolerated { config, broken_files: errors.0 }),
         _ => Err(errors),
     }
@@ -116,12 +162,11 @@ fn has_run(config: &Config) -> bool {
     })
 }
 
-/// The last good configuration of this file. A state directory has it only if it is the one of that configuration.
-fn last_good(file: &Path, own: Option<&str>) -> Option<Tolerated> {
+/// The last good configuration of this file, read by `parse`. A state directory has it only if it is the one of that configuration.
+fn last_good_text(file: &Path, parse: impl Fn(&str) -> Result<Tolerated, ConfigErrors>) -> Option<Tolerated> {
     state_dirs(file).find_map(|dir| {
         let good = GoodConfig::kept_in(&dir, file)?;
-        let parse = |without_files| Config::parse_former(&good.text, file, own, without_files);
-        tolerant(parse).ok().filter(|good| good.config.state_dir.as_ref() == Some(&dir))
+        parse(&good.text).ok().filter(|good| good.config.state_dir.as_ref() == Some(&dir))
     })
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use daymark_authoritative::Authoritative;
-use daymark_config::{Config, Finding, PoolConfig};
+use daymark_config::{Config, PoolConfig};
 use daymark_decision::{Decision, Engine, Membership, Memory};
 use daymark_discovery::{DiscoveredPools, DiscoveryStatuses};
 use daymark_files::error_chain;
@@ -36,6 +36,7 @@ use crate::peers::keyfile::KeyFile;
 use crate::peers::{self, ChannelEnds, ResolvedPeers, Transport, TransportChannels};
 use crate::publish::{self, Progress, WriterLease};
 use crate::reload::{Refused, Reloader};
+use crate::start::RefusedStart;
 use crate::state::{DecidedState, StateDirectory, StateFile, StateHealth, StateWriter, persist_decisions};
 use crate::watchdog::Watchdog;
 
@@ -78,8 +79,7 @@ struct StartFiles {
     /// The file of the configuration.
     file: Option<PathBuf>,
     good: Option<GoodConfig>,
-    /// The errors of the newest configuration, if a former one is used in its place.
-    refused: Vec<Finding>,
+    refused: RefusedStart,
     nodes: RememberedNodes,
 }
 
@@ -278,8 +278,8 @@ impl Spawner {
         let discovery =
             PersistentDiscovery::new(remembered, driver.clone(), self.clock, self.events.clone(), statuses.clone());
         let probes = supervisor(driver.clone(), self.watchdog.clone());
-        let reloader = Reloader::new(file, config, good, driver, probes, discovery, authoritative);
-        reloader.refuse_newest(refused);
+        let mut reloader = Reloader::new(file, config, good, driver, probes, discovery, authoritative);
+        reloader.refuse_newest(refused.errors, refused.config);
         let refused = reloader.refused();
         let expiries = reloader.expiries();
         self.tasks.spawn("the reloader", reloader.run(reload, self.stop.clone()));

@@ -69,7 +69,7 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
 
 fn start(arguments: Arguments) -> Result<StartConfig, Failure> {
     if let Some(file) = arguments.config {
-        return Ok(StartConfig::load(file, arguments.own.name.as_deref())?);
+        return Ok(StartConfig::load(&file, arguments.own.name.as_deref())?);
     }
     let Arguments { pool, node: nodes, ca, listen, nameserver: nameservers, admin, state_dir, .. } = arguments;
     let flags = Flags { pool: pool.unwrap_or_default(), nodes, ca, listen, nameservers, admin, state_dir };

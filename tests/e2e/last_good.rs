@@ -144,3 +144,48 @@ fn a_ca_that_broke_does_not_take_down_a_start_by_flags() {
     fs::write(nodes.path("ca.crt"), &ca).unwrap();
     restarted.answers(&nodes.addresses(), "ready");
 }
+
+/// Replaces a part of the configuration by one that a reload refuses, restarts Daymark, and expects the former one.
+fn restarts_with_the_former_configuration(
+    nodes: &Nodes,
+    good: &Plan,
+    former: &str,
+    newest: &str,
+    alarm: &str,
+) -> Daymark {
+    let config = nodes.write(good);
+    let first = Daymark::run(&config);
+    first.answers(&nodes.addresses(), "ready");
+    until_kept(nodes, former);
+    fs::write(&config, good.to_string().replace(former, newest)).unwrap();
+    first.kill();
+    let restarted = Daymark::run(&config);
+    assert!(refused(&restarted), "{}", restarted.log());
+    assert!(alarms(&restarted).contains(alarm), "{}", alarms(&restarted));
+    nodes.set(0, Behaviour::Dead);
+    restarted.answers(&nodes.addresses()[1..], "ready");
+    let kept = fs::read_to_string(nodes.path("state/configuration.json")).unwrap();
+    assert!(kept.contains(former), "only a good one is kept: {kept}");
+    restarted
+}
+
+#[test]
+fn a_new_zone_file_that_was_never_good_leaves_the_last_good_configuration_at_a_restart() {
+    let nodes = Nodes::start(2);
+    fs::write(nodes.path("kube-cp.com.zone"), RECORDS.replace("$INCLUDE parts.zone\n", "")).unwrap();
+    fs::write(nodes.path("new.zone"), "www IN A\n").unwrap();
+    let good = in_parent_zone(&nodes);
+    let former = "zoneFile: kube-cp.com.zone";
+    let alarm = "providers[0].zoneFile: ";
+    let host = restarts_with_the_former_configuration(&nodes, &good, former, "zoneFile: new.zone", alarm);
+    fs::write(nodes.path("new.zone"), "$TTL 300\nwww IN A 192.0.2.81\n").unwrap();
+    until("the mended file is served", || {
+        (short("dig", host.dns, &["www.kube-cp.com", "A"]) == ["192.0.2.81"]).then_some(())
+    });
+}
+
+#[test]
+fn a_new_ca_that_was_never_good_leaves_the_last_good_configuration_at_a_restart() {
+    let nodes = Nodes::start(2);
+    restarts_with_the_former_configuration(&nodes, &nodes.plan(), "ca: ca.crt", "ca: new.crt", "pools[0].probe.ca: ");
+}
