@@ -64,6 +64,8 @@ fn client(url: &str) -> Result<reqwest::Client, PingError> {
         .user_agent(concat!("daymark/", env!("CARGO_PKG_VERSION")))
         .dns_resolver(Arc::new(SystemResolver::new()))
         .timeout(TIMEOUT)
+        // A redirect would lose the body, and send the secret URL on.
+        .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(failed)
 }

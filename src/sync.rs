@@ -167,7 +167,7 @@ impl ProviderReport {
     }
 
     /// Adds the findings, except those that the error already contains, and the notes.
-    pub fn add_report(&mut self, CheckReport { mut findings, notes }: CheckReport) {
+    pub fn add_report(&mut self, CheckReport { mut findings, notes, .. }: CheckReport) {
         findings.retain(|finding| !self.error.as_ref().is_some_and(|error| error.contains(finding.as_str())));
         self.findings = findings;
         self.notes = notes;

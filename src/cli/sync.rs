@@ -117,8 +117,17 @@ async fn report_to(SyncConfig { on_success, on_failure }: &SyncConfig, done: &Ou
         Err(failure) => ("onFailure", on_failure, failure.to_string()),
     };
     let Some(url) = url else { return };
-    if let Err(error) = ping(url, &body).await {
-        warn!("the URL of `sync.{key}` was not reached: {}", error_chain(&error));
+    let stopped = async {
+        match Signals::new() {
+            Ok(mut signals) => while matches!(signals.next().await, SignalRequest::Reload) {},
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        pinged = ping(url, &body) => if let Err(error) = pinged {
+            warn!("the URL of `sync.{key}` was not reached: {}; check the URL and its service", error_chain(&error));
+        },
+        () = stopped => warn!("the URL of `sync.{key}` was not reached before a signal stopped it"),
     }
 }
 
@@ -261,7 +270,7 @@ async fn check(
 ) {
     let deadline = deadline.max(Instant::now() + CHECK_TIMEOUT);
     let checked = tokio::select! {
-        report = timeout_at(deadline, provider.check()) => report.ok().flatten().unwrap_or_default(),
+        report = timeout_at(deadline, provider.check()) => report.unwrap_or_default(),
         () = stop.cancelled() => CheckReport::default(),
     };
     report.add_report(checked);

@@ -86,13 +86,16 @@ impl Progress {
         !self.0.status.lock().findings.is_empty()
     }
 
-    /// Stores the report of the newest check, and returns the former one.
-    pub(super) fn replace_report(&self, CheckReport { findings, notes }: CheckReport) -> CheckReport {
+    /// The findings of the newest check.
+    pub(super) fn findings(&self) -> Vec<String> {
+        self.0.status.lock().findings.clone()
+    }
+
+    /// Stores the report of the newest check.
+    pub(super) fn replace_report(&self, CheckReport { findings, notes, .. }: CheckReport) {
         let mut status = self.0.status.lock();
-        CheckReport {
-            findings: std::mem::replace(&mut status.findings, findings),
-            notes: std::mem::replace(&mut status.notes, notes),
-        }
+        status.findings = findings;
+        status.notes = notes;
     }
 
     /// Begins or ends the standby, while this host does not write. It knows nothing of the published answer then.

@@ -29,6 +29,8 @@ use crate::state::StateWriter;
 const FIRST_VERDICTS_TIMEOUT: Duration = Duration::from_secs(30);
 /// The interval between checks while nothing changes, because someone may change a setting at the remote system.
 const CHECK_INTERVAL: Duration = Duration::from_hours(1);
+/// The least time between checks because of edits, so that a node that flaps does not use up the calls.
+const CHECK_AFTER_EDITS: Duration = Duration::from_mins(4);
 /// The pause between an attempt and the check after it.
 const CHECK_AFTER: Duration = Duration::from_secs(1);
 /// The pause before another check if the remote system could not be asked.
@@ -62,6 +64,7 @@ pub async fn publish<P: RemoteProvider + ?Sized>(provider: Arc<P>, inputs: Input
         shutdown,
         check_requests: &check_requests,
         last_request: None,
+        has_edited: false,
     };
     let note = |newest: &Decision| {
         progress.desire(newest.generation);
@@ -86,6 +89,8 @@ struct RemotePublisher<'a, P: ?Sized> {
     /// Notified when a check is due.
     check_requests: &'a Notify,
     last_request: Option<CheckRequest>,
+    /// True if something was written since then.
+    has_edited: bool,
 }
 
 /// The last request for a check, with the state at that time.
@@ -176,22 +181,25 @@ impl<P: RemoteProvider + ?Sized> RemotePublisher<'_, P> {
     }
 
     /// Applies a decision. `None` if the shutdown cut it short.
-    async fn attempt(&self, decision: &Decision) -> Option<Result<(), ApplyError>> {
+    async fn attempt(&mut self, decision: &Decision) -> Option<Result<(), ApplyError>> {
         let timeout = async {
             self.shutdown.cancelled().await;
             sleep(LAST_ATTEMPT_TIMEOUT).await;
         };
         tokio::select! {
             pass = catch_panic(self.provider.apply(decision)) => Some(match pass {
-                Ok(pass) => pass.outcome,
+                Ok(pass) => {
+                    self.has_edited |= !pass.edits.is_empty();
+                    pass.outcome
+                }
                 Err(panic) => Err(ApplyError::Unavailable { source: panic.into(), pause: None }),
             }),
             () = timeout => None,
         }
     }
 
-    /// Requests a check when refusals begin or end, when the targets change, and after [`CHECK_INTERVAL`]. While there are findings,
-    /// also with each drift check, so that an operator sees when they are gone.
+    /// Requests a check when refusals begin or end, when the targets change, after edits if the last check is long enough ago, and
+    /// after [`CHECK_INTERVAL`]. While there are findings, also with each drift check, so that an operator sees when they are gone.
     fn request_check(&mut self, outcome: &Result<(), ApplyError>, decision: &Decision) {
         let is_refused = match outcome {
             Ok(()) => false,
@@ -202,11 +210,16 @@ impl<P: RemoteProvider + ?Sized> RemotePublisher<'_, P> {
         let reasons = decision.answers.iter().flat_map(|answer| &answer.reasons);
         let targets = reasons.map(|known| known.target.clone()).collect();
         let is_due = self.last_request.as_ref().is_none_or(|last| {
-            let interval = if self.progress.has_findings() { self.provider.drift_interval() } else { CHECK_INTERVAL };
+            let interval = match (self.has_edited, self.progress.has_findings()) {
+                (true, _) => CHECK_AFTER_EDITS,
+                (false, true) => self.provider.drift_interval(),
+                (false, false) => CHECK_INTERVAL,
+            };
             last.is_refused != is_refused || last.targets != targets || last.at.elapsed() >= interval
         });
         if is_due {
             self.last_request = Some(CheckRequest { at: Instant::now(), is_refused, targets });
+            self.has_edited = false;
             self.check_requests.notify_one();
         }
     }
@@ -288,22 +301,35 @@ async fn check<P: RemoteProvider + ?Sized>(provider: &P, progress: &Progress, re
         requests.notified().await;
         // A system that has just refused an attempt is not asked again at once.
         sleep(CHECK_AFTER).await;
-        let report = loop {
-            match catch_panic(provider.check()).await {
-                Ok(Some(report)) => break report,
-                Ok(None) => sleep(CHECK_RETRY).await,
-                Err(panic) => break CheckReport { findings: vec![format!("the check: {panic}")], notes: Vec::new() },
+        loop {
+            let report = match catch_panic(provider.check()).await {
+                Ok(report) => report,
+                Err(panic) => CheckReport { findings: vec![format!("the check: {panic}")], ..CheckReport::default() },
+            };
+            let is_incomplete = report.is_incomplete;
+            record(provider.name(), progress, report);
+            if !is_incomplete {
+                break;
             }
-        };
-        let CheckReport { findings, .. } = &report;
-        let former = progress.replace_report(report.clone());
-        for finding in findings.iter().filter(|finding| !former.findings.contains(finding)) {
-            warn!("provider {}: {finding}", provider.name());
-        }
-        for finding in former.findings.iter().filter(|finding| !findings.contains(finding)) {
-            info!("provider {}: resolved: {finding}", provider.name());
+            sleep(CHECK_RETRY).await;
         }
     }
+}
+
+/// Records and logs the report of a check. What could not be asked now is as it was.
+fn record(name: &str, progress: &Progress, report: CheckReport) {
+    let mut findings = report.findings.clone();
+    let former = progress.findings();
+    if report.is_incomplete {
+        findings.extend(former.iter().filter(|finding| !report.findings.contains(finding)).cloned());
+    }
+    for finding in findings.iter().filter(|finding| !former.contains(finding)) {
+        warn!("provider {name}: {finding}");
+    }
+    for finding in former.iter().filter(|finding| !findings.contains(finding)) {
+        info!("provider {name}: resolved: {finding}");
+    }
+    progress.replace_report(CheckReport { findings, ..report });
 }
 
 /// Passes each change of the lease on to the provider, without end.

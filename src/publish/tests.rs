@@ -102,10 +102,13 @@ impl RemoteProvider for Scripted {
         self.drift_interval
     }
 
-    async fn check(&self) -> Option<CheckReport> {
+    async fn check(&self) -> CheckReport {
         *self.checks.lock() += 1;
-        let report = || CheckReport { findings: self.findings.lock().clone(), notes: vec!["a note".to_owned()] };
-        (!*self.is_unreachable.lock()).then(report)
+        if *self.is_unreachable.lock() {
+            return CheckReport { is_incomplete: true, ..CheckReport::default() };
+        }
+        let findings = self.findings.lock().clone();
+        CheckReport { findings, notes: vec!["a note".to_owned()], is_incomplete: false }
     }
 
     fn memory(&self) -> Option<Value> {

@@ -177,7 +177,7 @@ impl RemoteProvider for Watched {
         self.inner.drift_interval()
     }
 
-    async fn check(&self) -> Option<CheckReport> {
+    async fn check(&self) -> CheckReport {
         self.counted(self.inner.check()).await
     }
 

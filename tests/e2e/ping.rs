@@ -1,10 +1,14 @@
 //! The pings of `daymark sync`, and its way through a proxy.
 
 use std::fs;
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use tempfile::NamedTempFile;
 
 use crate::support::services::{HttpRequest, PingService, TlsProxy};
 use crate::support::zone::ZoneFixture;
-use crate::support::{Finished, daymark, finish};
+use crate::support::{Finished, Process, daymark, finish};
 
 impl ZoneFixture {
     /// Makes a pass with these lines at the end of the configuration.
@@ -64,6 +68,48 @@ fn a_ping_that_is_refused_is_tried_three_times_and_warned_of_without_its_url() {
     let expected = "the URL of `sync.onSuccess` was not reached: HTTP 503 Service Unavailable";
     assert!(done.stderr.contains(expected), "{}", done.stderr);
     assert!(!done.stderr.contains("s3cret"), "{}", done.stderr);
+}
+
+#[test]
+fn a_redirect_of_a_ping_is_not_followed() {
+    let fixture = ZoneFixture::new(1);
+    let service = PingService::start("302 Found");
+    let done = fixture.pass_with(&keys(&service), &[]);
+    assert_eq!(done.code, Some(0));
+    assert!(done.stderr.contains("the URL of `sync.onSuccess` was not reached: HTTP 302 Found"), "{}", done.stderr);
+    assert!(service.requests().iter().all(|request| request.line == "POST /s3cret"), "{:?}", service.requests());
+}
+
+#[test]
+fn a_signal_ends_a_ping_that_hangs() {
+    let fixture = ZoneFixture::new(1);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/s3cret", silent.local_addr().unwrap());
+    let config = fixture.config();
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text}sync: {{onSuccess: \"{url}\"}}\n")).unwrap();
+    let log = NamedTempFile::new().unwrap();
+    let mut command = daymark(&["sync", "--deadline", "2m", "-c", config.to_str().unwrap()]);
+    let mut process = Process::spawn(command.stdout(Stdio::null()).stderr(log.reopen().unwrap()));
+    let _ping = silent.accept().unwrap();
+    process.signal("TERM");
+    assert_eq!(process.wait().code(), Some(0), "the pass itself succeeded");
+    let stderr = fs::read_to_string(log.path()).unwrap();
+    assert!(stderr.contains("was not reached before a signal stopped it"), "{stderr}");
+}
+
+#[test]
+fn a_ping_to_a_server_of_an_unknown_ca_says_which_certificates_are_trusted() {
+    let fixture = ZoneFixture::new(1);
+    let proxy = TlsProxy::start("ping.test", "127.0.0.1:1".parse().unwrap());
+    let config = fixture.config();
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text}sync: {{onSuccess: \"https://ping.test/s3cret\"}}\n")).unwrap();
+    let mut pass = daymark(&["sync", "--deadline", "2m", "-c", config.to_str().unwrap()]);
+    let done = finish(pass.env("HTTPS_PROXY", format!("http://{}", proxy.address)));
+    assert_eq!(done.code, Some(0), "the pass itself succeeded");
+    assert!(done.stderr.contains("was not reached: no answer: "), "{}", done.stderr);
+    assert!(!done.stderr.contains("UnknownIssuer"), "{}", done.stderr);
 }
 
 #[test]

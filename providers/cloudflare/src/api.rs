@@ -236,10 +236,29 @@ impl Balancer {
         !pool.is_empty() && self.0.values().any(|value| holds(value, pool))
     }
 
-    /// Returns true if only the field `fallback_pool` names the pool of this ID.
-    pub(crate) fn only_falls_back_to(&self, pool: &str) -> bool {
-        let is_fallback = self.fallback_pool() == pool;
-        is_fallback && !self.0.iter().any(|(field, value)| field != "fallback_pool" && holds(value, pool))
+    /// Returns true if the pool of this ID answers while it is healthy, by the balancer's steering.
+    ///
+    /// Without steering the first of the default pools answers. At random each of them does that has a weight. Other policies
+    /// choose among the default pools or by region, country and point of presence.
+    pub(crate) fn answers_with(&self, pool: &str) -> bool {
+        let defaults = self.field("default_pools").as_array().map(Vec::as_slice).unwrap_or_default();
+        let is_default = defaults.iter().any(|default| default == pool);
+        let by_place = ["region_pools", "country_pools", "pop_pools"].map(|field| self.field(field));
+        let has_places = by_place.iter().any(|pools| pools.as_object().is_some_and(|pools| !pools.is_empty()));
+        match self.field("steering_policy").as_str() {
+            Some("random") => is_default && self.random_weight(pool) > 0.0,
+            // An empty policy is `geo` with such pools, and `off` without them.
+            Some("off") => defaults.first().is_some_and(|first| first == pool),
+            Some("") | None if !has_places => defaults.first().is_some_and(|first| first == pool),
+            _ => is_default || by_place.iter().any(|pools| holds(pools, pool)),
+        }
+    }
+
+    /// The weight of a pool under the steering policy `random`.
+    fn random_weight(&self, pool: &str) -> f64 {
+        let steering = self.field("random_steering");
+        let weight = steering["pool_weights"][pool].as_f64();
+        weight.or_else(|| steering["default_weight"].as_f64()).unwrap_or(1.0)
     }
 
     /// Returns true if it has rules that are not disabled.

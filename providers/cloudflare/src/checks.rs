@@ -8,7 +8,7 @@ use daymark_decision::{Decision, PoolName};
 use daymark_provider::CheckReport;
 
 use crate::MARK;
-use crate::api::{Balancer, CloudflarePool, CloudflareZone, PoolZone, Record, Reference, TokenStatus, records_path};
+use crate::api::{Balancer, CloudflarePool, CloudflareZone, Record, Reference, TokenStatus, records_path};
 use crate::client::{Call, CallError};
 use crate::fault::PoolFault;
 use crate::finding::{CloudflareFinding, RecordLabel};
@@ -37,7 +37,11 @@ impl Inquiry {
                 return Some(answer);
             }
             Err(fault) if fault.is_temporary() => self.is_incomplete = true,
-            Err(fault) => self.add(&fault),
+            Err(fault) => {
+                // Cloudflare has answered, and the answer is in the way.
+                self.has_worked |= matches!(fault, PoolFault::Blocked(_));
+                self.add(&fault);
+            }
         }
         None
     }
@@ -63,12 +67,13 @@ impl Inquiry {
 }
 
 impl Observer {
-    /// Returns the findings, which say what to do, and the notes. `None` if Cloudflare cannot be asked about everything now.
-    pub(crate) async fn findings(&self, decision: &Decision) -> Option<CheckReport> {
+    /// Returns the findings, which say what to do, and the notes.
+    pub(crate) async fn findings(&self, decision: &Decision) -> CheckReport {
         let mut inquiry = Inquiry::default();
+        self.forget_zones();
         let refusal = match self.verify_token("/user/tokens/verify").await {
             // Without a token nothing can be asked, and publishing reports that already.
-            Err(PoolFault::Call(CallError::Token { .. })) => return Some(CheckReport::default()),
+            Err(PoolFault::Call(CallError::Token { .. })) => return CheckReport::default(),
             Err(fault) if !fault.is_temporary() => Some(fault),
             answer => {
                 let finding = inquiry.take(answer).flatten();
@@ -87,7 +92,7 @@ impl Observer {
             self.verify_as_account(account, refusal, &mut inquiry).await;
         }
         let Inquiry { findings, notes, is_incomplete, .. } = inquiry;
-        (!is_incomplete).then_some(CheckReport { findings, notes })
+        CheckReport { findings, notes, is_incomplete }
     }
 
     /// Verifies the token. Returns a finding if it is not active.
@@ -118,7 +123,9 @@ impl Observer {
         let mut account = None;
         let mut checked = BTreeSet::new();
         for Served { pool, .. } in &self.settings.pools {
-            let Some(PoolZone { zone, .. }) = inquiry.take(self.zone_now(pool).await) else { continue };
+            let Some(found) = inquiry.take(self.zone(pool).await) else { continue };
+            inquiry.add_all(found.nearer_finding(pool));
+            let zone = found.zone;
             inquiry.add_all(zone_findings(&zone, pool, ttl));
             let balancers = inquiry.take_if_permitted(self.balancers(&zone).await).unwrap_or_default();
             if balancers.iter().any(|balancer| balancer.is_of(pool) && balancer.is_enabled()) {
@@ -177,13 +184,14 @@ impl Observer {
                 self.note_ttl(&served.pool, ttl.and_then(|ttl| u32::try_from(ttl).ok()));
             }
             inquiry.add_all(balancer_findings(served, pool, &pools, balancers, is_own));
-            self.shadowed_findings(zone, &served.pool, inquiry).await;
+            let is_balanced = balancers.iter().any(|balancer| balancer.is_of(&served.pool) && balancer.is_enabled());
+            self.shadowed_findings(zone, &served.pool, is_balanced, inquiry).await;
         }
     }
 
     /// The zone of a balancer. Without one in the configuration, a token that sees no zone is good enough to switch origins.
     async fn zone_of_balancer(&self, pool: &PoolName, inquiry: &mut Inquiry) -> Option<CloudflareZone> {
-        let zone = self.zone_now(pool).await;
+        let zone = self.zone(pool).await;
         let is_optional =
             matches!(&self.settings.mode, PublishMode::LoadBalancing { zone: None, manage: Manage::Origins, .. });
         if let (true, Err(PoolFault::Call(CallError::Refused { .. }) | PoolFault::Blocked(_))) = (is_optional, &zone) {
@@ -191,7 +199,7 @@ impl Observer {
             return None;
         }
         let found = inquiry.take(zone)?;
-        inquiry.add_all(found.nearer_finding(pool).into_iter().chain(found.zone.finding(pool)));
+        inquiry.add_all(found.nearer_finding(pool).into_iter().chain(found.zone.findings(pool)));
         Some(found.zone)
     }
 
@@ -206,11 +214,17 @@ impl Observer {
     }
 
     /// Reports records at the name of a balancer, which answer if it is disabled, and records that delegate the name.
-    async fn shadowed_findings(&self, zone: &CloudflareZone, name: &PoolName, inquiry: &mut Inquiry) {
+    async fn shadowed_findings(
+        &self,
+        zone: &CloudflareZone,
+        name: &PoolName,
+        is_balanced: bool,
+        inquiry: &mut Inquiry,
+    ) {
         let path = records_path(zone);
         let records = inquiry.take_if_permitted(self.records(&path, name.as_str()).await).unwrap_or_default();
         let is_address = |record: &&Record| matches!(record.kind.as_str(), "A" | "AAAA" | "CNAME");
-        let hidden = records.iter().filter(is_address).map(RecordLabel::from);
+        let hidden = records.iter().filter(is_address).filter(|_| is_balanced).map(RecordLabel::from);
         inquiry.add_all(hidden.map(|record| CloudflareFinding::RecordHidden { record }));
         let delegations = inquiry.take_if_permitted(self.delegations(name, zone).await).unwrap_or_default();
         let at_name = records.into_iter().filter(|record| record.kind == "NS" && !zone.is_apex(name));

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use daymark_decision::PoolName;
+use daymark_files::error_chain;
 use daymark_provider::ApplyError;
 
 use crate::client::{CallError, Retry};
@@ -126,11 +127,7 @@ impl fmt::Display for PoolFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, OfPool { pool, fault }) in self.0.iter().enumerate() {
             let gap = if index == 0 { "" } else { "; " };
-            write!(f, "{gap}{pool}: {fault}")?;
-            let causes = std::iter::successors(fault.source(), |&cause| cause.source());
-            for cause in causes {
-                write!(f, ": {cause}")?;
-            }
+            write!(f, "{gap}{pool}: {}", error_chain(fault))?;
             fault.advice().into_iter().try_for_each(|advice| write!(f, "; {advice}"))?;
         }
         Ok(())
@@ -213,8 +210,10 @@ mod tests {
     #[test]
     fn of_several_pools_the_longest_pause_is_reported() {
         for faults in [[10, 90, 20], [90, 10, 20], [10, 20, 90]] {
-            let others =
-                [PoolFault::Superseded, PoolFault::from(CloudflareFinding::ZoneUnseen { zone: "no".to_owned() })];
+            let others = [
+                PoolFault::Superseded,
+                PoolFault::from(CloudflareFinding::ZoneUnseen { zone: "no".to_owned(), account: None }),
+            ];
             let faults = faults.map(throttled).into_iter().chain(others);
             let (error, message) = error_of(faults.collect());
             let longest = Some(Duration::from_secs(90));

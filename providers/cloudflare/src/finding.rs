@@ -21,10 +21,12 @@ pub(crate) enum CloudflareFinding {
     TokenInactive { token: TokenSource, status: String },
 
     #[error(
-        "the token sees no zone {zone}; check the name, and check that the token has the permission {} for this zone",
+        "the token sees no zone {zone}{}; check the name, and check that the token has the permission {} for this zone (an internal \
+         zone has to be given by its ID)",
+        account.as_ref().map(|account| format!(" of the account {account}")).unwrap_or_default(),
         Call::ReadZone.permission().unwrap_or_default()
     )]
-    ZoneUnseen { zone: String },
+    ZoneUnseen { zone: String, account: Option<String> },
     #[error("the token sees several zones {name}; set `zone` to the ID of the right one: {}", ids.join(", "))]
     ZoneAmbiguous { name: String, ids: Vec<String> },
     #[error(
@@ -161,8 +163,8 @@ pub(crate) enum CloudflareFinding {
     #[error("the load balancer {name} does not use the Cloudflare pool {pool}; add it there")]
     BalancerUnused { name: PoolName, pool: String },
     #[error(
-        "the load balancer {name} uses the Cloudflare pool {pool} only as its fallback, whose switches Cloudflare ignores until no \
-         other pool is healthy; add it to the default pools"
+        "the load balancer {name} answers with the Cloudflare pool {pool} only if no other pool is healthy, so its switches have no \
+         effect until then; make it the first of the default pools, with a weight above 0"
     )]
     BalancerFallsBack { name: PoolName, pool: String },
     #[error(

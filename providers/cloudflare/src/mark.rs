@@ -80,7 +80,8 @@ impl<'a> FoundMark<'a> {
         let (owner, rest) = match rest.strip_prefix(OF) {
             Some(rest) => {
                 let end = rest.find(|char| !is_of_word(char)).unwrap_or(rest.len());
-                (Some(rest[..end].trim_end_matches('.')).filter(|owner| !owner.is_empty()), &rest[end..])
+                // An owner that none can have is another's, not that of a Daymark without an owner.
+                (Some(rest[..end].trim_end_matches('.')), &rest[end..])
             }
             None => (None, rest),
         };
@@ -146,6 +147,14 @@ mod tests {
                     assert_eq!(mark(reader).is_on(Some(&text), &pool), reader == writer, "{text} for {reader:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_mark_of_an_owner_that_none_can_have_is_not_a_mark_without_an_owner() {
+        let pool = pool_name("lb.kube-cp.com");
+        for text in ["managed by daymark of \"prod-1\": n", "managed by daymark of /x", "managed by daymark of : n"] {
+            assert!(!mark(None).is_on(Some(text), &pool), "{text}");
         }
     }
 

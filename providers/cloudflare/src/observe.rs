@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use daymark_decision::{Answer, PoolName};
 use parking_lot::Mutex;
 
-use crate::api::{Balancer, CloudflarePool, CloudflareZone, PoolZone, Record, Reference, records_path};
+use crate::api::{Balancer, CloudflarePool, CloudflareZone, Record, Reference, records_path};
 use crate::client::{Call, Client};
 use crate::drift::PublishedEntries;
 use crate::fault::PoolFault;
@@ -23,8 +23,8 @@ pub(crate) struct Observer {
     pub(crate) mark: Mark,
     /// The TTLs of the names in seconds, as they were last read or are written.
     pub(crate) ttls: Mutex<BTreeMap<PoolName, u32>>,
-    /// The zones that were found, by pool.
-    pub(crate) zones: Mutex<BTreeMap<PoolName, PoolZone>>,
+    /// The zones that were looked up, by name or ID.
+    pub(crate) zones: Mutex<BTreeMap<String, Vec<CloudflareZone>>>,
 }
 
 /// The remote state of one pool.

@@ -1,6 +1,7 @@
 //! Plans the edits that lead from the remote state to the answer. Pure: it makes no call and knows no clock.
 
 pub(crate) mod balancer;
+pub(crate) mod origin;
 pub(crate) mod origins;
 pub(crate) mod records;
 
@@ -204,7 +205,7 @@ pub(crate) fn desired_targets(answer: &Answer) -> Vec<DesiredTarget> {
         desired.push(DesiredTarget {
             is_in,
             reason: if is_beyond { "out: beyond `maxAnswers`".to_owned() } else { reason.to_string() },
-            origin: origins::name(target, earlier),
+            origin: origin::name(target, earlier),
             target: target.clone(),
         });
     }

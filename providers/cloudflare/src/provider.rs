@@ -263,7 +263,7 @@ impl RemoteProvider for Cloudflare {
         if self.rechecks.load(Ordering::Relaxed) > 0 { interval.min(RECHECK_AFTER) } else { interval }
     }
 
-    async fn check(&self) -> Option<CheckReport> {
+    async fn check(&self) -> CheckReport {
         let newest = self.newest.lock().clone();
         self.observer.findings(&newest).await
     }

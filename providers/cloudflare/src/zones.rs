@@ -20,31 +20,11 @@ use crate::observe::Observer;
 use crate::settings::{PublishMode, is_id};
 
 impl Observer {
-    /// The zone of a pool. It is looked up once.
+    /// The zone of a pool. Each zone is looked up once.
     pub(crate) async fn zone(&self, pool: &PoolName) -> Result<PoolZone, PoolFault> {
-        let known = self.zones.lock().get(pool).cloned();
-        match known {
-            Some(zone) => Ok(zone),
-            None => self.zone_now(pool).await,
-        }
-    }
-
-    /// Looks the zone of a pool up now.
-    pub(crate) async fn zone_now(&self, pool: &PoolName) -> Result<PoolZone, PoolFault> {
-        let found = self.find_zone(pool).await?;
-        self.zones.lock().insert(pool.clone(), found.clone());
-        Ok(found)
-    }
-
-    /// Looks the zones up again next time, because they may be others now.
-    pub(crate) fn forget_zones(&self) {
-        self.zones.lock().clear();
-    }
-
-    async fn find_zone(&self, pool: &PoolName) -> Result<PoolZone, PoolFault> {
         let given = match self.configured_zone() {
-            Some(id) if is_id(id) => Some(self.client.get(Call::ReadZone, &format!("/zones/{id}")).await?),
-            Some(name) => Some(self.zone_of_name(name).await?.ok_or_else(|| unseen(name))?),
+            Some(id) if is_id(id) => self.zones_of(id).await?.pop(),
+            Some(name) => Some(select_zone(name, self.zones_of(name).await?)?.ok_or_else(|| self.unseen(name))?),
             None => None,
         };
         if let Some(zone) = &given
@@ -58,20 +38,33 @@ impl Observer {
             Some(zone) => name.len() > to_ascii(&zone.name).len(),
             None => name.contains('.'),
         };
-        let mut inactive = None;
+        let mut unanswered = Vec::new();
         for name in parents(pool.as_str()).take_while(longer) {
-            let Some(found) = self.zone_of_name(name).await? else { continue };
-            match (&given, found.is_active()) {
-                (Some(zone), true) => {
-                    return Ok(PoolZone { zone: zone.clone(), nearer: Some(found.name) });
+            let zones = self.zones_of(name).await?;
+            let (answering, others): (Vec<_>, Vec<_>) = zones.into_iter().partition(CloudflareZone::is_answering);
+            match (&given, answering.first()) {
+                (Some(zone), Some(nearer)) => {
+                    return Ok(PoolZone { zone: zone.clone(), nearer: Some(nearer.name.clone()) });
                 }
-                (None, true) => return Ok(PoolZone { zone: found, nearer: None }),
-                (None, false) => inactive = inactive.or(Some(found)),
-                (Some(_), false) => {}
+                (None, Some(_)) => {
+                    let zone = select_zone(name, answering)?.ok_or_else(|| self.unseen(name))?;
+                    return Ok(PoolZone { zone, nearer: None });
+                }
+                (None, None) if unanswered.is_empty() => unanswered = others,
+                (_, None) => {}
             }
         }
-        let zone = given.or(inactive).ok_or_else(|| unseen(&format!("in which the name {pool} lies")))?;
+        let zone = match given {
+            Some(zone) => Some(zone),
+            None => select_zone(pool.as_str(), unanswered)?,
+        };
+        let zone = zone.ok_or_else(|| self.unseen(&format!("in which the name {pool} lies")))?;
         Ok(PoolZone { zone, nearer: None })
+    }
+
+    /// Looks the zones up again next time, because they may be others now.
+    pub(crate) fn forget_zones(&self) {
+        self.zones.lock().clear();
     }
 
     /// The zone that the configuration gives, by name or by ID.
@@ -80,18 +73,42 @@ impl Observer {
         zone.as_deref()
     }
 
-    /// Looks a zone up by its name; `None` if the token sees none.
-    async fn zone_of_name(&self, name: &str) -> Result<Option<CloudflareZone>, PoolFault> {
+    /// The zones of a name, or the zone of an ID. Each is looked up once.
+    async fn zones_of(&self, name: &str) -> Result<Vec<CloudflareZone>, PoolFault> {
+        let known = self.zones.lock().get(name).cloned();
+        if let Some(zones) = known {
+            return Ok(zones);
+        }
+        let zones = if is_id(name) {
+            vec![self.client.get(Call::ReadZone, &format!("/zones/{name}")).await?]
+        } else {
+            self.zones_of_name(name).await?
+        };
+        self.zones.lock().insert(name.to_owned(), zones.clone());
+        Ok(zones)
+    }
+
+    async fn zones_of_name(&self, name: &str) -> Result<Vec<CloudflareZone>, PoolFault> {
         // The API lists an internationalised name in Unicode, and finds it by both forms.
         let ascii = to_ascii(name);
         let mut query = vec![("name", ascii.as_str())];
         // Two accounts may have a zone of the same name.
-        if let PublishMode::LoadBalancing { account, .. } = &self.settings.mode {
-            query.push(("account.id", account));
-        }
+        query.extend(self.account().map(|account| ("account.id", account)));
         let mut found: Vec<CloudflareZone> = self.client.list(Call::ReadZone, "/zones", &query).await?;
         found.retain(|zone| to_ascii(&zone.name) == ascii);
-        select_zone(name, found)
+        Ok(found)
+    }
+
+    /// The account that the configuration gives.
+    fn account(&self) -> Option<&str> {
+        match &self.settings.mode {
+            PublishMode::LoadBalancing { account, .. } => Some(account),
+            PublishMode::Records { .. } => None,
+        }
+    }
+
+    fn unseen(&self, zone: &str) -> PoolFault {
+        CloudflareFinding::ZoneUnseen { zone: zone.to_owned(), account: self.account().map(str::to_owned) }.into()
     }
 
     /// Reads the NS records between a pool's name and its zone. They delegate the name, so that Cloudflare does not answer for it.
@@ -131,17 +148,22 @@ impl CloudflareZone {
         to_ascii(&self.name) == pool.as_str()
     }
 
+    /// Returns true if Cloudflare answers for its names.
+    fn is_answering(&self) -> bool {
+        self.is_active() && matches!(self.kind, ZoneKind::Full | ZoneKind::Secondary | ZoneKind::Unknown)
+    }
+
     /// Reports a zone whose names clients do not resolve as Daymark writes them.
-    pub(crate) fn finding(&self, pool: &PoolName) -> Option<CloudflareFinding> {
-        let zone = self.name.clone();
-        match self.kind {
-            ZoneKind::Partial => Some(CloudflareFinding::ZonePartial { zone, pool: pool.clone() }),
-            ZoneKind::Internal => Some(CloudflareFinding::ZoneInternal { zone }),
-            _ => {
-                let status = self.status.clone().filter(|status| status != "active")?;
-                Some(CloudflareFinding::ZoneInactive { zone, status })
-            }
-        }
+    pub(crate) fn findings(&self, pool: &PoolName) -> Vec<CloudflareFinding> {
+        let zone = || self.name.clone();
+        let of_kind = match self.kind {
+            ZoneKind::Partial => Some(CloudflareFinding::ZonePartial { zone: zone(), pool: pool.clone() }),
+            ZoneKind::Internal => Some(CloudflareFinding::ZoneInternal { zone: zone() }),
+            _ => None,
+        };
+        let status = self.status.clone().filter(|status| status != "active");
+        let inactive = status.map(|status| CloudflareFinding::ZoneInactive { zone: zone(), status });
+        of_kind.into_iter().chain(inactive).collect()
     }
 }
 
@@ -155,10 +177,6 @@ fn select_zone(name: &str, mut zones: Vec<CloudflareZone>) -> Result<Option<Clou
         return Err(CloudflareFinding::ZoneAmbiguous { name: name.to_owned(), ids }.into());
     }
     Ok(zones.pop())
-}
-
-fn unseen(zone: &str) -> PoolFault {
-    CloudflareFinding::ZoneUnseen { zone: zone.to_owned() }.into()
 }
 
 /// A name and its parents, the longest first.

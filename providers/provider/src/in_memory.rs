@@ -121,8 +121,8 @@ impl RemoteProvider for InMemoryRemote {
         Duration::from_mins(5)
     }
 
-    async fn check(&self) -> Option<CheckReport> {
-        Some(CheckReport::default())
+    async fn check(&self) -> CheckReport {
+        CheckReport::default()
     }
 
     fn memory(&self) -> Option<Value> {

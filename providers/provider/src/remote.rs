@@ -55,8 +55,8 @@ pub trait RemoteProvider: Send + Sync + 'static {
     /// The time after which the published decision is applied again, to find drift.
     fn drift_interval(&self) -> Duration;
 
-    /// Looks for what an operator should know; `None` if the remote system cannot be asked now.
-    async fn check(&self) -> Option<CheckReport>;
+    /// Looks for what an operator should know.
+    async fn check(&self) -> CheckReport;
 
     /// The memory for the next run, saved with the state. `None` if there is nothing to remember.
     fn memory(&self) -> Option<Value>;
@@ -81,6 +81,8 @@ pub struct CheckReport {
     pub findings: Vec<String>,
     /// The states that are no fault but may surprise, as sentences.
     pub notes: Vec<String>,
+    /// True if the remote system could not be asked about everything now, so that there may be more.
+    pub is_incomplete: bool,
 }
 
 /// One write to a remote system, planned or made.

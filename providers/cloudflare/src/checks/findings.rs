@@ -9,7 +9,7 @@ use tracing::info;
 use crate::api::{Balancer, CloudflareOrigin, CloudflarePool, CloudflareZone};
 use crate::finding::{CloudflareFinding, PROXY_PORTS};
 use crate::observe::record_ttl;
-use crate::plan::origins::{label, target_of};
+use crate::plan::origin::{label, target_of};
 use crate::plan::{DesiredTarget, desired_targets};
 use crate::public::is_public;
 use crate::settings::Served;
@@ -19,7 +19,7 @@ pub(super) fn zone_findings(zone: &CloudflareZone, pool: &PoolName, configured: 
     let ttl = record_ttl(configured, zone);
     let raised = configured.filter(|configured| *configured < ttl);
     let raised = raised.map(|configured| CloudflareFinding::TtlRaised { ttl, configured });
-    zone.finding(pool).into_iter().chain(raised).collect()
+    zone.findings(pool).into_iter().chain(raised).collect()
 }
 
 /// Findings about a pool. In a setup of Daymark's own (`is_own`), Daymark creates the origins and enables the pool.
@@ -40,7 +40,7 @@ pub(super) fn pool_findings(pool: &CloudflarePool, answer: &Answer, is_own: bool
     let origins = pool.origins();
     let minimum = pool.minimum_origins();
     let count = origins.iter().filter(|origin| origin.is_enabled() && !origin.is_weightless()).count();
-    if u64::try_from(count).is_ok_and(|count| count < minimum) {
+    if minimum > 1 && u64::try_from(count).is_ok_and(|count| count < minimum) {
         findings.push(CloudflareFinding::PoolBelowMinimum { name: name.clone(), minimum, count });
     }
     findings.extend(origin_findings(&name, &origins, &desired_targets(answer), is_own));
@@ -144,7 +144,7 @@ fn use_findings(name: &PoolName, pool: &CloudflarePool, balancer: &Balancer) -> 
     let pool_name = pool.name().to_owned();
     if !balancer.uses(pool.id()) {
         findings.push(CloudflareFinding::BalancerUnused { name: name.clone(), pool: pool_name });
-    } else if balancer.only_falls_back_to(pool.id()) {
+    } else if !balancer.answers_with(pool.id()) {
         findings.push(CloudflareFinding::BalancerFallsBack { name: name.clone(), pool: pool_name });
     }
     findings

@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::{ApiError, Call, CallError, ObjectOwner};
 use crate::settings::TokenSource;
 
+/// The code of "please wait and consider throttling your request speed", which comes with several statuses.
+const THROTTLED: [u32; 1] = [971];
 /// The characters of foreign text that are shown.
 const MAX_SHOWN_CHARS: usize = 200;
 
@@ -53,7 +55,11 @@ pub(super) fn read<T: DeserializeOwned>(
 ) -> Result<Reply<T>, CallError> {
     let envelope = serde_json::from_slice::<Envelope>(body);
     let code = status.as_u16();
-    if matches!(code, 408 | 409 | 425) || status.is_server_error() {
+    let is_throttled = || {
+        let errors = envelope.as_ref().ok().and_then(|envelope| envelope.errors.as_ref());
+        errors.into_iter().flatten().any(|error| error.has_any(&THROTTLED))
+    };
+    if matches!(code, 408 | 409 | 425) || status.is_server_error() || is_throttled() {
         let errors = envelope.ok().and_then(|envelope| envelope.errors).unwrap_or_default();
         return Err(CallError::Busy { call, status: code, errors: tidied(errors, token) });
     }

@@ -11,7 +11,9 @@ const MALFORMED: [u32; 3] = [6003, 6103, 6111];
 /// The codes, besides HTTP 401 and 403, for a token that is not accepted or lacks a permission.
 const UNAUTHORISED: [u32; 5] = [9103, 9106, 9109, 10000, 10001];
 /// The codes for a record that another one of the same name rules out, or that exists already.
-const CONFLICT: [u32; 4] = [81053, 81054, 81057, 81058];
+const CONFLICT: [u32; 6] = [81053, 81054, 81055, 81056, 81057, 81058];
+/// The codes for a path or an object that Cloudflare does not know.
+const UNKNOWN_OBJECT: [u32; 2] = [7000, 7003];
 /// The code for more records than the plan of the zone allows.
 const RECORD_QUOTA: u32 = 81045;
 /// The code for a pool or a balancer that is not valid. It has many texts.
@@ -49,6 +51,8 @@ enum Advice {
     Endpoints,
     Quota,
     Addresses,
+    Duplicate,
+    Silence,
     Ttl,
     Conflict,
     Comment,
@@ -68,7 +72,7 @@ impl ObjectOwner {
 }
 
 impl ApiError {
-    fn has_any(&self, codes: &[u32]) -> bool {
+    pub(super) fn has_any(&self, codes: &[u32]) -> bool {
         codes.contains(&self.code) || self.error_chain.iter().any(|error| error.has_any(codes))
     }
 
@@ -88,15 +92,17 @@ impl RefusedCall<'_> {
             _ if has(&MALFORMED) => Advice::MalformedToken,
             _ if says(&["from location"]) => Advice::OtherLocation,
             _ if is_about_pools && says(&["not enabled", "access failed"]) => Advice::NoLoadBalancing,
-            _ if *status == 404 => Advice::NotFound,
+            _ if *status == 404 || has(&UNKNOWN_OBJECT) => Advice::NotFound,
             None if matches!(status, 400 | 401 | 403) || has(&UNAUTHORISED) => Advice::UnknownToken,
             Some(_) if matches!(status, 401 | 403) || has(&UNAUTHORISED) => Advice::Permission,
             _ if is_about_pools && says(&["origin list length"]) => Advice::Endpoints,
             _ if has(&CONFLICT) => Advice::Conflict,
             _ if has(&[RECORD_QUOTA]) || says(&["quota", "exceeded", "maximum number"]) => Advice::Quota,
-            _ if says(&["ttl"]) => Advice::Ttl,
+            _ if says(&["ttl ", "ttl.", "time to live"]) => Advice::Ttl,
             _ if says(&["comment"]) => Advice::Comment,
-            _ if is_about_pools && says(&["address", "private", "reserved"]) => Advice::Addresses,
+            _ if is_about_pools && says(&["private", "reserved"]) => Advice::Addresses,
+            _ if is_about_pools && says(&["must be unique"]) => Advice::Duplicate,
+            _ if errors.is_empty() => Advice::Silence,
             _ => Advice::Other,
         }
     }
@@ -114,8 +120,8 @@ impl RefusedCall<'_> {
             }
         };
         format!(
-            "the token in {token} lacks the permission \"{permission}\"{of}, or is not valid, or the ID is not that of the {noun}; \
-             correct the token, or the ID in `{noun}`"
+            "the token in {token} lacks the permission \"{permission}\"{of}, or is not valid, or may not see this {noun}; \
+             correct the token, or `{noun}`"
         )
     }
 }
@@ -139,7 +145,9 @@ impl fmt::Display for RefusedCall<'_> {
                 "the token in {token} is not accepted, because it is unknown, expired or revoked; create a new one"
             ),
             Advice::Permission => f.write_str(&self.permission_text()),
-            Advice::NotFound => f.write_str("check its ID or name, and check that the token may see it"),
+            Advice::NotFound => f.write_str(
+                "check the zone, the account and the pool in the configuration, and check that the token may see them",
+            ),
             Advice::NoLoadBalancing => f.write_str(
                 "the account has no Load Balancing for this zone; order it, or set `mode: records`, which every plan has",
             ),
@@ -152,6 +160,8 @@ impl fmt::Display for RefusedCall<'_> {
                 "Cloudflare refuses such an address in a pool with a monitor; detach the monitor, or use public addresses in \
                  `nodes`",
             ),
+            Advice::Duplicate => f.write_str("remove one of the origins with the same address from the pool"),
+            Advice::Silence => f.write_str("it gives no reason; check the token's permissions, the IDs and the plan"),
             Advice::Ttl => f.write_str("set the provider's `ttl` to a value that the zone's plan allows"),
             Advice::Conflict => f.write_str("another record of the name rules this one out; delete that record"),
             Advice::Comment => f.write_str(

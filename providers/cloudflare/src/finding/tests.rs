@@ -13,8 +13,8 @@ fn target() -> Target {
     Target { pool: pool(), node: node_name("kube-cp-1"), address: "192.0.2.1".parse().unwrap() }
 }
 
-fn label() -> RecordLabel {
-    let record = json!({"id": "1", "type": "A", "name": "lb.kube-cp.com", "content": "192.0.2.9", "ttl": 60});
+fn label(kind: &str) -> RecordLabel {
+    let record = json!({"id": "1", "type": kind, "name": "lb.kube-cp.com", "content": "192.0.2.9", "ttl": 60});
     RecordLabel::from(&serde_json::from_value::<Record>(record).unwrap())
 }
 
@@ -22,7 +22,7 @@ fn label() -> RecordLabel {
 fn every_finding() -> Vec<CloudflareFinding> {
     vec![
         CloudflareFinding::TokenInactive { token: TokenSource::Environment("CF_TOKEN".to_owned()), status: "pending".to_owned() },
-        CloudflareFinding::ZoneUnseen { zone: "kube-cp.com".to_owned() },
+        CloudflareFinding::ZoneUnseen { zone: "kube-cp.com".to_owned(), account: Some("a1".to_owned()) },
         CloudflareFinding::ZoneAmbiguous { name: "kube-cp".to_owned(), ids: vec!["daa6".to_owned(), "bb77".to_owned()] },
         CloudflareFinding::ZoneElsewhere { pool: pool(), zone: "kube-cp.com".to_owned(), id: "daa6".to_owned() },
         CloudflareFinding::ZoneNearer { pool: pool(), zone: "kube-cp.com".to_owned(), nearer: "eu.kube-cp.com".to_owned() },
@@ -31,11 +31,11 @@ fn every_finding() -> Vec<CloudflareFinding> {
         CloudflareFinding::ZoneInternal { zone: "kube-cp.com".to_owned() },
         CloudflareFinding::ZoneInactive { zone: "kube-cp.com".to_owned(), status: "pending".to_owned() },
         CloudflareFinding::TtlRaised { ttl: 60, configured: 30 },
-        CloudflareFinding::RecordForeign { record: label(), mark: "managed by daymark".to_owned() },
-        CloudflareFinding::RecordOfOther { record: label(), owner: "the Daymark of prod-2".to_owned(), mark: "managed by daymark".to_owned() },
-        CloudflareFinding::RecordAlias { record: label() },
-        CloudflareFinding::RecordDelegates { record: label(), pool: pool() },
-        CloudflareFinding::RecordHidden { record: label() },
+        CloudflareFinding::RecordForeign { record: label("A"), mark: "managed by daymark".to_owned() },
+        CloudflareFinding::RecordOfOther { record: label("A"), owner: "the Daymark of prod-2".to_owned(), mark: "managed by daymark".to_owned() },
+        CloudflareFinding::RecordAlias { record: label("CNAME") },
+        CloudflareFinding::RecordDelegates { record: label("NS"), pool: pool() },
+        CloudflareFinding::RecordHidden { record: label("A") },
         CloudflareFinding::RecordsBehindBalancer { pool: pool() },
         CloudflareFinding::PoolMissing { name: "kube-cp".to_owned(), known: vec!["kube-cp".to_owned()] },
         CloudflareFinding::PoolForeign { name: "kube-cp".to_owned(), belonging: "belongs to the Daymark of prod-2".to_owned(), mark: "managed by daymark".to_owned() },
@@ -114,9 +114,25 @@ fn number(finding: &CloudflareFinding) -> usize {
 }
 
 /// The verbs with which the last part of a message asks for an action.
-const ACTIONS: [&str; 17] = [
-    "create", "check", "set", "use", "add", "delegate", "delete", "give", "make", "enable", "detach", "keep", "remove",
-    "undo", "find out", "shorten", "correct",
+const ACTIONS: [&str; 18] = [
+    "create",
+    "check",
+    "set",
+    "use",
+    "add",
+    "delegate",
+    "delete",
+    "give",
+    "make",
+    "enable",
+    "detach",
+    "keep",
+    "remove",
+    "undo",
+    "find out",
+    "shorten",
+    "correct",
+    "an internal zone has",
 ];
 
 #[test]

@@ -2,72 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use daymark_decision::{Answer, Family, PoolName, Target};
+use daymark_decision::{Answer, Family, PoolName};
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Action, DesiredTarget, EXISTS, Plan, PlannedEdit, Request, desired_targets, kept_families};
+use super::origin::{existence_key, is_at, is_created, label, name_beside, target_of};
+use super::{Action, DesiredTarget, Plan, PlannedEdit, Request, desired_targets, kept_families};
 use crate::api::{CloudflareOrigin, CloudflarePool};
 use crate::client::Call;
 use crate::drift::{EntryHistory, NamedEntry, PublishedEntries, States};
 use crate::finding::CloudflareFinding;
-
-/// The prefix of the name of every origin that Daymark creates.
-const ORIGIN_PREFIX: &str = "daymark-";
-
-/// The name of the origin that Daymark creates for a target. It contains the node, the family, and a number if the node has
-/// `earlier` targets of the family.
-pub(crate) fn name<'a>(target: &Target, earlier: impl Iterator<Item = &'a Target>) -> String {
-    let is_like = |other: &&Target| other.node == target.node && other.address.is_ipv6() == target.address.is_ipv6();
-    let family = if target.address.is_ipv6() { "ipv6" } else { "ipv4" };
-    match earlier.filter(is_like).count() {
-        0 => format!("{ORIGIN_PREFIX}{}-{family}", target.node),
-        earlier => format!("{ORIGIN_PREFIX}{}-{family}-{}", target.node, earlier + 1),
-    }
-}
-
-/// The name of a second origin that Daymark creates for a target if someone else keeps the usual one at another address.
-fn name_beside(desired: &DesiredTarget) -> String {
-    format!("{}-{}", desired.origin, desired.target.address.to_string().replace(['.', ':'], "-"))
-}
-
-/// Finds the target that an origin belongs to: by name first, and by address if no name matches.
-///
-/// An origin with the name of a node belongs to the node's target of the same address. If no address is the same, it belongs
-/// to the target of the same family, or else to the first. That happens if nodes are probed at an inner address and reached
-/// at an outer one.
-pub(crate) fn target_of<'a>(origin: &CloudflareOrigin, targets: &'a [DesiredTarget]) -> Option<&'a DesiredTarget> {
-    let address = origin.address().parse().ok();
-    let has_address = |desired: &&DesiredTarget| Some(desired.target.address) == address;
-    let is_of_family =
-        |desired: &&DesiredTarget| address.is_some_and(|address| address.is_ipv6() == desired.target.address.is_ipv6());
-    let of_node = || targets.iter().filter(|desired| desired.target.node.as_str() == origin.name());
-    let created_for = targets.iter().find(|desired| desired.origin == origin.name());
-    created_for
-        .or_else(|| of_node().find(has_address))
-        .or_else(|| of_node().find(is_of_family))
-        .or_else(|| of_node().next())
-        .or_else(|| targets.iter().find(has_address))
-}
-
-/// Returns true if Daymark has created an origin. Meaningful only in a pool of Daymark's own.
-fn is_created(origin: &CloudflareOrigin) -> bool {
-    origin.name().starts_with(ORIGIN_PREFIX)
-}
-
-/// The key of the entry that says if an origin exists.
-fn existence_key(origin: &CloudflareOrigin) -> String {
-    label(origin) + EXISTS
-}
-
-/// The label of an origin in messages.
-pub(crate) fn label(origin: &CloudflareOrigin) -> String {
-    format!("{} ({})", origin.name(), origin.address())
-}
-
-fn is_at(origin: &CloudflareOrigin, desired: &DesiredTarget) -> bool {
-    origin.address().parse() == Ok(desired.target.address)
-}
 
 /// Plans the switches of a pool that belongs to the operator.
 pub(crate) fn plan_switches(
@@ -108,6 +52,14 @@ pub(crate) fn plan_own_pool(
     draft.reconcile(&targets, published);
     let is_more = !draft.changes.is_empty() || !observed.is_enabled();
     draft.switch(published);
+    if !draft.is_answered() && draft.has_weightless() {
+        // The enabled origins stay: an answer that may be old is better than none.
+        return Plan {
+            problems: vec![unanswerable(observed, &targets)],
+            confirmed: draft.plan.confirmed,
+            ..Plan::default()
+        };
+    }
     let mut fields = Map::new();
     if !observed.is_enabled() {
         // Without its pool the name has no address at all, so this is never left alone.
@@ -356,6 +308,12 @@ impl<'a> Draft<'a> {
             let is_served = origin.is_enabled() && !origin.is_weightless();
             is_served && desired.filter(answers).is_some_and(|desired| desired.is_in)
         })
+    }
+
+    /// Returns true if an origin of a node of the answer has the weight 0.
+    fn has_weightless(&self) -> bool {
+        let is_in = |draft: &DraftOrigin| draft.desired.is_some_and(|desired| desired.is_in);
+        self.origins.iter().any(|draft| is_in(draft) && draft.origin.is_weightless())
     }
 
     fn into_plan(self, pool: &PoolName, path: &str, fields: Map<String, Value>) -> Plan {

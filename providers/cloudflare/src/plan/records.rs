@@ -90,6 +90,8 @@ impl RecordSet<'_> {
     fn is_in_the_way(&self, record: &Record, pool: &PoolName) -> bool {
         match record.kind.as_str() {
             "A" | "AAAA" | "CNAME" => is_of(record, pool) && !self.is_ours(record, pool),
+            // A nearer zone needs its delegation.
+            "NS" if self.nearer.is_some() => false,
             "NS" if is_of(record, pool) => !self.is_apex,
             "NS" => pool.as_str().ends_with(&format!(".{}", record.name.to_ascii_lowercase())),
             _ => false,

@@ -480,7 +480,7 @@ proptest! {
         for (before, after) in before.iter().zip(sent) {
             let origin = serde_json::from_value(before.clone()).unwrap();
             let mut expected = before.clone();
-            if let Some(desired) = origins::target_of(&origin, &targets)
+            if let Some(desired) = origin::target_of(&origin, &targets)
                 && origin.is_enabled() != desired.is_in
             {
                 expected["enabled"] = desired.is_in.into();

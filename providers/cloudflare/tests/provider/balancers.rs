@@ -1,18 +1,20 @@
 //! The states of pools and balancers in which switching origins does not reach the clients.
 
 use daymark_cloudflare::Cloudflare;
+use daymark_decision::Decision;
+use daymark_decision::fixtures::pool_name;
 use daymark_fake_cloudflare::{Fault, RequestMatcher};
-use daymark_provider::RemoteProvider;
+use daymark_provider::{RemoteProvider, contract};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, NAME, ONE, TWO, decision, message_of, public};
+use crate::fixture::{Fixture, NAME, ONE, PUBLIC, TWO, decision, message_of, public};
 
 const MONITOR_GROUP: &str = "6e3b0e6b1e5d4a29a4c8b1f2d3e4f5a6";
 
 /// The finding of a provider that has published, and has no other.
 async fn only_finding(provider: &Cloudflare) -> String {
     provider.apply(&public(1)).await.outcome.unwrap();
-    let findings = provider.check().await.unwrap().findings;
+    let findings = provider.check().await.findings;
     assert_eq!(findings.len(), 1, "one finding: {findings:?}");
     findings.into_iter().next().unwrap()
 }
@@ -79,7 +81,7 @@ async fn no_load_is_shed_with_percentages_of_zero() {
         json!({"default_percent": 0, "session_percent": 0.0, "default_policy": "random", "session_policy": "hash"});
     let provider = fixture.pools();
     provider.apply(&public(1)).await.outcome.unwrap();
-    assert_eq!(provider.check().await.unwrap().findings, [] as [&str; 0]);
+    assert_eq!(provider.check().await.findings, [] as [&str; 0]);
 }
 
 #[tokio::test]
@@ -110,6 +112,54 @@ async fn an_origin_of_weight_zero_does_not_answer_for_the_nodes_of_the_answer() 
 }
 
 #[tokio::test]
+async fn a_setup_of_daymarks_own_keeps_its_answer_if_the_node_of_the_answer_has_the_weight_zero() {
+    let (fixture, pool, _) = own_setup().await;
+    fixture.edit_origin(&pool, "daymark-node-2-ipv4", "weight", 0);
+    let writes = fixture.writes().len();
+    let answer = contract::answer(
+        &pool_name(NAME),
+        2,
+        [("node-1", PUBLIC[0], false), ("node-2", PUBLIC[1], true), ("node-3", PUBLIC[2], false)].map(
+            |(node, address, is_in)| {
+                if is_in { contract::node_in(node, address) } else { contract::node_out(node, address) }
+            },
+        ),
+    );
+    let decision = Decision { answers: vec![answer], generation: 2 };
+    let error = fixture.whole().apply(&decision).await.outcome.unwrap_err();
+    assert!(message_of(&error).contains("with a weight above 0 belongs to a node of the answer"), "{error:?}");
+    assert_eq!(fixture.writes().len(), writes, "the only origins with a weight stay enabled");
+}
+
+#[tokio::test]
+async fn a_pool_that_the_steering_never_chooses_is_reported() {
+    let other = || json!({"name": "other", "origins": [{"name": "a", "address": "192.0.2.8"}]});
+    for (field, value) in [
+        ("default_pools", json!(["OTHER", "OURS"])),
+        ("region_pools", json!({"WEU": ["OURS"]})),
+        ("random_steering", json!({"default_weight": 1, "pool_weights": {"OURS": 0}})),
+    ] {
+        let fixture = Fixture::public().await;
+        {
+            let mut store = fixture.cloudflare.store();
+            let other = store.add_pool(&fixture.ids.account, other());
+            let text = value.to_string().replace("OTHER", &other).replace("OURS", &fixture.ids.pool);
+            let balancer = store.balancer(&fixture.ids.balancer);
+            if field != "random_steering" {
+                balancer["default_pools"] = json!([other]);
+            }
+            balancer["steering_policy"] = if field == "random_steering" { "random" } else { "off" }.into();
+            balancer[field] = serde_json::from_str(&text).unwrap();
+        }
+        let finding = only_finding(&fixture.pools()).await;
+        assert!(
+            finding.contains("answers with the Cloudflare pool kube-cp only if no other pool is healthy"),
+            "{finding}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn rules_and_sets_of_pools_are_reported_in_both_kinds_of_management() {
     for (field, value) in [
         ("rules", json!([{"name": "r", "condition": "true", "overrides": {"default_pools": ["x"]}}])),
@@ -134,7 +184,7 @@ async fn rules_that_are_disabled_do_not_matter() {
     fixture.cloudflare.store().balancer(&fixture.ids.balancer)["rules"] = json!([{"name": "r", "disabled": true}]);
     let provider = fixture.pools();
     provider.apply(&public(1)).await.outcome.unwrap();
-    assert_eq!(provider.check().await.unwrap().findings, [] as [&str; 0]);
+    assert_eq!(provider.check().await.findings, [] as [&str; 0]);
 }
 
 #[tokio::test]
@@ -161,8 +211,8 @@ async fn a_pool_that_is_only_the_fallback_is_reported() {
     assert_eq!(
         only_finding(&fixture.pools()).await,
         format!(
-            "the load balancer {NAME} uses the Cloudflare pool kube-cp only as its fallback, whose switches Cloudflare ignores \
-             until no other pool is healthy; add it to the default pools"
+            "the load balancer {NAME} answers with the Cloudflare pool kube-cp only if no other pool is healthy, so its switches have \
+             no effect until then; make it the first of the default pools, with a weight above 0"
         )
     );
 }
@@ -212,7 +262,18 @@ async fn a_balancer_beside_the_records_of_its_name_is_reported() {
         )
     );
     fixture.cloudflare.store().balancer(&fixture.ids.balancer)["enabled"] = false.into();
-    assert_eq!(fixture.records().check().await.unwrap().findings, [] as [&str; 0], "then the records answer");
+    assert_eq!(fixture.records().check().await.findings, [] as [&str; 0], "then the records answer");
+}
+
+#[tokio::test]
+async fn records_are_not_called_hidden_if_no_balancer_answers() {
+    let fixture = Fixture::public().await;
+    let record = json!({"type": "A", "name": NAME, "content": ONE, "ttl": 60, "proxied": false});
+    fixture.cloudflare.store().add_record(&fixture.ids.zone, record);
+    fixture.cloudflare.store().balancer(&fixture.ids.balancer)["enabled"] = false.into();
+    assert!(only_finding(&fixture.pools()).await.contains("is disabled"));
+    fixture.cloudflare.store().zone(&fixture.ids.zone).balancers.clear();
+    assert!(only_finding(&fixture.pools()).await.starts_with("the zone has no load balancer"));
 }
 
 #[tokio::test]
@@ -243,7 +304,7 @@ async fn the_ttl_that_clients_get_is_read_for_the_status() {
     switched.cloudflare.store().balancer(&switched.ids.balancer)["ttl"] = json!(40.0);
     let provider = switched.pools();
     provider.apply(&public(1)).await.outcome.unwrap();
-    provider.check().await.unwrap();
+    provider.check().await;
     assert_eq!(provider.readings().ttls.into_values().collect::<Vec<_>>(), [40]);
 }
 

@@ -11,7 +11,7 @@ async fn finding(fixture: &Fixture) -> String {
     let provider = fixture.pools();
     // Other tests look at the outcome.
     let _ = provider.apply(&public(1)).await.outcome;
-    let findings = provider.check().await.unwrap().findings;
+    let findings = provider.check().await.findings;
     assert_eq!(findings.len(), 1, "one finding: {findings:?}");
     findings.into_iter().next().unwrap()
 }
@@ -23,7 +23,7 @@ async fn a_good_setup_has_no_findings() {
             fixture.writes().is_empty() && fixture.cloudflare.store().zones[&fixture.ids.zone].balancers.is_empty();
         let provider = if is_whole { fixture.whole() } else { fixture.pools() };
         provider.apply(&public(1)).await.outcome.unwrap();
-        assert_eq!(provider.check().await.unwrap().findings, [] as [&str; 0]);
+        assert_eq!(provider.check().await.findings, [] as [&str; 0]);
     }
 }
 
@@ -35,7 +35,7 @@ async fn an_inactive_token_is_reported_with_its_status() {
         fixture.cloudflare.store().tokens.get_mut(&token).unwrap().status = status;
         let provider = fixture.pools();
         assert!(provider.apply(&public(1)).await.outcome.is_err());
-        let findings = provider.check().await.unwrap().findings.join("\n");
+        let findings = provider.check().await.findings.join("\n");
         assert!(findings.contains(&format!("is {word}; create a new token, or activate this one")), "{findings}");
     }
 }
@@ -46,7 +46,7 @@ async fn an_unknown_token_is_reported() {
     fixture.write_token("0123456789012345678901234567890123456789");
     let provider = fixture.pools();
     assert!(provider.apply(&public(1)).await.outcome.is_err());
-    let findings = provider.check().await.unwrap().findings.join("\n");
+    let findings = provider.check().await.findings.join("\n");
     assert!(findings.contains("is not accepted"), "{findings}");
 }
 
@@ -55,7 +55,7 @@ async fn a_token_that_cannot_be_verified_is_good_enough_if_other_calls_work() {
     let fixture = Fixture::without_balancing().await;
     let provider = fixture.records();
     fixture.cloudflare.inject(Fault::Status(401), RequestMatcher::any().path("/user/tokens/verify"));
-    assert_eq!(provider.check().await.unwrap().findings, [] as [&str; 0]);
+    assert_eq!(provider.check().await.findings, [] as [&str; 0]);
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn a_node_with_two_origins_or_none_is_reported() {
     let provider = fixture.pools();
     let _ = provider.apply(&public(1)).await.outcome;
     assert_eq!(
-        provider.check().await.unwrap().findings,
+        provider.check().await.findings,
         [
             "several origins of the Cloudflare pool kube-cp belong to the node node-1 203.0.112.1: kube-cp-1 (203.0.112.1), \
              node-1 (203.0.112.2); keep one of them",
@@ -189,7 +189,7 @@ async fn a_ttl_past_the_time_after_which_clients_notice_is_reported() {
     fixture.cloudflare.store().balancer(&fixture.ids.balancer)["ttl"] = 40.into();
     let provider = fixture.pools();
     provider.apply(&public(1)).await.outcome.unwrap();
-    assert_eq!(provider.check().await.unwrap().findings, [] as [&str; 0], "5 s and 40 s are within 45 s");
+    assert_eq!(provider.check().await.findings, [] as [&str; 0], "5 s and 40 s are within 45 s");
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn a_balancing_provider_without_a_zone_needs_none() {
     };
     let provider = fixture.provider(PublishMode::LoadBalancing { account, zone: None, cloudflare_pools, manage });
     provider.apply(&public(1)).await.outcome.unwrap();
-    assert_eq!(provider.check().await.unwrap().findings, [] as [&str; 0]);
+    assert_eq!(provider.check().await.findings, [] as [&str; 0]);
 }
 
 #[tokio::test]
@@ -237,8 +237,8 @@ async fn a_zone_that_is_not_active_is_reported_with_its_state() {
     let fixture = Fixture::without_balancing().await;
     fixture.cloudflare.store().zones.get_mut(&fixture.ids.zone).unwrap().status = "pending";
     let records = fixture.records();
-    let findings = records.check().await.unwrap().findings;
+    let findings = records.check().await.findings;
     assert!(findings.len() == 1 && findings[0].starts_with(expected), "{findings:?}");
     fixture.cloudflare.store().zones.get_mut(&fixture.ids.zone).unwrap().status = "active";
-    assert_eq!(records.check().await.unwrap().findings, [""; 0], "and that it is now");
+    assert_eq!(records.check().await.findings, [""; 0], "and that it is now");
 }

@@ -98,7 +98,7 @@ async fn a_name_without_any_zone_is_reported_with_what_the_token_needs() {
     let message = refused(&records_in(&fixture, None), &decision(1, &[ONE])).await;
     let expected = format!(
         "the token sees no zone in which the name {NAME} lies; check the name, and check that the token has the permission zone, \
-         Zone: Read for this zone"
+         Zone: Read for this zone (an internal zone has to be given by its ID)"
     );
     assert!(message.contains(&expected), "{message}");
 }
@@ -118,7 +118,7 @@ async fn an_active_child_zone_is_named_as_the_one_to_use() {
         format!("the zone {NAME} answers for {NAME}, because it is nearer than the zone {IN_ZONE}; set `zone` to it");
     let message = refused(&provider, &decision(2, &[TWO])).await;
     assert!(message.contains(&expected), "{message}");
-    assert_eq!(fixture.resolved(), addresses(&[TWO]), "the records that are there are kept");
+    assert_eq!(fixture.resolved(), addresses(&[TWO]), "the records that are there still follow the answer");
 
     let balancing = Fixture::public().await;
     {
@@ -126,11 +126,11 @@ async fn an_active_child_zone_is_named_as_the_one_to_use() {
         let account = balancing.ids.account.clone();
         store.add_zone(&account, NAME, FakeZonePlan::Free);
     }
-    let findings = balancing.pools().check().await.unwrap().findings;
+    let findings = balancing.pools().check().await.findings;
     assert_eq!(findings, [] as [&str; 0], "no decision yet, so no pool is looked at");
     let pools = balancing.pools();
     pools.apply(&public(1)).await.outcome.unwrap();
-    assert!(pools.check().await.unwrap().findings.contains(&expected));
+    assert!(pools.check().await.findings.contains(&expected));
     assert!(refused(&balancing.whole(), &decision(1, &[ONE])).await.contains("is not Daymark's"));
     balancing.cloudflare.store().zone(&balancing.ids.zone).balancers.clear();
     assert!(refused(&balancing.whole(), &decision(1, &[ONE])).await.contains(&expected));
@@ -226,7 +226,7 @@ async fn each_kind_of_zone_whose_records_clients_do_not_see_is_reported() {
         }
         let provider = records_in(&fixture, Some(&fixture.ids.zone));
         publish(&provider, 1, &[ONE]).await;
-        assert_eq!(provider.check().await.unwrap().findings, [expected]);
+        assert_eq!(provider.check().await.findings, [expected]);
     }
 }
 
@@ -248,7 +248,7 @@ async fn a_foreign_zone_or_account_is_suspected_beside_the_permission() {
     let message = refused(&records_in(&fixture, Some(&unknown)), &decision(1, &[ONE])).await;
     assert!(
         message.contains("for the zone 0000")
-            && message.ends_with("or the ID is not that of the zone; correct the token, or the ID in `zone`"),
+            && message.ends_with("or may not see this zone; correct the token, or `zone`"),
         "{message}"
     );
     let foreign = PublishMode::LoadBalancing {
@@ -258,8 +258,46 @@ async fn a_foreign_zone_or_account_is_suspected_beside_the_permission() {
         manage: Manage::Origins,
     };
     let message = refused(&fixture.provider(foreign), &decision(1, &[ONE])).await;
-    assert!(
-        message.ends_with("or the ID is not that of the account; correct the token, or the ID in `account`"),
-        "{message}"
-    );
+    assert!(message.ends_with("or may not see this account; correct the token, or `account`"), "{message}");
+}
+
+#[tokio::test]
+async fn a_child_zone_that_cloudflare_does_not_answer_for_does_not_matter() {
+    for kind in [FakeZoneType::Partial, FakeZoneType::Internal] {
+        let fixture = Fixture::without_balancing().await;
+        add_child(&fixture, kind, "active");
+        for zone in [None, Some(IN_ZONE)] {
+            publish(&records_in(&fixture, zone), 1, &[ONE]).await;
+            assert_eq!(fixture.resolved(), addresses(&[ONE]));
+        }
+    }
+    let fixture = Fixture::without_balancing().await;
+    add_child(&fixture, FakeZoneType::Full, "moved");
+    add_child(&fixture, FakeZoneType::Full, "moved");
+    for zone in [None, Some(IN_ZONE)] {
+        publish(&records_in(&fixture, zone), 1, &[ONE]).await;
+    }
+}
+
+fn add_child(fixture: &Fixture, kind: FakeZoneType, status: &'static str) {
+    let mut store = fixture.cloudflare.store();
+    let account = fixture.ids.account.clone();
+    let child = store.add_zone(&account, NAME, FakeZonePlan::Free);
+    let zone = store.zone(&child);
+    (zone.zone_type, zone.status) = (kind, status);
+}
+
+#[tokio::test]
+async fn a_zone_of_many_pools_is_looked_up_once() {
+    let fixture = Fixture::without_balancing().await;
+    let mut settings = fixture.settings(PublishMode::Records { zone: Some(IN_ZONE.to_owned()), ttl: None });
+    let served = settings.pools[0].clone();
+    let names: Vec<String> = (1..=5).map(|n| format!("lb{n}.kube-cp.com")).collect();
+    settings.pools = names.iter().map(|name| Served { pool: pool_name(name), ..served.clone() }).collect();
+    let provider = Cloudflare::new(settings, None).unwrap();
+    let answers = names.iter().flat_map(|name| contract::decision(&pool_name(name), 1, &[ONE]).answers).collect();
+    provider.apply(&Decision { answers, generation: 1 }).await.outcome.unwrap();
+    let calls = fixture.cloudflare.calls();
+    let of_zones = calls.iter().filter(|call| call.path.contains("/zones?")).count();
+    assert_eq!(of_zones, 1 + names.len(), "the zone once, and each name once");
 }

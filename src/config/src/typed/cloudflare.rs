@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use daymark_cloudflare::{
     BALANCER_TTL, CallSettings, CloudflareSettings, Manage, PublishMode, RECORD_TTL_ENTERPRISE, Served, TokenSource,
+    is_id,
 };
-use daymark_decision::Mode;
+use daymark_decision::{Mode, PoolName};
 
 use super::{Checker, files, is_in_zone, seconds};
 use crate::PoolConfig;
@@ -28,6 +29,16 @@ pub(super) struct Taken {
     /// The number of Cloudflare providers.
     cloudflares: usize,
     written: BTreeMap<Written, Location>,
+    written_names: Vec<WrittenName>,
+}
+
+/// A name at Cloudflare that a provider writes.
+struct WrittenName {
+    api: String,
+    pool: PoolName,
+    /// The zone that is given, by name or ID.
+    zone: Option<String>,
+    location: Location,
 }
 
 /// Something at Cloudflare that only one provider may write.
@@ -73,6 +84,11 @@ impl Checker<'_> {
         let ttl = self.cloudflare_ttl(raw.ttl, way);
         let account = raw.account.value().map(|Text(HexId(id))| id);
         let mode = mode(way, zone.map(|zone| zone.value), account, ttl, &chosen);
+        if let (Way::Origins, Some(location)) = (way, raw.owner.location()) {
+            let message =
+                "`owner` has no effect with `manage: origins`, because Daymark creates nothing there; leave it out";
+            self.findings.warn(location, message);
+        }
         let owner = raw.owner.value().map(|Text(OwnerText(owner))| owner);
         let settings = CloudflareSettings {
             name,
@@ -204,7 +220,7 @@ impl Checker<'_> {
 
     fn chosen_lie_in(&mut self, chosen: &[Chosen<'_>], zone: &str, location: Location) {
         let names = chosen.iter().map(|chosen| chosen.config.pool.name.as_str());
-        for pool in names.filter(|pool| !daymark_cloudflare::is_id(zone) && !is_in_zone(pool, zone)) {
+        for pool in names.filter(|pool| !is_id(zone) && !is_in_zone(pool, zone)) {
             self.findings
                 .error(location, format!("the pool {pool} does not lie in {zone}; the zone of every pool is needed"));
         }
@@ -258,23 +274,53 @@ impl Checker<'_> {
                 self.findings.error(*location, message);
                 continue;
             }
-            let name = |zone: &Option<String>| {
-                let zone = zone.as_ref().map(|zone| format!(" in the zone {zone}")).unwrap_or_default();
-                format!("the name {}{zone}", config.pool.name)
-            };
-            let pool = |account: &str| format!("the Cloudflare pool {cloudflare_pool} of the account {account}");
-            let what = match &settings.mode {
-                PublishMode::Records { zone, .. } => vec![name(zone)],
+            let (zone, account) = match &settings.mode {
+                PublishMode::Records { zone, .. } => (Some(zone), None),
                 PublishMode::LoadBalancing { account, zone, manage: Manage::Full { .. }, .. } => {
-                    vec![name(zone), pool(account)]
+                    (Some(zone), Some(account))
                 }
-                PublishMode::LoadBalancing { account, .. } => vec![pool(account)],
+                PublishMode::LoadBalancing { account, .. } => (None, Some(account)),
             };
-            for what in what {
-                let written = Written { api: settings.calls.api.clone(), what };
-                self.once(&mut taken.written, written, *location, "target of writing");
+            let api = || settings.calls.api.clone();
+            if let Some(zone) = zone.cloned() {
+                let name = WrittenName { api: api(), pool: config.pool.name.clone(), zone, location: *location };
+                self.name_once(name, taken);
+            }
+            if let Some(account) = account {
+                let what = format!("the Cloudflare pool {cloudflare_pool} of the account {account}");
+                self.once(&mut taken.written, Written { api: api(), what }, *location, "target of writing");
             }
         }
+    }
+
+    /// Reports a name that two providers would write.
+    fn name_once(&mut self, name: WrittenName, taken: &mut Taken) {
+        if let Some(first) = taken.written_names.iter().find(|other| other.may_be(&name)) {
+            let first = self.findings.describe(first.location);
+            let message = format!("{name} is the same target of writing as {first}; each is allowed once");
+            self.findings.error(name.location, message);
+        } else {
+            taken.written_names.push(name);
+        }
+    }
+}
+
+impl WrittenName {
+    /// Returns true if both may be the same name in the same zone. A zone that is found by the name, or given by its ID, may be
+    /// any zone of the name.
+    fn may_be(&self, other: &Self) -> bool {
+        let is_same_zone = match (&self.zone, &other.zone) {
+            (Some(zone), Some(other)) => zone == other || is_id(zone) != is_id(other),
+            _ => true,
+        };
+        self.api == other.api && self.pool == other.pool && is_same_zone
+    }
+}
+
+impl fmt::Display for WrittenName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the name {}", self.pool)?;
+        self.zone.iter().try_for_each(|zone| write!(f, " in the zone {zone}"))
     }
 }
 

@@ -140,6 +140,9 @@ fn a_zone_may_be_left_out_in_every_mode() {
 fn a_provider_may_have_an_owner() {
     assert_eq!(settings(RECORDS).owner, None);
     assert_eq!(settings(&with(RECORDS, "tokenFile", "owner: prod-1, tokenFile")).owner.as_deref(), Some("prod-1"));
+    assert!(
+        warnings(&file(&with(ORIGINS, "tokenFile", "owner: prod-1, tokenFile")))[0].contains("`owner` has no effect")
+    );
     assert_eq!(
         fault(RECORDS, "tokenFile", "owner: \"prod 1\", tokenFile"),
         "providers[0].owner: \"prod 1\" is not an owner; 1 to 32 letters, digits, -, _ and . without a dot at the end is allowed"
@@ -274,6 +277,10 @@ fn no_two_providers_write_the_same_object() {
         twice(&anywhere, &anywhere).contains("the name lb.kube-cp.com is the same target of writing"),
         "each finds it"
     );
+    let by_id = with(RECORDS, "zone: kube-cp.com", "zone: 0123456789abcdef0123456789abcdef");
+    for (first, second) in [(RECORDS, by_id.as_str()), (&by_id, &anywhere), (&anywhere, RECORDS), (FULL, &anywhere)] {
+        assert!(twice(first, second).contains("the same target of writing"), "{first}{second}");
+    }
     let own = with(ORIGINS, "cloudflarePool: kube-cp", "cloudflarePool: daymark-lb-kube-cp-com");
     assert!(twice(FULL, &own).contains("the Cloudflare pool daymark-lb-kube-cp-com of the account"));
 }

@@ -125,7 +125,7 @@ fn something_that_is_not_there_is_a_refusal_with_advice() {
     assert!(
         missing
             .to_string()
-            .ends_with("pool not found (code 1003); check its ID or name, and check that the token may see it")
+            .ends_with("pool not found (code 1003); check the zone, the account and the pool in the configuration, and check that the token may see them")
     );
     assert!(refusal(400, &error(1003, "pool not found")).is_refused());
 }

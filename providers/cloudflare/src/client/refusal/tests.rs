@@ -24,7 +24,23 @@ struct Case {
 }
 
 /// The messages are Cloudflare's: from its forum, and the issues of its SDKs, of external-dns and of Terraform's provider.
-const CASES: [Case; 16] = [
+const CASES: [Case; 18] = [
+    Case {
+        call: Call::WritePool,
+        path: POOLS,
+        status: 400,
+        code: 1002,
+        message: "origin addresses must be unique: validation failed",
+        advice: "remove one of the origins with the same address from the pool",
+    },
+    Case {
+        call: Call::WriteRecord,
+        path: RECORDS,
+        status: 400,
+        code: 7003,
+        message: "Could not route to /zones/x, perhaps your object identifier is invalid?",
+        advice: "check the zone, the account and the pool in the configuration, and check that the token may see them",
+    },
     Case {
         call: Call::ReadZone,
         path: "/zones",
@@ -57,8 +73,7 @@ const CASES: [Case; 16] = [
         status: 403,
         code: 10000,
         message: "Authentication error",
-        advice: "the token in the file /token lacks the permission \"zone, DNS: Edit\" for the zone z1, or is not valid, or the ID is \
-             not that of the zone; correct the token, or the ID in `zone`",
+        advice: "the token in the file /token lacks the permission \"zone, DNS: Edit\" for the zone z1, or is not valid, or may not see this zone; correct the token, or `zone`",
     },
     Case {
         call: Call::ReadPool,
@@ -67,7 +82,7 @@ const CASES: [Case; 16] = [
         code: 10000,
         message: "Authentication error",
         advice: "the token in the file /token lacks the permission \"account, Load Balancing: Monitors And Pools: Read\" for the \
-             account a1, or is not valid, or the ID is not that of the account; correct the token, or the ID in `account`",
+             account a1, or is not valid, or may not see this account; correct the token, or `account`",
     },
     Case {
         call: Call::ReadZone,
@@ -83,7 +98,7 @@ const CASES: [Case; 16] = [
         status: 404,
         code: 1001,
         message: "object could not be found",
-        advice: "check its ID or name, and check that the token may see it",
+        advice: "check the zone, the account and the pool in the configuration, and check that the token may see them",
     },
     Case {
         call: Call::WriteBalancer,
@@ -169,6 +184,15 @@ fn each_refusal_says_what_to_do_next() {
 }
 
 #[test]
+fn a_refusal_without_a_reason_says_so() {
+    let message = refusal_message(Call::WriteRecord, RECORDS, 400, &[]);
+    assert!(
+        message.ends_with("; it gives no reason; check the token's permissions, the IDs and the plan"),
+        "{message}"
+    );
+}
+
+#[test]
 fn each_advice_has_a_case() {
     let token = TokenSource::File("/token".into());
     let mut given: Vec<Advice> = Vec::new();
@@ -188,13 +212,16 @@ fn each_advice_has_a_case() {
         Advice::Endpoints => 6,
         Advice::Quota => 7,
         Advice::Addresses => 8,
+        Advice::Duplicate => 13,
+        Advice::Silence => 14,
         Advice::Ttl => 9,
         Advice::Conflict => 10,
         Advice::Comment => 11,
         Advice::Other => 12,
     };
+    given.push(Advice::Silence);
     let numbers: std::collections::BTreeSet<u32> = given.iter().map(number).collect();
-    assert_eq!(numbers, (0..=12).collect());
+    assert_eq!(numbers, (0..=14).collect());
 }
 
 #[test]
