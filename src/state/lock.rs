@@ -44,16 +44,38 @@ impl StateLock {
     ///
     /// `command` describes this process to others, such as `daymark run`.
     pub fn take(dir: &Path, command: &str) -> Result<Self, LockError> {
+        Self::take_opened(dir, command, open)
+    }
+
+    /// Takes the lock on the file that `open` gives. A directory that is deleted meanwhile takes that file with it, and another
+    /// process may lock a new one, so this begins anew until the locked file is the one in `dir`.
+    fn take_opened(
+        dir: &Path,
+        command: &str,
+        mut open: impl FnMut(&Path) -> io::Result<File>,
+    ) -> Result<Self, LockError> {
         let failed = |source| LockError::Failed { dir: dir.to_owned(), source };
-        let mut file = open(dir).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LockError::InUse { dir: dir.to_owned(), by: holder(&file) }),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        loop {
+            let file = open(dir).map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(LockError::InUse { dir: dir.to_owned(), by: holder(&file) });
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+            let mut lock = Self { file };
+            if lock.is_in_place(dir) {
+                lock.describe(command);
+                return Ok(lock);
+            }
         }
-        // The lock is valid even if this text cannot be written, as on a full disk.
+    }
+
+    /// Writes who holds the lock. The lock is valid even if this text cannot be written, as on a full disk.
+    fn describe(&mut self, command: &str) {
+        let file = &mut self.file;
         let _ = file.set_len(0).and_then(|()| write!(file, "process {} ({command})", std::process::id()));
-        Ok(Self { file })
     }
 }
 
@@ -110,6 +132,26 @@ mod tests {
         drop(first);
         assert_eq!(fs::read_to_string(dir.join(FILE)).unwrap(), "", "a released lock has no text");
         StateLock::take(&dir, "daymark sync").unwrap();
+    }
+
+    #[test]
+    fn a_lock_on_a_file_that_was_deleted_meanwhile_is_taken_anew() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("state");
+        let mut opened = 0;
+        let deleted_after_opening = |dir: &Path| {
+            let file = open(dir);
+            opened += 1;
+            if opened <= 2 {
+                fs::remove_dir_all(dir).unwrap();
+            }
+            file
+        };
+        let lock = StateLock::take_opened(&dir, "daymark run", deleted_after_opening).unwrap();
+        assert_eq!(opened, 3);
+        assert!(lock.is_in_place(&dir));
+        let refusal = StateLock::take(&dir, "daymark sync").unwrap_err().to_string();
+        assert!(refusal.contains("(daymark run)"), "{refusal}");
     }
 
     #[test]
