@@ -414,6 +414,19 @@ fn a_cleared_override_stays_cleared_if_its_node_was_not_configured_meanwhile() {
 }
 
 #[test]
+fn an_override_from_more_than_a_hundred_years_ahead_changes_nothing() {
+    let a = pool("a.example.org", &["192.0.2.1"]);
+    let mut engine = engine(std::slice::from_ref(&a), 3);
+    let latest = at(1).after(std::time::Duration::from_hours(100 * 365 * 24)).as_millis();
+    let newest = |engine: &Engine| engine.override_entries().map(|(_, entry)| entry.timestamp.time).max();
+    for time in [latest, latest + 1, u64::MAX] {
+        let timestamp = HybridTimestamp { time, host: Some(host_name("dns-2")) };
+        engine.handle_override_entries([for_node(&a, "cp-1", entry(timestamp, OverrideState::Cleared))], at(1));
+        assert_eq!(newest(&engine), Some(latest), "{time}");
+    }
+}
+
+#[test]
 fn the_latest_pending_overrides_are_kept_up_to_the_limit() {
     let a = pool("a.example.org", &["192.0.2.1"]);
     let mut engine = engine(std::slice::from_ref(&a), 3);
