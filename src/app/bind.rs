@@ -117,7 +117,8 @@ pub(super) fn bind_admin(config: &Config) -> Result<AdminListeners, Finding> {
     Ok(AdminListeners { api: listen(config.admin.listen, "admin.listen", "--admin")?, metrics })
 }
 
-/// Takes the lock of the state directory. Daymark starts without a lock if the directory supports none.
+/// Takes the lock of the state directory. Daymark starts without a lock if the directory cannot be locked yet,
+/// and tries again later.
 pub(super) fn lock(config: &Config) -> Result<Option<StateLock>, Finding> {
     let Some(dir) = &config.state_dir else { return Ok(None) };
     match StateLock::take(dir, "daymark run") {

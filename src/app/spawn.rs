@@ -115,8 +115,8 @@ impl App {
             watchdog: Watchdog::default(),
             state: StateHealth::default(),
         };
-        if let (Some(lock), Some(dir)) = (self.lock, &self.config.state_dir) {
-            spawner.directory(StateDirectory::new(dir, "daymark run", lock), &self.config);
+        if let Some(dir) = &self.config.state_dir {
+            spawner.directory(StateDirectory::new(dir, "daymark run", self.lock), &self.config);
         }
         let nodes = super::remembered_nodes(&self.config, |file| file.load(self.clock.now()));
         let key_file = self.transport.as_ref().map(Transport::key_file);

@@ -10,15 +10,15 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{error, info};
 
-use super::lock::StateLock;
+use super::lock::{LockError, StateLock};
 use crate::os::blocking::BlockingThread;
 
 /// The time between two looks at the directory.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The locked state directory. Clones share it.
+/// The state directory, locked if it can be. Clones share it.
 #[derive(Clone, Debug)]
 pub struct StateDirectory(Arc<LockedDirectory>);
 
@@ -26,14 +26,15 @@ pub struct StateDirectory(Arc<LockedDirectory>);
 struct LockedDirectory {
     dir: PathBuf,
     command: &'static str,
-    lock: Mutex<StateLock>,
+    /// `None` as long as the directory cannot be locked.
+    lock: Mutex<Option<StateLock>>,
     /// The number of times that the directory was deleted and made again.
     deletions: watch::Sender<u64>,
 }
 
 impl StateDirectory {
-    /// The directory of a lock that this process has taken as `command`.
-    pub fn new(dir: &Path, command: &'static str, lock: StateLock) -> Self {
+    /// The directory with its lock, which this process takes as `command`.
+    pub fn new(dir: &Path, command: &'static str, lock: Option<StateLock>) -> Self {
         let inner = LockedDirectory {
             dir: dir.to_owned(),
             command,
@@ -43,20 +44,30 @@ impl StateDirectory {
         Self(Arc::new(inner))
     }
 
-    /// Makes the directory and its lock again if they were deleted. This blocks.
+    /// Makes the directory and its lock again if they were deleted, and takes a lock that could not be taken before. This blocks.
     ///
     /// # Errors
     ///
-    /// Fails if the directory cannot be made, or if another process has it now.
+    /// Fails if a deleted directory cannot be made, or if another process has the directory now.
     pub fn ensure(&self) -> io::Result<()> {
         let LockedDirectory { dir, command, lock, deletions } = &*self.0;
         let mut lock = lock.lock();
-        if lock.is_in_place(dir) {
+        if lock.as_ref().is_some_and(|lock| lock.is_in_place(dir)) {
             return Ok(());
         }
-        *lock = StateLock::take(dir, command).map_err(|error| io::Error::other(error_chain(&error)))?;
-        deletions.send_modify(|count| *count += 1);
-        error!("{}", self.deletion());
+        let was_locked = lock.is_some();
+        match StateLock::take(dir, command) {
+            Ok(taken) => *lock = Some(taken),
+            // A disk without locks may take the state all the same, and the writers report one that does not.
+            Err(LockError::Failed { .. }) if !was_locked => return Ok(()),
+            Err(error) => return Err(io::Error::other(error_chain(&error))),
+        }
+        if was_locked {
+            deletions.send_modify(|count| *count += 1);
+            error!("{}", self.deletion());
+        } else {
+            info!("the state in {} is locked now", dir.display());
+        }
         Ok(())
     }
 
@@ -113,7 +124,7 @@ mod tests {
     use super::*;
 
     fn locked(dir: &Path) -> StateDirectory {
-        StateDirectory::new(dir, "daymark run", StateLock::take(dir, "daymark run").unwrap())
+        StateDirectory::new(dir, "daymark run", Some(StateLock::take(dir, "daymark run").unwrap()))
     }
 
     #[test]
@@ -156,5 +167,21 @@ mod tests {
         assert!(directory.ensure().unwrap_err().to_string().contains("cannot be locked"));
         fs::remove_file(&dir).unwrap();
         directory.ensure().unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_could_not_be_taken_at_the_start_is_taken_later() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("state");
+        let directory = StateDirectory::new(&dir, "daymark run", None);
+        fs::write(&dir, "a file").unwrap();
+        directory.ensure().unwrap();
+        fs::remove_file(&dir).unwrap();
+        let other = StateLock::take(&dir, "daymark sync").unwrap();
+        assert!(directory.ensure().unwrap_err().to_string().contains("(daymark sync)"));
+        drop(other);
+        directory.ensure().unwrap();
+        assert!(StateLock::take(&dir, "daymark sync").unwrap_err().to_string().contains("(daymark run)"));
+        assert_eq!(directory.alarm(), None, "nothing was deleted");
     }
 }

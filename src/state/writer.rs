@@ -72,7 +72,7 @@ struct Inner {
     persisted: watch::Sender<u64>,
     /// The overrides that have changed since the last save.
     unsaved: Mutex<BTreeSet<NodeKey>>,
-    /// The locked directory of the files; none is set if it could not be locked.
+    /// The directory of the files; none is set if no state is kept.
     directory: OnceLock<StateDirectory>,
 }
 

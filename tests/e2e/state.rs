@@ -181,3 +181,20 @@ fn a_state_directory_that_is_deleted_is_made_again_and_no_second_process_gets_in
     let restarted = Daymark::run(&config);
     assert_eq!(look_up(restarted.dns), nodes.addresses()[1..].iter().copied().collect(), "the drain is saved");
 }
+
+#[test]
+fn a_state_directory_that_can_be_locked_only_later_has_one_process_in_it() {
+    let nodes = Nodes::start(2);
+    fs::write(nodes.path("state"), "a file where the directory should be").unwrap();
+    let config = nodes.write(&nodes.plan());
+    let daymark = Daymark::run(&config);
+    daymark.logs("cannot be locked");
+    fs::remove_file(nodes.path("state")).unwrap();
+    daymark.logs("is locked now");
+    let second = finish(command_of(&["run", "-c"]).arg(&config));
+    assert_eq!(second.code, Some(2), "{}", second.stderr);
+    assert!(second.stderr.contains("one Daymark at a time can use it"), "{}", second.stderr);
+    until("the alarms are over", || {
+        daymark.json("/api/v1/status")["alarms"].as_array().unwrap().is_empty().then_some(())
+    });
+}
