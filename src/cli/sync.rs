@@ -125,7 +125,7 @@ async fn report_to(SyncConfig { on_success, on_failure }: &SyncConfig, done: &Ou
     };
     tokio::select! {
         pinged = ping(url, &body) => if let Err(error) = pinged {
-            warn!("the URL of `sync.{key}` was not reached: {}; check the URL and its service", error_chain(&error));
+            warn!("the URL of `sync.{key}` was not reached: {}; check the URL, its service and `SSL_CERT_FILE`", error_chain(&error));
         },
         () = stopped => warn!("the URL of `sync.{key}` was not reached before a signal stopped it"),
     }

@@ -15,14 +15,20 @@ pub(crate) fn message(error: &(dyn Error + 'static)) -> Option<String> {
         return Some(pem_message(pem));
     }
     let text = error.to_string();
-    // hyper-util names a variant, and the errors behind it say more.
-    let is_empty = text.starts_with("client error (") && error.source().is_some();
-    (!is_empty).then(|| plain(&text))
+    // Links of reqwest and hyper-util that name a step; the errors behind them say more.
+    let is_step =
+        ["client error (", "error sending request", "tcp connect error"].iter().any(|step| text.starts_with(step));
+    match text.as_str() {
+        _ if is_step && error.source().is_some() => None,
+        "tunnel error: failed to create underlying connection" => Some("no connection to the proxy".to_owned()),
+        "tunnel error: unsuccessful" => Some("the proxy refuses the connection".to_owned()),
+        text => Some(plain(text)),
+    }
 }
 
-/// The error of TLS, also inside an error of the system.
+/// The error of TLS, also inside errors of the system that wrap each other.
 fn as_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
-    let inner = || error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref();
+    let inner = || as_tls(error.downcast_ref::<io::Error>()?.get_ref()?);
     error.downcast_ref().or_else(inner)
 }
 

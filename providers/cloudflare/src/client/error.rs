@@ -143,7 +143,7 @@ impl CallError {
             Self::Limited { .. } | Self::Refused { .. } | Self::Unreadable { .. } => None,
             Self::Busy { .. } => Some("Daymark tries again; if this lasts, look at www.cloudflarestatus.com"),
             Self::Unreachable { .. } => {
-                Some("Daymark tries again; if this lasts, check DNS, the firewall and `HTTPS_PROXY`")
+                Some("Daymark tries again; if this lasts, check DNS, the firewall, `HTTPS_PROXY` and `SSL_CERT_FILE`")
             }
             Self::TimedOut { .. } => Some("Daymark tries again; if this lasts, raise `timeout`"),
         }

@@ -156,3 +156,10 @@ fn an_error_of_tls_inside_an_error_of_the_system_is_a_sentence_too() {
     let error = io::Error::other(refused);
     assert_eq!(error_chain(&error), "the certificate is not from a trusted CA");
 }
+
+#[test]
+fn an_error_of_tls_inside_errors_of_the_system_is_a_sentence() {
+    let tls = TlsError::InvalidCertificate(CertificateError::UnknownIssuer);
+    let nested = io::Error::other(io::Error::other(tls.clone()));
+    assert_eq!(message(&nested), Some(tls_message(&tls)));
+}
