@@ -79,3 +79,16 @@ async fn attempt_once(client: &reqwest::Client, url: &str, body: &str) -> Result
 fn failed(error: reqwest::Error) -> PingError {
     PingError::Failed(error.without_url())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_of_a_ping_is_a_message_without_the_url() {
+        let errors =
+            [PingError::Refused(StatusCode::FOUND), PingError::Tls(rustls::Error::General("no cipher".to_owned()))];
+        let messages = errors.map(|error| daymark_files::error_chain(&error));
+        assert_eq!(messages, ["HTTP 302 Found", "TLS cannot be set up: no cipher"]);
+    }
+}

@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 
 /// The system has no usable CA certificate.
 #[derive(Debug, thiserror::Error)]
-#[error("the system has no CA certificates: {0}")]
+#[error("the system has no CA certificates: {0}; install the package ca-certificates, or set `SSL_CERT_FILE`")]
 pub struct NoSystemRoots(String);
 
 /// The CA certificates of the system for rustls, made once in the life of the process.
@@ -37,4 +37,17 @@ pub fn system_certificates() -> Result<&'static [CertificateDer<'static>], NoSys
         return Err(NoSystemRoots(detail));
     }
     Ok(CERTIFICATES.get_or_init(|| found.certs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_without_ca_certificates_is_an_error_with_their_source() {
+        assert_eq!(
+            NoSystemRoots("none found".to_owned()).to_string(),
+            "the system has no CA certificates: none found; install the package ca-certificates, or set `SSL_CERT_FILE`"
+        );
+    }
 }
