@@ -6,7 +6,6 @@ mod spawn;
 mod tasks;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -26,7 +25,7 @@ use crate::os::clock::Clock;
 use crate::os::notify;
 use crate::os::signals::{SignalRequest, Signals};
 use crate::peers::Transport;
-use crate::start::{RefusedStart, StartConfig};
+use crate::start::{ConfigFile, RefusedStart, StartConfig};
 use crate::state::{StateFile, StateLock};
 
 pub(crate) use self::bind::{RememberedNodes, loaded, remembered_nodes, remote_providers};
@@ -66,7 +65,7 @@ pub enum RunError {
 /// Everything bound and nothing running.
 pub struct App {
     config: Config,
-    file: Option<PathBuf>,
+    file: Option<ConfigFile>,
     /// The configuration to keep for a later start, if it came from a file.
     good: Option<GoodConfig>,
     refused: RefusedStart,
@@ -128,7 +127,11 @@ impl App {
             token: token(&config),
             authoritative: authoritative.map(Arc::new),
             extra: Router::new(),
-            good: GoodConfig::new(file.as_deref(), &config, zone_file.ok().flatten().as_ref()),
+            good: GoodConfig::new(
+                file.as_ref().map(|file| file.path.as_path()),
+                &config,
+                zone_file.ok().flatten().as_ref(),
+            ),
             refused,
             config,
             file,

@@ -31,6 +31,7 @@ use crate::node_discovery::PersistentDiscovery;
 use crate::os::blocking::{BlockingError, BlockingThread};
 use crate::os::notify;
 use crate::peers;
+use crate::start::ConfigFile;
 use crate::zones::{self, LoadedZones};
 
 /// The interval at which the files are compared.
@@ -67,7 +68,8 @@ pub struct Reloader {
     refused: Option<Config>,
     reason: Refused,
     expiries: PoolExpiries,
-    /// The files at the start of the run. A change before the first comparison is noticed by it.
+    /// The files at the start of the run, and the configuration as it was before it was read. A change before the first comparison
+    /// is noticed by it.
     versions: FileVersions,
     /// The thread that reads the files.
     reader: BlockingThread,
@@ -125,9 +127,9 @@ impl Prepared {
 }
 
 impl Reloader {
-    /// Applies the first configuration to the probes and to discovery.
+    /// Applies the first configuration, which was read from `file`, to the probes and to discovery.
     pub fn new(
-        file: Option<PathBuf>,
+        file: Option<ConfigFile>,
         config: Config,
         good: GoodConfigWriter,
         driver: Handle,
@@ -139,7 +141,8 @@ impl Reloader {
         discovery.configure(&config.pools);
         let mut reloader = Self {
             zone_files: zones::files(&config),
-            file,
+            versions: file.iter().map(|file| (file.path.clone(), file.version.clone())).collect(),
+            file: file.map(|file| file.path),
             config,
             good,
             driver,
@@ -149,11 +152,10 @@ impl Reloader {
             refused: None,
             reason: Refused::default(),
             expiries: PoolExpiries::default(),
-            versions: FileVersions::new(),
             reader: BlockingThread::start("configuration"),
         };
         reloader.expiries.set(reloader.probes.probers());
-        reloader.versions = versions(&reloader.watched_files());
+        reloader.watch_more();
         reloader
     }
 
@@ -165,7 +167,14 @@ impl Reloader {
         }
         self.zone_files.extend(newest.iter().flat_map(zones::files));
         self.refused = newest;
+        self.watch_more();
+    }
+
+    /// Notes the versions of the files that have none yet.
+    fn watch_more(&mut self) {
+        let noted = std::mem::take(&mut self.versions);
         self.versions = versions(&self.watched_files());
+        self.versions.extend(noted);
     }
 
     /// The reason for which the newest configuration is refused. It follows the reloader.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use daymark_authoritative::MasterFile;
 use daymark_config::{Config, ConfigErrors, Finding, Flags, STATE_DIR};
 use daymark_decision::PoolName;
+use daymark_files::FileVersion;
 
 use crate::last_good::GoodConfig;
 use crate::state::StateFile;
@@ -23,13 +24,21 @@ pub struct StartConfig {
     /// The configuration.
     pub config: Config,
     /// The file of the configuration, which is read again when it changes; `None` for flags.
-    pub file: Option<PathBuf>,
+    pub file: Option<ConfigFile>,
     /// The zone file with all that it includes, if there is one.
     pub zone_file: Result<Option<MasterFile>, Finding>,
     /// The errors of files that the configuration names. Daymark goes on without these files.
     pub broken_files: Vec<Finding>,
     /// The newest configuration, if it or its zone file is not used.
     pub refused: RefusedStart,
+}
+
+/// The file of a configuration, in the version from before it was read: an edit during the start counts as a change.
+pub struct ConfigFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its version.
+    pub version: FileVersion,
 }
 
 /// The newest configuration at a start that uses the last good one, or the last good zone file, in its place.
@@ -66,6 +75,12 @@ impl StartConfig {
     ///
     /// Fails with every error of the configuration if no last good one is kept.
     pub fn load(file: &Path, own: Option<&str>) -> Result<Self, ConfigErrors> {
+        let read = ConfigFile { path: file.to_owned(), version: FileVersion::of(file) };
+        Ok(Self { file: Some(read), ..Self::load_unwatched(file, own)? })
+    }
+
+    /// Loads a file that is not read again.
+    fn load_unwatched(file: &Path, own: Option<&str>) -> Result<Self, ConfigErrors> {
         let errors = match Config::load(file, own) {
             Ok(config) => {
                 let newest = Self::with_zone_file(Tolerated::whole(config), file);
@@ -107,7 +122,7 @@ impl StartConfig {
 
     /// The configuration of a file with its zone file, or with the last good one if the newest cannot be used.
     fn with_zone_file(Tolerated { config, broken_files }: Tolerated, file: &Path) -> Self {
-        let newest = Self { file: Some(file.to_owned()), broken_files, ..Self::without_file(config) };
+        let newest = Self { broken_files, ..Self::without_file(config) };
         let faults = newest.zone_faults();
         match last_good_zone_file(&newest.config, file).filter(|_| !faults.is_empty()) {
             Some(good) => Self { zone_file: Ok(Some(good)), ..newest }.refusing(&faults),

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -36,7 +36,7 @@ use crate::peers::keyfile::KeyFile;
 use crate::peers::{self, ChannelEnds, ResolvedPeers, Transport, TransportChannels};
 use crate::publish::{self, Progress, WriterLease};
 use crate::reload::{Refused, Reloader};
-use crate::start::RefusedStart;
+use crate::start::{ConfigFile, RefusedStart};
 use crate::state::{DecidedState, StateDirectory, StateFile, StateHealth, StateWriter, persist_decisions};
 use crate::watchdog::Watchdog;
 
@@ -77,7 +77,7 @@ struct HostGroup {
 /// The files of a start, and what they hold.
 struct StartFiles {
     /// The file of the configuration.
-    file: Option<PathBuf>,
+    file: Option<ConfigFile>,
     good: Option<GoodConfig>,
     refused: RefusedStart,
     nodes: RememberedNodes,

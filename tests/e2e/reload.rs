@@ -1,10 +1,11 @@
 //! A changed configuration is applied whole or not at all, and no query is lost meanwhile.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -100,6 +101,27 @@ fn a_reload_by_signal_or_changed_file_adds_and_removes_nodes_and_keeps_the_healt
     assert_eq!(counts, [3, 2]);
     let (_, metrics) = daymark.get("/metrics");
     assert!(!metrics.contains(&format!("\"{}\"", all[0])), "no metric of the node that has gone is left: {metrics}");
+}
+
+#[test]
+fn an_edit_while_the_configuration_is_being_read_is_applied() {
+    let nodes = Nodes::start(2);
+    let config = nodes.path("daymark.yaml");
+    // Daymark reads a pipe as slowly as this test writes.
+    assert!(Command::new("mkfifo").arg(&config).status().unwrap().success());
+    let edited = write(&nodes.path("edited.yaml"), &nodes.plan());
+    let writer = std::thread::spawn({
+        let former = only(&nodes, &[0]).to_string();
+        move || {
+            let mut pipe = fs::OpenOptions::new().write(true).open(&config).unwrap();
+            fs::rename(edited, config).unwrap();
+            pipe.write_all(former.as_bytes()).unwrap();
+        }
+    });
+    let daymark = Daymark::run(&nodes.path("daymark.yaml"));
+    writer.join().unwrap();
+    daymark.answers(&nodes.addresses(), "ready");
+    assert_eq!(events(&daymark, "reload").len(), 1, "it has started with the former one");
 }
 
 /// A directory like a mounted `ConfigMap`: `..data` links to one version, and every file links through it.
