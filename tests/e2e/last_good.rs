@@ -30,8 +30,8 @@ fn alarms(host: &Daymark) -> String {
     host.json("/api/v1/status")["alarms"].to_string()
 }
 
-/// Breaks the configuration, restarts Daymark in this environment, and mends it again.
-fn restarts_with_a_broken_configuration(broken: &str, environment: impl Fn(&Nodes) -> Option<String>) {
+/// Breaks the configuration, or deletes it for `None`, restarts Daymark in this environment, and mends it again.
+fn restarts_with_a_broken_configuration(broken: Option<&str>, environment: impl Fn(&Nodes) -> Option<String>) {
     let nodes = Nodes::start(2);
     let config = nodes.write(&nodes.plan());
     let good = fs::read_to_string(&config).unwrap();
@@ -40,7 +40,10 @@ fn restarts_with_a_broken_configuration(broken: &str, environment: impl Fn(&Node
     nodes.set(0, Behaviour::Dead);
     former.answers(&nodes.addresses()[1..], "ready");
     until_kept(&nodes, POOL);
-    fs::write(&config, broken.replace("GOOD", &good)).unwrap();
+    match broken {
+        Some(broken) => fs::write(&config, broken.replace("GOOD", &good)).unwrap(),
+        None => fs::remove_file(&config).unwrap(),
+    }
     former.kill();
 
     let checked = finish(daymark(&["check", "-c"]).arg(&config));
@@ -64,14 +67,19 @@ fn restarts_with_a_broken_configuration(broken: &str, environment: impl Fn(&Node
 
 #[test]
 fn a_configuration_with_an_error_is_replaced_by_the_last_good_one_at_a_restart() {
-    restarts_with_a_broken_configuration("GOODunknownKey: 1\n", |_| None);
+    restarts_with_a_broken_configuration(Some("GOODunknownKey: 1\n"), |_| None);
 }
 
 #[test]
 fn a_configuration_of_garbage_is_replaced_by_the_last_good_one_in_the_directory_of_the_service() {
-    restarts_with_a_broken_configuration("pools: [", |nodes| {
+    restarts_with_a_broken_configuration(Some("pools: ["), |nodes| {
         Some(format!("/nonexistent:{}", nodes.path("state").display()))
     });
+}
+
+#[test]
+fn a_configuration_that_is_missing_is_replaced_by_the_last_good_one_in_the_directory_of_the_service() {
+    restarts_with_a_broken_configuration(None, |nodes| Some(nodes.path("state").display().to_string()));
 }
 
 #[test]
