@@ -116,7 +116,7 @@ impl App {
         let authoritative =
             noted(&mut errors, bind_authoritative(&config, zone_file.clone(), inherited), |errors| errors);
         let transport = noted(&mut errors, bind_transport(&config, &metrics), setting);
-        let admin = noted(&mut errors, bind_admin(&config), setting);
+        let admin = noted(&mut errors, bind_admin(&config), settings);
         let (Some(authoritative), Some(transport), Some(admin)) = (authoritative, transport, admin) else {
             return Err(StartErrors(errors));
         };

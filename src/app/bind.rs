@@ -106,15 +106,19 @@ pub(super) struct AdminListeners {
     pub(super) metrics: Option<TcpListener>,
 }
 
-pub(super) fn bind_admin(config: &Config) -> Result<AdminListeners, Finding> {
+pub(super) fn bind_admin(config: &Config) -> Result<AdminListeners, Vec<Finding>> {
     let listen = |address, key, flag| {
         sockets::listen(address, config.admin.freebind).map_err(|error| {
             let error = SocketError::new(address, daymark_authoritative::DnsTransport::Tcp, error);
             config.finding(key, flag, error.to_string())
         })
     };
-    let metrics = config.admin.metrics_listen.map(|address| listen(address, "admin.metricsListen", "")).transpose()?;
-    Ok(AdminListeners { api: listen(config.admin.listen, "admin.listen", "--admin")?, metrics })
+    let api = listen(config.admin.listen, "admin.listen", "--admin");
+    let metrics = config.admin.metrics_listen.map(|address| listen(address, "admin.metricsListen", "")).transpose();
+    match (api, metrics) {
+        (Ok(api), Ok(metrics)) => Ok(AdminListeners { api, metrics }),
+        (api, metrics) => Err(api.err().into_iter().chain(metrics.err()).collect()),
+    }
 }
 
 /// Takes the lock of the state directory. Daymark starts without a lock if the directory cannot be locked yet,

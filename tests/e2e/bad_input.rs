@@ -104,6 +104,20 @@ fn ports_in_use_are_reported_with_their_transport_and_all_at_once() {
 }
 
 #[test]
+fn ports_in_use_of_the_api_and_of_the_metrics_are_reported_at_once() {
+    let nodes = Nodes::start(1);
+    let api = TcpListener::bind("127.0.0.1:0").unwrap();
+    let metrics = TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = api.local_addr().unwrap().to_string();
+    let admin_keys = format!(", metricsListen: \"{}\"", metrics.local_addr().unwrap()).leak();
+    let said = refused(&mut run(&nodes.write(&Plan { admin, admin_keys, ..nodes.plan() })), &nodes);
+    assert_eq!(said.len(), 2, "{said:?}");
+    for (line, key) in said.iter().zip(["admin.listen: ", "admin.metricsListen: "]) {
+        assert!(line.contains(key) && line.contains("the address is in use"), "{line}");
+    }
+}
+
+#[test]
 fn a_missing_permission_to_bind_port_53_is_reported_with_the_remedy() {
     let limit = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
     if limit.trim().parse().is_ok_and(|limit: u16| limit <= 53) {
