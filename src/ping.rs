@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_files::{NoSystemRoots, system_roots};
+use daymark_files::{NoSystemRoots, client_tls, system_roots};
 use daymark_resolver::SystemResolver;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
@@ -55,12 +55,8 @@ fn client(url: &str) -> Result<reqwest::Client, PingError> {
     // Without TLS nothing is verified, so a machine without CA certificates is good enough.
     let is_plain = url.starts_with("http://");
     let roots = if is_plain { Arc::new(RootCertStore::empty()) } else { system_roots()? };
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
     reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
+        .tls_backend_preconfigured(client_tls(roots)?)
         .user_agent(concat!("daymark/", env!("CARGO_PKG_VERSION")))
         .dns_resolver(Arc::new(SystemResolver::new()))
         .timeout(TIMEOUT)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use daymark_api::Problem;
-use daymark_files::{FileError, Token};
+use daymark_files::{FileError, Token, client_tls};
 use daymark_resolver::{ResolveError, SystemResolver};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -75,11 +75,7 @@ impl Api {
     /// Makes the client for all requests of a command.
     pub(super) fn client(&self) -> Result<ApiClient<'_>, Failure> {
         // The API is plain HTTP; reqwest wants a configuration of TLS all the same.
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Failure::Run(error.to_string()))?
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
+        let tls = client_tls(rustls::RootCertStore::empty()).map_err(|error| Failure::Run(error.to_string()))?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(SystemResolver::new()))

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_files::{Token, system_roots};
+use daymark_files::{Token, client_tls, system_roots};
 use daymark_provider::{CallCount, RemoteReadings};
 use daymark_resolver::SystemResolver;
 use http::header::AUTHORIZATION;
@@ -24,7 +24,7 @@ use http::{Method, StatusCode};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use reqwest::{Request, Response};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -75,12 +75,8 @@ impl Client {
     }
 
     fn trusting(roots: impl Into<Arc<RootCertStore>>, settings: &CallSettings) -> Result<Self, BuildError> {
-        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(client_tls(roots)?)
             .user_agent(concat!("daymark/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .dns_resolver(Arc::new(SystemResolver::new()))

@@ -1,9 +1,9 @@
-//! The CA certificates of the system.
+//! The CA certificates of the system, and TLS for the clients that use them.
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
 
 /// The system has no usable CA certificate.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,13 @@ pub fn system_roots() -> Result<Arc<RootCertStore>, NoSystemRoots> {
         return Err(NoSystemRoots("none is usable".to_owned()));
     }
     Ok(Arc::clone(ROOTS.get_or_init(|| Arc::new(roots))))
+}
+
+/// TLS for an HTTP client that trusts these CA certificates and has no certificate of its own.
+pub fn client_tls(roots: impl Into<Arc<RootCertStore>>) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// The CA certificates of the system, read once in the life of the process; at least one.

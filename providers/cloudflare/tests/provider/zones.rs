@@ -301,3 +301,22 @@ async fn a_zone_of_many_pools_is_looked_up_once() {
     let of_zones = calls.iter().filter(|call| call.path.contains("/zones?")).count();
     assert_eq!(of_zones, 1 + names.len(), "the zone once, and each name once");
 }
+
+#[tokio::test]
+async fn a_zone_that_fails_does_not_keep_the_pools_of_another_from_being_published() {
+    let fixture = Fixture::without_balancing().await;
+    let names = [NAME, "api.kube-cp.org"];
+    let mut settings = fixture.settings(PublishMode::Records { zone: None, ttl: None });
+    let served = settings.pools[0].clone();
+    settings.pools = names.iter().map(|name| Served { pool: pool_name(name), ..served.clone() }).collect();
+    let provider = Cloudflare::new(settings, None).unwrap();
+    let answers = || names.iter().flat_map(|name| contract::decision(&pool_name(name), 1, &[ONE]).answers).collect();
+    let message = refused(&provider, &Decision { answers: answers(), generation: 1 }).await;
+    assert!(
+        message.contains("api.kube-cp.org: the token sees no zone in which the name api.kube-cp.org lies"),
+        "{message}"
+    );
+    assert_eq!(fixture.resolved(), addresses(&[ONE]), "the other pool is published");
+    let findings = provider.check().await.findings;
+    assert!(findings.len() == 1 && findings[0].contains("the name api.kube-cp.org lies"), "{findings:?}");
+}
