@@ -2,7 +2,7 @@
 
 mod findings;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daymark_decision::{Decision, PoolName};
 use daymark_provider::CheckReport;
@@ -26,6 +26,8 @@ struct Inquiry {
     is_incomplete: bool,
     /// True if Cloudflare has answered a call with the token.
     has_worked: bool,
+    /// The load balancers that were read, by the ID of their zone.
+    balancers: BTreeMap<String, Vec<Balancer>>,
 }
 
 impl Inquiry {
@@ -127,7 +129,7 @@ impl Observer {
             inquiry.add_all(found.nearer_finding(pool));
             let zone = found.zone;
             inquiry.add_all(zone_findings(&zone, pool, ttl));
-            let balancers = inquiry.take_if_permitted(self.balancers(&zone).await).unwrap_or_default();
+            let balancers = self.balancers_once(&zone, true, inquiry).await.unwrap_or_default();
             if balancers.iter().any(|balancer| balancer.is_of(pool) && balancer.is_enabled()) {
                 inquiry.add(&CloudflareFinding::RecordsBehindBalancer { pool: pool.clone() });
             }
@@ -170,7 +172,7 @@ impl Observer {
             let name = self.cloudflare_pool_name(answer);
             let found = self.zone_of_balancer(&served.pool, inquiry).await;
             let balancers = match &found {
-                Some(zone) => inquiry.take(self.balancers(zone).await),
+                Some(zone) => self.balancers_once(zone, false, inquiry).await,
                 None => None,
             };
             // Publishing reports a missing pool.
@@ -178,15 +180,31 @@ impl Observer {
             inquiry.add_all(pool_findings(pool, answer, is_own));
             self.sharing_findings(account, pool, &served.pool, inquiry).await;
             let (Some(zone), Some(balancers)) = (&found, &balancers) else { continue };
+            let balancer = balancers.iter().find(|balancer| balancer.is_of(&served.pool));
             if !is_own {
-                let balancer = balancers.iter().find(|balancer| balancer.is_of(&served.pool) && !balancer.is_proxied());
-                let ttl = balancer.and_then(Balancer::ttl);
+                let ttl = balancer.filter(|balancer| !balancer.is_proxied()).and_then(Balancer::ttl);
                 self.note_ttl(&served.pool, ttl.and_then(|ttl| u32::try_from(ttl).ok()));
             }
-            inquiry.add_all(balancer_findings(served, pool, &pools, balancers, is_own));
-            let is_balanced = balancers.iter().any(|balancer| balancer.is_of(&served.pool) && balancer.is_enabled());
+            inquiry.add_all(balancer_findings(served, pool, &pools, balancer, is_own));
+            let is_balanced = balancer.is_some_and(Balancer::is_enabled);
             self.shadowed_findings(zone, &served.pool, is_balanced, inquiry).await;
         }
+    }
+
+    /// The load balancers of a zone, read once for all its pools. With `is_optional` the token may lack the permission.
+    async fn balancers_once(
+        &self,
+        zone: &CloudflareZone,
+        is_optional: bool,
+        inquiry: &mut Inquiry,
+    ) -> Option<Vec<Balancer>> {
+        if let Some(known) = inquiry.balancers.get(&zone.id) {
+            return Some(known.clone());
+        }
+        let read = self.balancers(zone).await;
+        let read = if is_optional { inquiry.take_if_permitted(read) } else { inquiry.take(read) }?;
+        inquiry.balancers.insert(zone.id.clone(), read.clone());
+        Some(read)
     }
 
     /// The zone of a balancer. Without one in the configuration, a token that sees no zone is good enough to switch origins.

@@ -77,7 +77,7 @@ pub(crate) fn item(store: &mut Store, account: &str, id: &str, request: &FakeReq
             let mut pool = if request.method == Method::PATCH { old.clone() } else { defaults() };
             pool.extend(writable(request, Some(id))?);
             check(&pool, Some(id), account)?;
-            // What a client cannot send, a PUT does not remove.
+            // A PUT does not remove the fields that a client cannot send.
             for kept in ["id", "created_on", "networks"] {
                 if let Some(value) = old.get(kept) {
                     pool.insert(kept.into(), value.clone());

@@ -103,12 +103,12 @@ pub(super) fn balancer_findings(
     served: &Served,
     pool: &CloudflarePool,
     pools: &[CloudflarePool],
-    balancers: &[Balancer],
+    balancer: Option<&Balancer>,
     is_own: bool,
 ) -> Vec<CloudflareFinding> {
     let Served { pool: name, port, detection } = served;
     let name = || name.clone();
-    let Some(balancer) = balancers.iter().find(|balancer| balancer.is_of(&served.pool)) else {
+    let Some(balancer) = balancer else {
         let missing = CloudflareFinding::BalancerMissing { name: name(), pool: pool.name().to_owned() };
         return (!is_own).then_some(missing).into_iter().collect();
     };

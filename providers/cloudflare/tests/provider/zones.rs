@@ -300,6 +300,10 @@ async fn a_zone_of_many_pools_is_looked_up_once() {
     let calls = fixture.cloudflare.calls();
     let of_zones = calls.iter().filter(|call| call.path.contains("/zones?")).count();
     assert_eq!(of_zones, 1 + names.len(), "the zone once, and each name once");
+    provider.check().await;
+    let calls = fixture.cloudflare.calls();
+    let of_balancers = calls.iter().filter(|call| call.path.contains("/load_balancers")).count();
+    assert_eq!(of_balancers, 1, "a check reads the balancers of the zone once");
 }
 
 #[tokio::test]
