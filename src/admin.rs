@@ -4,7 +4,6 @@
 //! served apart from DNS: a client that is slow or sends nonsense costs one of a few connections, and that one gives way to the
 //! next.
 
-mod admission;
 mod allowed_hosts;
 mod override_body;
 mod overrides;
@@ -27,7 +26,7 @@ use daymark_discovery::DiscoveryStatuses;
 use daymark_files::{WatchedFiles, error_chain};
 
 pub use self::allowed_hosts::AllowedHosts;
-pub use self::server::serve;
+pub use self::server::{CONNECTION_LIMITS, serve};
 pub use self::token::AdminToken;
 
 use crate::driver::{Gone, Handle};

@@ -9,7 +9,8 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use daymark_connections::{AboveLimit, ConnectionLimit, serve_connections};
+use daymark_connections::{Activity, ConnectionLimits, Connections, serve_connections};
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -17,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::ErrorResponse;
-use super::admission::{Admission, Admissions, MAX_CONNECTIONS};
 use super::allowed_hosts::{self, AllowedHosts};
 
-/// The connections beyond the bound that may be about to end. More wait in the kernel.
-const ENDING_CONNECTIONS: usize = 16;
+/// The limits of the open connections of one listener. A client that only keeps connections open cannot keep out another one,
+/// such as the kubelet that asks `/livez`.
+pub const CONNECTION_LIMITS: ConnectionLimits = ConnectionLimits { all: 64, per_client: 16 };
 /// The size of the buffers of a connection, and so of the longest head of a request. hyper answers a longer one with 431.
 const MAX_BUFFER_BYTES: usize = 16 * 1024;
 /// The time that a client has to send the head of a request, also of the next one on its connection.
@@ -40,14 +41,13 @@ pub async fn serve(
     listener: TcpListener,
     routes: Router,
     allowed: AllowedHosts,
+    connections: Connections,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let routes =
         routes.layer(middleware::from_fn(whole)).layer(middleware::from_fn_with_state(allowed, allowed_hosts::check));
-    let admissions = Admissions::default();
-    let limit = ConnectionLimit::new(MAX_CONNECTIONS + ENDING_CONNECTIONS, AboveLimit::Waits);
-    serve_connections(listener, "admin API", &limit, &shutdown, |stream, client| {
-        converse(stream, admissions.admit(client.ip()), routes.clone(), shutdown.clone())
+    serve_connections(listener, "admin API", &connections, &shutdown, |stream, _, activity| {
+        converse(stream, activity, routes.clone(), shutdown.clone())
     })
     .await
 }
@@ -62,14 +62,22 @@ async fn whole(request: Request, next: Next) -> Result<Response, ErrorResponse> 
     Ok(next.run(Request::from_parts(head, Body::from(body))).await)
 }
 
-async fn converse(stream: TcpStream, admission: Admission, routes: Router, shutdown: CancellationToken) {
+async fn converse(stream: TcpStream, activity: Activity, routes: Router, shutdown: CancellationToken) {
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_BUFFER_BYTES);
-    let service = TowerToHyperService::new(routes);
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(|request| {
+        activity.set_answering();
+        let response = routes.call(request);
+        async {
+            let response = response.await;
+            activity.set_idle();
+            response
+        }
+    });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let outcome = tokio::select! {
         outcome = tokio::time::timeout(CONNECTION_TIMEOUT, connection.as_mut()) => outcome,
-        () = admission.evicted() => return,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::time::timeout(SHUTDOWN_GRACE, connection).await

@@ -10,6 +10,7 @@ use daymark_authoritative::{
 };
 use daymark_cloudflare::{BuildError, Cloudflare};
 use daymark_config::{Config, Finding, ProviderConfig};
+use daymark_connections::ConnectionLimits;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tracing::warn;
@@ -49,7 +50,10 @@ pub(super) fn bind_authoritative(
         listen: authoritative.listen.clone(),
         freebind: authoritative.freebind,
         zones: zones.map_err(settings)?,
-        max_tcp_connections: authoritative.max_tcp_connections,
+        tcp_connections: ConnectionLimits {
+            all: authoritative.max_tcp_connections,
+            per_client: authoritative.max_tcp_connections_per_client,
+        },
         tcp_idle_timeout: TCP_IDLE_TIMEOUT,
     };
     let at_its_key = |error: &SocketError| {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use daymark_authoritative::Authoritative;
 use daymark_config::{Config, PoolConfig};
+use daymark_connections::Connections;
 use daymark_decision::{Decision, Engine, Membership, Memory};
 use daymark_discovery::{DiscoveredPools, DiscoveryStatuses};
 use daymark_files::error_chain;
@@ -309,12 +310,15 @@ impl Spawner {
         if let Some(metrics) = metrics {
             info!("the metrics alone are served on {}", shown(metrics.local_addr()));
             let routes = admin::metrics_routes(admin.clone());
-            let server = admin::serve(metrics, routes, inputs.allowed.clone(), self.stop.clone());
+            let connections = Connections::new(admin::CONNECTION_LIMITS);
+            let server = admin::serve(metrics, routes, inputs.allowed.clone(), connections, self.stop.clone());
             self.tasks.spawn_fallible("the server of the metrics", server);
         }
         let routes = admin::routes(admin).merge(inputs.extra);
         info!("the admin API listens on {}", shown(api.local_addr()));
-        self.tasks.spawn_fallible("the admin API", admin::serve(api, routes, inputs.allowed, self.stop.clone()));
+        let connections = Connections::new(admin::CONNECTION_LIMITS);
+        let server = admin::serve(api, routes, inputs.allowed, connections, self.stop.clone());
+        self.tasks.spawn_fallible("the admin API", server);
     }
 }
 

@@ -88,11 +88,20 @@ fn of_provider(old: &ProviderConfig, new: &ProviderConfig) -> Vec<FixedKey> {
 }
 
 fn of_authoritative(old: &AuthoritativeConfig, new: &AuthoritativeConfig) -> Vec<FixedKey> {
-    let AuthoritativeConfig { listen, freebind, nameservers: _, zone: _, zone_file: _, max_tcp_connections } = old;
+    let AuthoritativeConfig {
+        listen,
+        freebind,
+        nameservers: _,
+        zone: _,
+        zone_file: _,
+        max_tcp_connections,
+        max_tcp_connections_per_client: per_client,
+    } = old;
     vec![
         key("listen", *listen != new.listen),
         key("freebind", *freebind != new.freebind),
         key("maxTcpConnections", *max_tcp_connections != new.max_tcp_connections),
+        key("maxTcpConnectionsPerClient", *per_client != new.max_tcp_connections_per_client),
     ]
 }
 

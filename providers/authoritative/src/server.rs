@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use daymark_connections::{AboveLimit, ConnectionLimit};
+use daymark_connections::{ConnectionCounts, Connections};
 use daymark_decision::Decision;
 use daymark_provider::{DecisionError, Provider, validate};
 use tokio::net::{TcpListener, UdpSocket};
@@ -62,7 +62,7 @@ impl Authoritative {
         Ok(Self {
             sockets,
             limits: TcpLimits {
-                connections: ConnectionLimit::new(settings.max_tcp_connections, AboveLimit::IsClosed),
+                connections: Connections::new(settings.tcp_connections),
                 idle_timeout: settings.tcp_idle_timeout,
             },
             responder: Arc::new(Responder::new(Catalog::new(&zones, None))),
@@ -121,6 +121,11 @@ impl Authoritative {
     /// The number of responses since the start, for each transport and response code, including zeros.
     pub fn response_counts(&self) -> Vec<ResponseCount> {
         self.responder.counters.read()
+    }
+
+    /// The numbers of TCP connections.
+    pub fn connection_counts(&self) -> ConnectionCounts {
+        self.limits.connections.counts()
     }
 
     /// Replaces the catalog. The caller holds the lock of the inputs, so the latest change takes effect last.

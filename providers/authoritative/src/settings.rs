@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use daymark_connections::ConnectionLimits;
 use daymark_decision::PoolName;
 
 /// The settings of an authoritative server.
@@ -16,9 +17,9 @@ pub struct ServerSettings {
     pub freebind: bool,
     /// The zones to serve.
     pub zones: Vec<ZoneSettings>,
-    /// The number of TCP connections that may be open at once, over all addresses. The server closes any further connection as
-    /// soon as it arrives.
-    pub max_tcp_connections: usize,
+    /// The limits of the TCP connections that are open at once, over all addresses. Above a limit an idle one is closed for a
+    /// new one.
+    pub tcp_connections: ConnectionLimits,
     /// The time a TCP client has to send a whole query, and again to read the whole response.
     pub tcp_idle_timeout: Duration,
 }

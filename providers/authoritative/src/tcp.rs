@@ -1,13 +1,15 @@
 //! Answers queries by TCP (RFC 7766).
 //!
-//! The number of connections is limited. The server closes a connection if its client takes too long to send a query or to read
-//! a response. One timeout covers clients that are idle, that send byte by byte, and that never read.
+//! The number of connections is limited, in all and for each client. Above a limit the longest idle connection gives way to
+//! the new one. A connection is idle until a whole query has arrived. The server also closes a connection if its client takes
+//! too long to send a query or to read a response. One timeout covers clients that are idle, that send byte by byte, and that
+//! never read.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_connections::{ConnectionLimit, serve_connections};
+use daymark_connections::{Activity, Connections, serve_connections};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -17,11 +19,11 @@ use tracing::debug;
 use crate::counters::DnsTransport;
 use crate::responder::Responder;
 
-/// The limits of connections.
+/// The limits of connections: of their number and of their times.
 #[derive(Clone, Debug)]
 pub(crate) struct TcpLimits {
-    /// The limit of their number.
-    pub(crate) connections: ConnectionLimit,
+    /// The open ones, with the limits of their number.
+    pub(crate) connections: Connections,
     /// The time a client has to send a whole query, and again to read the whole response.
     pub(crate) idle_timeout: Duration,
 }
@@ -36,11 +38,11 @@ pub(crate) async fn serve(
     stop: &CancellationToken,
 ) -> io::Result<()> {
     let idle_timeout = limits.idle_timeout;
-    serve_connections(listener, "DNS", &limits.connections, stop, |stream, client| {
+    serve_connections(listener, "DNS", &limits.connections, stop, |stream, client, activity| {
         let responder = Arc::clone(responder);
         let stop = stop.clone();
         async move {
-            let connection = serve_connection(stream, &responder, idle_timeout);
+            let connection = serve_connection(stream, &responder, &activity, idle_timeout);
             if let Some(Err(error)) = stop.run_until_cancelled(connection).await {
                 debug!("the connection of {client} was closed: {error}");
             }
@@ -50,13 +52,19 @@ pub(crate) async fn serve(
 }
 
 /// Answers the queries of one connection, in their order.
-async fn serve_connection(stream: TcpStream, responder: &Responder, idle_timeout: Duration) -> io::Result<()> {
+async fn serve_connection(
+    stream: TcpStream,
+    responder: &Responder,
+    activity: &Activity,
+    idle_timeout: Duration,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     let mut query = Vec::new();
     let mut response = Vec::new();
     let mut framed = Vec::new();
     while timeout(idle_timeout, read_query(&mut stream, &mut query)).await?? == ReadOutcome::Query {
+        activity.set_answering();
         // A client that sends a message without a response is broken or hostile, so its connection is closed.
         if !responder.respond(&query, DnsTransport::Tcp, &mut response) {
             return Ok(());
@@ -66,6 +74,7 @@ async fn serve_connection(stream: TcpStream, responder: &Responder, idle_timeout
         framed.extend_from_slice(&u16::try_from(response.len()).unwrap_or(u16::MAX).to_be_bytes());
         framed.extend_from_slice(&response);
         timeout(idle_timeout, stream.write_all(&framed)).await??;
+        activity.set_idle();
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use daymark_authoritative::{Authoritative, InheritedSockets, ServerSettings};
+use daymark_connections::ConnectionLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, UdpSocket};
@@ -30,7 +31,7 @@ async fn without_a_descriptor_a_connection_waits_and_datagrams_are_answered() {
         listen,
         freebind: false,
         zones: Vec::new(),
-        max_tcp_connections: 9,
+        tcp_connections: ConnectionLimits { all: 9, per_client: 9 },
         tcp_idle_timeout: Duration::from_mins(1),
     };
     let server = Arc::new(Authoritative::bind(&settings, InheritedSockets::default()).unwrap());

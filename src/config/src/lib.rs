@@ -341,6 +341,8 @@ pub struct AuthoritativeConfig {
     pub zone_file: Option<PathBuf>,
     /// The most TCP connections that may be open at once.
     pub max_tcp_connections: usize,
+    /// The most TCP connections that one client may have open at once.
+    pub max_tcp_connections_per_client: usize,
 }
 
 /// One server of a zone.

@@ -43,6 +43,8 @@ pub(super) const TTL_MIN: Duration = Duration::from_secs(1);
 pub(super) const DNS_LISTEN: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 53)];
 pub(super) const MAX_TCP_CONNECTIONS: usize = 256;
+/// An eighth of all, so that a few clients that keep connections open leave room for others.
+pub(super) const MAX_TCP_CONNECTIONS_PER_CLIENT: usize = 32;
 pub(super) const PEERS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), PEER_PORT);
 pub(super) const CLUSTER: &str = "daymark";
 /// The allowed numbers of members.
@@ -292,6 +294,10 @@ pub(super) struct RawAuthoritative {
     #[serde(default)]
     #[schemars(extend("default" = MAX_TCP_CONNECTIONS))]
     pub(super) max_tcp_connections: Key<Whole<usize, 1, 65_535>>,
+    /// The most TCP connections that one client may have open at once.
+    #[serde(default)]
+    #[schemars(extend("default" = MAX_TCP_CONNECTIONS_PER_CLIENT))]
+    pub(super) max_tcp_connections_per_client: Key<Whole<usize, 1, 65_535>>,
 }
 
 /// One server of a zone.

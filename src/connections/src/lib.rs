@@ -1,6 +1,11 @@
-//! Accepts TCP connections and serves each in a task of its own, up to a limit.
+//! Accepts TCP connections and serves each in a task of its own, within limits: in all, and for each client.
 //!
-//! This crate owns the tasks. It does not know the protocol of a connection, or how long one may last.
+//! This crate owns the tasks, and ends a connection that has to give way to a new one. It does not know the protocol of a
+//! connection, or how long one may last.
+
+mod activity;
+mod admission;
+mod recurrence;
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,104 +13,61 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
+
+pub use self::activity::Activity;
+use self::admission::{Admission, PastEvictions};
+pub use self::admission::{ConnectionCounts, ConnectionLimits, Connections, MAX_ENDING_CONNECTIONS, ReachedLimit};
+use self::recurrence::{QUIET_TIME, Recurrence};
 
 /// The delay after a failed accept. If the process has no file descriptor left, the next accept would fail at once.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// The time without a failed accept after which the failures are over.
-const QUIET_TIME: Duration = Duration::from_secs(10);
-
-/// The limit of the connections that are served at once. Its clones share one limit.
-#[derive(Clone, Debug)]
-pub struct ConnectionLimit {
-    /// One permit for each connection.
-    permits: Arc<Semaphore>,
-    above_limit: AboveLimit,
-}
-
-/// The treatment of a connection above the limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AboveLimit {
-    /// It waits in the queue of the kernel until another connection ends.
-    Waits,
-    /// It is closed.
-    IsClosed,
-}
-
-impl ConnectionLimit {
-    /// A limit of `max` connections, or of the most that tokio can count.
-    pub fn new(max: usize, above_limit: AboveLimit) -> Self {
-        Self { permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), above_limit }
-    }
-
-    async fn accept(&self, listener: &TcpListener) -> io::Result<Accepted> {
-        let mut permit = None;
-        if self.above_limit == AboveLimit::Waits {
-            permit = Arc::clone(&self.permits).acquire_owned().await.ok();
-        }
-        let (stream, client) = listener.accept().await?;
-        let permit = permit.or_else(|| Arc::clone(&self.permits).try_acquire_owned().ok());
-        Ok(Accepted { stream, client, permit })
-    }
-}
-
-/// The failures to accept, which the log has once when they begin and once when they are over. A process that runs out of
-/// descriptors may accept every other connection.
-#[derive(Debug, Default)]
-struct AcceptFailures {
-    count: u64,
-    last: Option<Instant>,
-}
-
-impl AcceptFailures {
-    /// Counts a failure. True if it is the first.
-    fn begin(&mut self, now: Instant) -> bool {
-        self.count += 1;
-        self.last.replace(now).is_none()
-    }
-
-    /// The number of failures, if they are over at this success.
-    fn end(&mut self, now: Instant) -> Option<u64> {
-        self.last.take_if(|last| now.duration_since(*last) >= QUIET_TIME)?;
-        Some(std::mem::take(&mut self.count))
-    }
-}
-
+/// An accepted connection.
 struct Accepted {
     stream: TcpStream,
     client: SocketAddr,
-    /// `None` above the limit.
-    permit: Option<OwnedSemaphorePermit>,
+    permit: OwnedSemaphorePermit,
 }
 
 /// Accepts connections until `stop` is cancelled, then waits for the open ones. `serve` ends them soon after `stop`.
 ///
-/// `kind` names the connections in the log, such as `DNS`. Returns an error if the listener can no longer be used.
+/// The future of a connection that gives way to a new one is dropped. `serve` reports the activity of its connection, by which
+/// idle ones give way first. `kind` names the connections in the log, such as `DNS`. Returns an error if the listener can no
+/// longer be used.
 pub async fn serve_connections<F>(
     listener: TcpListener,
     kind: &str,
-    limit: &ConnectionLimit,
+    connections: &Connections,
     stop: &CancellationToken,
-    serve: impl Fn(TcpStream, SocketAddr) -> F,
+    serve: impl Fn(TcpStream, SocketAddr, Activity) -> F,
 ) -> io::Result<()>
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let mut connections = JoinSet::new();
-    let mut failures = AcceptFailures::default();
-    while let Some(accepted) = stop.run_until_cancelled(limit.accept(&listener)).await {
-        while let Some(ended) = connections.try_join_next() {
+    let mut tasks = JoinSet::new();
+    let mut failures = Recurrence::default();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            () = wait_until(connections.evictions_over_at()) => {
+                log_past_evictions(kind, connections);
+                continue;
+            }
+            accepted = accept(&listener, connections) => accepted,
+        };
+        while let Some(ended) = tasks.try_join_next() {
             log_panic(kind, ended);
         }
         let Accepted { stream, client, permit } = match accepted {
             Ok(accepted) => accepted,
             Err(error) if is_fatal(&error) => return Err(error),
             Err(error) => {
+                connections.count_accept_failure();
                 if failures.begin(Instant::now()) {
                     warn!("{kind} connections are not accepted any more: {error}");
                 }
@@ -116,20 +78,71 @@ where
         if let Some(count) = failures.end(Instant::now()) {
             warn!("{kind} connections are accepted again, after {count} failures");
         }
-        let Some(permit) = permit else {
-            debug!("the {kind} connection of {client} was closed: the limit of open connections is reached");
-            continue;
-        };
-        let connection = serve(stream, client);
-        connections.spawn(async move {
-            let _permit = permit;
-            connection.await;
-        });
+        let admission = connections.admit(client.ip());
+        log_reached_limit(kind, client, connections.limits(), admission.newly_reached);
+        let connection = serve(stream, client, admission.activity.clone());
+        tasks.spawn(serve_until_evicted(connection, admission, permit));
     }
-    while let Some(ended) = connections.join_next().await {
+    while let Some(ended) = tasks.join_next().await {
         log_panic(kind, ended);
     }
     Ok(())
+}
+
+/// Waits until there is room for a connection, then for a connection.
+async fn accept(listener: &TcpListener, connections: &Connections) -> io::Result<Accepted> {
+    // The semaphore is never closed.
+    let permit = Arc::clone(connections.permits()).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, client) = listener.accept().await?;
+    Ok(Accepted { stream, client, permit })
+}
+
+async fn wait_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn serve_until_evicted(
+    connection: impl Future<Output = ()>,
+    admission: Admission,
+    _permit: OwnedSemaphorePermit,
+) {
+    tokio::select! {
+        () = admission.evicted() => {}
+        () = connection => {}
+    }
+}
+
+fn log_reached_limit(kind: &str, client: SocketAddr, limits: ConnectionLimits, reached: Option<ReachedLimit>) {
+    match reached {
+        Some(ReachedLimit::PerClient) => warn!(
+            "{kind} connections of {} are closed for its new ones, the longest idle first: it has reached the limit of {} \
+             for one client",
+            client.ip(),
+            limits.per_client
+        ),
+        Some(ReachedLimit::All) => warn!(
+            "{kind} connections are closed for new ones, the longest idle of the busiest client first: the limit of {} is \
+             reached",
+            limits.all
+        ),
+        None => {}
+    }
+}
+
+fn log_past_evictions(kind: &str, connections: &Connections) {
+    for PastEvictions { limit, count } in connections.past_evictions() {
+        let limit = match limit {
+            ReachedLimit::PerClient => "for one client",
+            ReachedLimit::All => "in all",
+        };
+        warn!(
+            "{kind} connections are within the limit {limit} again: {count} were closed for new ones, none in the last {} s",
+            QUIET_TIME.as_secs()
+        );
+    }
 }
 
 /// Logs the panic of a connection's task. Other connections are not affected.

@@ -11,13 +11,14 @@ struct Server {
 }
 
 impl Server {
-    async fn start(limit: ConnectionLimit) -> Self {
+    async fn start(limits: ConnectionLimits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
+        let connections = Connections::new(limits);
         let task = tokio::spawn(async move {
-            serve_connections(listener, "test", &limit, &stopped, |mut stream, _| {
+            serve_connections(listener, "test", &connections, &stopped, |mut stream, _, _| {
                 let stopped = stopped.clone();
                 async move {
                     stream.write_all(&[7]).await.unwrap();
@@ -40,26 +41,26 @@ async fn received(client: &mut TcpStream) -> usize {
 }
 
 #[tokio::test]
-async fn a_connection_above_the_limit_waits_until_another_ends() {
-    let server = Server::start(ConnectionLimit::new(1, AboveLimit::Waits)).await;
-    let mut first = server.connect().await;
-    assert_eq!(received(&mut first).await, 1);
-    let mut second = server.connect().await;
-    drop(first);
-    assert_eq!(received(&mut second).await, 1);
-}
-
-#[tokio::test]
-async fn a_connection_above_the_limit_is_closed() {
-    let server = Server::start(ConnectionLimit::new(1, AboveLimit::IsClosed)).await;
-    let mut first = server.connect().await;
-    assert_eq!(received(&mut first).await, 1);
-    assert_eq!(received(&mut server.connect().await).await, 0);
+async fn above_the_limit_the_longest_idle_connection_gives_way() {
+    for limits in [ConnectionLimits { all: 2, per_client: 9 }, ConnectionLimits { all: 9, per_client: 2 }] {
+        let server = Server::start(limits).await;
+        let mut clients = Vec::new();
+        for _ in 0..50 {
+            let mut client = server.connect().await;
+            assert_eq!(received(&mut client).await, 1, "a new connection always gets a place");
+            clients.push(client);
+        }
+        for client in &mut clients[..48] {
+            assert_eq!(received(client).await, 0);
+        }
+        server.stop.cancel();
+        server.task.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]
 async fn stopping_waits_for_the_open_connections() {
-    let server = Server::start(ConnectionLimit::new(usize::MAX, AboveLimit::Waits)).await;
+    let server = Server::start(ConnectionLimits { all: usize::MAX, per_client: usize::MAX }).await;
     let mut client = server.connect().await;
     assert_eq!(received(&mut client).await, 1);
     server.stop.cancel();
@@ -78,7 +79,7 @@ fn an_error_is_fatal_only_if_the_socket_can_never_work_again() {
 fn failures_that_come_and_go_are_logged_once_and_counted() {
     let start = Instant::now();
     let at = |tenths: u32| start + ACCEPT_RETRY_DELAY * tenths;
-    let mut failures = AcceptFailures::default();
+    let mut failures = Recurrence::default();
     assert_eq!(failures.end(at(0)), None, "nothing has failed");
     assert!(failures.begin(at(0)));
     for tenths in 1..50 {

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_connections::{AboveLimit, ConnectionLimit, serve_connections};
+use daymark_connections::{ConnectionLimits, Connections, serve_connections};
 use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,9 +26,10 @@ async fn refused_connections_are_one_warning_and_one_with_their_number_when_they
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let stopped = stop.clone();
+    let connections = Connections::new(ConnectionLimits { all: 9, per_client: 9 });
+    let served = connections.clone();
     let serving = tokio::spawn(async move {
-        let limit = ConnectionLimit::new(9, AboveLimit::Waits);
-        serve_connections(listener, "admin API", &limit, &stopped, |mut stream, _| async move {
+        serve_connections(listener, "admin API", &served, &stopped, |mut stream, _, _| async move {
             let _ = stream.write_all(&[7]).await;
         })
         .await
@@ -58,6 +59,7 @@ async fn refused_connections_are_one_warning_and_one_with_their_number_when_they
     let (_, end) = lines[1].split_once("admin API connections are accepted again, after ").unwrap();
     let failures: u64 = end.split_once(" failures").unwrap().0.parse().unwrap();
     assert!((590..=610).contains(&failures), "{failures}: ten a second for a minute");
+    assert_eq!(connections.counts().accept_failures, failures);
     stop.cancel();
     serving.await.unwrap().unwrap();
 }

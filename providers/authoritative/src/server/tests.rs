@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use daymark_connections::ConnectionLimits;
 use socket2::SockRef;
 
 use super::*;
@@ -10,7 +11,7 @@ fn bind_server() -> Authoritative {
         listen,
         freebind: false,
         zones: Vec::new(),
-        max_tcp_connections: 1,
+        tcp_connections: ConnectionLimits { all: 1, per_client: 1 },
         tcp_idle_timeout: Duration::from_secs(1),
     };
     Authoritative::bind(&settings, InheritedSockets::default()).unwrap()

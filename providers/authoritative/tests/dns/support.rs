@@ -11,6 +11,7 @@ use std::time::Duration;
 use daymark_authoritative::{
     Authoritative, InheritedSockets, MasterFile, Nameserver, ServeError, ServerSettings, ZoneSettings,
 };
+use daymark_connections::ConnectionLimits;
 use daymark_decision::fixtures::pool_name;
 use daymark_decision::{Answer, Decision};
 use daymark_provider::{Provider, contract};
@@ -247,7 +248,7 @@ pub(crate) fn settings(zones: Vec<ZoneSettings>) -> ServerSettings {
         listen,
         freebind: false,
         zones,
-        max_tcp_connections: 100,
+        tcp_connections: ConnectionLimits { all: 100, per_client: 100 },
         tcp_idle_timeout: Duration::from_mins(1),
     }
 }

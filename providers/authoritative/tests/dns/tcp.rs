@@ -1,10 +1,12 @@
 //! TCP connections: several queries on one, and the limits of their number and duration.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use daymark_authoritative::ServerSettings;
+use daymark_connections::ConnectionLimits;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
 use crate::support::{
@@ -112,35 +114,65 @@ async fn a_message_without_a_response_closes_the_connection() {
     }
 }
 
-#[tokio::test]
-async fn connections_above_the_limit_are_closed_and_the_others_stay_open() {
-    let server = server_with_short_timeout(|settings| {
-        settings.max_tcp_connections = 2;
+/// A server with these limits, whose connections stay open for a minute.
+fn server_with_limits(limits: ConnectionLimits) -> TestServer {
+    server_with_short_timeout(|settings| {
+        settings.tcp_connections = limits;
         settings.tcp_idle_timeout = Duration::from_mins(1);
-    });
-    let mut open = [server.connect().await, server.connect().await];
-    for connection in &mut open {
-        connection.query(&TestQuery::new(POOL, A)).await;
-    }
-    for _ in 0..5 {
-        server.connect().await.assert_closed().await;
-        assert_eq!(addresses(&server.query(POOL, A).await), ips(&["192.0.2.1"]), "UDP is not affected");
-    }
-    let [first, mut second] = open;
-    assert_eq!(second.query(&TestQuery::new(POOL, A)).await.answers.len(), 1);
-    drop(first);
-    within_timeout(async { while !accepts_connection(&server).await {} }).await;
+    })
 }
 
-/// Returns `true` if a new connection gets a response.
-async fn accepts_connection(server: &TestServer) -> bool {
-    let Ok(stream) = TcpStream::connect(server.address).await else { return false };
-    let mut connection = Connection(stream);
-    let framed = TestQuery::new(POOL, A).framed();
-    connection.0.write_all(&framed).await.is_ok() && connection.0.readable().await.is_ok() && {
-        let mut length = [0; 2];
-        matches!(connection.0.peek(&mut length).await, Ok(1..))
+/// Opens a connection from this local address, and has one query answered over it.
+async fn connect_from(server: &TestServer, address: &str) -> Connection {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(address.parse().unwrap(), 0)).unwrap();
+    let mut connection = Connection(within_timeout(socket.connect(server.address)).await.unwrap());
+    assert_answered(&mut connection).await;
+    connection
+}
+
+async fn assert_answered(connection: &mut Connection) {
+    assert_eq!(connection.query(&TestQuery::new(POOL, A)).await.answers.len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_above_its_limit_loses_its_longest_idle_connection_and_others_lose_none() {
+    let server = server_with_limits(ConnectionLimits { all: 100, per_client: 2 });
+    let mut other = connect_from(&server, "127.0.0.2").await;
+    let mut first = connect_from(&server, "127.0.0.1").await;
+    let mut second = connect_from(&server, "127.0.0.1").await;
+    assert_answered(&mut first).await;
+    let mut third = connect_from(&server, "127.0.0.1").await;
+    second.assert_closed().await;
+    for connection in [&mut other, &mut first, &mut third] {
+        assert_answered(connection).await;
     }
+    assert_eq!(addresses(&server.query(POOL, A).await), ips(&["192.0.2.1"]), "UDP is not affected");
+    let counts = server.connection_counts();
+    assert_eq!((counts.open, counts.evicted_by_client_limit, counts.evicted_by_limit), (3, 1, 0));
+}
+
+#[tokio::test]
+async fn a_client_that_fills_the_server_with_idle_connections_shuts_no_other_out() {
+    let server = server_with_limits(ConnectionLimits { all: 256, per_client: 32 });
+    let mut idle = Vec::new();
+    for _ in 0..256 {
+        idle.push(server.connect().await);
+    }
+    let mut others = Vec::new();
+    for last in 2..=225 {
+        others.push(connect_from(&server, &format!("127.0.0.{last}")).await);
+    }
+    for connection in &mut idle[..224] {
+        connection.assert_closed().await;
+    }
+    others.push(connect_from(&server, "127.0.0.226").await);
+    idle[224].assert_closed().await;
+    for connection in &mut others {
+        assert_answered(connection).await;
+    }
+    let counts = server.connection_counts();
+    assert_eq!((counts.open, counts.evicted_by_client_limit, counts.evicted_by_limit), (256, 224, 1));
 }
 
 #[tokio::test]

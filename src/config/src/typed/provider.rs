@@ -70,6 +70,10 @@ impl Checker<'_> {
             nameservers: self.nameservers(raw.nameservers, location, &pools, &zones),
             zone_file: self.file(raw.zone_file, files::readable),
             max_tcp_connections: raw.max_tcp_connections.or(Whole(raw::MAX_TCP_CONNECTIONS)).0,
+            max_tcp_connections_per_client: raw
+                .max_tcp_connections_per_client
+                .or(Whole(raw::MAX_TCP_CONNECTIONS_PER_CLIENT))
+                .0,
             zone,
         }
     }

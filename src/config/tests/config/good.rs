@@ -33,7 +33,7 @@ fn a_key_that_is_left_out_has_its_default() {
     assert_eq!((pool.nodes[0].priority, pool.nodes[0].weight), (0, 1));
     let ProviderConfig::Authoritative(authoritative) = &config.providers[0] else { panic!("{config:?}") };
     assert_eq!(authoritative.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
-    assert_eq!(authoritative.max_tcp_connections, 256);
+    assert_eq!((authoritative.max_tcp_connections, authoritative.max_tcp_connections_per_client), (256, 32));
     assert_eq!((&authoritative.zone, &authoritative.zone_file), (&None, &None));
     assert_eq!(config.admin.listen, "127.0.0.1:9353".parse().unwrap());
     assert_eq!(config.admin.token_file, None);
@@ -120,8 +120,10 @@ fn the_bounds_of_every_range_are_valid() {
     }
     let of_pool = |pool: &str| {
         let text = format!("pools: [{{name: lb, nodes: [{{name: a, addresses: [10.1.1.1]}}], {pool}}}]\nproviders:");
-        let text =
-            format!("{text} [{{type: authoritative, maxTcpConnections: 65535, nameservers: [{{name: ns1.a}}]}}]");
+        let text = format!(
+            "{text} [{{type: authoritative, maxTcpConnections: 65535, maxTcpConnectionsPerClient: 65535, \
+             nameservers: [{{name: ns1.a}}]}}]"
+        );
         parse(&text, Path::new("")).unwrap()
     };
     let least = of_pool("port: 1, ttl: {min: 1s, max: 1s}");
@@ -130,7 +132,7 @@ fn the_bounds_of_every_range_are_valid() {
     assert_eq!((most.pools[0].probe.port, most.pools[0].pool.ttl), (65535, TtlRange { min: 3600, max: 3600 }));
     assert_eq!(of_pool("steering: {maxAnswers: 100}").pools[0].pool.steering.max_answers, 100);
     let [ProviderConfig::Authoritative(authoritative)] = &most.providers[..] else { panic!("{:?}", most.providers) };
-    assert_eq!(authoritative.max_tcp_connections, 65535);
+    assert_eq!((authoritative.max_tcp_connections, authoritative.max_tcp_connections_per_client), (65535, 65535));
 }
 
 #[test]
