@@ -53,7 +53,7 @@ fn text(config: &PoolConfig) -> String {
         format!("tls {} late {}", probe.tls_timeout.as_millis(), probe.late_after.as_millis()),
         format!("confirm {} fresh {}", probe.confirm_interval.as_millis(), probe.fresh_every),
         format!("rise {} fall {} interval {}", thresholds.rise, thresholds.fall, pool.timing.interval.as_millis()),
-        format!("steering {mode} {} ttl {} {}", steering.max_answers, ttl.min, ttl.max),
+        format!("steering {mode} {} ttl {} {} {}", steering.max_answers, ttl.min, ttl.max, pool.negative_ttl),
     ];
     let mut nodes: Vec<String> = pool
         .nodes
@@ -115,7 +115,7 @@ mod tests {
             hash(&text(&config))
         };
         let same = changed(&|_| {});
-        let others: [&dyn Fn(&mut PoolConfig); 17] = [
+        let others: [&dyn Fn(&mut PoolConfig); 18] = [
             &|config| config.probe.port = 443,
             &|config| config.probe.path = "/livez".to_owned(),
             &|config| config.probe.server_name = "kubernetes".to_owned(),
@@ -131,6 +131,7 @@ mod tests {
             &|config| config.pool.timing.interval *= 2,
             &|config| config.pool.steering.max_answers = 2,
             &|config| config.pool.ttl.max = 6,
+            &|config| config.pool.negative_ttl = 6,
             &|config| config.pool.nodes[0].addresses[0] = [192, 0, 2, 2].into(),
             &|config| {
                 let interval = Duration::from_mins(1);

@@ -56,6 +56,35 @@ fn static_records_are_served_beside_the_pool_and_a_changed_zone_file_after_a_rel
 }
 
 #[test]
+fn the_serial_goes_on_from_that_of_the_zone_file_over_edits_and_the_loss_of_the_state() {
+    let is_greater = |one: u32, other: u32| one != other && one.wrapping_sub(other) < 1 << 31;
+    let nodes = Nodes::start(1);
+    let zone = nodes.path("kube-cp.com.zone");
+    let write = |serial: u32| {
+        let soa = format!("@ 3600 IN SOA ns1.kube-cp.com. admin.kube-cp.com. {serial} 7200 900 1209600 300\n");
+        fs::write(&zone, format!("{soa}{RECORDS}")).unwrap();
+    };
+    write(2_026_112_901);
+    let config = nodes.write(&plan(&nodes));
+    let daymark = Daymark::run(&config);
+    daymark.answers(&nodes.addresses(), "ready");
+    let first = serial(&daymark);
+
+    write(2_026_113_001);
+    daymark.process.signal("HUP");
+    let edited = until("the serial of the edited file", || Some(serial(&daymark)).filter(|now| *now != first));
+    assert!(is_greater(edited, first), "{edited} follows {first}");
+    assert_eq!(short("dig", daymark.dns, &["kube-cp.com", "SOA"])[0].split(' ').next_back(), Some("300"));
+
+    drop(daymark);
+    fs::remove_dir_all(nodes.path("state")).unwrap();
+    let daymark = Daymark::run(&config);
+    daymark.answers(&nodes.addresses(), "ready");
+    let forgotten = serial(&daymark);
+    assert!(is_greater(forgotten, edited), "{forgotten} follows {edited}");
+}
+
+#[test]
 fn a_change_of_an_included_zone_file_is_noticed() {
     let nodes = Nodes::start(1);
     let write = |name: &str, text: &str| fs::write(nodes.path(name), text).unwrap();

@@ -10,11 +10,10 @@ use daymark_decision::{Answer, Decision, Member, Order};
 use hickory_proto::rr::{RData, RecordType};
 
 use crate::name::{NameKey, WireName};
+use crate::negative::negative_ttl;
 use crate::rrset::{RecordData, RrSet};
+use crate::serial::serial;
 use crate::zone::Zone;
-
-/// The negative TTL of a zone, in seconds, while none of its pools has an answer.
-const NEGATIVE_TTL_BEFORE_ANSWERS: u32 = 1;
 
 /// Every zone, by the key of its apex.
 #[derive(Default)]
@@ -76,10 +75,10 @@ impl ServedZone {
     fn new(zone: &Arc<Zone>, decision: Option<&Decision>) -> Self {
         let answers = zone.pools().iter().map(|pool| decision?.answer(pool));
         let answers: Vec<Option<&Answer>> = answers.collect();
-        let negative_ttl = answers.iter().flatten().map(|answer| answer.negative_ttl).min();
-        let negative_ttl = negative_ttl.unwrap_or(NEGATIVE_TTL_BEFORE_ANSWERS);
+        let own_soa = zone.own_soa();
+        let negative_ttl = negative_ttl(own_soa.map(|soa| soa.minimum), answers.iter().copied());
         let mut soa = zone.soa().clone();
-        soa.serial = serial(decision.map_or(0, |decision| decision.generation));
+        soa.serial = serial(own_soa.map(|soa| soa.serial), decision.map_or(0, |decision| decision.generation));
         soa.minimum = negative_ttl;
         Self {
             zone: Arc::clone(zone),
@@ -115,12 +114,6 @@ impl ServedZone {
 
 /// The error of a pool that has no answer yet. That differs from an answer without addresses.
 pub(crate) struct NoAnswerYet;
-
-/// The SOA serial of a generation: its low 32 bits. Serial numbers wrap around and are compared modulo 2^32 (RFC 1982).
-#[expect(clippy::cast_possible_truncation, reason = "a serial is the low half of the generation")]
-fn serial(generation: u64) -> u32 {
-    generation as u32
-}
 
 impl PoolAnswer {
     fn new(answer: &Answer) -> Self {

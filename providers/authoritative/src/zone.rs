@@ -31,6 +31,8 @@ pub struct Zone {
     labels: usize,
     /// The SOA record. A response replaces its serial and its minimum by those of the decision.
     soa: SOA,
+    /// `true` if the SOA record is that of the master file. Its MINIMUM is then the lesser of the record's TTL and MINIMUM.
+    has_own_soa: bool,
     nodes: HashMap<NameKey, ZoneNode>,
     pools: Vec<PoolName>,
 }
@@ -94,6 +96,11 @@ impl Zone {
 
     pub(crate) fn soa(&self) -> &SOA {
         &self.soa
+    }
+
+    /// The SOA record of the master file, if it has one. Its MINIMUM is the file's negative TTL (RFC 2308, section 5).
+    pub(crate) fn own_soa(&self) -> Option<&SOA> {
+        self.has_own_soa.then_some(&self.soa)
     }
 
     pub(crate) fn pools(&self) -> &[PoolName] {

@@ -40,6 +40,7 @@ pub(super) const FRESH_EVERY: u32 = 10;
 pub(super) const MAX_ANSWERS: u16 = 8;
 pub(super) const TTL_MAX: Duration = Duration::from_secs(5);
 pub(super) const TTL_MIN: Duration = Duration::from_secs(1);
+pub(super) const TTL_NEGATIVE: Duration = Duration::from_secs(30);
 pub(super) const DNS_LISTEN: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 53)];
 pub(super) const MAX_TCP_CONNECTIONS: usize = 256;
@@ -117,7 +118,7 @@ pub(super) struct RawPool {
     /// The choice and the order of the healthy addresses in an answer.
     #[serde(default)]
     pub(super) steering: Key<RawSteering>,
-    /// The bounds of the TTL of an answer.
+    /// The bounds of the TTL of an answer, and the TTL of negative answers.
     #[serde(default)]
     pub(super) ttl: Key<RawTtl>,
 }
@@ -242,7 +243,7 @@ pub(super) struct RawSteering {
     pub(super) max_answers: Key<Whole<u16, 1, 100>>,
 }
 
-/// The bounds of the TTL of an answer.
+/// The bounds of the TTL of an answer, and the TTL of negative answers.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "TtlRange")]
@@ -255,6 +256,10 @@ pub(super) struct RawTtl {
     #[serde(default)]
     #[schemars(extend("default" = duration_text(TTL_MIN)))]
     pub(super) min: Key<Text<Ttl>>,
+    /// The TTL of negative answers (no such name, no such record) in whole seconds. The SOA record of a `zoneFile` takes precedence.
+    #[serde(default)]
+    #[schemars(extend("default" = duration_text(TTL_NEGATIVE)))]
+    pub(super) negative: Key<Text<Ttl>>,
 }
 
 /// A provider, which publishes the answers.

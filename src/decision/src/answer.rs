@@ -39,7 +39,8 @@ pub struct Answer {
     pub max_answers: u16,
     /// The TTL of the records, in seconds.
     pub ttl: u32,
-    /// The TTL of a negative answer, in seconds: the minimum of the TTL.
+    /// The TTL of a negative answer in seconds, by the policy. It does not apply while the answer is
+    /// [provisional](Self::is_provisional).
     pub negative_ttl: u32,
     /// Rises with every change of the fields above.
     pub generation: u64,
@@ -59,6 +60,11 @@ impl Answer {
     pub fn is_guess(&self, family: Family) -> bool {
         let has_targets = self.reasons.iter().any(|known| known.target.family() == family);
         has_targets && matches!(self.bases.get(&family), None | Some(Basis::Bootstrap))
+    }
+
+    /// True if a family is a guess, so that a first use of its addresses may come at any moment.
+    pub fn is_provisional(&self) -> bool {
+        Family::ALL.into_iter().any(|family| self.is_guess(family))
     }
 
     /// True if every target has a verdict, so that the answer is no guess. Verdicts of an earlier run count.

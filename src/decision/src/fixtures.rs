@@ -30,6 +30,7 @@ pub fn pool(name: &str, nodes: Vec<Node>) -> Pool {
         },
         steering: Steering { mode: Mode::All, max_answers: 8 },
         ttl: TtlRange { min: 1, max: 5 },
+        negative_ttl: 30,
     }
 }
 

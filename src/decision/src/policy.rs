@@ -22,6 +22,8 @@ pub struct Pool {
     pub steering: Steering,
     /// The bounds of the TTL.
     pub ttl: TtlRange,
+    /// The TTL of negative answers in seconds. At least 1.
+    pub negative_ttl: u32,
 }
 
 impl Pool {

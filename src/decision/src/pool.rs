@@ -57,7 +57,7 @@ impl PoolState {
             order: Order::Rotated,
             max_answers: policy.steering.max_answers,
             ttl: policy.ttl.min,
-            negative_ttl: policy.ttl.min,
+            negative_ttl: policy.negative_ttl,
             generation: 0,
             bases: BTreeMap::new(),
             reasons: Vec::new(),
@@ -238,7 +238,7 @@ impl PoolState {
             },
             max_answers: policy.steering.max_answers,
             ttl: ttl.seconds,
-            negative_ttl: policy.ttl.min,
+            negative_ttl: policy.negative_ttl,
             generation: self.answer.generation,
             bases,
             reasons: candidates

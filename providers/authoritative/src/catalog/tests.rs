@@ -43,7 +43,7 @@ fn without_addresses_nothing_is_drawn() {
 
 #[test]
 fn serials_wrap() {
-    assert_eq!(serial(1), 1);
-    assert_eq!(serial(u64::from(u32::MAX)), u32::MAX);
-    assert_eq!(serial(1 << 32), 0);
+    assert_eq!(serial(None, 1), 1);
+    assert_eq!(serial(None, u64::from(u32::MAX)), u32::MAX);
+    assert_eq!(serial(None, 1 << 32), 0);
 }

@@ -55,9 +55,10 @@ pub(super) fn zone(settings: &ZoneSettings) -> Result<Zone, Vec<ZoneError>> {
     let Builder { apex, nodes, pools, errors } = builder;
     match primary {
         Some(primary) if errors.is_empty() => {
+            let has_own_soa = soa.is_some();
             let soa = soa.unwrap_or_else(|| generated_soa(&apex, primary));
             let key = name_key(&apex);
-            Ok(Zone { labels: apex.iter().count(), apex, key, soa, nodes, pools })
+            Ok(Zone { labels: apex.iter().count(), apex, key, soa, has_own_soa, nodes, pools })
         }
         _ => Err(errors),
     }
@@ -99,7 +100,7 @@ impl Builder {
         self.nodes.entry(name_key(name)).or_insert_with(|| ZoneNode::new(name))
     }
 
-    /// Adds the records of the master file. Returns its SOA record, if it has one.
+    /// Adds the records of the master file. Returns its SOA record, if it has one, with the file's negative TTL as MINIMUM.
     fn add_static_records(&mut self, settings: &ZoneSettings) -> Option<SOA> {
         let apex = self.apex.clone();
         self.node(&apex);
@@ -107,7 +108,11 @@ impl Builder {
         let Some(file) = &settings.master_file else { return soa };
         for record in master::read(file, &apex, &mut self.errors) {
             match record.set.data.first() {
-                Some(RData::SOA(data)) => soa = Some(data.clone()),
+                Some(RData::SOA(data)) => {
+                    let mut data = data.clone();
+                    data.minimum = data.minimum.min(record.set.ttl);
+                    soa = Some(data);
+                }
                 _ => self.node(&record.name).sets.push(record.set),
             }
         }

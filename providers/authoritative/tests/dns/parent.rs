@@ -66,11 +66,31 @@ async fn every_pool_of_a_parent_zone_is_answered() {
 }
 
 #[tokio::test]
-async fn the_soa_of_the_file_is_served_with_the_serial_and_negative_ttl_of_the_decision() {
+async fn the_soa_of_the_file_is_served_with_its_serial_plus_the_generation() {
     let response = server().query("kube-cp.com", SOA).await;
-    let expected = "kube-cp.com. 1 SOA ns1.kube-cp.com. admin.example.net. 77 7200 900 1209600 1";
+    let expected = "kube-cp.com. 1 SOA ns1.kube-cp.com. admin.example.net. 2020010178 7200 900 1209600 1";
     assert_eq!(lines(&response.answers), [expected]);
     assert!(response.metadata.authoritative);
+}
+
+#[tokio::test]
+async fn the_negative_ttl_is_that_of_the_file_once_every_pool_has_an_answer() {
+    let server = server();
+    let all: [(&str, &[&str]); 3] =
+        [("a.kube-cp.com", &["192.0.2.1"]), ("b.kube-cp.com", &["192.0.2.2"]), ("c.d.kube-cp.com", &["192.0.2.3"])];
+    server.publish_decision(&decision(78, &all));
+    let expected = "kube-cp.com. 300 SOA ns1.kube-cp.com. admin.example.net. 2020010179 7200 900 1209600 300";
+    assert_eq!(lines(&server.query("kube-cp.com", SOA).await.answers), [expected]);
+    assert_negative(&server.query("a.kube-cp.com", AAAA).await, ResponseCode::NoError, "kube-cp.com", 300);
+    assert_negative(&server.query("nowhere.kube-cp.com", A).await, ResponseCode::NXDomain, "kube-cp.com", 300);
+}
+
+#[tokio::test]
+async fn the_ttl_of_the_soa_record_of_the_file_bounds_the_negative_ttl() {
+    let text = "@ 20 SOA ns.example.net. admin 1 7200 900 1209600 300\n";
+    let server = TestServer::start(&settings(vec![zone("example.org", &["a.example.org"], text)]));
+    server.publish_decision(&decision(4, &[("a.example.org", &["192.0.2.1"])]));
+    assert_negative(&server.query("b.example.org", A).await, ResponseCode::NXDomain, "example.org", 20);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ impl Checker<'_> {
         let (key, parent) = discovered.as_ref().map_or(("nodes", root), |discovered| ("seeds", discovered.location));
         let nodes = self.nodes(nodes, key, parent, steering.map(|steering| steering.mode));
         let ttl_location = ttl_location(&raw.ttl).unwrap_or(root);
-        let ttl = self.ttl(raw.ttl);
+        let Ttls { range: ttl, negative: negative_ttl } = self.ttls(raw.ttl);
         let probe = self.probe(raw.probe, root, name.as_ref().map_or("", PoolName::as_str), port);
         let discovery = discovered.and_then(|Discovered { raw, location }| self.discovery(raw, location, &probe));
         let timing = ProbeTiming {
@@ -44,7 +44,7 @@ impl Checker<'_> {
             detection: budget::longest(&probe),
         };
         let steering = steering.unwrap_or(Steering { mode: Mode::All, max_answers: raw::MAX_ANSWERS });
-        let pool = Pool { name: name?, nodes, thresholds: probe.thresholds, timing, steering, ttl };
+        let pool = Pool { name: name?, nodes, thresholds: probe.thresholds, timing, steering, ttl, negative_ttl };
         let typed = PoolConfig { pool, probe, discovery };
         for message in budget::PoolReport::new(&typed).warnings() {
             self.findings.warn(ttl_location, message);
@@ -103,18 +103,27 @@ impl Checker<'_> {
         }
     }
 
-    fn ttl(&mut self, ttl: Key<RawTtl>) -> TtlRange {
+    fn ttls(&mut self, ttl: Key<RawTtl>) -> Ttls {
         let raw = ttl.or(RawTtl::default());
         let max = Setting::new("max", raw.max, raw::TTL_MAX);
         let min = Setting::new("min", raw.min, raw::TTL_MIN);
-        for setting in [&max, &min] {
+        let negative = Setting::new("negative", raw.negative, raw::TTL_NEGATIVE);
+        for setting in [&max, &min, &negative] {
             if let Some(location) = setting.location {
                 self.whole_seconds(setting.value, location);
             }
         }
         self.in_order(&min, &max);
-        TtlRange { min: seconds(min.value), max: seconds(max.value) }
+        let range = TtlRange { min: seconds(min.value), max: seconds(max.value) };
+        Ttls { range, negative: seconds(negative.value) }
     }
+}
+
+/// The TTLs of a pool.
+struct Ttls {
+    range: TtlRange,
+    /// The TTL of negative answers in seconds.
+    negative: u32,
 }
 
 /// The two sources of a pool's nodes.

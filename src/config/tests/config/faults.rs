@@ -328,6 +328,10 @@ fn a_ttl_is_whole_seconds_and_min_is_at_most_max() {
         ttl("min: 10s"),
         "3:16: pools[0].ttl.min: 10s is longer than `max`, 5s by default; at most that is allowed"
     );
+    assert_eq!(
+        ttl("negative: 1500ms"),
+        "3:21: pools[0].ttl.negative: 1500ms is not a whole number of seconds; 1s, 2s and so on are allowed"
+    );
     assert!(
         ttl("max: 0s")
             .contains("\"0s\" is too short; a duration with its unit (ms, s, m or h) from 1s to 1h is allowed")

@@ -29,7 +29,7 @@ fn a_key_that_is_left_out_has_its_default() {
     assert_eq!(probe.trust, Trust::File(dir.path().join("ca.crt")));
     assert_eq!(probe.auth, None);
     assert_eq!((pool.steering.mode, pool.steering.max_answers), (Mode::All, 8));
-    assert_eq!(pool.ttl, TtlRange { min: 1, max: 5 });
+    assert_eq!((pool.ttl, pool.negative_ttl), (TtlRange { min: 1, max: 5 }, 30));
     assert_eq!((pool.nodes[0].priority, pool.nodes[0].weight), (0, 1));
     let ProviderConfig::Authoritative(authoritative) = &config.providers[0] else { panic!("{config:?}") };
     assert_eq!(authoritative.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
@@ -128,6 +128,8 @@ fn the_bounds_of_every_range_are_valid() {
     };
     let least = of_pool("port: 1, ttl: {min: 1s, max: 1s}");
     assert_eq!((least.pools[0].probe.port, least.pools[0].pool.ttl), (1, TtlRange { min: 1, max: 1 }));
+    assert_eq!(of_pool("ttl: {negative: 1s}").pools[0].pool.negative_ttl, 1);
+    assert_eq!(of_pool("ttl: {negative: 1h}").pools[0].pool.negative_ttl, 3600);
     let most = of_pool("port: 65535, ttl: {min: 3600s, max: 1h}");
     assert_eq!((most.pools[0].probe.port, most.pools[0].pool.ttl), (65535, TtlRange { min: 3600, max: 3600 }));
     assert_eq!(of_pool("steering: {maxAnswers: 100}").pools[0].pool.steering.max_answers, 100);

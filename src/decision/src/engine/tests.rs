@@ -182,9 +182,10 @@ fn an_isolated_host_abstains_and_counts_again_in_every_pool_once_it_reaches_a_ta
 }
 
 #[test]
-fn the_negative_ttl_is_the_minimum_of_the_ttl() {
+fn the_negative_ttl_is_that_of_the_policy() {
     let mut pool = pool("a.example.org", &["192.0.2.1"]);
-    pool.ttl = TtlRange { min: 3, max: 30 };
+    pool.ttl = TtlRange { min: 2, max: 30 };
+    pool.negative_ttl = 3;
     let mut engine = engine(&[pool.clone()], 1);
     observe(&mut engine, &target(&pool, 0), Kind::Ready, 0);
     let answer = engine.decide(at(0)).answers.remove(0);
