@@ -32,7 +32,7 @@ pub use self::token::AdminToken;
 use crate::driver::{Gone, Handle};
 use crate::events::Events;
 use crate::expiries::PoolExpiries;
-use crate::metrics::{DriverReadings, Metrics, ProviderReadings, QueryCount, Readings};
+use crate::metrics::{ConnectionServer, DriverReadings, Metrics, ProviderReadings, QueryCount, Readings};
 use crate::os::clock::Clock;
 use crate::os::crashes;
 use crate::os::log_writer;
@@ -73,6 +73,8 @@ pub struct Admin {
     pub refused: Refused,
     /// The number of DNS queries so far.
     pub queries: QueryCounts,
+    /// The servers of TCP clients.
+    pub servers: Vec<ConnectionServer>,
     /// The file of the gossip keys; `None` for a host without peers.
     pub key_file: Option<Arc<KeyFile>>,
     /// The token that writing needs.
@@ -277,6 +279,7 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, ErrorResponse> 
             .collect(),
         now: admin.clock.now(),
         queries: (admin.queries)(),
+        servers: admin.servers.clone(),
         state_failures: admin.state.failures(),
         state_writable: admin.state.errors().is_empty(),
         config_refused: admin.refused.reason().is_some(),

@@ -1,5 +1,6 @@
 //! Every metric, by name. Counters and histograms grow as things happen; gauges are filled when someone reads.
 
+mod connections;
 mod discovery;
 mod expiries;
 mod hosts;
@@ -22,6 +23,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use self::connections::ConnectionMetrics;
+pub use self::connections::ConnectionServer;
 use self::discovery::DiscoveryMetrics;
 use self::expiries::ExpiryMetrics;
 use self::hosts::HostMetrics;
@@ -44,6 +47,7 @@ pub struct Metrics {
     calls: Family<CallLabels, Counter>,
     calls_remaining: Family<ProviderLabels, Gauge>,
     queries: Family<QueryLabels, Counter>,
+    connections: ConnectionMetrics,
     state_failures: Counter,
     state_writable: Gauge,
     config_refused: Gauge,
@@ -84,6 +88,8 @@ pub struct Readings {
     pub now: Moment,
     /// Queries since the start by transport and RCODE.
     pub queries: Vec<QueryCount>,
+    /// The servers of TCP clients.
+    pub servers: Vec<ConnectionServer>,
     /// The number of failures to save the state.
     pub state_failures: u64,
     /// True if the last save succeeded.
@@ -181,6 +187,7 @@ impl Default for Metrics {
             calls: Family::default(),
             calls_remaining: Family::default(),
             queries: Family::default(),
+            connections: ConnectionMetrics::default(),
             state_failures: Counter::default(),
             state_writable: Gauge::default(),
             config_refused: Gauge::default(),
@@ -214,6 +221,7 @@ impl Metrics {
         self.pools.register(&mut all);
         self.register_providers(&mut all);
         all.register("dns_queries", "DNS queries answered, by transport and RCODE", self.queries.clone());
+        self.connections.register(&mut all);
         all.register("state_save_failures", "Failures to write the state file", self.state_failures.clone());
         all.register("state_writable", "1 while the state file can be written", self.state_writable.clone());
         let help = "1 while the new configuration is refused and the old one stays";
@@ -302,6 +310,7 @@ impl Metrics {
             let query = QueryLabels { transport: counted.transport, rcode: counted.rcode.clone() };
             self.queries.get_or_create(&query).inner().store(counted.count, Ordering::Relaxed);
         }
+        self.connections.fill(&readings.servers);
         self.state_failures.inner().store(readings.state_failures, Ordering::Relaxed);
         self.state_writable.set(readings.state_writable.into());
         self.config_refused.set(readings.config_refused.into());

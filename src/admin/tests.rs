@@ -3,6 +3,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use daymark_config::Config;
+use daymark_connections::Connections;
 use daymark_decision::fixtures::pool_name;
 use daymark_decision::{Decision, Engine, Kind, Memory, Observation, Target, Timings};
 use daymark_probe::Prober;
@@ -71,6 +72,7 @@ fn bench() -> Bench {
         state: StateHealth::default(),
         refused: Refused::default(),
         queries: Arc::new(|| vec![QueryCount { transport: "udp", rcode: "NOERROR".to_owned(), count: 42 }]),
+        servers: vec![ConnectionServer { name: "admin", connections: Connections::new(CONNECTION_LIMITS) }],
         key_file: None,
         token: AdminToken::in_file(&dir.path().join("token")),
     };
@@ -273,6 +275,10 @@ async fn the_metrics_contain_everything_that_is_promised() {
         "daymark_provider_calls_total{provider=\"cloudflare\",call=\"readPool\",outcome=\"limited\"} 3",
         "daymark_provider_calls_remaining{provider=\"cloudflare\"} 50",
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"NOERROR\"} 42",
+        "daymark_tcp_connections_open{server=\"admin\"} 0",
+        "daymark_tcp_connections_evicted_total{server=\"admin\",limit=\"all\"} 0",
+        "daymark_tcp_connections_evicted_total{server=\"admin\",limit=\"perClient\"} 0",
+        "daymark_tcp_accept_failures_total{server=\"admin\"} 0",
         "daymark_pool_refused_credentials_targets{pool=\"lb.example.org\"} 0",
         "daymark_state_writable 1",
         "daymark_config_refused 0",
@@ -296,6 +302,7 @@ async fn scrapes_at_the_same_time_are_all_complete() {
         providers: Vec::new(),
         now: bench.admin.clock.now(),
         queries: Vec::new(),
+        servers: Vec::new(),
         state_failures: 0,
         state_writable: true,
         config_refused: false,

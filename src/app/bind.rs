@@ -10,13 +10,13 @@ use daymark_authoritative::{
 };
 use daymark_cloudflare::{BuildError, Cloudflare};
 use daymark_config::{Config, Finding, ProviderConfig};
-use daymark_connections::ConnectionLimits;
+use daymark_connections::{ConnectionLimits, Connections};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tracing::warn;
 
 use super::{ProviderMemory, RememberingProvider, StartError};
-use crate::admin::{AdminToken, token};
+use crate::admin::{self, AdminToken, token};
 use crate::metrics::Metrics;
 use crate::node_discovery;
 use crate::os::sockets;
@@ -103,19 +103,26 @@ pub(crate) fn remote_providers(
     if errors.is_empty() { Ok(providers) } else { Err(errors) }
 }
 
-/// The bound listeners of the admin API.
+/// The bound servers of the admin API.
 pub(super) struct AdminListeners {
-    pub(super) api: TcpListener,
-    /// The listener of the metrics alone.
-    pub(super) metrics: Option<TcpListener>,
+    pub(super) api: BoundServer,
+    /// The server of the metrics alone.
+    pub(super) metrics: Option<BoundServer>,
+}
+
+/// A bound listener, and the connections that it will have.
+pub(super) struct BoundServer {
+    pub(super) listener: TcpListener,
+    pub(super) connections: Connections,
 }
 
 pub(super) fn bind_admin(config: &Config) -> Result<AdminListeners, Vec<Finding>> {
     let listen = |address, key, flag| {
-        sockets::listen(address, config.admin.freebind).map_err(|error| {
+        let listener = sockets::listen(address, config.admin.freebind).map_err(|error| {
             let error = SocketError::new(address, daymark_authoritative::DnsTransport::Tcp, error);
             config.finding(key, flag, error.to_string())
-        })
+        })?;
+        Ok(BoundServer { listener, connections: Connections::new(admin::CONNECTION_LIMITS) })
     };
     let api = listen(config.admin.listen, "admin.listen", "--admin");
     let metrics = config.admin.metrics_listen.map(|address| listen(address, "admin.metricsListen", "")).transpose();

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use axum::Router;
 use daymark_authoritative::Authoritative;
 use daymark_config::{Config, PoolConfig};
-use daymark_connections::Connections;
 use daymark_decision::{Decision, Engine, Membership, Memory};
 use daymark_discovery::{DiscoveredPools, DiscoveryStatuses};
 use daymark_files::error_chain;
@@ -20,7 +19,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::bind::{AdminListeners, BoundToken, RememberedNodes, loaded};
+use super::bind::{AdminListeners, BoundServer, BoundToken, RememberedNodes, loaded};
 use super::tasks::Tasks;
 use super::{App, RememberingProvider};
 use crate::admin::{self, Admin, AllowedHosts, QueryCounts, token as admin_token};
@@ -28,7 +27,7 @@ use crate::driver::{self, DRIVER_TIMEOUT, Driver, DriverWithHandle, Hosts, Outpu
 use crate::events::Events;
 use crate::expiries::PoolExpiries;
 use crate::last_good::{GoodConfig, GoodConfigWriter};
-use crate::metrics::{Metrics, QueryCount};
+use crate::metrics::{ConnectionServer, Metrics, QueryCount};
 use crate::node_discovery::{self, DiscoveryState, PersistentDiscovery};
 use crate::os::clock::Clock;
 use crate::os::notify;
@@ -291,6 +290,7 @@ impl Spawner {
         if let Some(dir) = inputs.token.missing_in {
             self.tasks.spawn("the maker of the admin token", admin_token::keep_making(dir, self.stop.clone()));
         }
+        let servers = connection_servers(inputs.authoritative.as_deref(), &inputs.listeners);
         let admin = Admin {
             driver: inputs.driver,
             clock: self.clock,
@@ -302,24 +302,31 @@ impl Spawner {
             providers: inputs.providers,
             state: self.state.clone(),
             refused: inputs.reloading.refused,
+            servers,
             queries: query_counts(inputs.authoritative),
             key_file: inputs.key_file,
             token: inputs.token.token,
         };
         let AdminListeners { api, metrics } = inputs.listeners;
-        if let Some(metrics) = metrics {
-            info!("the metrics alone are served on {}", shown(metrics.local_addr()));
+        if let Some(BoundServer { listener, connections }) = metrics {
+            info!("the metrics alone are served on {}", shown(listener.local_addr()));
             let routes = admin::metrics_routes(admin.clone());
-            let connections = Connections::new(admin::CONNECTION_LIMITS);
-            let server = admin::serve(metrics, routes, inputs.allowed.clone(), connections, self.stop.clone());
+            let server = admin::serve(listener, routes, inputs.allowed.clone(), connections, self.stop.clone());
             self.tasks.spawn_fallible("the server of the metrics", server);
         }
         let routes = admin::routes(admin).merge(inputs.extra);
-        info!("the admin API listens on {}", shown(api.local_addr()));
-        let connections = Connections::new(admin::CONNECTION_LIMITS);
-        let server = admin::serve(api, routes, inputs.allowed, connections, self.stop.clone());
+        info!("the admin API listens on {}", shown(api.listener.local_addr()));
+        let server = admin::serve(api.listener, routes, inputs.allowed, api.connections, self.stop.clone());
         self.tasks.spawn_fallible("the admin API", server);
     }
+}
+
+/// The servers of TCP clients, for the metrics.
+fn connection_servers(authoritative: Option<&Authoritative>, listeners: &AdminListeners) -> Vec<ConnectionServer> {
+    let dns = authoritative.map(|dns| ConnectionServer { name: "dns", connections: dns.connections().clone() });
+    let of = |name, server: &BoundServer| ConnectionServer { name, connections: server.connections.clone() };
+    let metrics = listeners.metrics.as_ref().map(|server| of("metrics", server));
+    dns.into_iter().chain([of("admin", &listeners.api)]).chain(metrics).collect()
 }
 
 /// The core for these pools, with its memory.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use daymark_connections::{ConnectionCounts, Connections};
+use daymark_connections::Connections;
 use daymark_decision::Decision;
 use daymark_provider::{DecisionError, Provider, validate};
 use tokio::net::{TcpListener, UdpSocket};
@@ -123,9 +123,9 @@ impl Authoritative {
         self.responder.counters.read()
     }
 
-    /// The numbers of TCP connections.
-    pub fn connection_counts(&self) -> ConnectionCounts {
-        self.limits.connections.counts()
+    /// The open TCP connections, with the limits of their number.
+    pub fn connections(&self) -> &Connections {
+        &self.limits.connections
     }
 
     /// Replaces the catalog. The caller holds the lock of the inputs, so the latest change takes effect last.

@@ -2,26 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod log;
+
 use std::fs::File;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_connections::{ConnectionLimits, Connections, serve_connections};
-use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::fmt::MakeWriter;
+
+use self::log::Log;
 
 /// The clock is paused, so it moves on as soon as the server waits. The server tries again ten times a second.
 #[tokio::test(start_paused = true)]
 async fn refused_connections_are_one_warning_and_one_with_their_number_when_they_are_over() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).without_time().with_ansi(false).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = log.record();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
@@ -74,33 +73,4 @@ fn take_all_descriptors() -> Vec<File> {
         taken.push(file);
     }
     taken
-}
-
-/// The log of the test.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn lines(&self) -> Vec<String> {
-        String::from_utf8(self.0.lock().clone()).unwrap().lines().map(str::to_owned).collect()
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

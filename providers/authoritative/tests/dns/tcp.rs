@@ -148,7 +148,7 @@ async fn a_client_above_its_limit_loses_its_longest_idle_connection_and_others_l
         assert_answered(connection).await;
     }
     assert_eq!(addresses(&server.query(POOL, A).await), ips(&["192.0.2.1"]), "UDP is not affected");
-    let counts = server.connection_counts();
+    let counts = server.connections().counts();
     assert_eq!((counts.open, counts.evicted_by_client_limit, counts.evicted_by_limit), (3, 1, 0));
 }
 
@@ -171,7 +171,7 @@ async fn a_client_that_fills_the_server_with_idle_connections_shuts_no_other_out
     for connection in &mut others {
         assert_answered(connection).await;
     }
-    let counts = server.connection_counts();
+    let counts = server.connections().counts();
     assert_eq!((counts.open, counts.evicted_by_client_limit, counts.evicted_by_limit), (256, 224, 1));
 }
 
