@@ -103,6 +103,55 @@ fn a_reload_by_signal_or_changed_file_adds_and_removes_nodes_and_keeps_the_healt
     assert!(!metrics.contains(&format!("\"{}\"", all[0])), "no metric of the node that has gone is left: {metrics}");
 }
 
+/// Asks for a name without a pause until `stop` is set. Returns the codes of the responses, each once for those in a row.
+fn codes_until(stop: &AtomicBool, server: SocketAddr, name: &str) -> io::Result<Vec<u8>> {
+    let mut codes = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let reply = ask(server, name, A)?;
+        assert_eq!(reply.addresses.is_empty(), reply.code != 0, "no answer is empty: {reply:?}");
+        codes.push(reply.code);
+        codes.dedup();
+    }
+    Ok(codes)
+}
+
+#[test]
+fn a_pool_that_reloads_add_and_remove_has_an_answer_whenever_it_is_served() {
+    const ADDED: &str = "lb2.kube-cp.com";
+    const ROUNDS: usize = 10;
+    const REFUSED: u8 = 5;
+    const NO_SUCH_NAME: u8 = 3;
+    for (zone, code_without) in [("", REFUSED), ("    zone: kube-cp.com", NO_SUCH_NAME)] {
+        let nodes = Nodes::start(1);
+        let without = Plan { provider: zone.to_owned(), ..nodes.plan() }.to_string();
+        let address = nodes.addresses()[0];
+        let pool =
+            format!("  - {{name: {ADDED}, nodes: [{{name: a, addresses: [\"{address}\"]}}], probe: {{ca: ca.crt}}}}");
+        let with = without.replace("providers:", &format!("{pool}\nproviders:"));
+        let daymark = Daymark::run(&nodes.write(&Plan { provider: zone.to_owned(), ..nodes.plan() }));
+        daymark.answers(&nodes.addresses(), "ready");
+        let asking = Asking::of(daymark.dns);
+        let stop = Arc::new(AtomicBool::new(false));
+        let codes = std::thread::spawn({
+            let stop = Arc::clone(&stop);
+            let server = daymark.dns;
+            move || codes_until(&stop, server, ADDED)
+        });
+        for _ in 0..ROUNDS {
+            for (text, code) in [(&with, 0), (&without, code_without)] {
+                fs::write(nodes.path("daymark.yaml"), text).unwrap();
+                daymark.process.signal("HUP");
+                until("the reload is applied", || (ask(daymark.dns, ADDED, A).unwrap().code == code).then_some(()));
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        asking.was_answered();
+        let codes = codes.join().unwrap().unwrap();
+        assert!(codes.iter().all(|code| [0, code_without].contains(code)), "{codes:?}");
+        assert!(codes.len() <= 2 * ROUNDS + 1, "each reload changes the code once: {codes:?}");
+    }
+}
+
 #[test]
 fn an_edit_while_the_configuration_is_being_read_is_applied() {
     let nodes = Nodes::start(2);

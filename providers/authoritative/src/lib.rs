@@ -20,6 +20,7 @@
 mod bind;
 mod catalog;
 mod counters;
+mod inputs;
 mod name;
 mod negative;
 mod query;

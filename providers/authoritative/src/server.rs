@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bind::{BindError, InheritedSockets, SocketPair, bind_all};
 use crate::catalog::Catalog;
 use crate::counters::{DnsTransport, ResponseCount};
+use crate::inputs::CatalogInputs;
 use crate::responder::Responder;
 use crate::settings::{Nameserver, ServerSettings, ZoneSettings};
 use crate::tcp::{self, TcpLimits};
@@ -25,14 +26,8 @@ pub struct Authoritative {
     sockets: Vec<SocketPair>,
     limits: TcpLimits,
     responder: Arc<Responder>,
-    /// The zones and the decision that the catalog is built from. Only changes take this lock; queries do not.
+    /// Only changes take this lock; queries do not.
     inputs: Mutex<CatalogInputs>,
-}
-
-struct CatalogInputs {
-    zones: Vec<Arc<Zone>>,
-    /// `None` before the first decision.
-    decision: Option<Decision>,
 }
 
 /// An error that ended the server although it was not told to stop. The caller should end the process.
@@ -66,7 +61,7 @@ impl Authoritative {
                 idle_timeout: settings.tcp_idle_timeout,
             },
             responder: Arc::new(Responder::new(Catalog::new(&zones, None))),
-            inputs: Mutex::new(CatalogInputs { zones, decision: None }),
+            inputs: Mutex::new(CatalogInputs::new(zones)),
         })
     }
 
@@ -106,15 +101,14 @@ impl Authoritative {
         result
     }
 
-    /// Replaces the zones and keeps the current decision. If a zone has an error, nothing changes.
+    /// Replaces the zones and keeps the current decision.
     ///
     /// A reload calls this first, then [publishes](Provider::publish) a decision of a newer generation. (A decision of the
-    /// current generation changes nothing.) Between the two calls, a new pool gets SERVFAIL, so resolvers soon ask again, and a
-    /// removed pool is no longer served. In the reverse order, new pools would get NXDOMAIN for longer, which resolvers cache,
-    /// and removed pools would get SERVFAIL.
+    /// current generation changes nothing.) If the zones have a pool that the current decision lacks, the former zones are served
+    /// until one has it. So a new pool has its answer from its first query on, and no removed pool gets SERVFAIL.
     pub fn configure(&self, zones: PreparedZones) {
         let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
-        inputs.zones = zones.0;
+        inputs.set_zones(zones.0);
         self.replace_catalog(&inputs);
     }
 
@@ -130,8 +124,7 @@ impl Authoritative {
 
     /// Replaces the catalog. The caller holds the lock of the inputs, so the latest change takes effect last.
     fn replace_catalog(&self, inputs: &CatalogInputs) {
-        let catalog = Catalog::new(&inputs.zones, inputs.decision.as_ref());
-        self.responder.catalog.store(Arc::new(catalog));
+        self.responder.catalog.store(Arc::new(inputs.catalog()));
     }
 }
 
@@ -158,10 +151,10 @@ impl Provider for Authoritative {
 
     fn publish(&self, decision: &Decision) -> Result<(), DecisionError> {
         let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
-        let published = inputs.decision.as_ref().map(|published| published.generation);
+        let published = inputs.generation();
         validate(decision, published.unwrap_or(0))?;
         if published != Some(decision.generation) {
-            inputs.decision = Some(decision.clone());
+            inputs.set_decision(decision);
             self.replace_catalog(&inputs);
         }
         Ok(())

@@ -113,14 +113,14 @@ async fn new_zones_are_served_with_the_current_answers() {
 }
 
 #[tokio::test]
-async fn a_pool_that_a_reload_adds_gets_servfail_until_the_next_decision() {
+async fn a_pool_that_a_reload_adds_is_served_from_its_first_answer_on() {
     let server = TestServer::with_addresses(&["192.0.2.1"]);
     server.configure(PreparedZones::build(&[zone("example.org", &[POOL, "new.example.org"], "")]).unwrap());
-    assert_eq!(server.query("new.example.org", A).await.metadata.response_code, ResponseCode::ServFail);
+    assert_eq!(server.query("new.example.org", A).await.metadata.response_code, ResponseCode::Refused);
     assert_eq!(addresses(&server.query(POOL, A).await), ips(&["192.0.2.1"]));
     let both: [(&str, &[&str]); 2] = [(POOL, &["192.0.2.1"]), ("new.example.org", &["192.0.2.2"])];
     server.publish_decision(&decision(7, &both));
-    assert_eq!(server.query("new.example.org", A).await.metadata.response_code, ResponseCode::ServFail, "generation 7");
+    assert_eq!(server.query("new.example.org", A).await.metadata.response_code, ResponseCode::Refused, "generation 7");
     server.publish_decision(&decision(8, &both));
     assert_eq!(addresses(&server.query("new.example.org", A).await), ips(&["192.0.2.2"]));
 }
