@@ -15,15 +15,16 @@ use daymark_provider::RemoteProvider;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::bind::{AdminListeners, BoundToken, bind_admin, bind_authoritative, bind_transport, lock, token};
 use self::spawn::Running;
+use crate::descriptors::DescriptorBudget;
 use crate::last_good::GoodConfig;
 use crate::metrics::Metrics;
 use crate::os::clock::Clock;
-use crate::os::notify;
 use crate::os::signals::{SignalRequest, Signals};
+use crate::os::{descriptors, notify};
 use crate::peers::Transport;
 use crate::start::{ConfigFile, RefusedStart, StartConfig};
 use crate::state::{StateFile, StateLock};
@@ -110,13 +111,17 @@ impl App {
         let signals = Signals::new().map_err(|error| StartErrors(vec![StartError::Signals(error)]))?;
         let clock = Clock::start();
         let metrics = Metrics::default();
+        let budget = DescriptorBudget::new(&config, descriptors::raise_limit());
+        if let Some(shortage) = budget.shortage() {
+            warn!("{shortage}");
+        }
         let setting = |finding| vec![StartError::Setting(finding)];
         let settings = |findings: Vec<Finding>| findings.into_iter().map(StartError::Setting).collect();
         let mut errors = Vec::new();
         let authoritative =
-            noted(&mut errors, bind_authoritative(&config, zone_file.clone(), inherited), |errors| errors);
+            noted(&mut errors, bind_authoritative(&config, zone_file.clone(), budget.dns, inherited), |errors| errors);
         let transport = noted(&mut errors, bind_transport(&config, &metrics), setting);
-        let admin = noted(&mut errors, bind_admin(&config), settings);
+        let admin = noted(&mut errors, bind_admin(&config, budget.admin), settings);
         let (Some(authoritative), Some(transport), Some(admin)) = (authoritative, transport, admin) else {
             return Err(StartErrors(errors));
         };

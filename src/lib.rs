@@ -3,6 +3,7 @@
 mod admin;
 mod app;
 mod cli;
+mod descriptors;
 mod driver;
 #[cfg(test)]
 mod error_messages;

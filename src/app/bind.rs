@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tracing::warn;
 
 use super::{ProviderMemory, RememberingProvider, StartError};
-use crate::admin::{self, AdminToken, token};
+use crate::admin::{AdminToken, token};
 use crate::metrics::Metrics;
 use crate::node_discovery;
 use crate::os::sockets;
@@ -32,6 +32,7 @@ const TCP_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) fn bind_authoritative(
     config: &Config,
     zone_file: Result<Option<MasterFile>, Finding>,
+    connections: Option<ConnectionLimits>,
     inherited: InheritedSockets,
 ) -> Result<Option<Authoritative>, Vec<StartError>> {
     let authoritative = zones::authoritative(config);
@@ -44,16 +45,13 @@ pub(super) fn bind_authoritative(
              no one answers there; change one of the two"
         );
     }
-    let Some(authoritative) = authoritative else { return Ok(None) };
+    let (Some(authoritative), Some(tcp_connections)) = (authoritative, connections) else { return Ok(None) };
     let zones = zone_file.map_err(|finding| vec![finding]).and_then(|zone_file| zones::checked(config, zone_file));
     let server = ServerSettings {
         listen: authoritative.listen.clone(),
         freebind: authoritative.freebind,
         zones: zones.map_err(settings)?,
-        tcp_connections: ConnectionLimits {
-            all: authoritative.max_tcp_connections,
-            per_client: authoritative.max_tcp_connections_per_client,
-        },
+        tcp_connections,
         tcp_idle_timeout: TCP_IDLE_TIMEOUT,
     };
     let at_its_key = |error: &SocketError| {
@@ -116,13 +114,13 @@ pub(super) struct BoundServer {
     pub(super) connections: Connections,
 }
 
-pub(super) fn bind_admin(config: &Config) -> Result<AdminListeners, Vec<Finding>> {
+pub(super) fn bind_admin(config: &Config, limits: ConnectionLimits) -> Result<AdminListeners, Vec<Finding>> {
     let listen = |address, key, flag| {
         let listener = sockets::listen(address, config.admin.freebind).map_err(|error| {
             let error = SocketError::new(address, daymark_authoritative::DnsTransport::Tcp, error);
             config.finding(key, flag, error.to_string())
         })?;
-        Ok(BoundServer { listener, connections: Connections::new(admin::CONNECTION_LIMITS) })
+        Ok(BoundServer { listener, connections: Connections::new(limits) })
     };
     let api = listen(config.admin.listen, "admin.listen", "--admin");
     let metrics = config.admin.metrics_listen.map(|address| listen(address, "admin.metricsListen", "")).transpose();

@@ -11,6 +11,8 @@ use daymark_config::{Config, ConfigErrors, Finding, ProviderConfig, budget};
 
 use self::host_losses::HostLosses;
 use super::{Outcome, Own};
+use crate::descriptors::DescriptorBudget;
+use crate::os::descriptors;
 use crate::zones;
 
 #[derive(Debug, Args)]
@@ -31,6 +33,7 @@ pub(super) fn check(arguments: &Arguments) -> Outcome {
     let mut report = budget::report(&config);
     let mut warnings = std::mem::take(&mut report.warnings);
     warnings.extend(unset_variables(&config));
+    warnings.extend(DescriptorBudget::new(&config, descriptors::hard_limit()).finding(&config));
     let losses = host_losses(&config, &zones);
     let key = zones::key(&config, "nameservers");
     let of_losses = losses.iter().flat_map(HostLosses::warnings);

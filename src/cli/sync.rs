@@ -24,6 +24,7 @@ use super::{Failure, Outcome, Output, Own, block_on, json, print};
 use crate::app::{self, RememberedNodes, RememberingProvider};
 use crate::node_discovery;
 use crate::os::clock::Clock;
+use crate::os::descriptors;
 use crate::os::signals::{SignalRequest, Signals};
 use crate::ping::ping;
 use crate::state::{Loaded, StateFile};
@@ -79,6 +80,7 @@ pub(super) fn sync(arguments: &Arguments) -> Outcome {
         return Err(Failure::Usage(config.finding("providers", "", message.to_owned()).to_string()));
     }
     let _log = log::start(Format::Text, LevelFilter::WARN);
+    descriptors::raise_limit();
     block_on(async {
         let done = printed_pass(arguments, &config).await;
         if !arguments.dry_run {

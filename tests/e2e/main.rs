@@ -16,6 +16,7 @@ mod cloudflare;
 mod commands;
 #[cfg(feature = "demo")]
 mod demo;
+mod descriptors;
 mod discovery;
 mod disk;
 mod ending;

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::activity::{Activity, ActivityState};
 use crate::recurrence::Recurrence;
 
-/// The connections beyond the limit that may be about to end. More wait in the queue of the kernel.
-pub const MAX_ENDING_CONNECTIONS: usize = 16;
+/// The connections beyond the limit that may be about to end, if the limit is 64 or more. More wait in the queue of the kernel.
+const MAX_ENDING_CONNECTIONS: usize = 16;
 
 /// The first bits of an IPv6 address, which name its network.
 const NETWORK: Ipv6Addr = Ipv6Addr::new(0xffff, 0xffff, 0xffff, 0xffff, 0, 0, 0, 0);
@@ -31,6 +31,26 @@ pub struct ConnectionLimits {
     pub all: usize,
     /// The limit of one client: one IPv4 address, or one IPv6 network of 64 bits, in which one host may choose its address.
     pub per_client: usize,
+}
+
+impl ConnectionLimits {
+    /// The descriptors that the connections use at most, those included that are about to end.
+    pub fn descriptors(self) -> usize {
+        descriptors(self.all)
+    }
+
+    /// The highest limits that use at most this many descriptors, and at least one connection.
+    #[must_use]
+    pub fn within_descriptors(self, available: usize) -> Self {
+        let fits = |all: &usize| descriptors(*all) <= available;
+        let least = available.saturating_sub(MAX_ENDING_CONNECTIONS).max(1);
+        let all = (least..=available).rev().find(fits).unwrap_or(1).min(self.all);
+        Self { all, per_client: self.per_client.min(all) }
+    }
+}
+
+fn descriptors(connections: usize) -> usize {
+    connections.saturating_add((connections / 4).clamp(1, MAX_ENDING_CONNECTIONS))
 }
 
 /// A limit that made connections give way.
@@ -109,7 +129,7 @@ pub(crate) struct PastEvictions {
 impl Connections {
     /// No connection yet, with these limits.
     pub fn new(limits: ConnectionLimits) -> Self {
-        let permits = limits.all.saturating_add(MAX_ENDING_CONNECTIONS).min(Semaphore::MAX_PERMITS);
+        let permits = limits.descriptors().min(Semaphore::MAX_PERMITS);
         Self(Arc::new(ConnectionTable {
             limits,
             start: Instant::now(),

@@ -21,7 +21,7 @@ use tracing::{error, warn};
 
 pub use self::activity::Activity;
 use self::admission::{Admission, PastEvictions};
-pub use self::admission::{ConnectionCounts, ConnectionLimits, Connections, MAX_ENDING_CONNECTIONS, ReachedLimit};
+pub use self::admission::{ConnectionCounts, ConnectionLimits, Connections, ReachedLimit};
 use self::recurrence::{QUIET_TIME, Recurrence};
 
 /// The delay after a failed accept. If the process has no file descriptor left, the next accept would fail at once.

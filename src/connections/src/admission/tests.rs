@@ -136,3 +136,17 @@ fn the_addresses_of_one_ipv6_network_are_one_client() {
     assert!(is_one("::ffff:192.0.2.1", "192.0.2.1"));
     assert!(!is_one("::ffff:192.0.2.1", "::ffff:192.0.2.2"));
 }
+
+#[test]
+fn the_limits_within_some_descriptors_use_no_more_of_them_and_leave_none_that_is_of_use() {
+    let wanted = ConnectionLimits { all: 256, per_client: 32 };
+    assert_eq!(wanted.descriptors(), 272);
+    for (available, all) in
+        [(272, 256), (271, 255), (100, 84), (80, 64), (79, 63), (20, 16), (5, 4), (4, 3), (2, 1), (0, 1)]
+    {
+        let limits = wanted.within_descriptors(available);
+        assert_eq!(limits, ConnectionLimits { all, per_client: all.min(32) }, "{available}");
+        assert!(limits.descriptors() <= available.max(2), "{available}");
+    }
+    assert_eq!(wanted.within_descriptors(usize::MAX), wanted);
+}
