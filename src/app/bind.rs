@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_authoritative::{
-    Authoritative, BindError, InheritedSockets, ListenAddress, MasterFile, ServerSettings, SocketError,
+    Authoritative, BindError, InheritedSockets, ListenAddress, MasterFile, ServerIdentity, ServerSettings, SocketError,
 };
 use daymark_cloudflare::{BuildError, Cloudflare};
 use daymark_config::{Config, Finding, ProviderConfig};
@@ -53,6 +53,12 @@ pub(super) fn bind_authoritative(
         zones: zones.map_err(settings)?,
         tcp_connections,
         tcp_idle_timeout: TCP_IDLE_TIMEOUT,
+        identity: ServerIdentity {
+            name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            version: concat!("daymark ", env!("CARGO_PKG_VERSION")).to_owned(),
+            nsid: true,
+            chaos: false,
+        },
     };
     let at_its_key = |error: &SocketError| {
         let index = authoritative.listen.iter().position(|address| *address == error.address()).unwrap_or_default();

@@ -47,13 +47,18 @@ pub(super) fn start(format: Format, level: LevelFilter) -> Option<FlushGuard> {
         Format::Json => layer.json().flatten_event(true).boxed(),
         Format::Text => layer.with_ansi(io::stderr().is_terminal()).fmt_fields(debug_fn(write_message)).boxed(),
     };
-    let targets = filter.clone().unwrap_or_else(|_| Targets::new().with_default(level));
+    let targets = filter.clone().unwrap_or_else(|_| silenced().with_default(level));
     // A second call finds a logger already there, which is as good.
     let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
     if let Err(error) = filter {
         warn!("{error}; the level stays {level}");
     }
     Some(guard)
+}
+
+/// Silences the catalog of hickory-server. It logs each query with the DO flag at level info, and SERVFAIL as an error.
+fn silenced() -> Targets {
+    Targets::new().with_target("hickory_server", LevelFilter::OFF)
 }
 
 /// The error of a part of [`VARIABLE`] that is no level.
@@ -71,7 +76,7 @@ struct UnknownLevel(String);
 /// Fails if a part is not understood.
 fn filter(text: &str, default: LevelFilter) -> Result<Targets, UnknownLevel> {
     let mut all = default;
-    let mut targets = Targets::new();
+    let mut targets = silenced();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (target, name) =
             part.split_once('=').map_or((None, part), |(target, name)| (Some(target.trim()), name.trim()));

@@ -50,13 +50,14 @@ struct CountedCode {
 }
 
 /// The response codes that this server sends.
-const CODES: [CountedCode; 7] = [
+const CODES: [CountedCode; 8] = [
     CountedCode { code: ResponseCode::NoError, mnemonic: "NOERROR" },
     CountedCode { code: ResponseCode::FormErr, mnemonic: "FORMERR" },
     CountedCode { code: ResponseCode::ServFail, mnemonic: "SERVFAIL" },
     CountedCode { code: ResponseCode::NXDomain, mnemonic: "NXDOMAIN" },
     CountedCode { code: ResponseCode::NotImp, mnemonic: "NOTIMP" },
     CountedCode { code: ResponseCode::Refused, mnemonic: "REFUSED" },
+    CountedCode { code: ResponseCode::NotAuth, mnemonic: "NOTAUTH" },
     CountedCode { code: ResponseCode::BADVERS, mnemonic: "BADVERS" },
 ];
 

@@ -1,4 +1,4 @@
-//! The zones and the decision that the catalog is built from.
+//! The zones and the decision that the responses are built from.
 //!
 //! A reload brings new zones first and a decision about their pools a moment later. In between, the former zones are served. So a
 //! pool that is added has an answer from its first query on, and none that is removed is without one before it goes.
@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use daymark_decision::Decision;
 
-use crate::catalog::Catalog;
+use crate::engine_responder::Properties;
+use crate::responder::ServedState;
 use crate::zone::Zone;
 
 /// The zones that are served, those that wait for an answer of each of their pools, and the answers.
-pub(crate) struct CatalogInputs {
+pub(crate) struct ServedInputs {
     served: Vec<Arc<Zone>>,
     /// The zones of a reload that has added a pool without an answer yet.
     waiting: Option<Vec<Arc<Zone>>>,
@@ -19,7 +20,7 @@ pub(crate) struct CatalogInputs {
     decision: Option<Decision>,
 }
 
-impl CatalogInputs {
+impl ServedInputs {
     /// The inputs before the first decision.
     pub(crate) fn new(zones: Vec<Arc<Zone>>) -> Self {
         Self { served: zones, waiting: None, decision: None }
@@ -30,9 +31,9 @@ impl CatalogInputs {
         self.decision.as_ref().map(|decision| decision.generation)
     }
 
-    /// The catalog of the served zones.
-    pub(crate) fn catalog(&self) -> Catalog {
-        Catalog::new(&self.served, self.decision.as_ref())
+    /// The served zones with their answers.
+    pub(crate) fn served(&self, properties: &Properties) -> ServedState {
+        ServedState::new(&self.served, self.decision.as_ref(), properties)
     }
 
     /// Takes new zones. They are served at once if each of their pools has an answer, and otherwise from the decision on that has
@@ -50,7 +51,7 @@ impl CatalogInputs {
         let mut newest = decision.clone();
         if let Some(former) = self.decision.take() {
             let zones = self.served.iter().chain(self.waiting.iter().flatten());
-            for pool in zones.flat_map(|zone| zone.pools()) {
+            for pool in zones.flat_map(|zone| zone.pools()).map(|pool| &pool.pool) {
                 if newest.answer(pool).is_none() {
                     newest.answers.extend(former.answer(pool).cloned());
                 }
@@ -63,7 +64,7 @@ impl CatalogInputs {
     fn serve_waiting(&mut self) {
         let has_every_answer = |zones: &mut Vec<Arc<Zone>>| {
             let mut pools = zones.iter().flat_map(|zone| zone.pools());
-            self.decision.as_ref().is_none_or(|decision| pools.all(|pool| decision.answer(pool).is_some()))
+            self.decision.as_ref().is_none_or(|decision| pools.all(|pool| decision.answer(&pool.pool).is_some()))
         };
         if let Some(zones) = self.waiting.take_if(has_every_answer) {
             self.served = zones;
@@ -94,15 +95,15 @@ mod tests {
     }
 
     /// The served pools. Each must have an answer.
-    fn served(inputs: &CatalogInputs) -> Vec<&str> {
-        let pools: Vec<_> = inputs.served.iter().flat_map(|zone| zone.pools()).collect();
+    fn served(inputs: &ServedInputs) -> Vec<&str> {
+        let pools: Vec<_> = inputs.served.iter().flat_map(|zone| zone.pools()).map(|pool| &pool.pool).collect();
         let decision = inputs.decision.as_ref().unwrap();
         assert!(pools.iter().all(|pool| decision.answer(pool).is_some()), "{pools:?} of {decision:?}");
         pools.into_iter().map(PoolName::as_str).collect()
     }
 
-    fn started(pools: &[&str]) -> CatalogInputs {
-        let mut inputs = CatalogInputs::new(zones(pools));
+    fn started(pools: &[&str]) -> ServedInputs {
+        let mut inputs = ServedInputs::new(zones(pools));
         inputs.set_decision(&decision(1, pools));
         inputs
     }
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn before_the_first_decision_new_zones_are_served_at_once() {
-        let mut inputs = CatalogInputs::new(zones(&["a.example"]));
+        let mut inputs = ServedInputs::new(zones(&["a.example"]));
         inputs.set_zones(zones(&["b.example"]));
         inputs.set_decision(&decision(1, &["b.example"]));
         assert_eq!(served(&inputs), ["b.example"]);

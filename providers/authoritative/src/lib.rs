@@ -6,30 +6,37 @@
 //!
 //! ```text
 //! ZoneSettings ─> Zone ─┐
-//!                       ├─> Catalog ─> response::answer ─> Response ─> Responder ─> bytes
-//! Decision ─────────────┘  (replaced as a whole)         (borrows)   (EDNS, limits, TC)
+//!                       ├─> ZoneContent ─> DnsEngine ─> EngineResponder ─> bytes
+//! Decision ─────────────┘  (replaced as a whole)          │ fills
+//!                                                   ResponseTable ─> the same bytes, copied
 //! ```
 //!
-//! A query takes no lock. It borrows the `Catalog` of its moment, so all records of a response are of one decision.
+//! A query takes no lock. It borrows what is served at its moment, so all records of a response are of one decision.
 //!
-//! hickory-proto provides names, records, compression and master files. The loops over the sockets are part of this crate:
-//! `docs/decisions/0003-dns-loops-of-our-own.md` gives the reasons, and says when to use hickory-server instead.
+//! The catalog of hickory-server answers, over handlers that are part of this crate. What it says of the names of the pools is kept
+//! in a table, and copied. The loops over the sockets are part of this crate too:
+//! `docs/decisions/0003-dns-loops-of-our-own.md` gives the reasons.
 //!
-//! The server supports neither recursion, zone transfers, dynamic updates, DNSSEC nor TSIG. It answers a signed query unsigned.
+//! The server supports neither recursion, zone transfers, dynamic updates nor TSIG.
 
 mod bind;
-mod catalog;
 mod counters;
+mod engine;
+mod engine_responder;
 mod inputs;
+mod members;
 mod name;
 mod negative;
 mod query;
+mod records;
 mod responder;
 mod response;
 mod rrset;
 mod serial;
+mod served;
 mod server;
 mod settings;
+mod table;
 mod tcp;
 mod udp;
 mod zone;
@@ -37,5 +44,5 @@ mod zone;
 pub use bind::{BindError, InheritedSockets, ListenAddress, SocketError, allow_missing_address};
 pub use counters::{DnsTransport, ResponseCount};
 pub use server::{Authoritative, PreparedZones, ServeError};
-pub use settings::{MasterFile, Nameserver, ServerSettings, ZoneSettings};
+pub use settings::{MasterFile, Nameserver, ServerIdentity, ServerSettings, ZoneSettings};
 pub use zone::{IncludeError, MAX_INCLUDES, MAX_ZONE_BYTES, Zone, ZoneError, ZoneErrors, included_files};

@@ -1,6 +1,7 @@
-//! Parses the parts of a query that an authoritative server needs.
+//! Reads the parts of a query that decide who answers it: the header, the question, the OPT record, and whether a TSIG record
+//! signs it.
 //!
-//! The parser decodes the header, the question and the OPT record, and skips other records. It copies only the name.
+//! Other records are skipped. Nothing but the name is copied.
 
 use hickory_proto::op::ResponseCode;
 
@@ -9,8 +10,16 @@ use crate::name::WireName;
 /// The length of a header in bytes (RFC 1035, section 4.1.1).
 pub(crate) const HEADER_BYTES: usize = 12;
 
+/// The class of the Internet.
+pub(crate) const CLASS_IN: u16 = 1;
 /// The type of an OPT record.
 const OPT: u16 = 41;
+/// The type of a TSIG record.
+const TSIG: u16 = 250;
+/// The code of the option that asks for the identifier of the server (RFC 5001).
+pub(crate) const NSID: u16 = 3;
+/// The code of the option that asks for the time that an idle connection stays open (RFC 7828).
+pub(crate) const TCP_KEEPALIVE: u16 = 11;
 
 /// A message, parsed.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and a box would be an allocation a query")]
@@ -18,10 +27,18 @@ pub(crate) enum ParsedMessage<'a> {
     /// A message that gets no response: it has no whole header, or it is a response. Two servers that answer responses would
     /// send messages back and forth for ever.
     Ignored,
-    /// A message that gets an error response. Only its header was parsed.
-    Rejected { header: QueryHeader, code: ResponseCode },
+    /// A message that gets an error response without a question.
+    Rejected(RejectedMessage),
     /// A query with one question.
     Query(Query<'a>),
+}
+
+/// A message that is no query with one question.
+pub(crate) struct RejectedMessage {
+    pub(crate) header: QueryHeader,
+    pub(crate) code: ResponseCode,
+    /// Set if the message has an OPT record, however broken (RFC 6891, sections 6.1.1 and 7).
+    pub(crate) edns: Option<Edns>,
 }
 
 /// The fields of a query's header that the response repeats.
@@ -42,63 +59,89 @@ pub(crate) struct Query<'a> {
     pub(crate) rtype: u16,
     pub(crate) class: u16,
     pub(crate) edns: Option<Edns>,
+    /// A TSIG record ends the message (RFC 8945).
+    pub(crate) is_signed: bool,
 }
 
 /// The fields of a client's OPT record (RFC 6891, section 6.1).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Edns {
     /// The longest datagram that the client accepts, in bytes.
     pub(crate) max_payload_bytes: u16,
     pub(crate) version: u8,
     pub(crate) dnssec_ok: bool,
+    /// The client asks for the identifier of the server.
+    pub(crate) wants_nsid: bool,
+    /// The client asks how long an idle connection stays open.
+    pub(crate) wants_keepalive: bool,
 }
 
 /// Parses a message.
 pub(crate) fn parse(message: &[u8]) -> ParsedMessage<'_> {
-    let Some((&[id_high, id_low, flags, _, questions @ ..], _)) = message.split_first_chunk::<HEADER_BYTES>() else {
+    let Some((&[id_high, id_low, flags, _, counts @ ..], _)) = message.split_first_chunk::<HEADER_BYTES>() else {
         return ParsedMessage::Ignored;
     };
     if flags & 0x80 != 0 {
         return ParsedMessage::Ignored;
     }
     let header = QueryHeader { id: [id_high, id_low], opcode: flags & 0x78, recursion_desired: flags & 0x01 != 0 };
-    if header.opcode != 0 {
-        return ParsedMessage::Rejected { header, code: ResponseCode::NotImp };
-    }
-    // A query has exactly one question (RFC 9619, section 4).
-    let query = if questions.starts_with(&[0, 1]) { parse_body(message, header) } else { None };
-    query.map_or(ParsedMessage::Rejected { header, code: ResponseCode::FormErr }, ParsedMessage::Query)
+    let [questions, answers, authorities, additionals] =
+        [0, 2, 4, 6].map(|at| u16::from_be_bytes([counts[at], counts[at + 1]]));
+    let cursor = Cursor { message, at: HEADER_BYTES };
+    let mut body = Body { cursor, edns: None, opt_count: 0, tsig_count: 0 };
+    let question = body.questions(questions);
+    let records =
+        question.as_ref().and_then(|_| body.records(u32::from(answers) + u32::from(authorities), additionals));
+    let code = match (question, records) {
+        _ if header.opcode != 0 => ResponseCode::NotImp,
+        // A query has exactly one question (RFC 9619, section 4).
+        (Some(question), Some(())) if questions == 1 => {
+            return ParsedMessage::Query(Query {
+                header,
+                question: &message[HEADER_BYTES..HEADER_BYTES + question.name.len() + 4],
+                name: question.name,
+                rtype: question.rtype,
+                class: question.class,
+                edns: body.edns,
+                is_signed: body.tsig_count > 0,
+            });
+        }
+        _ => ResponseCode::FormErr,
+    };
+    ParsedMessage::Rejected(RejectedMessage { header, code, edns: body.edns })
 }
 
-fn parse_body(message: &[u8], header: QueryHeader) -> Option<Query<'_>> {
-    let name = WireName::read(&message[HEADER_BYTES..])?;
-    let end = HEADER_BYTES + name.len();
-    let mut cursor = Cursor { message, at: end };
+/// Parses a query of class IN that has nothing beside its question but an OPT record, with no option that the response depends on.
+///
+/// Returns `None` for any other message, however valid it is. [`parse`] reads those.
+pub(crate) fn simple_query(message: &[u8]) -> Option<Query<'_>> {
+    let (&[id_high, id_low, flags, _, 0, 1, 0, 0, 0, 0, 0, additionals @ (0 | 1)], body) =
+        message.split_first_chunk()?
+    else {
+        return None;
+    };
+    if flags & 0xf8 != 0 {
+        return None;
+    }
+    let name = WireName::read(body)?;
+    let mut cursor = Cursor { message: body, at: name.len() };
     let rtype = cursor.u16()?;
     let class = cursor.u16()?;
-    let question = &message[HEADER_BYTES..cursor.at];
-    let answers = section_count(message, 6);
-    let authorities = section_count(message, 8);
-    let additionals = section_count(message, 10);
-    for _ in 0..answers + authorities {
-        cursor.record()?;
-    }
-    let mut edns = None;
-    for _ in 0..additionals {
-        let record = cursor.record()?;
-        if record.rtype == OPT {
-            // A second OPT record is an error (RFC 6891, section 6.1.1).
-            if edns.replace(Edns::parse(&record)?).is_some() {
-                return None;
-            }
-        }
-    }
-    Some(Query { header, question, name, rtype, class, edns })
+    let question = &body[..cursor.at];
+    let edns = if additionals == 0 { None } else { Some(cursor.record().filter(|record| record.rtype == OPT)?) };
+    let edns = match edns {
+        None => None,
+        Some(record) => Some(Edns::parse(&record).filter(|edns| edns.is_plain())?),
+    };
+    let header = QueryHeader { id: [id_high, id_low], opcode: 0, recursion_desired: flags & 0x01 != 0 };
+    (class == CLASS_IN).then_some(Query { header, question, name, rtype, class, edns, is_signed: false })
 }
 
-/// The number of records of a section, at an offset of the header.
-fn section_count(message: &[u8], at: usize) -> u32 {
-    u32::from(u16::from_be_bytes([message[at], message[at + 1]]))
+/// A question.
+struct RawQuestion {
+    name: WireName,
+    rtype: u16,
+    class: u16,
 }
 
 /// A record whose data is not decoded.
@@ -109,6 +152,52 @@ struct RawRecord<'a> {
     class: u16,
     ttl: [u8; 4],
     data: &'a [u8],
+}
+
+/// The part of a message after its header, and the position of the reader in it.
+struct Body<'a> {
+    cursor: Cursor<'a>,
+    edns: Option<Edns>,
+    opt_count: usize,
+    tsig_count: usize,
+}
+
+impl Body<'_> {
+    /// Reads every question, and returns the first. If there is none, it returns the question for the root.
+    fn questions(&mut self, count: u16) -> Option<RawQuestion> {
+        let mut first = None;
+        for _ in 0..count {
+            let name = WireName::read(&self.cursor.message[self.cursor.at..])?;
+            self.cursor.at += name.len();
+            let question = RawQuestion { name, rtype: self.cursor.u16()?, class: self.cursor.u16()? };
+            first.get_or_insert(question);
+        }
+        first.or_else(|| Some(RawQuestion { name: WireName::read(&[0])?, rtype: 0, class: 0 }))
+    }
+
+    /// Reads every record. Returns `None` if one cannot be read, or is where it must not be: OPT is in the additional section, once
+    /// (RFC 6891, section 6.1.1), and TSIG is the last record of it (RFC 8945, section 5.1).
+    fn records(&mut self, before_additionals: u32, additionals: u16) -> Option<()> {
+        let mut is_valid = true;
+        for index in 0..before_additionals + u32::from(additionals) {
+            let record = self.cursor.record()?;
+            is_valid &= self.tsig_count == 0;
+            match record.rtype {
+                OPT => {
+                    self.opt_count += 1;
+                    let edns = Edns::parse(&record);
+                    is_valid &= self.opt_count == 1 && index >= before_additionals && edns.is_some();
+                    self.edns = edns.or(self.edns).or(Some(Edns::default()));
+                }
+                TSIG => {
+                    self.tsig_count += 1;
+                    is_valid &= index >= before_additionals;
+                }
+                _ => {}
+            }
+        }
+        is_valid.then_some(())
+    }
 }
 
 /// A position in a message.
@@ -154,17 +243,26 @@ impl<'a> Cursor<'a> {
 }
 
 impl Edns {
+    /// True if the response depends on nothing but the size and the DO flag.
+    fn is_plain(self) -> bool {
+        self.version == 0 && !self.wants_nsid && !self.wants_keepalive
+    }
+
     /// Parses an OPT record. Returns `None` if it is malformed.
     ///
-    /// The contents of its options are ignored, as a server must ignore options that it does not know (RFC 6891, section 6.1.2).
+    /// Other options are ignored, as a server must ignore those that it does not know (RFC 6891, section 6.1.2).
     fn parse(record: &RawRecord<'_>) -> Option<Self> {
+        let [_, version, flags, _] = record.ttl;
+        let mut edns =
+            Self { max_payload_bytes: record.class, version, dnssec_ok: flags & 0x80 != 0, ..Self::default() };
         let mut options = Cursor { message: record.data, at: 0 };
         while options.at < record.data.len() {
-            let _code = options.u16()?;
+            let code = options.u16()?;
             let length = options.u16()?;
             options.take(length.into())?;
+            edns.wants_nsid |= code == NSID;
+            edns.wants_keepalive |= code == TCP_KEEPALIVE;
         }
-        let [_, version, flags, _] = record.ttl;
-        record.is_at_root.then_some(Self { max_payload_bytes: record.class, version, dnssec_ok: flags & 0x80 != 0 })
+        record.is_at_root.then_some(edns)
     }
 }

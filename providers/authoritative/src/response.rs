@@ -1,154 +1,176 @@
-//! Answers a question by the algorithm of RFC 1034, section 4.3.2. The records of a response are borrowed from the catalog.
+//! Writes a response: the header, the question as the client wrote it, the sections, and EDNS (RFC 6891).
 //!
-//! The module knows nothing of bytes, size limits or EDNS. Those are in [`responder`](crate::responder).
+//! The encoder of hickory-proto writes the records. The module keeps the size limit of the transport: an `RRset` is whole or
+//! absent (RFC 2181, section 9), and only a necessary one that is absent truncates the response.
 
-use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::ProtoError;
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::{Name, Record, RecordType};
+use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
-use crate::catalog::{Catalog, NoAnswerYet, ServedZone};
-use crate::name::{WireName, name_key};
-use crate::rrset::{Owner, ResponseRrSet};
-use crate::zone::{Lookup, ZoneNode};
+use crate::counters::DnsTransport;
+use crate::engine::is_referral;
+use crate::query::{Edns, HEADER_BYTES, QueryHeader};
 
-/// The number of CNAME records that a response follows. A longer chain, or a loop, is an error in the zone, and the response
-/// ends there.
-const MAX_CNAMES: usize = 8;
+/// The length of the longest datagram that is sent, in bytes. No path fragments such a datagram (RFC 9715, section 3.1).
+pub(crate) const MAX_DATAGRAM_BYTES: u16 = 1232;
+/// The length of a datagram that every client accepts, in bytes (RFC 1035, section 4.2.1).
+pub(crate) const MIN_PAYLOAD_BYTES: u16 = 512;
+/// A compression pointer to the name of the question (RFC 1035, section 4.1.4).
+const POINTER_TO_QUESTION: u16 = 0xc00c;
 
-/// The response code, the flags and the sections of a response.
-#[derive(Debug)]
-pub(crate) struct Response<'a> {
-    pub(crate) code: ResponseCode,
-    /// The AA flag: the response is of a zone that this server serves.
-    pub(crate) authoritative: bool,
-    /// `true` if the additional records must not be left out. A referral is useless without its glue (RFC 9471, section 3).
-    pub(crate) needs_additionals: bool,
-    pub(crate) answers: Vec<ResponseRrSet<'a>>,
-    pub(crate) authorities: Vec<ResponseRrSet<'a>>,
-    pub(crate) additionals: Vec<ResponseRrSet<'a>>,
+/// The fields of a response that come from its query and from the server, and not from a zone.
+pub(crate) struct ResponseFrame<'a> {
+    pub(crate) header: QueryHeader,
+    /// The bytes of the question, in the letter case of the client. Empty for a response without a question.
+    pub(crate) question: &'a [u8],
+    /// Set if the query has an OPT record.
+    pub(crate) edns: Option<Edns>,
+    /// The options of the response's OPT record, encoded.
+    pub(crate) options: Vec<u8>,
+    /// The record that the response ends with, encoded. Empty if there is none.
+    pub(crate) tsig: Vec<u8>,
 }
 
-impl Response<'_> {
-    /// A response without records.
-    pub(crate) fn without_records(code: ResponseCode) -> Self {
-        Self {
-            code,
-            authoritative: false,
-            needs_additionals: false,
-            answers: Vec::new(),
-            authorities: Vec::new(),
-            additionals: Vec::new(),
-        }
+/// The longest response that a client accepts, in bytes.
+pub(crate) fn size_limit(transport: DnsTransport, edns: Option<Edns>) -> u16 {
+    match (transport, edns) {
+        (DnsTransport::Tcp, _) => u16::MAX,
+        (DnsTransport::Udp, Some(edns)) => edns.max_payload_bytes.clamp(MIN_PAYLOAD_BYTES, MAX_DATAGRAM_BYTES),
+        (DnsTransport::Udp, None) => MIN_PAYLOAD_BYTES,
     }
 }
 
-/// Answers a question of class IN.
-///
-/// ANY gets one `RRset` (RFC 8482, section 4.1). For a pool, these are its IPv4 addresses if it has some, and otherwise its
-/// IPv6 addresses.
-pub(crate) fn answer<'a>(catalog: &'a Catalog, name: &WireName, rtype: RecordType) -> Response<'a> {
-    let Some(zone) = catalog.zone_of(name) else {
-        return Response::without_records(ResponseCode::Refused);
-    };
-    let mut builder = ResponseBuilder { zone, rtype, response: Response::without_records(ResponseCode::NoError) };
-    builder.response.authoritative = true;
-    let mut next = builder.add_name(name, Owner::Question);
-    for _ in 0..MAX_CNAMES {
-        let Some(target) = next else { break };
-        let Some(wire) = WireName::read(&name_key(target)) else { break };
-        // The target may be in another zone. If this server does not serve that zone, the client continues elsewhere.
-        let Some(zone) = catalog.zone_of(&wire) else { break };
-        builder.zone = zone;
-        next = builder.add_name(&wire, Owner::Name(target));
-    }
-    builder.response
+/// Writes a response of at most `limit` bytes.
+pub(crate) fn write(response: &Message, frame: &ResponseFrame<'_>, limit: u16, out: &mut Vec<u8>) {
+    out.clear();
+    out.resize(HEADER_BYTES, 0);
+    // In lower case, as the names of the zone are. Compression compares letter by letter.
+    out.extend(frame.question.iter().map(u8::to_ascii_lowercase));
+    let opt = frame.edns.map(|edns| opt_record(edns, response.metadata.response_code, &frame.options));
+    let opt = opt.unwrap_or_default();
+    let reserved = u16::try_from(opt.len() + frame.tsig.len()).unwrap_or(u16::MAX);
+    let written = write_sections(response, frame, limit.saturating_sub(reserved), out);
+    out.extend_from_slice(&opt);
+    out.extend_from_slice(&frame.tsig);
+    out[HEADER_BYTES..][..frame.question.len()].copy_from_slice(frame.question);
+    let extra = u16::from(!opt.is_empty()) + u16::from(!frame.tsig.is_empty());
+    let [answers, authorities, additionals] = written.record_counts;
+    let counts = [u16::from(!frame.question.is_empty()), answers, authorities, additionals + extra];
+    let is_truncated = written.is_truncated || response.metadata.truncation;
+    write_header(out, frame.header, response, is_truncated, counts);
 }
 
-/// A response that is being built.
-struct ResponseBuilder<'a> {
-    /// The zone of the name that is added next.
-    zone: &'a ServedZone,
-    rtype: RecordType,
-    response: Response<'a>,
+fn write_header(out: &mut [u8], header: QueryHeader, response: &Message, is_truncated: bool, counts: [u16; 4]) {
+    let mut flags = 0x80 | header.opcode;
+    flags |= if response.metadata.authoritative { 0x04 } else { 0 };
+    flags |= if is_truncated { 0x02 } else { 0 };
+    flags |= u8::from(header.recursion_desired);
+    // RA, AD and CD stay clear: this server neither recurses nor validates (RFC 4035, section 3.1.6).
+    let [id_high, id_low] = header.id;
+    out[..4].copy_from_slice(&[id_high, id_low, flags, response.metadata.response_code.low()]);
+    for (field, count) in out[4..HEADER_BYTES].chunks_exact_mut(2).zip(counts) {
+        field.copy_from_slice(&count.to_be_bytes());
+    }
 }
 
-impl<'a> ResponseBuilder<'a> {
-    /// Adds the records of one name. If the name is an alias, returns its target, which is to be added next.
-    fn add_name(&mut self, name: &WireName, owner: Owner<'a>) -> Option<&'a Name> {
-        match self.zone.zone().lookup(name, self.rtype) {
-            Lookup::Node(node) => return self.add_node(node, name, owner),
-            Lookup::ZoneCut(node) => self.add_referral(node),
-            Lookup::NoSuchName => {
-                // After a CNAME record, the code is that of the last name (RFC 6604, section 3).
-                self.response.code = ResponseCode::NXDomain;
-                self.add_soa(name, owner);
-            }
-        }
-        None
-    }
+/// The OPT record of a response.
+fn opt_record(edns: Edns, code: ResponseCode, options: &[u8]) -> Vec<u8> {
+    let [payload_high, payload_low] = MAX_DATAGRAM_BYTES.to_be_bytes();
+    // The response repeats the DO flag of the query (RFC 3225, section 3).
+    let flags = if edns.dnssec_ok { 0x80 } else { 0 };
+    let [length_high, length_low] = u16::try_from(options.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let fixed = [0, 0, 41, payload_high, payload_low, code.high(), 0, flags, 0, length_high, length_low];
+    [&fixed, options].concat()
+}
 
-    fn add_node(&mut self, node: &'a ZoneNode, name: &WireName, owner: Owner<'a>) -> Option<&'a Name> {
-        if let Some(pool) = node.pool {
-            match self.zone.addresses(pool, self.rtype) {
-                Err(NoAnswerYet) => {
-                    self.response = Response::without_records(ResponseCode::ServFail);
-                    return None;
+/// The outcome of writing the sections of a response.
+#[derive(Default)]
+struct WrittenSections {
+    /// The number of records in the answer, the authority and the additional section.
+    record_counts: [u16; 3],
+    /// The TC flag: a necessary record is missing.
+    is_truncated: bool,
+}
+
+/// One section of a response.
+struct Section<'a> {
+    records: &'a [Record],
+    /// `true` if the response is truncated (TC) when a set of the section does not fit.
+    is_required: bool,
+}
+
+/// Writes the sections after the question, until the message has `limit` bytes.
+fn write_sections(response: &Message, frame: &ResponseFrame<'_>, limit: u16, out: &mut Vec<u8>) -> WrittenSections {
+    let mut written = WrittenSections::default();
+    let question_name = response.queries.first().map(|query| query.name().to_lowercase());
+    let mut encoder = BinEncoder::with_offset(out, u32::try_from(out.len()).unwrap_or(u32::MAX));
+    encoder.set_max_size(limit);
+    store_question_labels(&mut encoder, frame.question);
+    let sections = [
+        Section { records: &response.answers, is_required: true },
+        Section { records: &response.authorities, is_required: true },
+        // A referral is useless without its glue (RFC 9471, section 3).
+        Section { records: &response.additionals, is_required: is_referral(response) },
+    ];
+    for (section, count) in sections.iter().zip(&mut written.record_counts) {
+        for set in section.records.chunk_by(is_same_set) {
+            match write_set(&mut encoder, set, question_name.as_ref()) {
+                Some(records) => *count += records,
+                None if section.is_required => {
+                    written.is_truncated = true;
+                    return written;
                 }
-                Ok(Some(addresses)) => {
-                    let set = ResponseRrSet { owner, rtype: addresses.rtype, ttl: addresses.ttl, data: addresses.data };
-                    self.response.answers.push(set);
-                    return None;
-                }
-                Ok(None) => {}
+                None => {}
             }
         }
-        if let Some(alias) = node.alias() {
-            if self.response.answers.iter().any(|answer| answer.borrows(alias.cname)) {
-                return None;
-            }
-            self.response.answers.push(alias.cname.for_owner(owner));
-            return (!matches!(self.rtype, RecordType::CNAME | RecordType::ANY)).then_some(alias.target);
-        }
-        let is_apex = name.labels() == self.zone.zone().labels();
-        let set = match self.rtype {
-            RecordType::SOA if is_apex => Some(self.zone.soa()),
-            RecordType::ANY => node.addresses().next().or(node.sets.first()),
-            rtype => node.set(rtype),
-        };
-        match set {
-            Some(set) => {
-                self.response.answers.push(set.for_owner(owner));
-                if set.rtype == RecordType::NS {
-                    self.add_nameserver_addresses(node);
-                }
-            }
-            None => self.add_soa(name, owner),
-        }
-        None
     }
+    written
+}
 
-    /// Adds a referral to the nameservers of a zone cut.
-    fn add_referral(&mut self, node: &'a ZoneNode) {
-        // After a CNAME record, the response is authoritative for that record (RFC 1034, section 4.3.1).
-        self.response.authoritative = !self.response.answers.is_empty();
-        self.response.needs_additionals = true;
-        let set = node.set(RecordType::NS);
-        self.response.authorities.extend(set.map(|set| set.for_owner(Owner::Name(&node.name))));
-        self.add_nameserver_addresses(node);
-    }
+/// True if two records that follow each other are of one `RRset`, to which its signatures belong.
+fn is_same_set(first: &Record, second: &Record) -> bool {
+    let is_signature = second.record_type() == RecordType::RRSIG;
+    first.name == second.name && (is_signature || first.record_type() == second.record_type())
+}
 
-    /// Adds the addresses of a node's nameservers that are in the zone. Below a zone cut they are glue.
-    fn add_nameserver_addresses(&mut self, node: &'a ZoneNode) {
-        let zone = self.zone.zone();
-        for server in node.nameservers().iter().filter_map(|key| zone.node(key)) {
-            let sets = server.addresses().map(|set| set.for_owner(Owner::Name(&server.name)));
-            self.response.additionals.extend(sets);
+/// Makes the encoder compress later names by pointers to the labels of the question.
+fn store_question_labels(encoder: &mut BinEncoder<'_>, question: &[u8]) {
+    // The name without the root label, the type and the class.
+    let Some(name) = question.len().checked_sub(5).and_then(|length| question.get(..length)) else { return };
+    let mut at = 0;
+    while let Some(&length) = name.get(at) {
+        encoder.store_label_pointer(HEADER_BYTES + at, HEADER_BYTES + name.len());
+        at += 1 + usize::from(length);
+    }
+}
+
+/// Writes an `RRset` and returns its number of records. If it does not fit, writes nothing and returns `None`.
+fn write_set(encoder: &mut BinEncoder<'_>, set: &[Record], question: Option<&Name>) -> Option<u16> {
+    let start = encoder.offset();
+    let mut count = 0;
+    for record in set {
+        if write_record(encoder, record, question).is_err() {
+            encoder.set_offset(start);
+            encoder.trim();
+            return None;
         }
+        count += 1;
     }
+    Some(count)
+}
 
-    /// Adds the SOA record to the authority section. Its TTL is the time to cache a negative answer (RFC 2308, section 3).
-    fn add_soa(&mut self, name: &WireName, owner: Owner<'a>) {
-        let zone = self.zone.zone();
-        let owner = if name.labels() == zone.labels() { owner } else { Owner::Name(zone.apex()) };
-        self.response.authorities.push(self.zone.soa().for_owner(owner));
+fn write_record(encoder: &mut BinEncoder<'_>, record: &Record, question: Option<&Name>) -> Result<(), ProtoError> {
+    if question == Some(&record.name) {
+        encoder.emit_u16(POINTER_TO_QUESTION)?;
+    } else {
+        record.name.emit(encoder)?;
     }
+    encoder.emit_u16(record.record_type().into())?;
+    encoder.emit_u16(record.dns_class.into())?;
+    encoder.emit_u32(record.ttl)?;
+    let length = encoder.place::<u16>()?;
+    record.data.emit(encoder)?;
+    let data_bytes = u16::try_from(encoder.len_since_place(&length)).unwrap_or(u16::MAX);
+    encoder.emit_at(length, data_bytes)
 }

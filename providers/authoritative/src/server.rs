@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use daymark_connections::Connections;
 use daymark_decision::Decision;
 use daymark_provider::{DecisionError, Provider, validate};
@@ -12,9 +13,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::bind::{BindError, InheritedSockets, SocketPair, bind_all};
-use crate::catalog::Catalog;
-use crate::counters::{DnsTransport, ResponseCount};
-use crate::inputs::CatalogInputs;
+use crate::counters::{DnsTransport, ResponseCount, ResponseCounters};
+use crate::engine_responder::Properties;
+use crate::inputs::ServedInputs;
 use crate::responder::Responder;
 use crate::settings::{Nameserver, ServerSettings, ZoneSettings};
 use crate::tcp::{self, TcpLimits};
@@ -26,8 +27,9 @@ pub struct Authoritative {
     sockets: Vec<SocketPair>,
     limits: TcpLimits,
     responder: Arc<Responder>,
+    properties: Properties,
     /// Only changes take this lock; queries do not.
-    inputs: Mutex<CatalogInputs>,
+    inputs: Mutex<ServedInputs>,
 }
 
 /// An error that ended the server although it was not told to stop. The caller should end the process.
@@ -53,6 +55,11 @@ impl Authoritative {
     /// [`serve`](Self::serve) is called.
     pub fn bind(settings: &ServerSettings, inherited: InheritedSockets) -> Result<Self, BindError> {
         let zones = PreparedZones::build(&settings.zones)?.0;
+        let properties = Properties {
+            identity: Arc::new(settings.identity.clone()),
+            keepalive: u16::try_from(settings.tcp_idle_timeout.as_millis() / 100).unwrap_or(u16::MAX),
+        };
+        let inputs = ServedInputs::new(zones);
         let sockets = bind_all(&settings.listen, settings.freebind, inherited)?;
         Ok(Self {
             sockets,
@@ -60,8 +67,12 @@ impl Authoritative {
                 connections: Connections::new(settings.tcp_connections),
                 idle_timeout: settings.tcp_idle_timeout,
             },
-            responder: Arc::new(Responder::new(Catalog::new(&zones, None))),
-            inputs: Mutex::new(CatalogInputs::new(zones)),
+            responder: Arc::new(Responder {
+                served: ArcSwap::new(Arc::new(inputs.served(&properties))),
+                counters: ResponseCounters::default(),
+            }),
+            properties,
+            inputs: Mutex::new(inputs),
         })
     }
 
@@ -109,7 +120,7 @@ impl Authoritative {
     pub fn configure(&self, zones: PreparedZones) {
         let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
         inputs.set_zones(zones.0);
-        self.replace_catalog(&inputs);
+        self.replace_served(&inputs);
     }
 
     /// The number of responses since the start, for each transport and response code, including zeros.
@@ -122,9 +133,9 @@ impl Authoritative {
         &self.limits.connections
     }
 
-    /// Replaces the catalog. The caller holds the lock of the inputs, so the latest change takes effect last.
-    fn replace_catalog(&self, inputs: &CatalogInputs) {
-        self.responder.catalog.store(Arc::new(inputs.catalog()));
+    /// Replaces what is served. The caller holds the lock of the inputs, so the latest change takes effect last.
+    fn replace_served(&self, inputs: &ServedInputs) {
+        self.responder.served.store(Arc::new(inputs.served(&self.properties)));
     }
 }
 
@@ -155,7 +166,7 @@ impl Provider for Authoritative {
         validate(decision, published.unwrap_or(0))?;
         if published != Some(decision.generation) {
             inputs.set_decision(decision);
-            self.replace_catalog(&inputs);
+            self.replace_served(&inputs);
         }
         Ok(())
     }

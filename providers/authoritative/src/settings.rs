@@ -22,6 +22,21 @@ pub struct ServerSettings {
     pub tcp_connections: ConnectionLimits,
     /// The time a TCP client has to send a whole query, and again to read the whole response.
     pub tcp_idle_timeout: Duration,
+    /// The answers to questions about the server itself.
+    pub identity: ServerIdentity,
+}
+
+/// The answers to questions about the server itself, and which of them are given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerIdentity {
+    /// The name that tells this server from the others of its zones.
+    pub name: String,
+    /// The name and the version of the program.
+    pub version: String,
+    /// Answer the NSID option with the name (RFC 5001).
+    pub nsid: bool,
+    /// Answer `id.server`, `hostname.bind`, `version.server` and `version.bind` of class CHAOS (RFC 4892).
+    pub chaos: bool,
 }
 
 /// The settings of one zone.

@@ -1,21 +1,20 @@
-//! A zone: its static records, its pools, and the search for a name (RFC 1034, section 4.3.2).
+//! A zone: its static records and its pools.
 //!
 //! A zone is a pure value that is built from its settings. It does not know the answers of its pools: those are in
-//! [`catalog`](crate::catalog).
+//! [`served`](crate::served).
 
 mod build;
 mod error;
 mod include;
 mod master;
 
-use std::collections::HashMap;
+use std::net::IpAddr;
 
 use daymark_decision::PoolName;
 use hickory_proto::rr::rdata::SOA;
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::rr::{LowerName, Name, RData, RecordType};
 
-use crate::name::{NameKey, WireName, name_key};
-use crate::rrset::RrSet;
+use crate::records::{Records, addresses, nameserver_names, set};
 use crate::settings::{Nameserver, ZoneSettings};
 
 use error::display_name;
@@ -25,49 +24,22 @@ pub use include::{IncludeError, MAX_INCLUDES, MAX_ZONE_BYTES, included_files};
 /// One zone, validated and ready to be served.
 #[derive(Debug)]
 pub struct Zone {
-    apex: Name,
-    key: NameKey,
-    /// The number of labels of the apex.
-    labels: usize,
+    apex: LowerName,
     /// The SOA record. A response replaces its serial and its minimum by those of the decision.
     soa: SOA,
     /// `true` if the SOA record is that of the master file. Its MINIMUM is then the lesser of the record's TTL and MINIMUM.
     has_own_soa: bool,
-    nodes: HashMap<NameKey, ZoneNode>,
-    pools: Vec<PoolName>,
+    /// The static records, without the SOA record.
+    records: Records,
+    pools: Vec<ZonePool>,
 }
 
-/// One node of a zone (RFC 1034, section 3.1).
+/// A pool of a zone.
 #[derive(Debug)]
-pub(crate) struct ZoneNode {
-    pub(crate) name: Name,
-    /// The static records. A node without records is an empty non-terminal, or has only a pool.
-    pub(crate) sets: Vec<RrSet>,
-    /// The index of the node's pool in the pools of the zone.
-    pub(crate) pool: Option<usize>,
-    /// `true` if the node has a wildcard as a child.
-    has_wildcard: bool,
-    /// `true` if the zone delegates this name, and the names below it, to other nameservers.
-    is_zone_cut: bool,
-    /// The nameservers of the node's NS records that have addresses in this zone.
-    nameservers: Vec<NameKey>,
-}
-
-/// The outcome of a search for a name.
-pub(crate) enum Lookup<'a> {
-    /// The node of the name, or the wildcard that matches it (RFC 4592).
-    Node(&'a ZoneNode),
-    /// The zone cut at the name or above it.
-    ZoneCut(&'a ZoneNode),
-    /// The name does not exist.
-    NoSuchName,
-}
-
-/// The CNAME record of a node.
-pub(crate) struct Alias<'a> {
-    pub(crate) cname: &'a RrSet,
-    /// The name that the record points to.
-    pub(crate) target: &'a Name,
+pub(crate) struct ZonePool {
+    pub(crate) pool: PoolName,
+    /// The name of its records.
+    pub(crate) owner: LowerName,
 }
 
 impl Zone {
@@ -82,16 +54,8 @@ impl Zone {
     }
 
     /// The name of the zone's apex.
-    pub(crate) fn apex(&self) -> &Name {
+    pub(crate) fn apex(&self) -> &LowerName {
         &self.apex
-    }
-
-    pub(crate) fn key(&self) -> &NameKey {
-        &self.key
-    }
-
-    pub(crate) fn labels(&self) -> usize {
-        self.labels
     }
 
     pub(crate) fn soa(&self) -> &SOA {
@@ -103,80 +67,25 @@ impl Zone {
         self.has_own_soa.then_some(&self.soa)
     }
 
-    pub(crate) fn pools(&self) -> &[PoolName] {
+    pub(crate) fn records(&self) -> &Records {
+        &self.records
+    }
+
+    pub(crate) fn pools(&self) -> &[ZonePool] {
         &self.pools
     }
 
     /// The nameservers by the NS records of the apex. Only those in the zone have their addresses.
     pub(crate) fn nameservers(&self) -> Vec<Nameserver> {
-        let set = self.node(&self.key).and_then(|apex| apex.set(RecordType::NS));
-        let names = set.map(build::nameserver_names).unwrap_or_default();
-        let addresses = |name: &Name| {
-            let node = self.nodes.get(&name_key(name));
-            let sets = node.into_iter().flat_map(ZoneNode::addresses);
-            sets.flat_map(|set| &set.data).filter_map(RData::ip_addr).collect()
-        };
-        names.iter().map(|name| Nameserver { name: display_name(name), addresses: addresses(name) }).collect()
+        let names = set(&self.records, &self.apex, RecordType::NS).into_iter().flat_map(|set| nameserver_names(set));
+        let nameservers = names.map(|name| Nameserver { name: display_name(name), addresses: self.addresses(name) });
+        nameservers.collect()
     }
 
-    /// Searches the zone for a name.
-    ///
-    /// The search stops at a zone cut. The only records on this side of a cut are its DS records (RFC 4035, section 3.1.4.1).
-    pub(crate) fn lookup(&self, name: &WireName, rtype: RecordType) -> Lookup<'_> {
-        let mut closest_encloser: Option<&ZoneNode> = None;
-        for labels in self.labels..=name.labels() {
-            let Some(node) = self.nodes.get(name.suffix(labels)) else {
-                let has_wildcard = closest_encloser.is_some_and(|encloser| encloser.has_wildcard);
-                let wildcard = if has_wildcard { self.wildcard_below(name.suffix(labels - 1)) } else { None };
-                return wildcard.map_or(Lookup::NoSuchName, Lookup::Node);
-            };
-            if node.is_zone_cut && !(rtype == RecordType::DS && labels == name.labels()) {
-                return Lookup::ZoneCut(node);
-            }
-            closest_encloser = Some(node);
-        }
-        closest_encloser.map_or(Lookup::NoSuchName, Lookup::Node)
-    }
-
-    /// The node of a key.
-    pub(crate) fn node(&self, key: &[u8]) -> Option<&ZoneNode> {
-        self.nodes.get(key)
-    }
-
-    /// The wildcard that is a child of the name with this key.
-    fn wildcard_below(&self, parent: &[u8]) -> Option<&ZoneNode> {
-        const LABEL: &[u8] = b"\x01*";
-        let mut key = [0; LABEL.len() + 255];
-        let key = key.get_mut(..LABEL.len() + parent.len())?;
-        key[..LABEL.len()].copy_from_slice(LABEL);
-        key[LABEL.len()..].copy_from_slice(parent);
-        self.nodes.get(&*key)
-    }
-}
-
-impl ZoneNode {
-    /// The static records of a type.
-    pub(crate) fn set(&self, rtype: RecordType) -> Option<&RrSet> {
-        self.sets.iter().find(|set| set.rtype == rtype)
-    }
-
-    /// The CNAME record of the node, if it has one.
-    pub(crate) fn alias(&self) -> Option<Alias<'_>> {
-        let cname = self.set(RecordType::CNAME)?;
-        match cname.data.first() {
-            Some(RData::CNAME(target)) => Some(Alias { cname, target: &target.0 }),
-            _ => None,
-        }
-    }
-
-    /// The nameservers of the node's NS records that have addresses in this zone.
-    pub(crate) fn nameservers(&self) -> &[NameKey] {
-        &self.nameservers
-    }
-
-    /// The static A and AAAA records.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = &RrSet> {
-        self.sets.iter().filter(|set| set.rtype.is_ip_addr())
+    /// The static addresses of a name.
+    fn addresses(&self, name: &Name) -> Vec<IpAddr> {
+        let sets = addresses(&self.records, &name.into());
+        sets.flat_map(|set| set.records_without_rrsigs()).filter_map(|record| RData::ip_addr(&record.data)).collect()
     }
 }
 

@@ -4,6 +4,7 @@ use daymark_connections::ConnectionLimits;
 use socket2::SockRef;
 
 use super::*;
+use crate::settings::ServerIdentity;
 
 fn bind_server() -> Authoritative {
     let listen = vec!["127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()];
@@ -13,6 +14,12 @@ fn bind_server() -> Authoritative {
         zones: Vec::new(),
         tcp_connections: ConnectionLimits { all: 1, per_client: 1 },
         tcp_idle_timeout: Duration::from_secs(1),
+        identity: ServerIdentity {
+            name: "dns-1".to_owned(),
+            version: "daymark test".to_owned(),
+            nsid: true,
+            chaos: false,
+        },
     };
     Authoritative::bind(&settings, InheritedSockets::default()).unwrap()
 }

@@ -1,8 +1,11 @@
 //! EDNS, and responses that exceed the size limit of their client.
 
+use daymark_decision::{Basis, Family};
 use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::DNSClass;
+use hickory_proto::rr::rdata::opt::EdnsOption;
 
-use crate::support::{A, AAAA, POOL, SOA, TestQuery, TestServer, addresses, decision, pool_zone, settings};
+use crate::support::{A, AAAA, POOL, SOA, TXT, TestQuery, TestServer, addresses, decision, pool_zone, settings};
 
 const DO: u16 = 0x8000;
 
@@ -108,4 +111,83 @@ async fn a_datagram_is_not_longer_than_the_payload_size_of_the_client() {
         // 12 + 20 + 30 * 28 + 11 bytes.
         assert_eq!(truncated, payload < 883, "{payload}");
     }
+}
+
+/// The options of a response, as code and data.
+fn options(response: &Message) -> Vec<(u16, Vec<u8>)> {
+    let options = &response.edns.as_ref().expect("an OPT record").options().options;
+    let bytes = |option: &EdnsOption| Vec::<u8>::try_from(option).expect("the option is encoded");
+    options.iter().map(|(code, option)| (u16::from(*code), bytes(option))).collect()
+}
+
+#[tokio::test]
+async fn the_server_tells_its_name_to_those_who_ask_for_it() {
+    let nsid = [0, 3, 0, 0];
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
+    for name in [POOL, "www.lb.example.org", "example.net"] {
+        let response = server.send(&TestQuery::new(name, A).opt(1232, 0, 0, &nsid)).await;
+        assert!(options(&response).contains(&(3, b"dns-1".to_vec())), "{name}");
+    }
+    let mut settings = settings(vec![pool_zone()]);
+    settings.identity.nsid = false;
+    let server = TestServer::start(&settings);
+    server.publish_decision(&decision(1, &[(POOL, &["192.0.2.1"])]));
+    assert!(options(&server.send(&TestQuery::new(POOL, A).opt(1232, 0, 0, &nsid)).await).is_empty());
+}
+
+#[tokio::test]
+async fn the_names_of_class_chaos_are_answered_only_if_that_is_switched_on() {
+    let mut settings = settings(vec![pool_zone()]);
+    for is_on in [false, true] {
+        settings.identity.chaos = is_on;
+        let server = TestServer::start(&settings);
+        for (name, text) in [
+            ("id.server", "dns-1"),
+            ("Hostname.Bind", "dns-1"),
+            ("version.bind", "daymark test"),
+            ("version.server", "daymark test"),
+        ] {
+            let response = server.send(&TestQuery::new(name, TXT).class(3)).await;
+            if is_on {
+                assert_eq!(response.answers[0].data.to_string(), text);
+                assert_eq!((response.answers[0].dns_class, response.answers[0].ttl), (DNSClass::CH, 0));
+            } else {
+                assert_eq!(response.metadata.response_code, ResponseCode::Refused);
+            }
+        }
+        for other in [TestQuery::new("authors.bind", TXT), TestQuery::new("id.server", A), TestQuery::new(POOL, A)] {
+            let response = server.send(&other.class(3)).await;
+            assert_eq!(response.metadata.response_code, ResponseCode::Refused);
+        }
+        assert_eq!(server.query("id.server", TXT).await.metadata.response_code, ResponseCode::Refused, "of class IN");
+    }
+}
+
+#[tokio::test]
+async fn an_error_and_a_stale_answer_say_why() {
+    let server = TestServer::start(&settings(vec![pool_zone()]));
+    let extended = |code: u16| vec![(15, code.to_be_bytes().to_vec())];
+    let ask = |name, rtype| TestQuery::new(name, rtype).edns(1232);
+    assert_eq!(options(&server.send(&ask(POOL, A)).await), extended(14), "Not Ready");
+    assert_eq!(options(&server.send(&ask("example.net", A)).await), extended(20), "Not Authoritative");
+    assert_eq!(options(&server.send(&ask(POOL, 252)).await), extended(21), "Not Supported");
+    let mut stale = decision(1, &[(POOL, &["192.0.2.1"])]);
+    stale.answers[0].bases = [(Family::Ipv4, Basis::LastKnownGood)].into_iter().collect();
+    server.publish_decision(&stale);
+    assert_eq!(options(&server.send(&ask(POOL, A)).await), extended(3), "Stale Answer");
+    assert!(options(&server.send(&ask(POOL, AAAA)).await).is_empty());
+    let whole = server.connect().await.query(&ask(POOL, A)).await;
+    assert_eq!(options(&whole), extended(3));
+    assert!(server.query(POOL, A).await.edns.is_none());
+}
+
+#[tokio::test]
+async fn a_client_that_asks_learns_how_long_an_idle_connection_stays_open() {
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
+    let query = TestQuery::new(POOL, A).opt(1232, 0, 0, &[0, 11, 0, 0]);
+    // 600 units of 100 ms (RFC 7828, section 3.1).
+    let mut connection = server.connect().await;
+    assert_eq!(options(&connection.query(&query).await), [(11, 600_u16.to_be_bytes().to_vec())]);
+    assert!(options(&connection.query(&TestQuery::new(POOL, A).edns(1232)).await).is_empty(), "only if it asks");
+    assert!(options(&server.send(&query).await).is_empty(), "never by UDP (RFC 7828, section 3.2.1)");
 }

@@ -20,12 +20,9 @@ async fn a_number_of_questions_other_than_one_is_a_format_error() {
     let query = TestQuery::new(POOL, A).bytes();
     let question = &query[12..];
     let counted = |count: [u8; 2], body: &[u8]| [&query[..4], &count, &query[6..12], body].concat();
-    let with_cookie = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
-    let mut none_but_edns = counted([0, 0], &with_cookie);
-    none_but_edns[11] = 1;
     let two = counted([0, 2], &[question, question].concat());
     let many = counted([0xff, 0xff], question);
-    for query in [counted([0, 0], &[]), none_but_edns, two, counted([1, 1], question), many] {
+    for query in [counted([0, 0], &[]), two, counted([1, 1], question), many] {
         assert_format_error(&server, &query).await;
     }
 }
@@ -82,16 +79,96 @@ async fn bytes_after_the_message_are_ignored() {
     assert_eq!(addresses(&response), ips(&["192.0.2.1"]));
 }
 
+/// An OPT record of a response without flags and options.
+const OPT: [u8; 11] = [0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0];
+
 #[tokio::test]
-async fn a_signed_query_is_answered_unsigned() {
+async fn an_error_has_an_opt_record_if_the_query_has_one() {
     let server = TestServer::with_addresses(&["192.0.2.1"]);
-    // A TSIG record of class ANY whose name points to the question, and whose data is ignored.
-    let tsig = [&[0xc0, 12, 0, 250, 0, 255, 0, 0, 0, 0, 0, 20][..], &[7; 20]].concat();
-    let mut query = [&TestQuery::new(POOL, A).bytes()[..], &tsig].concat();
-    query[11] = 1;
-    let response = Message::from_vec(&server.udp(&query).await).unwrap();
-    assert_eq!(addresses(&response), ips(&["192.0.2.1"]));
-    assert!(response.additionals.is_empty());
+    let query = TestQuery::new(POOL, A).edns(1232).bytes();
+    let question = &TestQuery::new(POOL, A).bytes()[12..];
+    let counted = |questions: u8, additionals: u8, body: &[u8]| {
+        [&query[..4], &[0, questions, 0, 0, 0, 0, 0, additionals], body].concat()
+    };
+    let mut not_implemented = query.clone();
+    not_implemented[2] = 5 << 3;
+    let cookie = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+    let no_question = counted(0, 1, &[&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12][..], &cookie].concat());
+    let two_questions = counted(2, 1, &[question, question, &OPT].concat());
+    let two_opts = TestQuery::new(POOL, A).edns(1232).edns(1232).bytes();
+    let broken_option = TestQuery::new(POOL, A).opt(1232, 0, 0, &[0, 10, 0, 8, 1]).bytes();
+    let mut among_the_answers = query.clone();
+    among_the_answers[7] = 1;
+    among_the_answers[11] = 0;
+    let mut missing_record = query.clone();
+    missing_record[11] = 2;
+    for (query, code) in [
+        (not_implemented, 4),
+        (no_question, 1),
+        (two_questions, 1),
+        (two_opts, 1),
+        (broken_option, 1),
+        (among_the_answers, 1),
+        (missing_record, 1),
+    ] {
+        let response = server.udp(&query).await;
+        assert_eq!(response[3..12], [code, 0, 0, 0, 0, 0, 0, 0, 1], "for {query:?}");
+        assert_eq!(response[12..], OPT, "for {query:?}");
+    }
+}
+
+/// A TSIG record whose name points to the question.
+fn tsig(mac_bytes: u8) -> Vec<u8> {
+    let algorithm = b"\x0bhmac-sha256\0";
+    let mac = vec![7; mac_bytes.into()];
+    let data = [&algorithm[..], &[0, 0, 0x65, 0, 0, 0, 1, 44, 0, mac_bytes], &mac, &[0x12, 0x34, 0, 0, 0, 0]].concat();
+    [&[0xc0, 12, 0, 250, 0, 255, 0, 0, 0, 0, 0, u8::try_from(data.len()).unwrap()][..], &data].concat()
+}
+
+#[tokio::test]
+async fn the_key_of_a_signed_query_is_refused() {
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
+    for asked in [TestQuery::new(POOL, A), TestQuery::new(POOL, A).edns(1232), TestQuery::new("example.net", 252)] {
+        let mut query = [asked.bytes(), tsig(32)].concat();
+        query[11] += 1;
+        let response = server.udp(&query).await;
+        assert_eq!(response[3] & 15, 9, "NOTAUTH");
+        // The record repeats the name of the key, the algorithm, the time and the ID, has no MAC, and the error is BADKEY.
+        let refused =
+            [&b"\x0bhmac-sha256\0"[..], &[0, 0, 0x65, 0, 0, 0, 1, 44, 0, 0, 0x12, 0x34, 0, 17, 0, 0]].concat();
+        let name = &asked.name[..];
+        let expected =
+            [name, &[0, 250, 0, 255, 0, 0, 0, 0, 0, u8::try_from(refused.len()).unwrap()], &refused].concat();
+        assert_eq!(response[response.len() - expected.len()..], expected, "unsigned (RFC 8945, section 5.2)");
+        assert_eq!(response[6..8], [0, 0], "no answer");
+    }
+}
+
+#[tokio::test]
+async fn a_tsig_record_that_is_twice_elsewhere_or_broken_is_a_format_error() {
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
+    let query = TestQuery::new(POOL, A).bytes();
+    let opt = &TestQuery::new(POOL, A).edns(1232).bytes()[query.len()..];
+    let with = |counts: [u8; 3], records: &[&[u8]]| {
+        let mut query = [&query[..], &records.concat()].concat();
+        [query[7], query[9], query[11]] = counts;
+        query
+    };
+    let valid = tsig(32);
+    let mut cut = tsig(32);
+    cut[11] -= 40;
+    cut.truncate(cut.len() - 40);
+    for query in [
+        with([0, 0, 2], &[&valid, &valid]),
+        with([0, 0, 2], &[&valid, opt]),
+        with([1, 0, 0], &[&valid]),
+        with([0, 1, 1], &[&valid, opt]),
+        with([0, 0, 1], &[&cut]),
+    ] {
+        let response = Message::from_vec(&server.udp(&query).await).unwrap();
+        assert_eq!(response.metadata.response_code, ResponseCode::FormErr, "{query:?}");
+        assert!(response.answers.is_empty());
+    }
 }
 
 #[tokio::test]

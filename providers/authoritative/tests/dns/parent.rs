@@ -272,6 +272,22 @@ async fn a_zone_within_a_zone_answers_for_its_names() {
 }
 
 #[tokio::test]
+async fn the_outer_zone_answers_for_the_ds_records_of_an_inner_one() {
+    let pool = ZoneSettings::for_pool(&pool_name("lb.kube-cp.com"), &[nameserver("ns.example.net", &[])]);
+    for file in ["$TTL 60\n@ TXT outer\n", "$TTL 60\nlb NS ns.example.net.\n"] {
+        let outer = zone("kube-cp.com", &[], file);
+        let server = TestServer::start(&settings(vec![pool.clone(), outer]));
+        server.publish_decision(&decision(1, &[("lb.kube-cp.com", &["192.0.2.1"])]));
+        assert_negative(&server.query("lb.kube-cp.com", DS).await, ResponseCode::NoError, "kube-cp.com", 1);
+        assert_negative(&server.query("x.lb.kube-cp.com", DS).await, ResponseCode::NXDomain, "lb.kube-cp.com", 1);
+        assert_negative(&server.query("lb.kube-cp.com", TXT).await, ResponseCode::NoError, "lb.kube-cp.com", 1);
+    }
+    let server = TestServer::start(&settings(vec![pool]));
+    server.publish_decision(&decision(1, &[("lb.kube-cp.com", &["192.0.2.1"])]));
+    assert_negative(&server.query("lb.kube-cp.com", DS).await, ResponseCode::NoError, "lb.kube-cp.com", 1);
+}
+
+#[tokio::test]
 async fn names_in_rdata_are_compressed_only_in_types_that_allow_it() {
     let text = "$TTL 60\n_x._tcp SRV 1 2 6443 mail\n@ MX 10 mail\nmail A 192.0.2.1\n";
     let mut parent = zone("kube-cp.com", &[], "");

@@ -154,7 +154,7 @@ async fn responses_are_counted_by_transport_and_code() {
         ResponseCount { transport: DnsTransport::Tcp, code: "NOTIMP", count: 1 },
     ];
     assert_eq!(counted, expected);
-    assert_eq!(server.response_counts().len(), 14);
+    assert_eq!(server.response_counts().len(), 16);
 }
 
 #[tokio::test]

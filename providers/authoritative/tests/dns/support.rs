@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_authoritative::{
-    Authoritative, InheritedSockets, MasterFile, Nameserver, ServeError, ServerSettings, ZoneSettings,
+    Authoritative, InheritedSockets, MasterFile, Nameserver, ServeError, ServerIdentity, ServerSettings, ZoneSettings,
 };
 use daymark_connections::ConnectionLimits;
 use daymark_decision::fixtures::pool_name;
@@ -250,6 +250,12 @@ pub(crate) fn settings(zones: Vec<ZoneSettings>) -> ServerSettings {
         zones,
         tcp_connections: ConnectionLimits { all: 100, per_client: 100 },
         tcp_idle_timeout: Duration::from_mins(1),
+        identity: ServerIdentity {
+            name: "dns-1".to_owned(),
+            version: "daymark test".to_owned(),
+            nsid: true,
+            chaos: false,
+        },
     }
 }
 

@@ -1,0 +1,227 @@
+//! A zone with the answers of one decision, as the catalog of hickory-server asks it.
+//!
+//! The records are in hickory's `InMemoryZoneHandler`. The search for a name is ours, because that of the in-memory handler
+//! differs from RFC 1034, section 4.3.2, in ways that `docs/decisions/0003-dns-loops-of-our-own.md` lists.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use daymark_decision::Decision;
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{LowerName, Name, RData, Record, RecordSet, RecordType, TSigResponseContext};
+use hickory_server::dnssec::NxProofKind;
+use hickory_server::net::runtime::TokioRuntimeProvider;
+use hickory_server::server::{Request, RequestInfo};
+use hickory_server::store::in_memory::InMemoryZoneHandler;
+use hickory_server::zone_handler::{
+    AuthLookup, AxfrPolicy, LookupControlFlow, LookupError, LookupOptions, LookupRecords, Nsec3QueryInfo, ZoneHandler,
+    ZoneType,
+};
+
+use crate::members::{Draw, PoolAnswer};
+use crate::negative::negative_ttl;
+use crate::records::{Records, addresses, exists, insert, nameserver_names, path, record_set, set, sets_at};
+use crate::serial::serial;
+use crate::zone::Zone;
+
+/// The records that one zone serves. They never change: each decision makes new ones.
+pub(crate) struct ZoneContent {
+    apex: LowerName,
+    memory: InMemoryZoneHandler<TokioRuntimeProvider>,
+    /// The answer of each pool of the zone, by the name of its records. `None` before the pool's first answer.
+    pools: BTreeMap<LowerName, Option<PoolAnswer>>,
+}
+
+/// The handler of one zone.
+pub(crate) struct ServedZone {
+    pub(crate) content: Arc<ZoneContent>,
+    pub(crate) draw: Draw,
+}
+
+/// The outcome of a search for a name (RFC 1034, section 4.3.2).
+enum Found {
+    /// The name itself, or the wildcard that matches it (RFC 4592).
+    Node(LowerName),
+    /// The NS records of the zone cut at the name or above it.
+    ZoneCut(Arc<RecordSet>),
+    /// The name does not exist.
+    NoSuchName,
+}
+
+impl ZoneContent {
+    /// Combines a zone with the answers of a decision. `None` means that there is no decision yet.
+    pub(crate) fn new(zone: &Zone, decision: Option<&Decision>) -> Self {
+        let pools = zone
+            .pools()
+            .iter()
+            .map(|pool| (pool.owner.clone(), decision.and_then(|decision| decision.answer(&pool.pool))));
+        let pools: BTreeMap<_, _> = pools.collect();
+        let own_soa = zone.own_soa();
+        let negative_ttl = negative_ttl(own_soa.map(|soa| soa.minimum), pools.values().copied());
+        let mut soa = zone.soa().clone();
+        soa.serial = serial(own_soa.map(|soa| soa.serial), decision.map_or(0, |decision| decision.generation));
+        soa.minimum = negative_ttl;
+        let apex = zone.apex().clone();
+        let mut records = zone.records().clone();
+        // Its TTL and its MINIMUM are both the negative TTL (RFC 2308, section 5).
+        insert(&mut records, record_set(&apex, RecordType::SOA, negative_ttl, [RData::SOA(soa)]));
+        let pools = pools.into_iter().map(|(owner, answer)| (owner, answer.map(PoolAnswer::new)));
+        let pools: BTreeMap<_, _> = pools.collect();
+        for (owner, answer) in &pools {
+            let families = answer.iter().flat_map(|answer| answer.families().map(|family| (family, answer.ttl)));
+            for (family, ttl) in families {
+                insert(&mut records, record_set(owner, family.rtype, ttl, family.data.iter().cloned()));
+            }
+        }
+        let mut memory = InMemoryZoneHandler::empty((&apex).into(), ZoneType::Primary, AxfrPolicy::Deny, None);
+        *memory.records_get_mut() = records;
+        Self { apex, memory, pools }
+    }
+
+    pub(crate) fn apex(&self) -> &LowerName {
+        &self.apex
+    }
+
+    /// The pools with their answers, by the name of their records.
+    pub(crate) fn pools(&self) -> &BTreeMap<LowerName, Option<PoolAnswer>> {
+        &self.pools
+    }
+
+    /// Searches the zone for a name. The search stops at a zone cut, but for the DS records of the cut itself, which are on this
+    /// side (RFC 4035, section 3.1.4.1).
+    fn find(&self, records: &Records, name: &LowerName, rtype: RecordType) -> Found {
+        for next in path(&self.apex, name) {
+            if !self.exists(records, &next) {
+                // The closest encloser has no child of this name, so its wildcard matches.
+                let wildcard = next.into_wildcard();
+                return if exists(records, &wildcard) { Found::Node(wildcard) } else { Found::NoSuchName };
+            }
+            let cut = set(records, &next, RecordType::NS);
+            if let Some(cut) = cut.filter(|_| rtype != RecordType::DS || next != *name) {
+                return Found::ZoneCut(Arc::clone(cut));
+            }
+        }
+        Found::Node(name.clone())
+    }
+
+    /// True if the name or one below it has records or a pool. A pool without an answer has no records yet.
+    fn exists(&self, records: &Records, name: &LowerName) -> bool {
+        exists(records, name) || self.pools.range(name..).next().is_some_and(|(pool, _)| name.zone_of(pool))
+    }
+
+    /// The records of a node, under the name of the question.
+    fn answer(
+        &self,
+        records: &Records,
+        node: &LowerName,
+        question: &ZoneQuestion<'_>,
+        draw: Draw,
+    ) -> LookupControlFlow<AuthLookup> {
+        if let Some(pool) = self.pools.get(node) {
+            // To skip a question is to answer it with SERVFAIL.
+            let Some(answer) = pool else { return LookupControlFlow::Skip };
+            if let Some(family) = answer.family(question.rtype) {
+                let drawn = family.draw(draw).into_iter();
+                let drawn = drawn.map(|data| Record::from_rdata(question.name.clone(), answer.ttl, data));
+                return section(drawn.collect(), None);
+            }
+        }
+        let cname = set(records, node, RecordType::CNAME);
+        let found = cname.or_else(|| match question.rtype {
+            RecordType::ANY => addresses(records, node).next().or_else(|| sets_at(records, node).next()),
+            rtype => set(records, node, rtype),
+        });
+        let Some(found) = found else { return LookupControlFlow::Continue(Err(LookupError::for_name_exists())) };
+        let additionals = (found.record_type() == RecordType::NS).then(|| glue(records, found, question.options));
+        let renamed = found.records(question.options.dnssec_ok).map(|record| {
+            let mut record = record.clone();
+            record.name = question.name.clone();
+            record
+        });
+        section(renamed.collect(), additionals)
+    }
+}
+
+/// A question to a zone.
+struct ZoneQuestion<'a> {
+    name: &'a Name,
+    rtype: RecordType,
+    options: LookupOptions,
+}
+
+/// The addresses of nameservers that are in the zone. Below a zone cut they are glue.
+fn glue(records: &Records, nameservers: &RecordSet, options: LookupOptions) -> Vec<Record> {
+    let names = nameserver_names(nameservers).map(LowerName::from);
+    let sets = names.flat_map(|name| addresses(records, &name).cloned().collect::<Vec<_>>());
+    sets.flat_map(|set| set.records(options.dnssec_ok).cloned().collect::<Vec<_>>()).collect()
+}
+
+fn section(answers: Vec<Record>, additionals: Option<Vec<Record>>) -> LookupControlFlow<AuthLookup> {
+    let additionals = additionals.map(LookupRecords::Section);
+    LookupControlFlow::Continue(Ok(AuthLookup::answers(LookupRecords::Section(answers), additionals)))
+}
+
+/// The outcome of a search as the trait has it, with the key that signs the response.
+type SearchOutcome = (LookupControlFlow<AuthLookup>, Option<TSigResponseContext>);
+
+#[async_trait]
+impl ZoneHandler for ServedZone {
+    fn zone_type(&self) -> ZoneType {
+        ZoneType::Primary
+    }
+
+    fn axfr_policy(&self) -> AxfrPolicy {
+        AxfrPolicy::Deny
+    }
+
+    fn origin(&self) -> &LowerName {
+        &self.content.apex
+    }
+
+    /// Looks up the SOA record of a negative answer. The catalog would add the NS records to an answer with the SOA record, which
+    /// nobody needs, so these are not found here.
+    async fn lookup(
+        &self,
+        name: &LowerName,
+        rtype: RecordType,
+        info: Option<&RequestInfo<'_>>,
+        options: LookupOptions,
+    ) -> LookupControlFlow<AuthLookup> {
+        match rtype {
+            RecordType::NS => LookupControlFlow::Continue(Ok(AuthLookup::Empty)),
+            _ => self.content.memory.lookup(name, rtype, info, options).await,
+        }
+    }
+
+    async fn search(&self, request: &Request, options: LookupOptions) -> SearchOutcome {
+        let query = match request.request_info() {
+            Ok(info) => info.query,
+            Err(error) => return (LookupControlFlow::Break(Err(error)), None),
+        };
+        let content = &self.content;
+        let records = content.memory.records().await;
+        let rtype = query.query_type();
+        let outcome = match content.find(&records, query.name(), rtype) {
+            Found::Node(node) => {
+                let question = ZoneQuestion { name: query.original().name(), rtype, options };
+                content.answer(&records, &node, &question, self.draw)
+            }
+            Found::ZoneCut(cut) => section(cut.records(false).cloned().collect(), Some(glue(&records, &cut, options))),
+            Found::NoSuchName => LookupControlFlow::Continue(Err(ResponseCode::NXDomain.into())),
+        };
+        (outcome, None)
+    }
+
+    async fn nsec_records(&self, name: &LowerName, options: LookupOptions) -> LookupControlFlow<AuthLookup> {
+        self.content.memory.nsec_records(name, options).await
+    }
+
+    async fn nsec3_records(&self, info: Nsec3QueryInfo<'_>, options: LookupOptions) -> LookupControlFlow<AuthLookup> {
+        self.content.memory.nsec3_records(info, options).await
+    }
+
+    fn nx_proof_kind(&self) -> Option<&NxProofKind> {
+        self.content.memory.nx_proof_kind()
+    }
+}
