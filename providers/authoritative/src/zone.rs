@@ -5,8 +5,18 @@
 
 mod build;
 mod error;
+mod generate;
 mod include;
+mod lexer;
+mod location;
 mod master;
+mod mnemonics;
+mod presentation;
+mod rdata;
+mod record_sets;
+mod scanner;
+mod svcb;
+mod syntax;
 
 use std::net::IpAddr;
 
@@ -20,6 +30,7 @@ use crate::settings::{Nameserver, ZoneSettings};
 use error::display_name;
 pub use error::{ZoneError, ZoneErrors};
 pub use include::{IncludeError, MAX_INCLUDES, MAX_ZONE_BYTES, included_files};
+pub use syntax::SyntaxError;
 
 /// One zone, validated and ready to be served.
 #[derive(Debug)]
@@ -89,5 +100,7 @@ impl Zone {
     }
 }
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;

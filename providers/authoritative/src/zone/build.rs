@@ -121,15 +121,6 @@ impl Builder {
                 insert(&mut self.records, record_set(&name, record.set.rtype, record.set.ttl, record.set.data));
             }
         }
-        let aliases = self.records.keys().filter(|key| key.record_type == RecordType::CNAME);
-        for alias in aliases.filter(|alias| sets_at(&self.records, &alias.name).count() > 1) {
-            self.errors.push(ZoneError::UnsupportedRecord {
-                path: file.path.clone(),
-                name: display_name(&alias.name),
-                rtype: RecordType::CNAME,
-                reason: "a name with a CNAME record has no other records (RFC 1034, section 3.6.2)",
-            });
-        }
         soa
     }
 

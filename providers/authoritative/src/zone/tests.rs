@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use daymark_decision::PoolName;
@@ -124,11 +125,11 @@ fn the_nameservers_of_the_file_take_precedence_and_may_have_configured_addresses
 }
 
 #[test]
-fn an_origin_without_its_final_dot_is_absolute() {
-    let text = "$ORIGIN kube-cp.com\n@ NS ns1\n@ NS kube-cp.com.\nns1 A 192.0.2.1\n@ A 192.0.2.2\n";
+fn an_origin_without_its_final_dot_is_relative() {
+    let text = "$ORIGIN kube-cp.com\n@ NS ns1\n@ A 192.0.2.2\n";
     let zone = Zone::build(&settings(&[], text)).unwrap();
-    let addresses: Vec<usize> = zone.nameservers().iter().map(|nameserver| nameserver.addresses.len()).collect();
-    assert_eq!(addresses, [1, 1]);
+    assert_eq!(data_of(&zone, "kube-cp.com.kube-cp.com", RecordType::A), [address(2)]);
+    assert_eq!(data_of(&zone, "kube-cp.com.kube-cp.com", RecordType::NS).len(), 1);
 }
 
 #[test]
@@ -152,17 +153,19 @@ fn records_that_cannot_be_served_are_errors_and_all_of_them_are_reported() {
                 both CNAME www\nboth A 192.0.2.1\nch CH TXT x\n";
     let mut reported = errors_of(&settings(&[], text));
     reported.sort();
-    let message = |rest: &str| format!("/etc/kube-cp.db: the {rest}");
+    let message = |line: usize, rest: &str| format!("/etc/kube-cp.db:{line}: the {rest}");
     let mut expected = [
-        message("A record of www.example.org is not in the zone kube-cp.com"),
-        message("SOA record of sub.kube-cp.com cannot be served: only the zone's own name has an SOA record"),
+        message(2, "A record of www.example.org is not in the zone kube-cp.com"),
+        message(3, "SOA record of sub.kube-cp.com cannot be served: only the zone's own name has an SOA record"),
         message(
+            4,
             "NS record of *.x.kube-cp.com cannot be served: a wildcard cannot be delegated (RFC 4592, section 4.2)",
         ),
         message(
+            6,
             "CNAME record of both.kube-cp.com cannot be served: a name with a CNAME record has no other records (RFC 1034, section 3.6.2)",
         ),
-        message("TXT record of ch.kube-cp.com cannot be served: its class must be IN"),
+        message(7, "TXT record of ch.kube-cp.com cannot be served: its class must be IN"),
     ];
     expected.sort();
     assert_eq!(reported, expected);
@@ -192,6 +195,36 @@ fn the_text_of_a_master_file_never_panics_the_builder() {
     );
 }
 
+fn address(last: u8) -> RData {
+    RData::from(IpAddr::from([192, 0, 2, last]))
+}
+
+/// The data of an `RRset` of a zone.
+fn data_of(zone: &Zone, name: &str, rtype: RecordType) -> Vec<RData> {
+    let name = LowerName::new(&Name::from_ascii(format!("{name}.")).unwrap());
+    let set = set(zone.records(), &name, rtype).unwrap();
+    set.records_without_rrsigs().map(|record| record.data.clone()).collect()
+}
+
+#[test]
+fn a_file_is_served_as_bind_reads_it() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/zonefiles/whole");
+    let text = std::fs::read_to_string(directory.join("kube-cp.com.zone")).unwrap();
+    let sub = std::fs::read_to_string(directory.join("sub.inc")).unwrap();
+    let zone = Zone::build(&with_files(&text, &[("sub.inc", &sub)])).unwrap();
+    let texts = |name| match &data_of(&zone, name, RecordType::TXT)[..] {
+        [RData::TXT(texts)] => texts.txt_data.iter().map(|text| text.to_vec()).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(texts("mail._domainkey.kube-cp.com"), [&b"v=DKIM1; h=sha256; k=rsa; "[..], b"p=MIIBIjANBgkq"]);
+    assert_eq!(texts("semi.kube-cp.com"), [&b"v=DKIM1;"[..], b"k=rsa;", b"p=abc"]);
+    assert_eq!(texts("ddd.kube-cp.com"), [b"caf\xc3\xa9 A"]);
+    let service = &data_of(&zone, "w.kube-cp.com", RecordType::HTTPS)[0];
+    assert_eq!(service.to_string(), "1 ns1.kube-cp.com. alpn=h2,");
+    assert_eq!(data_of(&zone, "in.sub.kube-cp.com", RecordType::A), [address(3)]);
+    assert_eq!(data_of(&zone, "after.kube-cp.com", RecordType::A), [address(2)]);
+}
+
 /// The settings with more files in the directory of the master file.
 fn with_files(text: &str, files: &[(&str, &str)]) -> ZoneSettings {
     let mut settings = settings(&[], text);
@@ -202,7 +235,7 @@ fn with_files(text: &str, files: &[(&str, &str)]) -> ZoneSettings {
 
 #[test]
 fn included_files_are_put_in_their_places() {
-    let text = "a TXT \"\n$INCLUDE no.db\n\" ( $INCLUDE no.db\n$INCLUDE no.db ) ; $INCLUDE no.db\n\
+    let text = "a TXT \"\\\n$INCLUDE no.db\\\n\" ( $INCLUDE no.db\n$INCLUDE no.db ) ; $INCLUDE no.db\n\
                 $INCLUDE \"sub/one.db\" ; the first\n$INCLUDE /etc/two.db\nd A 192.0.2.4\n$INCLUDED A 192.0.2.9";
     let files = [("sub/one.db", "b A 192.0.2.2\n$INCLUDE three.db"), ("two.db", "c A 192.0.2.3"), ("sub/three.db", "")];
     let included = included_files(Path::new("/etc/kube-cp.db"), text);
@@ -210,7 +243,7 @@ fn included_files_are_put_in_their_places() {
     let reported = errors_of(&with_files(text, &files));
     assert_eq!(
         reported,
-        ["/etc/kube-cp.db:9: a word after $ is not known; $INCLUDE, $ORIGIN and $TTL are allowed"],
+        ["/etc/kube-cp.db:9: \"$INCLUDED\" is not a directive; $INCLUDE, $ORIGIN, $TTL and $GENERATE are allowed"],
         "all lines before it are right"
     );
     let zone = Zone::build(&with_files(text.rsplit_once('\n').unwrap().0, &files)).unwrap();
@@ -241,12 +274,15 @@ fn an_include_that_cannot_be_used_is_refused_by_its_line() {
         ("open.db", "a TXT \"one\n"),
         ("list.db", "a TXT ( one\n"),
     ];
-    let malformed = "$INCLUDE needs a line of its own, with the name of one file and no more";
+    let malformed = "$INCLUDE needs the name of one file, and an origin if wanted, and no more";
     for (text, expected) in [
         ("$INCLUDE\n", format!("kube-cp.db:2: {malformed}")),
-        ("$INCLUDE one.db example.org.\n", format!("kube-cp.db:2: {malformed}")),
-        ("$TTL 60 $INCLUDE /etc/end.db\n", format!("kube-cp.db:2: {malformed}")),
-        ("$INCLUDE end.db $INCLUDE end.db\n", format!("kube-cp.db:2: {malformed}")),
+        ("$INCLUDE one.db example.org. more\n", format!("kube-cp.db:2: {malformed}")),
+        (
+            "$TTL 60 $INCLUDE /etc/end.db\n",
+            "kube-cp.db:2: \"$INCLUDE\" is one word too many; the line must end before it".to_owned(),
+        ),
+        ("$INCLUDE end.db . $INCLUDE end.db\n", format!("kube-cp.db:2: {malformed}")),
         ("\n$INCLUDE none.db\n", "kube-cp.db:3: the included file \"/etc/none.db\" has not been read".to_owned()),
         (
             "$INCLUDE self.db\n",
@@ -258,13 +294,13 @@ fn an_include_that_cannot_be_used_is_refused_by_its_line() {
         ),
         (
             "$INCLUDE open.db\n$INCLUDE end.db\n",
-            "kube-cp.db:2: \"/etc/open.db\" ends within parentheses or quotation marks; both must be closed in the file"
+            "open.db:1: a quoted text begins here and does not end on its line; close it on this line, or write \\\" for a \
+             quotation mark in it"
                 .to_owned(),
         ),
         (
             "$INCLUDE list.db\n",
-            "kube-cp.db:2: \"/etc/list.db\" ends within parentheses or quotation marks; both must be closed in the file"
-                .to_owned(),
+            "list.db:1: a parenthesis opens here, and the file ends within it; close it in this file".to_owned(),
         ),
     ] {
         assert_eq!(errors_of(&with_files(text, &files)), [format!("/etc/{expected}")], "{text:?}");
