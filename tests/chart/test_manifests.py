@@ -240,6 +240,8 @@ def only_settings_without_reload_restart_the_hosts(fixture):
         (serving, "config.pools[0].name=lb.example.org", False),
         (serving, "config.providers[0].nameservers[0].name=ns9.example.org", False),
         (serving, "config.providers[0].maxTcpConnections=9", True),
+        (serving, "config.providers[0].maxTcpConnectionsPerClient=9", True),
+        (serving, "config.providers[0].freebind=true", True),
         (serving, "config.providers[0].listen[0]=192.0.2.1:53", True),
         (serving, "config.peers.members[0].address=192.0.2.9", True),
         (serving, "config.admin.listen=127.0.0.1:9999", True),

@@ -5,7 +5,7 @@
 //! server close idle connections). So no client that only keeps connections open can keep out another one.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +20,10 @@ use crate::recurrence::Recurrence;
 
 /// The connections beyond the limit that may be about to end, if the limit is 64 or more. More wait in the queue of the kernel.
 const MAX_ENDING_CONNECTIONS: usize = 16;
+
+/// The connections that are compared to find the one that gives way: the oldest. A flood of new ones costs no more with a high
+/// limit.
+const MAX_COMPARED: usize = 1024;
 
 /// The first bits of an IPv6 address, which name its network.
 const NETWORK: Ipv6Addr = Ipv6Addr::new(0xffff, 0xffff, 0xffff, 0xffff, 0, 0, 0, 0);
@@ -94,9 +98,10 @@ struct ConnectionTable {
 #[derive(Debug, Default)]
 struct Admitted {
     next_id: u64,
+    /// By age: the oldest has the least id.
     connections: BTreeMap<u64, Connection>,
-    /// The number of connections of each client that has any.
-    counts: HashMap<IpAddr, usize>,
+    /// The connections of each client that has any.
+    by_client: HashMap<IpAddr, BTreeSet<u64>>,
     by_limit: Recurrence,
     by_client_limit: Recurrence,
 }
@@ -172,7 +177,7 @@ impl Connections {
         let reached = admitted.make_room_for(client, self.0.limits);
         let id = admitted.next_id;
         admitted.next_id += 1;
-        *admitted.counts.entry(client).or_default() += 1;
+        admitted.by_client.entry(client).or_default().insert(id);
         let connection = Connection { client, activity: activity.clone(), evicted: evicted.clone() };
         admitted.connections.insert(id, connection);
         let newly_reached = reached.filter(|limit| admitted.recurrence(*limit).begin(Instant::now()));
@@ -218,32 +223,40 @@ struct EvictionRank {
 impl Admitted {
     /// Ends a connection if the newcomer is above a limit. Returns that limit.
     fn make_room_for(&mut self, newcomer: IpAddr, limits: ConnectionLimits) -> Option<ReachedLimit> {
-        let own = self.counts.get(&newcomer).copied().unwrap_or_default();
-        let reached = if own >= limits.per_client {
-            ReachedLimit::PerClient
-        } else if self.connections.len() >= limits.all {
-            ReachedLimit::All
-        } else {
-            return None;
-        };
-        let is_candidate = |connection: &Connection| reached == ReachedLimit::All || connection.client == newcomer;
-        let candidates = self.connections.iter().filter(|(_, connection)| is_candidate(connection));
-        let first = candidates.min_by_key(|(_, connection)| {
+        let own = self.by_client.get(&newcomer);
+        if let Some(own) = own.filter(|own| own.len() >= limits.per_client) {
+            self.end(self.first_to_go(own.iter())?)?;
+            return Some(ReachedLimit::PerClient);
+        }
+        if self.connections.len() >= limits.all {
+            self.end(self.first_to_go(self.connections.keys())?)?;
+            return Some(ReachedLimit::All);
+        }
+        None
+    }
+
+    /// The connection that gives way before the others of these.
+    fn first_to_go<'a>(&self, ids: impl Iterator<Item = &'a u64>) -> Option<u64> {
+        let compared = ids.take(MAX_COMPARED).filter_map(|id| Some((*id, self.connections.get(id)?)));
+        let first = compared.min_by_key(|(_, connection)| {
             let ActivityState { is_answering, since } = connection.activity.state();
-            let count = self.counts.get(&connection.client).copied().unwrap_or_default();
+            let count = self.by_client.get(&connection.client).map_or(0, BTreeSet::len);
             EvictionRank { is_answering, connections_of_client: Reverse(count), since }
         });
-        let id = first.map(|(id, _)| *id)?;
+        first.map(|(id, _)| id)
+    }
+
+    fn end(&mut self, id: u64) -> Option<()> {
         self.remove(id)?.evicted.cancel();
-        Some(reached)
+        Some(())
     }
 
     fn remove(&mut self, id: u64) -> Option<Connection> {
         let connection = self.connections.remove(&id)?;
-        if let Some(count) = self.counts.get_mut(&connection.client) {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(&connection.client);
+        if let Some(ids) = self.by_client.get_mut(&connection.client) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_client.remove(&connection.client);
             }
         }
         Some(connection)

@@ -150,3 +150,16 @@ fn the_limits_within_some_descriptors_use_no_more_of_them_and_leave_none_that_is
     }
     assert_eq!(wanted.within_descriptors(usize::MAX), wanted);
 }
+
+#[tokio::test(start_paused = true)]
+async fn with_a_high_limit_the_longest_idle_of_the_oldest_connections_gives_way() {
+    let connections = Connections::new(ConnectionLimits { all: 65_535, per_client: 65_535 });
+    let admitted: Vec<_> = (0..65_535).map(|_| connections.admit(from(1))).collect();
+    tokio::time::advance(Duration::from_millis(1)).await;
+    for admission in &admitted[..MAX_COMPARED - 1] {
+        admission.activity.set_idle();
+    }
+    let _newest = connections.admit(from(2));
+    let evicted: Vec<_> = admitted.iter().enumerate().filter(|(_, admission)| is_evicted(admission)).collect();
+    assert_eq!(evicted.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [MAX_COMPARED - 1]);
+}
