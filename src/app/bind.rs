@@ -1,6 +1,7 @@
 //! Binds the sockets and takes the files before anything runs. Each error names its key of the configuration.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,7 @@ pub(super) fn bind_authoritative(
         zones: zones.map_err(settings)?,
         tcp_connections,
         tcp_idle_timeout: TCP_IDLE_TIMEOUT,
+        udp_workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         identity: ServerIdentity {
             name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             version: concat!("daymark ", env!("CARGO_PKG_VERSION")).to_owned(),

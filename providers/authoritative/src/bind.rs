@@ -1,13 +1,16 @@
-//! Binds one UDP and one TCP socket for each address, both at the same port.
+//! Binds the UDP sockets and the TCP socket of each address, all at the same port.
 //!
 //! Sockets that another process has bound already ([`InheritedSockets`]) are used as they are. The module does not know what is
 //! served on the sockets.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
-use quinn_udp::UdpSocketState;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
+use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::warn;
 
@@ -16,6 +19,8 @@ use crate::zone::ZoneErrors;
 
 /// The number of connections that the kernel queues until they are accepted.
 const LISTEN_BACKLOG: i32 = 1024;
+/// The time that a response waits for room in the buffer of its socket.
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// The number of free UDP ports to try until one is free for TCP too.
 const MAX_PORT_ATTEMPTS: usize = 16;
 
@@ -151,20 +156,22 @@ impl InheritedSockets {
     }
 }
 
-/// The UDP and the TCP socket of one address.
-#[derive(Debug)]
-pub(crate) struct SocketPair {
-    pub(crate) address: SocketAddr,
-    pub(crate) udp: UdpEndpoint,
-    pub(crate) tcp: TcpListener,
+/// The way to bind sockets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Binding {
+    /// Also on addresses that the host does not have yet.
+    pub(crate) freebind: bool,
+    /// The number of UDP sockets of each address.
+    pub(crate) udp_workers: NonZeroUsize,
 }
 
-/// A UDP socket that can read and set the local address of each datagram.
+/// The sockets of one address.
 #[derive(Debug)]
-pub(crate) struct UdpEndpoint {
+pub(crate) struct BoundSockets {
     pub(crate) address: SocketAddr,
-    pub(crate) socket: UdpSocket,
-    pub(crate) state: Arc<UdpSocketState>,
+    /// One for each worker.
+    pub(crate) udp: Vec<UdpSocket>,
+    pub(crate) tcp: TcpListener,
 }
 
 /// Binds every address for which no socket was inherited. Returns every error, not only the first.
@@ -173,13 +180,13 @@ pub(crate) struct UdpEndpoint {
 /// listens on `0.0.0.0` and `[::]` works on every host.
 pub(crate) fn bind_all(
     addresses: &[SocketAddr],
-    freebind: bool,
+    how: Binding,
     mut inherited: InheritedSockets,
-) -> Result<Vec<SocketPair>, BindError> {
+) -> Result<Vec<BoundSockets>, BindError> {
     let mut bound = Vec::new();
     let mut errors = Vec::new();
     for &address in addresses {
-        match bind_pair(address, freebind, &mut inherited) {
+        match bind_pair(address, how, &mut inherited) {
             Ok(sockets) => bound.push(sockets),
             Err(more) => errors.extend(more),
         }
@@ -196,38 +203,66 @@ pub(crate) fn bind_all(
 
 fn bind_pair(
     address: SocketAddr,
-    freebind: bool,
+    how: Binding,
     inherited: &mut InheritedSockets,
-) -> Result<SocketPair, Vec<SocketError>> {
+) -> Result<BoundSockets, Vec<SocketError>> {
     let mut attempts = if address.port() == 0 { MAX_PORT_ATTEMPTS } else { 1 };
     loop {
         attempts -= 1;
-        let udp = bind_udp(address, freebind, inherited.take_udp(address));
+        let udp = bind_udp(address, how, inherited.take_udp(address));
         // For port 0 the kernel has chosen a UDP port. TCP uses the same.
-        let address = udp.as_ref().map_or(address, |udp| udp.address);
-        match (udp, bind_tcp(address, freebind, inherited.take_tcp(address))) {
-            (Ok(udp), Ok(tcp)) => return Ok(SocketPair { address, udp, tcp }),
+        let bound = udp.as_ref().ok().and_then(|udp| udp.first()?.local_addr().ok());
+        let address = bound.unwrap_or(address);
+        match (udp, bind_tcp(address, how.freebind, inherited.take_tcp(address))) {
+            (Ok(udp), Ok(tcp)) => return Ok(BoundSockets { address, udp, tcp }),
             (Ok(_), Err(SocketError::AddressInUse { .. })) if attempts > 0 => {}
             (udp, tcp) => return Err(udp.err().into_iter().chain(tcp.err()).collect()),
         }
     }
 }
 
-fn bind_udp(address: SocketAddr, freebind: bool, inherited: Option<UdpSocket>) -> Result<UdpEndpoint, SocketError> {
-    let is_bound = inherited.is_some();
-    let socket =
-        inherited.map_or_else(|| new_socket(address, freebind, Type::DGRAM, Protocol::UDP), |socket| Ok(socket.into()));
-    let bound = socket.and_then(|socket| {
-        // Set the options before binding, so that every datagram carries its destination address. For an inherited socket,
-        // Linux reports that address also for datagrams that are queued already.
-        let state = Arc::new(UdpSocketState::new((&socket).into())?);
-        if !is_bound {
-            socket.bind(&address.into())?;
-        }
-        let socket = UdpSocket::from(socket);
-        Ok(UdpEndpoint { address: socket.local_addr()?, socket, state })
+/// Binds a socket for each worker. An inherited socket is shared by all of them.
+fn bind_udp(address: SocketAddr, how: Binding, inherited: Option<UdpSocket>) -> Result<Vec<UdpSocket>, SocketError> {
+    let bound = match inherited {
+        Some(socket) => (0..how.udp_workers.get()).map(|_| socket.try_clone()).collect(),
+        None => bind_udp_group(address, how),
+    };
+    let prepared = bound.and_then(|sockets: Vec<UdpSocket>| {
+        sockets.iter().try_for_each(|socket| prepare_udp(socket, address)).map(|()| sockets)
     });
-    bound.map_err(|cause| SocketError::new(address, DnsTransport::Udp, cause))
+    prepared.map_err(|cause| SocketError::new(address, DnsTransport::Udp, cause))
+}
+
+/// Binds sockets among which the kernel spreads the clients (`SO_REUSEPORT` in `socket(7)`).
+fn bind_udp_group(address: SocketAddr, how: Binding) -> io::Result<Vec<UdpSocket>> {
+    // Other sockets that share the port would go unnoticed, so one that does not share it is bound first.
+    let alone = new_socket(address, how.freebind, Type::DGRAM, Protocol::UDP)?;
+    alone.bind(&address.into())?;
+    let address = UdpSocket::from(alone).local_addr()?;
+    let bind_one = |_| {
+        let socket = new_socket(address, how.freebind, Type::DGRAM, Protocol::UDP)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        Ok(socket.into())
+    };
+    (0..how.udp_workers.get()).map(bind_one).collect()
+}
+
+/// Sets the options of a socket, bound or not.
+fn prepare_udp(socket: &UdpSocket, address: SocketAddr) -> io::Result<()> {
+    // Receiving does not wait by its own flag. Sending waits for room in the buffer of the socket, within a bound.
+    socket.set_nonblocking(false)?;
+    socket.set_write_timeout(Some(SEND_TIMEOUT))?;
+    // Every datagram carries the address that it was sent to, also one that is queued already. No response is ever fragmented, as
+    // RFC 9715 recommends.
+    if address.is_ipv6() {
+        setsockopt(socket, Ipv6RecvPacketInfo, &true)?;
+        set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO)
+    } else {
+        setsockopt(socket, Ipv4PacketInfo, &true)?;
+        set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)
+    }?;
+    Ok(())
 }
 
 fn bind_tcp(address: SocketAddr, freebind: bool, inherited: Option<TcpListener>) -> Result<TcpListener, SocketError> {

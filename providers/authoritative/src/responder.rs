@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use daymark_decision::Decision;
 use hickory_proto::op::ResponseCode;
 
-use crate::counters::{DnsTransport, ResponseCounters};
+use crate::counters::{DnsTransport, Responded, ResponseCounters};
 use crate::engine::DnsEngine;
 use crate::engine_responder::{EngineResponder, Properties};
 use crate::members::Draw;
@@ -42,21 +42,13 @@ impl ServedState {
         });
         Self { table, engine: responder(Draw::Random) }
     }
-}
-
-impl Responder {
-    /// Writes the response to a message into `out`. Returns `false` if the message gets no response.
-    pub(crate) fn respond(&self, message: &[u8], transport: DnsTransport, out: &mut Vec<u8>) -> bool {
-        let served = self.served.load();
-        let code = if served.table.respond(message, transport, out) {
-            Some(ResponseCode::NoError)
-        } else {
-            served.engine.respond(message, transport, out)
-        };
-        if let Some(code) = code {
-            self.counters.count(transport, code);
+    /// Writes the response to a message into `out`. Returns `None` if the message gets no response.
+    pub(crate) fn respond(&self, message: &[u8], transport: DnsTransport, out: &mut Vec<u8>) -> Option<Responded> {
+        if self.table.respond(message, transport, out) {
+            return Some(Responded { code: ResponseCode::NoError, is_copied: true });
         }
-        code.is_some()
+        let code = self.engine.respond(message, transport, out)?;
+        Some(Responded { code, is_copied: false })
     }
 }
 

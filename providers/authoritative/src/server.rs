@@ -2,29 +2,31 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use daymark_connections::Connections;
 use daymark_decision::Decision;
 use daymark_provider::{DecisionError, Provider, validate};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::bind::{BindError, InheritedSockets, SocketPair, bind_all};
+use crate::bind::{BindError, Binding, BoundSockets, InheritedSockets, bind_all};
 use crate::counters::{DnsTransport, ResponseCount, ResponseCounters};
 use crate::engine_responder::Properties;
 use crate::inputs::ServedInputs;
 use crate::responder::Responder;
 use crate::settings::{Nameserver, ServerSettings, ZoneSettings};
 use crate::tcp::{self, TcpLimits};
-use crate::udp;
+use crate::udp::{self, FailedSocket, StopSignal, UdpEndpoint};
 use crate::zone::{Zone, ZoneErrors};
 
 /// An authoritative DNS server of zones whose pools have the answers of the latest decision.
 pub struct Authoritative {
-    sockets: Vec<SocketPair>,
+    sockets: Vec<BoundSockets>,
+    udp_workers: NonZeroUsize,
     limits: TcpLimits,
     responder: Arc<Responder>,
     properties: Properties,
@@ -45,9 +47,18 @@ pub enum ServeError {
         /// The kernel's error.
         source: io::Error,
     },
+    /// The kernel has no descriptor by which the server would stop its workers.
+    #[error("the DNS server cannot start its workers")]
+    Signal(#[source] io::Error),
     /// A task panicked, which is a bug.
     #[error("a task of the DNS server failed")]
     Task(#[from] JoinError),
+}
+
+impl From<FailedSocket> for ServeError {
+    fn from(FailedSocket { address, source }: FailedSocket) -> Self {
+        Self::Socket { address, transport: DnsTransport::Udp, source }
+    }
 }
 
 impl Authoritative {
@@ -60,9 +71,11 @@ impl Authoritative {
             keepalive: u16::try_from(settings.tcp_idle_timeout.as_millis() / 100).unwrap_or(u16::MAX),
         };
         let inputs = ServedInputs::new(zones);
-        let sockets = bind_all(&settings.listen, settings.freebind, inherited)?;
+        let how = Binding { freebind: settings.freebind, udp_workers: settings.udp_workers };
+        let sockets = bind_all(&settings.listen, how, inherited)?;
         Ok(Self {
             sockets,
+            udp_workers: settings.udp_workers,
             limits: TcpLimits {
                 connections: Connections::new(settings.tcp_connections),
                 idle_timeout: settings.tcp_idle_timeout,
@@ -91,25 +104,46 @@ impl Authoritative {
         let mut tasks = JoinSet::new();
         for sockets in &self.sockets {
             let address = sockets.address;
-            let udp_error = move |source| ServeError::Socket { address, transport: DnsTransport::Udp, source };
             let tcp_error = move |source| ServeError::Socket { address, transport: DnsTransport::Tcp, source };
-            let udp = sockets.udp.socket.try_clone().and_then(UdpSocket::from_std).map_err(udp_error)?;
             let tcp = sockets.tcp.try_clone().and_then(TcpListener::from_std).map_err(tcp_error)?;
-            let state = Arc::clone(&sockets.udp.state);
-            let responder = Arc::clone(&self.responder);
-            let stopped = stop.clone();
-            tasks.spawn(async move { udp::serve(udp, &state, &responder, &stopped).await.map_err(udp_error) });
             let limits = self.limits.clone();
             let responder = Arc::clone(&self.responder);
             let stopped = stop.clone();
             tasks.spawn(async move { tcp::serve(tcp, &responder, &limits, &stopped).await.map_err(tcp_error) });
         }
+        let signal = StopSignal::new().map_err(ServeError::Signal)?;
+        // The workers end also if this future is dropped.
+        let _at_the_end = signal.clone().on_drop();
+        for endpoints in self.endpoints()? {
+            let responder = Arc::clone(&self.responder);
+            let signal = signal.clone();
+            tasks.spawn_blocking(move || udp::serve(&endpoints, &responder, &signal).map_err(ServeError::from));
+        }
+        let stopped = stop.clone();
+        tasks.spawn(async move {
+            stopped.cancelled().await;
+            signal.stop();
+            Ok(())
+        });
         let mut result = Ok(());
         while let Some(ended) = tasks.join_next().await {
             stop.cancel();
             result = result.and(ended.map_err(ServeError::from).flatten());
         }
         result
+    }
+
+    /// The UDP sockets of each worker: one of every address.
+    fn endpoints(&self) -> Result<Vec<Vec<UdpEndpoint>>, ServeError> {
+        let worker = |index: usize| {
+            let sockets = self.sockets.iter().filter_map(|bound| Some((bound.address, bound.udp.get(index)?)));
+            let endpoints = sockets.map(|(address, socket)| {
+                let socket = socket.try_clone().map_err(|source| FailedSocket { address, source })?;
+                Ok(UdpEndpoint { address, socket })
+            });
+            endpoints.collect()
+        };
+        (0..self.udp_workers.get()).map(worker).collect()
     }
 
     /// Replaces the zones and keeps the current decision.
@@ -126,6 +160,11 @@ impl Authoritative {
     /// The number of responses since the start, for each transport and response code, including zeros.
     pub fn response_counts(&self) -> Vec<ResponseCount> {
         self.responder.counters.read()
+    }
+
+    /// The number of responses since the start that were copied from the table of finished responses.
+    pub fn copied_responses(&self) -> u64 {
+        self.responder.counters.copied()
     }
 
     /// The open TCP connections, with the limits of their number.

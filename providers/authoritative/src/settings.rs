@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct ServerSettings {
     pub tcp_connections: ConnectionLimits,
     /// The time a TCP client has to send a whole query, and again to read the whole response.
     pub tcp_idle_timeout: Duration,
+    /// The threads that answer by UDP, each with a socket of every address.
+    pub udp_workers: NonZeroUsize,
     /// The answers to questions about the server itself.
     pub identity: ServerIdentity,
 }

@@ -66,9 +66,9 @@ async fn serve_connection(
     while timeout(idle_timeout, read_query(&mut stream, &mut query)).await?? == ReadOutcome::Query {
         activity.set_answering();
         // A client that sends a message without a response is broken or hostile, so its connection is closed.
-        if !responder.respond(&query, DnsTransport::Tcp, &mut response) {
-            return Ok(());
-        }
+        let outcome = responder.served.load().respond(&query, DnsTransport::Tcp, &mut response);
+        let Some(outcome) = outcome else { return Ok(()) };
+        responder.counters.count(DnsTransport::Tcp, outcome);
         framed.clear();
         // The responder limits responses to 65,535 bytes.
         framed.extend_from_slice(&u16::try_from(response.len()).unwrap_or(u16::MAX).to_be_bytes());

@@ -33,6 +33,7 @@ async fn without_a_descriptor_a_connection_waits_and_datagrams_are_answered() {
         zones: Vec::new(),
         tcp_connections: ConnectionLimits { all: 9, per_client: 9 },
         tcp_idle_timeout: Duration::from_mins(1),
+        udp_workers: std::num::NonZeroUsize::MIN,
         identity: daymark_authoritative::ServerIdentity {
             name: "dns-1".to_owned(),
             version: "daymark test".to_owned(),

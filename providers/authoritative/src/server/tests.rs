@@ -14,6 +14,7 @@ fn bind_server() -> Authoritative {
         zones: Vec::new(),
         tcp_connections: ConnectionLimits { all: 1, per_client: 1 },
         tcp_idle_timeout: Duration::from_secs(1),
+        udp_workers: NonZeroUsize::MIN,
         identity: ServerIdentity {
             name: "dns-1".to_owned(),
             version: "daymark test".to_owned(),

@@ -155,6 +155,7 @@ async fn responses_are_counted_by_transport_and_code() {
     ];
     assert_eq!(counted, expected);
     assert_eq!(server.response_counts().len(), 16);
+    assert_eq!(server.copied_responses(), 3, "all of NOERROR");
 }
 
 #[tokio::test]

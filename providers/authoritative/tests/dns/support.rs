@@ -250,6 +250,7 @@ pub(crate) fn settings(zones: Vec<ZoneSettings>) -> ServerSettings {
         zones,
         tcp_connections: ConnectionLimits { all: 100, per_client: 100 },
         tcp_idle_timeout: Duration::from_mins(1),
+        udp_workers: std::num::NonZeroUsize::MIN,
         identity: ServerIdentity {
             name: "dns-1".to_owned(),
             version: "daymark test".to_owned(),
