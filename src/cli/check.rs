@@ -34,6 +34,8 @@ pub(super) fn check(arguments: &Arguments) -> Outcome {
     let mut warnings = std::mem::take(&mut report.warnings);
     warnings.extend(unset_variables(&config));
     warnings.extend(DescriptorBudget::new(&config, descriptors::hard_limit()).finding(&config));
+    let zone_file = zones::key(&config, "zoneFile");
+    warnings.extend(zones.missing_glue().map(|missing| config.finding(&zone_file, "", missing.to_string())));
     let losses = host_losses(&config, &zones);
     let key = zones::key(&config, "nameservers");
     let of_losses = losses.iter().flat_map(HostLosses::warnings);

@@ -6,7 +6,7 @@ use daymark_fake_apiserver::Behaviour;
 
 use crate::support::dns::{all_find, short};
 use crate::support::nodes::{Nodes, Plan};
-use crate::support::{Daymark, POOL, until};
+use crate::support::{Daymark, Finished, POOL, daymark, finish, until};
 
 const RECORDS: &str = "$TTL 300\n@ IN MX 10 mail.example.net.\nwww IN A 192.0.2.80\nstatus IN CNAME lb\n";
 
@@ -138,4 +138,16 @@ fn a_zone_file_of_a_refused_configuration_is_read_again_once_it_is_corrected() {
     until("the mended file is read", || {
         (short("dig", daymark.dns, &["www.kube-cp.com", "A"]) == ["192.0.2.81"]).then_some(())
     });
+}
+
+#[test]
+fn check_warns_of_a_delegation_without_glue() {
+    let nodes = Nodes::start(1);
+    fs::write(nodes.path("kube-cp.com.zone"), format!("{RECORDS}sub NS ns.sub\n")).unwrap();
+    let config = nodes.write(&plan(&nodes));
+    let Finished { code, stdout, .. } = finish(&mut daymark(&["check", "--config", config.to_str().unwrap()]));
+    let warning = stdout.lines().find(|line| line.starts_with("warning: ") && line.contains("zoneFile")).unwrap();
+    let words =
+        "providers[0].zoneFile: sub.kube-cp.com is delegated to ns.sub.kube-cp.com, which has no address in the zone";
+    assert!(code == Some(0) && warning.contains(words), "{stdout}");
 }

@@ -45,4 +45,6 @@ pub use bind::{BindError, InheritedSockets, ListenAddress, SocketError, allow_mi
 pub use counters::{DnsTransport, ResponseCount};
 pub use server::{Authoritative, PreparedZones, ServeError};
 pub use settings::{MasterFile, Nameserver, ServerIdentity, ServerSettings, ZoneSettings};
-pub use zone::{IncludeError, MAX_INCLUDES, MAX_ZONE_BYTES, SyntaxError, Zone, ZoneError, ZoneErrors, included_files};
+pub use zone::{
+    IncludeError, MAX_INCLUDES, MAX_ZONE_BYTES, MissingGlue, SyntaxError, Zone, ZoneError, ZoneErrors, included_files,
+};

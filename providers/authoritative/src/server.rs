@@ -21,7 +21,7 @@ use crate::responder::Responder;
 use crate::settings::{Nameserver, ServerSettings, ZoneSettings};
 use crate::tcp::{self, TcpLimits};
 use crate::udp::{self, FailedSocket, StopSignal, UdpEndpoint};
-use crate::zone::{Zone, ZoneErrors};
+use crate::zone::{MissingGlue, Zone, ZoneErrors};
 
 /// An authoritative DNS server of zones whose pools have the answers of the latest decision.
 pub struct Authoritative {
@@ -191,6 +191,11 @@ impl PreparedZones {
     /// The nameservers of each zone, by the NS records of its apex. Only those in the zone have their addresses.
     pub fn nameservers(&self) -> impl Iterator<Item = Vec<Nameserver>> {
         self.0.iter().map(|zone| zone.nameservers())
+    }
+
+    /// The delegations of the zones to nameservers in them that have no address.
+    pub fn missing_glue(&self) -> impl Iterator<Item = MissingGlue> {
+        self.0.iter().flat_map(|zone| zone.missing_glue())
     }
 }
 

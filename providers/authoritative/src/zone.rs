@@ -6,6 +6,7 @@
 mod build;
 mod error;
 mod generate;
+mod glue;
 mod include;
 mod lexer;
 mod location;
@@ -29,6 +30,7 @@ use crate::settings::{Nameserver, ZoneSettings};
 
 use error::display_name;
 pub use error::{ZoneError, ZoneErrors};
+pub use glue::MissingGlue;
 pub use include::{IncludeError, MAX_INCLUDES, MAX_ZONE_BYTES, included_files};
 pub use syntax::SyntaxError;
 
@@ -91,6 +93,11 @@ impl Zone {
         let names = set(&self.records, &self.apex, RecordType::NS).into_iter().flat_map(|set| nameserver_names(set));
         let nameservers = names.map(|name| Nameserver { name: display_name(name), addresses: self.addresses(name) });
         nameservers.collect()
+    }
+
+    /// Every delegation to a nameserver in the zone that has no address in it.
+    pub(crate) fn missing_glue(&self) -> Vec<MissingGlue> {
+        glue::missing(self)
     }
 
     /// The static addresses of a name.

@@ -225,6 +225,37 @@ fn a_file_is_served_as_bind_reads_it() {
     assert_eq!(data_of(&zone, "after.kube-cp.com", RecordType::A), [address(2)]);
 }
 
+#[test]
+fn a_delegation_to_a_nameserver_of_the_zone_without_an_address_is_reported() {
+    let missing = |text: &str| {
+        let zone = Zone::build(&settings(&["lb.kube-cp.com"], text)).unwrap();
+        zone.missing_glue().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let message = |cut: &str, nameserver: &str| {
+        format!(
+            "{cut}.kube-cp.com is delegated to {nameserver}.kube-cp.com, which has no address in the zone kube-cp.com, so resolvers \
+             may not reach it; add an A or AAAA record of {nameserver}.kube-cp.com"
+        )
+    };
+    // Each as `named-checkzone` warns.
+    assert_eq!(missing("sub NS ns.sub\n"), [message("sub", "ns.sub")]);
+    assert_eq!(missing("sub NS SUB\n"), [message("sub", "SUB")]);
+    assert_eq!(missing("sub NS ns.other\nother NS x.example.\n"), [message("sub", "ns.other")]);
+    assert_eq!(missing("sub NS none\n"), [message("sub", "none")]);
+    assert_eq!(missing("sub NS ns.sub\nns.sub CNAME www\n"), [message("sub", "ns.sub")]);
+    assert_eq!(missing("sub NS ns.sub\n*.sub A 192.0.2.1\n"), [message("sub", "ns.sub")]);
+    assert_eq!(missing("sub NS ns.sub\nsub NS two.sub\nns.sub A 192.0.2.1\n"), [message("sub", "two.sub")]);
+    for fine in [
+        "sub NS ns.sub\nns.sub AAAA 2001:db8::1\n",
+        "sub NS ns.example.net.\nmail.sub MX 10 x\n",
+        "sub NS ns.other\n*.other A 192.0.2.1\n",
+        "sub NS lb\n",
+        "sub NS ns.example.net.\nbelow.sub NS none.below.sub\n",
+    ] {
+        assert_eq!(missing(fine), [""; 0], "{fine}");
+    }
+}
+
 /// The settings with more files in the directory of the master file.
 fn with_files(text: &str, files: &[(&str, &str)]) -> ZoneSettings {
     let mut settings = settings(&[], text);
