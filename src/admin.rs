@@ -26,7 +26,7 @@ use daymark_discovery::DiscoveryStatuses;
 use daymark_files::{WatchedFiles, error_chain};
 
 pub use self::allowed_hosts::AllowedHosts;
-pub use self::server::{CONNECTION_LIMITS, serve};
+pub use self::server::serve;
 pub use self::token::AdminToken;
 
 use crate::driver::{Gone, Handle};

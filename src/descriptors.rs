@@ -8,9 +8,14 @@ use std::thread;
 
 use daymark_config::{AuthoritativeConfig, Config, Finding, PoolConfig};
 use daymark_connections::ConnectionLimits;
+use tracing::warn;
 
-use crate::admin;
+use crate::os::descriptors;
 use crate::zones;
+
+/// The limits of the open connections of one listener of the admin API. A client that only keeps connections open cannot keep
+/// out another one, such as the kubelet that asks `/livez`.
+pub const ADMIN_CONNECTIONS: ConnectionLimits = ConnectionLimits { all: 64, per_client: 16 };
 
 /// Standard input, output and error, the event queues of the runtime, signals, the log, the service manager, and the lock of
 /// the state.
@@ -68,6 +73,16 @@ impl DescriptorBudget {
     }
 }
 
+/// Logs a warning if the new configuration of a reload needs more descriptors for Daymark itself, and they may be too few now.
+pub fn warn_after_reload(former: &Config, new: &Config) {
+    let budget = DescriptorBudget::new(new, descriptors::hard_limit());
+    if budget.needs.own > DescriptorNeeds::of(former).own
+        && let Some(shortage) = budget.shortage()
+    {
+        warn!("{shortage}; until a restart more connections may be open");
+    }
+}
+
 impl DescriptorNeeds {
     /// Counts the descriptors that a configuration needs.
     fn of(config: &Config) -> Self {
@@ -99,14 +114,14 @@ impl DescriptorNeeds {
     }
 
     fn of_admin_clients(&self) -> usize {
-        admin::CONNECTION_LIMITS.descriptors() * self.admin_servers
+        ADMIN_CONNECTIONS.descriptors() * self.admin_servers
     }
 
     /// Shares what the limit leaves among the clients. A listener of the admin API gets a quarter, and what DNS does not need.
     fn within(self, limit: usize) -> DescriptorBudget {
         let available = limit.saturating_sub(self.own);
         let beside_dns = available.saturating_sub(self.of_dns_clients()) / self.admin_servers;
-        let admin = admin::CONNECTION_LIMITS.within_descriptors(beside_dns.max(available / 4));
+        let admin = ADMIN_CONNECTIONS.within_descriptors(beside_dns.max(available / 4));
         let beside_admin = available.saturating_sub(admin.descriptors() * self.admin_servers);
         let dns = self.dns.map(|dns| dns.within_descriptors(beside_admin));
         DescriptorBudget { needs: self, limit, dns, admin }
@@ -126,7 +141,7 @@ impl fmt::Display for DescriptorBudget {
         if let (Some(dns), Some(wanted)) = (dns, needs.dns) {
             write!(f, "{} TCP connections of DNS instead of {} and ", dns.all, wanted.all)?;
         }
-        let wanted = admin::CONNECTION_LIMITS;
+        let wanted = ADMIN_CONNECTIONS;
         write!(f, "{} of the admin API instead of {} are open at once", admin.all, wanted.all)?;
         if needs.own > *limit {
             f.write_str(", and probes may fail")?;
@@ -175,7 +190,7 @@ mod tests {
     #[test]
     fn a_limit_that_is_high_enough_lowers_nothing() {
         let budget = needs(48, 256, 1).within(400);
-        assert_eq!((budget.shortage(), budget.dns, budget.admin), (None, budget.needs.dns, admin::CONNECTION_LIMITS));
+        assert_eq!((budget.shortage(), budget.dns, budget.admin), (None, budget.needs.dns, ADMIN_CONNECTIONS));
         assert_eq!(needs(48, 65_535, 2).within(usize::MAX).shortage(), None);
     }
 

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use self::fixed_keys::changed_fixed_keys;
+use crate::descriptors;
 use crate::driver::{Gone, Handle, ReloadPermit};
 use crate::expiries::PoolExpiries;
 use crate::last_good::{GoodConfig, GoodConfigWriter};
@@ -323,6 +324,7 @@ impl Reloader {
         self.probes.configure(pools.iter().map(PoolConfig::probed));
         let is_new = |warning: &&Finding| !self.config.warnings.contains(warning);
         config.warnings.iter().filter(is_new).for_each(|warning| warn!("{warning}"));
+        descriptors::warn_after_reload(&self.config, &config);
         self.expiries.set(self.probes.probers());
         self.config = config;
         self.refused = None;

@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use daymark_connections::{Activity, ConnectionLimits, Connections, serve_connections};
+use daymark_connections::{Activity, Connections, serve_connections};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -20,9 +20,6 @@ use tracing::debug;
 use super::ErrorResponse;
 use super::allowed_hosts::{self, AllowedHosts};
 
-/// The limits of the open connections of one listener. A client that only keeps connections open cannot keep out another one,
-/// such as the kubelet that asks `/livez`.
-pub const CONNECTION_LIMITS: ConnectionLimits = ConnectionLimits { all: 64, per_client: 16 };
 /// The size of the buffers of a connection, and so of the longest head of a request. hyper answers a longer one with 431.
 const MAX_BUFFER_BYTES: usize = 16 * 1024;
 /// The time that a client has to send the head of a request, also of the next one on its connection.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::*;
+use crate::descriptors::ADMIN_CONNECTIONS;
 use crate::driver::Outputs;
 use crate::driver::{self, Driver, DriverWithHandle};
 use crate::publish;
@@ -72,7 +73,7 @@ fn bench() -> Bench {
         state: StateHealth::default(),
         refused: Refused::default(),
         queries: Arc::new(|| vec![QueryCount { transport: "udp", rcode: "NOERROR".to_owned(), count: 42 }]),
-        servers: vec![ConnectionServer { name: "admin", connections: Connections::new(CONNECTION_LIMITS) }],
+        servers: vec![ConnectionServer { name: "admin", connections: Connections::new(ADMIN_CONNECTIONS) }],
         key_file: None,
         token: AdminToken::in_file(&dir.path().join("token")),
     };

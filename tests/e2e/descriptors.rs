@@ -87,3 +87,19 @@ fn check_warns_of_a_limit_that_is_too_low_for_the_configuration() {
     let Finished { stdout, .. } = finish(&mut with_limits(500, 500, &["check"], &config));
     assert!(!stdout.contains("file descriptors"), "the named number is enough: {stdout}");
 }
+
+#[test]
+fn a_reload_that_needs_more_descriptors_than_there_are_is_a_warning() {
+    let nodes = Nodes::start(1);
+    let mut plan = nodes.plan();
+    plan.provider = "    maxTcpConnections: 9\n".to_owned();
+    let config = nodes.write(&plan);
+    let daymark = Daymark::start(&mut with_limits(300, 300, &["run"], &config));
+    assert!(!daymark.log().contains("file descriptors"), "{}", daymark.log());
+    plan.nodes.extend((1..60).map(|n| (format!("more-{n}"), format!("127.0.3.{n}"))));
+    nodes.write(&plan);
+    daymark.process.signal("HUP");
+    daymark.logs("this process may open 300 file descriptors and needs up to ");
+    daymark.logs(", and probes may fail; raise the limit to ");
+    daymark.logs("; until a restart more connections may be open");
+}

@@ -134,14 +134,13 @@ fn log_reached_limit(kind: &str, client: SocketAddr, limits: ConnectionLimits, r
 
 fn log_past_evictions(kind: &str, connections: &Connections) {
     for PastEvictions { limit, count } in connections.past_evictions() {
-        let limit = match limit {
-            ReachedLimit::PerClient => "for one client",
-            ReachedLimit::All => "in all",
+        let limits = connections.limits();
+        let within = match limit {
+            ReachedLimit::PerClient => format!("of every client are within the limit of {}", limits.per_client),
+            ReachedLimit::All => format!("are within the limit of {}", limits.all),
         };
-        warn!(
-            "{kind} connections are within the limit {limit} again: {count} were closed for new ones, none in the last {} s",
-            QUIET_TIME.as_secs()
-        );
+        let quiet = QUIET_TIME.as_secs();
+        warn!("{kind} connections {within} again: {count} were closed for new ones, none in the last {quiet} s");
     }
 }
 

@@ -67,8 +67,8 @@ async fn a_client_above_its_limit_is_one_warning_and_one_with_the_number_when_it
     );
     assert!(
         end.ends_with(
-            "WARN daymark_connections: DNS connections are within the limit for one client again: 3 were closed for new \
-             ones, none in the last 10 s"
+            "WARN daymark_connections: DNS connections of every client are within the limit of 2 again: 3 were closed \
+             for new ones, none in the last 10 s"
         ),
         "{end}"
     );
@@ -87,7 +87,7 @@ async fn the_limit_of_all_is_one_warning_and_one_with_the_number_when_it_is_over
     );
     assert!(
         end.ends_with(
-            "WARN daymark_connections: DNS connections are within the limit in all again: 2 were closed for new ones, none \
+            "WARN daymark_connections: DNS connections are within the limit of 3 again: 2 were closed for new ones, none \
              in the last 10 s"
         ),
         "{end}"
