@@ -32,7 +32,7 @@ pub use self::token::AdminToken;
 use crate::driver::{Gone, Handle};
 use crate::events::Events;
 use crate::expiries::PoolExpiries;
-use crate::metrics::{ConnectionServer, DriverReadings, Metrics, ProviderReadings, QueryCount, Readings};
+use crate::metrics::{ConnectionServer, DnsReadings, DriverReadings, Metrics, ProviderReadings, Readings};
 use crate::os::clock::Clock;
 use crate::os::crashes;
 use crate::os::log_writer;
@@ -43,7 +43,7 @@ use crate::state::StateHealth;
 use crate::watchdog::{StuckTask, Watchdog};
 
 /// Queries since the start by transport and RCODE, as the DNS server counts them.
-pub type QueryCounts = Arc<dyn Fn() -> Vec<QueryCount> + Send + Sync>;
+pub type DnsReader = Arc<dyn Fn() -> DnsReadings + Send + Sync>;
 
 /// The longest wait for the driver of a request whose sender waits only a moment. A kubelet waits for one second by default.
 const READ_TIMEOUT: Duration = Duration::from_millis(500);
@@ -71,8 +71,8 @@ pub struct Admin {
     pub state: StateHealth,
     /// The reason for which the newest configuration is refused.
     pub refused: Refused,
-    /// The number of DNS queries so far.
-    pub queries: QueryCounts,
+    /// Reads the counters of the DNS server.
+    pub dns: DnsReader,
     /// The servers of TCP clients.
     pub servers: Vec<ConnectionServer>,
     /// The file of the gossip keys; `None` for a host without peers.
@@ -278,7 +278,7 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, ErrorResponse> 
             .map(|provider| ProviderReadings { status: provider.status(), calls: provider.calls() })
             .collect(),
         now: admin.clock.now(),
-        queries: (admin.queries)(),
+        dns: (admin.dns)(),
         servers: admin.servers.clone(),
         state_failures: admin.state.failures(),
         state_writable: admin.state.errors().is_empty(),

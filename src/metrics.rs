@@ -2,6 +2,7 @@
 
 mod connections;
 mod discovery;
+mod dns;
 mod expiries;
 mod hosts;
 mod pools;
@@ -26,6 +27,8 @@ use prometheus_client::registry::Registry;
 use self::connections::ConnectionMetrics;
 pub use self::connections::ConnectionServer;
 use self::discovery::DiscoveryMetrics;
+use self::dns::DnsMetrics;
+pub use self::dns::{DnsReadings, QueryCount};
 use self::expiries::ExpiryMetrics;
 use self::hosts::HostMetrics;
 use self::pools::PoolMetrics;
@@ -46,7 +49,7 @@ pub struct Metrics {
     last_success: Family<ProviderLabels, Gauge>,
     calls: Family<CallLabels, Counter>,
     calls_remaining: Family<ProviderLabels, Gauge>,
-    queries: Family<QueryLabels, Counter>,
+    dns: DnsMetrics,
     connections: ConnectionMetrics,
     state_failures: Counter,
     state_writable: Gauge,
@@ -86,8 +89,8 @@ pub struct Readings {
     pub providers: Vec<ProviderReadings>,
     /// The time of this reading.
     pub now: Moment,
-    /// Queries since the start by transport and RCODE.
-    pub queries: Vec<QueryCount>,
+    /// The DNS server.
+    pub dns: DnsReadings,
     /// The servers of TCP clients.
     pub servers: Vec<ConnectionServer>,
     /// The number of failures to save the state.
@@ -102,17 +105,6 @@ pub struct Readings {
     pub crashes: u64,
     /// The number of lost lines of the log.
     pub lost_lines: u64,
-}
-
-/// The queries of one transport that were answered with one RCODE.
-#[derive(Clone, Debug)]
-pub struct QueryCount {
-    /// The transport: `udp` or `tcp`.
-    pub transport: &'static str,
-    /// The mnemonic of the RCODE.
-    pub rcode: String,
-    /// The number of queries.
-    pub count: u64,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -155,12 +147,6 @@ struct CallLabels {
     outcome: &'static str,
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct QueryLabels {
-    transport: &'static str,
-    rcode: String,
-}
-
 /// The buckets from half a millisecond, an answer on a kept connection, to eight seconds, beyond every sensible time-out.
 #[derive(Clone, Debug)]
 struct Buckets;
@@ -186,7 +172,7 @@ impl Default for Metrics {
             last_success: Family::default(),
             calls: Family::default(),
             calls_remaining: Family::default(),
-            queries: Family::default(),
+            dns: DnsMetrics::default(),
             connections: ConnectionMetrics::default(),
             state_failures: Counter::default(),
             state_writable: Gauge::default(),
@@ -220,7 +206,7 @@ impl Metrics {
         );
         self.pools.register(&mut all);
         self.register_providers(&mut all);
-        all.register("dns_queries", "DNS queries answered, by transport and RCODE", self.queries.clone());
+        self.dns.register(&mut all);
         self.connections.register(&mut all);
         all.register("state_save_failures", "Failures to write the state file", self.state_failures.clone());
         all.register("state_writable", "1 while the state file can be written", self.state_writable.clone());
@@ -306,10 +292,7 @@ impl Metrics {
             self.fill_driver(driver);
         }
         readings.providers.iter().for_each(|provider| self.fill_provider(provider, readings.now));
-        for counted in &readings.queries {
-            let query = QueryLabels { transport: counted.transport, rcode: counted.rcode.clone() };
-            self.queries.get_or_create(&query).inner().store(counted.count, Ordering::Relaxed);
-        }
+        self.dns.fill(&readings.dns);
         self.connections.fill(&readings.servers);
         self.state_failures.inner().store(readings.state_failures, Ordering::Relaxed);
         self.state_writable.set(readings.state_writable.into());

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_authoritative::Authoritative;
-use daymark_config::{Config, Finding, PoolConfig};
+use daymark_config::{AuthoritativeConfig, Config, Finding, PoolConfig};
 use daymark_decision::Pool;
 use daymark_files::FileVersion;
 use daymark_probe::Supervisor;
@@ -314,6 +314,9 @@ impl Reloader {
         let LoadedZones { zones, zone_file } = zones;
         if let Some(authoritative) = &self.authoritative {
             authoritative.configure(zones);
+            if let Some(AuthoritativeConfig { rate_limit, .. }) = zones::authoritative(&config) {
+                authoritative.limit_rate(rate_limit.clone());
+            }
         }
         let good = GoodConfig::new(self.file.as_deref(), &config, zone_file.as_ref());
         self.discovery.configure(&config.pools);

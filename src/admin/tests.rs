@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use daymark_authoritative::RateLimitCounts;
 use daymark_config::Config;
 use daymark_connections::Connections;
 use daymark_decision::fixtures::pool_name;
@@ -18,6 +19,7 @@ use super::*;
 use crate::descriptors::ADMIN_CONNECTIONS;
 use crate::driver::Outputs;
 use crate::driver::{self, Driver, DriverWithHandle};
+use crate::metrics::QueryCount;
 use crate::publish;
 use crate::state::DecidedState;
 use crate::watchdog::WatchdogHandle;
@@ -72,7 +74,10 @@ fn bench() -> Bench {
         providers: vec![Progress::local("memory", clock), Progress::remote("cloudflare", clock, usage)],
         state: StateHealth::default(),
         refused: Refused::default(),
-        queries: Arc::new(|| vec![QueryCount { transport: "udp", rcode: "NOERROR".to_owned(), count: 42 }]),
+        dns: Arc::new(|| DnsReadings {
+            queries: vec![QueryCount { transport: "udp", rcode: "NOERROR".to_owned(), count: 42 }],
+            rate_limited: Some(RateLimitCounts { dropped: 5, slipped: 6, log_only: 7 }),
+        }),
         servers: vec![ConnectionServer { name: "admin", connections: Connections::new(ADMIN_CONNECTIONS) }],
         key_file: None,
         token: AdminToken::in_file(&dir.path().join("token")),
@@ -276,6 +281,9 @@ async fn the_metrics_contain_everything_that_is_promised() {
         "daymark_provider_calls_total{provider=\"cloudflare\",call=\"readPool\",outcome=\"limited\"} 3",
         "daymark_provider_calls_remaining{provider=\"cloudflare\"} 50",
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"NOERROR\"} 42",
+        "daymark_dns_rate_limited_total{action=\"dropped\"} 5",
+        "daymark_dns_rate_limited_total{action=\"slipped\"} 6",
+        "daymark_dns_rate_limited_total{action=\"logOnly\"} 7",
         "daymark_tcp_connections_open{server=\"admin\"} 0",
         "daymark_tcp_connections_evicted_total{server=\"admin\",limit=\"all\"} 0",
         "daymark_tcp_connections_evicted_total{server=\"admin\",limit=\"perClient\"} 0",
@@ -302,7 +310,7 @@ async fn scrapes_at_the_same_time_are_all_complete() {
         driver: None,
         providers: Vec::new(),
         now: bench.admin.clock.now(),
-        queries: Vec::new(),
+        dns: DnsReadings::default(),
         servers: Vec::new(),
         state_failures: 0,
         state_writable: true,

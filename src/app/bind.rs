@@ -61,6 +61,7 @@ pub(super) fn bind_authoritative(
             nsid: true,
             chaos: false,
         },
+        rate_limit: authoritative.rate_limit.clone(),
     };
     let at_its_key = |error: &SocketError| {
         let index = authoritative.listen.iter().position(|address| *address == error.address()).unwrap_or_default();

@@ -22,12 +22,12 @@ use tracing::{info, warn};
 use super::bind::{AdminListeners, BoundServer, BoundToken, RememberedNodes, loaded};
 use super::tasks::Tasks;
 use super::{App, RememberingProvider};
-use crate::admin::{self, Admin, AllowedHosts, QueryCounts, token as admin_token};
+use crate::admin::{self, Admin, AllowedHosts, DnsReader, token as admin_token};
 use crate::driver::{self, DRIVER_TIMEOUT, Driver, DriverWithHandle, Hosts, Outputs};
 use crate::events::Events;
 use crate::expiries::PoolExpiries;
 use crate::last_good::{GoodConfig, GoodConfigWriter};
-use crate::metrics::{ConnectionServer, Metrics, QueryCount};
+use crate::metrics::{ConnectionServer, DnsReadings, Metrics, QueryCount};
 use crate::node_discovery::{self, DiscoveryState, PersistentDiscovery};
 use crate::os::clock::Clock;
 use crate::os::notify;
@@ -303,7 +303,7 @@ impl Spawner {
             state: self.state.clone(),
             refused: inputs.reloading.refused,
             servers,
-            queries: query_counts(inputs.authoritative),
+            dns: dns_reader(inputs.authoritative),
             key_file: inputs.key_file,
             token: inputs.token.token,
         };
@@ -354,15 +354,17 @@ fn shown(address: io::Result<SocketAddr>) -> String {
     address.map_or_else(|error| error.to_string(), |address| address.to_string())
 }
 
-fn query_counts(authoritative: Option<Arc<Authoritative>>) -> QueryCounts {
+fn dns_reader(authoritative: Option<Arc<Authoritative>>) -> DnsReader {
     Arc::new(move || {
         let counts = authoritative.iter().flat_map(|server| server.response_counts());
-        counts
-            .map(|counted| QueryCount {
-                transport: counted.transport.as_str(),
-                rcode: counted.code.to_owned(),
-                count: counted.count,
-            })
-            .collect()
+        let queries = counts.map(|counted| QueryCount {
+            transport: counted.transport.as_str(),
+            rcode: counted.code.to_owned(),
+            count: counted.count,
+        });
+        DnsReadings {
+            queries: queries.collect(),
+            rate_limited: authoritative.as_ref().map(|server| server.rate_limit_counts()),
+        }
     })
 }

@@ -96,6 +96,7 @@ fn of_authoritative(old: &AuthoritativeConfig, new: &AuthoritativeConfig) -> Vec
         zone_file: _,
         max_tcp_connections,
         max_tcp_connections_per_client: per_client,
+        rate_limit: _,
     } = old;
     vec![
         key("listen", *listen != new.listen),
@@ -276,6 +277,14 @@ providers:
             [""; 0],
             "it is named beside the file"
         );
+    }
+
+    #[test]
+    fn the_rate_limit_can_change() {
+        let old = format!("{POOLS}{AUTHORITATIVE}");
+        let limited =
+            old.replace("type: authoritative", "type: authoritative, rateLimit: {mode: logOnly, exempt: [10.0.0.0/8]}");
+        assert_eq!(fixed(&old, &limited), [""; 0]);
     }
 
     #[test]

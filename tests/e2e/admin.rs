@@ -66,6 +66,7 @@ fn every_metric_is_exported_as_open_metrics() {
         format!("daymark_pool_ttl_seconds{{pool=\"{POOL}\"}} "),
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"REFUSED\"} 1".to_owned(),
         "daymark_dns_queries_total{transport=\"tcp\",rcode=\"NOERROR\"} 1".to_owned(),
+        "daymark_dns_rate_limited_total{action=\"dropped\"} 0".to_owned(),
         "daymark_tcp_connections_open{server=\"dns\"} 0".to_owned(),
         "daymark_tcp_connections_open{server=\"admin\"} 1".to_owned(),
         "daymark_provider_published_generation{provider=\"authoritative\"} ".to_owned(),

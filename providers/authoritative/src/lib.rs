@@ -28,6 +28,7 @@ mod members;
 mod name;
 mod negative;
 mod query;
+mod rate_limit;
 mod records;
 mod responder;
 mod response;
@@ -43,6 +44,7 @@ mod zone;
 
 pub use bind::{BindError, InheritedSockets, ListenAddress, SocketError, allow_missing_address};
 pub use counters::{DnsTransport, ResponseCount};
+pub use rate_limit::{LOOPBACK, RateLimitCounts, RateLimitMode, RateLimitSettings};
 pub use server::{Authoritative, PreparedZones, ServeError};
 pub use settings::{MasterFile, Nameserver, ServerIdentity, ServerSettings, ZoneSettings};
 pub use zone::{

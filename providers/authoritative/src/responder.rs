@@ -12,6 +12,7 @@ use crate::counters::{DnsTransport, Responded, ResponseCounters};
 use crate::engine::DnsEngine;
 use crate::engine_responder::{EngineResponder, Properties};
 use crate::members::Draw;
+use crate::rate_limit::ResponseRateLimit;
 use crate::served::ZoneContent;
 use crate::table::ResponseTable;
 use crate::zone::Zone;
@@ -20,6 +21,8 @@ use crate::zone::Zone;
 pub(crate) struct Responder {
     pub(crate) served: ArcSwap<ServedState>,
     pub(crate) counters: ResponseCounters,
+    /// The limit of the responses by UDP.
+    pub(crate) rate_limit: ResponseRateLimit,
 }
 
 /// The zones and the decision of one moment.

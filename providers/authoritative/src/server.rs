@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use daymark_connections::Connections;
@@ -17,6 +18,7 @@ use crate::bind::{BindError, Binding, BoundSockets, InheritedSockets, bind_all};
 use crate::counters::{DnsTransport, ResponseCount, ResponseCounters};
 use crate::engine_responder::Properties;
 use crate::inputs::ServedInputs;
+use crate::rate_limit::{RateLimitCounts, RateLimitSettings, ResponseRateLimit};
 use crate::responder::Responder;
 use crate::settings::{Nameserver, ServerSettings, ZoneSettings};
 use crate::tcp::{self, TcpLimits};
@@ -83,6 +85,7 @@ impl Authoritative {
             responder: Arc::new(Responder {
                 served: ArcSwap::new(Arc::new(inputs.served(&properties))),
                 counters: ResponseCounters::default(),
+                rate_limit: ResponseRateLimit::new(settings.rate_limit.clone(), Instant::now()),
             }),
             properties,
             inputs: Mutex::new(inputs),
@@ -155,6 +158,16 @@ impl Authoritative {
         let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
         inputs.set_zones(zones.0);
         self.replace_served(&inputs);
+    }
+
+    /// Replaces the limit of the responses by UDP.
+    pub fn limit_rate(&self, settings: RateLimitSettings) {
+        self.responder.rate_limit.configure(settings);
+    }
+
+    /// The numbers of responses above the limit since the start.
+    pub fn rate_limit_counts(&self) -> RateLimitCounts {
+        self.responder.rate_limit.counts()
     }
 
     /// The number of responses since the start, for each transport and response code, including zeros.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use daymark_connections::ConnectionLimits;
 use daymark_decision::PoolName;
 
+use crate::rate_limit::RateLimitSettings;
+
 /// The settings of an authoritative server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
@@ -25,6 +27,8 @@ pub struct ServerSettings {
     pub tcp_idle_timeout: Duration,
     /// The threads that answer by UDP, each with a socket of every address.
     pub udp_workers: NonZeroUsize,
+    /// The limit of the responses that one network gets by UDP.
+    pub rate_limit: RateLimitSettings,
     /// The answers to questions about the server itself.
     pub identity: ServerIdentity,
 }

@@ -7,9 +7,10 @@
 //! wildcard socket the kernel would choose the source address by its routes, so the worker sets it for each response.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 use std::{array, iter};
 
 use daymark_connections::is_fatal;
@@ -173,6 +174,12 @@ impl Source {
     }
 }
 
+/// The IP address of a client.
+fn ip_of(client: &SockaddrStorage) -> Option<IpAddr> {
+    let v4 = client.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+    v4.or_else(|| client.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+}
+
 impl<'a> Lane<'a> {
     fn new(endpoint: &'a UdpEndpoint) -> Self {
         let control = Self::control(endpoint);
@@ -227,13 +234,23 @@ impl<'a> Lane<'a> {
         let served = responder.served.load();
         let mut count = 0;
         let mut lacks_source = false;
-        for message in recvmmsg(fd, &mut self.received, &mut slices, MsgFlags::MSG_DONTWAIT, None)? {
+        let messages = recvmmsg(fd, &mut self.received, &mut slices, MsgFlags::MSG_DONTWAIT, None)?;
+        let rate_limit = responder.rate_limit.at(Instant::now());
+        for message in messages {
             count += 1;
             let (Some(query), Some(client)) = (message.iovs().next(), message.address) else { continue };
             let source = Source::of(&message);
             lacks_source |= matches!(source, Source::Socket);
-            if let Some(responded) = served.respond(query, DnsTransport::Udp, &mut responses[*length]) {
+            let response = &mut responses[*length];
+            if let Some(responded) = served.respond(query, DnsTransport::Udp, response) {
                 tally.count(responded);
+                if let Some(ip) = ip_of(&client) {
+                    let length = rate_limit.limit(ip, response);
+                    response.truncate(length);
+                }
+                if response.is_empty() {
+                    continue;
+                }
                 clients[*length] = Some(client);
                 sources[*length] = source;
                 *length += 1;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use daymark_authoritative::{Authoritative, InheritedSockets, ServerSettings};
+use daymark_authoritative::{Authoritative, InheritedSockets, RateLimitSettings, ServerSettings};
 use daymark_connections::ConnectionLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,6 +40,7 @@ async fn without_a_descriptor_a_connection_waits_and_datagrams_are_answered() {
             nsid: true,
             chaos: false,
         },
+        rate_limit: RateLimitSettings::default(),
     };
     let server = Arc::new(Authoritative::bind(&settings, InheritedSockets::default()).unwrap());
     let address = server.local_addrs()[0];

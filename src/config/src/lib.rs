@@ -343,6 +343,8 @@ pub struct AuthoritativeConfig {
     pub max_tcp_connections: usize,
     /// The most TCP connections that one client may have open at once.
     pub max_tcp_connections_per_client: usize,
+    /// The limit of the responses that one network gets by UDP.
+    pub rate_limit: daymark_authoritative::RateLimitSettings,
 }
 
 /// One server of a zone.

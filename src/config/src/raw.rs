@@ -4,6 +4,7 @@
 mod admin;
 mod cloudflare;
 mod nodes;
+mod rate_limit;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -23,6 +24,7 @@ use super::values::{
 pub(super) use self::admin::{ADMIN_LISTEN, RawAdmin};
 pub(super) use self::cloudflare::{CALL_SHARE, CALL_TIMEOUT, CloudflareTtl, DRIFT_INTERVAL, RawCloudflare, RawServed};
 pub(super) use self::nodes::{DISCOVERY_INTERVAL, RawDiscovered, RawFromKubernetes, RawNodes, SELECTOR, SHRINK_PAUSE};
+pub(super) use self::rate_limit::RawRateLimit;
 
 pub(super) const PORT: u16 = 6443;
 pub(super) const PRIORITY: u16 = 0;
@@ -303,6 +305,9 @@ pub(super) struct RawAuthoritative {
     #[serde(default)]
     #[schemars(extend("default" = MAX_TCP_CONNECTIONS_PER_CLIENT))]
     pub(super) max_tcp_connections_per_client: Key<Whole<usize, 1, 65_535>>,
+    /// The limit of the responses that one network gets by UDP.
+    #[serde(default)]
+    pub(super) rate_limit: Key<RawRateLimit>,
 }
 
 /// One server of a zone.

@@ -5,6 +5,7 @@ mod cloudflare;
 mod discovery;
 mod fault;
 mod names;
+mod network;
 mod peers;
 mod ping;
 
@@ -31,6 +32,7 @@ pub(super) use self::cloudflare::{
 pub(super) use self::discovery::{AddressKind, LabelSelector, NodeSource};
 pub(super) use self::fault::TextFault;
 pub(super) use self::names::{DnsName, ServerName};
+pub(super) use self::network::NetworkText;
 pub(super) use self::peers::{ClusterName, PEER_PORT, ServeAddress};
 pub(super) use self::ping::PingUrl;
 

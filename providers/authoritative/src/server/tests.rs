@@ -21,6 +21,7 @@ fn bind_server() -> Authoritative {
             nsid: true,
             chaos: false,
         },
+        rate_limit: RateLimitSettings::default(),
     };
     Authoritative::bind(&settings, InheritedSockets::default()).unwrap()
 }

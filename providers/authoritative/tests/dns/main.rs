@@ -9,6 +9,7 @@ mod inherited_sockets;
 mod negative;
 mod parent;
 mod provider;
+mod rate_limit;
 mod source_address;
 mod support;
 mod tcp;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_authoritative::{
-    Authoritative, InheritedSockets, MasterFile, Nameserver, ServeError, ServerIdentity, ServerSettings, ZoneSettings,
+    Authoritative, InheritedSockets, MasterFile, Nameserver, RateLimitSettings, ServeError, ServerIdentity,
+    ServerSettings, ZoneSettings,
 };
 use daymark_connections::ConnectionLimits;
 use daymark_decision::fixtures::pool_name;
@@ -257,6 +258,7 @@ pub(crate) fn settings(zones: Vec<ZoneSettings>) -> ServerSettings {
             nsid: true,
             chaos: false,
         },
+        rate_limit: RateLimitSettings::default(),
     }
 }
 

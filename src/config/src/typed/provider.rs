@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
+
+use daymark_authoritative::{LOOPBACK, RateLimitSettings};
 
 use super::cloudflare::Taken;
 use super::{Checker, files, is_in_zone};
 use crate::findings::Location;
 use crate::key::{Key, Located};
-use crate::raw::{self, RawAuthoritative, RawNameserver, RawProvider};
-use crate::values::{DnsName, HostAddress, ServeAddress, Text, Whole};
+use crate::raw::{self, RawAuthoritative, RawNameserver, RawProvider, RawRateLimit};
+use crate::values::{DnsName, HostAddress, NetworkText, ServeAddress, Text, Whole};
 use crate::{AuthoritativeConfig, NameserverConfig, PeerAddress, PeersConfig, PoolConfig, ProviderConfig};
 
 /// The parts of the configuration that a provider depends on.
@@ -74,7 +77,29 @@ impl Checker<'_> {
                 .max_tcp_connections_per_client
                 .or(Whole(raw::MAX_TCP_CONNECTIONS_PER_CLIENT))
                 .0,
+            rate_limit: self.rate_limit(raw.rate_limit),
             zone,
+        }
+    }
+
+    fn rate_limit(&mut self, key: Key<RawRateLimit>) -> RateLimitSettings {
+        let raw = key.or(RawRateLimit::default());
+        let default = RateLimitSettings::default();
+        let mut seen = BTreeMap::new();
+        let mut exempt = LOOPBACK.to_vec();
+        let listed = raw.exempt.or(Vec::new()).into_iter().filter_map(Key::present);
+        for Located { value: Text(NetworkText(network)), location } in listed {
+            self.once(&mut seen, network, location, "network");
+            exempt.push(network);
+        }
+        let rate = raw.responses_per_second.or(Whole(default.responses_per_second.get())).0;
+        RateLimitSettings {
+            mode: raw.mode.or(Text(default.mode)).0,
+            responses_per_second: NonZeroU32::new(rate).unwrap_or(default.responses_per_second),
+            slip: raw.slip.or(Whole(default.slip)).0,
+            exempt,
+            ipv4_prefix_length: raw.ipv4_prefix_length.or(Whole(default.ipv4_prefix_length)).0,
+            ipv6_prefix_length: raw.ipv6_prefix_length.or(Whole(default.ipv6_prefix_length)).0,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use daymark_decision::{NameError, quoted};
+use ipnet::IpNet;
 
 /// The fault of a text that is not of its form. [`TextForm::allowed`](super::TextForm::allowed) says what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,8 @@ pub(crate) enum TextFault {
     MappedIpv4 { text: String, v4: Ipv4Addr },
     #[error("{text} is {range}")]
     NotOneMachine { text: String, range: &'static str },
+    #[error("{text} has bits below its prefix, so write {network}")]
+    BitsBelowPrefix { text: String, network: IpNet },
     #[error("{} has no port from 1 to 65535", quoted(.0))]
     NoPort(String),
     #[error("{} is IPv6 without brackets", quoted(.0))]
@@ -70,6 +73,13 @@ mod tests {
             (
                 TextFault::NotOneMachine { text: "0.0.0.0".to_owned(), range: "the unspecified address" },
                 "0.0.0.0 is the unspecified address",
+            ),
+            (
+                TextFault::BitsBelowPrefix {
+                    text: "192.0.2.1/24".to_owned(),
+                    network: "192.0.2.0/24".parse().unwrap(),
+                },
+                "192.0.2.1/24 has bits below its prefix, so write 192.0.2.0/24",
             ),
             (TextFault::NoPort(text()), r#""a\nb" has no port from 1 to 65535"#),
             (TextFault::NoBrackets(text()), r#""a\nb" is IPv6 without brackets"#),

@@ -30,7 +30,7 @@ fn an_unknown_key_is_an_error_with_the_nearest_key_and_all_allowed_keys() {
     assert_eq!(
         fault("nameservers:", "name_servers:"),
         "8:5: providers[0]: unknown key `name_servers`; did you mean `nameservers`? allowed are: type, listen, \
-         freebind, nameservers, zone, zoneFile, maxTcpConnections, maxTcpConnectionsPerClient"
+         freebind, nameservers, zone, zoneFile, maxTcpConnections, maxTcpConnectionsPerClient, rateLimit"
     );
 }
 
@@ -315,6 +315,27 @@ fn a_timeout_longer_than_its_bound_is_refused() {
 #[test]
 fn an_error_of_one_duration_is_not_repeated_for_another() {
     assert_eq!(errors(&with(SMALL, "{ca: ca.crt}", "{ca: ca.crt, timeout: 90s, connectTimeout: 20s}")).len(), 1);
+}
+
+#[test]
+fn an_exempt_network_is_one_network_and_listed_once() {
+    let exempt =
+        |list: &str| fault("    nameservers:", &format!("    rateLimit: {{exempt: [{list}]}}\n    nameservers:"));
+    let allowed = "a network (such as 192.0.2.0/24 or 2001:db8::/32) or an IP address is allowed";
+    assert_eq!(
+        exempt("192.0.2.1/24"),
+        format!(
+            "8:26: providers[0].rateLimit.exempt[0]: 192.0.2.1/24 has bits below its prefix, so write 192.0.2.0/24; {allowed}"
+        )
+    );
+    assert_eq!(
+        exempt("10.0.0.0/33"),
+        format!("8:26: providers[0].rateLimit.exempt[0]: \"10.0.0.0/33\" is not a network; {allowed}")
+    );
+    assert_eq!(
+        exempt("10.0.0.0/8, 10.0.0.0/8"),
+        "8:38: providers[0].rateLimit.exempt[1]: 10.0.0.0/8 is the same network as providers[0].rateLimit.exempt[0] on line 8; each is allowed once"
+    );
 }
 
 #[test]

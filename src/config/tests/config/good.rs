@@ -4,11 +4,13 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use daymark_authoritative::{LOOPBACK, RateLimitMode, RateLimitSettings};
 use daymark_config::budget::{self, report};
 use daymark_config::{Config, ProviderConfig};
 use daymark_decision::{Mode, TtlRange};
 use daymark_discovery::{AddressType, DiscoverySettings, DiscoverySource};
 use daymark_probe::{Auth, Trust};
+use ipnet::IpNet;
 
 use crate::support::{SMALL, files, meaning, parse, with};
 
@@ -35,10 +37,35 @@ fn a_key_that_is_left_out_has_its_default() {
     assert_eq!(authoritative.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
     assert_eq!((authoritative.max_tcp_connections, authoritative.max_tcp_connections_per_client), (256, 32));
     assert_eq!((&authoritative.zone, &authoritative.zone_file), (&None, &None));
+    assert_eq!(authoritative.rate_limit, RateLimitSettings::default());
     assert_eq!(config.admin.listen, "127.0.0.1:9353".parse().unwrap());
     assert_eq!(config.admin.token_file, None);
     assert_eq!((config.admin.metrics_listen, config.admin.allowed_hosts), (None, Vec::new()));
     assert_eq!(config.state_dir, Some(PathBuf::from("/var/lib/daymark")));
+}
+
+#[test]
+fn the_rate_limit_has_the_values_of_the_file_and_exempts_loopback_addresses_too() {
+    let rate_limit = |keys: &str| {
+        let text = with(SMALL, "    nameservers:", &format!("    rateLimit: {{{keys}}}\n    nameservers:"));
+        let config = parse(&text, files().path()).unwrap();
+        let ProviderConfig::Authoritative(authoritative) = &config.providers[0] else { panic!("{config:?}") };
+        authoritative.rate_limit.clone()
+    };
+    let lengths = "ipv4PrefixLength: 32, ipv6PrefixLength: 64";
+    let others = "mode: logOnly, responsesPerSecond: 5, slip: 0, exempt: [10.0.0.0/8, 2001:db8::1]";
+    let networks: [IpNet; 2] = ["10.0.0.0/8", "2001:db8::1/128"].map(|network| network.parse().unwrap());
+    let expected = RateLimitSettings {
+        mode: RateLimitMode::LogOnly,
+        responses_per_second: NonZeroU32::new(5).unwrap(),
+        slip: 0,
+        exempt: [LOOPBACK, networks].concat(),
+        ipv4_prefix_length: 32,
+        ipv6_prefix_length: 64,
+    };
+    assert_eq!(rate_limit(&format!("{others}, {lengths}")), expected);
+    let defaults = "mode: enforce, responsesPerSecond: 200, slip: 2, ipv4PrefixLength: 24, ipv6PrefixLength: 56";
+    assert_eq!(rate_limit(defaults), RateLimitSettings::default());
 }
 
 #[test]

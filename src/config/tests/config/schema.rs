@@ -51,7 +51,7 @@ fn mappings(schema: &Value) -> Vec<Value> {
 #[test]
 fn every_mapping_of_the_schema_refuses_unknown_keys() {
     let mappings = mappings(&json_schema());
-    assert_eq!(mappings.len(), 18);
+    assert_eq!(mappings.len(), 19);
     for mapping in mappings {
         assert_eq!(mapping["additionalProperties"], json!(false), "{mapping:#}");
     }
@@ -194,7 +194,7 @@ struct Sample {
     bad: &'static [&'static str],
 }
 
-const SAMPLES: [Sample; 16] = [
+const SAMPLES: [Sample; 17] = [
     Sample {
         pointer: "/$defs/Pool/properties/name",
         file: "pools: [{name: @}]",
@@ -224,6 +224,12 @@ const SAMPLES: [Sample; 16] = [
         file: "pools: [{probe: {interval: @}}]",
         good: &["2s", "20000ms", "0030s", "1h"],
         bad: &["", "2", "s", "2 s", "2d", "-2s", "2.5s", "2S", "2s\n"],
+    },
+    Sample {
+        pointer: "/$defs/RateLimit/properties/exempt/items",
+        file: "providers: [{type: authoritative, rateLimit: {exempt: [@]}}]",
+        good: &["192.0.2.0/24", "2001:db8::/32", "192.0.2.1", "2001:DB8::1", "0.0.0.0/0", "::/0"],
+        bad: &["", "x", "192.0.2.0/", "/24", "192.0.2.0/1000", "192.0.2.0/24 ", "192.0.2.0/24\n"],
     },
     Sample {
         pointer: "/$defs/Provider/oneOf/1/properties/name",

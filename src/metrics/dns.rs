@@ -1,0 +1,70 @@
+//! The metrics of the DNS server.
+
+use std::sync::atomic::Ordering;
+
+use daymark_authoritative::RateLimitCounts;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+/// The values of the DNS server since its start.
+#[derive(Clone, Debug, Default)]
+pub struct DnsReadings {
+    /// Queries by transport and RCODE.
+    pub queries: Vec<QueryCount>,
+    /// Responses above the rate limit. `None` if this host serves no DNS.
+    pub rate_limited: Option<RateLimitCounts>,
+}
+
+/// The queries of one transport that were answered with one RCODE.
+#[derive(Clone, Debug)]
+pub struct QueryCount {
+    /// The transport: `udp` or `tcp`.
+    pub transport: &'static str,
+    /// The mnemonic of the RCODE.
+    pub rcode: String,
+    /// The number of queries.
+    pub count: u64,
+}
+
+/// The metrics of the DNS server.
+#[derive(Clone, Default)]
+pub(super) struct DnsMetrics {
+    queries: Family<QueryLabels, Counter>,
+    rate_limited: Family<ActionLabels, Counter>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct QueryLabels {
+    transport: &'static str,
+    rcode: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ActionLabels {
+    action: &'static str,
+}
+
+impl DnsMetrics {
+    pub(super) fn register(&self, all: &mut Registry) {
+        let help = "DNS queries by transport and RCODE; some of their responses may be withheld by the rate limit";
+        all.register("dns_queries", help, self.queries.clone());
+        all.register(
+            "dns_rate_limited",
+            "Responses above the rate limit by action: dropped; slipped, which are sent truncated; logOnly, which are sent",
+            self.rate_limited.clone(),
+        );
+    }
+
+    pub(super) fn fill(&self, readings: &DnsReadings) {
+        for counted in &readings.queries {
+            let query = QueryLabels { transport: counted.transport, rcode: counted.rcode.clone() };
+            self.queries.get_or_create(&query).inner().store(counted.count, Ordering::Relaxed);
+        }
+        let Some(RateLimitCounts { dropped, slipped, log_only }) = readings.rate_limited else { return };
+        for (action, count) in [("dropped", dropped), ("slipped", slipped), ("logOnly", log_only)] {
+            self.rate_limited.get_or_create(&ActionLabels { action }).inner().store(count, Ordering::Relaxed);
+        }
+    }
+}
