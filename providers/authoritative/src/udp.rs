@@ -205,8 +205,9 @@ impl<'a> Lane<'a> {
         for _ in 0..MAX_BATCHES {
             match self.receive(responder, batch) {
                 Ok(count) => {
-                    self.send(batch);
+                    // A client that has a response finds it counted.
                     responder.counters.add(DnsTransport::Udp, &mut batch.tally);
+                    self.send(batch);
                     if count < BATCH {
                         break;
                     }
