@@ -15,8 +15,8 @@ use daymark_files::{FileError, error_chain};
 enum Unreadable {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("the zone file {} is not UTF-8", .0.display())]
-    NotUtf8(PathBuf),
+    #[error("{}:{line}: a byte is not UTF-8; save the file as UTF-8, or write \\DDD for the byte", path.display())]
+    NotUtf8 { path: PathBuf, line: usize },
 }
 
 /// The configuration of the authoritative provider, if there is one.
@@ -113,7 +113,11 @@ fn zones(config: &Config, master_file: Option<MasterFile>) -> Vec<ZoneSettings> 
 }
 
 fn read_text(path: &Path) -> Result<String, Unreadable> {
-    String::from_utf8(daymark_files::read(path)?).map_err(|_| Unreadable::NotUtf8(path.to_owned()))
+    String::from_utf8(daymark_files::read(path)?).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.split(|&byte| byte == b'\n').count();
+        Unreadable::NotUtf8 { path: path.to_owned(), line }
+    })
 }
 
 /// Reads a zone file with all that it includes.

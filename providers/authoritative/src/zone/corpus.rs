@@ -5,6 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 
 use super::*;
@@ -90,7 +94,7 @@ fn read(file: &MasterFile) -> Result<Records, String> {
 
 /// Reads a file as BIND does. The format `raw` has the records as bytes.
 fn read_by_bind(name: &str) -> Result<Records, String> {
-    let ignored = ["-k", "ignore", "-n", "ignore", "-m", "ignore", "-M", "ignore", "-S", "ignore", "-T", "ignore"];
+    let ignored = ["-k", "ignore", "-m", "ignore", "-M", "ignore", "-S", "ignore", "-T", "ignore"];
     let path = directory().join(name);
     let output = std::env::temp_dir().join(format!("daymark-{}-{}", std::process::id(), name.replace('/', "-")));
     let run = Command::new("named-compilezone")
@@ -189,4 +193,111 @@ fn every_file_is_read_as_bind_reads_it() {
         faults.extend(workers.into_iter().flat_map(|worker| worker.join().unwrap()));
     });
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+/// A piece of syntax, or any characters.
+fn fragment() -> impl Strategy<Value = String> {
+    let syntax = [
+        "(",
+        ")",
+        "\"",
+        "\\",
+        "\\#",
+        "\\0",
+        "\\065",
+        ";",
+        "\n",
+        "\r",
+        "\t",
+        " ",
+        "@",
+        ".",
+        "..",
+        "$",
+        "${",
+        "${0,63,n}",
+        "*",
+        "\u{0}",
+        "ö",
+        "$INCLUDE plain.inc ",
+        "$ORIGIN ",
+        "$TTL ",
+        "$GENERATE 1-9 ",
+        "TXT ",
+        "TYPE65280 ",
+        "HTTPS 1 . ",
+        "LOC ",
+        "IN ",
+        "0",
+        "4294967296",
+        "=",
+        ",",
+    ];
+    prop_oneof![4 => proptest::sample::select(syntax.to_vec()).prop_map(str::to_owned), 1 => "[^\r]{0,4}"]
+}
+
+/// A change of a text.
+#[derive(Clone, Debug)]
+struct TextChange {
+    place: Index,
+    /// The number of characters to remove.
+    removed: usize,
+    inserted: String,
+}
+
+fn change() -> impl Strategy<Value = TextChange> {
+    let parts = (any::<Index>(), 0..8_usize, fragment());
+    parts.prop_map(|(place, removed, inserted)| TextChange { place, removed, inserted })
+}
+
+proptest! {
+    /// A changed file is a zone or has errors. A change of a line is never a panic.
+    #[test]
+    fn a_changed_file_is_read_or_refused(file in any::<Index>(), changes in vec(change(), 1..6)) {
+        let mut file = master_file(file.get::<String>(&zone_files()));
+        for TextChange { place, removed, inserted } in changes {
+            let mut chars: Vec<char> = file.text.chars().collect();
+            let start = place.index(chars.len() + 1);
+            let end = chars.len().min(start + removed);
+            chars.splice(start..end, inserted.chars());
+            file.text = chars.into_iter().collect();
+        }
+        included_files(&file.path, &file.text);
+        let mut errors = Vec::new();
+        let sets = master::read(&file, &Name::from_ascii("kube-cp.com.").unwrap(), &mut errors);
+        prop_assert!(sets.iter().all(|set| !set.set.data.is_empty()));
+        prop_assert!(errors.iter().all(|error| error.to_string().contains(".zone:") || error.to_string().contains(".inc:")));
+    }
+}
+
+/// A reader with a quadratic step would not come to an end.
+#[test]
+fn large_files_are_read_or_refused() {
+    let filled = |piece: &str| piece.repeat(MAX_ZONE_BYTES / 4 / piece.len());
+    let numbered: String = (0..50_000).map(|n| format!("a{n} 9 A 1.2.3.4\n")).collect();
+    let addresses: String = (0..50_000_u32).map(|n| format!("a 9 A {}\n", std::net::Ipv4Addr::from(n))).collect();
+    let types: String = (256..65_000).map(|n| format!("a 9 TYPE{n} \\# 0\n")).collect();
+    for text in [
+        numbered,
+        addresses,
+        types,
+        filled("a 9 A 1.2.3.4\n"),
+        filled("x. 9 A 1.2.3.4\n"),
+        filled("a 9 CH A 1\n"),
+        filled("$ORIGIN a\n$ORIGIN @\n"),
+        format!("a 9 TXT {}", filled("x ")),
+        format!("a 9 TXT {}", filled("(")),
+        format!("a 9 TXT \"{}", filled("x")),
+        format!("a 9 NS {}", filled("x.")),
+        format!("a 9 TYPE65280 \\# 9 {}", filled("00 ")),
+        format!("a 9 HTTPS 1 . {}", filled("key1=x ")),
+        filled("\n"),
+        filled(" \\\n"),
+        format!("$TTL 9\n$GENERATE 0-2147483647 @ TXT {}\n", "x".repeat(200)),
+    ] {
+        let file = MasterFile { path: "large.zone".into(), text, included: BTreeMap::new() };
+        let mut errors = Vec::new();
+        let sets = master::read(&file, &Name::from_ascii("kube-cp.com.").unwrap(), &mut errors);
+        assert!(errors.len() <= 100 && sets.iter().all(|set| set.set.data.len() <= 4096));
+    }
 }

@@ -20,6 +20,9 @@ use crate::zone::rdata;
 use crate::zone::record_sets::{Added, FileRrSet, RecordSets};
 use crate::zone::syntax::SyntaxError;
 
+/// The most errors that are reported of one file. A wrong origin makes one of every record.
+const MAX_ERRORS: usize = 100;
+
 /// Reads every `RRset` of the file, including its SOA. Appends an error for each that cannot be served.
 pub(super) fn read(file: &MasterFile, zone: &Name, errors: &mut Vec<ZoneError>) -> Vec<FileRrSet> {
     let mut reader = MasterFileReader {
@@ -252,7 +255,7 @@ impl<'a> MasterFileReader<'a, '_> {
         if !self.zone.zone_of(&name) {
             let path = self.inclusions.current().to_owned();
             let zone = display_name(self.zone);
-            self.errors.push(ZoneError::RecordOutsideZone { path, line, zone, name: display_name(&name), rtype });
+            self.report(ZoneError::RecordOutsideZone { path, line, zone, name: display_name(&name), rtype });
             return ttl;
         }
         if let Some(reason) = unsupported(rtype, &name, self.zone) {
@@ -270,7 +273,13 @@ impl<'a> MasterFileReader<'a, '_> {
 
     fn refuse(&mut self, name: &Name, rtype: RecordType, line: usize, reason: &'static str) {
         let path = self.inclusions.current().to_owned();
-        self.errors.push(ZoneError::UnsupportedRecord { path, line, name: display_name(name), rtype, reason });
+        self.report(ZoneError::UnsupportedRecord { path, line, name: display_name(name), rtype, reason });
+    }
+
+    fn report(&mut self, error: ZoneError) {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(error);
+        }
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! The data goes to hickory as bytes. Types that hickory does not know, or would write otherwise, stay bytes.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use domain::base::iana::Rtype;
-use domain::base::rdata::ComposeRecordData;
+use domain::base::name::ParsedName;
+use domain::base::rdata::{ComposeRecordData, ParseRecordData};
 use domain::base::scan::Scanner;
+use domain::dep::octseq::Parser;
 use domain::rdata::ZoneRecordData;
 use domain::rdata::dnssec::RtypeBitmap;
 use domain::utils::{base16, base64};
@@ -131,10 +133,16 @@ fn scan(rtype: Rtype, scanner: &mut DataScanner<'_>) -> Result<RData, ScanError>
     let record_type = RecordType::from(rtype.to_int());
     if scanner.scan_opt_unknown_marker()? {
         let wire = opaque(scanner)?;
-        return validated(record_type, &wire).ok_or_else(|| SyntaxError::InvalidBytes(rtype.to_string()).into());
+        let is_valid = is_data_of(rtype, &wire);
+        let data = validated(record_type, &wire).filter(|_| is_valid);
+        return data.ok_or_else(|| SyntaxError::InvalidBytes(rtype.to_string()).into());
     }
     if let Some(token) = scanner.tokens().iter().find(|token| token.is_quoted && !has_texts(rtype)) {
         return Err(SyntaxError::Quoted(token.shown()).into());
+    }
+    if let Some(token) = scanner.peek().filter(|token| rtype == Rtype::NS && is_address(token)) {
+        let expected = "the name of a server; a name is allowed here, and its address in an A or AAAA record";
+        return Err(SyntaxError::InvalidValue { found: token.shown(), expected }.into());
     }
     let mut wire = Vec::new();
     match (rtype, fields(rtype)) {
@@ -163,6 +171,12 @@ fn scan(rtype: Rtype, scanner: &mut DataScanner<'_>) -> Result<RData, ScanError>
     Ok(validated(record_type, &wire).unwrap_or_else(|| unknown(record_type, wire)))
 }
 
+/// Returns `true` if a token is an IP address, which would be read as a name.
+fn is_address(token: &FileToken<'_>) -> bool {
+    let text = str::from_utf8(token.raw).unwrap_or_default();
+    text.strip_suffix('.').unwrap_or(text).parse::<IpAddr>().is_ok()
+}
+
 /// Returns `true` if the digest of a DS record has the length of its type (RFC 4034, 4509 and 6605).
 fn has_digest_length(wire: &[u8]) -> bool {
     match wire {
@@ -170,6 +184,22 @@ fn has_digest_length(wire: &[u8]) -> bool {
         [_, _, _, 2 | 3, digest @ ..] => digest.len() == 32,
         [_, _, _, 4, digest @ ..] => digest.len() == 48,
         _ => true,
+    }
+}
+
+/// Returns `true` if bytes are data of a type, without pointers to names elsewhere. Bytes of a type that `domain` does not know are.
+fn is_data_of(rtype: Rtype, wire: &[u8]) -> bool {
+    match rtype {
+        Rtype::LOC if wire.len() != 16 => return false,
+        Rtype::TXT | Rtype::SPF if wire.is_empty() => return false,
+        _ => {}
+    }
+    let mut parser = Parser::from_ref(wire);
+    let data = ZoneRecordData::<&[u8], ParsedName<&[u8]>>::parse_rdata(rtype, &mut parser);
+    let mut written = Vec::with_capacity(wire.len());
+    match data {
+        Ok(Some(data)) => data.compose_rdata(&mut written).is_ok() && written == wire,
+        Ok(None) | Err(_) => false,
     }
 }
 
