@@ -20,7 +20,7 @@ pub(crate) struct RawRateLimit {
     #[serde(default)]
     #[schemars(extend("default" = RateLimitSettings::default().responses_per_second))]
     pub(crate) responses_per_second: Key<Whole<u32, 1, 1_000_000>>,
-    /// Each withheld response of this number is sent truncated, so that a client asks again by TCP; 2 is each second, 0 is none.
+    /// 2: each second withheld response is sent truncated, so that its client asks again by TCP. 0: none is.
     #[serde(default)]
     #[schemars(extend("default" = RateLimitSettings::default().slip))]
     pub(crate) slip: Key<Whole<u8, 0, 10>>,
