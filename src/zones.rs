@@ -109,7 +109,7 @@ fn zones(config: &Config, master_file: Option<MasterFile>) -> Vec<ZoneSettings> 
     let Some(apex) = &authoritative.zone else {
         return names.map(|name| ZoneSettings::for_pool(&name, &nameservers)).collect();
     };
-    vec![ZoneSettings { apex: apex.clone(), pools: names.collect(), nameservers, master_file }]
+    vec![ZoneSettings { apex: apex.clone(), pools: names.collect(), nameservers, master_file, signing: None }]
 }
 
 fn read_text(path: &Path) -> Result<String, Unreadable> {

@@ -100,6 +100,13 @@ impl DnsEngine {
         })
     }
 
+    /// The zone that answers for a name: the innermost one, or for the DS records of an apex the one around it.
+    fn zone_of(&self, name: &LowerName, is_for_outer: bool) -> Option<&ZoneContent> {
+        let zones = self.zones.iter().filter(|zone| zone.apex().zone_of(name));
+        let zones = zones.filter(|zone| !is_for_outer || zone.apex() != name);
+        zones.max_by_key(|zone| zone.apex().num_labels()).map(Arc::as_ref)
+    }
+
     /// Asks the catalog. Its handlers never wait, so the future is ready at once.
     fn ask(&self, question: &EngineQuestion) -> Message {
         let is_for_outer = question.rtype == RecordType::DS && self.outer.contains(&LowerName::new(&question.name));
@@ -116,6 +123,12 @@ impl DnsEngine {
         let first = response.answers.first().filter(|record| record.record_type() == RecordType::NS);
         if first.is_some_and(|record| !self.catalog.contains(&LowerName::new(&record.name))) {
             response.authorities = std::mem::take(&mut response.answers);
+        }
+        if question.dnssec_ok && response.metadata.response_code != ResponseCode::ServFail {
+            let name = LowerName::new(&question.name);
+            if let Some(zone) = self.zone_of(&name, is_for_outer) {
+                zone.prove(&name, question.rtype, &mut response);
+            }
         }
         response
     }

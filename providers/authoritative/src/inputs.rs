@@ -31,9 +31,14 @@ impl ServedInputs {
         self.decision.as_ref().map(|decision| decision.generation)
     }
 
-    /// The served zones with their answers.
-    pub(crate) fn served(&self, properties: &Properties) -> ServedState {
-        ServedState::new(&self.served, self.decision.as_ref(), properties)
+    /// The served zones.
+    pub(crate) fn zones(&self) -> &[Arc<Zone>] {
+        &self.served
+    }
+
+    /// The served zones with their answers. `now` is in seconds since the Unix epoch.
+    pub(crate) fn served(&self, properties: &Properties, now: u64) -> ServedState {
+        ServedState::new(&self.served, self.decision.as_ref(), properties, now)
     }
 
     /// Takes new zones. They are served at once if each of their pools has an answer, and otherwise from the decision on that has

@@ -21,6 +21,7 @@
 
 mod bind;
 mod counters;
+mod dnssec;
 mod engine;
 mod engine_responder;
 mod inputs;
@@ -44,8 +45,9 @@ mod zone;
 
 pub use bind::{BindError, InheritedSockets, ListenAddress, SocketError, allow_missing_address};
 pub use counters::{DnsTransport, ResponseCount};
+pub use dnssec::{DenialOfExistence, DnssecKey, DnssecKeyError, KeyRole, SigningSettings, ZoneKey};
 pub use rate_limit::{LOOPBACK, RateLimitCounts, RateLimitMode, RateLimitSettings};
-pub use server::{Authoritative, PreparedZones, ServeError};
+pub use server::{Authoritative, PreparedZones, ServeError, ZoneKeyStatus, ZoneSignatures};
 pub use settings::{MasterFile, Nameserver, ServerIdentity, ServerSettings, ZoneSettings};
 pub use zone::{
     IncludeError, MAX_INCLUDES, MAX_ZONE_BYTES, MissingGlue, SyntaxError, Zone, ZoneError, ZoneErrors, included_files,

@@ -3,13 +3,16 @@
 use std::net::IpAddr;
 
 use daymark_decision::{Answer, Basis, Member, Order};
-use hickory_proto::rr::{RData, RecordType};
+use hickory_proto::rr::{RData, Record, RecordType};
+
+/// The number of draws by weight that are signed at each change, if a response has only some of the addresses.
+const SIGNED_DRAWS: usize = 128;
 
 /// The answer of one pool.
 #[derive(Debug)]
 pub(crate) struct PoolAnswer {
     /// The IPv4 addresses, then the IPv6 addresses.
-    families: [FamilyAnswer; 2],
+    pub(crate) families: [FamilyAnswer; 2],
     /// The TTL in seconds.
     pub(crate) ttl: u32,
     /// No target is usable, and the last known good answer stands.
@@ -23,6 +26,31 @@ pub(crate) struct FamilyAnswer {
     pub(crate) rtype: RecordType,
     pub(crate) data: Vec<RData>,
     pub(crate) selection: AddressSelection,
+    /// The signatures of its responses. `None` in a zone that is not signed.
+    pub(crate) signatures: Option<FamilySignatures>,
+}
+
+/// The signatures of the responses that a family has.
+#[derive(Debug)]
+pub(crate) enum FamilySignatures {
+    /// Every response has all addresses, so one set of signatures is right for any order.
+    Whole(Vec<Record>),
+    /// A response has some of the addresses. These are the signed responses, each as likely as the others.
+    Cuts(Vec<SignedCut>),
+}
+
+/// A signed response with some of the addresses.
+#[derive(Debug)]
+pub(crate) struct SignedCut {
+    /// The indices of its addresses, in their order.
+    pub(crate) picked: Vec<usize>,
+    pub(crate) rrsigs: Vec<Record>,
+}
+
+/// The addresses of one response with their signatures.
+pub(crate) struct SignedAddresses<'a> {
+    pub(crate) data: Vec<RData>,
+    pub(crate) rrsigs: &'a [Record],
 }
 
 /// The way to choose the addresses of one response among all of a family.
@@ -71,7 +99,8 @@ impl FamilyAnswer {
             max_answers: usize::from(answer.max_answers.max(1)).min(members.len()),
             weights: members.iter().map(|member| member.weight.max(1)).collect(),
         };
-        Self { rtype, data: members.iter().map(|member| RData::from(member.address)).collect(), selection }
+        let data = members.iter().map(|member| RData::from(member.address)).collect();
+        Self { rtype, data, selection, signatures: None }
     }
 
     /// The addresses of one response, in their order.
@@ -81,9 +110,51 @@ impl FamilyAnswer {
         self.selection.draw(draw, &mut is_taken, |index| drawn.push(self.data[index].clone()));
         drawn
     }
+
+    /// The addresses of one response to a client that wants signatures.
+    pub(crate) fn draw_signed(&self, draw: Draw) -> SignedAddresses<'_> {
+        match &self.signatures {
+            None => SignedAddresses { data: self.draw(draw), rrsigs: &[] },
+            Some(FamilySignatures::Whole(rrsigs)) => SignedAddresses { data: self.draw(draw), rrsigs },
+            Some(FamilySignatures::Cuts(cuts)) => {
+                let index = match draw {
+                    Draw::From(index) => index % cuts.len().max(1),
+                    Draw::Random => fastrand::usize(..cuts.len().max(1)),
+                };
+                let SignedCut { picked, rrsigs } = &cuts[index];
+                SignedAddresses { data: picked.iter().map(|&index| self.data[index].clone()).collect(), rrsigs }
+            }
+        }
+    }
+
+    /// The number of signed responses, if a response has only some of the addresses.
+    pub(crate) fn signed_cuts(&self) -> Option<usize> {
+        match &self.signatures {
+            Some(FamilySignatures::Cuts(cuts)) => Some(cuts.len()),
+            _ => None,
+        }
+    }
 }
 
 impl AddressSelection {
+    /// The responses to sign if a response has only some of the addresses, as indices of these: every rotation, or draws by
+    /// weight. `None` if a response has all.
+    pub(crate) fn cuts(&self) -> Option<Vec<Vec<usize>>> {
+        if self.max_answers >= self.len() {
+            return None;
+        }
+        let draws: Vec<Draw> = match self.order {
+            Order::Rotated => (0..self.len()).map(Draw::From).collect(),
+            Order::Weighted => vec![Draw::Random; SIGNED_DRAWS],
+        };
+        let picked = draws.into_iter().map(|draw| {
+            let mut picked = Vec::with_capacity(self.max_answers);
+            self.draw(draw, &mut vec![false; self.len()], |index| picked.push(index));
+            picked
+        });
+        Some(picked.collect())
+    }
+
     /// The number of addresses that there are.
     pub(crate) fn len(&self) -> usize {
         self.weights.len()

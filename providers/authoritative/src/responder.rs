@@ -7,8 +7,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use daymark_decision::Decision;
 use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::LowerName;
 
 use crate::counters::{DnsTransport, Responded, ResponseCounters};
+use crate::dnssec::SignatureTimes;
 use crate::engine::DnsEngine;
 use crate::engine_responder::{EngineResponder, Properties};
 use crate::members::Draw;
@@ -29,12 +31,14 @@ pub(crate) struct Responder {
 pub(crate) struct ServedState {
     table: ResponseTable,
     engine: EngineResponder,
+    zones: Vec<Arc<ZoneContent>>,
 }
 
 impl ServedState {
-    /// Combines zones with the answers of a decision. `None` means that there is no decision yet.
-    pub(crate) fn new(zones: &[Arc<Zone>], decision: Option<&Decision>, properties: &Properties) -> Self {
-        let contents = zones.iter().map(|zone| Arc::new(ZoneContent::new(zone, decision)));
+    /// Combines zones with the answers of a decision. `None` means that there is no decision yet. `now` is in seconds since the
+    /// Unix epoch.
+    pub(crate) fn new(zones: &[Arc<Zone>], decision: Option<&Decision>, properties: &Properties, now: u64) -> Self {
+        let contents = zones.iter().map(|zone| Arc::new(ZoneContent::new(zone, decision, now)));
         let contents: Vec<Arc<ZoneContent>> = contents.collect();
         let responder =
             |draw| EngineResponder { engine: DnsEngine::new(&contents, draw), properties: properties.clone() };
@@ -43,7 +47,17 @@ impl ServedState {
             responder(draw).respond(query, DnsTransport::Tcp, &mut response);
             response
         });
-        Self { table, engine: responder(Draw::Random) }
+        Self { table, engine: responder(Draw::Random), zones: contents.clone() }
+    }
+
+    /// The times of a zone's signatures, if it is signed.
+    pub(crate) fn signature_times(&self, apex: &LowerName) -> Option<SignatureTimes> {
+        self.zones.iter().find(|zone| zone.apex() == apex)?.signature_times()
+    }
+
+    /// True if a signature is due for renewal. `now` is in seconds since the Unix epoch.
+    pub(crate) fn needs_renewal(&self, now: u64) -> bool {
+        self.zones.iter().filter_map(|zone| zone.signature_times()).any(|times| !times.is_fresh(now))
     }
     /// Writes the response to a message into `out`. Returns `None` if the message gets no response.
     pub(crate) fn respond(&self, message: &[u8], transport: DnsTransport, out: &mut Vec<u8>) -> Option<Responded> {

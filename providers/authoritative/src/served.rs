@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use daymark_decision::Decision;
-use hickory_proto::op::ResponseCode;
+use futures_util::FutureExt;
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordSet, RecordType, TSigResponseContext};
 use hickory_server::dnssec::NxProofKind;
 use hickory_server::net::runtime::TokioRuntimeProvider;
@@ -19,7 +20,8 @@ use hickory_server::zone_handler::{
     ZoneType,
 };
 
-use crate::members::{Draw, PoolAnswer};
+use crate::dnssec::{ProvenAbsence, SignatureTimes, SignedZone};
+use crate::members::{Draw, PoolAnswer, SignedAddresses};
 use crate::negative::negative_ttl;
 use crate::records::{Records, addresses, exists, insert, nameserver_names, path, record_set, set, sets_at};
 use crate::serial::serial;
@@ -31,6 +33,8 @@ pub(crate) struct ZoneContent {
     memory: InMemoryZoneHandler<TokioRuntimeProvider>,
     /// The answer of each pool of the zone, by the name of its records. `None` before the pool's first answer.
     pools: BTreeMap<LowerName, Option<PoolAnswer>>,
+    /// `None` in a zone that is not signed.
+    signed: Option<SignedZone>,
 }
 
 /// The handler of one zone.
@@ -45,13 +49,14 @@ enum Found {
     Node(LowerName),
     /// The NS records of the zone cut at the name or above it.
     ZoneCut(Arc<RecordSet>),
-    /// The name does not exist.
-    NoSuchName,
+    /// The name does not exist, and the closest name above it that does has no wildcard.
+    NoSuchName { closest_encloser: LowerName },
 }
 
 impl ZoneContent {
-    /// Combines a zone with the answers of a decision. `None` means that there is no decision yet.
-    pub(crate) fn new(zone: &Zone, decision: Option<&Decision>) -> Self {
+    /// Combines a zone with the answers of a decision, and signs it if it has keys. `None` means that there is no decision yet.
+    /// `now` is in seconds since the Unix epoch.
+    pub(crate) fn new(zone: &Zone, decision: Option<&Decision>, now: u64) -> Self {
         let pools = zone
             .pools()
             .iter()
@@ -67,16 +72,17 @@ impl ZoneContent {
         // Its TTL and its MINIMUM are both the negative TTL (RFC 2308, section 5).
         insert(&mut records, record_set(&apex, RecordType::SOA, negative_ttl, [RData::SOA(soa)]));
         let pools = pools.into_iter().map(|(owner, answer)| (owner, answer.map(PoolAnswer::new)));
-        let pools: BTreeMap<_, _> = pools.collect();
+        let mut pools: BTreeMap<_, _> = pools.collect();
         for (owner, answer) in &pools {
             let families = answer.iter().flat_map(|answer| answer.families().map(|family| (family, answer.ttl)));
             for (family, ttl) in families {
                 insert(&mut records, record_set(owner, family.rtype, ttl, family.data.iter().cloned()));
             }
         }
+        let signed = zone.signer().map(|signer| signer.sign_zone(&mut records, &mut pools, negative_ttl, now));
         let mut memory = InMemoryZoneHandler::empty((&apex).into(), ZoneType::Primary, AxfrPolicy::Deny, None);
         *memory.records_get_mut() = records;
-        Self { apex, memory, pools }
+        Self { apex, memory, pools, signed }
     }
 
     pub(crate) fn apex(&self) -> &LowerName {
@@ -88,14 +94,61 @@ impl ZoneContent {
         &self.pools
     }
 
+    /// The times of the signatures, if the zone is signed.
+    pub(crate) fn signature_times(&self) -> Option<SignatureTimes> {
+        Some(self.signed.as_ref()?.times)
+    }
+
+    /// Adds to the response to a question the proof of what it denies: a name, a type, or that a zone below is signed (RFC 4035,
+    /// section 3.1.3).
+    ///
+    /// The catalog would ask the handler for a proof, but says neither the type of the question nor if a wildcard answered it.
+    pub(crate) fn prove(&self, name: &LowerName, rtype: RecordType, response: &mut Message) {
+        let Some(signed) = &self.signed else { return };
+        let Some(records) = self.memory.records().now_or_never() else { return };
+        let denied = match self.find(&records, name, rtype) {
+            Found::ZoneCut(cut) => {
+                let owner = LowerName::new(cut.name());
+                if let Some(ds) = set(&records, &owner, RecordType::DS) {
+                    response.authorities.extend(ds.records(true).cloned());
+                    return;
+                }
+                ProvenAbsence::Type { name: owner }
+            }
+            Found::NoSuchName { closest_encloser } => ProvenAbsence::Name { name: name.clone(), closest_encloser },
+            Found::Node(node) if node == *name => {
+                if !response.answers.is_empty() {
+                    return;
+                }
+                ProvenAbsence::Type { name: node }
+            }
+            Found::Node(wildcard) => {
+                let name = name.clone();
+                let closest_encloser = wildcard.base_name();
+                if response.answers.is_empty() {
+                    ProvenAbsence::TypeOfWildcard { name, closest_encloser }
+                } else {
+                    ProvenAbsence::NameForWildcard { name, closest_encloser }
+                }
+            }
+        };
+        let proof = signed.denial.proof(&denied);
+        response.authorities.extend(proof.into_iter().flat_map(|set| set.records(true)).cloned());
+    }
+
     /// Searches the zone for a name. The search stops at a zone cut, but for the DS records of the cut itself, which are on this
     /// side (RFC 4035, section 3.1.4.1).
     fn find(&self, records: &Records, name: &LowerName, rtype: RecordType) -> Found {
         for next in path(&self.apex, name) {
             if !self.exists(records, &next) {
                 // The closest encloser has no child of this name, so its wildcard matches.
+                let closest_encloser = next.base_name();
                 let wildcard = next.into_wildcard();
-                return if exists(records, &wildcard) { Found::Node(wildcard) } else { Found::NoSuchName };
+                return if exists(records, &wildcard) {
+                    Found::Node(wildcard)
+                } else {
+                    Found::NoSuchName { closest_encloser }
+                };
             }
             let cut = set(records, &next, RecordType::NS);
             if let Some(cut) = cut.filter(|_| rtype != RecordType::DS || next != *name) {
@@ -122,7 +175,14 @@ impl ZoneContent {
             // To skip a question is to answer it with SERVFAIL.
             let Some(answer) = pool else { return LookupControlFlow::Skip };
             if let Some(family) = answer.family(question.rtype) {
-                let drawn = family.draw(draw).into_iter();
+                if !question.options.dnssec_ok {
+                    let drawn = family.draw(draw).into_iter();
+                    let drawn = drawn.map(|data| Record::from_rdata(question.name.clone(), answer.ttl, data));
+                    return section(drawn.collect(), None);
+                }
+                let SignedAddresses { data, rrsigs } = family.draw_signed(draw);
+                let rrsigs = rrsigs.iter().map(|record| record.data.clone());
+                let drawn = data.into_iter().chain(rrsigs);
                 let drawn = drawn.map(|data| Record::from_rdata(question.name.clone(), answer.ttl, data));
                 return section(drawn.collect(), None);
             }
@@ -208,20 +268,21 @@ impl ZoneHandler for ServedZone {
                 content.answer(&records, &node, &question, self.draw)
             }
             Found::ZoneCut(cut) => section(cut.records(false).cloned().collect(), Some(glue(&records, &cut, options))),
-            Found::NoSuchName => LookupControlFlow::Continue(Err(ResponseCode::NXDomain.into())),
+            Found::NoSuchName { .. } => LookupControlFlow::Continue(Err(ResponseCode::NXDomain.into())),
         };
         (outcome, None)
     }
 
-    async fn nsec_records(&self, name: &LowerName, options: LookupOptions) -> LookupControlFlow<AuthLookup> {
-        self.content.memory.nsec_records(name, options).await
+    // The engine adds the proofs to the response ([`ZoneContent::prove`]).
+    async fn nsec_records(&self, _name: &LowerName, _options: LookupOptions) -> LookupControlFlow<AuthLookup> {
+        LookupControlFlow::Continue(Ok(AuthLookup::Empty))
     }
 
-    async fn nsec3_records(&self, info: Nsec3QueryInfo<'_>, options: LookupOptions) -> LookupControlFlow<AuthLookup> {
-        self.content.memory.nsec3_records(info, options).await
+    async fn nsec3_records(&self, _info: Nsec3QueryInfo<'_>, _options: LookupOptions) -> LookupControlFlow<AuthLookup> {
+        LookupControlFlow::Continue(Ok(AuthLookup::Empty))
     }
 
     fn nx_proof_kind(&self) -> Option<&NxProofKind> {
-        self.content.memory.nx_proof_kind()
+        None
     }
 }

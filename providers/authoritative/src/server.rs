@@ -25,6 +25,11 @@ use crate::tcp::{self, TcpLimits};
 use crate::udp::{self, FailedSocket, StopSignal, UdpEndpoint};
 use crate::zone::{MissingGlue, Zone, ZoneErrors};
 
+mod signing;
+
+use signing::unix_now;
+pub use signing::{ZoneKeyStatus, ZoneSignatures};
+
 /// An authoritative DNS server of zones whose pools have the answers of the latest decision.
 pub struct Authoritative {
     sockets: Vec<BoundSockets>,
@@ -83,7 +88,7 @@ impl Authoritative {
                 idle_timeout: settings.tcp_idle_timeout,
             },
             responder: Arc::new(Responder {
-                served: ArcSwap::new(Arc::new(inputs.served(&properties))),
+                served: ArcSwap::new(Arc::new(inputs.served(&properties, unix_now()))),
                 counters: ResponseCounters::default(),
                 rate_limit: ResponseRateLimit::new(settings.rate_limit.clone(), Instant::now()),
             }),
@@ -128,12 +133,18 @@ impl Authoritative {
             signal.stop();
             Ok(())
         });
-        let mut result = Ok(());
-        while let Some(ended) = tasks.join_next().await {
-            stop.cancel();
-            result = result.and(ended.map_err(ServeError::from).flatten());
+        let join = async {
+            let mut result = Ok(());
+            while let Some(ended) = tasks.join_next().await {
+                stop.cancel();
+                result = result.and(ended.map_err(ServeError::from).flatten());
+            }
+            result
+        };
+        tokio::select! {
+            result = join => result,
+            () = self.keep_signatures() => Ok(()),
         }
-        result
     }
 
     /// The UDP sockets of each worker: one of every address.
@@ -157,7 +168,7 @@ impl Authoritative {
     pub fn configure(&self, zones: PreparedZones) {
         let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
         inputs.set_zones(zones.0);
-        self.replace_served(&inputs);
+        self.replace_served(&inputs, unix_now());
     }
 
     /// Replaces the limit of the responses by UDP.
@@ -186,8 +197,10 @@ impl Authoritative {
     }
 
     /// Replaces what is served. The caller holds the lock of the inputs, so the latest change takes effect last.
-    fn replace_served(&self, inputs: &ServedInputs) {
-        self.responder.served.store(Arc::new(inputs.served(&self.properties)));
+    ///
+    /// `now` is in seconds since the Unix epoch.
+    fn replace_served(&self, inputs: &ServedInputs, now: u64) {
+        self.responder.served.store(Arc::new(inputs.served(&self.properties, now)));
     }
 }
 
@@ -223,7 +236,7 @@ impl Provider for Authoritative {
         validate(decision, published.unwrap_or(0))?;
         if published != Some(decision.generation) {
             inputs.set_decision(decision);
-            self.replace_served(&inputs);
+            self.replace_served(&inputs, unix_now());
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use daymark_connections::ConnectionLimits;
 use daymark_decision::PoolName;
 
+use crate::dnssec::SigningSettings;
 use crate::rate_limit::RateLimitSettings;
 
 /// The settings of an authoritative server.
@@ -57,6 +58,8 @@ pub struct ZoneSettings {
     pub nameservers: Vec<Nameserver>,
     /// The static records of the zone.
     pub master_file: Option<MasterFile>,
+    /// The keys of the zone, if it is signed.
+    pub signing: Option<SigningSettings>,
 }
 
 impl ZoneSettings {
@@ -67,6 +70,7 @@ impl ZoneSettings {
             pools: vec![pool.clone()],
             nameservers: nameservers.to_vec(),
             master_file: None,
+            signing: None,
         }
     }
 }

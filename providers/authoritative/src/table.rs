@@ -49,6 +49,8 @@ enum EdnsForm {
 struct FinishedResponse {
     /// The header and the question.
     head: Box<[u8]>,
+    /// The bytes after the question, if each choice of addresses has a signature of its own. Each is as likely as the others.
+    signed_cuts: Vec<Box<[u8]>>,
     /// The address records, each of the same length. Empty for a response without addresses.
     blocks: Vec<Box<[u8]>>,
     selection: Option<AddressSelection>,
@@ -90,7 +92,7 @@ impl ResponseTable {
             let responses = TYPES.map(|rtype| {
                 let family = answer.family(rtype);
                 EdnsForm::ALL
-                    .map(|form| FinishedResponse::new(family, |draw| respond(draw, &query(&name, rtype, form))))
+                    .map(|form| FinishedResponse::new(family, form, |draw| respond(draw, &query(&name, rtype, form))))
             });
             Some((name, responses))
         });
@@ -111,6 +113,10 @@ impl ResponseTable {
         out[..2].copy_from_slice(&query.header.id);
         out[2] |= u8::from(query.header.recursion_desired);
         out[HEADER_BYTES..response.head.len()].copy_from_slice(query.question);
+        if !response.signed_cuts.is_empty() {
+            out.extend_from_slice(&response.signed_cuts[fastrand::usize(..response.signed_cuts.len())]);
+            return true;
+        }
         if let Some(selection) = &response.selection {
             selection.draw(Draw::Random, &mut [false; MAX_ADDRESSES], |index| {
                 out.extend_from_slice(&response.blocks[index]);
@@ -125,19 +131,27 @@ impl FinishedResponse {
     /// Finishes the response of a family, or the one without addresses. `respond` gives the engine's response.
     ///
     /// Returns `None` if the response cannot be put together from parts.
-    fn new(family: Option<&FamilyAnswer>, respond: impl Fn(Draw) -> Vec<u8>) -> Option<Self> {
+    fn new(family: Option<&FamilyAnswer>, form: EdnsForm, respond: impl Fn(Draw) -> Vec<u8>) -> Option<Self> {
         let first = respond(Draw::From(0));
         let name = WireName::read(first.get(HEADER_BYTES..)?)?;
         let (head, rest) = first.split_at_checked(HEADER_BYTES + name.len() + 4)?;
-        let Some(family) = family else {
-            return Some(Self {
-                head: head.into(),
-                blocks: Vec::new(),
-                selection: None,
-                tail: rest.into(),
-                length: first.len(),
-            });
+        let mut finished = Self {
+            head: head.into(),
+            signed_cuts: Vec::new(),
+            blocks: Vec::new(),
+            selection: None,
+            tail: rest.into(),
+            length: first.len(),
         };
+        let Some(family) = family else { return Some(finished) };
+        if let (Some(cuts), EdnsForm::DnssecOk) = (family.signed_cuts(), form) {
+            for index in 0..cuts {
+                let response = respond(Draw::From(index));
+                finished.length = finished.length.max(response.len());
+                finished.signed_cuts.push(response.strip_prefix(head)?.into());
+            }
+            return Some(finished);
+        }
         let count = family.data.len();
         if count > MAX_ADDRESSES {
             return None;
@@ -156,13 +170,10 @@ impl FinishedResponse {
             blocks.extend(rest[..answered].chunks_exact(block_bytes).map(Box::from));
         }
         blocks.truncate(count);
-        Some(Self {
-            head: head.into(),
-            blocks,
-            selection: Some(family.selection.clone()),
-            tail: tail.into(),
-            length: first.len(),
-        })
+        finished.blocks = blocks;
+        finished.selection = Some(family.selection.clone());
+        finished.tail = tail.into();
+        Some(finished)
     }
 }
 

@@ -25,6 +25,7 @@ use daymark_decision::PoolName;
 use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{LowerName, Name, RData, RecordType};
 
+use crate::dnssec::ZoneSigner;
 use crate::records::{Records, addresses, nameserver_names, set};
 use crate::settings::{Nameserver, ZoneSettings};
 
@@ -45,6 +46,8 @@ pub struct Zone {
     /// The static records, without the SOA record.
     records: Records,
     pools: Vec<ZonePool>,
+    /// `None` if the zone is not signed.
+    signer: Option<ZoneSigner>,
 }
 
 /// A pool of a zone.
@@ -82,6 +85,11 @@ impl Zone {
 
     pub(crate) fn records(&self) -> &Records {
         &self.records
+    }
+
+    /// The signer of the zone, if it is signed.
+    pub(crate) fn signer(&self) -> Option<&ZoneSigner> {
+        self.signer.as_ref()
     }
 
     pub(crate) fn pools(&self) -> &[ZonePool] {

@@ -6,19 +6,32 @@ use daymark_provider::contract;
 use proptest::prelude::*;
 
 use super::*;
+use crate::dnssec::{DenialOfExistence, DnssecKey, KeyRole, SigningSettings, ZoneKey};
 use crate::settings::{Nameserver, ServerIdentity, ZoneSettings};
 
 const POOL: &str = "lb.example.org";
+/// Seconds since the Unix epoch.
+const NOW: u64 = 1_795_910_400;
 
 fn properties() -> Properties {
     let identity = ServerIdentity { name: "dns-1".to_owned(), version: "daymark".to_owned(), nsid: true, chaos: true };
     Properties { identity: Arc::new(identity), keepalive: 100 }
 }
 
-fn served(answer: Answer) -> ServedState {
+fn served(answer: Answer, signing: Option<SigningSettings>) -> ServedState {
     let nameservers = vec![Nameserver { name: "ns.example.net".to_owned(), addresses: Vec::new() }];
-    let zone = Arc::new(Zone::build(&ZoneSettings::for_pool(&pool_name(POOL), &nameservers)).unwrap());
-    ServedState::new(&[zone], Some(&Decision { answers: vec![answer], generation: 7 }), &properties())
+    let settings = ZoneSettings { signing, ..ZoneSettings::for_pool(&pool_name(POOL), &nameservers) };
+    let zone = Arc::new(Zone::build(&settings).unwrap());
+    ServedState::new(&[zone], Some(&Decision { answers: vec![answer], generation: 7 }), &properties(), NOW)
+}
+
+/// A zone without a key, or with one and either proof.
+fn signings() -> impl Strategy<Value = Option<SigningSettings>> {
+    let denial = prop_oneof![Just(DenialOfExistence::Nsec), Just(DenialOfExistence::Nsec3)];
+    proptest::option::of(denial.prop_map(|denial| {
+        let key = DnssecKey::from_pkcs8(DnssecKey::generate().unwrap().as_ref()).unwrap();
+        SigningSettings { keys: vec![ZoneKey { key, role: KeyRole::Combined, is_active: true }], denial }
+    }))
 }
 
 fn answer(addresses: &[IpAddr], order: Order, max_answers: u16, basis: Basis) -> Answer {
@@ -90,10 +103,12 @@ proptest! {
         rtype in prop_oneof![Just(1_u16), Just(28), Just(65), Just(16), Just(255)],
         opt in proptest::option::of((prop_oneof![Just(0_u16), Just(512), Just(1232), Just(u16::MAX), 512..1300_u16], any::<bool>())),
         is_tcp: bool,
+        signing in signings(),
     ) {
         let order = if is_weighted { Order::Weighted } else { Order::Rotated };
         let basis = if is_stale { Basis::LastKnownGood } else { Basis::Ready };
-        let served = served(answer(&addresses, order, max_answers, basis));
+        let is_signed = signing.is_some() && opt.is_some_and(|(_, dnssec_ok)| dnssec_ok);
+        let served = served(answer(&addresses, order, max_answers, basis), signing);
         let query = query(id, if recursion_desired { 0x0100 } else { 0 }, upper, rtype, opt);
         let transport = if is_tcp { DnsTransport::Tcp } else { DnsTransport::Udp };
         let (mut fast, mut full) = (Vec::new(), Vec::new());
@@ -101,13 +116,26 @@ proptest! {
         if served.table.respond(&query, transport, &mut fast) {
             let (fast_rest, fast_blocks) = unordered(&fast, rtype);
             let (full_rest, full_blocks) = unordered(&full, rtype);
-            prop_assert_eq!(fast_rest, full_rest);
             prop_assert_eq!(fast_blocks.len(), full_blocks.len());
-            if usize::from(max_answers) >= addresses.len() {
+            let in_family = addresses.iter().filter(|address| address.is_ipv4() == (rtype == 1)).count();
+            let has_all = usize::from(max_answers) >= in_family;
+            if is_signed && !has_all && !full_blocks.is_empty() {
+                // Each choice of addresses has a signature of its own.
+                let is_said = (0..128).any(|index| {
+                    let engine = DnsEngine::new(&served.zones, Draw::From(index));
+                    EngineResponder { engine, properties: properties() }.respond(&query, transport, &mut full);
+                    full == fast
+                });
+                prop_assert!(is_said, "{fast:?}");
+            } else {
+                prop_assert_eq!(fast_rest, full_rest);
+            }
+            if has_all {
                 prop_assert_eq!(fast_blocks, full_blocks);
             }
         } else {
-            let is_truncated = full[2] & 2 != 0;
+            // With signatures, the sections that are not needed may not fit.
+            let is_truncated = full[2] & 2 != 0 || is_signed && !is_tcp;
             prop_assert!(is_truncated || matches!(rtype, 16 | 255), "only a response that does not fit is declined");
         }
     }
@@ -120,8 +148,9 @@ proptest! {
         edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         cut in proptest::option::of(any::<prop::sample::Index>()),
         more in proptest::collection::vec(any::<u8>(), 0..12),
+        signing in signings(),
     ) {
-        let served = served(answer(&["192.0.2.1".parse().unwrap()], Order::Rotated, 8, Basis::Ready));
+        let served = served(answer(&["192.0.2.1".parse().unwrap()], Order::Rotated, 8, Basis::Ready), signing);
         let mut query = [query(0x1234, 0x0100, 0, rtype, opt), more].concat();
         for (at, byte) in edits {
             let at = at.index(query.len());

@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use daymark_decision::PoolName;
 use hickory_proto::rr::rdata::{NS, SOA};
-use hickory_proto::rr::{LowerName, Name, RData, RecordType};
+use hickory_proto::rr::{LowerName, Name, RData, RecordSet, RecordType};
 
+use crate::dnssec::{MAX_SIGNED_TTL, ZoneSigner};
 use crate::records::{Records, addresses, insert, nameserver_names, path, record_set, set, sets_at};
 use crate::settings::{Nameserver, ZoneSettings};
 use crate::zone::error::display_name;
@@ -46,19 +48,31 @@ pub(super) fn zones(settings: &[ZoneSettings]) -> Result<Vec<Zone>, Vec<ZoneErro
     Ok(zones)
 }
 
+/// The records of a zone that its outer zone has.
+struct InnerZone {
+    apex: LowerName,
+    nameservers: Arc<RecordSet>,
+    ds: Option<RecordSet>,
+}
+
 /// Makes each zone that is within another one a delegation of it, if the file of the outer zone does not have it.
 ///
 /// The outer zone answers for the DS records of the inner one (RFC 4035, section 3.1.4.1), so it has to know that the name exists.
 fn delegate_nested_zones(zones: &mut [Zone]) {
-    let inner = zones
-        .iter()
-        .filter_map(|zone| Some((zone.apex.clone(), set(&zone.records, &zone.apex, RecordType::NS)?.clone())));
-    let inner: Vec<_> = inner.collect();
-    for (apex, nameservers) in inner {
+    let inner = zones.iter().filter_map(|zone| {
+        let nameservers = set(&zone.records, &zone.apex, RecordType::NS)?.clone();
+        let ds = zone.signer.as_ref().map(ZoneSigner::ds_set);
+        Some(InnerZone { apex: zone.apex.clone(), nameservers, ds })
+    });
+    let inner: Vec<InnerZone> = inner.collect();
+    for InnerZone { apex, nameservers, ds } in inner {
         let outer = zones.iter_mut().filter(|zone| zone.apex != apex && zone.apex.zone_of(&apex));
         let Some(outer) = outer.max_by_key(|zone| zone.apex.len()) else { continue };
         if sets_at(&outer.records, &apex).next().is_none() {
             insert(&mut outer.records, nameservers.as_ref().clone());
+            if let Some(ds) = ds {
+                insert(&mut outer.records, ds);
+            }
         }
     }
 }
@@ -75,7 +89,9 @@ pub(super) fn zone(settings: &ZoneSettings) -> Result<Zone, Vec<ZoneError>> {
         Some(primary) if errors.is_empty() => {
             let has_own_soa = soa.is_some();
             let soa = soa.unwrap_or_else(|| generated_soa(&apex, primary));
-            Ok(Zone { apex, soa, has_own_soa, records, pools })
+            let signer = settings.signing.as_ref().map(|signing| ZoneSigner::new(&apex, signing));
+            let records = if signer.is_some() { with_short_ttls(records) } else { records };
+            Ok(Zone { apex, soa, has_own_soa, records, pools, signer })
         }
         _ => Err(errors),
     }
@@ -96,6 +112,14 @@ fn generated_soa(apex: &LowerName, primary: Name) -> SOA {
     // The additional label can make the name too long. Then the apex itself serves as the mailbox.
     let mailbox = apex.prepend_label("hostmaster").unwrap_or_else(|_| apex.into());
     SOA::new(primary, mailbox, 0, SOA_REFRESH, SOA_RETRY, SOA_EXPIRE, 0)
+}
+
+/// The records of a signed zone. No TTL is so long that a resolver would keep a signature beyond its end.
+fn with_short_ttls(mut records: Records) -> Records {
+    for set in records.values_mut().filter(|set| set.ttl() > MAX_SIGNED_TTL) {
+        Arc::make_mut(set).set_ttl(MAX_SIGNED_TTL);
+    }
+    records
 }
 
 /// A zone that is being built, with the errors so far.

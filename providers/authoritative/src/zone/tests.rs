@@ -19,6 +19,7 @@ fn settings(pools: &[&str], text: &str) -> ZoneSettings {
             text: format!("$TTL 60\n{text}"),
             included: BTreeMap::new(),
         }),
+        signing: None,
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests too")]
 
 mod answers;
+mod dnssec;
 mod edns;
 mod hostile;
 mod inherited_sockets;

@@ -252,8 +252,13 @@ async fn a_referral_that_cannot_hold_its_glue_is_truncated() {
 async fn additional_records_that_do_not_fit_are_left_out_without_truncation() {
     let servers: Vec<_> =
         (1..=20).map(|n| nameserver(&format!("ns{n}.kube-cp.com"), &["192.0.2.53", "2001:db8::53"])).collect();
-    let parent =
-        ZoneSettings { apex: "kube-cp.com".to_owned(), pools: Vec::new(), nameservers: servers, master_file: None };
+    let parent = ZoneSettings {
+        apex: "kube-cp.com".to_owned(),
+        pools: Vec::new(),
+        nameservers: servers,
+        master_file: None,
+        signing: None,
+    };
     let server = TestServer::start(&settings(vec![parent]));
     let response = server.query("kube-cp.com", NS).await;
     assert!(!response.metadata.truncation);

@@ -283,6 +283,7 @@ pub(crate) fn zone(apex: &str, pools: &[&str], text: &str) -> ZoneSettings {
             text: text.to_owned(),
             included: BTreeMap::new(),
         }),
+        signing: None,
     }
 }
 
