@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use daymark_authoritative::{
@@ -48,18 +49,20 @@ pub(super) fn bind_authoritative(
     }
     let (Some(authoritative), Some(tcp_connections)) = (authoritative, connections) else { return Ok(None) };
     let zones = zone_file.map_err(|finding| vec![finding]).and_then(|zone_file| zones::checked(config, zone_file));
+    let processors = thread::available_parallelism().ok();
+    let identity = authoritative.identity.as_ref().or_else(|| Some(&config.peers.as_ref()?.membership.own));
     let server = ServerSettings {
         listen: authoritative.listen.clone(),
         freebind: authoritative.freebind,
         zones: zones.map_err(settings)?,
         tcp_connections,
         tcp_idle_timeout: TCP_IDLE_TIMEOUT,
-        udp_workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        udp_workers: authoritative.udp_workers.or(processors).unwrap_or(NonZeroUsize::MIN),
         identity: ServerIdentity {
-            name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            name: identity.map_or_else(machine_name, |name| name.as_str().to_owned()),
             version: concat!("daymark ", env!("CARGO_PKG_VERSION")).to_owned(),
-            nsid: true,
-            chaos: false,
+            nsid: authoritative.nsid,
+            chaos: authoritative.chaos,
         },
         rate_limit: authoritative.rate_limit.clone(),
     };
@@ -72,6 +75,11 @@ pub(super) fn bind_authoritative(
         BindError::Zones(errors) => vec![StartError::Zones(errors)],
         BindError::Sockets(errors) => errors.iter().map(at_its_key).collect(),
     })
+}
+
+/// The name of the machine, as the kernel has it.
+fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn settings(findings: Vec<Finding>) -> Vec<StartError> {

@@ -97,12 +97,20 @@ fn of_authoritative(old: &AuthoritativeConfig, new: &AuthoritativeConfig) -> Vec
         max_tcp_connections,
         max_tcp_connections_per_client: per_client,
         rate_limit: _,
+        udp_workers,
+        identity,
+        nsid,
+        chaos,
     } = old;
     vec![
         key("listen", *listen != new.listen),
         key("freebind", *freebind != new.freebind),
         key("maxTcpConnections", *max_tcp_connections != new.max_tcp_connections),
         key("maxTcpConnectionsPerClient", *per_client != new.max_tcp_connections_per_client),
+        key("udpWorkers", *udp_workers != new.udp_workers),
+        key("identity", *identity != new.identity),
+        key("nsid", *nsid != new.nsid),
+        key("chaos", *chaos != new.chaos),
     ]
 }
 

@@ -67,7 +67,7 @@
 {{- $config := include "daymark.config" . | fromYaml -}}
 {{- $providers := list -}}
 {{- range $config.providers -}}
-  {{- $providers = append $providers (eq .type "authoritative" | ternary (pick . "type" "listen" "freebind" "maxTcpConnections" "maxTcpConnectionsPerClient") .) -}}
+  {{- $providers = append $providers (eq .type "authoritative" | ternary (pick . "type" "listen" "freebind" "maxTcpConnections" "maxTcpConnectionsPerClient" "udpWorkers" "identity" "nsid" "chaos") .) -}}
 {{- end -}}
 {{- $pools := list -}}
 {{- if include "daymark.has" (list "cloudflare" $config) -}}

@@ -6,6 +6,7 @@
 //! ```
 
 mod admin;
+mod authoritative;
 pub mod budget;
 mod families;
 mod findings;
@@ -36,6 +37,7 @@ use daymark_files::READ_TIMEOUT;
 use daymark_probe::{self as probe, ProbedPool};
 
 pub use self::admin::AdminConfig;
+pub use self::authoritative::{AuthoritativeConfig, NameserverConfig};
 pub use self::families::FamilyNodes;
 pub use self::findings::{ConfigErrors, Finding, Position};
 pub use self::flags::Flags;
@@ -324,36 +326,6 @@ impl ProviderConfig {
             Self::Cloudflare(_) => true,
         }
     }
-}
-
-/// Serving authoritative DNS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuthoritativeConfig {
-    /// UDP and TCP addresses to listen on.
-    pub listen: Vec<SocketAddr>,
-    /// Listen also on addresses that the host does not have yet.
-    pub freebind: bool,
-    /// The servers of the zone, the first as its primary (MNAME).
-    pub nameservers: Vec<NameserverConfig>,
-    /// The parent zone that holds the pools; `None`: each pool's name is the apex of a zone of its own.
-    pub zone: Option<String>,
-    /// Static records of the parent zone, as a master file (RFC 1035, section 5).
-    pub zone_file: Option<PathBuf>,
-    /// The most TCP connections that may be open at once.
-    pub max_tcp_connections: usize,
-    /// The most TCP connections that one client may have open at once.
-    pub max_tcp_connections_per_client: usize,
-    /// The limit of the responses that one network gets by UDP.
-    pub rate_limit: daymark_authoritative::RateLimitSettings,
-}
-
-/// One server of a zone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameserverConfig {
-    /// Its DNS name, without the final dot.
-    pub name: String,
-    /// Its addresses, for glue; may be empty if the name is outside the zone.
-    pub addresses: Vec<std::net::IpAddr>,
 }
 
 /// The hosts that decide together.

@@ -308,6 +308,20 @@ pub(super) struct RawAuthoritative {
     /// The limit of the responses that one network gets by UDP.
     #[serde(default)]
     pub(super) rate_limit: Key<RawRateLimit>,
+    /// The threads that answer by UDP; by default as many as the host has processors.
+    #[serde(default)]
+    pub(super) udp_workers: Key<Whole<usize, 1, 256>>,
+    /// The name that tells this server from the others of its zones; by default `peers.self`, or else the name of the machine.
+    #[serde(default)]
+    pub(super) identity: Key<Text<HostName>>,
+    /// Answer the NSID option with `identity` (RFC 5001).
+    #[serde(default)]
+    #[schemars(extend("default" = true))]
+    pub(super) nsid: Key<bool>,
+    /// Answer `id.server`, `hostname.bind`, `version.server` and `version.bind` of class CHAOS (RFC 4892).
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub(super) chaos: Key<bool>,
 }
 
 /// One server of a zone.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use daymark_authoritative::{LOOPBACK, RateLimitSettings};
+use std::num::NonZeroUsize;
 
 use super::cloudflare::Taken;
 use super::{Checker, files, is_in_zone};
@@ -78,6 +79,10 @@ impl Checker<'_> {
                 .or(Whole(raw::MAX_TCP_CONNECTIONS_PER_CLIENT))
                 .0,
             rate_limit: self.rate_limit(raw.rate_limit),
+            udp_workers: raw.udp_workers.value().and_then(|Whole(workers)| NonZeroUsize::new(workers)),
+            identity: raw.identity.text().map(|identity| identity.value),
+            nsid: raw.nsid.or(true),
+            chaos: raw.chaos.or(false),
             zone,
         }
     }

@@ -1,13 +1,13 @@
 //! Valid files and the settings that they become.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use daymark_authoritative::{LOOPBACK, RateLimitMode, RateLimitSettings};
 use daymark_config::budget::{self, report};
 use daymark_config::{Config, ProviderConfig};
-use daymark_decision::{Mode, TtlRange};
+use daymark_decision::{HostName, Mode, TtlRange};
 use daymark_discovery::{AddressType, DiscoverySettings, DiscoverySource};
 use daymark_probe::{Auth, Trust};
 use ipnet::IpNet;
@@ -36,6 +36,8 @@ fn a_key_that_is_left_out_has_its_default() {
     let ProviderConfig::Authoritative(authoritative) = &config.providers[0] else { panic!("{config:?}") };
     assert_eq!(authoritative.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
     assert_eq!((authoritative.max_tcp_connections, authoritative.max_tcp_connections_per_client), (256, 32));
+    assert_eq!((authoritative.udp_workers, authoritative.identity.as_ref()), (None, None));
+    assert!(authoritative.nsid && !authoritative.chaos);
     assert_eq!((&authoritative.zone, &authoritative.zone_file), (&None, &None));
     assert_eq!(authoritative.rate_limit, RateLimitSettings::default());
     assert_eq!(config.admin.listen, "127.0.0.1:9353".parse().unwrap());
@@ -148,8 +150,8 @@ fn the_bounds_of_every_range_are_valid() {
     let of_pool = |pool: &str| {
         let text = format!("pools: [{{name: lb, nodes: [{{name: a, addresses: [10.1.1.1]}}], {pool}}}]\nproviders:");
         let text = format!(
-            "{text} [{{type: authoritative, maxTcpConnections: 65535, maxTcpConnectionsPerClient: 65535, \
-             nameservers: [{{name: ns1.a}}]}}]"
+            "{text} [{{type: authoritative, maxTcpConnections: 65535, maxTcpConnectionsPerClient: 65535, udpWorkers: 256, \
+             identity: dns-1.example, nsid: false, chaos: true, nameservers: [{{name: ns1.a}}]}}]"
         );
         parse(&text, Path::new("")).unwrap()
     };
@@ -162,6 +164,9 @@ fn the_bounds_of_every_range_are_valid() {
     assert_eq!(of_pool("steering: {maxAnswers: 100}").pools[0].pool.steering.max_answers, 100);
     let [ProviderConfig::Authoritative(authoritative)] = &most.providers[..] else { panic!("{:?}", most.providers) };
     assert_eq!((authoritative.max_tcp_connections, authoritative.max_tcp_connections_per_client), (65535, 65535));
+    assert_eq!(authoritative.udp_workers.map(NonZeroUsize::get), Some(256));
+    assert_eq!(authoritative.identity.as_ref().map(HostName::as_str), Some("dns-1.example"));
+    assert!(!authoritative.nsid && authoritative.chaos);
 }
 
 #[test]
