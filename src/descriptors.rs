@@ -20,8 +20,10 @@ pub const ADMIN_CONNECTIONS: ConnectionLimits = ConnectionLimits { all: 64, per_
 /// Standard input, output and error, the event queues of the runtime, signals, the log, the service manager, and the lock of
 /// the state.
 const PROCESS: usize = 16;
-/// The sockets of an address of DNS: one by UDP and one by TCP, each with a clone.
-const SOCKETS_OF_AN_ADDRESS: usize = 4;
+/// Each socket of DNS has a clone while it is served.
+const CLONES: usize = 2;
+/// The descriptor that stops the workers of DNS.
+const STOP_SIGNAL: usize = 1;
 /// The socket to the other hosts, and four to resolve their names.
 const GOSSIP: usize = 5;
 /// The connections to a remote provider, and the sockets to resolve its name.
@@ -158,10 +160,11 @@ impl fmt::Display for DescriptorBudget {
     }
 }
 
-/// The sockets of the DNS server. A thread for each core may have one by UDP of its own at each address.
+/// The sockets of the DNS server: at each address one by UDP for each worker, and one by TCP.
 fn of_dns(authoritative: &AuthoritativeConfig) -> usize {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    authoritative.listen.len() * (SOCKETS_OF_AN_ADDRESS + cores)
+    let processors = || thread::available_parallelism().map_or(1, usize::from);
+    let workers = authoritative.udp_workers.map_or_else(processors, usize::from);
+    authoritative.listen.len() * (workers + 1) * CLONES + STOP_SIGNAL
 }
 
 /// The connections of the probes and the discovery of a pool. A target has one that is kept, one of the probe under way, and

@@ -2,7 +2,7 @@
 //!
 //! The catalog chooses the zone, asks its handler ([`ServedZone`]), and builds the message. The engine mends what the catalog
 //! cannot express: an alias is followed to its end, and a referral is no authoritative answer.
-//! `docs/decisions/0003-dns-loops-of-our-own.md` lists every mend with its reason.
+//! `docs/decisions/0003-dns-engine-and-loops.md` lists every mend with its reason.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -15,7 +15,7 @@
 //!
 //! The catalog of hickory-server answers, over handlers that are part of this crate. What it says of the names of the pools is kept
 //! in a table, and copied. The loops over the sockets are part of this crate too:
-//! `docs/decisions/0003-dns-loops-of-our-own.md` gives the reasons.
+//! `docs/decisions/0003-dns-engine-and-loops.md` gives the reasons.
 //!
 //! The server supports neither recursion, zone transfers, dynamic updates nor TSIG.
 

@@ -1,7 +1,7 @@
 //! A zone with the answers of one decision, as the catalog of hickory-server asks it.
 //!
 //! The records are in hickory's `InMemoryZoneHandler`. The search for a name is ours, because that of the in-memory handler
-//! differs from RFC 1034, section 4.3.2, in ways that `docs/decisions/0003-dns-loops-of-our-own.md` lists.
+//! differs from RFC 1034, section 4.3.2, in ways that `docs/decisions/0003-dns-engine-and-loops.md` lists.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
