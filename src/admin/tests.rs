@@ -76,6 +76,7 @@ fn bench() -> Bench {
         refused: Refused::default(),
         dns: Arc::new(|| DnsReadings {
             queries: vec![QueryCount { transport: "udp", rcode: "NOERROR".to_owned(), count: 42 }],
+            copied: 41,
             rate_limited: Some(RateLimitCounts { dropped: 5, slipped: 6, log_only: 7 }),
         }),
         servers: vec![ConnectionServer { name: "admin", connections: Connections::new(ADMIN_CONNECTIONS) }],
@@ -281,6 +282,7 @@ async fn the_metrics_contain_everything_that_is_promised() {
         "daymark_provider_calls_total{provider=\"cloudflare\",call=\"readPool\",outcome=\"limited\"} 3",
         "daymark_provider_calls_remaining{provider=\"cloudflare\"} 50",
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"NOERROR\"} 42",
+        "daymark_dns_copied_responses_total 41",
         "daymark_dns_rate_limited_total{action=\"dropped\"} 5",
         "daymark_dns_rate_limited_total{action=\"slipped\"} 6",
         "daymark_dns_rate_limited_total{action=\"logOnly\"} 7",

@@ -13,6 +13,8 @@ use prometheus_client::registry::Registry;
 pub struct DnsReadings {
     /// Queries by transport and RCODE.
     pub queries: Vec<QueryCount>,
+    /// Responses that were copied from the table of finished responses.
+    pub copied: u64,
     /// Responses above the rate limit. `None` if this host serves no DNS.
     pub rate_limited: Option<RateLimitCounts>,
 }
@@ -32,6 +34,7 @@ pub struct QueryCount {
 #[derive(Clone, Default)]
 pub(super) struct DnsMetrics {
     queries: Family<QueryLabels, Counter>,
+    copied: Counter,
     rate_limited: Family<ActionLabels, Counter>,
 }
 
@@ -50,6 +53,8 @@ impl DnsMetrics {
     pub(super) fn register(&self, all: &mut Registry) {
         let help = "DNS queries by transport and RCODE; some of their responses may be withheld by the rate limit";
         all.register("dns_queries", help, self.queries.clone());
+        let help = "Responses that were copied from the table of finished responses; the engine answers all others";
+        all.register("dns_copied_responses", help, self.copied.clone());
         all.register(
             "dns_rate_limited",
             "Responses above the rate limit by action: dropped; slipped, which are sent truncated; logOnly, which are sent",
@@ -62,6 +67,7 @@ impl DnsMetrics {
             let query = QueryLabels { transport: counted.transport, rcode: counted.rcode.clone() };
             self.queries.get_or_create(&query).inner().store(counted.count, Ordering::Relaxed);
         }
+        self.copied.inner().store(readings.copied, Ordering::Relaxed);
         let Some(RateLimitCounts { dropped, slipped, log_only }) = readings.rate_limited else { return };
         for (action, count) in [("dropped", dropped), ("slipped", slipped), ("logOnly", log_only)] {
             self.rate_limited.get_or_create(&ActionLabels { action }).inner().store(count, Ordering::Relaxed);
