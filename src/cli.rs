@@ -6,6 +6,7 @@ mod client;
 mod completions;
 #[cfg(feature = "demo")]
 mod demo;
+mod dnskey;
 mod explain;
 mod keygen;
 mod log;
@@ -68,6 +69,8 @@ enum CliCommand {
     Undrain(overrides::ClearOverride),
     /// Generate the gossip key
     Keygen(keygen::Arguments),
+    /// Generate or show a key that signs zones (DNSSEC)
+    Dnskey(dnskey::Arguments),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print the completions of a shell
@@ -174,6 +177,7 @@ fn dispatch(command: CliCommand) -> Outcome {
         CliCommand::Force(arguments) => overrides::force(&arguments),
         CliCommand::Undrain(arguments) => overrides::undrain(&arguments),
         CliCommand::Keygen(arguments) => keygen::keygen(&arguments),
+        CliCommand::Dnskey(arguments) => dnskey::dnskey(&arguments),
         CliCommand::Schema => json(&config::json_schema()),
         CliCommand::Completions(arguments) => Ok(completions::completions(&arguments)),
         CliCommand::Manifest(arguments) => manifest::manifest(&arguments),

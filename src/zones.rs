@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use daymark_authoritative::{
-    MAX_INCLUDES, MAX_ZONE_BYTES, MasterFile, Nameserver, PreparedZones, ZoneErrors, ZoneSettings, included_files,
+    MAX_INCLUDES, MAX_ZONE_BYTES, MasterFile, Nameserver, PreparedZones, SigningSettings, ZoneErrors, ZoneKey,
+    ZoneSettings, included_files,
 };
-use daymark_config::{AuthoritativeConfig, Config, Finding, ProviderConfig};
+use daymark_config::{AuthoritativeConfig, Config, DnssecConfig, Finding, ProviderConfig, read_dnssec_key};
 
 use daymark_files::{FileError, error_chain};
 
@@ -41,7 +42,7 @@ pub fn master_file(config: &Config) -> Result<Option<MasterFile>, Finding> {
 
 /// The zones to serve, checked. None without an authoritative server. Each error has its key.
 pub fn checked(config: &Config, zone_file: Option<MasterFile>) -> Result<Vec<ZoneSettings>, Vec<Finding>> {
-    let zones = zones(config, zone_file);
+    let zones = zones(config, zone_file)?;
     PreparedZones::build(&zones).map_err(|errors| findings(config, &errors))?;
     Ok(zones)
 }
@@ -57,7 +58,7 @@ pub struct LoadedZones {
 /// Reads the zone file, and builds the zones to serve. Each error has its key.
 pub fn load(config: &Config) -> Result<LoadedZones, Vec<Finding>> {
     let zone_file = master_file(config).map_err(|finding| vec![finding])?;
-    let zones = PreparedZones::build(&zones(config, zone_file.clone()));
+    let zones = PreparedZones::build(&zones(config, zone_file.clone())?);
     Ok(LoadedZones { zones: zones.map_err(|errors| findings(config, &errors))?, zone_file })
 }
 
@@ -72,10 +73,13 @@ fn finding(config: &Config, message: String) -> Finding {
     config.finding(&key, "--nameserver", message)
 }
 
-/// The paths of the zone file and of every file that it includes (RFC 1035, section 5.1). A file need not exist.
+/// The paths of the zone file, of every file that it includes (RFC 1035, section 5.1), and of the keys. A file need not exist.
 pub fn files(config: &Config) -> BTreeSet<PathBuf> {
-    let file = authoritative(config).and_then(|authoritative| authoritative.zone_file.as_deref());
-    file.map(|file| texts(file).into_keys().collect()).unwrap_or_default()
+    let Some(authoritative) = authoritative(config) else { return BTreeSet::new() };
+    let file = authoritative.zone_file.as_deref();
+    let mut files: BTreeSet<PathBuf> = file.map(|file| texts(file).into_keys().collect()).unwrap_or_default();
+    files.extend(authoritative.dnssec.iter().flat_map(DnssecConfig::files).map(Path::to_owned));
+    files
 }
 
 /// The text of a zone file and of every file that it includes. Beyond the bounds of a zone no more files are read.
@@ -98,8 +102,9 @@ fn texts(file: &Path) -> BTreeMap<PathBuf, Result<String, Unreadable>> {
 }
 
 /// The settings of the zones: one parent zone with every pool if a zone is configured, and otherwise one zone for each pool.
-fn zones(config: &Config, master_file: Option<MasterFile>) -> Vec<ZoneSettings> {
-    let Some(authoritative) = authoritative(config) else { return Vec::new() };
+fn zones(config: &Config, master_file: Option<MasterFile>) -> Result<Vec<ZoneSettings>, Vec<Finding>> {
+    let Some(authoritative) = authoritative(config) else { return Ok(Vec::new()) };
+    let signing = authoritative.dnssec.as_ref().map(|dnssec| signing(config, dnssec)).transpose()?;
     let nameservers: Vec<Nameserver> = authoritative
         .nameservers
         .iter()
@@ -107,9 +112,26 @@ fn zones(config: &Config, master_file: Option<MasterFile>) -> Vec<ZoneSettings> 
         .collect();
     let names = config.pools.iter().map(|pool| pool.pool.name.clone());
     let Some(apex) = &authoritative.zone else {
-        return names.map(|name| ZoneSettings::for_pool(&name, &nameservers)).collect();
+        let zone = |name| ZoneSettings { signing: signing.clone(), ..ZoneSettings::for_pool(&name, &nameservers) };
+        return Ok(names.map(zone).collect());
     };
-    vec![ZoneSettings { apex: apex.clone(), pools: names.collect(), nameservers, master_file, signing: None }]
+    Ok(vec![ZoneSettings { apex: apex.clone(), pools: names.collect(), nameservers, master_file, signing }])
+}
+
+/// The keys of the zones, read from their files.
+fn signing(config: &Config, dnssec: &DnssecConfig) -> Result<SigningSettings, Vec<Finding>> {
+    let mut keys = Vec::new();
+    let mut errors = Vec::new();
+    for (index, key) in dnssec.keys.iter().enumerate() {
+        match read_dnssec_key(&key.file) {
+            Ok(read) => keys.push(ZoneKey { key: read, role: key.role, is_active: !key.publish_only }),
+            Err(error) => {
+                let path = self::key(config, &format!("dnssec.keys[{index}].file"));
+                errors.push(config.finding(&path, "", error_chain(&error)));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(SigningSettings { keys, denial: dnssec.denial }) } else { Err(errors) }
 }
 
 fn read_text(path: &Path) -> Result<String, Unreadable> {

@@ -94,6 +94,7 @@ fn of_authoritative(old: &AuthoritativeConfig, new: &AuthoritativeConfig) -> Vec
         nameservers: _,
         zone: _,
         zone_file: _,
+        dnssec: _,
         max_tcp_connections,
         max_tcp_connections_per_client: per_client,
         rate_limit: _,

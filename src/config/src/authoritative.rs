@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use daymark_authoritative::RateLimitSettings;
 use daymark_decision::HostName;
+
+use crate::DnssecConfig;
 
 /// Serving authoritative DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct AuthoritativeConfig {
     pub nsid: bool,
     /// Answer the questions of class CHAOS about the server (RFC 4892).
     pub chaos: bool,
+    /// The keys that sign every zone; `None`: no zone is signed.
+    pub dnssec: Option<DnssecConfig>,
 }
 
 /// One server of a zone.
@@ -44,4 +48,11 @@ pub struct NameserverConfig {
     pub name: String,
     /// Its addresses, for glue; may be empty if the name is outside the zone.
     pub addresses: Vec<IpAddr>,
+}
+
+impl AuthoritativeConfig {
+    /// Every file that it names.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.zone_file.as_deref().into_iter().chain(self.dnssec.iter().flat_map(DnssecConfig::files))
+    }
 }

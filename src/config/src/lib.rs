@@ -8,6 +8,7 @@
 mod admin;
 mod authoritative;
 pub mod budget;
+mod dnssec;
 mod families;
 mod findings;
 mod flags;
@@ -38,6 +39,7 @@ use daymark_probe::{self as probe, ProbedPool};
 
 pub use self::admin::AdminConfig;
 pub use self::authoritative::{AuthoritativeConfig, NameserverConfig};
+pub use self::dnssec::{DnssecConfig, DnssecKeyConfig, DnssecKeyFileError, read_dnssec_key};
 pub use self::families::FamilyNodes;
 pub use self::findings::{ConfigErrors, Finding, Position};
 pub use self::flags::Flags;
@@ -183,7 +185,7 @@ impl Config {
         }
         for provider in &self.providers {
             match provider {
-                ProviderConfig::Authoritative(authoritative) => files.extend(authoritative.zone_file.as_deref()),
+                ProviderConfig::Authoritative(authoritative) => files.extend(authoritative.files()),
                 ProviderConfig::Cloudflare(cloudflare) => match &cloudflare.calls.token {
                     TokenSource::File(path) => files.push(path),
                     TokenSource::Environment(_) => {}

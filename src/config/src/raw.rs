@@ -3,6 +3,7 @@
 
 mod admin;
 mod cloudflare;
+mod dnssec;
 mod nodes;
 mod rate_limit;
 
@@ -23,6 +24,7 @@ use super::values::{
 
 pub(super) use self::admin::{ADMIN_LISTEN, RawAdmin};
 pub(super) use self::cloudflare::{CALL_SHARE, CALL_TIMEOUT, CloudflareTtl, DRIFT_INTERVAL, RawCloudflare, RawServed};
+pub(super) use self::dnssec::{RawDnssec, RawDnssecKey};
 pub(super) use self::nodes::{DISCOVERY_INTERVAL, RawDiscovered, RawFromKubernetes, RawNodes, SELECTOR, SHRINK_PAUSE};
 pub(super) use self::rate_limit::RawRateLimit;
 
@@ -322,6 +324,9 @@ pub(super) struct RawAuthoritative {
     #[serde(default)]
     #[schemars(extend("default" = false))]
     pub(super) chaos: Key<bool>,
+    /// The keys that sign every zone; by default none is signed.
+    #[serde(default)]
+    pub(super) dnssec: Key<RawDnssec>,
 }
 
 /// One server of a zone.

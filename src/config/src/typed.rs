@@ -3,6 +3,7 @@
 
 mod cloudflare;
 mod discovery;
+mod dnssec;
 mod files;
 mod peers;
 mod pool;

@@ -16,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use daymark_authoritative::{DenialOfExistence, KeyRole};
 use daymark_decision::{Mode, quoted};
 use http::uri::PathAndQuery;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -315,6 +316,15 @@ impl<T: NamedChoice> TextForm for T {
 impl NamedChoice for Mode {
     const ALL: &'static [(&'static str, Self)] =
         &[("all", Self::All), ("failover", Self::Failover), ("weighted", Self::Weighted)];
+}
+
+impl NamedChoice for DenialOfExistence {
+    const ALL: &'static [(&'static str, Self)] = &[("nsec", Self::Nsec), ("nsec3", Self::Nsec3)];
+}
+
+impl NamedChoice for KeyRole {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("csk", Self::Combined), ("ksk", Self::KeySigning), ("zsk", Self::ZoneSigning)];
 }
 
 impl<T: JsonSchema> JsonSchema for Key<T> {

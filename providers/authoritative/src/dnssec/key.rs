@@ -3,14 +3,19 @@
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
+use data_encoding::BASE64;
 use hickory_proto::ProtoError;
 use hickory_proto::dnssec::rdata::{DNSKEY, DS};
 use hickory_proto::dnssec::{Algorithm, DigestType, PublicKeyBuf};
 use hickory_proto::rr::Name;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use zeroize::Zeroizing;
 
 use super::role::KeyRole;
+
+const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
+const PEM_END: &str = "-----END PRIVATE KEY-----";
 
 /// A key that signs zones. Its private part is never shown.
 #[derive(Clone)]
@@ -34,10 +39,26 @@ pub enum DnssecKeyError {
 }
 
 impl DnssecKey {
-    /// Generates a key. Returns it as PKCS#8 in DER.
-    pub fn generate() -> Result<impl AsRef<[u8]>, DnssecKeyError> {
+    /// Generates a key. Returns its private part as PKCS#8 in PEM.
+    pub fn generate_pem() -> Result<Zeroizing<String>, DnssecKeyError> {
         let pair = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
-        pair.map_err(|_| DnssecKeyError::Random)
+        let der = pair.map_err(|_| DnssecKeyError::Random)?;
+        let body = Zeroizing::new(BASE64.encode(der.as_ref()));
+        let mut pem = Zeroizing::new(format!("{PEM_BEGIN}\n"));
+        for line in body.as_bytes().chunks(64) {
+            pem.extend(line.iter().copied().map(char::from));
+            pem.push('\n');
+        }
+        pem.push_str(PEM_END);
+        pem.push('\n');
+        Ok(pem)
+    }
+
+    /// Reads a key that [`generate_pem`](Self::generate_pem) has made.
+    pub fn from_pem(pem: &str) -> Result<Self, DnssecKeyError> {
+        let body = pem.lines().filter(|line| *line != PEM_BEGIN && *line != PEM_END).collect::<String>();
+        let der = BASE64.decode(Zeroizing::new(body).as_bytes()).map_err(|_| DnssecKeyError::Unsupported)?;
+        Self::from_pkcs8(&Zeroizing::new(der))
     }
 
     /// Reads a key from PKCS#8 in DER.

@@ -29,7 +29,7 @@ fn served(answer: Answer, signing: Option<SigningSettings>) -> ServedState {
 fn signings() -> impl Strategy<Value = Option<SigningSettings>> {
     let denial = prop_oneof![Just(DenialOfExistence::Nsec), Just(DenialOfExistence::Nsec3)];
     proptest::option::of(denial.prop_map(|denial| {
-        let key = DnssecKey::from_pkcs8(DnssecKey::generate().unwrap().as_ref()).unwrap();
+        let key = DnssecKey::from_pem(&DnssecKey::generate_pem().unwrap()).unwrap();
         SigningSettings { keys: vec![ZoneKey { key, role: KeyRole::Combined, is_active: true }], denial }
     }))
 }

@@ -16,9 +16,9 @@ use crate::support::{
     settings, zone,
 };
 
-const DO: u16 = 0x8000;
-const DNSKEY_TYPE: u16 = 48;
-const APEX: &str = "kube-cp.com";
+pub(crate) const DO: u16 = 0x8000;
+pub(crate) const DNSKEY_TYPE: u16 = 48;
+pub(crate) const APEX: &str = "kube-cp.com";
 const FILE: &str = r#"
 $TTL 600
 @         IN NS   ns1
@@ -47,11 +47,11 @@ safe      IN NS   ns.example.net.
 safe      IN DS   258 13 2 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
 "#;
 
-fn new_key() -> DnssecKey {
-    DnssecKey::from_pkcs8(DnssecKey::generate().unwrap().as_ref()).unwrap()
+pub(crate) fn new_key() -> DnssecKey {
+    DnssecKey::from_pem(&DnssecKey::generate_pem().unwrap()).unwrap()
 }
 
-fn zone_key(key: &DnssecKey, role: KeyRole) -> ZoneKey {
+pub(crate) fn zone_key(key: &DnssecKey, role: KeyRole) -> ZoneKey {
     ZoneKey { key: key.clone(), role, is_active: true }
 }
 
@@ -60,13 +60,13 @@ fn signing(keys: Vec<ZoneKey>, denial: DenialOfExistence) -> SigningSettings {
 }
 
 /// The zone with static records, signed by one key.
-fn signed_zone(key: &DnssecKey, denial: DenialOfExistence) -> ZoneSettings {
+pub(crate) fn signed_zone(key: &DnssecKey, denial: DenialOfExistence) -> ZoneSettings {
     let signing = signing(vec![zone_key(key, KeyRole::Combined)], denial);
     ZoneSettings { signing: Some(signing), ..zone(APEX, &["a.kube-cp.com", "b.kube-cp.com", "c.d.kube-cp.com"], FILE) }
 }
 
 /// A server of the signed zone. One pool has no answer yet.
-fn signed_server(key: &DnssecKey, denial: DenialOfExistence) -> TestServer {
+pub(crate) fn signed_server(key: &DnssecKey, denial: DenialOfExistence) -> TestServer {
     let server = TestServer::start(&settings(vec![signed_zone(key, denial)]));
     let answers: [(&str, &[&str]); 2] =
         [("a.kube-cp.com", &["192.0.2.1", "192.0.2.3"]), ("b.kube-cp.com", &["192.0.2.2", "2001:db8::2"])];

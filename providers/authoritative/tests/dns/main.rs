@@ -14,3 +14,4 @@ mod rate_limit;
 mod source_address;
 mod support;
 mod tcp;
+mod unbound;

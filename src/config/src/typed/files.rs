@@ -7,6 +7,8 @@ use daymark_certificates::{CaBundle, CertificateFileError};
 use daymark_files::{FileError, SecretFile, SecretFileError, Token};
 use daymark_gossip::{KeyRing, KeyRingError};
 
+use crate::dnssec::{DnssecKeyFileError, read_dnssec_key};
+
 /// A file that cannot be used for its key.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WrongFile {
@@ -16,6 +18,9 @@ pub(super) enum WrongFile {
     /// It has no usable certificate.
     #[error(transparent)]
     Certificates(#[from] CertificateFileError),
+    /// It has no key that signs zones.
+    #[error(transparent)]
+    DnssecKey(#[from] DnssecKeyFileError),
     /// There is no key file.
     #[error("{} does not exist; `daymark keygen` makes a key", .0.display())]
     NoKeyFile(PathBuf),
@@ -56,6 +61,11 @@ pub(super) fn gossip_keys(path: &Path) -> Result<(), WrongFile> {
         }
         error => WrongFile::KeyFile(error),
     })
+}
+
+/// A file with a key that signs zones.
+pub(super) fn dnssec_key(path: &Path) -> Result<(), WrongFile> {
+    Ok(read_dnssec_key(path).map(|_| ())?)
 }
 
 /// A file that can be read.

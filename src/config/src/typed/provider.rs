@@ -83,6 +83,7 @@ impl Checker<'_> {
             identity: raw.identity.text().map(|identity| identity.value),
             nsid: raw.nsid.or(true),
             chaos: raw.chaos.or(false),
+            dnssec: self.dnssec(raw.dnssec),
             zone,
         }
     }

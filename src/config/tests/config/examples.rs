@@ -46,6 +46,9 @@ fn read(example: &str) -> Config {
         ("/etc/daymark/admin-token", "token"),
         ("/etc/daymark/kube-cp.com.zone", "zone"),
         ("/etc/daymark/gossip.key", "gossip.key"),
+        ("/etc/daymark/kube-cp.com.ksk.pem", "dnssec.key"),
+        ("/etc/daymark/kube-cp.com.zsk.pem", "client.key"),
+        ("/etc/daymark/kube-cp.com.next.pem", "other.key"),
     ]
     .iter()
     .fold(example.to_owned(), |text, (there, here)| text.replace(there, here));

@@ -31,7 +31,7 @@ fn an_unknown_key_is_an_error_with_the_nearest_key_and_all_allowed_keys() {
         fault("nameservers:", "name_servers:"),
         "8:5: providers[0]: unknown key `name_servers`; did you mean `nameservers`? allowed are: type, listen, \
          freebind, nameservers, zone, zoneFile, maxTcpConnections, maxTcpConnectionsPerClient, rateLimit, \
-         udpWorkers, identity, nsid, chaos"
+         udpWorkers, identity, nsid, chaos, dnssec"
     );
 }
 

@@ -6,6 +6,7 @@ mod support;
 
 mod bounds;
 mod cloudflare;
+mod dnssec;
 mod examples;
 mod faults;
 mod flags;

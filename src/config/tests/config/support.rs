@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use daymark_config::{AdminConfig, Config, Finding, PeersConfig, PoolConfig, ProviderConfig};
 use tempfile::TempDir;
 
-/// Creates a directory with `ca.crt`, `client.crt`, `client.key`, `other.key`, `token`, `zone`, `gossip.key` and broken files.
+/// Creates a directory with `ca.crt`, `client.crt`, `client.key`, `other.key`, `token`, `zone`, `gossip.key`,
+/// `dnssec.key`, `p384.key` and broken files.
 pub(crate) fn files() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let ca = rcgen::KeyPair::generate().unwrap();
@@ -17,12 +18,14 @@ pub(crate) fn files() -> TempDir {
     write("client.crt", &certificate.pem());
     write("client.key", &ca.serialize_pem());
     write("other.key", &rcgen::KeyPair::generate().unwrap().serialize_pem());
+    write("dnssec.key", &rcgen::KeyPair::generate().unwrap().serialize_pem());
+    write("p384.key", &rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem());
     write("broken.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     write("token", " secret\n");
     write("blank", " \n");
     write("zone", "@ 300 IN A 192.0.2.1\n");
     write("gossip.key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
-    for secret in ["gossip.key", "client.key", "other.key", "token"] {
+    for secret in ["gossip.key", "client.key", "other.key", "dnssec.key", "p384.key", "token"] {
         std::fs::set_permissions(dir.path().join(secret), Permissions::from_mode(0o600)).unwrap();
     }
     dir
