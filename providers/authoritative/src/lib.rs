@@ -24,6 +24,8 @@ mod counters;
 mod dnssec;
 mod engine;
 mod engine_responder;
+#[cfg(test)]
+mod fuzz;
 mod inputs;
 mod members;
 mod name;

@@ -29,8 +29,8 @@ pub(crate) struct Responder {
 
 /// The zones and the decision of one moment.
 pub(crate) struct ServedState {
-    table: ResponseTable,
-    engine: EngineResponder,
+    pub(crate) table: ResponseTable,
+    pub(crate) engine: EngineResponder,
     zones: Vec<Arc<ZoneContent>>,
 }
 
@@ -59,6 +59,7 @@ impl ServedState {
     pub(crate) fn needs_renewal(&self, now: u64) -> bool {
         self.zones.iter().filter_map(|zone| zone.signature_times()).any(|times| !times.is_fresh(now))
     }
+
     /// Writes the response to a message into `out`. Returns `None` if the message gets no response.
     pub(crate) fn respond(&self, message: &[u8], transport: DnsTransport, out: &mut Vec<u8>) -> Option<Responded> {
         if self.table.respond(message, transport, out) {
@@ -70,4 +71,4 @@ impl ServedState {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

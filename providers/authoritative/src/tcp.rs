@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_connections::{Activity, Connections, serve_connections};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -42,7 +42,10 @@ pub(crate) async fn serve(
         let responder = Arc::clone(responder);
         let stop = stop.clone();
         async move {
-            let connection = serve_connection(stream, &responder, &activity, idle_timeout);
+            let connection = async {
+                stream.set_nodelay(true)?;
+                serve_stream(stream, &responder, &activity, idle_timeout).await
+            };
             if let Some(Err(error)) = stop.run_until_cancelled(connection).await {
                 debug!("the connection of {client} was closed: {error}");
             }
@@ -52,13 +55,12 @@ pub(crate) async fn serve(
 }
 
 /// Answers the queries of one connection, in their order.
-async fn serve_connection(
-    stream: TcpStream,
+pub(crate) async fn serve_stream(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     responder: &Responder,
     activity: &Activity,
     idle_timeout: Duration,
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     let mut query = Vec::new();
     let mut response = Vec::new();
@@ -89,7 +91,7 @@ enum ReadOutcome {
 }
 
 /// Reads one query, after its length (RFC 1035, section 4.2.2).
-async fn read_query(stream: &mut BufReader<TcpStream>, query: &mut Vec<u8>) -> io::Result<ReadOutcome> {
+async fn read_query(stream: &mut (impl AsyncRead + Unpin), query: &mut Vec<u8>) -> io::Result<ReadOutcome> {
     let mut length = [0; 2];
     match stream.read_exact(&mut length).await {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(ReadOutcome::EndOfStream),

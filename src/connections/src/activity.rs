@@ -30,7 +30,7 @@ pub(crate) struct ActivityState {
 
 impl Activity {
     /// A connection that is idle from now on.
-    pub(crate) fn new(start: Instant) -> Self {
+    pub fn new(start: Instant) -> Self {
         let activity = Self { start, changed: Arc::default() };
         activity.set_idle();
         activity

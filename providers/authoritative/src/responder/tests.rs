@@ -13,28 +13,31 @@ const POOL: &str = "lb.example.org";
 /// Seconds since the Unix epoch.
 const NOW: u64 = 1_795_910_400;
 
-fn properties() -> Properties {
+pub(crate) fn properties() -> Properties {
     let identity = ServerIdentity { name: "dns-1".to_owned(), version: "daymark".to_owned(), nsid: true, chaos: true };
     Properties { identity: Arc::new(identity), keepalive: 100 }
 }
 
-fn served(answer: Answer, signing: Option<SigningSettings>) -> ServedState {
+pub(crate) fn served(answer: Answer, signing: Option<SigningSettings>) -> ServedState {
     let nameservers = vec![Nameserver { name: "ns.example.net".to_owned(), addresses: Vec::new() }];
     let settings = ZoneSettings { signing, ..ZoneSettings::for_pool(&pool_name(POOL), &nameservers) };
     let zone = Arc::new(Zone::build(&settings).unwrap());
     ServedState::new(&[zone], Some(&Decision { answers: vec![answer], generation: 7 }), &properties(), NOW)
 }
 
+/// The signing of a zone with one key.
+pub(crate) fn signing(denial: DenialOfExistence) -> SigningSettings {
+    let key = DnssecKey::from_pem(&DnssecKey::generate_pem().unwrap()).unwrap();
+    SigningSettings { keys: vec![ZoneKey { key, role: KeyRole::Combined, is_active: true }], denial }
+}
+
 /// A zone without a key, or with one and either proof.
 fn signings() -> impl Strategy<Value = Option<SigningSettings>> {
     let denial = prop_oneof![Just(DenialOfExistence::Nsec), Just(DenialOfExistence::Nsec3)];
-    proptest::option::of(denial.prop_map(|denial| {
-        let key = DnssecKey::from_pem(&DnssecKey::generate_pem().unwrap()).unwrap();
-        SigningSettings { keys: vec![ZoneKey { key, role: KeyRole::Combined, is_active: true }], denial }
-    }))
+    proptest::option::of(denial.prop_map(signing))
 }
 
-fn answer(addresses: &[IpAddr], order: Order, max_answers: u16, basis: Basis) -> Answer {
+pub(crate) fn answer(addresses: &[IpAddr], order: Order, max_answers: u16, basis: Basis) -> Answer {
     let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let mut answer = contract::decision(&pool_name(POOL), 7, &addresses).answers.remove(0);
@@ -66,7 +69,7 @@ fn unordered(response: &[u8], rtype: u16) -> (Vec<u8>, Vec<Vec<u8>>) {
 /// The bytes of the header, of the name of the pool, and of its type and class.
 const HEADER_AND_QUESTION: usize = 12 + 16 + 4;
 
-fn query(id: u16, flags: u16, upper: u32, rtype: u16, opt: Option<(u16, bool)>) -> Vec<u8> {
+pub(crate) fn query(id: u16, flags: u16, upper: u32, rtype: u16, opt: Option<(u16, bool)>) -> Vec<u8> {
     let counts = [0, 1, 0, 0, 0, 0, 0, u8::from(opt.is_some())];
     let mut name = b"\x02lb\x07example\x03org\0".to_vec();
     for (index, byte) in name.iter_mut().enumerate() {
