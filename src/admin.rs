@@ -8,6 +8,7 @@ mod allowed_hosts;
 mod override_body;
 mod overrides;
 mod server;
+mod signatures;
 pub mod token;
 
 use std::fmt::Display;
@@ -176,6 +177,9 @@ impl Admin {
                 .iter()
                 .map(|pool| ProviderTtl { pool: pool.name.clone(), ttl_seconds: pool.ttl_seconds })
                 .collect();
+        }
+        for status in providers.iter_mut().filter(|status| status.name == "authoritative") {
+            status.notes.extend((self.dns)().signatures.iter().map(signatures::note));
         }
         let now = self.clock.now();
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();

@@ -1,8 +1,8 @@
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::Request;
-use daymark_authoritative::RateLimitCounts;
+use daymark_authoritative::{KeyRole, RateLimitCounts, ZoneKeyStatus, ZoneSignatures};
 use daymark_config::Config;
 use daymark_connections::Connections;
 use daymark_decision::fixtures::pool_name;
@@ -78,6 +78,14 @@ fn bench() -> Bench {
             queries: vec![QueryCount { transport: "udp", rcode: "NOERROR".to_owned(), count: 42 }],
             copied: 41,
             rate_limited: Some(RateLimitCounts { dropped: 5, slipped: 6, log_only: 7 }),
+            signatures: vec![ZoneSignatures {
+                zone: "lb.example.org".to_owned(),
+                keys: vec![
+                    ZoneKeyStatus { tag: 31589, role: KeyRole::Combined, is_active: true },
+                    ZoneKeyStatus { tag: 258, role: KeyRole::ZoneSigning, is_active: false },
+                ],
+                expires_at: UNIX_EPOCH + Duration::from_secs(1_796_515_201),
+            }],
         }),
         servers: vec![ConnectionServer { name: "admin", connections: Connections::new(ADMIN_CONNECTIONS) }],
         key_file: None,
@@ -283,6 +291,9 @@ async fn the_metrics_contain_everything_that_is_promised() {
         "daymark_provider_calls_remaining{provider=\"cloudflare\"} 50",
         "daymark_dns_queries_total{transport=\"udp\",rcode=\"NOERROR\"} 42",
         "daymark_dns_copied_responses_total 41",
+        "daymark_dns_signatures_not_after_timestamp_seconds{zone=\"lb.example.org\"} 1796515201",
+        "daymark_dns_zone_key{zone=\"lb.example.org\",tag=\"31589\",role=\"csk\",state=\"active\"} 1",
+        "daymark_dns_zone_key{zone=\"lb.example.org\",tag=\"258\",role=\"zsk\",state=\"published\"} 1",
         "daymark_dns_rate_limited_total{action=\"dropped\"} 5",
         "daymark_dns_rate_limited_total{action=\"slipped\"} 6",
         "daymark_dns_rate_limited_total{action=\"logOnly\"} 7",

@@ -366,6 +366,7 @@ fn dns_reader(authoritative: Option<Arc<Authoritative>>) -> DnsReader {
             queries: queries.collect(),
             copied: authoritative.as_ref().map_or(0, |server| server.copied_responses()),
             rate_limited: authoritative.as_ref().map(|server| server.rate_limit_counts()),
+            signatures: authoritative.iter().flat_map(|server| server.signatures()).collect(),
         }
     })
 }

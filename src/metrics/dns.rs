@@ -1,11 +1,13 @@
 //! The metrics of the DNS server.
 
 use std::sync::atomic::Ordering;
+use std::time::UNIX_EPOCH;
 
-use daymark_authoritative::RateLimitCounts;
+use daymark_authoritative::{RateLimitCounts, ZoneSignatures};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 /// The values of the DNS server since its start.
@@ -17,6 +19,8 @@ pub struct DnsReadings {
     pub copied: u64,
     /// Responses above the rate limit. `None` if this host serves no DNS.
     pub rate_limited: Option<RateLimitCounts>,
+    /// The signatures of each signed zone.
+    pub signatures: Vec<ZoneSignatures>,
 }
 
 /// The queries of one transport that were answered with one RCODE.
@@ -36,6 +40,8 @@ pub(super) struct DnsMetrics {
     queries: Family<QueryLabels, Counter>,
     copied: Counter,
     rate_limited: Family<ActionLabels, Counter>,
+    signatures_end: Family<ZoneLabels, Gauge>,
+    keys: Family<ZoneKeyLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -49,6 +55,19 @@ struct ActionLabels {
     action: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ZoneLabels {
+    zone: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ZoneKeyLabels {
+    zone: String,
+    tag: u32,
+    role: String,
+    state: &'static str,
+}
+
 impl DnsMetrics {
     pub(super) fn register(&self, all: &mut Registry) {
         let help = "DNS queries by transport and RCODE; some of their responses may be withheld by the rate limit";
@@ -60,6 +79,16 @@ impl DnsMetrics {
             "Responses above the rate limit by action: dropped; slipped, which are sent truncated; logOnly, which are sent",
             self.rate_limited.clone(),
         );
+        all.register(
+            "dns_signatures_not_after_timestamp_seconds",
+            "End of the first signature of the zone that ends, in Unix time",
+            self.signatures_end.clone(),
+        );
+        all.register(
+            "dns_zone_key",
+            "1 for each key of a signed zone, by tag, role and state: active or published",
+            self.keys.clone(),
+        );
     }
 
     pub(super) fn fill(&self, readings: &DnsReadings) {
@@ -68,9 +97,29 @@ impl DnsMetrics {
             self.queries.get_or_create(&query).inner().store(counted.count, Ordering::Relaxed);
         }
         self.copied.inner().store(readings.copied, Ordering::Relaxed);
+        self.fill_signatures(&readings.signatures);
         let Some(RateLimitCounts { dropped, slipped, log_only }) = readings.rate_limited else { return };
         for (action, count) in [("dropped", dropped), ("slipped", slipped), ("logOnly", log_only)] {
             self.rate_limited.get_or_create(&ActionLabels { action }).inner().store(count, Ordering::Relaxed);
+        }
+    }
+
+    fn fill_signatures(&self, zones: &[ZoneSignatures]) {
+        self.signatures_end.clear();
+        self.keys.clear();
+        for ZoneSignatures { zone, keys, expires_at } in zones {
+            let end = expires_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            let of = ZoneLabels { zone: zone.clone() };
+            self.signatures_end.get_or_create(&of).set(i64::try_from(end).unwrap_or(i64::MAX));
+            for key in keys {
+                let of = ZoneKeyLabels {
+                    zone: zone.clone(),
+                    tag: key.tag.into(),
+                    role: key.role.to_string(),
+                    state: if key.is_active { "active" } else { "published" },
+                };
+                self.keys.get_or_create(&of).set(1);
+            }
         }
     }
 }

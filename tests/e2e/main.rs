@@ -19,6 +19,7 @@ mod demo;
 mod descriptors;
 mod discovery;
 mod disk;
+mod dnskey;
 mod ending;
 mod freebind;
 mod hosts;
