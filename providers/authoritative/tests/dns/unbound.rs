@@ -1,7 +1,7 @@
 //! The judgement of unbound, a resolver that validates: over every kind of answer, rollovers of the keys, restarts and changes.
 
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket as StdUdpSocket};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
@@ -34,10 +34,19 @@ impl Drop for Unbound {
 }
 
 impl Unbound {
-    /// Starts a resolver that trusts these keys, and waits until it answers.
+    /// Starts a resolver that trusts these keys, and waits until it serves.
     fn start(server: SocketAddr, trusted: &[(&DnssecKey, KeyRole)]) -> Self {
+        // Another process may take the port that was free.
+        (0..50).find_map(|_| Self::try_start(server, trusted)).expect("unbound finds a free port")
+    }
+
+    fn try_start(server: SocketAddr, trusted: &[(&DnssecKey, KeyRole)]) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let free = StdUdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // Unbound listens by TCP too.
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let free = tcp.local_addr().unwrap();
+        let udp = StdUdpSocket::bind(free).ok()?;
+        drop((tcp, udp));
         let anchors =
             trusted.iter().map(|(key, role)| format!("  trust-anchor: \"{}\"\n", key.ds_line(APEX, *role).unwrap()));
         let path = dir.path().display();
@@ -59,12 +68,15 @@ impl Unbound {
         command.arg("-d").arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("unbound starts");
         let mut log = BufReader::new(process.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("start of service") {
-            line.clear();
-            assert!(log.read_line(&mut line).unwrap() > 0, "unbound ends");
+        let mut lines = String::new();
+        while !lines.contains("start of service") {
+            if log.read_line(&mut lines).unwrap() == 0 {
+                assert!(lines.contains("Address already in use"), "{lines}");
+                process.wait().unwrap();
+                return None;
+            }
         }
-        Self { process, address: free, _log: log, _dir: dir }
+        Some(Self { process, address: free, _log: log, _dir: dir })
     }
 
     async fn try_query(&self, name: &str, rtype: u16) -> Option<Message> {
