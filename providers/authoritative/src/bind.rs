@@ -253,15 +253,16 @@ fn prepare_udp(socket: &UdpSocket, address: SocketAddr) -> io::Result<()> {
     // Receiving does not wait by its own flag. Sending waits for room in the buffer of the socket, within a bound.
     socket.set_nonblocking(false)?;
     socket.set_write_timeout(Some(SEND_TIMEOUT))?;
-    // Every datagram carries the address that it was sent to, also one that is queued already. No response is ever fragmented, as
-    // RFC 9715 recommends.
+    // If the socket has several local addresses, every datagram carries the one that it was sent to, also if it is queued already.
+    let is_wildcard = address.ip().is_unspecified();
+    // No response is ever fragmented, as RFC 9715 recommends.
     if address.is_ipv6() {
-        setsockopt(socket, Ipv6RecvPacketInfo, &true)?;
-        set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO)
+        setsockopt(socket, Ipv6RecvPacketInfo, &is_wildcard)?;
+        set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO)?;
     } else {
-        setsockopt(socket, Ipv4PacketInfo, &true)?;
-        set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)
-    }?;
+        setsockopt(socket, Ipv4PacketInfo, &is_wildcard)?;
+        set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)?;
+    }
     Ok(())
 }
 
