@@ -132,6 +132,8 @@ fn write_message(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> s
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
 
     #[test]
@@ -148,11 +150,20 @@ mod tests {
             ("5", LevelFilter::TRACE),
             (" debug ", LevelFilter::DEBUG),
         ] {
-            assert_eq!(filter(text, default), Ok(Targets::new().with_default(level)), "{text:?}");
+            assert_eq!(filter(text, default), Ok(silenced().with_default(level)), "{text:?}");
         }
-        let of_target = |level| Targets::new().with_target("daymark_probe", LevelFilter::TRACE).with_default(level);
+        let of_target = |level| silenced().with_target("daymark_probe", LevelFilter::TRACE).with_default(level);
         assert_eq!(filter("warning, daymark_probe = trace", default), Ok(of_target(LevelFilter::WARN)));
         assert_eq!(filter("daymark_probe=trace", default), Ok(of_target(default)));
+    }
+
+    #[test]
+    fn the_library_that_answers_dns_is_silent_unless_it_is_named() {
+        let would_log = |text, target| filter(text, LevelFilter::INFO).unwrap().would_enable(target, &Level::ERROR);
+        assert!(!would_log("", "hickory_server::zone_handler::catalog"));
+        assert!(!would_log("debug", "hickory_server::zone_handler::catalog"));
+        assert!(would_log("hickory_server=warn", "hickory_server::zone_handler::catalog"));
+        assert!(would_log("", "daymark_authoritative"));
     }
 
     #[test]
