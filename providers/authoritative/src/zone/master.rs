@@ -1,6 +1,6 @@
 //! Reads the static records of a zone from a master file (RFC 1035, section 5), as BIND reads it.
 //!
-//! The rules of owner, TTL, class and origin are here. [`rdata`](super::rdata) reads the data of each type.
+//! The rules of owner, TTL, class and origin are here. [`rdata`] reads the data of each type.
 
 use std::mem;
 
