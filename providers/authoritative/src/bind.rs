@@ -6,12 +6,11 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tracing::warn;
 
 use crate::counters::DnsTransport;
@@ -19,8 +18,8 @@ use crate::zone::ZoneErrors;
 
 /// The number of connections that the kernel queues until they are accepted.
 const LISTEN_BACKLOG: i32 = 1024;
-/// The time that a response waits for room in the buffer of its socket.
-const SEND_TIMEOUT: Duration = Duration::from_secs(1);
+/// The size of the queue of received datagrams in bytes. It covers a pause of a worker: some thousand queries.
+const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// The number of free UDP ports to try until one is free for TCP too.
 const MAX_PORT_ATTEMPTS: usize = 16;
 
@@ -250,18 +249,18 @@ fn bind_udp_group(address: SocketAddr, how: Binding) -> io::Result<Vec<UdpSocket
 
 /// Sets the options of a socket, bound or not.
 fn prepare_udp(socket: &UdpSocket, address: SocketAddr) -> io::Result<()> {
-    // Receiving does not wait by its own flag. Sending waits for room in the buffer of the socket, within a bound.
-    socket.set_nonblocking(false)?;
-    socket.set_write_timeout(Some(SEND_TIMEOUT))?;
+    socket.set_nonblocking(true)?;
+    // The kernel gives less if its own limit is less (`rmem_max` in `socket(7)`).
+    SockRef::from(socket).set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     // If the socket has several local addresses, every datagram carries the one that it was sent to, also if it is queued already.
     let is_wildcard = address.ip().is_unspecified();
-    // No response is ever fragmented, as RFC 9715 recommends.
+    // Forged errors of a path must not make the kernel refuse responses, which no path of the Internet has to fragment (RFC 9715).
     if address.is_ipv6() {
         setsockopt(socket, Ipv6RecvPacketInfo, &is_wildcard)?;
-        set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO)?;
+        set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::OMIT)?;
     } else {
         setsockopt(socket, Ipv4PacketInfo, &is_wildcard)?;
-        set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)?;
+        set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::OMIT)?;
     }
     Ok(())
 }

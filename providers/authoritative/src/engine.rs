@@ -4,6 +4,7 @@
 //! cannot express: an alias is followed to its end, and a referral is no authoritative answer.
 //! `docs/decisions/0003-dns-engine-and-loops.md` lists every mend with its reason.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,11 +29,16 @@ const MAX_CNAMES: usize = 8;
 
 /// The zones that are served at one time, with the answers of one decision. It never changes.
 pub(crate) struct DnsEngine {
-    zones: Vec<Arc<ZoneContent>>,
+    /// By the apex.
+    zones: HashMap<LowerName, Arc<ZoneContent>>,
     catalog: Catalog,
     /// The zones that contain another one, by the apex of the inner zone. They answer for its DS records (RFC 4035, section
     /// 3.1.4.1).
     outer: Catalog,
+    /// The number of labels of the longest name in the zones.
+    max_labels: usize,
+    /// True if a pool has a last known good answer.
+    has_stale_answer: bool,
 }
 
 /// A question of class IN, with what a response depends on beside it.
@@ -50,15 +56,18 @@ impl DnsEngine {
         let mut catalog = Catalog::new();
         let mut outer = Catalog::new();
         let handler = |content: &Arc<ZoneContent>| Arc::new(ServedZone { content: Arc::clone(content), draw });
+        let by_apex: HashMap<LowerName, Arc<ZoneContent>> =
+            zones.iter().map(|zone| (zone.apex().clone(), Arc::clone(zone))).collect();
         for zone in zones {
             catalog.upsert(zone.apex().clone(), vec![handler(zone)]);
-            let containing =
-                zones.iter().filter(|other| other.apex() != zone.apex() && other.apex().zone_of(zone.apex()));
-            if let Some(nearest) = containing.max_by_key(|other| other.apex().len()) {
+            if let Some(nearest) = innermost(&by_apex, &zone.apex().base_name()) {
                 outer.upsert(zone.apex().clone(), vec![handler(nearest)]);
             }
         }
-        Self { zones: zones.to_vec(), catalog, outer }
+        let max_labels = zones.iter().map(|zone| zone.max_labels()).max().unwrap_or_default();
+        let mut answers = zones.iter().flat_map(|zone| zone.pools().values().flatten());
+        let has_stale_answer = answers.any(|answer| answer.is_stale);
+        Self { zones: by_apex, catalog, outer, max_labels, has_stale_answer }
     }
 
     /// Answers a question. The message has neither the ID nor the EDNS of a client.
@@ -69,7 +78,7 @@ impl DnsEngine {
             let Some(target) = alias_target(&response, &alias) else { break };
             let is_loop = response.answers.iter().any(|record| record.name == target);
             // The target may be in another zone. If this server does not serve that zone, the client continues elsewhere.
-            if is_loop || self.catalog.find(&LowerName::new(&target)).is_none() {
+            if is_loop || innermost(&self.zones, &LowerName::new(&self.shortened(&target))).is_none() {
                 break;
             }
             alias.name = target;
@@ -92,23 +101,40 @@ impl DnsEngine {
 
     /// True if a response has addresses of a last known good answer.
     pub(crate) fn is_stale(&self, response: &Message) -> bool {
-        let owners = response.answers.iter().filter(|record| record.record_type().is_ip_addr());
-        let mut owners = owners.map(|record| LowerName::new(&record.name));
-        owners.any(|owner| {
-            let answers = self.zones.iter().filter_map(|zone| zone.pools().get(&owner)?.as_ref());
-            answers.into_iter().any(|answer| answer.is_stale)
-        })
+        let mut owners = response.answers.iter().filter(|record| record.record_type().is_ip_addr());
+        self.has_stale_answer
+            && owners.any(|record| {
+                let owner = LowerName::new(&record.name);
+                let zone = innermost(&self.zones, &owner);
+                zone.and_then(|zone| zone.pools().get(&owner)?.as_ref()).is_some_and(|answer| answer.is_stale)
+            })
     }
 
-    /// The zone that answers for a name: the innermost one, or for the DS records of an apex the one around it.
-    fn zone_of(&self, name: &LowerName, is_for_outer: bool) -> Option<&ZoneContent> {
-        let zones = self.zones.iter().filter(|zone| zone.apex().zone_of(name));
-        let zones = zones.filter(|zone| !is_for_outer || zone.apex() != name);
-        zones.max_by_key(|zone| zone.apex().num_labels()).map(Arc::as_ref)
+    /// The end of a name, if the name has at least two labels more than any name of the zones.
+    ///
+    /// Neither the name nor its end exists then, and both have the same closest encloser. So they have the same response.
+    fn shortened(&self, name: &Name) -> Name {
+        name.trim_to(self.max_labels + 1)
+    }
+
+    /// Answers a question without following an alias. The catalog takes a time that grows with the square of the labels, so it is
+    /// asked for the end of a long name.
+    fn ask(&self, question: &EngineQuestion) -> Message {
+        let shortened = EngineQuestion { name: self.shortened(&question.name), ..question.clone() };
+        let mut response = self.ask_catalog(&shortened);
+        if shortened.name != question.name {
+            let Message { queries, answers, authorities, additionals, .. } = &mut response;
+            *queries = vec![Query::query(question.name.clone(), question.rtype)];
+            let records = [answers, authorities, additionals].into_iter().flatten();
+            for record in records.filter(|record| record.name == shortened.name) {
+                record.name = question.name.clone();
+            }
+        }
+        response
     }
 
     /// Asks the catalog. Its handlers never wait, so the future is ready at once.
-    fn ask(&self, question: &EngineQuestion) -> Message {
+    fn ask_catalog(&self, question: &EngineQuestion) -> Message {
         let is_for_outer = question.rtype == RecordType::DS && self.outer.contains(&LowerName::new(&question.name));
         let catalog = if is_for_outer { &self.outer } else { &self.catalog };
         let sent = ResponseBytes::default();
@@ -126,11 +152,26 @@ impl DnsEngine {
         }
         if question.dnssec_ok && response.metadata.response_code != ResponseCode::ServFail {
             let name = LowerName::new(&question.name);
-            if let Some(zone) = self.zone_of(&name, is_for_outer) {
+            let inside = if is_for_outer { name.base_name() } else { name.clone() };
+            if let Some(zone) = innermost(&self.zones, &inside) {
                 zone.prove(&name, question.rtype, &mut response);
             }
         }
         response
+    }
+}
+
+/// The zone that answers for a name: the innermost one.
+fn innermost<'a>(zones: &'a HashMap<LowerName, Arc<ZoneContent>>, name: &LowerName) -> Option<&'a Arc<ZoneContent>> {
+    let mut apex = name.clone();
+    loop {
+        if let Some(zone) = zones.get(&apex) {
+            return Some(zone);
+        }
+        if apex.is_root() {
+            return None;
+        }
+        apex = apex.base_name();
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) struct AddressSelection {
 }
 
 /// The way to choose the first address of a response.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Draw {
     /// At random, as the order of the answer says.
     #[default]

@@ -2,6 +2,8 @@
 //!
 //! The [`ResponseTable`] answers what it can. The [`EngineResponder`], which has filled the table, answers everything else.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -42,9 +44,13 @@ impl ServedState {
         let contents: Vec<Arc<ZoneContent>> = contents.collect();
         let responder =
             |draw| EngineResponder { engine: DnsEngine::new(&contents, draw), properties: properties.clone() };
+        // One for each draw, because an engine has every zone.
+        let responders = RefCell::new(HashMap::new());
         let table = ResponseTable::new(&contents, |draw, query| {
             let mut response = Vec::new();
-            responder(draw).respond(query, DnsTransport::Tcp, &mut response);
+            let mut responders = responders.borrow_mut();
+            let responder = responders.entry(draw).or_insert_with(|| responder(draw));
+            responder.respond(query, DnsTransport::Tcp, &mut response);
             response
         });
         Self { table, engine: responder(Draw::Random), zones: contents.clone() }

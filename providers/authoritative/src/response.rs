@@ -3,6 +3,8 @@
 //! The encoder of hickory-proto writes the records. The module keeps the size limit of the transport: an `RRset` is whole or
 //! absent (RFC 2181, section 9), and only a necessary one that is absent truncates the response.
 
+use std::iter;
+
 use hickory_proto::ProtoError;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, Record, RecordType};
@@ -18,6 +20,8 @@ pub(crate) const MAX_DATAGRAM_BYTES: u16 = 1232;
 pub(crate) const MIN_PAYLOAD_BYTES: u16 = 512;
 /// A compression pointer to the name of the question (RFC 1035, section 4.1.4).
 const POINTER_TO_QUESTION: u16 = 0xc00c;
+/// The labels of a question, counted from its end, that other names may share. The encoder compares each of them.
+const MAX_COMPRESSED_LABELS: usize = 16;
 
 /// The fields of a response that come from its query and from the server, and not from a zone.
 pub(crate) struct ResponseFrame<'a> {
@@ -134,14 +138,14 @@ fn is_same_set(first: &Record, second: &Record) -> bool {
     first.name == second.name && (is_signature || first.record_type() == second.record_type())
 }
 
-/// Makes the encoder compress later names by pointers to the labels of the question.
+/// Makes the encoder compress later names by pointers to the labels of the question, the last ones of a long name.
 fn store_question_labels(encoder: &mut BinEncoder<'_>, question: &[u8]) {
     // The name without the root label, the type and the class.
     let Some(name) = question.len().checked_sub(5).and_then(|length| question.get(..length)) else { return };
-    let mut at = 0;
-    while let Some(&length) = name.get(at) {
+    let starts = iter::successors(Some(0), |&at| Some(at + 1 + usize::from(*name.get(at)?)));
+    let starts: Vec<usize> = starts.take_while(|&at| at < name.len()).collect();
+    for at in starts.iter().rev().take(MAX_COMPRESSED_LABELS) {
         encoder.store_label_pointer(HEADER_BYTES + at, HEADER_BYTES + name.len());
-        at += 1 + usize::from(length);
     }
 }
 

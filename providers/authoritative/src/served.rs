@@ -35,6 +35,7 @@ pub(crate) struct ZoneContent {
     pools: BTreeMap<LowerName, Option<PoolAnswer>>,
     /// `None` in a zone that is not signed.
     signed: Option<SignedZone>,
+    max_labels: usize,
 }
 
 /// The handler of one zone.
@@ -82,7 +83,14 @@ impl ZoneContent {
         let signed = zone.signer().map(|signer| signer.sign_zone(&mut records, &mut pools, negative_ttl, now));
         let mut memory = InMemoryZoneHandler::empty((&apex).into(), ZoneType::Primary, AxfrPolicy::Deny, None);
         *memory.records_get_mut() = records;
-        Self { apex, memory, pools, signed }
+        let names = memory.records_get_mut().keys().map(|key| &key.name).chain(pools.keys()).chain([&apex]);
+        let max_labels = names.map(|name| name.iter().count()).max().unwrap_or_default();
+        Self { apex, memory, pools, signed, max_labels }
+    }
+
+    /// The number of labels of the longest name in the zone.
+    pub(crate) fn max_labels(&self) -> usize {
+        self.max_labels
     }
 
     pub(crate) fn apex(&self) -> &LowerName {

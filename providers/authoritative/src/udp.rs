@@ -265,7 +265,8 @@ impl<'a> Lane<'a> {
         Ok(count)
     }
 
-    /// Sends the responses. Those that the kernel refuses are lost, and the others are sent.
+    /// Sends the responses. One that the kernel refuses is lost, and the others are sent. If the queue of the kernel is full, all others
+    /// are lost too: to wait would keep the other sockets waiting.
     fn send(&mut self, batch: &Batch) {
         let slices: [[IoSlice<'_>; 1]; BATCH] = array::from_fn(|index| [IoSlice::new(&batch.responses[index])]);
         let mut start = 0;
@@ -275,7 +276,7 @@ impl<'a> Lane<'a> {
             let end = start + rest.iter().position(|other| !other.is_same(&source)).unwrap_or(rest.len());
             let (slices, clients) = (&slices[start..end], &batch.clients[start..end]);
             let fd = self.endpoint.socket.as_raw_fd();
-            let flags = MsgFlags::empty();
+            let flags = MsgFlags::MSG_DONTWAIT;
             let sent = match &source {
                 Source::Socket => sendmmsg(fd, &mut self.sent, slices, clients, [], flags),
                 Source::Ipv4(info) => {
@@ -288,6 +289,10 @@ impl<'a> Lane<'a> {
             // The kernel stops at the first one that it refuses. If that one is the first, the call is an error.
             start += match sent {
                 Ok(sent) => sent.count().max(1),
+                Err(Errno::EAGAIN) => {
+                    debug!("{} responses were not sent: the queue of the kernel is full", batch.length - start);
+                    return;
+                }
                 Err(error) => {
                     debug!("a response was not sent: {error}");
                     1

@@ -214,6 +214,23 @@ async fn a_wildcard_matches_names_that_do_not_exist() {
 }
 
 #[tokio::test]
+async fn a_name_of_many_labels_gets_the_response_of_its_end() {
+    let server = server();
+    let long = |end: &str| format!("{}{end}.kube-cp.com", "a.".repeat(110));
+    let response = server.query(&long("alias"), A).await;
+    let expected =
+        [format!("{}. 600 CNAME mail.kube-cp.com.", long("alias")), "mail.kube-cp.com. 60 A 192.0.2.25".to_owned()];
+    assert_eq!(lines(&response.answers), expected);
+    assert_eq!(response.queries[0].name().to_string(), format!("{}.", long("alias")));
+    let response = server.query(&long("alias"), TXT).await;
+    assert_eq!((lines(&response.answers), response.authorities.len()), (expected[..1].to_vec(), 1));
+    assert_negative(&server.query(&long("here.wild"), TXT).await, ResponseCode::NXDomain, "kube-cp.com", 1);
+    let response = server.query(&long("sub"), A).await;
+    assert_eq!((response.answers.len(), response.authorities.len(), response.additionals.len()), (0, 2, 2));
+    assert!(!response.metadata.authoritative);
+}
+
+#[tokio::test]
 async fn a_delegation_is_a_referral_with_glue_and_without_authority() {
     let server = server();
     for (name, rtype) in [("sub", A), ("sub", NS), ("sub", SOA), ("www.sub", A), ("www.sub", DS), ("ns2.sub", A)] {

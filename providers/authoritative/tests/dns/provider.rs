@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use daymark_authoritative::{
-    Authoritative, BindError, DnsTransport, InheritedSockets, PreparedZones, ResponseCount, SocketError,
+    Authoritative, BindError, DnsTransport, InheritedSockets, PreparedZones, ResponseCount, SocketError, ZoneSettings,
 };
 use daymark_decision::PoolName;
 use daymark_decision::fixtures::pool_name;
@@ -16,8 +16,8 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RData;
 
 use crate::support::{
-    A, AAAA, POOL, SOA, TestQuery, TestServer, address_set, addresses, decision, ips, lines, pool_zone, receive,
-    settings, zone,
+    A, AAAA, POOL, SOA, TestQuery, TestServer, address_set, addresses, decision, ips, lines, nameserver, pool_zone,
+    receive, settings, zone,
 };
 
 impl PublishedReader for TestServer {
@@ -230,4 +230,19 @@ async fn zones_are_checked_before_any_socket_is_bound() {
         addresses(&running.query(POOL, A).await).into_iter().collect::<BTreeSet<_>>(),
         address_set(&["192.0.2.1"])
     );
+}
+
+#[tokio::test]
+async fn a_decision_about_hundreds_of_zones_is_published_while_one_waits() {
+    let names: Vec<String> = (0..200).map(|index| format!("lb{index}.example.org")).collect();
+    let nameservers = [nameserver("ns.example.net", &[])];
+    let zones = names.iter().map(|name| ZoneSettings::for_pool(&pool_name(name), &nameservers));
+    let server = TestServer::start(&settings(zones.collect()));
+    let answers: Vec<(&str, &[&str])> =
+        names.iter().map(|name| (name.as_str(), &["192.0.2.1", "192.0.2.2"][..])).collect();
+    // With a time that grew with the square of the zones, each would take a minute.
+    for generation in 1..=3 {
+        server.publish_decision(&decision(generation, &answers));
+    }
+    assert_eq!(server.query("lb199.example.org", A).await.answers.len(), 2);
 }
