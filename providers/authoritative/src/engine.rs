@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use hickory_proto::op::{Edns, Message, OpCode, Query, ResponseCode};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::BinEncoder;
 use hickory_server::net::NetError;
@@ -193,7 +193,8 @@ fn alias_target(response: &Message, question: &EngineQuestion) -> Option<Name> {
 
 /// The query that asks the catalog a question.
 fn request(question: &EngineQuestion) -> Option<Request> {
-    let mut message = Message::query();
+    // With a number of its own, hickory would need random numbers, which a process without `/dev` does not have.
+    let mut message = Message::new(0, MessageType::Query, OpCode::Query);
     message.add_query(Query::query(question.name.clone(), question.rtype));
     if question.dnssec_ok {
         let mut edns = Edns::new();
