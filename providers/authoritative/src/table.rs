@@ -7,6 +7,7 @@
 //! An address record is a block of bytes of one length, whose owner is a pointer to the question. So the records of a response can
 //! be put in any order without encoding them again.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -133,6 +134,8 @@ impl FinishedResponse {
     /// Returns `None` if the response cannot be put together from parts.
     fn new(family: Option<&FamilyAnswer>, form: EdnsForm, respond: impl Fn(Draw) -> Vec<u8>) -> Option<Self> {
         let first = respond(Draw::From(0));
+        // The engine has encoded the first one already, and in most pools there is no other.
+        let response_from = |index| if index == 0 { Cow::from(&first) } else { Cow::from(respond(Draw::From(index))) };
         let name = WireName::read(first.get(HEADER_BYTES..)?)?;
         let (head, rest) = first.split_at_checked(HEADER_BYTES + name.len() + 4)?;
         let mut finished = Self {
@@ -146,7 +149,7 @@ impl FinishedResponse {
         let Some(family) = family else { return Some(finished) };
         if let (Some(cuts), EdnsForm::DnssecOk) = (family.signed_cuts(), form) {
             for index in 0..cuts {
-                let response = respond(Draw::From(index));
+                let response = response_from(index);
                 finished.length = finished.length.max(response.len());
                 finished.signed_cuts.push(response.strip_prefix(head)?.into());
             }
@@ -162,7 +165,7 @@ impl FinishedResponse {
         let mut blocks: Vec<Box<[u8]>> = Vec::with_capacity(count);
         // Responses that start one after the other have every address.
         for start in (0..count).step_by(family.selection.max_answers.max(1)) {
-            let response = respond(Draw::From(start));
+            let response = response_from(start);
             let rest = response.strip_prefix(head)?;
             if rest.get(answered..)? != tail {
                 return None;
