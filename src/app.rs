@@ -3,6 +3,7 @@
 
 mod bind;
 mod spawn;
+mod take_over;
 mod tasks;
 
 use std::io;
@@ -23,6 +24,7 @@ use crate::descriptors::DescriptorBudget;
 use crate::last_good::GoodConfig;
 use crate::metrics::Metrics;
 use crate::os::clock::Clock;
+use crate::os::handover::{Successor, SuccessorListener};
 use crate::os::signals::{SignalRequest, Signals};
 use crate::os::{descriptors, notify};
 use crate::peers::Transport;
@@ -31,6 +33,7 @@ use crate::state::{StateFile, StateLock};
 
 pub(crate) use self::bind::{RememberedNodes, loaded, remembered_nodes, remote_providers};
 pub(crate) use self::spawn::engine;
+pub use self::take_over::take_over;
 pub use self::tasks::TaskError;
 
 /// An error that keeps Daymark from starting. The operator has to fix it.
@@ -149,6 +152,13 @@ impl App {
         })
     }
 
+    /// The socket at which a successor asks for the sockets. There is none without the lock of a state directory.
+    fn successor_listener(&self) -> Option<SuccessorListener> {
+        let dir = self.config.state_dir.as_deref().filter(|_| self.lock.is_some())?;
+        let listener = SuccessorListener::bind(dir);
+        listener.map_err(|error| warn!("no other Daymark can take over from this one: {error}")).ok()
+    }
+
     /// Serves these routes beside the admin API.
     #[cfg(feature = "demo")]
     #[must_use]
@@ -160,6 +170,12 @@ impl App {
     pub async fn run(self) -> Result<(), RunError> {
         let stop = CancellationToken::new();
         let reload = Arc::new(Notify::new());
+        let listener = self.successor_listener();
+        let authoritative = self.authoritative.clone();
+        let sockets =
+            || authoritative.as_ref().map_or_else(|| Ok(InheritedSockets::default()), |dns| dns.clone_sockets());
+        // Dropped last, because its end tells the successor that the lock of the state is free.
+        let mut successor = None;
         let Running { mut signals, mut tasks } = self.spawn(&stop, reload.clone());
         notify::ready();
         let mut outcome = Ok(());
@@ -174,13 +190,33 @@ impl App {
                         stop.cancel();
                     }
                 },
+                found = wait_for_successor(listener.as_ref(), &sockets), if !stop.is_cancelled() => {
+                    info!("another Daymark serves in place of this one; stopping");
+                    successor = Some(found);
+                    notify::stopping();
+                    stop.cancel();
+                }
                 end = tasks.next_end(|| stop.is_cancelled()) => {
-                    let Some(end) = end else { return outcome };
+                    let Some(end) = end else {
+                        drop(successor);
+                        return outcome;
+                    };
                     // The first error counts; those after it mostly follow from it.
                     outcome = outcome.and(end.map_err(RunError::Task));
                     stop.cancel();
                 }
             }
         }
+    }
+}
+
+/// Waits for a successor that serves. Without a listener there is none.
+async fn wait_for_successor(
+    listener: Option<&SuccessorListener>,
+    sockets: impl Fn() -> io::Result<InheritedSockets>,
+) -> Successor {
+    match listener {
+        Some(listener) => listener.successor(sockets).await,
+        None => std::future::pending().await,
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod blocking;
 pub mod clock;
 pub mod crashes;
 pub mod descriptors;
+pub(crate) mod handover;
 pub(crate) mod log_writer;
 pub(crate) mod notify;
 pub mod signals;

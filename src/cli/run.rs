@@ -9,7 +9,7 @@ use tracing::{error, warn};
 
 use super::log::{self, Format};
 use super::{Failure, Outcome, Own, block_on};
-use crate::app::App;
+use crate::app::{App, take_over};
 use crate::os::sockets;
 use crate::start::StartConfig;
 use daymark_files::error_chain;
@@ -42,6 +42,9 @@ pub(super) struct Arguments {
     /// The directory that keeps the state over restarts
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
+    /// Take the place of the Daymark that runs with the same state directory, without a lost query; without one, start as always
+    #[arg(long)]
+    take_over: bool,
     /// The form of the log
     #[arg(long, value_enum, default_value_t)]
     log_format: Format,
@@ -50,6 +53,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Outcome {
     let inherited = sockets::inherited().map_err(|error| Failure::Usage(error.to_string()))?;
     let log_format = arguments.log_format;
+    let is_take_over = arguments.take_over;
     let start = start(arguments)?;
     let _log = log::start(log_format, LevelFilter::INFO);
     for finding in &start.broken_files {
@@ -61,6 +65,10 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
         warn!("{warning}");
     }
     block_on(async {
+        let inherited = match is_take_over {
+            true => take_over(&start, inherited).await.map_err(|error| Failure::Usage(error_chain(&error)))?,
+            false => inherited,
+        };
         let app = App::bind(start, inherited).map_err(|errors| Failure::Usage(errors.to_string()))?;
         app.run().await.map_err(|error| Failure::Run(error_chain(&error)))
     })?;

@@ -38,3 +38,4 @@ mod service;
 mod state;
 mod support;
 mod sync;
+mod take_over;

@@ -146,8 +146,9 @@ impl InheritedSockets {
         }))
     }
 
-    fn take_udp(&mut self, address: SocketAddr) -> Option<UdpSocket> {
-        self.udp.extract_if(.., |socket| socket.local_addr().is_ok_and(|bound| bound == address)).next()
+    /// Every UDP socket of an address: among several the kernel spreads the clients, so each has to be read.
+    fn take_udp(&mut self, address: SocketAddr) -> Vec<UdpSocket> {
+        self.udp.extract_if(.., |socket| socket.local_addr().is_ok_and(|bound| bound == address)).collect()
     }
 
     fn take_tcp(&mut self, address: SocketAddr) -> Option<TcpListener> {
@@ -168,7 +169,7 @@ pub(crate) struct Binding {
 #[derive(Debug)]
 pub(crate) struct BoundSockets {
     pub(crate) address: SocketAddr,
-    /// One for each worker.
+    /// One for each worker. Inherited ones may be fewer or more.
     pub(crate) udp: Vec<UdpSocket>,
     pub(crate) tcp: TcpListener,
 }
@@ -220,15 +221,11 @@ fn bind_pair(
     }
 }
 
-/// Binds a socket for each worker. An inherited socket is shared by all of them.
-fn bind_udp(address: SocketAddr, how: Binding, inherited: Option<UdpSocket>) -> Result<Vec<UdpSocket>, SocketError> {
-    let bound = match inherited {
-        Some(socket) => (0..how.udp_workers.get()).map(|_| socket.try_clone()).collect(),
-        None => bind_udp_group(address, how),
-    };
-    let prepared = bound.and_then(|sockets: Vec<UdpSocket>| {
-        sockets.iter().try_for_each(|socket| prepare_udp(socket, address)).map(|()| sockets)
-    });
+/// Binds a socket for each worker, if none was inherited.
+fn bind_udp(address: SocketAddr, how: Binding, inherited: Vec<UdpSocket>) -> Result<Vec<UdpSocket>, SocketError> {
+    let bound = if inherited.is_empty() { bind_udp_group(address, how) } else { Ok(inherited) };
+    let prepared =
+        bound.and_then(|sockets| sockets.iter().try_for_each(|socket| prepare_udp(socket, address)).map(|()| sockets));
     prepared.map_err(|cause| SocketError::new(address, DnsTransport::Udp, cause))
 }
 

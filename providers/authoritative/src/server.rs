@@ -1,7 +1,7 @@
 //! The server. It owns the sockets, the zones and the latest decision.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -147,17 +147,26 @@ impl Authoritative {
         }
     }
 
-    /// The UDP sockets of each worker: one of every address.
+    /// The UDP sockets of each worker. Each socket has a worker, and each worker a socket of every address, which several share if
+    /// there are fewer.
     fn endpoints(&self) -> Result<Vec<Vec<UdpEndpoint>>, ServeError> {
-        let worker = |index: usize| {
-            let sockets = self.sockets.iter().filter_map(|bound| Some((bound.address, bound.udp.get(index)?)));
-            let endpoints = sockets.map(|(address, socket)| {
-                let socket = socket.try_clone().map_err(|source| FailedSocket { address, source })?;
-                Ok(UdpEndpoint { address, socket })
-            });
-            endpoints.collect()
-        };
-        (0..self.udp_workers.get()).map(worker).collect()
+        let workers = self.udp_workers.get();
+        let mut endpoints: Vec<Vec<UdpEndpoint>> = (0..workers).map(|_| Vec::new()).collect();
+        for BoundSockets { address, udp, .. } in &self.sockets {
+            for index in 0..udp.len().max(workers) {
+                let socket = udp[index % udp.len()].try_clone();
+                let socket = socket.map_err(|source| FailedSocket { address: *address, source })?;
+                endpoints[index % workers].push(UdpEndpoint { address: *address, socket });
+            }
+        }
+        Ok(endpoints)
+    }
+
+    /// Clones of all sockets, for a process that is to take over from this one.
+    pub fn clone_sockets(&self) -> io::Result<InheritedSockets> {
+        let udp = self.sockets.iter().flat_map(|bound| &bound.udp).map(StdUdpSocket::try_clone);
+        let tcp = self.sockets.iter().map(|bound| bound.tcp.try_clone());
+        Ok(InheritedSockets { udp: udp.collect::<io::Result<_>>()?, tcp: tcp.collect::<io::Result<_>>()? })
     }
 
     /// Replaces the zones and keeps the current decision.

@@ -55,6 +55,31 @@ async fn queries_that_wait_in_inherited_sockets_are_answered_from_the_address_th
 }
 
 #[tokio::test]
+async fn every_socket_of_a_group_is_read_by_any_number_of_workers() {
+    let mut one = listen(&["127.0.0.1:0".parse().unwrap()]);
+    one.udp_workers = 3.try_into().unwrap();
+    let former = TestServer::start(&one);
+    let at = former.address;
+    let group = former.clone_sockets().unwrap();
+    assert_eq!((group.udp.len(), group.tcp.len()), (3, 1));
+    former.stop().await.unwrap();
+    for workers in [1, 2, 3, 4] {
+        let sockets = InheritedSockets {
+            udp: group.udp.iter().map(|socket| socket.try_clone().unwrap()).collect(),
+            tcp: group.tcp.iter().map(|listener| listener.try_clone().unwrap()).collect(),
+        };
+        let settings = ServerSettings { udp_workers: workers.try_into().unwrap(), ..listen(&[at]) };
+        let server = TestServer::start_with_sockets(&settings, sockets);
+        server.publish_decision(&decision(7, &[(POOL, &["192.0.2.1"])]));
+        // Each client has another port, so the kernel gives them to all sockets.
+        for _ in 0..40 {
+            assert_eq!(server.query(POOL, A).await.answers.len(), 1);
+        }
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn sockets_that_were_not_inherited_are_bound() {
     let mut inherited = bind_sockets("127.0.0.1:0");
     let at = inherited.udp[0].local_addr().unwrap();
