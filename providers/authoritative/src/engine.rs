@@ -21,6 +21,7 @@ use hickory_server::zone_handler::{Catalog, MessageResponse};
 use tokio::task::unconstrained;
 
 use crate::members::Draw;
+use crate::records::decode;
 use crate::served::{ServedZone, ZoneContent};
 
 /// The number of CNAME records that a response follows. A longer chain, or a loop, is an error in the zone, and the response
@@ -143,8 +144,8 @@ impl DnsEngine {
             unconstrained(catalog.handle_request::<_, TokioTime>(&request, sent.clone())).now_or_never();
         }
         let bytes = std::mem::take(&mut *sent.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let response = Message::from_vec(&bytes);
-        let mut response = response.unwrap_or_else(|_| Message::error_msg(0, OpCode::Query, ResponseCode::ServFail));
+        let response = decode(bytes);
+        let mut response = response.unwrap_or_else(|| Message::error_msg(0, OpCode::Query, ResponseCode::ServFail));
         // The catalog takes the NS records of a zone cut for an answer, if the question is for NS or ANY.
         let first = response.answers.first().filter(|record| record.record_type() == RecordType::NS);
         if first.is_some_and(|record| !self.catalog.contains(&LowerName::new(&record.name))) {

@@ -53,7 +53,11 @@ impl EngineResponder {
     pub(crate) fn respond(&self, message: &[u8], transport: DnsTransport, out: &mut Vec<u8>) -> Option<ResponseCode> {
         match parse(message) {
             ParsedMessage::Ignored => None,
-            ParsedMessage::Rejected(RejectedMessage { header, code, edns }) => {
+            ParsedMessage::Rejected(RejectedMessage { header, edns, is_signed: true, code: ResponseCode::NotImp }) => {
+                let frame = ResponseFrame { header, question: &[], edns, options: Vec::new(), tsig: Vec::new() };
+                Some(refuse_key(message, frame, size_limit(transport, edns), out))
+            }
+            ParsedMessage::Rejected(RejectedMessage { header, code, edns, .. }) => {
                 let frame = ResponseFrame { header, question: &[], edns, options: Vec::new(), tsig: Vec::new() };
                 write(&without_records(code), &frame, size_limit(transport, edns), out);
                 Some(code)
@@ -63,24 +67,16 @@ impl EngineResponder {
     }
 
     fn answer(&self, message: &[u8], query: &Query<'_>, transport: DnsTransport, out: &mut Vec<u8>) -> ResponseCode {
-        let Answered { response, error } = self.response_to(query);
-        let code = response.metadata.response_code;
-        let options = query.edns.map(|edns| self.options(edns, transport, error)).unwrap_or_default();
-        let Query { header, question, edns, .. } = *query;
-        let mut frame = ResponseFrame { header, question, edns, options, tsig: Vec::new() };
-        if query.is_signed {
-            // No key is known (RFC 8945, section 5.2.1).
-            let Some(tsig) = bad_key(message) else {
-                let frame = ResponseFrame { question: &[], options: Vec::new(), ..frame };
-                write(&without_records(ResponseCode::FormErr), &frame, size_limit(transport, edns), out);
-                return ResponseCode::FormErr;
-            };
-            frame.tsig = tsig;
-            write(&without_records(ResponseCode::NotAuth), &frame, size_limit(transport, edns), out);
-            return ResponseCode::NotAuth;
+        let Query { header, question, edns, is_signed, .. } = *query;
+        let limit = size_limit(transport, edns);
+        let mut frame = ResponseFrame { header, question, edns, options: Vec::new(), tsig: Vec::new() };
+        if is_signed {
+            return refuse_key(message, frame, limit, out);
         }
-        write(&response, &frame, size_limit(transport, edns), out);
-        code
+        let Answered { response, error } = self.response_to(query);
+        frame.options = edns.map(|edns| self.options(edns, transport, error)).unwrap_or_default();
+        write(&response, &frame, limit, out);
+        response.metadata.response_code
     }
 
     fn response_to(&self, query: &Query<'_>) -> Answered {
@@ -90,9 +86,7 @@ impl EngineResponder {
             Query { class, .. } if *class != CLASS_IN => ResponseCode::Refused,
             Query { rtype, .. } => match rtype {
                 // IXFR and AXFR.
-                251 | 252 => {
-                    return Answered { response: without_records(ResponseCode::Refused), error: Some(NOT_SUPPORTED) };
-                }
+                251 | 252 => ResponseCode::Refused,
                 // MAILB and MAILA, which are obsolete.
                 253 | 254 => ResponseCode::NotImp,
                 // OPT, and the other types that must not be in a question (RFC 6895, section 3.1).
@@ -100,10 +94,7 @@ impl EngineResponder {
                 _ => return self.ask_engine(query),
             },
         };
-        Answered {
-            response: without_records(code),
-            error: (code == ResponseCode::Refused).then_some(NOT_AUTHORITATIVE),
-        }
+        Answered { response: without_records(code), error: (code == ResponseCode::Refused).then_some(NOT_SUPPORTED) }
     }
 
     fn ask_engine(&self, query: &Query<'_>) -> Answered {
@@ -132,7 +123,7 @@ impl EngineResponder {
         let text = text.filter(|_| self.properties.identity.chaos && is_asked);
         let name = Name::read(&mut BinDecoder::new(query.name.as_bytes())).ok();
         let Some((name, text)) = name.zip(text) else {
-            return Answered { response: without_records(ResponseCode::Refused), error: Some(NOT_AUTHORITATIVE) };
+            return Answered { response: without_records(ResponseCode::Refused), error: Some(NOT_SUPPORTED) };
         };
         let mut response = without_records(ResponseCode::NoError);
         response.metadata.authoritative = true;
@@ -166,6 +157,23 @@ fn push_option(options: &mut Vec<u8>, code: u16, data: &[u8]) {
 
 fn without_records(code: ResponseCode) -> Message {
     Message::error_msg(0, OpCode::Query, code)
+}
+
+/// Writes the response to a message that is signed with a key. No key is known (RFC 8945, section 5.2.1). Returns its code.
+fn refuse_key(message: &[u8], mut frame: ResponseFrame<'_>, limit: u16, out: &mut Vec<u8>) -> ResponseCode {
+    let Some(tsig) = bad_key(message) else {
+        frame.question = &[];
+        write(&without_records(ResponseCode::FormErr), &frame, limit, out);
+        return ResponseCode::FormErr;
+    };
+    frame.tsig = tsig;
+    write(&without_records(ResponseCode::NotAuth), &frame, limit, out);
+    if out.len() > usize::from(limit) {
+        // The names of the key, of the algorithm and of the question together are too long.
+        frame.question = &[];
+        write(&without_records(ResponseCode::NotAuth), &frame, limit, out);
+    }
+    ResponseCode::NotAuth
 }
 
 /// The TSIG record that refuses the key of a message, encoded. It is not signed (RFC 8945, section 5.2). Returns `None` if the TSIG

@@ -15,6 +15,7 @@ use daymark_connections::Activity;
 use daymark_decision::{Basis, Order};
 use hickory_proto::op::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 
 use crate::counters::{DnsTransport, ResponseCounters};
 use crate::dnssec::DenialOfExistence;
@@ -176,7 +177,8 @@ fn a_mutated_stream_gets_the_response_to_each_of_its_queries() {
                 near.shutdown().await.unwrap();
                 let activity = Activity::new(tokio::time::Instant::now());
                 // An incomplete query is an error, which closes the connection.
-                let _ = tcp::serve_stream(far, responder, &activity, Duration::from_secs(1)).await;
+                let _ = tcp::serve_stream(far, responder, &activity, Duration::from_secs(1), &CancellationToken::new())
+                    .await;
                 let mut received = Vec::new();
                 near.read_to_end(&mut received).await.unwrap();
                 received

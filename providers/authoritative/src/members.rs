@@ -36,12 +36,12 @@ pub(crate) enum FamilySignatures {
     /// Every response has all addresses, so one set of signatures is right for any order.
     Whole(Vec<Record>),
     /// A response has some of the addresses. These are the signed responses, each as likely as the others.
-    Cuts(Vec<SignedCut>),
+    Selections(Vec<SignedSelection>),
 }
 
 /// A signed response with some of the addresses.
 #[derive(Debug)]
-pub(crate) struct SignedCut {
+pub(crate) struct SignedSelection {
     /// The indices of its addresses, in their order.
     pub(crate) picked: Vec<usize>,
     pub(crate) rrsigs: Vec<Record>,
@@ -116,21 +116,21 @@ impl FamilyAnswer {
         match &self.signatures {
             None => SignedAddresses { data: self.draw(draw), rrsigs: &[] },
             Some(FamilySignatures::Whole(rrsigs)) => SignedAddresses { data: self.draw(draw), rrsigs },
-            Some(FamilySignatures::Cuts(cuts)) => {
+            Some(FamilySignatures::Selections(selections)) => {
                 let index = match draw {
-                    Draw::From(index) => index % cuts.len().max(1),
-                    Draw::Random => fastrand::usize(..cuts.len().max(1)),
+                    Draw::From(index) => index % selections.len().max(1),
+                    Draw::Random => fastrand::usize(..selections.len().max(1)),
                 };
-                let SignedCut { picked, rrsigs } = &cuts[index];
+                let SignedSelection { picked, rrsigs } = &selections[index];
                 SignedAddresses { data: picked.iter().map(|&index| self.data[index].clone()).collect(), rrsigs }
             }
         }
     }
 
     /// The number of signed responses, if a response has only some of the addresses.
-    pub(crate) fn signed_cuts(&self) -> Option<usize> {
+    pub(crate) fn signed_selections(&self) -> Option<usize> {
         match &self.signatures {
-            Some(FamilySignatures::Cuts(cuts)) => Some(cuts.len()),
+            Some(FamilySignatures::Selections(selections)) => Some(selections.len()),
             _ => None,
         }
     }
@@ -139,7 +139,7 @@ impl FamilyAnswer {
 impl AddressSelection {
     /// The responses to sign if a response has only some of the addresses, as indices of these: every rotation, or draws by
     /// weight. `None` if a response has all.
-    pub(crate) fn cuts(&self) -> Option<Vec<Vec<usize>>> {
+    pub(crate) fn to_sign(&self) -> Option<Vec<Vec<usize>>> {
         if self.max_answers >= self.len() {
             return None;
         }

@@ -39,6 +39,8 @@ pub(crate) struct RejectedMessage {
     pub(crate) code: ResponseCode,
     /// Set if the message has an OPT record, however broken (RFC 6891, sections 6.1.1 and 7).
     pub(crate) edns: Option<Edns>,
+    /// A TSIG record ends the message, which is well-formed. It is looked at before the operation (RFC 8945, section 5.2).
+    pub(crate) is_signed: bool,
 }
 
 /// The fields of a query's header that the response repeats.
@@ -92,6 +94,7 @@ pub(crate) fn parse(message: &[u8]) -> ParsedMessage<'_> {
     let question = body.questions(questions);
     let records =
         question.as_ref().and_then(|_| body.records(u32::from(answers) + u32::from(authorities), additionals));
+    let is_signed = records.is_some() && body.tsig_count > 0;
     let code = match (question, records) {
         _ if header.opcode != 0 => ResponseCode::NotImp,
         // A query has exactly one question (RFC 9619, section 4).
@@ -103,12 +106,12 @@ pub(crate) fn parse(message: &[u8]) -> ParsedMessage<'_> {
                 rtype: question.rtype,
                 class: question.class,
                 edns: body.edns,
-                is_signed: body.tsig_count > 0,
+                is_signed,
             });
         }
         _ => ResponseCode::FormErr,
     };
-    ParsedMessage::Rejected(RejectedMessage { header, code, edns: body.edns })
+    ParsedMessage::Rejected(RejectedMessage { header, code, edns: body.edns, is_signed })
 }
 
 /// Parses a query of class IN that has nothing beside its question but an OPT record, with no option that the response depends on.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::{LowerName, Name, RData, RecordSet, RecordType, RrKey};
 
 /// Every `RRset` of a zone.
@@ -76,4 +77,15 @@ pub(crate) fn path(apex: &LowerName, name: &LowerName) -> Vec<LowerName> {
     }
     path.reverse();
     path
+}
+
+/// Decodes a response. hickory decodes a record without data only in an update (RFC 2136, section 2.4), so the message is marked
+/// as one for that moment.
+pub(crate) fn decode(mut bytes: Vec<u8>) -> Option<Message> {
+    const OPCODE: u8 = 0x78;
+    let flags = bytes.get_mut(2)?;
+    *flags = *flags & !OPCODE | u8::from(OpCode::Update) << 3;
+    let mut message = Message::from_vec(&bytes).ok()?;
+    message.metadata.op_code = OpCode::Query;
+    Some(message)
 }

@@ -195,7 +195,9 @@ impl ZoneContent {
                 return section(drawn.collect(), None);
             }
         }
-        let cname = set(records, node, RecordType::CNAME);
+        // These two may be beside an alias (RFC 4035, section 2.5), so a question for them is not about its target.
+        let is_about_owner = matches!(question.rtype, RecordType::RRSIG | RecordType::NSEC);
+        let cname = set(records, node, RecordType::CNAME).filter(|_| !is_about_owner);
         let found = cname.or_else(|| match question.rtype {
             RecordType::ANY => addresses(records, node).next().or_else(|| sets_at(records, node).next()),
             rtype => set(records, node, rtype),

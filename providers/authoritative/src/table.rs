@@ -51,7 +51,7 @@ struct FinishedResponse {
     /// The header and the question.
     head: Box<[u8]>,
     /// The bytes after the question, if each choice of addresses has a signature of its own. Each is as likely as the others.
-    signed_cuts: Vec<Box<[u8]>>,
+    signed_selections: Vec<Box<[u8]>>,
     /// The address records, each of the same length. Empty for a response without addresses.
     blocks: Vec<Box<[u8]>>,
     selection: Option<AddressSelection>,
@@ -114,8 +114,8 @@ impl ResponseTable {
         out[..2].copy_from_slice(&query.header.id);
         out[2] |= u8::from(query.header.recursion_desired);
         out[HEADER_BYTES..response.head.len()].copy_from_slice(query.question);
-        if !response.signed_cuts.is_empty() {
-            out.extend_from_slice(&response.signed_cuts[fastrand::usize(..response.signed_cuts.len())]);
+        if !response.signed_selections.is_empty() {
+            out.extend_from_slice(&response.signed_selections[fastrand::usize(..response.signed_selections.len())]);
             return true;
         }
         if let Some(selection) = &response.selection {
@@ -140,18 +140,18 @@ impl FinishedResponse {
         let (head, rest) = first.split_at_checked(HEADER_BYTES + name.len() + 4)?;
         let mut finished = Self {
             head: head.into(),
-            signed_cuts: Vec::new(),
+            signed_selections: Vec::new(),
             blocks: Vec::new(),
             selection: None,
             tail: rest.into(),
             length: first.len(),
         };
         let Some(family) = family else { return Some(finished) };
-        if let (Some(cuts), EdnsForm::DnssecOk) = (family.signed_cuts(), form) {
-            for index in 0..cuts {
+        if let (Some(count), EdnsForm::DnssecOk) = (family.signed_selections(), form) {
+            for index in 0..count {
                 let response = response_from(index);
                 finished.length = finished.length.max(response.len());
-                finished.signed_cuts.push(response.strip_prefix(head)?.into());
+                finished.signed_selections.push(response.strip_prefix(head)?.into());
             }
             return Some(finished);
         }

@@ -12,12 +12,17 @@ use std::time::Duration;
 use daymark_connections::{Activity, Connections, serve_connections};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::counters::DnsTransport;
 use crate::responder::Responder;
+
+/// The time in which a query that was under way at a stop arrives.
+const LAST_QUERY_GRACE: Duration = Duration::from_millis(200);
+/// The time that a client has to read a response after a stop.
+const LAST_RESPONSE_GRACE: Duration = Duration::from_secs(1);
 
 /// The limits of connections: of their number and of their times.
 #[derive(Clone, Debug)]
@@ -44,9 +49,9 @@ pub(crate) async fn serve(
         async move {
             let connection = async {
                 stream.set_nodelay(true)?;
-                serve_stream(stream, &responder, &activity, idle_timeout).await
+                serve_stream(stream, &responder, &activity, idle_timeout, &stop).await
             };
-            if let Some(Err(error)) = stop.run_until_cancelled(connection).await {
+            if let Err(error) = connection.await {
                 debug!("the connection of {client} was closed: {error}");
             }
         }
@@ -54,18 +59,26 @@ pub(crate) async fn serve(
     .await
 }
 
-/// Answers the queries of one connection, in their order.
+/// Answers the queries of one connection, in their order. A stop ends it a moment later, so that no query under way is lost and no response is cut.
 pub(crate) async fn serve_stream(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     responder: &Responder,
     activity: &Activity,
     idle_timeout: Duration,
+    stop: &CancellationToken,
 ) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut query = Vec::new();
     let mut response = Vec::new();
     let mut framed = Vec::new();
-    while timeout(idle_timeout, read_query(&mut stream, &mut query)).await?? == ReadOutcome::Query {
+    loop {
+        let read = tokio::select! {
+            read = timeout(idle_timeout, read_query(&mut stream, &mut query)) => read??,
+            () = after_stop(stop, LAST_QUERY_GRACE) => break,
+        };
+        if read == ReadOutcome::EndOfStream {
+            break;
+        }
         activity.set_answering();
         // A client that sends a message without a response is broken or hostile, so its connection is closed.
         let outcome = responder.served.load().respond(&query, DnsTransport::Tcp, &mut response);
@@ -75,10 +88,19 @@ pub(crate) async fn serve_stream(
         // The responder limits responses to 65,535 bytes.
         framed.extend_from_slice(&u16::try_from(response.len()).unwrap_or(u16::MAX).to_be_bytes());
         framed.extend_from_slice(&response);
-        timeout(idle_timeout, stream.write_all(&framed)).await??;
+        tokio::select! {
+            written = timeout(idle_timeout, stream.write_all(&framed)) => written??,
+            () = after_stop(stop, LAST_RESPONSE_GRACE) => break,
+        }
         activity.set_idle();
     }
     Ok(())
+}
+
+/// Waits for a stop, and then for as long as a client may take until its connection is closed.
+async fn after_stop(stop: &CancellationToken, grace: Duration) {
+    stop.cancelled().await;
+    sleep(grace).await;
 }
 
 /// The outcome of reading from a connection.

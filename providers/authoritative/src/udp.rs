@@ -7,7 +7,7 @@
 //! wildcard socket the kernel would choose the source address by its routes, so the worker sets it for each response.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
@@ -84,20 +84,20 @@ impl Drop for StopOnDrop {
 
 /// Answers queries until the stop, or until a socket can no longer be used.
 pub(crate) fn serve(endpoints: &[UdpEndpoint], responder: &Responder, stop: &StopSignal) -> Result<(), FailedSocket> {
-    let mut lanes: Vec<Lane<'_>> = endpoints.iter().map(Lane::new).collect();
+    let mut sockets: Vec<WorkerSocket<'_>> = endpoints.iter().map(WorkerSocket::new).collect();
     let mut batch = Batch::new();
-    let sockets = endpoints.iter().map(|endpoint| endpoint.socket.as_fd());
+    let descriptors = endpoints.iter().map(|endpoint| endpoint.socket.as_fd());
     let mut watched: Vec<PollFd<'_>> =
-        iter::once(stop.0.as_fd()).chain(sockets).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        iter::once(stop.0.as_fd()).chain(descriptors).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
     loop {
         match poll(&mut watched, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => debug!("the sockets were not watched: {error}"),
         }
         let is_stopped = !watched[0].revents().is_empty();
-        for (lane, watched) in lanes.iter_mut().zip(&watched[1..]) {
+        for (socket, watched) in sockets.iter_mut().zip(&watched[1..]) {
             if is_stopped || !watched.revents().is_empty() {
-                lane.answer_waiting(responder, &mut batch)?;
+                socket.answer_waiting(responder, &mut batch)?;
             }
         }
         if is_stopped {
@@ -129,7 +129,7 @@ enum Source {
 }
 
 /// One socket of a worker, with what the system calls need.
-struct Lane<'a> {
+struct WorkerSocket<'a> {
     endpoint: &'a UdpEndpoint,
     received: MultiHeaders<SockaddrStorage>,
     /// For responses whose source address is that of the socket.
@@ -157,9 +157,17 @@ impl Source {
         let control = message.cmsgs().ok().and_then(|mut messages| messages.next());
         match control {
             Some(ControlMessageOwned::Ipv4PacketInfo(info)) => {
-                Self::Ipv4(in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: info.ipi_addr, ipi_addr: info.ipi_addr })
+                // The destination may be a broadcast address, from which nobody can answer. For a datagram that came before the option
+                // was set, the kernel knows only the destination.
+                let local = if info.ipi_spec_dst.s_addr == 0 { info.ipi_addr } else { info.ipi_spec_dst };
+                Self::Ipv4(in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: local, ipi_addr: info.ipi_addr })
             }
-            Some(ControlMessageOwned::Ipv6PacketInfo(info)) => Self::Ipv6(in6_pktinfo { ipi6_ifindex: 0, ..info }),
+            Some(ControlMessageOwned::Ipv6PacketInfo(info)) => {
+                // A link-local address is that of one interface.
+                let is_link_local = Ipv6Addr::from(info.ipi6_addr.s6_addr).is_unicast_link_local();
+                let interface = if is_link_local { info.ipi6_ifindex } else { 0 };
+                Self::Ipv6(in6_pktinfo { ipi6_ifindex: interface, ..info })
+            }
             _ => Self::Socket,
         }
     }
@@ -167,7 +175,7 @@ impl Source {
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Socket, Self::Socket) => true,
-            (Self::Ipv4(one), Self::Ipv4(two)) => one.ipi_addr.s_addr == two.ipi_addr.s_addr,
+            (Self::Ipv4(one), Self::Ipv4(two)) => one.ipi_spec_dst.s_addr == two.ipi_spec_dst.s_addr,
             (Self::Ipv6(one), Self::Ipv6(two)) => one.ipi6_addr.s6_addr == two.ipi6_addr.s6_addr,
             _ => false,
         }
@@ -180,7 +188,7 @@ fn ip_of(client: &SockaddrStorage) -> Option<IpAddr> {
     v4.or_else(|| client.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
 }
 
-impl<'a> Lane<'a> {
+impl<'a> WorkerSocket<'a> {
     fn new(endpoint: &'a UdpEndpoint) -> Self {
         let control = Self::control(endpoint);
         Self {

@@ -154,6 +154,7 @@ impl fmt::Display for EventKind {
             Self::Mismatch { host, mismatch, begins: true } => f.write_str(&mismatch.message(host)),
             Self::Mismatch { host, mismatch, begins: false } => write!(f, "resolved: {}", mismatch.message(host)),
             Self::Discovery { pool, change } => write!(f, "{pool}: {change}"),
+            Self::Reload { target_count: 1 } => f.write_str("configuration applied: 1 target"),
             Self::Reload { target_count } => write!(f, "configuration applied: {target_count} targets"),
         }
     }

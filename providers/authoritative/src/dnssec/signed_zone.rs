@@ -113,13 +113,14 @@ fn family_signatures(
     if every.is_empty() {
         return FamilySignatures::Whole(Vec::new());
     }
-    match family.selection.cuts() {
+    match family.selection.to_sign() {
         None => FamilySignatures::Whole(sign(&every)),
-        Some(cuts) => FamilySignatures::Cuts(
-            cuts.into_iter()
+        Some(selections) => FamilySignatures::Selections(
+            selections
+                .into_iter()
                 .map(|picked| {
                     let rrsigs = sign(&picked);
-                    crate::members::SignedCut { picked, rrsigs }
+                    crate::members::SignedSelection { picked, rrsigs }
                 })
                 .collect(),
         ),

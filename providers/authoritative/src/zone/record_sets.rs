@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use hickory_proto::rr::{LowerName, Name, RData, RecordType};
+use hickory_proto::op::{Message, OpCode};
+use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 
+use crate::records::decode;
 use crate::rrset::RrSet;
 
-/// The most records of one name and type. More than 4,094 A records are larger than a response over TCP.
-const MAX_RECORDS: usize = 4096;
+/// The most bytes of one `RRset` with its owner in each record. A response over TCP has 65,535, also for the other records in it.
+const MAX_SET_BYTES: usize = 60_000;
 
 /// An `RRset` of a master file.
 pub(super) struct FileRrSet {
@@ -42,6 +44,8 @@ struct SetRecord {
 struct SetIndex {
     index: usize,
     run: usize,
+    /// The length of responses with one of its records each.
+    bytes: usize,
 }
 
 /// The outcome of adding a record.
@@ -63,7 +67,7 @@ impl RecordSets {
         }
         let known = self.indexes.entry(SetKey { owner, rtype }).or_insert_with(|| {
             self.sets.push(FileRrSet { name: name.clone(), set: RrSet { rtype, ttl, data: Vec::new() } });
-            SetIndex { index: self.sets.len() - 1, run }
+            SetIndex { index: self.sets.len() - 1, run, bytes: 0 }
         });
         let index = known.index;
         let set = &mut self.sets[index].set;
@@ -72,18 +76,34 @@ impl RecordSets {
             set.ttl = ttl;
             known.run = run;
         }
+        let Some(bytes) = served_bytes(Record::from_rdata(name.clone(), ttl, data.clone())) else {
+            return Added::Conflict { rtype, reason: "data of this form cannot be served; leave the record out" };
+        };
         if self.records.insert(SetRecord { index, data: data.clone() }) {
             if matches!(rtype, RecordType::SOA | RecordType::CNAME) && !set.data.is_empty() {
                 return Added::Conflict { rtype, reason: "a name has one such record; remove all others" };
             }
-            if set.data.len() == MAX_RECORDS {
+            let had_room = known.bytes <= MAX_SET_BYTES;
+            known.bytes += bytes;
+            if known.bytes > MAX_SET_BYTES {
+                if !had_room {
+                    return Added::Ttl(set.ttl);
+                }
                 return Added::Conflict {
                     rtype,
-                    reason: "a name has at most 4096 of them, so that all are in one response",
+                    reason: "all of them together have at most 60000 bytes, so that they are in one response",
                 };
             }
             set.data.push(data);
         }
         Added::Ttl(set.ttl)
     }
+}
+
+/// The length of a response with this record. `None` if it is another one once it has been decoded, as each response is.
+fn served_bytes(record: Record) -> Option<usize> {
+    let mut response = Message::response(0, OpCode::Query);
+    response.add_answer(record);
+    let bytes = response.to_vec().ok()?;
+    (decode(bytes.clone())?.to_vec().ok()? == bytes).then_some(bytes.len())
 }

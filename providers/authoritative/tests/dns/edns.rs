@@ -171,6 +171,9 @@ async fn an_error_and_a_stale_answer_say_why() {
     assert_eq!(options(&server.send(&ask(POOL, A)).await), extended(14), "Not Ready");
     assert_eq!(options(&server.send(&ask("example.net", A)).await), extended(20), "Not Authoritative");
     assert_eq!(options(&server.send(&ask(POOL, 252)).await), extended(21), "Not Supported");
+    for class in [3, 4, 255] {
+        assert_eq!(options(&server.send(&ask(POOL, A).class(class)).await), extended(21), "class {class}");
+    }
     let mut stale = decision(1, &[(POOL, &["192.0.2.1"])]);
     stale.answers[0].bases = [(Family::Ipv4, Basis::LastKnownGood)].into_iter().collect();
     server.publish_decision(&stale);

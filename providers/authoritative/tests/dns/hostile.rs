@@ -145,6 +145,31 @@ async fn the_key_of_a_signed_query_is_refused() {
 }
 
 #[tokio::test]
+async fn the_key_of_another_operation_is_refused_before_the_operation() {
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
+    let mut notify = [TestQuery::new(POOL, 6).bytes(), tsig(32)].concat();
+    notify[11] += 1;
+    notify[2] = 4 << 3;
+    let response = server.udp(&notify).await;
+    assert_eq!((response[2] >> 3 & 15, response[3] & 15, response[11]), (4, 9, 1), "NOTAUTH with a TSIG record");
+}
+
+#[tokio::test]
+async fn the_refusal_of_a_key_fits_into_the_datagram_of_the_client() {
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
+    let long =
+        |first: u8| [[vec![63], vec![first; 63]].concat().repeat(3), vec![50], vec![first; 50], vec![0]].concat();
+    let data = [long(b'h'), [0, 0, 0x65, 0, 0, 0, 1, 44, 0, 0, 0x12, 0x34, 0, 0, 0, 0].to_vec()].concat();
+    let [high, low] = u16::try_from(data.len()).unwrap().to_be_bytes();
+    let tsig = [long(b'k'), [0, 250, 0, 255, 0, 0, 0, 0, high, low].to_vec(), data].concat();
+    let mut query = [TestQuery::new("", A).name(&long(b'q')).bytes(), tsig].concat();
+    query[11] = 1;
+    let response = server.udp(&query).await;
+    assert_eq!((response[3] & 15, response[5]), (9, 0), "NOTAUTH without the question");
+    assert!(response.len() <= 540, "{} bytes", response.len());
+}
+
+#[tokio::test]
 async fn a_tsig_record_that_is_twice_elsewhere_or_broken_is_a_format_error() {
     let server = TestServer::with_addresses(&["192.0.2.1"]);
     let query = TestQuery::new(POOL, A).bytes();

@@ -137,6 +137,14 @@ async fn an_alias_is_followed_in_the_zone() {
 }
 
 #[tokio::test]
+async fn the_types_that_may_be_beside_an_alias_are_asked_of_it_and_not_of_its_target() {
+    for rtype in [46, 47] {
+        let response = server().query("www.kube-cp.com", rtype).await;
+        assert_negative(&response, ResponseCode::NoError, "kube-cp.com", 1);
+    }
+}
+
+#[tokio::test]
 async fn the_code_of_an_alias_is_that_of_its_last_name() {
     let server = server();
     let response = server.query("www.kube-cp.com", TXT).await;
@@ -307,6 +315,18 @@ async fn the_outer_zone_answers_for_the_ds_records_of_an_inner_one() {
     let server = TestServer::start(&settings(vec![pool]));
     server.publish_decision(&decision(1, &[("lb.kube-cp.com", &["192.0.2.1"])]));
     assert_negative(&server.query("lb.kube-cp.com", DS).await, ResponseCode::NoError, "lb.kube-cp.com", 1);
+}
+
+#[tokio::test]
+async fn a_record_without_data_is_served() {
+    let server =
+        TestServer::start(&settings(vec![zone("kube-cp.com", &[], "$TTL 60\na TYPE65300 \\# 0\na NULL \\# 0\n")]));
+    for rtype in [65_300, 10] {
+        let query = TestQuery::new("a.kube-cp.com", rtype).bytes();
+        let response = server.udp(&query).await;
+        assert_eq!((response[3] & 15, response[7]), (0, 1), "one record of type {rtype}");
+        assert_eq!(response[query.len() + 10..], [0, 0], "without data");
+    }
 }
 
 #[tokio::test]
