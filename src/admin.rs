@@ -5,10 +5,10 @@
 //! next.
 
 mod allowed_hosts;
+mod dns_notes;
 mod override_body;
 mod overrides;
 mod server;
-mod signatures;
 pub mod token;
 
 use std::fmt::Display;
@@ -179,7 +179,7 @@ impl Admin {
                 .collect();
         }
         for status in providers.iter_mut().filter(|status| status.name == "authoritative") {
-            status.notes.extend((self.dns)().signatures.iter().map(signatures::note));
+            status.notes.extend(dns_notes::notes(&(self.dns)()));
         }
         let now = self.clock.now();
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
