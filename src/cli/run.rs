@@ -65,9 +65,10 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
         warn!("{warning}");
     }
     block_on(async {
-        let inherited = match is_take_over {
-            true => take_over(&start, inherited).await.map_err(|error| Failure::Usage(error_chain(&error)))?,
-            false => inherited,
+        let inherited = if is_take_over {
+            take_over(&start, inherited).await.map_err(|error| Failure::Usage(error_chain(&error)))?
+        } else {
+            inherited
         };
         let app = App::bind(start, inherited).map_err(|errors| Failure::Usage(errors.to_string()))?;
         app.run().await.map_err(|error| Failure::Run(error_chain(&error)))

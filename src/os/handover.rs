@@ -113,7 +113,7 @@ impl SuccessorListener {
             match handed.await {
                 Ok(successor) => return successor,
                 Err(error) => {
-                    warn!("another Daymark asked for the sockets of this one, and does not take its place: {error}")
+                    warn!("another Daymark asked for the sockets of this one, and does not take its place: {error}");
                 }
             }
         }
