@@ -178,8 +178,9 @@ impl Admin {
                 .map(|pool| ProviderTtl { pool: pool.name.clone(), ttl_seconds: pool.ttl_seconds })
                 .collect();
         }
+        let dns = (self.dns)();
         for status in providers.iter_mut().filter(|status| status.name == "authoritative") {
-            status.notes.extend(dns_notes::notes(&(self.dns)()));
+            status.notes.extend(dns_notes::notes(&dns));
         }
         let now = self.clock.now();
         let mut alarms: Vec<String> = pools.iter().flat_map(PoolStatus::alarms).collect();
@@ -194,6 +195,7 @@ impl Admin {
         alarms
             .extend(token.and_then(|file| file_alarm(file, "the file of the admin token", "nobody can set overrides")));
         alarms.extend(providers.iter().flat_map(|provider| provider.alarms(now)));
+        alarms.extend(dns_notes::alarms(&dns, now));
         alarms.extend(crashes::crashes().alarm());
         alarms.extend(self.watchdog.stuck_tasks().iter().map(stuck));
         Ok(Status {

@@ -1,9 +1,9 @@
-//! The notes of the DNS server for `daymark status`, each a sentence.
+//! The notes and the alarms of the DNS server for `daymark status`, each a sentence.
 
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use daymark_authoritative::{RateLimitCounts, ZoneKeyStatus, ZoneSignatures};
-use jiff::Timestamp;
+use daymark_decision::Moment;
 
 use crate::metrics::DnsReadings;
 
@@ -13,6 +13,24 @@ pub(super) fn notes(readings: &DnsReadings) -> Vec<String> {
     let limited = readings.rate_limited.unwrap_or_default();
     let notes = [copied(readings.copied, queries), withheld(limited)].into_iter().flatten();
     notes.chain(readings.signatures.iter().map(signatures)).collect()
+}
+
+/// The alarms of signatures that were not renewed in time.
+pub(super) fn alarms(readings: &DnsReadings, now: Moment) -> Vec<String> {
+    let alarm = |signatures: &ZoneSignatures| {
+        let end = moment(signatures.expires_at);
+        let effect = if end > now {
+            format!("ends at {end}, and from then on resolvers that validate answer SERVFAIL")
+        } else {
+            format!("ended at {end}, so resolvers that validate answer SERVFAIL")
+        };
+        let zone = &signatures.zone;
+        format!(
+            "{zone}: signatures are not renewed: the first {effect}; see the log for the cause, and restart Daymark"
+        )
+    };
+    let time = UNIX_EPOCH + now.since(Moment::default());
+    readings.signatures.iter().filter(|zone| zone.is_overdue(time)).map(alarm).collect()
 }
 
 /// The share of the responses that were copied. `None` before the first query.
@@ -40,10 +58,16 @@ fn signatures(signatures: &ZoneSignatures) -> String {
         format!("{} ({}{state})", key.tag, key.role)
     };
     let keys: Vec<String> = keys.iter().map(key).collect();
-    let seconds = expires_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let end = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    let end = end.map(|end| end.to_string()).unwrap_or_default();
-    format!("{zone} is signed; its keys are {}, and its first signature ends at {end}", keys.join(", "))
+    format!(
+        "{zone} is signed; its keys are {}, and its first signature ends at {}",
+        keys.join(", "),
+        moment(*expires_at)
+    )
+}
+
+fn moment(time: SystemTime) -> Moment {
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Moment::from_unix_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -75,18 +99,44 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_note_has_the_keys_and_the_end() {
-        let signatures = ZoneSignatures {
+    const END: u64 = 1_796_515_201;
+
+    fn zone() -> ZoneSignatures {
+        ZoneSignatures {
             zone: "kube-cp.com".to_owned(),
             keys: vec![
                 ZoneKeyStatus { tag: 31589, role: KeyRole::Combined, is_active: true },
                 ZoneKeyStatus { tag: 258, role: KeyRole::ZoneSigning, is_active: false },
             ],
-            expires_at: UNIX_EPOCH + Duration::from_secs(1_796_515_201),
-        };
+            expires_at: UNIX_EPOCH + Duration::from_secs(END),
+        }
+    }
+
+    #[test]
+    fn signatures_that_were_not_renewed_in_time_are_an_alarm() {
+        let readings = DnsReadings { signatures: vec![zone()], ..DnsReadings::default() };
+        let alarms = |seconds| alarms(&readings, Moment::from_unix_seconds(i64::try_from(seconds).unwrap()));
+        assert_eq!(alarms(END - 43 * 3600), [""; 0]);
         assert_eq!(
-            super::signatures(&signatures),
+            alarms(END - 41 * 3600),
+            [
+                "kube-cp.com: signatures are not renewed: the first ends at 2026-12-06T00:00:01Z, and from then on resolvers that \
+              validate answer SERVFAIL; see the log for the cause, and restart Daymark"
+            ]
+        );
+        assert_eq!(
+            alarms(END),
+            [
+                "kube-cp.com: signatures are not renewed: the first ended at 2026-12-06T00:00:01Z, so resolvers that validate answer \
+              SERVFAIL; see the log for the cause, and restart Daymark"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_note_has_the_keys_and_the_end() {
+        assert_eq!(
+            signatures(&zone()),
             "kube-cp.com is signed; its keys are 31589 (csk), 258 (zsk, published only), and its first signature ends at \
              2026-12-06T00:00:01Z"
         );

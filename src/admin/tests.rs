@@ -387,6 +387,21 @@ async fn a_key_file_that_cannot_be_used_any_more_is_an_alarm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn signatures_that_were_not_renewed_in_time_are_an_alarm() {
+    let mut bench = bench();
+    let readings = (bench.admin.dns)();
+    let is_alarm = |alarm: &String| alarm.starts_with("lb.example.org: signatures are not renewed: ");
+    for (hours_left, expected) in [(43, false), (41, true)] {
+        let mut signatures = readings.signatures.clone();
+        signatures[0].expires_at =
+            UNIX_EPOCH + Duration::from_millis(bench.admin.clock.now().as_millis()) + Duration::from_hours(hours_left);
+        bench.admin.dns = Arc::new(move || DnsReadings { signatures: signatures.clone(), ..DnsReadings::default() });
+        let alarms = bench.admin.status().await.unwrap().alarms;
+        assert_eq!(alarms.iter().any(is_alarm), expected, "{alarms:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_target_that_is_gone_leaves_no_metric_behind() {
     let mut bench = bench();
     bench.see(0, Kind::Ready).await;

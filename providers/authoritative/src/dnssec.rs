@@ -19,4 +19,4 @@ pub use role::KeyRole;
 pub use settings::{DenialOfExistence, SigningSettings, ZoneKey};
 pub(crate) use signed_zone::SignedZone;
 pub(crate) use signer::{MAX_SIGNED_TTL, ZoneSigner};
-pub(crate) use times::SignatureTimes;
+pub(crate) use times::{OVERDUE_SECONDS, SignatureTimes};

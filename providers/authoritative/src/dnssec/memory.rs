@@ -40,18 +40,23 @@ pub(super) struct SignatureMemory {
 }
 
 impl SignatureMemory {
-    /// The signed form of a set that stays. `sign` signs it if there is none.
+    /// The signed form of a set that stays. `sign` signs it if there is none. If it fails, the former signatures stay, or the set
+    /// has none: both are tried again at the next pass.
     pub(super) fn fixed(
         &mut self,
         set: &Arc<RecordSet>,
         now: u64,
-        sign: impl FnOnce(&RecordSet) -> Signatures,
+        sign: impl FnOnce(&RecordSet) -> Option<Signatures>,
     ) -> SignedSet {
         let key = RrKey::new(set.name().into(), set.record_type());
-        if let Some(known) = self.fixed.get(&key).filter(|known| known.is_of(set) && known.times.is_fresh(now)) {
-            return SignedSet { set: Arc::clone(&known.signed), times: known.times };
+        let known = self.fixed.get(&key).filter(|known| known.is_of(set));
+        if let Some(known) = known.filter(|known| known.times.is_fresh(now)) {
+            return known.to_signed();
         }
-        let signatures = sign(set);
+        let Some(signatures) = sign(set) else {
+            let unsigned = || SignedSet { set: Arc::clone(set), times: SignatureTimes::failed(now) };
+            return known.map_or_else(unsigned, KnownSet::to_signed);
+        };
         let times = signatures.times;
         let mut signed = set.as_ref().clone();
         signed.set_rrsigs(signatures.records);
@@ -60,12 +65,21 @@ impl SignatureMemory {
         SignedSet { set: signed, times }
     }
 
-    /// The signatures of a set that changes. `sign` signs it if there are none.
-    pub(super) fn changing(&mut self, content: Vec<u8>, now: u64, sign: impl FnOnce() -> Signatures) -> Signatures {
-        if let Some(known) = self.changing.get(&content).filter(|known| known.times.is_fresh(now)) {
+    /// The signatures of a set that changes. `sign` signs it if there are none, and may fail as that of [`fixed`](Self::fixed).
+    pub(super) fn changing(
+        &mut self,
+        content: Vec<u8>,
+        now: u64,
+        sign: impl FnOnce() -> Option<Signatures>,
+    ) -> Signatures {
+        let known = self.changing.get(&content);
+        if let Some(known) = known.filter(|known| known.times.is_fresh(now)) {
             return known.clone();
         }
-        let signatures = sign();
+        let Some(signatures) = sign() else {
+            let none = || Signatures { records: Vec::new(), times: SignatureTimes::failed(now) };
+            return known.cloned().unwrap_or_else(none);
+        };
         if self.changing.len() >= MAX_CHANGING {
             self.changing.clear();
         }
@@ -77,5 +91,57 @@ impl SignatureMemory {
 impl KnownSet {
     fn is_of(&self, set: &Arc<RecordSet>) -> bool {
         Arc::ptr_eq(&self.unsigned, set) || self.unsigned == *set
+    }
+
+    fn to_signed(&self) -> SignedSet {
+        SignedSet { set: Arc::clone(&self.signed), times: self.times }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::{Name, RData, RecordType};
+
+    use super::*;
+
+    const DAY: u64 = 86_400;
+    const START: u64 = 1_000 * DAY;
+
+    /// The signatures of a pass. The "signature" is the set itself.
+    fn sign(set: &RecordSet, now: u64) -> Signatures {
+        Signatures { records: set.records_without_rrsigs().cloned().collect(), times: SignatureTimes::new(now, 0) }
+    }
+
+    fn set() -> Arc<RecordSet> {
+        let mut set = RecordSet::with_ttl(Name::from_ascii("a.kube-cp.com.").unwrap(), RecordType::A, 5);
+        set.add_rdata(RData::from(std::net::IpAddr::from([192, 0, 2, 1])));
+        Arc::new(set)
+    }
+
+    #[test]
+    fn a_renewal_that_fails_leaves_the_former_signatures_and_is_tried_again_at_once() {
+        let set = set();
+        let mut memory = SignatureMemory::default();
+        let first = memory.fixed(&set, START, |set| Some(sign(set, START)));
+        let first_changing = memory.changing(vec![1], START, || Some(sign(&set, START)));
+        let due = START + 6 * DAY;
+        assert!(!first.times.is_fresh(due));
+        let failed = memory.fixed(&set, due, |_| None);
+        assert_eq!((failed.set.records(true).count(), failed.times), (2, first.times));
+        let failed = memory.changing(vec![1], due, || None);
+        assert_eq!((failed.records, failed.times), (first_changing.records, first.times));
+        let renewed = memory.fixed(&set, due, |set| Some(sign(set, due)));
+        assert!(renewed.times.is_fresh(due) && renewed.times.first_end > first.times.first_end);
+    }
+
+    #[test]
+    fn a_set_that_could_not_be_signed_is_due_at_once() {
+        let set = set();
+        let mut memory = SignatureMemory::default();
+        let unsigned = memory.fixed(&set, START, |_| None);
+        assert_eq!((unsigned.set.records(true).count(), unsigned.times.first_end), (1, START));
+        assert!(!unsigned.times.is_fresh(START));
+        assert!(!memory.changing(vec![1], START, || None).times.is_fresh(START));
+        assert!(memory.fixed(&set, START, |set| Some(sign(set, START))).times.is_fresh(START));
     }
 }

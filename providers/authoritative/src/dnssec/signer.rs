@@ -103,12 +103,13 @@ impl ZoneSigner {
         Ok(Signatures { records, times })
     }
 
-    /// Signs a set, or leaves it without a signature. Encoding fails only for records that could not be served either.
-    fn sign_or_report(&self, set: &RecordSet, content: &[u8], now: u64) -> Signatures {
-        self.sign(set, content, now).unwrap_or_else(|error| {
+    /// Signs a set, or logs that it could not. Encoding fails only for records that could not be served either.
+    fn sign_or_report(&self, set: &RecordSet, content: &[u8], now: u64) -> Option<Signatures> {
+        let signed = self.sign(set, content, now);
+        let report = |error: &ProtoError| {
             tracing::error!(name = %set.name(), rtype = %set.record_type(), %error, "a record set could not be signed");
-            Signatures { records: Vec::new(), times: SignatureTimes::new(now, 0) }
-        })
+        };
+        signed.inspect_err(report).ok()
     }
 }
 

@@ -6,6 +6,8 @@ const VALIDITY_SECONDS: u64 = 7 * 86_400;
 const JITTER_SECONDS: u64 = 43_200;
 /// A signature is renewed when it has a third of its validity left.
 const RENEWAL_SECONDS: u64 = VALIDITY_SECONDS / 3;
+/// The renewal of a signature must have failed if less than this is left of its validity, in seconds: 42 hours.
+pub(crate) const OVERDUE_SECONDS: u64 = VALIDITY_SECONDS / 4;
 /// A signature is valid from this time before its making on, in seconds, because clocks differ: 3 hours.
 const CLOCK_ERROR_SECONDS: u64 = 10_800;
 
@@ -28,6 +30,11 @@ impl SignatureTimes {
     pub(super) fn new(now: u64, random: u64) -> Self {
         let first_end = now + VALIDITY_SECONDS - random % JITTER_SECONDS;
         Self { newest: now, renewal: first_end - RENEWAL_SECONDS, first_end }
+    }
+
+    /// The times of a signature that could not be made. It is due at once.
+    pub(super) fn failed(now: u64) -> Self {
+        Self { newest: now, renewal: now, first_end: now }
     }
 
     /// The beginning of the validity of a signature.

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Authoritative;
-use crate::dnssec::KeyRole;
+use crate::dnssec::{KeyRole, OVERDUE_SECONDS};
 
 /// The pause between two looks at the wall clock, which may jump.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
@@ -29,6 +29,14 @@ pub struct ZoneKeyStatus {
     pub role: KeyRole,
     /// The key signs. Otherwise it is only published.
     pub is_active: bool,
+}
+
+impl ZoneSignatures {
+    /// True if the first end is so near that the renewal must have failed: less than a quarter of the validity is left, and the
+    /// renewal is due with a third.
+    pub fn is_overdue(&self, now: SystemTime) -> bool {
+        self.expires_at < now + Duration::from_secs(OVERDUE_SECONDS)
+    }
 }
 
 impl Authoritative {
