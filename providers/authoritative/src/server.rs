@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use daymark_connections::Connections;
@@ -143,7 +143,7 @@ impl Authoritative {
         };
         tokio::select! {
             result = join => result,
-            () = self.keep_signatures() => Ok(()),
+            () = self.keep_signatures(SystemTime::now) => Ok(()),
         }
     }
 

@@ -70,11 +70,11 @@ impl Authoritative {
         }
     }
 
-    /// Renews signatures in time, and also after a jump of the clock. Never returns.
-    pub(super) async fn keep_signatures(&self) {
+    /// Renews signatures in time by the wall clock, and also after a jump of it. Never returns.
+    pub(super) async fn keep_signatures(&self, wall_clock: impl Fn() -> SystemTime) {
         loop {
             tokio::time::sleep(RENEWAL_PAUSE).await;
-            self.renew_signatures(SystemTime::now());
+            self.renew_signatures(wall_clock());
         }
     }
 }
