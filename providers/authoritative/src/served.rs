@@ -182,6 +182,11 @@ impl ZoneContent {
         if let Some(pool) = self.pools.get(node) {
             // To skip a question is to answer it with SERVFAIL.
             let Some(answer) = pool else { return LookupControlFlow::Skip };
+            let signed = answer.families().next().filter(|_| question.rtype == RecordType::RRSIG);
+            if let Some(family) = signed {
+                let SignedAddresses { rrsigs, .. } = family.draw_signed(draw);
+                return signatures(rrsigs, question);
+            }
             if let Some(family) = answer.family(question.rtype) {
                 if !question.options.dnssec_ok {
                     let drawn = family.draw(draw).into_iter();
@@ -195,21 +200,20 @@ impl ZoneContent {
                 return section(drawn.collect(), None);
             }
         }
-        // These two may be beside an alias (RFC 4035, section 2.5), so a question for them is not about its target.
-        let is_about_owner = matches!(question.rtype, RecordType::RRSIG | RecordType::NSEC);
-        let cname = set(records, node, RecordType::CNAME).filter(|_| !is_about_owner);
+        if question.rtype == RecordType::RRSIG {
+            let signed = sets_at(records, node).map(|set| set.rrsigs()).find(|rrsigs| !rrsigs.is_empty());
+            return signatures(signed.unwrap_or_default(), question);
+        }
+        // NSEC may be beside an alias (RFC 4035, section 2.5), so a question for it is not about its target.
+        let cname = set(records, node, RecordType::CNAME).filter(|_| question.rtype != RecordType::NSEC);
         let found = cname.or_else(|| match question.rtype {
             RecordType::ANY => addresses(records, node).next().or_else(|| sets_at(records, node).next()),
             rtype => set(records, node, rtype),
         });
         let Some(found) = found else { return LookupControlFlow::Continue(Err(LookupError::for_name_exists())) };
         let additionals = (found.record_type() == RecordType::NS).then(|| glue(records, found, question.options));
-        let renamed = found.records(question.options.dnssec_ok).map(|record| {
-            let mut record = record.clone();
-            record.name = question.name.clone();
-            record
-        });
-        section(renamed.collect(), additionals)
+        let answers = found.records(question.options.dnssec_ok).map(|record| renamed(record, question.name));
+        section(answers.collect(), additionals)
     }
 }
 
@@ -225,6 +229,21 @@ fn glue(records: &Records, nameservers: &RecordSet, options: LookupOptions) -> V
     let names = nameserver_names(nameservers).map(LowerName::from);
     let sets = names.flat_map(|name| addresses(records, &name).cloned().collect::<Vec<_>>());
     sets.flat_map(|set| set.records(options.dnssec_ok).cloned().collect::<Vec<_>>()).collect()
+}
+
+/// A record of a node, under the name of the question.
+fn renamed(record: &Record, name: &Name) -> Record {
+    let mut record = record.clone();
+    record.name = name.clone();
+    record
+}
+
+/// The answer to a question for signatures: those of one set of the name, as for ANY (RFC 8482, section 4.1).
+fn signatures(rrsigs: &[Record], question: &ZoneQuestion<'_>) -> LookupControlFlow<AuthLookup> {
+    if rrsigs.is_empty() {
+        return LookupControlFlow::Continue(Err(LookupError::for_name_exists()));
+    }
+    section(rrsigs.iter().map(|record| renamed(record, question.name)).collect(), None)
 }
 
 fn section(answers: Vec<Record>, additionals: Option<Vec<Record>>) -> LookupControlFlow<AuthLookup> {

@@ -18,6 +18,7 @@ use crate::support::{
 
 pub(crate) const DO: u16 = 0x8000;
 pub(crate) const DNSKEY_TYPE: u16 = 48;
+const RRSIG_TYPE: u16 = 46;
 pub(crate) const APEX: &str = "kube-cp.com";
 const FILE: &str = r#"
 $TTL 600
@@ -305,6 +306,51 @@ async fn a_response_with_some_of_the_addresses_is_signed_whatever_the_order() {
         }
         assert!(firsts.len() > 6, "{firsts:?}");
     }
+}
+
+#[tokio::test]
+async fn a_question_for_signatures_gets_those_of_one_set_with_and_without_the_do_flag() {
+    for denial in [DenialOfExistence::Nsec, DenialOfExistence::Nsec3] {
+        let server = signed_server(&new_key(), denial);
+        for name in
+            [APEX, "a.kube-cp.com", "b.kube-cp.com", "mail.kube-cp.com", "www.kube-cp.com", "x.wild.kube-cp.com"]
+        {
+            let plain = server.connect().await.query(&TestQuery::new(name, RRSIG_TYPE)).await;
+            for response in [plain, signed_query(&server, name, RRSIG_TYPE).await] {
+                assert_eq!(response.metadata.response_code, ResponseCode::NoError);
+                let [record] = &response.answers[..] else { panic!("{denial:?} {name}: {response:?}") };
+                let covered = rrsig(record).unwrap().input().type_covered;
+                let whole = signed_query(&server, name, covered.into()).await;
+                assert!(whole.answers.contains(record), "{denial:?} {name} {covered}: {whole:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_question_for_signatures_that_do_not_exist_is_denied_like_any_other() {
+    let server = signed_server(&new_key(), DenialOfExistence::Nsec);
+    let keys = dnskeys(&server, APEX).await;
+    for (name, code, proven) in [
+        ("nx.kube-cp.com", ResponseCode::NXDomain, &["ns1.kube-cp.com.", "kube-cp.com."][..]),
+        ("y.z.kube-cp.com", ResponseCode::NoError, &["www.kube-cp.com."]),
+        ("sub.kube-cp.com", ResponseCode::NoError, &["sub.kube-cp.com."]),
+        ("c.d.kube-cp.com", ResponseCode::ServFail, &[]),
+    ] {
+        let response = signed_query(&server, name, RRSIG_TYPE).await;
+        assert_eq!(
+            (response.metadata.response_code, proofs(&response)),
+            (code, proven.iter().map(ToString::to_string).collect()),
+            "{name}"
+        );
+        assert_eq!(response.answers, [], "{name}");
+        assert_signed(&response.authorities, &keys);
+    }
+    let unsigned = TestServer::start(&settings(vec![pool_zone()]));
+    unsigned.publish_decision(&decision(7, &[(POOL, &["192.0.2.1"])]));
+    let response = signed_query(&unsigned, POOL, RRSIG_TYPE).await;
+    assert_eq!((response.metadata.response_code, response.answers.len()), (ResponseCode::NoError, 0));
+    assert_eq!(response.authorities.iter().map(Record::record_type).collect::<Vec<_>>(), [RecordType::SOA]);
 }
 
 /// The signature of the answer to a question.
