@@ -69,7 +69,7 @@ impl ZoneContent {
         soa.serial = serial(own_soa.map(|soa| soa.serial), decision.map_or(0, |decision| decision.generation));
         soa.minimum = negative_ttl;
         let apex = zone.apex().clone();
-        let mut records = zone.records().clone();
+        let mut records = Records::new();
         // Its TTL and its MINIMUM are both the negative TTL (RFC 2308, section 5).
         insert(&mut records, record_set(&apex, RecordType::SOA, negative_ttl, [RData::SOA(soa)]));
         let pools = pools.into_iter().map(|(owner, answer)| (owner, answer.map(PoolAnswer::new)));
@@ -80,7 +80,12 @@ impl ZoneContent {
                 insert(&mut records, record_set(owner, family.rtype, ttl, family.data.iter().cloned()));
             }
         }
-        let signed = zone.signer().map(|signer| signer.sign_zone(&mut records, &mut pools, negative_ttl, now));
+        let signed =
+            zone.signer().map(|signer| signer.sign_zone(zone.records(), &mut records, &mut pools, negative_ttl, now));
+        if signed.is_none() {
+            let changing = std::mem::replace(&mut records, zone.records().clone());
+            records.extend(changing);
+        }
         let mut memory = InMemoryZoneHandler::empty((&apex).into(), ZoneType::Primary, AxfrPolicy::Deny, None);
         *memory.records_get_mut() = records;
         let names = memory.records_get_mut().keys().map(|key| &key.name).chain(pools.keys()).chain([&apex]);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use data_encoding::BASE32_DNSSEC;
 use hickory_proto::dnssec::Nsec3HashAlgorithm;
 use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC, NSEC3};
-use hickory_proto::rr::{LowerName, Name, RData, RecordSet, RecordType};
+use hickory_proto::rr::{LowerName, Name, RData, RecordSet, RecordType, RrKey};
 
 use super::settings::DenialOfExistence;
-use crate::records::{Records, insert, path, record_set};
+use crate::records::{Records, path, record_set};
 
 /// The names of a zone that the zone is the authority for, in canonical order, with the types of their records.
 pub(crate) type NameTypes = BTreeMap<LowerName, BTreeSet<RecordType>>;
@@ -57,8 +57,8 @@ impl DenialChain {
     /// Adds the NSEC records to those of the zone. NSEC3 records are no records of the zone's names (RFC 5155, section 7.2.8).
     pub(super) fn add_to(&self, records: &mut Records) {
         if let Links::Nsec(links) = &self.links {
-            for set in links.values() {
-                insert(records, set.as_ref().clone());
+            for (name, set) in links {
+                records.insert(RrKey::new(name.clone(), RecordType::NSEC), Arc::clone(set));
             }
         }
     }

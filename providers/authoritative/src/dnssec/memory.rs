@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use hickory_proto::rr::{Record, RecordSet, RrKey};
 
+use super::denial::{DenialChain, NameTypes};
 use super::times::SignatureTimes;
+use crate::records::Records;
 
 /// The most remembered signatures of sets that change with the answers.
 const MAX_CHANGING: usize = 2048;
@@ -30,6 +32,16 @@ pub(super) struct SignedSet {
     pub(super) times: SignatureTimes,
 }
 
+/// The signed part of a zone that stays when the addresses of a pool change: everything but the SOA record and these addresses.
+pub(super) struct FixedPart {
+    /// The names and types of what changes, and the TTL of the proofs. The part is right as long as both are the same.
+    pub(super) changing: NameTypes,
+    pub(super) negative_ttl: u32,
+    pub(super) records: Records,
+    pub(super) denial: Arc<DenialChain>,
+    pub(super) times: SignatureTimes,
+}
+
 /// The signatures that are remembered.
 #[derive(Default)]
 pub(super) struct SignatureMemory {
@@ -37,6 +49,8 @@ pub(super) struct SignatureMemory {
     fixed: HashMap<RrKey, KnownSet>,
     /// The sets that change with the answers, by their canonical form.
     changing: HashMap<Vec<u8>, Signatures>,
+    /// The part of the zone that stays, as a whole.
+    pub(super) part: Option<Arc<FixedPart>>,
 }
 
 impl SignatureMemory {

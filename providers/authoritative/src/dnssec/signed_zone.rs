@@ -8,6 +8,7 @@ use std::vec::IntoIter;
 use hickory_proto::rr::{LowerName, RecordType, RrKey};
 
 use super::denial::{DenialChain, NameTypes};
+use super::memory::FixedPart;
 use super::signer::{SigningPass, ZoneSigner};
 use super::times::SignatureTimes;
 use crate::members::{FamilyAnswer, FamilySignatures, PoolAnswer};
@@ -16,7 +17,7 @@ use crate::records::{Records, record_set};
 /// The outcome of signing a zone, beside its records.
 pub(crate) struct SignedZone {
     /// The proofs that names and types do not exist.
-    pub(crate) denial: DenialChain,
+    pub(crate) denial: Arc<DenialChain>,
     pub(crate) times: SignatureTimes,
 }
 
@@ -41,31 +42,24 @@ struct ZoneCuts {
 }
 
 impl ZoneSigner {
-    /// Signs the records of the zone and the answers of its pools. `negative_ttl` is in seconds, `now` in seconds since the Unix
-    /// epoch.
+    /// Signs the records of the zone and the answers of its pools. `records` are those of this decision, to which the ones that
+    /// stay are added, `fixed`. `negative_ttl` is in seconds, `now` in seconds since the Unix epoch.
     pub(crate) fn sign_zone(
         &self,
+        fixed: &Records,
         records: &mut Records,
         pools: &mut PoolAnswers,
         negative_ttl: u32,
         now: u64,
     ) -> SignedZone {
         let mut pass = self.pass(now);
-        for set in pass.key_sets() {
-            records.insert(RrKey::new(set.name().into(), set.record_type()), Arc::clone(set));
+        let part = self.fixed_part(&mut pass, fixed, name_types_of(records, pools), negative_ttl);
+        let changing = std::mem::replace(records, part.records.clone());
+        for (key, set) in changing {
+            // The signatures of addresses are with the answers of the pools.
+            let signed = if key.record_type.is_ip_addr() { set } else { pass.fixed(&set) };
+            records.insert(key, signed);
         }
-        let names = name_types(self.apex(), records, pools);
-        let kind = pass.denial();
-        let denial = DenialChain::new(kind, self.apex(), &names, negative_ttl, |set| pass.fixed(&Arc::new(set)));
-        let mut cuts = ZoneCuts::new(self.apex(), records);
-        for (key, set) in records.iter_mut() {
-            let place = cuts.place(&key.name);
-            let is_answer = key.record_type.is_ip_addr() && pools.contains_key(&key.name);
-            if place.signs(key.record_type) && !is_answer {
-                *set = pass.fixed(set);
-            }
-        }
-        denial.add_to(records);
         for (owner, answer) in pools {
             if let Some(PoolAnswer { families, ttl, .. }) = answer {
                 for family in families {
@@ -73,15 +67,60 @@ impl ZoneSigner {
                 }
             }
         }
-        SignedZone { denial, times: pass.times() }
+        SignedZone { denial: Arc::clone(&part.denial), times: pass.times() }
+    }
+
+    /// The part that stays: the one of an earlier pass, or a new one.
+    fn fixed_part(
+        &self,
+        pass: &mut SigningPass<'_>,
+        fixed: &Records,
+        changing: NameTypes,
+        negative_ttl: u32,
+    ) -> Arc<FixedPart> {
+        let is_right = |part: &FixedPart| part.negative_ttl == negative_ttl && part.changing == changing;
+        if let Some(part) = pass.known_part(is_right) {
+            return part;
+        }
+        let mut records = fixed.clone();
+        for set in pass.key_sets() {
+            records.insert(RrKey::new(set.name().into(), set.record_type()), Arc::clone(set));
+        }
+        let names = name_types(self.apex(), &records, &changing);
+        let kind = pass.denial();
+        let denial = DenialChain::new(kind, self.apex(), &names, negative_ttl, |set| pass.fixed(&Arc::new(set)));
+        let mut cuts = ZoneCuts::new(self.apex(), &records);
+        for (key, set) in &mut records {
+            if cuts.place(&key.name).signs(key.record_type) {
+                *set = pass.fixed(set);
+            }
+        }
+        denial.add_to(&mut records);
+        let denial = Arc::new(denial);
+        let part = Arc::new(FixedPart { changing, negative_ttl, records, denial, times: pass.times() });
+        pass.remember_part(&part);
+        part
     }
 }
 
-/// The names that the zone is the authority for, with their types.
-fn name_types(apex: &LowerName, records: &Records, pools: &PoolAnswers) -> NameTypes {
+/// The names and types of the records that change, and of the pools.
+fn name_types_of(changing: &Records, pools: &PoolAnswers) -> NameTypes {
     let mut names = NameTypes::new();
-    let mut cuts = ZoneCuts::new(apex, records);
-    for key in records.keys() {
+    for key in changing.keys() {
+        names.entry(key.name.clone()).or_default().insert(key.record_type);
+    }
+    // Before its first answer a pool may have either family. So nobody concludes that it has none.
+    for owner in pools.iter().filter(|(_, answer)| answer.is_none()).map(|(owner, _)| owner) {
+        names.entry(owner.clone()).or_default().extend([RecordType::A, RecordType::AAAA]);
+    }
+    names
+}
+
+/// The names that the zone is the authority for, with their types. `changing` are those beside the fixed records.
+fn name_types(apex: &LowerName, fixed: &Records, changing: &NameTypes) -> NameTypes {
+    let mut names = changing.clone();
+    let mut cuts = ZoneCuts::new(apex, fixed);
+    for key in fixed.keys() {
         let is_listed = match cuts.place(&key.name) {
             NamePlace::Authoritative => true,
             NamePlace::AtCut => matches!(key.record_type, RecordType::NS | RecordType::DS),
@@ -90,10 +129,6 @@ fn name_types(apex: &LowerName, records: &Records, pools: &PoolAnswers) -> NameT
         if is_listed {
             names.entry(key.name.clone()).or_default().insert(key.record_type);
         }
-    }
-    // Before its first answer a pool may have either family. So nobody concludes that it has none.
-    for owner in pools.iter().filter(|(_, answer)| answer.is_none()).map(|(owner, _)| owner) {
-        names.entry(owner.clone()).or_default().extend([RecordType::A, RecordType::AAAA]);
     }
     names
 }
@@ -157,6 +192,63 @@ impl ZoneCuts {
             Some(cut) if cut == name => NamePlace::AtCut,
             Some(cut) if cut.zone_of(name) => NamePlace::BelowCut,
             _ => NamePlace::Authoritative,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use daymark_decision::fixtures::pool_name;
+    use daymark_provider::contract;
+    use hickory_proto::rr::RData;
+
+    use super::*;
+    use crate::dnssec::{DenialOfExistence, ProvenAbsence};
+    use crate::records::insert;
+    use crate::responder::tests::signing;
+    use crate::settings::{Nameserver, ZoneSettings};
+    use crate::zone::Zone;
+
+    const NOW: u64 = 1_795_910_400;
+
+    /// Signs a zone whose pool has these addresses.
+    fn sign(zone: &Zone, addresses: &[&str], negative_ttl: u32, now: u64) -> SignedZone {
+        let owner = zone.apex();
+        let decision = contract::decision(&zone.pools()[0].pool, 7, addresses);
+        let mut changing = Records::new();
+        for address in addresses {
+            let address: IpAddr = address.parse().unwrap();
+            let rtype = if address.is_ipv4() { RecordType::A } else { RecordType::AAAA };
+            insert(&mut changing, record_set(owner, rtype, 5, [RData::from(address)]));
+        }
+        let mut pools = PoolAnswers::from([(owner.clone(), Some(PoolAnswer::new(&decision.answers[0])))]);
+        zone.signer().unwrap().sign_zone(zone.records(), &mut changing, &mut pools, negative_ttl, now)
+    }
+
+    fn types(signed: &SignedZone, zone: &Zone) -> String {
+        let link = signed.denial.proof(&ProvenAbsence::Type { name: zone.apex().clone() });
+        link[0].records_without_rrsigs().next().unwrap().data.to_string()
+    }
+
+    #[test]
+    fn the_part_that_stays_is_made_anew_only_for_other_types_another_ttl_or_a_due_signature() {
+        let nameservers = [Nameserver { name: "ns.example.net".to_owned(), addresses: Vec::new() }];
+        let signing = Some(signing(DenialOfExistence::Nsec));
+        let pool = pool_name("lb.example.org");
+        let zone = Zone::build(&ZoneSettings { signing, ..ZoneSettings::for_pool(&pool, &nameservers) }).unwrap();
+        let first = sign(&zone, &["192.0.2.1"], 30, NOW);
+        let is_same = |signed: &SignedZone| Arc::ptr_eq(&signed.denial, &first.denial);
+        assert!(types(&first, &zone).ends_with(" A NS RRSIG NSEC DNSKEY CDS CDNSKEY"), "{}", types(&first, &zone));
+        let changed = sign(&zone, &["192.0.2.2"], 30, NOW + 86_400);
+        assert!(is_same(&changed));
+        assert!(changed.times.first_end <= first.times.first_end, "the end of the part that stays counts");
+        let more = sign(&zone, &["192.0.2.2", "2001:db8::1"], 30, NOW);
+        assert!(!is_same(&more));
+        assert!(types(&more, &zone).contains(" A NS AAAA "), "{}", types(&more, &zone));
+        for other in [sign(&zone, &["192.0.2.1"], 1, NOW), sign(&zone, &["192.0.2.1"], 30, NOW + 6 * 86_400)] {
+            assert!(!is_same(&other));
         }
     }
 }

@@ -13,7 +13,7 @@ use hickory_proto::rr::{LowerName, Name, RData, Record, RecordSet, RecordType, S
 use hickory_proto::serialize::binary::BinEncodable;
 
 use super::canonical::{canonical, canonical_records};
-use super::memory::{SignatureMemory, Signatures, SignedSet};
+use super::memory::{FixedPart, SignatureMemory, Signatures, SignedSet};
 use super::role::KeyRole;
 use super::settings::{DenialOfExistence, SigningSettings, ZoneKey};
 use super::times::SignatureTimes;
@@ -135,6 +135,18 @@ impl SigningPass<'_> {
             .fixed(set, *now, |set| signer.sign_or_report(set, &canonical_records(set).unwrap_or_default(), *now));
         self.times.add(times);
         set
+    }
+
+    /// The part of the zone that stays, as an earlier pass has signed it, if it is right and none of its signatures is due.
+    pub(super) fn known_part(&mut self, is_right: impl FnOnce(&FixedPart) -> bool) -> Option<Arc<FixedPart>> {
+        let part = self.memory.part.clone().filter(|part| part.times.is_fresh(self.now) && is_right(part))?;
+        self.times.add(part.times);
+        Some(part)
+    }
+
+    /// Remembers the part of the zone that stays, for later passes.
+    pub(super) fn remember_part(&mut self, part: &Arc<FixedPart>) {
+        self.memory.part = Some(Arc::clone(part));
     }
 
     /// The signatures of a set that changes with the answers.
