@@ -1,12 +1,15 @@
 //! The addresses of a pool's answer, and their choice and order in each response.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use daymark_decision::{Answer, Basis, Member, Order};
 use hickory_proto::rr::{RData, Record, RecordType};
 
 /// The number of draws by weight that are signed at each change, if a response has only some of the addresses.
 const SIGNED_DRAWS: usize = 128;
+/// The seed of these draws. An answer that stays has the same draws, so their signatures stay too. Hosts draw differently.
+static SIGNED_DRAWS_SEED: LazyLock<u64> = LazyLock::new(|| fastrand::u64(..));
 
 /// The answer of one pool.
 #[derive(Debug)]
@@ -143,16 +146,18 @@ impl AddressSelection {
         if self.max_answers >= self.len() {
             return None;
         }
-        let draws: Vec<Draw> = match self.order {
-            Order::Rotated => (0..self.len()).map(Draw::From).collect(),
-            Order::Weighted => vec![Draw::Random; SIGNED_DRAWS],
-        };
-        let picked = draws.into_iter().map(|draw| {
-            let mut picked = Vec::with_capacity(self.max_answers);
-            self.draw(draw, &mut vec![false; self.len()], |index| picked.push(index));
-            picked
-        });
-        Some(picked.collect())
+        Some(match self.order {
+            Order::Rotated => (0..self.len()).map(|start| self.rotation(start).collect()).collect(),
+            Order::Weighted => {
+                let mut rng = fastrand::Rng::with_seed(*SIGNED_DRAWS_SEED);
+                let draw = |_| {
+                    let mut picked = Vec::with_capacity(self.max_answers);
+                    self.draw_by_weight(&mut rng, &mut vec![false; self.len()], |index| picked.push(index));
+                    picked
+                };
+                (0..SIGNED_DRAWS).map(draw).collect()
+            }
+        })
     }
 
     /// The number of addresses that there are.
@@ -171,7 +176,12 @@ impl AddressSelection {
             (Draw::Random, Order::Weighted) => return self.draw_by_weight(&mut fastrand::Rng::new(), is_taken, pick),
             (Draw::Random, Order::Rotated) => fastrand::usize(..self.len().max(1)),
         };
-        (0..self.len()).cycle().skip(start).take(self.max_answers).for_each(&mut pick);
+        self.rotation(start).for_each(&mut pick);
+    }
+
+    /// The listed order, from the address with this index on.
+    fn rotation(&self, start: usize) -> impl Iterator<Item = usize> {
+        (0..self.len()).cycle().skip(start).take(self.max_answers)
     }
 
     /// Draws addresses by weight, without replacement.

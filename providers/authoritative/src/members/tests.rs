@@ -46,3 +46,13 @@ fn without_addresses_nothing_is_drawn() {
     let three = selection(Order::Weighted, 1, &[1, 1, 1]);
     assert!((0..1000).all(|_| draw(&three, &mut fastrand::Rng::new()).len() == 1));
 }
+
+#[test]
+fn the_draws_that_are_signed_stay_as_they_are_while_the_answer_does() {
+    let selection = AddressSelection { order: Order::Weighted, max_answers: 3, weights: (1..=12).collect() };
+    let signed = selection.to_sign().unwrap();
+    assert_eq!(signed.len(), SIGNED_DRAWS);
+    assert_eq!(selection.to_sign().unwrap(), signed);
+    let distinct: std::collections::BTreeSet<_> = signed.iter().collect();
+    assert!(distinct.len() > SIGNED_DRAWS / 2, "{distinct:?}");
+}
