@@ -312,6 +312,7 @@ impl Reloader {
     async fn commit(&mut self, prepared: Prepared) {
         let Prepared { config, zones, driver } = prepared;
         let LoadedZones { zones, zone_file } = zones;
+        let hashes = peers::configuration_hashes(&config.pools, &zones.signing_lines());
         if let Some(authoritative) = &self.authoritative {
             authoritative.configure(zones);
             if let Some(AuthoritativeConfig { rate_limit, .. }) = zones::authoritative(&config) {
@@ -323,7 +324,7 @@ impl Reloader {
         self.discovery.save().await;
         let pools = self.discovery.pools(&config.pools);
         // The new generation that this gives raises the serial of the zones.
-        driver.reload(policies(&pools), peers::configuration_hashes(&config.pools)).await;
+        driver.reload(policies(&pools), hashes).await;
         self.probes.configure(pools.iter().map(PoolConfig::probed));
         let is_new = |warning: &&Finding| !self.config.warnings.contains(warning);
         config.warnings.iter().filter(is_new).for_each(|warning| warn!("{warning}"));

@@ -1,6 +1,7 @@
 //! Spawns the tasks of a bound [`App`], from the core outwards: the driver, the publishers, the reloader with the
 //! probes and discovery, and the admin API.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -120,7 +121,9 @@ impl App {
         }
         let nodes = super::remembered_nodes(&self.config, |file| file.load(self.clock.now()));
         let key_file = self.transport.as_ref().map(Transport::key_file);
-        let Core { driver, decisions, lease } = spawner.driver(&self.config, &nodes.discovered, self.transport);
+        let signing_lines = self.authoritative.as_ref().map(|dns| dns.signing_lines()).unwrap_or_default();
+        let Core { driver, decisions, lease } =
+            spawner.driver(&self.config, &signing_lines, &nodes.discovered, self.transport);
         let providers = spawner.publishers(self.authoritative.as_ref(), self.remote_providers, &decisions, &lease);
         spawner.tasks.spawn("the notifier", notify::keep_alive(spawner.watchdog.clone(), stop.clone()));
         // The publishers alone keep the decisions, so the state writer ends with them.
@@ -160,11 +163,17 @@ impl Spawner {
     }
 
     /// Spawns the driver, the writer of its state, and the transport to the other hosts.
-    fn driver(&mut self, config: &Config, discovered: &DiscoveredPools, transport: Option<Transport>) -> Core {
+    fn driver(
+        &mut self,
+        config: &Config,
+        signing_lines: &BTreeSet<String>,
+        discovered: &DiscoveredPools,
+        transport: Option<Transport>,
+    ) -> Core {
         let file = config.state_dir.as_deref().map(StateFile::new);
         let memory = file.as_ref().and_then(|file| loaded(file.load(self.clock.now()))).unwrap_or_default();
         let membership = config.peers.as_ref().map(|peers| peers.membership.clone());
-        let HostGroup { hosts, channels, lease } = self.cluster(config, membership.as_ref());
+        let HostGroup { hosts, channels, lease } = self.cluster(config, signing_lines, membership.as_ref());
         let loaded = memory.clone();
         let engine = engine(&node_discovery::complete(discovered, &config.pools), membership, memory, &self.clock);
         let (decided, from_driver) = watch::channel(DecidedState::default());
@@ -198,13 +207,13 @@ impl Spawner {
         self.tasks.spawn("the writer of the peers' addresses", peers::save_addresses(writer, transport.addresses()));
     }
 
-    fn cluster(&self, config: &Config, membership: Option<&Membership>) -> HostGroup {
+    fn cluster(&self, config: &Config, signing_lines: &BTreeSet<String>, membership: Option<&Membership>) -> HostGroup {
         let ChannelEnds { driver, transport } = peers::channels();
         let first = if membership.is_some() { WriterLease::Unclear } else { WriterLease::NotNeeded };
         let (to_publishers, lease) = watch::channel(first);
         let hosts = membership.map(|membership| {
             let gossip = Gossip::new(membership, self.clock.started().as_millis(), self.clock.now());
-            let hashes = peers::configuration_hashes(&config.pools);
+            let hashes = peers::configuration_hashes(&config.pools, signing_lines);
             Hosts::new(gossip, hashes, driver, to_publishers, self.metrics.clone(), self.state.clone())
         });
         HostGroup { hosts, channels: transport, lease }

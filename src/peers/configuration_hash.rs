@@ -1,6 +1,6 @@
 //! A hash over each pool's configuration, by which hosts notice that their configurations differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daymark_config::PoolConfig;
 use daymark_decision::PoolName;
@@ -13,8 +13,10 @@ use daymark_probe::{Auth, Trust};
 /// Hashes the configuration of each pool with SHA-256.
 ///
 /// All keys count that bear on the answers. The names of files do not count, and neither does their content: it may differ for
-/// a while, for example when a CA is replaced host by host.
-pub fn configuration_hashes(pools: &[PoolConfig]) -> BTreeMap<PoolName, ConfigurationHash> {
+/// a while, for example when a CA is replaced host by host. The keys that sign the zones do count: if they differ, resolvers that
+/// validate refuse answers. `signing` are the lines of these keys.
+pub fn configuration_hashes(pools: &[PoolConfig], signing: &BTreeSet<String>) -> BTreeMap<PoolName, ConfigurationHash> {
+    let text = |config| signing.iter().fold(text(config), |text, line| format!("{text}\n{line}"));
     pools.iter().map(|config| (config.pool.name.clone(), hash(&text(config)))).collect()
 }
 
@@ -105,6 +107,18 @@ mod tests {
             auth: None,
         };
         PoolConfig { pool, probe, discovery: None }
+    }
+
+    #[test]
+    fn other_keys_of_signed_zones_change_the_hash() {
+        let of = |lines: &[&str]| {
+            let signing = lines.iter().map(ToString::to_string).collect();
+            configuration_hashes(&[config()], &signing).into_values().next().unwrap()
+        };
+        assert_eq!(of(&[]), hash(&text(&config())));
+        assert_eq!(of(&["nsec csk active 1", "nsec csk active 2"]), of(&["nsec csk active 2", "nsec csk active 1"]));
+        assert_ne!(of(&["nsec csk active 1"]), of(&["nsec csk active 2"]));
+        assert_ne!(of(&["nsec csk active 1"]), of(&[]));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::discovery::{DiscoveryFixture, HASTY};
 use crate::support::dns::look_up;
 use crate::support::nodes::{Nodes, Plan, addresses, write};
 use crate::support::zone::Zone;
-use crate::support::{BINARY, Daymark, finish, is_published, output, until};
+use crate::support::{BINARY, Daymark, POOL, finish, is_published, output, until};
 
 /// Fake nodes, and hosts that share a key.
 struct Hosts {
@@ -235,6 +235,25 @@ fn hosts_with_different_configurations_both_report_a_mismatch() {
     }
     let alarms = hosts.host(0).json("/api/v1/status")["alarms"].to_string();
     assert!(!alarms.contains("dns-1"), "{alarms}");
+}
+
+#[test]
+fn hosts_with_different_keys_of_a_signed_zone_report_a_mismatch_until_the_keys_are_the_same() {
+    let keys = tempfile::tempdir().unwrap();
+    let path = |host: usize| keys.path().join(format!("{host}.pem")).display().to_string();
+    for host in 0..3 {
+        output(&["dnskey", "generate", POOL, "--out", &path(host)]);
+    }
+    std::fs::copy(path(0), path(1)).unwrap();
+    let signed =
+        |host, plan: Plan| Plan { provider: format!("    dnssec: {{keys: [{{file: {}}}]}}", path(host)), ..plan };
+    let hosts = Hosts::start(Nodes::start(1), signed);
+    let expected = "host dns-2: its configuration of lb.kube-cp.com differs from this host's";
+    let alarms = || hosts.host(0).json("/api/v1/status")["alarms"].to_string();
+    until(expected, || alarms().contains(expected).then_some(()));
+    assert!(!alarms().contains("dns-1"), "{}", alarms());
+    std::fs::copy(path(0), path(2)).unwrap();
+    until("the keys are the same", || (!alarms().contains(expected)).then_some(()));
 }
 
 /// Starts three hosts; `peers` makes the section `peers` of each.

@@ -1,5 +1,6 @@
 //! The server. It owns the sockets, the zones and the latest decision.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
 use std::num::NonZeroUsize;
@@ -27,8 +28,8 @@ use crate::zone::{MissingGlue, Zone, ZoneErrors};
 
 mod signing;
 
-use signing::unix_now;
 pub use signing::{ZoneKeyStatus, ZoneSignatures};
+use signing::{signing_lines, unix_now};
 
 /// An authoritative DNS server of zones whose pools have the answers of the latest decision.
 pub struct Authoritative {
@@ -226,6 +227,11 @@ impl PreparedZones {
     /// The nameservers of each zone, by the NS records of its apex. Only those in the zone have their addresses.
     pub fn nameservers(&self) -> impl Iterator<Item = Vec<Nameserver>> {
         self.0.iter().map(|zone| zone.nameservers())
+    }
+
+    /// The keys of the zones, their roles and the kind of the proofs, as lines. Hosts with the same lines sign alike.
+    pub fn signing_lines(&self) -> BTreeSet<String> {
+        signing_lines(&self.0)
     }
 
     /// The delegations of the zones to nameservers in them that have no address.

@@ -64,6 +64,18 @@ impl ZoneSigner {
         &self.keys
     }
 
+    /// A line for each key, with its role and the kind of the proofs. Hosts with the same lines sign alike.
+    pub(crate) fn signing_lines(&self) -> impl Iterator<Item = String> {
+        let denial = match self.denial {
+            DenialOfExistence::Nsec => "nsec",
+            DenialOfExistence::Nsec3 => "nsec3",
+        };
+        self.keys.iter().map(move |key| {
+            let state = if key.is_active { "active" } else { "published" };
+            format!("{denial} {} {state} {}", key.role, key.key.dnskey(key.role))
+        })
+    }
+
     /// The DS records of the zone, for its parent.
     pub(crate) fn ds_set(&self) -> RecordSet {
         let name = Name::from(&self.apex);

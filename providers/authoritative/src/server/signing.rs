@@ -1,10 +1,12 @@
 //! The signatures of the served zones: their renewal and their status.
 
-use std::sync::PoisonError;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Authoritative;
-use crate::dnssec::{KeyRole, OVERDUE_SECONDS};
+use crate::dnssec::{KeyRole, OVERDUE_SECONDS, ZoneSigner};
+use crate::zone::Zone;
 
 /// The pause between two looks at the wall clock, which may jump.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
@@ -61,6 +63,11 @@ impl Authoritative {
         signed.collect()
     }
 
+    /// The keys of the served zones, their roles and the kind of the proofs, as lines. Hosts with the same lines sign alike.
+    pub fn signing_lines(&self) -> BTreeSet<String> {
+        signing_lines(self.inputs.lock().unwrap_or_else(PoisonError::into_inner).zones())
+    }
+
     /// Renews the signatures that are due at this moment. It is cheap if none is.
     pub fn renew_signatures(&self, now: SystemTime) {
         let now = unix_seconds(now);
@@ -77,6 +84,10 @@ impl Authoritative {
             self.renew_signatures(wall_clock());
         }
     }
+}
+
+pub(super) fn signing_lines(zones: &[Arc<Zone>]) -> BTreeSet<String> {
+    zones.iter().filter_map(|zone| zone.signer()).flat_map(ZoneSigner::signing_lines).collect()
 }
 
 /// The wall clock, in seconds since the Unix epoch.

@@ -7,7 +7,7 @@ use daymark_provider::contract;
 use socket2::SockRef;
 
 use super::*;
-use crate::dnssec::DenialOfExistence;
+use crate::dnssec::{DenialOfExistence, KeyRole, SigningSettings};
 use crate::responder::tests::signing;
 use crate::settings::ServerIdentity;
 
@@ -91,5 +91,37 @@ async fn the_timer_renews_signatures_in_time_one_by_one_and_after_a_jump_of_the_
     tokio::select! {
         () = watch => {}
         () = server.keep_signatures(clock) => panic!("the timer has ended"),
+    }
+}
+
+#[test]
+fn the_lines_of_signing_are_those_of_the_keys_and_the_proofs() {
+    let nameservers = [Nameserver { name: "ns.example.net".to_owned(), addresses: Vec::new() }];
+    let lines = |pools: &[&str], signing: &SigningSettings| {
+        let zone = |pool: &&str| ZoneSettings {
+            signing: Some(signing.clone()),
+            ..ZoneSettings::for_pool(&pool_name(pool), &nameservers)
+        };
+        PreparedZones::build(&pools.iter().map(zone).collect::<Vec<_>>()).unwrap().signing_lines()
+    };
+    let mut keys = signing(DenialOfExistence::Nsec);
+    keys.keys.extend(signing(DenialOfExistence::Nsec).keys);
+    let same = lines(&["a.example.org"], &keys);
+    assert_eq!(same.len(), 2);
+    keys.keys.reverse();
+    assert_eq!(lines(&["a.example.org", "b.example.org"], &keys), same, "neither the order nor the zones count");
+    let lines_after = |change: &dyn Fn(&mut SigningSettings)| {
+        let mut keys = keys.clone();
+        change(&mut keys);
+        lines(&["a.example.org"], &keys)
+    };
+    let changes: [&dyn Fn(&mut SigningSettings); 4] = [
+        &|keys| keys.denial = DenialOfExistence::Nsec3,
+        &|keys| keys.keys[0].is_active = false,
+        &|keys| keys.keys[0].role = KeyRole::ZoneSigning,
+        &|keys| keys.keys.truncate(1),
+    ];
+    for change in changes {
+        assert_ne!(lines_after(change), same);
     }
 }
