@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, UdpSocket as StdUdpSocket};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use daymark_authoritative::{DenialOfExistence, DnssecKey, KeyRole, PreparedZones, ZoneKey, ZoneSettings};
 use hickory_proto::op::{Message, ResponseCode};
@@ -54,7 +54,7 @@ impl Unbound {
             "server:\n  directory: \"{path}\"\n  pidfile: \"{path}/pid\"\n  username: \"\"\n  chroot: \"\"\n  \
              do-daemonize: no\n  use-syslog: no\n  logfile: \"\"\n  interface: {}@{}\n  do-ip6: no\n  \
              do-not-query-localhost: no\n  module-config: \"validator iterator\"\n  cache-max-ttl: 0\n  \
-             cache-max-negative-ttl: 0\n  local-zone: \"{APEX}.\" nodefault\n{}stub-zone:\n  name: \"{APEX}\"\n  stub-addr: {}@{}\n\
+             cache-max-negative-ttl: 0\n  val-sig-skew-min: 0\n  val-sig-skew-max: 0\n  local-zone: \"{APEX}.\" nodefault\n{}stub-zone:\n  name: \"{APEX}\"\n  stub-addr: {}@{}\n\
              remote-control:\n  control-enable: no\n",
             free.ip(),
             free.port(),
@@ -128,6 +128,27 @@ async fn unbound_validates_every_kind_of_answer() {
         ] {
             let response = unbound.validated(name, rtype).await;
             assert_eq!(response.answers.len(), answers, "{denial:?} {name} {rtype}: {response:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unbound_validates_the_signatures_of_a_host_whose_clock_is_off_by_less_than_three_hours() {
+    let key = new_key();
+    let server = signed_server(&key, DenialOfExistence::Nsec);
+    let mut former = Vec::new();
+    let now = SystemTime::now();
+    let error = Duration::from_mins(170);
+    for of_host in [now - error, now, now + error] {
+        // Signatures from far ahead are made anew.
+        server.renew_signatures(now + Duration::from_hours(40 * 24));
+        server.renew_signatures(of_host);
+        // It tolerates no error of the clock itself.
+        let unbound = Unbound::start(server.address, &[(&key, KeyRole::Combined)]);
+        for (name, rtype) in [("a.kube-cp.com", A), (APEX, DNSKEY_TYPE), ("nowhere.kube-cp.com", A)] {
+            let response = unbound.validated(name, rtype).await;
+            assert!(!former.contains(&response.answers) || response.answers.is_empty(), "{of_host:?} {response:?}");
+            former.push(response.answers);
         }
     }
 }
