@@ -9,7 +9,7 @@ use super::denial::{DenialChain, NameTypes};
 use super::times::SignatureTimes;
 use crate::records::Records;
 
-/// The most remembered signatures of sets that change with the answers.
+/// The number of signatures of sets that change with the answers at which those that are not used any more are forgotten.
 const MAX_CHANGING: usize = 2048;
 
 /// The signatures of one set.
@@ -49,11 +49,20 @@ pub(super) struct SignatureMemory {
     fixed: HashMap<RrKey, KnownSet>,
     /// The sets that change with the answers, by their canonical form.
     changing: HashMap<Vec<u8>, Signatures>,
+    /// Those of an earlier time. What a pass does not use of them is forgotten.
+    former_changing: HashMap<Vec<u8>, Signatures>,
     /// The part of the zone that stays, as a whole.
     pub(super) part: Option<Arc<FixedPart>>,
 }
 
 impl SignatureMemory {
+    /// Begins a pass over the zone.
+    pub(super) fn begin_pass(&mut self) {
+        if self.changing.len() >= MAX_CHANGING {
+            self.former_changing = std::mem::take(&mut self.changing);
+        }
+    }
+
     /// The signed form of a set that stays. `sign` signs it if there is none. If it fails, the former signatures stay, or the set
     /// has none: both are tried again at the next pass.
     pub(super) fn fixed(
@@ -86,6 +95,9 @@ impl SignatureMemory {
         now: u64,
         sign: impl FnOnce() -> Option<Signatures>,
     ) -> Signatures {
+        if let Some(former) = self.former_changing.remove(&content) {
+            self.changing.insert(content.clone(), former);
+        }
         let known = self.changing.get(&content);
         if let Some(known) = known.filter(|known| known.times.is_fresh(now)) {
             return known.clone();
@@ -94,9 +106,6 @@ impl SignatureMemory {
             let none = || Signatures { records: Vec::new(), times: SignatureTimes::failed(now) };
             return known.cloned().unwrap_or_else(none);
         };
-        if self.changing.len() >= MAX_CHANGING {
-            self.changing.clear();
-        }
         self.changing.insert(content, signatures.clone());
         signatures
     }
@@ -146,6 +155,30 @@ mod tests {
         assert_eq!((failed.records, failed.times), (first_changing.records, first.times));
         let renewed = memory.fixed(&set, due, |set| Some(sign(set, due)));
         assert!(renewed.times.is_fresh(due) && renewed.times.first_end > first.times.first_end);
+    }
+
+    #[test]
+    fn more_sets_than_the_limit_are_signed_once_and_those_that_are_gone_are_forgotten() {
+        let set = set();
+        let mut memory = SignatureMemory::default();
+        let mut signed_in_pass = |range: std::ops::Range<usize>| {
+            let mut count = 0;
+            memory.begin_pass();
+            for content in range {
+                memory.changing(content.to_be_bytes().to_vec(), START, || {
+                    count += 1;
+                    Some(sign(&set, START))
+                });
+            }
+            (count, memory.changing.len() + memory.former_changing.len())
+        };
+        let most = 2 * MAX_CHANGING;
+        assert_eq!(signed_in_pass(0..most), (most, most));
+        assert_eq!(signed_in_pass(0..most), (0, most));
+        for pass in 1..20 {
+            let (count, remembered) = signed_in_pass(pass * most..(pass + 1) * most);
+            assert_eq!((count, remembered), (most, 2 * most));
+        }
     }
 
     #[test]

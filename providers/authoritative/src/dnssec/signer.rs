@@ -86,7 +86,8 @@ impl ZoneSigner {
 
     /// Starts a pass. `now` is in seconds since the Unix epoch.
     pub(crate) fn pass(&self, now: u64) -> SigningPass<'_> {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.begin_pass();
         SigningPass { signer: self, memory, now, times: SignatureTimes::NONE }
     }
 
