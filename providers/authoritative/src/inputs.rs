@@ -44,6 +44,12 @@ impl ServedInputs {
     /// Takes new zones. They are served at once if each of their pools has an answer, and otherwise from the decision on that has
     /// the last of them. Before the first decision there is nothing to wait with.
     pub(crate) fn set_zones(&mut self, zones: Vec<Arc<Zone>>) {
+        for zone in &zones {
+            let former = self.served.iter().find(|former| former.apex() == zone.apex());
+            if let Some((signer, former)) = zone.signer().zip(former.and_then(|former| former.signer())) {
+                signer.inherit(former);
+            }
+        }
         self.waiting = Some(zones);
         self.serve_waiting();
     }

@@ -20,6 +20,7 @@ pub(super) struct Signatures {
 }
 
 /// A set whose content is known by its address.
+#[derive(Clone)]
 struct KnownSet {
     unsigned: Arc<RecordSet>,
     signed: Arc<RecordSet>,
@@ -47,12 +48,14 @@ pub(super) struct FixedPart {
 pub(super) struct SignatureMemory {
     /// The sets that stay, by their name and type.
     fixed: HashMap<RrKey, KnownSet>,
+    /// Those of an earlier part. What a new part does not use of them is forgotten.
+    former_fixed: HashMap<RrKey, KnownSet>,
     /// The sets that change with the answers, by their canonical form.
     changing: HashMap<Vec<u8>, Signatures>,
     /// Those of an earlier time. What a pass does not use of them is forgotten.
     former_changing: HashMap<Vec<u8>, Signatures>,
     /// The part of the zone that stays, as a whole.
-    pub(super) part: Option<Arc<FixedPart>>,
+    part: Option<Arc<FixedPart>>,
 }
 
 impl SignatureMemory {
@@ -61,6 +64,27 @@ impl SignatureMemory {
         if self.changing.len() >= MAX_CHANGING {
             self.former_changing = std::mem::take(&mut self.changing);
         }
+    }
+
+    /// The signatures for a zone with the same keys, whose records may be others.
+    pub(super) fn for_other_records(&self) -> Self {
+        Self { fixed: self.fixed.clone(), changing: self.changing.clone(), ..Self::default() }
+    }
+
+    /// The part of the zone that stays, as the latest pass that had to make one has signed it.
+    pub(super) fn part(&self) -> Option<&Arc<FixedPart>> {
+        self.part.as_ref()
+    }
+
+    /// Begins a new part.
+    pub(super) fn begin_part(&mut self) {
+        self.former_fixed = std::mem::take(&mut self.fixed);
+    }
+
+    /// Ends a new part, which is remembered.
+    pub(super) fn end_part(&mut self, part: &Arc<FixedPart>) {
+        self.former_fixed.clear();
+        self.part = Some(Arc::clone(part));
     }
 
     /// The signed form of a set that stays. `sign` signs it if there is none. If it fails, the former signatures stay, or the set
@@ -72,6 +96,9 @@ impl SignatureMemory {
         sign: impl FnOnce(&RecordSet) -> Option<Signatures>,
     ) -> SignedSet {
         let key = RrKey::new(set.name().into(), set.record_type());
+        if let Some(former) = self.former_fixed.remove(&key) {
+            self.fixed.insert(key.clone(), former);
+        }
         let known = self.fixed.get(&key).filter(|known| known.is_of(set));
         if let Some(known) = known.filter(|known| known.times.is_fresh(now)) {
             return known.to_signed();

@@ -64,6 +64,14 @@ impl ZoneSigner {
         &self.keys
     }
 
+    /// Takes over the signatures of the zone before a reload, if its keys are the same.
+    pub(crate) fn inherit(&self, former: &Self) {
+        if self.keys == former.keys {
+            let inherited = former.memory.lock().unwrap_or_else(PoisonError::into_inner).for_other_records();
+            *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = inherited;
+        }
+    }
+
     /// A line for each key, with its role and the kind of the proofs. Hosts with the same lines sign alike.
     pub(crate) fn signing_lines(&self) -> impl Iterator<Item = String> {
         let denial = match self.denial {
@@ -152,14 +160,19 @@ impl SigningPass<'_> {
 
     /// The part of the zone that stays, as an earlier pass has signed it, if it is right and none of its signatures is due.
     pub(super) fn known_part(&mut self, is_right: impl FnOnce(&FixedPart) -> bool) -> Option<Arc<FixedPart>> {
-        let part = self.memory.part.clone().filter(|part| part.times.is_fresh(self.now) && is_right(part))?;
+        let part = self.memory.part().filter(|part| part.times.is_fresh(self.now) && is_right(part))?;
         self.times.add(part.times);
-        Some(part)
+        Some(Arc::clone(part))
     }
 
-    /// Remembers the part of the zone that stays, for later passes.
-    pub(super) fn remember_part(&mut self, part: &Arc<FixedPart>) {
-        self.memory.part = Some(Arc::clone(part));
+    /// Begins a new part.
+    pub(super) fn begin_part(&mut self) {
+        self.memory.begin_part();
+    }
+
+    /// Ends a new part, and remembers it for later passes.
+    pub(super) fn end_part(&mut self, part: &Arc<FixedPart>) {
+        self.memory.end_part(part);
     }
 
     /// The signatures of a set that changes with the answers.

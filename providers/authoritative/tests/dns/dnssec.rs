@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use daymark_authoritative::{DenialOfExistence, DnssecKey, KeyRole, SigningSettings, ZoneKey, ZoneSettings};
+use daymark_authoritative::{
+    DenialOfExistence, DnssecKey, KeyRole, PreparedZones, SigningSettings, ZoneKey, ZoneSettings,
+};
 use daymark_decision::Order;
 use hickory_proto::dnssec::Verifier;
 use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, RRSIG};
@@ -381,6 +383,29 @@ async fn signatures_are_renewed_in_time_and_after_a_jump_of_the_clock() {
     let status = server.signatures();
     assert_eq!((status.len(), status[0].zone.as_str(), status[0].keys.len()), (1, APEX, 1));
     assert!(status[0].expires_at > now + 6 * day && status[0].expires_at <= now + 7 * day);
+}
+
+#[tokio::test]
+async fn a_reload_leaves_the_signatures_if_the_keys_stay() {
+    let key = new_key();
+    let server = signed_server(&key, DenialOfExistence::Nsec);
+    // The zones of a reload are served when each pool has an answer.
+    let answers = ["a.kube-cp.com", "b.kube-cp.com", "c.d.kube-cp.com"].map(|pool| (pool, &["192.0.2.1"][..]));
+    server.publish_decision(&decision(78, &answers));
+    let all = async || {
+        let mut signatures = Vec::new();
+        for (name, rtype) in [(APEX, DNSKEY_TYPE), (APEX, NS), ("mail.kube-cp.com", A), ("a.kube-cp.com", A)] {
+            signatures.push(signature(&server, name, rtype).await);
+        }
+        signatures
+    };
+    let former = all().await;
+    server.configure(PreparedZones::build(&[signed_zone(&key, DenialOfExistence::Nsec)]).unwrap());
+    assert_eq!(all().await, former);
+    server.configure(PreparedZones::build(&[signed_zone(&key, DenialOfExistence::Nsec3)]).unwrap());
+    assert_eq!(all().await, former);
+    server.configure(PreparedZones::build(&[signed_zone(&new_key(), DenialOfExistence::Nsec)]).unwrap());
+    assert!(all().await.iter().all(|signature| !former.contains(signature)));
 }
 
 #[tokio::test]
