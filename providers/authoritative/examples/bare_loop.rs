@@ -1,6 +1,6 @@
 //! The least that a DNS server can do: `recvmmsg`, one answer for every datagram, `sendmmsg`. `tests/bench/dns` compares with it.
 //!
-//! `bare_loop ADDRESS` answers each query of one question with 192.0.2.1.
+//! `bare_loop ADDRESS` answers each query of one question, without EDNS, with 192.0.2.1, 192.0.2.2 and 192.0.2.3.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::UdpSocket;
@@ -11,8 +11,12 @@ use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, 
 
 /// As many datagrams as Daymark takes with one system call.
 const BATCH: usize = 32;
-/// The record of every answer: a pointer to the question, A, IN, a TTL of 5 s, 192.0.2.1.
-const RECORD: [u8; 16] = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 192, 0, 2, 1];
+/// A record of every answer: a pointer to the question, A, IN, a TTL of 5 s, an address.
+const fn record(last: u8) -> [u8; 16] {
+    [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 192, 0, 2, last]
+}
+/// The records of every answer, as many as the other servers give.
+const RECORDS: [[u8; 16]; 3] = [record(1), record(2), record(3)];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = env::args().nth(1).ok_or("an address is needed, such as 127.0.0.1:5300")?;
@@ -33,8 +37,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 response.clear();
                 response.extend_from_slice(query);
                 response[2] |= 0x84;
-                response[7] = 1;
-                response.extend_from_slice(&RECORD);
+                response[7] = 3;
+                response.extend_from_slice(RECORDS.as_flattened());
                 clients[count] = message.address;
                 count += 1;
             }
