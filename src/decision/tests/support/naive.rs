@@ -55,10 +55,13 @@ struct GoodAnswer {
     addresses: BTreeSet<IpAddr>,
 }
 
-/// The grade of a target, and if its orderly shutdown still counts.
+/// The grade of a target after an observation.
 struct Graded {
     grade: Grade,
+    /// Its orderly shutdown still counts.
     shuts_down: bool,
+    /// Its last answer is 200, and it waits out its penalty.
+    waits: bool,
 }
 
 /// The good answers so far, and the last known good answer while no target is usable.
@@ -284,16 +287,17 @@ impl Naive {
         self.judge(target.address, event_count, true).grade
     }
 
-    /// True if only its penalty keeps a target from `ready`.
+    /// True if a target waits out its penalty, and its last answer is 200 or its probes alone would make it `ready` (rule 2.8).
     fn is_flapping(&self, target: &Target, event_count: usize) -> bool {
-        let with_penalty = self.judge(target.address, event_count, true).grade;
+        let with_penalty = self.judge(target.address, event_count, true);
         let without = self.judge(target.address, event_count, false);
-        with_penalty == Grade::Live && without.grade == Grade::Ready && !without.shuts_down
+        let would_be_ready = with_penalty.waits || without.grade == Grade::Ready;
+        with_penalty.grade == Grade::Live && would_be_ready && !without.shuts_down
     }
 
     /// Judges an address by all observations of it since it was configured, under whatever name.
     fn judge(&self, address: IpAddr, event_count: usize, has_penalty: bool) -> Graded {
-        let mut graded = Graded { grade: Grade::Unknown, shuts_down: false };
+        let mut graded = Graded { grade: Grade::Unknown, shuts_down: false, waits: false };
         let mut falls: Vec<Moment> = Vec::new();
         let mut ready_after = Moment::default();
         let mut since_transition: Vec<Grade> = Vec::new();
@@ -307,8 +311,8 @@ impl Naive {
             let Event::Observed(of, kind) = event else { continue };
             let Some(observed) = kind.grade().filter(|_| of.address == address) else { continue };
             let grade = graded.grade;
-            let waits = observed == Grade::Ready && grade != Grade::Ready && *at < ready_after;
-            let observed = if waits && has_penalty { Grade::Live } else { observed };
+            graded.waits = observed == Grade::Ready && grade != Grade::Ready && *at < ready_after;
+            let observed = if graded.waits && has_penalty { Grade::Live } else { observed };
             since_transition.push(observed);
             let next = if kind.is_decisive() && (grade == Grade::Unknown || observed < grade) {
                 Some(observed)
