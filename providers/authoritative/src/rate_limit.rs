@@ -128,7 +128,7 @@ impl ResponseRateLimit {
         }
     }
 
-    /// Replaces the settings. What the networks have used up stays used up.
+    /// Replaces the settings. The responses that each network has had still count.
     pub(crate) fn configure(&self, settings: RateLimitSettings) {
         self.settings.store(Arc::new(settings));
     }

@@ -170,6 +170,19 @@ async fn the_refusal_of_a_key_fits_into_the_datagram_of_the_client() {
 }
 
 #[tokio::test]
+async fn a_sig0_signature_is_ignored() {
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
+    // Type SIG, class ANY, TTL 0, at the root; it covers type 0, and its signer is the root (RFC 2931, section 3).
+    let data = [&[0, 0, 13, 0, 0, 0, 0, 0, 0x7f, 0, 0, 0, 0x60, 0, 0, 0, 0, 7, 0][..], &[0; 64]].concat();
+    let length = u8::try_from(data.len()).unwrap();
+    let signature = [&[0, 0, 24, 0, 255, 0, 0, 0, 0, 0, length][..], &data].concat();
+    let mut query = [TestQuery::new(POOL, A).bytes(), signature].concat();
+    query[11] = 1;
+    let response = Message::from_vec(&server.udp(&query).await).unwrap();
+    assert_eq!(addresses(&response), ips(&["192.0.2.1"]));
+}
+
+#[tokio::test]
 async fn a_tsig_record_that_is_twice_elsewhere_or_broken_is_a_format_error() {
     let server = TestServer::with_addresses(&["192.0.2.1"]);
     let query = TestQuery::new(POOL, A).bytes();

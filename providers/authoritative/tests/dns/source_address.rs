@@ -1,6 +1,6 @@
 //! The source address of responses. It must be the address that was asked, or the client drops the response.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use daymark_decision::fixtures::pool_name;
 use daymark_provider::contract;
@@ -52,6 +52,40 @@ async fn a_server_on_every_ipv6_address_answers_from_the_one_that_was_asked() {
     let mut asked: Vec<IpAddr> = vec!["::1".parse().unwrap()];
     asked.extend(own_address("[::]:0", "[2001:db8::1]:53").await);
     assert_answers_from(&server, "[::1]:0", &asked).await;
+}
+
+#[tokio::test]
+async fn a_query_to_the_broadcast_address_is_answered_from_an_address_of_the_host() {
+    let server = server_on("0.0.0.0:0");
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.set_broadcast(true).unwrap();
+    client.send_to(&TestQuery::new(POOL, A).bytes(), ("127.255.255.255", server.address.port())).await.unwrap();
+    let (_, from) = within_timeout(client.recv_from(&mut [0; 512])).await.unwrap();
+    assert_eq!(from, SocketAddr::new([127, 0, 0, 1].into(), server.address.port()));
+}
+
+/// A link-local address of this host, with the number of its interface. `None` if there is none.
+fn link_local_address() -> Option<SocketAddrV6> {
+    let addresses = std::fs::read_to_string("/proc/net/if_inet6").ok()?;
+    let lines = addresses.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let link_local = lines.filter_map(|fields| {
+        let address = Ipv6Addr::from(u128::from_str_radix(fields[0], 16).ok()?);
+        let interface = u32::from_str_radix(fields[1], 16).ok()?;
+        Some(SocketAddrV6::new(address, 0, 0, interface))
+    });
+    link_local.into_iter().find(|address| address.ip().is_unicast_link_local())
+}
+
+#[tokio::test]
+async fn a_query_to_a_link_local_address_is_answered_from_it() {
+    // A host without IPv6 on its network has none.
+    let Some(mut asked) = link_local_address() else { return };
+    let server = server_on("[::]:0");
+    asked.set_port(server.address.port());
+    let client = UdpSocket::bind(SocketAddrV6::new(*asked.ip(), 0, 0, asked.scope_id())).await.unwrap();
+    client.send_to(&TestQuery::new(POOL, A).bytes(), asked).await.unwrap();
+    let (_, from) = within_timeout(client.recv_from(&mut [0; 512])).await.unwrap();
+    assert_eq!(from, SocketAddr::V6(asked));
 }
 
 #[tokio::test]
