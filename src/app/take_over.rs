@@ -21,7 +21,7 @@ use crate::os::handover::Predecessor;
 use crate::start::StartConfig;
 use crate::state::StateFile;
 
-/// An error that keeps this process from taking the place of another. That one goes on.
+/// An error that keeps this process from taking the place of another. That one goes on, unless it has begun to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeOverError {
     /// Without a state directory nobody can be found.
