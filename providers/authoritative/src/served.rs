@@ -69,23 +69,21 @@ impl ZoneContent {
         soa.serial = serial(own_soa.map(|soa| soa.serial), decision.map_or(0, |decision| decision.generation));
         soa.minimum = negative_ttl;
         let apex = zone.apex().clone();
-        let mut records = Records::new();
+        let mut changing = Records::new();
         // Its TTL and its MINIMUM are both the negative TTL (RFC 2308, section 5).
-        insert(&mut records, record_set(&apex, RecordType::SOA, negative_ttl, [RData::SOA(soa)]));
+        insert(&mut changing, record_set(&apex, RecordType::SOA, negative_ttl, [RData::SOA(soa)]));
         let pools = pools.into_iter().map(|(owner, answer)| (owner, answer.map(PoolAnswer::new)));
         let mut pools: BTreeMap<_, _> = pools.collect();
         for (owner, answer) in &pools {
             let families = answer.iter().flat_map(|answer| answer.families().map(|family| (family, answer.ttl)));
             for (family, ttl) in families {
-                insert(&mut records, record_set(owner, family.rtype, ttl, family.data.iter().cloned()));
+                insert(&mut changing, record_set(owner, family.rtype, ttl, family.data.iter().cloned()));
             }
         }
         let signed =
-            zone.signer().map(|signer| signer.sign_zone(zone.records(), &mut records, &mut pools, negative_ttl, now));
-        if signed.is_none() {
-            let changing = std::mem::replace(&mut records, zone.records().clone());
-            records.extend(changing);
-        }
+            zone.signer().map(|signer| signer.sign_zone(zone.records(), &mut changing, &mut pools, negative_ttl, now));
+        let mut records = signed.as_ref().map_or(zone.records(), |signed| &signed.fixed.records).clone();
+        records.extend(changing);
         let mut memory = InMemoryZoneHandler::empty((&apex).into(), ZoneType::Primary, AxfrPolicy::Deny, None);
         *memory.records_get_mut() = records;
         let names = memory.records_get_mut().keys().map(|key| &key.name).chain(pools.keys()).chain([&apex]);
@@ -145,7 +143,7 @@ impl ZoneContent {
                 }
             }
         };
-        let proof = signed.denial.proof(&denied);
+        let proof = signed.fixed.denial.proof(&denied);
         response.authorities.extend(proof.into_iter().flat_map(|set| set.records(true)).cloned());
     }
 

@@ -1,6 +1,7 @@
 //! The signatures that a zone has, so that a change signs only what it changes.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use hickory_proto::rr::{Record, RecordSet, RrKey};
@@ -34,26 +35,50 @@ pub(super) struct SignedSet {
 }
 
 /// The signed part of a zone that stays when the addresses of a pool change: everything but the SOA record and these addresses.
-pub(super) struct FixedPart {
+pub(crate) struct FixedPart {
     /// The names and types of what changes, and the TTL of the proofs. The part is right as long as both are the same.
     pub(super) changing: NameTypes,
     pub(super) negative_ttl: u32,
-    pub(super) records: Records,
-    pub(super) denial: Arc<DenialChain>,
+    pub(crate) records: Records,
+    /// The proofs that names and types do not exist.
+    pub(crate) denial: DenialChain,
     pub(super) times: SignatureTimes,
+}
+
+/// Values of two generations. One of the former that is used goes on into the present one, and the others are forgotten with it.
+#[derive(Clone)]
+struct Remembered<K, V> {
+    present: HashMap<K, V>,
+    former: HashMap<K, V>,
+}
+
+impl<K, V> Default for Remembered<K, V> {
+    fn default() -> Self {
+        Self { present: HashMap::new(), former: HashMap::new() }
+    }
+}
+
+impl<K: Eq + Hash, V> Remembered<K, V> {
+    /// Begins a new generation.
+    fn begin(&mut self) {
+        self.former = std::mem::take(&mut self.present);
+    }
+
+    fn get(&mut self, key: &K) -> Option<&V> {
+        if let Some((key, value)) = self.former.remove_entry(key) {
+            self.present.insert(key, value);
+        }
+        self.present.get(key)
+    }
 }
 
 /// The signatures that are remembered.
 #[derive(Default)]
 pub(super) struct SignatureMemory {
-    /// The sets that stay, by their name and type.
-    fixed: HashMap<RrKey, KnownSet>,
-    /// Those of an earlier part. What a new part does not use of them is forgotten.
-    former_fixed: HashMap<RrKey, KnownSet>,
+    /// The sets that stay, by their name and type. Each new part forgets those that it does not use.
+    fixed: Remembered<RrKey, KnownSet>,
     /// The sets that change with the answers, by their canonical form.
-    changing: HashMap<Vec<u8>, Signatures>,
-    /// Those of an earlier time. What a pass does not use of them is forgotten.
-    former_changing: HashMap<Vec<u8>, Signatures>,
+    changing: Remembered<Vec<u8>, Signatures>,
     /// The part of the zone that stays, as a whole.
     part: Option<Arc<FixedPart>>,
 }
@@ -61,8 +86,8 @@ pub(super) struct SignatureMemory {
 impl SignatureMemory {
     /// Begins a pass over the zone.
     pub(super) fn begin_pass(&mut self) {
-        if self.changing.len() >= MAX_CHANGING {
-            self.former_changing = std::mem::take(&mut self.changing);
+        if self.changing.present.len() >= MAX_CHANGING {
+            self.changing.begin();
         }
     }
 
@@ -78,12 +103,12 @@ impl SignatureMemory {
 
     /// Begins a new part.
     pub(super) fn begin_part(&mut self) {
-        self.former_fixed = std::mem::take(&mut self.fixed);
+        self.fixed.begin();
     }
 
     /// Ends a new part, which is remembered.
     pub(super) fn end_part(&mut self, part: &Arc<FixedPart>) {
-        self.former_fixed.clear();
+        self.fixed.former.clear();
         self.part = Some(Arc::clone(part));
     }
 
@@ -96,9 +121,6 @@ impl SignatureMemory {
         sign: impl FnOnce(&RecordSet) -> Option<Signatures>,
     ) -> SignedSet {
         let key = RrKey::new(set.name().into(), set.record_type());
-        if let Some(former) = self.former_fixed.remove(&key) {
-            self.fixed.insert(key.clone(), former);
-        }
         let known = self.fixed.get(&key).filter(|known| known.is_of(set));
         if let Some(known) = known.filter(|known| known.times.is_fresh(now)) {
             return known.to_signed();
@@ -111,7 +133,7 @@ impl SignatureMemory {
         let mut signed = set.as_ref().clone();
         signed.set_rrsigs(signatures.records);
         let signed = Arc::new(signed);
-        self.fixed.insert(key, KnownSet { unsigned: Arc::clone(set), signed: Arc::clone(&signed), times });
+        self.fixed.present.insert(key, KnownSet { unsigned: Arc::clone(set), signed: Arc::clone(&signed), times });
         SignedSet { set: signed, times }
     }
 
@@ -122,9 +144,6 @@ impl SignatureMemory {
         now: u64,
         sign: impl FnOnce() -> Option<Signatures>,
     ) -> Signatures {
-        if let Some(former) = self.former_changing.remove(&content) {
-            self.changing.insert(content.clone(), former);
-        }
         let known = self.changing.get(&content);
         if let Some(known) = known.filter(|known| known.times.is_fresh(now)) {
             return known.clone();
@@ -133,7 +152,7 @@ impl SignatureMemory {
             let none = || Signatures { records: Vec::new(), times: SignatureTimes::failed(now) };
             return known.cloned().unwrap_or_else(none);
         };
-        self.changing.insert(content, signatures.clone());
+        self.changing.present.insert(content, signatures.clone());
         signatures
     }
 }
@@ -197,7 +216,7 @@ mod tests {
                     Some(sign(&set, START))
                 });
             }
-            (count, memory.changing.len() + memory.former_changing.len())
+            (count, memory.changing.present.len() + memory.changing.former.len())
         };
         let most = 2 * MAX_CHANGING;
         assert_eq!(signed_in_pass(0..most), (most, most));

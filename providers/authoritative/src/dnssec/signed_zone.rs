@@ -16,8 +16,8 @@ use crate::records::{Records, record_set};
 
 /// The outcome of signing a zone, beside its records.
 pub(crate) struct SignedZone {
-    /// The proofs that names and types do not exist.
-    pub(crate) denial: Arc<DenialChain>,
+    /// The part that stays, with its records and proofs.
+    pub(crate) fixed: Arc<FixedPart>,
     pub(crate) times: SignatureTimes,
 }
 
@@ -42,23 +42,21 @@ struct ZoneCuts {
 }
 
 impl ZoneSigner {
-    /// Signs the records of the zone and the answers of its pools. `records` are those of this decision, to which the ones that
-    /// stay are added, `fixed`. `negative_ttl` is in seconds, `now` in seconds since the Unix epoch.
+    /// Signs the records of the zone and the answers of its pools. `fixed` are the records that stay, and `changing` those of this
+    /// decision. `negative_ttl` is in seconds, `now` in seconds since the Unix epoch.
     pub(crate) fn sign_zone(
         &self,
         fixed: &Records,
-        records: &mut Records,
+        changing: &mut Records,
         pools: &mut PoolAnswers,
         negative_ttl: u32,
         now: u64,
     ) -> SignedZone {
         let mut pass = self.pass(now);
-        let part = self.fixed_part(&mut pass, fixed, name_types_of(records, pools), negative_ttl);
-        let changing = std::mem::replace(records, part.records.clone());
-        for (key, set) in changing {
-            // The signatures of addresses are with the answers of the pools.
-            let signed = if key.record_type.is_ip_addr() { set } else { pass.fixed(&set) };
-            records.insert(key, signed);
+        let fixed = self.fixed_part(&mut pass, fixed, name_types_of(changing, pools), negative_ttl);
+        // The signatures of addresses are with the answers of the pools.
+        for (_, set) in changing.iter_mut().filter(|(key, _)| !key.record_type.is_ip_addr()) {
+            *set = pass.fixed(set);
         }
         for (owner, answer) in pools {
             if let Some(PoolAnswer { families, ttl, .. }) = answer {
@@ -67,7 +65,7 @@ impl ZoneSigner {
                 }
             }
         }
-        SignedZone { denial: Arc::clone(&part.denial), times: pass.times() }
+        SignedZone { fixed, times: pass.times() }
     }
 
     /// The part that stays: the one of an earlier pass, or a new one.
@@ -97,7 +95,6 @@ impl ZoneSigner {
             }
         }
         denial.add_to(&mut records);
-        let denial = Arc::new(denial);
         let part = Arc::new(FixedPart { changing, negative_ttl, records, denial, times: pass.times() });
         pass.end_part(&part);
         part
@@ -229,7 +226,7 @@ mod tests {
     }
 
     fn types(signed: &SignedZone, zone: &Zone) -> String {
-        let link = signed.denial.proof(&ProvenAbsence::Type { name: zone.apex().clone() });
+        let link = signed.fixed.denial.proof(&ProvenAbsence::Type { name: zone.apex().clone() });
         link[0].records_without_rrsigs().next().unwrap().data.to_string()
     }
 
@@ -240,7 +237,7 @@ mod tests {
         let pool = pool_name("lb.example.org");
         let zone = Zone::build(&ZoneSettings { signing, ..ZoneSettings::for_pool(&pool, &nameservers) }).unwrap();
         let first = sign(&zone, &["192.0.2.1"], 30, NOW);
-        let is_same = |signed: &SignedZone| Arc::ptr_eq(&signed.denial, &first.denial);
+        let is_same = |signed: &SignedZone| Arc::ptr_eq(&signed.fixed, &first.fixed);
         assert!(types(&first, &zone).ends_with(" A NS RRSIG NSEC DNSKEY CDS CDNSKEY"), "{}", types(&first, &zone));
         let changed = sign(&zone, &["192.0.2.2"], 30, NOW + 86_400);
         assert!(is_same(&changed));
