@@ -1,13 +1,15 @@
-"""The parts that the benchmarks of DNS share: programs, ports, fakes, dnsperf and readings of the kernel."""
+"""The parts that the measurements share: programs, ports, fakes, dnsperf, a query, and readings of the kernel."""
 
 import contextlib
 import http.client
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -92,6 +94,7 @@ class Demo:
         port = re.search(r"\.13, port (\d+)", output)
         directory = re.search(r"--token-file (\S+)/state/", output)
         if not (port and directory):
+            self.process.kill()
             raise SystemExit(f"the demo does not start:\n{output}")
         self.port = port[1]
         self.ca = directory[1] + "/ca.crt"
@@ -108,6 +111,18 @@ class Demo:
 
     def __exit__(self, *_):
         self.end()
+
+
+def addresses(sock, server):
+    """The addresses in the answer for the pool: the last four bytes of each record, in a response without other sections."""
+    name = b"".join(bytes([len(label)]) + label.encode() for label in POOL.split(".")) + b"\0"
+    query = struct.pack(">HHHHHH", random.randrange(65536), 0, 1, 0, 0, 0) + name + struct.pack(">HH", 1, 1)
+    sock.sendto(query, server)
+    while (response := sock.recv(1232))[:2] != query[:2]:
+        pass
+    count = struct.unpack(">H", response[6:8])[0]
+    records = response[len(query):]
+    return {socket.inet_ntoa(records[index * 16 + 12:index * 16 + 16]) for index in range(count)}
 
 
 def configuration(demo, directory, listen, admin, name=POOL, provider=""):
