@@ -6,7 +6,9 @@ mod spawn;
 mod take_over;
 mod tasks;
 
+use std::error::Error;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
@@ -18,22 +20,24 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::bind::{AdminListeners, BoundToken, bind_admin, bind_authoritative, bind_transport, lock, token};
-use self::spawn::Running;
+use self::bind::{
+    AdminListeners, BoundToken, bind_admin, bind_authoritative, bind_transport, lock, token, warn_of_unused_sockets,
+};
+use self::tasks::Tasks;
 use crate::descriptors::DescriptorBudget;
 use crate::last_good::GoodConfig;
 use crate::metrics::Metrics;
 use crate::os::clock::Clock;
-use crate::os::handover::{Successor, SuccessorListener};
+use crate::os::handover::Predecessor;
 use crate::os::signals::{SignalRequest, Signals};
 use crate::os::{descriptors, notify};
 use crate::peers::Transport;
 use crate::start::{ConfigFile, RefusedStart, StartConfig};
-use crate::state::{StateFile, StateLock};
+use crate::state::{StateDirectory, StateFile};
 
 pub(crate) use self::bind::{RememberedNodes, loaded, remembered_nodes, remote_providers};
 pub(crate) use self::spawn::engine;
-pub use self::take_over::take_over;
+pub use self::take_over::{TakeOverError, predecessor};
 pub use self::tasks::TaskError;
 
 /// An error that keeps Daymark from starting. The operator has to fix it.
@@ -61,6 +65,9 @@ pub enum RunError {
     /// A task failed.
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// The predecessor goes on, or has another successor.
+    #[error("this process does not take over")]
+    NotSuccessor(#[source] Box<dyn Error + Send + Sync>),
     /// A second signal came before the end of the shutdown.
     #[error("stopped at once by a second signal")]
     Aborted,
@@ -82,7 +89,11 @@ pub struct App {
     token: BoundToken,
     extra: Router,
     signals: Signals,
-    lock: Option<StateLock>,
+    /// The state directory, if state is kept. Its lock is missing as long as there is a predecessor.
+    directory: Option<StateDirectory>,
+    predecessor: Option<Predecessor>,
+    /// True if DNS is served already.
+    is_serving: bool,
 }
 
 /// A remote provider, and its memory if state is kept.
@@ -107,8 +118,13 @@ fn noted<T, E>(
 }
 
 impl App {
-    /// Binds every socket that is not inherited, and takes the lock of the state. Returns every error at once.
-    pub fn bind(start: StartConfig, inherited: InheritedSockets) -> Result<Self, StartErrors> {
+    /// Binds every socket that is not inherited, and takes the lock of the state unless a predecessor has it. Returns every error
+    /// at once.
+    pub fn bind(
+        start: StartConfig,
+        mut sockets: InheritedSockets,
+        mut predecessor: Option<Predecessor>,
+    ) -> Result<Self, StartErrors> {
         let StartConfig { config, file, zone_file, broken_files: _, refused } = start;
         // From here on a signal is received, also one that comes before everything runs.
         let signals = Signals::new().map_err(|error| StartErrors(vec![StartError::Signals(error)]))?;
@@ -118,20 +134,32 @@ impl App {
         if let Some(shortage) = budget.shortage() {
             warn!("{shortage}");
         }
+        if let Some(predecessor) = &mut predecessor {
+            sockets.append(&mut predecessor.sockets);
+        }
         let setting = |finding| vec![StartError::Setting(finding)];
         let settings = |findings: Vec<Finding>| findings.into_iter().map(StartError::Setting).collect();
         let mut errors = Vec::new();
         let authoritative =
-            noted(&mut errors, bind_authoritative(&config, zone_file.clone(), budget.dns, inherited), |errors| errors);
-        let transport = noted(&mut errors, bind_transport(&config, &metrics), setting);
-        let admin = noted(&mut errors, bind_admin(&config, budget.admin), settings);
-        let (Some(authoritative), Some(transport), Some(admin)) = (authoritative, transport, admin) else {
+            noted(&mut errors, bind_authoritative(&config, zone_file.clone(), budget.dns, &mut sockets), |errors| {
+                errors
+            });
+        let transport = noted(&mut errors, bind_transport(&config, &mut sockets, &metrics), setting);
+        let admin = noted(&mut errors, bind_admin(&config, &mut sockets, budget.admin), settings);
+        let directory = noted(&mut errors, lock(&config, predecessor.is_some()), setting);
+        let (Some(authoritative), Some(transport), Some(admin), Some(directory)) =
+            (authoritative, transport, admin, directory)
+        else {
             return Err(StartErrors(errors));
         };
-        let lock = lock(&config).map_err(|finding| StartErrors(setting(finding)))?;
-        let remote_providers = remote_providers(&config, |file| file.load(clock.now()));
+        let remote_providers = remote_providers(&config, |file| match &predecessor {
+            Some(_) => file.peek(),
+            None => file.load(clock.now()),
+        });
+        let remote_providers = remote_providers.map_err(|findings| StartErrors(settings(findings)))?;
+        warn_of_unused_sockets(&sockets, predecessor.is_some());
         Ok(Self {
-            remote_providers: remote_providers.map_err(|findings| StartErrors(settings(findings)))?,
+            remote_providers,
             token: token(&config),
             authoritative: authoritative.map(Arc::new),
             extra: Router::new(),
@@ -148,15 +176,21 @@ impl App {
             metrics,
             admin,
             signals,
-            lock,
+            directory,
+            predecessor,
+            is_serving: false,
         })
     }
 
-    /// The socket at which a successor asks for the sockets. There is none without the lock of a state directory.
-    fn successor_listener(&self) -> Option<SuccessorListener> {
-        let dir = self.config.state_dir.as_deref().filter(|_| self.lock.is_some())?;
-        let listener = SuccessorListener::bind(dir);
-        listener.map_err(|error| warn!("no other Daymark can take over from this one: {error}")).ok()
+    /// Clones of all sockets, for a process that is to take over from this one.
+    fn clone_sockets(&self) -> io::Result<InheritedSockets> {
+        let mut sockets = match &self.authoritative {
+            Some(server) => server.clone_sockets()?,
+            None => InheritedSockets::default(),
+        };
+        sockets.tcp.extend(self.admin.clone_sockets()?);
+        sockets.udp.extend(self.transport.as_ref().map(Transport::clone_socket).transpose()?);
+        Ok(sockets)
     }
 
     /// Serves these routes beside the admin API.
@@ -166,17 +200,18 @@ impl App {
         Self { extra, ..self }
     }
 
-    /// Runs until a signal, or until a task fails. Every task has ended when it returns.
-    pub async fn run(self) -> Result<(), RunError> {
+    /// Runs until a signal, until a successor serves, or until a task fails. Every task has ended when it returns.
+    pub async fn run(mut self) -> Result<(), RunError> {
         let stop = CancellationToken::new();
         let reload = Arc::new(Notify::new());
-        let listener = self.successor_listener();
-        let authoritative = self.authoritative.clone();
-        let sockets =
-            || authoritative.as_ref().map_or_else(|| Ok(InheritedSockets::default()), |dns| dns.clone_sockets());
-        // Dropped last, because its end tells the successor that the lock of the state is free.
-        let mut successor = None;
-        let Running { mut signals, mut tasks } = self.spawn(&stop, reload.clone());
+        let mut tasks = Tasks::default();
+        if let Some(predecessor) = self.predecessor.take()
+            && !self.take_over(predecessor, &mut tasks, &stop, &reload).await?
+        {
+            return Ok(());
+        }
+        let mut handed_over = pin!(take_over::hand_over(self.directory.clone(), self.clone_sockets()));
+        let mut signals = self.spawn(&mut tasks, &stop, reload.clone());
         notify::ready();
         let mut outcome = Ok(());
         loop {
@@ -190,33 +225,18 @@ impl App {
                         stop.cancel();
                     }
                 },
-                found = wait_for_successor(listener.as_ref(), &sockets), if !stop.is_cancelled() => {
+                () = &mut handed_over, if !stop.is_cancelled() => {
                     info!("another Daymark serves in place of this one; stopping");
-                    successor = Some(found);
                     notify::stopping();
                     stop.cancel();
                 }
                 end = tasks.next_end(|| stop.is_cancelled()) => {
-                    let Some(end) = end else {
-                        drop(successor);
-                        return outcome;
-                    };
+                    let Some(end) = end else { return outcome };
                     // The first error counts; those after it mostly follow from it.
                     outcome = outcome.and(end.map_err(RunError::Task));
                     stop.cancel();
                 }
             }
         }
-    }
-}
-
-/// Waits for a successor that serves. Without a listener there is none.
-async fn wait_for_successor(
-    listener: Option<&SuccessorListener>,
-    sockets: impl Fn() -> io::Result<InheritedSockets>,
-) -> Successor {
-    match listener {
-        Some(listener) => listener.successor(sockets).await,
-        None => std::future::pending().await,
     }
 }

@@ -17,15 +17,17 @@ use crate::zones;
 /// out another one, such as the kubelet that asks `/livez`.
 pub const ADMIN_CONNECTIONS: ConnectionLimits = ConnectionLimits { all: 64, per_client: 16 };
 
-/// Standard input, output and error, the event queues of the runtime, signals, the log, the service manager, and the lock of
-/// the state.
-const PROCESS: usize = 16;
-/// Each socket of DNS has a clone while it is served.
-const CLONES: usize = 2;
+/// Standard input, output and error, the event queues of the runtime, signals, the log, the service manager, the lock of the state,
+/// and the connections of those that would take over.
+const PROCESS: usize = 20;
+/// Each socket of DNS has a clone while it is served, and one for a process that takes over.
+const DNS_CLONES: usize = 3;
+/// Each listener of the admin API has a clone for a process that takes over.
+const ADMIN_CLONES: usize = 2;
 /// The descriptor that stops the workers of DNS.
 const STOP_SIGNAL: usize = 1;
-/// The socket to the other hosts, and four to resolve their names.
-const GOSSIP: usize = 5;
+/// The socket to the other hosts, its clone for a process that takes over, and four to resolve their names.
+const GOSSIP: usize = 6;
 /// The connections to a remote provider, and the sockets to resolve its name.
 const REMOTE_PROVIDER: usize = 8;
 /// The files of the state: each is written at most once at a time, into its directory.
@@ -98,7 +100,7 @@ impl DescriptorNeeds {
             // Each file is read at most once at a time.
             config.files().len(),
             config.pools.iter().map(of_pool).sum(),
-            admin_servers(config),
+            admin_servers(config) * ADMIN_CLONES,
         ];
         let dns = authoritative.map(|authoritative| ConnectionLimits {
             all: authoritative.max_tcp_connections,
@@ -164,7 +166,7 @@ impl fmt::Display for DescriptorBudget {
 fn of_dns(authoritative: &AuthoritativeConfig) -> usize {
     let processors = || thread::available_parallelism().map_or(1, usize::from);
     let workers = authoritative.udp_workers.map_or_else(processors, usize::from);
-    authoritative.listen.len() * (workers + 1) * CLONES + STOP_SIGNAL
+    authoritative.listen.len() * (workers + 1) * DNS_CLONES + STOP_SIGNAL
 }
 
 /// The connections of the probes and the discovery of a pool. A target has one that is kept, one of the probe under way, and

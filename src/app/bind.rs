@@ -1,7 +1,8 @@
 //! Binds the sockets and takes the files before anything runs. Each error names its key of the configuration.
 
-use std::net::SocketAddr;
+use std::io;
 use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -23,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::node_discovery;
 use crate::os::sockets;
 use crate::peers::Transport;
-use crate::state::{Loaded, LockError, StateFile, StateLock};
+use crate::state::{Loaded, LockError, StateDirectory, StateFile, StateLock};
 use crate::zones;
 use daymark_discovery::DiscoveredPools;
 use daymark_files::error_chain;
@@ -35,18 +36,9 @@ pub(super) fn bind_authoritative(
     config: &Config,
     zone_file: Result<Option<MasterFile>, Finding>,
     connections: Option<ConnectionLimits>,
-    inherited: InheritedSockets,
+    inherited: &mut InheritedSockets,
 ) -> Result<Option<Authoritative>, Vec<StartError>> {
     let authoritative = zones::authoritative(config);
-    let is_configured =
-        |address: &SocketAddr| authoritative.is_some_and(|authoritative| authoritative.listen.contains(address));
-    // Daymark starts all the same: it serves the configured addresses.
-    for ListenAddress { address, transport } in inherited.addresses().filter(|listen| !is_configured(&listen.address)) {
-        warn!(
-            "the service manager has bound {address} by {transport}, but no provider has that address in `listen`, so \
-             no one answers there; change one of the two"
-        );
-    }
     let (Some(authoritative), Some(tcp_connections)) = (authoritative, connections) else { return Ok(None) };
     let zones = zone_file.map_err(|finding| vec![finding]).and_then(|zone_file| zones::checked(config, zone_file));
     let processors = thread::available_parallelism().ok();
@@ -75,6 +67,22 @@ pub(super) fn bind_authoritative(
         BindError::Zones(errors) => vec![StartError::Zones(errors)],
         BindError::Sockets(errors) => errors.iter().map(at_its_key).collect(),
     })
+}
+
+/// Logs a warning of each socket that nobody has taken. Daymark starts all the same: it serves the configured addresses.
+pub(super) fn warn_of_unused_sockets(sockets: &InheritedSockets, has_predecessor: bool) {
+    for ListenAddress { address, transport } in sockets.addresses() {
+        if has_predecessor {
+            warn!(
+                "the running Daymark listens on {address} by {transport}, and this configuration has no such `listen`"
+            );
+        } else {
+            warn!(
+                "the service manager has bound {address} by {transport}, but the configuration has no such `listen`, so \
+                 no one answers there; change one of the two"
+            );
+        }
+    }
 }
 
 /// The name of the machine, as the kernel has it.
@@ -131,9 +139,21 @@ pub(super) struct BoundServer {
     pub(super) connections: Connections,
 }
 
-pub(super) fn bind_admin(config: &Config, limits: ConnectionLimits) -> Result<AdminListeners, Vec<Finding>> {
-    let listen = |address, key, flag| {
-        let listener = sockets::listen(address, config.admin.freebind).map_err(|error| {
+impl AdminListeners {
+    /// Clones of the sockets.
+    pub(super) fn clone_sockets(&self) -> io::Result<Vec<std::net::TcpListener>> {
+        let servers = [&self.api].into_iter().chain(&self.metrics);
+        servers.map(|server| Ok(server.listener.as_fd().try_clone_to_owned()?.into())).collect()
+    }
+}
+
+pub(super) fn bind_admin(
+    config: &Config,
+    inherited: &mut InheritedSockets,
+    limits: ConnectionLimits,
+) -> Result<AdminListeners, Vec<Finding>> {
+    let mut listen = |address, key, flag| {
+        let listener = sockets::listen(address, config.admin.freebind, inherited).map_err(|error| {
             let error = SocketError::new(address, daymark_authoritative::DnsTransport::Tcp, error);
             config.finding(key, flag, error.to_string())
         })?;
@@ -147,18 +167,24 @@ pub(super) fn bind_admin(config: &Config, limits: ConnectionLimits) -> Result<Ad
     }
 }
 
-/// Takes the lock of the state directory. Daymark starts without a lock if the directory cannot be locked yet,
-/// and tries again later.
-pub(super) fn lock(config: &Config) -> Result<Option<StateLock>, Finding> {
+/// The state directory, locked unless a predecessor has the lock. Daymark starts without a lock if the directory cannot be locked
+/// yet, and tries again later.
+pub(super) fn lock(config: &Config, has_predecessor: bool) -> Result<Option<StateDirectory>, Finding> {
+    const COMMAND: &str = "daymark run";
     let Some(dir) = &config.state_dir else { return Ok(None) };
-    match StateLock::take(dir, "daymark run") {
-        Ok(lock) => Ok(Some(lock)),
-        Err(in_use @ LockError::InUse { .. }) => Err(config.finding("stateDir", "--state-dir", in_use.to_string())),
+    let lock = match StateLock::take(dir, COMMAND) {
+        Ok(lock) => Some(lock),
+        Err(LockError::InUse { .. }) if has_predecessor => None,
+        Err(in_use @ LockError::InUse { .. }) => {
+            let message = format!("{in_use}; `daymark run --take-over` takes the place of a running one");
+            return Err(config.finding("stateDir", "--state-dir", message));
+        }
         Err(error) => {
             warn!("{}", error_chain(&error));
-            Ok(None)
+            None
         }
-    }
+    };
+    Ok(Some(StateDirectory::new(dir, COMMAND, lock)))
 }
 
 /// The admin token.
@@ -194,9 +220,13 @@ pub(crate) fn loaded<M>(Loaded { memory, warning }: Loaded<M>) -> Option<M> {
     memory
 }
 
-pub(super) fn bind_transport(config: &Config, metrics: &Metrics) -> Result<Option<Transport>, Finding> {
+pub(super) fn bind_transport(
+    config: &Config,
+    inherited: &mut InheritedSockets,
+    metrics: &Metrics,
+) -> Result<Option<Transport>, Finding> {
     let Some(peers) = &config.peers else { return Ok(None) };
-    let transport = Transport::bind(peers, metrics.clone());
+    let transport = Transport::bind(peers, inherited, metrics.clone());
     transport.map(Some).map_err(|error| config.finding("peers.listen", "", error.to_string()))
 }
 

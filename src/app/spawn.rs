@@ -41,15 +41,9 @@ use crate::start::{ConfigFile, RefusedStart};
 use crate::state::{DecidedState, StateDirectory, StateFile, StateHealth, StateWriter, persist_decisions};
 use crate::watchdog::Watchdog;
 
-/// A running app: its tasks, and the signals to it.
-pub(super) struct Running {
-    pub(super) signals: Signals,
-    pub(super) tasks: Tasks,
-}
-
 /// The parts that many tasks share.
-struct Spawner {
-    tasks: Tasks,
+struct Spawner<'a> {
+    tasks: &'a mut Tasks,
     stop: CancellationToken,
     clock: Clock,
     events: Events,
@@ -105,10 +99,11 @@ struct AdminInputs {
 }
 
 impl App {
-    /// Spawns every task. The first decision is published before the first query is read.
-    pub(super) fn spawn(self, stop: &CancellationToken, reload: Arc<Notify>) -> Running {
+    /// Spawns every task, and returns the signals to them. The first decision is published before the first query is read, unless
+    /// DNS is served already.
+    pub(super) fn spawn(self, tasks: &mut Tasks, stop: &CancellationToken, reload: Arc<Notify>) -> Signals {
         let mut spawner = Spawner {
-            tasks: Tasks::default(),
+            tasks,
             stop: stop.clone(),
             clock: self.clock,
             events: Events::default(),
@@ -116,8 +111,8 @@ impl App {
             watchdog: Watchdog::default(),
             state: StateHealth::default(),
         };
-        if let Some(dir) = &self.config.state_dir {
-            spawner.directory(StateDirectory::new(dir, "daymark run", self.lock), &self.config);
+        if let Some(directory) = self.directory {
+            spawner.directory(directory, &self.config);
         }
         let nodes = super::remembered_nodes(&self.config, |file| file.load(self.clock.now()));
         let key_file = self.transport.as_ref().map(Transport::key_file);
@@ -125,6 +120,9 @@ impl App {
         let Core { driver, decisions, lease } =
             spawner.driver(&self.config, &signing_lines, &nodes.discovered, self.transport);
         let providers = spawner.publishers(self.authoritative.as_ref(), self.remote_providers, &decisions, &lease);
+        if let Some(server) = self.authoritative.clone().filter(|_| !self.is_serving) {
+            spawner.tasks.serve_dns(server, stop.clone());
+        }
         spawner.tasks.spawn("the notifier", notify::keep_alive(spawner.watchdog.clone(), stop.clone()));
         // The publishers alone keep the decisions, so the state writer ends with them.
         drop(decisions);
@@ -142,11 +140,11 @@ impl App {
             authoritative: self.authoritative,
             key_file,
         });
-        Running { signals: self.signals, tasks: spawner.tasks }
+        self.signals
     }
 }
 
-impl Spawner {
+impl Spawner<'_> {
     /// Looks after the state directory, with the admin token that Daymark has made in it.
     fn directory(&mut self, directory: StateDirectory, config: &Config) {
         self.state.set_directory(directory.clone());
@@ -229,7 +227,7 @@ impl Spawner {
     ) -> Vec<Progress> {
         let mut providers = Vec::new();
         if let Some(authoritative) = authoritative {
-            providers.push(self.dns(authoritative.clone(), decisions.clone()));
+            providers.push(self.dns(authoritative, decisions.clone()));
         }
         for RememberingProvider { provider, memory } in remote_providers {
             let inputs = publish::remote::Inputs {
@@ -243,8 +241,8 @@ impl Spawner {
         providers
     }
 
-    /// Publishes the first decision, and only then serves: the first query gets an answer.
-    fn dns(&mut self, authoritative: Arc<Authoritative>, decisions: watch::Receiver<Decision>) -> Progress {
+    /// Publishes the first decision, and from then on each one.
+    fn dns(&mut self, authoritative: &Arc<Authoritative>, decisions: watch::Receiver<Decision>) -> Progress {
         let first = decisions.borrow().clone();
         if let Err(error) = authoritative.publish(&first) {
             warn!("the first answer is not published: {}", error_chain(&error));
@@ -254,8 +252,6 @@ impl Spawner {
         self.tasks.spawn("the publisher to the DNS server", publisher);
         let addresses: Vec<String> = authoritative.local_addrs().iter().map(ToString::to_string).collect();
         info!("DNS is served on {}", addresses.join(", "));
-        let stop = self.stop.clone();
-        self.tasks.spawn_fallible("the DNS server", async move { authoritative.serve(stop).await });
         progress
     }
 

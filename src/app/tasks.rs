@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::sync::Arc;
 
+use daymark_authoritative::Authoritative;
 use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 /// The error of a task. It ends Daymark.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,11 @@ impl Tasks {
             let outcome = future.await.map_err(Into::into);
             End { task, outcome }
         });
+    }
+
+    /// Serves DNS until the shutdown.
+    pub(super) fn serve_dns(&mut self, server: Arc<Authoritative>, stop: CancellationToken) {
+        self.spawn_fallible("the DNS server", async move { server.serve(stop).await });
     }
 
     /// Waits for the next task to end. `None` if all have ended. An end before the shutdown is an error.

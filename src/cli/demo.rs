@@ -69,7 +69,7 @@ async fn run_demo(arguments: &Arguments) -> Result<(), Failure> {
     let cluster = DemoCluster::start()
         .map_err(|error| Failure::Run(format!("the fake apiservers cannot start: {}", error_chain(&*error))))?;
     let config = Config::parse(&cluster.configuration(arguments), "the demo's configuration", cluster.dir.path())?;
-    let app = App::bind(StartConfig::without_file(config), InheritedSockets::default())
+    let app = App::bind(StartConfig::without_file(config), InheritedSockets::default(), None)
         .map_err(|errors| Failure::Usage(format!("{errors}\nchoose other addresses by --listen and --api")))?;
     print(&cluster.instructions(arguments))?;
     let _log = log::start(Format::Text, LevelFilter::INFO);

@@ -9,7 +9,7 @@ use tracing::{error, warn};
 
 use super::log::{self, Format};
 use super::{Failure, Outcome, Own, block_on};
-use crate::app::{App, take_over};
+use crate::app::{App, TakeOverError, predecessor};
 use crate::os::sockets;
 use crate::start::StartConfig;
 use daymark_files::error_chain;
@@ -65,15 +65,20 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
         warn!("{warning}");
     }
     block_on(async {
-        let inherited = if is_take_over {
-            take_over(&start, inherited).await.map_err(|error| Failure::Usage(error_chain(&error)))?
-        } else {
-            inherited
-        };
-        let app = App::bind(start, inherited).map_err(|errors| Failure::Usage(errors.to_string()))?;
+        let predecessor = if is_take_over { predecessor(&start.config).await? } else { None };
+        let app = App::bind(start, inherited, predecessor).map_err(|errors| Failure::Usage(errors.to_string()))?;
         app.run().await.map_err(|error| Failure::Run(error_chain(&error)))
     })?;
     Ok(String::new())
+}
+
+impl From<TakeOverError> for Failure {
+    fn from(error: TakeOverError) -> Self {
+        match error {
+            TakeOverError::NoStateDirectory => Self::Usage(error.to_string()),
+            TakeOverError::Handover(_) => Self::Run(error_chain(&error)),
+        }
+    }
 }
 
 fn start(arguments: Arguments) -> Result<StartConfig, Failure> {

@@ -37,12 +37,17 @@ pub fn inherited() -> Result<InheritedSockets, InheritedSocketError> {
     Ok(inherited)
 }
 
-/// Listens on an address by TCP, with the fallback of [`bind_dual_stack`]. With `freebind` the host need not have it yet.
+/// Listens on an address by TCP, with the fallback of [`bind_dual_stack`], unless its socket is inherited. With `freebind` the host
+/// need not have it yet.
 ///
 /// # Panics
 /// If it is called outside a tokio runtime.
-pub fn listen(address: SocketAddr, freebind: bool) -> io::Result<TcpListener> {
+pub fn listen(address: SocketAddr, freebind: bool, inherited: &mut InheritedSockets) -> io::Result<TcpListener> {
     let listener = bind_dual_stack(address, |address| {
+        if let Some(listener) = inherited.take_tcp(address) {
+            listener.set_nonblocking(true)?;
+            return Ok(listener.into());
+        }
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if freebind {
             allow_missing_address(&socket, address)?;
@@ -60,7 +65,7 @@ pub fn listen(address: SocketAddr, freebind: bool) -> io::Result<TcpListener> {
 /// Binds an address by `bind`. If the kernel has no IPv6, binds `0.0.0.0` in place of `[::]`.
 ///
 /// `[::]` means every address of the host, so one configuration works on hosts with and without IPv6.
-pub fn bind_dual_stack<T>(address: SocketAddr, bind: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
+pub fn bind_dual_stack<T>(address: SocketAddr, mut bind: impl FnMut(SocketAddr) -> io::Result<T>) -> io::Result<T> {
     match bind(address) {
         Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip() == Ipv6Addr::UNSPECIFIED => {
             let fallback = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_api::PeerMismatch;
-use daymark_authoritative::{SocketError, allow_missing_address};
+use daymark_authoritative::{InheritedSockets, SocketError, allow_missing_address};
 use daymark_config::{PeerAddress, PeersConfig};
 use daymark_decision::HostName;
 use daymark_gossip::{KeyRing, MAX_MESSAGE_BYTES, Message, OVERHEAD, OpenError, RANDOM_LENGTH, Transmit, open, seal};
@@ -84,8 +85,8 @@ struct Dropped {
 }
 
 impl Transport {
-    /// Binds the socket and reads the keys. Without usable keys it exchanges nothing until they can be used.
-    pub fn bind(config: &PeersConfig, metrics: Metrics) -> Result<Self, SocketError> {
+    /// Binds the socket, unless it is inherited, and reads the keys. Without usable keys it exchanges nothing until they can be used.
+    pub fn bind(config: &PeersConfig, inherited: &mut InheritedSockets, metrics: Metrics) -> Result<Self, SocketError> {
         let keys = Arc::new(keyfile::watch(&config.key_file));
         if let Err(error) = keys.current() {
             warn!(
@@ -94,8 +95,11 @@ impl Transport {
             );
         }
         let address = config.listen;
-        let socket = sockets::bind_dual_stack(address, |address| bind(address, config.freebind))
-            .map_err(|error| SocketError::new(address, daymark_authoritative::DnsTransport::Udp, error))?;
+        let socket = sockets::bind_dual_stack(address, |address| match inherited.take_udp(address).pop() {
+            Some(socket) => socket.set_nonblocking(true).and_then(|()| UdpSocket::from_std(socket)),
+            None => bind(address, config.freebind),
+        })
+        .map_err(|error| SocketError::new(address, daymark_authoritative::DnsTransport::Udp, error))?;
         let others = config.addresses.iter().filter(|(host, _)| **host != config.membership.own);
         let fixed = others.clone().filter_map(|(host, address)| match address {
             PeerAddress::Ip(address) => Some((host.clone(), [*address].into())),
@@ -149,6 +153,11 @@ impl Transport {
     /// The address of the socket.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    /// A clone of the socket.
+    pub fn clone_socket(&self) -> io::Result<std::net::UdpSocket> {
+        Ok(self.socket.as_fd().try_clone_to_owned()?.into())
     }
 
     /// Sends the messages from the driver, and passes received ones to it, until `stop` is cancelled or the driver ends.
@@ -367,7 +376,8 @@ mod tests {
                     {name: two, address: \"two.invalid:7946\"}, {name: three, address: \"127.0.0.3:7946\"}]}\n";
         let config =
             daymark_config::Config::parse_former(text, std::path::Path::new("daymark.yaml"), None, true).unwrap();
-        let mut transport = Transport::bind(&config.peers.unwrap(), Metrics::default()).unwrap();
+        let mut transport =
+            Transport::bind(&config.peers.unwrap(), &mut InheritedSockets::default(), Metrics::default()).unwrap();
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         let host = |name: &str| HostName::new(name).unwrap();
         let known = [

@@ -28,6 +28,8 @@ struct LockedDirectory {
     command: &'static str,
     /// `None` as long as the directory cannot be locked.
     lock: Mutex<Option<StateLock>>,
+    /// The number of times that this process has taken the lock.
+    locks: watch::Sender<u64>,
     /// The number of times that the directory was deleted and made again.
     deletions: watch::Sender<u64>,
 }
@@ -38,6 +40,7 @@ impl StateDirectory {
         let inner = LockedDirectory {
             dir: dir.to_owned(),
             command,
+            locks: watch::Sender::new(lock.is_some().into()),
             lock: Mutex::new(lock),
             deletions: watch::Sender::default(),
         };
@@ -50,7 +53,7 @@ impl StateDirectory {
     ///
     /// Fails if a deleted directory cannot be made, or if another process has the directory now.
     pub fn ensure(&self) -> io::Result<()> {
-        let LockedDirectory { dir, command, lock, deletions } = &*self.0;
+        let LockedDirectory { dir, command, lock, locks, deletions } = &*self.0;
         let mut lock = lock.lock();
         if lock.as_ref().is_some_and(|lock| lock.is_in_place(dir)) {
             return Ok(());
@@ -62,6 +65,7 @@ impl StateDirectory {
             Err(LockError::Failed { .. }) if !was_locked => return Ok(()),
             Err(error) => return Err(io::Error::other(error_chain(&error))),
         }
+        locks.send_modify(|count| *count += 1);
         if was_locked {
             deletions.send_modify(|count| *count += 1);
             error!("{}", self.deletion());
@@ -69,6 +73,16 @@ impl StateDirectory {
             info!("the state in {} is locked now", dir.display());
         }
         Ok(())
+    }
+
+    /// The path of the directory.
+    pub fn path(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// The number of times that this process has taken the lock. It follows the directory.
+    pub fn locks(&self) -> watch::Receiver<u64> {
+        self.0.locks.subscribe()
     }
 
     /// The number of times that the directory was made again. It follows the directory.

@@ -126,12 +126,17 @@ impl Daymark {
 
     /// The same for a configuration without a DNS server.
     pub(crate) fn start_without_dns(command: &mut Command) -> Self {
+        let mut running = Self::spawn(command);
+        running.admin = running.address_after("the admin API listens on ");
+        running
+    }
+
+    /// Starts Daymark by a command, and waits for nothing.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         let log = NamedTempFile::new().unwrap();
         let process = Process::spawn(command.stdout(Stdio::null()).stderr(log.reopen().unwrap()));
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut running = Self { process, log, dns: nowhere, admin: nowhere };
-        running.admin = running.address_after("the admin API listens on ");
-        running
+        Self { process, log, dns: nowhere, admin: nowhere }
     }
 
     pub(crate) fn address_after(&mut self, words: &str) -> SocketAddr {

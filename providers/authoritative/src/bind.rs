@@ -115,9 +115,9 @@ fn join(errors: &[SocketError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Sockets that the process inherited from its service manager, already bound.
+/// Sockets that another process has bound: the service manager, or a Daymark whose place this one takes.
 ///
-/// The server uses such a socket in place of one of its own if the socket is bound to an address that it is to listen on.
+/// Whoever is to listen on the address of such a socket takes it, in place of one of its own.
 #[derive(Debug, Default)]
 pub struct InheritedSockets {
     /// UDP sockets.
@@ -146,12 +146,19 @@ impl InheritedSockets {
         }))
     }
 
-    /// Every UDP socket of an address: among several the kernel spreads the clients, so each has to be read.
-    fn take_udp(&mut self, address: SocketAddr) -> Vec<UdpSocket> {
+    /// Takes all sockets of another bag.
+    pub fn append(&mut self, other: &mut Self) {
+        self.udp.append(&mut other.udp);
+        self.tcp.append(&mut other.tcp);
+    }
+
+    /// Takes every UDP socket of an address: among several the kernel spreads the clients, so each has to be read.
+    pub fn take_udp(&mut self, address: SocketAddr) -> Vec<UdpSocket> {
         self.udp.extract_if(.., |socket| socket.local_addr().is_ok_and(|bound| bound == address)).collect()
     }
 
-    fn take_tcp(&mut self, address: SocketAddr) -> Option<TcpListener> {
+    /// Takes the TCP socket of an address.
+    pub fn take_tcp(&mut self, address: SocketAddr) -> Option<TcpListener> {
         self.tcp.extract_if(.., |listener| listener.local_addr().is_ok_and(|bound| bound == address)).next()
     }
 }
@@ -181,12 +188,12 @@ pub(crate) struct BoundSockets {
 pub(crate) fn bind_all(
     addresses: &[SocketAddr],
     how: Binding,
-    mut inherited: InheritedSockets,
+    inherited: &mut InheritedSockets,
 ) -> Result<Vec<BoundSockets>, BindError> {
     let mut bound = Vec::new();
     let mut errors = Vec::new();
     for &address in addresses {
-        match bind_pair(address, how, &mut inherited) {
+        match bind_pair(address, how, inherited) {
             Ok(sockets) => bound.push(sockets),
             Err(more) => errors.extend(more),
         }
@@ -247,8 +254,11 @@ fn bind_udp_group(address: SocketAddr, how: Binding) -> io::Result<Vec<UdpSocket
 /// Sets the options of a socket, bound or not.
 fn prepare_udp(socket: &UdpSocket, address: SocketAddr) -> io::Result<()> {
     socket.set_nonblocking(true)?;
-    // The kernel gives less if its own limit is less (`rmem_max` in `socket(7)`).
-    SockRef::from(socket).set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    // The kernel gives less if its own limit is less (`rmem_max` in `socket(7)`), so a longer queue that is inherited stays.
+    let reference = SockRef::from(socket);
+    if reference.recv_buffer_size()? < RECEIVE_BUFFER_BYTES {
+        reference.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    }
     // If the socket has several local addresses, every datagram carries the one that it was sent to, also if it is queued already.
     let is_wildcard = address.ip().is_unspecified();
     // Forged errors of a path must not make the kernel refuse responses, which no path of the Internet has to fragment (RFC 9715).

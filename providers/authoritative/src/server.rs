@@ -70,9 +70,9 @@ impl From<FailedSocket> for ServeError {
 }
 
 impl Authoritative {
-    /// Builds the zones, and binds a socket for every address without an inherited one. The kernel queues queries until
+    /// Builds the zones, takes the inherited sockets of its addresses, and binds one for every other address. The kernel queues queries until
     /// [`serve`](Self::serve) is called.
-    pub fn bind(settings: &ServerSettings, inherited: InheritedSockets) -> Result<Self, BindError> {
+    pub fn bind(settings: &ServerSettings, inherited: &mut InheritedSockets) -> Result<Self, BindError> {
         let zones = PreparedZones::build(&settings.zones)?.0;
         let properties = Properties {
             identity: Arc::new(settings.identity.clone()),

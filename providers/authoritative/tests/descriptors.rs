@@ -42,7 +42,7 @@ async fn without_a_descriptor_a_connection_waits_and_datagrams_are_answered() {
         },
         rate_limit: RateLimitSettings::default(),
     };
-    let server = Arc::new(Authoritative::bind(&settings, InheritedSockets::default()).unwrap());
+    let server = Arc::new(Authoritative::bind(&settings, &mut InheritedSockets::default()).unwrap());
     let address = server.local_addrs()[0];
     let stop = CancellationToken::new();
     let stopped = stop.clone();

@@ -32,7 +32,7 @@ fn bind_server_of(zones: Vec<ZoneSettings>) -> Authoritative {
         },
         rate_limit: RateLimitSettings::default(),
     };
-    Authoritative::bind(&settings, InheritedSockets::default()).unwrap()
+    Authoritative::bind(&settings, &mut InheritedSockets::default()).unwrap()
 }
 
 #[tokio::test]

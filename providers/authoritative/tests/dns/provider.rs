@@ -163,10 +163,10 @@ async fn udp_and_tcp_share_a_port_and_both_families_share_one_too() {
     let first = TestServer::with_addresses(&["192.0.2.1"]);
     let mut settings = settings(vec![pool_zone()]);
     settings.listen = vec!["0.0.0.0:0".parse().unwrap()];
-    let wildcard = Authoritative::bind(&settings, InheritedSockets::default()).unwrap();
+    let wildcard = Authoritative::bind(&settings, &mut InheritedSockets::default()).unwrap();
     let port = wildcard.local_addrs()[0].port();
     settings.listen = vec![format!("[::]:{port}").parse().unwrap()];
-    let beside = Authoritative::bind(&settings, InheritedSockets::default()).expect("[::] sits beside 0.0.0.0");
+    let beside = Authoritative::bind(&settings, &mut InheritedSockets::default()).expect("[::] sits beside 0.0.0.0");
     assert_eq!(beside.local_addrs(), settings.listen);
     assert_eq!(addresses(&first.connect().await.query(&TestQuery::new(POOL, A)).await), ips(&["192.0.2.1"]));
 }
@@ -177,7 +177,7 @@ async fn every_address_that_cannot_be_bound_is_reported() {
     let mut settings = settings(vec![pool_zone()]);
     // The second is reserved for documentation, so no host has it.
     settings.listen = vec![running.address, "192.0.2.200:5353".parse().unwrap(), "127.0.0.1:0".parse().unwrap()];
-    let Err(BindError::Sockets(errors)) = Authoritative::bind(&settings, InheritedSockets::default()).map(|_| ())
+    let Err(BindError::Sockets(errors)) = Authoritative::bind(&settings, &mut InheritedSockets::default()).map(|_| ())
     else {
         panic!("the server binds")
     };
@@ -202,7 +202,7 @@ async fn an_address_that_the_host_does_not_have_yet_is_bound_by_freebind_alone()
     let mut settings = settings(vec![pool_zone()]);
     // Both are reserved for documentation, so no host has them.
     settings.listen = vec!["192.0.2.200:5353".parse().unwrap(), "[2001:db8::200]:5353".parse().unwrap()];
-    let error = Authoritative::bind(&settings, InheritedSockets::default()).map(|_| ()).unwrap_err();
+    let error = Authoritative::bind(&settings, &mut InheritedSockets::default()).map(|_| ()).unwrap_err();
     let mend = "this host does not have the address; one of its own is needed, or `freebind: true` beside `listen`, which \
                 listens before the host has it";
     for listen in ["192.0.2.200:5353 by udp", "192.0.2.200:5353 by tcp", "[2001:db8::200]:5353 by udp"] {
@@ -210,7 +210,7 @@ async fn an_address_that_the_host_does_not_have_yet_is_bound_by_freebind_alone()
         assert!(error.to_string().contains(&message), "{message} is not in {error}");
     }
     settings.freebind = true;
-    let server = Authoritative::bind(&settings, InheritedSockets::default()).unwrap();
+    let server = Authoritative::bind(&settings, &mut InheritedSockets::default()).unwrap();
     assert_eq!(server.local_addrs(), settings.listen);
 }
 
@@ -219,7 +219,8 @@ async fn zones_are_checked_before_any_socket_is_bound() {
     let running = TestServer::with_addresses(&["192.0.2.1"]);
     let mut settings = settings(vec![pool_zone(), pool_zone()]);
     settings.listen = vec![running.address];
-    let Err(BindError::Zones(errors)) = Authoritative::bind(&settings, InheritedSockets::default()).map(|_| ()) else {
+    let Err(BindError::Zones(errors)) = Authoritative::bind(&settings, &mut InheritedSockets::default()).map(|_| ())
+    else {
         panic!("the zones are valid")
     };
     assert_eq!(

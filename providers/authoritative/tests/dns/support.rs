@@ -68,8 +68,8 @@ impl TestServer {
     }
 
     /// Starts a server with inherited sockets.
-    pub(crate) fn start_with_sockets(settings: &ServerSettings, inherited: InheritedSockets) -> Self {
-        let server = Arc::new(Authoritative::bind(settings, inherited).expect("the server binds"));
+    pub(crate) fn start_with_sockets(settings: &ServerSettings, mut inherited: InheritedSockets) -> Self {
+        let server = Arc::new(Authoritative::bind(settings, &mut inherited).expect("the server binds"));
         let address = server.local_addrs()[0];
         let stop = CancellationToken::new();
         let serving = Arc::clone(&server);
