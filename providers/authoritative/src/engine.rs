@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::op::{Message, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
-use hickory_proto::serialize::binary::BinEncoder;
+use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 use hickory_server::net::NetError;
 use hickory_server::net::runtime::TokioTime;
 use hickory_server::net::xfer::Protocol;
@@ -21,6 +21,7 @@ use hickory_server::zone_handler::{Catalog, MessageResponse};
 use tokio::task::unconstrained;
 
 use crate::members::Draw;
+use crate::query::{OPT_WITH_DO, query_message};
 use crate::records::decode;
 use crate::served::{ServedZone, ZoneContent};
 
@@ -194,16 +195,10 @@ fn alias_target(response: &Message, question: &EngineQuestion) -> Option<Name> {
 
 /// The query that asks the catalog a question.
 fn request(question: &EngineQuestion) -> Option<Request> {
-    // With a number of its own, hickory would need random numbers, which a process without `/dev` does not have.
-    let mut message = Message::new(0, MessageType::Query, OpCode::Query);
-    message.add_query(Query::query(question.name.clone(), question.rtype));
-    if question.dnssec_ok {
-        let mut edns = Edns::new();
-        edns.set_dnssec_ok(true);
-        message.set_edns(edns);
-    }
+    let opt = if question.dnssec_ok { OPT_WITH_DO } else { &[] };
+    let message = query_message(&question.name.to_bytes().ok()?, question.rtype.into(), opt);
     let client = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    Request::from_bytes(message.to_vec().ok()?, client, Protocol::Udp).ok()
+    Request::from_bytes(message, client, Protocol::Udp).ok()
 }
 
 /// Takes the bytes of the response that the catalog sends.

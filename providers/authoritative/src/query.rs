@@ -12,10 +12,14 @@ pub(crate) const HEADER_BYTES: usize = 12;
 
 /// The class of the Internet.
 pub(crate) const CLASS_IN: u16 = 1;
+/// The class of a TSIG record.
+const CLASS_ANY: u16 = 255;
 /// The type of an OPT record.
 const OPT: u16 = 41;
 /// The type of a TSIG record.
 const TSIG: u16 = 250;
+/// The OPT record of a client that wants DNSSEC records (the DO flag).
+pub(crate) const OPT_WITH_DO: &[u8] = &[0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 0];
 /// The code of the option that asks for the identifier of the server (RFC 5001).
 pub(crate) const NSID: u16 = 3;
 /// The code of the option that asks for the time that an idle connection stays open (RFC 7828).
@@ -140,6 +144,12 @@ pub(crate) fn simple_query(message: &[u8]) -> Option<Query<'_>> {
     (class == CLASS_IN).then_some(Query { header, question, name, rtype, class, edns, is_signed: false })
 }
 
+/// The bytes of a query of class IN. `name` is in wire form, `opt` is the OPT record or empty.
+pub(crate) fn query_message(name: &[u8], rtype: u16, opt: &[u8]) -> Vec<u8> {
+    let header = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(!opt.is_empty())];
+    [&header, name, &rtype.to_be_bytes(), &CLASS_IN.to_be_bytes(), opt].concat()
+}
+
 /// A question.
 struct RawQuestion {
     name: WireName,
@@ -179,7 +189,8 @@ impl Body<'_> {
     }
 
     /// Reads every record. Returns `None` if one cannot be read, or is where it must not be: OPT is in the additional section, once
-    /// (RFC 6891, section 6.1.1), and TSIG is the last record of it (RFC 8945, section 5.1).
+    /// (RFC 6891, section 6.1.1), and TSIG is the last record of it (RFC 8945, section 5.1), of class ANY and with a TTL of 0 (section
+    /// 4.2).
     fn records(&mut self, before_additionals: u32, additionals: u16) -> Option<()> {
         let mut is_valid = true;
         for index in 0..before_additionals + u32::from(additionals) {
@@ -194,7 +205,7 @@ impl Body<'_> {
                 }
                 TSIG => {
                     self.tsig_count += 1;
-                    is_valid &= index >= before_additionals;
+                    is_valid &= index >= before_additionals && record.class == CLASS_ANY && record.ttl == [0; 4];
                 }
                 _ => {}
             }

@@ -17,7 +17,7 @@ use hickory_proto::serialize::binary::BinEncodable;
 use crate::counters::DnsTransport;
 use crate::members::{AddressSelection, Draw, FamilyAnswer};
 use crate::name::WireName;
-use crate::query::{Edns, HEADER_BYTES, simple_query};
+use crate::query::{Edns, HEADER_BYTES, OPT_WITH_DO, query_message, simple_query};
 use crate::response::size_limit;
 use crate::served::ZoneContent;
 
@@ -77,7 +77,7 @@ impl EdnsForm {
         match self {
             Self::Absent => &[],
             Self::Present => &[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0],
-            Self::DnssecOk => &[0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 0],
+            Self::DnssecOk => OPT_WITH_DO,
         }
     }
 }
@@ -92,8 +92,11 @@ impl ResponseTable {
             let name = wire_name(owner)?;
             let responses = TYPES.map(|rtype| {
                 let family = answer.family(rtype);
-                EdnsForm::ALL
-                    .map(|form| FinishedResponse::new(family, form, |draw| respond(draw, &query(&name, rtype, form))))
+                EdnsForm::ALL.map(|form| {
+                    FinishedResponse::new(family, form, |draw| {
+                        respond(draw, &query_message(&name, rtype.into(), form.opt_record()))
+                    })
+                })
             });
             Some((name, responses))
         });
@@ -183,11 +186,4 @@ impl FinishedResponse {
 /// A name in wire format.
 fn wire_name(name: &LowerName) -> Option<Box<[u8]>> {
     Some(name.to_bytes().ok()?.into())
-}
-
-/// The query that has a finished response.
-fn query(name: &[u8], rtype: RecordType, form: EdnsForm) -> Vec<u8> {
-    let opt = form.opt_record();
-    let header = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(!opt.is_empty())];
-    [&header[..], name, &u16::from(rtype).to_be_bytes(), &[0, 1], opt].concat()
 }

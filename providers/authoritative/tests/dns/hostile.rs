@@ -193,6 +193,10 @@ async fn a_tsig_record_that_is_twice_elsewhere_or_broken_is_a_format_error() {
         query
     };
     let valid = tsig(32);
+    let mut of_the_internet = tsig(32);
+    of_the_internet[5] = 1;
+    let mut lasting = tsig(32);
+    lasting[9] = 1;
     let mut cut = tsig(32);
     cut[11] -= 40;
     cut.truncate(cut.len() - 40);
@@ -202,6 +206,9 @@ async fn a_tsig_record_that_is_twice_elsewhere_or_broken_is_a_format_error() {
         with([1, 0, 0], &[&valid]),
         with([0, 1, 1], &[&valid, opt]),
         with([0, 0, 1], &[&cut]),
+        // The class is ANY, and the TTL is 0 (RFC 8945, section 4.2).
+        with([0, 0, 1], &[&of_the_internet]),
+        with([0, 0, 1], &[&lasting]),
     ] {
         let response = Message::from_vec(&server.udp(&query).await).unwrap();
         assert_eq!(response.metadata.response_code, ResponseCode::FormErr, "{query:?}");
