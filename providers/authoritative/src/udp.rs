@@ -1,7 +1,8 @@
 //! Answers queries by UDP, in threads of their own.
 //!
 //! Each worker has a socket of each address, and the kernel spreads the clients over them (`SO_REUSEPORT`). A worker receives and
-//! sends in batches. Between two system calls it takes no lock and allocates nothing.
+//! sends in batches. Between two system calls it takes no lock, and
+//! allocates nothing for a response that is copied.
 //!
 //! Each response has the source address that its query was sent to, because clients drop a response from any other. On a
 //! wildcard socket the kernel would choose the source address by its routes, so the worker sets it for each response.
@@ -265,10 +266,9 @@ impl<'a> WorkerSocket<'a> {
                 *length += 1;
             }
         }
-        let control = Self::control(self.endpoint);
-        if lacks_source && control.is_some() {
+        if lacks_source && self.endpoint.address.ip().is_unspecified() {
             // The headers have become as short as the ones that the kernel wrote, so they have no place for an address any more.
-            self.received = MultiHeaders::preallocate(BATCH, control);
+            self.received = MultiHeaders::preallocate(BATCH, Self::control(self.endpoint));
         }
         Ok(count)
     }
