@@ -1,20 +1,19 @@
 //! A process with few file descriptors, and clients that would take them all.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
 use daymark_fake_apiserver::Behaviour;
 use socket2::{Domain, Socket, Type};
 
 use crate::support::dns::look_up;
 use crate::support::nodes::Nodes;
-use crate::support::{BINARY, Daymark, Finished, finish, until_within};
-
-/// Half the time after which idle clients would have lost their connections anyway, so it is the reserve that helps.
-const BEFORE_THEY_END: Duration = Duration::from_secs(5);
+use crate::support::{BINARY, Daymark, EndOnDrop, Finished, finish, until};
 
 /// A command of `daymark` with this soft and this hard limit of descriptors.
 fn with_limits(soft: u32, hard: u32, arguments: &[&str], config: &Path) -> Command {
@@ -29,7 +28,26 @@ fn idle(to: SocketAddr, n: u8) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1 + n % 8], 0)).into()).unwrap();
     socket.connect(&to.into()).unwrap();
+    socket.set_nonblocking(true).unwrap();
     socket.into()
+}
+
+/// Keeps 200 idle connections open until the end: each one that the server closes is opened again.
+fn keep_idle(to: SocketAddr, is_over: &AtomicBool, opened: &AtomicUsize) {
+    let open = |n| {
+        opened.fetch_add(1, Ordering::Relaxed);
+        idle(to, n)
+    };
+    let mut connections: Vec<TcpStream> = (0..200).map(open).collect();
+    while !is_over.load(Ordering::Relaxed) {
+        for (connection, n) in connections.iter_mut().zip(0..) {
+            let is_open = matches!(connection.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+            if !is_open {
+                *connection = open(n);
+            }
+        }
+        thread::yield_now();
+    }
 }
 
 #[test]
@@ -38,12 +56,19 @@ fn idle_clients_by_tcp_take_no_descriptor_from_the_probes() {
     let config = nodes.write(&nodes.plan());
     let daymark = Daymark::start(&mut with_limits(64, 64, &["run"], &config));
     daymark.answers(&nodes.addresses(), "ready");
-    let _of_dns: Vec<TcpStream> = (0..200).map(|n| idle(daymark.dns, n)).collect();
-    let _of_admin: Vec<TcpStream> = (0..200).map(|n| idle(daymark.admin, n)).collect();
-    nodes.set(0, Behaviour::Dead);
-    until_within(BEFORE_THEY_END, "the dead node is out", || (look_up(daymark.dns).len() == 2).then_some(()));
-    nodes.set(0, Behaviour::Ready);
-    until_within(BEFORE_THEY_END, "the node is back", || (look_up(daymark.dns).len() == 3).then_some(()));
+    let is_over = &AtomicBool::new(false);
+    let opened = &AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let _over = EndOnDrop(is_over);
+        for to in [daymark.dns, daymark.admin] {
+            scope.spawn(move || keep_idle(to, is_over, opened));
+        }
+        until("every client has connected", || (opened.load(Ordering::Relaxed) >= 400).then_some(()));
+        nodes.set(0, Behaviour::Dead);
+        until("the dead node is out", || (look_up(daymark.dns).len() == 2).then_some(()));
+        nodes.set(0, Behaviour::Ready);
+        until("the node is back", || (look_up(daymark.dns).len() == 3).then_some(()));
+    });
     assert_eq!(daymark.get("/livez").0, 200, "the admin API answers too");
     let log = daymark.log();
     assert!(log.contains("WARN this process may open 64 file descriptors and needs up to "), "{log}");

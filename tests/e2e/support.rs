@@ -11,6 +11,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -37,6 +38,15 @@ pub(crate) fn until_within<T>(limit: Duration, what: &str, mut look: impl FnMut(
         }
         assert!(since.elapsed() < limit, "waited in vain until {what}");
         std::thread::sleep(LOOK);
+    }
+}
+
+/// Ends the threads that watch a flag, also if the test fails.
+pub(crate) struct EndOnDrop<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -16,7 +16,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 
 use crate::support::dns::{A, Reply, ask, look_up};
 use crate::support::nodes::{self, Nodes, Plan};
-use crate::support::{Daymark, Finished, POOL, daymark, finish, until};
+use crate::support::{Daymark, EndOnDrop, Finished, POOL, daymark, finish, until};
 
 /// The number of upgrades, one after the other.
 const UPGRADES: usize = 10;
@@ -78,6 +78,7 @@ fn no_query_is_lost_while_one_process_after_the_other_takes_over() {
     let is_over = AtomicBool::new(false);
     let answered = AtomicUsize::new(0);
     thread::scope(|scope| {
+        let _over = EndOnDrop(&is_over);
         for _ in 0..4 {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
@@ -96,7 +97,6 @@ fn no_query_is_lost_while_one_process_after_the_other_takes_over() {
             running = next;
             assert_eq!((running.admin, running.get("/livez").0), (admin, 200));
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     assert_eq!(running.dns, dns);
     running.answers(&expected, "ready");
