@@ -80,6 +80,11 @@ def dropped_datagrams(port):
     return sum(int(line.split()[-1]) for line in lines if line.split()[1] == f"0100007F:{port:04X}")
 
 
+def verdict(is_met):
+    """The words of a table for a goal."""
+    return "met" if is_met else "not met"
+
+
 class Demo:
     """`daymark demo`, for its three fake apiservers."""
 
