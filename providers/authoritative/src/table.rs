@@ -1,8 +1,8 @@
 //! The finished responses of the pools: the fast path.
 //!
 //! With each change, the engine encodes the responses to A, AAAA and HTTPS queries for the name of each pool, without EDNS, with it,
-//! and with the DO flag. The table answers such a query by copying: its ID, its RD flag and its letters, and the addresses in
-//! the order that this response has. Any other query is declined, and the engine answers it.
+//! and with the DO flag. The table answers such a query by copying: the query's ID, its RD flag and the case of its letters,
+//! and the addresses in the order that this response has. Any other query is declined, and the engine answers it.
 //!
 //! An address record is a block of bytes of one length, whose owner is a pointer to the question. So the records of a response can
 //! be put in any order without encoding them again.
