@@ -134,7 +134,7 @@ pub enum PredecessorAnswer {
     Stops,
     /// It has another successor.
     Refuses,
-    /// There is none. It was told to stop by a signal meanwhile, has crashed, or hangs.
+    /// There is none. A signal has stopped it meanwhile, it has crashed, or it hangs.
     Missing,
 }
 
@@ -216,7 +216,7 @@ impl SuccessorListener {
                         }
                     }
                 }
-                Some(ended) = exchanges.join_next() => match told(ended, STOPS).await {
+                Some(ended) = exchanges.join_next() => match answer(ended, STOPS).await {
                     Ok(()) => break,
                     Err(error) => {
                         warn!("another Daymark asked for the sockets of this one, and does not take its place: {error}");
@@ -227,14 +227,14 @@ impl SuccessorListener {
         found.cancel();
         while let Some(ended) = exchanges.join_next().await {
             // It may have gone away meanwhile.
-            let _ = told(ended, REFUSES).await;
+            let _ = answer(ended, REFUSES).await;
         }
     }
 }
 
 /// Answers a process that serves, or that need not go on.
-async fn told(ended: Result<io::Result<UnixStream>, JoinError>, answer: u8) -> io::Result<()> {
-    ended.map_err(io::Error::other)??.write_u8(answer).await
+async fn answer(ended: Result<io::Result<UnixStream>, JoinError>, byte: u8) -> io::Result<()> {
+    ended.map_err(io::Error::other)??.write_u8(byte).await
 }
 
 /// Sends the sockets, and waits until the other process serves, or until another one does.

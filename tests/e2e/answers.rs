@@ -1,12 +1,13 @@
 //! Answers of both address families, and the answer when no node is usable.
 
+use std::fs;
 use std::net::IpAddr;
 
 use daymark_fake_apiserver::Behaviour;
 
 use crate::support::dns::{A, AAAA, all_find, ask, short};
 use crate::support::nodes::{Nodes, addresses};
-use crate::support::{Daymark, POOL, addresses_in, daymark, finish, until};
+use crate::support::{Daymark, POOL, addresses_in, daymark, finish, output, until};
 
 #[test]
 fn a_dual_stack_node_is_in_both_answers_and_each_address_has_its_own_verdict() {
@@ -83,6 +84,25 @@ fn the_last_good_answer_stays_with_an_alarm_when_every_node_is_dead() {
             .contains(&format!("\ndaymark_pool_basis{{pool=\"{POOL}\",family=\"ipv4\",basis=\"lastKnownGood\"}} 0\n")),
         "{metrics}"
     );
+}
+
+#[test]
+fn before_there_is_a_ca_the_name_resolves_to_every_node_and_probing_begins_with_the_file() {
+    let nodes = Nodes::start(2);
+    let ca = nodes.path("ca.crt");
+    let later = nodes.path("later.crt");
+    fs::rename(&ca, &later).unwrap();
+    let config = nodes.write(&nodes.plan());
+    let check = finish(&mut daymark(&["check", "-c", config.to_str().unwrap()]));
+    assert_eq!(check.code, Some(0), "{}", check.stdout);
+    assert!(check.stdout.contains("does not exist yet, so no node can be probed"), "{}", check.stdout);
+    let daymark = Daymark::run(&config);
+    daymark.answers(&nodes.addresses(), "bootstrap");
+    all_find(daymark.dns, &nodes.addresses());
+    let reason = format!("not probed, because of an error on this host: CA file: {} does not exist", ca.display());
+    until("the status has the reason", || output(&["status", "--api", &daymark.api()]).contains(&reason).then_some(()));
+    fs::rename(&later, &ca).unwrap();
+    daymark.answers(&nodes.addresses(), "ready");
 }
 
 #[test]

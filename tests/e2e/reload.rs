@@ -272,6 +272,18 @@ fn an_invalid_file_changes_nothing_and_the_log_has_the_line_and_the_key() {
 }
 
 #[test]
+fn a_ca_that_does_not_exist_is_refused_for_a_pool_that_is_probed_already() {
+    let nodes = Nodes::start(1);
+    let daymark = Daymark::run(&nodes.write(&nodes.plan()));
+    daymark.answers(&nodes.addresses(), "ready");
+    let text = nodes.plan().to_string().replace("ca: ca.crt", "ca: absent.crt");
+    fs::write(nodes.path("daymark.yaml"), text).unwrap();
+    daymark.process.signal("HUP");
+    daymark.logs("absent.crt does not exist; a file is needed, because the pool is probed already");
+    daymark.answers(&nodes.addresses(), "ready");
+}
+
+#[test]
 fn changes_that_need_a_restart_are_refused_and_reported_all_at_once() {
     let nodes = Nodes::start(2);
     let all = nodes.addresses();

@@ -136,7 +136,7 @@ fn a_process_that_cannot_run_leaves_the_running_one_alone() {
 }
 
 #[test]
-fn a_second_process_without_take_over_is_told_of_it() {
+fn a_second_process_without_take_over_gets_a_hint_at_it() {
     let mut running = Running::start(1);
     let refused = finish(&mut daymark(&["run", "-c", running.config.to_str().unwrap()]));
     running.survives(&refused, 2, "the address is in use");
@@ -168,7 +168,7 @@ fn of_several_processes_at_once_one_takes_over() {
 }
 
 #[test]
-fn a_low_limit_of_descriptors_is_raised_or_told() {
+fn a_low_limit_of_descriptors_is_raised_or_named() {
     let mut running = Running::start_with(1, |plan| plan.provider = "    udpWorkers: 40".to_owned());
     let with_limits = |soft: u32, hard: u32| {
         let mut command = Command::new("sh");
@@ -265,7 +265,7 @@ impl HangingPredecessor {
 }
 
 #[test]
-fn a_predecessor_that_does_not_end_is_told_and_does_not_keep_the_new_process_from_serving() {
+fn a_predecessor_that_does_not_end_is_an_alarm_and_the_new_process_serves() {
     let hanging = HangingPredecessor::start();
     let successor = hanging.hand_over();
     // No answer is saved, so the first one is that of all nodes.

@@ -117,7 +117,7 @@ fn join(errors: &[SocketError]) -> String {
 
 /// Sockets that another process has bound: the service manager, or a Daymark whose place this one takes.
 ///
-/// Whoever is to listen on the address of such a socket takes it, in place of one of its own.
+/// A server that is to listen on the address of such a socket takes it, in place of one of its own.
 #[derive(Debug, Default)]
 pub struct InheritedSockets {
     /// UDP sockets.

@@ -48,7 +48,7 @@ pub use self::sync::SyncConfig;
 use self::findings::{Findings, Locations, Passed};
 use self::key::Key;
 use self::tree::{Value, YamlNode};
-use self::typed::ConfigInput;
+use self::typed::{ConfigInput, is_missing};
 use self::values::{TextFault, TextForm as _};
 
 /// The whole configuration of `daymark run`.
@@ -102,9 +102,18 @@ impl Config {
         Self::load_as(path, ConfigInput::FileAlone, named)
     }
 
-    /// Reads the file again, or another, as the same host.
+    /// Reads the file again, or another, as the same host. A pool that has a CA already needs one that exists.
     pub fn load_again(&self, path: &Path) -> Result<Self, ConfigErrors> {
-        Self::load(path, self.source.named.as_deref())
+        let newest = Self::load(path, self.source.named.as_deref())?;
+        let lost = newest.pools.iter().enumerate().filter_map(|(index, pool)| {
+            let former = self.pools.iter().find(|former| former.pool.name == pool.pool.name)?;
+            let ca = pool.probe.trust.file().filter(|ca| pool.probe.trust != former.probe.trust && is_missing(ca))?;
+            let message =
+                format!("{} does not exist; a file is needed, because the pool is probed already", ca.display());
+            Some(newest.finding(&format!("pools[{index}].probe.ca"), "", message))
+        });
+        let lost: Vec<Finding> = lost.collect();
+        if lost.is_empty() { Ok(newest) } else { Err(ConfigErrors(lost)) }
     }
 
     /// Reads the text of a configuration file. Findings call it `file_name`; the paths in it are relative to `base_dir`.

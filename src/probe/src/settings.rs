@@ -47,18 +47,24 @@ impl ProbeSettings {
     }
 }
 
+impl Trust {
+    /// The file of the CAs, if they come from one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::System | Self::Nothing => None,
+        }
+    }
+}
+
 /// The files that these name.
 pub(super) fn files<'a>(trust: &'a Trust, auth: Option<&'a Auth>) -> Vec<&'a Path> {
-    let trust = match trust {
-        Trust::File(path) => Some(path),
-        Trust::System | Trust::Nothing => None,
-    };
     let auth = match auth {
         Some(Auth::ClientCertificate { certificate, key }) => vec![certificate, key],
         Some(Auth::TokenFile(path)) => vec![path],
         None => Vec::new(),
     };
-    trust.into_iter().chain(auth).map(PathBuf::as_path).collect()
+    trust.file().into_iter().chain(auth.into_iter().map(PathBuf::as_path)).collect()
 }
 
 /// The CAs that verify the certificate of a target. Files are read again when they change.

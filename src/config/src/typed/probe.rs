@@ -89,6 +89,15 @@ impl Checker<'_> {
         if self.source.is_alone() {
             return;
         }
+        if files::is_missing(path) {
+            let message = format!(
+                "{} does not exist yet, so no node can be probed, and all are answered until the file appears; `kubeadm init phase \
+                 certs ca` makes it",
+                path.display()
+            );
+            self.findings.warn(location, message);
+            return;
+        }
         // An unusable file was found with the file itself.
         let Ok(CaBundle { authorities, unusable }) = CaBundle::read(path) else { return };
         for unusable in unusable {

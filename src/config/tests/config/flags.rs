@@ -69,7 +69,7 @@ fn all_errors_of_flags_are_reported_at_once_with_their_flags() {
     let flags = Flags {
         pool: "lb_1:70000".to_owned(),
         nodes: vec!["kube-cp-1=10.10.1.300".to_owned(), "kube-cp-2".to_owned()],
-        ca: Some("/absent.crt".to_owned()),
+        ca: Some("/dev".to_owned()),
         listen: vec![":53".to_owned()],
         admin: Some("9353".to_owned()),
         ..Flags::default()
@@ -81,7 +81,7 @@ fn all_errors_of_flags_are_reported_at_once_with_their_flags() {
         "--admin: \"9353\" is not an address to listen on",
         "--pool: \"lb_1\" is not a DNS name: it has an underscore (_)",
         "--node kube-cp-2: has no address; NODE=ADDRESS[,ADDRESS] is needed",
-        "--ca: /absent.crt does not exist; a file is needed",
+        "--ca: /dev is not a regular file; a regular file is needed",
         "--nameserver: is not given; at least one nameserver is needed",
     ];
     let errors = errors(&flags);
