@@ -24,6 +24,7 @@ mod version;
 pub(crate) use self::status::tests;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -83,12 +84,22 @@ enum CliCommand {
     Version(version::Arguments),
 }
 
+/// The configuration file of a host that is installed as documented.
+const CONFIG_FILE: &str = "/etc/daymark/daymark.yaml";
+
 /// The name of this host among the configured ones.
 #[derive(Debug, Args)]
 struct Own {
     /// The name of this host among `peers.members`; comes before `peers.self`
     #[arg(id = "self", long = "self", value_name = "NAME", env = "DAYMARK_SELF")]
     name: Option<String>,
+}
+
+impl Own {
+    /// A name for a command that does not run as a host: the given one, or that of the first member if the file leaves it open.
+    fn any(&self, file: &Path) -> Option<String> {
+        self.name.clone().or_else(|| config::Config::open_members(file).into_iter().next())
+    }
 }
 
 /// The form in which a command prints its result.

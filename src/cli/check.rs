@@ -2,7 +2,7 @@
 
 mod host_losses;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use daymark_authoritative::PreparedZones;
@@ -10,7 +10,7 @@ use daymark_cloudflare::TokenSource;
 use daymark_config::{Config, ConfigErrors, Finding, ProviderConfig, budget};
 
 use self::host_losses::HostLosses;
-use super::{Outcome, Own};
+use super::{CONFIG_FILE, Outcome, Own};
 use crate::descriptors::DescriptorBudget;
 use crate::os::descriptors;
 use crate::zones;
@@ -18,19 +18,20 @@ use crate::zones;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The configuration file
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG_FILE)]
     config: PathBuf,
     #[command(flatten)]
     own: Own,
 }
 
 pub(super) fn check(arguments: &Arguments) -> Outcome {
-    let config = Config::load(&arguments.config, arguments.own.name.as_deref())?;
+    let Checked { config, is_for_all_hosts } = load(&arguments.config, arguments.own.name.as_deref())?;
     let zones = zones::load(&config).map_err(ConfigErrors)?.zones;
     if let Some(fault) = state_dir_fault(&config) {
         return Err(ConfigErrors(vec![fault]).into());
     }
     let mut report = budget::report(&config);
+    report.is_for_all_hosts = is_for_all_hosts;
     let mut warnings = std::mem::take(&mut report.warnings);
     warnings.extend(unset_variables(&config));
     warnings.extend(DescriptorBudget::new(&config, descriptors::hard_limit()).finding(&config));
@@ -43,6 +44,30 @@ pub(super) fn check(arguments: &Arguments) -> Outcome {
     let losses = losses.map(|losses| losses.to_string()).unwrap_or_default();
     let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
     Ok(format!("{report}{losses}{warnings}{}: configuration OK\n", arguments.config.display()))
+}
+
+/// A configuration without an error.
+struct Checked {
+    config: Config,
+    /// True if every member of the file could run with it. It is that of the first one, with the warnings of all.
+    is_for_all_hosts: bool,
+}
+
+/// Loads a file as the host `named`, or as each member of a file that names none.
+fn load(file: &Path, named: Option<&str>) -> Result<Checked, ConfigErrors> {
+    let members = if named.is_none() { Config::open_members(file) } else { Vec::new() };
+    let Some((first, others)) = members.split_first() else {
+        return Ok(Checked { config: Config::load(file, named)?, is_for_all_hosts: false });
+    };
+    let mut config = Config::load(file, Some(first))?;
+    for member in others {
+        for warning in Config::load(file, Some(member))?.warnings {
+            if !config.warnings.contains(&warning) {
+                config.warnings.push(warning);
+            }
+        }
+    }
+    Ok(Checked { config, is_for_all_hosts: true })
 }
 
 /// The losses of single hosts, compared with the name servers. `None` if one host decides alone, or Daymark serves no zone.

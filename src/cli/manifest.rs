@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use daymark_config::Config;
 use daymark_decision::HostName;
 
-use super::{Failure, Outcome, Own};
+use super::{CONFIG_FILE, Failure, Outcome, Own};
 use crate::manifest::{self, Account, USER};
 
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ enum ManifestKind {
 #[derive(Debug, Args)]
 struct StaticPod {
     /// The configuration file, at its path on the nodes
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG_FILE)]
     config: PathBuf,
     #[command(flatten)]
     own: Own,
@@ -40,7 +40,7 @@ struct StaticPod {
 #[derive(Debug, Args)]
 struct Systemd {
     /// The configuration file
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/daymark/daymark.yaml")]
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG_FILE)]
     config: PathBuf,
     #[command(flatten)]
     own: Own,
@@ -49,7 +49,7 @@ struct Systemd {
 #[derive(Debug, Args)]
 struct Rbac {
     /// The configuration file
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG_FILE)]
     config: PathBuf,
     #[command(flatten)]
     own: Own,
@@ -101,7 +101,7 @@ fn absolute(file: &Path) -> Result<PathBuf, Failure> {
 
 fn rbac(Rbac { config: file, own, name, namespace, token }: &Rbac) -> Outcome {
     // The rights are needed before the token exists.
-    let config = Config::load_alone(file, own.name.as_deref())?;
+    let config = Config::load_alone(file, own.any(file).as_deref())?;
     let account = Account { name: name.clone(), namespace: namespace.clone() };
     let mut objects = manifest::rbac(&config, &account);
     if objects.is_empty() {

@@ -14,7 +14,7 @@ use tracing::warn;
 use super::explain::times;
 use super::log::{self, Format};
 use super::table::table;
-use super::{Outcome, Output, Own, block_on, json};
+use super::{CONFIG_FILE, Outcome, Output, Own, block_on, json};
 use crate::app;
 use crate::node_discovery;
 use crate::state::StateFile;
@@ -22,7 +22,7 @@ use crate::state::StateFile;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The configuration file
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG_FILE)]
     config: PathBuf,
     #[command(flatten)]
     own: Own,
@@ -41,7 +41,7 @@ struct ProbedTarget {
 }
 
 pub(super) fn probe(arguments: &Arguments) -> Outcome {
-    let config = Config::load_without_keys(&arguments.config, arguments.own.name.as_deref())?;
+    let config = Config::load_without_keys(&arguments.config, arguments.own.any(&arguments.config).as_deref())?;
     let _log = log::start(Format::Text, LevelFilter::WARN);
     let pools = known(&config);
     let probed = block_on(async { Ok(probe_all(&pools).await) })?;

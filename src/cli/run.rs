@@ -8,7 +8,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{error, warn};
 
 use super::log::{self, Format};
-use super::{Failure, Outcome, Own, block_on};
+use super::{CONFIG_FILE, Failure, Outcome, Own, block_on};
 use crate::app::{App, TakeOverError, predecessor};
 use crate::os::sockets;
 use crate::start::StartConfig;
@@ -16,31 +16,31 @@ use daymark_files::error_chain;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The configuration file; without it, the flags below are the configuration
+    /// The configuration file, /etc/daymark/daymark.yaml without flags of the configuration; those below are one without a file
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["pool", "node", "ca", "listen", "nameserver", "admin", "state_dir"])]
     config: Option<PathBuf>,
     #[command(flatten)]
     own: Own,
     /// The name of the pool, and the port of its apiservers if it is not 6443
-    #[arg(long, value_name = "NAME[:PORT]", required_unless_present = "config")]
+    #[arg(long, value_name = "NAME[:PORT]", requires = "node")]
     pool: Option<String>,
     /// A node and its addresses; may be repeated
-    #[arg(long, value_name = "NODE=ADDRESS[,ADDRESS]", required_unless_present = "config")]
+    #[arg(long, value_name = "NODE=ADDRESS[,ADDRESS]", requires = "pool")]
     node: Vec<String>,
     /// The CA of the apiservers' certificates
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "pool")]
     ca: Option<String>,
     /// An address to serve DNS on; may be repeated
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "pool")]
     listen: Vec<String>,
     /// A server of the zone and its addresses; may be repeated
-    #[arg(long, value_name = "NAME[=ADDRESS,ADDRESS]")]
+    #[arg(long, value_name = "NAME[=ADDRESS,ADDRESS]", requires = "pool")]
     nameserver: Vec<String>,
     /// The address to serve the admin API on
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "pool")]
     admin: Option<String>,
     /// The directory that keeps the state over restarts
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "pool")]
     state_dir: Option<String>,
     /// Take the place of the Daymark that runs with the same state directory, without a lost query; without one, start as always
     #[arg(long)]
@@ -82,7 +82,8 @@ impl From<TakeOverError> for Failure {
 }
 
 fn start(arguments: Arguments) -> Result<StartConfig, Failure> {
-    if let Some(file) = arguments.config {
+    let file = arguments.config.or_else(|| arguments.pool.is_none().then(|| CONFIG_FILE.into()));
+    if let Some(file) = file {
         return Ok(StartConfig::load(&file, arguments.own.name.as_deref())?);
     }
     let Arguments { pool, node: nodes, ca, listen, nameserver: nameservers, admin, state_dir, .. } = arguments;

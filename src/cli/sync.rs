@@ -20,7 +20,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
 use super::log::{self, Format};
-use super::{Failure, Outcome, Output, Own, block_on, json, print};
+use super::{CONFIG_FILE, Failure, Outcome, Output, Own, block_on, json, print};
 use crate::app::{self, RememberedNodes, RememberingProvider};
 use crate::node_discovery;
 use crate::os::clock::Clock;
@@ -41,7 +41,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The configuration file
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG_FILE)]
     config: PathBuf,
     #[command(flatten)]
     own: Own,
@@ -74,7 +74,7 @@ struct SyncReport {
 }
 
 pub(super) fn sync(arguments: &Arguments) -> Outcome {
-    let config = Config::load_without_keys(&arguments.config, arguments.own.name.as_deref())?;
+    let config = Config::load_without_keys(&arguments.config, arguments.own.any(&arguments.config).as_deref())?;
     if !config.providers.iter().any(ProviderConfig::is_remote) {
         let message = "has no remote provider, so there is nothing to publish; `daymark run` serves DNS";
         return Err(Failure::Usage(config.finding("providers", "", message.to_owned()).to_string()));

@@ -112,8 +112,11 @@ fn one_file_serves_all_hosts_if_each_gets_its_name_by_a_flag() {
     assert!(!text.contains("no name server"), "{text}");
     let by_variable = finish(daymark(&check).env("DAYMARK_SELF", "dns-3"));
     assert!(by_variable.stdout.contains(" (this is dns-3); "), "{}", by_variable.stderr);
-    let nameless = finish(&mut daymark(&check));
+    let for_all = output(&check);
+    assert!(for_all.contains("dns-1, dns-2, dns-3 (checked for each); "), "{for_all}");
+    let nameless = finish(&mut daymark(&["run", check[1], check[2]]));
     assert!(nameless.code == Some(2) && nameless.stderr.contains("by --self or DAYMARK_SELF"), "{}", nameless.stderr);
+    output(&["probe", check[1], check[2]]);
     for command in ["run", "sync", "check", "probe"] {
         let Finished { code, stderr, .. } = finish(&mut daymark(&[command, check[1], check[2], "--self", "dns-9"]));
         assert!(code == Some(2) && stderr.contains("--self: dns-9 is not a member"), "{command}: {stderr}");

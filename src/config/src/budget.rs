@@ -92,6 +92,8 @@ pub struct Report {
     pub pools: Vec<PoolReport>,
     /// The hosts that decide together; `None`: this one decides alone.
     pub hosts: Option<Membership>,
+    /// True if it was checked for every host, and not as one of them.
+    pub is_for_all_hosts: bool,
     /// The warnings on the configuration.
     pub warnings: Vec<Finding>,
 }
@@ -216,6 +218,7 @@ pub fn report(config: &Config) -> Report {
     Report {
         pools: config.pools.iter().map(of_pool).collect(),
         hosts: config.peers.as_ref().map(|peers| peers.membership.clone()),
+        is_for_all_hosts: false,
         warnings: config.warnings.clone(),
     }
 }
@@ -236,7 +239,7 @@ impl fmt::Display for Report {
             writeln!(f, "{pool}")?;
         }
         if let Some(hosts) = &self.hosts {
-            writeln!(f, "{}", hosts_line(hosts))?;
+            writeln!(f, "{}", hosts_line(hosts, self.is_for_all_hosts))?;
         }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
@@ -287,13 +290,14 @@ fn message(DiscoverySettings { source, interval, shrink_pause }: &DiscoverySetti
 }
 
 /// The line on the hosts: those that decide, and the number that may fail before there is no quorum.
-fn hosts_line(Membership { own, members, .. }: &Membership) -> String {
+fn hosts_line(Membership { own, members, .. }: &Membership, is_for_all: bool) -> String {
     let names: Vec<_> = members.iter().map(HostName::as_str).collect();
     let losses = match members.len().saturating_sub(1) / 2 {
         0 => "each decides alone while the other is lost".to_owned(),
         n => format!("{n} of {} may fail, and the rest still decide together", members.len()),
     };
-    format!("hosts: {} (this is {own}); {losses}", names.join(", "))
+    let own = if is_for_all { "checked for each".to_owned() } else { format!("this is {own}") };
+    format!("hosts: {} ({own}); {losses}", names.join(", "))
 }
 
 /// A duration in seconds, with a fraction only where it has one.

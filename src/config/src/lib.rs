@@ -133,6 +133,18 @@ impl Config {
         Self::parse_as(text, &path.display().to_string(), base_dir(path), input, named)
     }
 
+    /// The names of the members of a file that leaves open which of them this host is. Empty for any other file.
+    pub fn open_members(path: &Path) -> Vec<String> {
+        let tree = read(path).ok().and_then(|text| tree::parse(&text).ok());
+        let peers = tree.as_ref().and_then(|tree| tree.entry("peers")).filter(|peers| peers.entry("self").is_none());
+        let Some(Value::List(members)) = peers.and_then(|peers| peers.entry("members")).map(|members| &members.value)
+        else {
+            return Vec::new();
+        };
+        let names = members.iter().filter_map(|member| member.entry("name"));
+        names.filter_map(|name| if let Value::Text(name) = &name.value { Some(name.clone()) } else { None }).collect()
+    }
+
     /// The state directory that a file names, by that line alone, because the rest of the file may be broken.
     pub fn state_dir_in(path: &Path) -> Option<PathBuf> {
         let text = read(path).ok()?;

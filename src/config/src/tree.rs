@@ -70,6 +70,12 @@ impl YamlNode {
         Self { value, position: None, label: Some(label.into()) }
     }
 
+    /// The value of a key, if this is a mapping that has it.
+    pub(super) fn entry(&self, key: &str) -> Option<&Self> {
+        let Value::Map(entries) = &self.value else { return None };
+        entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
+    }
+
     /// A mapping that no one wrote: it only holds what flags gave.
     pub(super) fn map(entries: Vec<YamlEntry>) -> Self {
         Self { value: Value::Map(entries), position: None, label: None }
