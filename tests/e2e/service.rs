@@ -11,9 +11,14 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::dns::{A, Asked, short};
+use crate::support::dns::{A, Asked, AskedByTcp, Clients, short};
 use crate::support::nodes::{Nodes, Plan};
 use crate::support::{BINARY, Daymark, POOL, Process, daymark, finish, output, until};
+
+/// The number of upgrades, one after the other.
+const UPGRADES: usize = 10;
+/// The queries that are sent while no process runs. The socket has room for more.
+const WAITING: usize = 50;
 
 /// A service manager and the notifications that it has not read yet.
 struct Manager {
@@ -116,14 +121,39 @@ fn queries_wait_in_the_sockets_of_the_service_manager_while_daymark_is_stopped()
 }
 
 #[test]
+fn no_query_is_lost_while_one_process_after_the_other_serves_the_sockets_of_the_service_manager() {
+    let nodes = Nodes::start(1);
+    let sockets = SocketUnit::bind();
+    let config = nodes.write(&Plan { listen: sockets.address.to_string(), ..nodes.plan() });
+    let log = nodes.path("log");
+    let clients = Clients::start(sockets.address, &nodes.addresses().iter().copied().collect());
+    let mut running = sockets.run(&config, &log);
+    for _ in 0..UPGRADES {
+        clients.go_on();
+        running.signal("TERM");
+        assert!(running.wait().success(), "the former one ends in order");
+        let by_udp: Vec<Asked> = (0..WAITING).map(|_| Asked::send(sockets.address, POOL, A).unwrap()).collect();
+        let by_tcp = AskedByTcp::send(sockets.address, POOL, A).unwrap();
+        running = sockets.run(&config, &log);
+        for asked in by_udp {
+            assert_eq!(asked.reply().unwrap().addresses, nodes.addresses());
+        }
+        assert_eq!(by_tcp.reply().unwrap().addresses, nodes.addresses());
+    }
+    clients.end();
+}
+
+#[test]
 fn an_inherited_socket_on_an_unconfigured_address_is_a_warning() {
     let nodes = Nodes::start(1);
     let sockets = SocketUnit::bind();
     let log = nodes.path("log");
     let _running = sockets.run(&nodes.write(&nodes.plan()), &log);
     for transport in ["udp", "tcp"] {
-        let said =
-            format!("the service manager has bound {} by {transport}, but no provider has that", sockets.address);
+        let said = format!(
+            "the service manager has bound {} by {transport}, but the configuration has no such `listen`",
+            sockets.address
+        );
         until(&said, || fs::read_to_string(&log).unwrap().contains(&said).then_some(()));
     }
     until("it serves all the same", || fs::read_to_string(&log).unwrap().contains("DNS is served on").then_some(()));

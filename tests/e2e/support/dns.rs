@@ -1,15 +1,21 @@
 //! DNS queries by `dig` and `kdig`, and by a small client if there are many.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::io::{self, Read, Write};
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::{POOL, finish};
+use super::{POOL, finish, until};
 
 pub(crate) const A: u16 = 1;
 pub(crate) const AAAA: u16 = 28;
+/// The time after which a query counts as lost.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A DNS response.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,16 +41,8 @@ impl Asked {
     pub(crate) fn send(server: SocketAddr, name: &str, rtype: u16) -> io::Result<Self> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.connect(server)?;
-        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
-        // The header has one question and asks for no recursion. Each query has a new socket, so its ID may be constant.
-        let mut query = vec![0x0d, 0x0d, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        for label in name.split('.') {
-            query.push(u8::try_from(label.len()).unwrap());
-            query.extend_from_slice(label.as_bytes());
-        }
-        query.push(0);
-        query.extend_from_slice(&rtype.to_be_bytes());
-        query.extend_from_slice(&[0, 1]);
+        socket.set_read_timeout(Some(REPLY_TIMEOUT))?;
+        let query = query(name, rtype);
         socket.send(&query)?;
         Ok(Self { socket, length: query.len() })
     }
@@ -53,7 +51,102 @@ impl Asked {
     pub(crate) fn reply(self) -> io::Result<Reply> {
         let mut response = vec![0; 4096];
         let length = self.socket.recv(&mut response)?;
-        read(&response[..length], self.length).ok_or_else(|| io::Error::other("a response that makes no sense"))
+        read(&response[..length], self.length).ok_or_else(nonsense)
+    }
+}
+
+/// A query by TCP, in a connection of its own, that has no response yet.
+pub(crate) struct AskedByTcp {
+    stream: TcpStream,
+    /// The bytes of the query.
+    length: usize,
+}
+
+impl AskedByTcp {
+    pub(crate) fn send(server: SocketAddr, name: &str, rtype: u16) -> io::Result<Self> {
+        let query = query(name, rtype);
+        let framed = [&u16::try_from(query.len()).unwrap().to_be_bytes(), query.as_slice()].concat();
+        let mut stream = TcpStream::connect_timeout(&server, REPLY_TIMEOUT)?;
+        stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
+        stream.write_all(&framed)?;
+        Ok(Self { stream, length: query.len() })
+    }
+
+    /// Waits for the response.
+    pub(crate) fn reply(mut self) -> io::Result<Reply> {
+        let mut length = [0; 2];
+        self.stream.read_exact(&mut length)?;
+        let mut response = vec![0; u16::from_be_bytes(length).into()];
+        self.stream.read_exact(&mut response)?;
+        read(&response, self.length).ok_or_else(nonsense)
+    }
+}
+
+fn nonsense() -> io::Error {
+    io::Error::other("a response that makes no sense")
+}
+
+/// The bytes of a query with one question, which asks for no recursion. Each query has a new socket, so its ID may be constant.
+fn query(name: &str, rtype: u16) -> Vec<u8> {
+    let mut query = vec![0x0d, 0x0d, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        query.push(u8::try_from(label.len()).unwrap());
+        query.extend_from_slice(label.as_bytes());
+    }
+    query.push(0);
+    query.extend_from_slice(&rtype.to_be_bytes());
+    query.extend_from_slice(&[0, 1]);
+    query
+}
+
+/// Clients that ask for the pool, each one query after the other, until they are dropped: most by UDP, one by TCP.
+pub(crate) struct Clients {
+    is_over: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Clients {
+    /// Starts them. They fail if a query has no answer, or one with other addresses.
+    pub(crate) fn start(server: SocketAddr, expected: &BTreeSet<IpAddr>) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let answered = Arc::new(AtomicUsize::new(0));
+        let start = |ask: fn(SocketAddr) -> io::Result<Reply>| {
+            let is_over = Arc::clone(&is_over);
+            let answered = Arc::clone(&answered);
+            let expected = expected.clone();
+            thread::spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    let Reply { code, addresses } = ask(server).expect("every query is answered");
+                    assert_eq!((code, addresses.into_iter().collect()), (0, expected.clone()));
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        let by_udp = |server| ask(server, POOL, A);
+        let by_tcp = |server| AskedByTcp::send(server, POOL, A)?.reply();
+        let threads = vec![start(by_udp), start(by_udp), start(by_udp), start(by_tcp)];
+        Self { is_over, answered, threads }
+    }
+
+    /// Waits until some more queries are answered.
+    pub(crate) fn go_on(&self) {
+        let before = self.answered.load(Ordering::Relaxed);
+        until("queries are answered", || (self.answered.load(Ordering::Relaxed) > before + 100).then_some(()));
+    }
+
+    /// Ends them, and fails if one of them has failed.
+    pub(crate) fn end(mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        for thread in mem::take(&mut self.threads) {
+            thread.join().expect("a client has got each answer");
+        }
+    }
+}
+
+impl Drop for Clients {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
     }
 }
 
