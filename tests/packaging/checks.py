@@ -9,10 +9,11 @@ import socket
 import subprocess
 import time
 
-from fixture import NODES, ROOT, SCRATCH, Machine, Nodes, answers, run_section, sh, until
+from fixture import NODES, ROOT, SCRATCH, WAIT_TIMEOUT, Clients, Machine, Nodes, answers, page, run_section, sh, until
 
 CONFIG = "/etc/daymark/daymark.yaml"
 EXAMPLE = os.path.join(ROOT, "examples/authoritative-minimal.yaml")
+UPGRADES = 5  # The containers that take over, one after the other.
 MAX_EXPOSURE = 1.5  # The highest allowed exposure level of a unit, by systemd-analyze security.
 
 
@@ -411,4 +412,34 @@ def podman(checks, nodes, files, **_):
     checks.check("the page leads from the image to a correct answer")
     nodes.check_answers()
     checks.check("the answer follows the nodes")
-    sh("podman rm --force --time 5 daymark")
+    try:
+        containers_take_over(checks, nodes)
+    except AssertionError:
+        print(sh("podman ps --all; for name in $(podman ps --all --format '{{.Names}}'); do podman logs --tail 20 $name; done"))
+        raise
+    finally:
+        sh("podman rm --all --force --time 5")
+
+
+def containers_take_over(checks, nodes):
+    """Lets one container after the other take over: each has the options of the page, and its arguments for an upgrade."""
+    (start,) = [command for command, _ in page("From the image") if command.startswith("podman run")]
+    (arguments,) = re.findall(r"^ *# podman run .* daymark:new (run --take-over .*)$", read(f"{ROOT}/docs/install.md"), re.M)
+    nodes.stop(NODES[1])
+    ready = [NODES[0], NODES[2]]
+    until("the ended node is not answered", lambda: answers() == ready)
+    with Clients(ready) as clients:
+        former = "daymark"
+        for number in range(UPGRADES):
+            clients.go_on()
+            name = f"daymark-{number}"
+            sh(start.replace("--name daymark ", f"--name {name} ") + f" {arguments}")
+            code = sh(f"timeout {WAIT_TIMEOUT} podman wait {former}").strip()
+            checks.check(f"the container {name} takes over, and the former one ends with code {code}", code == "0")
+            former = name
+        clients.go_on()
+    checks.check(f"{len(clients.faults)} of {clients.answered + len(clients.faults)} queries were lost, or had a dead node in the "
+                 f"answer: {clients.faults[:3]}", not clients.faults)
+    nodes.start(NODES[1])
+    until("the node is answered again", lambda: answers() == list(NODES))
+    checks.check("the last container's answer follows the nodes")

@@ -2,17 +2,23 @@
 docs/install.md."""
 
 import os
+import random
 import re
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SCRATCH = "/mnt"  # A file system in memory, only in this mount namespace.
 NODES = ("10.10.1.1", "10.10.1.2", "10.10.1.3")
+NAME = "lb.kube-cp.com"
+SERVER = ("127.0.0.1", 53)
 WAIT_TIMEOUT = 30  # Seconds until a condition must hold.
+QUERY_TIMEOUT = 10  # Seconds after which a query counts as lost.
 
 
 def sh(command, **more):
@@ -37,7 +43,7 @@ def until(message, condition):
 
 def answers():
     """Returns the addresses that 127.0.0.1 answers for the name, sorted; `None` without an answer."""
-    result = subprocess.run(["dig", "+short", "+time=1", "+tries=1", "@127.0.0.1", "lb.kube-cp.com"], text=True,
+    result = subprocess.run(["dig", "+short", "+time=1", "+tries=1", "@127.0.0.1", NAME], text=True,
                           stdout=subprocess.PIPE, check=False)
     return sorted(result.stdout.split()) if result.returncode == 0 else None
 
@@ -82,6 +88,72 @@ class Nodes:
         until("the ended node is not answered", lambda: answers() == [NODES[0], NODES[2]])
         self.start(NODES[1])
         until("the node is answered again", lambda: answers() == list(NODES))
+
+
+class Clients:
+    """Clients that ask for the name, each one query after the other: three by UDP, one by TCP. Use it as a context manager."""
+
+    def __init__(self, expected):
+        self.expected = sorted(expected)
+        self.answered = 0
+        self.faults = []  # A lost query, or an answer with other addresses.
+        self.lock = threading.Lock()
+        self.is_over = threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=[ask]) for ask in (ask_by_udp, ask_by_udp, ask_by_udp, ask_by_tcp)]
+
+    def run(self, ask):
+        while not self.is_over.is_set():
+            try:
+                found = ask()
+            except OSError as error:
+                found = error
+            with self.lock:
+                self.answered += found == self.expected
+                self.faults += [f"{ask.__name__}: {found}"] if found != self.expected else []
+
+    def go_on(self):
+        """Waits until some more queries are answered."""
+        before = self.answered
+        until("queries are answered", lambda: self.answered > before + 100)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def query():
+    name = b"".join(bytes([len(label)]) + label.encode() for label in NAME.split(".")) + b"\0"
+    return struct.pack(">HHHHHH", random.randrange(65536), 0, 1, 0, 0, 0) + name + struct.pack(">HH", 1, 1)
+
+
+def addresses(asked, response):
+    """Returns the addresses of a response, sorted: the last four bytes of each record, in a response without other sections."""
+    if response[:2] != asked[:2] or response[3] & 15:
+        raise OSError(f"the response is {response.hex()}")
+    records = response[len(asked):]
+    return sorted(socket.inet_ntoa(records[at + 12:at + 16]) for at in range(0, 16 * int.from_bytes(response[6:8], "big"), 16))
+
+
+def ask_by_udp():
+    asked = query()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(QUERY_TIMEOUT)
+        client.connect(SERVER)
+        client.send(asked)
+        return addresses(asked, client.recv(1232))
+
+
+def ask_by_tcp():
+    asked = query()
+    with socket.create_connection(SERVER, QUERY_TIMEOUT) as client, client.makefile("rb") as responses:
+        client.sendall(len(asked).to_bytes(2, "big") + asked)
+        return addresses(asked, responses.read(int.from_bytes(responses.read(2), "big")))
 
 
 def copy(tree, name):
