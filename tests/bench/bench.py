@@ -189,5 +189,6 @@ class Statistics:
         self.completed = int(re.search(r"Queries completed:\s+(\d+)", output)[1])
         self.lost = int(re.search(r"Queries lost:\s+(\d+)", output)[1])
         self.rate = float(re.search(r"Queries per second:\s+([\d.]+)", output)[1])
+        self.longest = float(re.search(r"Average Latency \(s\):.* max ([\d.]+)\)", output)[1])
         self.seconds = float(re.search(r"Run time \(s\):\s+([\d.]+)", output)[1])
         self.codes = {code: int(count) for code, count in re.findall(r"([A-Z]+) (\d+) \(\d", re.search(r"Response codes:(.*)", output)[1])}
