@@ -208,6 +208,8 @@ def a_stuck_host_is_stopped_within_20_seconds_and_killed_soon_after(fixture):
             pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
             grace = spec["terminationGracePeriodSeconds"]
             fixture.check(pause + shutdown < grace <= pause + shutdown + 5, f"{name}: killed after {grace} s")
+            stuck_grace = probe["terminationGracePeriodSeconds"]
+            fixture.check(stuck_grace <= min(grace, 15), f"{name}: killed after {stuck_grace} s if it is stuck")
 
 
 @test

@@ -4,7 +4,7 @@ import itertools
 import json
 import os
 
-from fixture import CHART, only, test
+from fixture import CHART, host_spec, only, test
 
 
 def counts_only_ready_hosts(workload):
@@ -63,6 +63,23 @@ def hosts_without_peers_are_not_all_down_at_once(fixture):
     for hosts in range(2, 10):  # The number of chosen nodes, which the chart does not know.
         left = hosts - max(down_by_rollout(workload), down_by_evictions(objects, workload, hosts))
         fixture.check(left >= 1, f"{left} of {hosts} hosts are left")
+
+
+@test
+def a_host_that_is_to_stop_answers_as_long_as_queries_arrive(fixture):
+    removed = 5  # The seconds after which every node has removed a stopping host from the Service.
+    noticed = 30  # The same for a load balancer that finds it by its health checks.
+    shutdown = 8  # The longest orderly shutdown.
+    ways = [("ClusterIP", "Local", removed), ("LoadBalancer", "Local", noticed), ("NodePort", "Local", noticed),
+            ("LoadBalancer", "Cluster", removed), ("NodePort", "Cluster", removed)]
+    for name, (kind, policy, pause) in itertools.product(("daemonset-with-peers", "statefulset-behind-service"), ways):
+        objects = fixture.objects("--values", os.path.join(CHART, "ci", f"{name}.yaml"), "--set", f"service.type={kind}",
+                                  "--set", f"service.externalTrafficPolicy={policy}")
+        spec = host_spec(objects)
+        (container,) = spec["containers"]
+        given = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+        fixture.check(given == pause, f"{name}, {kind}, {policy}: {given} s")
+        fixture.check(spec["terminationGracePeriodSeconds"] > pause + shutdown, f"{name}, {kind}, {policy}: it is not killed before")
 
 
 @test

@@ -1,6 +1,7 @@
 {{/* The template of the pods of a DaemonSet or StatefulSet. */}}
 {{- define "daymark.hostTemplate" -}}
 {{- $isDaemonSet := eq (include "daymark.workload" .) "DaemonSet" -}}
+{{- $pause := include "daymark.pause" . | int -}}
 metadata:
   labels:
     {{- include "daymark.selectorLabels" . | nindent 4 }}
@@ -17,7 +18,7 @@ spec:
   {{- end }}
   {{- include "daymark.podSpec" . | nindent 2 }}
   # An orderly shutdown takes at most 8 s, and it begins after the pause of `preStop`.
-  terminationGracePeriodSeconds: {{ and (eq .Values.mode "authoritative") (not $isDaemonSet) | ternary 15 10 }}
+  terminationGracePeriodSeconds: {{ add $pause 10 }}
   {{- if and (not $isDaemonSet) (not .Values.topologySpreadConstraints) }}
   topologySpreadConstraints:
     - maxSkew: 1
@@ -60,16 +61,30 @@ spec:
         periodSeconds: 4
         timeoutSeconds: 4
         failureThreshold: 2
+        # A host that hangs is killed then, also in a longer pause.
+        terminationGracePeriodSeconds: {{ min 15 (add $pause 10) }}
       readinessProbe:
         httpGet: {{ include "daymark.probe" (list . "/readyz") }}
         periodSeconds: 5
         timeoutSeconds: 5
         failureThreshold: 2
-      {{- if and (eq .Values.mode "authoritative") (not $isDaemonSet) }}
+      {{- if $pause }}
       lifecycle:
-        # Queries arrive until every node has removed this pod from the Service.
-        preStop: {sleep: {seconds: 5}}
+        # Queries still arrive, and are answered meanwhile.
+        preStop: {sleep: {seconds: {{ $pause }}}}
       {{- end }}
+{{- end }}
+
+{{/* The seconds for which a host that is to stop still gets queries: until every node has removed it from the Service. With `Local`
+its node gets them until the health checks of the load balancer have failed, such as three in 24 s at Google. */}}
+{{- define "daymark.pause" -}}
+{{- if ne .Values.mode "authoritative" -}}
+0
+{{- else if and (ne .Values.service.type "ClusterIP") (eq .Values.service.externalTrafficPolicy "Local") -}}
+30
+{{- else -}}
+5
+{{- end -}}
 {{- end }}
 
 {{- define "daymark.probe" -}}
