@@ -33,6 +33,7 @@ mod ping;
 mod providers;
 mod reload;
 mod restart;
+mod rollout;
 mod servers;
 mod service;
 mod state;

@@ -86,9 +86,9 @@ fn nonsense() -> io::Error {
     io::Error::other("a response that makes no sense")
 }
 
-/// The bytes of a query with one question, which asks for no recursion. Each query has a new socket, so its ID may be constant.
+/// The bytes of a query with one question, which asks for recursion. Each query has a new socket, so its ID may be constant.
 fn query(name: &str, rtype: u16) -> Vec<u8> {
-    let mut query = vec![0x0d, 0x0d, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    let mut query = vec![0x0d, 0x0d, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
         query.push(u8::try_from(label.len()).unwrap());
         query.extend_from_slice(label.as_bytes());
