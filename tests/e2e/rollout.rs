@@ -1,4 +1,4 @@
-//! Rollouts: one host after the other is replaced at its own address, as in a DaemonSet of the Helm chart.
+//! Rollouts: one host after the other is replaced at its own address, as in a `DaemonSet` of the Helm chart.
 
 use std::fs;
 use std::net::SocketAddr;
