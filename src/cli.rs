@@ -8,6 +8,7 @@ mod completions;
 mod demo;
 mod dnskey;
 mod explain;
+mod init;
 mod keygen;
 mod log;
 mod man;
@@ -50,6 +51,8 @@ enum CliCommand {
     /// Run Daymark with three fake apiservers on this host, or change the behaviour of a fake of the running demo
     #[cfg(feature = "demo")]
     Demo(demo::Arguments),
+    /// Write the configuration of a new setup, and show the steps after it
+    Init(init::Arguments),
     /// Show every error of a configuration, and how long a failure lasts at worst
     Check(check::Arguments),
     /// Probe each target once and show the outcome
@@ -187,6 +190,7 @@ fn dispatch(command: CliCommand) -> Outcome {
         CliCommand::Drain(arguments) => overrides::drain(&arguments),
         CliCommand::Force(arguments) => overrides::force(&arguments),
         CliCommand::Undrain(arguments) => overrides::undrain(&arguments),
+        CliCommand::Init(arguments) => init::init(arguments),
         CliCommand::Keygen(arguments) => keygen::keygen(&arguments),
         CliCommand::Dnskey(arguments) => dnskey::dnskey(&arguments),
         CliCommand::Schema => json(&config::json_schema()),

@@ -9,6 +9,7 @@ mod driver;
 mod error_messages;
 mod events;
 mod expiries;
+mod init;
 mod last_good;
 mod manifest;
 mod metrics;

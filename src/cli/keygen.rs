@@ -33,18 +33,37 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn keygen(arguments: &Arguments) -> Outcome {
-    let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
-    let drawn = SystemRandom::new().fill(secret.as_mut_slice());
-    drawn.map_err(|_| Failure::Run("the kernel gives no random bytes".to_owned()))?;
-    let key = GossipKey::new(secret);
-    let now = Clock::start().now().to_string();
-    let made = now.split('T').next().unwrap_or_default();
-    let line = Zeroizing::new(format!("{} # {}, made {made}\n", key.encoded().as_str(), key.id()));
+    let KeyLine { text, id } = KeyLine::generate()?;
     match &arguments.out {
-        None => Ok(line.to_string()),
-        Some(path) if arguments.append => append(path, &line, key.id()),
-        Some(path) => create(path, &line, key.id()),
+        None => Ok(text.to_string()),
+        Some(path) if arguments.append => append(path, &text, id),
+        Some(path) => create(path, &text, id),
     }
+}
+
+/// A new key, as a line of a key file.
+struct KeyLine {
+    text: Zeroizing<String>,
+    id: KeyId,
+}
+
+impl KeyLine {
+    fn generate() -> Result<Self, Failure> {
+        let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
+        let drawn = SystemRandom::new().fill(secret.as_mut_slice());
+        drawn.map_err(|_| Failure::Run("the kernel gives no random bytes".to_owned()))?;
+        let key = GossipKey::new(secret);
+        let now = Clock::start().now().to_string();
+        let made = now.split('T').next().unwrap_or_default();
+        let text = Zeroizing::new(format!("{} # {}, made {made}\n", key.encoded().as_str(), key.id()));
+        Ok(Self { text, id: key.id() })
+    }
+}
+
+/// Creates a file with a new key, unless a file has its name.
+pub(super) fn create_file(path: &Path) -> Outcome {
+    let KeyLine { text, id } = KeyLine::generate()?;
+    create(path, &text, id)
 }
 
 fn create(path: &Path, line: &str, id: KeyId) -> Outcome {

@@ -23,6 +23,7 @@ mod dnskey;
 mod ending;
 mod freebind;
 mod hosts;
+mod init;
 mod keygen;
 mod last_good;
 mod logging;
