@@ -18,7 +18,7 @@ pub const APISERVER_PORT: u16 = 6443;
 
 /// A setup to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setup {
+pub struct NewSetup {
     /// The name of the pool, which clients resolve.
     pub pool: PoolEndpoint,
     /// The control-plane nodes.
@@ -90,7 +90,7 @@ pub enum SetupTextError {
     SingleLabel(String),
 }
 
-impl Setup {
+impl NewSetup {
     /// The hosts that serve the zone. Empty if another system publishes.
     pub fn hosts(&self) -> &[NamedAddresses] {
         match &self.publishing {
@@ -176,7 +176,7 @@ impl FromStr for HostList {
 
 /// A name that YAML and a zone file can have as it is. The configuration itself says more of it.
 fn checked_name(name: &str) -> Result<String, SetupTextError> {
-    let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '.' | '_');
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     if name.is_empty() || !name.chars().all(is_of_name) {
         return Err(SetupTextError::NotAName(name.to_owned()));
     }

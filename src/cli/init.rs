@@ -10,7 +10,7 @@ use daymark_files::StagedFile;
 
 use super::keygen;
 use super::{Failure, Outcome};
-use crate::init::{CONFIG_NAME, HostList, KEY_NAME, NamedAddresses, PoolEndpoint, Publishing, Setup};
+use crate::init::{CONFIG_NAME, HostList, KEY_NAME, NamedAddresses, NewSetup, PoolEndpoint, Publishing};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -43,7 +43,7 @@ pub(super) fn init(arguments: Arguments) -> Outcome {
         Some(zone) => Publishing::Cloudflare { zone },
         None => Publishing::Hosts(hosts.unwrap_or_default().0),
     };
-    let setup = Setup { pool, nodes, ca, publishing };
+    let setup = NewSetup { pool, nodes, ca, publishing };
     let text = setup.configuration();
     let config = out.join(CONFIG_NAME);
     let key = out.join(KEY_NAME);
@@ -68,7 +68,7 @@ pub(super) fn init(arguments: Arguments) -> Outcome {
 }
 
 /// Reads the configuration as `check` would, without the files that it names.
-fn check(setup: &Setup, text: &str) -> Result<(), Failure> {
+fn check(setup: &NewSetup, text: &str) -> Result<(), Failure> {
     let own = setup.hosts().first().filter(|_| setup.needs_key()).map(|host| host.name.as_str());
     Ok(Config::parse_former(text, Path::new("the configuration of these flags"), own, true).map(|_| ())?)
 }

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::{KEY_NAME, NamedAddresses, Publishing, Setup};
+use super::{KEY_NAME, NamedAddresses, NewSetup, Publishing};
 
-impl Setup {
+impl NewSetup {
     /// The text of the configuration file, the same for every host.
     pub fn configuration(&self) -> String {
         let mut text = format!(

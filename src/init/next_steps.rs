@@ -1,20 +1,20 @@
 //! The steps after the files are written, with the exact lines of this setup.
 
-use super::{CONFIG_NAME, KEY_NAME, NamedAddresses, Publishing, Setup};
+use super::{CONFIG_NAME, KEY_NAME, NamedAddresses, NewSetup, Publishing};
 
-/// One step: a sentence, and the lines that it needs.
+/// One step: its title, and the lines that it needs.
 struct Step {
-    sentence: String,
+    title: String,
     lines: String,
 }
 
 impl Step {
-    fn new(sentence: impl Into<String>, lines: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), lines: lines.into() }
+    fn new(title: impl Into<String>, lines: impl Into<String>) -> Self {
+        Self { title: title.into(), lines: lines.into() }
     }
 }
 
-impl Setup {
+impl NewSetup {
     /// The numbered steps that are left to the operator.
     pub fn next_steps(&self) -> String {
         let check = Step::new("Check the configuration:", format!("daymark check -c {CONFIG_NAME}\n"));
@@ -24,7 +24,7 @@ impl Setup {
         };
         let mut text = String::new();
         for (step, number) in [check].into_iter().chain(steps).chain([self.new_cluster()]).zip(1..) {
-            text.push_str(&format!("{number}. {}\n", step.sentence));
+            text.push_str(&format!("{number}. {}\n", step.title));
             text.push_str(
                 &step.lines.lines().map(|line| format!("     {line}").trim_end().to_owned() + "\n").collect::<String>(),
             );

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{NamedAddresses, Setup};
+use super::{NamedAddresses, NewSetup};
 
 /// The TTL of the delegation in seconds: an hour. It changes only with the hosts.
 const TTL: u32 = 3600;
@@ -18,7 +18,7 @@ pub struct DelegationRecord {
     pub data: String,
 }
 
-impl Setup {
+impl NewSetup {
     /// The records for the parent zone: the nameservers of the pool's name, and the addresses of those in the parent zone.
     pub fn delegation(&self) -> Vec<DelegationRecord> {
         let hosts = self.hosts();

@@ -1,7 +1,7 @@
 use super::*;
 
-fn setup(publishing: Publishing) -> Setup {
-    Setup {
+fn setup(publishing: Publishing) -> NewSetup {
+    NewSetup {
         pool: "lb.kube-cp.com".parse().unwrap(),
         nodes: ["kube-cp-1=10.10.1.1", "kube-cp-2=10.10.1.2,2001:db8::2"].map(|node| node.parse().unwrap()).into(),
         ca: "/etc/kubernetes/pki/ca.crt".into(),
@@ -9,7 +9,7 @@ fn setup(publishing: Publishing) -> Setup {
     }
 }
 
-fn hosts(text: &str) -> Setup {
+fn hosts(text: &str) -> NewSetup {
     let hosts: HostList = text.parse().unwrap();
     setup(Publishing::Hosts(hosts.0))
 }
