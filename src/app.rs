@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::bind::{
-    AdminListeners, BoundToken, bind_admin, bind_authoritative, bind_transport, lock, token, warn_of_unused_sockets,
+    AdminListeners, BoundToken, bind_admin, bind_authoritative, bind_transport, faults_beside_predecessor, lock, token,
+    warn_of_unused_sockets,
 };
 use self::tasks::Tasks;
 use crate::descriptors::DescriptorBudget;
@@ -33,7 +34,7 @@ use crate::os::signals::{SignalRequest, Signals};
 use crate::os::{descriptors, notify};
 use crate::peers::Transport;
 use crate::start::{ConfigFile, RefusedStart, StartConfig};
-use crate::state::{StateDirectory, StateFile};
+use crate::state::{StateDirectory, StateFile, StateHealth};
 
 pub(crate) use self::bind::{RememberedNodes, loaded, remembered_nodes, remote_providers};
 pub(crate) use self::spawn::engine;
@@ -43,9 +44,6 @@ pub use self::tasks::TaskError;
 /// An error that keeps Daymark from starting. The operator has to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The process cannot receive signals.
-    #[error("signals cannot be received: {0}")]
-    Signals(#[source] io::Error),
     /// A setting cannot be used.
     #[error("{0}")]
     Setting(Finding),
@@ -91,6 +89,7 @@ pub struct App {
     signals: Signals,
     /// The state directory, if state is kept. Its lock is missing as long as there is a predecessor.
     directory: Option<StateDirectory>,
+    state: StateHealth,
     predecessor: Option<Predecessor>,
     /// True if DNS is served already.
     is_serving: bool,
@@ -122,24 +121,25 @@ impl App {
     /// at once.
     pub fn bind(
         start: StartConfig,
+        signals: Signals,
         mut sockets: InheritedSockets,
         mut predecessor: Option<Predecessor>,
     ) -> Result<Self, StartErrors> {
-        let StartConfig { config, file, zone_file, broken_files: _, refused } = start;
-        // From here on a signal is received, also one that comes before everything runs.
-        let signals = Signals::new().map_err(|error| StartErrors(vec![StartError::Signals(error)]))?;
+        let StartConfig { config, file, zone_file, broken_files, refused } = start;
         let clock = Clock::start();
         let metrics = Metrics::default();
         let budget = DescriptorBudget::new(&config, descriptors::raise_limit());
         if let Some(shortage) = budget.shortage() {
             warn!("{shortage}");
         }
-        if let Some(predecessor) = &mut predecessor {
-            sockets.append(&mut predecessor.sockets);
-        }
         let setting = |finding| vec![StartError::Setting(finding)];
         let settings = |findings: Vec<Finding>| findings.into_iter().map(StartError::Setting).collect();
         let mut errors = Vec::new();
+        if let Some(predecessor) = &mut predecessor {
+            sockets.append(&mut predecessor.sockets);
+            errors
+                .extend(faults_beside_predecessor(&config, broken_files, &budget).into_iter().map(StartError::Setting));
+        }
         let authoritative =
             noted(&mut errors, bind_authoritative(&config, zone_file.clone(), budget.dns, &mut sockets), |errors| {
                 errors
@@ -147,8 +147,8 @@ impl App {
         let transport = noted(&mut errors, bind_transport(&config, &mut sockets, &metrics), setting);
         let admin = noted(&mut errors, bind_admin(&config, &mut sockets, budget.admin), settings);
         let directory = noted(&mut errors, lock(&config, predecessor.is_some()), setting);
-        let (Some(authoritative), Some(transport), Some(admin), Some(directory)) =
-            (authoritative, transport, admin, directory)
+        let (Some(authoritative), Some(transport), Some(admin), Some(directory), []) =
+            (authoritative, transport, admin, directory, &errors[..])
         else {
             return Err(StartErrors(errors));
         };
@@ -177,6 +177,7 @@ impl App {
             admin,
             signals,
             directory,
+            state: StateHealth::default(),
             predecessor,
             is_serving: false,
         })
@@ -210,7 +211,14 @@ impl App {
         {
             return Ok(());
         }
-        let mut handed_over = pin!(take_over::hand_over(self.directory.clone(), self.clone_sockets()));
+        let mut successor = pin!(take_over::await_successor(
+            self.directory.clone(),
+            self.clone_sockets(),
+            self.state.clone(),
+            stop.clone()
+        ));
+        let mut awaits_successor = true;
+        let mut has_stop_signal = false;
         let mut signals = self.spawn(&mut tasks, &stop, reload.clone());
         notify::ready();
         let mut outcome = Ok(());
@@ -218,17 +226,21 @@ impl App {
             tokio::select! {
                 request = signals.next() => match request {
                     SignalRequest::Reload => reload.notify_one(),
-                    SignalRequest::Stop if stop.is_cancelled() => return Err(RunError::Aborted),
+                    SignalRequest::Stop if has_stop_signal => return Err(RunError::Aborted),
                     SignalRequest::Stop => {
+                        has_stop_signal = true;
                         info!("stopping; a second signal stops at once");
                         notify::stopping();
                         stop.cancel();
                     }
                 },
-                () = &mut handed_over, if !stop.is_cancelled() => {
-                    info!("another Daymark serves in place of this one; stopping");
-                    notify::stopping();
-                    stop.cancel();
+                found = &mut successor, if awaits_successor => {
+                    awaits_successor = false;
+                    if found {
+                        info!("another Daymark serves in place of this one; stopping");
+                        notify::stopping();
+                        stop.cancel();
+                    }
                 }
                 end = tasks.next_end(|| stop.is_cancelled()) => {
                     let Some(end) = end else { return outcome };

@@ -70,6 +70,11 @@ impl DescriptorBudget {
         (self.needs.total() > self.limit).then(|| self.to_string())
     }
 
+    /// The same if there are not even enough for Daymark itself.
+    pub fn own_shortage(&self) -> Option<String> {
+        (self.needs.own > self.limit).then(|| self.to_string())
+    }
+
     /// The shortage as a finding at its key.
     pub fn finding(&self, config: &Config) -> Option<Finding> {
         let key = zones::authoritative(config).map(|_| zones::key(config, "maxTcpConnections"));

@@ -20,6 +20,7 @@ use tracing::warn;
 
 use super::{ProviderMemory, RememberingProvider, StartError};
 use crate::admin::{AdminToken, token};
+use crate::descriptors::DescriptorBudget;
 use crate::metrics::Metrics;
 use crate::node_discovery;
 use crate::os::sockets;
@@ -69,17 +70,41 @@ pub(super) fn bind_authoritative(
     })
 }
 
+/// The faults with which a process starts that takes no other one's place: it could not probe, or has too few descriptors.
+pub(super) fn faults_beside_predecessor(
+    config: &Config,
+    broken_files: Vec<Finding>,
+    budget: &DescriptorBudget,
+) -> Vec<Finding> {
+    let mut faults = broken_files;
+    for (index, pool) in config.pools.iter().enumerate() {
+        if let Some(ca) = pool.probe.trust.file().filter(|ca| matches!(ca.try_exists(), Ok(false))) {
+            let message = format!(
+                "{} does not exist; a file is needed, because the running Daymark probes and this one could not",
+                ca.display()
+            );
+            faults.push(config.finding(&format!("pools[{index}].probe.ca"), "--ca", message));
+        }
+    }
+    faults.extend(budget.own_shortage().map(|shortage| config.finding("admin", "", shortage)));
+    faults
+}
+
 /// Logs a warning of each socket that nobody has taken. Daymark starts all the same: it serves the configured addresses.
 pub(super) fn warn_of_unused_sockets(sockets: &InheritedSockets, has_predecessor: bool) {
-    for ListenAddress { address, transport } in sockets.addresses() {
+    let mut addresses: Vec<ListenAddress> = sockets.addresses().collect();
+    // An address has a UDP socket for each worker.
+    addresses.dedup();
+    for ListenAddress { address, transport } in addresses {
         if has_predecessor {
             warn!(
-                "the running Daymark listens on {address} by {transport}, and this configuration has no such `listen`"
+                "the running Daymark listens on {address} by {transport}, and the configuration has no such `listen`; no one \
+                 answers there from now on"
             );
         } else {
             warn!(
-                "the service manager has bound {address} by {transport}, but the configuration has no such `listen`, so \
-                 no one answers there; change one of the two"
+                "the service manager has bound {address} by {transport}, but the configuration has no such `listen`, so no one \
+                 answers there; change one of the two"
             );
         }
     }

@@ -109,7 +109,7 @@ impl App {
             events: Events::default(),
             metrics: self.metrics,
             watchdog: Watchdog::default(),
-            state: StateHealth::default(),
+            state: self.state,
         };
         if let Some(directory) = self.directory {
             spawner.directory(directory, &self.config);
@@ -121,7 +121,7 @@ impl App {
             spawner.driver(&self.config, &signing_lines, &nodes.discovered, self.transport);
         let providers = spawner.publishers(self.authoritative.as_ref(), self.remote_providers, &decisions, &lease);
         if let Some(server) = self.authoritative.clone().filter(|_| !self.is_serving) {
-            spawner.tasks.serve_dns(server, stop.clone());
+            spawner.tasks.serve_dns(server, None, stop.clone());
         }
         spawner.tasks.spawn("the notifier", notify::keep_alive(spawner.watchdog.clone(), stop.clone()));
         // The publishers alone keep the decisions, so the state writer ends with them.

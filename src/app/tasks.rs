@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
 
-use daymark_authoritative::Authoritative;
+use daymark_authoritative::{Authoritative, PreparedSockets};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -68,9 +68,19 @@ impl Tasks {
         });
     }
 
-    /// Serves DNS until the shutdown.
-    pub(super) fn serve_dns(&mut self, server: Arc<Authoritative>, stop: CancellationToken) {
-        self.spawn_fallible("the DNS server", async move { server.serve(stop).await });
+    /// Serves DNS until the shutdown, from sockets that are prepared already or are prepared now.
+    pub(super) fn serve_dns(
+        &mut self,
+        server: Arc<Authoritative>,
+        prepared: Option<PreparedSockets>,
+        stop: CancellationToken,
+    ) {
+        self.spawn_fallible("the DNS server", async move {
+            match prepared {
+                Some(prepared) => server.serve_prepared(prepared, stop).await,
+                None => server.serve(stop).await,
+            }
+        });
     }
 
     /// Waits for the next task to end. `None` if all have ended. An end before the shutdown is an error.

@@ -19,6 +19,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::client::{Api, segment};
 use super::log::{self, Format};
+use super::run::signals;
 use super::{Failure, Outcome, block_on, print};
 use crate::app::App;
 use crate::start::StartConfig;
@@ -69,7 +70,7 @@ async fn run_demo(arguments: &Arguments) -> Result<(), Failure> {
     let cluster = DemoCluster::start()
         .map_err(|error| Failure::Run(format!("the fake apiservers cannot start: {}", error_chain(&*error))))?;
     let config = Config::parse(&cluster.configuration(arguments), "the demo's configuration", cluster.dir.path())?;
-    let app = App::bind(StartConfig::without_file(config), InheritedSockets::default(), None)
+    let app = App::bind(StartConfig::without_file(config), signals()?, InheritedSockets::default(), None)
         .map_err(|errors| Failure::Usage(format!("{errors}\nchoose other addresses by --listen and --api")))?;
     print(&cluster.instructions(arguments))?;
     let _log = log::start(Format::Text, LevelFilter::INFO);

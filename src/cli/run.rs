@@ -10,6 +10,7 @@ use tracing::{error, warn};
 use super::log::{self, Format};
 use super::{CONFIG_FILE, Failure, Outcome, Own, block_on};
 use crate::app::{App, TakeOverError, predecessor};
+use crate::os::signals::Signals;
 use crate::os::sockets;
 use crate::start::StartConfig;
 use daymark_files::error_chain;
@@ -65,11 +66,19 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
         warn!("{warning}");
     }
     block_on(async {
+        // From here on a signal is received, also one that comes before everything runs.
+        let signals = signals()?;
         let predecessor = if is_take_over { predecessor(&start.config).await? } else { None };
-        let app = App::bind(start, inherited, predecessor).map_err(|errors| Failure::Usage(errors.to_string()))?;
+        let app =
+            App::bind(start, signals, inherited, predecessor).map_err(|errors| Failure::Usage(errors.to_string()))?;
         app.run().await.map_err(|error| Failure::Run(error_chain(&error)))
     })?;
     Ok(String::new())
+}
+
+/// The signals to this process.
+pub(super) fn signals() -> Result<Signals, Failure> {
+    Signals::new().map_err(|error| Failure::Run(format!("signals cannot be received: {error}")))
 }
 
 impl From<TakeOverError> for Failure {

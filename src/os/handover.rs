@@ -1,13 +1,14 @@
 //! Hands the sockets of a running Daymark over to its successor, by a UNIX socket in the state directory.
 //!
 //! The running one sends a byte for each socket, `u` for UDP or `t` for TCP, with its descriptor (`SCM_RIGHTS` in `unix(7)`), then
-//! `.`. The successor sends `s` once it serves. The running one answers `o` and stops, or `n` if it has another successor. The end of
-//! its lock is its end. This module does not know what is served on the sockets.
+//! `.`. The successor sends `s` once it can serve. The running one answers `o` and stops. It refuses by `n` if it has another successor,
+//! and by `d` if its state is not on the disk. The end of its lock is its end. This module does not know what is served on the sockets.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
+use std::future::ready;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,12 +28,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 const FILE: &str = "take-over.sock";
+/// The length of the longest path of a UNIX socket, with its zero at the end.
+const MAX_PATH_BYTES: usize = 108;
 const UDP: u8 = b'u';
 const TCP: u8 = b't';
 const END: u8 = b'.';
 const SERVES: u8 = b's';
 const STOPS: u8 = b'o';
 const REFUSES: u8 = b'n';
+const UNSAVED: u8 = b'd';
 
 /// The time in which the other process sends or takes the sockets, or answers.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,7 +51,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum HandoverError {
     /// The UNIX socket cannot be used.
-    #[error("{} cannot be used; the same user as that of the running Daymark is needed", .path.display())]
+    #[error("{} cannot be used", .path.display())]
     Unusable {
         /// The path of the UNIX socket.
         path: PathBuf,
@@ -76,6 +80,19 @@ pub enum HandoverError {
     /// It has another successor.
     #[error("another process has taken over meanwhile")]
     Refused,
+    /// Its state would be lost.
+    #[error(
+        "the running Daymark cannot save its state, which would be lost; `daymark status` has the alarm with the cause"
+    )]
+    Unsaved,
+    /// A process has the state and hands nothing over.
+    #[error("the state in {} is in use by {by}, which hands nothing over; stop it first", .dir.display())]
+    NotOffered {
+        /// The state directory.
+        dir: PathBuf,
+        /// The process, by its own description.
+        by: String,
+    },
     /// It has sent something else than sockets.
     #[error("the running Daymark has sent something that is no socket, so its version does not fit; stop it first")]
     NoSocket,
@@ -100,7 +117,7 @@ impl Predecessor {
     pub async fn find(dir: &Path) -> Result<Option<Self>, HandoverError> {
         let path = dir.join(FILE);
         let unusable = |source| HandoverError::Unusable { path: path.clone(), source };
-        let stream = match UnixStream::connect(&path).await {
+        let stream = match with_short_path(dir, |path| UnixStream::connect(path.to_owned())).await {
             Ok(stream) => stream,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
                 return Ok(None);
@@ -112,17 +129,23 @@ impl Predecessor {
         Ok(Some(Self { stream, sockets }))
     }
 
-    /// Reports that this process serves.
-    pub async fn ask_to_stop(mut self) -> PredecessorAnswer {
+    /// Reports that this process can serve, and asks the predecessor to stop.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the predecessor goes on.
+    pub async fn ask_to_stop(mut self) -> Result<PredecessorAnswer, HandoverError> {
         let answer = async {
             // One that has gone may have left its answer.
             let _ = self.stream.write_u8(SERVES).await;
             self.stream.read_u8().await
         };
         match timeout(EXCHANGE_TIMEOUT, answer).await {
-            Ok(Ok(STOPS)) => PredecessorAnswer::Stops,
-            Ok(Ok(REFUSES)) => PredecessorAnswer::Refuses,
-            _ => PredecessorAnswer::Missing,
+            Ok(Ok(STOPS)) => Ok(PredecessorAnswer::Stops),
+            Ok(Ok(REFUSES)) => Err(HandoverError::Refused),
+            Ok(Ok(UNSAVED)) => Err(HandoverError::Unsaved),
+            Ok(_) => Ok(PredecessorAnswer::Gone),
+            Err(_) => Ok(PredecessorAnswer::Silent),
         }
     }
 }
@@ -132,10 +155,24 @@ impl Predecessor {
 pub enum PredecessorAnswer {
     /// It stops now.
     Stops,
-    /// It has another successor.
-    Refuses,
-    /// There is none. A signal has stopped it meanwhile, it has crashed, or it hangs.
-    Missing,
+    /// It ends, or has ended: a signal stopped it meanwhile, or it crashed.
+    Gone,
+    /// It hangs.
+    Silent,
+}
+
+/// Calls `connect` with the path of the UNIX socket in a directory. Such a path has at most 107 bytes (`unix(7)`), so a longer one goes
+/// through the descriptor of the directory.
+async fn with_short_path<T, F: Future<Output = io::Result<T>>>(
+    dir: &Path,
+    connect: impl FnOnce(&Path) -> F,
+) -> io::Result<T> {
+    let path = dir.join(FILE);
+    if path.as_os_str().len() < MAX_PATH_BYTES {
+        return connect(&path).await;
+    }
+    let dir = File::open(dir)?;
+    connect(&Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(FILE)).await
 }
 
 /// Both processes write the same files, so they need one user.
@@ -152,6 +189,7 @@ async fn receive_all(stream: &UnixStream) -> Result<InheritedSockets, HandoverEr
             ReceivedSocket { kind: UDP, descriptor: Some(descriptor) } => sockets.udp.push(descriptor.into()),
             ReceivedSocket { kind: TCP, descriptor: Some(descriptor) } => sockets.tcp.push(descriptor.into()),
             ReceivedSocket { kind: REFUSES, .. } => return Err(HandoverError::Refused),
+            ReceivedSocket { kind: UNSAVED, .. } => return Err(HandoverError::Unsaved),
             ReceivedSocket { .. } => return Err(HandoverError::NoSocket),
         }
     }
@@ -190,36 +228,49 @@ impl SuccessorListener {
     ///
     /// # Panics
     /// If it is called outside a tokio runtime.
-    pub fn bind(dir: &Path) -> io::Result<Self> {
-        let path = dir.join(FILE);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&path)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-        Ok(Self(listener))
+    pub async fn bind(dir: &Path) -> Result<Self, HandoverError> {
+        let bind = |path: &Path| {
+            let bound = match fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                _ => UnixListener::bind(path),
+            };
+            let restricted =
+                bound.and_then(|listener| fs::set_permissions(path, Permissions::from_mode(0o600)).map(|()| listener));
+            ready(restricted)
+        };
+        let listener = with_short_path(dir, bind).await;
+        listener.map(Self).map_err(|source| HandoverError::Unusable { path: dir.join(FILE), source })
     }
 
-    /// Hands the sockets over to each process that asks, until one of them serves. Each other one is a warning.
-    pub async fn hand_over(&self, sockets: &Arc<InheritedSockets>) {
+    /// Hands the sockets over to each process that asks, until one of them serves. Each other one is a warning. While `is_saved` is
+    /// false, each is refused.
+    pub async fn hand_over(&self, sockets: &Arc<InheritedSockets>, is_saved: impl Fn() -> bool) {
         let mut exchanges = JoinSet::new();
         let found = CancellationToken::new();
         loop {
             tokio::select! {
-                accepted = self.0.accept(), if exchanges.len() < MAX_EXCHANGES => {
-                    match accepted {
-                        Ok((stream, _)) => drop(exchanges.spawn(exchange(stream, Arc::clone(sockets), found.clone()))),
-                        Err(error) => {
-                            warn!("no other Daymark can take over from this one now: {error}");
-                            sleep(ACCEPT_PAUSE).await;
-                        }
+                accepted = self.0.accept(), if exchanges.len() < MAX_EXCHANGES => match accepted {
+                    Ok((stream, _)) if is_saved() => {
+                        exchanges.spawn(exchange(stream, Arc::clone(sockets), found.clone()));
                     }
-                }
-                Some(ended) = exchanges.join_next() => match answer(ended, STOPS).await {
-                    Ok(()) => break,
+                    Ok((mut stream, _)) => {
+                        warn!("another Daymark asked for the sockets of this one, whose state is not saved, and is refused");
+                        // It may have gone away meanwhile.
+                        let _ = stream.write_u8(UNSAVED).await;
+                    }
                     Err(error) => {
-                        warn!("another Daymark asked for the sockets of this one, and does not take its place: {error}");
+                        warn!("no other Daymark can take over from this one now: {error}");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(ended) = exchanges.join_next() => {
+                    let byte = if is_saved() { STOPS } else { UNSAVED };
+                    match answer(ended, byte).await {
+                        Ok(()) if byte == STOPS => break,
+                        Ok(()) => warn!("another Daymark was about to take over, and is refused: the state is not saved"),
+                        Err(error) => {
+                            warn!("another Daymark asked for the sockets of this one, and does not take its place: {error}");
+                        }
                     }
                 },
             }
@@ -302,64 +353,97 @@ mod tests {
     #[tokio::test]
     async fn a_successor_gets_the_sockets_and_the_word_that_the_other_one_stops() {
         let dir = tempfile::tempdir().unwrap();
-        let listener = SuccessorListener::bind(dir.path()).unwrap();
+        let listener = SuccessorListener::bind(dir.path()).await.unwrap();
         let handed = sockets();
         let successor = async {
             let predecessor = found(dir.path()).await;
             let addresses: Vec<_> = predecessor.sockets.addresses().collect();
-            assert_eq!(predecessor.ask_to_stop().await, PredecessorAnswer::Stops);
+            assert_eq!(predecessor.ask_to_stop().await.unwrap(), PredecessorAnswer::Stops);
             addresses
         };
-        let ((), addresses) = tokio::join!(listener.hand_over(&handed), successor);
+        let ((), addresses) = tokio::join!(listener.hand_over(&handed, || true), successor);
         assert_eq!(addresses, handed.addresses().collect::<Vec<_>>());
     }
 
     #[tokio::test]
     async fn one_that_goes_away_and_one_that_says_nothing_keep_no_other_from_taking_over() {
         let dir = tempfile::tempdir().unwrap();
-        let listener = SuccessorListener::bind(dir.path()).unwrap();
+        let listener = SuccessorListener::bind(dir.path()).await.unwrap();
         let handed = sockets();
         let successor = async {
             drop(found(dir.path()).await);
             let silent = found(dir.path()).await;
-            assert_eq!(found(dir.path()).await.ask_to_stop().await, PredecessorAnswer::Stops);
+            assert_eq!(found(dir.path()).await.ask_to_stop().await.unwrap(), PredecessorAnswer::Stops);
             silent
         };
-        let ((), silent) = tokio::join!(listener.hand_over(&handed), successor);
-        assert_eq!(silent.ask_to_stop().await, PredecessorAnswer::Refuses);
+        let ((), silent) = tokio::join!(listener.hand_over(&handed, || true), successor);
+        assert!(matches!(silent.ask_to_stop().await, Err(HandoverError::Refused)));
     }
 
     #[tokio::test]
     async fn one_of_several_is_the_successor() {
         let dir = tempfile::tempdir().unwrap();
-        let listener = SuccessorListener::bind(dir.path()).unwrap();
+        let listener = SuccessorListener::bind(dir.path()).await.unwrap();
         let handed = sockets();
         let successors = async {
             let (first, second, third) = (found(dir.path()).await, found(dir.path()).await, found(dir.path()).await);
             tokio::join!(first.ask_to_stop(), second.ask_to_stop(), third.ask_to_stop())
         };
-        let ((), answers) = tokio::join!(listener.hand_over(&handed), successors);
-        let mut answers: [PredecessorAnswer; 3] = answers.into();
-        answers.sort_by_key(|answer| *answer != PredecessorAnswer::Stops);
-        assert_eq!(answers, [PredecessorAnswer::Stops, PredecessorAnswer::Refuses, PredecessorAnswer::Refuses]);
+        let ((), answers) = tokio::join!(listener.hand_over(&handed, || true), successors);
+        let answers: [_; 3] = answers.into();
+        let stops = answers.iter().filter(|answer| matches!(answer, Ok(PredecessorAnswer::Stops))).count();
+        let refused = answers.iter().filter(|answer| matches!(answer, Err(HandoverError::Refused))).count();
+        assert_eq!((stops, refused), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn a_predecessor_whose_state_is_not_saved_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = SuccessorListener::bind(dir.path()).await.unwrap();
+        let handed = sockets();
+        let is_saved = std::cell::Cell::new(false);
+        let successors = async {
+            assert!(matches!(Predecessor::find(dir.path()).await, Err(HandoverError::Unsaved)));
+            is_saved.set(true);
+            let predecessor = found(dir.path()).await;
+            is_saved.set(false);
+            assert!(matches!(predecessor.ask_to_stop().await, Err(HandoverError::Unsaved)));
+            is_saved.set(true);
+            found(dir.path()).await.ask_to_stop().await.unwrap()
+        };
+        let ((), answer) = tokio::join!(listener.hand_over(&handed, || is_saved.get()), successors);
+        assert_eq!(answer, PredecessorAnswer::Stops);
+    }
+
+    #[tokio::test]
+    async fn a_directory_with_a_long_path_works_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let long = dir.path().join("a".repeat(60)).join("b".repeat(60));
+        fs::create_dir_all(&long).unwrap();
+        let listener = SuccessorListener::bind(&long).await.unwrap();
+        let handed = sockets();
+        let successor = async { found(&long).await.ask_to_stop().await.unwrap() };
+        let ((), answer) = tokio::join!(listener.hand_over(&handed, || true), successor);
+        assert_eq!(answer, PredecessorAnswer::Stops);
+        assert!(long.join(FILE).exists());
     }
 
     #[tokio::test]
     async fn a_predecessor_that_ends_gives_no_answer() {
         let dir = tempfile::tempdir().unwrap();
-        let listener = SuccessorListener::bind(dir.path()).unwrap();
+        let listener = SuccessorListener::bind(dir.path()).await.unwrap();
         let handed = sockets();
         let predecessor = tokio::select! {
-            () = listener.hand_over(&handed) => unreachable!("nobody serves"),
+            () = listener.hand_over(&handed, || true) => unreachable!("nobody serves"),
             predecessor = found(dir.path()) => predecessor,
         };
-        assert_eq!(predecessor.ask_to_stop().await, PredecessorAnswer::Missing);
+        assert_eq!(predecessor.ask_to_stop().await.unwrap(), PredecessorAnswer::Gone);
     }
 
     #[tokio::test]
     async fn a_predecessor_that_breaks_off_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let listener = SuccessorListener::bind(dir.path()).unwrap();
+        let listener = SuccessorListener::bind(dir.path()).await.unwrap();
         let broken_off = async { drop(listener.0.accept().await.unwrap()) };
         let (found, ()) = tokio::join!(Predecessor::find(dir.path()), broken_off);
         assert!(matches!(found.map(|_| ()), Err(HandoverError::BrokenOff(_))));
@@ -368,7 +452,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_predecessor_that_says_nothing_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let _silent = SuccessorListener::bind(dir.path()).unwrap();
+        let _silent = SuccessorListener::bind(dir.path()).await.unwrap();
         assert!(matches!(Predecessor::find(dir.path()).await.map(|_| ()), Err(HandoverError::Silent)));
     }
 

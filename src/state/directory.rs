@@ -86,7 +86,7 @@ impl StateDirectory {
     }
 
     /// The number of times that the directory was made again. It follows the directory.
-    pub fn deletions(&self) -> watch::Receiver<u64> {
+    fn deletions(&self) -> watch::Receiver<u64> {
         self.0.deletions.subscribe()
     }
 

@@ -47,6 +47,12 @@ impl StateLock {
         Self::take_opened(dir, command, open)
     }
 
+    /// The process that holds the lock of `dir`, by its own description. `None` if nobody does, or if that cannot be known.
+    pub fn holder(dir: &Path) -> Option<String> {
+        let file = File::open(dir.join(FILE)).ok()?;
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| holder(&file))
+    }
+
     /// Takes the lock on the file that `open` gives. A directory that is deleted meanwhile takes that file with it, and another
     /// process may lock a new one, so this begins anew until the locked file is the one in `dir`.
     fn take_opened(

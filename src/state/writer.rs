@@ -83,6 +83,11 @@ impl StateHealth {
         let _ = self.0.directory.set(directory);
     }
 
+    /// The number of times that this process has locked the directory.
+    fn locks(&self) -> u64 {
+        self.0.directory.get().map_or(0, |directory| *directory.locks().borrow())
+    }
+
     /// The alarms, as sentences.
     pub fn alarms(&self) -> Vec<String> {
         let deleted = self.0.directory.get().and_then(StateDirectory::alarm);
@@ -213,8 +218,8 @@ pub struct StateWriter<M> {
     running: Option<RunningWriter<M>>,
     /// The begin of the last save.
     tried_at: Option<Instant>,
-    /// The number of deletions of the directory of which this writer knows.
-    deletions: u64,
+    /// The number of locks of the directory of which this writer knows.
+    locks: u64,
     thread: BlockingThread,
 }
 
@@ -229,12 +234,12 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> State
     /// Makes the writer of a file whose present content is `saved`.
     pub fn new(file: StateFile<M>, health: StateHealth, saved: Option<M>) -> Self {
         Self {
+            locks: health.locks(),
             file,
             health,
             saved,
             running: None,
             tried_at: None,
-            deletions: 0,
             thread: BlockingThread::start("state writer"),
         }
     }
@@ -242,7 +247,7 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> State
     /// Begins to save a state, and waits for it no longer than [`WRITE_TIMEOUT`]. It does nothing if the state is saved, or if an
     /// earlier save is under way.
     pub(crate) async fn save(&mut self, memory: &M) {
-        self.notice_deletion();
+        self.notice_lock();
         if self.running.is_none() && self.saved.as_ref() != Some(memory) {
             self.begin(memory);
             // A longer save goes on in the background.
@@ -263,26 +268,30 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned + Send + 'static> State
             // A caller that waits for something else too calls this again and again.
             None if self.saved.as_ref() != Some(memory) => {
                 let tried_at = *self.tried_at.get_or_insert_with(Instant::now);
-                tokio::time::sleep_until(tried_at + RETRY_INTERVAL).await;
+                let retry = tokio::time::sleep_until(tried_at + RETRY_INTERVAL);
+                tokio::select! {
+                    () = retry => {}
+                    () = self.locked_anew() => {}
+                }
             }
-            None => self.deleted().await,
+            None => self.locked_anew().await,
         }
     }
 
-    /// Forgets the saved content if the directory was deleted with it.
-    fn notice_deletion(&mut self) {
-        let deletions = self.health.0.directory.get().map_or(0, |directory| *directory.deletions().borrow());
-        if deletions != self.deletions {
-            self.deletions = deletions;
+    /// Forgets the saved content if the directory was locked anew: it was deleted, or another process had it until then.
+    fn notice_lock(&mut self) {
+        let locks = self.health.locks();
+        if locks != self.locks {
+            self.locks = locks;
             self.saved = None;
         }
     }
 
-    /// Waits until the directory has been deleted and made again.
-    async fn deleted(&self) {
+    /// Waits until the directory has been locked anew.
+    async fn locked_anew(&self) {
         if let Some(directory) = self.health.0.directory.get() {
             // The directory lives as long as this writer.
-            let _ = directory.deletions().wait_for(|deletions| *deletions != self.deletions).await;
+            let _ = directory.locks().wait_for(|locks| *locks != self.locks).await;
         } else {
             std::future::pending::<()>().await;
         }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{IoSlice, Read, Write};
 use std::mem::MaybeUninit;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 
 use crate::support::dns::{Clients, look_up};
 use crate::support::nodes::{self, Nodes, Plan};
-use crate::support::{Daymark, Finished, POOL, daymark, finish, until};
+use crate::support::{Daymark, Finished, POOL, daymark, finish, http, until};
 
 /// The number of upgrades, one after the other.
 const UPGRADES: usize = 10;
@@ -138,9 +138,7 @@ fn of_several_processes_at_once_one_takes_over() {
             None => true,
             Some(status) => {
                 let log = other.log();
-                // The last one may have come while the first was about to listen for its own successor.
-                let is_refused = ["this process does not take over", "cannot take over", "in use"];
-                let is_refused = is_refused.iter().any(|words| log.contains(words));
+                let is_refused = log.contains("another process has taken over meanwhile") || log.contains("in use");
                 assert!(status.success() || is_refused, "{status}: {log}");
                 false
             }
@@ -155,17 +153,81 @@ fn of_several_processes_at_once_one_takes_over() {
 #[test]
 fn a_low_limit_of_descriptors_is_raised_or_named() {
     let mut running = Running::start_with(1, |plan| plan.provider = "    udpWorkers: 40".to_owned());
+    let workers = 40;
+    let config = running.config.clone();
     let with_limits = |soft: u32, hard: u32| {
         let mut command = Command::new("sh");
         let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" run --take-over -c \"$1\"");
-        command.args(["-c", &script, crate::support::BINARY]).arg(&running.config);
+        command.args(["-c", &script, crate::support::BINARY]).arg(&config);
         command
     };
-    let (mut low, mut raised) = (with_limits(30, 30), with_limits(30, 2000));
-    running.survives(&finish(&mut low), 1, "more sockets than this process may open file descriptors");
-    let next = Daymark::start(&mut raised);
+    let too_few = "more sockets than this process may open file descriptors";
+    running.survives(&finish(&mut with_limits(30, 30)), 1, too_few);
+    // The sockets fit, and what serving and probing need does not.
+    for limit in [workers + 20, 2 * workers + 10, 3 * workers] {
+        running.survives(&finish(&mut with_limits(limit, limit)), 2, "of them for itself");
+    }
+    let next = Daymark::start(&mut with_limits(30, 2000));
     assert!(running.daymark.process.wait().success());
     next.answers(&running.nodes.addresses(), "ready");
+}
+
+#[test]
+fn a_process_that_could_not_probe_leaves_the_running_one_alone() {
+    let mut running = Running::start(1);
+    let text = running.plan.to_string().replace("ca: ca.crt", "ca: absent.crt");
+    let config = running.nodes.path("changed.yaml");
+    fs::write(&config, text).unwrap();
+    running.survives(
+        &finish(&mut take_over(&config)),
+        2,
+        "absent.crt does not exist; a file is needed, because the running",
+    );
+}
+
+#[test]
+fn a_process_whose_state_is_not_saved_is_not_replaced() {
+    let mut running = Running::start(1);
+    let dir = running.nodes.path("state");
+    // No file can be made where a directory is.
+    fs::create_dir(dir.join("state.json.new")).unwrap();
+    let node = format!("/api/v1/pools/{POOL}/nodes/cp-1/override");
+    let token = running.nodes.token();
+    let body = r#"{"kind": "force", "for": "10m", "author": "ada", "reason": "a change to save"}"#;
+    let (code, answer) = http(running.daymark.admin, "PUT", &node, Some(&token), body);
+    assert_eq!(code, 200, "{answer}");
+    running.daymark.logs("cannot be written");
+    running.survives(&finish(&mut take_over(&running.config)), 1, "the running Daymark cannot save its state");
+    fs::remove_dir(dir.join("state.json.new")).unwrap();
+    running.daymark.logs("can be written again");
+    let next = Daymark::start(&mut take_over(&running.config));
+    assert!(running.daymark.process.wait().success());
+    assert!(next.get("/api/v1/status").1.contains("a change to save"));
+}
+
+#[test]
+fn one_that_is_ending_is_waited_for() {
+    let mut running = Running::start(1);
+    // A request without its end keeps the admin API for a second.
+    let mut request = TcpStream::connect(running.daymark.admin).unwrap();
+    request.write_all(b"GET /api/v1/status HTTP/1.1\r\n").unwrap();
+    running.daymark.process.signal("TERM");
+    running.daymark.logs("stopping; a second signal");
+    let next = Daymark::start(&mut take_over(&running.config));
+    assert!(running.daymark.process.wait().success());
+    next.answers(&running.nodes.addresses(), "ready");
+}
+
+#[test]
+fn a_signal_after_the_hand_over_is_the_first_one() {
+    let mut running = Running::start(1);
+    let mut request = TcpStream::connect(running.daymark.admin).unwrap();
+    request.write_all(b"GET /api/v1/status HTTP/1.1\r\n").unwrap();
+    let next = Daymark::spawn(&mut take_over(&running.config));
+    running.daymark.logs("another Daymark serves in place of this one");
+    running.daymark.process.signal("TERM");
+    assert!(running.daymark.process.wait().success(), "{}", running.daymark.log());
+    next.logs("the admin API listens on");
 }
 
 #[test]
@@ -188,7 +250,7 @@ fn an_address_that_the_new_configuration_does_not_have_is_a_warning() {
     assert!(running.daymark.process.wait().success());
     let dns = running.daymark.dns;
     for transport in ["udp", "tcp"] {
-        next.logs(&format!("the running Daymark listens on {dns} by {transport}, and this configuration has no such"));
+        next.logs(&format!("the running Daymark listens on {dns} by {transport}, and the configuration has no such"));
     }
     assert_ne!(next.dns, dns);
     assert_eq!(look_up(next.dns).len(), 1);

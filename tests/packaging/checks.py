@@ -423,8 +423,7 @@ def podman(checks, nodes, files, **_):
 
 def containers_take_over(checks, nodes):
     """Lets one container after the other take over: each has the options of the page, and its arguments for an upgrade."""
-    (start,) = [command for command, _ in page("From the image") if command.startswith("podman run")]
-    (arguments,) = re.findall(r"^ *# podman run .* daymark:new (run --take-over .*)$", read(f"{ROOT}/docs/install.md"), re.M)
+    (upgrade,) = re.findall(r"^ *# (podman run .* run --take-over .*)$", read(f"{ROOT}/docs/install.md"), re.M)
     nodes.stop(NODES[1])
     ready = [NODES[0], NODES[2]]
     until("the ended node is not answered", lambda: answers() == ready)
@@ -433,7 +432,7 @@ def containers_take_over(checks, nodes):
         for number in range(UPGRADES):
             clients.go_on()
             name = f"daymark-{number}"
-            sh(start.replace("--name daymark ", f"--name {name} ") + f" {arguments}")
+            sh(upgrade.replace("--name daymark-new ", f"--name {name} "))
             code = sh(f"timeout {WAIT_TIMEOUT} podman wait {former}").strip()
             checks.check(f"the container {name} takes over, and the former one ends with code {code}", code == "0")
             former = name

@@ -49,7 +49,7 @@ pub use bind::{BindError, InheritedSockets, ListenAddress, SocketError, allow_mi
 pub use counters::{DnsTransport, ResponseCount};
 pub use dnssec::{DenialOfExistence, DnssecKey, DnssecKeyError, KeyRole, SigningSettings, ZoneKey};
 pub use rate_limit::{LOOPBACK, RateLimitCounts, RateLimitMode, RateLimitSettings};
-pub use server::{Authoritative, PreparedZones, ServeError, ZoneKeyStatus, ZoneSignatures};
+pub use server::{Authoritative, PreparedSockets, PreparedZones, ServeError, ZoneKeyStatus, ZoneSignatures};
 pub use settings::{MasterFile, Nameserver, ServerIdentity, ServerSettings, ZoneSettings};
 pub use zone::{
     IncludeError, MAX_INCLUDES, MAX_ZONE_BYTES, MissingGlue, SyntaxError, Zone, ZoneError, ZoneErrors, included_files,

@@ -108,22 +108,47 @@ impl Authoritative {
     /// # Panics
     /// If it is called outside a tokio runtime.
     pub async fn serve(&self, stop: CancellationToken) -> Result<(), ServeError> {
+        self.serve_prepared(self.prepare()?, stop).await
+    }
+
+    /// Takes every descriptor that serving needs, so that [`serve_prepared`](Self::serve_prepared) begins without a fault.
+    ///
+    /// # Panics
+    /// If it is called outside a tokio runtime.
+    pub fn prepare(&self) -> Result<PreparedSockets, ServeError> {
+        let clone = |sockets: &BoundSockets| {
+            let address = sockets.address;
+            let listener = sockets.tcp.try_clone().and_then(TcpListener::from_std);
+            let listener =
+                listener.map_err(|source| ServeError::Socket { address, transport: DnsTransport::Tcp, source })?;
+            Ok(TcpEndpoint { address, listener })
+        };
+        Ok(PreparedSockets {
+            tcp: self.sockets.iter().map(clone).collect::<Result<_, ServeError>>()?,
+            udp: self.endpoints()?,
+            signal: StopSignal::new().map_err(ServeError::Signal)?,
+        })
+    }
+
+    /// Serves from prepared sockets until `stop` is cancelled. Every task has ended when this returns.
+    ///
+    /// # Panics
+    /// If it is called outside a tokio runtime.
+    pub async fn serve_prepared(&self, prepared: PreparedSockets, stop: CancellationToken) -> Result<(), ServeError> {
+        let PreparedSockets { tcp, udp, signal } = prepared;
         // A child token, so that a task that fails can stop the others.
         let stop = stop.child_token();
         let mut tasks = JoinSet::new();
-        for sockets in &self.sockets {
-            let address = sockets.address;
+        for TcpEndpoint { address, listener } in tcp {
             let tcp_error = move |source| ServeError::Socket { address, transport: DnsTransport::Tcp, source };
-            let tcp = sockets.tcp.try_clone().and_then(TcpListener::from_std).map_err(tcp_error)?;
             let limits = self.limits.clone();
             let responder = Arc::clone(&self.responder);
             let stopped = stop.clone();
-            tasks.spawn(async move { tcp::serve(tcp, &responder, &limits, &stopped).await.map_err(tcp_error) });
+            tasks.spawn(async move { tcp::serve(listener, &responder, &limits, &stopped).await.map_err(tcp_error) });
         }
-        let signal = StopSignal::new().map_err(ServeError::Signal)?;
         // The workers end also if this future is dropped.
         let _at_the_end = signal.clone().on_drop();
-        for endpoints in self.endpoints()? {
+        for endpoints in udp {
             let responder = Arc::clone(&self.responder);
             let signal = signal.clone();
             tasks.spawn_blocking(move || udp::serve(&endpoints, &responder, &signal).map_err(ServeError::from));
@@ -212,6 +237,20 @@ impl Authoritative {
     fn replace_served(&self, inputs: &ServedInputs, now: u64) {
         self.responder.served.store(Arc::new(inputs.served(&self.properties, now)));
     }
+}
+
+/// The descriptors of a server that is about to begin. The kernel queues queries meanwhile.
+pub struct PreparedSockets {
+    tcp: Vec<TcpEndpoint>,
+    /// The sockets of each worker.
+    udp: Vec<Vec<UdpEndpoint>>,
+    signal: StopSignal,
+}
+
+/// A listener that is to be served.
+struct TcpEndpoint {
+    address: SocketAddr,
+    listener: TcpListener,
 }
 
 /// Zones that are built and checked, ready to be served.

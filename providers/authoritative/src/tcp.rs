@@ -6,6 +6,7 @@
 //! never read.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,10 +72,14 @@ pub(crate) async fn serve_stream(
     let mut query = Vec::new();
     let mut response = Vec::new();
     let mut framed = Vec::new();
+    // They begin with the stop, whatever the client sends after it.
+    let mut last_query = pin!(after_stop(stop, LAST_QUERY_GRACE));
+    let mut last_response = pin!(after_stop(stop, LAST_RESPONSE_GRACE));
     loop {
         let read = tokio::select! {
+            biased;
+            () = &mut last_query => break,
             read = timeout(idle_timeout, read_query(&mut stream, &mut query)) => read??,
-            () = after_stop(stop, LAST_QUERY_GRACE) => break,
         };
         if read == ReadOutcome::EndOfStream {
             break;
@@ -90,7 +95,7 @@ pub(crate) async fn serve_stream(
         framed.extend_from_slice(&response);
         tokio::select! {
             written = timeout(idle_timeout, stream.write_all(&framed)) => written??,
-            () = after_stop(stop, LAST_RESPONSE_GRACE) => break,
+            () = &mut last_response => break,
         }
         activity.set_idle();
     }

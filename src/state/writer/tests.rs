@@ -65,7 +65,7 @@ fn slow_save(file: StateFile<Memory>, health: StateHealth, memory: Memory, is_la
         saved: None,
         running,
         tried_at: None,
-        deletions: 0,
+        locks: 0,
         thread: BlockingThread::start("test"),
     };
     SlowSave { writer, answer }

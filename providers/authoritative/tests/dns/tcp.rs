@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use daymark_authoritative::ServerSettings;
 use daymark_connections::ConnectionLimits;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
@@ -173,6 +173,27 @@ async fn a_client_that_fills_the_server_with_idle_connections_shuts_no_other_out
     }
     let counts = server.connections().counts();
     assert_eq!((counts.open, counts.evicted_by_client_limit, counts.evicted_by_limit), (256, 224, 1));
+}
+
+#[tokio::test]
+async fn a_client_that_never_pauses_does_not_keep_the_server_from_stopping() {
+    let server = TestServer::with_addresses(&["192.0.2.1"]);
+    let mut connection = server.connect().await;
+    let query = TestQuery::new(POOL, A).bytes();
+    connection.send(&query).await;
+    connection.receive().await;
+    let asking = tokio::spawn(async move {
+        let framed = [&u16::try_from(query.len()).unwrap().to_be_bytes(), &query[..]].concat();
+        // Until the server has closed the connection.
+        while connection.0.write_all(&framed).await.is_ok() && connection.0.read_u16().await.is_ok() {
+            let mut response = vec![0; query.len() + 16];
+            if connection.0.read_exact(&mut response).await.is_err() {
+                break;
+            }
+        }
+    });
+    server.stop().await.unwrap();
+    within_timeout(asking).await.unwrap();
 }
 
 #[tokio::test]
