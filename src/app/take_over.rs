@@ -196,7 +196,7 @@ async fn offer(directory: Option<StateDirectory>, sockets: io::Result<InheritedS
                 Ok(listener) => listener.hand_over(&sockets, || health.errors().is_empty()).await,
                 Err(error) => {
                     refused(&error_chain(&error));
-                    pending().await
+                    pending::<()>().await;
                 }
             }
         };
