@@ -48,7 +48,7 @@ impl<'t> Section<'t> {
         match &node.value {
             TreeValue::Text(text) => Some(Located { value: text.clone(), position: node.position }),
             TreeValue::Empty => None,
-            other => self.wrong_type(key, node.position, other, "a text, in quotes", slips),
+            other => self.wrong_type(key, node.position, other, "a text in quotes", slips),
         }
     }
 
@@ -73,7 +73,13 @@ impl<'t> Section<'t> {
             TreeValue::List(nodes) => nodes.as_slice(),
             TreeValue::Empty => &[],
             other => {
-                return self.wrong_type(key, entry.node.position, other, "a list, each entry behind a hyphen,", slips);
+                return self.wrong_type(
+                    key,
+                    entry.node.position,
+                    other,
+                    "a list with a hyphen before each entry",
+                    slips,
+                );
             }
         };
         let mut value = Vec::new();
@@ -81,7 +87,7 @@ impl<'t> Section<'t> {
             match &node.value {
                 TreeValue::Text(text) => value.push(Located { value: text.clone(), position: node.position }),
                 other => {
-                    self.wrong_type(&format!("{key}[]"), node.position, other, "a text, in quotes", slips).unwrap_or(())
+                    self.wrong_type(&format!("{key}[]"), node.position, other, "a text in quotes", slips).unwrap_or(())
                 }
             }
         }

@@ -68,7 +68,7 @@ pub enum SlipKind {
         max_kib: usize,
     },
     /// A value, or a key without a value, and the next key are on one line.
-    #[error("{} and the key `{key}` run together on one line; begin a new line before `{key}:`", quoted(before))]
+    #[error("`{}` and the key `{key}` run together on one line; begin a new line before `{key}:`", shortened(before))]
     RunTogether {
         /// The text before the key.
         before: String,
@@ -76,7 +76,7 @@ pub enum SlipKind {
         key: String,
     },
     /// A value begins with a quote and does not end with one.
-    #[error("{} has no closing quote; end it with {mark}, on the same line", quoted(text))]
+    #[error("`{}` has no closing quote; end it with {mark}, on the same line", shortened(text))]
     NoClosingQuote {
         /// The value, with its opening quote.
         text: String,
@@ -85,8 +85,8 @@ pub enum SlipKind {
     },
     /// A value ends with a quote and does not begin with one.
     #[error(
-        "{} ends with a quote and begins without one; begin it with {mark}, or remove the quote at its end",
-        quoted(text)
+        "`{}` ends with a quote and begins without one; begin it with {mark}, or remove the quote at its end",
+        shortened(text)
     )]
     NoOpeningQuote {
         /// The value, with its closing quote.

@@ -2,6 +2,7 @@
 //! kubeadm's keys.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -97,9 +98,9 @@ impl TreeNode {
             TreeValue::Map(entries) => {
                 let mut firsts = BTreeMap::new();
                 for entry in entries {
-                    let first_line = *firsts.entry(&entry.key).or_insert(entry.position.line);
-                    if first_line != entry.position.line {
-                        duplicates.push(DuplicateEntry { entry, first_line });
+                    match firsts.entry(&entry.key) {
+                        Entry::Vacant(vacant) => drop(vacant.insert(entry.position.line)),
+                        Entry::Occupied(first) => duplicates.push(DuplicateEntry { entry, first_line: *first.get() }),
                     }
                     duplicates.extend(entry.node.duplicates());
                 }

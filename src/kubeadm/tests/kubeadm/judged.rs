@@ -30,7 +30,7 @@ fn the_port_of_the_apiserver_counts_where_the_endpoint_has_none() {
         [
             "error: line 5, column 23: controlPlaneEndpoint: the port is 8443 by default, and that of the pool is 6443; write \
              api.example.com:6443",
-            "error: line 30, column 13: localAPIEndpoint.bindPort: is 8443, and the port of the pool is 6443; a name has no port of its \
+            "error: line 31, column 13: localAPIEndpoint.bindPort: is 8443, and the port of the pool is 6443; a name has no port of its \
              own, so write 6443",
         ]
     );
@@ -134,7 +134,7 @@ fn an_api_that_the_release_of_kubeadm_does_not_read_is_told() {
 #[test]
 fn each_document_of_an_old_api_is_told() {
     let lines: Vec<_> = api(V1BETA1, "1.22").iter().map(|slip| slip[..15].to_owned()).collect();
-    assert_eq!(lines, ["error: line 1, ", "error: line 26,"]);
+    assert_eq!(lines, ["error: line 1, ", "error: line 27,"]);
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn each_fault_is_a_sentence() {
     }
     assert_eq!(
         error(&KUBECONFIG.replace("https://api.example.com:6443", "[]")),
-        "line 17, column 13: server: is a list; a text, in quotes is allowed"
+        "line 17, column 13: cluster.server: is a list; a text in quotes is allowed"
     );
     let no_cluster = "the kubeconfig does not name its cluster; `current-context` with one of `contexts` is needed, or a single cluster";
     assert_eq!(error(&KUBECONFIG.replace("current-context: admin@prod\n", "")), no_cluster);

@@ -30,9 +30,9 @@ fn the_documents_of_a_file_are_read_with_the_lines_of_their_values() {
     let sans: Vec<u64> = cluster.apiserver_sans.entries.unwrap().iter().map(|san| san.position.line).collect();
     assert_eq!(sans, [11, 12, 13, 14, 15]);
     let init = file.init.unwrap();
-    assert_eq!((init.position.line, init.bind_port.unwrap().value, init.certificate_key), (26, 6443, None));
+    assert_eq!((init.position.line, init.bind_port.unwrap().value, init.certificate_key), (27, 6443, None));
     let address = init.advertise_address.unwrap();
-    assert_eq!((address.value.as_str(), address.position.line), ("192.0.2.11", 29));
+    assert_eq!((address.value.as_str(), address.position.line), ("192.0.2.11", 30));
     assert_eq!(init.node_name.unwrap().value, "kube-cp-1");
 }
 
