@@ -1,24 +1,24 @@
-//! The documents of kubeadm, as far as Daymark uses them.
+//! The documents of kubeadm, with the fields that Daymark uses.
 
 use super::api::KubeadmApi;
-use super::position::{FilePosition, Located};
-use super::section::Section;
+use super::mapping::Mapping;
+use super::position::{FilePosition, WithPosition};
 use super::slip::{Slip, SlipKind};
 use super::tree::TreeValue;
 
-/// A ClusterConfiguration. A field is `None` if it is not given or of a wrong type.
+/// A `ClusterConfiguration`. A field is `None` if it is not given or of a wrong type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterConfiguration {
     /// The position of the document.
     pub position: FilePosition,
     /// The version of the API; `None` for an unknown one.
-    pub api: Option<Located<KubeadmApi>>,
+    pub api: Option<WithPosition<KubeadmApi>>,
     /// The version of Kubernetes, or a label such as `stable-1`.
-    pub kubernetes_version: Option<Located<String>>,
+    pub kubernetes_version: Option<WithPosition<String>>,
     /// The name of the cluster.
-    pub cluster_name: Option<Located<String>>,
+    pub cluster_name: Option<WithPosition<String>>,
     /// The endpoint as it is written; [`KubeadmFile::endpoint`](super::KubeadmFile::endpoint) has its parts.
-    pub control_plane_endpoint: Option<Located<String>>,
+    pub control_plane_endpoint: Option<WithPosition<String>>,
     /// The networks of the cluster.
     pub networking: Networking,
     /// `apiServer.certSANs`.
@@ -31,11 +31,11 @@ pub struct ClusterConfiguration {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networking {
     /// The addresses of the pods, one CIDR or two with a comma.
-    pub pod_subnet: Option<Located<String>>,
+    pub pod_subnet: Option<WithPosition<String>>,
     /// The addresses of the services, one CIDR or two with a comma.
-    pub service_subnet: Option<Located<String>>,
+    pub service_subnet: Option<WithPosition<String>>,
     /// The domain of the services.
-    pub dns_domain: Option<Located<String>>,
+    pub dns_domain: Option<WithPosition<String>>,
 }
 
 /// The names and addresses that a certificate has beyond those that kubeadm adds.
@@ -44,7 +44,7 @@ pub struct SanList {
     /// The position of its key, or of the nearest key above it.
     pub position: FilePosition,
     /// The entries; `None`: there is no such key.
-    pub entries: Option<Vec<Located<String>>>,
+    pub entries: Option<Vec<WithPosition<String>>>,
 }
 
 /// The members of etcd.
@@ -65,44 +65,44 @@ pub enum Etcd {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExternalEtcd {
     /// The URLs of its members.
-    pub endpoints: Vec<Located<String>>,
+    pub endpoints: Vec<WithPosition<String>>,
     /// The file of its CA.
-    pub ca_file: Option<Located<String>>,
+    pub ca_file: Option<WithPosition<String>>,
     /// The file of the client certificate.
-    pub cert_file: Option<Located<String>>,
+    pub cert_file: Option<WithPosition<String>>,
     /// The file of the client's key.
-    pub key_file: Option<Located<String>>,
+    pub key_file: Option<WithPosition<String>>,
 }
 
-/// An InitConfiguration.
+/// An `InitConfiguration`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InitConfiguration {
     /// The position of the document.
     pub position: FilePosition,
     /// The version of the API; `None` for an unknown one.
-    pub api: Option<Located<KubeadmApi>>,
+    pub api: Option<WithPosition<KubeadmApi>>,
     /// The address of the first node's apiserver.
-    pub advertise_address: Option<Located<String>>,
+    pub advertise_address: Option<WithPosition<String>>,
     /// The port of the first node's apiserver.
-    pub bind_port: Option<Located<u16>>,
+    pub bind_port: Option<WithPosition<u16>>,
     /// The name of the first node.
-    pub node_name: Option<Located<String>>,
+    pub node_name: Option<WithPosition<String>>,
     /// The position of `certificateKey`, if it is given. Its value is a secret, and stays in the file.
     pub certificate_key: Option<FilePosition>,
 }
 
 impl ClusterConfiguration {
-    pub(crate) fn read(document: &Section<'_>, api: Option<Located<KubeadmApi>>, slips: &mut Vec<Slip>) -> Self {
-        let networking = document.section("networking", slips);
-        let mut networking_text = |key| networking.as_ref().and_then(|section| section.text(key, slips));
+    pub(crate) fn read(document: &Mapping<'_>, api: Option<WithPosition<KubeadmApi>>, slips: &mut Vec<Slip>) -> Self {
+        let networking = document.mapping("networking", slips);
+        let mut networking_text = |key| networking.as_ref().and_then(|mapping| mapping.text(key, slips));
         let networking = Networking {
             pod_subnet: networking_text("podSubnet"),
             service_subnet: networking_text("serviceSubnet"),
             dns_domain: networking_text("dnsDomain"),
         };
-        let apiserver = document.section("apiServer", slips);
-        let controller_manager = document.section("controllerManager", slips);
-        let scheduler = document.section("scheduler", slips);
+        let apiserver = document.mapping("apiServer", slips);
+        let controller_manager = document.mapping("controllerManager", slips);
+        let scheduler = document.mapping("scheduler", slips);
         for component in [&apiserver, &controller_manager, &scheduler].into_iter().flatten() {
             check_arguments(component, "extraArgs", api.as_ref(), slips);
         }
@@ -120,17 +120,17 @@ impl ClusterConfiguration {
 }
 
 impl InitConfiguration {
-    pub(crate) fn read(document: &Section<'_>, api: Option<Located<KubeadmApi>>, slips: &mut Vec<Slip>) -> Self {
-        let endpoint = document.section("localAPIEndpoint", slips);
-        let registration = document.section("nodeRegistration", slips);
+    pub(crate) fn read(document: &Mapping<'_>, api: Option<WithPosition<KubeadmApi>>, slips: &mut Vec<Slip>) -> Self {
+        let endpoint = document.mapping("localAPIEndpoint", slips);
+        let registration = document.mapping("nodeRegistration", slips);
         if let Some(registration) = &registration {
             check_arguments(registration, "kubeletExtraArgs", api.as_ref(), slips);
         }
         Self {
             position: document.position,
-            advertise_address: endpoint.as_ref().and_then(|section| section.text("advertiseAddress", slips)),
-            bind_port: endpoint.as_ref().and_then(|section| section.port("bindPort", slips)),
-            node_name: registration.as_ref().and_then(|section| section.text("name", slips)),
+            advertise_address: endpoint.as_ref().and_then(|mapping| mapping.text("advertiseAddress", slips)),
+            bind_port: endpoint.as_ref().and_then(|mapping| mapping.port("bindPort", slips)),
+            node_name: registration.as_ref().and_then(|mapping| mapping.text("name", slips)),
             certificate_key: document.entry("certificateKey").map(|entry| entry.position),
             api,
         }
@@ -138,18 +138,18 @@ impl InitConfiguration {
 }
 
 impl SanList {
-    fn read(section: Option<&Section<'_>>, key: &str, above: FilePosition, slips: &mut Vec<Slip>) -> Self {
-        match section.and_then(|section| section.texts(key, slips)) {
+    fn read(mapping: Option<&Mapping<'_>>, key: &str, above: FilePosition, slips: &mut Vec<Slip>) -> Self {
+        match mapping.and_then(|mapping| mapping.texts(key, slips)) {
             Some(list) => Self { position: list.position, entries: Some(list.value) },
-            None => Self { position: section.map_or(above, |section| section.position), entries: None },
+            None => Self { position: mapping.map_or(above, |mapping| mapping.position), entries: None },
         }
     }
 }
 
 impl Etcd {
-    fn read(document: &Section<'_>, api: Option<&Located<KubeadmApi>>, slips: &mut Vec<Slip>) -> Self {
-        let etcd = document.section("etcd", slips);
-        if let Some(external) = etcd.as_ref().and_then(|etcd| etcd.section("external", slips)) {
+    fn read(document: &Mapping<'_>, api: Option<&WithPosition<KubeadmApi>>, slips: &mut Vec<Slip>) -> Self {
+        let etcd = document.mapping("etcd", slips);
+        if let Some(external) = etcd.as_ref().and_then(|etcd| etcd.mapping("external", slips)) {
             return Self::External(ExternalEtcd {
                 endpoints: external.texts("endpoints", slips).map(|list| list.value).unwrap_or_default(),
                 ca_file: external.text("caFile", slips),
@@ -157,7 +157,7 @@ impl Etcd {
                 key_file: external.text("keyFile", slips),
             });
         }
-        let local = etcd.as_ref().and_then(|etcd| etcd.section("local", slips));
+        let local = etcd.as_ref().and_then(|etcd| etcd.mapping("local", slips));
         if let Some(local) = &local {
             check_arguments(local, "extraArgs", api, slips);
         }
@@ -170,14 +170,14 @@ impl Etcd {
 }
 
 /// Arguments are a list since v1beta4, and a mapping before.
-fn check_arguments(section: &Section<'_>, key: &str, api: Option<&Located<KubeadmApi>>, slips: &mut Vec<Slip>) {
+fn check_arguments(mapping: &Mapping<'_>, key: &str, api: Option<&WithPosition<KubeadmApi>>, slips: &mut Vec<Slip>) {
     let Some(api) = api.map(|api| api.value) else { return };
-    let Some(entry) = section.entry(key) else { return };
+    let Some(entry) = mapping.entry(key) else { return };
     let needed = match (&entry.node.value, api.has_listed_arguments()) {
         (TreeValue::Empty, _) | (TreeValue::List(_), true) | (TreeValue::Map(_), false) => return,
         (_, true) => "a list: write each argument as `- name: NAME` with `value: VALUE` below",
         (_, false) => "a mapping: write each argument as `NAME: VALUE`",
     };
-    let kind = SlipKind::ExtraArgsForm { path: section.path_of(key), is: entry.node.value.type_name(), api, needed };
+    let kind = SlipKind::ExtraArgsForm { path: mapping.path_of(key), is: entry.node.value.type_name(), api, needed };
     slips.push(Slip::new(entry.position, kind));
 }

@@ -2,12 +2,13 @@
 
 use super::api::KubeadmApi;
 use super::cluster::{ClusterConfiguration, InitConfiguration};
+use super::endpoint::{self, ControlPlaneEndpoint};
+use super::mapping::Mapping;
 use super::mended::{MendedLine, MendedText};
-use super::position::{FilePosition, Located};
-use super::section::Section;
+use super::position::{FilePosition, WithPosition};
 use super::slip::{Slip, SlipKind};
 use super::tree::{self, TreeNode, TreeValue};
-use super::{cert_sans, endpoint, subnets};
+use super::{cert_sans, subnets};
 
 /// The size beyond which a text is not read. A file of kubeadm has a few hundred lines.
 pub const MAX_FILE_BYTES: usize = 1 << 20;
@@ -15,12 +16,12 @@ pub const MAX_FILE_BYTES: usize = 1 << 20;
 const CLUSTER: &str = "ClusterConfiguration";
 const INIT: &str = "InitConfiguration";
 
-/// A file of kubeadm. Documents of other programs beside, such as a KubeletConfiguration, are no part of it.
+/// A file of kubeadm. Documents of other programs beside, such as a `KubeletConfiguration`, are no part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KubeadmFile {
-    /// The first ClusterConfiguration.
+    /// The first `ClusterConfiguration`.
     pub cluster: Option<ClusterConfiguration>,
-    /// The first InitConfiguration.
+    /// The first `InitConfiguration`.
     pub init: Option<InitConfiguration>,
     /// The slips, in the order of the file.
     pub slips: Vec<Slip>,
@@ -54,6 +55,11 @@ impl KubeadmFile {
         file
     }
 
+    /// The name and the port of the endpoint; `None` if it is missing or no name, which a slip says.
+    pub fn endpoint(&self) -> Option<ControlPlaneEndpoint> {
+        ControlPlaneEndpoint::of(self.cluster.as_ref()?, self.init.as_ref())
+    }
+
     fn read_document(&mut self, lines: &[MendedLine]) {
         let text: String = lines.iter().flat_map(|line| [line.text.as_str(), "\n"]).collect();
         let in_file = |position: FilePosition| {
@@ -76,7 +82,7 @@ impl KubeadmFile {
     }
 
     fn read_tree(&mut self, tree: &TreeNode) {
-        let Some(document) = Section::document(tree) else {
+        let Some(document) = Mapping::document(tree) else {
             let kind = SlipKind::WrongType {
                 path: "the document".to_owned(),
                 is: tree.value.type_name(),
@@ -104,8 +110,8 @@ impl KubeadmFile {
         }
     }
 
-    fn read_api(&mut self, document: &Section<'_>) -> Option<Located<KubeadmApi>> {
-        let Some(Located { value: text, position }) = document.text("apiVersion", &mut self.slips) else {
+    fn read_api(&mut self, document: &Mapping<'_>) -> Option<WithPosition<KubeadmApi>> {
+        let Some(WithPosition { value: text, position }) = document.text("apiVersion", &mut self.slips) else {
             self.slip(document.position, SlipKind::NoType { key: "apiVersion" });
             return None;
         };
@@ -113,7 +119,7 @@ impl KubeadmFile {
         if api.is_none() {
             self.slip(position, SlipKind::UnknownApi { text });
         }
-        Some(Located { value: api?, position })
+        Some(WithPosition { value: api?, position })
     }
 
     fn slip(&mut self, position: FilePosition, kind: SlipKind) {

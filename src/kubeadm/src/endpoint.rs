@@ -4,8 +4,7 @@ use std::net::Ipv6Addr;
 
 use daymark_decision::PoolName;
 
-use super::KubeadmFile;
-use super::cluster::ClusterConfiguration;
+use super::cluster::{ClusterConfiguration, InitConfiguration};
 use super::expected::ExpectedCluster;
 use super::slip::{Slip, SlipKind};
 
@@ -22,18 +21,11 @@ pub struct ControlPlaneEndpoint {
     pub port: u16,
 }
 
-impl KubeadmFile {
-    /// The name and the port of the endpoint; `None` if it is missing or no name, which a slip says.
-    pub fn endpoint(&self) -> Option<ControlPlaneEndpoint> {
-        let parts = EndpointParts::of(&self.cluster.as_ref()?.control_plane_endpoint.as_ref()?.value).ok()?;
-        Some(ControlPlaneEndpoint {
-            name: PoolName::new(parts.host).ok()?,
-            port: parts.port.unwrap_or_else(|| self.bind_port()),
-        })
-    }
-
-    fn bind_port(&self) -> u16 {
-        self.init.as_ref().and_then(|init| init.bind_port.as_ref()).map_or(DEFAULT_PORT, |port| port.value)
+impl ControlPlaneEndpoint {
+    /// The name and the port; `None` if the endpoint is missing or no name.
+    pub(crate) fn of(cluster: &ClusterConfiguration, init: Option<&InitConfiguration>) -> Option<Self> {
+        let parts = EndpointParts::of(&cluster.control_plane_endpoint.as_ref()?.value).ok()?;
+        Some(Self { name: PoolName::new(parts.host).ok()?, port: parts.port.unwrap_or_else(|| bind_port(init)) })
     }
 }
 
@@ -49,20 +41,21 @@ pub(crate) fn check(cluster: &ClusterConfiguration) -> Option<Slip> {
     Some(Slip::new(endpoint.position, kind))
 }
 
-/// The differences between the ports and the name of a file and those of the pool.
-pub(crate) fn compare(file: &KubeadmFile, expected: &ExpectedCluster) -> Vec<Slip> {
-    let mut slips = Vec::new();
-    if let Some(port) =
-        file.init.as_ref().and_then(|init| init.bind_port.as_ref()).filter(|port| port.value != expected.port)
-    {
-        slips.push(Slip::new(port.position, SlipKind::BindPort { port: port.value, expected: expected.port }));
-    }
-    let Some(endpoint) = file.cluster.as_ref().and_then(|cluster| cluster.control_plane_endpoint.as_ref()) else {
-        return slips;
-    };
-    let Ok(parts) = EndpointParts::of(&endpoint.value) else { return slips };
-    slips.extend(parts.differences(expected, file.bind_port()).map(|kind| Slip::new(endpoint.position, kind)));
-    slips
+/// The differences between the endpoint of a file and that of the pool.
+pub(crate) fn compare(
+    cluster: &ClusterConfiguration,
+    init: Option<&InitConfiguration>,
+    expected: &ExpectedCluster,
+) -> Vec<Slip> {
+    let Some(endpoint) = &cluster.control_plane_endpoint else { return Vec::new() };
+    let Ok(parts) = EndpointParts::of(&endpoint.value) else { return Vec::new() };
+    parts.differences(expected, bind_port(init)).map(|kind| Slip::new(endpoint.position, kind)).collect()
+}
+
+/// The difference between the port of the first apiserver and that of the pool.
+pub(crate) fn compare_bind_port(init: &InitConfiguration, expected: &ExpectedCluster) -> Option<Slip> {
+    let port = init.bind_port.as_ref().filter(|port| port.value != expected.port)?;
+    Some(Slip::new(port.position, SlipKind::BindPort { port: port.value, expected: expected.port }))
 }
 
 /// The host is the name of the pool, so kubeadm adds the name to the certificates of the apiservers (`GetAPIServerAltNames` in
@@ -70,6 +63,10 @@ pub(crate) fn compare(file: &KubeadmFile, expected: &ExpectedCluster) -> Vec<Sli
 pub(crate) fn names(cluster: &ClusterConfiguration, name: &PoolName) -> bool {
     let parts = cluster.control_plane_endpoint.as_ref().and_then(|endpoint| EndpointParts::of(&endpoint.value).ok());
     parts.and_then(|parts| PoolName::new(parts.host).ok()).is_some_and(|host| host == *name)
+}
+
+fn bind_port(init: Option<&InitConfiguration>) -> u16 {
+    init.and_then(|init| init.bind_port.as_ref()).map_or(DEFAULT_PORT, |port| port.value)
 }
 
 /// An endpoint in its parts.
@@ -111,7 +108,7 @@ impl<'t> EndpointParts<'t> {
     }
 
     fn differences(&self, expected: &ExpectedCluster, bind_port: u16) -> impl Iterator<Item = SlipKind> + use<> {
-        // An underscore is told already; without it the name may be the right one.
+        // An underscore is reported already; without it the name may be the right one.
         let meant = PoolName::new(&self.host.replace('_', "-")).ok();
         let name = meant.filter(|meant| *meant != expected.name).map(|_| SlipKind::EndpointOtherName {
             name: self.host.to_owned(),

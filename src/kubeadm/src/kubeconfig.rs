@@ -4,8 +4,8 @@ use daymark_decision::{quoted, shortened};
 use http::Uri;
 
 use super::documents::MAX_FILE_BYTES;
-use super::position::{FilePosition, Located};
-use super::section::Section;
+use super::mapping::Mapping;
+use super::position::{FilePosition, WithPosition};
 use super::slip::{Slip, SlipKind};
 use super::tree::{self, TreeValue};
 
@@ -14,7 +14,7 @@ use super::tree::{self, TreeValue};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kubeconfig {
     /// The URL of the apiserver.
-    pub server: Located<String>,
+    pub server: WithPosition<String>,
     /// The name or the address in the URL, without brackets.
     pub host: String,
     /// The port in the URL, 443 if there is none.
@@ -22,7 +22,7 @@ pub struct Kubeconfig {
     /// The CA; `None`: that of the system.
     pub ca: Option<KubeconfigCa>,
     /// The name for which the certificate of the apiserver is to be valid, if it is not the host.
-    pub tls_server_name: Option<Located<String>>,
+    pub tls_server_name: Option<WithPosition<String>>,
     /// The certificate of the apiserver is not verified.
     pub insecure: bool,
 }
@@ -103,7 +103,7 @@ impl Kubeconfig {
             message: shortened(&error.message),
         })?;
         let mut slips = Vec::new();
-        let document = Section::document(&tree).ok_or(KubeconfigError::NotAKubeconfig)?;
+        let document = Mapping::document(&tree).ok_or(KubeconfigError::NotAKubeconfig)?;
         if document.text("kind", &mut slips).is_none_or(|kind| kind.value != "Config") {
             return Err(KubeconfigError::NotAKubeconfig);
         }
@@ -116,7 +116,7 @@ impl Kubeconfig {
         }
     }
 
-    fn of_cluster(cluster: &Section<'_>, slips: &mut Vec<Slip>) -> Result<Self, KubeconfigError> {
+    fn of_cluster(cluster: &Mapping<'_>, slips: &mut Vec<Slip>) -> Result<Self, KubeconfigError> {
         let server = cluster.text("server", slips).ok_or(KubeconfigError::NoServer)?;
         let bad = || KubeconfigError::BadServer { position: server.position, text: server.value.clone() };
         let uri: Uri = server.value.parse().map_err(|_| bad())?;
@@ -148,7 +148,7 @@ impl Kubeconfig {
 }
 
 /// The cluster of the current context, or else the only one.
-fn current_cluster<'t>(document: &Section<'t>, slips: &mut Vec<Slip>) -> Result<Section<'t>, KubeconfigError> {
+fn current_cluster<'t>(document: &Mapping<'t>, slips: &mut Vec<Slip>) -> Result<Mapping<'t>, KubeconfigError> {
     let clusters = named(document, "clusters", slips);
     let context = document.text("current-context", slips).filter(|name| !name.value.is_empty());
     let name = match context {
@@ -156,28 +156,28 @@ fn current_cluster<'t>(document: &Section<'t>, slips: &mut Vec<Slip>) -> Result<
         None => return Err(KubeconfigError::NoCluster),
         Some(context) => {
             let contexts = named(document, "contexts", slips);
-            let found = contexts.iter().find(|section| name_of(section).as_ref() == Some(&context.value));
+            let found = contexts.iter().find(|mapping| name_of(mapping).as_ref() == Some(&context.value));
             let found = found.ok_or(KubeconfigError::NoEntry { list: "contexts", name: context.value })?;
-            let cluster = found.section("context", slips).and_then(|context| context.text("cluster", slips));
+            let cluster = found.mapping("context", slips).and_then(|context| context.text("cluster", slips));
             Some(cluster.ok_or(KubeconfigError::NoCluster)?.value)
         }
     };
-    let found = clusters.iter().find(|section| name.is_none() || name_of(section) == name);
+    let found = clusters.iter().find(|mapping| name.is_none() || name_of(mapping) == name);
     let found = found.ok_or_else(|| KubeconfigError::NoEntry { list: "clusters", name: name.unwrap_or_default() })?;
-    found.section("cluster", slips).ok_or(KubeconfigError::NoServer)
+    found.mapping("cluster", slips).ok_or(KubeconfigError::NoServer)
 }
 
 /// The mappings of a list, each of which has a `name`.
-fn named<'t>(document: &Section<'t>, key: &str, slips: &mut Vec<Slip>) -> Vec<Section<'t>> {
+fn named<'t>(document: &Mapping<'t>, key: &str, slips: &mut Vec<Slip>) -> Vec<Mapping<'t>> {
     let Some(entry) = document.entry(key) else { return Vec::new() };
     let TreeValue::List(nodes) = &entry.node.value else {
         let kind = SlipKind::WrongType { path: key.to_owned(), is: entry.node.value.type_name(), allowed: "a list" };
         slips.push(Slip::new(entry.node.position, kind));
         return Vec::new();
     };
-    nodes.iter().filter_map(Section::document).collect()
+    nodes.iter().filter_map(Mapping::document).collect()
 }
 
-fn name_of(section: &Section<'_>) -> Option<String> {
-    section.text("name", &mut Vec::new()).map(|name| name.value)
+fn name_of(mapping: &Mapping<'_>) -> Option<String> {
+    mapping.text("name", &mut Vec::new()).map(|name| name.value)
 }

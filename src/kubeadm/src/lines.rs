@@ -215,8 +215,8 @@ mod tests {
         assert_eq!((parts.indent, parts.key, parts.value_at, parts.value), (2, Some("podSubnet"), 13, "10.244.0.0/16"));
         let item = LineParts::of("  - name: v");
         assert_eq!((item.indent, item.content_at, item.key, item.value), (2, 4, Some("name"), "v"));
-        let quoted = LineParts::of(r##"- "a: #b" # c"##);
-        assert_eq!((quoted.key, quoted.value), (None, r##""a: #b" # c"##));
+        let quoted = LineParts::of(r#"- "a: #b" # c"#);
+        assert_eq!((quoted.key, quoted.value), (None, r#""a: #b" # c"#));
     }
 
     #[test]

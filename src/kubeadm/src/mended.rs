@@ -72,7 +72,7 @@ impl Mender {
         }
         let mut line = self.without_tabs(line);
         for _ in 0..MAX_KEYS_ON_A_LINE {
-            if let Some(last) = self.last_line_of_quoted(&line, lines, index) {
+            if let Some(last) = last_line_of_quoted(&line, lines, index) {
                 let rest = (index + 1..=last).map(|at| MendedLine {
                     text: lines[at].to_owned(),
                     line: count(at) + 1,
@@ -106,36 +106,17 @@ impl Mender {
         let Some(tab) = indentation.find('\t').filter(|_| !content.is_empty() && !content.starts_with('#')) else {
             return line;
         };
-        match self.tabs.and_then(|slip| self.text.slips.get_mut(slip)) {
-            Some(Slip { kind: SlipKind::Tab { more_lines }, .. }) => *more_lines += 1,
-            _ => {
-                self.tabs = Some(self.text.slips.len());
-                self.slip(line.position_at(tab), SlipKind::Tab { more_lines: 0 });
-            }
+        let first = self.tabs.and_then(|slip| self.text.slips.get_mut(slip));
+        if let Some(Slip { kind: SlipKind::Tab { more_lines }, .. }) = first {
+            *more_lines += 1;
+        } else {
+            self.tabs = Some(self.text.slips.len());
+            self.slip(line.position_at(tab), SlipKind::Tab { more_lines: 0 });
         }
         let tabs = indentation.matches('\t').count();
         line.text = format!("{}{content}", indentation.replace('\t', "  "));
         line.shift = i64::try_from(tabs).map_or(0, |tabs| -tabs);
         line
-    }
-
-    /// The last line of a value in quotes that goes on below, and does so rightly.
-    fn last_line_of_quoted(&self, line: &MendedLine, lines: &[&str], index: usize) -> Option<usize> {
-        let parts = LineParts::of(&line.text);
-        let mark = quote_of(parts.value)?;
-        if end_of_quoted(parts.value, mark).is_some() || KeyInText::find(parts.value).is_some() {
-            return None;
-        }
-        for (at, below) in lines.iter().enumerate().skip(index + 1) {
-            if begins_entry(below) {
-                return None;
-            }
-            // The quote of the text stands for the opening one that the function expects.
-            if end_of_quoted(&format!("{mark}{below}"), mark).is_some() {
-                return Some(at);
-            }
-        }
-        None
     }
 
     /// Mends the slip of a line. The part that belongs on a line of its own is returned.
@@ -210,6 +191,25 @@ impl Mender {
     fn slip(&mut self, position: FilePosition, kind: SlipKind) {
         self.text.slips.push(Slip::new(position, kind));
     }
+}
+
+/// The last line of a value in quotes that goes on below, and does so rightly.
+fn last_line_of_quoted(line: &MendedLine, lines: &[&str], index: usize) -> Option<usize> {
+    let parts = LineParts::of(&line.text);
+    let mark = quote_of(parts.value)?;
+    if end_of_quoted(parts.value, mark).is_some() || KeyInText::find(parts.value).is_some() {
+        return None;
+    }
+    for (at, below) in lines.iter().enumerate().skip(index + 1) {
+        if begins_entry(below) {
+            return None;
+        }
+        // The quote of the text stands for the opening one that the function expects.
+        if end_of_quoted(&format!("{mark}{below}"), mark).is_some() {
+            return Some(at);
+        }
+    }
+    None
 }
 
 fn quote_of(value: &str) -> Option<char> {

@@ -24,7 +24,7 @@ impl fmt::Display for FilePosition {
 
 /// A value with the position of its first character.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Located<T> {
+pub struct WithPosition<T> {
     /// The value.
     pub value: T,
     /// The position of its first character.

@@ -138,7 +138,7 @@ pub enum SlipKind {
         /// The line of the first.
         first_line: u64,
     },
-    /// The file has no ClusterConfiguration.
+    /// The file has no `ClusterConfiguration`.
     #[error(
         "the file has no ClusterConfiguration; add a document with `kind: ClusterConfiguration` and `controlPlaneEndpoint`"
     )]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::cluster::Networking;
-use super::position::{FilePosition, Located};
+use super::position::{FilePosition, WithPosition};
 use super::slip::{Slip, SlipKind};
 
 /// The slips of both subnets.
@@ -29,9 +29,9 @@ struct Subnet {
 }
 
 /// The subnets of a key: one, or one of each family with a comma between them.
-fn subnets(path: &str, texts: Option<&Located<String>>, example: &str, slips: &mut Vec<Slip>) -> Vec<Subnet> {
+fn subnets(path: &str, texts: Option<&WithPosition<String>>, example: &str, slips: &mut Vec<Slip>) -> Vec<Subnet> {
     let mut subnets = Vec::new();
-    let Some(Located { value, position }) = texts else { return subnets };
+    let Some(WithPosition { value, position }) = texts else { return subnets };
     for text in value.split(',') {
         match text.parse::<IpNet>() {
             Ok(net) => subnets.push(Subnet { net, position: *position }),

@@ -1,16 +1,16 @@
-//! Writes the ClusterConfiguration that matches a cluster.
+//! Writes the `ClusterConfiguration` that matches a cluster.
 
 use super::api::KubeadmApi;
 use super::cert_sans;
 use super::cluster::{ClusterConfiguration, Etcd, ExternalEtcd};
 use super::endpoint::DEFAULT_PORT;
 use super::expected::ExpectedCluster;
-use super::position::Located;
+use super::position::WithPosition;
 
 /// The file of kubeadm for a cluster, with a comment for each choice. `base` gives what Daymark does not know: the version and
 /// the name of the cluster, its networks, and an external etcd.
 ///
-/// Its API is the newest that the release of kubeadm reads. A port other than 6443 adds an InitConfiguration with `bindPort`,
+/// Its API is the newest that the release of kubeadm reads. A port other than 6443 adds an `InitConfiguration` with `bindPort`,
 /// because the port of a name is that of the apiservers themselves.
 pub fn write(expected: &ExpectedCluster, base: Option<&ClusterConfiguration>) -> String {
     let api = KubeadmApi::newest_of(expected.kubeadm);
@@ -37,13 +37,12 @@ pub fn write(expected: &ExpectedCluster, base: Option<&ClusterConfiguration>) ->
         "apiServer:\n  # The name of the pool, and every node's name and addresses. kubeadm itself adds those of the node alone.\n",
     );
     push_list(&mut file, "  ", "certSANs", &sans);
-    match base.map(|base| &base.etcd) {
-        Some(Etcd::External(external)) => push_external(&mut file, external),
-        _ => {
-            file.push_str("etcd:\n  local:\n    # The same, so that a member is reached by any of them.\n");
-            push_list(&mut file, "    ", "serverCertSANs", &sans);
-            push_list(&mut file, "    ", "peerCertSANs", &sans);
-        }
+    if let Some(Etcd::External(external)) = base.map(|base| &base.etcd) {
+        push_external(&mut file, external);
+    } else {
+        file.push_str("etcd:\n  local:\n    # The same, so that a member is reached by any of them.\n");
+        push_list(&mut file, "    ", "serverCertSANs", &sans);
+        push_list(&mut file, "    ", "peerCertSANs", &sans);
     }
     if expected.port != DEFAULT_PORT {
         file.push_str(&format!(
@@ -80,7 +79,7 @@ fn push_external(file: &mut String, external: &ExternalEtcd) {
     field(file, "    keyFile", external.key_file.as_ref());
 }
 
-fn field(file: &mut String, key: &str, value: Option<&Located<String>>) {
+fn field(file: &mut String, key: &str, value: Option<&WithPosition<String>>) {
     if let Some(value) = value {
         file.push_str(&format!("{key}: {}\n", quoted_yaml(&value.value)));
     }

@@ -52,7 +52,7 @@ fn a_ca_may_be_a_file_or_none_and_a_url_may_have_no_port() {
 }
 
 #[test]
-fn each_fault_is_a_sentence() {
+fn each_fault_is_a_message() {
     assert_eq!(error("a: [").split(": ").nth(1), Some("the kubeconfig is not valid YAML"));
     assert_eq!(error(&"#".repeat(MAX_FILE_BYTES + 1)), "the kubeconfig is too large; at most 1024 KiB are allowed");
     for text in ["", "- a", "kind: ClusterConfiguration"] {

@@ -30,7 +30,7 @@ fn the_published_file_is_read_as_it_was_meant() {
 }
 
 #[test]
-fn any_two_keys_on_a_line_are_told_and_both_are_read() {
+fn any_two_keys_on_a_line_are_reported_and_both_are_read() {
     let text = cluster("networking:\n  dnsDomain: cluster.localpodSubnet: 10.244.0.0/33\n");
     assert_eq!(
         slips_of(&text),
@@ -56,7 +56,7 @@ fn any_two_keys_on_a_line_are_told_and_both_are_read() {
 }
 
 #[test]
-fn a_missing_quote_is_told_where_its_value_begins() {
+fn a_missing_quote_is_reported_where_its_value_begins() {
     assert_eq!(
         slips_of(&cluster("clusterName: \"prod\nkubernetesVersion: \"v1.34.1\"\n")),
         ["error: line 4, column 14: `\"prod` has no closing quote; end it with \", on the same line"]
@@ -75,7 +75,7 @@ fn a_missing_quote_is_told_where_its_value_begins() {
 }
 
 #[test]
-fn tabs_are_told_once() {
+fn tabs_are_reported_once() {
     assert_eq!(
         slips_of(&cluster("networking:\n\tpodSubnet: 10.244.0.0/16\n\tserviceSubnet: 10.96.0.0/12\n")),
         [
@@ -85,7 +85,7 @@ fn tabs_are_told_once() {
 }
 
 #[test]
-fn other_faults_of_yaml_are_told_with_their_line() {
+fn other_faults_of_yaml_are_reported_with_their_line() {
     let slips = slips_of(&cluster("networking:\n  podSubnet: a\n serviceSubnet: b\n"));
     assert_eq!(slips.len(), 1);
     assert!(
@@ -105,7 +105,7 @@ fn a_broken_document_does_not_hide_the_others() {
 }
 
 #[test]
-fn a_key_twice_and_a_document_twice_are_told_with_the_first_line() {
+fn a_key_twice_and_a_document_twice_are_reported_with_the_first_line() {
     assert_eq!(
         slips_of(&cluster("networking:\n  podSubnet: 10.1.0.0/16\nnetworking:\n  podSubnet: 10.2.0.0/16\n")),
         ["error: line 6, column 1: `networking` is given twice, first on line 4; once is allowed, so merge both"]
@@ -123,7 +123,7 @@ fn a_key_twice_and_a_document_twice_are_told_with_the_first_line() {
 }
 
 #[test]
-fn a_value_of_another_type_is_told_and_left_out() {
+fn a_value_of_another_type_is_reported_and_left_out() {
     let text =
         cluster("kubernetesVersion: 1.30\napiServer:\n  certSANs: api.example.com\nnetworking: []\nscheduler: 1\n");
     assert_eq!(
@@ -141,13 +141,13 @@ fn a_value_of_another_type_is_told_and_left_out() {
     );
     assert_eq!(
         slips_of(&text),
-        ["error: line 8, column 13: localAPIEndpoint.bindPort: is another number; a number from 1 to 65535 is allowed"]
+        ["error: line 8, column 13: localAPIEndpoint.bindPort: is a number; a port from 1 to 65535 is allowed"]
     );
     assert_eq!(slips_of("- a\n")[0], "error: line 1, column 1: the document: is a list; a mapping is allowed");
 }
 
 #[test]
-fn a_document_without_its_type_is_told() {
+fn a_document_without_its_type_is_reported() {
     assert_eq!(
         slips_of("controlPlaneEndpoint: api.example.com:6443\n"),
         [
@@ -163,7 +163,7 @@ fn a_document_without_its_type_is_told() {
 }
 
 #[test]
-fn a_file_without_a_cluster_is_told() {
+fn a_file_without_a_cluster_is_reported() {
     let missing = "error: line 1, column 1: the file has no ClusterConfiguration; add a document with `kind: ClusterConfiguration` and \
                    `controlPlaneEndpoint`";
     assert_eq!(slips_of(""), [missing]);
@@ -179,7 +179,7 @@ fn a_text_beyond_the_bound_is_not_read() {
 }
 
 #[test]
-fn an_unknown_version_of_the_api_is_told() {
+fn an_unknown_version_of_the_api_is_reported() {
     assert_eq!(
         slips_of(&cluster("").replace("v1beta4", "v1alpha3")),
         ["error: line 1, column 13: apiVersion: \"kubeadm.k8s.io/v1alpha3\" is unknown; kubeadm.k8s.io/v1beta1 to \
@@ -192,7 +192,7 @@ fn endpoint(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_endpoint_that_is_no_whole_name_is_told() {
+fn an_endpoint_that_is_no_whole_name_is_reported() {
     assert_eq!(
         endpoint("k8s_api.example.com:6443"),
         [
@@ -227,7 +227,7 @@ fn an_endpoint_that_is_no_whole_name_is_told() {
 }
 
 #[test]
-fn a_missing_endpoint_is_told_at_the_document() {
+fn a_missing_endpoint_is_reported_at_the_document() {
     assert_eq!(
         slips_of("# c\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"),
         [
@@ -242,33 +242,33 @@ fn networking(pods: &str, services: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_subnet_that_is_no_cidr_is_told() {
+fn a_subnet_that_is_no_cidr_is_reported() {
     let fault = |pods| networking(pods, "10.96.0.0/12").pop().unwrap();
-    let sentence = |rest| format!("error: line 5, column 14: networking.podSubnet: {rest}");
+    let message = |rest| format!("error: line 5, column 14: networking.podSubnet: {rest}");
     assert_eq!(
         fault("10.244.0.0/162"),
-        sentence("\"10.244.0.0/162\" has no prefix from /0 to /32; write ADDRESS/PREFIX, such as 10.244.0.0/16")
+        message("\"10.244.0.0/162\" has no prefix from /0 to /32; write ADDRESS/PREFIX, such as 10.244.0.0/16")
     );
     assert_eq!(
         fault("10.244.0.0"),
-        sentence("\"10.244.0.0\" has no prefix; write ADDRESS/PREFIX, such as 10.244.0.0/16")
+        message("\"10.244.0.0\" has no prefix; write ADDRESS/PREFIX, such as 10.244.0.0/16")
     );
     assert_eq!(
         fault("10.244.0/16"),
-        sentence("\"10.244.0/16\" does not begin with an IP address; write ADDRESS/PREFIX, such as 10.244.0.0/16")
+        message("\"10.244.0/16\" does not begin with an IP address; write ADDRESS/PREFIX, such as 10.244.0.0/16")
     );
     assert_eq!(
         fault("10.244.0.0/16,2001:db8::/560"),
-        sentence("\"2001:db8::/560\" has no prefix from /0 to /128; write ADDRESS/PREFIX, such as 2001:db8::/56")
+        message("\"2001:db8::/560\" has no prefix from /0 to /128; write ADDRESS/PREFIX, such as 2001:db8::/56")
     );
     assert_eq!(
         fault("10.244.0.0/é"),
-        sentence("\"10.244.0.0/é\" has no prefix from /0 to /32; write ADDRESS/PREFIX, such as 10.244.0.0/16")
+        message("\"10.244.0.0/é\" has no prefix from /0 to /32; write ADDRESS/PREFIX, such as 10.244.0.0/16")
     );
 }
 
 #[test]
-fn subnets_that_share_addresses_are_told_at_the_second() {
+fn subnets_that_share_addresses_are_reported_at_the_second() {
     assert_eq!(
         networking("10.96.0.0/16", "10.96.0.0/12"),
         [
@@ -285,7 +285,7 @@ fn subnets_that_share_addresses_are_told_at_the_second() {
 }
 
 #[test]
-fn an_entry_that_can_be_in_no_certificate_is_told() {
+fn an_entry_that_can_be_in_no_certificate_is_reported() {
     assert_eq!(
         slips_of(&cluster(
             "apiServer:\n  certSANs:\n  - api.example.com\n  - https://api.example.com\n  - \"10.0.0.1:6443\"\n"
@@ -300,7 +300,7 @@ fn an_entry_that_can_be_in_no_certificate_is_told() {
 }
 
 #[test]
-fn arguments_in_the_form_of_another_version_are_told() {
+fn arguments_in_the_form_of_another_version_are_reported() {
     let text =
         cluster("apiServer:\n  extraArgs:\n    a: b\netcd:\n  local:\n    extraArgs:\n    - name: a\n      value: b\n");
     assert_eq!(

@@ -23,7 +23,7 @@ pub fn expected(kubeadm: Option<&str>) -> ExpectedCluster {
     }
 }
 
-/// A ClusterConfiguration without a slip, with more lines: the first of them is line 4.
+/// A `ClusterConfiguration` without a slip, with more lines: the first of them is line 4.
 pub fn cluster(lines: &str) -> String {
     format!(
         "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: api.example.com:6443\n{lines}"
@@ -36,7 +36,7 @@ pub fn slips_of(text: &str) -> Vec<String> {
 }
 
 /// The slips of a file in the expected cluster, as text.
-pub fn judged(text: &str, expected: &ExpectedCluster) -> Vec<String> {
+pub fn slips_in(text: &str, expected: &ExpectedCluster) -> Vec<String> {
     shown(&KubeadmFile::read(text).judge(expected))
 }
 

@@ -62,7 +62,7 @@ fn another_file_gives_what_daymark_does_not_know() {
         let file = KubeadmFile::read(&text);
         assert_eq!(file.judge(&expected(Some("1.35"))), [], "{text}");
         let cluster = file.cluster.unwrap();
-        let value = |located: Option<daymark_kubeadm::Located<String>>| located.map(|located| located.value);
+        let value = |located: Option<daymark_kubeadm::WithPosition<String>>| located.map(|located| located.value);
         assert_eq!(value(cluster.kubernetes_version), value(base.kubernetes_version));
         assert_eq!(value(cluster.cluster_name), value(base.cluster_name));
         assert_eq!(value(cluster.networking.pod_subnet), value(base.networking.pod_subnet));
