@@ -1,6 +1,6 @@
 //! The cluster of a kubeconfig: the URL of the apiserver and its CA. Knows nothing of users and their credentials.
 
-use daymark_decision::{quoted, shortened};
+use daymark_decision::quoted;
 use http::Uri;
 
 use super::documents::MAX_FILE_BYTES;
@@ -89,6 +89,13 @@ pub enum KubeconfigError {
 }
 
 impl Kubeconfig {
+    /// The text is meant as a kubeconfig, sound or not: a line without indentation says `kind: Config`. This tells a kubeconfig
+    /// from a file of kubeadm.
+    pub fn is_meant_by(text: &str) -> bool {
+        let mut kinds = text.lines().filter_map(|line| line.strip_prefix("kind:"));
+        kinds.any(|kind| kind.trim().trim_matches(['"', '\'']) == "Config")
+    }
+
     /// Reads the cluster of the current context, or the only cluster.
     ///
     /// # Errors
@@ -98,10 +105,8 @@ impl Kubeconfig {
         if text.len() > MAX_FILE_BYTES {
             return Err(KubeconfigError::TooLarge);
         }
-        let tree = tree::parse(text).map_err(|error| KubeconfigError::NotYaml {
-            position: error.position,
-            message: shortened(&error.message),
-        })?;
+        let tree = tree::parse(text)
+            .map_err(|error| KubeconfigError::NotYaml { position: error.position, message: error.message })?;
         let mut slips = Vec::new();
         let document = Mapping::document(&tree).ok_or(KubeconfigError::NotAKubeconfig)?;
         if document.text("kind", &mut slips).is_none_or(|kind| kind.value != "Config") {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 
+use daymark_decision::escaped;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
@@ -55,7 +56,7 @@ pub(crate) fn parse(text: &str) -> Result<TreeNode, NotATree> {
         let message = words.split_once(" at line ").map_or(words.as_str(), |(words, _)| words);
         NotATree {
             position: location.map_or(FilePosition::START, position),
-            message: message.split_whitespace().collect::<Vec<_>>().join(" "),
+            message: escaped(&message.split_whitespace().collect::<Vec<_>>().join(" ")),
         }
     })
 }

@@ -40,6 +40,14 @@ fn the_cluster_of_the_current_context_is_read() {
 }
 
 #[test]
+fn a_kubeconfig_differs_from_a_file_of_kubeadm_even_if_it_is_broken() {
+    assert!(Kubeconfig::is_meant_by(KUBECONFIG));
+    assert!(Kubeconfig::is_meant_by("kind: \"Config\"\r\nclusters: [\n"));
+    assert!(!Kubeconfig::is_meant_by(crate::support::V1BETA3));
+    assert!(!Kubeconfig::is_meant_by("preferences:\n  kind: Config\n"));
+}
+
+#[test]
 fn a_ca_may_be_a_file_or_none_and_a_url_may_have_no_port() {
     let config =
         Kubeconfig::read(&KUBECONFIG.replace("current-context: admin@prod", "current-context: admin@test")).unwrap();
