@@ -1,18 +1,25 @@
 //! The files of a new setup, and the steps that are left to the operator. It writes nothing, and knows no command line.
 
+mod cluster_info;
 mod configuration;
 mod next_steps;
 mod parent_zone;
+mod source;
 
 use std::fmt;
 use std::net::{AddrParseError, IpAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+pub use self::cluster_info::{ClusterInfoError, cluster_info};
+pub use self::source::{ClusterSource, SourceCa, SourceError};
+
 /// The name of the configuration file in the directory of a setup.
 pub const CONFIG_NAME: &str = "daymark.yaml";
 /// The name of the file with the gossip key.
 pub const KEY_NAME: &str = "gossip.key";
+/// The name of the file with a CA that was given by its content.
+pub const CA_NAME: &str = "ca.crt";
 /// The port of kubeadm's apiservers.
 pub const APISERVER_PORT: u16 = 6443;
 

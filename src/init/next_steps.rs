@@ -1,6 +1,8 @@
 //! The steps after the files are written, with the exact lines of this setup.
 
-use super::{CONFIG_NAME, KEY_NAME, NamedAddresses, NewSetup, Publishing};
+use std::path::Path;
+
+use super::{CA_NAME, CONFIG_NAME, KEY_NAME, NamedAddresses, NewSetup, Publishing};
 
 /// One step: its title, and the lines that it needs.
 struct Step {
@@ -16,14 +18,16 @@ impl Step {
 
 impl NewSetup {
     /// The numbered steps that are left to the operator.
-    pub fn next_steps(&self) -> String {
+    ///
+    /// `kubeadm_file` is the configuration of kubeadm, if one was written.
+    pub fn next_steps(&self, kubeadm_file: Option<&Path>) -> String {
         let check = Step::new("Check the configuration:", format!("daymark check -c {CONFIG_NAME}\n"));
         let steps = match &self.publishing {
             Publishing::Hosts(hosts) => self.steps_of_hosts(hosts),
             Publishing::Cloudflare { zone } => steps_of_cloudflare(zone),
         };
         let mut text = String::new();
-        for (step, number) in [check].into_iter().chain(steps).chain([self.new_cluster()]).zip(1..) {
+        for (step, number) in [check].into_iter().chain(steps).chain([self.new_cluster(kubeadm_file)]).zip(1..) {
             text.push_str(&format!("{number}. {}\n", step.title));
             text.push_str(
                 &step.lines.lines().map(|line| format!("     {line}").trim_end().to_owned() + "\n").collect::<String>(),
@@ -63,9 +67,10 @@ impl NewSetup {
 
     fn copies(&self, hosts: &[NamedAddresses]) -> String {
         let key = if self.needs_key() { format!(" {KEY_NAME}") } else { String::new() };
+        let ca = if self.ca == Path::new(CA_NAME) { format!(" {CA_NAME}") } else { String::new() };
         hosts
             .iter()
-            .map(|host| format!("scp {CONFIG_NAME}{key} root@{}:/etc/daymark/\n", shell_address(host)))
+            .map(|host| format!("scp {CONFIG_NAME}{key}{ca} root@{}:/etc/daymark/\n", shell_address(host)))
             .collect()
     }
 
@@ -80,7 +85,7 @@ impl NewSetup {
     }
 
     /// The order of things in a cluster that does not exist yet.
-    fn new_cluster(&self) -> Step {
+    fn new_cluster(&self, kubeadm_file: Option<&Path>) -> Step {
         let ca = self.ca.display();
         let first = self.nodes.first().map_or("the first node", |node| node.name.as_str());
         Step::new(
@@ -90,9 +95,12 @@ impl NewSetup {
             ),
             format!(
                 "kubeadm init phase certs ca\n# copy /etc/kubernetes/pki/ca.crt to {ca} of each host\ndig +short {name}\nkubeadm init \
-                 --control-plane-endpoint {endpoint} --upload-certs\n# then `kubeadm join` as printed, on the other nodes\ndaymark status\n",
+                 {source} --upload-certs\n# then `kubeadm join` as printed, on the other nodes\ndaymark status\n",
                 name = self.pool.name,
-                endpoint = self.pool
+                source = match kubeadm_file {
+                    Some(file) => format!("--config {}", file.display()),
+                    None => format!("--control-plane-endpoint {}", self.pool),
+                }
             ),
         )
     }

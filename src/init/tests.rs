@@ -53,13 +53,13 @@ fn the_delegation_has_the_nameservers_and_the_addresses_of_those_in_the_parent_z
 fn one_host_needs_no_peers_and_no_key() {
     let one = hosts("dns-1=192.0.2.11");
     assert!(!one.needs_key() && !one.configuration().contains("peers"));
-    assert!(!one.next_steps().contains("7946"));
+    assert!(!one.next_steps(None).contains("7946"));
     assert!(hosts("dns-1=192.0.2.11,dns-2=192.0.2.12").configuration().contains("keyFile: gossip.key"));
 }
 
 #[test]
 fn the_steps_are_numbered_and_name_the_hosts() {
-    let steps = hosts("dns-1=192.0.2.11,dns-2=2001:db8::12").next_steps();
+    let steps = hosts("dns-1=192.0.2.11,dns-2=2001:db8::12").next_steps(None);
     for line in [
         "1. Check the configuration:\n     daymark check -c daymark.yaml\n",
         "     scp daymark.yaml gossip.key root@192.0.2.11:/etc/daymark/\n     scp daymark.yaml gossip.key root@[2001:db8::12]:/etc/daymark/\n",
