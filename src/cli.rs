@@ -190,7 +190,7 @@ fn dispatch(command: CliCommand) -> Outcome {
         CliCommand::Drain(arguments) => overrides::drain(&arguments),
         CliCommand::Force(arguments) => overrides::force(&arguments),
         CliCommand::Undrain(arguments) => overrides::undrain(&arguments),
-        CliCommand::Init(arguments) => init::init(arguments),
+        CliCommand::Init(arguments) => init::init(&arguments),
         CliCommand::Keygen(arguments) => keygen::keygen(&arguments),
         CliCommand::Dnskey(arguments) => dnskey::dnskey(&arguments),
         CliCommand::Schema => json(&config::json_schema()),

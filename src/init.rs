@@ -11,8 +11,8 @@ use std::net::{AddrParseError, IpAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use self::cluster_info::{ClusterInfoError, cluster_info};
-pub use self::source::{ClusterSource, SourceCa, SourceError};
+pub use self::cluster_info::cluster_info;
+pub use self::source::{ClusterSource, SourceCa};
 
 /// The name of the configuration file in the directory of a setup.
 pub const CONFIG_NAME: &str = "daymark.yaml";

@@ -52,13 +52,13 @@ pub(super) struct Arguments {
     overwrite: bool,
 }
 
-pub(super) fn init(arguments: Arguments) -> Outcome {
+pub(super) fn init(arguments: &Arguments) -> Outcome {
     let source = arguments.from.as_deref().map(read).transpose()?.unwrap_or_default();
     let errors = source.errors();
     if let (Some(from), false) = (&arguments.from, errors.is_empty()) {
         return Err(Failure::Usage(shown(from, errors.into_iter())));
     }
-    let setup = setup(&arguments, &source)?;
+    let setup = setup(arguments, &source)?;
     let text = setup.configuration();
     check(&setup, &text)?;
     let mut files = vec![NewFile { path: arguments.out.join(CONFIG_NAME), content: text }];
@@ -67,7 +67,7 @@ pub(super) fn init(arguments: Arguments) -> Outcome {
     }
     let kubeadm = arguments.kubeadm_out.as_ref().and_then(|path| Some((path, source.kubeadm_file(&setup)?)));
     files.extend(kubeadm.map(|(path, content)| NewFile { path: path.clone(), content }));
-    let written = write(&arguments, &setup, &files)?;
+    let written = write(arguments, &setup, &files)?;
     let slips = source.slips(&setup);
     let notes = match &arguments.from {
         Some(from) if !slips.is_empty() => format!("{}\n\n", shown(from, slips.iter())),

@@ -9,7 +9,7 @@ use daymark_probe::{ProbeSettings, Prober, Trust};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-/// The ConfigMap that kubeadm makes for nodes that join (`kubernetes/kubernetes`
+/// The `ConfigMap` that kubeadm makes for nodes that join (`kubernetes/kubernetes`
 /// `cmd/kubeadm/app/phases/bootstraptoken/clusterinfo/clusterinfo.go`).
 const PATH: &str = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
 /// The most bytes of the answer. A CA has a few thousand.
@@ -47,7 +47,7 @@ pub enum ClusterInfoError {
     },
 }
 
-/// The part of the ConfigMap that is read.
+/// The part of the `ConfigMap` that is read.
 #[derive(Deserialize)]
 struct ClusterInfo {
     data: ClusterInfoData,

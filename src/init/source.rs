@@ -32,25 +32,9 @@ pub enum SourceCa {
     Pem(Vec<u8>),
 }
 
-/// The slips of a file that cannot be used as it is.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// The kubeconfig gives no cluster.
-    #[error(transparent)]
-    Kubeconfig(#[from] KubeconfigError),
-    /// The kubeconfig leads to an address, which no pool can have as its name.
-    #[error("line {line}: server: {host} is an address; a name is needed, by --pool")]
-    Address {
-        /// The line of the server.
-        line: u64,
-        /// The address.
-        host: String,
-    },
-}
-
 impl ClusterSource {
     /// Reads the text of a file. The paths in it are relative to `dir`.
-    pub fn read(text: &str, dir: &Path) -> Result<Self, SourceError> {
+    pub fn read(text: &str, dir: &Path) -> Result<Self, KubeconfigError> {
         if Kubeconfig::is_meant_by(text) {
             return Ok(Self::of_kubeconfig(Kubeconfig::read(text)?, dir));
         }
@@ -88,7 +72,9 @@ impl ClusterSource {
     /// The file of kubeadm for this setup, with the version and the networks of the one that was read.
     pub fn kubeadm_file(&self, setup: &NewSetup) -> Option<String> {
         let base: Option<&ClusterConfiguration> = self.kubeadm.as_ref().and_then(|file| file.cluster.as_ref());
-        Some(daymark_kubeadm::write(&expected(setup)?, base))
+        // kubeadm is of the version that it installs, or of the one after it.
+        let kubeadm = base.and_then(|base| base.kubernetes_version.as_ref()?.value.parse().ok());
+        Some(daymark_kubeadm::write(&ExpectedCluster { kubeadm, ..expected(setup)? }, base))
     }
 }
 

@@ -71,3 +71,33 @@ fn the_steps_are_numbered_and_name_the_hosts() {
         assert!(steps.contains(line), "{line:?} is missing in\n{steps}");
     }
 }
+
+#[test]
+fn a_file_of_kubeadm_gives_the_endpoint_and_the_first_node() {
+    let text = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: lb.kube-cp.com:6443\n---\n\
+                apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nlocalAPIEndpoint: {advertiseAddress: 10.10.1.1}\n\
+                nodeRegistration: {name: kube-cp-1}\n";
+    let source = ClusterSource::read(text, "/etc".as_ref()).unwrap();
+    assert_eq!(source.pool, Some("lb.kube-cp.com".parse().unwrap()));
+    assert_eq!(source.nodes, ["kube-cp-1=10.10.1.1".parse().unwrap()]);
+    let written = source.kubeadm_file(&hosts("dns-1=192.0.2.11")).unwrap();
+    assert!(
+        written.contains("controlPlaneEndpoint: \"lb.kube-cp.com:6443\"") && written.contains("2001:db8::2"),
+        "{written}"
+    );
+}
+
+#[test]
+fn a_kubeconfig_gives_the_endpoint_only_if_it_is_a_name() {
+    let kubeconfig = |server: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Config\nclusters:\n- name: k\n  cluster:\n    server: {server}\n    certificate-authority: ca.crt\n\
+             contexts:\n- name: k\n  context: {{cluster: k, user: u}}\ncurrent-context: k\n"
+        );
+        ClusterSource::read(&text, "/etc/kubernetes".as_ref()).unwrap()
+    };
+    let named = kubeconfig("https://lb.kube-cp.com:6443");
+    assert_eq!(named.pool, Some("lb.kube-cp.com".parse().unwrap()));
+    assert_eq!(named.ca, Some(SourceCa::File("/etc/kubernetes/ca.crt".into())));
+    assert_eq!(kubeconfig("https://10.10.1.1:6443").pool, None);
+}

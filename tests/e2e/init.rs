@@ -6,6 +6,7 @@ use std::path::Path;
 
 use daymark_fake_apiserver::FakeAuthority;
 
+use crate::support::nodes::Nodes;
 use crate::support::{Finished, POOL, daymark, finish, output};
 
 /// The arguments of `init` for two nodes, with a CA that exists.
@@ -78,4 +79,56 @@ fn init_refuses_what_the_configuration_would_refuse_and_writes_nothing() {
     assert_eq!(refused.code, Some(2), "{}", refused.stdout);
     assert!(refused.stderr.contains("the configuration of these flags:"), "{}", refused.stderr);
     assert!(!out.exists());
+}
+
+#[test]
+fn init_takes_what_a_file_of_kubeadm_says_and_names_its_slips() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("kubeadm.yaml");
+    let with_slips = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\nkubernetesVersion: stableetcd:\n  local:\n    \
+                      dataDir: /var/lib/etcd\ncontrolPlaneEndpoint: lb_1.kube-cp.com:6443\nnetworking:\n  podSubnet: 10.244.0.0/162\n";
+    fs::write(&file, with_slips).unwrap();
+    let out = dir.path().join("out");
+    let mut arguments = vec!["init", "--from", file.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    arguments.extend(["--hosts", "dns-1=192.0.2.11", "--node", "kube-cp-1=10.10.1.1"]);
+    let Finished { code, stderr, .. } = finish(&mut daymark(&arguments));
+    assert_eq!(code, Some(2));
+    for words in [
+        "line 3, column 26: ",
+        "line 6, column 23: controlPlaneEndpoint: \"lb_1.kube-cp.com\" has an underscore",
+        "line 8, ",
+    ] {
+        assert!(stderr.contains(words), "{words:?} is missing in {stderr}");
+    }
+    assert!(!out.exists());
+    let sound = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\nkubernetesVersion: v1.30.0\ncontrolPlaneEndpoint: \
+                 lb.kube-cp.com:6443\nnetworking:\n  podSubnet: 10.244.0.0/16\n";
+    fs::write(&file, sound).unwrap();
+    let written = dir.path().join("new-kubeadm.yaml");
+    arguments.extend(["--kubeadm-out", written.to_str().unwrap()]);
+    let text = output(&arguments);
+    assert!(text.contains("kubeadm init --config ") && text.contains("warning: "), "{text}");
+    let written = fs::read_to_string(&written).unwrap();
+    for words in [
+        "kubeadm.k8s.io/v1beta3",
+        "controlPlaneEndpoint: \"lb.kube-cp.com:6443\"",
+        "10.244.0.0/16",
+        "kube-cp-1",
+        "10.10.1.1",
+    ] {
+        assert!(written.contains(words), "{words:?} is missing in\n{written}");
+    }
+    assert!(fs::read_to_string(out.join("daymark.yaml")).unwrap().contains("name: lb.kube-cp.com"));
+}
+
+#[test]
+fn init_asks_an_apiserver_for_the_name_and_the_ca_of_its_cluster() {
+    let nodes = Nodes::start(1);
+    let out = nodes.path("out");
+    let apiserver = nodes.apiservers[0].address().to_string();
+    let arguments = ["init", "--from", &apiserver, "--out", out.to_str().unwrap(), "--hosts", "dns-1=192.0.2.11"];
+    // The fake publishes nothing of its cluster.
+    let Finished { code, stderr, .. } = finish(&mut daymark(&arguments));
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("a kubeconfig or a configuration of kubeadm is needed"), "{stderr}");
 }
