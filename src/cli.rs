@@ -7,6 +7,7 @@ mod completions;
 #[cfg(feature = "demo")]
 mod demo;
 mod dnskey;
+mod doctor;
 mod explain;
 mod init;
 mod keygen;
@@ -55,6 +56,8 @@ enum CliCommand {
     Init(init::Arguments),
     /// Show every error of a configuration, and how long a failure lasts at worst
     Check(check::Arguments),
+    /// Look at the whole setup from outside and from inside, and say what to do: delegation, name servers, resolvers, nodes, hosts
+    Doctor(doctor::Arguments),
     /// Probe each target once and show the outcome
     Probe(probe::Arguments),
     /// Resolve names
@@ -124,6 +127,9 @@ pub enum Failure {
     /// Something failed while it was done: exit code 1.
     #[error("{0}")]
     Run(String),
+    /// The command has printed its findings, and this is its exit code.
+    #[error("the exit code is {0}")]
+    Reported(u8),
 }
 
 /// The text that a command prints, or its failure.
@@ -134,6 +140,7 @@ impl Failure {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Run(_) => ExitCode::from(1),
+            Self::Reported(code) => ExitCode::from(*code),
         }
     }
 }
@@ -154,6 +161,7 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure @ Failure::Reported(_)) => failure.code(),
         Err(failure) => {
             report(&failure);
             failure.code()
@@ -182,6 +190,7 @@ fn dispatch(command: CliCommand) -> Outcome {
         #[cfg(feature = "demo")]
         CliCommand::Demo(arguments) => demo::demo(&arguments),
         CliCommand::Check(arguments) => check::check(&arguments),
+        CliCommand::Doctor(arguments) => doctor::doctor(&arguments),
         CliCommand::Probe(arguments) => probe::probe(&arguments),
         CliCommand::Ask(arguments) => ask::ask(&arguments),
         CliCommand::Status(arguments) => status::status(&arguments),

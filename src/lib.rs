@@ -4,6 +4,7 @@ mod admin;
 mod app;
 mod cli;
 mod descriptors;
+mod doctor;
 mod driver;
 #[cfg(test)]
 mod error_messages;

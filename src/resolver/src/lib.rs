@@ -4,6 +4,12 @@
 //! so this crate replaces the C library. It ignores `nsswitch.conf`: it uses the hosts file first, then the nameservers. It reads
 //! both files again when they change.
 
+mod query;
+
+pub use self::query::{
+    DnsCode, MAX_DATAGRAM_BYTES, Question, QuestionType, RecordContent, ServerRecord, ServerResponse, query,
+};
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +28,9 @@ use hickory_resolver::system_conf::parse_resolv_conf;
 use hickory_resolver::{Hosts, Resolver, TokioResolver};
 use reqwest::dns::{Addrs, Resolve, Resolving};
 use tracing::warn;
+
+/// The port of DNS.
+pub const DNS_PORT: u16 = 53;
 
 /// Resolves names as the system is configured. Clones share the configuration.
 #[derive(Clone, Debug)]
@@ -233,6 +242,14 @@ impl Resolve for SystemResolver {
     }
 }
 
+/// The servers that a `resolv.conf` names, at their port. Without the file, the one at 127.0.0.1, as in the C library.
+pub fn name_servers(resolv_conf: &Path) -> Result<Vec<SocketAddr>, ResolveError> {
+    let unusable = |source| ResolveError::Configuration { path: resolv_conf.to_owned(), source };
+    let text = content(resolv_conf).map_err(|error| WatchError::Unusable(Arc::new(error)))?;
+    let (config, _) = nameserver_config(text.as_deref()).map_err(unusable)?;
+    Ok(config.name_servers().iter().map(|server| SocketAddr::new(server.ip, DNS_PORT)).collect())
+}
+
 /// Resolves a name to at least one address, by a query to one server over one protocol.
 pub async fn resolve_at(name: &str, server: SocketAddr, protocol: Protocol) -> Result<Vec<IpAddr>, ResolveError> {
     let mut connection = match protocol {
@@ -277,15 +294,19 @@ impl Files {
     }
 
     fn nameservers(&self) -> Result<TokioResolver, NetError> {
-        let (config, options) = if let Some(text) = &self.resolv_conf {
-            parse_resolv_conf(text)?
-        } else {
-            // Without the file, the C library asks the local host: resolv.conf(5), `nameserver`.
-            let local = NameServerConfig::udp_and_tcp([127, 0, 0, 1].into());
-            (ResolverConfig::from_parts(None, Vec::new(), vec![local]), ResolverOpts::default())
-        };
+        let (config, options) = nameserver_config(self.resolv_conf.as_deref())?;
         nameserver_resolver(config, options)
     }
+}
+
+/// The nameservers and the options of a `resolv.conf`.
+fn nameserver_config(resolv_conf: Option<&[u8]>) -> Result<(ResolverConfig, ResolverOpts), NetError> {
+    if let Some(text) = resolv_conf {
+        return Ok(parse_resolv_conf(text)?);
+    }
+    // Without the file, the C library asks the local host: resolv.conf(5), `nameserver`.
+    let local = NameServerConfig::udp_and_tcp([127, 0, 0, 1].into());
+    Ok((ResolverConfig::from_parts(None, Vec::new(), vec![local]), ResolverOpts::default()))
 }
 
 impl fmt::Debug for Configuration {
