@@ -188,21 +188,6 @@ impl DoctorReport {
     }
 }
 
-impl Section {
-    /// Every section, in the order of the report.
-    pub const ALL: [Self; 9] = [
-        Self::Delegation,
-        Self::NameServers,
-        Self::Resolvers,
-        Self::Nodes,
-        Self::Hosts,
-        Self::Local,
-        Self::Cloudflare,
-        Self::Failover,
-        Self::Configuration,
-    ];
-}
-
 impl fmt::Display for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -20,6 +20,7 @@ mod descriptors;
 mod discovery;
 mod disk;
 mod dnskey;
+mod doctor;
 mod ending;
 mod freebind;
 mod hosts;

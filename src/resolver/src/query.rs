@@ -118,10 +118,13 @@ pub async fn query(
 }
 
 async fn exchange(request: DnsRequest, server: SocketAddr, protocol: Protocol) -> Result<DnsResponse, NetError> {
+    // The task of a connection ends with the last provider.
     let provider = TokioRuntimeProvider::new();
     let exchange = match protocol {
-        Protocol::Udp => UdpClientStream::builder(server, provider).with_timeout(Some(RESPONSE_TIMEOUT)).exchange(),
-        Protocol::Tcp => TcpClientStream::exchange(server, None, RESPONSE_TIMEOUT, None, provider).await?,
+        Protocol::Udp => {
+            UdpClientStream::builder(server, provider.clone()).with_timeout(Some(RESPONSE_TIMEOUT)).exchange()
+        }
+        Protocol::Tcp => TcpClientStream::exchange(server, None, RESPONSE_TIMEOUT, None, provider.clone()).await?,
     };
     exchange.send(request).first_answer().await
 }

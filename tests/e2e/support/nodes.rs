@@ -42,7 +42,11 @@ impl Nodes {
 
     /// Starts a fake on each address, all at one port.
     pub(crate) fn at(addresses: &[IpAddr]) -> Self {
-        let authority = FakeAuthority::new("kubernetes").unwrap();
+        Self::of(FakeAuthority::new("kubernetes").unwrap(), addresses)
+    }
+
+    /// The same with certificates of this CA.
+    pub(crate) fn of(authority: FakeAuthority, addresses: &[IpAddr]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let start = |address: &IpAddr, port| {
             let _inside = runtime.enter();
