@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::log::{self, Format};
 use super::{CONFIG_FILE, Failure, Outcome, Output, Own, block_on, json, print};
-use crate::doctor::{DoctorReport, DoctorTargets, Section, Setup, examine};
+use crate::doctor::{DoctorReport, DoctorSection, DoctorTargets, ExaminedSetup, examine};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -56,7 +56,7 @@ pub(super) fn doctor(arguments: &Arguments) -> Outcome {
     };
     // Its findings are in the report.
     let _log = log::start(Format::Text, LevelFilter::OFF);
-    let setup = Setup::new(config, targets)?;
+    let setup = ExaminedSetup::new(config, targets)?;
     let report = block_on(async { Ok(examine(&setup, progress()).await) })?;
     print(&shown(&report, arguments.output)?)?;
     match report.exit_code() {
@@ -73,7 +73,7 @@ fn shown(report: &DoctorReport, output: Output) -> Outcome {
 }
 
 /// Says on a terminal which sections have ended.
-fn progress() -> impl Fn(Section) {
+fn progress() -> impl Fn(DoctorSection) {
     let is_terminal = io::stderr().is_terminal();
     move |section| {
         if is_terminal {

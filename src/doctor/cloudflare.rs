@@ -7,14 +7,14 @@ use daymark_provider::CheckReport;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::diagnosis::{Diagnosis, Section, Symptom};
+use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
 use crate::app::{self, RememberingProvider};
 use crate::state::StateFile;
 
 /// The time that the checks of one provider may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What was seen of the remote providers.
+/// The checks of all remote providers.
 #[derive(Clone, Debug)]
 pub(super) enum ProvidersSeen {
     /// They cannot be set up; the errors as sentences.
@@ -49,7 +49,7 @@ pub(super) fn judge(seen: &ProvidersSeen) -> Vec<Diagnosis> {
     match seen {
         ProvidersSeen::Unusable(errors) => errors
             .iter()
-            .map(|error| Diagnosis::fail(Section::Cloudflare, "provider", Symptom::Finding, error.clone()))
+            .map(|error| Diagnosis::fail(DoctorSection::Cloudflare, "provider", Symptom::Finding, error.clone()))
             .collect(),
         ProvidersSeen::Checked(seen) => seen.iter().flat_map(judge_provider).collect(),
     }
@@ -59,18 +59,19 @@ fn judge_provider(ProviderSeen { name, report }: &ProviderSeen) -> Vec<Diagnosis
     let incomplete = || {
         let message =
             "not everything could be asked in time; look at the log of Daymark, and run `daymark doctor` again";
-        Diagnosis::warn(Section::Cloudflare, name, Symptom::Incomplete, message)
+        Diagnosis::warn(DoctorSection::Cloudflare, name, Symptom::Incomplete, message)
     };
     let Some(report) = report else { return vec![incomplete()] };
     let findings = report.findings.iter();
-    let mut found: Vec<Diagnosis> =
-        findings.map(|finding| Diagnosis::fail(Section::Cloudflare, name, Symptom::Finding, finding.clone())).collect();
+    let mut found: Vec<Diagnosis> = findings
+        .map(|finding| Diagnosis::fail(DoctorSection::Cloudflare, name, Symptom::Finding, finding.clone()))
+        .collect();
     if report.is_incomplete {
         found.push(incomplete());
     }
     if found.is_empty() {
-        found.push(Diagnosis::ok(Section::Cloudflare, name, "its own checks find nothing"));
+        found.push(Diagnosis::ok(DoctorSection::Cloudflare, name, "its own checks find nothing"));
     }
-    found.extend(report.notes.iter().map(|note| Diagnosis::ok(Section::Cloudflare, name, note.clone())));
+    found.extend(report.notes.iter().map(|note| Diagnosis::ok(DoctorSection::Cloudflare, name, note.clone())));
     found
 }

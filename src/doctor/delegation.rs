@@ -6,10 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use daymark_resolver::{DnsCode, Protocol, QuestionType, RecordContent, ServerResponse};
 use futures_util::future::join_all;
 
-use super::diagnosis::{Diagnosis, Section, Symptom};
+use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
 use super::name_servers::{Response, ask, cause, has_route, is_authority, list, resolved};
 use super::parent::{NoParent, ParentZone, ask_both};
-use super::setup::{ServedZone, SetupServer};
+use super::setup::{DelegatedZone, SetupServer};
 
 /// Everything that was seen of the delegation of one zone.
 #[derive(Clone, Debug)]
@@ -75,7 +75,12 @@ pub(super) fn delegated(response: &ServerResponse, apex: &str) -> BTreeSet<Strin
 }
 
 /// Asks every server of the parent zone, and the servers that only the parent names.
-pub(super) async fn look(zone: &ServedZone, parents: &[SocketAddr], roots: &[SocketAddr], port: u16) -> DelegationSeen {
+pub(super) async fn look(
+    zone: &DelegatedZone,
+    parents: &[SocketAddr],
+    roots: &[SocketAddr],
+    port: u16,
+) -> DelegationSeen {
     let parent = if parents.is_empty() {
         ParentZone::find(&zone.apex, roots, port).await
     } else {
@@ -95,7 +100,7 @@ pub(super) async fn look(zone: &ServedZone, parents: &[SocketAddr], roots: &[Soc
     DelegationSeen::Parent { zone: name, replies, extra }
 }
 
-async fn ask_parent(zone: &ServedZone, parent: &str, server: SocketAddr) -> ParentReply {
+async fn ask_parent(zone: &DelegatedZone, parent: &str, server: SocketAddr) -> ParentReply {
     let delegation = ask_both(&zone.apex, QuestionType::Ns, server).await;
     let mut reply = ParentReply { server, delegation, looked_up: BTreeMap::new() };
     for name in reply.servers(&zone.apex).unwrap_or_default() {
@@ -110,7 +115,7 @@ async fn ask_parent(zone: &ServedZone, parent: &str, server: SocketAddr) -> Pare
     reply
 }
 
-async fn ask_extra(zone: &ServedZone, name: String, replies: &[ParentReply], port: u16) -> ExtraServer {
+async fn ask_extra(zone: &DelegatedZone, name: String, replies: &[ParentReply], port: u16) -> ExtraServer {
     let mut addresses: Vec<IpAddr> = replies.iter().flat_map(|reply| reply.glue(&name)).collect();
     if addresses.is_empty() {
         let server = SetupServer { name: name.clone(), addresses: Vec::new() };
@@ -130,7 +135,7 @@ fn is_below(name: &str, zone: &str) -> bool {
 }
 
 /// Judges the delegation of one zone.
-pub(super) fn judge(zone: &ServedZone, seen: &DelegationSeen) -> Vec<Diagnosis> {
+pub(super) fn judge(zone: &DelegatedZone, seen: &DelegationSeen) -> Vec<Diagnosis> {
     let (parent, replies, extra) = match seen {
         DelegationSeen::NoParent(error) => return vec![no_parent(zone, error)],
         DelegationSeen::Parent { zone, replies, extra } => (zone, replies, extra),
@@ -141,7 +146,7 @@ pub(super) fn judge(zone: &ServedZone, seen: &DelegationSeen) -> Vec<Diagnosis> 
         if found.is_empty() {
             let names: Vec<String> = reply.servers(&zone.apex).unwrap_or_default().into_iter().collect();
             let message = format!("{} delegates to {}, with the addresses needed", reply.server, names.join(", "));
-            found.push(Diagnosis::ok(Section::Delegation, &zone.apex, message));
+            found.push(Diagnosis::ok(DoctorSection::Delegation, &zone.apex, message));
         }
         diagnoses.append(&mut found);
     }
@@ -151,19 +156,19 @@ pub(super) fn judge(zone: &ServedZone, seen: &DelegationSeen) -> Vec<Diagnosis> 
             "no server of the parent zone {parent} can be reached from here; name one by `--parent ADDRESS[:PORT]`, or run \
              `daymark doctor` on a machine that reaches it"
         );
-        diagnoses.push(Diagnosis::warn(Section::Delegation, &zone.apex, Symptom::ParentUnreachable, message));
+        diagnoses.push(Diagnosis::warn(DoctorSection::Delegation, &zone.apex, Symptom::ParentUnreachable, message));
     }
     diagnoses
 }
 
-fn no_parent(zone: &ServedZone, error: &NoParent) -> Diagnosis {
+fn no_parent(zone: &DelegatedZone, error: &NoParent) -> Diagnosis {
     let message = format!(
         "{error}, so the delegation is not looked at; name a server of the parent zone by `--parent ADDRESS[:PORT]`"
     );
-    Diagnosis::warn(Section::Delegation, &zone.apex, Symptom::ParentUnreachable, message)
+    Diagnosis::warn(DoctorSection::Delegation, &zone.apex, Symptom::ParentUnreachable, message)
 }
 
-fn judge_reply(zone: &ServedZone, parent: &str, reply: &ParentReply) -> Vec<Diagnosis> {
+fn judge_reply(zone: &DelegatedZone, parent: &str, reply: &ParentReply) -> Vec<Diagnosis> {
     let ParentReply { server, delegation, .. } = reply;
     let apex = &zone.apex;
     let response = match delegation {
@@ -203,14 +208,14 @@ fn judge_reply(zone: &ServedZone, parent: &str, reply: &ParentReply) -> Vec<Diag
             missing.join(", "),
             missing[0]
         );
-        found.push(Diagnosis::warn(Section::Delegation, apex, Symptom::DelegationDiffers, message));
+        found.push(Diagnosis::warn(DoctorSection::Delegation, apex, Symptom::DelegationDiffers, message));
     }
     found.extend(named.iter().filter_map(|name| judge_glue(zone, parent, reply, name)));
     found
 }
 
 /// Compares the addresses that the parent has for a name server with those of the configuration.
-fn judge_glue(zone: &ServedZone, parent: &str, reply: &ParentReply, name: &str) -> Option<Diagnosis> {
+fn judge_glue(zone: &DelegatedZone, parent: &str, reply: &ParentReply, name: &str) -> Option<Diagnosis> {
     let ParentReply { server, .. } = reply;
     let glue = reply.glue(name);
     let configured: BTreeSet<IpAddr> =
@@ -247,7 +252,7 @@ fn records(name: &str, addresses: &BTreeSet<IpAddr>) -> String {
     if records.is_empty() { format!("an A or AAAA record of {name}") } else { records.join(", ") }
 }
 
-fn judge_extra(zone: &ServedZone, parent: &str, extra: &ExtraServer) -> Diagnosis {
+fn judge_extra(zone: &DelegatedZone, parent: &str, extra: &ExtraServer) -> Diagnosis {
     let ExtraServer { name, has_authority } = extra;
     let apex = &zone.apex;
     match has_authority {
@@ -256,7 +261,7 @@ fn judge_extra(zone: &ServedZone, parent: &str, extra: &ExtraServer) -> Diagnosi
                 "{parent} delegates also to {name}, which answers with authority and is not in the configuration; add it to \
                  `nameservers`, or remove it from {parent}"
             );
-            Diagnosis::warn(Section::Delegation, apex, Symptom::DelegationDiffers, message)
+            Diagnosis::warn(DoctorSection::Delegation, apex, Symptom::DelegationDiffers, message)
         }
         Some(false) => {
             let message = format!(
@@ -273,5 +278,5 @@ fn judge_extra(zone: &ServedZone, parent: &str, extra: &ExtraServer) -> Diagnosi
 }
 
 fn fail(subject: &str, symptom: Symptom, message: String) -> Diagnosis {
-    Diagnosis::fail(Section::Delegation, subject, symptom, message)
+    Diagnosis::fail(DoctorSection::Delegation, subject, symptom, message)
 }

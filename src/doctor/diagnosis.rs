@@ -20,7 +20,7 @@ pub enum Level {
 /// A part of a setup that is looked at by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Section {
+pub enum DoctorSection {
     /// The NS and address records of the parent zone.
     Delegation,
     /// The configured name servers, as this machine reaches them.
@@ -126,7 +126,7 @@ pub enum Symptom {
 #[serde(rename_all = "camelCase")]
 pub struct Diagnosis {
     /// The part of the setup.
-    pub section: Section,
+    pub section: DoctorSection,
     /// The server, node, host, file or name that it is about.
     pub subject: String,
     /// Its seriousness.
@@ -157,17 +157,27 @@ pub struct DoctorReport {
 
 impl Diagnosis {
     /// A diagnosis without a fault.
-    pub fn ok(section: Section, subject: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn ok(section: DoctorSection, subject: impl Into<String>, message: impl Into<String>) -> Self {
         Self { section, subject: subject.into(), level: Level::Ok, symptom: None, message: message.into() }
     }
 
     /// A diagnosis of something that should change. The message ends with what to do.
-    pub fn warn(section: Section, subject: impl Into<String>, symptom: Symptom, message: impl Into<String>) -> Self {
+    pub fn warn(
+        section: DoctorSection,
+        subject: impl Into<String>,
+        symptom: Symptom,
+        message: impl Into<String>,
+    ) -> Self {
         Self { level: Level::Warn, symptom: Some(symptom), ..Self::ok(section, subject, message) }
     }
 
     /// A diagnosis of a fault. The message ends with what to do.
-    pub fn fail(section: Section, subject: impl Into<String>, symptom: Symptom, message: impl Into<String>) -> Self {
+    pub fn fail(
+        section: DoctorSection,
+        subject: impl Into<String>,
+        symptom: Symptom,
+        message: impl Into<String>,
+    ) -> Self {
         Self { level: Level::Fail, symptom: Some(symptom), ..Self::ok(section, subject, message) }
     }
 }
@@ -188,7 +198,7 @@ impl DoctorReport {
     }
 }
 
-impl fmt::Display for Section {
+impl fmt::Display for DoctorSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Delegation => "delegation",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use daymark_config::budget::{PoolReport, report};
 use daymark_config::{Config, ProviderConfig};
 
-use super::diagnosis::{Diagnosis, Section, Symptom};
+use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
 
 /// The time after which the node controller turns a node `NotReady` (`node-monitor-grace-period`).
 const NODE_MONITOR_GRACE_PERIOD: Duration = Duration::from_secs(50);
@@ -35,12 +35,12 @@ fn judge_pool(config: &Config, pool: &PoolReport) -> Vec<Diagnosis> {
             total.as_secs_f64(),
             NODE_MONITOR_GRACE_PERIOD.as_secs()
         );
-        return vec![Diagnosis::ok(Section::Failover, &pool.name, message)];
+        return vec![Diagnosis::ok(DoctorSection::Failover, &pool.name, message)];
     }
     let mended =
         late.drain(..).map(|warning| format!("{warning}; lower `ttl.max`, `probe.interval` or `probe.timeout`"));
     mended
         .chain(by_cloudflare)
-        .map(|message| Diagnosis::warn(Section::Failover, &pool.name, Symptom::SlowFailover, message))
+        .map(|message| Diagnosis::warn(DoctorSection::Failover, &pool.name, Symptom::SlowFailover, message))
         .collect()
 }

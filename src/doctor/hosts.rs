@@ -13,8 +13,8 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use rustls::RootCertStore;
 
-use super::diagnosis::{Diagnosis, Section, Symptom};
-use super::name_servers::length;
+use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
+use super::serials::length;
 
 /// The time for the status of one host.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -128,7 +128,7 @@ fn judge_host(config: &Config, seen: &HostSeen) -> Vec<Diagnosis> {
     let alarms = status.alarms.iter().filter(|alarm| !of_hosts.contains(alarm));
     found.extend(alarms.map(|alarm| {
         let message = format!("alarm: {alarm}; look at `daymark status` of this host");
-        Diagnosis::warn(Section::Hosts, &label, Symptom::Alarm, message)
+        Diagnosis::warn(DoctorSection::Hosts, &label, Symptom::Alarm, message)
     }));
     if found.is_empty() {
         let hosts = status.hosts.as_ref().map(|hosts| {
@@ -140,7 +140,7 @@ fn judge_host(config: &Config, seen: &HostSeen) -> Vec<Diagnosis> {
             status.started,
             hosts.unwrap_or_default()
         );
-        found.push(Diagnosis::ok(Section::Hosts, label, message));
+        found.push(Diagnosis::ok(DoctorSection::Hosts, label, message));
     }
     found
 }
@@ -158,12 +158,12 @@ fn no_daymark(config: &Config, seen: &HostSeen, cause: &str) -> Diagnosis {
             "no Daymark answers here ({cause}), so {hosts} not looked at from inside; start it, or name the APIs of hosts by \
              `--host-api HOST:PORT`"
         );
-        return Diagnosis::warn(Section::Hosts, api, Symptom::NoDaymark, message);
+        return Diagnosis::warn(DoctorSection::Hosts, api, Symptom::NoDaymark, message);
     }
     let message = format!(
         "no Daymark answers here ({cause}); start it there, and see that `admin.listen` and `admin.allowedHosts` admit this machine"
     );
-    Diagnosis::fail(Section::Hosts, api, Symptom::NoDaymark, message)
+    Diagnosis::fail(DoctorSection::Hosts, api, Symptom::NoDaymark, message)
 }
 
 /// The whole seconds by which a time is ahead of another; below zero, it is behind.
@@ -181,9 +181,11 @@ fn clock(host: &str, ahead: i64, whose: &str) -> Option<Diagnosis> {
         length(ahead)
     );
     match ahead.abs() {
-        ..=MAX_CLOCK_DIFFERENCE => None,
-        ..WRONG_CLOCK => Some(Diagnosis::warn(Section::Hosts, host, Symptom::ClockApart, message)),
-        _ => Some(Diagnosis::fail(Section::Hosts, host, Symptom::ClockApart, message)),
+        WRONG_CLOCK.. => Some(Diagnosis::fail(DoctorSection::Hosts, host, Symptom::ClockApart, message)),
+        ahead if ahead > MAX_CLOCK_DIFFERENCE => {
+            Some(Diagnosis::warn(DoctorSection::Hosts, host, Symptom::ClockApart, message))
+        }
+        _ => None,
     }
 }
 
@@ -194,7 +196,7 @@ fn running_configuration(config: &Config, status: &Status, label: &str) -> Vec<D
             "{subject} differs from the configuration file: {difference}; give the host this file and reload it (`systemctl reload \
              daymark`), or run `daymark doctor` with its file"
         );
-        Diagnosis::fail(Section::Hosts, label, Symptom::ConfigurationDiffers, message)
+        Diagnosis::fail(DoctorSection::Hosts, label, Symptom::ConfigurationDiffers, message)
     };
     let mut found = Vec::new();
     for PoolConfig { pool, discovery, .. } in &config.pools {
@@ -231,7 +233,7 @@ fn judge_peers(hosts: &HostsStatus) -> Vec<Diagnosis> {
             let message = format!(
                 "is unreachable for {own}; start Daymark there, and let UDP pass between the hosts on the port of `peers.listen`"
             );
-            found.push(Diagnosis::fail(Section::Hosts, host, Symptom::HostUnreachable, message));
+            found.push(Diagnosis::fail(DoctorSection::Hosts, host, Symptom::HostUnreachable, message));
             continue;
         }
         let ahead = peer.clock_ahead.unwrap_or(SignedDuration::ZERO).as_secs();
@@ -242,18 +244,18 @@ fn judge_peers(hosts: &HostsStatus) -> Vec<Diagnosis> {
                 "its configuration of {} differs from that of {own}; give all hosts the same file, and reload them",
                 pools.join(", ")
             );
-            found.push(Diagnosis::fail(Section::Hosts, host, Symptom::ConfigurationDiffers, message));
+            found.push(Diagnosis::fail(DoctorSection::Hosts, host, Symptom::ConfigurationDiffers, message));
         }
         if peer.abstains {
             let message =
                 "reaches no node, so it abstains; look at its network, CA and credentials by `daymark status` there";
-            found.push(Diagnosis::warn(Section::Hosts, host, Symptom::Alarm, message));
+            found.push(Diagnosis::warn(DoctorSection::Hosts, host, Symptom::Alarm, message));
         }
     }
     if hosts.isolated {
         let message =
             "reaches no node, so it abstains; look at its network, CA and credentials by `daymark explain NODE`";
-        found.push(Diagnosis::warn(Section::Hosts, own.as_str(), Symptom::Alarm, message));
+        found.push(Diagnosis::warn(DoctorSection::Hosts, own.as_str(), Symptom::Alarm, message));
     }
     let mismatches =
         hosts.mismatches.iter().filter(|known| !matches!(known.mismatch, PeerMismatch::Configuration { .. }));
@@ -263,7 +265,7 @@ fn judge_peers(hosts: &HostsStatus) -> Vec<Diagnosis> {
             _ => Symptom::ConfigurationDiffers,
         };
         let message = format!("{}; docs/hosts.md says what to compare", mismatch.message);
-        Diagnosis::fail(Section::Hosts, own.as_str(), symptom, message)
+        Diagnosis::fail(DoctorSection::Hosts, own.as_str(), symptom, message)
     }));
     found
 }
@@ -280,6 +282,6 @@ fn versions(seen: &[HostSeen]) -> Option<Diagnosis> {
             "the hosts run different versions: {}; upgrade the older ones",
             each.collect::<Vec<_>>().join(", ")
         );
-        Diagnosis::warn(Section::Hosts, "versions", Symptom::VersionsDiffer, message)
+        Diagnosis::warn(DoctorSection::Hosts, "versions", Symptom::VersionsDiffer, message)
     })
 }

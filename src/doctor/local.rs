@@ -1,10 +1,10 @@
 //! This machine: the processes that listen where Daymark wants to, and the permissions of its files.
 
-mod sockets;
+pub(super) mod sockets;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use daymark_cloudflare::TokenSource;
@@ -12,7 +12,7 @@ use daymark_config::{ADMIN_TOKEN, Config, PoolConfig, ProviderConfig};
 use daymark_probe::Auth;
 
 use self::sockets::{ListenSocket, listening};
-use super::diagnosis::{Diagnosis, Section, Symptom};
+use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
 use crate::zones;
 
 /// The stub listener of systemd-resolved answers here (systemd-resolved.service(8)).
@@ -22,7 +22,7 @@ const RESOLVED: &str = "systemd-resolve";
 /// The name of Daymark's own process.
 const DAYMARK: &str = "daymark";
 
-/// What was seen of this machine.
+/// The sockets and files of this machine.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LocalSeen {
     /// The sockets that listen; `None` if the system does not say.
@@ -57,8 +57,6 @@ pub(super) enum FileAccess {
     Known {
         /// The permissions, as in `chmod`.
         mode: u32,
-        /// The number of the owner.
-        owner: u32,
         /// True for a directory.
         is_dir: bool,
     },
@@ -156,7 +154,7 @@ fn access(path: &Path, is_read: bool) -> FileAccess {
     {
         return FileAccess::Refused(error.to_string());
     }
-    FileAccess::Known { mode: metadata.permissions().mode() & 0o7777, owner: metadata.uid(), is_dir: metadata.is_dir() }
+    FileAccess::Known { mode: metadata.permissions().mode() & 0o7777, is_dir: metadata.is_dir() }
 }
 
 /// Judges what was seen of this machine.
@@ -168,7 +166,7 @@ pub(super) fn judge(config: &Config, seen: &LocalSeen) -> Vec<Diagnosis> {
     let faults: Vec<Diagnosis> = seen.files.iter().filter_map(judge_file).chain(state_dir(seen)).collect();
     if faults.is_empty() {
         let message = format!("{} files and the state directory have the right permissions", seen.files.len());
-        diagnoses.push(Diagnosis::ok(Section::Local, "files", message));
+        diagnoses.push(Diagnosis::ok(DoctorSection::Local, "files", message));
     }
     diagnoses.extend(faults);
     diagnoses
@@ -178,35 +176,35 @@ fn judge_listen(listen: SocketAddr, seen: &LocalSeen) -> Diagnosis {
     let subject = format!("listen {listen}");
     let Some(sockets) = &seen.sockets else {
         let message = "the sockets of this machine cannot be seen without /proc; look at `ss -lnptu` by hand";
-        return Diagnosis::warn(Section::Local, subject, Symptom::Incomplete, message);
+        return Diagnosis::warn(DoctorSection::Local, subject, Symptom::Incomplete, message);
     };
     let conflicting: Vec<&ListenSocket> = sockets.iter().filter(|socket| socket.conflicts_with(listen)).collect();
     if conflicting.iter().any(|socket| socket.process.as_deref() == Some(DAYMARK)) {
-        return Diagnosis::ok(Section::Local, subject, "Daymark listens");
+        return Diagnosis::ok(DoctorSection::Local, subject, "Daymark listens");
     }
     let Some(taken) = conflicting.iter().max_by_key(|socket| socket.process.is_some()) else {
-        return Diagnosis::ok(Section::Local, subject, "no other process has this address");
+        return Diagnosis::ok(DoctorSection::Local, subject, "no other process has this address");
     };
     let ListenSocket { transport, address, process } = taken;
     match process.as_deref() {
         Some(RESOLVED) => Diagnosis::fail(
-            Section::Local,
+            DoctorSection::Local,
             subject,
             Symptom::AddressTaken,
-            resolved_message(*transport, *address, seen),
+            resolved_message(transport, *address, seen),
         ),
         Some(name) => {
             let message = format!(
                 "the process {name} has {address} by {transport}, so Daymark cannot listen; stop that process, or give `listen` an \
                  address that it does not have"
             );
-            Diagnosis::fail(Section::Local, subject, Symptom::AddressTaken, message)
+            Diagnosis::fail(DoctorSection::Local, subject, Symptom::AddressTaken, message)
         }
         None => {
             let message = format!(
                 "a process of another user has {address} by {transport}; run `daymark doctor` as root to see if that is Daymark"
             );
-            Diagnosis::warn(Section::Local, subject, Symptom::AddressTaken, message)
+            Diagnosis::warn(DoctorSection::Local, subject, Symptom::AddressTaken, message)
         }
     }
 }
@@ -246,21 +244,20 @@ fn judge_file(file: &FileSeen) -> Option<Diagnosis> {
         }
         FileAccess::Known { .. } => return None,
     };
-    Some(Diagnosis::fail(Section::Local, shown.to_string(), Symptom::FileAccess, message))
+    Some(Diagnosis::fail(DoctorSection::Local, shown.to_string(), Symptom::FileAccess, message))
 }
 
 fn state_dir(seen: &LocalSeen) -> Option<Diagnosis> {
     let FileSeen { path, access, .. } = seen.state_dir.as_ref()?;
     let shown = path.display();
-    let fail = |message: String| Some(Diagnosis::fail(Section::Local, shown.to_string(), Symptom::FileAccess, message));
+    let fail =
+        |message: String| Some(Diagnosis::fail(DoctorSection::Local, shown.to_string(), Symptom::FileAccess, message));
     match access {
-        // Daymark makes it at its first start.
-        FileAccess::Missing => None,
         FileAccess::Refused(error) => {
             let message = format!(
                 "the state directory cannot be looked at ({error}); run `daymark doctor` as the user of Daymark or as root"
             );
-            Some(Diagnosis::warn(Section::Local, shown.to_string(), Symptom::FileAccess, message))
+            Some(Diagnosis::warn(DoctorSection::Local, shown.to_string(), Symptom::FileAccess, message))
         }
         FileAccess::Known { is_dir: false, .. } => {
             fail("the state directory is a file; remove it, or change `stateDir`".to_owned())
@@ -268,6 +265,7 @@ fn state_dir(seen: &LocalSeen) -> Option<Diagnosis> {
         FileAccess::Known { mode, .. } if mode & 0o002 != 0 => fail(format!(
             "every user of this machine may write the state directory (mode {mode:o}); run `chmod o-w {shown}`"
         )),
-        FileAccess::Known { .. } => None,
+        // Daymark makes a missing one at its first start.
+        FileAccess::Missing | FileAccess::Known { .. } => None,
     }
 }

@@ -9,23 +9,17 @@ use daymark_config::PoolConfig;
 use daymark_decision::Moment;
 use daymark_files::error_chain;
 use daymark_resolver::{
-    LookupFailure, MAX_DATAGRAM_BYTES, Protocol, Question, QuestionType, ServerResponse, SystemResolver, query,
+    DnsCode, LookupFailure, MAX_DATAGRAM_BYTES, Protocol, Question, QuestionType, ServerResponse, SystemResolver, query,
 };
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
-use super::diagnosis::{Diagnosis, Section, Symptom};
-use super::setup::{ServedZone, SetupServer};
+use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
+use super::serials;
+use super::setup::{DelegatedZone, SetupServer};
 
 /// The pause before a second look at different answers, because a change reaches the hosts one after the other.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
-/// The generations in a second: a serial is a generation (rule 8.2 of `docs/ALGORITHM.md`).
-const SERIALS_PER_SECOND: i64 = 64;
-/// A serial may be so much ahead of the clock, in seconds: a run begins five minutes ahead, and clocks differ a little.
-const MAX_SERIAL_LEAD: i64 = 600;
-/// Serials may differ by so much, in seconds: a host that is restarted gets a new one, and the others keep theirs.
-const MAX_SERIAL_SPREAD: i64 = 30 * 86_400;
-
 /// A response, or the reason for none.
 pub(super) type Response = Result<ServerResponse, LookupFailure>;
 
@@ -96,8 +90,14 @@ impl PoolSeen {
 }
 
 impl ServerSeen {
-    fn label(&self) -> String {
+    /// Its name and its address.
+    pub(super) fn label(&self) -> String {
         format!("{} {}", self.name, self.address)
+    }
+
+    /// The serial of the zone, by UDP.
+    pub(super) fn serial(&self) -> Option<u32> {
+        self.udp.soa.as_ref().ok()?.serial()
     }
 
     /// The addresses that it has for a pool, by UDP.
@@ -117,7 +117,7 @@ pub(super) fn answers(seen: &ZoneSeen) -> BTreeMap<String, BTreeSet<IpAddr>> {
 }
 
 /// Asks every server of a zone. If their answers differ, it looks a second time, because a change takes a moment.
-pub(super) async fn look(zone: &ServedZone, port: u16) -> ZoneSeen {
+pub(super) async fn look(zone: &DelegatedZone, port: u16) -> ZoneSeen {
     let seen = look_once(zone, port).await;
     let are_same = zone.pools.iter().all(|pool| differing(&seen.servers, pool).is_none());
     if are_same {
@@ -127,7 +127,7 @@ pub(super) async fn look(zone: &ServedZone, port: u16) -> ZoneSeen {
     look_once(zone, port).await
 }
 
-async fn look_once(zone: &ServedZone, port: u16) -> ZoneSeen {
+async fn look_once(zone: &DelegatedZone, port: u16) -> ZoneSeen {
     let mut seen = ZoneSeen::default();
     let mut addresses = Vec::new();
     for server in &zone.servers {
@@ -149,7 +149,7 @@ pub(super) async fn resolved(server: &SetupServer) -> Result<Vec<IpAddr>, String
     SystemResolver::new().addresses(&server.name).await.map_err(|error| error_chain(&error))
 }
 
-async fn ask_server(name: String, address: SocketAddr, zone: &ServedZone) -> ServerSeen {
+async fn ask_server(name: String, address: SocketAddr, zone: &DelegatedZone) -> ServerSeen {
     let root = Question { name: ".".to_owned(), qtype: QuestionType::Ns, recursion: true };
     let (udp, tcp, recursion) = tokio::join!(
         ask_by(Protocol::Udp, address, zone),
@@ -159,7 +159,7 @@ async fn ask_server(name: String, address: SocketAddr, zone: &ServedZone) -> Ser
     ServerSeen { name, address, has_route: has_route(address), udp, tcp, recursion }
 }
 
-async fn ask_by(protocol: Protocol, address: SocketAddr, zone: &ServedZone) -> TransportSeen {
+async fn ask_by(protocol: Protocol, address: SocketAddr, zone: &DelegatedZone) -> TransportSeen {
     let pools = zone.pools.iter().map(|pool| async move {
         let (a, aaaa) = tokio::join!(
             ask(pool, QuestionType::A, address, protocol),
@@ -188,7 +188,7 @@ pub(super) fn is_authority(soa: &Response) -> bool {
 }
 
 /// Judges what was seen of the servers of one zone.
-pub(super) fn judge(zone: &ServedZone, pools: &[PoolConfig], seen: &ZoneSeen, now: Moment) -> Vec<Diagnosis> {
+pub(super) fn judge(zone: &DelegatedZone, pools: &[PoolConfig], seen: &ZoneSeen, now: Moment) -> Vec<Diagnosis> {
     let mut diagnoses = Vec::new();
     for UnresolvedServer { name, error } in &seen.unresolved {
         let message = format!("{error}; give its addresses under `nameservers`, or make the name resolve");
@@ -197,18 +197,18 @@ pub(super) fn judge(zone: &ServedZone, pools: &[PoolConfig], seen: &ZoneSeen, no
     for server in &seen.servers {
         let mut found = judge_server(zone, pools, server, now);
         if found.is_empty() {
-            found.push(Diagnosis::ok(Section::NameServers, server.label(), summary(zone, server)));
+            found.push(Diagnosis::ok(DoctorSection::NameServers, server.label(), summary(zone, server)));
         }
         diagnoses.append(&mut found);
     }
     let is_whole =
         |pool: &&String| !pools.iter().any(|config| config.pool.name.as_str() == *pool && is_partial(config));
     diagnoses.extend(zone.pools.iter().filter(is_whole).filter_map(|pool| differing(&seen.servers, pool)));
-    diagnoses.extend(spread(zone, &seen.servers));
+    diagnoses.extend(serials::spread(zone, &seen.servers));
     diagnoses
 }
 
-fn judge_server(zone: &ServedZone, pools: &[PoolConfig], server: &ServerSeen, now: Moment) -> Vec<Diagnosis> {
+fn judge_server(zone: &DelegatedZone, pools: &[PoolConfig], server: &ServerSeen, now: Moment) -> Vec<Diagnosis> {
     if let Some(unreachable) = unreachable(server) {
         return vec![unreachable];
     }
@@ -218,7 +218,7 @@ fn judge_server(zone: &ServedZone, pools: &[PoolConfig], server: &ServerSeen, no
         let Ok(response) = soa else { continue };
         if !is_authority(soa) {
             let symptom = match response.code {
-                daymark_resolver::DnsCode::Success => "without authority".to_owned(),
+                DnsCode::Success => "without authority".to_owned(),
                 code => format!("with {code}"),
             };
             let message = format!(
@@ -233,7 +233,7 @@ fn judge_server(zone: &ServedZone, pools: &[PoolConfig], server: &ServerSeen, no
     for pool in &server.udp.pools {
         found.extend(judge_answer(pools, pool, &label));
     }
-    found.extend(serial_ahead(zone, server, now));
+    found.extend(serials::ahead(zone, server, now));
     found.extend(size(server));
     found.extend(recursion(server));
     found
@@ -247,7 +247,7 @@ fn unreachable(server: &ServerSeen) -> Option<Diagnosis> {
             "is not looked at, because this machine has no route to {}; run `daymark doctor` on a machine with one",
             server.address.ip()
         );
-        return Some(Diagnosis::warn(Section::NameServers, label, Symptom::NoRoute, message));
+        return Some(Diagnosis::warn(DoctorSection::NameServers, label, Symptom::NoRoute, message));
     }
     let port = server.address.port();
     let message = match (&server.udp.soa, &server.tcp.soa) {
@@ -279,7 +279,7 @@ pub(super) fn cause(failure: &LookupFailure) -> String {
 }
 
 fn judge_answer(pools: &[PoolConfig], seen: &PoolSeen, label: &str) -> Option<Diagnosis> {
-    let failed = seen.responses().find(|response| response.code != daymark_resolver::DnsCode::Success);
+    let failed = seen.responses().find(|response| response.code != DnsCode::Success);
     if let Some(failed) = failed {
         let message = format!(
             "answers {} for {}; compare its configuration with this one, and look at `daymark status` there",
@@ -335,46 +335,6 @@ fn differing(servers: &[ServerSeen], pool: &str) -> Option<Diagnosis> {
     })
 }
 
-/// The seconds by which a serial is ahead of another (RFC 1982, section 3.2); below zero, it is behind.
-fn lead(serial: u32, other: u32) -> i64 {
-    let ahead = i64::from(serial.wrapping_sub(other));
-    let signed = if ahead < 1 << 31 { ahead } else { ahead - (1 << 32) };
-    signed / SERIALS_PER_SECOND
-}
-
-/// The diagnosis of a serial that the clock has not reached. The serial of a zone file goes its own way.
-fn serial_ahead(zone: &ServedZone, server: &ServerSeen, now: Moment) -> Option<Diagnosis> {
-    let serial = server.udp.soa.as_ref().ok()?.serial()?;
-    let seconds = i64::try_from(now.as_millis() / 1000).ok()?;
-    let by_clock = u32::try_from((seconds * SERIALS_PER_SECOND) & i64::from(u32::MAX)).ok()?;
-    let lead = lead(serial, by_clock);
-    (!zone.has_file && lead > MAX_SERIAL_LEAD).then(|| {
-        let message = format!(
-            "the serial {serial} of {} is {} ahead of the clock here; compare the clocks, and see that Daymark answers there",
-            zone.apex,
-            length(lead)
-        );
-        Diagnosis::warn(Section::NameServers, server.label(), Symptom::SerialApart, message)
-    })
-}
-
-fn spread(zone: &ServedZone, servers: &[ServerSeen]) -> Option<Diagnosis> {
-    let serial = |server: &ServerSeen| server.udp.soa.as_ref().ok().and_then(ServerResponse::serial);
-    let serials: Vec<(String, u32)> =
-        servers.iter().filter_map(|server| Some((server.label(), serial(server)?))).collect();
-    let pairs = serials.iter().flat_map(|first| serials.iter().map(move |second| (first, second)));
-    let ((newest, ahead), (oldest, behind)) = pairs.max_by_key(|((_, first), (_, second))| lead(*first, *second))?;
-    let apart = lead(*ahead, *behind);
-    (apart > MAX_SERIAL_SPREAD).then(|| {
-        let message = format!(
-            "the serials are {} apart: {ahead} at {newest}, {behind} at {oldest}; see by `daymark status` that both hosts run \
-             Daymark with this zone and still follow the nodes",
-            length(apart)
-        );
-        Diagnosis::warn(Section::NameServers, &zone.apex, Symptom::SerialApart, message)
-    })
-}
-
 fn size(server: &ServerSeen) -> Option<Diagnosis> {
     let truncated = server.udp.pools.iter().find(|pool| {
         pool.responses().any(|response| response.truncated || response.bytes > usize::from(MAX_DATAGRAM_BYTES))
@@ -384,7 +344,7 @@ fn size(server: &ServerSeen) -> Option<Diagnosis> {
          `steering.maxAnswers`",
         truncated.pool
     );
-    Some(Diagnosis::warn(Section::NameServers, server.label(), Symptom::TooLarge, message))
+    Some(Diagnosis::warn(DoctorSection::NameServers, server.label(), Symptom::TooLarge, message))
 }
 
 fn recursion(server: &ServerSeen) -> Option<Diagnosis> {
@@ -392,12 +352,12 @@ fn recursion(server: &ServerSeen) -> Option<Diagnosis> {
     (response.recursion_available || !response.answers.is_empty()).then(|| {
         let message = "offers recursion, so it can be abused against others, and its answers may come from a cache; let Daymark \
                        itself listen there, and no resolver";
-        Diagnosis::warn(Section::NameServers, server.label(), Symptom::Recursion, message)
+        Diagnosis::warn(DoctorSection::NameServers, server.label(), Symptom::Recursion, message)
     })
 }
 
-fn summary(zone: &ServedZone, server: &ServerSeen) -> String {
-    let serial = server.udp.soa.as_ref().ok().and_then(ServerResponse::serial).unwrap_or_default();
+fn summary(zone: &DelegatedZone, server: &ServerSeen) -> String {
+    let serial = server.serial().unwrap_or_default();
     let bytes = server.udp.pools.iter().flat_map(PoolSeen::responses).map(|response| response.bytes).max();
     let answers: Vec<String> = server
         .udp
@@ -418,16 +378,6 @@ pub(super) fn list(addresses: &BTreeSet<IpAddr>) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// A length of time in its largest unit.
-pub(super) fn length(seconds: i64) -> String {
-    match seconds.abs() {
-        seconds @ ..120 => format!("{seconds} s"),
-        seconds @ ..7_200 => format!("{} minutes", seconds / 60),
-        seconds @ ..172_800 => format!("{} hours", seconds / 3_600),
-        seconds => format!("{} days", seconds / 86_400),
-    }
-}
-
 fn fail(subject: &str, symptom: Symptom, message: String) -> Diagnosis {
-    Diagnosis::fail(Section::NameServers, subject, symptom, message)
+    Diagnosis::fail(DoctorSection::NameServers, subject, symptom, message)
 }

@@ -2,19 +2,19 @@
 
 use daymark_config::PoolConfig;
 use daymark_decision::{Grade, Kind, Moment, Observation, Target};
-use daymark_probe::{Expiries, Expiry, Prober, Trust};
+use daymark_probe::{Expiries, Expiry, Prober};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::time::{Duration, sleep};
 
-use super::diagnosis::{Diagnosis, Section, Symptom};
+use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
 
 /// The pause before a second probe of a node that was not ready.
 const SECOND_PROBE: Duration = Duration::from_secs(1);
 /// The time before the end of a certificate in which there is a warning: 30 days, in milliseconds.
 const WARNING_PERIOD: u64 = 30 * 86_400_000;
 
-/// What was seen of the nodes of one pool.
+/// The observations of one pool.
 #[derive(Clone, Debug)]
 pub(super) struct PoolNodesSeen {
     /// The name of the pool.
@@ -23,13 +23,11 @@ pub(super) struct PoolNodesSeen {
     pub(super) expiries: Expiries,
     /// The error of its files, with which nothing can be probed.
     pub(super) file_error: Option<String>,
-    /// True if the probes accept every certificate.
-    pub(super) is_insecure: bool,
     /// Its targets.
     pub(super) targets: Vec<TargetSeen>,
 }
 
-/// What was seen of one target.
+/// The observation of one target.
 #[derive(Clone, Debug)]
 pub(super) struct TargetSeen {
     /// The target.
@@ -58,7 +56,6 @@ async fn look_at_pool(config: &PoolConfig) -> PoolNodesSeen {
         pool: config.pool.name.to_string(),
         expiries: prober.expiries(),
         file_error: prober.file_error(),
-        is_insecure: config.probe.trust == Trust::Nothing,
         targets,
     }
 }
@@ -80,11 +77,7 @@ fn judge_pool(seen: &PoolNodesSeen, now: Moment) -> Vec<Diagnosis> {
     );
     if let Some(error) = &seen.file_error {
         let message = format!("{error}; replace the file");
-        diagnoses.push(Diagnosis::fail(Section::Nodes, &seen.pool, Symptom::FileAccess, message));
-    }
-    if seen.is_insecure {
-        let message = "its probes accept every certificate, so nobody sees one that clients refuse; set `probe.ca`";
-        diagnoses.push(Diagnosis::warn(Section::Nodes, &seen.pool, Symptom::ConfigurationWarning, message));
+        diagnoses.push(Diagnosis::fail(DoctorSection::Nodes, &seen.pool, Symptom::FileAccess, message));
     }
     diagnoses
 }
@@ -95,16 +88,23 @@ fn judge_observation(label: &str, Observation { kind, timings, certificate }: &O
     match kind.grade() {
         Some(Grade::Ready) => {
             let times = [("connect", timings.connect), ("tls", timings.tls), ("http", timings.http)];
-            let times = times.iter().filter_map(|(phase, time)| Some(format!("{phase} {} ms", (*time)?.as_millis())));
+            let times = times.iter().filter_map(|(phase, time)| Some(format!("{phase} {}", milliseconds((*time)?))));
             let until = certificate.as_ref().map(|certificate| {
                 format!("; certificate until {} for {}", certificate.not_after, certificate.names.join(", "))
             });
             let times = times.collect::<Vec<_>>().join(", ");
-            Diagnosis::ok(Section::Nodes, label, format!("ready: {times}{}", until.unwrap_or_default()))
+            Diagnosis::ok(DoctorSection::Nodes, label, format!("ready: {times}{}", until.unwrap_or_default()))
         }
-        Some(Grade::Live) => Diagnosis::warn(Section::Nodes, label, symptom(kind), message),
-        Some(_) => Diagnosis::fail(Section::Nodes, label, symptom(kind), message),
-        None => Diagnosis::fail(Section::Nodes, label, Symptom::LocalError, message),
+        Some(Grade::Live) => Diagnosis::warn(DoctorSection::Nodes, label, symptom(kind), message),
+        Some(_) => Diagnosis::fail(DoctorSection::Nodes, label, symptom(kind), message),
+        None => Diagnosis::fail(DoctorSection::Nodes, label, Symptom::LocalError, message),
+    }
+}
+
+fn milliseconds(time: Duration) -> String {
+    match time.as_millis() {
+        0 => "under 1 ms".to_owned(),
+        millis => format!("{millis} ms"),
     }
 }
 
@@ -169,7 +169,7 @@ fn end_of_leaf(label: &str, observation: &Observation, now: Moment) -> Option<Di
             certificate.not_after,
             left / 86_400_000
         );
-        Diagnosis::warn(Section::Nodes, label, Symptom::Expiring, message)
+        Diagnosis::warn(DoctorSection::Nodes, label, Symptom::Expiring, message)
     })
 }
 
@@ -178,13 +178,13 @@ fn end(seen: &PoolNodesSeen, expiry: &Expiry, now: Moment) -> Diagnosis {
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     match expiry.warning(seconds) {
         Some(warning) if expiry.not_after < seconds => {
-            Diagnosis::fail(Section::Nodes, &seen.pool, Symptom::Expired, warning)
+            Diagnosis::fail(DoctorSection::Nodes, &seen.pool, Symptom::Expired, warning)
         }
-        Some(warning) => Diagnosis::warn(Section::Nodes, &seen.pool, Symptom::Expiring, warning),
+        Some(warning) => Diagnosis::warn(DoctorSection::Nodes, &seen.pool, Symptom::Expiring, warning),
         None => {
             let end =
                 Timestamp::from_second(expiry.not_after).map_or_else(|_| "never".to_owned(), |end| end.to_string());
-            Diagnosis::ok(Section::Nodes, &seen.pool, format!("{} is valid until {end}", expiry.name))
+            Diagnosis::ok(DoctorSection::Nodes, &seen.pool, format!("{} is valid until {end}", expiry.name))
         }
     }
 }

@@ -9,10 +9,10 @@ use daymark_files::error_chain;
 use daymark_resolver::{DnsCode, Protocol, Question, QuestionType, ServerResponse, name_servers, query};
 use futures_util::future::join_all;
 
-use super::diagnosis::{Diagnosis, Section, Symptom};
+use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
 use super::name_servers::{Response, cause, foreign, is_partial, list};
 
-/// What was seen of all resolvers.
+/// The lookups at all resolvers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ResolversSeen {
     /// The error of the file that names the resolvers of this machine.
@@ -75,7 +75,7 @@ pub(super) fn judge(
     let mut diagnoses = Vec::new();
     if let Some(error) = &seen.unreadable {
         let message = format!("{error}; name the resolvers of this machine there, or another file by `--resolv-conf`");
-        diagnoses.push(Diagnosis::warn(Section::Resolvers, "this machine", Symptom::Incomplete, message));
+        diagnoses.push(Diagnosis::warn(DoctorSection::Resolvers, "this machine", Symptom::Incomplete, message));
     }
     for lookup in &seen.lookups {
         let Some(config) = pools.iter().find(|config| config.pool.name.as_str() == lookup.pool) else { continue };
@@ -113,7 +113,7 @@ fn judge_lookup(config: &PoolConfig, lookup: &LookupSeen, expected: &BTreeSet<Ip
             list(expected),
             config.pool.ttl.max
         );
-        found.push(Diagnosis::warn(Section::Resolvers, &label, Symptom::AnswersDiffer, message));
+        found.push(Diagnosis::warn(DoctorSection::Resolvers, &label, Symptom::AnswersDiffer, message));
     }
     let ttl = ttl(lookup);
     if serves && ttl > config.pool.ttl.max {
@@ -122,11 +122,11 @@ fn judge_lookup(config: &PoolConfig, lookup: &LookupSeen, expected: &BTreeSet<Ip
              of the TTL (`cache-min-ttl`, `min-cache-ttl`)",
             config.pool.ttl.max
         );
-        found.push(Diagnosis::warn(Section::Resolvers, &label, Symptom::TtlRaised, message));
+        found.push(Diagnosis::warn(DoctorSection::Resolvers, &label, Symptom::TtlRaised, message));
     }
     if found.is_empty() {
         let message = format!("answers {}, TTL {ttl} s; A and AAAA agree", list(&seen));
-        found.push(Diagnosis::ok(Section::Resolvers, label, message));
+        found.push(Diagnosis::ok(DoctorSection::Resolvers, label, message));
     }
     found
 }
@@ -215,7 +215,7 @@ fn missing_family(label: &str, family: &str) -> Diagnosis {
         "gives no {family} record, though the name servers do; switch off the filter of {family} records in the resolver, if it is \
          not wanted"
     );
-    Diagnosis::warn(Section::Resolvers, label, Symptom::FamiliesDisagree, message)
+    Diagnosis::warn(DoctorSection::Resolvers, label, Symptom::FamiliesDisagree, message)
 }
 
 /// True for an address that resolvers with rebind protection filter: RFC 1918, RFC 6598, RFC 4193, loopback and link-local.
@@ -228,5 +228,5 @@ pub(super) fn is_private(address: IpAddr) -> bool {
 }
 
 fn fail(subject: &str, symptom: Symptom, message: String) -> Diagnosis {
-    Diagnosis::fail(Section::Resolvers, subject, symptom, message)
+    Diagnosis::fail(DoctorSection::Resolvers, subject, symptom, message)
 }

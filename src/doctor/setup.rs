@@ -28,20 +28,20 @@ pub struct DoctorTargets {
 }
 
 /// Everything that a run looks at.
-pub struct Setup {
+pub struct ExaminedSetup {
     /// The configuration.
     pub(super) config: Config,
     /// Its pools, with the discovered nodes that the state has.
     pub(super) pools: Vec<PoolConfig>,
     /// The zones that Daymark serves itself.
-    pub(super) zones: Vec<ServedZone>,
+    pub(super) zones: Vec<DelegatedZone>,
     /// The servers to ask besides.
     pub(super) targets: DoctorTargets,
 }
 
 /// A zone that Daymark serves itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ServedZone {
+pub(super) struct DelegatedZone {
     /// Its name, in lower case and without the final dot.
     pub(super) apex: String,
     /// Its name servers.
@@ -61,7 +61,7 @@ pub(super) struct SetupServer {
     pub(super) addresses: Vec<IpAddr>,
 }
 
-impl Setup {
+impl ExaminedSetup {
     /// Builds the zones of a configuration, and reads the discovered nodes from its state. Returns every error of the zone file.
     pub fn new(config: Config, targets: DoctorTargets) -> Result<Self, ConfigErrors> {
         let zones = served_zones(&config)?;
@@ -71,7 +71,7 @@ impl Setup {
     }
 }
 
-fn served_zones(config: &Config) -> Result<Vec<ServedZone>, ConfigErrors> {
+fn served_zones(config: &Config) -> Result<Vec<DelegatedZone>, ConfigErrors> {
     let Some(authoritative) = zones::authoritative(config) else { return Ok(Vec::new()) };
     let prepared = zones::load(config).map_err(ConfigErrors)?.zones;
     // With a parent zone there is one zone, and without one all have the same name servers.
@@ -85,9 +85,9 @@ fn served_zones(config: &Config) -> Result<Vec<ServedZone>, ConfigErrors> {
     let names = config.pools.iter().map(|pool| pool.pool.name.to_string());
     let has_file = authoritative.zone_file.is_some();
     Ok(match &authoritative.zone {
-        Some(apex) => vec![ServedZone { apex: canonical(apex), servers, pools: names.collect(), has_file }],
+        Some(apex) => vec![DelegatedZone { apex: canonical(apex), servers, pools: names.collect(), has_file }],
         None => names
-            .map(|name| ServedZone { apex: canonical(&name), servers: servers.clone(), pools: vec![name], has_file })
+            .map(|name| DelegatedZone { apex: canonical(&name), servers: servers.clone(), pools: vec![name], has_file })
             .collect(),
     })
 }

@@ -1,11 +1,11 @@
-//! The sockets that listen on this machine, with their processes, from `/proc` (proc_net(5), proc_pid_fd(5)).
+//! The sockets that listen on this machine, with their processes, from `/proc` (`proc(5)`).
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-/// The state of a TCP socket that listens (`TCP_LISTEN` in include/net/tcp_states.h of Linux).
+/// The state of a TCP socket that listens (`TCP_LISTEN` in `include/net/tcp_states.h` of Linux).
 const TCP_LISTEN: &str = "0A";
 /// The state of a UDP socket that is not connected (`TCP_CLOSE`).
 const UDP_UNCONNECTED: &str = "07";
@@ -43,7 +43,7 @@ struct TableEntry {
 }
 
 /// Every socket that listens; `None` if the tables of the kernel cannot be read.
-pub(super) fn listening(proc: &Path) -> Option<Vec<ListenSocket>> {
+pub(in crate::doctor) fn listening(proc: &Path) -> Option<Vec<ListenSocket>> {
     let mut entries = Vec::new();
     for (file, transport, state) in [
         ("udp", "UDP", UDP_UNCONNECTED),

@@ -246,7 +246,7 @@ impl Resolve for SystemResolver {
 pub fn name_servers(resolv_conf: &Path) -> Result<Vec<SocketAddr>, ResolveError> {
     let unusable = |source| ResolveError::Configuration { path: resolv_conf.to_owned(), source };
     let text = content(resolv_conf).map_err(|error| WatchError::Unusable(Arc::new(error)))?;
-    let (config, _) = nameserver_config(text.as_deref()).map_err(unusable)?;
+    let NameserverSettings { config, .. } = nameserver_settings(text.as_deref()).map_err(unusable)?;
     Ok(config.name_servers().iter().map(|server| SocketAddr::new(server.ip, DNS_PORT)).collect())
 }
 
@@ -294,19 +294,27 @@ impl Files {
     }
 
     fn nameservers(&self) -> Result<TokioResolver, NetError> {
-        let (config, options) = nameserver_config(self.resolv_conf.as_deref())?;
+        let NameserverSettings { config, options } = nameserver_settings(self.resolv_conf.as_deref())?;
         nameserver_resolver(config, options)
     }
 }
 
 /// The nameservers and the options of a `resolv.conf`.
-fn nameserver_config(resolv_conf: Option<&[u8]>) -> Result<(ResolverConfig, ResolverOpts), NetError> {
+struct NameserverSettings {
+    config: ResolverConfig,
+    options: ResolverOpts,
+}
+
+/// Reads a `resolv.conf`; `None` if there is none.
+fn nameserver_settings(resolv_conf: Option<&[u8]>) -> Result<NameserverSettings, NetError> {
     if let Some(text) = resolv_conf {
-        return Ok(parse_resolv_conf(text)?);
+        let (config, options) = parse_resolv_conf(text)?;
+        return Ok(NameserverSettings { config, options });
     }
     // Without the file, the C library asks the local host: resolv.conf(5), `nameserver`.
     let local = NameServerConfig::udp_and_tcp([127, 0, 0, 1].into());
-    Ok((ResolverConfig::from_parts(None, Vec::new(), vec![local]), ResolverOpts::default()))
+    let config = ResolverConfig::from_parts(None, Vec::new(), vec![local]);
+    Ok(NameserverSettings { config, options: ResolverOpts::default() })
 }
 
 impl fmt::Debug for Configuration {

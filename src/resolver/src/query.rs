@@ -46,7 +46,7 @@ pub struct Question {
     pub recursion: bool,
 }
 
-/// A response, as far as a person who looks for a fault wants to know it.
+/// A response: its header, its records and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerResponse {
     /// The response code.
