@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use daymark_api::{HostsStatus, PeerMismatch, Status};
 use daymark_config::{Config, PoolConfig};
-use daymark_decision::Moment;
+use daymark_decision::{HostName, Moment};
 use daymark_files::client_tls;
 use daymark_resolver::SystemResolver;
 use futures_util::future::join_all;
@@ -102,7 +102,9 @@ async fn status(api: &str) -> Result<Box<Status>, String> {
 
 /// Judges what the hosts say of themselves and of each other.
 pub(super) fn judge(config: &Config, seen: &[HostSeen]) -> Vec<Diagnosis> {
-    let mut diagnoses: Vec<Diagnosis> = seen.iter().flat_map(|host| judge_host(config, host)).collect();
+    let statuses = seen.iter().filter_map(|host| host.status.as_ref().ok()?.hosts.as_ref());
+    let asked: BTreeSet<&HostName> = statuses.map(|hosts| &hosts.own).collect();
+    let mut diagnoses: Vec<Diagnosis> = seen.iter().flat_map(|host| judge_host(config, host, &asked)).collect();
     diagnoses.extend(versions(seen));
     // Two hosts may say the same of a third.
     let mut known = BTreeSet::new();
@@ -110,7 +112,7 @@ pub(super) fn judge(config: &Config, seen: &[HostSeen]) -> Vec<Diagnosis> {
     diagnoses
 }
 
-fn judge_host(config: &Config, seen: &HostSeen) -> Vec<Diagnosis> {
+fn judge_host(config: &Config, seen: &HostSeen, asked: &BTreeSet<&HostName>) -> Vec<Diagnosis> {
     let HostSeen { api, status, .. } = seen;
     let status = match status {
         Ok(status) => status,
@@ -120,12 +122,8 @@ fn judge_host(config: &Config, seen: &HostSeen) -> Vec<Diagnosis> {
     let mut found = Vec::new();
     found.extend(clock(&label, difference(status.now, seen.asked_at), "this machine's"));
     found.extend(running_configuration(config, status, &label));
-    let mut of_hosts = Vec::new();
-    if let Some(hosts) = &status.hosts {
-        of_hosts = hosts.alarms();
-        found.extend(judge_peers(hosts));
-    }
-    let alarms = status.alarms.iter().filter(|alarm| !of_hosts.contains(alarm));
+    found.extend(status.hosts.iter().flat_map(|hosts| judge_peers(hosts, asked)));
+    let alarms = status.alarms.iter().filter(|alarm| !status.hosts.as_ref().is_some_and(|hosts| is_said(hosts, alarm)));
     found.extend(alarms.map(|alarm| {
         let message = format!("alarm: {alarm}; look at `daymark status` of this host");
         Diagnosis::warn(DoctorSection::Hosts, &label, Symptom::Alarm, message)
@@ -223,8 +221,15 @@ fn running_configuration(config: &Config, status: &Status, label: &str) -> Vec<D
     found
 }
 
-/// Judges what a host says of the others.
-fn judge_peers(hosts: &HostsStatus) -> Vec<Diagnosis> {
+/// True if a diagnosis of [`judge_peers`] says the same as an alarm.
+fn is_said(hosts: &HostsStatus, alarm: &str) -> bool {
+    let mut unreachable = hosts.peers.iter().filter(|peer| !peer.reachable);
+    hosts.mismatches.iter().any(|mismatch| mismatch.message == alarm)
+        || unreachable.any(|peer| alarm.starts_with(&format!("host {}: unreachable ", peer.host)))
+}
+
+/// Judges what a host says of the others. `asked` are the hosts that were asked themselves.
+fn judge_peers(hosts: &HostsStatus, asked: &BTreeSet<&HostName>) -> Vec<Diagnosis> {
     let own = &hosts.own;
     let mut found = Vec::new();
     for peer in &hosts.peers {
@@ -234,6 +239,10 @@ fn judge_peers(hosts: &HostsStatus) -> Vec<Diagnosis> {
                 "is unreachable for {own}; start Daymark there, and let UDP pass between the hosts on the port of `peers.listen`"
             );
             found.push(Diagnosis::fail(DoctorSection::Hosts, host, Symptom::HostUnreachable, message));
+            continue;
+        }
+        if asked.contains(&peer.host) && peer.host < *own {
+            // That host has said the same of this one.
             continue;
         }
         let ahead = peer.clock_ahead.unwrap_or(SignedDuration::ZERO).as_secs();
@@ -251,11 +260,6 @@ fn judge_peers(hosts: &HostsStatus) -> Vec<Diagnosis> {
                 "reaches no node, so it abstains; look at its network, CA and credentials by `daymark status` there";
             found.push(Diagnosis::warn(DoctorSection::Hosts, host, Symptom::Alarm, message));
         }
-    }
-    if hosts.isolated {
-        let message =
-            "reaches no node, so it abstains; look at its network, CA and credentials by `daymark explain NODE`";
-        found.push(Diagnosis::warn(DoctorSection::Hosts, own.as_str(), Symptom::Alarm, message));
     }
     let mismatches =
         hosts.mismatches.iter().filter(|known| !matches!(known.mismatch, PeerMismatch::Configuration { .. }));

@@ -12,10 +12,12 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use daymark_fake_apiserver::{Behaviour, FakeAuthority, Validity};
+use daymark_fake_cloudflare::FakeTokenStatus;
 use serde_json::Value;
 
 use crate::support::dns::{A, ask};
 use crate::support::nodes::{Nodes, Plan, addresses};
+use crate::support::zone::ZoneFixture;
 use crate::support::{Daymark, Finished, POOL, Process, daymark, finish, output, until};
 
 const PARENT: &str = "kube-cp.com";
@@ -445,6 +447,34 @@ fn a_key_that_everyone_may_read_is_found() {
     let seen = fixture.doctor(&[]);
     let messages = seen.finds(2, &["local fileAccess", "hosts alarm"]);
     assert!(messages.contains(&format!("run `chmod o-rwx {}`", key.display())), "{messages}");
+}
+
+#[test]
+fn the_checks_of_cloudflare_are_asked() {
+    let fixture = ZoneFixture::new(1);
+    let config = fixture.config();
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("ns1.example.net", "ns1.example.net, addresses: [127.0.0.1]")).unwrap();
+    // Nothing else of this setup runs.
+    let elsewhere = format!("127.0.0.1:{}", free_port());
+    let cloudflare = || {
+        let arguments = ["-c", config.to_str().unwrap(), "-o", "json", "--parent", &elsewhere];
+        let mut command = daymark(&[&["doctor"], &arguments[..], &["--resolv-conf", "/nonexistent"]].concat());
+        let Finished { stdout, .. } = finish(&mut command);
+        let report: Value = serde_json::from_str(&stdout).unwrap();
+        let diagnoses = report["diagnoses"].as_array().unwrap();
+        diagnoses.iter().find(|of| of["section"] == "cloudflare").unwrap().clone()
+    };
+    let sound = cloudflare();
+    assert_eq!((&sound["subject"], &sound["level"]), (&Value::from("cloudflare"), &Value::from("ok")), "{sound}");
+    let token = fixture.zone.cloudflare.token();
+    fixture.zone.store(|store| store.token(&token).status = FakeTokenStatus::Disabled);
+    let inactive = cloudflare();
+    assert_eq!(
+        (&inactive["level"], &inactive["symptom"]),
+        (&Value::from("fail"), &Value::from("finding")),
+        "{inactive}"
+    );
 }
 
 #[test]
