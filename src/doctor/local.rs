@@ -3,12 +3,12 @@
 pub(super) mod sockets;
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use daymark_cloudflare::TokenSource;
-use daymark_config::{ADMIN_TOKEN, Config, PoolConfig, ProviderConfig};
+use daymark_config::{ADMIN_TOKEN, Config, PeerAddress, PoolConfig, ProviderConfig};
 use daymark_probe::Auth;
 
 use self::sockets::{ListenSocket, listening};
@@ -29,6 +29,8 @@ pub(super) struct LocalSeen {
     pub(super) sockets: Option<Vec<ListenSocket>>,
     /// True if the configuration of systemd-resolved switches its stub listener off.
     pub(super) is_stub_off: bool,
+    /// True if this machine has an address of a name server or of a member, or a state directory: it is meant to run Daymark.
+    pub(super) is_host: bool,
     /// The files that the configuration names.
     pub(super) files: Vec<FileSeen>,
     /// The state directory.
@@ -67,6 +69,7 @@ pub(super) fn look(config: &Config) -> LocalSeen {
     LocalSeen {
         sockets: listening(Path::new("/proc")),
         is_stub_off: is_stub_off(Path::new("/etc/systemd")),
+        is_host: is_host(config),
         files: files(config),
         state_dir: config.state_dir.as_deref().map(|dir| FileSeen {
             path: dir.to_owned(),
@@ -75,6 +78,19 @@ pub(super) fn look(config: &Config) -> LocalSeen {
             access: access(dir, false),
         }),
     }
+}
+
+/// True if this machine has an address of a name server or of a member, or the state directory of a Daymark that ran here.
+fn is_host(config: &Config) -> bool {
+    let servers = zones::authoritative(config).into_iter().flat_map(|authoritative| &authoritative.nameservers);
+    let members = config.peers.iter().flat_map(|peers| peers.addresses.values()).filter_map(|address| match address {
+        PeerAddress::Ip(address) => Some(address.ip()),
+        PeerAddress::Name { .. } => None,
+    });
+    let mut addresses = servers.flat_map(|server| server.addresses.iter().copied()).chain(members);
+    // The system lets a socket have only an address of this machine.
+    addresses.any(|address| UdpSocket::bind((address, 0)).is_ok())
+        || config.state_dir.as_deref().is_some_and(Path::exists)
 }
 
 /// True if a file of systemd-resolved has `DNSStubListener=no`; later files of `resolved.conf.d` count more.
@@ -186,27 +202,21 @@ fn judge_listen(listen: SocketAddr, seen: &LocalSeen) -> Diagnosis {
         return Diagnosis::ok(DoctorSection::Local, subject, "no other process has this address");
     };
     let ListenSocket { transport, address, process } = taken;
-    match process.as_deref() {
-        Some(RESOLVED) => Diagnosis::fail(
-            DoctorSection::Local,
-            subject,
-            Symptom::AddressTaken,
-            resolved_message(transport, *address, seen),
+    let message = match process.as_deref() {
+        Some(RESOLVED) => resolved_message(transport, *address, seen),
+        Some(name) => format!(
+            "the process {name} has {address} by {transport}, so Daymark cannot listen; stop that process, or give `listen` an \
+             address that it does not have"
         ),
-        Some(name) => {
-            let message = format!(
-                "the process {name} has {address} by {transport}, so Daymark cannot listen; stop that process, or give `listen` an \
-                 address that it does not have"
-            );
-            Diagnosis::fail(DoctorSection::Local, subject, Symptom::AddressTaken, message)
-        }
-        None => {
-            let message = format!(
-                "a process of another user has {address} by {transport}; run `daymark doctor` as root to see if that is Daymark"
-            );
-            Diagnosis::warn(DoctorSection::Local, subject, Symptom::AddressTaken, message)
-        }
+        None => format!(
+            "a process of another user has {address} by {transport}; run `daymark doctor` as root to see if that is Daymark"
+        ),
+    };
+    if seen.is_host && process.is_some() {
+        return Diagnosis::fail(DoctorSection::Local, subject, Symptom::AddressTaken, message);
     }
+    // The machine of an operator, or a host with other addresses than clients use.
+    Diagnosis::warn(DoctorSection::Local, subject, Symptom::AddressTaken, message)
 }
 
 fn resolved_message(transport: &str, address: SocketAddr, seen: &LocalSeen) -> String {

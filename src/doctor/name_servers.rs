@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
-use super::serials;
+use super::serials::{self, ServerSerial};
 use super::setup::{DelegatedZone, SetupServer};
 
 /// The pause before a second look at different answers, because a change reaches the hosts one after the other.
@@ -91,13 +91,13 @@ impl PoolSeen {
 
 impl ServerSeen {
     /// Its name and its address.
-    pub(super) fn label(&self) -> String {
+    fn label(&self) -> String {
         format!("{} {}", self.name, self.address)
     }
 
     /// The serial of the zone, by UDP.
-    pub(super) fn serial(&self) -> Option<u32> {
-        self.udp.soa.as_ref().ok()?.serial()
+    fn serial(&self) -> Option<ServerSerial> {
+        Some(ServerSerial { label: self.label(), serial: self.udp.soa.as_ref().ok()?.serial()? })
     }
 
     /// The addresses that it has for a pool, by UDP.
@@ -204,7 +204,7 @@ pub(super) fn judge(zone: &DelegatedZone, pools: &[PoolConfig], seen: &ZoneSeen,
     let is_whole =
         |pool: &&String| !pools.iter().any(|config| config.pool.name.as_str() == *pool && is_partial(config));
     diagnoses.extend(zone.pools.iter().filter(is_whole).filter_map(|pool| differing(&seen.servers, pool)));
-    diagnoses.extend(serials::spread(zone, &seen.servers));
+    diagnoses.extend(serials::spread(zone, &seen.servers.iter().filter_map(ServerSeen::serial).collect::<Vec<_>>()));
     diagnoses
 }
 
@@ -233,7 +233,7 @@ fn judge_server(zone: &DelegatedZone, pools: &[PoolConfig], server: &ServerSeen,
     for pool in &server.udp.pools {
         found.extend(judge_answer(pools, pool, &label));
     }
-    found.extend(serials::ahead(zone, server, now));
+    found.extend(server.serial().and_then(|serial| serials::ahead(zone, &serial, now)));
     found.extend(size(server));
     found.extend(recursion(server));
     found
@@ -357,7 +357,7 @@ fn recursion(server: &ServerSeen) -> Option<Diagnosis> {
 }
 
 fn summary(zone: &DelegatedZone, server: &ServerSeen) -> String {
-    let serial = server.serial().unwrap_or_default();
+    let serial = server.serial().map(|serial| serial.serial).unwrap_or_default();
     let bytes = server.udp.pools.iter().flat_map(PoolSeen::responses).map(|response| response.bytes).max();
     let answers: Vec<String> = server
         .udp

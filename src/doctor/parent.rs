@@ -63,6 +63,9 @@ pub(super) enum NoParent {
         /// The zone.
         zone: String,
     },
+    /// Something else than a root server answers at its address: those never offer recursion.
+    #[error("something on the way from here answers in the place of the root servers")]
+    Intercepted,
     /// The referrals have no end.
     #[error("the referrals from the root have no end")]
     TooManyReferrals,
@@ -80,6 +83,9 @@ impl ParentZone {
                     zone => NoParent::ZoneUnreachable { zone: zone.to_owned() },
                 });
             };
+            if roots.is_empty() && parent.zone == "." && response.recursion_available {
+                return Err(NoParent::Intercepted);
+            }
             match referral(&response, apex, &parent.zone) {
                 None => return Ok(parent),
                 Some(zone) => {

@@ -6,7 +6,6 @@
 use daymark_decision::Moment;
 
 use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
-use super::name_servers::ServerSeen;
 use super::setup::DelegatedZone;
 
 /// The generations in a second.
@@ -17,31 +16,32 @@ const MAX_SERIAL_LEAD: i64 = 600;
 const MAX_SERIAL_SPREAD: i64 = 30 * 86_400;
 
 /// The serial of one server.
-struct ServerSerial {
-    label: String,
-    serial: u32,
+#[derive(Clone, Debug)]
+pub(super) struct ServerSerial {
+    /// The name and the address of the server.
+    pub(super) label: String,
+    /// Its serial.
+    pub(super) serial: u32,
 }
 
 /// The diagnosis of a serial that the clock has not reached. The serial of a zone file goes its own way.
-pub(super) fn ahead(zone: &DelegatedZone, server: &ServerSeen, now: Moment) -> Option<Diagnosis> {
-    let serial = server.serial()?;
+pub(super) fn ahead(zone: &DelegatedZone, server: &ServerSerial, now: Moment) -> Option<Diagnosis> {
+    let ServerSerial { label, serial } = server;
     let seconds = i64::try_from(now.as_secs()).ok()?;
     let by_clock = u32::try_from((seconds * SERIALS_PER_SECOND) & i64::from(u32::MAX)).ok()?;
-    let lead = lead(serial, by_clock);
+    let lead = lead(*serial, by_clock);
     (!zone.has_file && lead > MAX_SERIAL_LEAD).then(|| {
         let message = format!(
             "the serial {serial} of {} is {} ahead of the clock here; compare the clocks, and see that Daymark answers there",
             zone.apex,
             length(lead)
         );
-        Diagnosis::warn(DoctorSection::NameServers, server.label(), Symptom::SerialApart, message)
+        Diagnosis::warn(DoctorSection::NameServers, label, Symptom::SerialApart, message)
     })
 }
 
 /// The diagnosis of the two serials that are furthest apart.
-pub(super) fn spread(zone: &DelegatedZone, servers: &[ServerSeen]) -> Option<Diagnosis> {
-    let of_server = |server: &ServerSeen| Some(ServerSerial { label: server.label(), serial: server.serial()? });
-    let serials: Vec<ServerSerial> = servers.iter().filter_map(of_server).collect();
+pub(super) fn spread(zone: &DelegatedZone, serials: &[ServerSerial]) -> Option<Diagnosis> {
     let pairs = serials.iter().flat_map(|newer| serials.iter().map(move |older| [newer, older]));
     let [newer, older] = pairs.max_by_key(|[newer, older]| lead(newer.serial, older.serial))?;
     let apart = lead(newer.serial, older.serial);

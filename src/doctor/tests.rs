@@ -11,6 +11,7 @@ use daymark_resolver::{DnsCode, LookupFailure, RecordContent};
 use super::delegation::{DelegationSeen, ExtraServer, ParentReply};
 use super::diagnosis::{DoctorReport, DoctorSection, Level, Symptom};
 use super::fixtures::{POOL, address, answer, code, config, lines, record, response, server, zone};
+use super::hosts::HostSeen;
 use super::local::{FileAccess, FileSeen, LocalSeen, sockets};
 use super::name_servers::ZoneSeen;
 use super::nodes::{PoolNodesSeen, TargetSeen};
@@ -22,7 +23,7 @@ const ALL: [&str; 3] = ["10.10.1.1", "10.10.1.2", "10.10.1.3"];
 /// 2026-12-01, 00:00 UTC.
 const NOW: Moment = Moment::from_millis(1_796_083_200_000);
 
-/// The serial of a change that was so many seconds before now.
+/// The serial of a change that was these seconds before now.
 fn serial(seconds_ago: i64) -> u32 {
     let generation = (i64::try_from(NOW.as_secs()).unwrap() - seconds_ago) * 64;
     u32::try_from(generation & i64::from(u32::MAX)).unwrap()
@@ -275,13 +276,13 @@ fn every_kind_of_observation_has_its_level_and_says_what_to_do() {
 
 #[test]
 fn a_certificate_that_ends_in_thirty_days_is_a_warning() {
-    let seen = nodes(Kind::Ready, Some(NOW.after(Duration::from_secs(29 * 86_400))));
+    let seen = nodes(Kind::Ready, Some(NOW.after(Duration::from_hours(29 * 24))));
     let ready = "ok a 10.10.1.1 (lb.example.org): ready: connect under 1 ms, tls 7 ms; certificate until 2026-12-30T00:00:00Z for \
                  lb.example.org";
     let expected = "warn a 10.10.1.1 (lb.example.org): its certificate ends on 2026-12-30T00:00:00Z, in 29 days; renew it by \
                     `kubeadm certs renew apiserver` on the node, and restart the apiserver";
     assert_eq!(seen, [ready, expected]);
-    assert_eq!(nodes(Kind::Ready, Some(NOW.after(Duration::from_secs(31 * 86_400)))).len(), 1);
+    assert_eq!(nodes(Kind::Ready, Some(NOW.after(Duration::from_hours(31 * 24)))).len(), 1);
 }
 
 /// A directory like `/proc` in which one process has one UDP socket.
@@ -309,7 +310,8 @@ fn listen(process: &str, taken: [u8; 4], listen: &str, is_stub_off: bool) -> Str
     let mut config = config("");
     let ProviderConfig::Authoritative(authoritative) = &mut config.providers[0] else { unreachable!() };
     authoritative.listen = vec![listen.parse().unwrap()];
-    let seen = LocalSeen { sockets: sockets::listening(dir.path()), is_stub_off, ..LocalSeen::default() };
+    let seen =
+        LocalSeen { sockets: sockets::listening(dir.path()), is_stub_off, is_host: true, ..LocalSeen::default() };
     lines(&local::judge(&config, &seen)).remove(0)
 }
 
@@ -339,7 +341,7 @@ fn a_secret_that_others_may_read_and_a_missing_file_are_failures() {
     let file = |role, is_secret, access| FileSeen { path: "/etc/daymark/file".into(), role, is_secret, access };
     let known = |mode| FileAccess::Known { mode, is_dir: false };
     let judge = |files: Vec<FileSeen>, state_dir| {
-        let seen = LocalSeen { sockets: Some(Vec::new()), is_stub_off: false, files, state_dir };
+        let seen = LocalSeen { sockets: Some(Vec::new()), files, state_dir, ..LocalSeen::default() };
         lines(&local::judge(&config(""), &seen)).split_off(1)
     };
     let sound = vec![file("gossip key", true, known(0o640)), file("CA", false, known(0o644))];
@@ -383,5 +385,94 @@ fn the_exit_code_is_that_of_the_worst_diagnosis() {
         let version = String::new();
         let report = DoctorReport { format: FORMAT, version, at: NOW, duration_ms: 1, level, diagnoses };
         assert_eq!(report.exit_code(), code);
+    }
+}
+
+/// A status of dns-1 with these peers, at `now`.
+fn status(now: Moment, version: &str, peers: &str) -> HostSeen {
+    let status = format!(
+        r#"{{"version": "{version}", "started": "2026-11-30T10:00:00.000Z", "now": "{}", "pools": [{{"name": "{POOL}",
+        "addresses": [], "basis": "ready", "bases": {{}}, "ttlSeconds": 5, "generation": 1, "targets": []}}], "providers": [],
+        "hosts": {{"own": "dns-1", "members": 2, "quorumState": "quorum", "isolated": false, "writer": null, "peers": [{peers}]}},
+        "alarms": ["host dns-2: unreachable for 9 s", "the disk is full"]}}"#,
+        now.rfc3339()
+    );
+    let status = serde_json::from_str(&status).unwrap();
+    HostSeen { api: "192.0.2.1:9353".to_owned(), is_assumed: false, status: Ok(Box::new(status)), asked_at: NOW }
+}
+
+fn peer(reachable: bool, clock_ahead: i64, differs: &str) -> String {
+    format!(
+        r#"{{"host": "dns-2", "reachable": {reachable}, "lastContactMs": 100, "lastDirectContactMs": 100, "roundTripMs": 1,
+        "clockAheadMs": {clock_ahead}, "abstains": false, "reachableHosts": [], "configuration": {{}}, "differs": [{differs}],
+        "targets": []}}"#
+    )
+}
+
+/// The configuration without nodes, as the status above has it.
+fn judge_hosts(seen: &[HostSeen]) -> Vec<String> {
+    let mut config = config("");
+    config.pools[0].pool.nodes.clear();
+    lines(&hosts::judge(&config, seen))
+}
+
+#[test]
+fn what_a_host_says_of_another_is_judged_and_its_other_alarms_are_kept() {
+    let alarm = "warn dns-1: alarm: the disk is full; look at `daymark status` of this host";
+    let unreachable = "fail dns-2: is unreachable for dns-1; start Daymark there, and let UDP pass between the hosts on the port of \
+                       `peers.listen`";
+    assert_eq!(judge_hosts(&[status(NOW, "0.1.0", &peer(false, 0, ""))]), [unreachable, alarm]);
+    let seen = judge_hosts(&[status(NOW, "0.1.0", &peer(true, 60_000, "\"lb.example.org\""))]);
+    assert!(
+        seen[0].starts_with("warn dns-2: its clock is 60 s ahead of that of dns-1; set both clocks by NTP"),
+        "{seen:?}"
+    );
+    assert!(
+        seen[1].starts_with("fail dns-2: its configuration of lb.example.org differs from that of dns-1; "),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn clocks_that_differ_by_seconds_are_sound_and_by_five_minutes_a_failure() {
+    let behind = |seconds| judge_hosts(&[status(NOW.before(Duration::from_secs(seconds)), "0.1.0", "")]).remove(0);
+    assert!(behind(5).starts_with("warn dns-1: alarm: "), "{}", behind(5));
+    assert!(behind(6).starts_with("warn dns-1: its clock is 6 s behind this machine's; "), "{}", behind(6));
+    assert!(behind(300).starts_with("fail dns-1: its clock is 5 minutes behind this machine's; "), "{}", behind(300));
+}
+
+#[test]
+fn different_versions_are_named_with_their_hosts() {
+    let seen = judge_hosts(&[status(NOW, "0.1.0", ""), status(NOW, "0.2.0", "")]);
+    let expected = "warn versions: the hosts run different versions: dns-1 0.1.0, dns-1 0.2.0; upgrade the older ones";
+    assert_eq!(seen.last().unwrap(), expected);
+}
+
+#[test]
+fn a_missing_daymark_is_a_failure_only_where_it_was_named() {
+    let none = |is_assumed| HostSeen {
+        api: "192.0.2.1:9353".to_owned(),
+        is_assumed,
+        status: Err("no answer in time".to_owned()),
+        asked_at: NOW,
+    };
+    assert!(
+        judge_hosts(&[none(true)])[0].starts_with("warn 192.0.2.1:9353: no Daymark answers here (no answer in time), ")
+    );
+    assert!(
+        judge_hosts(&[none(false)])[0]
+            .starts_with("fail 192.0.2.1:9353: no Daymark answers here (no answer in time); ")
+    );
+}
+
+#[test]
+fn every_symptom_is_documented() {
+    let source = include_str!("diagnosis.rs");
+    let variants = source.split_once("pub enum Symptom {").unwrap().1.split_once('}').unwrap().0;
+    let names = variants.lines().map(str::trim).filter(|line| !line.starts_with("///") && !line.is_empty());
+    let documentation = include_str!("../../docs/doctor.md");
+    for name in names.map(|name| name.trim_end_matches(',')) {
+        let key = format!("`{}{}`", name[..1].to_ascii_lowercase(), &name[1..]);
+        assert!(documentation.contains(&key), "{key}");
     }
 }

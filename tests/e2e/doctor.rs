@@ -310,8 +310,7 @@ fn a_lame_server_is_found() {
 #[test]
 fn a_lame_server_that_only_the_parent_has_is_found() {
     let mut fixture = DoctorFixture::hosts();
-    let more = format!("lb NS ns4.lb\nns4.lb AAAA ::1\n");
-    fixture.start_parent(&(fixture.delegation() + &more));
+    fixture.start_parent(&(fixture.delegation() + "lb NS ns4.lb\nns4.lb AAAA ::1\n"));
     fixture.start_resolver("");
     let messages = fixture.doctor(&[]).finds(2, &["delegation lame"]);
     assert!(messages.contains(&format!("delegates to ns4.{POOL}, which is lame")), "{messages}");
