@@ -362,6 +362,16 @@ mod tests {
         assert_eq!(addresses(&resolver, "DNS-1.example.org.").await, ["192.0.2.8"]);
     }
 
+    #[test]
+    fn the_servers_of_a_resolv_conf_are_those_of_its_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("resolv.conf");
+        let servers = |path: &Path| name_servers(path).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(servers(&path), ["127.0.0.1:53"], "without the file");
+        fs::write(&path, "nameserver 192.0.2.53\nnameserver 2001:db8::53\noptions timeout:1\n").unwrap();
+        assert_eq!(servers(&path), ["192.0.2.53:53", "[2001:db8::53]:53"]);
+    }
+
     #[tokio::test]
     async fn an_address_needs_no_files() {
         let resolver = SystemResolver::from_files("/nonexistent/resolv.conf", "/nonexistent/hosts");

@@ -228,3 +228,70 @@ impl fmt::Display for QuestionType {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::proto::op::Message;
+    use hickory_resolver::proto::rr::rdata::{A, NS};
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    /// A server that answers one query by what this makes of it.
+    async fn server(respond: impl FnOnce(Message) -> Message + Send + 'static) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 1500];
+            let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
+            let response = respond(Message::from_vec(&buffer[..length]).unwrap());
+            socket.send_to(&response.to_vec().unwrap(), client).await.unwrap();
+        });
+        address
+    }
+
+    fn question(recursion: bool) -> Question {
+        Question { name: "LB.example.org".to_owned(), qtype: QuestionType::Ns, recursion }
+    }
+
+    #[tokio::test]
+    async fn a_referral_has_its_servers_and_their_glue() {
+        let address = server(|query| {
+            assert!(!query.metadata.recursion_desired);
+            let name = |text: &str| text.into_name().unwrap();
+            let mut response = query.into_response();
+            let servers = RData::NS(NS(name("NS1.lb.example.org.")));
+            response.add_authority(Record::from_rdata(name("lb.example.org."), 300, servers));
+            let glue = RData::A(A([192, 0, 2, 1].into()));
+            response.add_additional(Record::from_rdata(name("ns1.lb.example.org."), 60, glue));
+            response
+        });
+        let seen = query(&question(false), address.await, Protocol::Udp).await.unwrap();
+        let record = |owner: &str, ttl, data| ServerRecord { owner: owner.to_owned(), ttl, data };
+        let server = RecordContent::NameServer("ns1.lb.example.org".to_owned());
+        assert_eq!(seen.authority, [record("lb.example.org", 300, server)]);
+        let glue = RecordContent::Address([192, 0, 2, 1].into());
+        assert_eq!(seen.additional, [record("ns1.lb.example.org", 60, glue)]);
+        assert!(!seen.authoritative && !seen.truncated && !seen.recursion_available && seen.answers.is_empty());
+        assert!(seen.bytes > 40, "{}", seen.bytes);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_a_response_and_no_error() {
+        let address = server(|query| {
+            assert!(query.metadata.recursion_desired);
+            let mut response = query.into_response();
+            response.metadata.response_code = ResponseCode::Refused;
+            response
+        });
+        let seen = query(&question(true), address.await, Protocol::Udp).await.unwrap();
+        assert_eq!(seen.code, DnsCode::Refused);
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_no_connection() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let failure = query(&question(false), closed, Protocol::Tcp).await.unwrap_err();
+        assert!(matches!(failure, LookupFailure::Network(_)), "{failure:?}");
+    }
+}
