@@ -75,13 +75,14 @@ impl NewSetup {
     }
 
     fn starts(&self, hosts: &[NamedAddresses]) -> String {
-        if !self.needs_key() {
-            return "systemctl restart daymark\n".to_owned();
-        }
-        let names =
-            hosts.iter().map(|host| format!("echo DAYMARK_SELF={0} >> /etc/default/daymark   # on {0}\n", host.name));
-        let key = format!("/etc/daymark/{KEY_NAME}");
-        format!("chown root:daymark {key}; chmod 640 {key}\n{}systemctl restart daymark\n", names.collect::<String>())
+        let key = if self.needs_key() { format!(" /etc/daymark/{KEY_NAME}") } else { String::new() };
+        let files = format!("/etc/daymark/{CONFIG_NAME}{key}");
+        let names = hosts.iter().filter(|_| self.needs_key());
+        let names = names.map(|host| format!("echo DAYMARK_SELF={0} >> /etc/default/daymark   # on {0}\n", host.name));
+        format!(
+            "chown root:daymark {files}\nchmod 640 {files}\n{}systemctl restart daymark\n",
+            names.collect::<String>()
+        )
     }
 
     /// The order of things in a cluster that does not exist yet.
