@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::bind::{
-    AdminListeners, BoundToken, bind_admin, bind_authoritative, bind_transport, faults_beside_predecessor, lock, token,
-    warn_of_unused_sockets,
+    AdminListeners, BoundToken, bind_admin, bind_authoritative, bind_transport, faults_beside_predecessor, lock,
+    running_process, token, warn_of_unused_sockets,
 };
 use self::tasks::Tasks;
 use crate::descriptors::DescriptorBudget;
@@ -146,12 +146,12 @@ impl App {
             });
         let transport = noted(&mut errors, bind_transport(&config, &mut sockets, &metrics), setting);
         let admin = noted(&mut errors, bind_admin(&config, &mut sockets, budget.admin), settings);
-        let directory = noted(&mut errors, lock(&config, predecessor.is_some()), setting);
-        let (Some(authoritative), Some(transport), Some(admin), Some(directory), []) =
-            (authoritative, transport, admin, directory, &errors[..])
+        let (Some(authoritative), Some(transport), Some(admin), []) = (authoritative, transport, admin, &errors[..])
         else {
+            errors.extend(running_process(&config).filter(|_| predecessor.is_none()).map(StartError::Setting));
             return Err(StartErrors(errors));
         };
+        let directory = lock(&config, predecessor.is_some()).map_err(|finding| StartErrors(setting(finding)))?;
         let remote_providers = remote_providers(&config, |file| match &predecessor {
             Some(_) => file.peek(),
             None => file.load(clock.now()),

@@ -8,7 +8,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use daymark_authoritative::MasterFile;
-use daymark_config::{Config, ConfigErrors, Finding, Flags, STATE_DIR};
+use daymark_config::{Config, ConfigErrors, Finding, Flags, PoolConfig, STATE_DIR};
 use daymark_decision::PoolName;
 use daymark_files::FileVersion;
 
@@ -84,7 +84,8 @@ impl StartConfig {
         let errors = match Config::load(file, own) {
             Ok(config) => {
                 let newest = Self::with_zone_file(Tolerated::whole(config), file);
-                let faults = newest.zone_faults();
+                let mut faults = newest.zone_faults();
+                faults.extend(Self::lost_authorities(&newest.config, file, own));
                 if faults.is_empty() {
                     return Ok(newest);
                 }
@@ -118,6 +119,15 @@ impl StartConfig {
         let whole = |text: &str| Config::parse_former(text, file, own, false).map(Tolerated::whole);
         let good = Self::with_zone_file(last_good_text(file, whole)?, file);
         good.zone_faults().is_empty().then(|| good.refusing(refused))
+    }
+
+    /// The errors of CAs that do not exist, in pools that have run with another one.
+    fn lost_authorities(newest: &Config, file: &Path, own: Option<&str>) -> Vec<Finding> {
+        let is_missing =
+            |pool: &PoolConfig| pool.probe.trust.file().is_some_and(|ca| matches!(ca.try_exists(), Ok(false)));
+        // The last good configuration is read only if it is needed.
+        let good = newest.pools.iter().any(is_missing).then(|| Self::last_good(file, own, &[])).flatten();
+        good.map(|good| good.config.lost_authorities(newest)).unwrap_or_default()
     }
 
     /// The configuration of a file with its zone file, or with the last good one if the newest cannot be used.

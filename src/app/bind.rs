@@ -200,16 +200,25 @@ pub(super) fn lock(config: &Config, has_predecessor: bool) -> Result<Option<Stat
     let lock = match StateLock::take(dir, COMMAND) {
         Ok(lock) => Some(lock),
         Err(LockError::InUse { .. }) if has_predecessor => None,
-        Err(in_use @ LockError::InUse { .. }) => {
-            let message = format!("{in_use}; `daymark run --take-over` takes the place of a running one");
-            return Err(config.finding("stateDir", "--state-dir", message));
-        }
+        Err(in_use @ LockError::InUse { .. }) => return Err(in_use_finding(config, &in_use)),
         Err(error) => {
             warn!("{}", error_chain(&error));
             None
         }
     };
     Ok(Some(StateDirectory::new(dir, COMMAND, lock)))
+}
+
+/// The process that has the state, if there is one. It creates nothing.
+pub(super) fn running_process(config: &Config) -> Option<Finding> {
+    let dir = config.state_dir.as_ref()?;
+    let by = StateLock::holder(dir)?;
+    Some(in_use_finding(config, &LockError::InUse { dir: dir.clone(), by }))
+}
+
+fn in_use_finding(config: &Config, in_use: &LockError) -> Finding {
+    let message = format!("{in_use}; `daymark run --take-over` takes the place of a running one");
+    config.finding("stateDir", "--state-dir", message)
 }
 
 /// The admin token.

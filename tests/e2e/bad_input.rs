@@ -27,7 +27,7 @@ fn run_check_and_probe_report_every_error_of_a_configuration_at_once() {
     let bad = good
         .replace("lb.kube-cp.com", "lb_kube")
         .replace("interval: 100ms", "interval: 1")
-        .replace("ca: ca.crt", "ca: missing.crt")
+        .replace("ca: ca.crt", "ca: .")
         .replace("listen: [\"127.0.0.1:0\"]", "listen: [nowhere]")
         .replace("stateDir:", "stateDirectory:");
     let config = nodes.path("daymark.yaml");
@@ -61,7 +61,9 @@ fn a_missing_file_and_an_unknown_flag_are_refused() {
     assert!(lines[0].contains("unexpected argument '--conifg'"), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("a similar argument exists: '--config'")), "{lines:?}");
     let lines = refused(&mut daymark(&["run"]), &nodes);
-    assert!(lines.iter().any(|line| line.contains("--pool")) && lines.iter().any(|line| line.contains("--node")));
+    assert!(lines[0].starts_with("/etc/daymark/daymark.yaml: the file: cannot be read"), "{lines:?}");
+    let lines = refused(&mut daymark(&["run", "--pool", "lb.kube-cp.com"]), &nodes);
+    assert!(lines.iter().any(|line| line.contains("--node")), "{lines:?}");
     let lines = refused(&mut daymark(&["run", "--pool", "lb.kube-cp.com:0", "--node", "cp-1"]), &nodes);
     assert!(lines.iter().any(|line| line.starts_with("--pool")), "{lines:?}");
     assert!(lines.iter().any(|line| line.starts_with("--node")), "{lines:?}");

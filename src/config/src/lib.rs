@@ -105,6 +105,12 @@ impl Config {
     /// Reads the file again, or another, as the same host. A pool that has a CA already needs one that exists.
     pub fn load_again(&self, path: &Path) -> Result<Self, ConfigErrors> {
         let newest = Self::load(path, self.source.named.as_deref())?;
+        let lost = self.lost_authorities(&newest);
+        if lost.is_empty() { Ok(newest) } else { Err(ConfigErrors(lost)) }
+    }
+
+    /// The errors of a newer configuration in which a pool of this one has another CA, whose file does not exist.
+    pub fn lost_authorities(&self, newest: &Self) -> Vec<Finding> {
         let lost = newest.pools.iter().enumerate().filter_map(|(index, pool)| {
             let former = self.pools.iter().find(|former| former.pool.name == pool.pool.name)?;
             let ca = pool.probe.trust.file().filter(|ca| pool.probe.trust != former.probe.trust && is_missing(ca))?;
@@ -112,8 +118,7 @@ impl Config {
                 format!("{} does not exist; a file is needed, because the pool is probed already", ca.display());
             Some(newest.finding(&format!("pools[{index}].probe.ca"), "", message))
         });
-        let lost: Vec<Finding> = lost.collect();
-        if lost.is_empty() { Ok(newest) } else { Err(ConfigErrors(lost)) }
+        lost.collect()
     }
 
     /// Reads the text of a configuration file. Findings call it `file_name`; the paths in it are relative to `base_dir`.
