@@ -26,6 +26,7 @@ mod version;
 pub(crate) use self::status::tests;
 
 use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ use daymark_config as config;
 use daymark_decision::{escaped_json, escaped_lines};
 
 use crate::os::log_writer::LogWriter;
+use crate::os::signals::Signals;
 
 /// Keeps one name pointed at the healthy nodes of a Kubernetes control plane.
 #[derive(Debug, Parser)]
@@ -92,6 +94,16 @@ enum CliCommand {
 
 /// The configuration file of a host that is installed as documented.
 const CONFIG_FILE: &str = "/etc/daymark/daymark.yaml";
+
+/// The address in a text such as `192.0.2.1` or `[2001:db8::1]:5353`. One without a port gets the given one.
+fn socket_address(text: &str, port: u16) -> Option<SocketAddr> {
+    text.parse().ok().or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, port)))
+}
+
+/// The signals to this process.
+fn signals() -> Result<Signals, Failure> {
+    Signals::new().map_err(|error| Failure::Run(format!("signals cannot be received: {error}")))
+}
 
 /// The name of this host among the configured ones.
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use daymark_authoritative::MasterFile;
 use daymark_config::{Config, ConfigErrors, Finding, Flags, PoolConfig, STATE_DIR};
 use daymark_decision::PoolName;
-use daymark_files::FileVersion;
+use daymark_files::{FileVersion, is_missing};
 
 use crate::last_good::GoodConfig;
 use crate::state::StateFile;
@@ -123,10 +123,9 @@ impl StartConfig {
 
     /// The errors of CAs that do not exist, in pools that have run with another one.
     fn lost_authorities(newest: &Config, file: &Path, own: Option<&str>) -> Vec<Finding> {
-        let is_missing =
-            |pool: &PoolConfig| pool.probe.trust.file().is_some_and(|ca| matches!(ca.try_exists(), Ok(false)));
+        let has_no_ca = |pool: &PoolConfig| pool.probe.trust.file().is_some_and(is_missing);
         // The last good configuration is read only if it is needed.
-        let good = newest.pools.iter().any(is_missing).then(|| Self::last_good(file, own, &[])).flatten();
+        let good = newest.pools.iter().any(has_no_ca).then(|| Self::last_good(file, own, &[])).flatten();
         good.map(|good| good.config.lost_authorities(newest)).unwrap_or_default()
     }
 

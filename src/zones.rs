@@ -62,6 +62,18 @@ pub fn load(config: &Config) -> Result<LoadedZones, Vec<Finding>> {
     Ok(LoadedZones { zones: zones.map_err(|errors| findings(config, &errors))?, zone_file })
 }
 
+/// The name servers of the zones with their addresses. One outside its zone has those of the configuration.
+pub fn nameservers(config: &Config, zones: &PreparedZones) -> Vec<Nameserver> {
+    let configured = authoritative(config).map(|authoritative| &authoritative.nameservers[..]).unwrap_or_default();
+    // With a parent zone there is one zone, and without one all have the same name servers.
+    let mut servers = zones.nameservers().next().unwrap_or_default();
+    for server in servers.iter_mut().filter(|server| server.addresses.is_empty()) {
+        let known = configured.iter().find(|known| known.name == server.name);
+        server.addresses.extend(known.iter().flat_map(|known| &known.addresses));
+    }
+    servers
+}
+
 fn findings(config: &Config, errors: &ZoneErrors) -> Vec<Finding> {
     errors.0.iter().map(|error| finding(config, error_chain(error))).collect()
 }

@@ -28,7 +28,7 @@ use crate::peers::Transport;
 use crate::state::{Loaded, LockError, StateDirectory, StateFile, StateLock};
 use crate::zones;
 use daymark_discovery::DiscoveredPools;
-use daymark_files::error_chain;
+use daymark_files::{error_chain, is_missing};
 
 /// The time in which a DNS client over TCP must send a query (RFC 7766, section 6.2.3: a few seconds).
 const TCP_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,7 +78,7 @@ pub(super) fn faults_beside_predecessor(
 ) -> Vec<Finding> {
     let mut faults = broken_files;
     for (index, pool) in config.pools.iter().enumerate() {
-        if let Some(ca) = pool.probe.trust.file().filter(|ca| matches!(ca.try_exists(), Ok(false))) {
+        if let Some(ca) = pool.probe.trust.file().filter(|ca| is_missing(ca)) {
             let message = format!(
                 "{} does not exist; a file is needed, because the running Daymark probes and this one could not",
                 ca.display()

@@ -72,13 +72,9 @@ fn load(file: &Path, named: Option<&str>) -> Result<Checked, ConfigErrors> {
 
 /// The losses of single hosts, compared with the name servers. `None` if one host decides alone, or Daymark serves no zone.
 fn host_losses(config: &Config, zones: &PreparedZones) -> Option<HostLosses> {
-    let configured = &zones::authoritative(config)?.nameservers;
-    // With a parent zone there is one zone, and without one all have the same name servers.
-    let mut servers = zones.nameservers().next()?;
-    for server in servers.iter_mut().filter(|server| server.addresses.is_empty()) {
-        // The zone has no address of a name server outside it.
-        let known = configured.iter().find(|known| known.name == server.name);
-        server.addresses.extend(known.iter().flat_map(|known| &known.addresses));
+    let servers = zones::nameservers(config, zones);
+    if servers.is_empty() {
+        return None;
     }
     Some(HostLosses::new(&servers, &config.peers.as_ref()?.addresses))
 }

@@ -19,8 +19,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::client::{Api, segment};
 use super::log::{self, Format};
-use super::run::signals;
-use super::{Failure, Outcome, block_on, print};
+use super::{Failure, Outcome, block_on, print, signals};
 use crate::app::App;
 use crate::start::StartConfig;
 use daymark_files::error_chain;

@@ -1,7 +1,7 @@
 //! `daymark doctor`: looks at the whole setup from outside and from inside.
 
 use std::io::{self, IsTerminal, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,7 +10,7 @@ use daymark_resolver::DNS_PORT;
 use tracing::level_filters::LevelFilter;
 
 use super::log::{self, Format};
-use super::{CONFIG_FILE, Failure, Outcome, Output, Own, block_on, json, print};
+use super::{CONFIG_FILE, Failure, Outcome, Output, Own, block_on, json, print, socket_address};
 use crate::doctor::{DoctorReport, DoctorSection, DoctorTargets, ExaminedSetup, examine};
 
 #[derive(Debug, Args)]
@@ -89,8 +89,7 @@ fn progress() -> impl Fn(DoctorSection) {
 struct NotServer;
 
 fn server(text: &str) -> Result<SocketAddr, NotServer> {
-    let with_port = || text.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
-    text.parse().or_else(|_| with_port()).map_err(|_| NotServer)
+    socket_address(text, DNS_PORT).ok_or(NotServer)
 }
 
 /// The error of a text that is no address of an admin API.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,7 +10,7 @@ use daymark_config::Config;
 use daymark_files::{StagedFile, error_chain};
 use daymark_kubeadm::{MAX_FILE_BYTES, Severity, Slip};
 
-use super::{Failure, Outcome, block_on, keygen};
+use super::{Failure, Outcome, block_on, keygen, socket_address};
 use crate::init::{
     APISERVER_PORT, CA_NAME, CONFIG_NAME, ClusterSource, HostList, KEY_NAME, NamedAddresses, NewSetup, PoolEndpoint,
     Publishing, SourceCa, cluster_info,
@@ -132,7 +132,7 @@ fn read(from: &Path) -> Result<ClusterSource, Failure> {
 /// The address in a text such as `https://10.10.1.1:6443`, `10.10.1.1` or `[2001:db8::1]:6443`.
 fn apiserver(text: &str) -> Option<SocketAddr> {
     let text = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/');
-    text.parse().ok().or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, APISERVER_PORT)))
+    socket_address(text, APISERVER_PORT)
 }
 
 /// The slips of a file, one a line.

@@ -8,9 +8,8 @@ use tracing::level_filters::LevelFilter;
 use tracing::{error, warn};
 
 use super::log::{self, Format};
-use super::{CONFIG_FILE, Failure, Outcome, Own, block_on};
+use super::{CONFIG_FILE, Failure, Outcome, Own, block_on, signals};
 use crate::app::{App, TakeOverError, predecessor};
-use crate::os::signals::Signals;
 use crate::os::sockets;
 use crate::start::StartConfig;
 use daymark_files::error_chain;
@@ -74,11 +73,6 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
         app.run().await.map_err(|error| Failure::Run(error_chain(&error)))
     })?;
     Ok(String::new())
-}
-
-/// The signals to this process.
-pub(super) fn signals() -> Result<Signals, Failure> {
-    Signals::new().map_err(|error| Failure::Run(format!("signals cannot be received: {error}")))
 }
 
 impl From<TakeOverError> for Failure {

@@ -20,7 +20,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
 use super::log::{self, Format};
-use super::{CONFIG_FILE, Failure, Outcome, Output, Own, block_on, json, print};
+use super::{CONFIG_FILE, Failure, Outcome, Output, Own, block_on, json, print, signals};
 use crate::app::{self, RememberedNodes, RememberingProvider};
 use crate::node_discovery;
 use crate::os::clock::Clock;
@@ -142,7 +142,7 @@ struct Ended {
 
 /// Makes one pass. The first signal ends it in order, the second one at once.
 async fn until_stopped(arguments: &Arguments, config: &Config) -> Result<Ended, Failure> {
-    let mut signals = Signals::new().map_err(|error| Failure::Run(format!("signals cannot be received: {error}")))?;
+    let mut signals = signals()?;
     let stop = CancellationToken::new();
     let mut pass = pin!(pass(arguments, config, &stop));
     loop {

@@ -74,13 +74,8 @@ impl ExaminedSetup {
 fn served_zones(config: &Config) -> Result<Vec<DelegatedZone>, ConfigErrors> {
     let Some(authoritative) = zones::authoritative(config) else { return Ok(Vec::new()) };
     let prepared = zones::load(config).map_err(ConfigErrors)?.zones;
-    // With a parent zone there is one zone, and without one all have the same name servers.
-    let servers = prepared.nameservers().next().unwrap_or_default().into_iter().map(|server| {
-        let name = canonical(&server.name);
-        let known = authoritative.nameservers.iter().find(|known| canonical(&known.name) == name);
-        let configured = || known.map(|known| known.addresses.clone()).unwrap_or_default();
-        SetupServer { addresses: if server.addresses.is_empty() { configured() } else { server.addresses }, name }
-    });
+    let servers = zones::nameservers(config, &prepared).into_iter();
+    let servers = servers.map(|server| SetupServer { name: canonical(&server.name), addresses: server.addresses });
     let servers: Vec<SetupServer> = servers.collect();
     let names = config.pools.iter().map(|pool| pool.pool.name.to_string());
     let has_file = authoritative.zone_file.is_some();

@@ -1,19 +1,17 @@
 //! Notifications to the service manager, inherited sockets, version and man pages.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::dns::{A, Asked, AskedByTcp, Clients, short};
 use crate::support::nodes::{Nodes, Plan};
-use crate::support::{BINARY, Daymark, POOL, Process, daymark, finish, output, until};
+use crate::support::sockets::SocketUnit;
+use crate::support::{BINARY, Daymark, POOL, daymark, finish, output, until};
 
 /// The number of upgrades, one after the other.
 const UPGRADES: usize = 10;
@@ -70,36 +68,6 @@ fn the_service_manager_is_notified_of_start_reload_stop_and_watchdog() {
     running.process.signal("TERM");
     manager.expects("STOPPING=1");
     assert!(running.process.wait().success());
-}
-
-/// The sockets of one address, held open as systemd does for a socket unit.
-struct SocketUnit {
-    address: SocketAddr,
-    udp: UdpSocket,
-    tcp: TcpListener,
-}
-
-impl SocketUnit {
-    fn bind() -> Self {
-        let tries = (0..16).find_map(|_| {
-            let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = tcp.local_addr().unwrap();
-            // Another process may use this port by UDP.
-            Some(Self { address, udp: UdpSocket::bind(address).ok()?, tcp })
-        });
-        tries.expect("a port is free by both")
-    }
-
-    /// Makes a command that inherits them as descriptors 3 and 4, and logs to a file.
-    fn run(&self, config: &Path, log: &Path) -> Process {
-        let passing = "LISTEN_PID=$$ LISTEN_FDS=2 exec \"$0\" run -c \"$1\" 3<&0 4<&1 </dev/null >/dev/null";
-        let mut command = Command::new("sh");
-        command.args(["-c", passing, BINARY, config.to_str().unwrap()]).stderr(File::create(log).unwrap());
-        command
-            .stdin(OwnedFd::from(self.udp.try_clone().unwrap()))
-            .stdout(OwnedFd::from(self.tcp.try_clone().unwrap()));
-        Process(command.spawn().unwrap())
-    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod dns;
 pub(crate) mod nodes;
 pub(crate) mod services;
+pub(crate) mod sockets;
 pub(crate) mod zone;
 
 use std::collections::BTreeSet;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{IoSlice, Read, Write};
 use std::mem::MaybeUninit;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 
 use crate::support::dns::{Clients, look_up};
 use crate::support::nodes::{self, Nodes, Plan};
+use crate::support::sockets::SocketUnit;
 use crate::support::{Daymark, Finished, POOL, daymark, finish, http, until};
 
 /// The number of upgrades, one after the other.
@@ -263,39 +264,32 @@ struct HangingPredecessor {
     config: PathBuf,
     lock: File,
     listener: UnixListener,
-    udp: UdpSocket,
-    tcp: TcpListener,
+    sockets: SocketUnit,
 }
 
 impl HangingPredecessor {
     fn start() -> Self {
         let nodes = Nodes::start(1);
-        let (udp, tcp) = (0..16)
-            .find_map(|_| {
-                let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-                let tcp = TcpListener::bind(udp.local_addr().unwrap()).ok()?;
-                Some((udp, tcp))
-            })
-            .expect("a port is free by both");
-        let plan = Plan { listen: udp.local_addr().unwrap().to_string(), ..nodes.plan() };
+        let sockets = SocketUnit::bind();
+        let plan = Plan { listen: sockets.address.to_string(), ..nodes.plan() };
         let config = nodes.write(&plan);
         fs::create_dir(nodes.path("state")).unwrap();
         let mut lock = File::create(nodes.path("state/state.lock")).unwrap();
         lock.lock().unwrap();
         lock.write_all(b"process 1 (a hanging one)").unwrap();
         let listener = UnixListener::bind(nodes.path("state/take-over.sock")).unwrap();
-        Self { nodes, config, lock, listener, udp, tcp }
+        Self { nodes, config, lock, listener, sockets }
     }
 
     fn dns(&self) -> SocketAddr {
-        self.udp.local_addr().unwrap()
+        self.sockets.address
     }
 
     /// Hands the sockets to a new process, and waits until it serves.
     fn hand_over(&self) -> Daymark {
         let successor = Daymark::spawn(&mut take_over(&self.config));
         let (mut stream, _) = self.listener.accept().unwrap();
-        for (kind, descriptor) in [(b'u', self.udp.as_fd()), (b't', self.tcp.as_fd())] {
+        for (kind, descriptor) in [(b'u', self.sockets.udp.as_fd()), (b't', self.sockets.tcp.as_fd())] {
             let descriptors = [descriptor];
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
             let mut control = SendAncillaryBuffer::new(&mut space);

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use daymark_cloudflare::TokenSource;
 use daymark_decision::{HostName, Membership, Pool};
-use daymark_files::READ_TIMEOUT;
+use daymark_files::{READ_TIMEOUT, is_missing};
 use daymark_probe::{self as probe, ProbedPool};
 
 pub use self::admin::AdminConfig;
@@ -48,7 +48,7 @@ pub use self::sync::SyncConfig;
 use self::findings::{Findings, Locations, Passed};
 use self::key::Key;
 use self::tree::{Value, YamlNode};
-use self::typed::{ConfigInput, is_missing};
+use self::typed::ConfigInput;
 use self::values::{TextFault, TextForm as _};
 
 /// The whole configuration of `daymark run`.

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use daymark_files::{error_chain, is_open_to_all};
 
-pub(crate) use self::files::is_missing;
 use self::provider::Rest;
 use super::findings::{Findings, Location};
 use super::key::{Key, Located};

@@ -20,7 +20,7 @@ pub use self::chain::error_chain;
 pub use self::lifetime::Lifetime;
 pub use self::messages::{pem_message, tls_message};
 pub use self::pem::{CertificateSection, TornSection, certificate_sections, certificates, private_key};
-pub use self::plain::{FileError, read};
+pub use self::plain::{FileError, is_missing, read};
 pub use self::roots::{NoSystemRoots, client_tls, system_certificates, system_roots};
 pub use self::secret::{SecretFile, SecretFileError, is_open_to_all};
 pub use self::staged::StagedFile;

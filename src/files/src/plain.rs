@@ -79,3 +79,8 @@ fn read_regular(path: &Path) -> io::Result<Option<Vec<u8>>> {
     File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
+
+/// True if there is no file at a path, so that one may appear. A path that cannot be looked at counts as a file.
+pub fn is_missing(path: &Path) -> bool {
+    matches!(path.try_exists(), Ok(false))
+}

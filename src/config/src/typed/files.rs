@@ -34,12 +34,7 @@ pub(super) type Check = fn(&Path) -> Result<(), WrongFile>;
 
 /// A PEM file with at least one CA certificate, or none yet: `kubeadm init` makes the CA, and needs the name of the pool before.
 pub(super) fn ca(path: &Path) -> Result<(), WrongFile> {
-    if is_missing(path) { Ok(()) } else { Ok(CaBundle::read(path).map(|_| ())?) }
-}
-
-/// True if there is no file at a path, so that one may appear.
-pub(crate) fn is_missing(path: &Path) -> bool {
-    matches!(path.try_exists(), Ok(false))
+    if daymark_files::is_missing(path) { Ok(()) } else { Ok(CaBundle::read(path).map(|_| ())?) }
 }
 
 /// A PEM file with a chain of certificates.

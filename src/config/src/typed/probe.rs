@@ -89,7 +89,7 @@ impl Checker<'_> {
         if self.source.is_alone() {
             return;
         }
-        if files::is_missing(path) {
+        if daymark_files::is_missing(path) {
             let message = format!(
                 "{} does not exist yet, so no node can be probed, and all are answered until the file appears; `kubeadm init phase \
                  certs ca` makes it",
