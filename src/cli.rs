@@ -27,7 +27,7 @@ pub(crate) use self::status::tests;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -117,6 +117,23 @@ impl Own {
     /// A name for a command that does not run as a host: the given one, or that of the first member if the file leaves it open.
     fn any(&self, file: &Path) -> Option<String> {
         self.name.clone().or_else(|| config::Config::open_members(file).into_iter().next())
+    }
+}
+
+/// The configuration file of a command, and the host as which it is read.
+#[derive(Debug, Args)]
+struct ConfigArguments {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG_FILE)]
+    config: PathBuf,
+    #[command(flatten)]
+    own: Own,
+}
+
+impl ConfigArguments {
+    /// The configuration for a command that talks to no other host and does not run as one.
+    fn load_without_keys(&self) -> Result<config::Config, config::ConfigErrors> {
+        config::Config::load_without_keys(&self.config, self.own.any(&self.config).as_deref())
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod host_losses;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use daymark_authoritative::PreparedZones;
@@ -10,22 +10,19 @@ use daymark_cloudflare::TokenSource;
 use daymark_config::{Config, ConfigErrors, Finding, ProviderConfig, budget};
 
 use self::host_losses::HostLosses;
-use super::{CONFIG_FILE, Outcome, Own};
+use super::{ConfigArguments, Outcome};
 use crate::descriptors::DescriptorBudget;
 use crate::os::descriptors;
 use crate::zones;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The configuration file
-    #[arg(short, long, value_name = "FILE", default_value = CONFIG_FILE)]
-    config: PathBuf,
     #[command(flatten)]
-    own: Own,
+    file: ConfigArguments,
 }
 
 pub(super) fn check(arguments: &Arguments) -> Outcome {
-    let Checked { config, is_for_all_hosts } = load(&arguments.config, arguments.own.name.as_deref())?;
+    let Checked { config, is_for_all_hosts } = load(&arguments.file.config, arguments.file.own.name.as_deref())?;
     let zones = zones::load(&config).map_err(ConfigErrors)?.zones;
     if let Some(fault) = state_dir_fault(&config) {
         return Err(ConfigErrors(vec![fault]).into());
@@ -43,7 +40,7 @@ pub(super) fn check(arguments: &Arguments) -> Outcome {
     warnings.extend(of_losses.map(|message| config.finding(&key, "", message)));
     let losses = losses.map(|losses| losses.to_string()).unwrap_or_default();
     let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
-    Ok(format!("{report}{losses}{warnings}{}: configuration OK\n", arguments.config.display()))
+    Ok(format!("{report}{losses}{warnings}{}: configuration OK\n", arguments.file.config.display()))
 }
 
 /// A configuration without an error.

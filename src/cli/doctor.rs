@@ -5,21 +5,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use daymark_config::Config;
 use daymark_resolver::DNS_PORT;
 use tracing::level_filters::LevelFilter;
 
 use super::log::{self, Format};
-use super::{CONFIG_FILE, Failure, Outcome, Output, Own, block_on, json, print, socket_address};
+use super::{ConfigArguments, Failure, Outcome, Output, block_on, json, print, socket_address};
 use crate::doctor::{DoctorReport, DoctorSection, DoctorTargets, ExaminedSetup, examine};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The configuration file
-    #[arg(short, long, value_name = "FILE", default_value = CONFIG_FILE)]
-    config: PathBuf,
     #[command(flatten)]
-    own: Own,
+    file: ConfigArguments,
     /// A server of the parent zone; may be given several times. Without it they are found from the root
     #[arg(long = "parent", value_name = "ADDRESS[:PORT]", value_parser = server)]
     parents: Vec<SocketAddr>,
@@ -44,8 +40,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn doctor(arguments: &Arguments) -> Outcome {
-    let own = arguments.own.any(&arguments.config);
-    let config = Config::load_without_keys(&arguments.config, own.as_deref())?;
+    let config = arguments.file.load_without_keys()?;
     let targets = DoctorTargets {
         parents: arguments.parents.clone(),
         roots: arguments.roots.clone(),

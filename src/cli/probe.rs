@@ -1,7 +1,5 @@
 //! `daymark probe`: one probe of each target.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use daymark_config::{Config, PoolConfig};
 use daymark_decision::{Observation, Target};
@@ -14,18 +12,15 @@ use tracing::warn;
 use super::explain::times;
 use super::log::{self, Format};
 use super::table::table;
-use super::{CONFIG_FILE, Outcome, Output, Own, block_on, json};
+use super::{ConfigArguments, Outcome, Output, block_on, json};
 use crate::app;
 use crate::node_discovery;
 use crate::state::StateFile;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The configuration file
-    #[arg(short, long, value_name = "FILE", default_value = CONFIG_FILE)]
-    config: PathBuf,
     #[command(flatten)]
-    own: Own,
+    file: ConfigArguments,
     /// The form of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -41,7 +36,7 @@ struct ProbedTarget {
 }
 
 pub(super) fn probe(arguments: &Arguments) -> Outcome {
-    let config = Config::load_without_keys(&arguments.config, arguments.own.any(&arguments.config).as_deref())?;
+    let config = arguments.file.load_without_keys()?;
     let _log = log::start(Format::Text, LevelFilter::WARN);
     let pools = known(&config);
     let probed = block_on(async { Ok(probe_all(&pools).await) })?;

@@ -1,7 +1,7 @@
 //! `daymark sync`: one pass, for cron and timers.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
 use super::log::{self, Format};
-use super::{CONFIG_FILE, Failure, Outcome, Output, Own, block_on, json, print, signals};
+use super::{ConfigArguments, Failure, Outcome, Output, block_on, json, print, signals};
 use crate::app::{self, RememberedNodes, RememberingProvider};
 use crate::node_discovery;
 use crate::os::clock::Clock;
@@ -40,11 +40,8 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The configuration file
-    #[arg(short, long, value_name = "FILE", default_value = CONFIG_FILE)]
-    config: PathBuf,
     #[command(flatten)]
-    own: Own,
+    file: ConfigArguments,
     /// Time limit for settled verdicts, and for more attempts while a provider cannot be reached
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = config::duration)]
     deadline: Duration,
@@ -74,7 +71,7 @@ struct SyncReport {
 }
 
 pub(super) fn sync(arguments: &Arguments) -> Outcome {
-    let config = Config::load_without_keys(&arguments.config, arguments.own.any(&arguments.config).as_deref())?;
+    let config = arguments.file.load_without_keys()?;
     if !config.providers.iter().any(ProviderConfig::is_remote) {
         let message = "has no remote provider, so there is nothing to publish; `daymark run` serves DNS";
         return Err(Failure::Usage(config.finding("providers", "", message.to_owned()).to_string()));

@@ -3,20 +3,20 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod common;
+
 use std::alloc::System;
 use std::net::{SocketAddr, UdpSocket};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daymark_authoritative::{
-    Authoritative, InheritedSockets, Nameserver, RateLimitSettings, ServerIdentity, ServerSettings, ZoneSettings,
-};
-use daymark_connections::ConnectionLimits;
+use daymark_authoritative::{Authoritative, InheritedSockets, Nameserver, ZoneSettings};
 use daymark_decision::fixtures::pool_name;
 use daymark_provider::{Provider, contract};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio_util::sync::CancellationToken;
+
+use self::common::server_settings;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -31,21 +31,8 @@ async fn a_copied_response_allocates_nothing() {
     let nameserver = Nameserver { name: "ns.example.net".to_owned(), addresses: Vec::new() };
     let pool = pool_name("lb.kube-cp.com");
     for listen in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
-        let settings = ServerSettings {
-            listen: vec![listen.parse().unwrap()],
-            freebind: false,
-            zones: vec![ZoneSettings::for_pool(&pool, std::slice::from_ref(&nameserver))],
-            tcp_connections: ConnectionLimits { all: 9, per_client: 9 },
-            tcp_idle_timeout: Duration::from_mins(1),
-            udp_workers: NonZeroUsize::MIN,
-            identity: ServerIdentity {
-                name: "dns-1".to_owned(),
-                version: "daymark test".to_owned(),
-                nsid: true,
-                chaos: false,
-            },
-            rate_limit: RateLimitSettings::default(),
-        };
+        let zone = ZoneSettings::for_pool(&pool, std::slice::from_ref(&nameserver));
+        let settings = server_settings(listen, vec![zone], 9);
         let server = Arc::new(Authoritative::bind(&settings, &mut InheritedSockets::default()).unwrap());
         server.publish(&contract::decision(&pool, 7, &["192.0.2.1", "192.0.2.2", "192.0.2.3"])).unwrap();
         let stop = CancellationToken::new();

@@ -2,13 +2,14 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests too")]
 
+mod common;
+
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use daymark_authoritative::{Authoritative, InheritedSockets, RateLimitSettings, ServerSettings};
-use daymark_connections::ConnectionLimits;
+use daymark_authoritative::{Authoritative, InheritedSockets};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, UdpSocket};
@@ -16,6 +17,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
+
+use self::common::server_settings;
 
 /// The number of UDP queries while there is no descriptor. A server that does not pause fails to accept more often than that.
 const QUERIES: usize = 500;
@@ -26,22 +29,7 @@ const QUERY: [u8; 17] = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1];
 async fn without_a_descriptor_a_connection_waits_and_datagrams_are_answered() {
     let warnings = Warnings::default();
     let _guard = tracing::subscriber::set_default(warnings.clone());
-    let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    let settings = ServerSettings {
-        listen,
-        freebind: false,
-        zones: Vec::new(),
-        tcp_connections: ConnectionLimits { all: 9, per_client: 9 },
-        tcp_idle_timeout: Duration::from_mins(1),
-        udp_workers: std::num::NonZeroUsize::MIN,
-        identity: daymark_authoritative::ServerIdentity {
-            name: "dns-1".to_owned(),
-            version: "daymark test".to_owned(),
-            nsid: true,
-            chaos: false,
-        },
-        rate_limit: RateLimitSettings::default(),
-    };
+    let settings = server_settings("127.0.0.1:0", Vec::new(), 9);
     let server = Arc::new(Authoritative::bind(&settings, &mut InheritedSockets::default()).unwrap());
     let address = server.local_addrs()[0];
     let stop = CancellationToken::new();

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests too")]
 
 mod answers;
+#[path = "../common/mod.rs"]
+mod common;
 mod dnssec;
 mod edns;
 mod hostile;

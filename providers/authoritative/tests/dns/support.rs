@@ -9,10 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_authoritative::{
-    Authoritative, InheritedSockets, MasterFile, Nameserver, RateLimitSettings, ServeError, ServerIdentity,
-    ServerSettings, ZoneSettings,
+    Authoritative, InheritedSockets, MasterFile, Nameserver, ServeError, ServerSettings, ZoneSettings,
 };
-use daymark_connections::ConnectionLimits;
 use daymark_decision::fixtures::pool_name;
 use daymark_decision::{Answer, Decision};
 use daymark_provider::{Provider, contract};
@@ -22,6 +20,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::common::server_settings;
 
 pub(crate) const A: u16 = 1;
 pub(crate) const NS: u16 = 2;
@@ -244,22 +244,7 @@ impl TestQuery {
 
 /// Settings of a server on a free port of the loopback address.
 pub(crate) fn settings(zones: Vec<ZoneSettings>) -> ServerSettings {
-    let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    ServerSettings {
-        listen,
-        freebind: false,
-        zones,
-        tcp_connections: ConnectionLimits { all: 100, per_client: 100 },
-        tcp_idle_timeout: Duration::from_mins(1),
-        udp_workers: std::num::NonZeroUsize::MIN,
-        identity: ServerIdentity {
-            name: "dns-1".to_owned(),
-            version: "daymark test".to_owned(),
-            nsid: true,
-            chaos: false,
-        },
-        rate_limit: RateLimitSettings::default(),
-    }
+    server_settings("127.0.0.1:0", zones, 100)
 }
 
 /// The zone of `POOL`, with one nameserver in the zone and one outside.
