@@ -1,6 +1,7 @@
 //! The shell of Daymark: everything with a socket, a clock or a file. The decisions are made in `daymark_decision`.
 
 mod admin;
+mod admin_client;
 mod app;
 mod cli;
 mod descriptors;

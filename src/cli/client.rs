@@ -2,21 +2,19 @@
 
 use std::error::Error;
 use std::fmt::Display;
-use std::iter::successors;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use daymark_api::Problem;
-use daymark_files::{FileError, Token, client_tls};
-use daymark_resolver::{ResolveError, SystemResolver};
+use daymark_files::{FileError, Token};
+use daymark_resolver::ResolveError;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::Failure;
+use crate::admin_client::{chain, http_client, innermost, is_host_and_port, on_one_line, parsed};
 
 /// The time-out of a request. The API itself gives up on a stuck task sooner.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -40,8 +38,7 @@ pub(super) struct Api {
 struct NotHostAndPort;
 
 fn host_and_port(text: &str) -> Result<String, NotHostAndPort> {
-    let is_valid = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if is_valid && !text.contains('/') { Ok(text.to_owned()) } else { Err(NotHostAndPort) }
+    if is_host_and_port(text) { Ok(text.to_owned()) } else { Err(NotHostAndPort) }
 }
 
 /// The file of the admin token.
@@ -74,15 +71,7 @@ impl Api {
 
     /// Makes the client for all requests of a command.
     pub(super) fn client(&self) -> Result<ApiClient<'_>, Failure> {
-        // The API is plain HTTP; reqwest wants a configuration of TLS all the same.
-        let tls = client_tls(rustls::RootCertStore::empty()).map_err(|error| Failure::Run(error.to_string()))?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(SystemResolver::new()))
-            .no_proxy()
-            .timeout(REQUEST_TIMEOUT)
-            .build()
-            .map_err(|error| Failure::Run(format!("the HTTP client cannot be set up: {}", innermost(&error))))?;
+        let http = http_client(REQUEST_TIMEOUT).map_err(|error| Failure::Run(error.to_string()))?;
         Ok(ApiClient { http, address: &self.address })
     }
 }
@@ -159,37 +148,8 @@ impl ApiClient<'_> {
     }
 
     fn parsed<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Failure> {
-        let parsed = serde_json::from_slice(body).and_then(|mut value: Value| {
-            put_on_one_line(&mut value);
-            T::deserialize(value)
-        });
-        parsed.map_err(|error| Failure::Run(format!("{} does not answer like Daymark: {error}", self.address)))
+        parsed(body).map_err(|error| Failure::Run(format!("{} does not answer like Daymark: {error}", self.address)))
     }
-}
-
-/// Puts each text of an answer on one line: a host that is not to be trusted could forge lines of the output. Other hidden
-/// characters are escaped when they are printed.
-fn put_on_one_line(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = on_one_line(text),
-        Value::Array(values) => values.iter_mut().for_each(put_on_one_line),
-        Value::Object(values) => values.values_mut().for_each(put_on_one_line),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-fn on_one_line(text: &str) -> String {
-    text.replace('\n', "\\n").replace('\t', "\\t")
-}
-
-/// The innermost error. Those around it repeat the address.
-fn innermost(error: &reqwest::Error) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
-}
-
-/// An error and its sources, the innermost last.
-fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    successors(Some(error as &(dyn Error + 'static)), |&error| error.source())
 }
 
 /// A name as one segment of a path (RFC 3986, section 3.3). Every character that is no letter or digit is encoded. No name is `.` or

@@ -10,6 +10,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::log::{self, Format};
 use super::{ConfigArguments, Failure, Outcome, Output, block_on, json, print, socket_address};
+use crate::admin_client::is_host_and_port;
 use crate::doctor::{DoctorReport, DoctorSection, DoctorTargets, ExaminedSetup, examine};
 
 #[derive(Debug, Args)]
@@ -95,8 +96,7 @@ struct NotHostApi;
 /// Takes also the URL of an API, because browsers and scrapers have it so.
 fn host_api(text: &str) -> Result<String, NotHostApi> {
     let address = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-    let is_valid = address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if is_valid && !address.contains('/') { Ok(address.to_owned()) } else { Err(NotHostApi) }
+    if is_host_and_port(address) { Ok(address.to_owned()) } else { Err(NotHostApi) }
 }
 
 #[cfg(test)]

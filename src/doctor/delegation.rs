@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use daymark_resolver::{DnsCode, Protocol, QuestionType, RecordContent, ServerResponse};
+use daymark_resolver::{DnsCode, Protocol, QuestionType, ServerRecord, ServerResponse};
 use futures_util::future::join_all;
 
 use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
@@ -56,10 +56,7 @@ impl ParentReply {
     /// The addresses that the parent has for a name server.
     fn glue(&self, name: &str) -> BTreeSet<IpAddr> {
         let given = self.delegation.iter().flat_map(|response| &response.additional);
-        let given = given.filter(|record| record.owner == name).filter_map(|record| match record.data {
-            RecordContent::Address(address) => Some(address),
-            _ => None,
-        });
+        let given = given.filter(|record| record.owner == name).filter_map(ServerRecord::address);
         given.chain(self.looked_up.get(name).into_iter().flatten().copied()).collect()
     }
 }
@@ -67,11 +64,7 @@ impl ParentReply {
 /// The name servers that a response names for a zone, as an answer or as a referral.
 pub(super) fn delegated(response: &ServerResponse, apex: &str) -> BTreeSet<String> {
     let records = response.answers.iter().chain(&response.authority).filter(|record| record.owner == apex);
-    let names = records.filter_map(|record| match &record.data {
-        RecordContent::NameServer(name) => Some(name.clone()),
-        _ => None,
-    });
-    names.collect()
+    records.filter_map(ServerRecord::name_server).map(str::to_owned).collect()
 }
 
 /// Asks every server of the parent zone, and the servers that only the parent names.

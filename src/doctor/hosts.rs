@@ -1,20 +1,17 @@
 //! The hosts by their admin APIs: reachable or not, clocks, versions, configurations, and alarms.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use daymark_api::{HostsStatus, PeerMismatch, Status};
 use daymark_config::{Config, PoolConfig};
 use daymark_decision::{HostName, Moment};
-use daymark_files::client_tls;
-use daymark_resolver::SystemResolver;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use rustls::RootCertStore;
 
 use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
 use super::serials::length;
+use crate::admin_client::{http_client, innermost, parsed};
 
 /// The time for the status of one host.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,38 +63,22 @@ pub(super) fn now() -> Moment {
 }
 
 async fn status(api: &str) -> Result<Box<Status>, String> {
-    let innermost = |error: &reqwest::Error| {
-        if error.is_timeout() {
-            return "no answer in time".to_owned();
-        }
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        cause.to_string()
+    let cause = |error: &reqwest::Error| {
+        if error.is_timeout() { "no answer in time".to_owned() } else { innermost(error) }
     };
-    // The API is plain HTTP; reqwest wants a configuration of TLS all the same.
-    let tls = client_tls(RootCertStore::empty()).map_err(|error| error.to_string())?;
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .dns_resolver(Arc::new(SystemResolver::new()))
-        .no_proxy()
-        .timeout(STATUS_TIMEOUT)
-        .build()
-        .map_err(|error| innermost(&error))?;
-    let mut response =
-        client.get(format!("http://{api}/api/v1/status")).send().await.map_err(|error| innermost(&error))?;
+    let client = http_client(STATUS_TIMEOUT).map_err(|error| error.to_string())?;
+    let mut response = client.get(format!("http://{api}/api/v1/status")).send().await.map_err(|error| cause(&error))?;
     if !response.status().is_success() {
         return Err(format!("it answers {}", response.status()));
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| innermost(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_STATUS_BYTES {
             return Err("its answer is too long".to_owned());
         }
     }
-    serde_json::from_slice(&body).map_err(|error| format!("it does not answer like Daymark: {error}"))
+    parsed(&body).map_err(|error| format!("it does not answer like Daymark: {error}"))
 }
 
 /// Judges what the hosts say of themselves and of each other.

@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use daymark_resolver::{DNS_PORT, DnsCode, Protocol, QuestionType, RecordContent, ServerResponse, SystemResolver};
+use daymark_resolver::{
+    DNS_PORT, DnsCode, Question, QuestionType, RecordContent, ServerRecord, ServerResponse, SystemResolver, query_whole,
+};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::name_servers::{Response, ask, has_route};
+use super::name_servers::{Response, has_route};
 
 /// The root servers a to m (<https://www.iana.org/domains/root/servers>).
 const ROOTS_V4: [Ipv4Addr; 13] = [
@@ -118,10 +120,7 @@ impl ParentZone {
 
 /// Asks by UDP, and again by TCP if that gives no whole response.
 pub(super) async fn ask_both(name: &str, qtype: QuestionType, server: SocketAddr) -> Response {
-    match ask(name, qtype, server, Protocol::Udp).await {
-        Ok(response) if !response.truncated => Ok(response),
-        _ => ask(name, qtype, server, Protocol::Tcp).await,
-    }
+    query_whole(&Question { name: name.to_owned(), qtype, recursion: false }, server).await
 }
 
 fn root_hints() -> Vec<SocketAddr> {
@@ -152,7 +151,7 @@ fn referral(response: &ServerResponse, apex: &str, zone: &str) -> Option<String>
     if response.authoritative {
         return None;
     }
-    let records = response.authority.iter().filter(|record| matches!(record.data, RecordContent::NameServer(_)));
+    let records = response.authority.iter().filter(|record| record.name_server().is_some());
     let mut owners = records.map(|record| record.owner.as_str());
     owners.find(|owner| apex.ends_with(&format!(".{owner}")) && is_deeper(owner, zone)).map(str::to_owned)
 }
@@ -165,20 +164,13 @@ fn is_deeper(name: &str, zone: &str) -> bool {
 
 /// The addresses of the servers that a referral names: its glue, or those of their names.
 async fn addresses(response: &ServerResponse, zone: &str, port: u16) -> Vec<SocketAddr> {
-    let glue = response.additional.iter().filter_map(|record| match record.data {
-        RecordContent::Address(address) => Some(address),
-        _ => None,
-    });
-    let mut addresses: Vec<IpAddr> = glue.collect();
+    let mut addresses: Vec<IpAddr> = response.additional.iter().filter_map(ServerRecord::address).collect();
     // IPv4 first: not every machine has a working route over IPv6.
     addresses.sort_by_key(IpAddr::is_ipv6);
     if addresses.is_empty() {
         let resolver = SystemResolver::new();
-        let named =
-            response.authority.iter().filter(|record| record.owner == zone).filter_map(|record| match &record.data {
-                RecordContent::NameServer(name) => Some(name),
-                _ => None,
-            });
+        let records = response.authority.iter().filter(|record| record.owner == zone);
+        let named = records.filter_map(ServerRecord::name_server);
         for name in named.take(AT_ONCE) {
             addresses.extend(resolver.addresses(name).await.unwrap_or_default());
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use daymark_config::PoolConfig;
 use daymark_files::error_chain;
-use daymark_resolver::{DnsCode, Protocol, Question, QuestionType, ServerResponse, name_servers, query};
+use daymark_resolver::{DnsCode, Question, QuestionType, ServerResponse, name_servers, query_whole};
 use futures_util::future::join_all;
 
 use super::diagnosis::{Diagnosis, DoctorSection, Symptom};
@@ -54,12 +54,7 @@ pub(super) async fn look(pools: &[PoolConfig], resolv_conf: &Path, given: &[Sock
 async fn look_up(resolver: SocketAddr, pool: String) -> LookupSeen {
     let ask = |qtype| {
         let question = Question { name: pool.clone(), qtype, recursion: true };
-        async move {
-            match query(&question, resolver, Protocol::Udp).await {
-                Ok(response) if !response.truncated => Ok(response),
-                _ => query(&question, resolver, Protocol::Tcp).await,
-            }
-        }
+        async move { query_whole(&question, resolver).await }
     };
     let (a, aaaa) = tokio::join!(ask(QuestionType::A), ask(QuestionType::Aaaa));
     LookupSeen { resolver, pool, a, aaaa }

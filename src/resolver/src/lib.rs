@@ -8,6 +8,7 @@ mod query;
 
 pub use self::query::{
     DnsCode, MAX_DATAGRAM_BYTES, Question, QuestionType, RecordContent, ServerRecord, ServerResponse, query,
+    query_whole,
 };
 
 use std::net::{IpAddr, SocketAddr};

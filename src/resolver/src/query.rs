@@ -117,6 +117,14 @@ pub async fn query(
     Ok(ServerResponse::new(&asked.map_err(|_| LookupFailure::Timeout)??))
 }
 
+/// Asks one server by UDP, and again by TCP if that gives no whole response.
+pub async fn query_whole(question: &Question, server: SocketAddr) -> Result<ServerResponse, LookupFailure> {
+    match query(question, server, Protocol::Udp).await {
+        Ok(response) if !response.truncated => Ok(response),
+        _ => query(question, server, Protocol::Tcp).await,
+    }
+}
+
 async fn exchange(request: DnsRequest, server: SocketAddr, protocol: Protocol) -> Result<DnsResponse, NetError> {
     // The task of a connection ends with the last provider.
     let provider = TokioRuntimeProvider::new();
@@ -160,10 +168,7 @@ impl ServerResponse {
 
     /// The addresses that answer.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.answers.iter().filter_map(|record| match record.data {
-            RecordContent::Address(address) => Some(address),
-            _ => None,
-        })
+        self.answers.iter().filter_map(ServerRecord::address)
     }
 
     /// The serial of the SOA record that answers.
@@ -185,6 +190,22 @@ impl ServerRecord {
             _ => RecordContent::Other,
         };
         Self { owner: plain(&record.name), ttl: record.ttl, data }
+    }
+
+    /// The address of an A or AAAA record.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self.data {
+            RecordContent::Address(address) => Some(address),
+            _ => None,
+        }
+    }
+
+    /// The name of the server of an NS record.
+    pub fn name_server(&self) -> Option<&str> {
+        match &self.data {
+            RecordContent::NameServer(name) => Some(name),
+            _ => None,
+        }
     }
 }
 
