@@ -4,16 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use daymark_decision::escaped;
+use daymark_yaml::FilePosition;
 use thiserror::Error;
-
-/// A location in the file; both count from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// The line.
-    pub line: u64,
-    /// The column, in characters.
-    pub column: u64,
-}
 
 /// One error or warning: where it is, what is wrong, and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +13,7 @@ pub struct Finding {
     /// The file; `None`: the configuration came from flags.
     pub file: Option<String>,
     /// The position in the file, if there is one.
-    pub position: Option<Position>,
+    pub position: Option<FilePosition>,
     /// The path of the key, such as `pools[0].port`, or the flag; empty: the file as a whole.
     pub key: String,
     /// The error and what is allowed, in one line.
@@ -33,7 +25,7 @@ impl fmt::Display for Finding {
         if let Some(file) = &self.file {
             write!(f, "{file}:")?;
         }
-        if let Some(Position { line, column }) = self.position {
+        if let Some(FilePosition { line, column }) = self.position {
             write!(f, "{line}:{column}:")?;
         }
         if self.file.is_some() || self.position.is_some() {
@@ -58,7 +50,7 @@ pub(super) struct Location(pub(super) u32);
 #[derive(Clone, Debug, Default)]
 struct ReadKey {
     key: String,
-    position: Option<Position>,
+    position: Option<FilePosition>,
 }
 
 /// The result of a configuration without errors.
@@ -84,7 +76,7 @@ impl Findings {
     }
 
     /// Remembers a location.
-    pub(super) fn location(&mut self, key: String, position: Option<Position>) -> Location {
+    pub(super) fn location(&mut self, key: String, position: Option<FilePosition>) -> Location {
         self.locations.push(ReadKey { key, position });
         // The tree is bounded far below `u32::MAX` nodes.
         Location(u32::try_from(self.locations.len() - 1).unwrap_or(u32::MAX))
@@ -110,7 +102,7 @@ impl Findings {
     }
 
     /// Something is wrong at a location that was not read.
-    pub(super) fn error_at(&mut self, key: String, position: Option<Position>, message: String) {
+    pub(super) fn error_at(&mut self, key: String, position: Option<FilePosition>, message: String) {
         self.errors.push(Finding { file: self.file.clone(), position, key, message });
     }
 
@@ -147,7 +139,7 @@ impl Findings {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Locations {
     file: Option<String>,
-    locations: BTreeMap<String, Option<Position>>,
+    locations: BTreeMap<String, Option<FilePosition>>,
 }
 
 impl Locations {

@@ -2,7 +2,7 @@
 
 use daymark_decision::shortened;
 
-use super::tree::{Value, YamlNode};
+use daymark_yaml::{YamlNode, YamlValue};
 
 /// The type of a Kubernetes object (`TypeMeta` of k8s.io/apimachinery).
 struct ObjectType {
@@ -35,10 +35,10 @@ pub(super) fn recognised(text: &str, tree: Option<&YamlNode>) -> Option<String> 
 
 /// The type by the two keys at the top of a tree.
 fn of_tree(tree: &YamlNode) -> Option<ObjectType> {
-    let Value::Map(entries) = &tree.value else { return None };
+    let YamlValue::Map(entries) = &tree.value else { return None };
     let text = |key: &str| {
         entries.iter().find(|entry| entry.key == key).and_then(|entry| match &entry.node.value {
-            Value::Text(text) => Some(text.clone()),
+            YamlValue::Text(text) => Some(text.clone()),
             _ => None,
         })
     };

@@ -41,15 +41,15 @@ pub use self::admin::AdminConfig;
 pub use self::authoritative::{AuthoritativeConfig, NameserverConfig};
 pub use self::dnssec::{DnssecConfig, DnssecKeyConfig, DnssecKeyFileError, read_dnssec_key};
 pub use self::families::FamilyNodes;
-pub use self::findings::{ConfigErrors, Finding, Position};
+pub use self::findings::{ConfigErrors, Finding};
 pub use self::flags::Flags;
 pub use self::sync::SyncConfig;
 
 use self::findings::{Findings, Locations, Passed};
 use self::key::Key;
-use self::tree::{Value, YamlNode};
 use self::typed::ConfigInput;
 use self::values::{TextFault, TextForm as _};
+use daymark_yaml::{FilePosition, YamlNode, YamlValue};
 
 /// The whole configuration of `daymark run`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,21 +142,24 @@ impl Config {
     pub fn open_members(path: &Path) -> Vec<String> {
         let tree = read(path).ok().and_then(|text| tree::parse(&text).ok());
         let peers = tree.as_ref().and_then(|tree| tree.entry("peers")).filter(|peers| peers.entry("self").is_none());
-        let Some(Value::List(members)) = peers.and_then(|peers| peers.entry("members")).map(|members| &members.value)
+        let Some(YamlValue::List(members)) =
+            peers.and_then(|peers| peers.entry("members")).map(|members| &members.value)
         else {
             return Vec::new();
         };
         let names = members.iter().filter_map(|member| member.entry("name"));
-        names.filter_map(|name| if let Value::Text(name) = &name.value { Some(name.clone()) } else { None }).collect()
+        names
+            .filter_map(|name| if let YamlValue::Text(name) = &name.value { Some(name.clone()) } else { None })
+            .collect()
     }
 
     /// The state directory that a file names, by that line alone, because the rest of the file may be broken.
     pub fn state_dir_in(path: &Path) -> Option<PathBuf> {
         let text = read(path).ok()?;
         let line = text.lines().find(|line| line.starts_with("stateDir:"))?;
-        let Value::Map(root) = tree::parse(line).ok()?.value else { return None };
+        let YamlValue::Map(root) = tree::parse(line).ok()?.value else { return None };
         match root.into_iter().next()?.node.value {
-            Value::Text(dir) => Some(base_dir(path).join(dir)),
+            YamlValue::Text(dir) => Some(base_dir(path).join(dir)),
             _ => None,
         }
     }
@@ -278,7 +281,7 @@ pub fn duration(text: &str) -> Result<Duration, DurationError> {
 }
 
 /// The one error of a file that cannot be read at all.
-fn refused(file_name: &str, position: Option<Position>, message: String) -> ConfigErrors {
+fn refused(file_name: &str, position: Option<FilePosition>, message: String) -> ConfigErrors {
     ConfigErrors(vec![Finding { file: Some(file_name.to_owned()), position, key: String::new(), message }])
 }
 

@@ -11,8 +11,8 @@ use serde::{Deserialize, forward_to_deserialize_any};
 use super::findings::{Findings, Location, join};
 use super::key::Key;
 use super::spelling::{near, unknown};
-use super::tree::{Value, YamlEntry, YamlNode};
 use daymark_decision::quoted;
+use daymark_yaml::{YamlEntry, YamlNode, YamlValue};
 
 /// The key that says which kind a mapping is of.
 const TAG: &str = "type";
@@ -118,19 +118,19 @@ struct KnownEntry<'n, 'de> {
     entry: &'de YamlEntry,
 }
 
-fn unexpected(value: &Value) -> Unexpected<'_> {
+fn unexpected(value: &YamlValue) -> Unexpected<'_> {
     match value {
-        Value::Empty => Unexpected::Unit,
-        Value::Bool(value) => Unexpected::Bool(*value),
-        Value::Whole(value) => match (u64::try_from(*value), i64::try_from(*value)) {
+        YamlValue::Empty => Unexpected::Unit,
+        YamlValue::Bool(value) => Unexpected::Bool(*value),
+        YamlValue::Whole(value) => match (u64::try_from(*value), i64::try_from(*value)) {
             (Ok(value), _) => Unexpected::Unsigned(value),
             (_, Ok(value)) => Unexpected::Signed(value),
             _ => Unexpected::Other("number beyond all bounds"),
         },
-        Value::Fraction(value) => Unexpected::Float(*value),
-        Value::Text(value) => Unexpected::Str(value),
-        Value::List(_) => Unexpected::Seq,
-        Value::Map(_) => Unexpected::Map,
+        YamlValue::Fraction(value) => Unexpected::Float(*value),
+        YamlValue::Text(value) => Unexpected::Str(value),
+        YamlValue::List(_) => Unexpected::Seq,
+        YamlValue::Map(_) => Unexpected::Map,
     }
 }
 
@@ -149,7 +149,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReaderError> {
         match self.node.value {
-            Value::Bool(value) => visitor.visit_bool(value),
+            YamlValue::Bool(value) => visitor.visit_bool(value),
             _ => self.wrong_type("true or false"),
         }
     }
@@ -161,7 +161,9 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReaderError> {
         match &self.node.value {
-            Value::List(list) => visitor.visit_seq(Elements { rest: list.iter().enumerate(), reader: self.clone() }),
+            YamlValue::List(list) => {
+                visitor.visit_seq(Elements { rest: list.iter().enumerate(), reader: self.clone() })
+            }
             _ => self.wrong_type("a list"),
         }
     }
@@ -172,7 +174,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReaderError> {
-        let Value::Map(entries) = &self.node.value else {
+        let YamlValue::Map(entries) = &self.node.value else {
             return self.wrong_type(&format!("a mapping with keys among {}", fields.join(", ")));
         };
         let known = self.known(entries, fields);
@@ -187,14 +189,14 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     ) -> Result<V::Value, ReaderError> {
         if variants == SHAPES {
             let tag = match &self.node.value {
-                Value::List(_) => SHAPES[0],
-                Value::Map(_) => SHAPES[1],
+                YamlValue::List(_) => SHAPES[0],
+                YamlValue::Map(_) => SHAPES[1],
                 _ => return self.wrong_type("a list or a mapping"),
             };
             return visitor.visit_enum(Tagged { tag, reader: self });
         }
         let list = variants.join(", ");
-        let Value::Map(entries) = &self.node.value else {
+        let YamlValue::Map(entries) = &self.node.value else {
             return self.wrong_type(&format!("a mapping with the key {TAG}, one of {list},"));
         };
         let Some(tag) = entries.iter().find(|entry| entry.key == TAG) else {
@@ -202,17 +204,17 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         };
         let location = self.findings.borrow_mut().location(join(&self.key, TAG), tag.node.position);
         let message = match &tag.node.value {
-            Value::Text(text) if variants.contains(&text.as_str()) => {
+            YamlValue::Text(text) if variants.contains(&text.as_str()) => {
                 return visitor.visit_enum(Tagged { tag: text, reader: Reader { tagged: true, ..self } });
             }
-            Value::Text(text) => unknown(TAG, text, variants),
+            YamlValue::Text(text) => unknown(TAG, text, variants),
             _ => format!("is not text; allowed are: {list}"),
         };
         // The location is that of the tag, which is not the location of the boundary that would record it.
         self.findings.borrow_mut().error(location, message);
         // The keys beside a misspelt kind are read as of the kind that was meant, so that their errors are reported too.
         let meant = match &tag.node.value {
-            Value::Text(text) => near(text, variants),
+            YamlValue::Text(text) => near(text, variants),
             _ => None,
         };
         match meant {

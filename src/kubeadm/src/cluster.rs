@@ -4,7 +4,8 @@ use super::api::KubeadmApi;
 use super::mapping::Mapping;
 use super::position::{FilePosition, WithPosition};
 use super::slip::{Slip, SlipKind};
-use super::tree::TreeValue;
+use super::tree::type_name;
+use daymark_yaml::{YamlEntry, YamlValue};
 
 /// A `ClusterConfiguration`. A field is `None` if it is not given or of a wrong type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +132,7 @@ impl InitConfiguration {
             advertise_address: endpoint.as_ref().and_then(|mapping| mapping.text("advertiseAddress", slips)),
             bind_port: endpoint.as_ref().and_then(|mapping| mapping.port("bindPort", slips)),
             node_name: registration.as_ref().and_then(|mapping| mapping.text("name", slips)),
-            certificate_key: document.entry("certificateKey").map(|entry| entry.position),
+            certificate_key: document.entry("certificateKey").map(YamlEntry::position),
             api,
         }
     }
@@ -174,10 +175,10 @@ fn check_arguments(mapping: &Mapping<'_>, key: &str, api: Option<&WithPosition<K
     let Some(api) = api.map(|api| api.value) else { return };
     let Some(entry) = mapping.entry(key) else { return };
     let needed = match (&entry.node.value, api.has_listed_arguments()) {
-        (TreeValue::Empty, _) | (TreeValue::List(_), true) | (TreeValue::Map(_), false) => return,
+        (YamlValue::Empty, _) | (YamlValue::List(_), true) | (YamlValue::Map(_), false) => return,
         (_, true) => "a list: write each argument as `- name: NAME` with `value: VALUE` below",
         (_, false) => "a mapping: write each argument as `NAME: VALUE`",
     };
-    let kind = SlipKind::ExtraArgsForm { path: mapping.path_of(key), is: entry.node.value.type_name(), api, needed };
-    slips.push(Slip::new(entry.position, kind));
+    let kind = SlipKind::ExtraArgsForm { path: mapping.path_of(key), is: type_name(&entry.node.value), api, needed };
+    slips.push(Slip::new(entry.position(), kind));
 }

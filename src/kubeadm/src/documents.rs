@@ -7,8 +7,9 @@ use super::mapping::Mapping;
 use super::mended::{MendedLine, MendedText};
 use super::position::{FilePosition, WithPosition};
 use super::slip::{Slip, SlipKind};
-use super::tree::{self, TreeNode, TreeValue};
+use super::tree::{self, type_name};
 use super::{cert_sans, subnets};
+use daymark_yaml::{YamlNode, YamlValue};
 
 /// The size beyond which a text is not read. A file of kubeadm has a few hundred lines.
 pub const MAX_FILE_BYTES: usize = 1 << 20;
@@ -70,25 +71,25 @@ impl KubeadmFile {
             Ok(tree) => tree,
             Err(error) => return self.slip(in_file(error.position), SlipKind::NotYaml { message: error.message }),
         };
-        tree.relocate(&in_file);
-        if matches!(tree.value, TreeValue::Empty) {
+        tree::relocate(&mut tree, &in_file);
+        if matches!(tree.value, YamlValue::Empty) {
             return;
         }
-        for duplicate in tree.duplicates() {
+        for duplicate in tree::duplicates(&tree) {
             let key = duplicate.entry.key.clone();
-            self.slip(duplicate.entry.position, SlipKind::DuplicateKey { key, first_line: duplicate.first_line });
+            self.slip(duplicate.entry.position(), SlipKind::DuplicateKey { key, first_line: duplicate.first_line });
         }
         self.read_tree(&tree);
     }
 
-    fn read_tree(&mut self, tree: &TreeNode) {
+    fn read_tree(&mut self, tree: &YamlNode) {
         let Some(document) = Mapping::document(tree) else {
             let kind = SlipKind::WrongType {
                 path: "the document".to_owned(),
-                is: tree.value.type_name(),
+                is: type_name(&tree.value),
                 allowed: "a mapping",
             };
-            return self.slip(tree.position, kind);
+            return self.slip(tree.position(), kind);
         };
         let Some(kind) = document.text("kind", &mut self.slips) else {
             return self.slip(document.position, SlipKind::NoType { key: "kind" });

@@ -1,13 +1,14 @@
 //! The cluster of a kubeconfig: the URL of the apiserver and its CA. Knows nothing of users and their credentials.
 
 use daymark_decision::quoted;
+use daymark_yaml::YamlValue;
 use http::Uri;
 
 use super::documents::MAX_FILE_BYTES;
 use super::mapping::Mapping;
 use super::position::{FilePosition, WithPosition};
 use super::slip::{Slip, SlipKind};
-use super::tree::{self, TreeValue};
+use super::tree::{self, type_name};
 
 /// The cluster of the current context of a kubeconfig (`Config` in kubernetes/kubernetes
 /// `staging/src/k8s.io/client-go/tools/clientcmd/api/v1/types.go`).
@@ -147,7 +148,7 @@ impl Kubeconfig {
             tls_server_name: cluster.text("tls-server-name", slips),
             insecure: cluster
                 .entry("insecure-skip-tls-verify")
-                .is_some_and(|entry| matches!(entry.node.value, TreeValue::Bool(true))),
+                .is_some_and(|entry| matches!(entry.node.value, YamlValue::Bool(true))),
         })
     }
 }
@@ -175,9 +176,9 @@ fn current_cluster<'t>(document: &Mapping<'t>, slips: &mut Vec<Slip>) -> Result<
 /// The mappings of a list, each of which has a `name`.
 fn named<'t>(document: &Mapping<'t>, key: &str, slips: &mut Vec<Slip>) -> Vec<Mapping<'t>> {
     let Some(entry) = document.entry(key) else { return Vec::new() };
-    let TreeValue::List(nodes) = &entry.node.value else {
-        let kind = SlipKind::WrongType { path: key.to_owned(), is: entry.node.value.type_name(), allowed: "a list" };
-        slips.push(Slip::new(entry.node.position, kind));
+    let YamlValue::List(nodes) = &entry.node.value else {
+        let kind = SlipKind::WrongType { path: key.to_owned(), is: type_name(&entry.node.value), allowed: "a list" };
+        slips.push(Slip::new(entry.node.position(), kind));
         return Vec::new();
     };
     nodes.iter().filter_map(Mapping::document).collect()

@@ -105,6 +105,11 @@ fn a_broken_document_does_not_hide_the_others() {
 }
 
 #[test]
+fn two_keys_that_are_no_texts_are_no_duplicates() {
+    assert_eq!(slips_of(&cluster("scheduler: {1: a, 2: b, true: c, false: d}\n")), Vec::<String>::new());
+}
+
+#[test]
 fn a_key_twice_and_a_document_twice_are_reported_with_the_first_line() {
     assert_eq!(
         slips_of(&cluster("networking:\n  podSubnet: 10.1.0.0/16\nnetworking:\n  podSubnet: 10.2.0.0/16\n")),
